@@ -1,0 +1,1 @@
+"""The container; the only room that knows Docker."""

@@ -1,0 +1,106 @@
+"""Settings: flag, then environment, then ``git config realm.*``, then default.
+
+A setting that names a command to run is never read from a file that a project
+carries: only the user's own git configuration (``--global``/``--system`` and
+the repository's private ``.git/config``) is asked, which git never clones.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its git key below ``realm.``, its environment variable, its default."""
+
+    key: str
+    variable: str
+    default: str
+    help: str
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting's value and where it came from (``environment``, ``git config``, ``default``)."""
+
+    text: str
+    source: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("agent", "REALM_AGENT", "", "program to run in place of Claude Code"),
+    Setting("dockerArgs", "REALM_DOCKER_ARGS", "", "docker run flags for every box"),
+    Setting("image", "REALM_IMAGE", "", "image of the box in place of realm:latest"),
+    Setting("include", "REALM_INCLUDE", "", "ignored files to copy into every box", many=True),
+    Setting("claudeVersion", "REALM_CLAUDE_VERSION", "", "version of Claude Code in realm:latest"),
+    Setting("baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", "base image of realm:latest"),
+    Setting("caFile", "REALM_CA_FILE", "", "extra certificate authorities for realm:latest"),
+    Setting("objects", "REALM_OBJECTS", "all", "what the box sees of git: all (the object store) or history"),
+    Setting("memory", "REALM_MEMORY", "", "memory limit of a box, such as 8g"),
+    Setting("pids", "REALM_PIDS", "4096", "limit on the number of processes in a box"),
+    Setting("workspace", "REALM_WORKSPACE", "auto", "volume of the workspace: auto, overlay or plain"),
+    Setting("network", "REALM_NETWORK", "open", "network of a box: open or none"),
+    Setting("remote", "REALM_REMOTE", "origin", "remote that --remote and push use"),
+)
+
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+
+
+def read_git_config(directory: Path | None) -> dict[str, list[str]]:
+    """Return every ``realm.*`` key (lower case, without the prefix) of the git configuration.
+
+    ``directory`` is where git looks for a repository; ``None`` or a place
+    outside one reads the user's files only.
+    """
+    command = ["git", "config", "-z", "--get-regexp", r"^realm\."]
+    environment = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
+    where = directory if directory is not None and directory.is_dir() else Path("/")
+    try:
+        done = subprocess.run(command, cwd=where, env=environment, capture_output=True, check=False)
+    except FileNotFoundError:
+        return {}
+    found: dict[str, list[str]] = {}
+    for entry in done.stdout.decode("utf-8", "replace").split("\0"):
+        key, newline, value = entry.partition("\n")
+        if key:
+            found.setdefault(key.removeprefix("realm."), []).append(value if newline else "true")
+    return found
+
+
+class Config:
+    """Settings as seen from one directory; git is asked once, when first needed."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._git: dict[str, list[str]] | None = None
+
+    def _from_git(self, key: str) -> list[str]:
+        if self._git is None:
+            self._git = read_git_config(self._directory)
+        return self._git.get(key.lower(), [])
+
+    def lookup(self, key: str) -> Value:
+        """Return the value of setting ``key`` and its source; ``KeyError`` for an unknown key."""
+        setting = _BY_KEY[key]
+        if setting.variable in os.environ:
+            return Value(os.environ[setting.variable], "environment")
+        values = self._from_git(key)
+        if values:
+            return Value(values[-1], "git config")
+        return Value(setting.default, "default")
+
+    def get(self, key: str) -> str:
+        """Return the text of setting ``key``."""
+        return self.lookup(key).text
+
+    def get_all(self, key: str) -> list[str]:
+        """Return every value of a setting that may be given many times, without empty ones."""
+        setting = _BY_KEY[key]
+        if setting.variable in os.environ:
+            return os.environ[setting.variable].split()
+        return [value for value in self._from_git(key) if value]

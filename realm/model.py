@@ -1,0 +1,147 @@
+"""The nouns of realm as frozen values; no input or output happens here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+WORKSPACE_ROOT = "/workspace"
+"""Where workspaces lie in every box: the conversation's file name depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A git repository as a user stands in it.
+
+    ``root`` is the top of the work tree (a linked work tree's own), ``git_dir``
+    that work tree's git directory, ``common_dir`` the repository's.  ``subdir``
+    is where the user stands below ``root``, with ``/`` between parts and empty
+    at the top.  ``object_stores`` are directories: the repository's own first,
+    then every alternate, transitively.  ``shallow`` lists the boundary commits
+    of a shallow clone.
+    """
+
+    root: Path
+    git_dir: Path
+    common_dir: Path
+    name: str
+    subdir: str = ""
+    object_format: str = "sha1"
+    object_stores: tuple[Path, ...] = ()
+    shallow: tuple[str, ...] = ()
+
+    @property
+    def zero(self) -> str:
+        """The id that stands for "no object" in this repository's format."""
+        return "0" * (64 if self.object_format == "sha256" else 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who writes commits: the user's git identity."""
+
+    name: str
+    email: str
+
+
+class State(StrEnum):
+    """What a session is doing, as far as git and the run's lock tell."""
+
+    RUNNING = "running"
+    EXITED = "exited"
+    SALVAGE = "salvage"
+    """The run ended without its holder: its work is still in the box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is fixed about a session when it is made (``session.json``).
+
+    ``workspace`` is the absolute path in the box, the same in every run.
+    ``created`` is seconds since the epoch.  ``conversation`` is the id that the
+    agent's conversation has; ``None`` where the agent keeps none.  ``agent`` is
+    the program given with ``--agent`` (empty: Claude Code).  ``pushed`` maps
+    ``"<remote> <branch>"`` to the commit that realm last put there.
+    """
+
+    id: str
+    name: str
+    project: str
+    workspace: str
+    base: str
+    created: float
+    subdir: str = ""
+    agent: tuple[str, ...] = ()
+    image: str = ""
+    conversation: str | None = None
+    pushed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One container lifetime of a session (``runs/NNNN/run.json``).
+
+    Times are seconds since the epoch; ``ended`` and ``exit_code`` are ``None``
+    while the run goes on.  ``before`` and ``after`` are the session's commits
+    at both ends.  ``prompts`` are the first lines of what the agent was asked.
+    """
+
+    number: int
+    started: float
+    before: str
+    ended: float | None = None
+    exit_code: int | None = None
+    after: str | None = None
+    box: str = ""
+    prompts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The size of a session's work: turns, and the difference base..tip."""
+
+    turns: int = 0
+    files: int = 0
+    insertions: int = 0
+    deletions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One line of ``realm list``."""
+
+    name: str
+    project: Path
+    created: float
+    state: State
+    totals: Totals
+    base: str
+    tip: str
+    runs: int
+    id: str
+    started: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state of the workspace that a box reported (untrusted, syntax checked).
+
+    ``head`` is the commit that the workspace's HEAD was at, ``snapshot`` a
+    commit whose tree is everything that was not ignored; its parent is
+    ``head``.  ``turn`` numbers the prompts of the run from 1; 0 is before any.
+    """
+
+    head: str
+    snapshot: str
+    turn: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnText:
+    """What was asked and answered in one turn (untrusted text, not yet cleaned)."""
+
+    prompt: str = ""
+    answer: str = ""

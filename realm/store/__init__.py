@@ -1,0 +1,1 @@
+"""The project's repository; the only room that knows git and dulwich."""

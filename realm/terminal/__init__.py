@@ -1,0 +1,1 @@
+"""The user's terminal; the only room that knows termios and pyte."""

@@ -1,0 +1,40 @@
+"""Cleaning of text that came out of a container before anyone sees it."""
+
+from __future__ import annotations
+
+import re
+
+# C0 without tab and newline, DEL, C1, and the characters that reorder or hide
+# text: bidi controls, zero-width characters, line and paragraph separators,
+# interlinear marks, tags, the byte order mark, and lone surrogates.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+
+def clean(text: bytes | str, *, multiline: bool = False, limit: int | None = None) -> str:
+    """Return ``text`` as it may be shown or stored.
+
+    Bytes are read as UTF-8, what is not is replaced.  Control characters,
+    escape sequences' introducers, bidi and zero-width characters go; without
+    ``multiline`` line ends and tabs become spaces.  ``limit`` cuts to that many
+    characters, the last one being an ellipsis.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not multiline:
+        text = text.replace("\n", " ").replace("\t", " ")
+    text = _FORBIDDEN.sub("", text)
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return text
+
+
+def first_line(text: str, limit: int = 72) -> str:
+    """Return the first line of ``text`` that is not blank, cleaned and cut."""
+    for line in clean(text, multiline=True).splitlines():
+        if line.strip():
+            return clean(line.strip(), limit=limit)
+    return ""
