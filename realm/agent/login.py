@@ -1,0 +1,151 @@
+"""The agent's login: keys from the environment, or the host's own login kept in step.
+
+Claude Code keeps its login in ``.credentials.json`` of its configuration
+directory (on macOS in the keychain, under the service name
+``Claude Code-credentials``)::
+
+    {"claudeAiOauth": {"accessToken": "…", "refreshToken": "…", "expiresAt": <ms>, "scopes": […], …}}
+
+Refresh tokens are single-use: a box with a copy of the login and the host log
+each other out unless whoever refreshed last tells the other.  So the login is
+never mounted; the newer of both sides, by ``expiresAt``, is copied over the
+other while a run goes on and at its end.  What comes out of a box is taken
+apart and put together again here: it can change the tokens and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realm.errors import RealmError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_VARIABLES = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
+"""Any one of them is a login."""
+
+PASSED_VARIABLES = (*KEY_VARIABLES, "ANTHROPIC_BASE_URL")
+
+CREDENTIALS_LIMIT = 64 * 1024
+"""Bytes; a real file has about one thousand."""
+
+_KEYCHAIN_SERVICE = "Claude Code-credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How the agent will prove who it is: ``variables`` and, or, a copy of ``credentials``."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    credentials: bytes | None = None
+
+
+def host_config_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the host's configuration directory of Claude Code."""
+    chosen = environ.get("CLAUDE_CONFIG_DIR")
+    return Path(chosen) if chosen else Path.home() / ".claude"
+
+
+def find_login(environ: Mapping[str, str] = os.environ, *, required: bool = True) -> Login:
+    """Return the login to use: the environment's, else the host's own.
+
+    Raises :class:`RealmError` with both ways to log in when there is none and
+    one is ``required`` (another agent than Claude Code may need none).
+    """
+    variables = {name: environ[name] for name in PASSED_VARIABLES if environ.get(name)}
+    if any(name in variables for name in KEY_VARIABLES):
+        return Login(variables)
+    credentials = read_host(environ) if required else None
+    if credentials is not None:
+        return Login(variables, credentials)
+    if not required:
+        return Login(variables)
+    raise RealmError(
+        "Claude Code has no login that the box could use",
+        "run `claude` once on this machine and log in, or set ANTHROPIC_API_KEY "
+        "(or CLAUDE_CODE_OAUTH_TOKEN, which `claude setup-token` prints)",
+    )
+
+
+def read_host(environ: Mapping[str, str] = os.environ) -> bytes | None:
+    """Return the host's stored login as a credentials file, or ``None`` without a usable one."""
+    path = host_config_dir(environ) / ".credentials.json"
+    try:
+        raw: bytes | None = path.read_bytes()[: CREDENTIALS_LIMIT + 1]
+    except OSError:
+        raw = _read_keychain() if sys.platform == "darwin" else None
+    return raw if raw is not None and parse(raw) is not None else None
+
+
+def _read_keychain() -> bytes | None:
+    command = ["security", "find-generic-password", "-s", _KEYCHAIN_SERVICE, "-w"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def parse(raw: bytes) -> dict[str, Any] | None:
+    """Return the checked OAuth part of a credentials file, or ``None`` when it is not one."""
+    if len(raw) > CREDENTIALS_LIMIT:
+        return None
+    try:
+        whole = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    part = whole.get("claudeAiOauth") if isinstance(whole, dict) else None
+    if not isinstance(part, dict) or not isinstance(part.get("expiresAt"), (int, float)):
+        return None
+    texts = (part.get("accessToken"), part.get("refreshToken"))
+    return part if all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts) else None
+
+
+def newer(ours: bytes | None, theirs: bytes | None) -> bool:
+    """Tell whether ``theirs`` is a login that was renewed after ``ours``."""
+    new = parse(theirs) if theirs else None
+    old = parse(ours) if ours else None
+    if new is None:
+        return False
+    return old is None or new["expiresAt"] > old["expiresAt"]
+
+
+def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bool:
+    """Put the tokens that a box renewed into the host's login; tell whether that was done.
+
+    Only the tokens and their time are taken: scopes, account and whatever else
+    the host's file holds stay.  Without a login on the host nothing is written.
+    """
+    path = host_config_dir(environ) / ".credentials.json"
+    part = parse(renewed)
+    try:
+        whole = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    if part is None or not isinstance(whole, dict) or not isinstance(whole.get("claudeAiOauth"), dict):
+        return False
+    tokens = {key: part[key] for key in ("accessToken", "refreshToken", "expiresAt")}
+    whole["claudeAiOauth"] = whole["claudeAiOauth"] | tokens
+    _replace_private(path.resolve(), json.dumps(whole).encode())
+    return True
+
+
+def _replace_private(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

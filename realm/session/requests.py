@@ -1,0 +1,94 @@
+"""What the use-cases are asked for and what they answer; cheap to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.model import SessionRow
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """``realm new``: ``directory`` is the project or any directory inside it."""
+
+    name: str
+    directory: Path
+    agent_args: tuple[str, ...] = ()
+    remote: bool = False
+    base: str | None = None
+    wip: bool = False
+    include: tuple[str, ...] = ()
+    image: str | None = None
+    agent: str | None = None
+    no_input: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequest:
+    """``realm resume``: without ``directory`` the session is looked for here, then elsewhere."""
+
+    name: str
+    directory: Path | None = None
+    agent_args: tuple[str, ...] = ()
+    rebase: bool = False
+    image: str | None = None
+    no_input: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``."""
+
+    name: str
+    directory: Path | None = None
+    branch: str | None = None
+    remote: str | None = None
+    squash: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What a push did; ``lines`` are the server's own words, cleaned."""
+
+    remote: str
+    branch: str
+    oid: str
+    commits: int
+    up_to_date: bool = False
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Sessions, newest first, and what could not be listed."""
+
+    rows: tuple[SessionRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What ``realm remove`` would take away, and the ids that bring it back."""
+
+    name: str
+    project: Path
+    code: str
+    meta: str | None = None
+    unpushed: int = 0
+    running: bool = False
+    leftovers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of ``realm doctor``."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    hint: str = ""
