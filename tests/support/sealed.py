@@ -1,0 +1,65 @@
+"""The environment of a test: nothing of the person or the machine that runs it shines through."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GIT_CONFIG = """\
+[user]
+\tname = Ada Tester
+\temail = ada@example.com
+[init]
+\tdefaultBranch = main
+[protocol "file"]
+\tallow = always
+[commit]
+\tgpgSign = false
+"""
+
+_DROPPED_PREFIXES = ("ANTHROPIC_", "CLAUDE", "COV_", "DOCKER_", "GIT_", "LC_", "REALM_", "SSH_", "XDG_")
+_DROPPED = frozenset(
+    ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "EDITOR", "EMAIL", "FORCE_COLOR", "LANGUAGE", "LESS", "LINES",
+     "MAIL", "NO_COLOR", "PAGER", "STY", "TMUX", "TMUX_PANE", "VISUAL")
+)  # fmt: skip
+_CONTROLS = ("REALM_REQUIRE_DOCKER", "REALM_BENCH_FULL", "REALM_TEST_CACHE")
+"""How the tests themselves are told what to do."""
+_ENGINE = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "REALM_CA_FILE", "REALM_BASE_IMAGE")
+"""Kept for tests that use the engine: where it is, and what its images are built with."""
+
+
+def _kept(name: str, *, engine: bool) -> bool:
+    if name in _CONTROLS or (engine and name in _ENGINE):
+        return True
+    return name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+
+
+def sealed_environment(home: Path, *, engine: bool = False) -> dict[str, str]:
+    """Return the whole environment for a test whose home is the (existing) directory ``home``.
+
+    A git configuration with an identity is written there.  ``engine`` keeps
+    what is needed to reach the Docker engine.
+    """
+    kept = {name: value for name, value in os.environ.items() if _kept(name, engine=engine)}
+    config = home / ".gitconfig"
+    config.write_text(GIT_CONFIG)
+    return kept | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
+        "REALM_HOME": str(home / ".realm"),
+        "GIT_CONFIG_GLOBAL": str(config),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "EDITOR": "false",
+        "GIT_EDITOR": "false",
+        "PAGER": "cat",
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+    }
