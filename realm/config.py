@@ -58,7 +58,9 @@ def read_git_config(directory: Path | None) -> dict[str, list[str]]:
     outside one reads the user's files only.
     """
     command = ["git", "config", "-z", "--get-regexp", r"^realm\."]
-    environment = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    }
     where = directory if directory is not None and directory.is_dir() else Path("/")
     try:
         done = subprocess.run(command, cwd=where, env=environment, capture_output=True, check=False)

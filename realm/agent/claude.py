@@ -114,7 +114,9 @@ def _read_state(host: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _global_state(login: Login, directory: str, host: Mapping[str, Any]) -> dict[str, Any]:
-    state: dict[str, Any] = {key: host[key] for key in ("theme", "editorMode") if isinstance(host.get(key), str)}
+    state: dict[str, Any] = {
+        key: host[key] for key in ("theme", "editorMode") if isinstance(host.get(key), str)
+    }
     state |= {
         "hasCompletedOnboarding": True,
         "bypassPermissionsModeAccepted": True,

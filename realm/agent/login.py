@@ -106,7 +106,11 @@ def parse(raw: bytes) -> dict[str, Any] | None:
     if not isinstance(part, dict) or not isinstance(part.get("expiresAt"), (int, float)):
         return None
     texts = (part.get("accessToken"), part.get("refreshToken"))
-    return part if all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts) else None
+    return (
+        part
+        if all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts)
+        else None
+    )
 
 
 def newer(ours: bytes | None, theirs: bytes | None) -> bool:

@@ -35,7 +35,9 @@ def text_of(raw: bytes | None, key: str) -> str:
 def turn_texts(prompts: Mapping[int, bytes], stops: Mapping[int, bytes]) -> dict[int, TurnText]:
     """Join what was asked and what was answered, by the turn's number."""
     return {
-        number: TurnText(text_of(prompts.get(number), "prompt"), text_of(stops.get(number), "last_assistant_message"))
+        number: TurnText(
+            text_of(prompts.get(number), "prompt"), text_of(stops.get(number), "last_assistant_message")
+        )
         for number in sorted({*prompts, *stops})
     }
 
