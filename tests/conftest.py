@@ -44,10 +44,10 @@ def _engine_marker(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def make_repo(tmp_path: Path) -> Callable[..., Repo]:
-    """Return a function ``(name, **options) -> Repo`` that makes repositories below ``tmp_path``."""
+    """Return a function of the arguments of ``make`` that makes repositories below ``tmp_path``."""
 
-    def make(name: str = "project", **options: str) -> Repo:
-        return Repo.init(tmp_path / name, **options)
+    def make(name: str = "project", *, bare: bool = False, object_format: str = "sha1") -> Repo:
+        return Repo.init(tmp_path / name, bare=bare, object_format=object_format)
 
     return make
 

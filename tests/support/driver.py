@@ -1,0 +1,133 @@
+"""A person at a terminal: a program in a real terminal of tmux's, its screen read, keys typed.
+
+tmux is a whole terminal (it answers the questions that programs ask, keeps the
+alternate screen and the modes apart), and runs as a server of its own here, so
+that nothing of a user's tmux is touched.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_SETTINGS = """\
+set -g remain-on-exit on
+set -g history-limit 20000
+set -g default-terminal tmux-256color
+set -g status off
+set -s escape-time 0
+"""
+
+
+class TerminalError(AssertionError):
+    """The program did not do what was waited for; the message holds its last screen."""
+
+
+class Terminal:
+    """A program running in a terminal; a context manager that ends it.
+
+    ``command`` is an argument list, run in ``cwd`` with exactly the environment
+    ``env`` (``TERM`` is the terminal's own).  Sizes are in character cells.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, columns: int = 120, rows: int = 40
+    ) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="tty")
+        self._socket = Path(self._directory.name) / "s"
+        config = Path(self._directory.name) / "conf"
+        config.write_text(_SETTINGS)
+        size = ["-x", str(columns), "-y", str(rows)]
+        start = ["-f", str(config), "new-session", "-d", "-s", "t", *size, "-c", str(cwd)]
+        inner = f"unset TMUX TMUX_PANE; exec {shlex.join(command)}"
+        clean = {name: value for name, value in env.items() if name not in ("TMUX", "TMUX_PANE")}
+        self._tmux(*start, inner, env=clean | {"SHELL": "/bin/sh"}, cwd=cwd)
+
+    def _tmux(
+        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = ""
+    ) -> str:
+        command = ["tmux", "-S", str(self._socket), *arguments]
+        done = subprocess.run(
+            command, env=env, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, timeout=30
+        )
+        if done.returncode != 0:
+            raise TerminalError(f"tmux {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the window, as its frame's button does: the program gets a hang-up."""
+        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False)
+        self._directory.cleanup()
+
+    def screen(self) -> str:
+        """Return the lines that are on the screen, without trailing blanks."""
+        return self._tmux("capture-pane", "-p", "-t", "t").rstrip()
+
+    def history(self) -> str:
+        """Return everything that scrolled by, wrapped lines joined, and the screen."""
+        return self._tmux("capture-pane", "-p", "-J", "-S", "-", "-t", "t").rstrip()
+
+    def flag(self, name: str) -> str:
+        """Return one of tmux's values of the terminal, such as ``alternate_on`` or ``pane_pid``."""
+        return self._tmux("display-message", "-p", "-t", "t", f"#{{{name}}}").strip()
+
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return int(self.flag("pane_pid"))
+
+    def send(self, text: str) -> None:
+        """Type ``text`` as it is."""
+        self._tmux("send-keys", "-t", "t", "-l", "--", text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys by tmux's names: ``Enter``, ``Escape``, ``C-c``, ``Up``."""
+        self._tmux("send-keys", "-t", "t", *keys)
+
+    def paste(self, text: str) -> None:
+        """Paste ``text``, bracketed where the program asked for that."""
+        self._tmux("load-buffer", "-", stdin=text)
+        self._tmux("paste-buffer", "-p", "-t", "t")
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size."""
+        self._tmux("resize-window", "-t", "t", "-x", str(columns), "-y", str(rows))
+
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
+        """Wait up to ``timeout`` seconds for ``condition``; :class:`TerminalError` shows the screen."""
+        end = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > end:
+                raise TerminalError(f"waited {timeout} s for {what}; the screen:\n{self.history()[-4000:]}")
+            time.sleep(0.05)
+
+    def wait_for(self, pattern: str, timeout: float = 60) -> None:
+        """Wait until the regular expression ``pattern`` is found on the screen."""
+        self.wait_until(lambda: self._shows(pattern), f"/{pattern}/", timeout)
+
+    def _shows(self, pattern: str) -> bool:
+        dead = self.flag("pane_dead") == "1"
+        text = self.history() if dead else self.screen()
+        if dead and not re.search(pattern, text, re.MULTILINE):
+            raise TerminalError(f"the program ended before /{pattern}/; the screen:\n{text[-4000:]}")
+        return re.search(pattern, text, re.MULTILINE) is not None
+
+    def wait(self, timeout: float = 60) -> int:
+        """Wait for the program to end and return its exit status (128 + number for a signal)."""
+        self.wait_until(lambda: self.flag("pane_dead") == "1", "the program's end", timeout)
+        signal = self.flag("pane_dead_signal")
+        return 128 + int(signal) if signal else int(self.flag("pane_dead_status") or 0)
