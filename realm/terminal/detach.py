@@ -1,0 +1,118 @@
+r"""Detach keys: the sequence that leaves a box running, in docker's syntax.
+
+``ctrl-p,ctrl-q`` is a comma separated list of keys; a key is one ASCII
+character or ``ctrl-`` and one of ``a-z @ [ \ ] ^ _``.  A control key is also
+recognised in the forms that terminals send once a program has switched on the
+kitty keyboard protocol (``CSI 112;5u``) or xterm's modifyOtherKeys
+(``CSI 27;5;112~``).
+"""
+
+from __future__ import annotations
+
+import re
+
+from realm.errors import UsageError
+
+DEFAULT = "ctrl-p,ctrl-q"
+
+_CONTROL = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
+_KEY = re.compile(rb"\x1b\[[0-9;:]{1,24}[u~]|.", re.DOTALL)
+_PARTIAL = re.compile(rb"\x1b\[[0-9][0-9;:]{0,23}\Z")
+_KITTY = re.compile(rb"\x1b\[(\d+)(?::[\d:]*)?;(\d+)(?::(\d))?(?:;[\d:]*)?u")
+_OTHER = re.compile(rb"\x1b\[27;(\d+);(\d+)~")
+_LOCKS = 64 | 128
+_CTRL = 4
+_LAST_ASCII = 127
+_RELEASE = b"3"
+
+
+def parse(keys: str) -> tuple[int, ...]:
+    """Return the bytes that ``keys`` stands for; empty or ``none`` gives ``()``.
+
+    Raises :class:`UsageError` for a key that has no such name.
+    """
+    if keys in {"", "none"}:
+        return ()
+    return tuple(_parse_key(key.strip()) for key in keys.split(","))
+
+
+def _parse_key(key: str) -> int:
+    if len(key) == 1 and key.isascii() and key.isprintable():
+        return ord(key)
+    name = key.lower()
+    if name.startswith("ctrl-") and len(name) == len("ctrl-x") and name[-1] in _CONTROL:
+        return _CONTROL.index(name[-1])
+    raise UsageError(f"no such key: {key!r}", "write keys as in ctrl-p,ctrl-q")
+
+
+class Matcher:
+    """Finds the detach sequence in what a user types.
+
+    Keys that may still become the sequence are held back and passed on as soon
+    as the next key shows that they are not.
+    """
+
+    def __init__(self, sequence: tuple[int, ...]) -> None:
+        self._sequence = sequence
+        self._held: list[bytes] = []
+        self._tail = b""
+
+    def feed(self, data: bytes) -> tuple[bytes, bool]:
+        """Return the bytes to pass on and whether the sequence is complete."""
+        if not self._sequence:
+            return data, False
+        if not self._held and not self._tail and b"\x1b" not in data and self._sequence[0] not in data:
+            return data, False
+        data, self._tail = _split_partial(self._tail + data)
+        passed: list[bytes] = []
+        for match in _KEY.finditer(data):
+            if self._take(match.group(), passed):
+                return b"".join(passed), True
+        return b"".join(passed), False
+
+    def _take(self, key: bytes, passed: list[bytes]) -> bool:
+        value = _value(key)
+        if value is None and self._held and _is_release(key):
+            self._held.append(key)
+            return False
+        depth = sum(not _is_release(held) for held in self._held)
+        if value == self._sequence[depth]:
+            self._held.append(key)
+            return depth + 1 == len(self._sequence)
+        passed.extend(self._held)
+        self._held.clear()
+        if value == self._sequence[0]:
+            self._held.append(key)
+            return False
+        passed.append(key)
+        return False
+
+
+def _split_partial(data: bytes) -> tuple[bytes, bytes]:
+    match = _PARTIAL.search(data, max(0, len(data) - 32))
+    return (data[: match.start()], match.group()) if match else (data, b"")
+
+
+def _value(key: bytes) -> int | None:
+    """Return the byte that a key stands for without any keyboard protocol."""
+    if len(key) == 1:
+        return key[0]
+    if match := _KITTY.fullmatch(key):
+        code, modifiers, event = match.groups()
+        return None if event == _RELEASE else _control(int(code), int(modifiers))
+    if match := _OTHER.fullmatch(key):
+        return _control(int(match[2]), int(match[1]))
+    return None
+
+
+def _control(code: int, modifiers: int) -> int | None:
+    bits = (modifiers - 1) & ~_LOCKS
+    character = chr(code) if code <= _LAST_ASCII else ""
+    if bits == _CTRL and character and character.lower() in _CONTROL:
+        return _CONTROL.index(character.lower())
+    return code if bits == 0 and character else None
+
+
+def _is_release(key: bytes) -> bool:
+    match = _KITTY.fullmatch(key)
+    return match is not None and match[3] == _RELEASE

@@ -1,0 +1,135 @@
+"""Writing to the user's descriptors without ever waiting for them.
+
+``O_NONBLOCK`` belongs to the open file description, which the user's shell
+shares: setting it on standard output breaks the programs that run there next.
+So a terminal or pipe is opened a second time for us alone, a socket is told
+with each call, and where neither is possible only so little is written at a
+time as a ready descriptor takes at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SAFE = min(512, select.PIPE_BUF)
+"""Bytes that a descriptor that is ready for writing takes at once (POSIX: PIPE_BUF, at least 512)."""
+
+
+class Outlet:
+    """A descriptor of the user's with what could not be written to it yet.
+
+    The queue holds no more than was last given to :meth:`put`: whoever sees
+    :attr:`full` is to read no further until :meth:`flush` has emptied it.
+    ``fd`` itself is never closed and its flags are never changed.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._own: int | None = None
+        self._socket: socket.socket | None = None
+        self._rest = memoryview(b"")
+        self._write = self._open()
+
+    def _open(self) -> Callable[[memoryview | bytes], int]:
+        mode = os.fstat(self._fd).st_mode
+        if stat.S_ISSOCK(mode):
+            self._socket = socket.socket(fileno=os.dup(self._fd))
+            return partial(_send, self._socket)
+        if stat.S_ISREG(mode):
+            return partial(os.write, self._fd)
+        self._own = _reopen(self._fd)
+        return self._write_little if self._own is None else partial(os.write, self._own)
+
+    def _write_little(self, data: memoryview | bytes) -> int:
+        if not select.select((), (self._fd,), (), 0)[1]:
+            raise BlockingIOError
+        return os.write(self._fd, data[:_SAFE])
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for until it can be written."""
+        return self._fd
+
+    @property
+    def full(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._rest)
+
+    def put(self, data: bytes) -> None:
+        """Write ``data`` or as much as goes, keep the rest.
+
+        Raises OSError when nobody will ever read it (a closed pipe, a terminal
+        that is gone).
+        """
+        self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what goes of what is kept; errors as :meth:`put`."""
+        try:
+            while self._rest:
+                self._rest = self._rest[self._write(self._rest) :]
+        except BlockingIOError:
+            pass
+
+    def drain(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for the reader to take all; return whether it did."""
+        deadline = time.monotonic() + seconds
+        while self._rest:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            select.select((), (self._fd,), (), left)
+            self.flush()
+        return True
+
+    def close(self) -> None:
+        """Drop what is kept and give back what was opened for us."""
+        self._rest = memoryview(b"")
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
+
+
+def _send(connection: socket.socket, data: memoryview | bytes) -> int:
+    return connection.send(data, socket.MSG_DONTWAIT)
+
+
+def _reopen(fd: int) -> int | None:
+    """Open what ``fd`` refers to a second time, non-blocking; ``None`` where that cannot be."""
+    path = _path(fd)
+    if path is None:
+        return None
+    try:
+        own = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if os.path.sameopenfile(fd, own):
+        return own
+    os.close(own)
+    return None
+
+
+def _path(fd: int) -> str | None:
+    if os.isatty(fd):
+        try:
+            name = os.ttyname(fd)
+        except OSError:
+            return None
+        # Opening the multiplexer would make a new pseudo-terminal.
+        return None if name.endswith("ptmx") else name
+    link = f"/proc/self/fd/{fd}"
+    is_pipe = stat.S_ISFIFO(os.fstat(fd).st_mode)
+    return link if is_pipe and Path(link).exists() else None

@@ -1,0 +1,283 @@
+"""The relay between the user's terminal and a box: one loop, no thread.
+
+Nothing is read from one side before the other side has taken what was read
+last, so memory stays the same whatever the amount and however slow a reader
+is.  Signals reach the loop through a wakeup descriptor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError
+from realm.terminal.detach import Matcher
+from realm.terminal.frames import STDERR, STDOUT, Demux
+from realm.terminal.outlet import Outlet
+from realm.terminal.sides import Ended, Hooks, Reason, Seat, Stream
+from realm.terminal.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CHUNK = 65536
+"""Bytes read at a time."""
+TYPED = 65536
+"""Bytes of input kept while the box takes none; beyond that the user's side waits."""
+QUIET = 0.02
+"""Seconds without any traffic after which ``idle`` is called."""
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_GONE = {errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ENXIO}
+
+
+def relay(
+    box: Stream,
+    terminal: Seat,
+    *,
+    tap: Callable[[bytes], object],
+    resize: Callable[[int, int], object],
+    begin: Callable[[], object] | None = None,
+    interrupt: Callable[[], object] | None = None,
+    idle: Callable[[], bool] | None = None,
+    watch: Mapping[int, Callable[[], bool]] | None = None,
+    detach: tuple[int, ...] = (),
+) -> Ended:
+    """Carry bytes both ways until one side is done; return why.
+
+    End of input closes the box's input only.  What is called, and when, stands
+    in :class:`~realm.terminal.sides.Hooks`.  ``detach`` is a sequence from
+    :func:`realm.terminal.detach.parse`.  Signal handlers, and the flags of the
+    user's descriptors, are afterwards what they were.  To be called in the main
+    thread; raises EngineError when frames are malformed, and what ``begin``
+    raises.
+    """
+    hooks = Hooks(tap, resize, begin, interrupt, idle, watch or {})
+    stops = (signal.SIGTSTP,) if terminal.is_raw else ()
+    with Wakeup((*_ENDING, signal.SIGWINCH, signal.SIGCONT, *stops)) as wakeup:
+        if hooks.begin is not None:
+            hooks.begin()
+        loop = _Loop(box, terminal, hooks, wakeup, Matcher(detach))
+        try:
+            return loop.run()
+        finally:
+            loop.close()
+
+
+class _Loop:
+    """The state of one relay."""
+
+    def __init__(self, box: Stream, terminal: Seat, hooks: Hooks, wakeup: Wakeup, matcher: Matcher) -> None:
+        self._box, self._terminal, self._hooks, self._wakeup = box, terminal, hooks, wakeup
+        self._matcher = matcher
+        self._box_fd = box.fileno()
+        self._recv: Callable[[int], bytes] = getattr(box, "recv", None) or partial(os.read, self._box_fd)
+        self._pending: Callable[[], int] | None = getattr(box, "pending", None)
+        self._demux = None if box.tty else Demux()
+        self._outlets = {STDOUT: Outlet(terminal.stdout), STDERR: Outlet(terminal.stderr)}
+        self._watch = dict(hooks.watch)
+        self._typed = b""
+        self._input_open = self._output_open = self._stdin_open = True
+        self._working = hooks.idle is not None
+        self._ended: Ended | None = None
+
+    def run(self) -> Ended:
+        self._resize()
+        while self._ended is None:
+            self._step()
+        return self._ended
+
+    def close(self) -> None:
+        for outlet in self._outlets.values():
+            outlet.close()
+
+    # One round ----------------------------------------------------------------
+
+    def _step(self) -> None:
+        reads, writes = self._wanted()
+        readable, writable, _ = select.select(reads, writes, (), self._timeout())
+        if not readable and not writable and not self._ahead():
+            self._idle()
+            return
+        self._working = self._hooks.idle is not None
+        if self._wakeup.fileno() in readable:
+            self._take_signals()
+        if self._terminal.stdin in readable:
+            self._from_user()
+        if self._box_fd in writable:
+            self._to_box()
+        for outlet in self._outlets.values():
+            if outlet.fileno() in writable:
+                self._guard(outlet.flush)
+        if self._box_fd in readable or self._ahead():
+            self._from_box()
+        self._visit(readable)
+        self._conclude()
+
+    def _wanted(self) -> tuple[list[int], list[int]]:
+        reads, writes = [self._wakeup.fileno(), *self._watch], []
+        full = [outlet.fileno() for outlet in self._outlets.values() if outlet.full]
+        writes.extend(full)
+        if self._output_open:
+            if not full:
+                reads.append(self._box_fd)
+            if self._stdin_open and len(self._typed) < TYPED:
+                reads.append(self._terminal.stdin)
+            if self._typed:
+                writes.append(self._box_fd)
+        return reads, writes
+
+    def _timeout(self) -> float | None:
+        if self._ahead():
+            return 0
+        return QUIET if self._working else None
+
+    def _ahead(self) -> bool:
+        """Whether the stream holds bytes that its descriptor does not announce."""
+        if self._pending is None or not self._output_open or not self._pending():
+            return False
+        return not self._waiting()
+
+    def _idle(self) -> None:
+        while self._working and self._hooks.idle is not None:
+            self._working = self._hooks.idle()
+            reads, writes = self._wanted()
+            if any(select.select(reads, writes, (), 0)):
+                return
+
+    def _visit(self, readable: list[int]) -> None:
+        for fd in [fd for fd in self._watch if fd in readable]:
+            if not self._watch[fd]():
+                del self._watch[fd]
+
+    def _conclude(self) -> None:
+        if self._ended is None and not self._output_open and not self._waiting():
+            self._ended = Ended(self._last)
+
+    def _waiting(self) -> bool:
+        """Whether output waits for a reader of the user's."""
+        return any(outlet.full for outlet in self._outlets.values())
+
+    # From the box to the user -------------------------------------------------
+
+    _last = Reason.EOF
+
+    def _from_box(self) -> None:
+        try:
+            chunk = self._recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            # A pty whose last program ended gives EIO, an engine that died resets.
+            self._output_open, self._last = False, Reason.LOST
+            return
+        if not chunk:
+            self._output_open = False
+        elif self._demux is None:
+            self._hooks.tap(chunk)
+            self._guard(partial(self._outlets[STDOUT].put, chunk))
+        else:
+            for target, data in self._demux.feed(chunk):
+                self._hooks.tap(data)
+                self._guard(partial(self._outlets[target].put, data))
+
+    def _guard(self, write: Callable[[], None]) -> None:
+        """Write to the user; a reader that is gone ends the relay."""
+        if self._ended is not None:
+            return
+        try:
+            write()
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            reason = Reason.CLOSED if error.errno == errno.EPIPE else Reason.HANGUP
+            self._ended = Ended(reason)
+
+    # From the user to the box -------------------------------------------------
+
+    def _from_user(self) -> None:
+        try:
+            data = os.read(self._terminal.stdin, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            data = b""
+        if not data:
+            self._user_ended()
+            return
+        data, detached = self._matcher.feed(data)
+        if self._input_open:
+            self._typed += data
+            self._to_box()
+        if detached:
+            self._ended = Ended(Reason.DETACHED)
+
+    def _user_ended(self) -> None:
+        self._stdin_open = False
+        if self._terminal.is_raw:
+            # In raw mode no key ends the input: the terminal itself is gone.
+            self._ended = Ended(Reason.HANGUP)
+        elif not self._typed:
+            self._close_input()
+
+    def _to_box(self) -> None:
+        try:
+            while self._typed:
+                self._typed = self._typed[self._box.send(self._typed) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            # The program closed its input; what it still says is wanted.
+            self._typed, self._input_open = b"", False
+            self._stdin_open = self._stdin_open and self._terminal.is_raw
+            return
+        if not self._stdin_open:
+            self._close_input()
+
+    def _close_input(self) -> None:
+        if self._input_open:
+            self._input_open = False
+            with contextlib.suppress(OSError):
+                self._box.close_write()
+
+    # Signals ------------------------------------------------------------------
+
+    def _take_signals(self) -> None:
+        for number in self._wakeup.take():
+            if number == signal.SIGWINCH:
+                self._resize()
+            elif number == signal.SIGCONT:
+                self._continue()
+            elif number == signal.SIGTSTP:
+                self._suspend()
+            elif number == signal.SIGINT and self._hooks.interrupt is not None and not self._terminal.is_raw:
+                self._hooks.interrupt()
+            else:
+                self._ended = Ended(Reason.SIGNAL, number)
+
+    def _suspend(self) -> None:
+        self._terminal.suspend()
+        self._wakeup.default(signal.SIGTSTP)
+        self._continue()
+
+    def _continue(self) -> None:
+        if self._terminal.resume():
+            # The program has to draw on a screen that it did not leave: a size
+            # that changes and comes back makes it draw everything.
+            rows, columns = self._terminal.size()
+            self._tell_size(max(1, rows - 1), columns)
+        self._resize()
+
+    def _resize(self) -> None:
+        self._tell_size(*self._terminal.size())
+
+    def _tell_size(self, rows: int, columns: int) -> None:
+        with contextlib.suppress(RealmError):
+            self._hooks.resize(rows, columns)

@@ -1,0 +1,103 @@
+"""What a relay stands between, what it calls, and how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Stream(Protocol):
+    """A box's side: what its program writes comes out, keys go in.
+
+    ``send`` never waits: it returns how many bytes it took or raises
+    BlockingIOError.  With ``tty`` false the output comes in the engine's
+    frames.  A stream whose descriptor does not carry the bytes themselves has
+    ``recv(size)`` as well (``b""`` at the end, BlockingIOError when there is
+    nothing) and, if it reads ahead, ``pending()``, the number of bytes it holds.
+    """
+
+    @property
+    def tty(self) -> bool:
+        """Whether the box has a terminal; its output is framed otherwise."""
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+
+    def send(self, data: bytes, /) -> int:
+        """Take what goes of ``data`` at once; return how many bytes."""
+
+    def close_write(self) -> None:
+        """End the input; output goes on."""
+
+
+class Seat(Protocol):
+    """The user's side: three descriptors, a size in rows and columns, and raw mode."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether every key comes as a byte."""
+
+    def size(self) -> tuple[int, int]:
+        """Return rows and columns."""
+
+    def suspend(self) -> None:
+        """Hand the terminal back before a stop."""
+
+    def resume(self) -> bool:
+        """Take it again; return whether the program must redraw."""
+
+
+class Reason(StrEnum):
+    """Why a relay ended."""
+
+    EOF = "eof"
+    """The box has ended its output."""
+    LOST = "lost"
+    """The connection to the box broke."""
+    SIGNAL = "signal"
+    """SIGTERM, SIGHUP or SIGINT arrived at this process."""
+    DETACHED = "detached"
+    """The user typed the detach keys."""
+    HANGUP = "hangup"
+    """The user's terminal is gone."""
+    CLOSED = "closed"
+    """Nobody reads the output any more (a closed pipe)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a relay ended; ``signal`` is the number with :attr:`Reason.SIGNAL`."""
+
+    reason: Reason
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the relay calls.
+
+    ``tap`` gets every piece of output on its way: it must be quick.  ``resize``
+    gets rows and columns: once before the first byte, then at every change; a
+    RealmError of it is ignored, for a box that just ended has no size.
+    ``begin`` is called when signals are being collected and before the first
+    ``resize``: the place to start the box.  ``interrupt`` gets a SIGINT that
+    arrives outside raw mode; without it, SIGINT ends the relay.  ``idle`` is
+    called when nothing moved for 20 ms, and again as long as it returns true:
+    a piece of work of at most 2 ms.  ``watch`` maps further descriptors to
+    what to do when they can be read; one that returns false is dropped.
+    """
+
+    tap: Callable[[bytes], object]
+    resize: Callable[[int, int], object]
+    begin: Callable[[], object] | None = None
+    interrupt: Callable[[], object] | None = None
+    idle: Callable[[], bool] | None = None
+    watch: Mapping[int, Callable[[], bool]] = field(default_factory=dict)
