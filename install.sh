@@ -1,0 +1,338 @@
+#!/usr/bin/env bash
+# Install, upgrade or remove realm for one user.  See usage() below.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: ./install.sh [options]
+       curl -fsSL URL-OF-THIS-FILE | REALM_SOURCE=GIT-URL bash -s -- [options]
+
+Installs realm for you alone: a private Python environment in ~/.realm/venv,
+the commands realm and git-realm in ~/.local/bin, the man pages, completions
+for bash, zsh and fish, and the image of the box.  Ends with a trial run.
+Run it again to upgrade.
+
+  --yes        do not ask: install what is missing (Python's venv, the Docker engine)
+  --no-engine  leave the Docker engine alone, even if there is none
+  --no-image   do not build (with --uninstall: do not remove) the image
+  --no-run     do not do the trial run
+  --uninstall  remove everything but your work, which stays in refs/realm/* of your projects
+  --force      with --uninstall: also remove boxes whose work is not in git yet
+  --help       show this
+
+Environment:
+  REALM_SOURCE   a checkout or a git URL to install from (default: where this script lies)
+  REALM_HOME     in place of ~/.realm
+  REALM_CA_FILE  extra certificate authorities for the image (behind an inspecting proxy)
+TEXT
+}
+
+say() { printf '%s\n' "$*" >&2; }
+step() { printf '==> %s\n' "$*" >&2; }
+die() {
+    printf 'error: %s\n' "$1" >&2
+    if [ $# -gt 1 ]; then printf '\nhint: %s\n' "$2" >&2; fi
+    exit 1
+}
+
+yes='' engine=1 image=1 run=1 uninstall='' force=''
+home=${REALM_HOME:-$HOME/.realm}
+venv=$home/venv
+bin=$HOME/.local/bin
+data=${XDG_DATA_HOME:-$HOME/.local/share}
+man=$data/man/man1
+bash_completion=$data/bash-completion/completions
+zsh_completion=$data/zsh/site-functions
+fish_completion=${XDG_CONFIG_HOME:-$HOME/.config}/fish/completions
+manifest=$home/installed
+
+# Ask a yes-or-no question of whoever sits at the terminal (the script itself may come from stdin).
+agreed() {
+    if [ -n "$yes" ]; then return 0; fi
+    if ! { : </dev/tty; } 2>/dev/null; then return 1; fi
+    printf '%s [y/N] ' "$1" >/dev/tty
+    local answer
+    read -r answer </dev/tty || return 1
+    case $answer in [yY]*) return 0 ;; *) return 1 ;; esac
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this needs root: $*" 'run it as root, or install sudo'
+    fi
+}
+
+# install_packages WHAT APT DNF PACMAN: with the distribution's own package manager, after asking.
+install_packages() {
+    local what=$1 apt=$2 dnf=$3 pacman=$4
+    if command -v apt-get >/dev/null; then
+        agreed "Install $what ($apt) with apt-get?" || return 1
+        as_root apt-get update -qq >&2 || true
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$apt" >&2
+    elif command -v dnf >/dev/null; then
+        agreed "Install $what ($dnf) with dnf?" || return 1
+        as_root dnf install -y -q "$dnf" >&2
+    elif command -v pacman >/dev/null; then
+        agreed "Install $what ($pacman) with pacman?" || return 1
+        as_root pacman -S --noconfirm --needed "$pacman" >&2
+    else
+        return 1
+    fi
+}
+
+# --- where realm comes from -------------------------------------------------
+
+clone=''
+cleanup() { if [ -n "$clone" ]; then rm -rf -- "$clone"; fi; }
+trap cleanup EXIT
+
+find_source() {
+    local here
+    source=${REALM_SOURCE:-}
+    if [ -z "$source" ] && [ -n "${BASH_SOURCE[0]:-}" ]; then
+        here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+        if [ -f "$here/pyproject.toml" ] && [ -d "$here/realm" ]; then source=$here; fi
+    fi
+    if [ -z "$source" ]; then
+        die 'this script does not lie in a checkout of realm' \
+            'say where to install from: REALM_SOURCE=<git URL or directory>'
+    fi
+    command -v git >/dev/null || install_packages git git git git || die 'git is missing' 'install git'
+    if [ ! -d "$source" ] || [ ! -f "$source/pyproject.toml" ]; then
+        step "Fetching $source"
+        clone=$(mktemp -d)
+        git clone -q --depth 1 -- "$source" "$clone/realm" || die "could not fetch $source"
+        source=$clone/realm
+    fi
+}
+
+# --- the private environment ------------------------------------------------
+
+find_python() {
+    local candidate
+    for candidate in ${REALM_PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            python=$candidate
+            return
+        fi
+    done
+    die 'realm needs Python 3.11 or newer' 'install it, or name it in REALM_PYTHON'
+}
+
+make_environment() {
+    # A venv of an interpreter that was upgraded away no longer starts: made anew then.
+    if "$venv/bin/python" -m pip --version >/dev/null 2>&1; then return; fi
+    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        install_packages "Python's venv" python3-venv python3-pip python ||
+            die "this Python cannot make environments (ensurepip is missing)" \
+                'sudo apt-get install python3-venv'
+    fi
+    mkdir -p -- "$home"
+    chmod 700 -- "$home"
+    rm -rf -- "$venv"
+    "$python" -m venv "$venv" || die "could not make $venv"
+}
+
+install_program() {
+    local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    step "Installing realm in $venv"
+    if [ -f "$source/requirements.lock" ]; then
+        "${pip[@]}" --require-hashes --requirement "$source/requirements.lock" || die 'could not install what realm needs'
+        "${pip[@]}" --no-deps --force-reinstall "$source" || die 'could not install realm'
+    else
+        "${pip[@]}" --upgrade "$source" || die 'could not install realm'
+    fi
+    "$venv/bin/realm" --version >&2
+}
+
+# --- commands, man pages, completions ---------------------------------------
+
+# Everything put outside ~/.realm is written down, so that it can be taken away again.
+record() { printf '%s\n' "$1" >>"$manifest.new"; }
+
+link() { # link TARGET PLACE: never over a file that is not ours
+    local place=$2
+    if [ -e "$place" ] && [ ! -L "$place" ] && ! grep -qxF -- "$place" "$manifest" 2>/dev/null; then
+        say "warning: $place is not realm's: left alone"
+        return
+    fi
+    mkdir -p -- "$(dirname -- "$place")"
+    ln -sfn -- "$1" "$place"
+    record "$place"
+}
+
+completion() { # completion SHELL PLACE
+    local text place=$2
+    if ! text=$("$venv/bin/realm" completion "$1" 2>/dev/null); then
+        say "warning: no completion for $1"
+        return
+    fi
+    mkdir -p -- "$(dirname -- "$place")"
+    printf '%s\n' "$text" >"$place"
+    record "$place"
+}
+
+place_files() {
+    local page
+    : >"$manifest.new"
+    link "$venv/bin/realm" "$bin/realm"
+    link "$venv/bin/git-realm" "$bin/git-realm"
+    for page in "$venv"/share/man/man1/*.1; do
+        if [ -f "$page" ]; then link "$page" "$man/$(basename -- "$page")"; fi
+    done
+    completion bash "$bash_completion/realm"
+    completion zsh "$zsh_completion/_realm"
+    completion fish "$fish_completion/realm.fish"
+    remove_stale
+    mv -f -- "$manifest.new" "$manifest"
+    case ":$PATH:" in
+        *":$bin:"*) ;;
+        *)
+            say "warning: $bin is not on your PATH; add this line to ~/.profile (or your shell's own file):"
+            # shellcheck disable=SC2016 # the line is meant to be read by that shell
+            say '    export PATH="$HOME/.local/bin:$PATH"'
+            ;;
+    esac
+}
+
+remove_stale() { # what an older version put in place and this one does not
+    local old
+    [ -f "$manifest" ] || return 0
+    while IFS= read -r old; do
+        grep -qxF -- "$old" "$manifest.new" || rm -f -- "$old"
+    done <"$manifest"
+}
+
+# --- the engine, the image, the trial ---------------------------------------
+
+engine_answers() { command -v docker >/dev/null && docker version >/dev/null 2>&1; }
+
+have_engine() {
+    if engine_answers || [ -z "$engine" ]; then return; fi
+    if [ -n "${DOCKER_HOST:-}" ]; then
+        say "warning: the engine at DOCKER_HOST=$DOCKER_HOST does not answer"
+        return
+    fi
+    if [ "$(uname -s)" = Darwin ]; then
+        say 'warning: no Docker engine; install Docker Desktop, OrbStack or Colima, start it, run this again'
+        return
+    fi
+    if ! command -v dockerd >/dev/null; then
+        install_packages 'the Docker engine' docker.io moby-engine docker || {
+            say 'warning: there is no Docker engine; install one, then run this again'
+            return
+        }
+    fi
+    start_engine
+}
+
+start_engine() {
+    local try
+    if [ -d /run/systemd/system ]; then as_root systemctl enable --now docker >&2 || true; fi
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        if engine_answers; then return; fi
+        sleep "$((try > 3 ? 1 : 0))"
+    done
+    if as_root docker version >/dev/null 2>&1; then
+        say "warning: you may not use the Docker engine yet; sudo usermod -aG docker $(id -un), then log in again"
+    else
+        say 'warning: the Docker engine is not running; start it (as root: dockerd), then run this again'
+    fi
+}
+
+build_image() {
+    [ -n "$image" ] || return 0
+    engine_answers || { say 'warning: no engine, so no image yet: realm build makes it later'; return 0; }
+    step 'Building the image of the box'
+    "$venv/bin/realm" build ${REALM_CA_FILE:+--ca-file "$REALM_CA_FILE"} >&2 ||
+        die 'the image could not be built' 'behind an inspecting proxy: REALM_CA_FILE=<its certificates> ./install.sh'
+}
+
+trial_run() {
+    [ -n "$run" ] || return 0
+    engine_answers || return 0
+    step 'Trying it out'
+    "$venv/bin/realm" doctor --run >&2 || die 'the trial run failed' 'what it printed says what to do; then: realm doctor --run'
+}
+
+# --- removal ----------------------------------------------------------------
+
+ours() { # ours KIND: ids of this user's boxes' containers or volumes
+    local every=()
+    if [ "$1" = container ]; then every=(--all); fi
+    docker "$1" ls --quiet ${every[@]+"${every[@]}"} --filter "label=realm.home=$("$venv/bin/python" -c '
+from realm.box.labels import home_label
+print(home_label())' 2>/dev/null || printf none)"
+}
+
+remove_boxes() {
+    local boxes volumes
+    engine_answers || return 0
+    boxes=$(ours container)
+    if [ -n "$boxes" ] && [ -z "$force" ]; then
+        die 'some boxes still hold work that is not in git' \
+            'realm list --all shows them; realm resume or realm remove each, or give --force to lose that work'
+    fi
+    # shellcheck disable=SC2086 # ids hold no blanks
+    if [ -n "$boxes" ]; then docker container rm --force --volumes $boxes >/dev/null; fi
+    volumes=$(ours volume)
+    # shellcheck disable=SC2086
+    if [ -n "$volumes" ]; then docker volume rm --force $volumes >/dev/null; fi
+    if [ -n "$image" ]; then docker image rm --force realm:latest >/dev/null 2>&1 || true; fi
+}
+
+remove_everything() {
+    local place
+    case $home in / | "$HOME" | "$HOME"/) die "REALM_HOME is $home: not removing that" ;; esac
+    if [ ! -d "$venv" ] && [ ! -f "$manifest" ]; then die "realm is not installed in $home"; fi
+    agreed "Remove realm and everything in $home?" || die 'nothing was removed' 'give --yes to remove without asking'
+    remove_boxes
+    if [ -f "$manifest" ]; then
+        while IFS= read -r place; do rm -f -- "$place"; done <"$manifest"
+    fi
+    rm -rf -- "$home"
+    say 'realm is gone. Your sessions are still in your projects:'
+    say '    git for-each-ref refs/realm refs/realm-meta'
+}
+
+options() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            -y | --yes) yes=1 ;;
+            --no-engine) engine='' ;;
+            --no-image) image='' ;;
+            --no-run) run='' ;;
+            --uninstall) uninstall=1 ;;
+            --force) force=1 ;;
+            -h | --help) usage; exit 0 ;;
+            *) say "error: no such option: $1"; say ''; usage >&2; exit 2 ;;
+        esac
+        shift
+    done
+}
+
+# Called on the last line, so that half a download does nothing.
+main() {
+    options "$@"
+    if [ -n "$uninstall" ]; then
+        remove_everything
+        return
+    fi
+    find_source
+    find_python
+    make_environment
+    install_program
+    place_files
+    have_engine
+    build_image
+    trial_run
+    say ''
+    say 'realm is installed. In a git repository:'
+    say '    realm new <name>'
+}
+
+main "$@"
