@@ -165,6 +165,17 @@ link() { # link TARGET PLACE: never over a file that is not ours
     record "$place"
 }
 
+manual() { # manual PAGE: git realm --help opens git-realm(1)
+    local text
+    if ! text=$("$venv/bin/$1" _manpage 2>/dev/null); then
+        say "warning: no manual page $1"
+        return
+    fi
+    mkdir -p -- "$man"
+    printf '%s\n' "$text" >"$man/$1.1"
+    record "$man/$1.1"
+}
+
 completion() { # completion SHELL PLACE
     local text place=$2
     if ! text=$("$venv/bin/realm" completion "$1" 2>/dev/null); then
@@ -181,9 +192,7 @@ place_files() {
     : >"$manifest.new"
     link "$venv/bin/realm" "$bin/realm"
     link "$venv/bin/git-realm" "$bin/git-realm"
-    for page in "$venv"/share/man/man1/*.1; do
-        if [ -f "$page" ]; then link "$page" "$man/$(basename -- "$page")"; fi
-    done
+    for page in realm git-realm; do manual "$page"; done
     completion bash "$bash_completion/realm"
     completion zsh "$zsh_completion/_realm"
     completion fish "$fish_completion/realm.fish"

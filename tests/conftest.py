@@ -9,11 +9,14 @@ import hypothesis
 import pytest
 
 from tests.support import engines
+from tests.support.api import MessagesApi
+from tests.support.install import Installed, install_once
 from tests.support.repos import Repo
 from tests.support.sealed import sealed_environment
+from tests.support.user import KEY, User, clean_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 hypothesis.settings.register_profile("realm", deadline=None, database=None)
@@ -59,3 +62,31 @@ def repo(make_repo: Callable[..., Repo]) -> Repo:
     made.write("README.md", "# project\n")
     made.commit("Start")
     return made
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Return realm as a user has it, installed once for all tests."""
+    return install_once(tmp_path_factory)
+
+
+@pytest.fixture
+def user(installed: Installed, repo: Repo, tmp_path: Path) -> Iterator[User]:
+    """Return a person with the installed realm in ``repo``; what boxes are left over goes at the end."""
+    yield User(installed, repo)
+    if not engines.missing():
+        clean_engine(tmp_path)
+
+
+@pytest.fixture
+def api() -> Iterator[MessagesApi]:
+    """Return the stand-in for the Messages API, reachable from every box."""
+    with MessagesApi(engines.gateway()) as serving:
+        yield serving
+
+
+@pytest.fixture
+def claude(user: User, api: MessagesApi) -> User:
+    """Return the person, with a key for the stand-in in the environment."""
+    user.extra |= {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY}
+    return user

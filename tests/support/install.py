@@ -1,0 +1,64 @@
+"""realm as a user has it: installed by ``install.sh`` into a home of its own, once for all workers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.sealed import sealed_environment
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An installation below ``home``; ``bin`` holds ``realm`` and ``git-realm``."""
+
+    home: Path
+
+    @property
+    def bin(self) -> Path:
+        return self.home / ".local/bin"
+
+    @property
+    def realm(self) -> Path:
+        return self.bin / "realm"
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of realm's private environment."""
+        return self.home / ".realm/venv/bin/python"
+
+
+def run_installer(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the checkout's installer for the user whose home is ``home``."""
+    home.mkdir(parents=True, exist_ok=True)
+    env = sealed_environment(home, engine=True) | environment
+    command = ["bash", str(CHECKOUT / "install.sh"), *arguments]
+    return subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def shared_directory(factory: pytest.TempPathFactory) -> Path:
+    """Return the directory that every worker of this test run sees."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def install_once(factory: pytest.TempPathFactory) -> Installed:
+    """Install realm unless another worker of this test run did, and return where it is."""
+    home = shared_directory(factory) / "installed"
+    with (home.parent / "installed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "done").exists():
+            done = run_installer(home, "--yes", "--no-engine", "--no-image", "--no-run")
+            if done.returncode != 0:
+                pytest.fail(f"install.sh failed:\n{done.stderr}", pytrace=False)
+            (home / "done").touch()
+    return Installed(home)

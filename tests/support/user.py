@@ -1,0 +1,113 @@
+"""A person who uses the installed realm in a project, with the stand-in as the API."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.support import engines
+from tests.support.driver import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.support.install import Installed
+    from tests.support.repos import Repo
+
+KEY = "sk-ant-stand-in-0123456789-0123456789-0123456789"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class User:
+    """Somebody with ``realm`` on PATH, standing in ``repo``; ``extra`` goes into the environment."""
+
+    installed: Installed
+    repo: Repo
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of everything that this person runs."""
+        path = f"{self.installed.bin}{os.pathsep}{os.environ['PATH']}"
+        return dict(os.environ) | {"PATH": path} | self.extra
+
+    def start(self, *arguments: str, cwd: Path | None = None, **options: Any) -> subprocess.Popen[str]:
+        """Start realm without waiting for it; pipes everywhere unless ``options`` say otherwise."""
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        command = [str(self.installed.realm), *arguments]
+        return subprocess.Popen(
+            command, cwd=cwd or self.repo.path, env=self.env, text=True, **pipes | options
+        )
+
+    def realm(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        stdin: str = "",
+        code: int | None = 0,
+        limit: float = 180,
+    ) -> Done:
+        """Run realm to its end; fail unless it exits with ``code`` (``None``: anything)."""
+        command = [str(self.installed.realm), *arguments]
+        ran = subprocess.run(
+            command,
+            cwd=cwd or self.repo.path,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+        done = Done(ran.returncode, ran.stdout, ran.stderr)
+        if code is not None and done.code != code:
+            raise AssertionError(f"realm {arguments}: {done.code}\n{done.out}\n--- stderr\n{done.err}")
+        return done
+
+    def terminal(self, *arguments: str, cwd: Path | None = None, **size: int) -> Terminal:
+        """Run realm in a terminal of 120 by 40, or of ``columns`` by ``rows``."""
+        command = [str(self.installed.realm), *arguments]
+        return Terminal(command, env=self.env, cwd=cwd or self.repo.path, **size)
+
+    def scripted(self, name: str, script: str, *options: str, code: int = 0, verb: str = "new") -> Done:
+        """Run a session whose agent is the shell ``script``."""
+        agent = ["--agent", "sh"] if verb == "new" else []
+        return self.realm(verb, *agent, *options, name, "-c", script, code=code)
+
+    def listed(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return what ``realm list --json`` says."""
+        answer = json.loads(self.realm("list", "--json", *arguments).out)
+        rows = answer if isinstance(answer, list) else answer["sessions"]
+        return list(rows)
+
+    def tip(self, name: str) -> str:
+        """Return the id at the session's ref."""
+        return self.repo.head(f"refs/realm/{name}")
+
+    def leftovers(self) -> Sequence[str]:
+        """Return the boxes (containers) that are still there for this person's project."""
+        return engines.labelled("container", f"realm.project={self.repo.path}")
+
+
+def clean_engine(below: Path) -> None:
+    """Remove every container and volume that realm made for projects below the directory ``below``."""
+    for kind in ("container", "volume"):
+        for identity in engines.labelled(kind, "realm.project"):
+            label = '{{index .Config.Labels "realm.project"}}' if kind == "container" else ""
+            label = label or '{{index .Labels "realm.project"}}'
+            project = engines.docker(kind, "inspect", "--format", label, identity, check=False)
+            if project.startswith(f"{below}/"):
+                engines.docker(kind, "rm", "--force", identity, check=False)
