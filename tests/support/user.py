@@ -66,13 +66,12 @@ class User:
             command,
             cwd=cwd or self.repo.path,
             env=self.env,
-            input=stdin,
+            input=stdin.encode(),
             capture_output=True,
-            text=True,
             timeout=limit,
             check=False,
         )
-        done = Done(ran.returncode, ran.stdout, ran.stderr)
+        done = Done(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
         if code is not None and done.code != code:
             raise AssertionError(f"realm {arguments}: {done.code}\n{done.out}\n--- stderr\n{done.err}")
         return done
@@ -81,6 +80,15 @@ class User:
         """Run realm in a terminal of 120 by 40, or of ``columns`` by ``rows``."""
         command = [str(self.installed.realm), *arguments]
         return Terminal(command, env=self.env, cwd=cwd or self.repo.path, **size)
+
+    def python(self, program: str) -> None:
+        """Run a program with the installed realm's own interpreter, for what no command does."""
+        command = [str(self.installed.python), "-c", program]
+        subprocess.run(command, cwd=self.repo.path, env=self.env, check=True)
+
+    def shell(self, script: str, **size: int) -> Terminal:
+        """Run a line of shell in a terminal."""
+        return Terminal(["sh", "-c", script], env=self.env, cwd=self.repo.path, **size)
 
     def scripted(self, name: str, script: str, *options: str, code: int = 0, verb: str = "new") -> Done:
         """Run a session whose agent is the shell ``script``."""

@@ -1,0 +1,135 @@
+"""However a run is broken off, what the agent did is kept or found again."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import engines
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+SLOW = "echo early >early.txt; echo ready; sleep 3; echo late >late.txt"
+ENDLESS = "echo early >early.txt; echo ready; while :; do sleep 1; done"
+
+
+def started(user: User, script: str) -> subprocess.Popen[str]:
+    """Start a session called ``victim`` and wait until its agent says that it is ready."""
+    process = user.start("new", "--agent", "sh", "victim", "-c", script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=90)
+    return process.returncode, errors
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 60) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.2)
+
+
+def state(user: User) -> str:
+    return str(next(row["state"] for row in user.listed() if row["name"] == "victim"))
+
+
+def running(user: User) -> bool:
+    boxes = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    return any(engines.docker("inspect", "-f", "{{.State.Running}}", box) == "true" for box in boxes)
+
+
+def test_killing_realm_leaves_the_box_at_work_and_resume_brings_it_home(user: User) -> None:
+    process = started(user, SLOW)
+    process.kill()
+    finish(process)
+    assert state(user) == "salvage"
+    eventually(lambda: not running(user))
+    user.scripted("victim", "cat early.txt late.txt", verb="resume")
+    assert user.repo.files("refs/realm/victim") == ["README.md", "early.txt", "late.txt"]
+    assert list(user.leftovers()) == []
+    assert state(user) == "exited"
+
+
+def test_a_box_still_running_after_its_holder_was_killed_is_attached_to(user: User) -> None:
+    process = started(user, SLOW)
+    process.kill()
+    finish(process)
+    user.realm("resume", "victim")
+    assert user.repo.files("refs/realm/victim") == ["README.md", "early.txt", "late.txt"]
+    assert list(user.leftovers()) == []
+
+
+def test_killing_the_box_keeps_its_work(user: User) -> None:
+    process = started(user, ENDLESS)
+    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    engines.docker("kill", box)
+    code, errors = finish(process)
+    assert code == 137, errors
+    assert user.repo.files("refs/realm/victim") == ["README.md", "early.txt"]
+    assert list(user.leftovers()) == []
+
+
+def test_killing_both_keeps_the_work_for_resume(user: User) -> None:
+    process = started(user, ENDLESS)
+    process.kill()
+    finish(process)
+    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    engines.docker("kill", box)
+    user.scripted("victim", "cat early.txt", verb="resume")
+    assert "early.txt" in user.repo.files("refs/realm/victim")
+    assert list(user.leftovers()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_realm_ends_the_agent_and_saves(user: User, number: signal.Signals) -> None:
+    process = started(user, ENDLESS)
+    process.send_signal(number)
+    code, errors = finish(process)
+    assert code == 128 + number, errors
+    assert user.repo.files("refs/realm/victim") == ["README.md", "early.txt"]
+    assert list(user.leftovers()) == []
+
+
+def test_closing_the_window_saves(user: User) -> None:
+    with user.terminal("new", "--agent", "sh", "victim", "-c", ENDLESS) as terminal:
+        terminal.wait_for("ready")
+    eventually(lambda: "early.txt" in user.repo.files("refs/realm/victim"))
+    eventually(lambda: not user.leftovers())
+
+
+def test_ctrl_c_in_a_terminal_goes_to_the_agent(user: User) -> None:
+    script = "trap 'echo caught >caught.txt; exit 3' INT; echo ready; while :; do sleep 1; done"
+    with user.terminal("new", "--agent", "sh", "victim", "-c", script) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("C-c")
+        assert terminal.wait() == 3
+    assert user.repo.show("refs/realm/victim:caught.txt") == "caught"
+
+
+def test_an_agent_that_destroys_its_repository_still_gets_its_files_saved(user: User) -> None:
+    user.scripted("victim", "echo kept >kept.txt; rm -rf .git")
+    assert user.repo.files("refs/realm/victim") == ["README.md", "kept.txt"]
+
+
+def test_remove_of_a_salvageable_session_says_what_would_be_lost(user: User) -> None:
+    process = started(user, ENDLESS)
+    process.kill()
+    finish(process)
+    refused = user.realm("remove", "victim", code=None)
+    assert refused.code != 0
+    assert "--yes" in refused.err
+    user.realm("remove", "victim", "--yes")
+    assert list(user.leftovers()) == []

@@ -1,0 +1,132 @@
+"""Any program can be the agent: what it does is kept, what it says and how it ends comes through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+
+def test_output_input_and_exit_code_come_through(user: User) -> None:
+    script = "cat >got.txt; echo words; echo complaint >&2; exit 7"
+    done = user.realm("new", "--agent", "sh", "plain", "-c", script, stdin="a task\n", code=7)
+    assert done.out == "words\n"
+    assert "complaint\n" in done.err
+    assert user.repo.show("refs/realm/plain:got.txt") == "a task"
+
+
+def test_binary_output_is_not_changed(user: User) -> None:
+    done = user.realm("new", "--agent", "sh", "bytes", "-c", r"printf 'a\r\nb\tc\033[1m'")
+    assert done.out == "a\r\nb\tc\x1b[1m"
+
+
+def test_much_output_arrives_whole(user: User) -> None:
+    done = user.scripted("much", "seq 1 200000")
+    assert done.out.splitlines() == [str(number) for number in range(1, 200_001)]
+
+
+def test_an_agent_that_changes_nothing_leaves_the_session_at_its_base(user: User) -> None:
+    done = user.scripted("idle", "true")
+    assert user.tip("idle") == user.repo.head()
+    assert "nothing changed" in done.err
+
+
+def test_commits_and_leftovers_stack_over_runs(user: User) -> None:
+    repo = user.repo
+    user.scripted("stack", "echo 1 >1; git add 1; git commit -qm 'One by hand'; echo 2 >2")
+    first = user.tip("stack")
+    assert repo.files("refs/realm/stack") == ["1", "2", "README.md"]
+    user.scripted("stack", "ls >seen; rm 1", verb="resume")
+    assert repo.show("refs/realm/stack:seen").splitlines() == ["1", "2", "README.md", "seen"]
+    assert repo.files("refs/realm/stack") == ["2", "README.md", "seen"]
+    assert repo.head("refs/realm/stack~1") == first
+    assert repo.git("log", "-1", "--skip=2", "--format=%s", "refs/realm/stack") == "One by hand"
+
+
+def test_ignored_files_stay_out_of_commits(user: User) -> None:
+    user.repo.write(".gitignore", "*.log\n")
+    user.repo.commit("Ignore logs")
+    user.scripted("ignored", "echo x >noise.log; echo y >kept")
+    assert user.repo.files("refs/realm/ignored") == [".gitignore", "README.md", "kept"]
+
+
+def test_modes_links_and_odd_names_survive(user: User) -> None:
+    script = "echo x >run.sh; chmod +x run.sh; ln -s README.md link; mkdir 'a b'; echo ü >'a b/ü.txt'"
+    user.scripted("odd", script)
+    listing = user.repo.git("-c", "core.quotePath=false", "ls-tree", "-r", "refs/realm/odd")
+    modes = {line.split("\t")[1]: line.split()[0] for line in listing.splitlines()}
+    assert modes == {"README.md": "100644", "a b/ü.txt": "100644", "link": "120000", "run.sh": "100755"}
+
+
+def test_history_and_branch_are_visible_in_the_box(user: User) -> None:
+    done = user.scripted(
+        "look", "git log --format=%s; git branch --show-current; git status --porcelain; pwd; id -u"
+    )
+    assert done.out.splitlines() == ["Start", "look", "/workspace/project", "1000"]
+
+
+def test_the_box_does_not_see_the_work_tree_or_gits_configuration(user: User) -> None:
+    user.repo.write(".env", "TOKEN=1")
+    user.repo.write(".git/info/exclude", ".env\n")
+    user.repo.git("config", "remote.origin.url", "https://user:hunter2@example.com/x.git")
+    done = user.scripted("blind", "ls -A; git config --list; cat /proc/mounts; env")
+    assert ".env" not in done.out.split()
+    assert "hunter2" not in done.out
+
+
+def test_only_one_run_at_a_time(user: User) -> None:
+    process = user.start("new", "--agent", "sh", "busy", "-c", "echo ready; read line")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    refused = user.realm("resume", "busy", code=125)
+    assert "is going on" in refused.err
+    assert [row["state"] for row in user.listed()] == ["running"]
+    process.communicate("\n", timeout=60)
+    assert process.returncode == 0
+    assert [row["state"] for row in user.listed()] == ["exited"]
+
+
+def test_nothing_of_the_box_is_left(user: User) -> None:
+    user.scripted("gone", "echo x >x")
+    assert list(user.leftovers()) == []
+
+
+def test_list_tells_what_there_is(user: User) -> None:
+    assert user.listed() == []
+    user.scripted("first", "echo x >x")
+    user.scripted("second", "true")
+    rows = user.listed()
+    assert [row["name"] for row in rows] == ["second", "first"]
+    text = user.realm("list").out
+    assert "first" in text
+    assert str(user.repo.path) in text or user.repo.path.name in text
+
+
+def test_git_realm_is_the_same_program(user: User) -> None:
+    user.scripted("via-git", "true")
+    assert user.repo.git("realm", "list", "--json", env=user.env) == user.realm("list", "--json").out.rstrip(
+        "\n"
+    )
+
+
+def test_an_image_of_ones_own(user: User) -> None:
+    done = user.scripted("own", "cat /etc/os-release", "--image", "realm:latest")
+    assert "Debian" in done.out
+    missing = user.realm("new", "--agent", "true", "--image", "realm-no-such-image:1", "none", code=125)
+    assert "realm-no-such-image:1" in missing.err
+    assert "refs/realm/none" not in user.repo.refs()
+
+
+def test_docker_arguments_are_text_not_shell(user: User) -> None:
+    user.extra["REALM_DOCKER_ARGS"] = "-e 'WORDS=$(touch /tmp/pwned) `id`' --hostname thebox"
+    done = user.scripted("dockerargs", 'echo "$WORDS"; hostname')
+    assert done.out == "$(touch /tmp/pwned) `id`\nthebox\n"
+    user.extra["REALM_DOCKER_ARGS"] = "--frobnicate"
+    refused = user.realm("new", "--agent", "true", "x", code=None)
+    assert refused.code in (2, 125)
+    assert "--frobnicate" in refused.err
