@@ -1,1 +1,6 @@
-"""The project's repository; the only room that knows git and dulwich."""
+"""The project's repository; the only room that knows git and dulwich.
+
+``repo`` finds the project and asks it things, ``refs`` moves and lists
+sessions' refs, ``record`` reads and writes the record of runs, ``ingest``
+takes in what came out of a box, ``remote`` fetches and pushes.
+"""

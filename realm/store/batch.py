@@ -1,0 +1,127 @@
+"""Reading objects through one ``git cat-file --batch`` process.
+
+The process answers ``<oid> <type> <size>``, the content and a line end for an
+object that exists, and ``<spec> missing`` (or ``ambiguous``) for another.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from realm.errors import GitError
+from realm.store.git import command, environment, missing, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from realm.model import Project
+
+
+_ANSWER = 3
+"""Words in the line before an object's content."""
+
+
+class TooLargeError(GitError):
+    """An object is larger than the reader allowed; the process has been ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """An object as git stores it: ``kind`` is blob, tree, commit or tag."""
+
+    oid: str
+    kind: str
+    data: bytes
+
+
+class CatFile:
+    """A running ``git cat-file --batch``; use it in a ``with`` statement.
+
+    It is started by the first :meth:`get`.  ``argv`` and ``env`` default to the
+    user's git in ``project``.
+    """
+
+    def __init__(
+        self,
+        project: Project | None = None,
+        *,
+        argv: list[str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._argv = argv or command("cat-file", "--batch", project=project)
+        self._env = dict(env) if env is not None else environment()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            try:
+                self._process = subprocess.Popen(
+                    self._argv,
+                    env=self._env,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
+            except FileNotFoundError as problem:
+                raise missing(problem, None) from problem
+        return self._process
+
+    def get(self, spec: str, limit: int) -> RawObject | None:
+        """Return the object that ``spec`` names, ``None`` when there is none.
+
+        Raises :class:`TooLargeError` above ``limit`` bytes and
+        :class:`GitError` when git cannot read the object.
+        """
+        process = self._start()
+        if process.stdin is None or process.stdout is None or "\n" in spec:
+            raise GitError(f"cannot read {spec!r}")
+        try:
+            process.stdin.write(spec.encode("utf-8", "surrogateescape") + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            raise self._broken(spec) from None
+        words = process.stdout.readline().split()
+        if len(words) != _ANSWER or not words[2].isdigit():
+            if words and words[-1] in (b"missing", b"ambiguous"):
+                return None
+            raise self._broken(spec)
+        size = int(words[2])
+        if size > limit:
+            self._kill()
+            raise TooLargeError(f"{spec} has {size} bytes, more than the {limit} allowed")
+        data = process.stdout.read(size + 1)
+        if len(data) != size + 1:
+            raise self._broken(spec)
+        return RawObject(words[0].decode(), words[1].decode(), data[:-1])
+
+    def _broken(self, spec: str) -> GitError:
+        process = self._process
+        self._process = None
+        err = process.communicate()[1] if process else b""
+        return GitError(f"git cannot read {spec}: {reason(err) or 'it gave no answer'}", "git fsck")
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.communicate()
+            self._process = None

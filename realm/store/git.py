@@ -1,0 +1,177 @@
+"""Running the user's ``git``: argument lists only, in an environment without surprises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from realm.errors import GitError
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from realm.model import Project
+
+# Variables that would lead git to another repository, index, object store or
+# reading of paths than the one we name (compare ``git rev-parse --local-env-vars``).
+_MISLEADING = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_DEFAULT_HASH",
+        "GIT_DIFF_OPTS",
+        "GIT_DIR",
+        "GIT_EXTERNAL_DIFF",
+        "GIT_GLOB_PATHSPECS",
+        "GIT_GRAFT_FILE",
+        "GIT_ICASE_PATHSPECS",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_LITERAL_PATHSPECS",
+        "GIT_NAMESPACE",
+        "GIT_NOGLOB_PATHSPECS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
+
+_FULL_DISK = ("No space left on device", "Disk quota exceeded")
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """How a git command ended: its exit code and what it wrote."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the last line end."""
+        return self.out.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment as git should see it.
+
+    Messages are in English, so that they can be told apart; replacement
+    objects are off, because a box does not have them; locks that only save
+    time are off, because the user's index is not ours to refresh.
+    """
+    found = {key: value for key, value in os.environ.items() if key not in _MISLEADING}
+    found.update(LC_ALL="C", LANGUAGE="C", GIT_NO_REPLACE_OBJECTS="1", GIT_OPTIONAL_LOCKS="0")
+    found.update(extra or {})
+    return found
+
+
+def command(*args: str, project: Project | None = None) -> list[str]:
+    """Return the argument list that runs git, in ``project`` when one is given."""
+    if project is None:
+        return ["git", *args]
+    return ["git", f"--git-dir={project.git_dir}", f"--work-tree={project.root}", *args]
+
+
+def git(
+    *args: str,
+    cwd: Path | None = None,
+    project: Project | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | IO[bytes] | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+) -> GitResult:
+    """Run git and return how it ended.
+
+    ``project`` names the repository; ``env`` adds variables; ``stdin`` is what
+    git reads (nothing by default); ``timeout`` is in seconds.  Raises
+    :class:`GitError` when git is not there, takes too long or, with ``check``,
+    exits with anything but 0.
+    """
+    return run(
+        command(*args, project=project),
+        cwd=cwd or (project.root if project else None),
+        env=environment(env),
+        stdin=stdin,
+        timeout=timeout,
+        check=check,
+    )
+
+
+def run(
+    argv: list[str],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str],
+    stdin: bytes | IO[bytes] | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+) -> GitResult:
+    """Run ``argv``, a git command with whatever goes before it; see :func:`git`."""
+    text = stdin if isinstance(stdin, bytes) else None
+    file = subprocess.DEVNULL if stdin is None or isinstance(stdin, bytes) else stdin
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=dict(env),
+            input=text,
+            stdin=file if text is None else None,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as problem:
+        raise missing(problem, cwd) from problem
+    except subprocess.TimeoutExpired as problem:
+        raise GitError(f"git {_verb(argv)} did not end within {timeout:.0f} seconds") from problem
+    result = GitResult(done.returncode, done.stdout, done.stderr)
+    if check and result.code != 0:
+        raise failure(_verb(argv), result.err)
+    return result
+
+
+def missing(problem: OSError, cwd: Path | None) -> GitError:
+    """Return the error for a git, or a directory to run it in, that is not there."""
+    if cwd is not None and not cwd.is_dir():
+        return GitError(f"the directory {cwd} does not exist")
+    return GitError("git cannot be run: " + clean(str(problem)), "install git 2.30 or newer")
+
+
+def failure(verb: str, err: bytes) -> GitError:
+    """Return the error for a git command that failed with ``err`` on standard error."""
+    message = reason(err) or "failed without a message"
+    hint = ""
+    if any(word in message for word in _FULL_DISK):
+        hint = "the disk is full: free some space, then run the command again"
+    return GitError(f"git {verb}: {message}", hint)
+
+
+def reason(err: bytes) -> str:
+    """Return the line of git's standard error that says why, cleaned and cut."""
+    lines = [clean(line, limit=400).strip() for line in err.splitlines()]
+    for prefix in ("fatal: ", "error: "):
+        for line in lines:
+            if line.startswith(prefix):
+                return line.removeprefix(prefix)
+    return next((line for line in reversed(lines) if line), "")
+
+
+def _verb(argv: list[str]) -> str:
+    names = iter(argv[argv.index("git") + 1 :] if "git" in argv else argv)
+    for name in names:
+        if name in ("-c", "-C"):
+            next(names, None)
+        elif not name.startswith("-"):
+            return name
+    return ""

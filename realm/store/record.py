@@ -1,0 +1,241 @@
+"""The record of a session: ``refs/realm-meta/<name>``, format version 1.
+
+The ref points to a chain of commits, one for each run, the latest on top; the
+first has no parent.  While a run goes on its commit says ``Realm-State:
+running``; each later write for the same run replaces that commit (same
+parent).  The commit's message is the summary that ``realm list`` shows (see
+``realm.store.summary``).  The tree::
+
+    session.json              what is fixed about the session
+    runs/0001/run.json        one run: number, times, commits, exit code
+    runs/0001/<file>          what else was kept: screen.txt, transcript.jsonl, …
+    runs/0002/…
+
+Both JSON files are one object, UTF-8, keys sorted, indented by two, with
+``"version": 1``.  Readers skip keys that they do not know, and refuse a
+version that is higher than theirs.  Fields are those of
+:class:`realm.model.Session` and :class:`realm.model.Run`; times are seconds
+since the epoch (numbers); a field without a value may be missing or null.
+
+A record may have been fetched from somewhere else: it is read as untrusted,
+with limits on sizes and checks of every type.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError, NoSuchSessionError, RealmError
+from realm.model import Identity, Run, Session, State, Totals
+from realm.store.batch import CatFile, TooLargeError
+from realm.store.names import META, check_name
+from realm.store.schema import dump_run, dump_session, load_run, load_session
+from realm.store.summary import Summary, write_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from realm.model import Project
+    from realm.store.objects import Entry, Objects
+
+AUTHOR = Identity("realm", "realm@localhost")
+"""Who writes records when nobody else is named."""
+
+JSON_LIMIT = 4 * 1024 * 1024
+FILE_LIMIT = 512 * 1024 * 1024
+_COMMIT_LIMIT = 1024 * 1024
+_TREE_LIMIT = 16 * 1024 * 1024
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_RUN_NAME = re.compile(rb"[0-9]{4,9}")
+
+
+def run_directory(number: int) -> str:
+    """Return the path of a run's directory in the record."""
+    return f"runs/{number:04d}"
+
+
+def read_session(project: Project, name: str) -> Session:
+    """Return what is recorded about the session.
+
+    Raises :class:`NoSuchSessionError` when there is no record, and
+    :class:`RealmError` when it is damaged or newer than this realm.
+    """
+    data = _read(project, name, "session.json", JSON_LIMIT)
+    if data is None:
+        raise _absent(project, name)
+    return load_session(data, _where(name, "session.json"))
+
+
+def read_runs(project: Project, name: str) -> list[Run]:
+    """Return the recorded runs, the first one first; errors as :func:`read_session`."""
+    check_name(name)
+    ref = META + name
+    with CatFile(project) as objects:
+        tree = objects.get(f"{ref}:runs", _TREE_LIMIT)
+        if tree is None or tree.kind != "tree":
+            raise _absent(project, name)
+        numbers = _run_names(tree.data, project.object_format)
+        found = []
+        for number in numbers:
+            path = f"runs/{number}/run.json"
+            blob = objects.get(f"{ref}:{path}", JSON_LIMIT)
+            if blob is None or blob.kind != "blob":
+                raise RealmError(f"{path} is missing from the record of '{name}'", f"git log {ref}")
+            found.append(load_run(blob.data, _where(name, path)))
+    return found
+
+
+def _run_names(data: bytes, object_format: str) -> list[str]:
+    width = 32 if object_format == "sha256" else 20
+    lines = re.findall(rb"40000 ([^\0]*)\0(?s:.{%d})|[0-7]+ [^\0]*\0(?s:.{%d})" % (width, width), data)
+    return sorted((name.decode() for name in lines if _RUN_NAME.fullmatch(name)), key=int)
+
+
+def read_file(project: Project, name: str, path: str) -> bytes | None:
+    """Return a file of the record, such as ``runs/0001/screen.txt``; ``None`` when it is not there."""
+    return _read(project, name, path, FILE_LIMIT)
+
+
+def _read(project: Project, name: str, path: str, limit: int) -> bytes | None:
+    check_name(name)
+    try:
+        with CatFile(project) as objects:
+            found = objects.get(f"{META}{name}:{path}", limit)
+    except TooLargeError as problem:
+        raise RealmError(
+            f"{path} in the record of '{name}' is too large: {problem.message}", _look(name)
+        ) from None
+    except GitError as problem:
+        raise RealmError(f"the record of '{name}' cannot be read: {problem.message}", "git fsck") from None
+    return found.data if found is not None and found.kind == "blob" else None
+
+
+def _where(name: str, path: str) -> tuple[str, str]:
+    """Return how an error names the file, and the command that shows it."""
+    return f"{path} in the record of '{name}'", f"git show {META}{name}:{path}"
+
+
+def _look(name: str) -> str:
+    return f"git log {META}{name}"
+
+
+def _absent(project: Project, name: str) -> RealmError:
+    from realm.store.git import git
+
+    if git("rev-parse", "--verify", "--quiet", META + name, project=project, check=False).code != 0:
+        return NoSuchSessionError(f"there is no record of a session '{name}'", "realm list")
+    return RealmError(f"the record of '{name}' is damaged", _look(name))
+
+
+def write(
+    project: Project,
+    *,
+    parent: str | None,
+    previous: str | None,
+    session: Session,
+    run: Run,
+    totals: Totals,
+    state: State,
+    files: Mapping[str, bytes],
+    identity: Identity = AUTHOR,
+) -> str:
+    """Write the record of a run and return the new meta commit; no ref is moved.
+
+    ``parent`` is the commit of the run before (``None`` for the first run),
+    ``previous`` the commit that this one replaces: what was recorded for this
+    run there is kept unless ``files`` (file name to content) replaces it.
+    Raises :class:`GitError` when the repository cannot be written.
+    """
+    from realm.store.objects import DIRECTORY, FILE, Entry, Objects
+
+    for file in files:
+        if not _FILE_NAME.fullmatch(file) or file == "run.json":
+            raise ValueError(f"not a name of a record's file: {file!r}")
+    made = Objects(project.object_format)
+    number = f"{run.number:04d}".encode()
+    with CatFile(project) as objects:
+        reader = _Reader(objects, project.object_format)
+        root = reader.tree(parent, b"")
+        runs = reader.tree(parent, b"runs")
+        kept = reader.tree(previous, b"runs/" + number)
+    for file, data in {**files, "run.json": dump_run(run)}.items():
+        kept[file.encode()] = Entry(file.encode(), FILE, made.blob(data))
+    runs[number] = Entry(number, DIRECTORY, made.tree(kept.values()))
+    root[b"runs"] = Entry(b"runs", DIRECTORY, made.tree(runs.values()))
+    root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
+    message = write_summary(session.name, summarise(session, run, totals, state))
+    parents = [parent] if parent else []
+    return _commit(project, made, root=root.values(), parents=parents, message=message, identity=identity)
+
+
+def summarise(session: Session, run: Run, totals: Totals, state: State) -> Summary:
+    """Return the summary that stands in the meta commit's message."""
+    return Summary(
+        id=session.id,
+        project=session.project,
+        created=session.created,
+        state=state,
+        base=session.base,
+        runs=run.number,
+        totals=totals,
+        started=run.started,
+        exit_code=run.exit_code,
+    )
+
+
+def update_session(project: Project, name: str, current_meta: str, session: Session) -> str:
+    """Return a commit like ``current_meta``, with the same parents and message, that records ``session``.
+
+    For what changes between runs, such as after a push; no ref is moved.
+    """
+    from realm.store.objects import FILE, Entry, Objects
+
+    made = Objects(project.object_format)
+    with CatFile(project) as objects:
+        commit = objects.get(current_meta, _COMMIT_LIMIT)
+        root = _Reader(objects, project.object_format).tree(current_meta, b"")
+    if commit is None or commit.kind != "commit" or not root:
+        raise RealmError(f"the record of '{name}' is damaged", _look(name))
+    head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
+    parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
+    root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
+    return _commit(project, made, root=root.values(), parents=parents, message=message, identity=AUTHOR)
+
+
+def _commit(
+    project: Project,
+    made: Objects,
+    *,
+    root: Iterable[Entry],
+    parents: list[str],
+    message: str,
+    identity: Identity,
+) -> str:
+    from realm.store.objects import Moment
+
+    now = Moment(int(time.time()))
+    oid = made.commit(made.tree(root), parents, message, (identity, now), (identity, now))
+    made.store(project)
+    return oid
+
+
+class _Reader:
+    """Trees of existing meta commits, by path."""
+
+    def __init__(self, objects: CatFile, object_format: str) -> None:
+        self._objects = objects
+        self._format = object_format
+
+    def tree(self, commit: str | None, path: bytes) -> dict[bytes, Entry]:
+        """Return the entries of a directory by name, none when it is not there."""
+        from realm.store.objects import read_tree
+
+        if commit is None:
+            return {}
+        found = self._objects.get(f"{commit}:{path.decode()}", _TREE_LIMIT)
+        if found is None or found.kind != "tree":
+            return {}
+        return {entry.name: entry for entry in read_tree(found.data, self._format)}

@@ -1,0 +1,158 @@
+"""Finding the project's repository and asking it simple things."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
+from realm.model import Identity, Project
+from realm.store.git import GitResult, git, reason
+from realm.store.stores import ensure_readable, history_pack, object_stores
+from realm.store.worktree import Include, dirty_count, ignore_lines, included, write_wip
+from realm.text import clean
+
+__all__ = [
+    "Include",
+    "dirty_count",
+    "discover",
+    "ensure_readable",
+    "history_pack",
+    "identity",
+    "ignore_lines",
+    "included",
+    "resolve_commit",
+    "write_wip",
+]
+
+FORMATS = ("sha1", "sha256")
+"""Object formats that realm reads and writes."""
+
+_QUESTIONS = (
+    "--is-bare-repository",
+    "--is-inside-git-dir",
+    "--absolute-git-dir",
+    "--git-common-dir",
+    "--show-object-format",
+    "--show-toplevel",
+    "--show-prefix",
+)
+
+
+def discover(start: Path) -> Project:
+    """Return the project whose work tree holds the directory ``start``.
+
+    One git process.  Raises :class:`NotARepositoryError` when there is no such
+    directory, no repository, no work tree (a bare repository, a ``.git``
+    directory), or git refuses the repository because of who owns it.
+    """
+    shown = clean(str(start))
+    if not start.is_dir():
+        what = "is not a directory" if start.exists() else "does not exist"
+        raise NotARepositoryError(f"{shown} {what}", "give the directory of a git repository")
+    result = git("rev-parse", *_QUESTIONS, cwd=start, check=False)
+    answers = result.out.decode("utf-8", "surrogateescape").split("\n")[:-1]
+    if result.code != 0 or len(answers) != len(_QUESTIONS):
+        raise _refusal(shown, answers, result)
+    bare, inside, git_dir, common, object_format, root, prefix = answers
+    if bare == "true" or inside == "true":
+        raise _refusal(shown, answers, result)
+    if object_format not in FORMATS:
+        raise NotARepositoryError(f"{shown} uses the object format {object_format}, which realm cannot read")
+    return _project(Path(root), Path(git_dir), (start / common).resolve(), prefix, object_format)
+
+
+def _project(root: Path, git_dir: Path, common: Path, prefix: str, object_format: str) -> Project:
+    return Project(
+        root=root,
+        git_dir=git_dir.resolve(),
+        common_dir=common,
+        name=project_name(root, git_dir.resolve(), common),
+        subdir=prefix.removesuffix("/"),
+        object_format=object_format,
+        object_stores=tuple(object_stores(common / "objects")),
+        shallow=_shallow(common / "shallow"),
+    )
+
+
+def _shallow(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text("ascii").split())
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ()
+
+
+def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
+    """Return the error that says why git does not let us work in ``shown``."""
+    err = result.err.decode("utf-8", "replace")
+    if "dubious ownership" in err or "unsafe repository" in err:
+        found = re.search(r"git config --global --add safe\.directory .*", err)
+        advice = clean(found.group()) if found else f"git config --global --add safe.directory '{shown}'"
+        return NotARepositoryError(f"the repository at {shown} belongs to another user", advice)
+    if "not a git repository" in err:
+        return NotARepositoryError(
+            f"{shown} is not inside a git repository", "git init, or realm new NAME DIRECTORY"
+        )
+    if answers[:1] == ["true"]:
+        return NotARepositoryError(
+            f"{shown} is a bare repository, which has no work tree",
+            "git worktree add DIRECTORY, then run realm there",
+        )
+    if answers[1:2] == ["true"]:
+        return NotARepositoryError(
+            f"{shown} is a git directory, not a work tree", "run realm in the work tree beside it"
+        )
+    if result.code == 0:
+        return NotARepositoryError(
+            f"the path of the repository at {shown} holds a line end", "rename the directory"
+        )
+    return NotARepositoryError(
+        f"git cannot open the repository at {shown}: {reason(result.err)}", "git status"
+    )
+
+
+def project_name(root: Path, git_dir: Path, common: Path) -> str:
+    """Return the repository's name: letters, digits, ``.``, ``_``, ``-``; safe as a directory name.
+
+    It is the main work tree's directory name, for every linked work tree too;
+    a bare repository with work trees gives its own name without ``.git``.
+    """
+    if git_dir == common:
+        name = root.name
+    elif common.name.startswith("."):
+        name = common.parent.name
+    else:
+        name = common.name.removesuffix(".git")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("-")[:100]
+    return name if name.strip("._-") and name.lower() != ".git" else "project"
+
+
+def resolve_commit(project: Project, rev: str) -> str:
+    """Return the id of the commit that ``rev`` names.
+
+    Raises :class:`RealmError` when it names none, and says so in its own way
+    when the repository has no commit yet.
+    """
+    shown = clean(rev)
+    if not rev or rev.startswith("-") or "\0" in rev:
+        raise UsageError(f"'{shown}' is not a revision", "git log --oneline --all")
+    result = git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", project=project, check=False)
+    if result.code == 0:
+        return result.text
+    if rev in ("HEAD", "@"):
+        if git("rev-parse", "--verify", "--quiet", "HEAD", project=project, check=False).code != 0:
+            raise RealmError("the repository has no commit yet", "git commit --allow-empty -m 'Start'")
+        raise RealmError("the commit at HEAD cannot be read", "git fsck")
+    raise RealmError(f"'{shown}' is not a commit", "git log --oneline --all")
+
+
+def identity(project: Project) -> Identity:
+    """Return the user's git identity for this project; :class:`RealmError` when git has none."""
+    result = git("var", "GIT_AUTHOR_IDENT", project=project, check=False)
+    found = re.match(r"(.*?) ?<([^<>\n]*)> \d+ [+-]\d{4}$", result.text)
+    if result.code != 0 or found is None:
+        raise GitError(
+            "git does not know your name and e-mail address",
+            'git config --global user.name "Your Name"; git config --global user.email you@example.com',
+        )
+    return Identity(clean(found[1]), clean(found[2]))

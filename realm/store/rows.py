@@ -1,0 +1,145 @@
+"""Listing sessions: one ``git for-each-ref``, whatever their number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError, RealmError
+from realm.model import State, Totals
+from realm.store.batch import CatFile
+from realm.store.git import GitResult, git
+from realm.store.names import CODE, META, is_name
+from realm.store.summary import Summary, read_summary
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from realm.model import Project
+
+_MESSAGE_LIMIT = 1_000_000
+_FIELDS = "%(refname)%00%(objectname)%00%(symref)%00"
+_BROKEN = re.compile(r"ignoring (broken|dangling) (?:ref|symref) (refs/realm(?:-meta)?/[^\n]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class MetaRow:
+    """A session as its refs tell it.
+
+    ``code`` and ``meta`` are where the refs point.  When ``problem`` is not
+    empty it is a sentence about what is wrong, and what could not be read has
+    its default.  Times are seconds since the epoch; ``runs`` is the number of
+    the last run, ``started`` and ``exit_code`` are that run's.
+    """
+
+    name: str
+    code: str | None
+    meta: str | None
+    id: str = ""
+    project: str = ""
+    created: float = 0.0
+    state: State = State.EXITED
+    base: str = ""
+    totals: Totals = field(default_factory=Totals)
+    runs: int = 0
+    started: float | None = None
+    exit_code: int | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ref:
+    name: str
+    oid: str
+    symbolic: str
+    message: str | None
+
+
+def rows(project: Project, names: Sequence[str] | None = None) -> list[MetaRow]:
+    """Return every session of the project, or those called ``names``, by name.
+
+    Never raises because of what a ref or a record holds: such a session is a
+    row with a ``problem``.
+    """
+    patterns = [CODE, META] if names is None else [space + name for name in names for space in (CODE, META)]
+    if not patterns:
+        return []
+    refs, broken = _read(project, patterns)
+    known = {ref.split("/", 2)[2] for ref in [*refs, *broken]}
+    if names is not None:
+        known &= set(names)
+    return [_row(name, refs.get(CODE + name), refs.get(META + name), broken) for name in sorted(known)]
+
+
+def _read(project: Project, patterns: list[str]) -> tuple[dict[str, _Ref], dict[str, str]]:
+    """Return the refs by full name, and what is wrong with those that git cannot read."""
+    result = git("for-each-ref", f"--format={_FIELDS}%(contents)%00", *patterns, project=project, check=False)
+    if result.code == 0:
+        refs = {ref.name: ref for ref in _parse(result, with_message=True)}
+    else:  # one missing object ends the whole listing: read the refs alone, then each record on its own
+        result = git("for-each-ref", f"--format={_FIELDS}", *patterns, project=project)
+        refs = {ref.name: ref for ref in _with_messages(project, _parse(result, with_message=False))}
+    found = _BROKEN.findall(result.err.decode("utf-8", "replace"))
+    return refs, {ref: "is a symbolic ref" if kind == "dangling" else "is broken" for kind, ref in found}
+
+
+def _parse(result: GitResult, *, with_message: bool) -> Iterable[_Ref]:
+    width = 4 if with_message else 3
+    cells = result.out.decode("utf-8", "replace").split("\0")
+    for start in range(0, len(cells) - width, width):
+        name, oid, symbolic = cells[start].removeprefix("\n"), cells[start + 1], cells[start + 2]
+        yield _Ref(name, oid, symbolic, cells[start + 3] if with_message else None)
+
+
+def _with_messages(project: Project, refs: Iterable[_Ref]) -> Iterable[_Ref]:
+    with CatFile(project) as objects:
+        for ref in refs:
+            try:
+                found = objects.get(ref.oid, _MESSAGE_LIMIT)
+            except GitError:
+                found = None
+            text = found.data.decode("utf-8", "replace").partition("\n\n")[2] if found else None
+            yield replace(ref, message=text)
+
+
+def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: dict[str, str]) -> MetaRow:
+    row = MetaRow(clean(name), code.oid if code else None, meta.oid if meta else None)
+    problem = _problem(name, code, meta, broken)
+    if problem:
+        return replace(row, problem=problem)
+    try:
+        return _filled(row, read_summary(meta.message if meta and meta.message else ""))
+    except RealmError as damage:
+        return replace(row, problem=damage.message)
+
+
+def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: dict[str, str]) -> str:
+    if not is_name(name):
+        return f"'{clean(name)}' is not a name that realm gives"
+    for space, ref in ((CODE, code), (META, meta)):
+        if space + name in broken:
+            return f"{space}{name} {broken[space + name]}"
+        if ref and ref.symbolic:
+            return f"{ref.name} is a symbolic ref to {clean(ref.symbolic)}"
+        if ref and ref.message is None:
+            return f"{ref.name} points to {ref.oid[:12]}, which is missing"
+    if code is None:
+        return "the record has no code beside it"
+    return "" if meta else "the session has no record"
+
+
+def _filled(row: MetaRow, summary: Summary) -> MetaRow:
+    return replace(
+        row,
+        id=summary.id,
+        project=summary.project,
+        created=summary.created,
+        state=summary.state,
+        base=summary.base,
+        totals=summary.totals,
+        runs=summary.runs,
+        started=summary.started,
+        exit_code=summary.exit_code,
+    )

@@ -1,0 +1,173 @@
+"""The project's object stores: where its objects lie and whether they can be read."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError
+from realm.store.git import git, reason
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from realm.model import Project
+
+_DEPTH = 5
+"""How far alternates of alternates are followed; git stops there too."""
+
+
+def alternates(store: Path) -> list[Path]:
+    """Return the object directories that ``store``'s ``info/alternates`` names, existing or not.
+
+    The format is git's: one path a line, relative ones below ``store``, ``#``
+    before a comment, C quotes round an odd path.
+    """
+    try:
+        lines = (store / "info" / "alternates").read_bytes().splitlines()
+    except OSError:
+        return []
+    paths = [_unquote(line) for line in lines if line and not line.startswith(b"#")]
+    return [store / os.fsdecode(path) for path in paths]
+
+
+def _unquote(line: bytes) -> bytes:
+    if not (line.startswith(b'"') and line.endswith(b'"') and len(line) > 1):
+        return line
+    text = line[1:-1].decode("latin-1")
+    return text.encode("latin-1").decode("unicode_escape").encode("latin-1", "replace")
+
+
+def object_stores(own: Path) -> list[Path]:
+    """Return ``own`` and every alternate that exists, transitively, without repeats."""
+    return [store for store in _walk(own) if store == own or store.is_dir()]
+
+
+def missing_stores(own: Path) -> list[Path]:
+    """Return the alternates that are named but not there."""
+    return [store for store in _walk(own) if not store.is_dir()]
+
+
+def _walk(own: Path) -> list[Path]:
+    found, level = [own], [own]
+    for _ in range(_DEPTH):
+        following = [path.resolve() for store in level for path in alternates(store)]
+        level = [path for path in dict.fromkeys(following) if path not in found and path != own.resolve()]
+        found += level
+    return found
+
+
+def is_partial(project: Project) -> bool:
+    """Tell whether objects may be missing on purpose: a pack of a partial clone is there."""
+    return any(path.suffix == ".promisor" for store in project.object_stores for path in _packs(store))
+
+
+def _packs(store: Path) -> Iterator[Path]:
+    try:
+        yield from (store / "pack").iterdir()
+    except OSError:
+        return
+
+
+def ensure_readable(project: Project, base: str) -> None:
+    """Check that every object of the commit ``base``'s tree is there to be read.
+
+    In a partial clone what is missing is fetched with the user's git.  Raises
+    :class:`RealmError` that names what cannot be read.  One git process, some
+    4 ms at 1,000 files.
+    """
+    _check_permissions(project)
+    gone = _missing(project, base)
+    if gone and is_partial(project):
+        _fetch(project, gone)
+        gone = _missing(project, base)
+    if gone:
+        stores = missing_stores(project.object_stores[0])
+        if stores:
+            where = clean(str(stores[0]))
+            raise RealmError(f"the repository borrows objects from {where}, which is not there", "git fsck")
+        raise RealmError(
+            f"{len(gone)} objects of {base[:12]} are missing, the first is {gone[0]}", "git fsck"
+        )
+
+
+def _check_permissions(project: Project) -> None:
+    for store in project.object_stores:
+        paths = [store, *(path for path in _packs(store) if path.suffix in (".pack", ".idx"))]
+        for path in paths:
+            if not os.access(path, os.R_OK):
+                who = f"sudo chown -R \"$(id -un)\" '{clean(str(store))}'"
+                raise RealmError(f"{clean(str(path))} cannot be read by this user", who)
+
+
+def _missing(project: Project, base: str) -> list[str]:
+    """Return the ids of objects in ``base``'s tree that are not in any store."""
+    partial = is_partial(project)
+    result = git(
+        *("rev-list", "--objects", "--no-walk"),
+        *(("--missing=print",) if partial else ("--quiet", "--missing=error")),
+        base,
+        project=project,
+        env={"GIT_NO_LAZY_FETCH": "1"},
+        check=False,
+    )
+    if result.code != 0 and not partial:
+        return _named_missing(project, base)
+    if result.code != 0:
+        raise RealmError(f"the files of {base[:12]} cannot be read: {reason(result.err)}", "git fsck")
+    return [line[1:].decode() for line in result.out.splitlines() if line.startswith(b"?")]
+
+
+def _named_missing(project: Project, base: str) -> list[str]:
+    result = git(
+        *("rev-list", "--objects", "--no-walk", "--missing=print", base), project=project, check=False
+    )
+    gone = [line[1:].decode() for line in result.out.splitlines() if line.startswith(b"?")]
+    if result.code != 0 or not gone:
+        raise RealmError(f"the files of {base[:12]} cannot be read: {reason(result.err)}", "git fsck")
+    return gone
+
+
+def _fetch(project: Project, oids: list[str]) -> None:
+    """Fetch ``oids`` from the remote that promised them, as git does for itself."""
+    remote = _promisor(project)
+    for _ in range(2):  # a treeless clone: trees first, then what they name
+        result = git(
+            *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags"),
+            *("--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin", remote),
+            project=project,
+            stdin="".join(f"{oid}\n" for oid in oids).encode(),
+            check=False,
+        )
+        if result.code == 0:
+            return
+    raise RealmError(
+        f"{len(oids)} files of this partial clone are not here, and {clean(remote)} does not give them: "
+        f"{reason(result.err)}",
+        "git fetch --refetch --filter=blob:limit=1g, or connect to the network",
+    )
+
+
+def _promisor(project: Project) -> str:
+    found = git("config", "--get", "extensions.partialClone", project=project, check=False)
+    if found.code == 0 and found.text:
+        return found.text
+    listed = git("config", "--get-regexp", r"^remote\..*\.promisor$", project=project, check=False).text
+    key = listed.split(" ")[0]
+    return key.removeprefix("remote.").removesuffix(".promisor") or "origin"
+
+
+def history_pack(project: Project, tip: str, directory: Path) -> list[Path]:
+    """Write the history of ``tip``, and nothing else, as a pack into ``directory``.
+
+    Returns the ``.pack`` and its ``.idx``.
+    """
+    result = git(
+        *("pack-objects", "--revs", "--quiet", "--delta-base-offset", str(directory / "history")),
+        project=project,
+        stdin=f"{tip}\n".encode(),
+    )
+    stem = f"history-{result.text}"
+    return [directory / f"{stem}.pack", directory / f"{stem}.idx"]

@@ -1,0 +1,22 @@
+"""Values of the ref store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RefUpdate:
+    """A wish to move ``ref`` from ``old`` (``None``: it must not exist) to ``new`` (``None``: delete it)."""
+
+    ref: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tips:
+    """Where a session's refs point; ``None`` where there is no ref."""
+
+    code: str | None
+    meta: str | None

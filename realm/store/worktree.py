@@ -1,0 +1,176 @@
+"""The user's work tree: looked at, never changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError, UsageError
+from realm.store.git import git
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from realm.model import Project
+
+INCLUDE_FILE = ".worktreeinclude"
+"""Patterns, in .gitignore's syntax, of ignored files that boxes get a copy of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """A file to copy into the box: ``path`` below the work tree with ``/``, ``source`` on the host."""
+
+    path: str
+    source: Path
+
+
+def dirty_count(project: Project) -> int:
+    """Return how many files differ from HEAD or are new and not ignored."""
+    result = git(
+        *(
+            "status",
+            "--porcelain",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--ignore-submodules=dirty",
+        ),
+        project=project,
+    )
+    return result.out.count(b"\0")
+
+
+def write_wip(project: Project, base: str) -> str | None:
+    """Return the tree of the work tree as it is, ``None`` when it is ``base``'s tree.
+
+    Everything that is not ignored is taken.  It is done in a private copy of
+    the index; the user's index, stash and files are not touched.
+    """
+    index = project.git_dir / "index"
+    with tempfile.TemporaryDirectory(prefix="realm-index-") as directory:
+        copy = Path(directory) / "index"
+        try:
+            shutil.copy2(index, copy)  # with its time: git compares files' times with the index's own
+        except FileNotFoundError:
+            raise RealmError("the work tree has no index to compare with", "git reset") from None
+        env = {"GIT_INDEX_FILE": str(copy)}
+        quiet = (
+            "-c",
+            "core.splitIndex=false",
+            "-c",
+            "advice.addEmbeddedRepo=false",
+            "-c",
+            "core.safecrlf=false",
+        )
+        git(*quiet, "add", "--all", "--sparse", "--", ".", project=project, env=env)
+        tree = git("write-tree", project=project, env=env).text
+    same = git("rev-parse", "--verify", f"{base}^{{tree}}", project=project).text
+    return None if tree == same else tree
+
+
+def ignore_lines(project: Project) -> bytes:
+    """Return the ignore rules that are not in the tree: ``info/exclude`` and ``core.excludesFile``."""
+    asked = git("config", "--type=path", "--get", "core.excludesFile", project=project, check=False)
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    own = Path(asked.text) if asked.code == 0 and asked.text else Path(home, "git", "ignore")
+    parts = []
+    for path in (own, project.common_dir / "info" / "exclude"):
+        try:
+            parts.append((project.root / path).read_bytes())
+        except OSError:
+            continue
+    return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts if part)
+
+
+def included(project: Project, paths: Sequence[str], settings: Sequence[str] = ()) -> list[Include]:
+    """Return the untracked files that the box gets a copy of, sorted by path.
+
+    ``paths`` are named on the command line, relative to where the user stands;
+    each must exist, be inside the work tree and not be tracked.  ``settings``
+    (``realm.include``) are relative to the top, and skipped where missing.
+    Files that ``.worktreeinclude`` matches are added when they are ignored.
+    """
+    wanted = [_inside(project, path, project.root / project.subdir) for path in paths]
+    wanted += [
+        _inside(project, path, project.root) for path in settings if os.path.lexists(project.root / path)
+    ]
+    found = set(_matched(project))
+    if wanted:
+        tracked = set(_list(project, "ls-files", "-z", "--", *(f":(literal,top){path}" for path in wanted)))
+        for path in wanted:
+            if path in tracked:
+                raise UsageError(
+                    f"{clean(path)} is tracked by git: the box has it already", "--wip takes changes along"
+                )
+            found.update(set(_files(project.root, path)) - tracked)
+    return [Include(path, project.root / path) for path in sorted(found)]
+
+
+def _inside(project: Project, path: str, start: Path) -> str:
+    """Return ``path`` relative to the top of the work tree; :class:`UsageError` when it may not be copied."""
+    shown = clean(path)
+    if not path or "\0" in path:
+        raise UsageError("a path to include is empty", "--include PATH")
+    full = Path(os.path.normpath(start / path))
+    if not os.path.lexists(full):
+        raise UsageError(f"{shown} does not exist", "ls -a")
+    real, root = full.parent.resolve() / full.name, project.root.resolve()
+    if full == project.root or not real.is_relative_to(root):
+        raise UsageError(
+            f"{shown} is not a path inside the work tree", "--include takes files of the project only"
+        )
+    relative = real.relative_to(root)
+    if any(part.lower() == ".git" for part in relative.parts):
+        raise UsageError(f"{shown} belongs to git: it is never copied into a box")
+    if _kind(real) is None:
+        raise UsageError(f"{shown} is neither a file nor a directory")
+    return relative.as_posix()
+
+
+def _kind(path: Path) -> str | None:
+    """Return ``file``, ``link`` or ``directory``; ``None`` for sockets, devices and what is gone."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return None
+    kinds = {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "directory"}
+    return kinds.get(stat.S_IFMT(mode))
+
+
+def _files(root: Path, path: str) -> Iterator[str]:
+    """Give the files and links at or below ``path``, without repositories' ``.git``."""
+    if _kind(root / path) != "directory":
+        yield path
+        return
+    for directory, names, files in os.walk(root / path):
+        below = Path(directory).relative_to(root)
+        links = [name for name in names if _kind(Path(directory, name)) == "link"]
+        names[:] = [name for name in names if name not in links and name.lower() != ".git"]
+        for name in files + links:
+            if name.lower() != ".git" and _kind(Path(directory, name)) in ("file", "link"):
+                yield (below / name).as_posix()
+
+
+def _matched(project: Project) -> list[str]:
+    """Return the files that ``.worktreeinclude`` matches and git ignores."""
+    patterns = project.root / INCLUDE_FILE
+    if _kind(patterns) != "file":
+        return []
+    matches = _list(project, "ls-files", "--others", "--ignored", "-z", f"--exclude-from={patterns}")
+    if not matches:
+        return []
+    asked = b"".join(os.fsencode(path) + b"\0" for path in matches)
+    ignored = git("check-ignore", "-z", "--stdin", project=project, stdin=asked, check=False).out
+    names = [os.fsdecode(name) for name in ignored.split(b"\0") if name]
+    return [name for name in names if _kind(project.root / name) in ("file", "link")]
+
+
+def _list(project: Project, *args: str) -> list[str]:
+    return [os.fsdecode(name) for name in git(*args, project=project).out.split(b"\0") if name]
