@@ -1,0 +1,148 @@
+"""Checks of the machine, each with what to do; and a trial of the whole thing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.agent.login import KEY_VARIABLES, find_login
+from realm.config import Config
+from realm.errors import RealmError
+from realm.paths import realm_home
+from realm.session.requests import Check, NewRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from realm.session.ui import UI
+
+GIT_MINIMUM = (2, 30)
+
+DISK_MINIMUM = 2 * 1024**3
+"""Bytes free below which an image or a workspace may not fit."""
+
+TRIAL_AGENT = "sh -c 'echo made in a box >trial.txt && git add trial.txt && git commit -qm \"Try realm\"'"
+
+
+def checks() -> Iterator[Check]:
+    """Yield one result per check, as it is made; no check raises."""
+    for name, check in _CHECKS:
+        try:
+            yield check(name)
+        except RealmError as error:
+            yield Check(name, "fail", error.message, error.hint)
+
+
+def _git(name: str) -> Check:
+    if shutil.which("git") is None:
+        return Check(name, "fail", "git is not installed", "install git with your package manager")
+    text = subprocess.run(["git", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    found = re.search(r"(\d+)\.(\d+)", text)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if version < GIT_MINIMUM:
+        wanted = ".".join(map(str, GIT_MINIMUM))
+        return Check(name, "fail", f"{text} is too old", f"install git {wanted} or later")
+    return Check(name, "ok", text)
+
+
+def _engine(name: str) -> Check:
+    from realm.box import engine
+
+    with engine.connect() as connection:
+        return Check(name, "ok", connection.describe())
+
+
+def _image(name: str) -> Check:
+    from realm.box import engine, image
+
+    wanted = Config(Path.cwd()).get("image") or None
+    with engine.connect() as connection:
+        status = image.status(connection, wanted)
+    if status.missing:
+        return Check(name, "warn", f"{status.reference} is not built yet", "realm build (the first run does it too)")
+    if status.stale:
+        return Check(name, "warn", f"{status.reference} is older than realm", "realm build (the next run does it too)")
+    return Check(name, "ok", f"{status.reference} {status.detail}".strip())
+
+
+def _login(name: str) -> Check:
+    try:
+        login = find_login()
+    except RealmError as error:
+        return Check(name, "warn", error.message, error.hint)
+    used = [key for key in KEY_VARIABLES if key in login.variables]
+    return Check(name, "ok", f"{used[0]} is set" if used else "the host's login of Claude Code")
+
+
+def _path(name: str) -> Check:
+    missing = [program for program in ("realm", "git-realm") if shutil.which(program) is None]
+    if missing:
+        hint = 'add the programs\' directory to PATH: export PATH="$HOME/.local/bin:$PATH"'
+        return Check(name, "warn", f"not on PATH: {', '.join(missing)}", hint)
+    return Check(name, "ok", f"realm is {shutil.which('realm')}")
+
+
+def _disk(name: str) -> Check:
+    place = next(path for path in [realm_home(), *realm_home().parents] if path.is_dir())
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1024**3:.1f} GiB free at {place}"
+    if not os.access(place, os.W_OK):
+        return Check(name, "fail", f"{place} cannot be written", "give yourself write permission, or set REALM_HOME")
+    if free < DISK_MINIMUM:
+        return Check(name, "warn", text, "docker system df shows what takes the space")
+    return Check(name, "ok", text)
+
+
+_CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
+    ("git", _git),
+    ("engine", _engine),
+    ("image", _image),
+    ("login", _login),
+    ("path", _path),
+    ("disk", _disk),
+)
+
+
+def trial(ui: UI) -> int:
+    """Run one real session on a throw-away repository and check what came of it.
+
+    A tiny script takes the agent's part, so no login is needed.  Returns 0 when
+    the commit that it made in the box arrived in the repository.
+    """
+    from realm.session import remove, start
+
+    with tempfile.TemporaryDirectory(prefix="realm-trial-") as place:
+        repository = Path(place) / "trial"
+        _make_repository(repository)
+        ui.info("a throw-away repository is made")
+        request = NewRequest("trial", repository, agent=TRIAL_AGENT, no_input=True)
+        code = start.new(request, ui)
+        ui.info(f"the agent ran in a box and ended with {code}")
+        shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
+        content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
+        remove.remove(remove.plan("trial", repository), ui)
+        if (code, shown, content) != (0, "Try realm", "made in a box"):
+            raise RealmError("the trial's commit did not arrive", "realm doctor, then look at the lines above")
+        ui.info("its commit arrived under refs/realm/trial, and the box is gone: realm works")
+    return 0
+
+
+def _make_repository(repository: Path) -> None:
+    repository.mkdir()
+    _run(repository, "init", "-q")
+    (repository / "README").write_text("A place to try realm.\n")
+    _run(repository, "add", ".")
+    identity = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "commit.gpgsign=false")
+    _run(repository, *identity, "commit", "-qm", "Begin", "--no-verify")
+
+
+def _run(repository: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=repository, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RealmError(f"git {arguments[0]} failed: {done.stderr.strip()}", "realm doctor")
+    return done.stdout

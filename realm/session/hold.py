@@ -1,0 +1,76 @@
+"""Holding a run: box and terminal joined until the agent ends, then its work taken in."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from realm.box.container import Box
+from realm.session import launch as launching
+from realm.session import logins, salvage, summary
+from realm.session.finish import Outcome, Started
+from realm.session.tail import Tail
+from realm.terminal.relay import relay
+from realm.terminal.tty import Terminal
+
+if TYPE_CHECKING:
+    from realm.box.engine import Engine
+    from realm.session.launch import Launch
+    from realm.session.ui import UI
+    from realm.terminal.relay import Ended
+
+GRACE = 10.0
+"""Seconds that an agent has to end after being told to."""
+
+
+def create(engine: Engine, launch: Launch, image: str) -> Box:
+    """Make the box of a run, ready to be started."""
+    command = ["run", *launching.argv(launch)]
+    spec = launching.spec(launch, image, command, launching.size_environment(launch.tty))
+    return Box.create(engine, spec, launching.files(launch), args=launch.args)
+
+
+def attend(engine: Engine, started: Started, launch: Launch, box: Box, ui: UI, *, fresh: bool) -> int:
+    """Join the user's terminal with the box until the agent ends; return its exit code.
+
+    ``fresh`` starts the box; otherwise it is one that went on without a
+    holder.  A signal that ends realm stops the agent, takes in its work, and
+    gives 128 plus the signal's number.
+    """
+    tail = Tail()
+    with logins.in_step(engine, box, launch.login):
+        ended = _joined(box, launch, tail, fresh=fresh)
+        if ended.signal is not None:
+            box.stop(GRACE)
+        code = box.wait()
+    if ended.signal is not None:
+        code = 128 + ended.signal
+    outcome = finish(engine, started, launch, box, code, tail, ui)
+    summary.tell(started, outcome, ui)
+    return code
+
+
+def _joined(box: Box, launch: Launch, tail: Tail, *, fresh: bool) -> Ended:
+    terminal = Terminal(tty=launch.tty, stdin=launch.stdin)
+    stream = box.attach()
+    try:
+        with terminal.raw(lambda: tail.text(terminal.size())):
+            return relay(
+                stream,
+                terminal,
+                tap=tail.feed,
+                resize=box.resize,
+                begin=box.start if fresh else None,
+                interrupt=lambda: box.signal(signal.SIGINT.name),
+            )
+    finally:
+        stream.close()
+
+
+def finish(
+    engine: Engine, started: Started, launch: Launch, box: Box, code: int, tail: Tail, ui: UI
+) -> Outcome:
+    """Take in the work of a box that has stopped."""
+    screen = tail.files(Terminal().size()) if launch.tty else {}
+    with ui.progress("saving the work"):
+        return salvage.save(engine, started, launch, box, code, screen)

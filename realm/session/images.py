@@ -1,0 +1,33 @@
+"""Building the box's image on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.config import Config
+from realm.errors import UsageError
+
+if TYPE_CHECKING:
+    from realm.session.ui import UI
+
+
+def build(claude_version: str | None, base: str | None, ca_file: Path | None, no_cache: bool, ui: UI) -> str:
+    """Build ``realm:latest`` and return its id; the settings fill in what is not given.
+
+    Raises :class:`ImageError` with the end of the build's output when it fails.
+    """
+    from realm.box import engine, image
+
+    config = Config(Path.cwd())
+    authority = ca_file or (Path(config.get("caFile")) if config.get("caFile") else None)
+    if authority is not None and not authority.is_file():
+        raise UsageError(f"there is no file {authority}", "--ca-file wants a file of certificates (PEM)")
+    return image.build(
+        engine.connect(),
+        claude_version=claude_version or config.get("claudeVersion") or None,
+        base=base or config.get("baseImage"),
+        ca_file=authority,
+        no_cache=no_cache,
+        progress=ui.info,
+    )

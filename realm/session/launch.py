@@ -1,0 +1,216 @@
+"""From a session to the description of its box: what is mounted, set, put in and run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.agent import claude
+from realm.agent.login import Login
+from realm.box.archive import BoxFile
+from realm.box.dockerargs import DockerArgs
+from realm.box.policy import BoxSpec
+from realm.config import Config
+from realm.errors import UsageError
+from realm.paths import realm_home
+from realm.store import repo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from realm.model import Project, Run, Session
+    from realm.store.repo import Include
+
+OVERLAY_FROM_FILES = 5_000
+"""Above that many files an overlay on a cached checkout starts faster than a checkout of its own."""
+
+_PASSED_ON = ("TERM", "COLORTERM", "LANG", "LC_ALL", "TZ", "NO_COLOR")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything that one run of a session needs, decided before anything is started."""
+
+    project: Project
+    session: Session
+    run: Run
+    config: Config
+    login: Login
+    args: DockerArgs
+    agent_args: tuple[str, ...] = ()
+    include: tuple[Include, ...] = ()
+    resume: bool = False
+    transcript: bytes | None = None
+    tty: bool = False
+    stdin: bool = True
+
+    @property
+    def directory(self) -> str:
+        """Where the agent starts, in the box."""
+        return posixpath.join(self.session.workspace, self.session.subdir).rstrip("/")
+
+
+def agent_program(chosen: str | None) -> tuple[str, ...]:
+    """Split ``--agent`` into arguments; empty for Claude Code."""
+    if not chosen:
+        return ()
+    try:
+        return tuple(shlex.split(chosen))
+    except ValueError as error:
+        raise UsageError(f"--agent {chosen!r}: {error}", "quote it as for a shell") from None
+
+
+def argv(launch: Launch) -> list[str]:
+    """Return the agent's arguments."""
+    session = launch.session
+    if session.agent:
+        return [*session.agent, *launch.agent_args]
+    going_on = launch.resume and launch.transcript is not None
+    return claude.command(session.conversation, launch.agent_args, resume=going_on)
+
+
+def box_user() -> tuple[int, int]:
+    """Return uid and gid of the box: the user's own, for root a plain user's."""
+    return (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
+
+
+def labels(launch: Launch) -> dict[str, str]:
+    """Return what identifies the box whoever finds it."""
+    return {
+        "realm.id": launch.session.id,
+        "realm.session": launch.session.name,
+        "realm.run": str(launch.run.number),
+        "realm.project": str(launch.project.root),
+        "realm.home": home_label(),
+        "realm.role": "box",
+        "realm.tip": launch.run.before,
+        "realm.started": str(int(launch.run.started)),
+    }
+
+
+def home_label() -> str:
+    """Return what tells the boxes of this realm directory from others on the same engine."""
+    return hashlib.sha256(os.fsencode(realm_home().resolve())).hexdigest()[:16]
+
+
+def environment(launch: Launch) -> dict[str, str]:
+    """Return the box's environment; secrets go another way (:func:`secrets`)."""
+    identity = repo.identity(launch.project)
+    own = {
+        "REALM_SESSION": launch.session.name,
+        "REALM_RUN": str(launch.run.number),
+        "REALM_TIP": launch.run.before,
+        "REALM_BASE": launch.session.base,
+        "REALM_WORKSPACE": launch.session.workspace,
+        "REALM_SUBDIR": launch.session.subdir,
+        "REALM_OBJECT_FORMAT": launch.project.object_format,
+        "REALM_USER_NAME": identity.name,
+        "REALM_USER_EMAIL": identity.email,
+    }
+    passed = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
+    return {**passed, **({} if launch.session.agent else claude.ENVIRONMENT), **own}
+
+
+def secrets(login: Login) -> bytes:
+    """Return the file of ``export`` lines that the box reads and deletes before the agent starts."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in login.variables.items()]
+    return "".join(lines).encode()
+
+
+def files(launch: Launch) -> list[BoxFile]:
+    """Return what is put into the box before it starts."""
+    project = launch.project
+    found = [BoxFile("/realm/exclude", _exclude(launch), 0o444, root=True)]
+    if launch.login.variables:
+        found.append(BoxFile("/realm/env", secrets(launch.login), 0o600))
+    if project.shallow:
+        lines = "".join(f"{oid}\n" for oid in project.shallow)
+        found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, root=True))
+    if not launch.session.agent:
+        found += _config(launch)
+    for item in launch.include:
+        found.append(BoxFile(f"{launch.session.workspace}/{item.path}", item.source))
+    return found
+
+
+def _exclude(launch: Launch) -> bytes:
+    """What the host's git ignores and what was copied in must not become commits."""
+    names = "".join(f"/{_escape(item.path)}\n" for item in launch.include)
+    return repo.ignore_lines(launch.project) + b"\n" + names.encode("utf-8", "surrogateescape")
+
+
+def _escape(path: str) -> str:
+    """Write a path so that gitignore takes it literally."""
+    special = "".join(f"\\{char}" if char in "\\*?[]!#" else char for char in path)
+    return special[:-1] + "\\ " if special.endswith(" ") else special
+
+
+def _config(launch: Launch) -> list[BoxFile]:
+    found = [
+        BoxFile(f"/realm/claude/{file.path}", file.content, file.mode)
+        for file in claude.config_files(launch.login, launch.directory)
+    ]
+    conversation = launch.session.conversation
+    if launch.transcript is not None and conversation:
+        path = claude.transcript_path(launch.directory, conversation)
+        found.append(BoxFile(f"/realm/claude/{path}", launch.transcript, 0o600))
+    return found
+
+
+def spec(launch: Launch, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None) -> BoxSpec:
+    """Return the box's description."""
+    uid, gid = box_user()
+    config = launch.config
+    return BoxSpec(
+        image=image,
+        command=tuple(command),
+        uid=uid,
+        gid=gid,
+        workspace=launch.session.workspace,
+        object_stores=launch.project.object_stores,
+        environment={**environment(launch), **(extra or {})},
+        labels=labels(launch),
+        tty=launch.tty,
+        stdin=launch.stdin,
+        hostname=launch.session.name,
+        memory=config.get("memory"),
+        pids=int(config.get("pids")),
+        network=config.get("network"),
+        volumes=config.get("workspace"),
+    )
+
+
+def new_run(number: int, before: str) -> Run:
+    """Return a run that starts now."""
+    from realm.model import Run as _Run
+
+    return _Run(number=number, started=time.time(), before=before)
+
+
+def workspace_path(project: Project) -> str:
+    """Return where the project's work tree lies in its boxes."""
+    from realm.model import WORKSPACE_ROOT
+
+    return f"{WORKSPACE_ROOT}/{project.name}"
+
+
+__all__ = [
+    "OVERLAY_FROM_FILES",
+    "Launch",
+    "Path",
+    "agent_program",
+    "argv",
+    "box_user",
+    "environment",
+    "files",
+    "labels",
+    "secrets",
+    "spec",
+    "workspace_path",
+]

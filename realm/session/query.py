@@ -1,0 +1,89 @@
+"""What sessions there are; nothing heavier than git is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError, NotARepositoryError
+from realm.model import SessionRow, State
+from realm.session import registry
+from realm.session.lock import holder
+from realm.session.requests import Listing
+from realm.store import refs
+from realm.store.repo import discover
+
+if TYPE_CHECKING:
+    from realm.model import Project
+    from realm.store.refs import MetaRow
+
+
+def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing:
+    """Return the sessions of the repository at ``directory`` (default: here), newest first.
+
+    Outside any repository, and with ``all_projects``, those of every project
+    realm was used in; remembered projects that are gone are named in the
+    warnings.  Raises :class:`NotARepositoryError` when ``directory`` was given
+    and is no repository.
+    """
+    warnings: list[str] = []
+    projects = _projects(directory, all_projects, warnings)
+    rows = [row for project in projects for row in _rows(project, warnings)]
+    rows.sort(key=lambda row: (-row.created, row.name))
+    return Listing(tuple(rows), tuple(warnings))
+
+
+def _projects(directory: Path | None, all_projects: bool, warnings: list[str]) -> list[Project]:
+    if directory is not None and not all_projects:
+        return [discover(directory)]
+    found: dict[Path, Project] = {}
+    try:
+        here = discover(directory or Path.cwd())
+        found[here.common_dir] = here
+    except NotARepositoryError:
+        all_projects = True
+    if all_projects:
+        for project in _remembered(warnings):
+            found.setdefault(project.common_dir, project)
+    return list(found.values())
+
+
+def _remembered(warnings: list[str]) -> list[Project]:
+    projects: list[Project] = []
+    for root in registry.known():
+        try:
+            projects.append(discover(root))
+        except (NotARepositoryError, GitError):
+            warnings.append(f"{root} is not there any more: skipped")
+    return projects
+
+
+def _rows(project: Project, warnings: list[str]) -> list[SessionRow]:
+    rows: list[SessionRow] = []
+    for meta in refs.rows(project):
+        if meta.problem:
+            warnings.append(f"session {meta.name} in {project.root}: {meta.problem}")
+        rows.append(_row(project, meta))
+    return rows
+
+
+def _row(project: Project, meta: MetaRow) -> SessionRow:
+    return SessionRow(
+        name=meta.name,
+        project=project.root,
+        created=meta.created,
+        state=_state(meta),
+        totals=meta.totals,
+        base=meta.base,
+        tip=meta.code or "",
+        runs=meta.runs,
+        id=meta.id,
+        started=meta.started,
+    )
+
+
+def _state(meta: MetaRow) -> State:
+    """A record that still says "running" without a holder is work left in a box."""
+    if meta.id and holder(meta.id) is not None:
+        return State.RUNNING
+    return State.SALVAGE if meta.state is not State.EXITED else State.EXITED

@@ -1,0 +1,114 @@
+"""Replaying a session on the project's HEAD, in a box, with nothing lost when it does not go."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.box.container import Box
+from realm.errors import RealmError
+from realm.model import Checkpoint, State
+from realm.paths import make_private, realm_home
+from realm.session import launch as launching
+from realm.session.finish import COLLECT_LIMIT
+from realm.store import diffstat, ingest, record, refs, repo
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from realm.box.container import BoxReport
+    from realm.box.engine import Engine
+    from realm.session.launch import Launch
+    from realm.session.ui import UI
+
+
+def rebase(connection: Engine, launch: Launch, image: str, ui: UI) -> Launch:
+    """Put the session's commits on HEAD; return the launch with its session's new base.
+
+    The commits as they were stay reachable below ``refs/realm-trash/``.  Raises
+    :class:`RealmError` naming the files when they conflict; nothing has changed then.
+    """
+    project, session = launch.project, launch.session
+    tips = refs.tips(project, session.name)
+    head = repo.resolve_commit(project, "HEAD")
+    if tips.code is None or tips.meta is None or head == session.base:
+        ui.info(f"{session.name} is on HEAD already")
+        return launch
+    launch = dataclasses.replace(launch, run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False)
+    with ui.progress(f"replaying {session.name} on {head[:10]}"):
+        tip = head if tips.code == session.base else _replay(connection, launch, image, head)
+    moved = dataclasses.replace(session, base=head)
+    _write(launch, tips, moved, tip)
+    ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
+    return dataclasses.replace(launch, session=moved)
+
+
+def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
+    """Run git's rebase in a box and take in the result, verified like any other work."""
+    spec = launching.spec(launch, image, ["rebase", head])
+    spec = dataclasses.replace(spec, labels=spec.labels | {"realm.role": "tool"})
+    box = Box.create(connection, spec, [], args=launch.args)
+    directory = Path(tempfile.mkdtemp(dir=make_private(realm_home() / "tmp"), prefix="rebase-"))
+    try:
+        box.start()
+        code = box.wait()
+        report = box.collect(directory, limit=COLLECT_LIMIT)
+        if code != 0:
+            raise _conflict(launch, report)
+        return _take(launch, report, head)
+    finally:
+        box.remove()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _conflict(launch: Launch, report: BoxReport) -> RealmError:
+    name = launch.session.name
+    paths = ", ".join(clean(path, limit=200) for path in report.conflicts[:10])
+    if not paths:
+        detail = "; ".join(clean(text, limit=200) for text in report.errors) or "git gave no reason"
+        return RealmError(f"{name} could not be replayed on HEAD: {detail}", f"realm resume {name} goes on as before")
+    return RealmError(
+        f"{name} conflicts with HEAD in {paths}",
+        f"nothing was changed; realm resume {name} goes on from where it was, and the agent can merge there",
+    )
+
+
+def _take(launch: Launch, report: BoxReport, head: str) -> str:
+    now = time.time()
+    points = [Checkpoint(point.head, point.head, 0, point.time) for point in report.points]
+    taken = ingest.ingest(
+        ingest.Intake(
+            project=launch.project,
+            session=launch.session.name,
+            run=launch.run.number,
+            tip=head,
+            points=points,
+            texts={},
+            pack=report.pack,
+            started=now,
+            identity=repo.identity(launch.project),
+            replay=True,
+        )
+    )
+    return taken.tip
+
+
+def _write(launch: Launch, tips: refs.Tips, session: object, tip: str) -> None:
+    from realm.model import Session as _Session
+
+    assert isinstance(session, _Session)  # noqa: S101
+    project, name = launch.project, session.name
+    runs = record.read_runs(project, name)
+    meta = record.write(
+        project, parent=tips.meta, previous=None, session=session, run=runs[-1],
+        totals=diffstat.totals(project, session.base, tip), state=State.EXITED, files={},
+    )  # fmt: skip
+    updates = [
+        refs.RefUpdate(refs.CODE + name, tips.code, tip),
+        refs.RefUpdate(refs.META + name, tips.meta, meta),
+        *refs.keep_updates(name, tips, int(time.time())),
+    ]
+    refs.transact(project, updates, "realm: rebase")

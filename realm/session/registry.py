@@ -1,0 +1,53 @@
+"""The projects that realm was used in, so that a session is found from anywhere.
+
+One file below realm's directory, ``projects.json``: ``{"version": 1,
+"projects": {"<work tree>": <seconds since the epoch of the last use>}}``.  It is
+a convenience: losing it loses no session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from realm.paths import make_private, realm_home
+
+
+def _file() -> Path:
+    return realm_home() / "projects.json"
+
+
+def _read() -> dict[str, float]:
+    try:
+        projects = json.loads(_file().read_bytes())["projects"]
+        return {str(path): float(used) for path, used in projects.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def remember(root: Path) -> None:
+    """Note that realm was used in the work tree ``root``; a full disk is no reason to fail."""
+    projects = _read()
+    projects[str(root)] = time.time()
+    content = json.dumps({"version": 1, "projects": projects}, indent=2, sort_keys=True)
+    try:
+        _replace(_file(), content)
+    except OSError:
+        return
+
+
+def _replace(path: Path, content: str) -> None:
+    directory = make_private(path.parent)
+    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".projects.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(content)
+    Path(temporary).replace(path)
+
+
+def known() -> list[Path]:
+    """Return the remembered work trees, last used first; some may not exist any more."""
+    projects = _read()
+    return [Path(path) for path in sorted(projects, key=lambda path: -projects[path])]

@@ -1,0 +1,149 @@
+"""Going on with a session: what is left over first, then a new run on its tip."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from realm.agent.login import Login, find_login
+from realm.box import container, dockerargs, engine, image
+from realm.config import Config
+from realm.errors import NoSuchSessionError, RealmError, RunningError
+from realm.model import State
+from realm.session import hold, rebase, registry, salvage, summary
+from realm.session import launch as launching
+from realm.session.find import find
+from realm.session.finish import Started
+from realm.session.launch import Launch
+from realm.session.lock import RunLock
+from realm.session.start import begin, go, wants_tty
+from realm.store import record, refs, repo
+
+if TYPE_CHECKING:
+    from realm.box.container import Box
+    from realm.box.engine import Engine
+    from realm.model import Project, Run, Session
+    from realm.session.requests import ResumeRequest
+    from realm.session.ui import UI
+
+
+def resume(request: ResumeRequest, ui: UI) -> int:
+    """Go on with a session in a new box, in the same conversation; return the agent's exit code.
+
+    Work that an earlier run left in its box is saved first; a box that still
+    runs without anybody attached is attached to instead.  Raises
+    :class:`RunningError` while another process holds a run.
+    """
+    project = find(request.name, request.directory)
+    session = record.read_session(project, request.name)
+    runs = record.read_runs(project, request.name)
+    number = runs[-1].number if runs else 0
+    with RunLock(session.id, session.name, number + 1):
+        connection = engine.connect()
+        launch = _prepare(project, session, runs, request)
+        going_on = _settle(connection, launch, runs, ui)
+        if going_on is not None:
+            return _take_over(connection, launch, runs[-1], going_on, request, ui)
+        if request.rebase:
+            launch = rebase.rebase(connection, launch, _image(connection, request, launch, ui), ui)
+        return _run(connection, launch, request, ui)
+
+
+def _prepare(project: Project, session: Session, runs: list[Run], request: ResumeRequest) -> Launch:
+    config = Config(project.root)
+    return Launch(
+        project=project,
+        session=dataclasses.replace(session, project=str(project.root)),
+        run=launching.new_run(len(runs) + 1, ""),
+        config=config,
+        login=find_login(required=not session.agent),
+        args=dockerargs.parse(config.get("dockerArgs")),
+        agent_args=request.agent_args,
+        include=tuple(repo.included(project, (), config.get_all("include"))),
+        resume=True,
+        tty=wants_tty(no_input=request.no_input),
+        stdin=not request.no_input,
+    )
+
+
+def _image(connection: Engine, request: ResumeRequest, launch: Launch, ui: UI) -> str:
+    wanted = request.image or launch.session.image or launch.config.get("image") or None
+    return image.ensure(connection, wanted, ui.progress)
+
+
+def _run(connection: Engine, launch: Launch, request: ResumeRequest, ui: UI) -> int:
+    project, name = launch.project, launch.session.name
+    tips = refs.tips(project, name)
+    runs = record.read_runs(project, name)
+    if tips.code is None or tips.meta is None:
+        raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
+    row = refs.rows(project, [name])[0]
+    launch = dataclasses.replace(
+        launch,
+        session=record.read_session(project, name),
+        run=launching.new_run(len(runs) + 1, tips.code),
+        transcript=_transcript(project, name, runs),
+    )
+    chosen = _image(connection, request, launch, ui)
+    for warning in dockerargs.warnings(launch.args, project.root):
+        ui.warn(warning)
+    repo.ensure_readable(project, tips.code)
+    started = begin(launch, tips.meta, State.RUNNING, row.totals)
+    registry.remember(project.root)
+    return go(connection, started, launch, chosen, ui)
+
+
+def _transcript(project: Project, name: str, runs: list[Run]) -> bytes | None:
+    """The conversation as the last run that had one left it."""
+    for run in reversed(runs):
+        found = record.read_file(project, name, f"runs/{run.number:04d}/transcript.jsonl")
+        if found:
+            return found
+    return None
+
+
+def _settle(connection: Engine, launch: Launch, runs: list[Run], ui: UI) -> Box | None:
+    """Bring home what earlier boxes still hold; return one that is still running."""
+    for box in container.find(connection, session_id=launch.session.id):
+        state = box.state()
+        if state == "running":
+            return box
+        if state == "created" or not runs or runs[-1].ended is not None:
+            box.remove()
+            continue
+        started = _started(launch, runs[-1])
+        with ui.progress("saving what the last run left in its box"):
+            outcome = salvage.save(connection, started, _as(launch, runs[-1]), box, box.wait())
+        ui.info(f"run {runs[-1].number} of {launch.session.name} had not been saved: it is now")
+        summary.tell(started, outcome, ui)
+    return None
+
+
+def _as(launch: Launch, run: Run) -> Launch:
+    return dataclasses.replace(launch, run=run)
+
+
+def _started(launch: Launch, run: Run) -> Started:
+    """The record of a run that began earlier, as git has it."""
+    project, name = launch.project, launch.session.name
+    meta = refs.tips(project, name).meta
+    if meta is None:
+        raise RealmError(f"session {name} has lost its record", f"git log {refs.META}{name}")
+    return Started(project, launch.session, run, meta, record.parent(project, meta))
+
+
+def _take_over(
+    connection: Engine, launch: Launch, run: Run, box: Box, request: ResumeRequest, ui: UI
+) -> int:
+    """Attach to a box whose holder is gone; it knows nothing of new arguments."""
+    if request.agent_args or request.rebase:
+        raise RunningError(
+            f"run {run.number} of {launch.session.name} is still going on in its box",
+            f"realm resume {launch.session.name} (without arguments) attaches to it",
+        )
+    ui.info(f"run {run.number} of {launch.session.name} is still going on: attached")
+    launch = dataclasses.replace(_as(launch, run), tty=box.tty)
+    return hold.attend(connection, _started(launch, run), launch, box, ui, fresh=False)
+
+
+__all__ = ["Login", "resume"]

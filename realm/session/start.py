@@ -1,0 +1,158 @@
+"""A new session: everything is checked before anything is written or started."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from realm.agent.login import find_login
+from realm.box import dockerargs, engine, image
+from realm.config import Config
+from realm.errors import RealmError, UsageError
+from realm.model import Session, State, Totals
+from realm.session import hold, registry
+from realm.session import launch as launching
+from realm.session.finish import Started
+from realm.session.launch import Launch
+from realm.session.lock import RunLock
+from realm.store import record, refs, remote, repo
+
+if TYPE_CHECKING:
+    from realm.box.engine import Engine
+    from realm.model import Project
+    from realm.session.requests import NewRequest
+    from realm.session.ui import UI
+
+
+def new(request: NewRequest, ui: UI) -> int:
+    """Make a session, run the agent in a box, keep its work; return the agent's exit code.
+
+    Raises :class:`RealmError` (and its kinds) when the name, the project, the
+    login, the engine or the image is not fit; then nothing was made.
+    """
+    refs.check_name(request.name)
+    project = repo.discover(request.directory)
+    refs.check_new(project, request.name)
+    config = Config(project.root)
+    launch = _prepare(project, request, config)
+    connection = engine.connect()
+    chosen = image.ensure(connection, request.image or config.get("image") or None, ui.progress)
+    _warn(project, request, launch, ui)
+    launch = _with_wip(launch, request)
+    with RunLock(launch.session.id, request.name, 1):
+        started = begin(launch, None, State.RUNNING)
+        registry.remember(project.root)
+        return go(connection, started, launch, chosen, ui)
+
+
+def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
+    program = launching.agent_program(request.agent or config.get("agent"))
+    login = find_login(required=not program)
+    base = _base(project, request, config)
+    repo.ensure_readable(project, base)
+    include = repo.included(project, request.include, config.get_all("include"))
+    session = Session(
+        id=str(uuid.uuid4()),
+        name=request.name,
+        project=str(project.root),
+        workspace=launching.workspace_path(project),
+        base=base,
+        created=time.time(),
+        subdir=project.subdir,
+        agent=program,
+        image=request.image or "",
+        conversation=None if program else str(uuid.uuid4()),
+    )
+    return Launch(
+        project=project,
+        session=session,
+        run=launching.new_run(1, base),
+        config=config,
+        login=login,
+        args=dockerargs.parse(config.get("dockerArgs")),
+        agent_args=request.agent_args,
+        include=tuple(include),
+        tty=wants_tty(no_input=request.no_input),
+        stdin=not request.no_input,
+    )
+
+
+def wants_tty(*, no_input: bool) -> bool:
+    """Tell whether the agent gets a terminal: when the user sits at one on both sides."""
+    return not no_input and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _base(project: Project, request: NewRequest, config: Config) -> str:
+    if not request.remote:
+        return repo.resolve_commit(project, request.base or "HEAD")
+    if request.base:
+        raise UsageError("--remote and --base both say where to start", "give one of them")
+    return remote.fetch_branch(project, config.get("remote"), request.name)
+
+
+def _warn(project: Project, request: NewRequest, launch: Launch, ui: UI) -> None:
+    for warning in dockerargs.warnings(launch.args, project.root):
+        ui.warn(warning)
+    if not request.wip and (count := repo.dirty_count(project)):
+        files = "1 changed file is" if count == 1 else f"{count} changed files are"
+        ui.warn(f"{files} not committed and stays out of the box (--wip takes such changes along)")
+
+
+def _with_wip(launch: Launch, request: NewRequest) -> Launch:
+    """Make the uncommitted changes the session's first commit."""
+    if not request.wip:
+        return launch
+    tree = repo.write_wip(launch.project, launch.session.base)
+    if tree is None:
+        return launch
+    from realm.store.commits import commit_tree
+
+    message = f"Uncommitted changes when {request.name} began\n\nRealm-Session: {request.name}\n"
+    identity = repo.identity(launch.project)
+    commit = commit_tree(launch.project, tree, launch.session.base, message, identity, time.time())
+    return dataclasses.replace(launch, run=dataclasses.replace(launch.run, before=commit))
+
+
+def begin(launch: Launch, parent: str | None, state: State, totals: Totals | None = None) -> Started:
+    """Write the record of a run that starts and move the refs to it, together.
+
+    ``parent`` is the record of the run before, ``None`` for a new session.
+    """
+    name = launch.session.name
+    meta = record.write(
+        launch.project, parent=parent, previous=None, session=launch.session, run=launch.run,
+        totals=totals or Totals(), state=state, files={},
+    )  # fmt: skip
+    updates = [refs.RefUpdate(refs.META + name, parent, meta)]
+    if parent is None:
+        updates.append(refs.RefUpdate(refs.CODE + name, None, launch.run.before))
+    refs.transact(launch.project, updates, f"realm: run {launch.run.number} begins")
+    return Started(launch.project, launch.session, launch.run, meta, parent)
+
+
+def go(connection: Engine, started: Started, launch: Launch, chosen: str, ui: UI) -> int:
+    """Run the agent of a recorded run; when its box cannot be made the record goes back."""
+    try:
+        box = hold.create(connection, launch, chosen)
+    except BaseException:
+        _back(started)
+        raise
+    try:
+        return hold.attend(connection, started, launch, box, ui, fresh=True)
+    except RealmError:
+        if box.state() == "created":
+            box.remove()
+            _back(started)
+        raise
+
+
+def _back(started: Started) -> None:
+    """Undo :func:`begin`: nothing ran, so nothing stays."""
+    name = started.session.name
+    updates = [refs.RefUpdate(refs.META + name, started.meta, started.parent)]
+    if started.parent is None:
+        updates.append(refs.RefUpdate(refs.CODE + name, started.run.before, None))
+    refs.transact(started.project, updates, "realm: the box could not be started")

@@ -1,0 +1,33 @@
+"""The words after a run: what there is now, and what to do with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from realm.model import Totals
+    from realm.session.finish import Outcome, Started
+    from realm.session.ui import UI
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def describe(totals: Totals) -> str:
+    """Return a session's size as one phrase."""
+    lines = f"+{totals.insertions} −{totals.deletions}"
+    return f"{plural(totals.turns, 'turn')}, {plural(totals.files, 'file')}, {lines}"
+
+
+def tell(started: Started, outcome: Outcome, ui: UI) -> None:
+    """Say what the run left behind: one line, what needs attention, the next commands."""
+    name = started.session.name
+    for note in outcome.notes:
+        ui.warn(note)
+    if outcome.new_commits:
+        ui.info(f"{name}: {plural(outcome.new_commits, 'commit')} ({describe(outcome.totals)}) on refs/realm/{name}")
+        ui.info(f"  git log -p {started.session.base[:10]}..refs/realm/{name}   realm resume {name}   realm push {name}")
+    else:
+        ui.info(f"{name}: nothing changed   realm resume {name}   realm remove {name}")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from realm.errors import RunningError
+from realm.session.lock import RunLock, holder
+
+ID = "5f0c5e0e-0000-4000-8000-000000000000"
+
+HOLD = f"""
+import time
+from realm.session.lock import RunLock
+with RunLock({ID!r}, "fix", 3):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def hold_elsewhere() -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_nobody_holds_a_run_that_never_was() -> None:
+    assert holder(ID) is None
+
+
+def test_a_second_holder_is_refused_and_told_since_when() -> None:
+    process = hold_elsewhere()
+    try:
+        found = holder(ID)
+        assert found is not None
+        assert (found.pid, found.run) == (process.pid, 3)
+        assert abs(found.started - time.time()) < 60
+        with pytest.raises(RunningError, match=rf"fix is going on since .* \(process {process.pid}\)"), RunLock(ID, "fix", 4):
+            pass
+    finally:
+        end(process)
+
+
+def test_a_killed_holder_holds_nothing() -> None:
+    end(hold_elsewhere())
+    assert holder(ID) is None
+    with RunLock(ID, "fix", 4):
+        found = holder(ID)
+        assert found is not None
+        assert found.pid == os.getpid()
+    assert holder(ID) is None
+
+
+def test_a_lock_file_that_says_nothing_still_locks() -> None:
+    from realm.session.lock import run_directory
+
+    with RunLock(ID, "fix", 1):
+        (run_directory(ID) / "lock").write_text("not json")
+        assert holder(ID) is not None
