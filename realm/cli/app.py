@@ -1,0 +1,153 @@
+"""The command line as a whole: finds a verb, loads only that one, and turns click's errors into ours."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import click
+
+from realm import __version__
+from realm.cli import output
+from realm.cli.boundary import CommandLineError
+from realm.cli.command import SETTINGS, Formatter, option_rows, usage, worded
+from realm.cli.main import program
+from realm.cli.params import common
+from realm.cli.verbs import HIDDEN, SECTIONS, SUMMARIES, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXAMPLES = (
+    ("new quick-fix", "work with Claude Code in a session called quick-fix"),
+    ("list", "see what there is"),
+    ("push quick-fix", "send its commits to a branch for review"),
+)
+PLAIN_GIT = (
+    ("git log refs/realm/<name>", "what it did, turn by turn"),
+    ("git diff HEAD...refs/realm/<name>", "all of it at once"),
+    ("git merge refs/realm/<name>", "take it"),
+)
+_COLUMN = 20
+"""Width of the first column, the same in every section."""
+
+
+class Application(click.Group):
+    """The group of all verbs; each lives in a module of its own that is imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the verbs that help shows, in its order."""
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Import the verb ``cmd_name``; ``None`` when there is no such verb."""
+        if cmd_name not in SUMMARIES and cmd_name not in HIDDEN:
+            return None
+        module = importlib.import_module(f"realm.cli.{cmd_name.lstrip('_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb's name, the verb and its arguments; an unknown one names the closest."""
+        command = self.get_command(ctx, args[0])
+        if command is None:
+            raise unknown_verb(args[0])
+        return args[0], command, args[1:]
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return what follows the program's name."""
+        return ["[-C <dir>]", "[--color <when>]", "<command>", "[…]"]
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that shows the help, in our words."""
+        return worded(super().get_help_option(ctx))
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what realm is, examples, and the verbs by section."""
+        assert isinstance(formatter, Formatter)  # noqa: S101 - set for every context
+        name = ctx.info_name
+        formatter.write(f"{self.help}\n")
+        formatter.write_rows("Examples", _padded([(f"{name} {line}", what) for line, what in EXAMPLES]))
+        with formatter.section("Usage"):
+            formatter.write(f"  {usage(ctx)}\n")
+        for title, verbs in SECTIONS.items():
+            formatter.write_rows(title, _padded(list(verbs.items())))
+        formatter.write_rows("Plain git sees it all", PLAIN_GIT)
+        formatter.write_rows("Options", _padded(option_rows(self, ctx)))
+        formatter.write(f"\n{name} help <command> explains a command, man git-realm has it all.\n")
+
+
+def _padded(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return ``rows`` with a first column as wide as that of the widest section, so that all line up."""
+    return [(first.ljust(_COLUMN), second) for first, second in rows]
+
+
+def unknown_verb(word: str) -> CommandLineError:
+    """Return the error for a command that is none."""
+    close = closest(word, list(SUMMARIES))
+    if close:
+        return CommandLineError(f"there is no command {word}", f"did you mean {' or '.join(close)}?")
+    return CommandLineError(f"there is no command {word}", f"{program()} help lists all of them")
+
+
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        output.data(f"realm {__version__}")
+        context.exit()
+
+
+@click.command(
+    cls=Application,
+    invoke_without_command=True,
+    context_settings=SETTINGS,
+    help="Run Claude Code unattended in a throw-away container; keep what it did as commits.",
+)
+@common
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+    help="show the version",
+)  # fmt: skip
+@click.pass_context
+def application(context: click.Context, /, **_: object) -> None:
+    """Show the help when no verb was given; verbs read ``-C`` from the context."""
+    if context.invoked_subcommand is None:
+        output.data(context.get_help())
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run the command line ``arguments`` and return its exit code; raises what the boundary shows."""
+    try:
+        with application.make_context(program(), list(arguments)) as context:
+            code = application.invoke(context)
+    except click.exceptions.Exit as wish:
+        return wish.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.UsageError as error:
+        raise _translated(error) from error
+    return code if isinstance(code, int) else 0
+
+
+def _translated(error: click.UsageError) -> CommandLineError:
+    context = error.ctx
+    line = usage(context) if context else ""
+    advice = f"{context.command_path} --help explains it" if context else ""
+    if isinstance(error, click.NoSuchOption):
+        known = sorted(name for name in error.possibilities or () if name.startswith("--"))
+        close = closest(error.option_name, known)
+        advice = f"did you mean {' or '.join(close)}?" if close else advice
+        return CommandLineError(f"there is no option {error.option_name}", advice, line)
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        return CommandLineError(f"<{error.param.metavar or error.param.name}> is missing", advice, line)
+    message = error.format_message().rstrip(".")
+    return CommandLineError(message[:1].lower() + message[1:], advice, line)
+
+
+def load(verb: str) -> click.Command:
+    """Return the verb called ``verb``, imported now; an unknown one raises as typing it would."""
+    command = application.get_command(click.Context(application, info_name=program()), verb)
+    if command is None:
+        raise unknown_verb(verb)
+    return command

@@ -1,0 +1,135 @@
+"""The one place where errors become words and exit codes.
+
+====  =========================================================================
+code  meaning
+====  =========================================================================
+0     all went well
+1     an expected failure, said in one sentence
+2     the command line is wrong
+3     a bug in realm; the message names a log file
+125   ``new`` and ``resume`` only: realm itself failed, whichever of the above it
+      was; every other code of these two is the agent's own, as with ``docker run``
+130   interrupted
+141   whoever read the output went away
+====  =========================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from realm import errors
+from realm.cli import output
+from realm.cli.verbs import RUNNING, find_verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+EXIT_PIPE = 141
+_REFUSALS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "EIO")
+_ENVIRONMENT = frozenset(getattr(errno, name) for name in _REFUSALS)
+"""What the operating system refuses is no bug of ours."""
+
+
+class CommandLineError(errors.UsageError):
+    """The command line is wrong; ``usage`` is how the command is written."""
+
+    def __init__(self, message: str, hint: str = "", usage: str = "") -> None:
+        super().__init__(message, hint)
+        self.usage = usage
+
+
+def guard(command: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Run ``command`` with ``arguments``; show whatever goes wrong and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    verb, _ = find_verb(arguments)
+    try:
+        code = command(arguments)
+        _flush(verb)
+    except KeyboardInterrupt:
+        output.newline()
+        return errors.EXIT_INTERRUPT
+    except BrokenPipeError:
+        _discard_output()
+        return EXIT_PIPE
+    except Exception as error:  # noqa: BLE001 - this is the boundary
+        code = _report(error, verb)
+        return errors.EXIT_RUN_FAILURE if verb in RUNNING else code
+    return code
+
+
+def _flush(verb: str | None) -> None:
+    """Find out now whether the output arrived; an agent's exit code is worth more than that."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _discard_output()
+        if verb not in RUNNING:
+            raise
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from complaining about output that nobody takes."""
+    with contextlib.suppress(OSError):
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report(error: Exception, verb: str | None) -> int:
+    debug = os.environ.get("REALM_DEBUG", "") not in ("", "0")
+    if debug:
+        import traceback
+
+        output.say("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, errors.RealmError):
+        output.error(error.message, error.hint, error.usage if isinstance(error, CommandLineError) else "")
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
+        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+        output.error(f"{error.strerror}{where}", "" if debug else "REALM_DEBUG=1 shows where")
+        return errors.EXIT_FAILURE
+    _report_bug(error, verb)
+    return errors.EXIT_BUG
+
+
+def _report_bug(error: Exception, verb: str | None) -> None:
+    message = f"this is a bug in realm: {type(error).__name__}: {error}"
+    try:
+        log = write_log(error, verb)
+    except OSError as failure:
+        output.error(message, f"no log could be written: {failure.strerror}; REALM_DEBUG=1 shows more")
+    else:
+        output.error(message, f"please report it with the log {log}")
+
+
+def write_log(error: Exception, verb: str | None) -> Path:
+    """Write what is known about a bug below ``logs`` in realm's directory, and return the file.
+
+    The command line stays out of it: prompts are private.
+    """
+    import platform
+    import time
+    import traceback
+
+    from realm import __version__
+    from realm.paths import make_private, realm_home
+
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    log = make_private(realm_home() / "logs") / f"bug-{stamp}-{os.getpid()}.log"
+    lines: Sequence[str] = (
+        f"realm {__version__}, verb {verb or 'none'}\n",
+        f"Python {platform.python_version()} on {platform.platform()}\n\n",
+        *traceback.format_exception(error),
+    )
+    log.touch(mode=0o600)
+    log.write_text("".join(lines), encoding="utf-8", errors="replace")
+    return log

@@ -1,0 +1,131 @@
+"""How realm's commands look on top of click's: an example first, plain sections, the agent's arguments."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from realm.cli import output
+from realm.cli.params import split, takes_value
+from realm.cli.verbs import SUMMARIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""What every command's click context is made with."""
+_INDENT = "  "
+
+
+class Formatter(click.HelpFormatter):
+    """Sections with a plain heading, bold where there is colour."""
+
+    def write_heading(self, heading: str) -> None:
+        """Write the heading of a section."""
+        self.write(f"{output.paint(heading, 'bold', sys.stdout)}\n")
+
+    def write_rows(self, heading: str, rows: Sequence[tuple[str, str]], first: int = 44) -> None:
+        """Write a section of two columns, the first at most ``first`` wide."""
+        with self.section(heading):
+            self.write_dl(rows, col_max=first)
+
+
+click.Context.formatter_class = Formatter
+
+
+class Verb(click.Command):
+    """A command with ``examples`` (command line without the program's name, what it does) and a ``note``."""
+
+    def __init__(
+        self, *args: Any, examples: Sequence[tuple[str, str]] = (), note: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        self.note = note
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that shows the help, in our words."""
+        return worded(super().get_help_option(ctx))
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write summary, examples, usage, options and note."""
+        assert isinstance(formatter, Formatter)  # noqa: S101 - set above for every context
+        program = ctx.find_root().info_name
+        formatter.write(f"{self.help}\n")
+        formatter.write_rows("Examples", [(f"{program} {line}", what) for line, what in self.examples], 70)
+        with formatter.section("Usage"):
+            formatter.write(f"{_INDENT}{usage(ctx)}\n")
+        formatter.write_rows("Options", option_rows(self, ctx))
+        if self.note:
+            formatter.write_paragraph()
+            formatter.write_text(self.note)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return what follows the verb: arguments in the field's notation, then options."""
+        arguments = [parameter for parameter in self.params if isinstance(parameter, click.Argument)]
+        return [*(placeholder(argument) for argument in arguments), "[options]"]
+
+
+class AgentVerb(Verb):
+    """A verb whose last arguments belong to the agent: see :mod:`realm.cli.params`.
+
+    The callback gets ``name`` and ``agent_args``; with ``project`` a directory
+    after the name stands for ``-C``.
+    """
+
+    def __init__(self, *args: Any, project: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.project = project
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the agent's arguments off, let click read what is left."""
+        elsewhere = ctx.parent is not None and ctx.parent.params.get("directory") is not None
+        parts = split(args, takes_value(self.get_params(ctx)), project=self.project and not elsewhere)
+        own = [*parts.own, *(["-C", parts.project] if parts.project is not None else [])]
+        return super().parse_args(ctx, own if parts.name is None else [*own, "--", parts.name, *parts.agent])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the order in which the parts stand."""
+        return ["<name>", "[options]", *(["[<project_dir>]"] if self.project else []), "[<agent args>…]"]
+
+
+def verb(
+    name: str, examples: Sequence[tuple[str, str]], note: str = ""
+) -> Callable[[Callable[..., Any]], Verb]:
+    """Return the decorator that makes a function the verb ``name``."""
+    return click.command(name, cls=Verb, help=SUMMARIES[name], examples=examples, note=note)
+
+
+def agent_verb(
+    name: str, examples: Sequence[tuple[str, str]], note: str = "", *, project: bool = False
+) -> Callable[[Callable[..., Any]], AgentVerb]:
+    """Return the decorator that makes a function the verb ``name`` that runs an agent."""
+    return click.command(
+        name, cls=AgentVerb, help=SUMMARIES[name], examples=examples, note=note, project=project
+    )
+
+
+def worded(option: click.Option | None) -> click.Option | None:
+    """Return the help option with our text."""
+    if option is not None:
+        option.help = "show this help"
+    return option
+
+
+def option_rows(command: click.Command, ctx: click.Context) -> list[tuple[str, str]]:
+    """Return every option of ``command`` as it is written, and what it does."""
+    options = [parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)]
+    return [record for option in options if (record := option.get_help_record(ctx))]
+
+
+def placeholder(argument: click.Argument) -> str:
+    """Return ``argument`` as usage lines write it."""
+    name = f"<{argument.metavar or argument.name}>"
+    return name if argument.required else f"[{name}]"
+
+
+def usage(ctx: click.Context) -> str:
+    """Return how the command of ``ctx`` is written, on one line."""
+    return " ".join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])

@@ -1,0 +1,47 @@
+"""``realm list``: what sessions there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import common, json_option
+from realm.cli.rows import HEADER, PROJECT_COLUMN, cells, record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("list", "the sessions of this project"),
+    ("list --all", "those of every project"),
+    ("list --json | jq -r '.[].name'", "for scripts"),
+)
+NOTE = (
+    "Outside any repository the sessions of all projects are shown. In a pipe the columns are separated "
+    "by tabs, without a header, and CREATED is in UTC. A state of salvage means that a run was cut off: "
+    "its work is still in the container, and realm resume takes it in. --json writes a list; the manual "
+    "page has its keys."
+)
+
+
+@verb("list", EXAMPLES, NOTE)
+@click.option("--all", "all_projects", is_flag=True, help="list the sessions of every project")
+@json_option
+@common
+def command(directory: Path | None, all_projects: bool, as_json: bool) -> None:
+    """Show the sessions as a table or as JSON."""
+    from realm.session.query import list_sessions
+
+    listing = list_sessions(directory, all_projects)
+    for text in listing.warnings:
+        output.warning(text)
+    rows = sorted(listing.rows, key=lambda row: -row.created)
+    if as_json:
+        output.json([record(row) for row in rows])
+    elif rows:
+        output.table(HEADER, [cells(row) for row in rows], elastic=PROJECT_COLUMN)
+    else:
+        output.hint("no sessions yet: realm new NAME starts one")

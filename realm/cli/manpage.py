@@ -1,0 +1,156 @@
+"""The manual page git-realm(1), made from the commands themselves.
+
+Source of the format: groff_man(7).  ``realm _manpage`` writes it; the same text
+serves as realm(1).
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from realm import __version__
+from realm.cli import output
+from realm.cli.app import EXAMPLES, PLAIN_GIT, application, load
+from realm.cli.command import Verb, option_rows, usage
+from realm.cli.verbs import SECTIONS
+from realm.config import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_DATE = "2026-11-23"
+"""The day of the page's last change; more would change it with every build."""
+
+DESCRIPTION = """\
+realm runs Claude Code, or another agent, unattended in a container that is thrown away
+afterwards. The agent works on a copy of the project's last commit; the project's own files are
+never mounted. What it did comes back into the project's repository turn by turn, as ordinary
+commits below refs/realm. Branches, index and work tree stay as they are. Every command can be
+called as git realm, too.
+"""
+REFS = (
+    ("refs/realm/<name>", "the session's commits, one per turn, on top of the commit it started on"),
+    ("refs/realm-meta/<name>", "the record, one commit per run: conversation, last screen. May hold secrets"),
+    ("refs/realm-trash/", "what realm remove took away and realm restore brings back"),
+)
+JSON = """\
+realm list --json writes a list of objects with name, project, created and started (ISO-8601, UTC;
+started is null unless a run goes on), state (running, exited or salvage), turns, files,
+insertions, deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and
+hint. realm config --json: key, value, source, variable and help. Keys are only ever added.
+"""
+FILES = (
+    ("~/.realm", "realm's own files; REALM_HOME names another directory"),
+    ("~/.realm/logs", "what is known about bugs"),
+    (".worktreeinclude", "in a project: ignored files to copy in, in the syntax of gitignore(5)"),
+)
+_LOGIN = "ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN, ANTHROPIC_BASE_URL"
+ENVIRONMENT = (
+    (_LOGIN, "the agent's login; handed on when set, otherwise the login of ~/.claude is used"),
+    ("DOCKER_HOST, DOCKER_CONTEXT", "which Docker engine to use"),
+    ("NO_COLOR, CLICOLOR_FORCE", "no colour, or colour in pipes too"),
+    ("REALM_DEBUG", "set to 1: show the traceback of errors"),
+    ("REALM_HOME", "where realm keeps its own files (default: ~/.realm)"),
+)
+_OWN_FAILURE = (
+    "realm new and realm resume: realm itself failed, for whatever reason; other codes are the agent's"
+)
+STATUS = (
+    ("0", "all went well"),
+    ("1", "an expected failure, such as an unknown session"),
+    ("2", "the command line is wrong"),
+    ("3", "a bug in realm; the message names a log file"),
+    ("125", _OWN_FAILURE),
+    ("130", "interrupted"),
+    ("141", "whoever read the output went away"),
+)
+
+
+def escape(text: str) -> str:
+    """Return ``text`` as roff takes it literally, on one line."""
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
+    text = text.replace("~", "\\(ti").replace("^", "\\(ha").replace("\n", " ")
+    text = re.sub(r"[^\x00-\x7f]", lambda char: f"\\[u{ord(char[0]):04X}]", text)
+    return f"\\&{text}" if text.startswith(".") else text
+
+
+def _text(text: str) -> Iterator[str]:
+    """Yield ``text`` on short input lines, as roff's readers like them."""
+    for line in textwrap.wrap(text, 70, break_on_hyphens=False, break_long_words=False):
+        yield escape(line)
+
+
+def _list(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for term, meaning in rows:
+        yield ".TP"
+        yield f"\\fB{escape(term)}\\fR"
+        yield from _text(meaning)
+
+
+def _context(command: click.Command, name: str) -> click.Context:
+    root = click.Context(application, info_name="realm")
+    return root if command is application else click.Context(command, parent=root, info_name=name)
+
+
+def _verb(name: str) -> Iterator[str]:
+    command = load(name)
+    context = _context(command, name)
+    yield f".SS {escape(usage(context))}"
+    yield f"{escape(command.help or '')}."
+    yield from _list(row for row in option_rows(command, context) if "--help" not in row[0])
+    if isinstance(command, Verb):
+        yield from (".PP", *_text(command.note)) if command.note else ()
+        yield ".PP"
+        yield ".RS"
+        yield ".nf"
+        for line, meaning in command.examples:
+            yield escape(f"realm {line}    # {meaning}")
+        yield ".fi"
+        yield ".RE"
+
+
+def _settings() -> Iterator[str]:
+    for setting in SETTINGS:
+        default = f" (default: {setting.default})" if setting.default else ""
+        yield ".TP"
+        yield f"\\fB{escape(f'realm.{setting.key}')}\\fR, \\fB{escape(setting.variable)}\\fR"
+        yield from _text(f"{setting.help}{default}")
+
+
+def page() -> str:
+    """Return the manual page as roff."""
+    context = _context(application, "realm")
+    lines = [
+        f'.TH GIT\\-REALM 1 "{_DATE}" "realm {escape(__version__)}" "Git Manual"',
+        ".SH NAME",
+        "git\\-realm, realm \\- run Claude Code in a throw\\-away container",
+        ".SH SYNOPSIS",
+        f"\\fB{escape(usage(context))}\\fR",
+        ".SH DESCRIPTION",
+        *_text(DESCRIPTION),
+        ".SH EXAMPLES",
+        *_list((f"realm {line}", meaning) for line, meaning in EXAMPLES),
+        *_list(PLAIN_GIT),
+        ".SH OPTIONS",
+        *_list(option_rows(application, context)),
+    ]
+    for title, verbs in SECTIONS.items():
+        lines += [f".SH {title.upper()}", *(line for name in verbs for line in _verb(name))]
+    lines += [".SH REFS", *_list(REFS), ".SH SETTINGS", *_settings(), ".SH ENVIRONMENT", *_list(ENVIRONMENT)]
+    lines += ['.SH "OUTPUT FOR SCRIPTS"', *_text(JSON)]
+    lines += [".SH FILES", *_list(FILES), '.SH "EXIT STATUS"', *_list(STATUS)]
+    lines += [
+        ".SH SEE ALSO",
+        "\\fBgit\\fR(1), \\fBgit\\-log\\fR(1), \\fBgit\\-push\\fR(1), \\fBdocker\\fR(1)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@click.command(hidden=True, help="Write the manual page")
+def command() -> None:
+    """Write the page to standard output."""
+    output.data(page().rstrip("\n"))

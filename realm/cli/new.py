@@ -1,0 +1,46 @@
+"""``realm new``: start a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from realm.cli.command import agent_verb
+from realm.cli.params import directory_option, here
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("new quick-fix", "open Claude Code on this project"),
+    ('new quick-fix "explain this codebase"', "begin with a prompt"),
+    ("new docs ~/src/site --base v2.1", "another project, an older state"),
+    ('new lint -- -p "fix the warnings"', "no screen: answer and exit"),
+)
+NOTE = (
+    "Everything from the first argument that is not realm's goes to the agent as it is; -- settles doubt. "
+    "The exit code is the agent's; 125 means that realm itself failed."
+)
+
+
+@agent_verb("new", EXAMPLES, NOTE, project=True)
+@click.argument("name")
+@click.argument("agent_args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--base", metavar="<rev>", help="start on this commit (default: HEAD)")
+@click.option("--remote", is_flag=True, help="start on the remote's branch of that name")
+@click.option("--wip", is_flag=True, help="take uncommitted changes along as a first commit")
+@click.option("--include", metavar="<path>", multiple=True,
+              help="copy an ignored file in (.env.test); may be repeated")  # fmt: skip
+@click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
+@click.option("--agent", metavar="<cmd>", help="run this program in place of Claude Code")
+@click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
+@directory_option
+def command(directory: Path | None, no_input: bool, **options: Any) -> int:
+    """Hand the request to the session room and return the agent's exit code."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.requests import NewRequest
+    from realm.session.start import new
+
+    request = NewRequest(directory=here(directory), no_input=no_input, **options)
+    return new(request, TerminalUI(no_input=no_input))

@@ -1,0 +1,173 @@
+"""The command line of verbs that hand arguments on to an agent, and the options that verbs share.
+
+``realm new <name> [options] [project_dir] [agent args…]``: realm's options may
+stand anywhere before the agent's arguments.  These begin at the first argument
+that is not realm's: an option realm does not know, or a positional argument
+that is neither the name nor (``new`` only, and only as the second one) a
+directory.  From there on everything belongs to the agent, whatever it looks
+like.  ``--`` ends realm's part at once and is not handed on.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from realm.cli import output
+from realm.cli.boundary import CommandLineError
+from realm.errors import NotARepositoryError, RealmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class Split(NamedTuple):
+    """A command line taken apart: realm's options, the positional ones, the agent's arguments."""
+
+    own: list[str]
+    name: str | None
+    project: str | None
+    agent: list[str]
+
+
+def takes_value(parameters: Sequence[click.Parameter]) -> dict[str, bool]:
+    """Return every spelling of the options among ``parameters`` and whether a value follows it."""
+    options = [parameter for parameter in parameters if isinstance(parameter, click.Option)]
+    return {name: not option.is_flag for option in options for name in (*option.opts, *option.secondary_opts)}
+
+
+def _own_length(argument: str, known: Mapping[str, bool]) -> int:
+    """Return how many words the option ``argument`` of realm's takes; 0 when it is none."""
+    if argument in known:
+        return 2 if known[argument] else 1
+    name = argument.partition("=")[0] if argument.startswith("--") else argument[:2]
+    return 1 if name in known and len(argument) > len(name) else 0
+
+
+def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool) -> Split:
+    """Take a command line apart; ``known`` is what :func:`takes_value` returns.
+
+    ``project`` tells whether a directory may follow the name; after ``-C`` none
+    may.  Raises :class:`CommandLineError` for an unknown option before the
+    name, for a second argument that names a directory which is not there, and
+    for a project given twice.
+    """
+    own: list[str] = []
+    positional: list[str] = []
+    limit = 2 if project else 1
+    place = 0
+    while place < len(arguments):
+        argument = arguments[place]
+        length = _own_length(argument, known)
+        if length:
+            limit = _limit(argument, positional, limit)
+            own += arguments[place : place + length]
+        elif argument == "--":
+            place += 1
+            break
+        elif argument.startswith("-") and argument != "-":
+            if not positional:
+                raise _unknown(argument, known)
+            break
+        elif len(positional) < limit and (not positional or _is_project(argument)):
+            positional.append(argument)
+            length = 1
+        else:
+            break
+        place += length
+    name, directory = (*positional, None, None)[:2]
+    return Split(own, name, directory, list(arguments[place:]))
+
+
+def _limit(option: str, positional: Sequence[str], limit: int) -> int:
+    """Return how many positional arguments may be realm's once ``option`` was seen."""
+    if not option.startswith("-C"):
+        return limit
+    if len(positional) > 1:
+        raise CommandLineError(f"the project is given twice: {positional[1]} and -C", "leave one of them out")
+    return 1
+
+
+def _is_project(argument: str) -> bool:
+    if os.path.isdir(argument):  # noqa: PTH112 - a prompt may be longer than any path, which Path raises for
+        return True
+    if _means_directory(argument) and not os.path.lexists(argument):
+        raise CommandLineError(
+            f"there is no directory {argument}", "put -- before what is for the agent: realm new NAME -- …"
+        )
+    return False
+
+
+def _means_directory(argument: str) -> bool:
+    """Tell whether nobody would begin a prompt, or call a slash command, like this."""
+    if not argument or any(character.isspace() for character in argument):
+        return False
+    return argument.startswith(("./", "../", "~/")) or argument.endswith("/") or argument.count("/") > 1
+
+
+def _unknown(argument: str, known: Mapping[str, bool]) -> CommandLineError:
+    from realm.cli.verbs import closest
+
+    name = argument.partition("=")[0]
+    close = closest(name, sorted(option for option in known if option.startswith("--")))
+    advice = f"did you mean {' or '.join(close)}?" if close else "options of the agent go after the name"
+    return CommandLineError(f"there is no option {name}", advice)
+
+
+def _enter(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> Path | None:
+    """Join every ``-C`` so far, as git does; empty ones change nothing."""
+    outer = context.parent.params.get("directory") if context.parent else None
+    directory: Path | None = outer
+    for value in filter(None, values):
+        directory = (directory or Path()) / value
+    if directory is not None and directory != outer and not os.path.isdir(directory):  # noqa: PTH112 - as above
+        raise NotARepositoryError(f"there is no directory {directory}", "give -C an existing directory")
+    return directory
+
+
+def _choose_color(_: click.Context, __: click.Parameter, when: str | None) -> None:
+    if when is not None:
+        output.choose_color(when)
+
+
+directory_option: Callable[[F], F] = click.option(
+    "-C",
+    "directory",
+    metavar="<dir>",
+    multiple=True,
+    callback=_enter,
+    help="work on the project in <dir>",
+)
+color_option: Callable[[F], F] = click.option(
+    "--color", metavar="<when>", type=click.Choice(["auto", "always", "never"]), callback=_choose_color,
+    expose_value=False, help="use colour: auto, always or never",
+)  # fmt: skip
+json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="write JSON")
+
+
+def common(command: F) -> F:
+    """Add the options that every verb has."""
+    return directory_option(color_option(command))
+
+
+def here(directory: Path | None) -> Path:
+    """Return ``directory``, or the current one; an error when that was deleted."""
+    if directory is not None:
+        return directory
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise RealmError(
+            "the current directory does not exist any more", "go to another one, or use -C DIR"
+        ) from None
+
+
+def enter(directory: Path | None) -> None:
+    """Go to ``directory`` where one was given, for verbs that read the settings of where they are."""
+    if directory is not None:
+        os.chdir(directory)

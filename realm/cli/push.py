@@ -1,0 +1,52 @@
+"""``realm push``: a session's commits to a branch on a remote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import common
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from realm.session.requests import PushResult
+
+EXAMPLES = (
+    ("push quick-fix", "to the branch quick-fix on origin"),
+    ("push quick-fix --as fix/crash --squash", "to another branch, as one commit"),
+)
+NOTE = (
+    "Your own git pushes: credential helpers, ssh and hooks work as always. Local branches and the work "
+    "tree are not touched. A branch that somebody else moved since realm's last push is left alone "
+    "unless --force is given."
+)
+
+
+@verb("push", EXAMPLES, NOTE)
+@click.argument("name")
+@click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
+@click.option("--to", "remote", metavar="<remote>", help="push to this remote (default: origin)")
+@click.option("--squash", is_flag=True, help="push one commit that holds all of it")
+@click.option("--force", is_flag=True, help="replace whatever the branch has")
+@common
+def command(**options: Any) -> None:
+    """Push and say where to."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.push import push
+    from realm.session.requests import PushRequest
+
+    request = PushRequest(**options)
+    result = push(request, TerminalUI())
+    output.data(clean(_summary(request.name, result)))
+    for line in result.lines:
+        output.data(clean(line))
+
+
+def _summary(name: str, result: PushResult) -> str:
+    target = f"{result.remote}/{result.branch}"
+    if result.up_to_date:
+        return f"{name} is on {target} already"
+    return f"pushed {name} → {target} ({result.commits} commit{'' if result.commits == 1 else 's'})"

@@ -1,0 +1,58 @@
+"""``realm remove``: take a session away, with a way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import common
+from realm.errors import RealmError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.session.requests import Removal
+    from realm.session.ui import UI
+
+EXAMPLES = (
+    ("remove quick-fix", "asks when work would be lost from sight"),
+    ("remove quick-fix --yes", "does not ask"),
+)
+NOTE = "The commits stay in the repository until git's own garbage collection: realm restore undoes it."
+
+
+@verb("remove", EXAMPLES, NOTE)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="do not ask")
+@common
+def command(name: str, directory: Path | None, yes: bool) -> None:
+    """Ask where work would go, remove, and print the way back."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.remove import plan, remove
+
+    ui = TerminalUI()
+    removal = plan(name, directory)
+    lost = _lost(removal)
+    if lost and not yes:
+        _ask(removal, lost, ui)
+    remove(removal, ui)
+    output.ids(f"removed {removal.name}", {"code": removal.code, "record": removal.meta})
+    output.hint(f"realm restore {removal.name} brings it back")
+
+
+def _lost(removal: Removal) -> str:
+    """Say what speaks against removing; empty when nothing does."""
+    commits = f"{removal.unpushed} commit{'' if removal.unpushed == 1 else 's'} that no remote has"
+    reasons = ["is running"] * removal.running + [f"has {commits}"] * (removal.unpushed > 0)
+    return " and ".join(reasons)
+
+
+def _ask(removal: Removal, lost: str, ui: UI) -> None:
+    sentence = f"session {removal.name} {lost}"
+    if not ui.interactive:
+        raise RealmError(sentence, f"realm remove {removal.name} --yes removes it all the same")
+    if not ui.confirm(f"{sentence}. Remove it?"):
+        raise RealmError(f"session {removal.name} was not removed")

@@ -1,0 +1,37 @@
+"""``realm resume``: go on with a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from realm.cli.command import agent_verb
+from realm.cli.params import directory_option
+
+EXAMPLES = (
+    ("resume quick-fix", "open the conversation where it ended"),
+    ('resume quick-fix "now add tests"', "and ask for something"),
+    ("resume quick-fix --rebase", "put its commits onto the project's HEAD first"),
+)
+NOTE = (
+    "A session of another project is found too; with -C only that project is searched. "
+    "Everything from the first argument that is not realm's goes to the agent as it is; -- settles doubt. "
+    "The exit code is the agent's; 125 means that realm itself failed."
+)
+
+
+@agent_verb("resume", EXAMPLES, NOTE)
+@click.argument("name")
+@click.argument("agent_args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--rebase", is_flag=True, help="replay the session's commits on the project's HEAD first")
+@click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
+@click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
+@directory_option
+def command(no_input: bool, **options: Any) -> int:
+    """Hand the request to the session room and return the agent's exit code."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.requests import ResumeRequest
+    from realm.session.resume import resume
+
+    return resume(ResumeRequest(no_input=no_input, **options), TerminalUI(no_input=no_input))

@@ -1,0 +1,61 @@
+"""The verbs by section: enough to find, list and complete them without importing any of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "Sessions": {
+        "new": "Start a session: Claude Code in a throw-away container",
+        "resume": "Go on with a session, in the same conversation",
+        "list": "List sessions, newest first",
+        "remove": "Remove a session and all that is left of it",
+        "restore": "Bring a removed session back",
+    },
+    "Review": {
+        "push": "Push a session to a branch on a remote",
+    },
+    "Setup": {
+        "build": "Build the image that containers are made from",
+        "doctor": "Check that everything realm needs is there",
+        "config": "Show every setting, its value and where it comes from",
+        "completion": "Print the completion script for a shell",
+        "help": "Explain a command",
+    },
+}
+"""Section, verb, summary, in the order in which help shows them."""
+
+SUMMARIES = {verb: summary for verbs in SECTIONS.values() for verb, summary in verbs.items()}
+HIDDEN = ("_manpage",)
+"""For scripts: the installer writes the manual page with it."""
+
+RUNNING = frozenset(("new", "resume"))
+"""The verbs that run an agent and pass its exit code on."""
+
+GLOBAL_VALUES = ("-C", "--color")
+"""Options before the verb that take a value."""
+
+
+def find_verb(arguments: Sequence[str]) -> tuple[str | None, int]:
+    """Return the verb of a command line and where it stands; ``None`` when there is none.
+
+    Only realm's options before the verb are looked at, known or not.
+    """
+    position = 0
+    while position < len(arguments):
+        word = arguments[position]
+        if not word.startswith("-"):
+            return word, position
+        position += 2 if word in GLOBAL_VALUES else 1
+    return None, position
+
+
+def closest(word: str, known: Sequence[str]) -> list[str]:
+    """Return up to three of ``known`` that ``word`` may have been meant to be, the likeliest first."""
+    import difflib
+
+    starts = [verb for verb in known if word and verb.startswith(word)]
+    return list(dict.fromkeys([*starts, *difflib.get_close_matches(word, known, n=3, cutoff=0.65)]))[:3]
