@@ -193,8 +193,10 @@ place_files() {
     link "$venv/bin/realm" "$bin/realm"
     link "$venv/bin/git-realm" "$bin/git-realm"
     for page in realm git-realm; do manual "$page"; done
-    completion bash "$bash_completion/realm"
-    completion zsh "$zsh_completion/_realm"
+    for page in realm git-realm; do
+        completion bash "$bash_completion/$page"
+        completion zsh "$zsh_completion/_$page"
+    done
     completion fish "$fish_completion/realm.fish"
     remove_stale
     mv -f -- "$manifest.new" "$manifest"

@@ -39,6 +39,7 @@ def run_installer(home: Path, *arguments: str, **environment: str) -> subprocess
     """Run the checkout's installer for the user whose home is ``home``."""
     home.mkdir(parents=True, exist_ok=True)
     env = sealed_environment(home, engine=True) | environment
+    env.pop("PYTHONPATH", None)
     command = ["bash", str(CHECKOUT / "install.sh"), *arguments]
     return subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL
