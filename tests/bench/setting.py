@@ -1,0 +1,118 @@
+"""What the figures are measured on: an installed realm, a repository of a given size, an image."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import time
+from typing import TYPE_CHECKING, Self
+
+from tests.bench.measure import Figure, run
+from tests.support.install import Installed, run_installer
+from tests.support.repos import Repo
+from tests.support.sealed import sealed_environment
+from tests.support.user import clean_engine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE = "realm:latest"
+
+
+class Setting:
+    """A repository of ``files`` files below ``place`` and somebody who has realm there."""
+
+    def __init__(self, place: Path, files: int) -> None:
+        self._place = place / str(files)
+        self._installed = _install(place)
+        home = self._place / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        sealed = sealed_environment(home, engine=True)
+        path = f"{self._installed.bin}{os.pathsep}{sealed['PATH']}"
+        self.env = {name: value for name, value in sealed.items() if name != "PYTHONPATH"} | {"PATH": path}
+        os.environ.update({name: sealed[name] for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")})
+        self._repo = (
+            Repo(self._place / "project") if (self._place / "project").exists() else self._make(files)
+        )
+        self.directory = self._repo.path
+        self._names = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        clean_engine(self._place)
+
+    @property
+    def realm(self) -> Path:
+        """The installed program."""
+        return self._installed.realm
+
+    @property
+    def python(self) -> Path:
+        """The interpreter that realm runs in."""
+        return self._installed.python
+
+    def realm_run(self, script: str) -> list[str]:
+        """Return the command that runs ``script`` as the agent of a session with a new name."""
+        self._names += 1
+        return [str(self.realm), "new", "--agent", "sh", f"bench-{self._names}-{{}}", "-c", script]
+
+    def docker_run(self, script: str) -> list[str]:
+        """Return docker's command for the same image and script."""
+        return ["docker", "run", "--rm", "-it", "--entrypoint", "sh", IMAGE, "-c", script]
+
+    def make_sessions(self, count: int) -> None:
+        """Make ``count`` sessions as if they had been run."""
+        program = _SESSIONS.format(root=str(self.directory), count=count)
+        subprocess.run([str(self.python), "-c", program], env=self.env, check=True)
+
+    def way_back(self, name: str, script: str, runs: int) -> Figure:
+        """Measure from the script's last words (the time of day) to the prompt, against docker's."""
+        ours: list[float] = []
+        theirs: list[float] = []
+        for number in range(runs + 1):
+            realm = [word.replace("{}", str(number)) for word in self.realm_run(script)]
+            pair = self._since_last_word(realm), self._since_last_word(self.docker_run(f"cd /tmp; {script}"))
+            if number:
+                ours.append(pair[0])
+                theirs.append(pair[1])
+        return Figure(
+            name, statistics.median(ours), "docker run --rm", statistics.median(theirs), 1, "s more"
+        )
+
+    def _since_last_word(self, command: list[str]) -> float:
+        written = run(command, self)
+        now = time.time()
+        spoken = re.findall(r"\d{10}\.\d+", written)
+        return now - float(spoken[-1])
+
+
+def _install(place: Path) -> Installed:
+    home = place / "installed"
+    if not home.exists():
+        done = run_installer(home, "--yes", "--no-engine", "--no-image", "--no-run")
+        if done.returncode != 0:
+            raise RuntimeError(f"install.sh failed:\n{done.stderr}")
+    return Installed(home)
+
+
+_SESSIONS = """
+import time, uuid
+from pathlib import Path
+from realm.model import Run, Session, State, Totals
+from realm.store import record, refs, repo
+project = repo.discover(Path({root!r}))
+base = repo.resolve_commit(project, "HEAD")
+for number in range({count}):
+    name = f"session-{{number:03}}"
+    session = Session(id=str(uuid.uuid4()), name=name, project=str(project.root),
+                      workspace="/workspace/project", base=base, created=time.time())
+    run = Run(1, time.time(), base, time.time(), 0, base)
+    meta = record.write(project, parent=None, previous=None, session=session, run=run,
+                        totals=Totals(), state=State.EXITED, files={{}})
+    refs.transact(project, [refs.RefUpdate(refs.CODE + name, None, base),
+                            refs.RefUpdate(refs.META + name, None, meta)], "made for a figure")
+"""
