@@ -32,16 +32,13 @@ def sizes() -> tuple[int, ...]:
 
 def quick_figures(setting: Setting) -> Iterator[Figure]:
     """Commands that must answer at once, against an interpreter that imports click."""
-    click = [str(setting.python), "-c", "import click"]
+    click = Rival("python -c 'import click'", (str(setting.python), "-c", "import click"))
     realm = str(setting.realm)
-    yield compare(
-        "realm --version", [realm, "--version"], "python -c 'import click'", click, setting, QUICK, 2
-    )
+    yield compare("realm --version", [realm, "--version"], click, setting, QUICK, 2)
     words = [realm, "_complete", "realm", "resume", ""]
-    yield compare("completion of a name", words, "python -c 'import click'", click, setting, QUICK, 2)
+    yield compare("completion of a name", words, click, setting, QUICK, 2)
     setting.make_sessions(MANY_SESSIONS)
-    name = f"realm list, {MANY_SESSIONS} sessions"
-    yield compare(name, [realm, "list"], "python -c 'import click'", click, setting, QUICK, 3)
+    yield compare(f"realm list, {MANY_SESSIONS} sessions", [realm, "list"], click, setting, QUICK, 3)
 
 
 def run_figures(setting: Setting, files: int) -> Iterator[Figure]:

@@ -33,10 +33,9 @@ class Setting:
         path = f"{self._installed.bin}{os.pathsep}{sealed['PATH']}"
         self.env = {name: value for name, value in sealed.items() if name != "PYTHONPATH"} | {"PATH": path}
         os.environ.update({name: sealed[name] for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")})
-        self._repo = (
-            Repo(self._place / "project") if (self._place / "project").exists() else self._make(files)
-        )
-        self.directory = self._repo.path
+        self.directory = self._place / "project"
+        if not self.directory.exists():
+            Repo.init(self.directory).make_files(files)
         self._names = 0
 
     def __enter__(self) -> Self:

@@ -56,14 +56,11 @@ def test_puts_commands_pages_and_completions_in_place(home: Path) -> None:
 
 
 def test_says_how_to_get_it_on_path(tmp_path: Path) -> None:
-    done = run_installer(
-        tmp_path / "home", *QUIETLY, PATH="/usr/local/bin:/usr/bin:/bin:" + _python_directory()
-    )
+    plain = f"/usr/local/bin:/usr/bin:/bin:{_python_directory()}"
+    done = run_installer(tmp_path / "home", *QUIETLY, PATH=plain)
     assert done.returncode == 0, done.stderr
     assert 'export PATH="$HOME/.local/bin:$PATH"' in done.stderr
-    again = run_installer(
-        tmp_path / "home", *QUIETLY, PATH=f"{tmp_path}/home/.local/bin:{os.environ['PATH']}"
-    )
+    again = run_installer(tmp_path / "home", *QUIETLY, PATH=f"{tmp_path}/home/.local/bin:{plain}")
     assert again.returncode == 0, again.stderr
     assert "is not on your PATH" not in again.stderr
 
