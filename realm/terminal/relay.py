@@ -82,12 +82,15 @@ class _Loop:
         self._outlets = {STDOUT: Outlet(terminal.stdout), STDERR: Outlet(terminal.stderr)}
         self._watch = dict(hooks.watch)
         self._typed = b""
-        self._input_open = self._output_open = self._stdin_open = True
+        self._input_open = self._output_open = True
+        self._stdin = terminal.stdin
         self._working = hooks.idle is not None
         self._ended: Ended | None = None
 
     def run(self) -> Ended:
         self._resize()
+        if self._stdin is None:
+            self._close_input()
         while self._ended is None:
             self._step()
         return self._ended
@@ -107,7 +110,7 @@ class _Loop:
         self._working = self._hooks.idle is not None
         if self._wakeup.fileno() in readable:
             self._take_signals()
-        if self._terminal.stdin in readable:
+        if self._stdin in readable:
             self._from_user()
         if self._box_fd in writable:
             self._to_box()
@@ -126,8 +129,8 @@ class _Loop:
         if self._output_open:
             if not full:
                 reads.append(self._box_fd)
-            if self._stdin_open and len(self._typed) < TYPED:
-                reads.append(self._terminal.stdin)
+            if self._stdin is not None and len(self._typed) < TYPED:
+                reads.append(self._stdin)
             if self._typed:
                 writes.append(self._box_fd)
         return reads, writes
@@ -179,12 +182,16 @@ class _Loop:
         if not chunk:
             self._output_open = False
         elif self._demux is None:
-            self._hooks.tap(chunk)
-            self._guard(partial(self._outlets[STDOUT].put, chunk))
+            self._pass(STDOUT, chunk)
         else:
             for target, data in self._demux.feed(chunk):
-                self._hooks.tap(data)
-                self._guard(partial(self._outlets[target].put, data))
+                self._pass(target, data)
+
+    def _pass(self, target: int, data: bytes) -> None:
+        # Noted before it is written: should we end in between, the undo is on the safe side.
+        self._terminal.note(data)
+        self._hooks.tap(data)
+        self._guard(partial(self._outlets[target].put, data))
 
     def _guard(self, write: Callable[[], None]) -> None:
         """Write to the user; a reader that is gone ends the relay."""
@@ -201,8 +208,10 @@ class _Loop:
     # From the user to the box -------------------------------------------------
 
     def _from_user(self) -> None:
+        if self._stdin is None:
+            return
         try:
-            data = os.read(self._terminal.stdin, CHUNK)
+            data = os.read(self._stdin, CHUNK)
         except BlockingIOError:
             return
         except OSError as error:
@@ -220,7 +229,7 @@ class _Loop:
             self._ended = Ended(Reason.DETACHED)
 
     def _user_ended(self) -> None:
-        self._stdin_open = False
+        self._stdin = None
         if self._terminal.is_raw:
             # In raw mode no key ends the input: the terminal itself is gone.
             self._ended = Ended(Reason.HANGUP)
@@ -236,9 +245,9 @@ class _Loop:
         except OSError:
             # The program closed its input; what it still says is wanted.
             self._typed, self._input_open = b"", False
-            self._stdin_open = self._stdin_open and self._terminal.is_raw
+            self._stdin = self._stdin if self._terminal.is_raw else None
             return
-        if not self._stdin_open:
+        if self._stdin is None:
             self._close_input()
 
     def _close_input(self) -> None:

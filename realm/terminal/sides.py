@@ -35,9 +35,9 @@ class Stream(Protocol):
 
 
 class Seat(Protocol):
-    """The user's side: three descriptors, a size in rows and columns, and raw mode."""
+    """The user's side: three descriptors (no input: ``None``), a size, and raw mode."""
 
-    stdin: int
+    stdin: int | None
     stdout: int
     stderr: int
 
@@ -47,6 +47,9 @@ class Seat(Protocol):
 
     def size(self) -> tuple[int, int]:
         """Return rows and columns."""
+
+    def note(self, data: bytes, /) -> None:
+        """Take account of output on its way to the user."""
 
     def suspend(self) -> None:
         """Hand the terminal back before a stop."""

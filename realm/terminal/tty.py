@@ -9,8 +9,9 @@ import struct
 import termios
 import tty
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from realm.terminal.modes import Modes
 from realm.terminal.outlet import Outlet
 from realm.text import clean
 
@@ -23,37 +24,28 @@ PATIENCE = 2.0
 """Seconds that a terminal is waited for to take what puts it right."""
 
 
-class Account(Protocol):
-    """What a program switched on in the terminal (:class:`realm.terminal.modes.Modes`)."""
-
-    @property
-    def alternate(self) -> bool:
-        """Whether the alternate screen is shown."""
-
-    @property
-    def talking(self) -> bool:
-        """Whether the terminal sends what nobody typed (mouse, focus, odd keys)."""
-
-    def undo(self) -> bytes:
-        """Return what switches off all that is on."""
-
-    def redo(self) -> bytes:
-        """Return what switches it on again."""
-
-
 class Terminal:
-    """Standard input, output and error as the user's side of a relay."""
+    """Standard input, output and error as the user's side of a relay.
 
-    def __init__(self, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> None:
-        self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
+    ``tty`` says whether a program in a terminal of its own is shown here; left
+    out, it is where that is possible.  Without ``stdin`` nothing is read.
+    """
+
+    def __init__(
+        self, *, tty: bool | None = None, stdin: bool = True, descriptors: tuple[int, int, int] = (0, 1, 2)
+    ) -> None:
+        self._descriptors = descriptors
+        self.stdin = descriptors[0] if stdin else None
+        _, self.stdout, self.stderr = descriptors
+        self._tty = self.interactive if tty is None else tty and self.interactive
         self._saved: list[Any] | None = None
-        self._account: Account | None = None
         self._suspended = False
+        self.modes = Modes()
 
     @property
     def interactive(self) -> bool:
         """Whether a person can talk to a full-screen program: input and output are terminals."""
-        return os.isatty(self.stdin) and os.isatty(self.stdout)
+        return self.stdin is not None and os.isatty(self.stdin) and os.isatty(self.stdout)
 
     @property
     def is_raw(self) -> bool:
@@ -62,35 +54,40 @@ class Terminal:
 
     def size(self) -> tuple[int, int]:
         """Return rows and columns, 24 and 80 where nobody knows."""
-        for fd in (self.stdout, self.stdin, self.stderr):
-            size = _window(fd)
-            if size is not None:
-                return size
-        return FALLBACK
+        stdin, stdout, stderr = self._descriptors
+        sizes = (_window(fd) for fd in (stdout, stdin, stderr))
+        size = next((size for size in sizes if size is not None), FALLBACK)
+        self.modes.resize(size[0])
+        return size
+
+    def note(self, data: bytes) -> None:
+        """Keep account of what a program switches on in this terminal (see :attr:`modes`)."""
+        if self._saved is not None:
+            self.modes.feed(data)
 
     @contextmanager
-    def raw(self, account: Account, last_screen: Callable[[], str] | None = None) -> Iterator[None]:
-        """Raw mode until the block ends, in whatever way; nothing where input is no terminal.
+    def raw(self, last_screen: Callable[[], str] | None = None) -> Iterator[None]:
+        """Raw mode until the block ends, in whatever way; nothing where no program is shown.
 
-        Afterwards the line settings are what they were and the modes that
-        ``account`` says are still on are off.  If the program left its
-        alternate screen on, ``last_screen()`` is written to the main screen,
-        so that what it last showed can still be read.
+        Afterwards the line settings are what they were and the modes that are
+        still on (:attr:`modes`) are off.  If the program left its alternate
+        screen on, ``last_screen()`` is written to the main screen, so that what
+        it last showed can still be read.
         """
-        if not os.isatty(self.stdin):
+        if not self._tty or self.stdin is None:
             yield
             return
-        self._saved, self._account = termios.tcgetattr(self.stdin), account
+        self._saved = termios.tcgetattr(self.stdin)
         self._suspended = False
         try:
-            self._make_raw()
+            self._make_raw(self.stdin)
             yield
         finally:
             try:
                 if not self._suspended:
                     self._leave(last_screen)
             finally:
-                self._saved = self._account = None
+                self._saved = None
 
     def suspend(self) -> None:
         """Hand the terminal back for a while, as before a stop by the shell; only inside :meth:`raw`."""
@@ -100,33 +97,31 @@ class Terminal:
 
     def resume(self) -> bool:
         """Take the terminal again after a stop; return whether the program must redraw."""
-        if self._saved is None or not _in_foreground(self.stdin):
+        if self._saved is None or self.stdin is None or not _in_foreground(self.stdin):
+            return False
+        try:
+            self._make_raw(self.stdin)
+        except termios.error:
+            # The terminal is gone: reading it will tell.
             return False
         was_suspended, self._suspended = self._suspended, False
-        self._make_raw()
-        if was_suspended and self._account is not None:
-            self._write(self._account.redo())
+        if was_suspended:
+            self._write(self.modes.redo())
         return was_suspended
 
-    def _make_raw(self) -> None:
+    def _make_raw(self, stdin: int) -> None:
         # TCSADRAIN, not tty.setraw's TCSAFLUSH: what was typed ahead is meant for the program.
-        try:
-            tty.setraw(self.stdin, termios.TCSADRAIN)
-        except termios.error:
-            if self._saved is None or _in_foreground(self.stdin):
-                raise
+        tty.setraw(stdin, termios.TCSADRAIN)
 
     def _leave(self, last_screen: Callable[[], str] | None) -> None:
-        account = self._account
-        if account is None or not _in_foreground(self.stdin):
+        if self.stdin is None or not _in_foreground(self.stdin):
             # Another program has the terminal now; the shell gave it its own settings.
             return
-        talking = account.talking
         try:
-            show = last_screen if account.alternate else None
-            self._write(account.undo() + (_lines(show()) if show else b""))
+            show = last_screen if self.modes.alternate else None
+            self._write(self.modes.undo() + (_lines(show()) if show else b""))
         finally:
-            self._restore(discard=talking)
+            self._restore(self.stdin, discard=self.modes.talking)
 
     def _write(self, data: bytes) -> None:
         """Write to the terminal, giving up on one that is gone or takes nothing."""
@@ -144,7 +139,7 @@ class Terminal:
         finally:
             outlet.close()
 
-    def _restore(self, *, discard: bool) -> None:
+    def _restore(self, stdin: int, *, discard: bool) -> None:
         """Put the line settings back.
 
         ``discard`` drops unread input: a mouse report or the answer to a
@@ -155,7 +150,7 @@ class Terminal:
         # A process that is not in the foreground is stopped for this otherwise.
         former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         try:
-            termios.tcsetattr(self.stdin, how, self._saved or [])
+            termios.tcsetattr(stdin, how, self._saved or [])
         except termios.error:
             pass
         finally:
