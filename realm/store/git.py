@@ -65,12 +65,12 @@ class GitResult:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment as git should see it.
 
-    Messages are in English, so that they can be told apart; replacement
-    objects are off, because a box does not have them; locks that only save
+    Messages are in English, so that they can be told apart, but the locale
+    stays the user's, whose hooks and filters may be run; replacement objects are off, because a box does not have them; locks that only save
     time are off, because the user's index is not ours to refresh.
     """
     found = {key: value for key, value in os.environ.items() if key not in _MISLEADING}
-    found.update(LC_ALL="C", LANGUAGE="C", GIT_NO_REPLACE_OBJECTS="1", GIT_OPTIONAL_LOCKS="0")
+    found.update(LANGUAGE="en", GIT_NO_REPLACE_OBJECTS="1", GIT_OPTIONAL_LOCKS="0")
     found.update(extra or {})
     return found
 

@@ -1,0 +1,181 @@
+"""The commits of a session: each one is written by the host."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError, RejectedError
+from realm.model import TurnText
+from realm.store.git import git
+from realm.store.messages import agent_message, turn_message
+from realm.store.objects import Moment, Objects
+from realm.store.verify import Findings
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from realm.model import Checkpoint, Identity, Project
+    from realm.store.batch import CatFile
+    from realm.store.limits import Limits
+    from realm.store.verify import Verifier
+
+_AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
+_HEADER = re.compile(r"^(tree|parent|encoding) (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxCommit:
+    """A commit that a box made, as far as it is of use; ``when`` is seconds since the epoch."""
+
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    when: float
+    message: str
+
+
+def parse_commit(oid: str, data: bytes) -> BoxCommit:
+    """Return the commit in an object's content; :class:`RejectedError` when it has no tree."""
+    raw_head, _, raw = data.partition(b"\n\n")
+    head = raw_head.decode("utf-8", "replace")
+    fields = _HEADER.findall(head)
+    tree = next((value for key, value in fields if key == "tree"), "")
+    if not tree:
+        raise RejectedError(f"the box's commit {oid} has no tree")
+    encoding = next((value for key, value in fields if key == "encoding"), "utf-8")
+    try:
+        message = raw.decode(encoding, "replace")
+    except (LookupError, ValueError):
+        message = raw.decode("utf-8", "replace")
+    found = _AUTHOR.search(head)
+    parents = tuple(value for key, value in fields if key == "parent")
+    return BoxCommit(oid, tree, parents, float(found[1]) if found else 0.0, message)
+
+
+def moment(when: float) -> Moment:
+    """Return a commit's date in the local time zone."""
+    return Moment(int(when), int(time.localtime(when).tm_gmtoff))
+
+
+def commit_tree(
+    project: Project, *, tree: str, parent: str, message: str, identity: Identity, when: float | None = None
+) -> str:
+    """Write a commit of ``tree`` on ``parent`` and return its id; no hook runs, nothing is signed."""
+    date = moment(time.time() if when is None else when)
+    made = Objects(project.object_format)
+    oid = made.commit(tree, [parent], message, (identity, date), (identity, date))
+    made.store(project)
+    return oid
+
+
+def tree_of(project: Project, commit: str) -> str:
+    """Return the id of a commit's tree."""
+    return git("rev-parse", "--verify", f"{commit}^{{tree}}", project=project).text
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the commits of one intake have in common; ``started`` is seconds since the epoch."""
+
+    session: str
+    run: int
+    identity: Identity
+    started: float
+    texts: Mapping[int, TurnText]
+
+
+class Chain:
+    """Builds the host's commits on ``tip``, point by point.
+
+    ``fresh`` are the ids of what came out of the box: a commit that is not
+    among them is the project's own, and ends the way back along the agent's.
+    """
+
+    def __init__(
+        self,
+        tip: str,
+        objects: CatFile,
+        made: Objects,
+        verifier: Verifier,
+        naming: Naming,
+        *,
+        limits: Limits,
+        fresh: Container[str],
+    ) -> None:
+        self.tip = tip
+        self._fresh = fresh
+        self.turns: dict[int, list[str]] = {}
+        self.notes = Findings()
+        self._objects = objects
+        self._made = made
+        self._verifier = verifier
+        self._naming = naming
+        self._limits = limits
+        self._left = limits.commits
+        self._head = tip
+        self._base = self._tree = self._commit(tip).tree
+        self._now = time.time()
+        self._latest = min(naming.started, self._now)
+
+    def add(self, point: Checkpoint) -> None:
+        """Add what happened until ``point``; :class:`RejectedError` when its files are not there."""
+        for commit in self._agents_own(point):
+            message = agent_message(commit.message, self._naming.session, self._naming.run, point.turn)
+            self._write(self._verifier.tree(commit.tree, self._base), message, commit.when, point.turn)
+        tree = self._verifier.tree(self._commit(point.snapshot).tree, self._base)
+        if tree != self._tree:
+            text = self._naming.texts.get(point.turn, TurnText())
+            message = turn_message(text, self._naming.session, self._naming.run, point.turn)
+            self._write(tree, message, point.time, point.turn)
+
+    def _write(self, tree: str, message: str, when: float, turn: int) -> None:
+        self._latest = min(max(self._latest, when), self._now)
+        person = self._naming.identity
+        dates = (person, moment(self._latest)), (person, moment(self._now))
+        self.tip = self._made.commit(tree, [self.tip], message, *dates)
+        self._tree = tree
+        self.turns.setdefault(turn, []).append(self.tip)
+
+    def _agents_own(self, point: Checkpoint) -> list[BoxCommit]:
+        """Return the agent's commits since the last point, the oldest first."""
+        if point.head == self._head:
+            return []
+        found: list[BoxCommit] = []
+        try:
+            commit = self._commit(point.head)
+            while commit.oid != self._head and commit.oid in self._fresh and len(found) < self._left:
+                found.append(commit)
+                if not commit.parents:
+                    break
+                commit = self._commit(commit.parents[0])
+        except RejectedError:
+            found, commit = [], None
+        before, self._head = self._head, point.head
+        return self._accepted(found, commit is not None and commit.oid == before)
+
+    def _accepted(self, found: list[BoxCommit], descends: bool) -> list[BoxCommit]:
+        if not descends:
+            self.notes.add(self._refused(found))
+            return []
+        if any(len(commit.parents) > 1 for commit in found):
+            self.notes.add("the agent made merges: they were kept as commits with one parent")
+        self._left -= len(found)
+        return found[::-1]
+
+    def _refused(self, found: list[BoxCommit]) -> str:
+        if len(found) >= self._left:
+            most = self._limits.commits
+            return f"the agent made more than {most} commits: its files were kept, its commits not"
+        return "the agent rewrote its history: its files were kept, its commits since then not"
+
+    def _commit(self, oid: str) -> BoxCommit:
+        try:
+            found = self._objects.get(oid, self._limits.commit)
+        except GitError as problem:
+            raise RejectedError(f"the box's commit {oid} cannot be read: {problem.message}") from problem
+        if found is None or found.kind != "commit":
+            raise RejectedError(f"the box's commit {oid} is missing")
+        return parse_commit(oid, found.data)

@@ -1,0 +1,145 @@
+"""Taking in what a box made: unpacked and looked at in quarantine, rewritten, then moved.
+
+Nothing of a box's pack touches the project before it has been verified, and
+only what the host's own commits reach is moved.  The moved pack carries a
+``.keep`` file until :meth:`Ingested.release`, so that no garbage collection
+takes it before the caller has moved the session's ref.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from realm.errors import RejectedError
+from realm.store.commits import Chain, Naming, commit_tree
+from realm.store.limits import Limits
+from realm.store.move import move, sweep
+from realm.store.objects import Objects
+from realm.store.quarantine import quarantine
+from realm.store.stats import count_turns, diffstat, totals
+from realm.store.verify import Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from realm.model import Checkpoint, Identity, Project, TurnText
+    from realm.store.quarantine import Quarantine
+
+__all__ = [
+    "Ingested",
+    "Intake",
+    "Limits",
+    "commit_tree",
+    "count_turns",
+    "diffstat",
+    "ingest",
+    "sweep",
+    "totals",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a box reported of a run.
+
+    ``tip`` is the commit that the run started on, ``points`` are in the order
+    in which they happened, ``texts`` are the turns' prompts and answers by
+    number, ``pack`` is the file that came out (``None``: nothing new),
+    ``started`` is in seconds since the epoch, ``identity`` signs the commits.
+    """
+
+    project: Project
+    session: str
+    run: int
+    tip: str
+    points: Sequence[Checkpoint]
+    texts: Mapping[int, TurnText]
+    pack: Path | None
+    started: float
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What was taken in; use it in a ``with`` statement, or call :meth:`release`.
+
+    ``tip`` is the session's new tip (the old one when nothing changed),
+    ``turns`` the commits of each turn, ``dropped`` says which files were left
+    out and why, ``notes`` what else is worth a word; both are clean text.
+    """
+
+    tip: str
+    turns: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    keep: Path | None = None
+
+    def release(self) -> None:
+        """Let git's garbage collection treat the new pack as any other; call it once a ref holds it."""
+        if self.keep is not None:
+            with suppress(FileNotFoundError):
+                self.keep.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
+    """Take in what a box made.
+
+    Raises :class:`RejectedError` when it fails a check as a whole, and
+    :class:`GitError` when the project or the quarantine cannot be written;
+    nothing of it is in the project then, and the box and its pack should stay.
+    """
+    limits = limits or Limits()
+    sweep(intake.project)
+    _check_points(intake)
+    with quarantine(intake.project) as held:
+        filled = intake.pack is not None and intake.pack.stat().st_size > 0
+        sizes = held.take_in(intake.pack, limits) if intake.pack is not None and filled else {}
+        return _rewritten(intake, limits, held, sizes)
+
+
+def _rewritten(
+    intake: Intake, limits: Limits, held: Quarantine, sizes: Mapping[str, tuple[str, int]]
+) -> Ingested:
+    project = intake.project
+    made = Objects(project.object_format)
+    naming = Naming(intake.session, intake.run, intake.identity, intake.started, intake.texts)
+    with held.cat_file() as objects:
+        verifier = Verifier(objects, sizes, made, limits, project.object_format)
+        chain = Chain(intake.tip, objects, made, verifier, naming, limits=limits, fresh=sizes)
+        for point in intake.points:
+            chain.add(point)
+    keep = None
+    if chain.tip != intake.tip:
+        made.store_with(held.prefix, held.env, held.path)
+        keep = move(held, intake.tip, chain.tip)
+    return Ingested(
+        tip=chain.tip,
+        turns={turn: tuple(commits) for turn, commits in chain.turns.items()},
+        dropped=verifier.dropped.lines(),
+        notes=chain.notes.lines() + verifier.notes.lines(),
+        keep=keep,
+    )
+
+
+def _check_points(intake: Intake) -> None:
+    digits = len(intake.project.zero)
+    for point in intake.points:
+        for oid in (point.head, point.snapshot):
+            if not re.fullmatch(rf"[0-9a-f]{{{digits}}}", oid):
+                raise RejectedError("the box reported a state that is not a commit's id")

@@ -1,0 +1,227 @@
+"""A throw-away repository in which a box's pack is unpacked and looked at.
+
+It is made by the host below ``REALM_HOME/quarantine``, borrows the project's
+objects and reads no configuration but its own.  Each directory is locked by
+its holder as long as it is in use; :func:`sweep` removes those that are not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import shutil
+import struct
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError, RejectedError
+from realm.paths import make_private, realm_home
+from realm.store.batch import CatFile
+from realm.store.git import GitResult, failure, reason, run
+from realm.store.stores import is_partial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realm.model import Project
+    from realm.store.limits import Limits
+
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "GIT_EXEC_PATH", "TMPDIR", "SYSTEMROOT")
+
+# Small windows: address space is limited, and a project's packs may be large.
+_SMALL = ("-c", "core.packedGitWindowSize=16m", "-c", "core.packedGitLimit=256m")
+
+_LIMITED = 'ulimit -v "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"'
+
+
+class Quarantine:
+    """An open quarantine; made by :func:`quarantine`."""
+
+    def __init__(self, path: Path, project: Project) -> None:
+        self.path = path
+        self.project = project
+        self.partial = is_partial(project)
+        self.prefix = ["git", *_SMALL]
+        self.env = {key: os.environ[key] for key in _KEPT if key in os.environ} | {
+            "GIT_DIR": str(path),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "HOME": str(path),
+            "LC_ALL": "C",
+        }
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        for name in ("objects/info", "objects/pack", "refs"):
+            (self.path / name).mkdir(parents=True)
+        (self.path / "HEAD").write_text("ref: refs/heads/none\n")
+        (self.path / "config").write_text(self._config())
+        borrowed = b"".join(_quoted(store) + b"\n" for store in self.project.object_stores)
+        (self.path / "objects" / "info" / "alternates").write_bytes(borrowed)
+        if self.project.shallow:
+            (self.path / "shallow").write_text("".join(f"{oid}\n" for oid in self.project.shallow))
+
+    def _config(self) -> str:
+        lines = [
+            "[core]",
+            "repositoryFormatVersion = 1",
+            "bare = true",
+            "[gc]",
+            "auto = 0",
+            "[protocol]",
+            "allow = never",
+        ]
+        lines += ["[extensions]"]
+        if self.project.object_format != "sha1":
+            lines.append(f"objectFormat = {self.project.object_format}")
+        if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
+            lines.append("partialClone = none")
+        return "\n".join(lines) + "\n"
+
+    def cat_file(self) -> CatFile:
+        """Return a reader of the quarantine's and the project's objects."""
+        return CatFile(argv=[*self.prefix, "cat-file", "--batch"], env=self.env)
+
+    def take_in(self, pack: Path, limits: Limits) -> dict[str, tuple[str, int]]:
+        """Unpack ``pack`` here and return each object's type and size by id.
+
+        Raises :class:`RejectedError` when git finds anything wrong with it or
+        it goes beyond ``limits``, :class:`GitError` when the disk is full.
+        """
+        result = self._index_pack(pack, limits)
+        words = result.out.split()
+        found = list((self.path / "objects" / "pack").glob("*.idx"))
+        if len(words) < 2 or len(found) != 1:  # noqa: PLR2004 - "pack <id>"
+            raise RejectedError("the box's pack was refused: git did not say what is in it")
+        oids = index_ids(found[0], 32 if self.project.object_format == "sha256" else 20)
+        if len(oids) > limits.objects:
+            raise RejectedError(f"the box's pack was refused: it has {len(oids)} objects")
+        return self._sizes(oids, limits)
+
+    def _index_pack(self, pack: Path, limits: Limits) -> GitResult:
+        memory = (limits.memory + _index_bytes(self.project)) // 1024
+        argv = ["sh", "-c", _LIMITED, "sh", str(memory), str(limits.cpu), *self.prefix]
+        argv += ["index-pack", "--stdin", "--strict", "--fix-thin", "--threads=4"]
+        argv += [f"--max-input-size={limits.pack}"]
+        descriptor = os.open(pack, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            try:
+                result = run(argv, cwd=self.path, env=self.env, stdin=file, timeout=limits.wall, check=False)
+            except GitError as problem:
+                raise RejectedError(f"the box's pack was refused: {problem.message}") from problem
+        if result.code == 0:
+            return result
+        problem = failure("index-pack", result.err)
+        if problem.hint:
+            raise problem
+        what = reason(result.err) or f"git ended with {result.code} at a limit of time or memory"
+        raise RejectedError(f"the box's pack was refused: {what}")
+
+    def _sizes(self, oids: list[str], limits: Limits) -> dict[str, tuple[str, int]]:
+        asked = "".join(f"{oid}\n" for oid in oids).encode()
+        argv = [*self.prefix, "cat-file", "--batch-check", "--buffer"]
+        result = run(argv, cwd=self.path, env=self.env, stdin=asked)
+        rows = (line.split() for line in result.out.decode("ascii", "replace").splitlines())
+        sizes = {row[0]: (row[1], int(row[2])) for row in rows}
+        tops = {"tree": limits.tree, "commit": limits.commit, "tag": limits.commit}
+        for oid, (kind, size) in sizes.items():
+            if kind in tops and size > tops[kind]:
+                raise RejectedError(f"the box's pack was refused: the {kind} {oid} has {size} bytes")
+        total = sum(size for _, size in sizes.values())
+        if total > limits.total:
+            raise RejectedError(f"the box's pack was refused: it unpacks to {total} bytes")
+        return sizes
+
+
+def _quoted(path: Path) -> bytes:
+    """Return a path as a line of an alternates file, in C quotes when it holds a line end."""
+    raw = os.fsencode(path)
+    if b"\n" not in raw:
+        return raw
+    escaped = raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"' + escaped + b'"'
+
+
+def _index_bytes(project: Project) -> int:
+    """Return the bytes of the project's pack indexes, which git maps as a whole."""
+    total = 0
+    for store in project.object_stores:
+        for path in (store / "pack").glob("*"):
+            if path.suffix != ".pack" and path.is_file():
+                total += path.stat().st_size
+    return total
+
+
+def index_ids(path: Path, width: int) -> list[str]:
+    """Return the ids in a pack index (gitformat-pack, version 2); ``width`` is an id's bytes."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:8] != b"\xfftOc\0\0\0\x02":
+            raise RejectedError("the box's pack was refused: its index is not version 2")
+        count = struct.unpack_from(">I", data, 8 + 255 * 4)[0]
+        start = 8 + 256 * 4
+        ids = data[start : start + count * width]
+    return [ids[at : at + width].hex() for at in range(0, len(ids), width)]
+
+
+@contextmanager
+def quarantine(project: Project) -> Iterator[Quarantine]:
+    """Make a quarantine for objects of ``project``; it is removed at the end."""
+    root = make_private(realm_home() / "quarantine")
+    with _locked(root / ".lock"):
+        path = Path(tempfile.mkdtemp(prefix=f"{project.name[:40]}-", dir=root))
+        lock = _lock(path / "lock", fcntl.LOCK_EX)
+    try:
+        yield Quarantine(path, project)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep_quarantine() -> int:
+    """Remove the quarantines that nobody holds any more; return their number."""
+    root = realm_home() / "quarantine"
+    if not root.is_dir():
+        return 0
+    removed = 0
+    with _locked(root / ".lock"):
+        for path in root.iterdir():
+            if path.is_dir() and not path.is_symlink() and _is_free(path / "lock"):
+                shutil.rmtree(path, ignore_errors=True)
+                removed += 1
+    return removed
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    os.close(lock)
+    return True
+
+
+def _lock(path: Path, how: int) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = _lock(path, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,169 @@
+"""Fetching and pushing with the user's git: its credentials, hooks and settings apply."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError, UsageError
+from realm.store.git import git, reason
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from realm.model import Project
+    from realm.store.git import GitResult
+
+_LINES = 50
+"""Lines of a server's answer that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushOutcome:
+    """What a push did: the server's own lines (clean text), and how the branch moved."""
+
+    lines: tuple[str, ...]
+    created: bool
+    forced: bool
+    unchanged: bool = False
+
+
+def remotes(project: Project) -> list[str]:
+    """Return the names of the repository's remotes."""
+    return git("remote", project=project).text.splitlines()
+
+
+def _check_remote(project: Project, remote: str) -> None:
+    known = remotes(project)
+    if remote in known:
+        return
+    is_url = ":" in remote or "/" in remote
+    if not remote or remote.startswith("-") or not is_url:
+        there = f"there are: {', '.join(known)}" if known else "git remote add origin URL"
+        raise RealmError(f"the repository has no remote '{clean(remote)}'", clean(there))
+
+
+def _check_branch(branch: str) -> None:
+    good = git("check-ref-format", f"refs/heads/{branch}", check=False) if "\0" not in branch else None
+    if good is None or good.code != 0 or branch.startswith("-") or branch == "HEAD":
+        raise UsageError(f"'{clean(branch)}' is not a valid branch name", "git help check-ref-format")
+
+
+def fetch_branch(project: Project, remote: str, branch: str) -> str:
+    """Fetch a branch of ``remote`` and return its commit; no branch, no FETCH_HEAD is touched.
+
+    Raises :class:`RealmError` when there is no such remote or branch, or the
+    remote cannot be reached.
+    """
+    _check_remote(project, remote)
+    _check_branch(branch)
+    ref = f"refs/realm-fetch/{os.getpid()}"
+    result = git(
+        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"),
+        *("--recurse-submodules=no", "--refmap=", remote, f"+refs/heads/{branch}:{ref}"),
+        project=project,
+        check=False,
+    )
+    if result.code != 0:
+        raise _fetch_failure(remote, branch, result)
+    try:
+        return git("rev-parse", "--verify", f"{ref}^{{commit}}", project=project).text
+    finally:
+        git("update-ref", "-d", ref, project=project, check=False)
+
+
+def _fetch_failure(remote: str, branch: str, result: GitResult) -> RealmError:
+    if b"couldn't find remote ref" in result.err:
+        return RealmError(
+            f"{clean(remote)} has no branch '{clean(branch)}'", f"git ls-remote --heads {clean(remote)}"
+        )
+    return RealmError(f"cannot fetch from {clean(remote)}: {_why(result)}", f"git fetch {clean(remote)}")
+
+
+def push(
+    project: Project, *, oid: str, remote: str, branch: str, lease: str | None, force: bool = False
+) -> PushOutcome:
+    """Put the commit ``oid`` on a branch of ``remote``.
+
+    With a ``lease`` the branch may move in any way as long as it still is at
+    that commit; without one it must be new or move forward only; ``force``
+    overwrites whatever is there.  Raises :class:`RealmError` when the push is
+    refused, naming the commit that is there.
+    """
+    _check_remote(project, remote)
+    _check_branch(branch)
+    ref = f"refs/heads/{branch}"
+    how = ["--force"] if force else [f"--force-with-lease={ref}:{lease}"] if lease else []
+    result = git(
+        *("push", "--porcelain", "--no-follow-tags", *how, remote, f"{oid}:{ref}"),
+        project=project,
+        check=False,
+    )
+    flag, summary = _answer(result)
+    if result.code != 0 or flag == "!":
+        raise _push_failure(project, remote, branch, result, summary)
+    return PushOutcome(_server_lines(result), flag == "*", flag == "+", flag == "=")
+
+
+def _answer(result: GitResult) -> tuple[str, str]:
+    """Return the flag and the summary of the one ref that was pushed (git-push(1), ``--porcelain``)."""
+    for line in result.out.decode("utf-8", "replace").splitlines():
+        cells = line.split("\t")
+        if len(cells) > 2 and len(cells[0]) == 1:  # noqa: PLR2004 - flag, refs, summary
+            return cells[0], clean(cells[2])
+    return "", ""
+
+
+def _server_lines(result: GitResult) -> tuple[str, ...]:
+    text = result.err.decode("utf-8", "replace").replace("\r", "\n")
+    lines = [
+        clean(line.removeprefix("remote:")).strip() for line in text.split("\n") if line.startswith("remote:")
+    ]
+    return tuple(line for line in lines if line)[:_LINES]
+
+
+def _push_failure(project: Project, remote: str, branch: str, result: GitResult, summary: str) -> RealmError:
+    shown = clean(branch)
+    if summary.startswith("[rejected]"):
+        return RealmError(
+            f"'{shown}' on {clean(remote)} has other work: {_who(project, remote, branch)}",
+            "realm push --as OTHER-BRANCH, or --force to overwrite it",
+        )
+    if summary:
+        said = "; ".join(_server_lines(result)[:5])
+        return RealmError(
+            f"{clean(remote)} refused '{shown}': {summary}{said and ': '}{said}", "realm push --as BRANCH"
+        )
+    return RealmError(
+        f"cannot push to {clean(remote)}: {_why(result)}", f"git push --dry-run {clean(remote)}"
+    )
+
+
+def _who(project: Project, remote: str, branch: str) -> str:
+    """Return the commit that is on the branch, its author and age, as far as it can be had."""
+    try:
+        oid = fetch_branch(project, remote, branch)
+        return clean(git("log", "-1", "--format=%h by %an, %ar: %s", oid, project=project).text, limit=200)
+    except RealmError:
+        return "it cannot be fetched"
+
+
+def _why(result: GitResult) -> str:
+    """Return why git could not talk to a remote: what it or a hook said, in one line."""
+    lines = [clean(line, limit=300).strip() for line in result.err.decode("utf-8", "replace").splitlines()]
+    spoken = [
+        line
+        for line in lines
+        if line and not re.match(r"(error: failed to push|fatal: Could not read)", line)
+    ]
+    return reason("\n".join(spoken).encode()) or "git gave no reason"
+
+
+def squash(project: Project, base: str, tip: str, message: str) -> str:
+    """Return a commit that has ``tip``'s files on ``base`` in one step, by the user, with ``message``."""
+    from realm.store.commits import commit_tree, tree_of
+    from realm.store.repo import identity
+
+    tree = tree_of(project, tip)
+    return commit_tree(project, tree=tree, parent=base, message=message, identity=identity(project))

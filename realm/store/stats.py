@@ -1,0 +1,43 @@
+"""The size of a session's work."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from realm.model import Totals
+from realm.store.git import git
+
+if TYPE_CHECKING:
+    from realm.model import Project
+
+
+def diffstat(project: Project, base: str, tip: str) -> Totals:
+    """Return how many files and lines differ between two commits (no turns), as ``git diff`` counts them."""
+    if base == tip:
+        return Totals()
+    text = git(
+        *("diff-tree", "-r", "-M", "--shortstat", "--no-ext-diff", "--no-textconv", base, tip),
+        project=project,
+    ).text
+    found = {word: int(number) for number, word in re.findall(r"(\d+) (file|insertion|deletion)", text)}
+    return Totals(
+        files=found.get("file", 0),
+        insertions=found.get("insertion", 0),
+        deletions=found.get("deletion", 0),
+    )
+
+
+def count_turns(project: Project, base: str, tip: str) -> int:
+    """Return how many turns changed something between two commits, by the commits' trailers."""
+    if base == tip:
+        return 0
+    keys = (f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn"))
+    lines = git("log", f"--format={'%x00'.join(keys)}", f"{base}..{tip}", project=project).text.splitlines()
+    return len({line for line in lines if line.strip("\0 ")})
+
+
+def totals(project: Project, base: str, tip: str) -> Totals:
+    """Return turns, files and lines of the work between two commits; two git processes."""
+    return replace(diffstat(project, base, tip), turns=count_turns(project, base, tip))

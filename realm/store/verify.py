@@ -1,0 +1,168 @@
+"""Looking at every file that a box changed, and leaving out what is not safe.
+
+Only what differs from the tree that the run started on is looked at: what was
+there before is the user's own.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError, RejectedError
+from realm.store.objects import DIRECTORY, EXECUTABLE, FILE, GITLINK, SYMLINK, Entry, read_tree
+from realm.store.safety import link_problem, name_problem
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realm.store.batch import CatFile
+    from realm.store.limits import Limits
+    from realm.store.objects import Objects
+
+_SHOWN = 100
+"""Paths named one by one in a list of what was left out."""
+
+_LINK_LIMIT = 64 * 1024
+
+
+class Findings:
+    """What was left out or is worth a word, each said once, in order."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, None] = {}
+        self._more = 0
+
+    def add(self, text: str) -> None:
+        """Add a line, cleaned."""
+        line = clean(text, limit=300)
+        if line in self._found:
+            return
+        if len(self._found) < _SHOWN:
+            self._found[line] = None
+        else:
+            self._more += 1
+
+    def lines(self) -> list[str]:
+        """Return the lines; above a hundred, the rest is a number."""
+        return [*self._found, *([f"and {self._more} more"] if self._more else [])]
+
+
+class Verifier:
+    """Turns trees of a box into trees that may enter the project.
+
+    ``objects`` reads the quarantine, ``sizes`` are the types and sizes of the
+    objects that came out of the box, new trees are made in ``made``.
+    """
+
+    def __init__(
+        self,
+        objects: CatFile,
+        sizes: Mapping[str, tuple[str, int]],
+        made: Objects,
+        limits: Limits,
+        object_format: str,
+    ) -> None:
+        self._objects = objects
+        self._sizes = sizes
+        self._made = made
+        self._limits = limits
+        self._format = object_format
+        self._done: dict[tuple[str, str | None, bytes], str | None] = {}
+        self._entries = 0
+        self.dropped = Findings()
+        self.notes = Findings()
+
+    def tree(self, oid: str, base: str) -> str:
+        """Return the id of the tree ``oid`` without what may not enter a project whose tree is ``base``.
+
+        Raises :class:`RejectedError` for a tree that is not one.
+        """
+        return self._tree(oid, base, b"", 0) or self._made.tree([])
+
+    def _tree(self, oid: str, base: str | None, path: bytes, depth: int) -> str | None:
+        """Return the cleaned tree of ``path`` (ending in ``/``), ``None`` when nothing is left."""
+        if oid == base:
+            return oid
+        key = (oid, base, path)
+        if key not in self._done:
+            old = {entry.name: entry for entry in self._read(base)} if base else {}
+            entries = self._read(oid)
+            kept = [
+                found for entry in entries if (found := self._entry(entry, old.get(entry.name), path, depth))
+            ]
+            same = kept == entries
+            self._done[key] = (oid if same else self._made.tree(kept)) if kept else None
+        return self._done[key]
+
+    def _read(self, oid: str) -> list[Entry]:
+        try:
+            found = self._objects.get(oid, self._limits.tree)
+            entries = read_tree(found.data, self._format) if found and found.kind == "tree" else None
+        except GitError as problem:
+            raise RejectedError(f"the box's files cannot be read: {problem.message}") from problem
+        if entries is None:
+            raise RejectedError(f"the box's files cannot be read: {oid} is not a tree")
+        self._entries += len(entries)
+        if self._entries > self._limits.entries:
+            raise RejectedError("the box's files are too many to look at")
+        if len({entry.name for entry in entries}) != len(entries):
+            raise RejectedError(f"the box's files cannot be read: the tree {oid} names a file twice")
+        return entries
+
+    def _entry(self, entry: Entry, old: Entry | None, path: bytes, depth: int) -> Entry | None:
+        if entry == old:
+            return entry
+        full = path + entry.name
+        problem = name_problem(entry.name)
+        if len(full) > self._limits.path or depth >= self._limits.depth:
+            problem = problem or "a path too long"
+        if problem:
+            self._drop(full, problem)
+            return None
+        if entry.mode == DIRECTORY:
+            base = old.oid if old and old.mode == DIRECTORY else None
+            below = self._tree(entry.oid, base, full + b"/", depth + 1)
+            return entry._replace(oid=below) if below else None
+        return self._file(entry, full, depth)
+
+    def _file(self, entry: Entry, full: bytes, depth: int) -> Entry | None:
+        if entry.mode == GITLINK:
+            self.notes.add(f"{_shown(full)} is a repository of its own: only the id of its commit was kept")
+            return entry
+        kind, size = self._sizes.get(entry.oid, ("blob", 0))
+        if kind != "blob":
+            raise RejectedError(f"the box's files cannot be read: {_shown(full)} is a {kind}")
+        problem = self._file_problem(entry, size, depth)
+        if problem:
+            self._drop(full, problem)
+            return None
+        if entry.mode == SYMLINK:
+            return entry
+        return entry._replace(mode=EXECUTABLE if entry.mode & 0o100 else FILE)
+
+    def _file_problem(self, entry: Entry, size: int, depth: int) -> str:
+        if entry.mode == SYMLINK:
+            return self._link(entry, depth)
+        if not stat.S_ISREG(entry.mode):
+            return f"an odd kind of file ({entry.mode:o})"
+        if size > self._limits.file:
+            return f"{size >> 20} MiB, above the limit of {self._limits.file >> 20}"
+        return ""
+
+    def _link(self, entry: Entry, depth: int) -> str:
+        try:
+            found = self._objects.get(entry.oid, self._limits.commit)
+        except GitError as problem:
+            raise RejectedError(f"the box's files cannot be read: {problem.message}") from problem
+        if found is None or found.kind != "blob":
+            raise RejectedError(f"the box's files cannot be read: the link {entry.oid} is missing")
+        return link_problem(entry.name, found.data, depth)
+
+    def _drop(self, full: bytes, problem: str) -> None:
+        self.dropped.add(f"{_shown(full)}: {problem}")
+
+
+def _shown(path: bytes) -> str:
+    return clean(path.replace(b"\\", b"\\\\"))
