@@ -1,0 +1,208 @@
+"""A grid of cells on pyte's screen: cursor, erasing, moving rows and cells, size.
+
+pyte raises on some parameters that real programs send and forgets to clear what
+moves; here its margins, tab stops and cursor movements are used, the rest is
+done anew.  This module imports pyte: it is itself imported only when a screen
+is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyte import modes as pyte_modes
+from pyte.screens import Margins, Screen
+
+from realm.terminal.cells import BLANK, DEFAULT, Cell
+
+Row = dict[int, Cell]
+
+
+class Grid(Screen):
+    """What can be done to the cells, whoever asks for it.
+
+    ``cleared`` counts the moments at which nothing old was left.  ``frozen`` is
+    a copy of the cells that is shown while the program draws the next picture.
+    """
+
+    buffer: Any
+    cursor: Any
+
+    def __init__(self, lines: int, columns: int) -> None:
+        self.cleared = 0
+        self.frozen: dict[int, Row] | None = None
+        super().__init__(columns, lines)
+
+    @property
+    def default_char(self) -> Any:
+        """A cell with nothing in it."""
+        return BLANK
+
+    # Cursor --------------------------------------------------------------------
+
+    def tab(self) -> None:
+        """Move to the next tab stop."""
+        self.tab_on(1)
+
+    def tab_on(self, count: int) -> None:
+        """Move on by ``count`` tab stops."""
+        for _ in range(min(count, self.columns)):
+            self.cursor.x = min(
+                (stop for stop in self.tabstops if stop > self.cursor.x), default=self.columns - 1
+            )
+        self.ensure_hbounds()
+
+    def tab_back(self, count: int) -> None:
+        """Move back by ``count`` tab stops."""
+        for _ in range(min(count, self.columns)):
+            self.cursor.x = max((stop for stop in self.tabstops if stop < self.cursor.x), default=0)
+
+    def place(self, values: list[int]) -> None:
+        """Move to a row and column, counted from 1."""
+        line, column, *_ = [*values, 0, 0]
+        self.cursor_position(line, column)
+
+    def cursor_to_line(self, line: int | None = None) -> None:
+        """Move to a row, counted from the top margin in origin mode."""
+        top = self.margins.top if self.margins and pyte_modes.DECOM in self.mode else 0
+        self.cursor.y = (line or 1) - 1 + top
+        self.ensure_vbounds()
+
+    def mend(self, row: Row, start: int, end: int) -> None:
+        """Blank the other halves of wide characters that a write between two columns cuts."""
+        if start in row and row[start].data == "" and start > 0:
+            row[start - 1] = row[start - 1]._replace(data=" ")
+        if end in row and row[end].data == "":
+            row[end] = row[end]._replace(data=" ")
+
+    # Erasing and moving --------------------------------------------------------
+
+    def _blank(self) -> Cell:
+        """Erased cells take the background colour, nothing else."""
+        return BLANK if self.cursor.attrs.bg == DEFAULT else Cell(bg=self.cursor.attrs.bg)
+
+    def _fill(self, y: int, start: int, end: int) -> None:
+        row, blank = self.buffer[y], self._blank()
+        self.mend(row, start, end)
+        if blank == BLANK and start == 0 and end >= self.columns:
+            row.clear()
+            return
+        for x in range(start, end):
+            row[x] = blank
+
+    def erase_row(self, how: int) -> None:
+        """EL: 0 to the end, 1 to the start, 2 all of it."""
+        x = min(self.cursor.x, self.columns - 1)
+        spans = {0: (x, self.columns), 1: (0, x + 1), 2: (0, self.columns)}
+        if how in spans:
+            self._fill(self.cursor.y, *spans[how])
+
+    def erase_screen(self, how: int) -> None:
+        """ED: 0 to the end, 1 to the start, 2 all of it."""
+        y = self.cursor.y
+        spans = {0: range(y + 1, self.lines), 1: range(y), 2: range(self.lines)}
+        if how not in spans:
+            # 3 clears what has scrolled away, which is not kept here.
+            return
+        for line in spans[how]:
+            self._fill(line, 0, self.columns)
+        self.erase_row(how)
+        self.cleared += how == 2 or (how == 0 and y == 0 and self.cursor.x == 0)  # noqa: PLR2004
+
+    def erase_cells(self, count: int) -> None:
+        """ECH."""
+        x = min(self.cursor.x, self.columns - 1)
+        self._fill(self.cursor.y, x, min(x + count, self.columns))
+
+    def insert_cells(self, count: int) -> None:
+        """ICH."""
+        self._shift_cells(min(self.cursor.x, self.columns - 1), count)
+
+    def delete_cells(self, count: int) -> None:
+        """DCH."""
+        self._shift_cells(min(self.cursor.x, self.columns - 1), -count)
+
+    def _shift_cells(self, x: int, by: int) -> None:
+        row, blank = self.buffer[self.cursor.y], self._blank()
+        cells = [row[column] for column in range(x, self.columns)]
+        gap = [blank] * min(abs(by), len(cells))
+        cells = [*gap, *cells[: len(cells) - len(gap)]] if by > 0 else [*cells[len(gap) :], *gap]
+        for column, cell in enumerate(cells, x):
+            row[column] = cell
+
+    def insert_rows(self, count: int) -> None:
+        """IL."""
+        self._shift_rows(self.cursor.y, count)
+
+    def delete_rows(self, count: int) -> None:
+        """DL."""
+        self._shift_rows(self.cursor.y, -count)
+
+    def scroll_up(self, count: int) -> None:
+        """SU."""
+        self._scroll(-count)
+
+    def scroll_down(self, count: int) -> None:
+        """SD."""
+        self._scroll(count)
+
+    def _scroll(self, by: int) -> None:
+        self._shift_span(*(self.margins or Margins(0, self.lines - 1)), by)
+
+    def _shift_rows(self, y: int, by: int) -> None:
+        top, bottom = self.margins or Margins(0, self.lines - 1)
+        if top <= y <= bottom:
+            self._shift_span(y, bottom, by)
+            self.carriage_return()
+
+    def _shift_span(self, top: int, bottom: int, by: int) -> None:
+        """Move the rows of a span down by ``by``, or up; what comes free is blank."""
+        rows = [self.buffer.pop(y, None) for y in range(top, bottom + 1)]
+        for y, row in enumerate(rows, top + by):
+            if row is not None and top <= y <= bottom:
+                self.buffer[y] = row
+        if self._blank() != BLANK:
+            for y in range(top, bottom + 1):
+                if y not in self.buffer:
+                    self._fill(y, 0, self.columns)
+
+    def index(self) -> None:
+        """Move down a row; at the bottom margin the rows move up."""
+        top, bottom = self.margins or Margins(0, self.lines - 1)
+        if self.cursor.y == bottom:
+            self._shift_span(top, bottom, -1)
+        else:
+            self.cursor.y = min(self.cursor.y + 1, self.lines - 1)
+
+    def reverse_index(self) -> None:
+        """Move up a row; at the top margin the rows move down."""
+        top, bottom = self.margins or Margins(0, self.lines - 1)
+        if self.cursor.y == top:
+            self._shift_span(top, bottom, 1)
+        else:
+            self.cursor.y = max(self.cursor.y - 1, 0)
+
+    # Size ----------------------------------------------------------------------
+
+    def resize(self, lines: int | None = None, columns: int | None = None) -> None:
+        """Take another size; rows below the cursor go first, then those at the top."""
+        before, self.lines = self.lines, lines or self.lines
+        if columns and columns != self.columns:
+            for row in self.buffer.values():
+                for x in [x for x in row if x >= columns]:
+                    del row[x]
+            self.columns = columns
+            self.tabstops = {stop for stop in self.tabstops if stop < columns} | set(range(8, columns, 8))
+        self.margins = self.frozen = None
+        self.fit(before)
+
+    def fit(self, before: int) -> None:
+        """Bring the rows of a screen that had ``before`` of them into this one."""
+        surplus = max(0, self.cursor.y - self.lines + 1)
+        kept = {y - surplus: row for y, row in self.buffer.items() if surplus <= y < self.lines + surplus}
+        if self.lines != before or surplus:
+            self.buffer.clear()
+            self.buffer.update(kept)
+        self.cursor.y -= surplus
+        self.ensure_hbounds()
+        self.ensure_vbounds()
