@@ -117,9 +117,9 @@ class Quarantine:
                 raise RejectedError(f"the box's pack was refused: {problem.message}") from problem
         if result.code == 0:
             return result
-        problem = failure("index-pack", result.err)
-        if problem.hint:
-            raise problem
+        failed = failure("index-pack", result.err)
+        if failed.hint:
+            raise failed
         what = reason(result.err) or f"git ended with {result.code} at a limit of time or memory"
         raise RejectedError(f"the box's pack was refused: {what}")
 
