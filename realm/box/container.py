@@ -1,0 +1,312 @@
+"""A box on the engine: made, attached, started, collected, removed; and found again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from realm.box import archive, flags, image, policy, report, volumes
+from realm.box.archive import BoxFile
+from realm.box.dockerargs import DockerArgs
+from realm.box.engine import ApiError
+from realm.box.policy import OUT, STATE, WORK, BoxSpec, Volumes
+from realm.box.report import BoxReport
+from realm.box.stream import BoxStream
+from realm.errors import EngineError, UsageError
+from realm.paths import data_dir, make_private, realm_home
+
+if TYPE_CHECKING:
+    from realm.box.engine import Engine
+
+DEFAULT_LIMIT = 4 * 1024**3
+"""Bytes that a box may hand over unless told otherwise."""
+VOLUMES_LABEL = "realm.volumes"
+_NOT_FOUND, _CONFLICT, _NOT_MODIFIED = 404, 409, 304
+_KILLED = 137
+
+
+def _user(spec: BoxSpec, args: DockerArgs) -> BoxSpec:
+    """Return the box with the user that the docker flags ask for, since files belong to it."""
+    wanted = args.last("user")
+    if wanted is None:
+        return spec
+    first, _, second = wanted.replace("root", "0").partition(":")
+    if not first.isdigit() or (second and not second.isdigit()):
+        raise UsageError(f"docker flag --user {wanted}: a box's user is a number", "--user UID:GID")
+    return dataclasses.replace(spec, uid=int(first), gid=int(second or (0 if first == "0" else spec.gid)))
+
+
+def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFile]:
+    """Return the files with the entry script, and with ``-e`` values behind the other secrets."""
+    path = f"{STATE}/env"
+    found = [BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root")]
+    secret = policy.secrets(flags.environment(args))
+    for file in files:
+        if file.path == path:
+            secret = (file.data if isinstance(file.data, bytes) else file.data.read_bytes()) + secret
+        else:
+            found.append(file)
+    if secret:
+        found.append(BoxFile(path, secret, 0o600))
+    return found
+
+
+class Box:
+    """One box.  ``id`` is its container's, empty when only volumes are left of it."""
+
+    def __init__(self, engine: Engine, id: str, labels: dict[str, str], owned: tuple[str, ...]) -> None:  # noqa: A002
+        self.engine = engine
+        self.id = id
+        self.labels = labels
+        self.volumes = owned
+        self._inspected: dict[str, Any] | None = None
+        self._results: Path | None = None
+        self._tty: bool | None = None
+
+    @classmethod
+    def create(
+        cls, engine: Engine, spec: BoxSpec, files: Sequence[BoxFile] = (), *, args: DockerArgs | None = None
+    ) -> Self:
+        """Make a box with ``files`` in it, ready to be attached and started.
+
+        Raises ``EngineError`` when the engine refuses; nothing is left then.
+        """
+        args = args or DockerArgs()
+        spec = _user(spec, args)
+        name = volumes.box_name(spec)
+        owned = volumes.make(engine, spec, name)
+        labels = {**spec.labels, VOLUMES_LABEL: json.dumps(owned.all)}
+        spec = dataclasses.replace(spec, labels=labels)
+        box = cls(engine, "", labels, owned.all)
+        try:
+            options = policy.create_options(spec, owned, args)
+            box.id = engine.call("POST", "/containers/create", {"name": name}, options)["Id"]
+            box._tty = spec.tty
+            box._put_all(spec, owned, _with_environment(files, args))
+        except BaseException:
+            box.remove()
+            raise
+        return box
+
+    def _put_all(self, spec: BoxSpec, owned: Volumes, files: list[BoxFile]) -> None:
+        directories = policy.DIRECTORIES
+        self._put(STATE, archive.entries(STATE, files, directories, spec.uid, spec.gid))
+        inside = [file for file in files if file.path.startswith(WORK + "/")]
+        if inside or not (owned.open or image.opens_workspace(self.engine, spec.image)):
+            self._put(WORK, archive.entries(WORK, inside, [spec.workspace], spec.uid, spec.gid))
+
+    def _put(self, path: str, entries: Iterable[archive.Entry]) -> None:
+        pieces = archive.write(entries, int(time.time()))
+        _, answer = self.engine.stream(
+            "PUT", f"/containers/{self.id}/archive", {"path": path}, pieces, {"Content-Type": "application/x-tar"}
+        )
+        for _ in answer:
+            pass
+
+    def reconnected(self, engine: Engine) -> Box:
+        """Return the same box seen through another connection."""
+        return Box(engine, self.id, self.labels, self.volumes)
+
+    # -- what it is ----------------------------------------------------------
+
+    def _inspect(self) -> dict[str, Any]:
+        self._inspected = self.engine.call("GET", f"/containers/{self.id}/json")
+        return self._inspected or {}
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = (self._inspected or self._inspect())["Config"]
+        return config
+
+    @property
+    def tty(self) -> bool:
+        """Whether the box has a terminal."""
+        if self._tty is None:
+            self._tty = bool(self.id and self._config()["Tty"])
+        return self._tty
+
+    @property
+    def image(self) -> str:
+        """The image that the box runs, or ran."""
+        return str((self._inspected or self._inspect())["Image"]) if self.id else image.REFERENCE
+
+    def state(self) -> str:
+        """Return ``running``, ``exited``, ``created`` or ``gone`` (its work may still be in its volumes)."""
+        if not self.id:
+            return "gone"
+        try:
+            status = self._inspect()["State"]["Status"]
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return "gone"
+            raise
+        if status == "created":
+            return "created"
+        return "running" if status in {"running", "paused", "restarting"} else "exited"
+
+    # -- its life ------------------------------------------------------------
+
+    def attach(self) -> BoxStream:
+        """Return the box's stream; attached before the start, nothing of it is missed."""
+        query = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
+        sock, begun = self.engine.hijack(f"/containers/{self.id}/attach", query)
+        return BoxStream(sock, begun, tty=self.tty)
+
+    def start(self) -> None:
+        """Start the box's program."""
+        self.engine.call("POST", f"/containers/{self.id}/start")
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the box's terminal its size; a box that has ended does not mind."""
+        self._unless_ended("POST", f"/containers/{self.id}/resize", {"h": rows, "w": columns})
+
+    def signal(self, name: str) -> None:
+        """Send a signal such as ``SIGINT``; a box that has ended does not mind."""
+        self._unless_ended("POST", f"/containers/{self.id}/kill", {"signal": name})
+
+    def stop(self, grace: float) -> None:
+        """Ask the box to end, and end it after ``grace`` seconds."""
+        self._unless_ended("POST", f"/containers/{self.id}/stop", {"t": round(grace)})
+
+    def _unless_ended(self, method: str, path: str, query: dict[str, str | int | bool]) -> None:
+        try:
+            self.engine.call(method, path, query)
+        except ApiError as error:
+            ended = error.status in {_NOT_FOUND, _CONFLICT} or "not running" in error.message
+            if not ended:
+                raise
+
+    def wait(self) -> int:
+        """Wait for the box to end; return its exit code (137, killed, for one that is gone)."""
+        if not self.id:
+            return _KILLED
+        try:
+            answer = self.engine.call("POST", f"/containers/{self.id}/wait")
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return _KILLED
+            raise
+        return int(answer["StatusCode"])
+
+    def remove(self) -> None:
+        """Remove container and volumes, running or not; what is gone already is fine."""
+        if self._results is not None:
+            shutil.rmtree(self._results, ignore_errors=True)
+            self._results = None
+        if self.id:
+            self._delete_container()
+        volumes.remove(self.engine, self.volumes)
+
+    def _delete_container(self) -> None:
+        try:
+            self.engine.call("DELETE", f"/containers/{self.id}", {"force": True, "v": True})
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+
+    # -- what it hands over --------------------------------------------------
+
+    def _fetch(self, limit: int) -> Path:
+        """Bring the results to the host once."""
+        if self._results is None:
+            scratch = make_private(realm_home() / "tmp")
+            self._results = Path(tempfile.mkdtemp(dir=scratch, prefix="results-"))
+            if self.id:
+                _, pieces = self.engine.stream("GET", f"/containers/{self.id}/archive", {"path": OUT})
+                report.receive(pieces, self._results, limit)
+        return self._results
+
+    def reported(self) -> bool:
+        """Return whether the stopped box finished its report; if not it wants :func:`salvage`."""
+        return report.load(self._fetch(DEFAULT_LIMIT)).complete
+
+    def collect(self, dest: Path, limit: int = DEFAULT_LIMIT) -> BoxReport:
+        """Return what the stopped box reports; its pack and transcript are put into ``dest``.
+
+        Raises ``RejectedError`` when there is more than ``limit`` bytes of it.
+        """
+        fetched = self._fetch(limit)
+        for path in fetched.iterdir():
+            shutil.move(path, dest / path.name)
+        shutil.rmtree(fetched, ignore_errors=True)
+        self._results = None
+        return report.load(dest)
+
+    def read_file(self, path: str, limit: int) -> bytes | None:
+        """Return a file of the box, running or not; ``None`` when it is none or larger than ``limit``."""
+        try:
+            _, pieces = self.engine.stream("GET", f"/containers/{self.id}/archive", {"path": path})
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+        reader = archive.Reader(pieces, limit + 64 * 1024)
+        found = None
+        for member in reader.files():
+            if found is None and member.size <= limit:
+                found = member.read()
+        reader.drain()
+        return found
+
+    def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Put a file of the box's user into the directory that is there for it."""
+        directory, _, name = path.rpartition("/")
+        uid, gid = (int(part) for part in self._config()["User"].split(":"))
+        entry = archive.Entry(name.encode(), mode, uid, gid, data, len(data))
+        self._put(directory, [entry])
+
+
+def _of(engine: Engine, listed: dict[str, Any]) -> Box:
+    labels = dict(listed.get("Labels") or {})
+    try:
+        owned = tuple(str(name) for name in json.loads(labels.get(VOLUMES_LABEL, "[]")))
+    except ValueError:
+        owned = ()
+    return Box(engine, str(listed.get("Id", "")), labels, owned)
+
+
+def find(engine: Engine, *, session_id: str | None = None, role: str = "box") -> list[Box]:
+    """Return the boxes that are on the engine, also those of which only the volumes are left."""
+    wanted = [f"realm.role={role}"] + ([f"realm.id={session_id}"] if session_id else [])
+    filters = json.dumps({"label": wanted})
+    boxes = [_of(engine, item) for item in engine.call("GET", "/containers/json", {"all": True, "filters": filters})]
+    seen = {name for box in boxes for name in box.volumes}
+    for item in engine.call("GET", "/volumes", {"filters": filters}).get("Volumes") or []:
+        if item["Name"] not in seen:
+            box = _of(engine, {"Labels": item["Labels"]})
+            seen.update(box.volumes)
+            boxes.append(box)
+    return boxes
+
+
+def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
+    """Take the end-of-run snapshot of a box that died before it could: in a second container on its volumes.
+
+    ``spec`` says where the object stores are now.  When the box's own container
+    is gone the second one takes its place; ``box.collect`` works afterwards.
+    """
+    if len(box.volumes) < 2:  # noqa: PLR2004
+        raise EngineError("nothing is left of the box to salvage")
+    owned = Volumes(box.volumes[1], box.volumes[0], box.volumes[2:])
+    spec = dataclasses.replace(
+        spec, command=("snapshot",), network="none", tty=False, stdin=False,
+        labels={**box.labels, "realm.role": "salvage"},
+    )  # fmt: skip
+    options = policy.create_options(spec, owned)
+    second = Box(engine, engine.call("POST", "/containers/create", None, options)["Id"], dict(box.labels), ())
+    try:
+        second.start()
+        second.wait()
+        if box.state() == "gone":
+            box.id = second.id
+    finally:
+        if box.id != second.id:
+            second.remove()
+    if box._results is not None:  # noqa: SLF001
+        shutil.rmtree(box._results, ignore_errors=True)  # noqa: SLF001
+        box._results = None  # noqa: SLF001

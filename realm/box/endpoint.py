@@ -1,0 +1,138 @@
+"""Where the Docker engine is: ``DOCKER_HOST``, ``DOCKER_CONTEXT``, the docker CLI's current context.
+
+Unix sockets and plain TCP are spoken to directly.  What needs ssh or TLS goes
+through ``docker system dial-stdio``, the CLI's own bridge to the engine, which
+brings the user's keys and certificates and closes one direction at a time.
+
+The files are the CLI's: ``config.json`` with ``currentContext``, and
+``contexts/meta/<sha256 of the name>/meta.json`` with ``Endpoints.docker.Host``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from realm.errors import EngineError
+
+DEFAULT_SOCKET = "/var/run/docker.sock"
+CONNECT_TIMEOUT = 10.0
+"""Seconds to reach an engine over TCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An engine's address, and who said so (``DOCKER_HOST``, ``context <name>``, ``default``)."""
+
+    url: str
+    source: str
+    tls: bool = False
+    context: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """``unix``, ``tcp``, ``ssh``, …"""
+        return self.url.partition("://")[0]
+
+    @property
+    def address(self) -> str:
+        """What stands behind the scheme."""
+        return self.url.partition("://")[2]
+
+    @property
+    def local(self) -> bool:
+        """Whether the engine is on this machine, as far as its address tells."""
+        return self.scheme == "unix"
+
+
+def _docker_config(environ: Mapping[str, str]) -> Path:
+    directory = environ.get("DOCKER_CONFIG")
+    return Path(directory) if directory else Path(environ.get("HOME") or Path.home()) / ".docker"
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _dig(value: object, *keys: str) -> object:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _from_context(name: str, source: str, directory: Path) -> Endpoint:
+    import hashlib
+
+    meta = directory / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+    host = _dig(_read_json(meta), "Endpoints", "docker", "Host")
+    if not isinstance(host, str) or not host:
+        raise EngineError(f"docker context {name!r} ({source}) does not exist", "docker context ls")
+    tls = (directory / "contexts" / "tls" / meta.parent.name / "docker").is_dir()
+    return Endpoint(host, f"context {name}", tls=tls, context=name)
+
+
+def resolve(environ: Mapping[str, str] | None = None) -> Endpoint:
+    """Return the engine's endpoint in the CLI's order; ``EngineError`` for a context that is not there."""
+    environ = os.environ if environ is None else environ
+    if host := environ.get("DOCKER_HOST"):
+        url = host if "://" in host else f"tcp://{host}"
+        return Endpoint(url, "DOCKER_HOST", tls=bool(environ.get("DOCKER_TLS_VERIFY")))
+    directory = _docker_config(environ)
+    name, source = environ.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
+    if not name:
+        current = _read_json(directory / "config.json").get("currentContext")
+        name, source = (current if isinstance(current, str) else ""), "the docker CLI's current context"
+    if name and name != "default":
+        return _from_context(name, source, directory)
+    return Endpoint(f"unix://{DEFAULT_SOCKET}", "default")
+
+
+def dial(endpoint: Endpoint) -> socket.socket:
+    """Return a connected stream socket to ``endpoint``; ``OSError`` as the system gives it."""
+    if endpoint.scheme == "unix":
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(endpoint.address)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+    if endpoint.scheme in {"tcp", "http"} and not endpoint.tls:
+        host, _, port = endpoint.address.rstrip("/").rpartition(":")
+        sock = socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT)
+        sock.settimeout(None)
+        return sock
+    return _dial_through_cli(endpoint)
+
+
+def _dial_through_cli(endpoint: Endpoint) -> socket.socket:
+    command = [
+        "docker",
+        *(["--context", endpoint.context] if endpoint.context else []),
+        "system",
+        "dial-stdio",
+    ]
+    ours, theirs = socket.socketpair()
+    try:
+        # The process ends when our end is closed; nobody has to wait for it.
+        subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except FileNotFoundError:
+        ours.close()
+        raise EngineError(
+            f"the engine at {endpoint.url} is reached through the docker command, which is not installed",
+            "install the docker command line, or set DOCKER_HOST to a unix socket",
+        ) from None
+    finally:
+        theirs.close()
+    return ours
