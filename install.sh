@@ -272,12 +272,15 @@ trial_run() {
 
 # --- removal ----------------------------------------------------------------
 
-ours() { # ours KIND: ids of this user's boxes' containers or volumes
-    local every=()
-    if [ "$1" = container ]; then every=(--all); fi
-    docker "$1" ls --quiet ${every[@]+"${every[@]}"} --filter "label=realm.home=$("$venv/bin/python" -c '
-from realm.box.labels import home_label
-print(home_label())' 2>/dev/null || printf none)"
+digest() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
+
+# The label of this realm directory's boxes and volumes; nobody else's are touched.
+home_label() { (cd -- "$home" && printf %s "$(pwd -P)") | digest | cut -c 1-16; }
+
+ours() { # ours KIND: ids of this realm directory's containers or volumes
+    local all=()
+    if [ "$1" = container ]; then all=(--all); fi
+    docker "$1" ls --quiet ${all[@]+"${all[@]}"} --filter "label=realm.home=$(home_label)"
 }
 
 remove_boxes() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,20 @@ from tests.support import engines
 from tests.support.install import CHECKOUT, Installed, run_installer
 from tests.support.repos import Repo
 from tests.support.sealed import sealed_environment
+from tests.support.user import User
 
 QUIETLY = ("--yes", "--no-engine", "--no-image", "--no-run")
 
 
 def everything(home: Path) -> set[str]:
-    """Return every file below ``home``, but for what the sealed environment put there."""
-    files = {
-        path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_symlink() or path.is_file()
-    }
-    return files - {".gitconfig"}
+    """Return every file below ``home`` but for what other programs (git, pip, rustc) keep there."""
+    files = [path for path in home.rglob("*") if path.is_symlink() or path.is_file()]
+    names = {path.relative_to(home).as_posix() for path in files}
+    return {name for name in names if not name.startswith((".gitconfig", ".cache/", ".rustup/"))}
 
 
 def outside(home: Path) -> set[str]:
-    return {name for name in everything(home) if not name.startswith((".realm/", ".cache/"))}
+    return {name for name in everything(home) if not name.startswith(".realm/")}
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,7 @@ def test_uninstall_leaves_nothing_but_refs(tmp_path: Path) -> None:
     repo.git("update-ref", "refs/realm/kept", "HEAD")
     done = run_installer(home, "--uninstall", "--yes", "--no-image")
     assert done.returncode == 0, done.stderr
-    assert everything(home) - {name for name in everything(home) if name.startswith(".cache/")} == {
-        ".local/bin/other"
-    }
+    assert everything(home) == {".local/bin/other"}
     assert not (home / ".realm").exists()
     assert "refs/realm/kept" in repo.refs()
 
@@ -157,7 +156,7 @@ def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
-def test_builds_the_image_and_tries_it_out(tmp_path: Path) -> None:
+def test_builds_the_image_tries_it_out_and_goes_again(tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = run_installer(home, "--yes", "--no-engine")
     assert done.returncode == 0, done.stderr
@@ -165,3 +164,48 @@ def test_builds_the_image_and_tries_it_out(tmp_path: Path) -> None:
     assert engines.docker("image", "inspect", "-f", "{{.Os}}", "realm:latest") == "linux"
     done = run_installer(home, "--uninstall", "--yes", "--no-image")
     assert done.returncode == 0, done.stderr
+    assert not (home / ".realm").exists()
+
+
+@pytest.mark.engine
+def test_uninstall_keeps_boxes_with_work_unless_forced(user: User, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert run_installer(home, *QUIETLY).returncode == 0
+    mine = User(Installed(home), user.repo, {"REALM_HOME": str(home / ".realm")})
+    process = mine.start("new", "--agent", "sh", "busy", "-c", "echo x >x; echo ready; sleep 600")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.communicate()
+    refused = run_installer(home, "--uninstall", "--yes", "--no-image")
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    assert len(list(mine.leftovers())) == 1
+    done = run_installer(home, "--uninstall", "--yes", "--no-image", "--force")
+    assert done.returncode == 0, done.stderr
+    assert list(mine.leftovers()) == []
+    assert engines.labelled("volume", f"realm.project={user.repo.path}") == []
+
+
+_TOOLS = "bash basename cat chmod dirname env git grep id ln mkdir mktemp mv rm sleep uname"
+
+
+@pytest.mark.parametrize(
+    ("manager", "package"), [("apt-get", "docker.io"), ("dnf", "moby-engine"), ("pacman", "docker")]
+)
+def test_without_an_engine_the_distributions_package_is_installed(
+    tmp_path: Path, manager: str, package: str
+) -> None:
+    """The package manager here only notes what it was asked for."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in _TOOLS.split():
+        (tools / name).symlink_to(shutil.which(name) or pytest.fail(f"no {name} here"))
+    (tools / "python3").symlink_to(Path(sys.base_prefix) / "bin/python3")
+    log = tmp_path / "log"
+    (tools / manager).write_text(f'#!/bin/sh\necho "$@" >>{log}\n')
+    (tools / manager).chmod(0o755)
+    done = run_installer(tmp_path / "home", "--yes", "--no-run", "--no-image", PATH=str(tools))
+    assert done.returncode == 0, done.stderr
+    assert package in log.read_text().split()
+    assert "warning: the Docker engine is not running" in done.stderr
