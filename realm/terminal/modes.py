@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from realm.terminal.tracker import ANSI, OFF_AT_START, ON_AT_START, PALETTE, SAVES_CURSOR, Save, Tracker
+from realm.terminal.tracker import (
+    ANSI,
+    KEYPAD,
+    OFF_AT_START,
+    ON_AT_START,
+    PALETTE,
+    SAVES_CURSOR,
+    Save,
+    Tracker,
+)
 
 TALKING = {9, 1000, 1001, 1002, 1003, 1004, 2031, 2048, 9001}
 _SYNCHRONIZED = 2026
@@ -112,6 +121,9 @@ class Modes(Tracker):
 
 
 def _private(mode: int, *, on: bool) -> bytes:
+    if mode == KEYPAD:
+        # The older way, DECKPAM and DECKPNM: tmux does not know the mode.
+        return b"\x1b=" if on else b"\x1b>"
     return b"\x1b[?%d%c" % (mode, b"h" if on else b"l")
 
 

@@ -29,7 +29,7 @@ _ALTERNATE = {47, 1047, 1049}
 SAVES_CURSOR = 1049
 ANSI = {2: "keyboard lock", 4: "insert", 20: "new line"}
 _SOFT_RESET = {1, 6, 7, 25, 66, 69}
-_KEYPAD = 66
+KEYPAD = 66
 _ORIGIN = 6
 _KITTY_DEPTH = 256
 PALETTE = {4: 104, 5: 105, **{code: code + 100 for code in range(10, 20)}}
@@ -79,8 +79,8 @@ class Tracker:
             ("esc", b"c"): lambda _: self._reset(),
             ("esc", b"7"): lambda _: self._save_cursor(),
             ("esc", b"8"): lambda _: self._restore_cursor(),
-            ("esc", b"="): lambda _: self._switch(_KEYPAD, on=True),
-            ("esc", b">"): lambda _: self._switch(_KEYPAD, on=False),
+            ("esc", b"="): lambda _: self._switch(KEYPAD, on=True),
+            ("esc", b">"): lambda _: self._switch(KEYPAD, on=False),
             ("osc", b"8"): self._set_link,
             ("osc", b"9"): self._set_progress,
             ("osc", b"22"): self._set_pointer,
