@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from realm.cli import output
+from realm.cli.boundary import CommandLineError
 from realm.cli.params import split, takes_value
 from realm.cli.verbs import SUMMARIES
 
@@ -49,6 +50,14 @@ class Verb(click.Command):
         """Return the option that shows the help, in our words."""
         return worded(super().get_help_option(ctx))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; every error knows which command it is about."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write summary, examples, usage, options and note."""
         assert isinstance(formatter, Formatter)  # noqa: S101 - set above for every context
@@ -82,7 +91,12 @@ class AgentVerb(Verb):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the agent's arguments off, let click read what is left."""
         elsewhere = ctx.parent is not None and ctx.parent.params.get("directory") is not None
-        parts = split(args, takes_value(self.get_params(ctx)), project=self.project and not elsewhere)
+        try:
+            parts = split(args, takes_value(self.get_params(ctx)), project=self.project and not elsewhere)
+        except CommandLineError as error:
+            error.usage = usage(ctx)
+            error.hint = error.hint or f"{ctx.command_path} --help explains it"
+            raise
         own = [*parts.own, *(["-C", parts.project] if parts.project is not None else [])]
         return super().parse_args(ctx, own if parts.name is None else [*own, "--", parts.name, *parts.agent])
 

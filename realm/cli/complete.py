@@ -87,9 +87,13 @@ def _agent_began(verb: str, before: Sequence[str]) -> bool:
         return True
     if not any(word.startswith("-") for word in before):
         return len(before) > (2 if verb == "new" else 1)
+    from realm.cli.boundary import CommandLineError
     from realm.cli.params import split, takes_value
 
-    return bool(split(before, takes_value(_load(verb).params), project=verb == "new").agent)
+    try:
+        return bool(split(before, takes_value(_load(verb).params), project=verb == "new").agent)
+    except CommandLineError:
+        return False
 
 
 def _argument(verb: str, before: Sequence[str], directory: str) -> list[str]:
@@ -100,7 +104,7 @@ def _argument(verb: str, before: Sequence[str], directory: str) -> list[str]:
         return list(_SHELLS)
     first = not _positional(verb, before)
     if verb in _NAMED and first:
-        return _refs(directory, _NAMED[verb], 2)
+        return sorted({ref.partition("/")[0] for ref in _refs(directory, _NAMED[verb], 2)})
     return [":directories"] if verb == "new" and not first else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,8 @@ from realm.cli.rows import HEADER, PROJECT_COLUMN, cells, record
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from realm.model import SessionRow
 
 EXAMPLES = (
     ("list", "the sessions of this project"),
@@ -43,5 +46,13 @@ def command(directory: Path | None, all_projects: bool, as_json: bool) -> None:
         output.json([record(row) for row in rows])
     elif rows:
         output.table(HEADER, [cells(row) for row in rows], elastic=PROJECT_COLUMN)
+        _advise(rows)
     else:
         output.hint("no sessions yet: realm new NAME starts one")
+
+
+def _advise(rows: list[SessionRow]) -> None:
+    """Say how unsaved work comes home, where somebody looks."""
+    cut_off = next((row.name for row in rows if row.state.value == "salvage"), None)
+    if cut_off is not None and output.is_terminal(sys.stdout):
+        output.hint(f"realm resume {cut_off} saves the work that a run left in its container")

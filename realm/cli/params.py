@@ -54,8 +54,8 @@ def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool)
 
     ``project`` tells whether a directory may follow the name; after ``-C`` none
     may.  Raises :class:`CommandLineError` for an unknown option before the
-    name, for a second argument that names a directory which is not there, and
-    for a project given twice.
+    name, an option without its value, a second argument that names a directory
+    which is not there, and a project given twice.
     """
     own: list[str] = []
     positional: list[str] = []
@@ -65,6 +65,7 @@ def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool)
         argument = arguments[place]
         length = _own_length(argument, known)
         if length:
+            _check_value(argument, length, arguments[place + 1 :])
             limit = _limit(argument, positional, limit)
             own += arguments[place : place + length]
         elif argument == "--":
@@ -82,6 +83,11 @@ def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool)
         place += length
     name, directory = (*positional, None, None)[:2]
     return Split(own, name, directory, list(arguments[place:]))
+
+
+def _check_value(option: str, length: int, following: Sequence[str]) -> None:
+    if length > 1 and following[:1] in ([], ["--"]):
+        raise CommandLineError(f"{option} needs a value")
 
 
 def _limit(option: str, positional: Sequence[str], limit: int) -> int:

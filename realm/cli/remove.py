@@ -21,7 +21,7 @@ EXAMPLES = (
     ("remove quick-fix", "asks when work would be lost from sight"),
     ("remove quick-fix --yes", "does not ask"),
 )
-NOTE = "The commits stay in the repository until git's own garbage collection: realm restore undoes it."
+NOTE = "The commits stay in the repository for 30 days: until then realm restore brings them back."
 
 
 @verb("remove", EXAMPLES, NOTE)
@@ -36,7 +36,7 @@ def command(name: str, directory: Path | None, yes: bool) -> None:
     ui = TerminalUI()
     removal = plan(name, directory)
     lost = _lost(removal)
-    if lost and not yes:
+    if lost and not yes and not removal.running:
         _ask(removal, lost, ui)
     remove(removal, ui)
     output.ids(f"removed {removal.name}", {"code": removal.code, "record": removal.meta})
@@ -45,13 +45,13 @@ def command(name: str, directory: Path | None, yes: bool) -> None:
 
 def _lost(removal: Removal) -> str:
     """Say what speaks against removing; empty when nothing does."""
-    commits = f"{removal.unpushed} commit{'' if removal.unpushed == 1 else 's'} that no remote has"
-    reasons = ["is running"] * removal.running + [f"has {commits}"] * (removal.unpushed > 0)
-    return " and ".join(reasons)
+    commits = f"{removal.unpushed} commit{'' if removal.unpushed == 1 else 's'} that nobody else has"
+    unsaved = "work in its container that was never saved and cannot be restored"
+    return " and ".join([commits] * (removal.unpushed > 0) + [unsaved] * (removal.leftovers > 0))
 
 
 def _ask(removal: Removal, lost: str, ui: UI) -> None:
-    sentence = f"session {removal.name} {lost}"
+    sentence = f"session {removal.name} has {lost}"
     if not ui.interactive:
         raise RealmError(sentence, f"realm remove {removal.name} --yes removes it all the same")
     if not ui.confirm(f"{sentence}. Remove it?"):

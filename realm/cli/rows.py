@@ -31,7 +31,9 @@ _STYLES = {"running": "green", "salvage": "bold yellow", "exited": ""}
 def cells(row: SessionRow) -> list[Cell]:
     """Return the cells of ``row``, short for eyes, exact for a pipe."""
     terminal = output.is_terminal(sys.stdout)
-    created = output.ago(row.created, time.time()) if terminal else output.iso(row.created) or ""
+    created = _created(row) or ""
+    if terminal:
+        created = output.ago(row.created, time.time()) if created else "unknown"
     return [
         Cell(row.name, "bold"),
         Cell(_home(row.project) if terminal else str(row.project)),
@@ -39,6 +41,11 @@ def cells(row: SessionRow) -> list[Cell]:
         Cell(row.state.value, _STYLES[row.state.value]),
         Cell(changes(row.totals)),
     ]
+
+
+def _created(row: SessionRow) -> str | None:
+    """Return when the session was made; ``None`` when its record does not tell."""
+    return output.iso(row.created) if row.created > 0 else None
 
 
 def _home(project: Path) -> str:
@@ -65,7 +72,7 @@ def record(row: SessionRow) -> dict[str, str | int | None]:
     return {
         "name": clean(row.name),
         "project": clean(str(row.project)),
-        "created": output.iso(row.created),
+        "created": _created(row),
         "started": output.iso(row.started),
         "state": row.state.value,
         "turns": row.totals.turns,

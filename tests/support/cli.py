@@ -1,0 +1,57 @@
+"""The command line run inside the test: fake use-cases behind it, its two streams caught."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import realm.session
+from realm.cli import output
+from realm.cli.main import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command came to: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+class CommandLine:
+    """Call it with a command line to run that; ``fake`` puts functions in a use-case's place."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        self.program = "/usr/bin/realm"
+
+    def fake(self, module: str, **functions: Callable[..., Any]) -> None:
+        """Replace ``realm.session.<module>`` by one that has nothing but ``functions``."""
+        made = ModuleType(f"realm.session.{module}")
+        for name, function in functions.items():
+            setattr(made, name, function)
+        self._monkeypatch.setitem(sys.modules, made.__name__, made)
+        self._monkeypatch.setattr(realm.session, module, made, raising=False)
+
+    def terminal(self, columns: int = 80) -> None:
+        """Make everybody believe that all streams are a terminal of that width."""
+        self._monkeypatch.setattr(output, "is_terminal", lambda stream: stream is not None)
+        self._monkeypatch.setenv("COLUMNS", str(columns))
+        self._monkeypatch.setenv("NO_COLOR", "1")
+
+    def __call__(self, *arguments: str) -> Result:
+        output.choose_color("auto")
+        self._monkeypatch.setattr(sys, "argv", [self.program, *arguments])
+        self._capsys.readouterr()
+        code = run(list(arguments))
+        caught = self._capsys.readouterr()
+        return Result(code, caught.out, caught.err)

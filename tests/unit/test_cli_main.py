@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm import __version__
+from realm.cli.verbs import SECTIONS, SUMMARIES, closest, find_verb
+from tests.support.cli import CommandLine, Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def realm(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(monkeypatch, capsys)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the names of the modules that a fresh interpreter has after ``code``."""
+    program = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("line", [["--version"], ["-C", "/", "--version"]])
+def test_the_version(line: list[str], realm: CommandLine) -> None:
+    assert realm(*line) == Result(0, f"realm {__version__}\n", "")
+
+
+@pytest.mark.parametrize("line", [[], ["--help"], ["-h"], ["help"]])
+def test_help_shows_an_example_first_and_every_verb_in_its_section(
+    line: list[str], realm: CommandLine
+) -> None:
+    shown = realm(*line)
+    assert shown.code == 0
+    places = [shown.out.index(f"\n{title}\n") for title in ("Examples", "Usage", *SECTIONS)]
+    assert places == sorted(places)
+    for verb, summary in SUMMARIES.items():
+        assert f"  {verb} " in shown.out
+        assert summary in shown.out
+
+
+@pytest.mark.parametrize("verb", SUMMARIES)
+def test_every_verb_explains_itself(verb: str, realm: CommandLine) -> None:
+    shown = realm(verb, "--help")
+    assert shown.code == 0
+    assert shown.out == realm("help", verb).out == realm(verb, "-h").out
+    assert shown.out.index("\nExamples\n") < shown.out.index("\nUsage\n") < shown.out.index("\nOptions\n")
+    assert not SUMMARIES[verb].endswith(".")
+
+
+def test_git_realm_calls_itself_so(realm: CommandLine) -> None:
+    realm.program = "/usr/lib/git-core/git-realm"
+    assert "  git realm new <name> [options] " in realm("new", "--help").out
+    assert "usage: git realm push <name> [options]" in realm("push").err
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message", "advice"),
+    [
+        (["lst"], 2, "there is no command lst", "did you mean list?"),
+        (["rem"], 2, "there is no command rem", "did you mean remove"),
+        (["zzz"], 2, "there is no command zzz", "realm help lists all of them"),
+        (["help", "nwe"], 2, "there is no command nwe", "did you mean new?"),
+        (["--bad"], 2, "there is no option --bad", "realm --help explains it"),
+        (["push", "x", "--sqush"], 2, "there is no option --sqush", "did you mean --squash?"),
+        (["push"], 2, "<name> is missing", "realm push --help explains it"),
+        (["new"], 125, "<name> is missing", "realm new --help explains it"),
+        (["new", "--", "x"], 125, "<name> is missing", "realm new --help explains it"),
+        (["new", "--bas", "x"], 125, "there is no option --bas", "did you mean --base?"),
+        (["new", "x", "--base"], 125, "--base needs a value", "realm new --help explains it"),
+        (
+            ["new", "x", "--wip=1"],
+            125,
+            "option '--wip' does not take a value",
+            "realm new --help explains it",
+        ),
+        (["completion", "tcsh"], 2, "invalid value for 'shell'", "realm completion --help explains it"),
+        (["list", "--color", "pink"], 2, "invalid value for '--color'", "realm list --help explains it"),
+        (["-C", "/no/such", "list"], 1, "there is no directory /no/such", "give -C an existing directory"),
+        (
+            ["new", "x", "-C", "/no/such"],
+            125,
+            "there is no directory /no/such",
+            "give -C an existing directory",
+        ),
+        (["new", "x", "/no/such"], 125, "there is no directory /no/such", "put -- before"),
+        (["l\x1b[2Jst\udcff"], 2, "there is no command l[2Jst", ""),
+    ],
+)
+def test_a_wrong_command_line_gets_a_sentence_a_hint_and_its_code(
+    line: list[str], code: int, message: str, advice: str, realm: CommandLine
+) -> None:
+    shown = realm(*line)
+    assert shown.code == code
+    assert shown.out == ""
+    first, blank, *rest = shown.err.splitlines()
+    assert first.startswith(f"error: {message}")
+    assert blank == ""
+    assert rest[-1].startswith(f"hint: {advice}")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ([], (None, 0)),
+        (["list", "x"], ("list", 0)),
+        (["-C", "new", "list"], ("list", 2)),
+        (["--color=never", "-Cx", "new"], ("new", 2)),
+        (["-C", "x"], (None, 2)),
+        (["--color", "never", "--bad", "new"], ("new", 3)),
+    ],
+)
+def test_the_verb_is_found_behind_the_options(line: list[str], expected: tuple[str | None, int]) -> None:
+    assert find_verb(line) == expected
+
+
+def test_names_that_begin_alike_come_first() -> None:
+    assert closest("re", ["new", "resume", "remove", "list"]) == ["resume", "remove"]
+
+
+def test_the_version_and_completions_load_no_parser() -> None:
+    for line in ("--version", "_complete", "_complete resume"):
+        modules = loaded_by(f"from realm.cli.main import run\nrun({line.split()!r})")
+        assert not modules & {"click", "dulwich", "docker", "pyte", "realm.session"}, line
+
+
+@pytest.mark.parametrize("line", ["list", "list --json", "config", "help new"])
+def test_cheap_commands_load_nothing_heavy(line: str, tmp_path: Path) -> None:
+    modules = loaded_by(f"from realm.cli.main import run\nrun({['-C', str(tmp_path), *line.split()]!r})")
+    assert not modules & {"dulwich", "docker", "pyte", "rich", "requests"}
+
+
+def test_only_the_verb_that_is_used_is_loaded(tmp_path: Path) -> None:
+    modules = loaded_by("from realm.cli.main import run\nrun(['config'])")
+    assert {name for name in modules if name.removeprefix("realm.cli.") in SUMMARIES} == {"realm.cli.config"}
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    program = "import sys; from realm.cli.main import run; sys.exit(run(['help', 'new']))"
+    done = subprocess.run(
+        ["/bin/bash", "-c", f'{sys.executable} -c "$0" | true; echo ${{PIPESTATUS[0]}}', program],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() in ("0", "141")
+    assert done.stderr == ""
+
+
+def test_output_that_does_not_fit_is_an_error() -> None:
+    program = "import sys; from realm.cli.main import run; sys.exit(run(['help', 'new']))"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No space left on device")
+
+
+def test_letters_that_the_terminal_cannot_show_are_replaced() -> None:
+    program = "import sys; from realm.cli.main import run; sys.exit(run(['help', 'new']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    assert b"[<agent args>?]" in done.stdout

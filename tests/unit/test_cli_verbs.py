@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from realm.errors import RealmError
+from realm.model import SessionRow, State, Totals
+from realm.session.requests import Check, Listing, NewRequest, PushRequest, PushResult, Removal, ResumeRequest
+from tests.support.cli import CommandLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from realm.session.ui import UI
+
+CODE, META = "c" * 40, "d" * 40
+
+
+@pytest.fixture
+def realm(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> CommandLine:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(monkeypatch, capsys)
+
+
+def recorder(asked: list[Any], answer: Any) -> Callable[..., Any]:
+    """Return a use-case that notes what it is asked and gives ``answer``."""
+
+    def use_case(*arguments: Any) -> Any:
+        asked.append(arguments[0] if len(arguments) == 2 and hasattr(arguments[1], "confirm") else arguments)
+        return answer
+
+    return use_case
+
+
+class TestNew:
+    def test_it_hands_everything_on_and_passes_the_agents_code(self, realm: CommandLine) -> None:
+        asked: list[NewRequest] = []
+        realm.fake("start", new=recorder(asked, 42))
+        line = ["new", "x", "--base", "v1", "--wip", "--include", "a", "--include", "b", "--image", "i"]
+        result = realm(*line, "--agent", "sh -c true", "--no-input", "--remote", "sub", "-p", "hi", "--wip")
+        assert (result.code, result.out, result.err) == (42, "", "")
+        assert asked == [
+            NewRequest(
+                name="x", directory=Path("sub"), agent_args=("-p", "hi", "--wip"), remote=True, base="v1",
+                wip=True,
+                include=("a", "b"), image="i", agent="sh -c true", no_input=True,
+            )
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("line", "directory", "arguments"),
+        [
+            (["new", "x"], None, ()),
+            (["new", "x", "explain this"], None, ("explain this",)),
+            (["new", "x", "sub"], "sub", ()),
+            (["-C", "sub", "new", "x", "sub"], "sub", ("sub",)),
+            (["-C", ".", "new", "x", "-C", "sub", "go"], "sub", ("go",)),
+            (["new", "-C", "sub", "x", "--", "--wip"], "sub", ("--wip",)),
+            (["new", "x", "--", "sub", "--"], None, ("sub", "--")),
+        ],
+    )
+    def test_where_the_project_is(
+        self,
+        line: list[str],
+        directory: str | None,
+        arguments: tuple[str, ...],
+        realm: CommandLine,
+        tmp_path: Path,
+    ) -> None:
+        asked: list[NewRequest] = []
+        realm.fake("start", new=recorder(asked, 0))
+        assert realm(*line).code == 0
+        assert asked[0].directory.resolve() == (tmp_path / directory if directory else tmp_path)
+        assert asked[0].agent_args == arguments
+
+    def test_its_own_failure_is_125(self, realm: CommandLine) -> None:
+        def new(request: NewRequest, ui: UI) -> int:
+            raise RealmError("no engine", "start it")
+
+        realm.fake("start", new=new)
+        result = realm("new", "x")
+        assert (result.code, result.err) == (125, "error: no engine\n\nhint: start it\n")
+
+    def test_a_place_that_was_deleted_is_said(
+        self, realm: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        result = realm("new", "x")
+        assert result.code == 125
+        assert "error: the current directory does not exist any more" in result.err
+
+
+def test_resume_takes_no_project(realm: CommandLine) -> None:
+    asked: list[ResumeRequest] = []
+    realm.fake("resume", resume=recorder(asked, 7))
+    assert realm("resume", "x", "--rebase", "--image", "i", "--no-input", "sub", "--rebase").code == 7
+    expected = ResumeRequest("x", None, ("sub", "--rebase"), rebase=True, image="i", no_input=True)
+    assert asked == [expected]
+
+
+class TestList:
+    ROWS = (
+        SessionRow("old", Path("/p"), 1_700_000_000, State.EXITED, Totals(1, 1, 10, 3), CODE, META, 2, "id1"),
+        SessionRow(
+            "new",
+            Path("/p"),
+            1_700_000_060,
+            State.RUNNING,
+            Totals(),
+            CODE,
+            CODE,
+            1,
+            "id2",
+            started=1_700_000_060,
+        ),
+        SessionRow("cut", Path("/p"), 0, State.SALVAGE, Totals(3, 2, 1, 0), CODE, CODE, 1, "id3"),
+    )
+
+    def test_in_a_pipe_it_is_tabs_newest_first(self, realm: CommandLine) -> None:
+        realm.fake("query", list_sessions=lambda *_: Listing(self.ROWS, ()))
+        assert realm("list").out == (
+            "new\t/p\t2023-11-14T22:14:20Z\trunning\tno changes\n"
+            "old\t/p\t2023-11-14T22:13:20Z\texited\t1 turn, 1 file, +10 \N{MINUS SIGN}3\n"
+            "cut\t/p\t\tsalvage\t3 turns, 2 files, +1 \N{MINUS SIGN}0\n"
+        )
+
+    def test_on_a_terminal_it_has_a_header_and_a_way_out(self, realm: CommandLine) -> None:
+        realm.fake("query", list_sessions=lambda *_: Listing(self.ROWS, ()))
+        realm.terminal()
+        result = realm("list")
+        header, first, *_, last = result.out.splitlines()
+        assert header.split() == ["NAME", "PROJECT", "CREATED", "STATE", "CHANGES"]
+        assert re.match(r"new +/p +\d+ years? ago +running +no changes$", first)
+        assert re.match(r"cut +/p +unknown +salvage ", last)
+        assert result.err == "hint: realm resume cut saves the work that a run left in its container\n"
+
+    def test_as_json(self, realm: CommandLine) -> None:
+        realm.fake("query", list_sessions=lambda *_: Listing(self.ROWS, ()))
+        new, old, cut = json.loads(realm("list", "--json").out)
+        assert old == {
+            "name": "old", "project": "/p", "created": "2023-11-14T22:13:20Z", "started": None,
+            "state": "exited",
+            "turns": 1, "files": 1, "insertions": 10, "deletions": 3, "runs": 2, "ref": "refs/realm/old",
+            "base": CODE, "tip": META, "id": "id1",
+        }  # fmt: skip
+        assert new["started"] == "2023-11-14T22:14:20Z"
+        assert cut["created"] is None
+
+    def test_nothing_is_a_hint_and_no_output(self, realm: CommandLine) -> None:
+        realm.fake("query", list_sessions=lambda *_: Listing((), ("/gone is not there any more: skipped",)))
+        result = realm("list")
+        assert (result.code, result.out) == (0, "")
+        warning = "warning: /gone is not there any more: skipped\n"
+        assert result.err == f"{warning}hint: no sessions yet: realm new NAME starts one\n"
+        assert realm("list", "--json").out == "[]\n"
+
+    def test_where_it_looks(self, realm: CommandLine) -> None:
+        asked: list[Any] = []
+        realm.fake("query", list_sessions=recorder(asked, Listing()))
+        realm("list")
+        realm("list", "--all")
+        realm("-C", "sub", "list")
+        realm("list", "-C", "sub")
+        assert asked == [(None, False), (None, True), (Path("sub"), False), (Path("sub"), False)]
+
+    def test_what_a_repository_holds_is_cleaned(self, realm: CommandLine) -> None:
+        row = SessionRow("a\x1b[2J", Path("/p\n\udcff"), 1, State.EXITED, Totals(), CODE, CODE, 1, "\x07")
+        realm.fake("query", list_sessions=lambda *_: Listing((row,), ("b\x1b]0;t\x07",)))
+        result = realm("list")
+        assert result.out == "a[2J\t/p \t1970-01-01T00:00:01Z\texited\tno changes\n"
+        assert result.err == "warning: b]0;t\n"
+        assert "\\u001b" not in realm("list", "--json").out
+
+
+class TestPush:
+    def test_it_says_where_the_commits_went(self, realm: CommandLine) -> None:
+        asked: list[PushRequest] = []
+        answer = PushResult("origin", "fix/x", CODE, 1, lines=("Create a pull request: https://x/\x1b[2Jpr",))
+        realm.fake("push", push=recorder(asked, answer))
+        result = realm("push", "x", "--as", "fix/x", "--to", "origin", "--squash", "--force")
+        assert asked == [PushRequest("x", None, "fix/x", "origin", squash=True, force=True)]
+        expected = "pushed x → origin/fix/x (1 commit)\nCreate a pull request: https://x/[2Jpr\n"
+        assert (result.code, result.out, result.err) == (0, expected, "")
+
+    def test_nothing_new_is_said_too(self, realm: CommandLine) -> None:
+        realm.fake("push", push=recorder([], PushResult("origin", "x", CODE, 3, up_to_date=True)))
+        assert realm("push", "x").out == "x is on origin/x already\n"
+
+
+class TestRemove:
+    @staticmethod
+    def fakes(realm: CommandLine, **facts: Any) -> list[Any]:
+        removed: list[Any] = []
+        removal = Removal("x", Path("/p"), CODE, META, **facts)
+        realm.fake(
+            "remove", plan=lambda *_: removal, remove=recorder(removed, None), restore=lambda *_: removal
+        )
+        return removed
+
+    def test_it_prints_the_way_back(self, realm: CommandLine) -> None:
+        removed = self.fakes(realm)
+        result = realm("remove", "x")
+        assert result.code == 0
+        assert result.out == f"removed x\n  code    {CODE}\n  record  {META}\n"
+        assert result.err == "hint: realm restore x brings it back\n"
+        assert [removal.name for removal in removed] == ["x"]
+
+    @pytest.mark.parametrize(
+        ("facts", "sentence"),
+        [
+            ({"unpushed": 1}, "session x has 1 commit that nobody else has"),
+            ({"unpushed": 3}, "session x has 3 commits that nobody else has"),
+            ({"leftovers": 1}, "session x has work in its container that was never saved"),
+        ],
+    )
+    def test_without_a_terminal_work_needs_yes(
+        self, facts: dict[str, int], sentence: str, realm: CommandLine
+    ) -> None:
+        removed = self.fakes(realm, **facts)
+        result = realm("remove", "x")
+        assert (result.code, result.out, removed) == (1, "", [])
+        assert result.err.startswith(f"error: {sentence}")
+        assert result.err.endswith("hint: realm remove x --yes removes it all the same\n")
+        assert realm("remove", "x", "--yes").code == 0
+        assert len(removed) == 1
+
+    @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 1)])
+    def test_on_a_terminal_it_asks(
+        self, answer: str, code: int, realm: CommandLine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import io
+
+        removed = self.fakes(realm, unpushed=2)
+        realm.terminal()
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        result = realm("remove", "x")
+        assert result.code == code
+        assert "session x has 2 commits that nobody else has. Remove it? [y/N] " in result.err
+        assert len(removed) == (code == 0)
+
+    def test_restore_says_what_is_back(self, realm: CommandLine) -> None:
+        self.fakes(realm)
+        result = realm("restore", "x")
+        assert (result.code, result.out) == (0, f"restored x\n  code    {CODE}\n  record  {META}\n")
+
+
+class TestDoctor:
+    CHECKS = (Check("git", "ok", "git 2.39"), Check("login", "warn", "no login", "claude login"))
+    BROKEN = Check("engine", "fail", "stopped\x1b[2J", "start it")
+
+    def fakes(self, realm: CommandLine, *more: Check) -> list[Any]:
+        tried: list[Any] = []
+
+        def checks() -> Iterator[Check]:
+            yield from (*self.CHECKS, *more)
+
+        def trial(ui: UI) -> int:
+            tried.append(ui)
+            ui.info("made")
+            return 0
+
+        realm.fake("doctor", checks=checks, trial=trial)
+        return tried
+
+    def test_one_line_per_check_with_its_hint(self, realm: CommandLine) -> None:
+        self.fakes(realm, self.BROKEN)
+        result = realm("doctor")
+        assert result.code == 1
+        assert result.out.splitlines() == [
+            "ok    git       git 2.39",
+            "warn  login     no login",
+            "                hint: claude login",
+            "fail  engine    stopped[2J",
+            "                hint: start it",
+        ]
+
+    def test_warnings_are_no_failure(self, realm: CommandLine) -> None:
+        self.fakes(realm)
+        assert realm("doctor").code == 0
+
+    def test_as_json(self, realm: CommandLine) -> None:
+        self.fakes(realm, self.BROKEN)
+        result = realm("doctor", "--json")
+        assert result.code == 1
+        assert json.loads(result.out)[1] == {
+            "name": "login", "status": "warn", "detail": "no login", "hint": "claude login"
+        }  # fmt: skip
+
+    def test_a_trial_runs_when_all_is_well(self, realm: CommandLine) -> None:
+        tried = self.fakes(realm)
+        result = realm("doctor", "--run")
+        assert (result.code, result.err, len(tried)) == (0, "made\n", 1)
+
+    def test_no_trial_when_a_check_failed(self, realm: CommandLine) -> None:
+        tried = self.fakes(realm, self.BROKEN)
+        assert (realm("doctor", "--run").code, tried) == (1, [])
+
+
+class TestBuild:
+    def test_it_prints_the_images_id(self, realm: CommandLine, tmp_path: Path) -> None:
+        asked: list[Any] = []
+        realm.fake("images", build=recorder(asked, "sha256:1"))
+        (tmp_path / "ca.pem").touch()
+        result = realm(
+            "build", "--claude-version", "2", "--base", "b", "--ca-file", "ca.pem", "--no-cache", "-C", "sub"
+        )
+        assert (result.code, result.out, result.err) == (0, "sha256:1\n", "built realm:latest\n")
+        assert asked[0][:4] == ("2", "b", tmp_path / "ca.pem", True)
+
+    def test_a_missing_file_is_a_usage_error(self, realm: CommandLine) -> None:
+        result = realm("build", "--ca-file", "nope.pem")
+        assert result.code == 2
+        assert "'nope.pem' does not exist" in result.err
+
+
+class TestConfig:
+    def test_each_value_says_where_it_comes_from(
+        self, realm: CommandLine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REALM_IMAGE", "mine")
+        out = realm("config").out
+        assert "realm.image\tmine\tenvironment\tREALM_IMAGE\n" in out
+        assert "realm.remote\torigin\tdefault\tREALM_REMOTE\n" in out
+
+    def test_as_json(self, realm: CommandLine, sealed: Path) -> None:
+        with (sealed / ".gitconfig").open("a") as file:
+            file.write("[realm]\n\tinclude = a\n\tinclude = b\n")
+        found = {record["key"]: record for record in json.loads(realm("config", "--json").out)}
+        assert found["realm.include"]["value"] == "a b"
+        assert found["realm.include"]["source"] == "git config"
+        assert set(found["realm.pids"]) == {"key", "value", "source", "variable", "help"}
+
+    def test_a_terminal_gets_a_header(self, realm: CommandLine) -> None:
+        realm.terminal(120)
+        assert realm("config").out.splitlines()[0].split() == ["SETTING", "VALUE", "SOURCE", "ENVIRONMENT"]
+
+
+def test_completion_prints_the_script(realm: CommandLine) -> None:
+    for shell, word in (
+        ("bash", "complete -F _realm realm"),
+        ("zsh", "#compdef realm"),
+        ("fish", "complete -c realm"),
+    ):
+        assert word in realm("completion", shell).out
+
+
+def test_colour_can_be_forced_and_forbidden(realm: CommandLine) -> None:
+    realm.fake("doctor", checks=lambda: iter([Check("git", "ok", "x")]))
+    assert realm("doctor", "--color", "always").out == "\x1b[32mok\x1b[0m    git       x\n"
+    assert realm("--color=always", "doctor").out == "\x1b[32mok\x1b[0m    git       x\n"
+    assert realm("--color=always", "doctor", "--color=never").out == "ok    git       x\n"
