@@ -64,9 +64,13 @@ def _image(name: str) -> Check:
     with engine.connect() as connection:
         status = image.status(connection, wanted)
     if status.missing:
-        return Check(name, "warn", f"{status.reference} is not built yet", "realm build (the first run does it too)")
+        return Check(
+            name, "warn", f"{status.reference} is not built yet", "realm build (the first run does it too)"
+        )
     if status.stale:
-        return Check(name, "warn", f"{status.reference} is older than realm", "realm build (the next run does it too)")
+        return Check(
+            name, "warn", f"{status.reference} is older than realm", "realm build (the next run does it too)"
+        )
     return Check(name, "ok", f"{status.reference} {status.detail}".strip())
 
 
@@ -92,7 +96,9 @@ def _disk(name: str) -> Check:
     free = shutil.disk_usage(place).free
     text = f"{free / 1024**3:.1f} GiB free at {place}"
     if not os.access(place, os.W_OK):
-        return Check(name, "fail", f"{place} cannot be written", "give yourself write permission, or set REALM_HOME")
+        return Check(
+            name, "fail", f"{place} cannot be written", "give yourself write permission, or set REALM_HOME"
+        )
     if free < DISK_MINIMUM:
         return Check(name, "warn", text, "docker system df shows what takes the space")
     return Check(name, "ok", text)
@@ -127,7 +133,9 @@ def trial(ui: UI) -> int:
         content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
         remove.remove(remove.plan("trial", repository), ui)
         if (code, shown, content) != (0, "Try realm", "made in a box"):
-            raise RealmError("the trial's commit did not arrive", "realm doctor, then look at the lines above")
+            raise RealmError(
+                "the trial's commit did not arrive", "realm doctor, then look at the lines above"
+            )
         ui.info("its commit arrived under refs/realm/trial, and the box is gone: realm works")
     return 0
 

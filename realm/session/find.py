@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realm.errors import NoSuchSessionError, NotARepositoryError, RealmError
-from realm.model import Project
 from realm.session import registry
 from realm.store import refs
 from realm.store.repo import discover
+
+if TYPE_CHECKING:
+    from realm.model import Project
 
 
 def find(name: str, directory: Path | None) -> Project:

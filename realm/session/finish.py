@@ -26,8 +26,10 @@ from realm.text import clean, first_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from realm.box.container import Box, BoxReport
-    from realm.model import Project, Run, Session
+    from realm.box.container import Box
+    from realm.box.report import BoxReport
+    from realm.model import Project, Run, Session, TurnText
+    from realm.store.ingest import Ingested
 
 COLLECT_LIMIT = 4 * 1024**3
 """Bytes that a box may hand over in all."""
@@ -92,7 +94,8 @@ def _record(started: Started, report: BoxReport, exit_code: int, files: dict[str
     release = None
     if any((point.head, point.snapshot) != (code, code) for point in report.points):
         ingested = _ingest(started, report, texts)
-        code, commits, release = ingested.tip, ingested.commits, ingested.release
+        code, release = ingested.tip, ingested.release
+        commits = sum(len(made) for made in ingested.turns.values())
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
     session = _with_conversation(session, report)
     if report.transcript is not None and report.transcript.stat().st_size <= TRANSCRIPT_LIMIT:
@@ -109,7 +112,7 @@ def _record(started: Started, report: BoxReport, exit_code: int, files: dict[str
     return Outcome(code, meta, totals, commits, exit_code, tuple(notes))
 
 
-def _ingest(started: Started, report: BoxReport, texts: Mapping[int, object]):  # type: ignore[no-untyped-def]
+def _ingest(started: Started, report: BoxReport, texts: Mapping[int, TurnText]) -> Ingested:
     from realm.store import ingest
 
     intake = ingest.Intake(
@@ -118,7 +121,7 @@ def _ingest(started: Started, report: BoxReport, texts: Mapping[int, object]):  
         run=started.run.number,
         tip=started.run.before,
         points=report.points,
-        texts=texts,  # type: ignore[arg-type]
+        texts=texts,
         pack=report.pack,
         started=started.run.started,
         identity=repo.identity(started.project),
@@ -127,7 +130,7 @@ def _ingest(started: Started, report: BoxReport, texts: Mapping[int, object]):  
 
 
 def _with_conversation(session: Session, report: BoxReport) -> Session:
-    """The agent may have started another conversation (``/clear``): go on with the last."""
+    """Return the session with its last conversation: the agent may have begun another (``/clear``)."""
     if session.agent or not report.conversation:
         return session
     found = turns.conversation_id(report.conversation)
@@ -143,9 +146,9 @@ def _ended(run: Run, exit_code: int, after: str, prompts: list[str], notes: list
 def _totals(project: Project, session: Session, code: str) -> Totals:
     if code == session.base:
         return Totals()
-    from realm.store import diffstat
+    from realm.store import stats
 
-    return diffstat.totals(project, session.base, code)
+    return stats.totals(project, session.base, code)
 
 
 def _move(started: Started, code: str, meta: str, number: int) -> None:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from realm.box.container import Box
 from realm.session import launch as launching
 from realm.session import logins, salvage, summary
-from realm.session.finish import Outcome, Started
 from realm.session.tail import Tail
 from realm.terminal.relay import relay
+from realm.terminal.sides import Reason
 from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from realm.box.engine import Engine
+    from realm.session.finish import Outcome, Started
     from realm.session.launch import Launch
     from realm.session.ui import UI
-    from realm.terminal.relay import Ended
+    from realm.terminal.sides import Ended
 
 GRACE = 10.0
 """Seconds that an agent has to end after being told to."""
@@ -26,7 +27,7 @@ GRACE = 10.0
 def create(engine: Engine, launch: Launch, image: str) -> Box:
     """Make the box of a run, ready to be started."""
     command = ["run", *launching.argv(launch)]
-    spec = launching.spec(launch, image, command, launching.size_environment(launch.tty))
+    spec = launching.spec(launch, image, command)
     return Box.create(engine, spec, launching.files(launch), args=launch.args)
 
 
@@ -34,20 +35,28 @@ def attend(engine: Engine, started: Started, launch: Launch, box: Box, ui: UI, *
     """Join the user's terminal with the box until the agent ends; return its exit code.
 
     ``fresh`` starts the box; otherwise it is one that went on without a
-    holder.  A signal that ends realm stops the agent, takes in its work, and
-    gives 128 plus the signal's number.
+    holder.  When realm is told to end, or the terminal or whoever reads the
+    output is gone, the agent is stopped, its work taken in, and the code is
+    128 plus the signal's number, as a shell has it.
     """
     tail = Tail()
     with logins.in_step(engine, box, launch.login):
-        ended = _joined(box, launch, tail, fresh=fresh)
-        if ended.signal is not None:
+        number = _ending(_joined(box, launch, tail, fresh=fresh))
+        if number:
             box.stop(GRACE)
         code = box.wait()
-    if ended.signal is not None:
-        code = 128 + ended.signal
+    if number:
+        code = 128 + number
     outcome = finish(engine, started, launch, box, code, tail, ui)
     summary.tell(started, outcome, ui)
     return code
+
+
+def _ending(ended: Ended) -> int:
+    """Return the signal that stands for a relay's end, 0 when the box ended first."""
+    if ended.reason is Reason.SIGNAL:
+        return ended.signal or signal.SIGTERM
+    return {Reason.HANGUP: int(signal.SIGHUP), Reason.CLOSED: int(signal.SIGPIPE)}.get(ended.reason, 0)
 
 
 def _joined(box: Box, launch: Launch, tail: Tail, *, fresh: bool) -> Ended:

@@ -12,11 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.agent import claude
-from realm.agent.login import Login
 from realm.box.archive import BoxFile
-from realm.box.dockerargs import DockerArgs
 from realm.box.policy import BoxSpec
-from realm.config import Config
 from realm.errors import UsageError
 from realm.paths import realm_home
 from realm.store import repo
@@ -24,6 +21,9 @@ from realm.store import repo
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from realm.agent.login import Login
+    from realm.box.dockerargs import DockerArgs
+    from realm.config import Config
     from realm.model import Project, Run, Session
     from realm.store.repo import Include
 
@@ -49,6 +49,7 @@ class Launch:
     transcript: bytes | None = None
     tty: bool = False
     stdin: bool = True
+    files: int = 0
 
     @property
     def directory(self) -> str:
@@ -126,12 +127,12 @@ def secrets(login: Login) -> bytes:
 def files(launch: Launch) -> list[BoxFile]:
     """Return what is put into the box before it starts."""
     project = launch.project
-    found = [BoxFile("/realm/exclude", _exclude(launch), 0o444, root=True)]
+    found = [BoxFile("/realm/exclude", _exclude(launch), 0o444, owner="root")]
     if launch.login.variables:
         found.append(BoxFile("/realm/env", secrets(launch.login), 0o600))
     if project.shallow:
         lines = "".join(f"{oid}\n" for oid in project.shallow)
-        found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, root=True))
+        found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
     if not launch.session.agent:
         found += _config(launch)
     for item in launch.include:
@@ -140,7 +141,7 @@ def files(launch: Launch) -> list[BoxFile]:
 
 
 def _exclude(launch: Launch) -> bytes:
-    """What the host's git ignores and what was copied in must not become commits."""
+    """Return rules for what the host's git ignores and for what was copied in."""
     names = "".join(f"/{_escape(item.path)}\n" for item in launch.include)
     return repo.ignore_lines(launch.project) + b"\n" + names.encode("utf-8", "surrogateescape")
 
@@ -163,7 +164,9 @@ def _config(launch: Launch) -> list[BoxFile]:
     return found
 
 
-def spec(launch: Launch, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None) -> BoxSpec:
+def spec(
+    launch: Launch, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None
+) -> BoxSpec:
     """Return the box's description."""
     uid, gid = box_user()
     config = launch.config
@@ -183,6 +186,7 @@ def spec(launch: Launch, image: str, command: Sequence[str], extra: Mapping[str,
         pids=int(config.get("pids")),
         network=config.get("network"),
         volumes=config.get("workspace"),
+        files=launch.files,
     )
 
 

@@ -40,9 +40,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     known = session.pushed.get(f"{where} {branch}")
     oid = _squashed(project, session, code, known) if request.squash else code
     with ui.progress(f"pushing to {where}"):
-        outcome = remote.push(
-            project, oid=oid, remote=where, branch=branch, lease=known, force=request.force
-        )
+        outcome = remote.push(project, oid=oid, remote=where, branch=branch, lease=known, force=request.force)
     _remember(project, session, f"{where} {branch}", oid, tips.meta)
     return PushResult(where, branch, oid, 1 if request.squash else count, known == oid, tuple(outcome.lines))
 

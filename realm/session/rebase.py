@@ -15,12 +15,13 @@ from realm.model import Checkpoint, State
 from realm.paths import make_private, realm_home
 from realm.session import launch as launching
 from realm.session.finish import COLLECT_LIMIT
-from realm.store import diffstat, ingest, record, refs, repo
+from realm.store import ingest, record, refs, repo, stats
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from realm.box.container import BoxReport
     from realm.box.engine import Engine
+    from realm.box.report import BoxReport
+    from realm.model import Session
     from realm.session.launch import Launch
     from realm.session.ui import UI
 
@@ -37,7 +38,9 @@ def rebase(connection: Engine, launch: Launch, image: str, ui: UI) -> Launch:
     if tips.code is None or tips.meta is None or head == session.base:
         ui.info(f"{session.name} is on HEAD already")
         return launch
-    launch = dataclasses.replace(launch, run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False)
+    launch = dataclasses.replace(
+        launch, run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False
+    )
     with ui.progress(f"replaying {session.name} on {head[:10]}"):
         tip = head if tips.code == session.base else _replay(connection, launch, image, head)
     moved = dataclasses.replace(session, base=head)
@@ -49,7 +52,7 @@ def rebase(connection: Engine, launch: Launch, image: str, ui: UI) -> Launch:
 def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
     spec = launching.spec(launch, image, ["rebase", head])
-    spec = dataclasses.replace(spec, labels=spec.labels | {"realm.role": "tool"})
+    spec = dataclasses.replace(spec, labels={**spec.labels, "realm.role": "tool"})
     box = Box.create(connection, spec, [], args=launch.args)
     directory = Path(tempfile.mkdtemp(dir=make_private(realm_home() / "tmp"), prefix="rebase-"))
     try:
@@ -69,7 +72,9 @@ def _conflict(launch: Launch, report: BoxReport) -> RealmError:
     paths = ", ".join(clean(path, limit=200) for path in report.conflicts[:10])
     if not paths:
         detail = "; ".join(clean(text, limit=200) for text in report.errors) or "git gave no reason"
-        return RealmError(f"{name} could not be replayed on HEAD: {detail}", f"realm resume {name} goes on as before")
+        return RealmError(
+            f"{name} could not be replayed on HEAD: {detail}", f"realm resume {name} goes on as before"
+        )
     return RealmError(
         f"{name} conflicts with HEAD in {paths}",
         f"nothing was changed; realm resume {name} goes on from where it was, and the agent can merge there",
@@ -96,19 +101,16 @@ def _take(launch: Launch, report: BoxReport, head: str) -> str:
     return taken.tip
 
 
-def _write(launch: Launch, tips: refs.Tips, session: object, tip: str) -> None:
-    from realm.model import Session as _Session
-
-    assert isinstance(session, _Session)  # noqa: S101
+def _write(launch: Launch, tips: refs.Tips, session: Session, tip: str) -> None:
     project, name = launch.project, session.name
     runs = record.read_runs(project, name)
     meta = record.write(
         project, parent=tips.meta, previous=None, session=session, run=runs[-1],
-        totals=diffstat.totals(project, session.base, tip), state=State.EXITED, files={},
+        totals=stats.totals(project, session.base, tip), state=State.EXITED, files={},
     )  # fmt: skip
     updates = [
         refs.RefUpdate(refs.CODE + name, tips.code, tip),
         refs.RefUpdate(refs.META + name, tips.meta, meta),
-        *refs.keep_updates(name, tips, int(time.time())),
+        *refs.keep_updates(project, name, tips),
     ]
     refs.transact(project, updates, "realm: rebase")

@@ -43,7 +43,7 @@ def plan(name: str, directory: Path | None) -> Removal:
 
 
 def _session(project: Project, name: str) -> Session | None:
-    """A session with a damaged record can still be removed."""
+    """Return the record, ``None`` for a damaged one: such a session can still be removed."""
     try:
         return record.read_session(project, name)
     except RealmError:
@@ -62,8 +62,14 @@ def _unpushed(project: Project, session: Session | None, code: str) -> int:
     base = [session.base] if session else []
     if code in pushed:
         return 0
-    known = [f"^{oid}" for oid in [*pushed, *base] if git("cat-file", "-e", oid, project=project, check=False).code == 0]
-    done = git("rev-list", "--count", code, *known, "--not", "--branches", "--tags", "--remotes", project=project)
+    known = [
+        f"^{oid}"
+        for oid in [*pushed, *base]
+        if git("cat-file", "-e", oid, project=project, check=False).code == 0
+    ]
+    done = git(
+        "rev-list", "--count", code, *known, "--not", "--branches", "--tags", "--remotes", project=project
+    )
     return int(done.out)
 
 
@@ -127,7 +133,8 @@ def restore(name: str, directory: Path | None) -> Removal:
     trash = refs.latest_trash(project, name)
     if trash is None:
         raise NoSuchSessionError(
-            f"no removed session {name} in {project.root}", "git for-each-ref refs/realm-trash lists what can be restored"
+            f"no removed session {name} in {project.root}",
+            "git for-each-ref refs/realm-trash lists what can be restored",
         )
     refs.transact(project, refs.restore_updates(trash), "realm: restore")
     return Removal(name, project.root, trash.code or "", trash.meta)

@@ -94,7 +94,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, ui: UI) -> 
 
 
 def _transcript(project: Project, name: str, runs: list[Run]) -> bytes | None:
-    """The conversation as the last run that had one left it."""
+    """Return the conversation as the last run that had one left it."""
     for run in reversed(runs):
         found = record.read_file(project, name, f"runs/{run.number:04d}/transcript.jsonl")
         if found:
@@ -124,7 +124,7 @@ def _as(launch: Launch, run: Run) -> Launch:
 
 
 def _started(launch: Launch, run: Run) -> Started:
-    """The record of a run that began earlier, as git has it."""
+    """Return a run that began earlier as git has recorded it."""
     project, name = launch.project, launch.session.name
     meta = refs.tips(project, name).meta
     if meta is None:
@@ -132,9 +132,7 @@ def _started(launch: Launch, run: Run) -> Started:
     return Started(project, launch.session, run, meta, record.parent(project, meta))
 
 
-def _take_over(
-    connection: Engine, launch: Launch, run: Run, box: Box, request: ResumeRequest, ui: UI
-) -> int:
+def _take_over(connection: Engine, launch: Launch, run: Run, box: Box, request: ResumeRequest, ui: UI) -> int:
     """Attach to a box whose holder is gone; it knows nothing of new arguments."""
     if request.agent_args or request.rebase:
         raise RunningError(

@@ -112,7 +112,9 @@ def _with_wip(launch: Launch, request: NewRequest) -> Launch:
 
     message = f"Uncommitted changes when {request.name} began\n\nRealm-Session: {request.name}\n"
     identity = repo.identity(launch.project)
-    commit = commit_tree(launch.project, tree, launch.session.base, message, identity, time.time())
+    commit = commit_tree(
+        launch.project, tree=tree, parent=launch.session.base, message=message, identity=identity
+    )
     return dataclasses.replace(launch, run=dataclasses.replace(launch.run, before=commit))
 
 

@@ -17,7 +17,7 @@ def plural(count: int, noun: str) -> str:
 
 def describe(totals: Totals) -> str:
     """Return a session's size as one phrase."""
-    lines = f"+{totals.insertions} −{totals.deletions}"
+    lines = f"+{totals.insertions} −{totals.deletions}"  # noqa: RUF001 - a minus as wide as the plus
     return f"{plural(totals.turns, 'turn')}, {plural(totals.files, 'file')}, {lines}"
 
 
@@ -26,8 +26,10 @@ def tell(started: Started, outcome: Outcome, ui: UI) -> None:
     name = started.session.name
     for note in outcome.notes:
         ui.warn(note)
-    if outcome.new_commits:
-        ui.info(f"{name}: {plural(outcome.new_commits, 'commit')} ({describe(outcome.totals)}) on refs/realm/{name}")
-        ui.info(f"  git log -p {started.session.base[:10]}..refs/realm/{name}   realm resume {name}   realm push {name}")
-    else:
+    if not outcome.new_commits:
         ui.info(f"{name}: nothing changed   realm resume {name}   realm remove {name}")
+        return
+    commits = plural(outcome.new_commits, "commit")
+    ui.info(f"{name}: {commits} ({describe(outcome.totals)}) on refs/realm/{name}")
+    ui.info(f"  git log -p {started.session.base[:10]}..refs/realm/{name}")
+    ui.info(f"  realm resume {name}   realm push {name}")

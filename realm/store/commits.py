@@ -13,6 +13,7 @@ from realm.store.git import git
 from realm.store.messages import agent_message, turn_message
 from realm.store.objects import Moment, Objects
 from realm.store.verify import Findings
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -85,6 +86,13 @@ class Naming:
     identity: Identity
     started: float
     texts: Mapping[int, TurnText]
+    replay: bool = False
+
+    def agents(self, message: str, turn: int) -> str:
+        """Return the message for a commit of the agent's; a replayed one has realm's own words already."""
+        if self.replay:
+            return clean(message, multiline=True)
+        return agent_message(message, self.session, self.run, turn)
 
 
 class Chain:
@@ -123,7 +131,7 @@ class Chain:
     def add(self, point: Checkpoint) -> None:
         """Add what happened until ``point``; :class:`RejectedError` when its files are not there."""
         for commit in self._agents_own(point):
-            message = agent_message(commit.message, self._naming.session, self._naming.run, point.turn)
+            message = self._naming.agents(commit.message, point.turn)
             self._write(self._verifier.tree(commit.tree, self._base), message, commit.when, point.turn)
         tree = self._verifier.tree(self._commit(point.snapshot).tree, self._base)
         if tree != self._tree:

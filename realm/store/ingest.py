@@ -51,6 +51,7 @@ class Intake:
     in which they happened, ``texts`` are the turns' prompts and answers by
     number, ``pack`` is the file that came out (``None``: nothing new),
     ``started`` is in seconds since the epoch, ``identity`` signs the commits.
+    ``replay`` keeps messages as they are: the commits are realm's own, rebased.
     """
 
     project: Project
@@ -62,6 +63,7 @@ class Intake:
     pack: Path | None
     started: float
     identity: Identity
+    replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _rewritten(
 ) -> Ingested:
     project = intake.project
     made = Objects(project.object_format)
-    naming = Naming(intake.session, intake.run, intake.identity, intake.started, intake.texts)
+    naming = Naming(intake.session, intake.run, intake.identity, intake.started, intake.texts, intake.replay)
     with held.cat_file() as objects:
         verifier = Verifier(objects, sizes, made, limits, project.object_format)
         chain = Chain(intake.tip, objects, made, verifier, naming, limits=limits, fresh=sizes)

@@ -171,6 +171,15 @@ def write(
     return _commit(project, made, root=root.values(), parents=parents, message=message, identity=identity)
 
 
+def parent(project: Project, meta: str) -> str | None:
+    """Return the record of the run before the one that ``meta`` records, ``None`` for the first."""
+    with CatFile(project) as objects:
+        commit = objects.get(meta, _COMMIT_LIMIT)
+    head = commit.data.partition(b"\n\n")[0].decode("utf-8", "replace") if commit else ""
+    found = re.search(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
+    return found[1] if found else None
+
+
 def summarise(session: Session, run: Run, totals: Totals, state: State) -> Summary:
     """Return the summary that stands in the meta commit's message."""
     return Summary(

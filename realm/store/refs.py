@@ -17,7 +17,15 @@ from realm.errors import GitError, RealmError, RefRaceError, UsageError
 from realm.store.git import GitResult, failure, git, reason
 from realm.store.names import CODE, META, TRASH, check_name
 from realm.store.rows import MetaRow, rows
-from realm.store.trash import Trash, expire_trash, latest_trash, list_trash, restore_updates, trash_updates
+from realm.store.trash import (
+    Trash,
+    expire_trash,
+    keep_updates,
+    latest_trash,
+    list_trash,
+    restore_updates,
+    trash_updates,
+)
 from realm.store.updates import RefUpdate, Tips
 from realm.text import clean
 
@@ -37,6 +45,7 @@ __all__ = [
     "check_name",
     "check_new",
     "expire_trash",
+    "keep_updates",
     "latest_trash",
     "list_trash",
     "restore_updates",

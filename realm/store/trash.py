@@ -66,6 +66,12 @@ def trash_updates(project: Project, name: str, tips: Tips, when: float | None = 
     return into + [RefUpdate(ref, oid, None) for ref, oid in away if oid is not None]
 
 
+def keep_updates(project: Project, name: str, tips: Tips) -> list[RefUpdate]:
+    """Return the updates that keep what a session is now in the trash, while the session goes on."""
+    made = trash_updates(project, name, tips)
+    return [update for update in made if update.ref.startswith(TRASH)]
+
+
 def restore_updates(trash: Trash, name: str | None = None) -> list[RefUpdate]:
     """Return the updates that bring a removed session back (as ``name``, when given)."""
     target = name or trash.name

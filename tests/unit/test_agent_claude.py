@@ -34,7 +34,9 @@ def test_a_later_run_resumes_it() -> None:
     assert claude.command(ID, [], resume=True)[2:] == ["--resume", ID]
 
 
-@pytest.mark.parametrize("chosen", [["-c"], ["--resume", "x"], ["--resume=x"], ["--continue"], ["--session-id", "y"]])
+@pytest.mark.parametrize(
+    "chosen", [["-c"], ["--resume", "x"], ["--resume=x"], ["--continue"], ["--session-id", "y"]]
+)
 def test_the_users_choice_of_a_conversation_wins(chosen: list[str]) -> None:
     assert claude.command(ID, chosen, resume=True) == ["claude", "--dangerously-skip-permissions", *chosen]
 
@@ -57,7 +59,10 @@ def test_the_key_itself_is_in_no_file(tmp_path: Path) -> None:
 def test_settings_come_without_programs_of_the_host(tmp_path: Path) -> None:
     settings = {"model": "opus", "hooks": {"Stop": []}, "statusLine": {}, "apiKeyHelper": "/bin/x"}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
-    assert load(config(tmp_path)["settings.json"]) == {"model": "opus", "skipDangerousModePermissionPrompt": True}
+    assert load(config(tmp_path)["settings.json"]) == {
+        "model": "opus",
+        "skipDangerousModePermissionPrompt": True,
+    }
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "[" * 3000])
@@ -85,7 +90,9 @@ def test_instructions_commands_and_skills_are_read_only_copies(tmp_path: Path) -
 
 
 def test_the_account_goes_only_with_a_copied_login(tmp_path: Path) -> None:
-    (tmp_path / ".claude.json").write_text(json.dumps({"oauthAccount": {"id": 1}, "theme": "light", "userID": "u"}))
+    (tmp_path / ".claude.json").write_text(
+        json.dumps({"oauthAccount": {"id": 1}, "theme": "light", "userID": "u"})
+    )
     without = load(config(tmp_path)[".claude.json"])
     assert "oauthAccount" not in without
     assert "userID" not in without
@@ -101,7 +108,9 @@ def test_where_a_conversation_lies() -> None:
 
 
 def test_turns_are_joined_by_number() -> None:
-    texts = turns.turn_texts({1: b'{"prompt": "a"}', 2: b'{"prompt": 3}'}, {1: b'{"last_assistant_message": "z"}', 3: b"{"})
+    texts = turns.turn_texts(
+        {1: b'{"prompt": "a"}', 2: b'{"prompt": 3}'}, {1: b'{"last_assistant_message": "z"}', 3: b"{"}
+    )
     assert texts == {1: TurnText("a", "z"), 2: TurnText(), 3: TurnText()}
 
 

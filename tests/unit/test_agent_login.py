@@ -52,9 +52,20 @@ def test_another_agent_needs_no_login(host: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[]", b"{", b"null", b'{"claudeAiOauth": 3}', b"\xff", b"[" * 5000, credentials(1)[:-1]]
-    + [credentials(1, access="x\n"), credentials(1, refreshToken=3), credentials(1, expiresAt="soon")]
-    + [b" " * 70_000],
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"null",
+        b'{"claudeAiOauth": 3}',
+        b"\xff",
+        b"[" * 5000,
+        credentials(1)[:-1],
+        credentials(1, access="x\n"),
+        credentials(1, refreshToken=3),
+        credentials(1, expiresAt="soon"),
+        b" " * 70000,
+    ],
 )
 def test_what_is_no_credentials_file_is_never_newer(raw: bytes) -> None:
     assert login.parse(raw) is None
@@ -69,11 +80,19 @@ def test_the_later_expiry_is_the_newer() -> None:
 
 def test_only_tokens_are_taken_from_a_box(host: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / ".credentials.json"
-    kept = {"claudeAiOauth": {"accessToken": "a", "refreshToken": "r", "expiresAt": 1, "scopes": ["s"]}, "other": 1}
+    kept = {
+        "claudeAiOauth": {"accessToken": "a", "refreshToken": "r", "expiresAt": 1, "scopes": ["s"]},
+        "other": 1,
+    }
     file.write_text(json.dumps(kept))
     assert login.store_on_host(credentials(9, access="new", scopes=["all"], evil="hook"), host)
     written = json.loads(file.read_text())
-    assert written["claudeAiOauth"] == {"accessToken": "new", "refreshToken": "r", "expiresAt": 9, "scopes": ["s"]}
+    assert written["claudeAiOauth"] == {
+        "accessToken": "new",
+        "refreshToken": "r",
+        "expiresAt": 9,
+        "scopes": ["s"],
+    }
     assert written["other"] == 1
     assert file.stat().st_mode & 0o777 == 0o600
 
