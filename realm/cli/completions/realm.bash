@@ -52,6 +52,7 @@ _realm()
 _git_realm()
 {
     local place=1
+    compopt +o nospace 2>/dev/null # git adds its own spaces
     while [[ $place -lt $COMP_CWORD && ${COMP_WORDS[place]} != realm ]]; do
         ((place++))
     done

@@ -15,7 +15,7 @@ _realm_complete()
             *) described+=("${line//:/\\:}") ;;
         esac
     done
-    (( $#described )) && _describe -o -V realm described && result=0
+    (( $#described )) && _describe -V realm described && result=0
     case $directive in
         :files) _files && result=0 ;;
         :directories) _files -/ && result=0 ;;
