@@ -110,7 +110,7 @@ def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
     sweep(intake.project)
     _check_points(intake)
     with quarantine(intake.project) as held:
-        filled = intake.pack is not None and intake.pack.stat().st_size > 0
+        filled = intake.pack is not None and intake.pack.lstat().st_size > 0
         sizes = held.take_in(intake.pack, limits) if intake.pack is not None and filled else {}
         return _rewritten(intake, limits, held, sizes)
 

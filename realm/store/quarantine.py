@@ -11,11 +11,12 @@ import fcntl
 import mmap
 import os
 import shutil
+import stat
 import struct
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from realm.errors import GitError, RejectedError
 from realm.paths import make_private, realm_home
@@ -109,8 +110,7 @@ class Quarantine:
         argv = ["sh", "-c", _LIMITED, "sh", str(memory), str(limits.cpu), *self.prefix]
         argv += ["index-pack", "--stdin", "--strict", "--fix-thin", "--threads=4"]
         argv += [f"--max-input-size={limits.pack}"]
-        descriptor = os.open(pack, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
+        with _opened(pack) as file:
             try:
                 result = run(argv, cwd=self.path, env=self.env, stdin=file, timeout=limits.wall, check=False)
             except GitError as problem:
@@ -137,6 +137,18 @@ class Quarantine:
         if total > limits.total:
             raise RejectedError(f"the box's pack was refused: it unpacks to {total} bytes")
         return sizes
+
+
+def _opened(pack: Path) -> IO[bytes]:
+    """Open a box's pack, which must be a plain file and not a link to one."""
+    try:
+        descriptor = os.open(pack, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as problem:
+        raise RejectedError(f"the box's pack cannot be opened: {problem.strerror}") from problem
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RejectedError("the box's pack is not a plain file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _quoted(path: Path) -> bytes:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MESSAGE_LIMIT = 1_000_000
 _FIELDS = "%(refname)%00%(objectname)%00%(symref)%00"
-_BROKEN = re.compile(r"ignoring (broken|dangling) (?:ref|symref) (refs/realm(?:-meta)?/[^\n]+)")
+_BROKEN = re.compile(r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,15 @@ def rows(project: Project, names: Sequence[str] | None = None) -> list[MetaRow]:
     return [_row(name, refs.get(CODE + name), refs.get(META + name), broken) for name in sorted(known)]
 
 
-def _read(project: Project, patterns: list[str]) -> tuple[dict[str, _Ref], dict[str, str]]:
-    """Return the refs by full name, and what is wrong with those that git cannot read."""
+def _read(project: Project, patterns: list[str]) -> tuple[dict[str, _Ref], list[str]]:
+    """Return the refs by full name, and the names of those that git cannot read."""
     result = git("for-each-ref", f"--format={_FIELDS}%(contents)%00", *patterns, project=project, check=False)
     if result.code == 0:
         refs = {ref.name: ref for ref in _parse(result, with_message=True)}
     else:  # one missing object ends the whole listing: read the refs alone, then each record on its own
         result = git("for-each-ref", f"--format={_FIELDS}", *patterns, project=project)
         refs = {ref.name: ref for ref in _with_messages(project, _parse(result, with_message=False))}
-    found = _BROKEN.findall(result.err.decode("utf-8", "replace"))
-    return refs, {ref: "is a symbolic ref" if kind == "dangling" else "is broken" for kind, ref in found}
+    return refs, _BROKEN.findall(result.err.decode("utf-8", "replace"))
 
 
 def _parse(result: GitResult, *, with_message: bool) -> Iterable[_Ref]:
@@ -104,7 +103,7 @@ def _with_messages(project: Project, refs: Iterable[_Ref]) -> Iterable[_Ref]:
             yield replace(ref, message=text)
 
 
-def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: dict[str, str]) -> MetaRow:
+def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> MetaRow:
     row = MetaRow(clean(name), code.oid if code else None, meta.oid if meta else None)
     problem = _problem(name, code, meta, broken)
     if problem:
@@ -115,12 +114,12 @@ def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: dict[str, str]
         return replace(row, problem=damage.message)
 
 
-def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: dict[str, str]) -> str:
+def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> str:
     if not is_name(name):
         return f"'{clean(name)}' is not a name that realm gives"
     for space, ref in ((CODE, code), (META, meta)):
         if space + name in broken:
-            return f"{space}{name} {broken[space + name]}"
+            return f"{space}{name} is broken"
         if ref and ref.symbolic:
             return f"{ref.name} is a symbolic ref to {clean(ref.symbolic)}"
         if ref and ref.message is None:

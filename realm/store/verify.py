@@ -165,4 +165,4 @@ class Verifier:
 
 
 def _shown(path: bytes) -> str:
-    return clean(path.replace(b"\\", b"\\\\"))
+    return clean(path.replace(b"\\", b"\\\\"), limit=200)

@@ -1,0 +1,173 @@
+"""A record that realm did not write: every kind of nonsense is a row with a problem, never a crash."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.errors import RealmError
+from realm.store import record, refs
+from tests.support.store import Forge, add_session, project_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+BASE = "1" * 40
+GOOD = (
+    f"Run 1 of bad\n\nRealm-Version: 1\nRealm-Id: x\nRealm-Project: /p\nRealm-Created: 2026-01-01T00:00:00Z\n"
+    f"Realm-State: exited\nRealm-Base: {BASE}\nRealm-Run: 1\n"
+)
+MESSAGES = (
+    "",
+    "Hello\n",
+    "Realm-Version: 1\n",
+    GOOD.replace("Version: 1", "Version: 2"),
+    GOOD.replace("Version: 1", "Version: " + "9" * 5000),
+    GOOD.replace("Version: 1", "Version: one"),
+    GOOD.replace("State: exited", "State: \x1b[2J"),
+    GOOD.replace(BASE, "not an id"),
+    GOOD.replace("2026-01-01", "2026-99-99"),
+    GOOD.replace("Run: 1", "Run: -1"),
+    GOOD.replace("Run: 1", "Run: " + "9" * 5000),
+    GOOD + "Realm-Turns: 1e9\n",
+    GOOD + "Realm-Exit: x\n",
+    GOOD.replace("/p", '"\\ud800'),
+    GOOD.replace("/p", '"' + "[" * 90_000),
+    "Realm-" * 1_000_000,
+)
+
+
+def put(repo: Repo, tmp_path: Path, message: bytes, files: dict[str, bytes] | None = None) -> None:
+    """Point both refs of the session ``bad`` at hostile commits."""
+    forge = Forge(project_of(repo))
+    lines = [("100644", name.encode(), forge.blob(data)) for name, data in sorted((files or {}).items())]
+    commit = forge.commit(forge.tree(*lines), "", message)
+    pack = forge.pack(tmp_path / "pack")
+    with pack.open("rb") as file:
+        import subprocess
+
+        subprocess.run(["git", "unpack-objects", "-q"], cwd=repo.path, stdin=file, check=True)
+    repo.git("update-ref", "refs/realm-meta/bad", commit)
+    repo.git("update-ref", "refs/realm/bad", repo.head())
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=range(len(MESSAGES)))
+def test_message(repo: Repo, tmp_path: Path, message: str) -> None:
+    project = project_of(repo)
+    add_session(project, "good")
+    put(repo, tmp_path, message.encode())
+    rows = {row.name: row for row in refs.rows(project)}
+    assert rows["good"].problem == ""
+    assert rows["bad"].problem
+    assert rows["bad"].problem.isprintable()
+
+
+def test_well_formed_message_is_read(repo: Repo, tmp_path: Path) -> None:
+    put(repo, tmp_path, GOOD.encode())
+    (row,) = refs.rows(project_of(repo))
+    assert (row.problem, row.base, row.runs) == ("", BASE, 1)
+
+
+@pytest.mark.parametrize("target", ["blob", "tree", "tag"])
+def test_ref_to_something_else(repo: Repo, target: str) -> None:
+    project = project_of(repo)
+    repo.git("tag", "-a", "-m", "x", "x")
+    oid = repo.git("rev-parse", {"blob": "HEAD:README.md", "tree": "HEAD^{tree}", "tag": "x"}[target])
+    repo.git("update-ref", "refs/realm-meta/bad", oid)
+    repo.git("update-ref", "refs/realm/bad", repo.head())
+    (row,) = refs.rows(project)
+    assert row.problem
+
+
+def test_ref_to_a_missing_object_does_not_hide_the_others(repo: Repo) -> None:
+    project = project_of(repo)
+    add_session(project, "good")
+    for space in ("realm", "realm-meta"):
+        path = repo.path / ".git/refs" / space / "bad"
+        path.write_text("9" * 40 + "\n")
+    rows = {row.name: row for row in refs.rows(project)}
+    assert rows["good"].problem == ""
+    assert "missing" in rows["bad"].problem
+
+
+def test_garbage_in_a_ref_file(repo: Repo) -> None:
+    project = project_of(repo)
+    add_session(project, "good")
+    (repo.path / ".git/refs/realm/bad").write_bytes(b"\x00\x1bgarbage\n")
+    rows = {row.name: row for row in refs.rows(project)}
+    assert rows["good"].problem == ""
+    assert rows["bad"].problem == "refs/realm/bad is broken"
+
+
+def test_name_that_realm_does_not_give(repo: Repo) -> None:
+    project = project_of(repo)
+    repo.git("update-ref", "refs/realm/a/b", repo.head())
+    repo.git("update-ref", "refs/realm/\u202eevil", repo.head())
+    for row in refs.rows(project):
+        assert row.problem.endswith("is not a name that realm gives")
+        assert row.problem.isprintable()
+
+
+SESSION = {
+    "version": 1,
+    "id": "x",
+    "name": "bad",
+    "project": "/p",
+    "workspace": "/w",
+    "base": BASE,
+    "created": 1,
+}
+FILES = (
+    b"",
+    b"\xff\xfe",
+    b"[]",
+    b"null",
+    b"{}",
+    b"[" * 100_000,
+    b'{"version": true}',
+    json.dumps(SESSION | {"version": "1"}).encode(),
+    json.dumps(SESSION | {"version": 2}).encode(),
+    json.dumps(SESSION | {"created": "yesterday"}).encode(),
+    json.dumps(SESSION | {"created": -1}).encode(),
+    json.dumps(SESSION | {"created": 1e300}).encode(),
+    b'{"version": 1, "created": NaN}',
+    json.dumps(SESSION).encode().replace(b'"created": 1', b'"created": 1' + b"0" * 5000),
+    json.dumps(SESSION | {"id": None}).encode(),
+    json.dumps(SESSION | {"name": 5}).encode(),
+    json.dumps(SESSION | {"agent": "rm -rf"}).encode(),
+    json.dumps(SESSION | {"agent": [1]}).encode(),
+    json.dumps(SESSION | {"pushed": {"a": 1}}).encode(),
+    json.dumps(SESSION | {"pushed": []}).encode(),
+    json.dumps(SESSION | {"workspace": "a\0b"}).encode(),
+    b" " * (5 * 1024 * 1024),
+)
+
+
+@pytest.mark.parametrize("data", FILES, ids=range(len(FILES)))
+def test_session_file(repo: Repo, tmp_path: Path, data: bytes) -> None:
+    put(repo, tmp_path, GOOD.encode(), {"session.json": data})
+    with pytest.raises(RealmError) as caught:
+        record.read_session(project_of(repo), "bad")
+    assert caught.value.hint
+    assert caught.value.message.isprintable()
+
+
+def test_unknown_keys_are_skipped(repo: Repo, tmp_path: Path) -> None:
+    data = json.dumps(SESSION | {"colour": "blue"}).encode()
+    put(repo, tmp_path, GOOD.encode(), {"session.json": data})
+    assert record.read_session(project_of(repo), "bad").base == BASE
+
+
+def test_session_that_is_a_directory_or_missing(repo: Repo, tmp_path: Path) -> None:
+    put(repo, tmp_path, GOOD.encode(), {"other": b""})
+    project = project_of(repo)
+    with pytest.raises(RealmError, match="damaged"):
+        record.read_session(project, "bad")
+    with pytest.raises(RealmError, match="damaged"):
+        record.read_runs(project, "bad")
+    with pytest.raises(RealmError, match="no record"):
+        record.read_session(project, "nobody")
