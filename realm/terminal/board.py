@@ -270,9 +270,11 @@ class Board(Grid):
         elif not on and self._hidden is not None:
             hidden, self._hidden = self._hidden, None
             self.buffer, self._saved = hidden.buffer, hidden.saved
-            if cursor:
+            row = self.cursor.y
+            if cursor and hidden.saved is not None:
+                row = hidden.saved.cursor.y
                 self.restore_cursor()
-            self.fit(hidden.lines)
+            self.fit(hidden.lines, row)
         self.frozen = None
 
     def _empty(self) -> dict[int, Row]:

@@ -196,13 +196,17 @@ class Grid(Screen):
         self.margins = self.frozen = None
         self.fit(before)
 
-    def fit(self, before: int) -> None:
-        """Bring the rows of a screen that had ``before`` of them into this one."""
-        surplus = max(0, self.cursor.y - self.lines + 1)
-        kept = {y - surplus: row for y, row in self.buffer.items() if surplus <= y < self.lines + surplus}
+    def fit(self, before: int, row: int | None = None) -> None:
+        """Bring the rows of a screen that had ``before`` of them into this one.
+
+        ``row`` is the one that the cursor is in, not yet bounded.
+        """
+        row = self.cursor.y if row is None else row
+        surplus = max(0, row - self.lines + 1)
+        kept = {y - surplus: cells for y, cells in self.buffer.items() if surplus <= y < self.lines + surplus}
         if self.lines != before or surplus:
             self.buffer.clear()
             self.buffer.update(kept)
-        self.cursor.y -= surplus
+        self.cursor.y = row - surplus
         self.ensure_hbounds()
         self.ensure_vbounds()

@@ -96,7 +96,8 @@ class Modes(Tracker):
 
         ``drawing`` is put on the right screen, before the modes that would
         change what it means.  A synchronized update is not begun again: the
-        terminal would show nothing until its end.
+        terminal would show nothing until its end; nor are links, palette,
+        pointer and progress, whose values are not kept.
         """
         region = b"\x1b7\x1b[%d;%dr\x1b8" % self._region if self._region else b""
         return b"".join([

@@ -1,0 +1,280 @@
+"""Both sides of a relay for tests: a user's pseudo-terminal, a box on another, and tmux as a judge."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import shlex
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Sequence
+
+RECORDINGS = Path(__file__).parent.parent / "data" / "terminal"
+ROOT = Path(__file__).parent.parent.parent
+ROWS, COLUMNS = 24, 80
+
+_TMUX = """\
+set -g status off
+set -g default-shell /bin/sh
+set -s escape-time 0
+set -g remain-on-exit on
+"""
+
+
+def recordings() -> dict[str, bytes]:
+    """Return what real programs wrote to a terminal of 24 rows and 80 columns."""
+    return {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.raw"))}
+
+
+def set_size(fd: int, rows: int, columns: int) -> None:
+    """Give a pseudo-terminal another size; its foreground programs get SIGWINCH."""
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until ``condition`` holds; AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+class SocketBox:
+    """A box's stream over one end of a socket pair; :attr:`peer` is the program's end."""
+
+    def __init__(self, *, tty: bool = True) -> None:
+        self.tty = tty
+        self._socket, self.peer = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, data: bytes, /) -> int:
+        return self._socket.send(data, socket.MSG_DONTWAIT)
+
+    def close_write(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._socket.close()
+        self.peer.close()
+
+
+class PtyBox:
+    """A box whose program runs in a pseudo-terminal, as in a container with one."""
+
+    tty = True
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._master, slave = os.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _LEAD, *command],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        os.set_blocking(self._master, False)
+
+    def fileno(self) -> int:
+        return self._master
+
+    def recv(self, size: int, /) -> bytes:
+        try:
+            return os.read(self._master, size)
+        except BlockingIOError:
+            raise
+        except OSError:
+            # A pseudo-terminal whose last program has gone gives EIO.
+            return b""
+
+    def send(self, data: bytes, /) -> int:
+        return os.write(self._master, data)
+
+    def close_write(self) -> None:
+        os.write(self._master, b"\x04")
+
+    def resize(self, rows: int, columns: int) -> None:
+        set_size(self._master, rows, columns)
+
+
+_LEAD = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def driver_command(program: Sequence[str], report: Path, **options: Any) -> list[str]:
+    """Return the command of a small realm: ``program`` in a box, relayed to this terminal.
+
+    Options: ``detach`` (keys), ``crash`` (raise when this text comes by).
+    ``report`` gets how it ended, as JSON.
+    """
+    settings = json.dumps({"program": list(program), "report": str(report), **options})
+    return [sys.executable, "-m", "tests.support.relayed", settings]
+
+
+class Seat:
+    """A user at a pseudo-terminal of their own, and a command running there."""
+
+    def __init__(self, command: Sequence[str], *, rows: int = ROWS, columns: int = COLUMNS) -> None:
+        self.output = b""
+        self.master, self.slave = pty.openpty()
+        set_size(self.master, rows, columns)
+        self.before = termios.tcgetattr(self.slave)
+        self.flags = fcntl.fcntl(self.slave, fcntl.F_GETFL)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _LEAD, *command],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            start_new_session=True,
+            cwd=ROOT,
+            env={**os.environ, "TERM": "xterm-256color"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for fd in (self.master, self.slave):
+            if fd >= 0:
+                os.close(fd)
+
+    def type(self, data: bytes) -> None:
+        """Type, reading what comes meanwhile."""
+        while data:
+            readable, writable, _ = select.select([self.master], [self.master], [], 20)
+            if readable:
+                self._read()
+            if writable:
+                data = data[os.write(self.master, data[:1024]) :]
+
+    def read_until(self, marker: bytes, seconds: float = 20.0) -> bytes:
+        """Read until ``marker`` has come; return all that has come so far."""
+        deadline = time.monotonic() + seconds
+        while marker not in self.output:
+            assert time.monotonic() < deadline, f"{marker!r} did not come: {self.output[-2000:]!r}"
+            self.pump(0.1)
+        return self.output
+
+    def pump(self, seconds: float) -> None:
+        """Read what comes within ``seconds``."""
+        if select.select([self.master], [], [], seconds)[0]:
+            self._read()
+
+    def _read(self) -> None:
+        self.output += os.read(self.master, 65536)
+
+    def finish(self, seconds: float = 20.0) -> int:
+        """Read until the command has ended; return its code."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"still running: {self.output[-2000:]!r}"
+            self.pump(0.05)
+        while select.select([self.master], [], [], 0)[0]:
+            self._read()
+        return self.process.returncode
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command."""
+        self.process.send_signal(number)
+
+    def settings(self) -> list[Any]:
+        """Return the line settings as they are now."""
+        return termios.tcgetattr(self.slave)
+
+    def memory(self) -> int:
+        """Return the command's resident memory in bytes."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
+class Judge:
+    """A terminal that others wrote: a tmux server of our own with one pane."""
+
+    FLAGS = (
+        "alternate_on", "cursor_flag", "insert_flag", "keypad_cursor_flag", "keypad_flag", "mouse_any_flag",
+        "mouse_button_flag", "mouse_sgr_flag", "mouse_standard_flag", "mouse_utf8_flag", "origin_flag",
+        "scroll_region_lower", "scroll_region_upper", "wrap_flag", "mouse_all_flag", "cursor_x", "cursor_y",
+    )  # fmt: skip
+
+    def __init__(self, directory: Path, *, rows: int = ROWS, columns: int = COLUMNS) -> None:
+        self._socket = directory / "tmux"
+        config = directory / "tmux.conf"
+        config.write_text(_TMUX)
+        self._run("-f", str(config), "new-session", "-d", "-x", str(columns), "-y", str(rows), "cat")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run("kill-server")
+
+    def _run(self, *arguments: str) -> str:
+        command = ["tmux", "-S", str(self._socket), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def run(self, command: Sequence[str]) -> None:
+        """Start ``command`` in the pane, in the place of what is there, as if the terminal were new."""
+        self._run("respawn-pane", "-k", "-c", str(ROOT), shlex.join(command))
+
+    def show(self, data: bytes, directory: Path) -> None:
+        """Let a fresh terminal take ``data`` as a program's raw output."""
+        path = directory / "bytes"
+        path.write_bytes(data)
+        done = directory / "done"
+        done.unlink(missing_ok=True)
+        script = 'stty raw -echo; cat "$1"; touch "$2"; exec sleep 1000'
+        self.run(["sh", "-c", script, "sh", str(path), str(done)])
+        wait_for(done.exists)
+        # The pane reads what was written a moment later.
+        seen = None
+        while seen != (seen := (self.screen(), self.state())):
+            time.sleep(0.05)
+
+    def type(self, keys: str) -> None:
+        """Type text into the pane."""
+        self._run("send-keys", "-l", keys)
+
+    def key(self, name: str) -> None:
+        """Press a key, by tmux's name of it."""
+        self._run("send-keys", name)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Give the window another size."""
+        self._run("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def screen(self) -> str:
+        """Return the screen's text without trailing blanks."""
+        lines = self._run("capture-pane", "-p").splitlines()
+        return "\n".join(line.rstrip() for line in lines).rstrip("\n")
+
+    def state(self) -> dict[str, str]:
+        """Return what is switched on."""
+        line = self._run("display-message", "-p", ",".join(f"#{{{flag}}}" for flag in self.FLAGS))
+        return dict(zip(self.FLAGS, line.strip().split(","), strict=True))
+
+    def wait_for_text(self, text: str) -> None:
+        """Wait until ``text`` stands on the screen."""
+        try:
+            wait_for(lambda: text in self.screen())
+        except AssertionError as error:
+            raise AssertionError(f"{text!r} did not come:\n{self.screen()}") from error

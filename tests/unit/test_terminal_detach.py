@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realm.errors import UsageError
+from realm.terminal.detach import DEFAULT, Matcher, parse
+
+KEYS = parse(DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("ctrl-p,ctrl-q", (16, 17)),
+        ("ctrl-@", (0,)),
+        ("ctrl-[,d", (27, 100)),
+        ("CTRL-A, q", (1, 113)),
+        ("ctrl-_", (31,)),
+        ("", ()),
+        ("none", ()),
+    ],
+)
+def test_keys_are_written_as_for_docker(text: str, keys: tuple[int, ...]) -> None:
+    assert parse(text) == keys
+
+
+@pytest.mark.parametrize("text", ["ctrl-", "ctrl-1", "ctrl-pp", "f1", "é", ",", "ctrl-p,,q"])
+def test_other_keys_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "passed", "detached"),
+    [
+        ([b"hello"], b"hello", False),
+        ([b"\x10\x11"], b"", True),
+        ([b"\x10", b"\x11"], b"", True),
+        ([b"ab\x10\x11cd"], b"ab", True),
+        ([b"\x10x"], b"\x10x", False),
+        ([b"\x10"], b"", False),
+        ([b"\x10\x10\x11"], b"\x10", True),
+        ([b"\x10\x10x"], b"\x10\x10x", False),
+        ([b"\x11\x10"], b"\x11", False),
+        ([b"\x1b[112;5u\x1b[113;5u"], b"", True),
+        ([b"\x1b[112;5u", b"\x1b[112;5:3u\x1b[113;5u"], b"", True),
+        ([b"\x1b[112;133u\x1b[113;69u"], b"", True),
+        ([b"\x1b[27;5;112~\x1b[27;5;113~"], b"", True),
+        ([b"\x1b[11", b"2;5u\x1b[113;5u"], b"", True),
+        ([b"\x1b[112;5ux"], b"\x1b[112;5ux", False),
+        ([b"\x1b[112;6u\x1b[113;5u"], b"\x1b[112;6u\x1b[113;5u", False),
+        ([b"\x1b"], b"\x1b", False),
+        ([b"\x1b[A\x1b[1;5C"], b"\x1b[A\x1b[1;5C", False),
+    ],
+)
+def test_the_sequence_is_found_and_all_else_passes(
+    typed: list[bytes], passed: bytes, *, detached: bool
+) -> None:
+    matcher = Matcher(KEYS)
+    results = [matcher.feed(data) for data in typed]
+    assert b"".join(data for data, _ in results) == passed
+    assert results[-1][1] is detached
+
+
+@given(st.lists(st.binary(max_size=20)))
+def test_without_keys_everything_passes(typed: list[bytes]) -> None:
+    matcher = Matcher(())
+    assert b"".join(matcher.feed(data)[0] for data in typed) == b"".join(typed)
+
+
+@given(st.lists(st.text("ab\x1b[;:5u~\x10", max_size=12)))
+def test_what_is_not_the_sequence_is_lost_nowhere(typed: list[str]) -> None:
+    matcher = Matcher(KEYS)
+    sent = "".join(typed).encode()
+    passed = b"".join(matcher.feed(data.encode())[0] for data in typed)
+    # Keys that neither begin nor continue anything release what is held.
+    passed += matcher.feed(b"zz")[0]
+    assert passed == sent + b"zz"
