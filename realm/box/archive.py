@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from realm.errors import RejectedError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
 BLOCK = 512
 CHUNK = 256 * 1024
+SHORT_NAME = 100
+"""Bytes that a header has for a name."""
 MAX_NAME = 4096
 """Bytes of a long name that are believed."""
 
@@ -88,7 +92,7 @@ def _head(entry: Entry, mtime: int) -> bytes:
     name = entry.name + (b"/" if kind == _DIRECTORY else b"")
     before = b""
     for long, mark in ((name, _LONG_NAME), (entry.target, b"K")):
-        if len(long) > 100:  # noqa: PLR2004
+        if len(long) > SHORT_NAME:
             plain = Entry(b"", 0, 0, 0)
             before += _header(plain, b"././@LongLink", mark, len(long) + 1, 0) + _padded(long + b"\0")
     return before + _header(entry, name, kind, entry.size, mtime)
@@ -133,7 +137,7 @@ def _entry(file: BoxFile, name: bytes, uid: int, gid: int) -> Entry:
         return Entry(name, file.mode, uid, gid, file.data, len(file.data))
     status = file.data.lstat()
     if stat.S_ISLNK(status.st_mode):
-        return Entry(name, 0o777, uid, gid, b"", 0, os.fsencode(os.readlink(file.data)))  # noqa: PTH115
+        return Entry(name, 0o777, uid, gid, b"", 0, os.fsencode(file.data.readlink()))
     return Entry(name, file.mode, uid, gid, file.data, status.st_size)
 
 
@@ -203,7 +207,8 @@ class Reader:
         del self._buffer[:size]
         return data
 
-    def _copy(self, size: int, write: Callable[[bytes], object]) -> None:
+    def copy(self, size: int, write: Callable[[bytes], object]) -> None:
+        """Give the next ``size`` bytes to ``write``, and pass over their padding."""
         left = size
         while left:
             piece = self._take(min(left, CHUNK))
@@ -221,7 +226,7 @@ class Reader:
             kind, size = block[156:157], _size(block)
             if kind == _LONG_NAME and size <= MAX_NAME:
                 held = bytearray()
-                self._copy(size, held.extend)
+                self.copy(size, held.extend)
                 name = bytes(held).rstrip(b"\0")
             elif kind in {_FILE, b"\0"}:
                 member = Member(self, name or block[:100].rstrip(b"\0"), size)
@@ -230,7 +235,7 @@ class Reader:
                 name = None
             else:
                 # A name of a kind that we do not read makes the member unknown.
-                self._copy(size, lambda _: None)
+                self.copy(size, lambda _: None)
                 name = b"" if kind in _METADATA else None
 
     def drain(self) -> None:
@@ -267,7 +272,7 @@ class Member:
     def _give(self, write: Callable[[bytes], object]) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
-            reader._copy(self.size, write)  # noqa: SLF001
+            reader.copy(self.size, write)
 
 
 def _size(block: bytes) -> int:

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import shutil
 import tempfile
-import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,17 +14,18 @@ from realm.box.archive import BoxFile
 from realm.box.dockerargs import DockerArgs
 from realm.box.engine import ApiError
 from realm.box.policy import OUT, STATE, WORK, BoxSpec, Volumes
-from realm.box.report import BoxReport
 from realm.box.stream import BoxStream
 from realm.errors import EngineError, UsageError
 from realm.paths import data_dir, make_private, realm_home
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from realm.box.engine import Engine
+    from realm.box.report import BoxReport
 
 DEFAULT_LIMIT = 4 * 1024**3
 """Bytes that a box may hand over unless told otherwise."""
-VOLUMES_LABEL = "realm.volumes"
 _NOT_FOUND, _CONFLICT, _NOT_MODIFIED = 404, 409, 304
 _KILLED = 137
 
@@ -60,9 +59,11 @@ def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFil
 class Box:
     """One box.  ``id`` is its container's, empty when only volumes are left of it."""
 
-    def __init__(self, engine: Engine, id: str, labels: dict[str, str], owned: tuple[str, ...]) -> None:  # noqa: A002
+    def __init__(
+        self, engine: Engine, container: str, labels: dict[str, str], owned: tuple[str, ...]
+    ) -> None:
         self.engine = engine
-        self.id = id
+        self.id = container
         self.labels = labels
         self.volumes = owned
         self._inspected: dict[str, Any] | None = None
@@ -79,16 +80,30 @@ class Box:
         """
         args = args or DockerArgs()
         spec = _user(spec, args)
+        files = _with_environment(files, args)
         name = volumes.box_name(spec)
         owned = volumes.make(engine, spec, name)
-        labels = {**spec.labels, VOLUMES_LABEL: json.dumps(owned.all)}
+        try:
+            return cls._create(engine, spec, name, owned, files, args)
+        except EngineError as error:
+            if not owned.base or spec.volumes == "overlay":
+                raise
+            # The engine tells only now that it cannot mount an overlay.
+            volumes.remember_failure(engine, error.message)
+            return cls._create(engine, spec, name, volumes.plain(name), files, args)
+
+    @classmethod
+    def _create(
+        cls, engine: Engine, spec: BoxSpec, name: str, owned: Volumes, files: list[BoxFile], args: DockerArgs
+    ) -> Self:
+        labels = volumes.labels(spec, owned)
         spec = dataclasses.replace(spec, labels=labels)
         box = cls(engine, "", labels, owned.all)
+        box._tty = spec.tty
         try:
             options = policy.create_options(spec, owned, args)
             box.id = engine.call("POST", "/containers/create", {"name": name}, options)["Id"]
-            box._tty = spec.tty
-            box._put_all(spec, owned, _with_environment(files, args))
+            box._put_all(spec, owned, files)
         except BaseException:
             box.remove()
             raise
@@ -102,12 +117,7 @@ class Box:
             self._put(WORK, archive.entries(WORK, inside, [spec.workspace], spec.uid, spec.gid))
 
     def _put(self, path: str, entries: Iterable[archive.Entry]) -> None:
-        pieces = archive.write(entries, int(time.time()))
-        _, answer = self.engine.stream(
-            "PUT", f"/containers/{self.id}/archive", {"path": path}, pieces, {"Content-Type": "application/x-tar"}
-        )
-        for _ in answer:
-            pass
+        volumes.put(self.engine, self.id, path, list(entries))
 
     def reconnected(self, engine: Engine) -> Box:
         """Return the same box seen through another connection."""
@@ -195,9 +205,7 @@ class Box:
 
     def remove(self) -> None:
         """Remove container and volumes, running or not; what is gone already is fine."""
-        if self._results is not None:
-            shutil.rmtree(self._results, ignore_errors=True)
-            self._results = None
+        self.forget()
         if self.id:
             self._delete_container()
         volumes.remove(self.engine, self.volumes)
@@ -220,6 +228,12 @@ class Box:
                 _, pieces = self.engine.stream("GET", f"/containers/{self.id}/archive", {"path": OUT})
                 report.receive(pieces, self._results, limit)
         return self._results
+
+    def forget(self) -> None:
+        """Drop the results that were fetched but not collected."""
+        if self._results is not None:
+            shutil.rmtree(self._results, ignore_errors=True)
+            self._results = None
 
     def reported(self) -> bool:
         """Return whether the stopped box finished its report; if not it wants :func:`salvage`."""
@@ -264,7 +278,7 @@ class Box:
 def _of(engine: Engine, listed: dict[str, Any]) -> Box:
     labels = dict(listed.get("Labels") or {})
     try:
-        owned = tuple(str(name) for name in json.loads(labels.get(VOLUMES_LABEL, "[]")))
+        owned = tuple(str(name) for name in json.loads(labels.get(volumes.VOLUMES_LABEL, "[]")))
     except ValueError:
         owned = ()
     return Box(engine, str(listed.get("Id", "")), labels, owned)
@@ -274,7 +288,8 @@ def find(engine: Engine, *, session_id: str | None = None, role: str = "box") ->
     """Return the boxes that are on the engine, also those of which only the volumes are left."""
     wanted = [f"realm.role={role}"] + ([f"realm.id={session_id}"] if session_id else [])
     filters = json.dumps({"label": wanted})
-    boxes = [_of(engine, item) for item in engine.call("GET", "/containers/json", {"all": True, "filters": filters})]
+    listed = engine.call("GET", "/containers/json", {"all": True, "filters": filters})
+    boxes = [_of(engine, item) for item in listed]
     seen = {name for box in boxes for name in box.volumes}
     for item in engine.call("GET", "/volumes", {"filters": filters}).get("Volumes") or []:
         if item["Name"] not in seen:
@@ -290,9 +305,10 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
     ``spec`` says where the object stores are now.  When the box's own container
     is gone the second one takes its place; ``box.collect`` works afterwards.
     """
-    if len(box.volumes) < 2:  # noqa: PLR2004
+    if not box.volumes:
         raise EngineError("nothing is left of the box to salvage")
-    owned = Volumes(box.volumes[1], box.volumes[0], box.volumes[2:])
+    work, state, *others = box.volumes
+    owned = Volumes(state, work, tuple(others))
     spec = dataclasses.replace(
         spec, command=("snapshot",), network="none", tty=False, stdin=False,
         labels={**box.labels, "realm.role": "salvage"},
@@ -307,6 +323,4 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
     finally:
         if box.id != second.id:
             second.remove()
-    if box._results is not None:  # noqa: SLF001
-        shutil.rmtree(box._results, ignore_errors=True)  # noqa: SLF001
-        box._results = None  # noqa: SLF001
+    box.forget()

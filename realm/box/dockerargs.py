@@ -8,10 +8,13 @@ to ``docker run``.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from realm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 FLAGS: dict[str, str] = {
     "volume": "v",

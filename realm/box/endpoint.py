@@ -13,12 +13,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 CONNECT_TIMEOUT = 10.0
@@ -36,7 +38,7 @@ class Endpoint:
 
     @property
     def scheme(self) -> str:
-        """``unix``, ``tcp``, ``ssh``, …"""
+        """The part before ``://``: ``unix``, ``tcp``, ``ssh``."""
         return self.url.partition("://")[0]
 
     @property
@@ -123,10 +125,9 @@ def _dial_through_cli(endpoint: Endpoint) -> socket.socket:
     ]
     ours, theirs = socket.socketpair()
     try:
-        # The process ends when our end is closed; nobody has to wait for it.
-        subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        # It ends when our end is closed; nobody has to wait for it.
+        ends = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), number) for number in (0, 1)]
+        os.posix_spawnp(command[0], command, os.environ, file_actions=ends)
     except FileNotFoundError:
         ours.close()
         raise EngineError(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
 from realm.box import http
 from realm.box.endpoint import Endpoint, dial, resolve
 from realm.errors import EngineError
 from realm.text import clean
+
+if TYPE_CHECKING:
+    import socket
 
 NEWEST_API = (1, 47)
 """The newest version of the Engine API that realm was written for."""
@@ -163,11 +165,13 @@ class Engine:
                 "POST", _target(self.api, path, query), {"Upgrade": "tcp", "Connection": "Upgrade"}
             )
             head = connection.head()
-            if head.status >= _HTTP_ERROR:
-                raise refusal(head.status, b"".join(connection.body(head)))
         except BaseException:
             connection.close()
             raise
+        if head.status >= _HTTP_ERROR:
+            body = b"".join(connection.body(head))
+            connection.close()
+            raise refusal(head.status, body)
         return connection.socket, connection.leftover()
 
     def negotiate(self) -> None:
@@ -243,7 +247,7 @@ def _install_hint(platform: str) -> str:
 def unreachable(endpoint: Endpoint, error: OSError, platform: str = sys.platform) -> EngineError:
     """Return the advice that fits why ``endpoint`` did not answer."""
     where = f"the Docker engine at {endpoint.url}"
-    if not endpoint.source == "default":
+    if endpoint.source != "default":
         where += f" ({endpoint.source})"
     if isinstance(error, PermissionError):
         hint = "sudo usermod -aG docker $USER, then log in again"
@@ -264,4 +268,4 @@ def unreachable(endpoint: Endpoint, error: OSError, platform: str = sys.platform
 
 def _installed() -> bool:
     places: Sequence[str] = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/Applications/Docker.app")
-    return shutil.which("docker") is not None or any(os.path.exists(place) for place in places)  # noqa: PTH110
+    return shutil.which("docker") is not None or any(Path(place).exists() for place in places)

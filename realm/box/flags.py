@@ -7,12 +7,14 @@ reference; the flags' syntax is that of ``docker run``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realm.box.dockerargs import DockerArgs, fields, number, size
 from realm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 Json = dict[str, Any]
 
@@ -43,7 +45,7 @@ def mount(text: str) -> Json:
     given = fields(text)
     hint = "--mount type=bind|volume|tmpfs,source=…,target=/…[,readonly]"
     if unknown := given.keys() - _MOUNT_KEYS:
-        raise _bad("mount", text, f"{sorted(unknown)[0]} is not one of {', '.join(sorted(_MOUNT_KEYS))}")
+        raise _bad("mount", text, f"{min(unknown)} is not one of {', '.join(sorted(_MOUNT_KEYS))}")
     kind = given.get("type", "volume")
     target = given.get("target") or given.get("dst") or given.get("destination") or ""
     if kind not in {"bind", "volume", "tmpfs"} or not target.startswith("/"):
@@ -107,7 +109,11 @@ def gpus(text: str) -> Json:
     given = fields(text.replace('"', ""))
     request: Json = {"Driver": given.get("driver", ""), "Capabilities": [["gpu"]]}
     if "device" in given:
-        extra = [key for key, value in given.items() if not value and key not in {"driver", "count", "capabilities"}]
+        extra = [
+            key
+            for key, value in given.items()
+            if not value and key not in {"driver", "count", "capabilities"}
+        ]
         request["DeviceIDs"] = [given["device"], *extra]
     elif given.get("count") == "all" or given.get("count", "").isdigit():
         request["Count"] = -1 if given["count"] == "all" else int(given["count"])
@@ -192,7 +198,12 @@ def apply(options: Json, args: DockerArgs) -> None:
 
 
 def _lists(host: Json, args: DockerArgs) -> None:
-    for flag, key in (("add-host", "ExtraHosts"), ("dns", "Dns"), ("cap-add", "CapAdd"), ("security-opt", "SecurityOpt")):
+    for flag, key in (
+        ("add-host", "ExtraHosts"),
+        ("dns", "Dns"),
+        ("cap-add", "CapAdd"),
+        ("security-opt", "SecurityOpt"),
+    ):
         if values := args.all(flag):
             host[key] = host.get(key, []) + values
     if values := args.all("device"):
@@ -224,24 +235,22 @@ def _ports(options: Json, args: DockerArgs) -> None:
         bindings.setdefault(inside, []).append({"HostIp": address, "HostPort": outside})
 
 
-_STRONG_CAPABILITIES = frozenset({"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "NET_ADMIN"})
+_STRONG_CAPABILITIES = frozenset(
+    {"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "NET_ADMIN"}
+)
 
 
 def weaknesses(args: DockerArgs, project_root: Path) -> Iterator[str]:
     """Yield one line for each flag that takes some of the box's protection away."""
     if args.privileged:
         yield "--privileged: nothing separates the agent from this machine"
-    for source, writable in _binds(args):
-        if source.name == "docker.sock" or source.name == "podman.sock":
-            yield f"{source} is mounted: the agent can start containers with access to this machine"
-        elif writable and (reason := _covers(source, project_root)):
-            yield f"{source} is mounted writable: the agent can change {reason} directly"
+    yield from _weak_mounts(args, project_root)
     for text in args.all("cap-add"):
         name = text.upper().removeprefix("CAP_")
         if name in _STRONG_CAPABILITIES:
             yield f"--cap-add {name}: the agent can reach out of its box"
     for text in args.all("security-opt"):
-        if text.replace(":", "=") in {"seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"}:
+        if text.replace(":", "=") in _PROTECTION_OFF:
             yield f"--security-opt {text}: a layer of the box's protection is off"
     if args.last("network") == "host":
         yield "--network host: the agent reaches every service of this machine"
@@ -249,6 +258,17 @@ def weaknesses(args: DockerArgs, project_root: Path) -> Iterator[str]:
         yield "--user root: the agent is root in its box (Claude Code refuses to run unattended as root)"
     for text in args.all("device"):
         yield f"--device {text.partition(':')[0]}: the agent has direct access to hardware"
+
+
+def _weak_mounts(args: DockerArgs, project_root: Path) -> Iterator[str]:
+    for source, writable in _binds(args):
+        if source.name in {"docker.sock", "podman.sock"}:
+            yield f"{source} is mounted: the agent can start containers with access to this machine"
+        elif writable and (reason := _covers(source, project_root)):
+            yield f"{source} is mounted writable: the agent can change {reason} directly"
+
+
+_PROTECTION_OFF = {"seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"}
 
 
 def _binds(args: DockerArgs) -> Iterator[tuple[Path, bool]]:

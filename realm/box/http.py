@@ -7,12 +7,14 @@ socket anyway.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterable, Iterator, Mapping
+
+_INTERIM = frozenset({100, 102, 103})
 
 CHUNK = 64 * 1024
 MAX_HEAD = 64 * 1024
@@ -74,12 +76,12 @@ class Connection:
         """Return the answer's head, skipping interim ones (``100 Continue``)."""
         while True:
             status, *fields = self._head_lines()
-            words = status.split(" ", 2)
-            if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():  # noqa: PLR2004
+            protocol, _, code = status.partition(" ")
+            if not protocol.startswith("HTTP/1.") or not code[:3].isdigit():
                 raise ProtocolError("the answer is not HTTP")
             pairs = (field.partition(":") for field in fields)
-            head = Head(int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs})
-            if not 100 <= head.status < 200 or head.status == 101:  # noqa: PLR2004
+            head = Head(int(code[:3]), {name.strip().lower(): value.strip() for name, _, value in pairs})
+            if head.status not in _INTERIM:
                 self.used = True
                 return head
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from realm.box import archive
 from realm.box.engine import ApiError
@@ -83,13 +83,20 @@ def _authorities(inputs: Inputs) -> bytes:
 
 def _hooks() -> dict[str, bytes]:
     directory = data_dir("hooks") / "claude"
-    return {f"hooks/claude/{path.name}": path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file()}
+    return {
+        f"hooks/claude/{path.name}": path.read_bytes()
+        for path in sorted(directory.iterdir())
+        if path.is_file()
+    }
 
 
 def fingerprint(inputs: Inputs) -> str:
     """Return the digest of everything that the image is made of."""
     digest = hashlib.sha256()
-    parts = {"Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(), "ca.crt": _authorities(inputs)}
+    parts = {
+        "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
+        "ca.crt": _authorities(inputs),
+    }
     settings = f"{inputs.base}\n{inputs.claude_version}\n{inputs.uid}:{inputs.gid}".encode()
     for name, content in {**parts, **_hooks(), "settings": settings}.items():
         digest.update(b"%d %b %d\n" % (len(name), name.encode(), len(content)))
@@ -179,7 +186,11 @@ def status(engine: Engine, image: str | None = None, config: Config | None = Non
     if found is None:
         return Status(reference, missing=True)
     stale = image is None and _is_stale(found, Inputs.of(config or Config(Path.cwd())))
-    return Status(reference, stale=stale, detail=f"{found.get('Size', 0) / 1e6:.0f} MB, {str(found.get('Created'))[:10]}")
+    return Status(
+        reference,
+        stale=stale,
+        detail=f"{found.get('Size', 0) / 1e6:.0f} MB, {str(found.get('Created'))[:10]}",
+    )
 
 
 def ensure(engine: Engine, image: str | None, progress: Progress, config: Config | None = None) -> str:
@@ -207,7 +218,7 @@ class _Steps:
         self._progress = progress
         self._stack = ExitStack()
 
-    def __enter__(self) -> _Steps:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -287,16 +298,19 @@ def _with_cli(directory: Path, arguments: dict[str, str], *, no_cache: bool) -> 
     with subprocess.Popen(
         [*command, str(directory)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
-        assert process.stdout is not None  # noqa: S101 (asked for above)
-        for line in process.stdout:
+        for line in process.stdout or ():
             yield line.decode("utf-8", "replace")
     if process.returncode != 0:
         raise ImageError(_FAILED, _HINT)
 
 
-def _with_engine(engine: Engine, inputs: Inputs, arguments: dict[str, str], *, no_cache: bool) -> Iterator[str]:
+def _with_engine(
+    engine: Engine, inputs: Inputs, arguments: dict[str, str], *, no_cache: bool
+) -> Iterator[str]:
     """Build with the engine's own, older builder: where there is an engine and nothing else."""
-    members = [archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in context(inputs).items()]
+    members = [
+        archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in context(inputs).items()
+    ]
     query: dict[str, str | int | bool] = {
         "t": REFERENCE,
         "nocache": no_cache,

@@ -9,14 +9,16 @@ of the container shows: secrets are a file (``/realm/env``).
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realm.box import flags
 from realm.box.dockerargs import DockerArgs, size
 from realm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STATE = "/realm"
 """Where the state volume is: entry script, agent's home, results."""
@@ -73,13 +75,16 @@ class BoxSpec:
 class Volumes:
     """The names of a box's volumes: its state and its work, and others that go with it.
 
-    ``open`` is whether the box's user can write to the top of the work volume.
+    ``open`` is whether the box's user has a work tree in the work volume already.
+    ``base`` is the base volume below an overlay, empty for a plain one; it is
+    not the box's own.
     """
 
     state: str
     work: str
     others: tuple[str, ...] = ()
     open: bool = False
+    base: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -123,6 +128,17 @@ def _bind(source: Path, target: str) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": True}
 
 
+def _base(name: str) -> dict[str, Any]:
+    """Mount what lies below an overlay, so that the engine knows it to be in use."""
+    return {
+        "Type": "volume",
+        "Source": name,
+        "Target": "/base",
+        "ReadOnly": True,
+        "VolumeOptions": {"NoCopy": True},
+    }
+
+
 def _volume(name: str, target: str, labels: Mapping[str, str], *, copy: bool) -> dict[str, Any]:
     options = {"NoCopy": not copy, "Labels": dict(labels)}
     return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": options}
@@ -131,14 +147,16 @@ def _volume(name: str, target: str, labels: Mapping[str, str], *, copy: bool) ->
 def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
     """Return the hardened ``HostConfig``."""
     if spec.network not in NETWORKS:
-        raise UsageError(f"network {spec.network!r} is none of {', '.join(NETWORKS)}", "git config realm.network open")
+        raise UsageError(
+            f"network {spec.network!r} is none of {', '.join(NETWORKS)}", "git config realm.network open"
+        )
     config: dict[str, Any] = {
         "Init": True,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "ReadonlyRootfs": True,
         "PidsLimit": spec.pids,
-        "Tmpfs": {"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108 (the box's own)
+        "Tmpfs": {"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108
         # What the agent shows stays off the host's disk; it is also the fastest.
         "LogConfig": {"Type": "none"},
         "Mounts": [
@@ -146,6 +164,7 @@ def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
             _volume(volumes.work, WORK, spec.labels, copy=True),
             _volume(volumes.state, STATE, spec.labels, copy=False),
             *store_mounts(spec.object_stores),
+            *([_base(volumes.base)] if volumes.base else []),
         ],
     }
     if spec.network == "none":

@@ -8,13 +8,15 @@ is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realm.box.archive import Member, Reader
-from realm.errors import RejectedError
 from realm.model import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 SMALL = 4096
 """Bytes that a point or an id may have."""
@@ -66,7 +68,12 @@ def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
     reader.drain()
 
 
-_LIMITS = {b"end.point": SMALL, b"conversation": SMALL, b"report": REPORT_LIMIT, b"transcript.jsonl": TRANSCRIPT_LIMIT}
+_LIMITS = {
+    b"end.point": SMALL,
+    b"conversation": SMALL,
+    b"report": REPORT_LIMIT,
+    b"transcript.jsonl": TRANSCRIPT_LIMIT,
+}
 
 
 def _known(member: Member) -> str | None:
@@ -146,6 +153,3 @@ def _points(directory: Path) -> Iterator[Checkpoint]:
 def _point(path: Path, turn: int) -> Checkpoint | None:
     found = _POINT.fullmatch(_bytes(path))
     return Checkpoint(found[1].decode(), found[2].decode(), turn, float(found[3])) if found else None
-
-
-__all__ = ["BoxReport", "RejectedError", "load", "receive"]

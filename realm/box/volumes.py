@@ -1,14 +1,53 @@
-"""The volumes of a box: its state, and its workspace."""
+"""The volumes of a box: its state, and its workspace.
+
+A workspace is a plain volume, which the box fills with a checkout, or an
+overlay: the *base volume* of the project (a checked-out tree with a warm index,
+made once) below, an empty volume for this box's changes above.  That starts
+at once at any size.  Overlays are not to be had on every engine: the first
+failure is remembered in ``engines.json`` and plain volumes are used there.
+
+An overlay is a volume of the local driver with ``type=overlay``; its upper and
+work directories are the ``Mountpoint`` of two plain volumes.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from realm.box.policy import BoxSpec, Volumes
+from realm.box import archive, policy
+from realm.box.archive import BoxFile
+from realm.box.engine import ApiError
+from realm.box.policy import STATE, WORK, BoxSpec, Volumes
+from realm.errors import EngineError
+from realm.paths import data_dir, make_private, realm_home
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from realm.box.engine import Engine
+
+OVERLAY_FROM_FILES = 200
+"""With that many files an overlay starts sooner than a checkout of one's own."""
+BASE_LIFETIME = 7 * 24 * 3600
+"""Seconds after which a base volume of another commit is made anew."""
+KEY_LABEL = "realm.base-key"
+VOLUMES_LABEL = "realm.volumes"
+_NOT_FOUND, _CONFLICT = 404, 409
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base volume: its name, where the engine keeps it, and the commit checked out in it."""
+
+    name: str
+    mountpoint: str
+    tip: str
 
 
 def box_name(spec: BoxSpec) -> str:
@@ -19,18 +58,191 @@ def box_name(spec: BoxSpec) -> str:
     return f"realm-{kept[:40]}-{run}-{secrets.token_hex(4)}"
 
 
-def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:  # noqa: ARG001
-    """Return the volumes for box ``name``; plain ones are made by the engine with the container."""
+def labels(spec: BoxSpec, owned: Volumes) -> dict[str, str]:
+    """Return the labels of a box and its volumes: those of its description, and what goes with it."""
+    return {**spec.labels, VOLUMES_LABEL: json.dumps(owned.all)}
+
+
+def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:
+    """Return the volumes for box ``name``.
+
+    Plain ones are made by the engine together with the container.
+    ``EngineError`` when an overlay was demanded and is not to be had.
+    """
+    if not wants_overlay(engine, spec):
+        return plain(name)
+    made: Volumes | None = None
+    try:
+        base = find_base(engine, spec) or make_base(engine, spec)
+        made = replace(plain(name), others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
+        _overlay(engine, made, base, labels(spec, made))
+    except EngineError as error:
+        remove(engine, made.all if made else ())
+        if spec.volumes == "overlay":
+            raise
+        remember_failure(engine, error.message)
+        return plain(name)
+    return made
+
+
+def plain(name: str) -> Volumes:
+    """Return the names of plain volumes for box ``name``."""
     return Volumes(f"{name}-state", f"{name}-work")
+
+
+def wants_overlay(engine: Engine, spec: BoxSpec) -> bool:
+    """Return whether an overlay is worth it, and as far as known possible."""
+    if spec.volumes == "overlay":
+        return True
+    return spec.volumes == "auto" and spec.files >= OVERLAY_FROM_FILES and not has_failed(engine)
+
+
+def _overlay(engine: Engine, made: Volumes, base: Base, owner: Mapping[str, str]) -> None:
+    upper, scratch = (_create(engine, name, owner) for name in made.others)
+    options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch}"
+    if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
+        raise EngineError("the engine keeps its volumes at a path that an overlay cannot have")
+    _create(engine, made.work, owner, {"type": "overlay", "device": "overlay", "o": options})
+
+
+def _create(
+    engine: Engine, name: str, owner: Mapping[str, str], options: Mapping[str, str] | None = None
+) -> str:
+    body = {"Name": name, "Driver": "local", "DriverOpts": dict(options or {}), "Labels": dict(owner)}
+    return str(engine.call("POST", "/volumes/create", None, body)["Mountpoint"])
 
 
 def remove(engine: Engine, names: tuple[str, ...]) -> None:
     """Remove volumes; those that are gone are fine."""
-    from realm.box.engine import ApiError
-
     for name in names:
         try:
             engine.call("DELETE", f"/volumes/{name}", {"force": True})
         except ApiError as error:
-            if error.status != 404:  # noqa: PLR2004
+            if error.status != _NOT_FOUND:
                 raise
+
+
+# -- base volumes --------------------------------------------------------------
+
+
+def base_key(spec: BoxSpec) -> str:
+    """Return what base volumes of the same use have in common."""
+    parts = (spec.labels.get("realm.home", ""), spec.labels.get("realm.project", ""), spec.workspace)
+    text = "\0".join((*parts, f"{spec.uid}:{spec.gid}"))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _bases(engine: Engine, key: str) -> list[dict[str, Any]]:
+    filters = json.dumps({"label": ["realm.role=base", f"{KEY_LABEL}={key}"]})
+    return engine.call("GET", "/volumes", {"filters": filters}).get("Volumes") or []
+
+
+def _marker(name: str) -> Path:
+    """Return the file that says that base volume ``name`` was filled to the end."""
+    return realm_home() / "bases" / name
+
+
+def _started(volume: dict[str, Any]) -> int:
+    text = volume["Labels"].get("realm.started", "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def find_base(engine: Engine, spec: BoxSpec) -> Base | None:
+    """Return the newest base volume of the project; ``None`` when there is none or it is out of date."""
+    ready = (volume for volume in _bases(engine, base_key(spec)) if _marker(volume["Name"]).exists())
+    found = max(ready, key=_started, default=None)
+    if found is None:
+        return None
+    base = Base(found["Name"], found["Mountpoint"], found["Labels"].get("realm.tip", ""))
+    fresh = base.tip == spec.tip or _started(found) > time.time() - BASE_LIFETIME
+    return base if fresh else None
+
+
+def make_base(engine: Engine, spec: BoxSpec) -> Base:
+    """Check the project out into a new base volume, and remove older ones that no box uses."""
+    key, name = base_key(spec), f"realm-base-{secrets.token_hex(6)}"
+    kept = {name: spec.labels[name] for name in ("realm.home", "realm.project") if name in spec.labels}
+    own = {**kept, KEY_LABEL: key, "realm.role": "base", "realm.tip": spec.tip}
+    own["realm.started"] = str(int(time.time()))
+    try:
+        mountpoint = _create(engine, name, own)
+        _fill(engine, replace(spec, labels={**kept, "realm.role": "base"}), name)
+        make_private(_marker(name).parent)
+        _marker(name).touch()
+    except BaseException:
+        remove(engine, (name,))
+        raise
+    collect_bases(engine, key, keep=name)
+    return Base(name, mountpoint, spec.tip)
+
+
+def _fill(engine: Engine, spec: BoxSpec, name: str) -> None:
+    """Run the entry script's ``base`` on volume ``name``."""
+    spec = replace(spec, command=("base",), tty=False, stdin=False, network="none")
+    owned = Volumes(f"{name}-state", name)
+    container = ""
+    try:
+        container = engine.call("POST", "/containers/create", None, policy.create_options(spec, owned))["Id"]
+        entry = BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root")
+        put(engine, container, STATE, archive.entries(STATE, [entry], policy.DIRECTORIES, spec.uid, spec.gid))
+        put(engine, container, WORK, archive.entries(WORK, [], [spec.workspace], spec.uid, spec.gid))
+        engine.call("POST", f"/containers/{container}/start")
+        code = engine.call("POST", f"/containers/{container}/wait")["StatusCode"]
+    finally:
+        if container:
+            engine.call("DELETE", f"/containers/{container}", {"force": True})
+        remove(engine, (owned.state,))
+    if code != 0:
+        raise EngineError(f"the project could not be checked out into a base volume (exit code {code})")
+
+
+def put(engine: Engine, container: str, path: str, entries: list[archive.Entry]) -> None:
+    """Unpack ``entries`` into directory ``path`` of a container."""
+    pieces = archive.write(entries, int(time.time()))
+    target = f"/containers/{container}/archive"
+    _, answer = engine.stream("PUT", target, {"path": path}, pieces, {"Content-Type": "application/x-tar"})
+    for _ in answer:
+        pass
+
+
+def collect_bases(engine: Engine, key: str, keep: str) -> None:
+    """Remove the base volumes of ``key`` but ``keep``; the engine refuses those that a box still has."""
+    for volume in _bases(engine, key):
+        if volume["Name"] != keep:
+            try:
+                remove(engine, (volume["Name"],))
+                _marker(volume["Name"]).unlink(missing_ok=True)
+            except ApiError as error:
+                if error.status != _CONFLICT:
+                    raise
+
+
+# -- what is remembered of engines ----------------------------------------------
+
+
+def _memory() -> Path:
+    return realm_home() / "engines.json"
+
+
+def _remembered() -> dict[str, Any]:
+    try:
+        value = json.loads(_memory().read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def has_failed(engine: Engine) -> bool:
+    """Return whether overlay volumes once failed on this engine."""
+    known = _remembered().get(engine.endpoint.url)
+    return isinstance(known, dict) and known.get("overlay") is False
+
+
+def remember_failure(engine: Engine, reason: str) -> None:
+    """Remember that this engine cannot do overlay volumes, and why."""
+    make_private(realm_home())
+    known = _remembered()
+    known[engine.endpoint.url] = {"overlay": False, "reason": reason, "since": int(time.time())}
+    temporary = _memory().with_suffix(f".{secrets.token_hex(4)}")
+    temporary.write_text(json.dumps(known, indent=2) + "\n")
+    temporary.replace(_memory())
