@@ -258,6 +258,13 @@ class Judge:
         """Press a key, by tmux's name of it."""
         self._run("send-keys", name)
 
+    def signal_foreground(self, number: signal.Signals) -> None:
+        """Send a signal to the foreground programs, as another window's ``kill`` would."""
+        terminal = self._run("display-message", "-p", "#{pane_tty}").strip()
+        listing = ["ps", "-o", "tpgid=", "-t", terminal.removeprefix("/dev/")]
+        groups = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split()
+        os.killpg(int(groups[0]), number)
+
     def resize(self, rows: int, columns: int) -> None:
         """Give the window another size."""
         self._run("resize-window", "-x", str(columns), "-y", str(rows))

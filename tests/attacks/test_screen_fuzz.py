@@ -1,0 +1,153 @@
+"""Attack: output made to break the emulator that realm keeps (raise, hang, grow, leak)."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realm.terminal.modes import Modes
+from realm.terminal.screen import Screen
+from realm.text import clean
+from tests.support.terminal import recordings
+
+RECORDINGS = list(recordings().values())
+HARMLESS = re.compile(rb"(?:[^\x00-\x1f\x7f]|\x1b\[\d+;\d+H|\x1b\[[\d;]*m)*")
+C1 = re.compile("[\x80-\x9f]")
+PIECES = [
+    b"\x1b", b"[", b"]", b"P", b"X", b"^", b"_", b"\\", b"\x07", b"\x18", b"\x9b", b"\xc2\x9b",
+    b"\xc2\x9d", b"\xc2\x9c", b"?", b">", b"<", b"=", b"!", b" ", b"$", b"#", b"(", b")", b"%",
+    b";", b":", b"0", b"1", b"2", b"3", b"38", b"48", b"5", b"8", b"47", b"1049", b"2026",
+    b"999999999999", b"h", b"l", b"m", b"r", b"s", b"u", b"A", b"B", b"C", b"D", b"E", b"F", b"G",
+    b"H", b"I", b"J", b"K", b"L", b"M", b"P", b"S", b"T", b"X", b"Z", b"@", b"a", b"b", b"c", b"d",
+    b"e", b"f", b"g", b"n", b"p", b"q", b"t", b"x", b"7", b"\n", b"\r", b"\t", b"\x08", b"\x0e",
+    b"\x0f", b"\x00", b"\xff", "é你👍🏽\u0301\u200d\ufe0f\u202e\x85".encode(), b"text", b"\xe4\xbd",
+]  # fmt: skip
+soups = st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join)
+actions = st.lists(
+    soups | st.tuples(st.integers(min_value=1, max_value=12), st.integers(min_value=1, max_value=14)),
+    max_size=8,
+)
+
+
+def check(screen: Screen, modes: Modes) -> None:
+    text, drawing = screen.text(), screen.ansi()
+    assert text == clean(text, multiline=True)
+    assert HARMLESS.fullmatch(drawing)
+    assert not C1.search(drawing.decode())
+    modes.active()
+    assert len(modes.undo()) < 20_000
+    modes.redo(drawing)
+
+
+def put(screen: Screen, modes: Modes, output: bytes) -> None:
+    screen.feed(output)
+    modes.feed(output)
+
+
+@settings(derandomize=True, max_examples=400)
+@given(actions)
+def test_no_soup_of_sequences_breaks_anything(steps: list[bytes | tuple[int, int]]) -> None:
+    screen, modes = Screen(5, 7), Modes()
+    for step in steps:
+        if isinstance(step, bytes):
+            put(screen, modes, step)
+        else:
+            screen.resize(*step)
+            modes.resize(step[0])
+    check(screen, modes)
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.binary(max_size=300))
+def test_no_noise_breaks_anything(noise: bytes) -> None:
+    screen, modes = Screen(4, 9), Modes()
+    put(screen, modes, noise)
+    check(screen, modes)
+
+
+def mutated(output: bytes, source: random.Random) -> bytes:
+    """Return a recording with a percent or so of its bytes changed, dropped, doubled or moved."""
+    data = bytearray(output)
+    for _ in range(source.randint(1, max(2, len(data) // 100))):
+        place = source.randrange(len(data))
+        match source.randrange(5):
+            case 0:
+                data[place] = source.randrange(256)
+            case 1:
+                del data[place : place + source.randint(1, 40)]
+            case 2:
+                data[place:place] = source.choice(PIECES)
+            case 3:
+                data[place:place] = data[place : place + 200]
+            case _:
+                data[place:place] = b"%d;" % source.randrange(10**6)
+        data = data or bytearray(b"x")
+    return bytes(data)
+
+
+@pytest.mark.slow
+def test_no_mutated_recording_breaks_anything() -> None:
+    source = random.Random(20)  # noqa: S311
+    deadline = time.monotonic() + 20
+    rounds = 0
+    while rounds < 150 and time.monotonic() < deadline:
+        screen, modes = Screen(24, 80, limit=source.choice([512, 4096, 1 << 20])), Modes()
+        output = mutated(source.choice(RECORDINGS), source)
+        while output:
+            cut = source.randint(1, 4000)
+            put(screen, modes, output[:cut])
+            if source.random() < 0.3:
+                screen.work(0.001)
+            if source.random() < 0.05:
+                screen.resize(source.randint(1, 40), source.randint(1, 120))
+            output = output[cut:]
+        check(screen, modes)
+        rounds += 1
+    assert rounds > 10
+
+
+def test_memory_stays_the_same_whatever_comes() -> None:
+    source = random.Random(7)  # noqa: S311
+    screen, modes = Screen(24, 80), Modes()
+    floods = [
+        b"\x1b]0;" + b"t" * 65536,
+        b"\x1bP" + b"q" * 65536,
+        b"\x1b[" + b"1;" * 32768,
+        "a\u0301\u0301".encode() * 8000,
+        b"\x1b7" * 12000,
+        b"\x1bH\x1b[C" * 8000,
+        b"\x1b[?2026h" * 2000,
+        b"\x1b[?1049h\x1b[?1049l" * 2000,
+        b"\x1b[38;2;1;2;3mx\x1b[38;2;3;2;1my" * 1000,
+        b"\x1b#8" * 100,
+        b"\x1b[?1s" * 6000,
+        b"\x1b[>1u" * 6000,
+    ]
+    for flood in floods:
+        put(screen, modes, flood)
+    screen.text()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(20):
+        put(screen, modes, source.choice(floods))
+    screen.text()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 4_000_000
+
+
+@pytest.mark.parametrize("name", ["[9999b", "[9999I", "[9999Z", "[9999L", "[9999T", "#8"])
+def test_one_sequence_costs_little(name: str) -> None:
+    screen = Screen(50, 200)
+    screen.feed(b"x" * 9000)
+    screen.text()
+    started = time.process_time()
+    screen.feed(b"\x1b%b" % name.encode() * 100)
+    screen.text()
+    assert time.process_time() - started < 10
