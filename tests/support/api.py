@@ -204,8 +204,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep quiet; requests are recorded."""
 
-    def _reply(self, code: int, body: bytes, kind: str = "application/json") -> None:
+    def _reply(
+        self, code: int, body: bytes, kind: str = "application/json", extra: Mapping[str, str] | None = None
+    ) -> None:
         self.send_response(code)
+        for name, value in (extra or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Request-Id", f"req_{next(_COUNTER):024}")
@@ -239,10 +243,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(200, b"{}")
 
     def _answer(self, request: Request) -> None:
-        failure = self.server.api.failure(request)
-        if failure:
-            error = {"type": "error", "error": {"type": "api_error", "message": "told to fail"}}
-            self._reply(failure, json.dumps(error).encode())
+        if not self.server.api.lets_in(request):
+            error = {"type": "authentication_error", "message": "invalid x-api-key"}
+            body = json.dumps({"type": "error", "error": error}).encode()
+            self._reply(401, body, extra={"X-Should-Retry": "false"})
             return
         message = _message(request, _answer(request, self.server.api.planner))
         if not request.body.get("stream"):
@@ -285,9 +289,9 @@ class MessagesApi:
             self._requests.append(request)
             self._lock.notify_all()
 
-    def failure(self, request: Request) -> int:
-        """Return the error status that ``request`` gets, or 0."""
-        return 401 if self.accept and request.key not in self.accept else 0
+    def lets_in(self, request: Request) -> bool:
+        """Is the key of ``request`` one that is accepted?"""
+        return not self.accept or request.key in self.accept
 
     @property
     def requests(self) -> list[Request]:

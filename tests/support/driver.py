@@ -27,6 +27,11 @@ set -s escape-time 0
 """
 
 
+def _short(text: str) -> str:
+    """Return the end of a screen for a message, without its empty lines."""
+    return "\n".join(line for line in text.splitlines() if line.strip())[-4000:]
+
+
 class TerminalError(AssertionError):
     """The program did not do what was waited for; the message holds its last screen."""
 
@@ -47,7 +52,10 @@ class Terminal:
         config.write_text(_SETTINGS)
         size = ["-x", str(columns), "-y", str(rows)]
         start = ["-f", str(config), "new-session", "-d", "-s", "t", *size, "-c", str(cwd)]
-        inner = f"unset TMUX TMUX_PANE; exec {shlex.join(command)}"
+        self._status = Path(self._directory.name) / "status"
+        # A shell waits for the program, as a user's does; its status is said by a file, because tmux
+        # may close the terminal before it knows.  The traps are the shell's, not the program's.
+        inner = f"unset TMUX TMUX_PANE; trap : INT QUIT; {shlex.join(command)}; echo $? >{self._status}"
         clean = {name: value for name, value in env.items() if name not in ("TMUX", "TMUX_PANE")}
         self._tmux(*start, inner, env=clean | {"SHELL": "/bin/sh"}, cwd=cwd)
 
@@ -85,11 +93,6 @@ class Terminal:
         """Return one of tmux's values of the terminal, such as ``alternate_on`` or ``pane_pid``."""
         return self._tmux("display-message", "-p", "-t", "t", f"#{{{name}}}").strip()
 
-    @property
-    def pid(self) -> int:
-        """The program's process id."""
-        return int(self.flag("pane_pid"))
-
     def send(self, text: str) -> None:
         """Type ``text`` as it is."""
         self._tmux("send-keys", "-t", "t", "-l", "--", text)
@@ -112,22 +115,26 @@ class Terminal:
         end = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > end:
-                raise TerminalError(f"waited {timeout} s for {what}; the screen:\n{self.history()[-4000:]}")
+                raise TerminalError(f"waited {timeout} s for {what}; the screen:\n{_short(self.history())}")
             time.sleep(0.05)
 
     def wait_for(self, pattern: str, timeout: float = 60) -> None:
         """Wait until the regular expression ``pattern`` is found on the screen."""
         self.wait_until(lambda: self._shows(pattern), f"/{pattern}/", timeout)
 
+    def _ended(self) -> bool:
+        said = self._status.exists() and self._status.read_text().endswith("\n")
+        return said or self.flag("pane_dead") == "1"
+
     def _shows(self, pattern: str) -> bool:
-        dead = self.flag("pane_dead") == "1"
-        text = self.history() if dead else self.screen()
-        if dead and not re.search(pattern, text, re.MULTILINE):
-            raise TerminalError(f"the program ended before /{pattern}/; the screen:\n{text[-4000:]}")
-        return re.search(pattern, text, re.MULTILINE) is not None
+        ended = self._ended()
+        text = self.history() if ended else self.screen()
+        found = re.search(pattern, text, re.MULTILINE) is not None
+        if ended and not found:
+            raise TerminalError(f"the program ended before /{pattern}/; the screen:\n{_short(text)}")
+        return found
 
     def wait(self, timeout: float = 60) -> int:
         """Wait for the program to end and return its exit status (128 + number for a signal)."""
-        self.wait_until(lambda: self.flag("pane_dead") == "1", "the program's end", timeout)
-        signal = self.flag("pane_dead_signal")
-        return 128 + int(signal) if signal else int(self.flag("pane_dead_status") or 0)
+        self.wait_until(self._ended, "the program's end", timeout)
+        return int(self._status.read_text())
