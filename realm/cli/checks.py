@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from realm.cli import output
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
 _STATUS = 6
 _NAME = 10
-"""Widths of the first two columns."""
+_HINT = 6
+"""Widths of the first two columns, and of the word before a hint."""
+_READABLE = 30
+"""Text is never set narrower than this."""
 
 
 def awaited(checks: Iterable[Check], ui: UI) -> Iterator[Check]:
@@ -32,16 +37,30 @@ def awaited(checks: Iterable[Check], ui: UI) -> Iterator[Check]:
 
 
 def show(check: Check) -> None:
-    """Write one check, and its hint below."""
+    """Write one check, and its hint below; on a terminal nothing leaves its column."""
     status = output.paint(check.status, _STYLES[check.status], sys.stdout) + " " * (
         _STATUS - len(check.status)
     )
-    output.data(f"{status}{clean(check.name):<{_NAME}}{clean(check.detail)}")
+    first, *rest = _lines(check.detail, _STATUS + _NAME)
+    output.data(f"{status}{clean(check.name):<{_NAME}}{first}")
+    for line in rest:
+        output.data(f"{'':{_STATUS + _NAME}}{line}")
     if check.hint:
-        arrow = output.paint("hint:", "cyan", sys.stdout)
-        output.data(f"{'':{_STATUS + _NAME}}{arrow} {clean(check.hint)}")
+        first, *rest = _lines(check.hint, _STATUS + _NAME + _HINT)
+        output.data(f"{'':{_STATUS + _NAME}}{output.paint('hint:', 'cyan', sys.stdout)} {first}")
+        for line in rest:
+            output.data(f"{'':{_STATUS + _NAME + _HINT}}{line}")
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def _lines(text: str, indent: int) -> list[str]:
+    """Return ``text`` in lines that fit a terminal beside ``indent`` columns; one line in a pipe."""
+    text = clean(text)
+    if not output.is_terminal(sys.stdout):
+        return [text]
+    room = max(shutil.get_terminal_size().columns - indent, _READABLE)
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def record(check: Check) -> dict[str, str]:

@@ -43,7 +43,11 @@ def scripts(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """Install the scripts and both programs, make sessions, and stand in the repository."""
     made = tmp_path / "scripts"
     made.mkdir()
-    for shell, names in {"bash": ["realm.bash"], "zsh": ["_realm", "_git-realm"], "fish": ["realm.fish"]}.items():
+    for shell, names in {
+        "bash": ["realm.bash"],
+        "zsh": ["_realm", "_git-realm"],
+        "fish": ["realm.fish"],
+    }.items():
         for name in names:
             (made / name).write_text(script(shell))
     programs = tmp_path / "bin"

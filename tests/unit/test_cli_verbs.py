@@ -281,6 +281,14 @@ class TestDoctor:
             "                hint: start it",
         ]
 
+    def test_on_a_terminal_long_texts_keep_their_column(self, realm: CommandLine) -> None:
+        self.fakes(realm, Check("path", "warn", "word " * 20, "word " * 20))
+        realm.terminal(60)
+        lines = realm("doctor").out.splitlines()[3:]
+        assert max(map(len, lines)) <= 60
+        assert [line[:16].split() for line in lines] == [["warn", "path"], [], [], [], [], []]
+        assert lines[3].index("hint:") == lines[0].index("word")
+
     def test_warnings_are_no_failure(self, realm: CommandLine) -> None:
         self.fakes(realm)
         assert realm("doctor").code == 0

@@ -1,0 +1,95 @@
+"""What a person sees: the real program at a real terminal, with a use-case behind it that takes its time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.driver import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+PROGRAM = """\
+import sys, time, types
+from pathlib import Path
+
+def plan(name, directory):
+    from realm.session.requests import Removal
+    return Removal(name, Path("/p"), "c" * 40, "d" * 40, unpushed=2)
+
+def remove(removal, ui):
+    with ui.progress("removing the box"):
+        while not Path("go").exists():
+            time.sleep(0.02)
+    ui.warn("the box was slow")
+
+made = types.ModuleType("realm.session.remove")
+made.plan, made.remove = plan, remove
+sys.modules[made.__name__] = made
+sys.argv[0] = "realm"
+from realm.__main__ import main
+main()
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Terminal]:
+    def run(*arguments: str, columns: int = 100) -> Terminal:
+        env = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        return Terminal([sys.executable, "-c", PROGRAM, *arguments], env=env, cwd=tmp_path, columns=columns)
+
+    return run
+
+
+def test_removing_asks_spins_and_prints_the_way_back(start: Callable[..., Terminal], tmp_path: Path) -> None:
+    with start("remove", "x") as terminal:
+        terminal.wait_for(r"session x has 2 commits that nobody else has\. Remove it\? \[y/N\]")
+        terminal.send("y")
+        terminal.press("Enter")
+        terminal.wait_for(r"^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] removing the box$")
+        (tmp_path / "go").touch()
+        terminal.wait_for(r"hint: realm restore x brings it back")
+        assert terminal.wait() == 0
+        lines = terminal.history().splitlines()
+        assert lines[1:6] == [
+            "warning: the box was slow",
+            "removed x",
+            f"  code    {'c' * 40}",
+            f"  record  {'d' * 40}",
+            "hint: realm restore x brings it back",
+        ]
+
+
+@pytest.mark.parametrize("key", ["C-c", "C-d"])
+def test_backing_out_of_a_question_removes_nothing(key: str, start: Callable[..., Terminal]) -> None:
+    with start("remove", "x") as terminal:
+        terminal.wait_for(r"\[y/N\]")
+        terminal.press(key)
+        assert terminal.wait() == (130 if key == "C-c" else 1)
+        assert "Traceback" not in terminal.history()
+        assert "removed x" not in terminal.history()
+
+
+def test_ctrl_c_takes_the_spinner_away(start: Callable[..., Terminal]) -> None:
+    with start("remove", "x", "--yes") as terminal:
+        terminal.wait_for(r"removing the box")
+        terminal.press("C-c")
+        assert terminal.wait() == 130
+        assert "removing the box" not in terminal.history()
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_fits_the_screen(columns: int, start: Callable[..., Terminal]) -> None:
+    with start("help", "new", columns=columns) as terminal:
+        assert terminal.wait() == 0
+        text = terminal.history()
+        assert text.startswith("Start a session: Claude Code in a throw-away container\n\nExamples\n")
+        assert max(map(len, text.splitlines())) < columns
