@@ -1,0 +1,147 @@
+"""Whatever an agent does to its workspace, the entry script still saves the files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.box import SHELLS, HostBox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+
+@pytest.fixture(params=SHELLS)
+def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
+    if shutil.which(request.param) is None:
+        pytest.skip(f"no {request.param}")
+    return HostBox(tmp_path / "box", repo, request.param)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "rm -rf .git",
+        "git add -A && rm -rf .git/objects/*",
+        "git add -A && git commit -qm x && rm -rf .git",
+        "echo junk > .git/index",
+        "echo junk > .git/config",
+        "echo junk > .git/HEAD",
+        "rm -rf .git && git init -q && git add -A && git commit -qm unrelated",
+        "rm -rf .git && echo 'gitdir: /nowhere' > .git",
+        "touch .git/index.lock .git/HEAD.lock",
+        "git checkout -q --detach",
+        "git checkout -q -b other",
+        "git checkout -q --orphan empty",
+        "git checkout -q --orphan empty && git add -A && git commit -qm orphan",
+        "git config core.hooksPath hooks && mkdir hooks && printf '#!/bin/sh\\nexit 1\\n' > hooks/pre-commit && chmod +x hooks/pre-commit && rm -r hooks",
+        "git sparse-checkout set --cone nothing && git sparse-checkout reapply --sparse-index",
+        "git update-index --index-version 4",
+        "git config core.fsmonitor /bin/false && git config core.untrackedCache true && git status > /dev/null",
+        "git config core.excludesFile /dev/stdin",
+        "git config core.worktree /nowhere",
+        "git config core.bare true",
+        "mkfifo pipe",
+        "export GIT_DIR=/nowhere",
+        "git pack-refs --all",
+        "chmod -x .",
+    ],
+)
+def test_work_survives(box: HostBox, script: str) -> None:
+    report = box.run(f"echo precious > work.txt; {script}; exit 0")
+    assert report.complete
+    taken = box.taken(report)
+    assert taken.show(f"{report.points[-1].snapshot}:work.txt") == "precious"
+
+
+def test_head_that_is_no_commit_is_said(box: HostBox) -> None:
+    report = box.run("rm -rf .git")
+    assert report.points[-1].head == box.tip
+    assert any("HEAD is no commit" in text for text in report.errors)
+
+
+def test_deleted_repository_records_no_change_of_other_files(box: HostBox) -> None:
+    report = box.run("rm -rf .git; echo 1 > new")
+    assert box.tree(report) == ["README.md", "new"]
+
+
+def test_names_of_any_bytes_are_kept(box: HostBox) -> None:
+    names = [b"new\nline", b"tab\t", b"quo\"te", b"back\\slash", b"\xff\xfe", b" lead", b"-dash", b"star*?[", b"%s%d"]
+    code = "import os,sys\nfor n in %r: open(os.path.join(os.fsencode(sys.argv[1]), n), 'wb').write(n)" % names
+    done = box.entry("run", shutil.which("python3") or "python3", "-c", code, str(box.workspace))
+    assert done.returncode == 0, done.stderr
+    tree = [os.fsencode(name) for name in box.tree(box.report())]
+    assert tree == sorted([b"README.md", *names])
+
+
+def test_embedded_repository_becomes_plain_files_at_the_end(box: HostBox) -> None:
+    report = box.run("git init -q sub && cd sub && echo 1 > f && git add f && git commit -qm inner")
+    assert box.tree(report) == ["README.md", "sub/f"]
+    assert report.nested == ("sub",)
+
+
+def test_embedded_repository_that_the_agent_committed_becomes_plain_files(box: HostBox) -> None:
+    report = box.run(
+        "git init -q sub && (cd sub && echo 1 > f && git add f && git commit -qm inner) && git add sub 2>/dev/null && git commit -qm link"
+    )
+    assert box.tree(report) == ["README.md", "sub/f"]
+
+
+def test_embedded_repository_without_a_commit_becomes_plain_files(box: HostBox) -> None:
+    report = box.run("git init -q 'a b' && echo 1 > 'a b/f' && echo 2 > beside")
+    assert box.tree(report) == ["README.md", "a b/f", "beside"]
+
+
+def test_repositories_within_repositories_become_plain_files(box: HostBox) -> None:
+    make = "git init -q . && echo 1 > f && git add f && git commit -qm inner"
+    report = box.run(f"mkdir -p 'x\ty/z' && cd 'x\ty' && {make} && cd z && {make}")
+    assert box.tree(report) == ["README.md", "x\ty/f", "x\ty/z/f"]
+
+
+def test_submodule_of_the_tip_stays_one(box: HostBox) -> None:
+    box.repo.git("update-index", "--add", "--cacheinfo", f"160000,{box.tip},module")
+    box.repo.write(".gitmodules", '[submodule "module"]\n\tpath = module\n\turl = ../module\n')
+    box.repo.git("add", ".gitmodules")
+    box.tip = box.repo.commit("Add a submodule", add=False)
+    report = box.run("test -d module && echo 1 > new")
+    tree = box.taken(report).git("ls-tree", report.points[-1].snapshot, "module")
+    assert tree == f"160000 commit {box.tip and box.repo.head('HEAD:module')}\tmodule"
+
+
+def test_file_that_became_a_pipe_is_said_and_the_rest_saved(box: HostBox) -> None:
+    report = box.run("rm README.md; mkfifo README.md; echo 1 > new")
+    assert "new" in box.tree(report)
+    assert any("README.md" in text for text in report.errors)
+
+
+def test_many_files(box: HostBox) -> None:
+    report = box.run("i=0; while [ $i -lt 3000 ]; do echo $i > f$i; i=$((i+1)); done")
+    assert len(box.tree(report)) == 3001
+
+
+def test_report_that_is_done_is_not_done_again(box: HostBox) -> None:
+    before = box.run("echo 1 > a", code=0)
+    assert box.entry("snapshot").returncode == 0
+    after = box.report()
+    assert (after.exit_code, after.points) == (before.exit_code, before.points)
+
+
+def test_snapshot_alone_saves_what_a_killed_box_left(box: HostBox) -> None:
+    box.run("echo 1 > a")
+    for name in ("report", "end.point", "pack"):
+        (box.state / "out" / name).unlink()
+    (box.workspace / ".git" / "index.lock").touch()
+    assert box.entry("snapshot").returncode == 0
+    report = box.report()
+    assert (report.complete, report.exit_code, box.tree(report)) == (True, None, ["README.md", "a"])
+
+
+def test_snapshot_of_a_box_that_was_never_prepared_gives_the_tip(box: HostBox) -> None:
+    assert box.entry("snapshot").returncode == 0
+    report = box.report()
+    assert report.complete

@@ -1,0 +1,46 @@
+"""The entry script replays a session on a new base, or names what conflicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.box import SHELLS, HostBox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+
+@pytest.fixture(params=SHELLS)
+def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
+    base = repo.head()
+    repo.git("checkout", "-q", "-b", "session")
+    repo.write("a b.txt", "session\n")
+    repo.commit("Turn one")
+    repo.write("other", "session\n")
+    tip = repo.commit("Turn two")
+    repo.git("checkout", "-q", "main")
+    made = HostBox(tmp_path / "box", repo, request.param)
+    made.tip = tip
+    made.environment["REALM_BASE"] = base
+    return made
+
+
+def test_commits_stand_on_the_new_base(box: HostBox) -> None:
+    box.repo.write("main.txt", "main\n")
+    head = box.repo.commit("On main")
+    assert box.entry("rebase", head).returncode == 0
+    report = box.report()
+    log = box.taken(report).git("log", "--format=%s", f"{head}..{report.points[-1].head}")
+    assert (log.splitlines(), report.complete, report.exit_code) == (["Turn two", "Turn one"], True, 0)
+
+
+def test_conflict_names_the_file_and_leaves_nothing(box: HostBox) -> None:
+    box.repo.write("a b.txt", "main\n")
+    head = box.repo.commit("On main")
+    assert box.entry("rebase", head).returncode == 1
+    report = box.report()
+    assert (report.conflicts, report.points, report.complete) == (("a b.txt",), (), True)
