@@ -1,6 +1,6 @@
 """Making git objects and storing many of them with one git process.
 
-dulwich gives the objects their form and their id; git itself stores them, so
+dulwich gives the objects their form; git itself stores them, so
 that permissions of shared repositories, ``core.fsync`` and the like apply.
 """
 
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dulwich.object_format import get_object_format
-from dulwich.objects import Blob, Commit, ObjectID, ShaFile, parse_tree, serialize_tree
-from dulwich.objects import Tree as DulwichTree
+from dulwich.objects import Blob, Commit, ObjectID, Tree, object_header, parse_tree, serialize_tree
 
 from realm.errors import GitError
 from realm.store.git import command as git_command
@@ -79,19 +78,22 @@ class Objects:
         self._format = get_object_format(object_format)
         self._made: dict[str, tuple[int, bytes]] = {}
 
-    def _add(self, thing: ShaFile) -> str:
-        oid = thing.get_id(self._format).decode()
-        self._made[oid] = (thing.type_num, thing.as_raw_string())
+    def _add(self, kind: int, data: bytes) -> str:
+        name = self._format.new_hash()
+        name.update(object_header(kind, len(data)))
+        name.update(data)
+        oid = name.hexdigest()
+        self._made[oid] = (kind, data)
         return oid
 
     def blob(self, data: bytes) -> str:
         """Add a file's content and return its id."""
-        return self._add(Blob.from_string(data))
+        return self._add(Blob.type_num, data)
 
     def tree(self, entries: Iterable[Entry]) -> str:
         """Add a directory and return its id; ``entries`` may come in any order."""
         rows = [(e.name, e.mode, ObjectID(e.oid.encode())) for e in sorted(entries, key=_sort_key)]
-        return self._add(DulwichTree.from_string(b"".join(serialize_tree(rows))))
+        return self._add(Tree.type_num, b"".join(serialize_tree(rows)))
 
     def commit(
         self,
@@ -109,7 +111,7 @@ class Objects:
         made.author_time, made.author_timezone = author[1].when, author[1].offset
         made.commit_time, made.commit_timezone = committer[1].when, committer[1].offset
         made.message = message.rstrip("\n").encode("utf-8", "replace") + b"\n"
-        return self._add(made)
+        return self._add(Commit.type_num, made.as_raw_string())
 
     def store(self, project: Project) -> None:
         """Store everything in ``project``; :class:`GitError` when git cannot (full disk, read-only)."""

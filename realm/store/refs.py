@@ -166,7 +166,9 @@ def _symbolic_target(path: Path) -> str:
 def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) -> RealmError:
     """Return the error for a transaction that git refused."""
     if not _LOST.search(result.err):
-        if re.search(rb"Permission denied|Read-only file system|No space left", result.err):
+        if re.search(
+            rb"Permission denied|Read-only file system|No space left|unable to create directory", result.err
+        ):
             return GitError(
                 f"the repository cannot be written: {reason(result.err)}",
                 f"ls -ld '{clean(str(project.common_dir))}'",

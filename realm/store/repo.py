@@ -8,8 +8,8 @@ from pathlib import Path
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity, Project
 from realm.store.git import GitResult, git, reason
-from realm.store.stores import ensure_readable, history_pack, object_stores
-from realm.store.worktree import Include, dirty_count, ignore_lines, included, write_wip
+from realm.store.stores import ensure_readable, history_pack, object_stores, unreadable
+from realm.store.worktree import Include, dirty_count, ignore_lines, included, tracked_count, write_wip
 from realm.text import clean
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ignore_lines",
     "included",
     "resolve_commit",
+    "tracked_count",
     "write_wip",
 ]
 
@@ -142,7 +143,7 @@ def resolve_commit(project: Project, rev: str) -> str:
     if rev in ("HEAD", "@"):
         if git("rev-parse", "--verify", "--quiet", "HEAD", project=project, check=False).code != 0:
             raise RealmError("the repository has no commit yet", "git commit --allow-empty -m 'Start'")
-        raise RealmError("the commit at HEAD cannot be read", "git fsck")
+        raise unreadable(project, "the commit at HEAD cannot be read")
     raise RealmError(f"'{shown}' is not a commit", "git log --oneline --all")
 
 

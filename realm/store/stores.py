@@ -10,10 +10,15 @@ from realm.store.git import git, reason
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from realm.model import Project
+
+_OBJECTS = ("--objects", "--no-walk")
+
+_ROUNDS = 3
+"""Fetches for one base: a clone without trees gets the trees first, then the files."""
 
 _DEPTH = 5
 """How far alternates of alternates are followed; git stops there too."""
@@ -79,18 +84,24 @@ def ensure_readable(project: Project, base: str) -> None:
     4 ms at 1,000 files.
     """
     _check_permissions(project)
+    if not is_partial(project) and _all_there(project, base):
+        return
     gone = _missing(project, base)
-    if gone and is_partial(project):
+    rounds = _ROUNDS if is_partial(project) else 0
+    while gone and rounds:
         _fetch(project, gone)
-        gone = _missing(project, base)
+        gone, rounds = _missing(project, base), rounds - 1
     if gone:
-        stores = missing_stores(project.object_stores[0])
-        if stores:
-            where = clean(str(stores[0]))
-            raise RealmError(f"the repository borrows objects from {where}, which is not there", "git fsck")
-        raise RealmError(
-            f"{len(gone)} objects of {base[:12]} are missing, the first is {gone[0]}", "git fsck"
-        )
+        what = f"{len(gone)} objects of {base[:12]} are missing, the first is {gone[0]}"
+        raise unreadable(project, what)
+
+
+def unreadable(project: Project, what: str) -> RealmError:
+    """Return the error for objects that cannot be read: a borrowed store that is gone, else ``what``."""
+    stores = missing_stores(project.object_stores[0])
+    if stores:
+        what = f"the repository borrows objects from {clean(str(stores[0]))}, which is not there"
+    return RealmError(what, "git fsck")
 
 
 def _check_permissions(project: Project) -> None:
@@ -102,47 +113,36 @@ def _check_permissions(project: Project) -> None:
                 raise RealmError(f"{clean(str(path))} cannot be read by this user", who)
 
 
+def _all_there(project: Project, base: str) -> bool:
+    return git("rev-list", *_OBJECTS, "--quiet", base, project=project, check=False).code == 0
+
+
 def _missing(project: Project, base: str) -> list[str]:
-    """Return the ids of objects in ``base``'s tree that are not in any store."""
-    partial = is_partial(project)
+    """Return the ids of objects in ``base``'s tree that are in no store."""
     result = git(
-        *("rev-list", "--objects", "--no-walk"),
-        *(("--missing=print",) if partial else ("--quiet", "--missing=error")),
-        base,
+        *("rev-list", *_OBJECTS, "--missing=print", base),
         project=project,
         env={"GIT_NO_LAZY_FETCH": "1"},
         check=False,
     )
-    if result.code != 0 and not partial:
-        return _named_missing(project, base)
-    if result.code != 0:
-        raise RealmError(f"the files of {base[:12]} cannot be read: {reason(result.err)}", "git fsck")
-    return [line[1:].decode() for line in result.out.splitlines() if line.startswith(b"?")]
-
-
-def _named_missing(project: Project, base: str) -> list[str]:
-    result = git(
-        *("rev-list", "--objects", "--no-walk", "--missing=print", base), project=project, check=False
-    )
     gone = [line[1:].decode() for line in result.out.splitlines() if line.startswith(b"?")]
-    if result.code != 0 or not gone:
-        raise RealmError(f"the files of {base[:12]} cannot be read: {reason(result.err)}", "git fsck")
+    if result.code != 0:
+        raise unreadable(project, f"the files of {base[:12]} cannot be read: {reason(result.err)}")
     return gone
 
 
 def _fetch(project: Project, oids: list[str]) -> None:
     """Fetch ``oids`` from the remote that promised them, as git does for itself."""
     remote = _promisor(project)
-    for _ in range(2):  # a treeless clone: trees first, then what they name
-        result = git(
-            *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags"),
-            *("--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin", remote),
-            project=project,
-            stdin="".join(f"{oid}\n" for oid in oids).encode(),
-            check=False,
-        )
-        if result.code == 0:
-            return
+    result = git(
+        *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-auto-maintenance"),
+        *("--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin", remote),
+        project=project,
+        stdin="".join(f"{oid}\n" for oid in oids).encode(),
+        check=False,
+    )
+    if result.code == 0:
+        return
     raise RealmError(
         f"{len(oids)} files of this partial clone are not here, and {clean(remote)} does not give them: "
         f"{reason(result.err)}",
@@ -159,15 +159,15 @@ def _promisor(project: Project) -> str:
     return key.removeprefix("remote.").removesuffix(".promisor") or "origin"
 
 
-def history_pack(project: Project, tip: str, directory: Path) -> list[Path]:
-    """Write the history of ``tip``, and nothing else, as a pack into ``directory``.
+def history_pack(project: Project, tips: Sequence[str], directory: Path) -> list[Path]:
+    """Write the history of the commits ``tips``, and nothing else, as a pack into ``directory``.
 
     Returns the ``.pack`` and its ``.idx``.
     """
     result = git(
         *("pack-objects", "--revs", "--quiet", "--delta-base-offset", str(directory / "history")),
         project=project,
-        stdin=f"{tip}\n".encode(),
+        stdin="".join(f"{tip}\n" for tip in tips).encode(),
     )
     stem = f"history-{result.text}"
     return [directory / f"{stem}.pack", directory / f"{stem}.idx"]

@@ -50,7 +50,7 @@ def _time(text: str) -> float:
 
 
 def _text(value: str) -> str:
-    plain = clean(value) == value and value.strip() == value and not value.startswith('"')
+    plain = value and clean(value) == value and value.strip() == value and not value.startswith('"')
     return value if plain else json.dumps(value)
 
 

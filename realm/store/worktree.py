@@ -47,6 +47,16 @@ def dirty_count(project: Project) -> int:
     return result.out.count(b"\0")
 
 
+def tracked_count(project: Project) -> int:
+    """Return how many files git tracks: a number in the index's head, 0 without one (gitformat-index(5))."""
+    try:
+        with (project.git_dir / "index").open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return 0
+    return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
+
+
 def write_wip(project: Project, base: str) -> str | None:
     """Return the tree of the work tree as it is, ``None`` when it is ``base``'s tree.
 

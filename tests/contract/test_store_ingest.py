@@ -1,0 +1,434 @@
+"""What a box made is taken in by realm and read by real git."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.errors import GitError, RejectedError
+from realm.model import Checkpoint, Totals, TurnText
+from realm.store import repo as store
+from realm.store.ingest import Ingested, count_turns, diffstat, ingest, sweep, totals
+from realm.store.quarantine import quarantine
+from tests.support.repos import Repo, git
+from tests.support.store import Box, assert_sound, intake, project_of, seen, take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def log(made: Repo, form: str, ref: str = "refs/realm/fix") -> list[str]:
+    return made.git("log", f"--format={form}", ref).splitlines()
+
+
+def test_turns_become_commits(repo: Repo, tmp_path: Path) -> None:
+    before = seen(repo)
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("one.txt", "1\n")
+    box.point(1)
+    box.workspace.write("two.txt", "2\n")
+    box.workspace.commit("Add two\n\nBecause of one.")
+    box.workspace.write("run.sh", "#!/bin/sh\n", mode=0o755)
+    box.point(2)
+    box.point(3)
+    texts = {
+        1: TurnText("Write one\nwith a 1", "Done.\n\nBoth lines."),
+        2: TurnText("\x1b[31mWrite two", "\x07" + "x" * 3000),
+        3: TurnText("Nothing", "Nothing"),
+    }
+    done = box.ingest(texts)
+    assert log(repo, "%s") == ["[31mWrite two", "Add two", "Write one", "Start"]
+    assert repo.git("log", "-1", "--format=%B", "refs/realm/fix~2") == (
+        "Write one\n\nDone.\n\nBoth lines.\n\nRealm-Session: fix\nRealm-Run: 1\nRealm-Turn: 1\n"
+    )
+    assert repo.git("log", "-1", "--format=%b", "refs/realm/fix~1").startswith(
+        "Because of one.\n\nRealm-Session"
+    )
+    assert repo.files("refs/realm/fix") == ["README.md", "one.txt", "run.sh", "two.txt"]
+    assert repo.files("refs/realm/fix~1") == ["README.md", "one.txt", "two.txt"]
+    assert repo.git("ls-tree", "refs/realm/fix", "run.sh").startswith("100755")
+    assert {turn: len(commits) for turn, commits in done.turns.items()} == {1: 1, 2: 2}
+    assert done.tip == repo.head("refs/realm/fix") == done.turns[2][-1]
+    assert (done.dropped, done.notes) == ([], [])
+    assert count_turns(box.project, box.tip, done.tip) == 2
+    assert diffstat(box.project, box.tip, done.tip) == Totals(0, 3, 3, 0)
+    assert totals(box.project, box.tip, done.tip) == Totals(2, 3, 3, 0)
+    assert totals(box.project, box.tip, box.tip) == Totals()
+    assert seen(repo) == before
+    assert_sound(repo)
+    repo.git("gc", "-q", "--prune=now")
+    assert log(repo, "%s")[0] == "[31mWrite two"
+    assert_sound(repo)
+
+
+def test_everything_ignored_or_deleted_or_renamed(repo: Repo, tmp_path: Path) -> None:
+    repo.write(".gitignore", "*.log\n")
+    repo.write("src/a")
+    repo.write("src/b")
+    repo.commit()
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.git("mv", "src", "lib")
+    box.workspace.write("noise.log")
+    (box.workspace.path / "README.md").unlink()
+    (box.workspace.path / "link").symlink_to("lib/a")
+    box.point()
+    box.ingest()
+    assert repo.files("refs/realm/fix") == [".gitignore", "lib/a", "lib/b", "link"]
+    assert_sound(repo)
+
+
+def test_empty_tree(repo: Repo, tmp_path: Path) -> None:
+    box = Box.start(project_of(repo), tmp_path / "box")
+    (box.workspace.path / "README.md").unlink()
+    box.point()
+    box.ingest()
+    assert repo.files("refs/realm/fix") == []
+    assert_sound(repo)
+
+
+def test_nothing_changed(repo: Repo, tmp_path: Path) -> None:
+    project = project_of(repo)
+    box = Box.start(project, tmp_path / "box")
+    box.point(1)
+    empty = tmp_path / "empty"
+    empty.touch()
+    head = Checkpoint(box.tip, box.tip, 1, time.time())
+    for wanted in (box.intake(), intake(project, box.tip, [], None), intake(project, box.tip, [head], empty)):
+        done = ingest(wanted)
+        assert done == Ingested(box.tip)
+        done.release()
+    assert not list((repo.path / ".git/objects/pack").iterdir())
+
+
+def test_second_run_stacks(repo: Repo, tmp_path: Path) -> None:
+    project = project_of(repo)
+    box = Box.start(project, tmp_path / "box")
+    box.workspace.write("one")
+    box.point()
+    first = box.ingest().tip
+    again = Box.start(project, tmp_path / "again", first)
+    again.workspace.write("two")
+    again.workspace.commit("Second")
+    again.point()
+    done = take(intake(project, first, again.points, again.pack(), run=2))
+    assert repo.git("rev-list", "--parents", "-1", done.tip).split() == [done.tip, first]
+    assert log(repo, "%s%(trailers:key=Realm-Run,valueonly,separator=%x20)")[:2] == [
+        "Second2",
+        "Work of run 11",
+    ]
+    assert count_turns(project, repo.head(), done.tip) == 2
+
+
+def test_amended_commit_of_an_earlier_turn(repo: Repo, tmp_path: Path) -> None:
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("a")
+    box.workspace.commit("First try")
+    box.point(1)
+    box.workspace.write("b")
+    box.workspace.git("add", "-A")
+    box.workspace.git("commit", "-q", "--amend", "-m", "Second try")
+    box.point(2)
+    done = box.ingest({2: TurnText("Amend it")})
+    assert log(repo, "%s") == ["Amend it", "First try", "Start"]
+    assert done.notes == ["the agent rewrote its history: its files were kept, its commits since then not"]
+    assert repo.files("refs/realm/fix") == ["README.md", "a", "b"]
+
+
+def test_moves_are_not_lost_before_the_ref_is_there(repo: Repo, tmp_path: Path) -> None:
+    project = project_of(repo)
+    box = Box.start(project, tmp_path / "box")
+    box.workspace.write("one", "unique")
+    box.point()
+    done = ingest(box.intake())
+    repo.git("gc", "-q", "--prune=now")
+    sweep(project)
+    repo.git("gc", "-q", "--prune=now")
+    assert repo.git("cat-file", "-t", done.tip) == "commit"
+    repo.git("update-ref", "refs/realm/fix", done.tip)
+    done.release()
+    done.release()
+    repo.git("gc", "-q", "--prune=now")
+    assert repo.files("refs/realm/fix") == ["README.md", "one"]
+    assert not list((repo.path / ".git/objects/pack").glob("*.keep"))
+
+
+def test_sha256(make_repo: Callable[..., Repo], tmp_path: Path) -> None:
+    made = make_repo("modern", object_format="sha256")
+    made.write("sub/a", "1")
+    made.commit()
+    box = Box.start(project_of(made), tmp_path / "box")
+    box.workspace.write("sub/b", "2")
+    box.workspace.commit("By the agent")
+    (box.workspace.path / "bad").symlink_to("/etc")
+    box.workspace.write("c", "3")
+    box.point()
+    done = box.ingest()
+    assert made.files("refs/realm/fix") == ["c", "sub/a", "sub/b"]
+    assert len(done.tip) == 64
+    assert_sound(made)
+
+
+def test_shallow(repo: Repo, tmp_path: Path) -> None:
+    for number in range(3):
+        repo.write(f"f{number}")
+        repo.commit()
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{repo.path}", "cut")
+    cut = Repo(tmp_path / "cut")
+    project = project_of(cut)
+    assert project.shallow == (cut.head(),)
+    git(tmp_path, "clone", "-q", str(cut.path), "box", check=False)
+    box = Box(project, Repo(tmp_path / "box"), cut.head())
+    box.workspace.write("new")
+    box.workspace.commit("By the agent")
+    box.workspace.write("newer")
+    box.point()
+    box.ingest()
+    assert cut.files("refs/realm/fix") == ["README.md", "f0", "f1", "f2", "new", "newer"]
+    assert_sound(cut)
+    cut.git("gc", "-q", "--prune=now")
+    assert_sound(cut)
+
+
+@pytest.mark.parametrize("kind", ["blob:none", "tree:0"])
+def test_partial_clone(repo: Repo, tmp_path: Path, kind: str) -> None:
+    repo.write("sub/old", "old content")
+    repo.commit()
+    repo.write("sub/old", "new content")
+    repo.commit()
+    repo.git("config", "uploadpack.allowFilter", "true")
+    repo.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    git(tmp_path, "clone", "-q", f"--filter={kind}", f"file://{repo.path}", "part")
+    part = Repo(tmp_path / "part")
+    project = project_of(part)
+    store.ensure_readable(project, part.head())
+    repo.path.rename(tmp_path / "away")
+    workspace = Repo.init(tmp_path / "box")
+    (workspace.path / ".git/objects/info/alternates").write_text(f"{part.path}/.git/objects\n")
+    workspace.git("checkout", "-q", "-B", "work", part.head())
+    box = Box(project, workspace, part.head())
+    box.workspace.write("sub/new", "x")
+    box.workspace.commit("By the agent")
+    box.workspace.write("sub/old", "changed")
+    box.point()
+    box.ingest()
+    assert part.git("ls-tree", "-r", "--name-only", "refs/realm/fix").split() == [
+        "README.md",
+        "sub/new",
+        "sub/old",
+    ]
+    assert part.show("refs/realm/fix:sub/old") == "changed"
+    part.git("fsck")
+    part.git("gc", "-q", "--prune=now")
+    assert part.show("refs/realm/fix:sub/old") == "changed"
+
+
+def test_borrowed_objects_and_linked_worktree(repo: Repo, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--shared", str(repo.path), "middle")
+    relative = tmp_path / "middle/.git/objects/info/alternates"
+    relative.write_text("../../../project/.git/objects\n")
+    git(tmp_path, "clone", "-q", "--shared", "middle", "last")
+    (tmp_path / "last/.git/objects/info/alternates").write_text("../../../middle/.git/objects\n")
+    git(tmp_path / "last", "worktree", "add", "-q", str(tmp_path / "tree"))
+    project = store.discover(tmp_path / "tree")
+    box = Box.start(project, tmp_path / "box")
+    box.workspace.write("new")
+    box.point()
+    done = box.ingest()
+    last = Repo(tmp_path / "last")
+    assert last.files("refs/realm/fix") == ["README.md", "new"]
+    assert repo.git("cat-file", "-t", done.tip, check=False) == ""
+    assert_sound(last)
+
+
+def test_shared_repository_keeps_group_permissions(repo: Repo, tmp_path: Path) -> None:
+    repo.git("config", "core.sharedRepository", "group")
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("new")
+    box.point()
+    mask = os.umask(0o077)
+    box.ingest()
+    os.umask(mask)
+    (pack,) = (repo.path / ".git/objects/pack").glob("*.pack")
+    assert pack.stat().st_mode & 0o777 == 0o440
+
+
+def test_hooks_and_signing_of_the_user_stay_out_of_it(repo: Repo, tmp_path: Path) -> None:
+    for hook in (
+        "pre-commit",
+        "post-commit",
+        "commit-msg",
+        "prepare-commit-msg",
+        "post-checkout",
+        "post-index-change",
+    ):
+        repo.write(f".git/hooks/{hook}", f"#!/bin/sh\ntouch '{tmp_path}/{hook}-ran'\nexit 1\n", mode=0o755)
+    repo.git("config", "commit.gpgSign", "true")
+    repo.git("config", "gpg.program", "false")
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("new")
+    box.point()
+    box.ingest()
+    assert not list(tmp_path.glob("*-ran"))
+    assert "gpgsig" not in repo.git("cat-file", "-p", "refs/realm/fix")
+
+
+def test_broken_work_leaves_the_project_alone(repo: Repo, tmp_path: Path) -> None:
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("new")
+    box.point()
+    wanted = box.intake()
+    assert wanted.pack is not None
+    wanted.pack.write_bytes(wanted.pack.read_bytes()[:-30])
+    before = seen(repo)
+    with pytest.raises(RejectedError, match="refused"):
+        take(wanted)
+    assert seen(repo) == before
+    assert wanted.pack.exists()
+    assert_sound(repo)
+
+
+def test_full_disk_is_told(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git that cannot write, as far as its message goes."""
+    real = subprocess.run(
+        ["sh", "-c", "command -v git"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    fake = tmp_path / "bin/git"
+    fake.parent.mkdir()
+    says = "cat >/dev/null; echo 'fatal: write error: No space left on device' >&2; exit 128"
+    fake.write_text(f'#!/bin/sh\ncase "$*" in *--keep=*) {says};; esac\nexec {real} "$@"\n')
+    fake.chmod(0o755)
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("new")
+    box.point()
+    wanted = box.intake()
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    with pytest.raises(GitError, match="No space left on device") as caught:
+        ingest(wanted)
+    assert "the disk is full" in caught.value.hint
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from realm.store import repo
+from realm.store.quarantine import quarantine
+with quarantine(repo.discover(Path(sys.argv[1]))) as held:
+    print(held.path, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_quarantine_of_a_killed_realm_is_swept_and_a_live_one_not(repo: Repo) -> None:
+    project = project_of(repo)
+    command = [sys.executable, "-c", HOLDER, str(repo.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder, quarantine(project) as own:
+        assert holder.stdout is not None
+        path = Path(holder.stdout.readline().strip())
+        assert sweep(project) == 0
+        assert path.is_dir()
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        assert path.is_dir()
+        assert sweep(project) == 1
+        assert not path.exists()
+        assert own.path.is_dir()
+    assert not own.path.exists()
+
+
+def test_keep_files_of_killed_realms_are_swept_and_others_not(repo: Repo) -> None:
+    project = project_of(repo)
+    directory = repo.path / ".git/objects/pack"
+    host = os.uname().nodename
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    now = int(time.time())
+    texts = {
+        "dead": f"realm pid={gone.pid} host={host} time={now}\n",
+        "old": f"realm pid={os.getpid()} host=elsewhere time={now - 100_000}\n",
+        "live": f"realm pid={os.getpid()} host={host} time={now}\n",
+        "away": f"realm pid={gone.pid} host=elsewhere time={now}\n",
+        "users": "do not touch\n",
+        "empty": "",
+    }
+    for name, text in texts.items():
+        (directory / f"pack-{name}.keep").write_text(text)
+    assert sweep(project) == 2
+    left = sorted(path.stem.removeprefix("pack-") for path in directory.glob("*.keep"))
+    assert left == ["away", "empty", "live", "users"]
+
+
+def test_many_intakes_at_once(repo: Repo, tmp_path: Path) -> None:
+    """Two sessions of one project end at the same moment."""
+    project = project_of(repo)
+    script = (
+        "import sys, pickle\nfrom tests.support.store import take\n"
+        "with open(sys.argv[1], 'rb') as file:\n    wanted = pickle.load(file)\ntake(wanted)\n"
+    )
+    waiting = []
+    for number in range(6):
+        (tmp_path / f"{number}").mkdir()
+        box = Box.start(project, tmp_path / f"{number}/box")
+        box.workspace.write(f"file{number}")
+        box.point()
+        wanted = intake(project, box.tip, box.points, box.pack(), name=f"s{number}")
+        order = tmp_path / f"{number}/intake"
+        order.write_bytes(pickle.dumps(wanted))
+        waiting.append(subprocess.Popen([sys.executable, "-c", script, str(order)]))
+    assert [process.wait(120) for process in waiting] == [0] * 6
+    for number in range(6):
+        assert repo.files(f"refs/realm/s{number}") == ["README.md", f"file{number}"]
+    repo.git("gc", "-q", "--prune=now")
+    assert_sound(repo)
+
+
+KILLED = """
+import os, pickle, sys, threading
+from tests.support.store import take
+with open(sys.argv[1], "rb") as file:
+    wanted = pickle.load(file)
+threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), 9)).start()
+take(wanted)
+os._exit(0)
+"""
+
+
+def test_killed_at_any_moment(repo: Repo, tmp_path: Path, sealed: Path) -> None:
+    project = project_of(repo)
+    box = Box.start(project, tmp_path / "box")
+    for number in range(50):
+        box.workspace.write(f"new/{number}", f"{number}\n" * 100)
+    box.point()
+    order = tmp_path / "intake"
+    order.write_bytes(pickle.dumps(box.intake()))
+    codes = set()
+    for delay in (0.001, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15):
+        command = [sys.executable, "-c", KILLED, str(order), str(delay)]
+        codes.add(subprocess.run(command, check=False).returncode)
+        assert_sound(repo)
+    assert codes <= {0, -9}
+    done = box.ingest()
+    assert len(repo.files(done.tip)) == 51
+    assert [path.name for path in (sealed / ".realm/quarantine").iterdir()] == [".lock"]
+    assert not list((repo.path / ".git/objects/pack").glob("*.keep"))
+    assert_sound(repo)
+
+
+def test_fast_enough(repo: Repo, tmp_path: Path) -> None:
+    repo.make_files(1000)
+    box = Box.start(project_of(repo), tmp_path / "box")
+    for number in range(21):
+        box.workspace.write(f"src/d0000/new{number}", "x" * 100)
+    box.point()
+    wanted = box.intake()
+    started = time.monotonic()
+    with ingest(wanted):
+        took = time.monotonic() - started
+    assert took < 1.5
