@@ -299,6 +299,17 @@ def find(engine: Engine, *, session_id: str | None = None, role: str = "box") ->
     return boxes
 
 
+def clear(engine: Engine, session_id: str) -> None:
+    """Remove containers that did some work for a session and were killed over it.
+
+    One that salvaged goes alone: the volumes that it had are the dead box's.
+    """
+    for box in find(engine, session_id=session_id, role="tool"):
+        box.remove()
+    for box in find(engine, session_id=session_id, role="salvage"):
+        Box(engine, box.id, box.labels, ()).remove()
+
+
 def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
     """Take the end-of-run snapshot of a box that died before it could: in a second container on its volumes.
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,15 +54,16 @@ def _git(name: str) -> Check:
 def _engine(name: str) -> Check:
     from realm.box import engine
 
-    with engine.connect() as connection:
-        return Check(name, "ok", connection.describe())
+    with closing(engine.connect()) as connection:
+        info = connection.info()
+    return Check(name, "ok", f"Docker {info.version} at {info.endpoint} ({info.source})")
 
 
 def _image(name: str) -> Check:
     from realm.box import engine, image
 
     wanted = Config(Path.cwd()).get("image") or None
-    with engine.connect() as connection:
+    with closing(engine.connect()) as connection:
         status = image.status(connection, wanted)
     if status.missing:
         return Check(
@@ -120,7 +122,7 @@ def trial(ui: UI) -> int:
     A tiny script takes the agent's part, so no login is needed.  Returns 0 when
     the commit that it made in the box arrived in the repository.
     """
-    from realm.session import remove, start
+    from realm.session import registry, remove, start
 
     with tempfile.TemporaryDirectory(prefix="realm-trial-") as place:
         repository = Path(place) / "trial"
@@ -132,6 +134,7 @@ def trial(ui: UI) -> int:
         shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
         content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
         remove.remove(remove.plan("trial", repository), ui)
+        registry.forget(repository)
         if (code, shown, content) != (0, "Try realm", "made in a box"):
             raise RealmError(
                 "the trial's commit did not arrive", "realm doctor, then look at the lines above"

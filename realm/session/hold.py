@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.box.container import Box
+from realm.paths import make_private, realm_home
 from realm.session import launch as launching
 from realm.session import logins, salvage, summary
 from realm.session.tail import Tail
+from realm.store import repo
 from realm.terminal.relay import relay
 from realm.terminal.sides import Reason
 from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from realm.box.engine import Engine
     from realm.session.finish import Outcome, Started
     from realm.session.launch import Launch
@@ -26,9 +33,19 @@ GRACE = 10.0
 
 def create(engine: Engine, launch: Launch, image: str) -> Box:
     """Make the box of a run, ready to be started."""
-    command = ["run", *launching.argv(launch)]
-    spec = launching.spec(launch, image, command)
-    return Box.create(engine, spec, launching.files(launch), args=launch.args)
+    spec = launching.spec(launch, image, ["run", *launching.argv(launch)])
+    with packs(launch, launch.run.before) as history:
+        return Box.create(engine, spec, launching.files(launch, history), args=launch.args)
+
+
+@contextmanager
+def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
+    """Give the history of ``tips`` as files, for a box without the object store; else nothing."""
+    if not launch.history:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(dir=make_private(realm_home() / "tmp"), prefix="history-") as directory:
+        yield repo.history_pack(launch.project, tips, Path(directory))
 
 
 def attend(engine: Engine, started: Started, launch: Launch, box: Box, ui: UI, *, fresh: bool) -> int:

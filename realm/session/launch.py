@@ -8,7 +8,6 @@ import posixpath
 import shlex
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.agent import claude
@@ -20,6 +19,7 @@ from realm.store import repo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from realm.agent.login import Login
     from realm.box.dockerargs import DockerArgs
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from realm.model import Project, Run, Session
     from realm.store.repo import Include
 
-OVERLAY_FROM_FILES = 5_000
-"""Above that many files an overlay on a cached checkout starts faster than a checkout of its own."""
+_FOR_ALL = 0o005
+"""Permission of everybody to list and to enter."""
 
 _PASSED_ON = ("TERM", "COLORTERM", "LANG", "LC_ALL", "TZ", "NO_COLOR")
 
@@ -49,7 +49,7 @@ class Launch:
     transcript: bytes | None = None
     tty: bool = False
     stdin: bool = True
-    files: int = 0
+    history: bool = False
 
     @property
     def directory(self) -> str:
@@ -124,8 +124,8 @@ def secrets(login: Login) -> bytes:
     return "".join(lines).encode()
 
 
-def files(launch: Launch) -> list[BoxFile]:
-    """Return what is put into the box before it starts."""
+def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
+    """Return what is put into the box before it starts; ``packs`` are its history where it has no store."""
     project = launch.project
     found = [BoxFile("/realm/exclude", _exclude(launch), 0o444, owner="root")]
     if launch.login.variables:
@@ -133,6 +133,7 @@ def files(launch: Launch) -> list[BoxFile]:
     if project.shallow:
         lines = "".join(f"{oid}\n" for oid in project.shallow)
         found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
+    found += [BoxFile(f"/realm/pack/{path.name}", path, 0o444, owner="root") for path in packs]
     if not launch.session.agent:
         found += _config(launch)
     for item in launch.include:
@@ -176,7 +177,7 @@ def spec(
         uid=uid,
         gid=gid,
         workspace=launch.session.workspace,
-        object_stores=launch.project.object_stores,
+        object_stores=() if launch.history else launch.project.object_stores,
         environment={**environment(launch), **(extra or {})},
         labels=labels(launch),
         tty=launch.tty,
@@ -186,8 +187,27 @@ def spec(
         pids=int(config.get("pids")),
         network=config.get("network"),
         volumes=config.get("workspace"),
-        files=launch.files,
+        files=repo.tracked_count(launch.project),
     )
+
+
+def needs_history(project: Project, config: Config, *, local: bool) -> bool:
+    """Tell whether the box gets a pack of its base's history in place of the object store.
+
+    When the user wants it to see no more than that (``realm.objects``), when the
+    engine is on another machine, and when the box's user, who is not root, may
+    not read what root owns.
+    """
+    wanted = config.get("objects")
+    if wanted not in ("all", "history"):
+        raise UsageError(f"realm.objects is {wanted!r}", "git config realm.objects all (or history)")
+    return wanted == "history" or not local or not _readable(project)
+
+
+def _readable(project: Project) -> bool:
+    if os.getuid() != 0:
+        return True
+    return all(store.stat().st_mode & _FOR_ALL == _FOR_ALL for store in project.object_stores)
 
 
 def new_run(number: int, before: str) -> Run:
@@ -202,19 +222,3 @@ def workspace_path(project: Project) -> str:
     from realm.model import WORKSPACE_ROOT
 
     return f"{WORKSPACE_ROOT}/{project.name}"
-
-
-__all__ = [
-    "OVERLAY_FROM_FILES",
-    "Launch",
-    "Path",
-    "agent_program",
-    "argv",
-    "box_user",
-    "environment",
-    "files",
-    "labels",
-    "secrets",
-    "spec",
-    "workspace_path",
-]

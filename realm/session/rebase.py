@@ -13,6 +13,7 @@ from realm.box.container import Box
 from realm.errors import RealmError
 from realm.model import Checkpoint, State
 from realm.paths import make_private, realm_home
+from realm.session import hold
 from realm.session import launch as launching
 from realm.session.finish import COLLECT_LIMIT
 from realm.store import ingest, record, refs, repo, stats
@@ -38,11 +39,11 @@ def rebase(connection: Engine, launch: Launch, image: str, ui: UI) -> Launch:
     if tips.code is None or tips.meta is None or head == session.base:
         ui.info(f"{session.name} is on HEAD already")
         return launch
-    launch = dataclasses.replace(
+    quiet = dataclasses.replace(
         launch, run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False
     )
     with ui.progress(f"replaying {session.name} on {head[:10]}"):
-        tip = head if tips.code == session.base else _replay(connection, launch, image, head)
+        tip = head if tips.code == session.base else _replay(connection, quiet, image, head)
     moved = dataclasses.replace(session, base=head)
     _write(launch, tips, moved, tip)
     ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
@@ -53,7 +54,8 @@ def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
     spec = launching.spec(launch, image, ["rebase", head])
     spec = dataclasses.replace(spec, labels={**spec.labels, "realm.role": "tool"})
-    box = Box.create(connection, spec, [], args=launch.args)
+    with hold.packs(launch, launch.run.before, head) as history:
+        box = Box.create(connection, spec, launching.files(launch, history), args=launch.args)
     directory = Path(tempfile.mkdtemp(dir=make_private(realm_home() / "tmp"), prefix="rebase-"))
     try:
         box.start()

@@ -30,8 +30,17 @@ def _read() -> dict[str, float]:
 
 def remember(root: Path) -> None:
     """Note that realm was used in the work tree ``root``; a full disk is no reason to fail."""
+    _write({**_read(), str(root): time.time()})
+
+
+def forget(root: Path) -> None:
+    """Forget a work tree."""
     projects = _read()
-    projects[str(root)] = time.time()
+    if projects.pop(str(root), None) is not None:
+        _write(projects)
+
+
+def _write(projects: dict[str, float]) -> None:
     content = json.dumps({"version": 1, "projects": projects}, indent=2, sort_keys=True)
     try:
         _replace(_file(), content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from realm.agent.login import Login, find_login
+from realm.agent.login import find_login
 from realm.box import container, dockerargs, engine, image
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError
@@ -40,7 +40,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     number = runs[-1].number if runs else 0
     with RunLock(session.id, session.name, number + 1):
         connection = engine.connect()
-        launch = _prepare(project, session, runs, request)
+        launch = _prepare(project, session, runs, request, local=connection.endpoint.local)
         going_on = _settle(connection, launch, runs, ui)
         if going_on is not None:
             return _take_over(connection, launch, runs[-1], going_on, request, ui)
@@ -49,7 +49,9 @@ def resume(request: ResumeRequest, ui: UI) -> int:
         return _run(connection, launch, request, ui)
 
 
-def _prepare(project: Project, session: Session, runs: list[Run], request: ResumeRequest) -> Launch:
+def _prepare(
+    project: Project, session: Session, runs: list[Run], request: ResumeRequest, *, local: bool
+) -> Launch:
     config = Config(project.root)
     return Launch(
         project=project,
@@ -61,6 +63,7 @@ def _prepare(project: Project, session: Session, runs: list[Run], request: Resum
         agent_args=request.agent_args,
         include=tuple(repo.included(project, (), config.get_all("include"))),
         resume=True,
+        history=launching.needs_history(project, config, local=local),
         tty=wants_tty(no_input=request.no_input),
         stdin=not request.no_input,
     )
@@ -104,6 +107,7 @@ def _transcript(project: Project, name: str, runs: list[Run]) -> bytes | None:
 
 def _settle(connection: Engine, launch: Launch, runs: list[Run], ui: UI) -> Box | None:
     """Bring home what earlier boxes still hold; return one that is still running."""
+    container.clear(connection, launch.session.id)
     for box in container.find(connection, session_id=launch.session.id):
         state = box.state()
         if state == "running":
@@ -142,6 +146,3 @@ def _take_over(connection: Engine, launch: Launch, run: Run, box: Box, request: 
     ui.info(f"run {run.number} of {launch.session.name} is still going on: attached")
     launch = dataclasses.replace(_as(launch, run), tty=box.tty)
     return hold.attend(connection, _started(launch, run), launch, box, ui, fresh=False)
-
-
-__all__ = ["Login", "resume"]

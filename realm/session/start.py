@@ -39,6 +39,8 @@ def new(request: NewRequest, ui: UI) -> int:
     config = Config(project.root)
     launch = _prepare(project, request, config)
     connection = engine.connect()
+    history = launching.needs_history(project, config, local=connection.endpoint.local)
+    launch = dataclasses.replace(launch, history=history)
     chosen = image.ensure(connection, request.image or config.get("image") or None, ui.progress)
     _warn(project, request, launch, ui)
     launch = _with_wip(launch, request)
