@@ -124,12 +124,14 @@ def test_an_agent_that_destroys_its_repository_still_gets_its_files_saved(user: 
     assert user.repo.files("refs/realm/victim") == ["README.md", "kept.txt"]
 
 
-def test_remove_of_a_salvageable_session_says_what_would_be_lost(user: User) -> None:
+def test_remove_never_takes_a_running_box_and_asks_before_losing_work(user: User) -> None:
     process = started(user, ENDLESS)
     process.kill()
     finish(process)
-    refused = user.realm("remove", "victim", code=None)
-    assert refused.code != 0
-    assert "--yes" in refused.err
+    assert "still running" in user.realm("remove", "victim", "--yes", code=1).err
+    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    engines.docker("kill", box)
+    assert "--yes" in user.realm("remove", "victim", code=None).err
+    assert list(user.leftovers()) == [box]
     user.realm("remove", "victim", "--yes")
     assert list(user.leftovers()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,6 +168,14 @@ def test_history_mode_and_plain_workspace(user: User) -> None:
     )
     assert done.out == "Start\n"
     assert user.repo.files("refs/realm/less") == ["README.md", "x"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="others' boxes run under their own id")
+def test_objects_that_only_root_may_read(user: User) -> None:
+    subprocess.run(["chmod", "-R", "go=", str(user.repo.path / ".git")], check=True)
+    user.scripted("private", "cat README.md; echo x >x")
+    assert user.repo.files("refs/realm/private") == ["README.md", "x"]
+    user.scripted("private", "cat x", verb="resume")
 
 
 def test_an_overlay_workspace(user: User) -> None:
