@@ -134,7 +134,7 @@ def trial(ui: UI) -> int:
         shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
         content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
         remove.remove(remove.plan("trial", repository), ui)
-        registry.forget(repository)
+        registry.forget(repository.resolve())
         if (code, shown, content) != (0, "Try realm", "made in a box"):
             raise RealmError(
                 "the trial's commit did not arrive", "realm doctor, then look at the lines above"
