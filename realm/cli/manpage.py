@@ -39,7 +39,7 @@ REFS = (
 )
 JSON = """\
 realm list --json writes a list of objects with name, project, created and started (ISO-8601, UTC;
-started is null unless a run goes on), state (running, exited or salvage), turns, files,
+started is the last run's), state (running, exited or salvage), turns, files,
 insertions, deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and
 hint. realm config --json: key, value, source, variable and help. Keys are only ever added.
 """

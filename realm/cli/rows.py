@@ -1,7 +1,7 @@
 """How a session looks in ``realm list``: as cells of a table, and as JSON.
 
 The JSON of a session: ``name``, ``project`` (path), ``created`` and ``started``
-(ISO-8601, UTC; ``started`` is ``null`` unless a run goes on), ``state``
+(ISO-8601, UTC; ``started`` is the last run's), ``state``
 (``running``, ``exited``, ``salvage``), ``turns``, ``files``, ``insertions``,
 ``deletions``, ``runs`` (numbers), ``ref``, ``base``, ``tip`` (commit ids),
 ``id``.  Keys are only ever added.
