@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,7 +74,7 @@ def test_deleted_repository_records_no_change_of_other_files(box: HostBox) -> No
 def test_names_of_any_bytes_are_kept(box: HostBox) -> None:
     names = [b"new\nline", b"tab\t", b"quo\"te", b"back\\slash", b"\xff\xfe", b" lead", b"-dash", b"star*?[", b"%s%d"]
     code = "import os,sys\nfor n in %r: open(os.path.join(os.fsencode(sys.argv[1]), n), 'wb').write(n)" % names
-    done = box.entry("run", shutil.which("python3") or "python3", "-c", code, str(box.workspace))
+    done = box.entry("run", sys.executable, "-c", code, str(box.workspace))
     assert done.returncode == 0, done.stderr
     tree = [os.fsencode(name) for name in box.tree(box.report())]
     assert tree == sorted([b"README.md", *names])
