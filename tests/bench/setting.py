@@ -79,7 +79,7 @@ class Setting:
                 ours.append(pair[0])
                 theirs.append(pair[1])
         return Figure(
-            name, statistics.median(ours), "docker run --rm", statistics.median(theirs), 1, "s more"
+            name, statistics.median(ours), "docker run --rm -it", statistics.median(theirs), 1, "s more"
         )
 
     def _since_last_word(self, command: list[str]) -> float:
