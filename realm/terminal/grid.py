@@ -21,15 +21,16 @@ Row = dict[int, Cell]
 class Grid(Screen):
     """What can be done to the cells, whoever asks for it.
 
-    ``cleared`` counts the moments at which nothing old was left.  ``frozen`` is
-    a copy of the cells that is shown while the program draws the next picture.
+    ``cleared`` counts the moments at which nothing old was left, ``scrolled`` the
+    rows that left the screen at its top.  ``frozen`` is a copy of the cells that
+    is shown while the program draws the next picture.
     """
 
     buffer: Any
     cursor: Any
 
     def __init__(self, lines: int, columns: int) -> None:
-        self.cleared = 0
+        self.cleared = self.scrolled = 0
         self.frozen: dict[int, Row] | None = None
         super().__init__(columns, lines)
 
@@ -171,6 +172,7 @@ class Grid(Screen):
         top, bottom = self.margins or Margins(0, self.lines - 1)
         if self.cursor.y == bottom:
             self._shift_span(top, bottom, -1)
+            self.scrolled += self.margins is None
         else:
             self.cursor.y = min(self.cursor.y + 1, self.lines - 1)
 

@@ -14,8 +14,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from realm.terminal.modes import Modes
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -30,6 +28,9 @@ ROWS, COLUMNS = 400, 1000
 _PIECE = 1024
 _PATIENCE = 256 * 1024
 """Bytes after which a synchronized update that does not end is shown as it is."""
+_EDGE = 16
+"""Bytes in which a sequence that is cut in two is looked for."""
+_SCREENS = re.compile(rb"\x1b(?:\[\?(?:\d+;)*(?:47|1047|1049)(?:;\d+)*(?P<on>[hl])|c)")
 _FRESH_START = re.compile(rb"[\x1b\n]")
 
 
@@ -41,12 +42,13 @@ class Screen:
         self._limit = max(limit, 1)
         self._waiting: deque[bytes | tuple[int, int]] = deque()
         self._bytes = 0
-        self._modes = Modes()
+        self._edge = b""
+        self._alternate: bool | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._board: Board | None = None
         self._parser: Parser | None = None
         self._gap = False
-        self._lost_at: int | None = None
+        self._lost_at: tuple[int, int] | None = None
         self._frozen_for = 0
 
     # On the relay's path -------------------------------------------------------
@@ -70,13 +72,20 @@ class Screen:
         if not isinstance(oldest, bytes):
             self._size = oldest
             return
-        surplus = self._bytes - self._limit
-        if surplus < len(oldest):
-            self._waiting.appendleft(oldest[surplus:])
-            oldest = oldest[:surplus]
+        if self._bytes == len(oldest):
+            self._waiting.appendleft(oldest[-self._limit :])
+            oldest = oldest[: -self._limit]
         self._bytes -= len(oldest)
-        self._modes.feed(oldest)
+        self._pass_over(oldest)
         self._gap = True
+
+    def _pass_over(self, dropped: bytes) -> None:
+        """Keep of what nobody looks at which of the two screens is shown."""
+        data = self._edge + dropped if b"\x1b" in dropped or b"\x1b" in self._edge else b""
+        self._edge = dropped[-_EDGE:]
+        if b"\x1b[?" in data or b"\x1bc" in data:
+            for match in _SCREENS.finditer(data):
+                self._alternate = match["on"] == b"h"
 
     # Beside it -----------------------------------------------------------------
 
@@ -114,20 +123,25 @@ class Screen:
             self._parse(board, item)
 
     def _parse(self, board: Board, item: bytes) -> None:
-        self._modes.feed(item)
         if self._parser is not None:
             self._parser.feed(self._decoder.decode(item))
-        if self._lost_at is not None and board.cleared > self._lost_at:
-            self._lost_at = None
+        self._find_again(board)
         self._frozen_for = self._frozen_for + len(item) if board.frozen is not None else 0
         if self._frozen_for > _PATIENCE:
             board.frozen = None
+
+    def _find_again(self, board: Board) -> None:
+        """See whether nothing is left of what the screen showed before a gap."""
+        if self._lost_at is not None:
+            cleared, scrolled = self._lost_at
+            if board.cleared > cleared or board.scrolled - scrolled >= board.lines:
+                self._lost_at = None
 
     def _bridge(self, board: Board, item: bytes) -> bytes:
         """Go on after a gap: from the first place where nothing is cut in two."""
         start = _FRESH_START.search(item)
         skipped = item[: start.start()] if start else item
-        self._modes.feed(skipped)
+        self._pass_over(skipped)
         if start is None:
             return b""
         self._gap = False
@@ -135,8 +149,10 @@ class Screen:
         if self._parser is not None:
             self._parser.reset()
         board.resize(*self._size)
-        board.show_alternate(on=self._modes.alternate)
-        self._lost_at = board.cleared
+        if self._alternate is not None:
+            board.show_alternate(on=self._alternate)
+        self._alternate, self._edge = None, b""
+        self._lost_at = (board.cleared, board.scrolled)
         return item[start.start() :]
 
     def _open(self) -> Board:

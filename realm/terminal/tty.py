@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import struct
 import termios
+import time
 import tty
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
 
 FALLBACK = (24, 80)
 """Rows and columns where no terminal says otherwise."""
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 PATIENCE = 2.0
 """Seconds that a terminal is waited for to take what puts it right."""
+UNDER_WAY = 0.05
+"""Seconds that a report may take that a terminal sent before it was told to send no more."""
 
 
 class Terminal:
@@ -83,11 +88,13 @@ class Terminal:
             self._make_raw(self.stdin)
             yield
         finally:
-            try:
-                if not self._suspended:
-                    self._leave(last_screen)
-            finally:
-                self._saved = None
+            # A second signal must not end us between here and the way back.
+            with _held(*_ENDING):
+                try:
+                    if not self._suspended:
+                        self._leave(last_screen)
+                finally:
+                    self._saved = None
 
     def suspend(self) -> None:
         """Hand the terminal back for a while, as before a stop by the shell; only inside :meth:`raw`."""
@@ -147,14 +154,21 @@ class Terminal:
         command line.  Otherwise what was typed ahead is kept for the shell.
         """
         how = termios.TCSAFLUSH if discard else termios.TCSADRAIN
+        if discard:
+            time.sleep(UNDER_WAY)
         # A process that is not in the foreground is stopped for this otherwise.
-        former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-        try:
+        with _held(signal.SIGTTOU), contextlib.suppress(termios.error):
             termios.tcsetattr(stdin, how, self._saved or [])
-        except termios.error:
-            pass
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+@contextmanager
+def _held(*signals: signal.Signals) -> Iterator[None]:
+    """Let signals wait until the block has ended."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _lines(text: str) -> bytes:

@@ -106,6 +106,21 @@ def test_after_a_full_redraw_nothing_is_lost() -> None:
     assert screen.text() == "all new"
 
 
+def test_what_has_scrolled_away_is_not_missed() -> None:
+    screen = Screen(5, 20, limit=200)
+    screen.feed(b"old\r\n" * 100)
+    screen.feed(b"new\r\n" * 10)
+    assert not screen.lost
+    assert screen.text() == "new\n" * 3 + "new"
+
+
+def test_the_screen_that_is_shown_is_known_across_a_gap() -> None:
+    screen = Screen(5, 20, limit=100)
+    for chunk in (b"\x1b[?10", b"49h" + b"x" * 90, b"y" * 90, b"\n" + b"z" * 90):
+        screen.feed(chunk)
+    assert screen.alternate
+
+
 def test_after_a_drop_nothing_that_was_cut_in_two_shows() -> None:
     screen = Screen(5, 20, limit=10)
     screen.feed(b"\x1b[38;5;12345")

@@ -1,0 +1,85 @@
+"""Holding a box's stream while nobody looks: output is taken so that the program can go on."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from realm.terminal.frames import Demux
+from realm.terminal.relay import CHUNK, QUIET
+from realm.terminal.sides import Ended, Reason
+from realm.terminal.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from realm.terminal.sides import Stream
+
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+def drain(
+    box: Stream,
+    *,
+    tap: Callable[[bytes], object],
+    idle: Callable[[], bool],
+    watch: Mapping[int, Callable[[], bool]],
+) -> Ended:
+    """Take a box's output until it ends or SIGTERM or SIGINT arrives; return why.
+
+    ``tap``, ``idle`` and ``watch`` are as in :class:`realm.terminal.sides.Hooks`;
+    what they raise ends the draining.  The box's input stays open: the program
+    waits for whoever comes back.  SIGHUP is ignored.
+    """
+    with Wakeup((*_ENDING, signal.SIGHUP)) as wakeup:
+        return _loop(box, wakeup, tap, idle, watch)
+
+
+def _loop(
+    box: Stream,
+    wakeup: Wakeup,
+    tap: Callable[[bytes], object],
+    idle: Callable[[], bool],
+    watch: Mapping[int, Callable[[], bool]],
+) -> Ended:
+    receive: Callable[[int], bytes] = getattr(box, "recv", None) or partial(os.read, box.fileno())
+    demux = None if box.tty else Demux()
+    working = True
+    fds = [box.fileno(), wakeup.fileno(), *watch]
+    while True:
+        readable, _, _ = select.select(fds, (), (), QUIET if working else None)
+        if not readable:
+            working = idle()
+            continue
+        if wakeup.fileno() in readable:
+            ending = [number for number in wakeup.take() if number != signal.SIGHUP]
+            if ending:
+                return Ended(Reason.SIGNAL, ending[0])
+        for fd in readable:
+            if fd in watch:
+                watch[fd]()
+        if box.fileno() in readable:
+            reason = _take(receive, demux, tap)
+            if reason is not None:
+                return Ended(reason)
+            working = True
+
+
+def _take(
+    receive: Callable[[int], bytes], demux: Demux | None, tap: Callable[[bytes], object]
+) -> Reason | None:
+    """Take one piece of output; return why there is no more, when there is none."""
+    try:
+        chunk = receive(CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return Reason.LOST
+    if not chunk:
+        return Reason.EOF
+    for data in [chunk] if demux is None else [data for _, data in demux.feed(chunk)]:
+        tap(data)
+    return None

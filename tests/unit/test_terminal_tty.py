@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.terminal.tty import FALLBACK, Terminal
+from tests.support.terminal import set_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[int, int]]:
+    master, slave = pty.openpty()
+    set_size(slave, 30, 90)
+    yield master, slave
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.fixture
+def null() -> Iterator[int]:
+    fd = os.open(os.devnull, os.O_RDWR)
+    yield fd
+    os.close(fd)
+
+
+def read_now(fd: int) -> bytes:
+    os.set_blocking(fd, False)
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return b""
+
+
+def test_it_is_interactive_when_input_and_output_are_terminals(pair: tuple[int, int], null: int) -> None:
+    _, slave = pair
+    assert Terminal(descriptors=(slave, slave, null)).interactive
+    assert not Terminal(descriptors=(null, slave, slave)).interactive
+    assert not Terminal(descriptors=(slave, null, slave)).interactive
+    assert not Terminal(stdin=False, descriptors=(slave, slave, slave)).interactive
+
+
+def test_the_size_is_that_of_whatever_is_a_terminal(pair: tuple[int, int], null: int) -> None:
+    _, slave = pair
+    for descriptors in ((slave, null, null), (null, slave, null), (null, null, slave)):
+        assert Terminal(descriptors=descriptors).size() == (30, 90)
+
+
+def test_a_size_that_nobody_knows(pair: tuple[int, int], null: int) -> None:
+    _, slave = pair
+    assert Terminal(descriptors=(null, null, null)).size() == FALLBACK
+    set_size(slave, 0, 0)
+    assert Terminal(descriptors=(slave, slave, slave)).size() == FALLBACK
+
+
+def test_raw_mode_goes_and_takes_the_modes_along(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    before = termios.tcgetattr(slave)
+    terminal = Terminal(descriptors=(slave, slave, slave))
+    with terminal.raw(lambda: "last \x1b[31mwords"):
+        assert termios.tcgetattr(slave) != before
+        terminal.note(b"\x1b[?1049h\x1b[?2004h")
+    assert termios.tcgetattr(slave) == before
+    assert read_now(master) == b"\x1b[?2004l\x1b[?1049llast [31mwords\r\n"
+
+
+def test_a_program_on_the_main_screen_leaves_its_text_itself(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    terminal = Terminal(descriptors=(slave, slave, slave))
+    with terminal.raw(lambda: "not shown"):
+        terminal.note(b"\x1b[?25l")
+    assert read_now(master) == b"\x1b[?25h"
+
+
+def test_a_stop_hands_the_terminal_back_and_takes_it_again(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    before = termios.tcgetattr(slave)
+    terminal = Terminal(descriptors=(slave, slave, slave))
+    with terminal.raw():
+        terminal.note(b"\x1b[>1u")
+        terminal.suspend()
+        assert termios.tcgetattr(slave) == before
+        assert read_now(master) == b"\x1b[<1u"
+        assert terminal.resume()
+        assert termios.tcgetattr(slave) != before
+        assert read_now(master) == b"\x1b[>1u"
+        # A continue without a stop of ours switches nothing on twice.
+        assert not terminal.resume()
+        assert read_now(master) == b""
+    assert termios.tcgetattr(slave) == before
+
+
+def test_a_box_without_a_terminal_leaves_the_users_alone(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    before = termios.tcgetattr(slave)
+    terminal = Terminal(tty=False, descriptors=(slave, slave, slave))
+    with terminal.raw():
+        assert not terminal.is_raw
+        terminal.note(b"\x1b[?2004h")
+        assert termios.tcgetattr(slave) == before
+    assert read_now(master) == b""
+
+
+def test_late_reports_do_not_reach_the_shell(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    terminal = Terminal(descriptors=(slave, slave, slave))
+    with terminal.raw():
+        terminal.note(b"\x1b[?1003h")
+        os.write(master, b"\x1b[<35;10;10M\n")
+    os.set_blocking(slave, False)
+    assert read_now(slave) == b""
+
+
+def test_a_terminal_that_is_gone_is_no_error() -> None:
+    master, slave = pty.openpty()
+    terminal = Terminal(descriptors=(slave, slave, slave))
+    with terminal.raw():
+        terminal.note(b"\x1b[?1049h")
+        os.close(master)
+    os.close(slave)
+
+
+def test_a_relay_loads_no_emulator() -> None:
+    modules = "realm.terminal.relay, realm.terminal.tty, realm.terminal.screen"
+    code = f"import sys, {modules}; print('pyte' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
