@@ -1,7 +1,7 @@
 """Looking at every file that a box changed, and leaving out what is not safe.
 
 Only what differs from the tree that the run started on is looked at: what was
-there before is the user's own.
+there before is the user's own, and stays where its successor is left out.
 """
 
 from __future__ import annotations
@@ -119,15 +119,14 @@ class Verifier:
         if len(full) > self._limits.path or depth >= self._limits.depth:
             problem = problem or "a path too long"
         if problem:
-            self._drop(full, problem)
-            return None
+            return self._drop(full, problem, old)
         if entry.mode == DIRECTORY:
             base = old.oid if old and old.mode == DIRECTORY else None
             below = self._tree(entry.oid, base, full + b"/", depth + 1)
             return entry._replace(oid=below) if below else None
-        return self._file(entry, full, depth)
+        return self._file(entry, old, full, depth)
 
-    def _file(self, entry: Entry, full: bytes, depth: int) -> Entry | None:
+    def _file(self, entry: Entry, old: Entry | None, full: bytes, depth: int) -> Entry | None:
         if entry.mode == GITLINK:
             self.notes.add(f"{_shown(full)} is a repository of its own: only the id of its commit was kept")
             return entry
@@ -136,8 +135,7 @@ class Verifier:
             raise RejectedError(f"the box's files cannot be read: {_shown(full)} is a {kind}")
         problem = self._file_problem(entry, size, depth)
         if problem:
-            self._drop(full, problem)
-            return None
+            return self._drop(full, problem, old)
         if entry.mode == SYMLINK:
             return entry
         return entry._replace(mode=EXECUTABLE if entry.mode & 0o100 else FILE)
@@ -160,8 +158,10 @@ class Verifier:
             raise RejectedError(f"the box's files cannot be read: the link {entry.oid} is missing")
         return link_problem(entry.name, found.data, depth)
 
-    def _drop(self, full: bytes, problem: str) -> None:
+    def _drop(self, full: bytes, problem: str, old: Entry | None) -> Entry | None:
+        """Leave an entry out, and what was there before as it was."""
         self.dropped.add(f"{_shown(full)}: {problem}")
+        return old
 
 
 def _shown(path: bytes) -> str:

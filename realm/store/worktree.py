@@ -79,7 +79,8 @@ def write_wip(project: Project, base: str) -> str | None:
             "-c",
             "core.safecrlf=false",
         )
-        git(*quiet, "add", "--all", "--sparse", "--", ".", project=project, env=env)
+        sparse = ["--sparse"] if (project.git_dir / "info" / "sparse-checkout").exists() else []
+        git(*quiet, "add", "--all", *sparse, "--", ".", project=project, env=env)
         tree = git("write-tree", project=project, env=env).text
     same = git("rev-parse", "--verify", f"{base}^{{tree}}", project=project).text
     return None if tree == same else tree

@@ -61,6 +61,14 @@ def test_link_is_left_out_and_the_rest_kept(repo: Repo, tmp_path: Path) -> None:
     assert_sound(repo)
 
 
+def test_file_that_becomes_a_bad_link_stays_as_it_was(repo: Repo, tmp_path: Path) -> None:
+    forge = Forge(project_of(repo))
+    tree = forge.tree(("120000", b"README.md", forge.blob(b"/etc/passwd")), ("100644", b"z", forge.blob()))
+    done = take(forge.intake(tmp_path / "pack", forge.commit(tree)))
+    assert repo.show("refs/realm/fix:README.md") == "# project"
+    assert done.dropped == ["README.md: a link to an absolute path"]
+
+
 def test_link_that_was_there_before_stays(repo: Repo, tmp_path: Path) -> None:
     (repo.path / "opt").symlink_to("/opt")
     repo.commit("The user's own link")
