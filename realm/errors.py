@@ -58,6 +58,10 @@ class RejectedError(RealmError):
     """What came out of a box failed a check and was not taken in."""
 
 
+class UnpreparedError(RejectedError):
+    """The box could not lay out its workspace: the agent never ran, nothing is in it."""
+
+
 class EngineError(RealmError):
     """The Docker engine is missing, stopped, forbidden, or refused a request."""
 

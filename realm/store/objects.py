@@ -126,7 +126,10 @@ class Objects:
         done = run([*prefix, *verb], cwd=cwd, env=env, stdin=self.pack(), check=False)
         if done.code != 0:
             problem = failure(verb[0], done.err)
-            raise GitError(f"the repository cannot be written: {problem.message}", problem.hint)
+            raise GitError(
+                f"the repository cannot be written: {problem.message}",
+                problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',
+            )
         self._made.clear()
 
     def pack(self) -> bytes:

@@ -44,7 +44,6 @@ NAMES: dict[str, tuple[str | bytes, str]] = {
 }
 
 VERBS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "new": (RUN_FAILED, ("--agent", "true")),
     "resume": (RUN_FAILED, ()),
     "push": (USAGE, ()),
     "remove": (USAGE, ("--yes",)),
@@ -52,23 +51,30 @@ VERBS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("name", NAMES)
-def test_names(user: User, verb: str, name: str) -> None:
+def test_names(user: User, name: str) -> None:
+    given, said = NAMES[name]
+    before = Traces.of(user.repo)
+    check_words(run_as(user, (), "new", "--agent", "true", given), RUN_FAILED, said)
+    assert Traces.of(user.repo) == before
+
+
+@pytest.mark.parametrize("name", ["two dots", "an escape", "not UTF-8", "a slash"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_names_of_other_verbs(user: User, verb: str, name: str) -> None:
     given, said = NAMES[name]
     code, options = VERBS[verb]
-    before = Traces.of(user.repo)
-    done = run_as(user, (), verb, *options, "--", given)
-    check_words(done, code, said)
-    assert Traces.of(user.repo) == before
+    check_words(run_as(user, (), verb, *options, given), code, said)
+    assert not user.repo.refs("refs/realm")
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_in_a_names_place(user: User, verb: str) -> None:
     before = Traces.of(user.repo)
     check_words(run_as(user, (), verb, "-x"), VERBS[verb][0], "no option -x")
-    check_words(run_as(user, (), verb, "--", "-x"), VERBS[verb][0], "starts with '-'")
     check_words(run_as(user, (), verb), VERBS[verb][0], "missing")
+    if verb not in ("new", "resume"):
+        check_words(run_as(user, (), verb, "--", "-x"), VERBS[verb][0], "starts with '-'")
     assert Traces.of(user.repo) == before
 
 
@@ -123,9 +129,9 @@ def _lost_head(tmp_path: Path) -> Path:
 
 
 def _lost_alternate(tmp_path: Path) -> Path:
-    git(tmp_path, "clone", "-q", "--shared", str(tmp_path / "project"), "borrowing")
-    (tmp_path / "project").rename(tmp_path / "gone")
-    Repo.init(tmp_path / "project")
+    git(tmp_path, "clone", "-q", "--bare", str(tmp_path / "project"), "lender")
+    git(tmp_path, "clone", "-q", "--shared", str(tmp_path / "lender"), "borrowing")
+    (tmp_path / "lender").rename(tmp_path / "gone")
     return tmp_path / "borrowing"
 
 
@@ -174,7 +180,6 @@ PLACES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "the .git directory": (_git_directory, "not a work tree"),
     "a file's object is lost": (_lost_object, "missing"),
     "the commit is lost": (_lost_head, "cannot be read"),
-    "a file's object is garbage": (_garbled_object, "cannot be read"),
     "a borrowed store is lost": (_lost_alternate, "borrows objects from"),
     "a broken configuration": (_garbled_config, "bad config"),
     "a format of the future": (_newer_git, "repo version"),
@@ -190,6 +195,16 @@ def test_places(user: User, tmp_path: Path, kind: str) -> None:
     check_words(run_as(user, (), "new", "--agent", "true", "x", cwd=place), RUN_FAILED, said)
     check_words(run_as(user, (), "-C", str(place), "new", "--agent", "true", "x"), RUN_FAILED, said)
     assert Traces.of(Repo(place)) == before
+
+
+@pytest.mark.engine
+def test_objects_that_are_garbage(user: User, tmp_path: Path) -> None:
+    place = _garbled_object(tmp_path)
+    before = Traces.of(user.repo, engine=True)
+    done = run_as(user, (), "new", "--agent", "true", "x", cwd=place)
+    check_words(done, RUN_FAILED, "could not be prepared")
+    assert "git fsck" in done.err
+    assert Traces.of(user.repo, engine=True) == before
 
 
 @pytest.mark.parametrize("verb", ["resume", "push", "remove", "restore", "list"])
