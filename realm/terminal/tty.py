@@ -96,6 +96,14 @@ class Terminal:
                 finally:
                     self._saved = None
 
+    def show(self, drawing: bytes) -> None:
+        """Write what a program showed elsewhere; only inside :meth:`raw`.
+
+        What it switches on has to stand in :attr:`modes` already: noted twice,
+        keys that were pushed once would be taken back twice.
+        """
+        self._write(drawing)
+
     def suspend(self) -> None:
         """Hand the terminal back for a while, as before a stop by the shell; only inside :meth:`raw`."""
         if self._saved is not None and not self._suspended:
