@@ -229,7 +229,7 @@ class Reader:
                 self.copy(size, held.extend)
                 name = bytes(held).rstrip(b"\0")
             elif kind in {_FILE, b"\0"}:
-                member = Member(self, name or block[:100].rstrip(b"\0"), size)
+                member = Member(self, block[:SHORT_NAME].rstrip(b"\0") if name is None else name, size)
                 yield member
                 member.skip()
                 name = None

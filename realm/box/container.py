@@ -17,6 +17,7 @@ from realm.box.policy import OUT, STATE, WORK, BoxSpec, Volumes
 from realm.box.stream import BoxStream
 from realm.errors import EngineError, UsageError
 from realm.paths import data_dir, make_private, realm_home
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -239,6 +240,12 @@ class Box:
         """Return whether the stopped box finished its report; if not it wants :func:`salvage`."""
         return report.load(self._fetch(DEFAULT_LIMIT)).complete
 
+    def complaint(self) -> str:
+        """Return why the report is not complete, in the box's own words, cleaned."""
+        errors = report.load(self._fetch(DEFAULT_LIMIT)).errors
+        reason = clean("; ".join(errors) or "it gave no reason", limit=400)
+        return f"the work in the box could not be saved: {reason}"
+
     def collect(self, dest: Path, limit: int = DEFAULT_LIMIT) -> BoxReport:
         """Return what the stopped box reports; its pack and transcript are put into ``dest``.
 
@@ -315,6 +322,7 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
 
     ``spec`` says where the object stores are now.  When the box's own container
     is gone the second one takes its place; ``box.collect`` works afterwards.
+    ``EngineError`` when the snapshot failed: the box must not be removed then.
     """
     if not box.volumes:
         raise EngineError("nothing is left of the box to salvage")
@@ -335,3 +343,7 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
         if box.id != second.id:
             second.remove()
     box.forget()
+    if not box.reported():
+        raise EngineError(
+            box.complaint(), "the box is kept; see to disk space and memory, then do the same again"
+        )

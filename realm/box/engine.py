@@ -216,7 +216,11 @@ class Engine:
 def connect(environ: Mapping[str, str] | None = None) -> Engine:
     """Return the user's engine, reached and of a version that fits; else ``EngineError`` with advice."""
     engine = Engine(resolve(environ))
-    engine.negotiate()
+    try:
+        engine.negotiate()
+    except BaseException:
+        engine.close()
+        raise
     return engine
 
 

@@ -26,7 +26,9 @@ def box(repo: Repo, tmp_path: Path) -> HostBox:
 
 
 def test_box_on_a_base_of_its_own_commit_is_clean(box: HostBox) -> None:
-    report = box.run('test -z "$(git status --porcelain)" && test "$(git symbolic-ref HEAD)" = refs/heads/work')
+    report = box.run(
+        'test -z "$(git status --porcelain)" && test "$(git symbolic-ref HEAD)" = refs/heads/work'
+    )
     assert report.points[-1].snapshot == box.tip
 
 

@@ -72,8 +72,20 @@ def test_deleted_repository_records_no_change_of_other_files(box: HostBox) -> No
 
 
 def test_names_of_any_bytes_are_kept(box: HostBox) -> None:
-    names = [b"new\nline", b"tab\t", b"quo\"te", b"back\\slash", b"\xff\xfe", b" lead", b"-dash", b"star*?[", b"%s%d"]
-    code = "import os,sys\nfor n in %r: open(os.path.join(os.fsencode(sys.argv[1]), n), 'wb').write(n)" % names
+    names = [
+        b"new\nline",
+        b"tab\t",
+        b'quo"te',
+        b"back\\slash",
+        b"\xff\xfe",
+        b" lead",
+        b"-dash",
+        b"star*?[",
+        b"%s%d",
+    ]
+    code = (
+        "import os,sys\nfor n in %r: open(os.path.join(os.fsencode(sys.argv[1]), n), 'wb').write(n)" % names
+    )
     done = box.entry("run", sys.executable, "-c", code, str(box.workspace))
     assert done.returncode == 0, done.stderr
     tree = [os.fsencode(name) for name in box.tree(box.report())]
@@ -146,3 +158,12 @@ def test_snapshot_of_a_box_that_was_never_prepared_gives_the_tip(box: HostBox) -
     assert box.entry("snapshot").returncode == 0
     report = box.report()
     assert report.complete
+
+
+def test_snapshot_that_fails_is_not_done(box: HostBox) -> None:
+    """The host salvages a box whose report is not done, and keeps it when that fails too."""
+    box.environment["REALM_TIP"] = "f" * 40
+    assert box.entry("snapshot").returncode == 0
+    report = box.report()
+    assert (report.complete, report.points) == (False, ())
+    assert "the workspace could not be saved" in report.errors

@@ -49,7 +49,10 @@ def test_uncommitted_work_is_in_the_snapshot_without_ignored_files(box: HostBox)
 def test_agents_commits_are_reported_with_what_it_left_over(box: HostBox) -> None:
     report = box.run("echo 1 > a && git add a && git commit -qm Mine && echo 2 > b")
     taken = box.taken(report)
-    assert taken.git("log", "--format=%s %an <%ae>", report.points[-1].head, "-1") == "Mine Ada Tester <ada@example.com>"
+    assert (
+        taken.git("log", "--format=%s %an <%ae>", report.points[-1].head, "-1")
+        == "Mine Ada Tester <ada@example.com>"
+    )
     assert taken.head(f"{report.points[-1].snapshot}^") == report.points[-1].head
     assert "b" in box.tree(report)
 
@@ -105,7 +108,7 @@ def test_subdirectory_that_is_not_there_gives_the_top(box: HostBox) -> None:
 def test_files_put_in_before_stay_and_are_ignored(box: HostBox) -> None:
     (box.workspace / ".env.test").write_text("SECRET=1\n")
     (box.state / "exclude").write_text("/.env.test\n")
-    report = box.run("cat .env.test && git status --porcelain && test -z \"$(git status --porcelain)\"")
+    report = box.run('cat .env.test && git status --porcelain && test -z "$(git status --porcelain)"')
     assert (report.points[-1].snapshot, (box.workspace / ".env.test").read_text()) == (box.tip, "SECRET=1\n")
 
 
@@ -119,7 +122,12 @@ def test_unknown_tip_is_a_failure_of_realms(box: HostBox) -> None:
     box.environment["REALM_TIP"] = "f" * 40
     done = box.entry("run", "touch", str(box.root / "ran"))
     report = box.report()
-    assert (done.returncode, report.exit_code, report.complete, (box.root / "ran").exists()) == (125, 125, True, False)
+    assert (done.returncode, report.exit_code, report.complete, (box.root / "ran").exists()) == (
+        125,
+        125,
+        True,
+        False,
+    )
     assert report.errors == ("the workspace could not be prepared",)
 
 

@@ -38,7 +38,9 @@ def test_each_turn_has_its_own_state(box: HostBox) -> None:
 
 
 def test_interrupted_turn_is_saved_before_the_next(box: HostBox) -> None:
-    report = box.run("$TURN start < /dev/null; echo 1 > a; $TURN start < /dev/null; echo 2 > b; $TURN stop < /dev/null")
+    report = box.run(
+        "$TURN start < /dev/null; echo 1 > a; $TURN start < /dev/null; echo 2 > b; $TURN stop < /dev/null"
+    )
     assert [box.tree(report, i) for i in range(2)] == [["README.md", "a"], ["README.md", "a", "b"]]
 
 

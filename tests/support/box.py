@@ -178,10 +178,10 @@ class Laboratory:
         return replace(made, **changes)
 
     def create(
-        self, *command: str, files: Sequence[BoxFile] = (), args: DockerArgs | None = None, **changes: Any
+        self, *command: str, put: Sequence[BoxFile] = (), args: DockerArgs | None = None, **changes: Any
     ) -> container.Box:
         """Return a box that is not started."""
-        return container.Box.create(self.engine, self.spec(*command, **changes), files, args=args)
+        return container.Box.create(self.engine, self.spec(*command, **changes), put, args=args)
 
     def run(self, script: str, **changes: Any) -> Ran:
         """Run ``script`` in a box to its end."""
@@ -190,7 +190,9 @@ class Laboratory:
         code = box.wait()
         directory = self.root / f"collected-{uuid.uuid4().hex}"
         directory.mkdir()
-        return Ran(box, code, output[0].decode(errors="replace"), output[1].decode(errors="replace"), directory)
+        return Ran(
+            box, code, output[0].decode(errors="replace"), output[1].decode(errors="replace"), directory
+        )
 
     def clean(self) -> None:
         """Remove every box and base volume of this test."""
@@ -239,7 +241,7 @@ def demux(data: bytes) -> tuple[bytes, bytes]:
     offset = 0
     while offset + 8 <= len(data):
         size = int.from_bytes(data[offset + 4 : offset + 8], "big")
-        parts[data[offset] == 2] += data[offset + 8 : offset + 8 + size]
+        parts[data[offset] == 2].extend(data[offset + 8 : offset + 8 + size])
         offset += 8 + size
     return bytes(parts[0]), bytes(parts[1])
 

@@ -1,0 +1,43 @@
+"""Secrets are nowhere that an inspection, a label, a log or a process list shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.box import policy
+from realm.box.archive import BoxFile
+from realm.box.dockerargs import parse
+from tests.support.box import Laboratory, environment_of, follow, laboratory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def lab(repo: Repo, tmp_path: Path) -> Iterator[Laboratory]:
+    yield from laboratory(repo, tmp_path)
+
+
+def test_secrets_are_not_shown(lab: Laboratory) -> None:
+    key, flag = "sk-precious-key", "precious-flag"
+    files = [BoxFile("/realm/env", policy.secrets({"ANTHROPIC_API_KEY": key}), 0o600)]
+    script = 'printf "%s %s" "$ANTHROPIC_API_KEY" "$TOKEN"; cat /realm/env'
+    box = lab.create("sh", "-c", script, put=files, args=parse(f"-e TOKEN={flag}"))
+    output, _ = follow(box)
+    box.wait()
+    assert output.decode() == f"{key} {flag}"
+    shown = json.dumps(environment_of(box))
+    logs = subprocess.run(["docker", "logs", box.id], capture_output=True, check=False)
+    volumes = json.dumps(lab.engine.call("GET", "/volumes"))
+    for text in (shown, logs.stdout.decode(), volumes):
+        assert "precious" not in text
+    assert box.read_file("/realm/env", 1000) == b""
