@@ -11,6 +11,8 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Sessions": {
         "new": "Start a session: Claude Code in a throw-away container",
         "resume": "Go on with a session, in the same conversation",
+        "attach": "Show an agent that goes on without a terminal",
+        "stop": "End an agent from elsewhere; its work is saved",
         "list": "List sessions, newest first",
         "remove": "Remove a session and all that is left of it",
         "restore": "Bring a removed session back",
@@ -32,7 +34,7 @@ SUMMARIES = {verb: summary for verbs in SECTIONS.values() for verb, summary in v
 HIDDEN = ("_manpage",)
 """For scripts: the installer writes the manual page with it."""
 
-RUNNING = frozenset(("new", "resume"))
+RUNNING = frozenset(("new", "resume", "attach"))
 """The verbs that run an agent and pass its exit code on."""
 
 GLOBAL_VALUES = ("-C", "--color")

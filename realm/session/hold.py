@@ -1,102 +1,216 @@
-"""Holding a run: box and terminal joined until the agent ends, then its work taken in."""
+"""Holding a run: box and terminal joined until the agent ends, then its work taken in.
+
+One process at a time holds a run, with a terminal or, once it was left, without
+(:mod:`realm.session.keeper`).  Whoever holds it answers on the run's line.
+"""
 
 from __future__ import annotations
 
+import base64
 import signal
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realm.box.container import Box
-from realm.paths import make_private, realm_home
-from realm.session import launch as launching
 from realm.session import logins, salvage, summary
-from realm.session.tail import Tail
-from realm.store import repo
+from realm.session.line import Line
+from realm.terminal import detach
 from realm.terminal.relay import relay
-from realm.terminal.sides import Reason
+from realm.terminal.sides import Ended, Reason
 from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
+    from realm.box.container import Box
     from realm.box.engine import Engine
-    from realm.session.finish import Outcome, Started
+    from realm.box.stream import BoxStream
+    from realm.session.finish import Started
     from realm.session.launch import Launch
+    from realm.session.line import Call
+    from realm.session.lock import RunLock
     from realm.session.ui import UI
-    from realm.terminal.sides import Ended
+    from realm.session.view import View
 
-GRACE = 10.0
-"""Seconds that an agent has to end after being told to."""
+GRACE = 7.0
+"""Seconds that an agent has to end after being told to terminate."""
+PAUSE = 3.0
+"""Seconds that it has before that, after an interrupt."""
 
-
-def create(engine: Engine, launch: Launch, image: str) -> Box:
-    """Make the box of a run, ready to be started."""
-    spec = launching.spec(launch, image, ["run", *launching.argv(launch)])
-    with packs(launch, launch.run.before) as history:
-        return Box.create(engine, spec, launching.files(launch, history), args=launch.args)
+_GONE = {Reason.HANGUP, Reason.DETACHED}
 
 
-@contextmanager
-def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
-    """Give the history of ``tips`` as files, for a box without the object store; else nothing."""
-    if not launch.history:
-        yield []
-        return
-    with tempfile.TemporaryDirectory(dir=make_private(realm_home() / "tmp"), prefix="history-") as directory:
-        yield repo.history_pack(launch.project, tips, Path(directory))
+class HandedOverError(Exception):
+    """Somebody else asks for the run."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__("handed over")
+        self.call = call
 
 
-def attend(engine: Engine, started: Started, launch: Launch, box: Box, ui: UI, *, fresh: bool) -> int:
-    """Join the user's terminal with the box until the agent ends; return its exit code.
+class StoppedError(Exception):
+    """Somebody asks to stop the run."""
 
-    ``fresh`` starts the box; otherwise it is one that went on without a
-    holder.  When realm is told to end, or the terminal or whoever reads the
-    output is gone, the agent is stopped, its work taken in, and the code is
-    128 plus the signal's number, as a shell has it.
+
+@dataclass(slots=True)
+class Grip:
+    """What the holder of a run has in its hands."""
+
+    engine: Engine
+    started: Started
+    launch: Launch
+    box: Box
+    lock: RunLock
+    view: View
+    ui: UI
+    stream: BoxStream
+
+
+def attend(grip: Grip, *, begin: Callable[[], None] | None = None, drawing: bytes = b"") -> int:
+    """Join the user's terminal with the box until the agent ends; return the exit code.
+
+    ``begin`` starts the box; without it the box is running and ``drawing`` is
+    what it shows.  Left alone (the detach keys, a closed window) the agent goes
+    on with a keeper and the code is 0.  Told to end, realm stops the agent and
+    gives 128 plus the signal's number, as a shell has it.
     """
-    tail = Tail()
-    with logins.in_step(engine, box, launch.login):
-        number = _ending(_joined(box, launch, tail, fresh=fresh))
-        if number:
-            box.stop(GRACE)
-        code = box.wait()
+    # A closing window sends more than one SIGHUP: outside the relay none may end us.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Line(grip.started.session.id) as line:
+        try:
+            ended = _joined(grip, line, begin, drawing)
+        except StoppedError:
+            end(grip.box)
+            ended = Ended(Reason.EOF)
+        if ended is None:
+            grip.ui.info(f"{grip.started.session.name} is now attached elsewhere")
+            return 0
+        if _is_left(ended):
+            from realm.session import keeper
+
+            return keeper.leave(grip, line, told=ended.reason is Reason.DETACHED)
+    return conclude(grip, ended)
+
+
+def _is_left(ended: Ended) -> bool:
+    return ended.reason in _GONE or ended.signal == signal.SIGHUP
+
+
+def _joined(grip: Grip, line: Line, begin: Callable[[], None] | None, drawing: bytes) -> Ended | None:
+    """Relay until it ends, ``None`` when the run was handed over; a hand-over that fails is forgotten."""
+    while True:
+        try:
+            return _relayed(grip, line, begin, drawing)
+        except HandedOverError as over:
+            if give(grip, over.call):
+                return None
+            begin, drawing = None, grip.view.drawing()
+
+
+def _relayed(grip: Grip, line: Line, begin: Callable[[], None] | None, drawing: bytes) -> Ended:
+    launch = grip.launch
+    terminal = Terminal(tty=launch.tty, stdin=launch.stdin)
+    terminal.modes = grip.view.modes
+    keys = detach.parse(launch.config.get("detachKeys")) if launch.tty else ()
+    left = False
+    with (
+        logins.in_step(grip.engine, grip.box, launch.login),
+        terminal.raw(lambda: "" if left else grip.view.text()),
+    ):
+        left = True  # until the box itself has ended
+        if drawing:
+            terminal.show(drawing)
+        ended = relay(
+            grip.stream,
+            terminal,
+            tap=grip.view.feed,
+            resize=_resizer(grip, redraw=begin is None),
+            begin=begin,
+            interrupt=lambda: grip.box.signal(signal.SIGINT.name),
+            idle=grip.view.work,
+            watch={line.fileno(): answering(line, attached=True)},
+            detach=keys,
+        )
+        left = _is_left(ended)
+    return ended
+
+
+def _resizer(grip: Grip, *, redraw: bool) -> Callable[[int, int], None]:
+    """Pass sizes on; the first one after an attach differs for a moment, so that the program redraws."""
+    first = redraw
+
+    def resize(rows: int, columns: int) -> None:
+        nonlocal first
+        if first and grip.launch.tty:
+            first = False
+            grip.box.resize(max(1, rows - 1), columns)
+        grip.box.resize(rows, columns)
+        grip.view.resize(rows, columns)
+
+    return resize
+
+
+def answering(line: Line, *, attached: bool) -> Callable[[], bool]:
+    """Return what answers a call: it raises what the holder has to do."""
+
+    def answer() -> bool:
+        call = line.take()
+        if call is None:
+            return True
+        operation = call.request.get("op")
+        if operation == "attach" and (call.request.get("take") or not attached):
+            raise HandedOverError(call)
+        if operation == "stop":
+            call.answer({"ok": True})
+            call.close()
+            raise StoppedError
+        call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
+        call.close()
+        return True
+
+    return answer
+
+
+def give(grip: Grip, call: Call) -> bool:
+    """Hand stream and lock to whoever called; return whether they were taken."""
+    ahead = grip.stream.recv(grip.stream.pending()) if grip.stream.pending() else b""
+    answer = {
+        "ok": True,
+        "tty": grip.stream.tty,
+        "drawing": base64.b64encode(grip.view.drawing()).decode(),
+        "ahead": base64.b64encode(ahead).decode(),
+    }
+    call.answer(answer, [grip.stream.fileno(), grip.lock.fileno()])
+    taken = call.confirmed()
+    call.close()
+    return taken
+
+
+def end(box: Box) -> None:
+    """End a box step by step: interrupt, terminate, kill, with time between."""
+    box.signal(signal.SIGINT.name)
+    deadline = time.monotonic() + PAUSE
+    while time.monotonic() < deadline and box.state() == "running":
+        time.sleep(0.1)
+    box.stop(GRACE)
+
+
+def conclude(grip: Grip, ended: Ended) -> int:
+    """Take in the work of a run whose relay has ended; return the exit code."""
+    number = _number(ended)
     if number:
-        code = 128 + number
-    outcome = finish(engine, started, launch, box, code, tail, ui)
-    summary.tell(started, outcome, ui)
+        grip.box.stop(GRACE)
+    code = grip.box.wait()
+    grip.stream.close()
+    code = 128 + number if number else code
+    with grip.ui.progress("saving the work"):
+        outcome = salvage.save(grip.engine, grip.started, grip.launch, grip.box, code, grip.view.files())
+    summary.tell(grip.started, outcome, grip.ui)
     return code
 
 
-def _ending(ended: Ended) -> int:
+def _number(ended: Ended) -> int:
     """Return the signal that stands for a relay's end, 0 when the box ended first."""
     if ended.reason is Reason.SIGNAL:
         return ended.signal or signal.SIGTERM
-    return {Reason.HANGUP: int(signal.SIGHUP), Reason.CLOSED: int(signal.SIGPIPE)}.get(ended.reason, 0)
-
-
-def _joined(box: Box, launch: Launch, tail: Tail, *, fresh: bool) -> Ended:
-    terminal = Terminal(tty=launch.tty, stdin=launch.stdin)
-    stream = box.attach()
-    try:
-        with terminal.raw(lambda: tail.text(terminal.size())):
-            return relay(
-                stream,
-                terminal,
-                tap=tail.feed,
-                resize=box.resize,
-                begin=box.start if fresh else None,
-                interrupt=lambda: box.signal(signal.SIGINT.name),
-            )
-    finally:
-        stream.close()
-
-
-def finish(
-    engine: Engine, started: Started, launch: Launch, box: Box, code: int, tail: Tail, ui: UI
-) -> Outcome:
-    """Take in the work of a box that has stopped."""
-    screen = tail.files(Terminal().size()) if launch.tty else {}
-    with ui.progress("saving the work"):
-        return salvage.save(engine, started, launch, box, code, screen)
+    return int(signal.SIGPIPE) if ended.reason is Reason.CLOSED else 0

@@ -50,6 +50,7 @@ class Launch:
     tty: bool = False
     stdin: bool = True
     history: bool = False
+    detach: bool = False
 
     @property
     def directory(self) -> str:

@@ -1,7 +1,7 @@
 """Who holds a run: one process at a time, by a lock that dies with it.
 
 ``runs/<session id>/lock`` below realm's directory is locked with ``flock`` and
-holds ``{"pid": …, "run": …, "started": <seconds>}``.  The kernel drops the lock
+holds ``{"pid": …, "run": …, "started": <seconds>, "attached": …}``.  The kernel drops the lock
 however its holder ends, so a free lock means that nobody holds the run.
 """
 
@@ -34,6 +34,7 @@ class Holder:
     pid: int
     run: int
     started: float
+    attached: bool = True
 
     def since(self) -> str:
         """Return when it took the run, as local time."""
@@ -60,7 +61,9 @@ def holder(session_id: str) -> Holder | None:
 def _read(raw: bytes) -> Holder:
     try:
         value = json.loads(raw)
-        return Holder(int(value["pid"]), int(value["run"]), float(value["started"]))
+        return Holder(
+            int(value["pid"]), int(value["run"]), float(value["started"]), bool(value.get("attached", True))
+        )
     except (ValueError, KeyError, TypeError):
         return Holder(0, 0, time.time())
 
@@ -77,6 +80,7 @@ class RunLock:
         self._name = name
         self._run = run
         self._handle = -1
+        self._started = time.time()
 
     def __enter__(self) -> Self:
         make_private(self._directory)
@@ -87,19 +91,32 @@ class RunLock:
             os.close(handle)
             raise self._refusal() from None
         self._handle = handle
-        self._write()
+        self.write()
         return self
+
+    @classmethod
+    def adopt(cls, handle: int, session_id: str, name: str, run: int) -> Self:
+        """Return the lock that another process handed over with its descriptor."""
+        lock = cls(session_id, name, run)
+        lock._handle = handle
+        return lock
+
+    def fileno(self) -> int:
+        """Return the descriptor that holds the lock, wherever it is copied to."""
+        return self._handle
 
     def _refusal(self) -> RunningError:
         other = holder(self._session_id)
         since = f" since {other.since()} (process {other.pid})" if other else ""
         return RunningError(
             f"a run of session {self._name} is going on{since}",
-            "wait for it to end, or go to the terminal where it runs and leave the agent",
+            f"realm attach {self._name} shows it, realm stop {self._name} ends it and saves its work",
         )
 
-    def _write(self) -> None:
-        text = json.dumps({"pid": os.getpid(), "run": self._run, "started": time.time()})
+    def write(self, *, attached: bool = True) -> None:
+        """Note that this process holds the run, with or without a terminal."""
+        own = {"pid": os.getpid(), "run": self._run, "started": self._started, "attached": attached}
+        text = json.dumps(own)
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, text.encode(), 0)
 

@@ -13,7 +13,7 @@ from realm.box.container import Box
 from realm.errors import RealmError
 from realm.model import Checkpoint, State
 from realm.paths import make_private, realm_home
-from realm.session import hold
+from realm.session import boxes
 from realm.session import launch as launching
 from realm.session.finish import COLLECT_LIMIT
 from realm.store import ingest, record, refs, repo, stats
@@ -54,7 +54,7 @@ def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
     spec = launching.spec(launch, image, ["rebase", head])
     spec = dataclasses.replace(spec, labels={**spec.labels, "realm.role": "tool"})
-    with hold.packs(launch, launch.run.before, head) as history:
+    with boxes.packs(launch, launch.run.before, head) as history:
         box = Box.create(connection, spec, launching.files(launch, history), args=launch.args)
     directory = Path(tempfile.mkdtemp(dir=make_private(realm_home() / "tmp"), prefix="rebase-"))
     try:

@@ -25,6 +25,7 @@ class NewRequest:
     image: str | None = None
     agent: str | None = None
     no_input: bool = False
+    detach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class ResumeRequest:
     rebase: bool = False
     image: str | None = None
     no_input: bool = False
+    detach: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from realm.agent.login import find_login
+from realm.agent.login import Login, find_login
 from realm.box import container, dockerargs, engine, image
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError
@@ -16,8 +16,10 @@ from realm.session.find import find
 from realm.session.finish import Started
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
-from realm.session.start import begin, go, wants_tty
+from realm.session.start import begin, go, wants_screen, wants_tty
+from realm.session.view import View
 from realm.store import record, refs, repo
+from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from realm.box.container import Box
@@ -38,35 +40,44 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     session = record.read_session(project, request.name)
     runs = record.read_runs(project, request.name)
     number = runs[-1].number if runs else 0
-    with RunLock(session.id, session.name, number + 1):
+    with RunLock(session.id, session.name, number + 1) as lock:
         connection = engine.connect()
-        launch = _prepare(project, session, runs, request, local=connection.endpoint.local)
+        launch = prepare(project, session, runs, request, local=connection.endpoint.local)
         going_on = _settle(connection, launch, runs, ui)
         if going_on is not None:
-            return _take_over(connection, launch, runs[-1], going_on, request, ui)
+            return _take_over(connection, launch, runs[-1], going_on, request, lock, ui)
         if request.rebase:
             launch = rebase.rebase(connection, launch, _image(connection, request, launch, ui), ui)
-        return _run(connection, launch, request, ui)
+        return _run(connection, launch, request, lock, ui)
 
 
-def _prepare(
+def prepare(
     project: Project, session: Session, runs: list[Run], request: ResumeRequest, *, local: bool
 ) -> Launch:
+    """Return what a next run, or the rest of the last one, would need; a missing login is no error yet."""
     config = Config(project.root)
     return Launch(
         project=project,
         session=dataclasses.replace(session, project=str(project.root)),
         run=launching.new_run(len(runs) + 1, ""),
         config=config,
-        login=find_login(required=not session.agent),
+        login=_login(session),
         args=dockerargs.parse(config.get("dockerArgs")),
         agent_args=request.agent_args,
         include=tuple(repo.included(project, (), config.get_all("include"))),
         resume=True,
         history=launching.needs_history(project, config, local=local),
-        tty=wants_tty(no_input=request.no_input),
+        tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
         stdin=not request.no_input,
+        detach=request.detach,
     )
+
+
+def _login(session: Session) -> Login:
+    try:
+        return find_login(required=not session.agent)
+    except RealmError:
+        return Login()
 
 
 def _image(connection: Engine, request: ResumeRequest, launch: Launch, ui: UI) -> str:
@@ -74,7 +85,7 @@ def _image(connection: Engine, request: ResumeRequest, launch: Launch, ui: UI) -
     return image.ensure(connection, wanted, ui.progress)
 
 
-def _run(connection: Engine, launch: Launch, request: ResumeRequest, ui: UI) -> int:
+def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLock, ui: UI) -> int:
     project, name = launch.project, launch.session.name
     tips = refs.tips(project, name)
     runs = record.read_runs(project, name)
@@ -84,6 +95,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, ui: UI) -> 
     launch = dataclasses.replace(
         launch,
         session=record.read_session(project, name),
+        login=find_login(required=not launch.session.agent),
         run=launching.new_run(len(runs) + 1, tips.code),
         transcript=_transcript(project, name, runs),
     )
@@ -93,7 +105,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, ui: UI) -> 
     repo.ensure_readable(project, tips.code)
     started = begin(launch, tips.meta, State.RUNNING, row.totals)
     registry.remember(project.root)
-    return go(connection, started, launch, chosen, ui)
+    return go(connection, started, launch, chosen, lock, ui)
 
 
 def _transcript(project: Project, name: str, runs: list[Run]) -> bytes | None:
@@ -115,7 +127,7 @@ def _settle(connection: Engine, launch: Launch, runs: list[Run], ui: UI) -> Box 
         if state == "created" or not runs or runs[-1].ended is not None:
             box.remove()
             continue
-        started = _started(launch, runs[-1])
+        started = started_before(launch, runs[-1])
         with ui.progress("saving what the last run left in its box"):
             outcome = salvage.save(connection, started, _as(launch, runs[-1]), box, box.wait())
         ui.info(f"run {runs[-1].number} of {launch.session.name} had not been saved: it is now")
@@ -127,7 +139,7 @@ def _as(launch: Launch, run: Run) -> Launch:
     return dataclasses.replace(launch, run=run)
 
 
-def _started(launch: Launch, run: Run) -> Started:
+def started_before(launch: Launch, run: Run) -> Started:
     """Return a run that began earlier as git has recorded it."""
     project, name = launch.project, launch.session.name
     meta = refs.tips(project, name).meta
@@ -136,13 +148,25 @@ def _started(launch: Launch, run: Run) -> Started:
     return Started(project, launch.session, run, meta, record.parent(project, meta))
 
 
-def _take_over(connection: Engine, launch: Launch, run: Run, box: Box, request: ResumeRequest, ui: UI) -> int:
+def _take_over(
+    connection: Engine, launch: Launch, run: Run, box: Box, request: ResumeRequest, lock: RunLock, ui: UI
+) -> int:
     """Attach to a box whose holder is gone; it knows nothing of new arguments."""
     if request.agent_args or request.rebase:
         raise RunningError(
             f"run {run.number} of {launch.session.name} is still going on in its box",
-            f"realm resume {launch.session.name} (without arguments) attaches to it",
+            f"realm attach {launch.session.name} shows it, realm stop {launch.session.name} ends it",
         )
     ui.info(f"run {run.number} of {launch.session.name} is still going on: attached")
     launch = dataclasses.replace(_as(launch, run), tty=box.tty)
-    return hold.attend(connection, _started(launch, run), launch, box, ui, fresh=False)
+    grip = hold.Grip(
+        engine=connection,
+        started=started_before(launch, run),
+        launch=launch,
+        box=box,
+        lock=lock,
+        view=View(Terminal().size(), tty=box.tty),
+        ui=ui,
+        stream=box.attach(),
+    )
+    return hold.attend(grip)

@@ -13,14 +13,19 @@ from realm.box import dockerargs, engine, image
 from realm.config import Config
 from realm.errors import RealmError, UsageError
 from realm.model import Session, State, Totals
-from realm.session import hold, registry
+from realm.session import boxes, hold, registry
 from realm.session import launch as launching
 from realm.session.finish import Started
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
+from realm.session.view import View
 from realm.store import record, refs, remote, repo
+from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realm.box.container import Box
     from realm.box.engine import Engine
     from realm.model import Project
     from realm.session.requests import NewRequest
@@ -44,10 +49,10 @@ def new(request: NewRequest, ui: UI) -> int:
     chosen = image.ensure(connection, request.image or config.get("image") or None, ui.progress)
     _warn(project, request, launch, ui)
     launch = _with_wip(launch, request)
-    with RunLock(launch.session.id, request.name, 1):
+    with RunLock(launch.session.id, request.name, 1) as lock:
         started = begin(launch, None, State.RUNNING)
         registry.remember(project.root)
-        return go(connection, started, launch, chosen, ui)
+        return go(connection, started, launch, chosen, lock, ui)
 
 
 def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
@@ -77,8 +82,9 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         args=dockerargs.parse(config.get("dockerArgs")),
         agent_args=request.agent_args,
         include=tuple(include),
-        tty=wants_tty(no_input=request.no_input),
+        tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
         stdin=not request.no_input,
+        detach=request.detach,
     )
 
 
@@ -87,10 +93,15 @@ def wants_tty(*, no_input: bool) -> bool:
     return not no_input and sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def wants_screen(agent_args: Sequence[str]) -> bool:
+    """Tell whether an agent that nobody watches yet gets a terminal: unless it is told to print and exit."""
+    return not any(argument in ("-p", "--print") for argument in agent_args)
+
+
 def _base(project: Project, request: NewRequest, config: Config) -> str:
     if not request.remote:
-        return repo.resolve_commit(project, request.base or "HEAD")
-    if request.base:
+        return repo.resolve_commit(project, "HEAD" if request.base is None else request.base)
+    if request.base is not None:
         raise UsageError("--remote and --base both say where to start", "give one of them")
     return remote.fetch_branch(project, config.get("remote"), request.name)
 
@@ -137,20 +148,38 @@ def begin(launch: Launch, parent: str | None, state: State, totals: Totals | Non
     return Started(launch.project, launch.session, launch.run, meta, parent)
 
 
-def go(connection: Engine, started: Started, launch: Launch, chosen: str, ui: UI) -> int:
+def go(connection: Engine, started: Started, launch: Launch, chosen: str, lock: RunLock, ui: UI) -> int:
     """Run the agent of a recorded run; when its box cannot be made the record goes back."""
     try:
-        box = hold.create(connection, launch, chosen)
+        box = boxes.create(connection, launch, chosen)
     except BaseException:
         _back(started)
         raise
     try:
-        return hold.attend(connection, started, launch, box, ui, fresh=True)
+        return _held(connection, started, launch, box, lock, ui)
     except RealmError:
         if box.state() == "created":
             box.remove()
             _back(started)
         raise
+
+
+def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:
+    grip = hold.Grip(
+        engine=connection,
+        started=started,
+        launch=launch,
+        box=box,
+        lock=lock,
+        view=View(Terminal().size(), tty=launch.tty),
+        ui=ui,
+        stream=box.attach(),
+    )
+    if not launch.detach:
+        return hold.attend(grip, begin=box.start)
+    from realm.session import keeper
+
+    return keeper.start(grip)
 
 
 def _back(started: Started) -> None:

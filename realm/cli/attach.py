@@ -1,0 +1,34 @@
+"""``realm attach``: go back to an agent that goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli.command import verb
+from realm.cli.params import common
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("attach quick-fix", "show the running agent in this terminal"),
+    ("attach quick-fix --take", "take it from another terminal"),
+)
+NOTE = (
+    "One terminal at a time shows a session. Leave it with ctrl-p ctrl-q (realm.detachKeys), or close the "
+    "window: the agent goes on. The exit code is the agent's, 0 when it was left."
+)
+
+
+@verb("attach", EXAMPLES, NOTE)
+@click.argument("name")
+@click.option("--take", is_flag=True, help="take the session from the terminal that shows it")
+@common
+def command(name: str, directory: Path | None, take: bool) -> int:
+    """Attach and return the agent's exit code."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.attach import attach
+
+    return attach(name, directory, TerminalUI(), take=take)

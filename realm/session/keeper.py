@@ -1,0 +1,137 @@
+"""The keeper: a holder without a terminal.
+
+It is the same process image, forked when the user leaves: it has the box's
+stream, the lock, the screen and the account of modes, and goes on taking the
+agent's output until the agent ends, somebody attaches, or it is told to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from realm.paths import make_private
+from realm.session import hold, logins
+from realm.session.line import Line
+from realm.session.lock import run_directory
+from realm.terminal.drain import drain
+from realm.terminal.sides import Ended, Reason
+from realm.terminal.tty import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from realm.session.hold import Grip
+
+LOG = "keeper.log"
+
+
+class QuietUI:
+    """A voice that only its log hears."""
+
+    interactive = False
+
+    def warn(self, text: str) -> None:
+        """Write a warning."""
+
+    def info(self, text: str) -> None:
+        """Write what was done."""
+
+    @contextlib.contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """Write what is going on."""
+        self.info(text)
+        yield
+
+    def confirm(self, question: str) -> bool:  # noqa: ARG002 - nobody is there to read it
+        """Return no: nobody can answer."""
+        return False
+
+
+def start(grip: Grip) -> int:
+    """Start the box with a keeper from the beginning; return this process's exit code."""
+    with Line(grip.started.session.id) as line:
+        grip.box.start()
+        if grip.launch.tty:
+            rows, columns = Terminal().size()
+            grip.box.resize(rows, columns)
+        return leave(grip, line, told=True)
+
+
+def leave(grip: Grip, line: Line, *, told: bool) -> int:
+    """Let a keeper hold the run and return this process's exit code.
+
+    With ``told`` the user asked for it and is told the way back; otherwise the
+    terminal is gone and nobody reads what is said.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork() == 0:
+        _become_keeper(grip, line)
+    if not told:
+        return 128 + signal.SIGHUP
+    name = grip.started.session.name
+    grip.ui.info(f"{name} goes on without a terminal")
+    grip.ui.info(f"  realm attach {name}   realm stop {name}")
+    return 0
+
+
+def _become_keeper(grip: Grip, line: Line) -> None:
+    """Run as the keeper and never return; what goes wrong is in the run's log."""
+    status = 1
+    try:
+        os.setsid()
+        _silence(make_private(run_directory(grip.started.session.id)) / LOG)
+        grip.engine.close()
+        grip.ui = QuietUI()
+        grip.lock.write(attached=False)
+        keep(grip, line)
+        status = 0
+    except BaseException:  # noqa: BLE001 - the last place where it can be said
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _silence(log: Path) -> None:
+    """Point the standard descriptors away from the terminal that was left."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.dup2(written, 2)
+    os.close(nothing)
+    os.close(written)
+
+
+def keep(grip: Grip, line: Line) -> None:
+    """Hold the run until the agent ends and its work is taken in, or until somebody attaches."""
+    try:
+        ended = _drained(grip, line)
+    except hold.StoppedError:
+        hold.end(grip.box)
+        ended = Ended(Reason.EOF)
+    if ended is not None:
+        hold.conclude(grip, ended)
+
+
+def _drained(grip: Grip, line: Line) -> Ended | None:
+    """Take the box's output until it ends; ``None`` when the run was handed over."""
+    while True:
+        try:
+            with logins.in_step(grip.engine, grip.box, grip.launch.login):
+                return drain(
+                    grip.stream,
+                    tap=grip.view.keep,
+                    idle=grip.view.work,
+                    watch={line.fileno(): hold.answering(line, attached=False)},
+                )
+        except hold.HandedOverError as over:
+            if hold.give(grip, over.call):
+                return None

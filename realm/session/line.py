@@ -1,0 +1,153 @@
+"""The line to whoever holds a run: a unix socket in the run's directory.
+
+One request and one answer per connection, each a line of JSON; descriptors
+travel beside the answer (``SCM_RIGHTS``)::
+
+    {"op": "attach", "take": false}  →  {"ok": true, "drawing": "<base64>", …} with two descriptors:
+                                        the box's stream and the lock; {"ok": true} from the asker
+                                        then ends the holder's part
+    {"op": "stop"}                   →  {"ok": true}; the holder stops the agent and saves its work
+    either                           →  {"ok": false, "why": "…"}
+
+The directory is the user's alone, and so is whoever can connect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Self
+
+from realm.paths import make_private
+from realm.session.lock import run_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+SOCKET = "line"
+PATIENCE = 5.0
+"""Seconds that either side is waited for."""
+_LIMIT = 8 * 1024 * 1024
+_FDS = 2
+
+
+class Call:
+    """One request to the holder, with a way to answer it."""
+
+    def __init__(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        self._connection = connection
+        self.request = request
+
+    def answer(self, answer: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        """Send the answer; an asker that is gone does not matter."""
+        data = json.dumps(answer).encode() + b"\n"
+        with contextlib.suppress(OSError):
+            if fds:
+                socket.send_fds(self._connection, [data[:1]], list(fds))
+                data = data[1:]
+            self._connection.sendall(data)
+
+    def confirmed(self) -> bool:
+        """Wait for the asker's word that it has taken over."""
+        try:
+            return bool(_receive(self._connection)[0].get("ok"))
+        except (OSError, ValueError):
+            return False
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+class Line:
+    """The holder's end: listens while entered."""
+
+    def __init__(self, session_id: str) -> None:
+        self._directory = run_directory(session_id)
+        self._socket = socket.socket(socket.AF_UNIX)
+
+    def __enter__(self) -> Self:
+        # A path below the current directory, as a socket's path has at most 107 bytes.
+        with contextlib.chdir(make_private(self._directory)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(SOCKET)  # noqa: PTH108 - beside bind, which takes a plain name
+            self._socket.bind(SOCKET)
+        self._socket.listen(8)
+        self._socket.setblocking(False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when somebody calls."""
+        return self._socket.fileno()
+
+    def take(self) -> Call | None:
+        """Return the next call, ``None`` when there is none or it makes no sense."""
+        try:
+            connection, _ = self._socket.accept()
+        except OSError:
+            return None
+        connection.settimeout(PATIENCE)
+        try:
+            request, _ = _receive(connection)
+        except (OSError, ValueError):
+            connection.close()
+            return None
+        return Call(connection, request)
+
+
+class Asked:
+    """The asker's end of one call: the answer, and the descriptors that came with it."""
+
+    def __init__(self, connection: socket.socket, answer: dict[str, Any], fds: list[int]) -> None:
+        self._connection = connection
+        self.answer = answer
+        self.fds = fds
+
+    def confirm(self) -> None:
+        """Tell the holder that its part is over."""
+        self._connection.sendall(b'{"ok": true}\n')
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+def ask(session_id: str, request: dict[str, Any]) -> Asked | None:
+    """Ask the holder of a session's run; ``None`` when nobody answers."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(PATIENCE)
+    try:
+        with contextlib.chdir(run_directory(session_id)):
+            connection.connect(SOCKET)
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        answer, fds = _receive(connection, fds=_FDS)
+    except (OSError, ValueError):
+        connection.close()
+        return None
+    return Asked(connection, answer, fds)
+
+
+def _receive(connection: socket.socket, fds: int = 0) -> tuple[dict[str, Any], list[int]]:
+    """Receive one line of JSON; ``ValueError`` when it is none."""
+    data = b""
+    found: list[int] = []
+    while not data.endswith(b"\n"):
+        if fds and not data:
+            piece, found, _, _ = socket.recv_fds(connection, 65536, fds)
+        else:
+            piece = connection.recv(65536)
+        data += piece
+        if not piece or len(data) > _LIMIT:
+            raise ValueError("the other side hung up")
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - one kind of error for whoever asks
+    return value, found
