@@ -26,7 +26,7 @@ def _bad(flag: str, value: str, hint: str) -> UsageError:
 def volume(text: str) -> str:
     """Return ``-v`` as the engine wants it: ``source:target[:options]``, the source absolute."""
     parts = text.split(":")
-    if not all(parts) or len(parts) > 3 or not (parts[1] if len(parts) > 1 else parts[0]).startswith("/"):
+    if not all(parts) or len(parts) > 3 or not (parts[1] if len(parts) > 1 else parts[0]).startswith("/"):  # noqa: PLR2004
         raise _bad("volume", text, "-v SOURCE:/TARGET[:ro]")
     source = parts[0]
     if len(parts) > 1 and (source.startswith((".", "~"))):
@@ -125,12 +125,12 @@ def gpus(text: str) -> Json:
 def device(text: str) -> Json:
     """Return ``--device host[:box[:rwm]]``."""
     parts = text.split(":")
-    if not parts[0].startswith("/") or len(parts) > 3:
+    if not parts[0].startswith("/") or len(parts) > 3:  # noqa: PLR2004
         raise _bad("device", text, "--device /dev/NAME[:/dev/NAME[:rwm]]")
     inside, mode = parts[0], "rwm"
     if len(parts) > 1:
         inside, mode = (parts[1], mode) if parts[1].startswith("/") else (inside, parts[1])
-    if len(parts) == 3:
+    if len(parts) == 3:  # noqa: PLR2004
         mode = parts[2]
     return {"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": mode}
 
@@ -275,7 +275,7 @@ def _binds(args: DockerArgs) -> Iterator[tuple[Path, bool]]:
     for text in args.all("volume"):
         parts = volume(text).split(":")
         if len(parts) > 1 and parts[0].startswith("/"):
-            yield Path(parts[0]), "ro" not in (parts[2].split(",") if len(parts) > 2 else [])
+            yield Path(parts[0]), "ro" not in (parts[2].split(",") if len(parts) > 2 else [])  # noqa: PLR2004
     for text in args.all("mount"):
         made = mount(text)
         if made["Type"] == "bind":

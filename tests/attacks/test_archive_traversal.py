@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OID = "a" * 40
 
 
-def _tar(*members: tuple[tarfile.TarInfo, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:
+def _tar(*members: tuple[tarfile.TarInfo, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:  # noqa: A002
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=format) as archive:
         for info, data in members:
@@ -45,13 +45,13 @@ def _receive(data: bytes, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        "../evil", "/tmp/evil", "out/../../evil", "out/turns/../../evil", "out/turns/0001.point/../../../evil",
+        "../evil", "/tmp/evil", "out/../../evil", "out/turns/../../evil", "out/turns/0001.point/../../../evil",  # noqa: E501
         "out/pack/../x", "out//pack", "out/./pack", "out/turns/0001.point\n", "out/turns/../report", "pack/x",
-        "out/" + "x" * 300, "out/turns/0000.point", "out/turns/99999.prompt.json", "out/turns/١.point",
+        "out/" + "x" * 300, "out/turns/0000.point", "out/turns/99999.prompt.json", "out/turns/\u0661.point",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_unknown_names_are_passed_over(name: str, format: int, tmp_path: Path) -> None:
+def test_unknown_names_are_passed_over(name: str, format: int, tmp_path: Path) -> None:  # noqa: A002
     inside = _receive(_tar(_file(name), _file("out/report", b"done yes\n"), format=format), tmp_path)
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert written == ["a/b/report"]

@@ -28,7 +28,7 @@ def test_box_is_powerless(lab: Laboratory) -> None:
         "for f in /x /etc/x /usr/bin/x /realm/x /realm/entry /etc/claude-code/turn; do"
         " (echo x > $f) 2>/dev/null && echo wrote $f; done; rm -f /realm/entry 2>/dev/null;"
         "ls /dev/sda /dev/vda /var/run/docker.sock 2>/dev/null; id -u; cat /proc/1/comm;"
-        "mount -t tmpfs none /tmp 2>/dev/null && echo mounted; unshare -Ur true 2>/dev/null && echo unshared; test -s /realm/entry"
+        "mount -t tmpfs none /tmp 2>/dev/null && echo mounted; unshare -Ur true 2>/dev/null && echo unshared; test -s /realm/entry"  # noqa: E501
     )
     ran = lab.run(script)
     lines = dict(line.split(":\t") for line in ran.stdout.splitlines() if ":\t" in line)

@@ -31,8 +31,8 @@ def _contents(root: Path) -> dict[str, bytes]:
 def test_objects_cannot_be_changed(lab: Laboratory) -> None:
     before = _contents(lab.repo.path / ".git")
     script = (
-        "cd /objects/0; touch x 2>/dev/null && echo wrote; rm -rf ./* 2>/dev/null; chmod -R 777 . 2>/dev/null;"
-        f"cd {lab.spec().workspace}; echo 1 > new; git add -A; git commit -qm x; git gc -q --prune=now; git repack -adq; true"
+        "cd /objects/0; touch x 2>/dev/null && echo wrote; rm -rf ./* 2>/dev/null; chmod -R 777 . 2>/dev/null;"  # noqa: E501
+        f"cd {lab.spec().workspace}; echo 1 > new; git add -A; git commit -qm x; git gc -q --prune=now; git repack -adq; true"  # noqa: E501
     )
     ran = lab.run(script)
     assert (ran.code, ran.stdout) == (0, "")

@@ -177,7 +177,7 @@ def test_files_of_the_user_go_in_with_their_owner_and_mode(lab: Laboratory, tmp_
         BoxFile("/realm/claude/deep/er/" + source.name, source, 0o640),
         BoxFile("/realm/exclude", b"/.env.test\n", 0o444, owner="root"),
     ]
-    script = "stat -c '%u %a' .env.test /realm/claude/deep/er/* /realm/exclude; cat .env.test /realm/claude/deep/er/*"
+    script = "stat -c '%u %a' .env.test /realm/claude/deep/er/* /realm/exclude; cat .env.test /realm/claude/deep/er/*"  # noqa: E501
     ran = lab.run(script, put=files)
     uid = lab.spec().uid
     assert ran.stdout.splitlines() == [f"{uid} 600", f"{uid} 640", "0 444", "A=1", "from the host"]
@@ -201,10 +201,10 @@ def test_docker_flags_reach_the_box(lab: Laboratory, tmp_path: Path, monkeypatch
     (tmp_path / "data" / "f").write_text("mounted\n")
     monkeypatch.setenv("TAKEN", "from host")
     args = parse(
-        f"--mount type=volume,target=/data --tmpfs /scratch:size=1m -e A='$(id)' -e TAKEN --ulimit nofile=99:100 "
-        f"--label mine=1 -h other --shm-size 8m"
+        "--mount type=volume,target=/data --tmpfs /scratch:size=1m -e A='$(id)' -e TAKEN --ulimit nofile=99:100 "  # noqa: E501
+        "--label mine=1 -h other --shm-size 8m"
     )
-    script = 'printf "%s|%s|" "$A" "$TAKEN"; ulimit -n; hostname; df -m /dev/shm /scratch | tail -n 2 | tr -s " " | cut -d" " -f2'
+    script = 'printf "%s|%s|" "$A" "$TAKEN"; ulimit -n; hostname; df -m /dev/shm /scratch | tail -n 2 | tr -s " " | cut -d" " -f2'  # noqa: E501
     ran = lab.run(script, args=args)
     assert ran.stdout.splitlines() == ["$(id)|from host|99", "other", "8", "1"]
 

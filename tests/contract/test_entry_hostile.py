@@ -40,10 +40,10 @@ def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
         "git checkout -q -b other",
         "git checkout -q --orphan empty",
         "git checkout -q --orphan empty && git add -A && git commit -qm orphan",
-        "git config core.hooksPath hooks && mkdir hooks && printf '#!/bin/sh\\nexit 1\\n' > hooks/pre-commit && chmod +x hooks/pre-commit && rm -r hooks",
+        "git config core.hooksPath hooks && mkdir hooks && printf '#!/bin/sh\\nexit 1\\n' > hooks/pre-commit && chmod +x hooks/pre-commit && rm -r hooks",  # noqa: E501
         "git sparse-checkout set --cone nothing && git sparse-checkout reapply --sparse-index",
         "git update-index --index-version 4",
-        "git config core.fsmonitor /bin/false && git config core.untrackedCache true && git status > /dev/null",
+        "git config core.fsmonitor /bin/false && git config core.untrackedCache true && git status > /dev/null",  # noqa: E501
         "git config core.excludesFile /dev/stdin",
         "git config core.worktree /nowhere",
         "git config core.bare true",
@@ -84,7 +84,9 @@ def test_names_of_any_bytes_are_kept(box: HostBox) -> None:
         b"%s%d",
     ]
     code = (
-        "import os,sys\nfor n in %r: open(os.path.join(os.fsencode(sys.argv[1]), n), 'wb').write(n)" % names
+        "import os,sys\nfor n in "
+        + repr(names)
+        + ": open(os.path.join(os.fsencode(sys.argv[1]), n), 'wb').write(n)"
     )
     done = box.entry("run", sys.executable, "-c", code, str(box.workspace))
     assert done.returncode == 0, done.stderr
@@ -100,7 +102,7 @@ def test_embedded_repository_becomes_plain_files_at_the_end(box: HostBox) -> Non
 
 def test_embedded_repository_that_the_agent_committed_becomes_plain_files(box: HostBox) -> None:
     report = box.run(
-        "git init -q sub && (cd sub && echo 1 > f && git add f && git commit -qm inner) && git add sub 2>/dev/null && git commit -qm link"
+        "git init -q sub && (cd sub && echo 1 > f && git add f && git commit -qm inner) && git add sub 2>/dev/null && git commit -qm link"  # noqa: E501
     )
     assert box.tree(report) == ["README.md", "sub/f"]
 

@@ -72,7 +72,7 @@ def test_hook_says_nothing(box: HostBox) -> None:
 
 def test_embedded_repository_is_left_alone_while_the_agent_works(box: HostBox) -> None:
     report = box.run(
-        "$TURN start < /dev/null; git init -q sub; (cd sub && echo 1 > f && git add f && git commit -qm inner);"
+        "$TURN start < /dev/null; git init -q sub; (cd sub && echo 1 > f && git add f && git commit -qm inner);"  # noqa: E501
         "$TURN stop < /dev/null; test -d sub/.git || exit 9"
     )
     assert [box.tree(report, i) for i in (0, -1)] == [["README.md"], ["README.md", "sub/f"]]

@@ -8,7 +8,7 @@ from hypothesis import strategies
 
 from realm.box import dockerargs, flags
 from realm.box.dockerargs import DockerArgs, parse, size
-from realm.errors import RealmError, UsageError
+from realm.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ def test_unknown_flag_tells_what_is_supported() -> None:
 
 @pytest.mark.parametrize(
     ("text", "bytes_"),
-    [("0", 0), ("512", 512), ("1k", 1024), ("2m", 2 << 20), ("8g", 8 << 30), ("1.5GB", 3 << 29), ("4gib", 4 << 30),
+    [("0", 0), ("512", 512), ("1k", 1024), ("2m", 2 << 20), ("8g", 8 << 30), ("1.5GB", 3 << 29), ("4gib", 4 << 30),  # noqa: E501
      ("7b", 7)],
 )  # fmt: skip
 def test_sizes(text: str, bytes_: int) -> None:
@@ -87,10 +87,9 @@ def test_sizes(text: str, bytes_: int) -> None:
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
         made = parse(text)
-    except RealmError as error:
-        assert error.exit_code == 2
-    else:
-        assert isinstance(made, DockerArgs)
+    except UsageError:
+        return
+    assert isinstance(made, DockerArgs)
 
 
 def test_environment_of_the_host_and_of_files(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def _host(text: str = "", **changes: Any) -> dict[str, Any]:
 
 def test_box_is_hardened() -> None:
     host = _host()
-    assert (host["CapDrop"], host["SecurityOpt"], host["ReadonlyRootfs"], host["Init"], host["PidsLimit"]) == (
+    assert (host["CapDrop"], host["SecurityOpt"], host["ReadonlyRootfs"], host["Init"], host["PidsLimit"]) == (  # noqa: E501
         ["ALL"], ["no-new-privileges"], True, True, 4096,
     )  # fmt: skip
     assert host["Tmpfs"] == {"/tmp": "rw,exec,nosuid,nodev,mode=1777"}
