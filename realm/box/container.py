@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -15,7 +16,7 @@ from realm.box.dockerargs import DockerArgs
 from realm.box.engine import ApiError
 from realm.box.policy import OUT, STATE, WORK, BoxSpec, Volumes
 from realm.box.stream import BoxStream
-from realm.errors import EngineError, UsageError
+from realm.errors import EngineError, RejectedError, UsageError
 from realm.paths import data_dir, make_private, realm_home
 from realm.text import clean
 
@@ -229,6 +230,12 @@ class Box:
                 _, pieces = self.engine.stream("GET", f"/containers/{self.id}/archive", {"path": OUT})
                 report.receive(pieces, self._results, limit)
         return self._results
+
+    def prefetch(self) -> None:
+        """Bring a complete report to the host while the box still ends; what is not complete is left."""
+        with contextlib.suppress(EngineError, RejectedError):
+            if not self.reported():
+                self.forget()
 
     def forget(self) -> None:
         """Drop the results that were fetched but not collected."""

@@ -18,6 +18,7 @@ from realm.terminal import detach
 from realm.terminal.relay import relay
 from realm.terminal.sides import Ended, Reason
 from realm.terminal.tty import Terminal
+from realm.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,7 +201,7 @@ def conclude(grip: Grip, ended: Ended) -> int:
     number = _number(ended)
     if number:
         grip.box.stop(GRACE)
-    code = grip.box.wait()
+    code, _ = together(grip.box.wait, grip.box.prefetch)
     grip.stream.close()
     code = 128 + number if number else code
     with grip.ui.progress("saving the work"):

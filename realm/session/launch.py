@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from realm.agent.login import Login
     from realm.box.dockerargs import DockerArgs
     from realm.config import Config
-    from realm.model import Project, Run, Session
+    from realm.model import Identity, Project, Run, Session
     from realm.store.repo import Include
 
 _FOR_ALL = 0o005
@@ -43,6 +43,8 @@ class Launch:
     config: Config
     login: Login
     args: DockerArgs
+    identity: Identity
+    ignore: bytes = b""
     agent_args: tuple[str, ...] = ()
     include: tuple[Include, ...] = ()
     resume: bool = False
@@ -103,7 +105,6 @@ def home_label() -> str:
 
 def environment(launch: Launch) -> dict[str, str]:
     """Return the box's environment; secrets go another way (:func:`secrets`)."""
-    identity = repo.identity(launch.project)
     own = {
         "REALM_SESSION": launch.session.name,
         "REALM_RUN": str(launch.run.number),
@@ -112,8 +113,8 @@ def environment(launch: Launch) -> dict[str, str]:
         "REALM_WORKSPACE": launch.session.workspace,
         "REALM_SUBDIR": launch.session.subdir,
         "REALM_OBJECT_FORMAT": launch.project.object_format,
-        "REALM_USER_NAME": identity.name,
-        "REALM_USER_EMAIL": identity.email,
+        "REALM_USER_NAME": launch.identity.name,
+        "REALM_USER_EMAIL": launch.identity.email,
     }
     passed = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
     return {**passed, **({} if launch.session.agent else claude.ENVIRONMENT), **own}
@@ -145,7 +146,7 @@ def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
 def _exclude(launch: Launch) -> bytes:
     """Return rules for what the host's git ignores and for what was copied in."""
     names = "".join(f"/{_escape(item.path)}\n" for item in launch.include)
-    return repo.ignore_lines(launch.project) + b"\n" + names.encode("utf-8", "surrogateescape")
+    return launch.ignore + b"\n" + names.encode("utf-8", "surrogateescape")
 
 
 def _escape(path: str) -> str:

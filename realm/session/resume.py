@@ -63,6 +63,8 @@ def prepare(
         config=config,
         login=_login(session),
         args=dockerargs.parse(config.get("dockerArgs")),
+        identity=repo.identity(project),
+        ignore=repo.ignore_lines(project),
         agent_args=request.agent_args,
         include=tuple(repo.included(project, (), config.get_all("include"))),
         resume=True,

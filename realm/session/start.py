@@ -21,6 +21,7 @@ from realm.session.lock import RunLock
 from realm.session.view import View
 from realm.store import record, refs, remote, repo
 from realm.terminal.tty import Terminal
+from realm.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +41,19 @@ def new(request: NewRequest, ui: UI) -> int:
     """
     refs.check_name(request.name)
     project = repo.discover(request.directory)
-    refs.check_new(project, request.name)
     config = Config(project.root)
-    launch = _prepare(project, request, config)
-    connection = engine.connect()
+    _, launch, connection, left_out, _ = together(
+        lambda: refs.check_new(project, request.name),
+        lambda: _prepare(project, request, config),
+        engine.connect,
+        lambda: 0 if request.wip else repo.dirty_count(project),
+        _warm_up,
+    )
     history = launching.needs_history(project, config, local=connection.endpoint.local)
     launch = dataclasses.replace(launch, history=history)
-    chosen = image.ensure(connection, request.image or config.get("image") or None, ui.progress)
-    _warn(project, request, launch, ui)
+    wanted = request.image or config.get("image") or None
+    chosen = image.ensure(connection, wanted, ui.progress, config)
+    _warn(launch, left_out, ui)
     launch = _with_wip(launch, request)
     with RunLock(launch.session.id, request.name, 1) as lock:
         started = begin(launch, None, State.RUNNING)
@@ -55,12 +61,21 @@ def new(request: NewRequest, ui: UI) -> int:
         return go(connection, started, launch, chosen, lock, ui)
 
 
+def _warm_up() -> None:
+    """Import, while others wait for git and the engine, what is needed right after."""
+    import realm.store.objects
+    import realm.terminal.relay  # noqa: F401
+
+
 def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
     program = launching.agent_program(request.agent or config.get("agent"))
     login = find_login(required=not program)
-    base = _base(project, request, config)
-    repo.ensure_readable(project, base)
-    include = repo.included(project, request.include, config.get_all("include"))
+    base, identity, ignore, include = together(
+        lambda: _readable_base(project, request, config),
+        lambda: repo.identity(project),
+        lambda: repo.ignore_lines(project),
+        lambda: repo.included(project, request.include, config.get_all("include")),
+    )
     session = Session(
         id=str(uuid.uuid4()),
         name=request.name,
@@ -82,6 +97,8 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         args=dockerargs.parse(config.get("dockerArgs")),
         agent_args=request.agent_args,
         include=tuple(include),
+        identity=identity,
+        ignore=ignore,
         tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
         stdin=not request.no_input,
         detach=request.detach,
@@ -98,6 +115,12 @@ def wants_screen(agent_args: Sequence[str]) -> bool:
     return not any(argument in ("-p", "--print") for argument in agent_args)
 
 
+def _readable_base(project: Project, request: NewRequest, config: Config) -> str:
+    base = _base(project, request, config)
+    repo.ensure_readable(project, base)
+    return base
+
+
 def _base(project: Project, request: NewRequest, config: Config) -> str:
     if not request.remote:
         return repo.resolve_commit(project, "HEAD" if request.base is None else request.base)
@@ -106,11 +129,11 @@ def _base(project: Project, request: NewRequest, config: Config) -> str:
     return remote.fetch_branch(project, config.get("remote"), request.name)
 
 
-def _warn(project: Project, request: NewRequest, launch: Launch, ui: UI) -> None:
-    for warning in dockerargs.warnings(launch.args, project.root):
+def _warn(launch: Launch, left_out: int, ui: UI) -> None:
+    for warning in dockerargs.warnings(launch.args, launch.project.root):
         ui.warn(warning)
-    if not request.wip and (count := repo.dirty_count(project)):
-        files = "1 changed file is" if count == 1 else f"{count} changed files are"
+    if left_out:
+        files = "1 changed file is" if left_out == 1 else f"{left_out} changed files are"
         ui.warn(f"{files} not committed and stays out of the box (--wip takes such changes along)")
 
 
@@ -124,9 +147,8 @@ def _with_wip(launch: Launch, request: NewRequest) -> Launch:
     from realm.store.commits import commit_tree
 
     message = f"Uncommitted changes when {request.name} began\n\nRealm-Session: {request.name}\n"
-    identity = repo.identity(launch.project)
     commit = commit_tree(
-        launch.project, tree=tree, parent=launch.session.base, message=message, identity=identity
+        launch.project, tree=tree, parent=launch.session.base, message=message, identity=launch.identity
     )
     return dataclasses.replace(launch, run=dataclasses.replace(launch.run, before=commit))
 
