@@ -1,10 +1,10 @@
 """The box's image: built from what realm ships, rebuilt when that has changed.
 
 ``realm:latest`` carries a label, ``realm.fingerprint``, which is a digest of
-everything that it was made of.  The context (``~/.realm``) has the settings
-written into its Dockerfile, so that a plain ``docker build`` of it gives the
-same image.  The version of Claude Code counts only where a setting fixes it:
-another one given for a single build stays.
+everything that it was made of but the version of Claude Code, and one with
+that.  The context (``~/.realm``) has the settings written into its Dockerfile,
+so that a plain ``docker build`` of it gives the same image.  The version counts
+only where a setting fixes it: otherwise the one that was built stays.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 REFERENCE = "realm:latest"
 FINGERPRINT = "realm.fingerprint"
+VERSION = "realm.claude-version"
 WORKSPACE_LABEL = "realm.workspace"
 """``open`` on an image whose ``/workspace`` anybody may write to."""
 DEFAULT_BASE = "debian:bookworm-slim"
@@ -91,13 +92,13 @@ def _hooks() -> dict[str, bytes]:
 
 
 def fingerprint(inputs: Inputs) -> str:
-    """Return the digest of everything that the image is made of."""
+    """Return the digest of everything that the image is made of but Claude Code's version."""
     digest = hashlib.sha256()
     parts = {
         "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
         "ca.crt": _authorities(inputs),
     }
-    settings = f"{inputs.base}\n{inputs.claude_version}\n{inputs.uid}:{inputs.gid}".encode()
+    settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}".encode()
     for name, content in {**parts, **_hooks(), "settings": settings}.items():
         digest.update(b"%d %b %d\n" % (len(name), name.encode(), len(content)))
         digest.update(content)
@@ -176,7 +177,10 @@ def opens_workspace(engine: Engine, image: str) -> bool:
 
 
 def _is_stale(found: dict[str, Any], inputs: Inputs) -> bool:
-    return (found["Config"].get("Labels") or {}).get(FINGERPRINT) != fingerprint(inputs)
+    labels = found["Config"].get("Labels") or {}
+    if inputs.claude_version not in {"", labels.get(VERSION)}:
+        return True
+    return bool(labels.get(FINGERPRINT) != fingerprint(inputs))
 
 
 def status(engine: Engine, image: str | None = None, config: Config | None = None) -> Status:

@@ -21,7 +21,7 @@ def test_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
         Inputs("debian:x", "", ca, 2, 1), Inputs("debian:x", "", ca, 1, 2),
     ):  # fmt: skip
         seen.add(image.fingerprint(other))
-    assert len(seen) == 6
+    assert len(seen) == 5
     ca.write_text("two")
     assert image.fingerprint(first) not in seen
 
@@ -73,3 +73,14 @@ HOOK = Path(__file__).resolve().parents[2] / "hooks" / "claude" / "turn"
 def test_hook_outside_a_box_is_silent_and_fine(verb: str) -> None:
     done = subprocess.run(["sh", str(HOOK), verb], input=b"x" * 200_000, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("built", "wanted", "stale"),
+    [("1", "", False), ("latest", "", False), ("1", "1", False), ("1", "2", True)],
+)
+def test_version_of_claude_counts_only_where_it_is_fixed(built: str, wanted: str, stale: bool) -> None:
+    inputs = Inputs(claude_version=wanted)
+    labels = {image.FINGERPRINT: image.fingerprint(inputs), image.VERSION: built}
+    assert image._is_stale({"Config": {"Labels": labels}}, inputs) is stale
+    assert image._is_stale({"Config": {"Labels": None}}, inputs)
