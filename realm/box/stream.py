@@ -6,8 +6,6 @@ import contextlib
 import os
 import socket
 
-from realm.errors import EngineError
-
 
 class BoxStream:
     """One attachment.  Without a terminal (``tty`` false) the output is in the engine's frames.
@@ -55,16 +53,3 @@ class BoxStream:
     def close(self) -> None:
         """Leave; the box goes on."""
         self._socket.close()
-
-
-def demux(data: bytes) -> tuple[bytes, bytes]:
-    """Return standard output and standard error of a whole stream of frames."""
-    parts = {1: bytearray(), 2: bytearray()}
-    offset = 0
-    while offset + 8 <= len(data):
-        size = int.from_bytes(data[offset + 4 : offset + 8], "big")
-        if data[offset] not in {0, 1, 2}:
-            raise EngineError("the engine sent output that is not framed as announced")
-        parts[max(data[offset], 1)] += data[offset + 8 : offset + 8 + size]
-        offset += 8 + size
-    return bytes(parts[1]), bytes(parts[2])

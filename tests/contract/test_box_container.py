@@ -11,6 +11,8 @@ import pytest
 from realm.box import container, volumes
 from realm.box.archive import BoxFile
 from realm.box.dockerargs import parse
+from realm.box.endpoint import Endpoint
+from realm.box.engine import Engine
 from realm.errors import EngineError, ImageError
 from tests.support.box import Laboratory, follow, laboratory, unpacked
 
@@ -233,3 +235,14 @@ def test_agent_with_a_user_that_has_no_name_can_run(lab: Laboratory) -> None:
     ran = lab.run("claude --version && git log --format=%s", uid=54321, gid=54321)
     assert ran.code == 0, ran.stderr
     assert "Claude Code" in ran.stdout
+
+
+def test_engine_that_is_reached_through_the_docker_command(lab: Laboratory) -> None:
+    """As for ssh and TLS; here the command's own default leads to the same engine."""
+    through = Engine(Endpoint("ssh://nobody@nowhere", "DOCKER_HOST"))
+    with through:
+        through.negotiate()
+        box = lab.create("sh", "-c", "cat; sleep 0.3; echo 1 > new")
+        assert follow(box.reconnected(through), b"task") == (b"task", b"")
+        assert box.reconnected(through).wait() == 0
+    assert box.collect(lab.root).complete
