@@ -86,9 +86,9 @@ def test_engine_without_overlays_falls_back_and_is_remembered(
     assert (ran.code, volumes.has_failed(lab.engine)) == (0, True)
     assert not volumes.wants_overlay(lab.engine, lab.spec(**spec))
     ran.box.remove()
-    volumes.remove(lab.engine, (broken.name,))
     with pytest.raises(EngineError):
         lab.create("true", volumes="overlay")
+    volumes.remove(lab.engine, (broken.name,))
 
 
 def test_terminal_has_its_size_and_raw_bytes(lab: Laboratory) -> None:
