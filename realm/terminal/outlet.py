@@ -9,6 +9,7 @@ time as a ready descriptor takes at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -75,11 +76,10 @@ class Outlet:
 
     def flush(self) -> None:
         """Write what goes of what is kept; errors as :meth:`put`."""
-        try:
-            while self._rest:
+        if self._rest:
+            # One try: a part taken means full, and asking again would cost as much as writing.
+            with contextlib.suppress(BlockingIOError):
                 self._rest = self._rest[self._write(self._rest) :]
-        except BlockingIOError:
-            pass
 
     def drain(self, seconds: float) -> bool:
         """Wait up to ``seconds`` for the reader to take all; return whether it did."""

@@ -114,9 +114,8 @@ class _Loop:
             self._from_user()
         if self._box_fd in writable:
             self._to_box()
-        for outlet in self._outlets.values():
-            if outlet.fileno() in writable:
-                self._guard(outlet.flush)
+        if writable:
+            self._to_user(writable)
         if self._box_fd in readable or self._ahead():
             self._from_box()
         self._visit(readable)
@@ -192,6 +191,24 @@ class _Loop:
         self._terminal.note(data)
         self._hooks.tap(data)
         self._guard(partial(self._outlets[target].put, data))
+
+    def _to_user(self, writable: list[int]) -> None:
+        """Write what waits, and go on while the user takes it and nothing else moves.
+
+        A terminal takes a few kilobytes at a time: this is the path of all
+        output that is faster than the terminal.
+        """
+        reads = [self._wakeup.fileno()] if self._stdin is None else [self._wakeup.fileno(), self._stdin]
+        while writable and self._ended is None:
+            for outlet in self._outlets.values():
+                if outlet.fileno() in writable:
+                    self._guard(outlet.flush)
+            writes = [outlet.fileno() for outlet in self._outlets.values() if outlet.full]
+            if not writes:
+                return
+            readable, writable, _ = select.select(reads, writes, (), QUIET)
+            if readable:
+                return
 
     def _guard(self, write: Callable[[], None]) -> None:
         """Write to the user; a reader that is gone ends the relay."""
