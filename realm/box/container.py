@@ -46,7 +46,10 @@ def _user(spec: BoxSpec, args: DockerArgs) -> BoxSpec:
 def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFile]:
     """Return the files with the entry script, and with ``-e`` values behind the other secrets."""
     path = f"{STATE}/env"
-    found = [BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root")]
+    found = [
+        BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root"),
+        BoxFile(f"{STATE}/git/unready", b"", 0o600),
+    ]
     secret = policy.secrets(flags.environment(args))
     for file in files:
         if file.path == path:

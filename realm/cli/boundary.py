@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXIT_PIPE = 141
-_REFUSALS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "EIO")
+_REFUSALS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "EIO", "ENOTDIR", "EEXIST")
 _ENVIRONMENT = frozenset(getattr(errno, name) for name in _REFUSALS)
 """What the operating system refuses is no bug of ours."""
 
@@ -95,10 +95,21 @@ def _report(error: Exception, verb: str | None) -> int:
         return error.exit_code
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""
-        output.error(f"{error.strerror}{where}", "" if debug else "REALM_DEBUG=1 shows where")
+        output.error(f"{error.strerror}{where}", _refusal_hint(error))
         return errors.EXIT_FAILURE
     _report_bug(error, verb)
     return errors.EXIT_BUG
+
+
+def _refusal_hint(error: OSError) -> str:
+    """Return what to do about a refusal of the operating system."""
+    from realm.paths import realm_home
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space on that disk, then run the command again"
+    if error.filename and os.fsdecode(error.filename).startswith(str(realm_home())):
+        return "realm keeps its own files there: make it writable, or set REALM_HOME to another directory"
+    return "REALM_DEBUG=1 shows where"
 
 
 def _report_bug(error: Exception, verb: str | None) -> None:

@@ -41,6 +41,17 @@ def find(name: str, directory: Path | None) -> Project:
     return others[0]
 
 
+def sound(project: Project, name: str) -> Project:
+    """Return ``project``; :class:`RealmError` when the refs or the record of its session are damaged."""
+    for row in refs.rows(project, [name]):
+        if row.problem:
+            raise RealmError(
+                f"the session {name} is damaged: {row.problem}",
+                f"git for-each-ref refs/realm refs/realm-meta; realm remove {name} puts it away",
+            )
+    return project
+
+
 def _around(directory: Path) -> Project | None:
     try:
         return discover(directory)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.agent import turns
-from realm.errors import RealmError
+from realm.errors import RealmError, RejectedError, UnpreparedError
 from realm.model import State, Totals
 from realm.paths import make_private, realm_home
 from realm.store import record, refs, repo
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 COLLECT_LIMIT = 4 * 1024**3
 """Bytes that a box may hand over in all."""
+
+_UNPREPARED = "the workspace could not be prepared"
+"""What a box reports that gave up before the agent was started."""
 
 TRANSCRIPT_LIMIT = 256 * 1024**2
 
@@ -69,9 +72,24 @@ def take_in(started: Started, box: Box, exit_code: int, files: Mapping[str, byte
     """
     with _scratch() as directory:
         report = box.collect(directory, limit=COLLECT_LIMIT)
+        _check(started, report, box)
         outcome = _record(started, report, exit_code, dict(files or {}))
     box.remove()
     return outcome
+
+
+def _check(started: Started, report: BoxReport, box: Box) -> None:
+    """Raise when the box does not hand over the state of its workspace: it must not be removed then."""
+    reasons = "; ".join(clean(text, limit=200) for text in report.errors)
+    if report.complete and not report.points and _UNPREPARED in report.errors:
+        raise UnpreparedError(f"the box's {_UNPREPARED.removeprefix('the ')}", "git fsck, or realm doctor")
+    if not report.complete or not report.points:
+        name, workspace = started.session.name, started.session.workspace
+        raise RejectedError(
+            f"the work of run {started.run.number} cannot be taken out of its box: "
+            f"{reasons or 'the box gave no report'}",
+            f"docker cp {box.id[:12]}:{workspace} DIRECTORY gets the files; realm resume {name} tries again",
+        )
 
 
 @contextmanager
@@ -160,6 +178,18 @@ def _move(started: Started, code: str, meta: str, number: int) -> None:
         refs.transact(started.project, updates, f"realm: run {number}")
     except RealmError as error:
         raise type(error)(
-            f"the work of run {number} could not be recorded: {error.message}",
-            error.hint or f"it is still in the box: realm resume {name}",
+            f"the work of run {number} could not be recorded, it is still in its box: {error.message}",
+            _way_out(started),
         ) from error
+
+
+def _way_out(started: Started) -> str:
+    """Return how work comes home that could not be recorded."""
+    name = started.session.name
+    now = refs.tips(started.project, name).code
+    if now is None or now == started.run.before:
+        return f"realm resume {name} tries again"
+    return (
+        f"git branch {name}-other {now[:12]} && git update-ref {refs.CODE}{name} {started.run.before}, "
+        f"then realm resume {name} takes it in; merge the two afterwards"
+    )

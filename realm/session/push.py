@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.config import Config
 from realm.errors import RealmError
-from realm.session.find import find
+from realm.session.find import find, sound
 from realm.session.requests import PushRequest, PushResult
 from realm.store import record, refs, remote
 from realm.store.git import git
@@ -25,7 +25,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     branches and the work tree are never touched.  Raises :class:`RealmError`
     when the remote refuses, when there is no such remote, or nothing to push.
     """
-    project = find(request.name, request.directory)
+    project = sound(find(request.name, request.directory), request.name)
     session = record.read_session(project, request.name)
     tips = refs.tips(project, request.name)
     where = request.remote or Config(project.root).get("remote")

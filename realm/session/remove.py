@@ -62,11 +62,7 @@ def _unpushed(project: Project, session: Session | None, code: str) -> int:
     base = [session.base] if session else []
     if code in pushed:
         return 0
-    known = [
-        f"^{oid}"
-        for oid in [*pushed, *base]
-        if git("cat-file", "-e", oid, project=project, check=False).code == 0
-    ]
+    known = [f"^{oid}" for oid in [*pushed, *base] if _exists(project, oid)]
     done = git(
         "rev-list", "--count", code, *known, "--not", "--branches", "--tags", "--remotes", project=project
     )
@@ -115,8 +111,15 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
 
 def _move_refs(project: Project, removal: Removal) -> None:
     tips = refs.Tips(removal.code, removal.meta)
-    refs.transact(project, refs.trash_updates(project, removal.name, tips), "realm: remove")
+    updates = refs.trash_updates(project, removal.name, tips)
+    if removal.meta and not _exists(project, removal.meta):  # git keeps no ref to what is not there
+        updates = [update for update in updates if update.new != removal.meta]
+    refs.transact(project, updates, "realm: remove")
     refs.expire_trash(project)
+
+
+def _exists(project: Project, oid: str) -> bool:
+    return git("cat-file", "-e", oid, project=project, check=False).code == 0
 
 
 def restore(name: str, directory: Path | None) -> Removal:

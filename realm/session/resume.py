@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from realm.agent.login import Login, find_login
 from realm.box import container, dockerargs, engine, image
 from realm.config import Config
-from realm.errors import NoSuchSessionError, RealmError, RunningError
+from realm.errors import NoSuchSessionError, RealmError, RunningError, UnpreparedError
 from realm.model import State
 from realm.session import hold, rebase, registry, salvage, summary
 from realm.session import launch as launching
-from realm.session.find import find
+from realm.session.find import find, sound
 from realm.session.finish import Started
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
@@ -36,7 +36,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     runs without anybody attached is attached to instead.  Raises
     :class:`RunningError` while another process holds a run.
     """
-    project = find(request.name, request.directory)
+    project = sound(find(request.name, request.directory), request.name)
     session = record.read_session(project, request.name)
     runs = record.read_runs(project, request.name)
     number = runs[-1].number if runs else 0
@@ -130,8 +130,12 @@ def _settle(connection: Engine, launch: Launch, runs: list[Run], ui: UI) -> Box 
             box.remove()
             continue
         started = started_before(launch, runs[-1])
-        with ui.progress("saving what the last run left in its box"):
-            outcome = salvage.save(connection, started, _as(launch, runs[-1]), box, box.wait())
+        try:
+            with ui.progress("saving what the last run left in its box"):
+                outcome = salvage.save(connection, started, _as(launch, runs[-1]), box, box.wait())
+        except UnpreparedError:
+            box.remove()
+            continue
         ui.info(f"run {runs[-1].number} of {launch.session.name} had not been saved: it is now")
         summary.tell(started, outcome, ui)
     return None

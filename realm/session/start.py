@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 import time
 import uuid
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING
 from realm.agent.login import find_login
 from realm.box import dockerargs, engine, image
 from realm.config import Config
-from realm.errors import RealmError, UsageError
+from realm.errors import RealmError, UnpreparedError, UsageError
 from realm.model import Session, State, Totals
 from realm.session import boxes, hold, registry
 from realm.session import launch as launching
 from realm.session.finish import Started
 from realm.session.launch import Launch
-from realm.session.lock import RunLock
+from realm.session.lock import RunLock, run_directory
 from realm.session.view import View
 from realm.store import record, refs, remote, repo
 from realm.terminal.tty import Terminal
@@ -55,10 +56,20 @@ def new(request: NewRequest, ui: UI) -> int:
     chosen = image.ensure(connection, wanted, ui.progress, config)
     _warn(launch, left_out, ui)
     launch = _with_wip(launch, request)
-    with RunLock(launch.session.id, request.name, 1) as lock:
-        started = begin(launch, None, State.RUNNING)
-        registry.remember(project.root)
-        return go(connection, started, launch, chosen, lock, ui)
+    try:
+        with RunLock(launch.session.id, request.name, 1) as lock:
+            started = begin(launch, None, State.RUNNING)
+            registry.remember(project.root)
+            return go(connection, started, launch, chosen, lock, ui)
+    except BaseException:
+        _forget(launch)
+        raise
+
+
+def _forget(launch: Launch) -> None:
+    """Remove the run's directory of a session that did not come to be."""
+    if refs.tips(launch.project, launch.session.name).code is None:
+        shutil.rmtree(run_directory(launch.session.id), ignore_errors=True)
 
 
 def _warm_up() -> None:
@@ -179,8 +190,8 @@ def go(connection: Engine, started: Started, launch: Launch, chosen: str, lock: 
         raise
     try:
         return _held(connection, started, launch, box, lock, ui)
-    except RealmError:
-        if box.state() == "created":
+    except RealmError as error:
+        if isinstance(error, UnpreparedError) or box.state() == "created":
             box.remove()
             _back(started)
         raise

@@ -140,7 +140,8 @@ def _inside(project: Project, path: str, start: Path) -> str:
     relative = real.relative_to(root)
     if any(part.lower() == ".git" for part in relative.parts):
         raise UsageError(
-            f"{shown} belongs to git: it is never copied into a box", "--include takes files of the project only"
+            f"{shown} belongs to git: it is never copied into a box",
+            "--include takes files of the project only",
         )
     if _kind(real) is None:
         raise UsageError(f"{shown} is neither a file nor a directory", "leave it out of --include")

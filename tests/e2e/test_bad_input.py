@@ -1,12 +1,12 @@
-"""Whatever is wrong with what realm is given: one sentence, advice, the documented exit code, nothing made."""
+"""Whatever is wrong with what realm is given: one sentence, advice, the exit code, nothing half made."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +18,7 @@ from tests.support.store import Forge, add_session, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.user import User
 
@@ -234,8 +235,7 @@ def test_a_current_directory_that_was_deleted(user: User, tmp_path: Path) -> Non
     for line, code in (("new --agent true x", RUN_FAILED), ("list", FAILED), ("resume x", RUN_FAILED)):
         with user.shell(script + line) as terminal:
             assert terminal.wait() == code
-            shown = "\n".join(terminal.lines())
-            assert "does not exist any more" in shown, shown
+            assert "does not exist any more" in terminal.history()
 
 
 @pytest.mark.parametrize("options", [("--base", "nowhere"), ("--base", "-x"), ("--base", ""), ("--remote",),
@@ -266,10 +266,8 @@ def test_objects_of_somebody_else(user: User) -> None:
 def test_a_repository_of_another_user(user: User) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can give files away")
-    for directory, names, files in os.walk(user.repo.path):
-        for name in [*names, *files]:
-            os.chown(os.path.join(directory, name), 12345, 12345)
-    os.chown(user.repo.path, 12345, 12345)
+    for path in [user.repo.path, *user.repo.path.rglob("*")]:
+        os.chown(path, 12345, 12345)
     done = run_as(user, (), "new", "--agent", "true", "x")
     check_words(done, RUN_FAILED, "belongs to another user")
     assert "safe.directory" in done.err
@@ -371,8 +369,6 @@ def _record(repo: Repo, tmp_path: Path, files: dict[str, bytes], message: bytes 
     commit = forge.commit(forge.tree(*lines), "", text)
     pack = forge.pack(tmp_path / "pack")
     with pack.open("rb") as file:
-        import subprocess
-
         subprocess.run(["git", "unpack-objects", "-q"], cwd=repo.path, stdin=file, check=True)
     repo.git("update-ref", META, commit)
 

@@ -78,18 +78,18 @@ class Traces:
         """Look at ``repo``, realm's directory and, with ``engine``, the engine."""
         listed = subprocess.run(["git", "for-each-ref"], cwd=repo.path, capture_output=True, check=False)
         return cls(listed.stdout.decode(errors="replace"), _own(), _boxes(repo) if engine else frozenset(),
-                   frozenset(os.listdir(repo.path)))  # fmt: skip
+                   frozenset(path.name for path in repo.path.iterdir()))  # fmt: skip
 
 
 def _own() -> frozenset[str]:
     """Return the files of sessions and runs below realm's directory."""
     home = realm_home()
     found: set[str] = set()
-    for directory, _, names in os.walk(home):
-        below = os.path.relpath(directory, home)
-        if below.split(os.sep)[0] not in LEFT_FOR_GOOD:
-            found |= {os.path.normpath(os.path.join(below, name)) for name in names}
-    return frozenset(found - LEFT_FOR_GOOD - {"quarantine/.lock"})
+    for path in home.rglob("*"):
+        below = path.relative_to(home)
+        if below.parts[0] not in LEFT_FOR_GOOD and not path.is_dir():
+            found.add(str(below))
+    return frozenset(found - {"quarantine/.lock"})
 
 
 def _boxes(repo: Repo) -> frozenset[str]:
