@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from realm.errors import RealmError
+
 
 def realm_home() -> Path:
     """Return realm's directory: ``$REALM_HOME``, else ``~/.realm`` (it may not exist yet)."""
     home = os.environ.get("REALM_HOME")
     return Path(home) if home else Path.home() / ".realm"
+
+
+def current_directory() -> Path:
+    """Return the current directory; :class:`RealmError` when it was deleted meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise RealmError(
+            "the current directory does not exist any more", "go to another one, or use -C DIR"
+        ) from None
 
 
 def make_private(directory: Path) -> Path:

@@ -18,7 +18,8 @@ import click
 
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
-from realm.errors import NotARepositoryError, RealmError
+from realm.errors import NotARepositoryError
+from realm.paths import current_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -163,14 +164,7 @@ def common(command: F) -> F:
 
 def here(directory: Path | None) -> Path:
     """Return ``directory``, or the current one; an error when that was deleted."""
-    if directory is not None:
-        return directory
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        raise RealmError(
-            "the current directory does not exist any more", "go to another one, or use -C DIR"
-        ) from None
+    return directory if directory is not None else current_directory()
 
 
 def enter(directory: Path | None) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import NoSuchSessionError, NotARepositoryError, RealmError
+from realm.paths import current_directory
 from realm.session import registry
 from realm.store import refs
 from realm.store.repo import discover
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from realm.model import Project
 
 
@@ -26,7 +28,7 @@ def find(name: str, directory: Path | None) -> Project:
     refs.check_name(name)
     if directory is not None:
         return _in(discover(directory), name)
-    here = _around(Path.cwd())
+    here = _around(current_directory())
     if here is not None and refs.tips(here, name).code is not None:
         return here
     others = [project for project in elsewhere(here) if refs.tips(project, name).code is not None]

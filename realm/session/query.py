@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, NotARepositoryError
 from realm.model import SessionRow, State
+from realm.paths import current_directory
 from realm.session import registry
 from realm.session.lock import holder
 from realm.session.requests import Listing
@@ -14,6 +14,8 @@ from realm.store import refs
 from realm.store.repo import discover
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from realm.model import Project
     from realm.store.refs import MetaRow
 
@@ -38,7 +40,7 @@ def _projects(directory: Path | None, all_projects: bool, warnings: list[str]) -
         return [discover(directory)]
     found: dict[Path, Project] = {}
     try:
-        here = discover(directory or Path.cwd())
+        here = discover(directory or current_directory())
         found[here.common_dir] = here
     except NotARepositoryError:
         all_projects = True
