@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +36,23 @@ class Installed:
         return self.home / ".realm/venv/bin/python"
 
 
-def run_installer(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the checkout's installer for the user whose home is ``home``."""
+def run_installer(
+    home: Path, *arguments: str, piped: bool = False, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the checkout's installer for the user whose home is ``home``.
+
+    ``piped`` hands it to bash as ``curl … | bash`` does, with no checkout around.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    env = sealed_environment(home, engine=True) | environment
+    shared = {"PIP_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"realm-tests-pip-{os.getuid()}")}
+    env = sealed_environment(home, engine=True) | shared | environment
     env.pop("PYTHONPATH", None)
-    command = ["bash", str(CHECKOUT / "install.sh"), *arguments]
-    return subprocess.run(
-        command, env=env, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL
-    )
+    script = CHECKOUT / "install.sh"
+    command = ["bash", "-s", "--", *arguments] if piped else ["bash", str(script), *arguments]
+    with script.open() if piped else Path(os.devnull).open() as stdin:
+        return subprocess.run(
+            command, env=env, cwd=home, stdin=stdin, capture_output=True, text=True, timeout=600, check=False
+        )
 
 
 def shared_directory(factory: pytest.TempPathFactory) -> Path:
