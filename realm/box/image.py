@@ -10,24 +10,18 @@ only where a setting fixes it: otherwise the one that was built stays.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-import shutil
-import subprocess
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from realm.box import archive
 from realm.box.engine import ApiError
 from realm.config import Config
 from realm.errors import ImageError
 from realm.paths import data_dir, make_private, realm_home
-from realm.text import clean
 
 if TYPE_CHECKING:
     from realm.box.engine import Engine
@@ -156,7 +150,8 @@ class Status:
     detail: str = ""
 
 
-def _inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
+def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
+    """Return what the engine says of an image, ``None`` when it has none of that name."""
     try:
         found: dict[str, Any] = engine.call("GET", f"/images/{reference}/json")
     except ApiError as error:
@@ -171,7 +166,7 @@ def _inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
 def opens_workspace(engine: Engine, image: str) -> bool:
     """Return whether the box's user can make its work tree itself in a volume that comes from ``image``."""
     if image not in engine.open_workspaces:
-        found = _inspect(engine, image)
+        found = inspect(engine, image)
         engine.open_workspaces[image] = bool(found and engine.open_workspaces[found["Id"]])
     return engine.open_workspaces[image]
 
@@ -186,7 +181,7 @@ def _is_stale(found: dict[str, Any], inputs: Inputs) -> bool:
 def status(engine: Engine, image: str | None = None, config: Config | None = None) -> Status:
     """Return how the user's image ``image``, or realm's own, stands."""
     reference = image or REFERENCE
-    found = _inspect(engine, reference)
+    found = inspect(engine, reference)
     if found is None:
         return Status(reference, missing=True)
     stale = image is None and _is_stale(found, Inputs.of(config or Config(Path.cwd())))
@@ -202,7 +197,7 @@ def ensure(engine: Engine, image: str | None, progress: Progress, config: Config
 
     Raises ``ImageError`` when the user's is missing or the build failed.
     """
-    found = _inspect(engine, image or REFERENCE)
+    found = inspect(engine, image or REFERENCE)
     if image is not None:
         if found is None:
             raise ImageError(f"there is no image {image} on the engine", f"docker pull {image}")
@@ -210,135 +205,8 @@ def ensure(engine: Engine, image: str | None, progress: Progress, config: Config
     inputs = Inputs.of(config or Config(Path.cwd()))
     if found is not None and not _is_stale(found, inputs):
         return str(found["Id"])
+    from realm.box.building import Steps, build_image
+
     why = "building" if found is None else "rebuilding (its inputs changed)"
-    with progress(f"{why} {REFERENCE}: the first time takes some minutes"), _Steps(progress) as steps:
-        return _build(engine, inputs, "", steps.show, no_cache=False)
-
-
-class _Steps:
-    """Shows one step of a build after the other."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def show(self, line: str) -> None:
-        if re.match(r"(#\d+ \[|Step \d)", line):
-            self._stack.close()
-            self._stack.enter_context(self._progress(f"building {REFERENCE}: {line}"))
-
-
-# -- building ------------------------------------------------------------------
-
-
-def build(
-    engine: Engine,
-    *,
-    claude_version: str | None = None,
-    base: str | None = None,
-    ca_file: Path | None = None,
-    no_cache: bool = False,
-    progress: Callable[[str], object] = lambda _: None,
-    config: Config | None = None,
-) -> str:
-    """Build ``realm:latest`` and return its id; the settings fill in what is not given.
-
-    ``progress`` gets each line of the build's output, cleaned.  Raises
-    ``ImageError`` with the end of the output when it fails.
-    """
-    settled = Inputs.of(config or Config(Path.cwd()))
-    inputs = Inputs(base or settled.base, settled.claude_version, ca_file or settled.ca_file)
-    return _build(engine, inputs, claude_version or "", progress, no_cache=no_cache)
-
-
-def _build(
-    engine: Engine, inputs: Inputs, version: str, progress: Callable[[str], object], *, no_cache: bool
-) -> str:
-    directory = context_dir(inputs)
-    arguments = {"CLAUDE_CODE_VERSION": version} if version else {}
-    lines = (
-        _with_cli(directory, arguments, no_cache=no_cache)
-        if has_buildx()
-        else _with_engine(engine, inputs, arguments, no_cache=no_cache)
-    )
-    last: deque[str] = deque(maxlen=20)
-    try:
-        for line in lines:
-            text = clean(line).rstrip()
-            if text:
-                last.append(text)
-                progress(text)
-    except ImageError as error:
-        tail = "\n".join(last)
-        raise ImageError(f"{error.message}\n{tail}" if tail else error.message, error.hint) from error
-    found = _inspect(engine, REFERENCE)
-    if found is None:
-        raise ImageError(f"{REFERENCE} is not there after its build", "realm build --no-cache")
-    return str(found["Id"])
-
-
-def has_buildx() -> bool:
-    """Return whether the docker command can build with BuildKit."""
-    if shutil.which("docker") is None:
-        return False
-    return subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0
-
-
-_FAILED = "the image could not be built"
-_HINT = "behind a proxy that inspects TLS: realm build --ca-file FILE"
-
-
-def _with_cli(directory: Path, arguments: dict[str, str], *, no_cache: bool) -> Iterator[str]:
-    command = ["docker", "buildx", "build", "--progress=plain", "--load", "--tag", REFERENCE]
-    command += ["--no-cache"] if no_cache else []
-    for name, value in arguments.items():
-        command += ["--build-arg", f"{name}={value}"]
-    with subprocess.Popen(
-        [*command, str(directory)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        for line in process.stdout or ():
-            yield line.decode("utf-8", "replace")
-    if process.returncode != 0:
-        raise ImageError(_FAILED, _HINT)
-
-
-def _with_engine(
-    engine: Engine, inputs: Inputs, arguments: dict[str, str], *, no_cache: bool
-) -> Iterator[str]:
-    """Build with the engine's own, older builder: where there is an engine and nothing else."""
-    members = [
-        archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in context(inputs).items()
-    ]
-    query: dict[str, str | int | bool] = {
-        "t": REFERENCE,
-        "nocache": no_cache,
-        "rm": True,
-        "forcerm": True,
-        "buildargs": json.dumps(arguments),
-    }
-    _, pieces = engine.stream(
-        "POST", "/build", query, b"".join(archive.write(members)), {"Content-Type": "application/x-tar"}
-    )
-    for message in _messages(pieces):
-        if "error" in message:
-            yield str(message["error"])
-            raise ImageError(_FAILED, _HINT)
-        yield from str(message.get("stream", "")).splitlines()
-
-
-def _messages(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the JSON lines of the builder's answer."""
-    held = b""
-    for piece in pieces:
-        *lines, held = (held + piece).split(b"\n")
-        for line in [*lines]:
-            if line.strip():
-                yield json.loads(line)
-    if held.strip():
-        yield json.loads(held)
+    with progress(f"{why} {REFERENCE}: the first time takes some minutes"), Steps(progress) as steps:
+        return build_image(engine, inputs, "", steps.show, no_cache=False)

@@ -17,13 +17,13 @@ def build(claude_version: str | None, base: str | None, ca_file: Path | None, no
 
     Raises :class:`ImageError` with the end of the build's output when it fails.
     """
-    from realm.box import engine, image
+    from realm.box import building, engine
 
     config = Config(Path.cwd())
     authority = ca_file or (Path(config.get("caFile")) if config.get("caFile") else None)
     if authority is not None and not authority.is_file():
         raise UsageError(f"there is no file {authority}", "--ca-file wants a file of certificates (PEM)")
-    return image.build(
+    return building.build(
         engine.connect(),
         claude_version=claude_version or config.get("claudeVersion") or None,
         base=base or config.get("baseImage"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.box import container, engine, image, policy
+from realm.box import building, container, engine, image, policy
 from realm.box import report as reports
 from tests.support.repos import Repo, git
 
@@ -250,7 +250,7 @@ def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
     """Yield a laboratory with realm's image; to be made a fixture."""
     with engine.connect() as connection:
         if image.status(connection).missing:
-            image.build(connection)
+            building.build(connection)
         made = Laboratory(connection, repo, root)
         try:
             yield made
