@@ -18,11 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
+DEFAULT_PORT = 2375
+SCHEMES = ("unix", "tcp", "http", "https", "ssh")
+_SOCKET_PATH = 107
+"""Bytes of a unix socket's path, at most."""
 CONNECT_TIMEOUT = 10.0
 """Seconds to reach an engine over TCP."""
 
@@ -79,7 +84,33 @@ def _from_context(name: str, source: str, directory: Path) -> Endpoint:
     if not isinstance(host, str) or not host:
         raise EngineError(f"docker context {name!r} ({source}) does not exist", "docker context ls")
     tls = (directory / "contexts" / "tls" / meta.parent.name / "docker").is_dir()
-    return Endpoint(host, f"context {name}", tls=tls, context=name)
+    return _checked(Endpoint(host, f"context {name}", tls=tls, context=name))
+
+
+def _checked(endpoint: Endpoint) -> Endpoint:
+    """Return ``endpoint`` when an engine can have such an address; else raise ``EngineError``."""
+    if endpoint.scheme == "unix":
+        fits = endpoint.address.startswith("/") and len(os.fsencode(endpoint.address)) <= _SOCKET_PATH
+    elif endpoint.scheme in {"tcp", "http"}:
+        host, port = _host_and_port(endpoint.address)
+        fits = bool(host) and 0 < port <= 65535  # noqa: PLR2004 - the highest port there is
+    else:
+        fits = endpoint.scheme in SCHEMES and bool(endpoint.address)
+    if fits:
+        return endpoint
+    shown = clean(endpoint.url, limit=80)
+    raise EngineError(
+        f"'{shown}' ({endpoint.source}) is not an address of a Docker engine",
+        f"unix:///var/run/docker.sock and tcp://HOST:2375 are such addresses; check {endpoint.source}",
+    )
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Split ``host:port``; the port is Docker's usual one where none is given, 0 when it is none."""
+    host, colon, port = address.rstrip("/").rpartition(":")
+    if not colon or port.endswith("]"):
+        return address.rstrip("/").strip("[]"), DEFAULT_PORT
+    return host.strip("[]"), int(port) if port.isascii() and port.isdigit() else 0
 
 
 def resolve(environ: Mapping[str, str] | None = None) -> Endpoint:
@@ -87,7 +118,7 @@ def resolve(environ: Mapping[str, str] | None = None) -> Endpoint:
     environ = os.environ if environ is None else environ
     if host := environ.get("DOCKER_HOST"):
         url = host if "://" in host else f"tcp://{host}"
-        return Endpoint(url, "DOCKER_HOST", tls=bool(environ.get("DOCKER_TLS_VERIFY")))
+        return _checked(Endpoint(url, "DOCKER_HOST", tls=bool(environ.get("DOCKER_TLS_VERIFY"))))
     directory = _docker_config(environ)
     name, source = environ.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
     if not name:
@@ -109,8 +140,7 @@ def dial(endpoint: Endpoint) -> socket.socket:
             raise
         return sock
     if endpoint.scheme in {"tcp", "http"} and not endpoint.tls:
-        host, _, port = endpoint.address.rstrip("/").rpartition(":")
-        sock = socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT)
+        sock = socket.create_connection(_host_and_port(endpoint.address), CONNECT_TIMEOUT)
         sock.settimeout(None)
         return sock
     return _dial_through_cli(endpoint)

@@ -231,7 +231,11 @@ def refusal(status: int, body: bytes) -> ApiError:
     except (ValueError, KeyError, TypeError):
         message = body
     text = clean(message if isinstance(message, (str, bytes)) else "", limit=400).strip()
-    return ApiError(status, f"the Docker engine refused: {text or f'HTTP status {status}'}")
+    return ApiError(
+        status,
+        f"the Docker engine refused: {text or f'HTTP status {status}'}",
+        "docker info shows how the engine is; realm doctor what realm needs of it",
+    )
 
 
 def _start_hint(platform: str) -> str:
@@ -267,7 +271,10 @@ def unreachable(endpoint: Endpoint, error: OSError, platform: str = sys.platform
         return EngineError("Docker is not installed", _install_hint(platform))
     if isinstance(error, http.ProtocolError):
         return EngineError(f"{where} broke the connection: {clean(str(error))}", "docker version")
-    return EngineError(f"{where} is not running", _start_hint(platform))
+    hint = _start_hint(platform)
+    if endpoint.source != "default":
+        hint = f"start it, or choose another engine: check {endpoint.source} (docker context ls lists them)"
+    return EngineError(f"{where} is not running", hint)
 
 
 def _installed() -> bool:
