@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 
-# C0 without tab and newline, DEL, C1, and the characters that reorder or hide
-# text: bidi controls, zero-width characters, line and paragraph separators,
-# interlinear marks, tags, the byte order mark, and lone surrogates.
-_FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
+HIDING = (
+    "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff"
 )
+"""Characters that hide or reorder others, for use in a regular expression's class.
+
+DEL, C1, bidi controls, zero-width characters, line and paragraph separators,
+interlinear marks, tags, the byte order mark, and lone surrogates.
+"""
+
+# These, and C0 without tab and newline.
+_FORBIDDEN = re.compile(f"[\x00-\x08\x0b-\x1f{HIDING}]")
 
 
 def clean(text: bytes | str, *, multiline: bool = False, limit: int | None = None) -> str:

@@ -65,6 +65,11 @@ class Parser:
         self._carry = ""
         self._until: re.Pattern[str] | None = None
 
+    @property
+    def between(self) -> bool:
+        """Whether nothing is unfinished: what comes next begins something new."""
+        return not self._carry and self._until is None
+
     def feed(self, data: str) -> None:
         """Take the next piece of the stream."""
         data = self._carry + data

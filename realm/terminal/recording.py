@@ -116,7 +116,7 @@ class Recorder:
     def __init__(self, directory: Path, *, limit: int, state: Callable[[], bytes] | None = None) -> None:
         self._directory = directory
         self._limit = max(limit, 1)
-        self._part = min(max(self._limit // _PARTS, 1), _LARGEST_PART)
+        self._part = min(-(-self._limit // _PARTS), _LARGEST_PART)
         self._state = state
         self._size: Size | None = None
         self._offset = self._fresh = 0
