@@ -17,6 +17,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from realm.box import archive, policy
@@ -25,6 +26,7 @@ from realm.box.engine import ApiError
 from realm.box.policy import STATE, WORK, BoxSpec, Volumes
 from realm.errors import EngineError
 from realm.paths import data_dir, make_private, realm_home
+from realm.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,13 +115,22 @@ def _create(
 
 
 def remove(engine: Engine, names: tuple[str, ...]) -> None:
-    """Remove volumes; those that are gone are fine."""
-    for name in names:
-        try:
-            engine.call("DELETE", f"/volumes/{name}", {"force": True})
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
-                raise
+    """Remove volumes; those that are gone are fine.
+
+    The first has the workspace, often the most to delete: the others, which an
+    overlay in it may still use, go after it.
+    """
+    if names:
+        _delete(engine, names[0])
+        together(*(partial(_delete, engine, name) for name in names[1:]))
+
+
+def _delete(engine: Engine, name: str) -> None:
+    try:
+        engine.call("DELETE", f"/volumes/{name}", {"force": True})
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise
 
 
 # -- base volumes --------------------------------------------------------------

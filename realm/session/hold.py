@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realm.session import logins, salvage, summary
+from realm.session import logins
 from realm.session.line import Line
 from realm.terminal import detach
 from realm.terminal.relay import relay
@@ -198,6 +198,8 @@ def end(box: Box) -> None:
 
 def conclude(grip: Grip, ended: Ended) -> int:
     """Take in the work of a run whose relay has ended; return the exit code."""
+    from realm.session import salvage, summary
+
     number = _number(ended)
     if number:
         grip.box.stop(GRACE)

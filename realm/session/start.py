@@ -14,14 +14,12 @@ from realm.box import dockerargs, engine, image
 from realm.config import Config
 from realm.errors import RealmError, UnpreparedError, UsageError
 from realm.model import Session, State, Totals
-from realm.session import boxes, hold, registry
 from realm.session import launch as launching
+from realm.session import registry
 from realm.session.finish import Started
 from realm.session.launch import Launch
 from realm.session.lock import RunLock, run_directory
-from realm.session.view import View
 from realm.store import record, refs, remote, repo
-from realm.terminal.tty import Terminal
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -73,9 +71,19 @@ def _forget(launch: Launch) -> None:
 
 
 def _warm_up() -> None:
-    """Import, while others wait for git and the engine, what is needed right after."""
-    import realm.store.objects
-    import realm.terminal.relay  # noqa: F401
+    """Import, while others wait for git, what is needed right after."""
+    import realm.session.boxes
+    import realm.store.objects  # noqa: F401
+
+
+def _start_warm(box: Box) -> None:
+    """Start the box and import, while the engine is at it, what the end of the run needs."""
+
+    def load() -> None:
+        import realm.session.salvage
+        import realm.session.summary  # noqa: F401
+
+    together(box.start, load)
 
 
 def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
@@ -144,8 +152,10 @@ def _warn(launch: Launch, left_out: int, ui: UI) -> None:
     for warning in dockerargs.warnings(launch.args, launch.project.root):
         ui.warn(warning)
     if left_out:
-        files = "1 changed file is" if left_out == 1 else f"{left_out} changed files are"
-        ui.warn(f"{files} not committed and stays out of the box (--wip takes such changes along)")
+        one = left_out == 1
+        files = "1 changed file is" if one else f"{left_out} changed files are"
+        stay = "stays" if one else "stay"
+        ui.warn(f"{files} not committed and {stay} out of the box (--wip takes such changes along)")
 
 
 def _with_wip(launch: Launch, request: NewRequest) -> Launch:
@@ -184,7 +194,7 @@ def begin(launch: Launch, parent: str | None, state: State, totals: Totals | Non
 def go(connection: Engine, started: Started, launch: Launch, chosen: str, lock: RunLock, ui: UI) -> int:
     """Run the agent of a recorded run; when its box cannot be made the record goes back."""
     try:
-        box = boxes.create(connection, launch, chosen)
+        box, _ = together(lambda: _made(connection, launch, chosen), _import_hold)
     except BaseException:
         _back(started)
         raise
@@ -197,7 +207,22 @@ def go(connection: Engine, started: Started, launch: Launch, chosen: str, lock: 
         raise
 
 
+def _made(connection: Engine, launch: Launch, chosen: str) -> Box:
+    from realm.session import boxes
+
+    return boxes.create(connection, launch, chosen)
+
+
+def _import_hold() -> None:
+    import realm.session.hold
+    import realm.session.view  # noqa: F401
+
+
 def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:
+    from realm.session import hold
+    from realm.session.view import View
+    from realm.terminal.tty import Terminal
+
     grip = hold.Grip(
         engine=connection,
         started=started,
@@ -209,7 +234,7 @@ def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: 
         stream=box.attach(),
     )
     if not launch.detach:
-        return hold.attend(grip, begin=box.start)
+        return hold.attend(grip, begin=lambda: _start_warm(box))
     from realm.session import keeper
 
     return keeper.start(grip)
