@@ -27,7 +27,8 @@ _DROPPED = frozenset(
 )  # fmt: skip
 _CONTROLS = ("REALM_REQUIRE_DOCKER", "REALM_BENCH_FULL", "REALM_TEST_CACHE")
 """How the tests themselves are told what to do."""
-_ENGINE = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "REALM_CA_FILE", "REALM_BASE_IMAGE", "REALM_CLAUDE_VERSION")
+_BUILD = ("REALM_CA_FILE", "REALM_BASE_IMAGE", "REALM_CLAUDE_VERSION")
+_ENGINE = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", *_BUILD)
 """Kept for tests that use the engine: where it is, and what its images are built with."""
 
 
