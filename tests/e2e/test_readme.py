@@ -1,4 +1,4 @@
-"""The README's quickstart, typed into a terminal with the stand-in as the API: it prints what the page shows."""
+"""The quickstart of README.md, typed into a terminal, prints what the page shows; the API is a stand-in."""
 
 from __future__ import annotations
 
