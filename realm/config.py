@@ -42,6 +42,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("caFile", "REALM_CA_FILE", "", "extra certificate authorities for realm:latest"),
     Setting("objects", "REALM_OBJECTS", "all", "what the box sees of git: all (the object store) or history"),
     Setting("detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", "keys that leave a running agent"),
+    Setting("record", "REALM_RECORD", "on", "record what agents show on a terminal: on or off"),
+    Setting("recordLimit", "REALM_RECORD_LIMIT", "8m", "size of a run's recording; the newest is kept"),
     Setting("memory", "REALM_MEMORY", "", "memory limit of a box, such as 8g"),
     Setting("pids", "REALM_PIDS", "4096", "limit on the number of processes in a box"),
     Setting("workspace", "REALM_WORKSPACE", "auto", "volume of the workspace: auto, overlay or plain"),

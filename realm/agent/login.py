@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,15 @@ def find_login(environ: Mapping[str, str] = os.environ, *, required: bool = True
         "run `claude` once on this machine and log in, or set ANTHROPIC_API_KEY "
         "(or CLAUDE_CODE_OAUTH_TOKEN, which `claude setup-token` prints)",
     )
+
+
+def warnings(login: Login) -> list[str]:
+    """Return what the user should know about a login before it is used in a box."""
+    address = login.variables.get("ANTHROPIC_BASE_URL", "")
+    if re.match(r"https?://(localhost|127\.|\[::1\])", address):
+        meaning = "in the box that is the box itself, not this machine"
+        return [f"ANTHROPIC_BASE_URL is {address}: {meaning} (name an address that the box can reach)"]
+    return []
 
 
 def read_host(environ: Mapping[str, str] = os.environ) -> bytes | None:

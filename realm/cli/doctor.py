@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("doctor", "check git, engine, image, login, PATH and disk"),
     ("doctor --run", "and run a whole session with a tiny scripted agent"),
+    ("doctor --terminal", "put the terminal right after something was killed in it"),
 )
 NOTE = "The exit code is 1 when a check failed. --json writes name, status (ok, warn, fail), detail and hint."
 
@@ -27,14 +28,18 @@ NOTE = "The exit code is 1 when a check failed. --json writes name, status (ok, 
 @click.option(
     "--run", "trial_wanted", is_flag=True, help="run one session on a throw-away repository as well"
 )
+@click.option("--terminal", "repair_wanted", is_flag=True, help="only put this terminal right after a crash")
 @json_option
 @common
-def command(directory: Path | None, trial_wanted: bool, as_json: bool) -> int:
+def command(directory: Path | None, trial_wanted: bool, repair_wanted: bool, as_json: bool) -> int:
     """Show one line per check; with a trial, its steps follow."""
     from realm.cli.ui import TerminalUI
     from realm.session import doctor
 
     enter(directory)
+    if repair_wanted:
+        doctor.repair_terminal()
+        return 0
     ui = TerminalUI()
     done: list[Check] = []
     for check in awaited(doctor.checks(), ui):

@@ -116,6 +116,21 @@ _CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
 )
 
 
+def repair_terminal() -> None:
+    """Put right the terminal that this command runs in; :class:`RealmError` where there is none."""
+    import termios
+
+    from realm.terminal.repair import repair
+
+    try:
+        with Path("/dev/tty").open("r+b", buffering=0) as terminal:
+            repair(terminal.fileno())
+    except (OSError, termios.error) as problem:
+        raise RealmError(
+            "there is no terminal here to put right", "run it in the terminal itself"
+        ) from problem
+
+
 def trial(ui: UI) -> int:
     """Run one real session on a throw-away repository and check what came of it.
 
@@ -129,7 +144,7 @@ def trial(ui: UI) -> int:
         _make_repository(repository)
         ui.info("a throw-away repository is made")
         request = NewRequest("trial", repository, agent=TRIAL_AGENT, no_input=True)
-        code = start.new(request, ui)
+        code = start.new(request, _Quiet(ui))
         ui.info(f"the agent ran in a box and ended with {code}")
         shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
         content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
@@ -141,6 +156,20 @@ def trial(ui: UI) -> int:
             )
         ui.info("its commit arrived under refs/realm/trial, and the box is gone: realm works")
     return 0
+
+
+class _Quiet:
+    """A voice that warns and shows progress; what a session says to its user is left out."""
+
+    interactive = False
+
+    def __init__(self, ui: UI) -> None:
+        self.warn = ui.warn
+        self.progress = ui.progress
+        self.confirm = ui.confirm
+
+    def info(self, text: str) -> None:
+        """Say nothing."""
 
 
 def _make_repository(repository: Path) -> None:

@@ -186,7 +186,7 @@ def spec(
         stdin=launch.stdin,
         hostname=launch.session.name,
         memory=config.get("memory"),
-        pids=int(config.get("pids")),
+        pids=_pids(config),
         network=config.get("network"),
         volumes=config.get("workspace"),
         files=repo.tracked_count(launch.project),
@@ -210,6 +210,15 @@ def _readable(project: Project) -> bool:
     if os.getuid() != 0:
         return True
     return all(store.stat().st_mode & _FOR_ALL == _FOR_ALL for store in project.object_stores)
+
+
+def _pids(config: Config) -> int:
+    text = config.get("pids")
+    if not text.isdecimal() or int(text) == 0:
+        raise UsageError(
+            f"realm.pids is {text!r}, which is no number of processes", "git config realm.pids 4096"
+        )
+    return int(text)
 
 
 def new_run(number: int, before: str) -> Run:

@@ -84,7 +84,7 @@ def _login(session: Session) -> Login:
 
 def _image(connection: Engine, request: ResumeRequest, launch: Launch, ui: UI) -> str:
     wanted = request.image or launch.session.image or launch.config.get("image") or None
-    return image.ensure(connection, wanted, ui.progress)
+    return image.ensure(connection, wanted, ui.progress, launch.config)
 
 
 def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLock, ui: UI) -> int:
@@ -162,6 +162,11 @@ def _take_over(
         raise RunningError(
             f"run {run.number} of {launch.session.name} is still going on in its box",
             f"realm attach {launch.session.name} shows it, realm stop {launch.session.name} ends it",
+        )
+    if box.tty and not wants_tty(no_input=request.no_input):
+        raise RunningError(
+            f"run {run.number} of {launch.session.name} is still going on, and needs a terminal to be shown",
+            f"realm stop {launch.session.name} ends it and saves its work",
         )
     ui.info(f"run {run.number} of {launch.session.name} is still going on: attached")
     launch = dataclasses.replace(_as(launch, run), tty=box.tty)

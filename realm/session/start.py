@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from realm.agent.login import find_login
+from realm.agent.login import warnings as login_warnings
 from realm.box import dockerargs, engine, image
 from realm.config import Config
 from realm.errors import RealmError, UnpreparedError, UsageError
@@ -150,6 +151,8 @@ def _base(project: Project, request: NewRequest, config: Config) -> str:
 
 def _warn(launch: Launch, left_out: int, ui: UI) -> None:
     for warning in dockerargs.warnings(launch.args, launch.project.root):
+        ui.warn(warning)
+    for warning in login_warnings(launch.login):
         ui.warn(warning)
     if left_out:
         one = left_out == 1

@@ -27,9 +27,10 @@ def tell(started: Started, outcome: Outcome, ui: UI) -> None:
     for note in outcome.notes:
         ui.warn(note)
     if not outcome.new_commits:
-        ui.info(f"{name}: nothing changed   realm resume {name}   realm remove {name}")
+        ui.info(f"{name}: nothing new   realm resume {name}   realm remove {name}")
         return
     commits = plural(outcome.new_commits, "commit")
-    ui.info(f"{name}: {commits} ({describe(outcome.totals)}) on refs/realm/{name}")
+    whole = f"in all {describe(outcome.totals)}" if started.run.number > 1 else describe(outcome.totals)
+    ui.info(f"{name}: {commits} ({whole}) on refs/realm/{name}")
     ui.info(f"  git log -p {started.session.base[:10]}..refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")

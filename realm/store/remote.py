@@ -128,7 +128,7 @@ def _push_failure(project: Project, remote: str, branch: str, result: GitResult,
     if summary.startswith("[rejected]"):
         return RealmError(
             f"'{shown}' on {clean(remote)} has other work: {_who(project, remote, branch)}",
-            "realm push --as OTHER-BRANCH, or --force to overwrite it",
+            "realm push NAME --as OTHER-BRANCH, or --force to overwrite it",
         )
     if summary:
         said = "; ".join(_server_lines(result)[:5])

@@ -38,6 +38,21 @@ def count_turns(project: Project, base: str, tip: str) -> int:
     return len({line for line in lines if line.strip("\0 ")})
 
 
+def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], float]:
+    """Return when each turn that changed something ended, by run and turn, in seconds since the epoch."""
+    keys = (f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn"))
+    form = f"--format=%at%x00{'%x00'.join(keys)}"
+    times: dict[tuple[int, int], float] = {}
+    for line in git("log", form, f"{base}..{tip}", project=project).text.splitlines():
+        # An agent's own message may have such trailers too: realm's stand last.
+        moment, *words = [field.split()[-1:] for field in line.split("\0")]
+        numbers = [int(word[0]) for word in words if word and word[0].isdecimal()]
+        if moment and len(numbers) == 2:  # noqa: PLR2004 - run and turn
+            turn = (numbers[0], numbers[1])
+            times[turn] = max(times.get(turn, 0.0), float(moment[0]))
+    return times
+
+
 def totals(project: Project, base: str, tip: str) -> Totals:
     """Return turns, files and lines of the work between two commits; two git processes."""
     return replace(diffstat(project, base, tip), turns=count_turns(project, base, tip))

@@ -37,6 +37,7 @@ _LARGEST = 1000
 """Rows or columns that a cast may ask for."""
 _LONGEST = 10.0 * 365 * 86400
 """Seconds that a cast may last."""
+_LONGEST_MARKER = 200
 _LAST_SECOND = 253_402_300_799
 _LARGEST_NUMBER = 1e15
 _SIZE = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
@@ -83,17 +84,31 @@ def moments(events: Iterable[tuple[float, bytes | Size]]) -> Iterator[Moment]:
     character or sequence that is cut in two comes whole with its end.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    harmless = Filter()
+    through = Filter()
     begin = now = None
     for moment, event in events:
         begin = moment if begin is None else begin
         now = round(moment - begin, 6)
         if isinstance(event, Size):
             yield Moment(now, RESIZE, f"{event.columns}x{event.rows}")
-        elif text := harmless.feed(decoder.decode(event)):
+        elif text := through.feed(decoder.decode(event)):
             yield Moment(now, OUTPUT, text)
-    if now is not None and (rest := harmless.feed(decoder.decode(b"", final=True))):
+    if now is not None and (rest := through.feed(decoder.decode(b"", final=True))):
         yield Moment(now, OUTPUT, rest)
+
+
+def harmless(events: Iterable[Moment]) -> Iterator[Moment]:
+    """Yield the events of somebody's cast as any terminal may show them."""
+    through = Filter()
+    for event in events:
+        if event.code == OUTPUT:
+            text = through.feed(event.data)
+        else:
+            text = clean(event.data, limit=_LONGEST_MARKER)
+            if event.code == RESIZE and parse_size(text) is None:
+                continue
+        if text:
+            yield event._replace(data=text)
 
 
 def lines(header: Header, events: Iterable[Moment]) -> Iterator[bytes]:
@@ -115,22 +130,21 @@ def cut(header: Header, events: Iterable[Moment], limit: int, lost: int = 0) -> 
     clear screen in the state that the terminal was in.
     """
     kept: deque[tuple[Moment, int]] = deque()
-    total, size, modes = 0, header.size, Modes()
+    total, size, modes, whole = 0, header.size, Modes(), True
     for event in events:
         length = len(_line(list(event)))
         kept.append((event, length))
         total += length
         while total > limit and kept:
             old, length = kept.popleft()
-            total -= length
+            total, whole = total - length, False
             lost += len(old.data.encode("utf-8", "replace"))
             size = _passed(old, size, modes)
     begin = kept[0][0].time if kept else 0.0
     rebased = (Moment(round(event.time - begin, 6), event.code, event.data) for event, _ in kept)
     started = None if header.timestamp is None else header.timestamp + begin
-    opening = _opening(lost, modes if begin else None)
-    whole = Header(size, started, header.title, header.env)
-    return b"".join(lines(whole, [*opening, *rebased]))
+    opening = _opening(lost, None if whole else modes)
+    return b"".join(lines(Header(size, started, header.title, header.env), [*opening, *rebased]))
 
 
 def _passed(event: Moment, size: Size, modes: Modes) -> Size:

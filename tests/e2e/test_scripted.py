@@ -33,7 +33,7 @@ def test_much_output_arrives_whole(user: User) -> None:
 def test_an_agent_that_changes_nothing_leaves_the_session_at_its_base(user: User) -> None:
     done = user.scripted("idle", "true")
     assert user.tip("idle") == user.repo.head()
-    assert "nothing changed" in done.err
+    assert "nothing new" in done.err
 
 
 def test_commits_and_leftovers_stack_over_runs(user: User) -> None:
