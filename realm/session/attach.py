@@ -14,7 +14,7 @@ from realm.box.stream import BoxStream
 from realm.errors import RealmError, RunningError
 from realm.session import hold, line
 from realm.session.find import find
-from realm.session.hold import Grip
+from realm.session.grip import Grip
 from realm.session.lock import RunLock
 from realm.session.requests import ResumeRequest
 from realm.session.view import View

@@ -15,7 +15,8 @@ import traceback
 from typing import TYPE_CHECKING
 
 from realm.paths import make_private
-from realm.session import hold, logins
+from realm.session import grip as grips
+from realm.session import logins
 from realm.session.line import Line
 from realm.session.lock import run_directory
 from realm.terminal.drain import drain
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from realm.session.hold import Grip
+    from realm.session.grip import Grip
 
 LOG = "keeper.log"
 
@@ -114,11 +115,11 @@ def keep(grip: Grip, line: Line) -> None:
     """Hold the run until the agent ends and its work is taken in, or until somebody attaches."""
     try:
         ended = _drained(grip, line)
-    except hold.StoppedError:
-        hold.end(grip.box)
+    except grips.StoppedError:
+        grips.end(grip.box)
         ended = Ended(Reason.EOF)
     if ended is not None:
-        hold.conclude(grip, ended)
+        grips.conclude(grip, ended)
 
 
 def _drained(grip: Grip, line: Line) -> Ended | None:
@@ -130,8 +131,8 @@ def _drained(grip: Grip, line: Line) -> Ended | None:
                     grip.stream,
                     tap=grip.view.keep,
                     idle=grip.view.work,
-                    watch={line.fileno(): hold.answering(line, attached=False)},
+                    watch={line.fileno(): grips.answering(line, attached=False)},
                 )
-        except hold.HandedOverError as over:
-            if hold.give(grip, over.call):
+        except grips.HandedOverError as over:
+            if grips.give(grip, over.call):
                 return None

@@ -14,6 +14,7 @@ from realm.session import hold, rebase, registry, salvage, summary
 from realm.session import launch as launching
 from realm.session.find import find, sound
 from realm.session.finish import Started
+from realm.session.grip import Grip
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
 from realm.session.start import begin, go, wants_screen, wants_tty
@@ -170,7 +171,7 @@ def _take_over(
         )
     ui.info(f"run {run.number} of {launch.session.name} is still going on: attached")
     launch = dataclasses.replace(_as(launch, run), tty=box.tty)
-    grip = hold.Grip(
+    grip = Grip(
         engine=connection,
         started=started_before(launch, run),
         launch=launch,

@@ -223,10 +223,11 @@ def _import_hold() -> None:
 
 def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:
     from realm.session import hold
+    from realm.session.grip import Grip
     from realm.session.view import View
     from realm.terminal.tty import Terminal
 
-    grip = hold.Grip(
+    grip = Grip(
         engine=connection,
         started=started,
         launch=launch,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from realm.box import container, engine
 from realm.errors import RealmError
-from realm.session import hold, line, salvage, summary
+from realm.session import line, salvage, summary
 from realm.session.find import find
+from realm.session.grip import end
 from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
 from realm.store import record
@@ -76,7 +77,7 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
             project, session, runs, ResumeRequest(session.name, project.root), local=connection.endpoint.local
         )
         for box in boxes:
-            hold.end(box)
+            end(box)
             started = started_before(launch, runs[-1])
             outcome = salvage.save(connection, started, launch, box, box.wait())
             summary.tell(started, outcome, ui)

@@ -1,0 +1,124 @@
+"""What the holder of a run has in its hands, and what every holder does, with a terminal or without."""
+
+from __future__ import annotations
+
+import base64
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realm.terminal.sides import Ended, Reason
+from realm.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realm.box.container import Box
+    from realm.box.engine import Engine
+    from realm.box.stream import BoxStream
+    from realm.session.finish import Started
+    from realm.session.launch import Launch
+    from realm.session.line import Call, Line
+    from realm.session.lock import RunLock
+    from realm.session.ui import UI
+    from realm.session.view import View
+
+GRACE = 7.0
+"""Seconds that an agent has to end after being told to terminate."""
+PAUSE = 3.0
+"""Seconds that it has before that, after an interrupt."""
+
+
+class HandedOverError(Exception):
+    """Somebody else asks for the run."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__("handed over")
+        self.call = call
+
+
+class StoppedError(Exception):
+    """Somebody asks to stop the run."""
+
+
+@dataclass(slots=True)
+class Grip:
+    """What the holder of a run has in its hands."""
+
+    engine: Engine
+    started: Started
+    launch: Launch
+    box: Box
+    lock: RunLock
+    view: View
+    ui: UI
+    stream: BoxStream
+
+
+def answering(line: Line, *, attached: bool) -> Callable[[], bool]:
+    """Return what answers a call: it raises what the holder has to do."""
+
+    def answer() -> bool:
+        call = line.take()
+        if call is None:
+            return True
+        operation = call.request.get("op")
+        if operation == "attach" and (call.request.get("take") or not attached):
+            raise HandedOverError(call)
+        if operation == "stop":
+            call.answer({"ok": True})
+            call.close()
+            raise StoppedError
+        call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
+        call.close()
+        return True
+
+    return answer
+
+
+def give(grip: Grip, call: Call) -> bool:
+    """Hand stream and lock to whoever called; return whether they were taken."""
+    ahead = grip.stream.recv(grip.stream.pending()) if grip.stream.pending() else b""
+    answer = {
+        "ok": True,
+        "tty": grip.stream.tty,
+        "drawing": base64.b64encode(grip.view.drawing()).decode(),
+        "ahead": base64.b64encode(ahead).decode(),
+    }
+    call.answer(answer, [grip.stream.fileno(), grip.lock.fileno()])
+    taken = call.confirmed()
+    call.close()
+    return taken
+
+
+def end(box: Box) -> None:
+    """End a box step by step: interrupt, terminate, kill, with time between."""
+    box.signal(signal.SIGINT.name)
+    deadline = time.monotonic() + PAUSE
+    while time.monotonic() < deadline and box.state() == "running":
+        time.sleep(0.1)
+    box.stop(GRACE)
+
+
+def conclude(grip: Grip, ended: Ended) -> int:
+    """Take in the work of a run whose relay has ended; return the exit code."""
+    from realm.session import salvage, summary
+
+    number = _number(ended)
+    if number:
+        grip.box.stop(GRACE)
+    code, _ = together(grip.box.wait, grip.box.prefetch)
+    grip.stream.close()
+    code = 128 + number if number else code
+    with grip.ui.progress("saving the work"):
+        outcome = salvage.save(grip.engine, grip.started, grip.launch, grip.box, code, grip.view.files())
+    summary.tell(grip.started, outcome, grip.ui)
+    return code
+
+
+def _number(ended: Ended) -> int:
+    """Return the signal that stands for a relay's end, 0 when the box ended first."""
+    if ended.reason is Reason.SIGNAL:
+        return ended.signal or signal.SIGTERM
+    return int(signal.SIGPIPE) if ended.reason is Reason.CLOSED else 0
