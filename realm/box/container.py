@@ -21,7 +21,7 @@ from realm.paths import data_dir, make_private, realm_home
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from realm.box.engine import Engine
     from realm.box.report import BoxReport
@@ -229,14 +229,33 @@ class Box:
         if self._results is None:
             scratch = make_private(realm_home() / "tmp")
             self._results = Path(tempfile.mkdtemp(dir=scratch, prefix="results-"))
-            if self.id:
-                _, pieces = self.engine.stream("GET", f"/containers/{self.id}/archive", {"path": OUT})
-                report.receive(pieces, self._results, limit)
+            try:
+                self._receive(self._results, limit)
+            except BaseException:
+                self.forget()
+                raise
         return self._results
+
+    def _receive(self, directory: Path, limit: int) -> None:
+        if self.id:
+            with self._archive(OUT) as pieces:
+                report.receive(pieces, directory, limit)
+
+    @contextlib.contextmanager
+    def _archive(self, path: str) -> Iterator[Iterator[bytes]]:
+        """Give what is at ``path`` as an archive.
+
+        However the reading ends, the connection is closed then: an answer that
+        nobody reads keeps the container locked in the engine, for everybody.
+        """
+        query = {"path": path}
+        _, pieces = self.engine.stream("GET", f"/containers/{self.id}/archive", query)
+        with contextlib.closing(pieces):
+            yield pieces
 
     def prefetch(self) -> None:
         """Bring a complete report to the host while the box still ends; what is not complete is left."""
-        with contextlib.suppress(EngineError, RejectedError):
+        with contextlib.suppress(EngineError, RejectedError, OSError):
             if not self.reported():
                 self.forget()
 
@@ -271,18 +290,12 @@ class Box:
     def read_file(self, path: str, limit: int) -> bytes | None:
         """Return a file of the box, running or not; ``None`` when it is none or larger than ``limit``."""
         try:
-            _, pieces = self.engine.stream("GET", f"/containers/{self.id}/archive", {"path": path})
+            with self._archive(path) as pieces:
+                return _first_file(pieces, limit)
         except ApiError as error:
             if error.status == _NOT_FOUND:
                 return None
             raise
-        reader = archive.Reader(pieces, limit + 64 * 1024)
-        found = None
-        for member in reader.files():
-            if found is None and member.size <= limit:
-                found = member.read()
-        reader.drain()
-        return found
 
     def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Put a file of the box's user into the directory that is there for it."""
@@ -290,6 +303,16 @@ class Box:
         uid, gid = (int(part) for part in self._config()["User"].split(":"))
         entry = archive.Entry(name.encode(), mode, uid, gid, data, len(data))
         self._put(directory, [entry])
+
+
+def _first_file(pieces: Iterator[bytes], limit: int) -> bytes | None:
+    reader = archive.Reader(pieces, limit + 64 * 1024)
+    found = None
+    for member in reader.files():
+        if found is None and member.size <= limit:
+            found = member.read()
+    reader.drain()
+    return found
 
 
 def _of(engine: Engine, listed: dict[str, Any]) -> Box:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -129,7 +129,7 @@ class Engine:
         query: Query | None = None,
         body: bytes | Iterable[bytes] = b"",
         headers: Mapping[str, str] | None = None,
-    ) -> tuple[http.Head, Iterator[bytes]]:
+    ) -> tuple[http.Head, Generator[bytes, None, None]]:
         """Send a request and return its answer's head and body; ``ApiError`` for a refusal."""
         connection, head = self._send(method, _target(self.api, path, query), headers or {}, body)
         pieces = self._body(connection, head)
@@ -137,7 +137,7 @@ class Engine:
             raise refusal(head.status, b"".join(pieces))
         return head, pieces
 
-    def _body(self, connection: http.Connection, head: http.Head) -> Iterator[bytes]:
+    def _body(self, connection: http.Connection, head: http.Head) -> Generator[bytes, None, None]:
         done = False
         try:
             yield from connection.body(head)

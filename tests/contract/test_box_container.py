@@ -246,3 +246,15 @@ def test_engine_that_is_reached_through_the_docker_command(lab: Laboratory) -> N
         assert follow(box.reconnected(through), b"task") == (b"task", b"")
         assert box.reconnected(through).wait() == 0
     assert box.collect(lab.root).complete
+
+
+def test_results_that_nobody_finishes_reading_do_not_lock_the_box(lab: Laboratory) -> None:
+    box = lab.create("sh", "-c", "head -c 3000000 /dev/urandom >big", stdin=False)
+    box.start()
+    box.wait()
+    with pytest.raises(OSError, match="no space left"), box._archive("/realm/out") as pieces:
+        next(pieces)
+        raise OSError("no space left")
+    assert box.state() == "exited"
+    box.remove()
+    assert box.state() == "gone"
