@@ -252,7 +252,7 @@ def test_results_that_nobody_finishes_reading_do_not_lock_the_box(lab: Laborator
     box = lab.create("sh", "-c", "head -c 3000000 /dev/urandom >big", stdin=False)
     box.start()
     box.wait()
-    with pytest.raises(OSError, match="no space left"), box._archive("/realm/out") as pieces:
+    with pytest.raises(OSError, match="no space left"), box._archive("/realm/out") as pieces:  # noqa: PT012
         next(pieces)
         raise OSError("no space left")
     assert box.state() == "exited"

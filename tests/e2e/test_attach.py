@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.session.lock import Holder
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from realm.session.lock import Holder
     from tests.support.driver import Terminal
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
 
-TALK = 'echo ready; while read line; do echo "heard $line"; echo "$line" >>heard; [ "$line" = bye ] && break; done'
+TALK = """
+echo ready
+while read line; do echo "heard $line"; echo "$line" >>heard; [ "$line" = bye ] && break; done
+"""
 """An agent that repeats what it is told until it is told bye."""
 
 

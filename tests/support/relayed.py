@@ -50,7 +50,9 @@ def main(settings: dict[str, Any]) -> int:
         "modes": terminal.modes.active(),
         "screen": screen.text(),
     }
-    Path(settings["report"]).write_text(json.dumps(report))
+    written = Path(settings["report"] + ".part")
+    written.write_text(json.dumps(report))
+    written.rename(settings["report"])
     print("after realm")
     return 0
 
