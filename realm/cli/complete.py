@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 _SESSIONS = "refs/realm/"
 _TRASH = "refs/realm-trash/"
-_NAMED = {"resume": _SESSIONS, "push": _SESSIONS, "remove": _SESSIONS, "restore": _TRASH}
+_NAMED = {
+    **dict.fromkeys(("resume", "attach", "stop", "screen", "replay", "push", "remove"), _SESSIONS),
+    "restore": _TRASH,
+}
 """Verbs whose first argument is a session, and where those lie."""
 _COLORS = ("auto", "always", "never")
 _SHELLS = ("bash", "zsh", "fish")
@@ -32,6 +35,9 @@ _VALUES = {
     "directory": [":directories"],
     "include": [":files"],
     "ca_file": [":files"],
+    "svg": [":files"],
+    "html": [":files"],
+    "cast": [":files"],
 }
 
 

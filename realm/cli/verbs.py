@@ -18,6 +18,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "restore": "Bring a removed session back",
     },
     "Review": {
+        "screen": "Show the screen of a session, as it is or was last",
+        "replay": "Play the recording of a run",
         "push": "Push a session to a branch on a remote",
     },
     "Setup": {

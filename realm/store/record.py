@@ -8,7 +8,7 @@ parent).  The commit's message is the summary that ``realm list`` shows (see
 
     session.json              what is fixed about the session
     runs/0001/run.json        one run: number, times, commits, exit code
-    runs/0001/<file>          what else was kept: screen.txt, transcript.jsonl, …
+    runs/0001/<file>          what else was kept: transcript.jsonl, screen.txt, screen.ans, session.cast
     runs/0002/…
 
 Both JSON files are one object, UTF-8, keys sorted, indented by two, with
@@ -94,9 +94,12 @@ def _run_names(data: bytes, object_format: str) -> list[str]:
     return sorted((name.decode() for name in lines if _RUN_NAME.fullmatch(name)), key=int)
 
 
-def read_file(project: Project, name: str, path: str) -> bytes | None:
-    """Return a file of the record, such as ``runs/0001/screen.txt``; ``None`` when it is not there."""
-    return _read(project, name, path, FILE_LIMIT)
+def read_file(project: Project, name: str, path: str, limit: int = FILE_LIMIT) -> bytes | None:
+    """Return a file of the record, such as ``runs/0001/screen.txt``; ``None`` when it is not there.
+
+    Raises :class:`RealmError` when it has more than ``limit`` bytes.
+    """
+    return _read(project, name, path, limit)
 
 
 def _read(project: Project, name: str, path: str, limit: int) -> bytes | None:

@@ -12,6 +12,8 @@ from realm.store.git import git
 if TYPE_CHECKING:
     from realm.model import Project
 
+_NUMBER = re.compile(r"[0-9]{1,12}")
+
 
 def diffstat(project: Project, base: str, tip: str) -> Totals:
     """Return how many files and lines differ between two commits (no turns), as ``git diff`` counts them."""
@@ -45,11 +47,11 @@ def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], f
     times: dict[tuple[int, int], float] = {}
     for line in git("log", form, f"{base}..{tip}", project=project).text.splitlines():
         # An agent's own message may have such trailers too: realm's stand last.
-        moment, *words = [field.split()[-1:] for field in line.split("\0")]
-        numbers = [int(word[0]) for word in words if word and word[0].isdecimal()]
-        if moment and len(numbers) == 2:  # noqa: PLR2004 - run and turn
-            turn = (numbers[0], numbers[1])
-            times[turn] = max(times.get(turn, 0.0), float(moment[0]))
+        words = [field.split()[-1:] for field in line.split("\0")]
+        numbers = [int(word[0]) for word in words if word and _NUMBER.fullmatch(word[0])]
+        if len(numbers) == 3:  # noqa: PLR2004 - time, run, turn
+            moment, run, turn = numbers
+            times[run, turn] = max(times.get((run, turn), 0.0), float(moment))
     return times
 
 

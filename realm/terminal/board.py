@@ -216,6 +216,12 @@ class Board(Grid):
         if x >= 0 and len(row[x].data) < _TALLEST_CLUSTER:
             row[x] = row[x]._replace(data=row[x].data + character)
 
+    def alignment_display(self) -> None:
+        """DECALN: the screen full of E, in one go for every row."""
+        filled = dict.fromkeys(range(self.columns), Cell("E"))
+        for y in range(self.lines):
+            self.buffer[y].update(filled)
+
     def _repeat(self, count: int) -> None:
         for _ in range(min(count, self.columns)):
             self._draw_one(self._last)

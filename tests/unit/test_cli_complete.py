@@ -33,7 +33,7 @@ def words(line: str) -> list[str]:
     ("line", "expected"),
     [
         ("", list(SUMMARIES)),
-        ("re", ["resume", "remove", "restore"]),
+        ("re", ["resume", "remove", "restore", "replay"]),
         ("resume ", ["fix-one", "fix-two", "other"]),
         ("push fi", ["fix-one", "fix-two"]),
         ("remove fix-one ", []),
@@ -66,6 +66,8 @@ def words(line: str) -> list[str]:
         ("nonsense ", []),
         ("build --ca-file ", [":files"]),
         ("doctor --r", ["--run"]),
+        ("screen fi", ["fix-one", "fix-two"]),
+        ("replay fix-one --cast ", [":files"]),
     ],
 )
 def test_what_may_stand_at_the_cursor(line: str, expected: list[str]) -> None:

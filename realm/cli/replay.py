@@ -1,0 +1,71 @@
+"""``realm replay``: a run's recording, on the terminal or as an asciicast."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.boundary import CommandLineError
+from realm.cli.command import verb
+from realm.cli.params import common
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.session.screens import Recording
+
+EXAMPLES = (
+    ("replay quick-fix --speed 4 --idle-limit 1", "watch the last run, without its pauses"),
+    ("replay quick-fix --run 1 --cast run1.cast", "a file for asciinema"),
+)
+NOTE = (
+    "The space bar halts and goes on, q ends it. What is played can draw and colour, no more; what it "
+    "switched on is undone. A run that goes on is played as far as it is. The newest part of a run is "
+    "kept (realm.recordLimit), or none of it (realm.record)."
+)
+
+
+@verb("replay", EXAMPLES, NOTE)
+@click.argument("name")
+@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="play this run (default: the last)")
+@click.option("--speed", metavar="<factor>", type=float, default=1.0, help="play so many times faster")
+@click.option("--idle-limit", metavar="<seconds>", type=float, help="make longer pauses this long")
+@click.option("--cast", metavar="<file>", help="write an asciicast and play nothing; - is standard output")
+@common
+def command(
+    name: str,
+    directory: Path | None,
+    run: int | None,
+    speed: float,
+    idle_limit: float | None,
+    cast: str | None,
+) -> None:
+    """Play it on a terminal, write it elsewhere."""
+    from realm.cli import files
+    from realm.session.screens import Asked, recording
+
+    idle = math.inf if idle_limit is None else idle_limit
+    if not (0 < speed < math.inf and idle >= 0):
+        raise CommandLineError("--speed is a number above 0, --idle-limit one from 0 on")
+    found = recording(Asked(name, directory, run))
+    if cast is not None:
+        files.put(cast, found.cast())
+    elif output.is_terminal(sys.stdout):
+        _play(found, speed, idle)
+    else:
+        for text in found.text():
+            files.write(text)
+
+
+def _play(found: Recording, speed: float, idle_limit: float) -> None:
+    from realm.cli.ui import TerminalUI
+
+    number = found.play(TerminalUI(), speed=speed, idle_limit=idle_limit)
+    if number:
+        # As if it had not been caught.
+        signal.raise_signal(number)

@@ -1,0 +1,153 @@
+"""The recording of a run: kept in the run's directory while it goes on, in its record afterwards.
+
+``runs/<session id>/recording/<run>/`` below realm's directory holds what the
+program writes, as it comes (:mod:`realm.terminal.recording`).  At the end it
+becomes files of the record: ``screen.txt`` and ``screen.ans``, what the terminal
+showed last, and ``session.cast``, all of it as an asciicast.  With
+``realm.record`` off only as much is kept as a screen is made of, and no cast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from realm.box.dockerargs import size as parse_size
+from realm.errors import UsageError
+from realm.session.lock import run_directory
+from realm.terminal.recording import Recorder, Size, chunks, losses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from realm.config import Config
+    from realm.terminal.cast import Moment
+
+CAST = "session.cast"
+SCREEN = "screen.ans"
+SCREEN_BYTES = 160 * 1024
+"""Output that a screen is made of: some full redraws of a large terminal, a quarter of a second's work."""
+_ON, _OFF = {"on", "true", "yes", "1"}, {"off", "false", "no", "0", ""}
+_SMALLEST = 64 * 1024
+
+
+def wanted(config: Config, record: bool | None = None) -> bool:
+    """Tell whether runs are recorded: ``record`` is what the command line says, if it does.
+
+    Raises :class:`UsageError` when the setting is neither on nor off.
+    """
+    if record is not None:
+        return record
+    text = config.get("record").strip().lower()
+    if text not in _ON | _OFF:
+        raise UsageError(f"realm.record is {text!r}", "git config realm.record on (or off)")
+    return text in _ON
+
+
+def limit(config: Config) -> int:
+    """Return how many bytes of a run are recorded; :class:`UsageError` when the setting is no size."""
+    found = parse_size(config.get("recordLimit"))
+    if found < _SMALLEST:
+        raise UsageError(f"realm.recordLimit is {config.get('recordLimit')!r}", "64k is the least")
+    return found
+
+
+def place(session_id: str, run: int) -> Path:
+    """Return the directory of a run's recording; it may not exist."""
+    return run_directory(session_id) / "recording" / f"{run:04d}"
+
+
+def recorder(
+    session_id: str,
+    run: int,
+    config: Config,
+    *,
+    record: bool | None = None,
+    state: Callable[[], bytes] | None = None,
+) -> Recorder:
+    """Return what keeps a run's output, going on where another holder of the run left off.
+
+    ``record`` is as in :func:`wanted`, ``state`` as in
+    :class:`~realm.terminal.recording.Recorder`.  What is left of other runs of
+    the session goes.  Raises :class:`UsageError` when a setting is wrong.
+    """
+    most = limit(config) if wanted(config, record) else 2 * SCREEN_BYTES
+    directory = place(session_id, run)
+    for other in _others(directory):
+        shutil.rmtree(other, ignore_errors=True)
+    return Recorder(directory, limit=most, state=state)
+
+
+def _others(directory: Path) -> list[Path]:
+    try:
+        return [path for path in directory.parent.iterdir() if path != directory]
+    except OSError:
+        return []
+
+
+def discard(session_id: str) -> None:
+    """Remove a session's recordings from realm's directory: the record has what is kept."""
+    shutil.rmtree(run_directory(session_id) / "recording", ignore_errors=True)
+
+
+def files(
+    directory: Path, size: tuple[int, int], config: Config, *, record: bool | None = None, title: str = ""
+) -> dict[str, bytes]:
+    """Return what goes into the record of a run with a terminal; nothing where nothing was shown.
+
+    ``size`` is the terminal's rows and columns where the recording does not
+    know; ``record`` is as in :func:`wanted`.  A setting that went wrong since the
+    run began costs the recording, not the work.
+    """
+    found = screens(directory, size)
+    with contextlib.suppress(UsageError):
+        if found and wanted(config, record):
+            found[CAST] = cast(directory, size, limit(config), title)
+    return found
+
+
+def screens(directory: Path, size: tuple[int, int]) -> dict[str, bytes]:
+    """Return the last screen of a recording as ``screen.txt`` and ``screen.ans``; none of no output."""
+    pieces = list(chunks(directory, last=SCREEN_BYTES))
+    if not any(isinstance(piece, bytes) for _, piece in pieces):
+        return {}
+    from realm.terminal.screen import Screen
+
+    screen = Screen(*size, limit=SCREEN_BYTES)
+    for _, piece in pieces:
+        if isinstance(piece, bytes):
+            screen.feed(piece)
+        else:
+            screen.resize(*piece)
+    return {"screen.txt": screen.text().encode(), SCREEN: screen.ansi()}
+
+
+def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> bytes:
+    """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it."""
+    from realm.terminal import cast as format_
+
+    events = chunks(directory)
+    first = next(events, None)
+    if first is None:
+        return b""
+    begin, event = first
+    shape = event if isinstance(event, Size) else Size(*size)
+    env = {name: os.environ[name] for name in ("TERM",) if os.environ.get(name)}
+    lost = losses(directory)
+    moments = format_.moments(itertools.chain([first], events))
+    if lost.stopped:
+        moments = _noted(moments, "the recording ends here: the disk took no more")
+    return format_.cut(format_.Header(shape, begin, title, env), moments, most, lost.dropped)
+
+
+def _noted(moments: Iterator[Moment], note: str) -> Iterator[Moment]:
+    """Yield ``moments`` and a marker at their end."""
+    last = None
+    for last in moments:
+        yield last
+    if last is not None:
+        yield last._replace(code="m", data=note)

@@ -1,0 +1,189 @@
+"""What a session showed on its terminal: one screen as a picture, a whole run as a recording.
+
+It comes from the record or, for a run that is not in there yet, from what its
+holder keeps in the run's directory.  Either may be hostile: nothing but text,
+places and colours of it is ever shown.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError
+from realm.session import recordings
+from realm.session.find import find
+from realm.store import record, refs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from realm.model import Project, Session
+    from realm.session.ui import UI
+    from realm.terminal.cast import Header, Moment
+    from realm.terminal.still import Still
+
+CAST_LIMIT = 256 * 1024 * 1024
+"""Bytes of a recording that are read from a record."""
+_DRAWING_LIMIT = 16 * 1024 * 1024
+_SIZE = (24, 80)
+_SECOND = 1.0
+"""A turn's commit has the second in which the turn ended: all of that is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which run of which session: the last one unless ``run`` says otherwise.
+
+    Without ``directory`` the session is looked for here, then elsewhere.
+    """
+
+    name: str
+    directory: Path | None = None
+    run: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A screen; ``title`` says whose."""
+
+    still: Still
+    title: str
+
+    def svg(self) -> bytes:
+        """Return it as a picture that stands alone."""
+        from realm.terminal.svg import svg
+
+        return svg(self.still, self.title)
+
+    def html(self) -> bytes:
+        """Return it as a page that stands alone."""
+        from realm.terminal.html import html
+
+        return html(self.still, self.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A run from its beginning; ``events`` can be gone through once and may raise :class:`RealmError`."""
+
+    header: Header
+    events: Iterator[Moment]
+
+    def text(self) -> Iterator[str]:
+        """Yield all that it shows, made harmless."""
+        from realm.terminal import replay
+
+        return replay.text(self.events)
+
+    def play(self, ui: UI, *, speed: float = 1.0, idle_limit: float = math.inf) -> int:
+        """Show it on this terminal in its own time; return the number of the signal that ended it, else 0.
+
+        ``speed`` above one is faster, ``idle_limit`` are the seconds of a long pause.
+        """
+        from realm.terminal import replay
+        from realm.terminal.tty import Terminal
+
+        terminal, size = Terminal(), self.header.size
+        rows, columns = terminal.size()
+        if rows < size.rows or columns < size.columns:
+            wanted = f"{size.columns} columns and {size.rows} rows"
+            ui.warn(f"recorded on {wanted}; this terminal has {columns} and {rows}")
+        return replay.play(self.events, terminal, speed=speed, idle_limit=idle_limit)
+
+    def cast(self) -> Iterator[bytes]:
+        """Yield the lines of an asciicast that any player can show."""
+        from realm.terminal import cast
+
+        return cast.lines(self.header, cast.harmless(self.events))
+
+
+def picture(asked: Asked, turn: int | None = None) -> Picture:
+    """Return the last screen of a run, or what it showed when ``turn`` ended.
+
+    Raises :class:`RealmError` where none was kept.
+    """
+    from realm.terminal.still import Still
+
+    project, session, number = _run(asked)
+    title = f"{session.name}, run {number}"
+    if turn is not None:
+        drawing = _at_turn(project, session, number, turn)
+        return Picture(Still(drawing), f"{title}, turn {turn}")
+    path = f"{record.run_directory(number)}/{recordings.SCREEN}"
+    kept = record.read_file(project, session.name, path, _DRAWING_LIMIT)
+    if kept is None:
+        live = recordings.screens(recordings.place(session.id, number), _SIZE)
+        kept = live.get(recordings.SCREEN)
+    if kept is None:
+        raise RealmError(f"run {number} of {session.name} showed nothing on a terminal", _look(session))
+    return Picture(Still(kept), title)
+
+
+def recording(asked: Asked) -> Recording:
+    """Return the recording of a run; :class:`RealmError` where there is none, or it is damaged."""
+    project, session, number = _run(asked)
+    return _recording(project, session, number)
+
+
+def _run(asked: Asked) -> tuple[Project, Session, int]:
+    project = find(asked.name, asked.directory)
+    session = record.read_session(project, asked.name)
+    numbers = [run.number for run in record.read_runs(project, asked.name)]
+    number = asked.run if asked.run is not None else numbers[-1]
+    if number not in numbers:
+        known = "1" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+        raise RealmError(f"session {asked.name} has no run {number}", f"its runs: {known}")
+    return project, session, number
+
+
+def _recording(project: Project, session: Session, number: int) -> Recording:
+    from realm.terminal import cast
+
+    path = f"{record.run_directory(number)}/{recordings.CAST}"
+    data = record.read_file(project, session.name, path, CAST_LIMIT)
+    if data is None:
+        directory = recordings.place(session.id, number)
+        data = recordings.cast(directory, _SIZE, CAST_LIMIT, f"{session.name}, run {number}")
+    if not data:
+        hint = "realm.record and --no-record decide about it: realm config"
+        raise RealmError(f"run {number} of {session.name} was not recorded", hint)
+    return Recording(*cast.read(data, f"the recording of run {number} of {session.name}"))
+
+
+def _at_turn(project: Project, session: Session, number: int, turn: int) -> bytes:
+    """Return what draws the screen as it was when a turn ended, by the time of the turn's commit."""
+    from realm.store.stats import turn_times
+
+    tip = refs.tips(project, session.name).code or session.base
+    times = turn_times(project, session.base, tip)
+    if (number, turn) not in times:
+        known = ", ".join(str(other) for run, other in sorted(times) if run == number)
+        hint = f"turns of run {number} with changes: {known}" if known else _look(session)
+        raise RealmError(f"turn {turn} of run {number} of {session.name} left no commit", hint)
+    found = _recording(project, session, number)
+    if found.header.timestamp is None or found.header.timestamp > times[number, turn] + _SECOND:
+        raise RealmError(f"the recording of run {number} begins after turn {turn}", _look(session))
+    return _until(found, times[number, turn] + _SECOND - found.header.timestamp)
+
+
+def _until(found: Recording, end: float) -> bytes:
+    """Return what draws the screen ``end`` seconds after a recording's beginning."""
+    from realm.terminal.cast import OUTPUT, RESIZE, parse_size
+    from realm.terminal.screen import Screen
+
+    screen = Screen(*found.header.size, limit=recordings.SCREEN_BYTES)
+    for event in found.events:
+        if event.time > end:
+            break
+        if event.code == OUTPUT:
+            screen.feed(event.data.encode("utf-8", "replace"))
+        elif event.code == RESIZE and (size := parse_size(event.data)):
+            screen.resize(*size)
+    return screen.ansi()
+
+
+def _look(session: Session) -> str:
+    return f"git show {refs.META}{session.name} lists what was kept"

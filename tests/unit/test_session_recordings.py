@@ -1,0 +1,155 @@
+"""What a run's recording becomes: the record's files, within limits, by the settings."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.config import Config
+from realm.errors import UsageError
+from realm.session import recordings
+from realm.terminal import cast
+from realm.terminal.modes import Modes
+from realm.terminal.recording import Recorder
+from tests.support.cast import check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = (24, 80)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(tmp_path)
+
+
+def kept(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def run(config: Config, *pieces: bytes, number: int = 1, record: bool | None = None) -> Path:
+    """Record a run and return its directory."""
+    modes = Modes()
+    recorder = recordings.recorder("5e55", number, config, record=record, state=modes.redo)
+    recorder.resize(10, 40)
+    for piece in pieces:
+        modes.feed(piece)
+        recorder.feed(piece)
+    recorder.close()
+    return recordings.place("5e55", number)
+
+
+def test_a_run_becomes_three_files(config: Config) -> None:
+    directory = run(config, b"hello \x1b[31mred", b"\r\n\xe4\xbd", b"\xa0")
+    files = recordings.files(directory, SIZE, config, title="fix, run 1")
+    assert files["screen.txt"] == "hello red\n你".encode()
+    assert b"\x1b[31mred" in files["screen.ans"]
+    events = check(files["session.cast"])
+    assert [event[1:] for event in events] == [
+        ["r", "40x10"],
+        ["o", "hello \x1b[31mred"],
+        ["o", "\r\n"],
+        ["o", "你"],
+    ]
+    header, _ = cast.read(files["session.cast"])
+    assert (header.size, header.title, header.env) == ((10, 40), "fix, run 1", {"TERM": "xterm-256color"})
+    assert header.timestamp == pytest.approx(time.time(), abs=30)
+
+
+@pytest.mark.parametrize("size", [SIZE, (1, 1)])
+def test_where_nothing_was_shown_there_is_nothing(config: Config, size: tuple[int, int]) -> None:
+    assert recordings.files(run(config), size, config) == {}
+    assert recordings.files(recordings.place("none", 1), size, config) == {}
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"), [("on", True), ("off", False), ("FALSE", False), ("1", True)]
+)
+def test_the_setting_decides_about_the_cast(
+    config: Config, monkeypatch: pytest.MonkeyPatch, setting: str, expected: bool
+) -> None:
+    monkeypatch.setenv("REALM_RECORD", setting)
+    assert ("session.cast" in recordings.files(run(config, b"x"), SIZE, config)) is expected
+
+
+def test_the_command_line_decides_before_the_setting(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REALM_RECORD", "off")
+    assert "session.cast" in recordings.files(run(config, b"x", record=True), SIZE, config, record=True)
+    monkeypatch.setenv("REALM_RECORD", "nonsense")
+    assert kept(run(config, b"x", number=2, record=False)) == ["000001.rec"]
+
+
+def test_without_a_recording_no_more_is_on_disk_than_a_screen_needs(config: Config) -> None:
+    directory = run(config, *[b"line\r\n" * 1000] * 500, record=False)
+    assert sum(path.stat().st_size for path in directory.iterdir()) < 3 * recordings.SCREEN_BYTES
+    assert recordings.screens(directory, SIZE)["screen.txt"].startswith(b"line\nline\n")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("REALM_RECORD", "maybe"), ("REALM_RECORD_LIMIT", "much"), ("REALM_RECORD_LIMIT", "10"),
+     ("REALM_RECORD_LIMIT", "-5m")],
+)  # fmt: skip
+def test_a_wrong_setting_is_said_before_the_run_and_costs_no_work_after_it(
+    config: Config, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    directory = run(config, b"x")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError):
+        recordings.recorder("5e55", 1, config)
+    assert set(recordings.files(directory, SIZE, config)) == {"screen.txt", "screen.ans"}
+
+
+def test_a_long_run_is_cut_to_the_limit_at_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REALM_RECORD_LIMIT", "256k")
+    start = b"\x1b[?1049h\x1b[2J"
+    directory = run(
+        config, start, *(b"\x1b[H\x1b[3%dm%06d" % (number % 8, number) for number in range(60_000))
+    )
+    started = time.process_time()
+    files = recordings.files(directory, SIZE, config)
+    assert time.process_time() - started < 5
+    assert len(files["session.cast"]) < 257 * 1024
+    assert files["screen.txt"] == b"059999"
+    events = check(files["session.cast"])
+    assert "earlier output were not kept" in events[0][2]
+    assert "\x1b[?1049h" in events[1][2]
+    assert events[-1][2].endswith("059999")
+
+
+def test_a_full_disk_is_said_in_the_cast(config: Config) -> None:
+    directory = run(config, b"x")
+    (directory / "stopped").touch()
+    events = check(recordings.files(directory, SIZE, config)["session.cast"])
+    assert events[-1][1:] == ["m", "the recording ends here: the disk took no more"]
+
+
+def test_another_holder_goes_on_and_another_run_starts_anew(config: Config) -> None:
+    first = run(config, b"one ")
+    assert run(config, b"two") == first
+    assert recordings.files(first, SIZE, config)["screen.txt"] == b"one two"
+    second = run(config, b"three", number=2)
+    assert recordings.files(second, SIZE, config)["screen.txt"] == b"three"
+    assert not first.exists()
+    recordings.discard("5e55")
+    recordings.discard("5e55")
+    assert not second.parent.exists()
+
+
+def test_a_screen_is_quick_however_much_there_is(config: Config) -> None:
+    """The last output counts, from the right one of the two screens on."""
+    directory = run(config, b"\x1b[?1049h", *[b"\x1b[H\x1b[2Jpicture\r\n" + b"." * 60] * 40_000)
+    started = time.process_time()
+    found = recordings.screens(directory, SIZE)
+    assert time.process_time() - started < 3
+    assert found["screen.txt"].startswith(b"picture")
+
+
+def test_a_broken_recording_costs_nothing_but_itself(config: Config) -> None:
+    directory = recordings.place("5e55", 1)
+    Recorder(directory, limit=1 << 20).close()
+    (directory / "000001.rec").write_bytes(b"realmre1 and noise" * 100)
+    recordings.files(directory, SIZE, config)
