@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from realm.errors import RealmError
+
+_PARTS = 4
+"""Parts of a scratch directory's name, between ``@``."""
 
 
 def realm_home() -> Path:
@@ -28,6 +33,32 @@ def make_private(directory: Path) -> Path:
     """Create ``directory`` (and parents) readable by its owner only, and return it."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
+
+
+def scratch(kind: str) -> Path:
+    """Make a private directory for one use, called after ``kind``, this machine and this process.
+
+    Whoever makes it removes it; those of processes that were killed go now.
+    """
+    root = make_private(realm_home() / "tmp")
+    for path in root.iterdir():
+        if _is_forgotten(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=root, prefix=f"{kind}@{os.uname().nodename}@{os.getpid()}@"))
+
+
+def _is_forgotten(name: str) -> bool:
+    """Tell whether a directory of that name belongs to a process of this machine that is gone."""
+    parts = name.split("@")
+    if len(parts) != _PARTS or parts[1] != os.uname().nodename or not parts[2].isdigit():
+        return False
+    try:
+        os.kill(int(parts[2]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def data_dir(name: str) -> Path:

@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from realm.box import archive, flags, image, policy, report, volumes
@@ -17,11 +15,12 @@ from realm.box.engine import ApiError
 from realm.box.policy import OUT, STATE, WORK, BoxSpec, Volumes
 from realm.box.stream import BoxStream
 from realm.errors import EngineError, RejectedError, UsageError
-from realm.paths import data_dir, make_private, realm_home
+from realm.paths import data_dir, scratch
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from realm.box.engine import Engine
     from realm.box.report import BoxReport
@@ -46,10 +45,7 @@ def _user(spec: BoxSpec, args: DockerArgs) -> BoxSpec:
 def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFile]:
     """Return the files with the entry script, and with ``-e`` values behind the other secrets."""
     path = f"{STATE}/env"
-    found = [
-        BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root"),
-        BoxFile(f"{STATE}/git/unready", b"", 0o600),
-    ]
+    found = [_entry_script(), BoxFile(f"{STATE}/git/unready", b"", 0o600)]
     secret = policy.secrets(flags.environment(args))
     for file in files:
         if file.path == path:
@@ -59,6 +55,10 @@ def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFil
     if secret:
         found.append(BoxFile(path, secret, 0o600))
     return found
+
+
+def _entry_script() -> BoxFile:
+    return BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root")
 
 
 class Box:
@@ -147,13 +147,18 @@ class Box:
 
     @property
     def image(self) -> str:
-        """The image that the box runs, or ran."""
-        return str((self._inspected or self._inspect())["Image"]) if self.id else image.REFERENCE
+        """The image that the box runs, or ran; realm's own when the box is gone."""
+        try:
+            return str((self._inspected or self._inspect())["Image"]) if self.id else image.REFERENCE
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return image.REFERENCE
+            raise
 
     def state(self) -> str:
         """Return ``running``, ``exited``, ``created`` or ``gone`` (its work may still be in its volumes)."""
         if not self.id:
-            return "gone"
+            return "created" if self._is_unmade() else "gone"
         try:
             status = self._inspect()["State"]["Status"]
         except ApiError as error:
@@ -163,6 +168,11 @@ class Box:
         if status == "created":
             return "created"
         return "running" if status in {"running", "paused", "restarting"} else "exited"
+
+    def _is_unmade(self) -> bool:
+        """Return whether there are only an overlay's volumes, which are made before the box itself."""
+        _, *rest = self.volumes
+        return len(rest) > 1 and not volumes.exists(self.engine, rest[0])
 
     # -- its life ------------------------------------------------------------
 
@@ -227,8 +237,7 @@ class Box:
     def _fetch(self, limit: int) -> Path:
         """Bring the results to the host once."""
         if self._results is None:
-            scratch = make_private(realm_home() / "tmp")
-            self._results = Path(tempfile.mkdtemp(dir=scratch, prefix="results-"))
+            self._results = scratch("results")
             try:
                 self._receive(self._results, limit)
             except BaseException:
@@ -237,9 +246,15 @@ class Box:
         return self._results
 
     def _receive(self, directory: Path, limit: int) -> None:
-        if self.id:
+        """Save what the box has to report; nothing where there is no box, or none of its files, any more."""
+        if not self.id:
+            return
+        try:
             with self._archive(OUT) as pieces:
                 report.receive(pieces, directory, limit)
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
 
     @contextlib.contextmanager
     def _archive(self, path: str) -> Iterator[Iterator[bytes]]:
@@ -258,6 +273,10 @@ class Box:
         with contextlib.suppress(EngineError, RejectedError, OSError):
             if not self.reported():
                 self.forget()
+
+    def hand_over(self, other: Box) -> None:
+        """Fetch the results, and let them be ``other``'s."""
+        other._results, self._results = self._fetch(DEFAULT_LIMIT), None
 
     def forget(self) -> None:
         """Drop the results that were fetched but not collected."""
@@ -350,11 +369,24 @@ def clear(engine: Engine, session_id: str) -> None:
         Box(engine, box.id, box.labels, ()).remove()
 
 
+def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:
+    """Return a new container on a dead box's volumes, of realm's own image where the box's is gone."""
+    for name in dict.fromkeys((spec.image, image.REFERENCE)):
+        options = policy.create_options(dataclasses.replace(spec, image=name), owned)
+        try:
+            return str(engine.call("POST", "/containers/create", None, options)["Id"])
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            missing = error
+    raise EngineError(f"no image to save the box's work with: {missing.message}", "realm build")
+
+
 def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
     """Take the end-of-run snapshot of a box that died before it could: in a second container on its volumes.
 
-    ``spec`` says where the object stores are now.  When the box's own container
-    is gone the second one takes its place; ``box.collect`` works afterwards.
+    ``spec`` says where the object stores are now; the box's own container may be
+    gone, or unreadable because they were elsewhere.  ``box.collect`` works afterwards.
     ``EngineError`` when the snapshot failed: the box must not be removed then.
     """
     if not box.volumes:
@@ -365,17 +397,16 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
         spec, command=("snapshot",), network="none", tty=False, stdin=False,
         labels={**box.labels, "realm.role": "salvage"},
     )  # fmt: skip
-    options = policy.create_options(spec, owned)
-    second = Box(engine, engine.call("POST", "/containers/create", None, options)["Id"], dict(box.labels), ())
+    box.forget()
+    second = Box(engine, _create_again(engine, spec, owned), dict(box.labels), ())
     try:
+        entry = archive.entries(STATE, [_entry_script()], policy.DIRECTORIES, spec.uid, spec.gid)
+        volumes.put(engine, second.id, STATE, entry)
         second.start()
         second.wait()
-        if box.state() == "gone":
-            box.id = second.id
+        second.hand_over(box)
     finally:
-        if box.id != second.id:
-            second.remove()
-    box.forget()
+        second.remove()
     if not box.reported():
         raise EngineError(
             box.complaint(), "the box is kept; see to disk space and memory, then do the same again"

@@ -133,6 +133,17 @@ def _delete(engine: Engine, name: str) -> None:
             raise
 
 
+def exists(engine: Engine, name: str) -> bool:
+    """Return whether the engine has a volume called ``name``."""
+    try:
+        engine.call("GET", f"/volumes/{name}")
+    except ApiError as error:
+        if error.status == _NOT_FOUND:
+            return False
+        raise
+    return True
+
+
 # -- base volumes --------------------------------------------------------------
 
 

@@ -32,7 +32,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXIT_PIPE = 141
-_REFUSALS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "EIO", "ENOTDIR", "EEXIST")
+_REFUSALS = (
+    "ENOSPC",
+    "EDQUOT",
+    "EROFS",
+    "EACCES",
+    "EPERM",
+    "EMFILE",
+    "ENFILE",
+    "EIO",
+    "EFBIG",
+    "ENOTDIR",
+    "EEXIST",
+)
 _ENVIRONMENT = frozenset(getattr(errno, name) for name in _REFUSALS)
 """What the operating system refuses is no bug of ours."""
 
@@ -105,8 +117,8 @@ def _refusal_hint(error: OSError) -> str:
     """Return what to do about a refusal of the operating system."""
     from realm.paths import realm_home
 
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space on that disk, then run the command again"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some space on that disk (ulimit -f and quotas limit it too), then run the command again"
     if error.filename and os.fsdecode(error.filename).startswith(str(realm_home())):
         return "realm keeps its own files there: make it writable, or set REALM_HOME to another directory"
     return "REALM_DEBUG=1 shows where"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.box.container import Box
-from realm.paths import make_private, realm_home
+from realm.paths import scratch
 from realm.session import launch as launching
 from realm.store import repo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from realm.box.engine import Engine
     from realm.session.launch import Launch
@@ -32,6 +32,8 @@ def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
     if not launch.history:
         yield []
         return
-    scratch = make_private(realm_home() / "tmp")
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="history-") as directory:
-        yield repo.history_pack(launch.project, tips, Path(directory))
+    directory = scratch("history")
+    try:
+        yield repo.history_pack(launch.project, tips, directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.agent import turns
 from realm.errors import RealmError, RejectedError, UnpreparedError
 from realm.model import State, Totals
-from realm.paths import make_private, realm_home
+from realm.paths import scratch
 from realm.store import record, refs, repo
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from realm.box.container import Box
     from realm.box.report import BoxReport
@@ -94,7 +93,7 @@ def _check(started: Started, report: BoxReport, box: Box) -> None:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(dir=make_private(realm_home() / "tmp"), prefix="collect-"))
+    directory = scratch("collect")
     try:
         yield directory
     finally:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.box.container import Box
 from realm.errors import RealmError
 from realm.model import Checkpoint, State
-from realm.paths import make_private, realm_home
+from realm.paths import scratch
 from realm.session import boxes
 from realm.session import launch as launching
 from realm.session.finish import COLLECT_LIMIT
@@ -56,7 +54,7 @@ def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     spec = dataclasses.replace(spec, labels={**spec.labels, "realm.role": "tool"})
     with boxes.packs(launch, launch.run.before, head) as history:
         box = Box.create(connection, spec, launching.files(launch, history), args=launch.args)
-    directory = Path(tempfile.mkdtemp(dir=make_private(realm_home() / "tmp"), prefix="rebase-"))
+    directory = scratch("rebase")
     try:
         box.start()
         code = box.wait()
