@@ -34,7 +34,10 @@ called as git realm, too.
 """
 REFS = (
     ("refs/realm/<name>", "the session's commits, one per turn, on top of the commit it started on"),
-    ("refs/realm-meta/<name>", "the record, a commit per run: conversation, screen, recording. May hold secrets"),
+    (
+        "refs/realm-meta/<name>",
+        "the record, a commit per run: conversation, screen, recording. May hold secrets",
+    ),
     ("refs/realm-trash/", "what realm remove took away and realm restore brings back"),
 )
 JSON = """\

@@ -35,6 +35,7 @@ NOTE = (
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--agent", metavar="<cmd>", help="run this program in place of Claude Code")
 @click.option("--detach", is_flag=True, help="leave the agent alone from the start (see realm attach)")
+@click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option
 def command(directory: Path | None, no_input: bool, **options: Any) -> int:

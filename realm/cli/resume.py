@@ -27,6 +27,7 @@ NOTE = (
 @click.option("--rebase", is_flag=True, help="replay the session's commits on the project's HEAD first")
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--detach", is_flag=True, help="leave the agent alone from the start (see realm attach)")
+@click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option
 def command(no_input: bool, **options: Any) -> int:

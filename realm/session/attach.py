@@ -14,12 +14,10 @@ from realm.box.stream import BoxStream
 from realm.errors import RealmError, RunningError
 from realm.session import hold, line
 from realm.session.find import find
-from realm.session.grip import Grip
+from realm.session.grip import take as take_in_hand
 from realm.session.lock import RunLock
 from realm.session.requests import ResumeRequest
-from realm.session.view import View
 from realm.store import record
-from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,20 +82,11 @@ def _handed_over(project: Project, session: Session, run: Run, asked: Asked, ui:
     connection = engine.connect()
     launch = prepare(project, session, [run], ResumeRequest(session.name, project.root), local=True)
     launch = dataclasses.replace(launch, run=run, tty=tty)
-    grip = Grip(
-        engine=connection,
-        started=started_before(launch, run),
-        launch=launch,
-        box=_box(container.find(connection, session_id=session.id), session),
-        lock=lock,
-        view=View(Terminal().size(), tty=tty),
-        ui=ui,
-        stream=stream,
-    )
     drawing = base64.b64decode(asked.answer.get("drawing", ""))
+    box = _box(container.find(connection, session_id=session.id), session)
+    grip = take_in_hand(connection, started_before(launch, run), launch, box, lock, ui, stream, drawing)
     asked.confirm()
     lock.write()
-    grip.view.keep(drawing)
     try:
         return hold.attend(grip, drawing=drawing)
     finally:

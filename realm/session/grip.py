@@ -56,6 +56,28 @@ class Grip:
     stream: BoxStream
 
 
+def take(
+    engine: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI, stream: BoxStream,
+    drawing: bytes = b"",
+) -> Grip:  # fmt: skip
+    """Take a run in hand; ``drawing`` is what it shows already.
+
+    Raises :class:`UsageError` when a setting of the recording is wrong.
+    """
+    from realm.session import recordings
+    from realm.session.view import View
+    from realm.terminal.tty import Terminal
+
+    view = View(Terminal().size(), tty=launch.tty)
+    if drawing:
+        view.keep(drawing)
+    session, number = started.session, started.run.number
+    view.record(
+        recordings.recorder(session.id, number, launch.config, record=launch.record, state=view.modes.redo)
+    )
+    return Grip(engine, started, launch, box, lock, view, ui, stream)
+
+
 def answering(line: Line, *, attached: bool) -> Callable[[], bool]:
     """Return what answers a call: it raises what the holder has to do."""
 
@@ -79,6 +101,7 @@ def answering(line: Line, *, attached: bool) -> Callable[[], bool]:
 
 def give(grip: Grip, call: Call) -> bool:
     """Hand stream and lock to whoever called; return whether they were taken."""
+    grip.view.flush()
     ahead = grip.stream.recv(grip.stream.pending()) if grip.stream.pending() else b""
     answer = {
         "ok": True,
@@ -103,7 +126,7 @@ def end(box: Box) -> None:
 
 def conclude(grip: Grip, ended: Ended) -> int:
     """Take in the work of a run whose relay has ended; return the exit code."""
-    from realm.session import salvage, summary
+    from realm.session import recordings, salvage, summary
 
     number = _number(ended)
     if number:
@@ -112,9 +135,26 @@ def conclude(grip: Grip, ended: Ended) -> int:
     grip.stream.close()
     code = 128 + number if number else code
     with grip.ui.progress("saving the work"):
-        outcome = salvage.save(grip.engine, grip.started, grip.launch, grip.box, code, grip.view.files())
+        outcome = salvage.save(grip.engine, grip.started, grip.launch, grip.box, code, _shown(grip))
+    recordings.discard(grip.started.session.id)
     summary.tell(grip.started, outcome, grip.ui)
     return code
+
+
+def _shown(grip: Grip) -> dict[str, bytes]:
+    """Return the screen and the recording as files of the record."""
+    from realm.session import recordings
+
+    grip.view.flush()
+    files = grip.view.files()
+    session, number, config = grip.started.session, grip.started.run.number, grip.launch.config
+    if files and recordings.wanted(config, grip.launch.record):
+        place = recordings.place(session.id, number)
+        limit = recordings.limit(config)
+        files[recordings.CAST] = recordings.cast(
+            place, grip.view.size, limit, f"{session.name}, run {number}"
+        )
+    return files
 
 
 def _number(ended: Ended) -> int:

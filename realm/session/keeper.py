@@ -70,6 +70,7 @@ def leave(grip: Grip, line: Line, *, told: bool) -> int:
     With ``told`` the user asked for it and is told the way back; otherwise the
     terminal is gone and nobody reads what is said.
     """
+    grip.view.flush()
     sys.stdout.flush()
     sys.stderr.flush()
     if os.fork() == 0:

@@ -53,6 +53,7 @@ class Launch:
     stdin: bool = True
     history: bool = False
     detach: bool = False
+    record: bool | None = None
 
     @property
     def directory(self) -> str:

@@ -26,6 +26,7 @@ class NewRequest:
     agent: str | None = None
     no_input: bool = False
     detach: bool = False
+    no_record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class ResumeRequest:
     image: str | None = None
     no_input: bool = False
     detach: bool = False
+    no_record: bool = False
 
 
 @dataclass(frozen=True, slots=True)

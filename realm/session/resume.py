@@ -14,13 +14,11 @@ from realm.session import hold, rebase, registry, salvage, summary
 from realm.session import launch as launching
 from realm.session.find import find, sound
 from realm.session.finish import Started
-from realm.session.grip import Grip
+from realm.session.grip import take
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
 from realm.session.start import begin, go, wants_screen, wants_tty
-from realm.session.view import View
 from realm.store import record, refs, repo
-from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from realm.box.container import Box
@@ -73,6 +71,7 @@ def prepare(
         tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
         stdin=not request.no_input,
         detach=request.detach,
+        record=False if request.no_record else None,
     )
 
 
@@ -171,14 +170,4 @@ def _take_over(
         )
     ui.info(f"run {run.number} of {launch.session.name} is still going on: attached")
     launch = dataclasses.replace(_as(launch, run), tty=box.tty)
-    grip = Grip(
-        engine=connection,
-        started=started_before(launch, run),
-        launch=launch,
-        box=box,
-        lock=lock,
-        view=View(Terminal().size(), tty=box.tty),
-        ui=ui,
-        stream=box.attach(),
-    )
-    return hold.attend(grip)
+    return hold.attend(take(connection, started_before(launch, run), launch, box, lock, ui, box.attach()))

@@ -122,6 +122,7 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
         stdin=not request.no_input,
         detach=request.detach,
+        record=False if request.no_record else None,
     )
 
 
@@ -223,20 +224,9 @@ def _import_hold() -> None:
 
 def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:
     from realm.session import hold
-    from realm.session.grip import Grip
-    from realm.session.view import View
-    from realm.terminal.tty import Terminal
+    from realm.session.grip import take
 
-    grip = Grip(
-        engine=connection,
-        started=started,
-        launch=launch,
-        box=box,
-        lock=lock,
-        view=View(Terminal().size(), tty=launch.tty),
-        ui=ui,
-        stream=box.attach(),
-    )
+    grip = take(connection, started, launch, box, lock, ui, box.attach())
     if not launch.detach:
         return hold.attend(grip, begin=lambda: _start_warm(box))
     from realm.session import keeper

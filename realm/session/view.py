@@ -8,29 +8,33 @@ from realm.terminal.modes import Modes
 from realm.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from realm.terminal.recording import Recorder
 
 
 class View:
-    """The screen and the modes of a run's output.
+    """The screen, the modes and the recording of a run's output.
 
     ``size`` is rows and columns; a run without a terminal (``tty`` false) has
-    no screen.  ``record`` gets every piece of output as well.
+    no screen.
     """
 
-    def __init__(
-        self, size: tuple[int, int], *, tty: bool, record: Callable[[bytes], object] | None = None
-    ) -> None:
+    def __init__(self, size: tuple[int, int], *, tty: bool) -> None:
         self.modes = Modes()
+        self._size = size
         self._screen = Screen(*size) if tty else None
-        self._record = record
+        self._recorder: Recorder | None = None
         self._silent = True
+
+    def record(self, recorder: Recorder) -> None:
+        """Keep a recording of what comes from now on."""
+        self._recorder = recorder
+        recorder.resize(*self._size)
 
     def feed(self, data: bytes) -> None:
         """Put output aside, on the relay's path."""
         self._silent = False
-        if self._record is not None:
-            self._record(data)
+        if self._recorder is not None:
+            self._recorder.feed(data)
         if self._screen is not None:
             self._screen.feed(data)
 
@@ -41,10 +45,21 @@ class View:
 
     def work(self) -> bool:
         """Look at some of it, for about two milliseconds; return whether there is more."""
-        return self._screen.work() if self._screen is not None else False
+        more = self._screen.work() if self._screen is not None else False
+        if not more:
+            self.flush()
+        return more
+
+    def flush(self) -> None:
+        """Write the recording so far: another process may go on with it."""
+        if self._recorder is not None:
+            self._recorder.flush()
 
     def resize(self, rows: int, columns: int) -> None:
         """Take account of a new size."""
+        self._size = (rows, columns)
+        if self._recorder is not None:
+            self._recorder.resize(rows, columns)
         if self._screen is not None:
             self._screen.resize(rows, columns)
 
@@ -56,8 +71,14 @@ class View:
         """Return what draws the screen in a fresh terminal and switches its modes on."""
         return self.modes.redo(self._screen.ansi()) if self._screen is not None else b""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the terminal that shows it, or showed it last."""
+        return self._size
+
     def files(self) -> dict[str, bytes]:
         """Return the screen as files of the record; none when nothing was shown."""
         if self._screen is None or self._silent:
             return {}
-        return {"screen.txt": self._screen.text().encode(), "screen.ans": self._screen.ansi()}
+        text, drawing = self._screen.parting()
+        return {"screen.txt": text.encode(), "screen.ans": drawing}

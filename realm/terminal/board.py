@@ -52,6 +52,10 @@ class _Hidden:
     lines: int
 
 
+_PARTING_LINES = 8
+"""Lines that a program may write to the main screen when it leaves the alternate one."""
+
+
 class Board(Grid):
     """The grid that a :class:`~realm.terminal.parser.Parser` writes to."""
 
@@ -59,6 +63,9 @@ class Board(Grid):
         self._saved: _Save | None = None
         self._hidden: _Hidden | None = None
         self._last = " "
+        self.left: dict[int, Row] | None = None
+        """The alternate screen as it was left, until much has been written to the main one."""
+        self._lines_since = 0
         super().__init__(lines, columns)
         self._functions = self._table()
 
@@ -71,7 +78,7 @@ class Board(Grid):
         """RIS: everything as at the start."""
         super().reset()
         self.cursor.attrs = BLANK
-        self._saved = self._hidden = self.frozen = None
+        self._saved = self._hidden = self.frozen = self.left = None
         self.cleared += 1
 
     # What the parser tells -----------------------------------------------------
@@ -79,6 +86,7 @@ class Board(Grid):
     def control(self, character: str) -> None:
         """Obey one control character."""
         if character in "\n\v\f\x84":
+            self._forget_left()
             self.linefeed()
         elif character == "\r":
             self.carriage_return()
@@ -275,6 +283,7 @@ class Board(Grid):
             self.cleared += 1
         elif not on and self._hidden is not None:
             hidden, self._hidden = self._hidden, None
+            self.left, self._lines_since = self.buffer, 0
             self.buffer, self._saved = hidden.buffer, hidden.saved
             row = self.cursor.y
             if cursor and hidden.saved is not None:
@@ -282,6 +291,11 @@ class Board(Grid):
                 self.restore_cursor()
             self.fit(hidden.lines, row)
         self.frozen = None
+
+    def _forget_left(self) -> None:
+        self._lines_since += 1
+        if self._lines_since > _PARTING_LINES:
+            self.left = None
 
     def _empty(self) -> dict[int, Row]:
         return defaultdict(lambda: StaticDefaultDict(BLANK))

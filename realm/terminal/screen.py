@@ -191,6 +191,21 @@ class Screen:
         x, y = min(board.cursor.x, board.columns - 1), board.cursor.y
         return drawing + b"\x1b[%d;%dH" % (y + 1, x + 1)
 
+    def parting(self) -> tuple[str, bytes]:
+        """Return text and drawing of what a person saw last of the program.
+
+        A program that left its alternate screen and said a few parting words is
+        remembered by that screen, if there was anything on it.
+        """
+        from realm.terminal import picture
+
+        _, lines, columns, width = self._seen()
+        left = self._open().left
+        shown = picture.text(left, lines, columns, width) if left else ""
+        if left is None or not shown:
+            return self.text(), self.ansi()
+        return shown, picture.ansi(left, lines, columns, width)
+
     def _seen(self) -> tuple[Mapping[int, Mapping[int, Cell]], int, int, Callable[[str], int]]:
         from pyte.screens import wcwidth
 
