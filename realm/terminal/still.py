@@ -124,9 +124,14 @@ def _runs(cells: list[Cell], width: Callable[[str], int]) -> list[Run]:
         columns = max(1, width(cell.data[0]))
         pen, last = cell._replace(data=""), runs[-1] if runs else None
         single = columns == len(cell.data) == 1
-        if last is not None and last.pen == pen and single and last.columns == len(last.text):
+        if last is not None and single and last.columns == len(last.text) and _alike(last.pen, cell):
             runs[-1] = last._replace(columns=last.columns + 1, text=last.text + cell.data)
         else:
             runs.append(Run(column, columns, cell.data, pen))
         column += columns
     return runs
+
+
+def _alike(pen: Cell, cell: Cell) -> bool:
+    """Whether ``cell`` looks the same with the rendition ``pen``: a blank does with most."""
+    return pen == cell._replace(data="") or (cell.blank and pen._replace(data=" ").blank)

@@ -1,0 +1,60 @@
+"""Sessions whose runs showed something: made in a repository without any box."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realm.config import Config
+from realm.model import Run, State, Totals
+from realm.session import recordings
+from realm.store import record, refs, repo
+from tests.support.store import STARTED, project_of, session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+SIZE = (24, 80)
+
+
+def files_of(*pieces: bytes, number: int = 1) -> dict[str, bytes]:
+    """Return what a run that wrote ``pieces`` leaves for its record."""
+    directory = live(*pieces, number=number)
+    found = recordings.files(directory, SIZE, Config(directory), title=f"fix, run {number}")
+    recordings.discard("5e55")
+    return found
+
+
+def live(*pieces: bytes, number: int = 1) -> Path:
+    """Record a run of the session as its holder does; return the recording's directory."""
+    recorder = recordings.recorder("5e55", number, Config())
+    recorder.resize(*SIZE)
+    for piece in pieces:
+        recorder.feed(piece)
+    recorder.close()
+    return recordings.place("5e55", number)
+
+
+def add_session(made: Repo, *runs: Mapping[str, bytes], name: str = "fix", tip: str | None = None) -> None:
+    """Make a session at HEAD with a run for each of ``runs``, the files of its record."""
+    project = project_of(made)
+    base = repo.resolve_commit(project, "HEAD")
+    meta = None
+    for number, files in enumerate(runs, 1):
+        meta = record.write(
+            project,
+            parent=meta,
+            previous=None,
+            session=session(name, base=base),
+            run=Run(number, STARTED, base),
+            totals=Totals(),
+            state=State.EXITED,
+            files=files,
+        )
+    updates = [
+        refs.RefUpdate(refs.CODE + name, None, tip or base),
+        refs.RefUpdate(refs.META + name, None, meta),
+    ]
+    refs.transact(project, updates, "test")
