@@ -13,6 +13,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "resume": "Go on with a session, in the same conversation",
         "attach": "Show an agent that goes on without a terminal",
         "stop": "End an agent from elsewhere; its work is saved",
+        "logs": "Print what an agent wrote, as text",
         "list": "List sessions, newest first",
         "remove": "Remove a session and all that is left of it",
         "restore": "Bring a removed session back",

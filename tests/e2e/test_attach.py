@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import engines
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -195,3 +197,17 @@ def test_a_second_resume_is_refused_while_a_keeper_holds_the_run(user: User) -> 
     assert "going on since" in done.err
     assert "realm attach held" in done.err
     user.realm("stop", "held")
+
+
+def test_logs_show_what_was_printed_while_it_runs_and_afterwards(user: User) -> None:
+    script = r"printf '\033[31mfirst\033[0m\n'; until [ -e go ]; do sleep 0.1; done; echo second"
+    user.realm("new", "logged", "--detach", "--agent", "sh", "-c", f"{script}; sleep 1")
+    eventually(lambda: user.realm("logs", "logged").out == "first\n")
+    follower = user.start("logs", "-f", "logged")
+    box = user.leftovers()[0]
+    engines.docker("exec", box, "touch", "/workspace/project/go")
+    out, _ = follower.communicate(timeout=60)
+    assert out == "first\nsecond\n"
+    eventually(lambda: state(user, "logged") == "exited")
+    assert user.realm("logs", "logged").out == "first\nsecond\n"
+    assert "first" in user.realm("screen", "logged").out

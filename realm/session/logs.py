@@ -1,0 +1,104 @@
+"""What an agent printed, as plain text: while it runs, or from its record."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError
+from realm.session import recordings
+from realm.session.find import find
+from realm.session.lock import holder
+from realm.store import record
+from realm.terminal.recording import chunks
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from realm.model import Project, Session
+
+PERIOD = 0.3
+"""Seconds between two looks at a recording that grows."""
+
+_MOVES = re.compile(r"\x1b\[[0-9;]*[ABCDEFGHdf]")
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
+)
+
+
+class Plain:
+    """Makes readable lines of what came from a program, piece by piece."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> str:
+        """Return the lines that are complete now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > 1 << 20:
+            lines, self._rest = [*lines, self._rest], b""
+        return "".join(f"{plain(line)}\n" for line in lines)
+
+    def end(self) -> str:
+        """Return what is left, as a last line."""
+        rest, self._rest = plain(self._rest), b""
+        return f"{rest}\n" if rest else ""
+
+
+def plain(line: bytes) -> str:
+    """Return a line as a person would read it: what moves the cursor is a blank, colours are nothing."""
+    text = line.decode("utf-8", "replace").rstrip("\r")
+    return clean(_ESCAPES.sub("", _MOVES.sub(" ", text))).rstrip()
+
+
+def logs(name: str, directory: Path | None, write: Callable[[str], object], *, follow: bool = False) -> None:
+    """Write what the session's last run printed; with ``follow``, go on until it ends.
+
+    Full-screen programs print pictures, not lines: ``realm screen`` shows them
+    better.  Raises :class:`RealmError` when nothing was kept.
+    """
+    project = find(name, directory)
+    session = record.read_session(project, name)
+    runs = record.read_runs(project, name)
+    number = runs[-1].number if runs else 1
+    place = recordings.place(session.id, number)
+    lines = Plain()
+    if holder(session.id) is None and not place.is_dir():
+        write(lines.feed(_recorded(project, session, number)) + lines.end())
+        return
+    for data in _live(place, session, follow=follow):
+        write(lines.feed(data))
+    write(lines.end())
+
+
+def _recorded(project: Project, session: Session, number: int) -> bytes:
+    """Return the output that a run's record holds."""
+    from realm.terminal import cast
+
+    path = f"runs/{number:04d}/{recordings.CAST}"
+    found = record.read_file(project, session.name, path)
+    if found is None:
+        raise RealmError(
+            f"run {number} of {session.name} has no recording: only output on a terminal is kept",
+            f"git show refs/realm-meta/{session.name}:runs/{number:04d}/run.json",
+        )
+    _, moments = cast.read(found, path)
+    return "".join(moment.data for moment in moments if moment.code == "o").encode("utf-8", "replace")
+
+
+def _live(place: Path, session: Session, *, follow: bool) -> Iterator[bytes]:
+    """Yield a recording's output, and what is added to it while somebody holds the run."""
+    seen = 0.0
+    while True:
+        going_on = follow and holder(session.id) is not None
+        for when, piece in chunks(place):
+            if when > seen:
+                seen = when
+                if isinstance(piece, bytes):
+                    yield piece
+        if not going_on:
+            return
+        time.sleep(PERIOD)
