@@ -113,10 +113,11 @@ class User:
 
 def clean_engine(below: Path) -> None:
     """Remove every container and volume that realm made for projects below the directory ``below``."""
-    for kind in ("container", "volume"):
-        for identity in engines.labelled(kind, "realm.project"):
-            label = '{{index .Config.Labels "realm.project"}}' if kind == "container" else ""
-            label = label or '{{index .Labels "realm.project"}}'
-            project = engines.docker(kind, "inspect", "--format", label, identity, check=False)
+    # Listed, not inspected one by one: others' boxes may be busy, and the engine would make us wait.
+    for kind, identity in (("container", "{{.ID}}"), ("volume", "{{.Name}}")):
+        every = ["--all"] if kind == "container" else []
+        wanted = ["--filter", "label=realm.project", "--format", identity + ' {{.Label "realm.project"}}']
+        for line in engines.docker(kind, "ls", *every, *wanted).splitlines():
+            name, _, project = line.partition(" ")
             if project.startswith(f"{below}/"):
-                engines.docker(kind, "rm", "--force", identity, check=False)
+                engines.docker(kind, "rm", "--force", name, check=False)
