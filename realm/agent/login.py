@@ -11,6 +11,12 @@ each other out unless whoever refreshed last tells the other.  So the login is
 never mounted; the newer of both sides, by ``expiresAt``, is copied over the
 other while a run goes on and at its end.  What comes out of a box is taken
 apart and put together again here: it can change the tokens and nothing else.
+
+An agent could put the tokens of another account into its file, so that the host
+would work under that account.  Tokens tell nothing of whose they are, but real
+renewals are few: a box's tokens are taken only when the host's own were due
+(:data:`DUE`), for a life that such tokens have (:data:`LONGEST`) and the same
+scopes and subscription.  The login before is kept, and the user is told.
 """
 
 from __future__ import annotations
@@ -21,11 +27,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.errors import RealmError
+from realm.paths import make_private, realm_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +45,15 @@ PASSED_VARIABLES = (*KEY_VARIABLES, "ANTHROPIC_BASE_URL")
 
 CREDENTIALS_LIMIT = 64 * 1024
 """Bytes; a real file has about one thousand."""
+
+DUE = 10 * 60 * 1000
+"""Milliseconds before the end at which an access token is due: Claude Code renews it 5 minutes before."""
+
+LONGEST = 24 * 3600 * 1000
+"""Milliseconds that a new access token may live; real ones have about 8 hours."""
+
+BEFORE = "login-before.json"
+"""The host's login as it was before a box renewed it, below realm's directory."""
 
 _KEYCHAIN_SERVICE = "Claude Code-credentials"
 
@@ -132,6 +149,23 @@ def newer(ours: bytes | None, theirs: bytes | None) -> bool:
     return old is None or new["expiresAt"] > old["expiresAt"]
 
 
+def may_be_taken(ours: bytes | None, theirs: bytes, now: float | None = None) -> bool:
+    """Tell whether a box's newer login ``theirs`` can be a renewal of the host's ``ours``.
+
+    ``now`` is in seconds since the epoch.
+    """
+    old = parse(ours) if ours else None
+    new = parse(theirs)
+    if old is None or new is None:
+        return False
+    moment = (time.time() if now is None else now) * 1000
+    return (
+        old["expiresAt"] <= moment + DUE
+        and moment < new["expiresAt"] <= moment + LONGEST
+        and all(old.get(key) == new.get(key) for key in ("scopes", "subscriptionType"))
+    )
+
+
 def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bool:
     """Put the tokens that a box renewed into the host's login; tell whether that was done.
 
@@ -146,6 +180,7 @@ def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bo
         return False
     if part is None or not isinstance(whole, dict) or not isinstance(whole.get("claudeAiOauth"), dict):
         return False
+    _replace_private(make_private(realm_home()) / BEFORE, json.dumps(whole).encode())
     tokens = {key: part[key] for key in ("accessToken", "refreshToken", "expiresAt")}
     whole["claudeAiOauth"] = whole["claudeAiOauth"] | tokens
     _replace_private(path.resolve(), json.dumps(whole).encode())

@@ -19,10 +19,11 @@ from realm.errors import RealmError, RejectedError, UnpreparedError
 from realm.model import State, Totals
 from realm.paths import scratch
 from realm.store import record, refs, repo
+from realm.store.git import git
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from realm.box.container import Box
@@ -62,17 +63,24 @@ class Started:
     parent: str | None
 
 
-def take_in(started: Started, box: Box, exit_code: int, files: Mapping[str, bytes] | None = None) -> Outcome:
+def take_in(
+    started: Started,
+    box: Box,
+    exit_code: int,
+    files: Mapping[str, bytes] | None = None,
+    included: Sequence[str] = (),
+) -> Outcome:
     """Take a stopped box's work into the project, write the record, remove the box.
 
-    ``files`` go into the run's record beside the transcript.  Raises
+    ``files`` go into the run's record beside the transcript; ``included`` are
+    the ignored files that were copied into the box.  Raises
     :class:`RejectedError` when the work failed a check; the box then stays, as
     it does whenever anything else is raised.
     """
     with _scratch() as directory:
         report = box.collect(directory, limit=COLLECT_LIMIT)
         _check(started, report, box)
-        outcome = _record(started, report, exit_code, dict(files or {}))
+        outcome = _record(started, report, exit_code, dict(files or {}), included)
     box.remove()
     return outcome
 
@@ -100,7 +108,9 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _record(started: Started, report: BoxReport, exit_code: int, files: dict[str, bytes]) -> Outcome:
+def _record(
+    started: Started, report: BoxReport, exit_code: int, files: dict[str, bytes], included: Sequence[str]
+) -> Outcome:
     project, session = started.project, started.session
     code = started.run.before
     texts = turns.turn_texts(report.prompts, report.stops)
@@ -114,6 +124,7 @@ def _record(started: Started, report: BoxReport, exit_code: int, files: dict[str
         code, release = ingested.tip, ingested.release
         commits = sum(len(made) for made in ingested.turns.values())
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
+        notes += _let_out(started, code, included)
     session = _with_conversation(session, report)
     if report.transcript is not None and report.transcript.stat().st_size <= TRANSCRIPT_LIMIT:
         files["transcript.jsonl"] = report.transcript.read_bytes()
@@ -127,6 +138,21 @@ def _record(started: Started, report: BoxReport, exit_code: int, files: dict[str
     if release is not None:
         release()
     return Outcome(code, meta, totals, commits, exit_code, tuple(notes))
+
+
+def _let_out(started: Started, code: str, included: Sequence[str]) -> list[str]:
+    """Return warnings about files that git ignores, were copied in, and are now in commits."""
+    if not included:
+        return []
+    asked = ("log", "--format=", "--name-only", "-z", f"{started.run.before}..{code}", "--", *included)
+    done = git(*asked, project=started.project, env={"GIT_LITERAL_PATHSPECS": "1"}, check=False)
+    paths = dict.fromkeys(name.strip(b"\n") for name in done.out.split(b"\0"))
+    return [
+        f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the box: "
+        "look at it before a push"
+        for path in paths
+        if path
+    ]
 
 
 def _ingest(started: Started, report: BoxReport, texts: Mapping[int, TurnText]) -> Ingested:

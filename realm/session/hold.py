@@ -71,7 +71,7 @@ def _relayed(grip: Grip, line: Line, begin: Callable[[], None] | None, drawing: 
     keys = detach.parse(launch.config.get("detachKeys")) if launch.tty else ()
     left = False
     with (
-        logins.in_step(grip.engine, grip.box, launch.login),
+        logins.in_step(grip.engine, grip.box, launch.login, grip.ui),
         terminal.raw(lambda: "" if left else grip.view.text()),
     ):
         left = True  # until the box itself has ended

@@ -127,7 +127,7 @@ def _drained(grip: Grip, line: Line) -> Ended | None:
     """Take the box's output until it ends; ``None`` when the run was handed over."""
     while True:
         try:
-            with logins.in_step(grip.engine, grip.box, grip.launch.login):
+            with logins.in_step(grip.engine, grip.box, grip.launch.login, grip.ui):
                 return drain(
                     grip.stream,
                     tap=grip.view.keep,

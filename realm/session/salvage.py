@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.box import container
+from realm.errors import RejectedError
 from realm.session import finish
 from realm.session import launch as launching
 
@@ -30,6 +31,15 @@ def save(
     files: Mapping[str, bytes] | None = None,
 ) -> Outcome:
     """Take in the work of a stopped box, also of one that was killed before it could report."""
-    if not box.reported():
-        container.salvage(engine, box, launching.spec(launch, box.image, ["snapshot"]))
-    return finish.take_in(started, box, code, files)
+    included = [item.path for item in launch.include]
+    try:
+        if not box.reported():
+            container.salvage(engine, box, launching.spec(launch, box.image, ["snapshot"]))
+        return finish.take_in(started, box, code, files, included)
+    except RejectedError as error:
+        name, workspace = started.session.name, started.session.workspace
+        error.hint = error.hint or (
+            f"the box is kept: docker cp {box.id[:12]}:{workspace} DIRECTORY gets the files, "
+            f"realm remove {name} gives them up"
+        )
+        raise

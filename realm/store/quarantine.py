@@ -23,6 +23,7 @@ from realm.paths import make_private, realm_home
 from realm.store.batch import CatFile
 from realm.store.git import GitResult, failure, reason, run
 from realm.store.stores import is_partial
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +121,7 @@ class Quarantine:
         failed = failure("index-pack", result.err)
         if failed.hint:
             raise failed
-        what = reason(result.err) or f"git ended with {result.code} at a limit of time or memory"
+        what = _cause(result.err) or f"git ended with {result.code} at a limit of time or memory"
         raise RejectedError(f"the box's pack was refused: {what}")
 
     def _sizes(self, oids: list[str], limits: Limits) -> dict[str, tuple[str, int]]:
@@ -137,6 +138,13 @@ class Quarantine:
         if total > limits.total:
             raise RejectedError(f"the box's pack was refused: it unpacks to {total} bytes")
         return sizes
+
+
+def _cause(err: bytes) -> str:
+    """Return what git found wrong with a pack, with the object that it is about where git names one."""
+    about = (line for line in err.splitlines() if line.startswith(b"error: object "))
+    detail = clean(next(about, b"").removeprefix(b"error: "), limit=200)
+    return f"{reason(err)}: {detail}" if detail else reason(err)
 
 
 def _opened(pack: Path) -> IO[bytes]:

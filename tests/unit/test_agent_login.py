@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from realm.agent import login
 from realm.errors import RealmError
+from realm.paths import realm_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +110,36 @@ def test_a_linked_credentials_file_stays_a_link(host: dict[str, str], tmp_path: 
     assert login.store_on_host(credentials(2), host)
     assert (tmp_path / ".credentials.json").is_symlink()
     assert json.loads(real.read_bytes())["claudeAiOauth"]["expiresAt"] == 2
+
+
+def renewal(ours: int, theirs: int, **changes: object) -> bool:
+    """Tell whether a login that ends ``theirs`` minutes from now is taken for one that ends in ``ours``."""
+    now = 1_800_000_000.0
+    ms = [int((now + minutes * 60) * 1000) for minutes in (ours, theirs)]
+    old = credentials(ms[0], scopes=["user:inference"], subscriptionType="max")
+    same: dict[str, Any] = {"scopes": ["user:inference"], "subscriptionType": "max"}
+    new = credentials(ms[1], **(same | changes))
+    return login.may_be_taken(old, new, now)
+
+
+def test_a_renewal_that_was_due_is_taken() -> None:
+    assert renewal(4, 480)
+    assert renewal(-600, 480)
+
+
+def test_a_login_that_cannot_be_a_renewal_is_not_taken() -> None:
+    assert not renewal(300, 480)  # the host's was not due
+    assert not renewal(4, 60 * 24 * 365)  # no token lives that long
+    assert not renewal(-600, -300)  # dead already
+    assert not renewal(4, 480, scopes=["user:inference", "org:create_api_key"])
+    assert not renewal(4, 480, subscriptionType="free")
+    assert not login.may_be_taken(None, credentials(1))
+    assert not login.may_be_taken(credentials(1), b"garbage")
+
+
+def test_the_login_before_is_kept(host: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".credentials.json").write_bytes(credentials(1, access="old"))
+    login.store_on_host(credentials(2, access="new"), host)
+    kept = realm_home() / login.BEFORE
+    assert json.loads(kept.read_bytes())["claudeAiOauth"]["accessToken"] == "old"
+    assert kept.stat().st_mode & 0o777 == 0o600
