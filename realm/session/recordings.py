@@ -4,7 +4,8 @@
 program writes, as it comes (:mod:`realm.terminal.recording`).  At the end it
 becomes files of the record: ``screen.txt`` and ``screen.ans``, what the terminal
 showed last, and ``session.cast``, all of it as an asciicast.  With
-``realm.record`` off only as much is kept as a screen is made of, and no cast.
+``realm.record`` off only as much is kept as a screen is made of, and no cast; a
+file ``unrecorded`` says so to whoever holds the run next.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from realm.box.dockerargs import size as parse_size
 from realm.errors import UsageError
+from realm.paths import make_private
 from realm.session.lock import run_directory
 from realm.terminal.recording import Recorder, Size, chunks, losses
 
@@ -33,6 +35,7 @@ SCREEN_BYTES = 160 * 1024
 """Output that a screen is made of: some full redraws of a large terminal, a quarter of a second's work."""
 _ON, _OFF = {"on", "true", "yes", "1"}, {"off", "false", "no", "0", ""}
 _SMALLEST = 64 * 1024
+_UNRECORDED = "unrecorded"
 
 
 def wanted(config: Config, record: bool | None = None) -> bool:
@@ -75,11 +78,24 @@ def recorder(
     :class:`~realm.terminal.recording.Recorder`.  What is left of other runs of
     the session goes.  Raises :class:`UsageError` when a setting is wrong.
     """
-    most = limit(config) if wanted(config, record) else 2 * SCREEN_BYTES
+    on, most = wanted(config, record), limit(config)
     directory = place(session_id, run)
     for other in _others(directory):
         shutil.rmtree(other, ignore_errors=True)
-    return Recorder(directory, limit=most, state=state)
+    if not on:
+        _mark(directory)
+    return Recorder(directory, limit=2 * SCREEN_BYTES if _is_marked(directory) else most, state=state)
+
+
+def _mark(directory: Path) -> None:
+    """Note that the run is not to be recorded; where that cannot be written nothing can."""
+    with contextlib.suppress(OSError):
+        make_private(directory)
+        (directory / _UNRECORDED).touch(mode=0o600)
+
+
+def _is_marked(directory: Path) -> bool:
+    return (directory / _UNRECORDED).exists()
 
 
 def _others(directory: Path) -> list[Path]:
@@ -99,19 +115,33 @@ def files(
 ) -> dict[str, bytes]:
     """Return what goes into the record of a run with a terminal; nothing where nothing was shown.
 
+    Arguments as for :func:`cast_file`.
+    """
+    found = screens(directory, size, ended=True)
+    return found | cast_file(directory, size, config, record=record, title=title) if found else {}
+
+
+def cast_file(
+    directory: Path, size: tuple[int, int], config: Config, *, record: bool | None = None, title: str = ""
+) -> dict[str, bytes]:
+    """Return a recording as ``session.cast``; nothing when there is none, or none is wanted.
+
     ``size`` is the terminal's rows and columns where the recording does not
     know; ``record`` is as in :func:`wanted`.  A setting that went wrong since the
     run began costs the recording, not the work.
     """
-    found = screens(directory, size)
     with contextlib.suppress(UsageError):
-        if found and wanted(config, record):
-            found[CAST] = cast(directory, size, limit(config), title)
-    return found
+        if wanted(config, record) and (data := cast(directory, size, limit(config), title)):
+            return {CAST: data}
+    return {}
 
 
-def screens(directory: Path, size: tuple[int, int]) -> dict[str, bytes]:
-    """Return the last screen of a recording as ``screen.txt`` and ``screen.ans``; none of no output."""
+def screens(directory: Path, size: tuple[int, int], *, ended: bool = False) -> dict[str, bytes]:
+    """Return what a recording shows last as ``screen.txt`` and ``screen.ans``; none of no output.
+
+    Of a run that has ``ended`` it is what a person saw last of the program
+    (:meth:`realm.terminal.screen.Screen.parting`).
+    """
     pieces = list(chunks(directory, last=SCREEN_BYTES))
     if not any(isinstance(piece, bytes) for _, piece in pieces):
         return {}
@@ -123,13 +153,16 @@ def screens(directory: Path, size: tuple[int, int]) -> dict[str, bytes]:
             screen.feed(piece)
         else:
             screen.resize(*piece)
-    return {"screen.txt": screen.text().encode(), SCREEN: screen.ansi()}
+    text, drawing = screen.parting() if ended else (screen.text(), screen.ansi())
+    return {"screen.txt": text.encode(), SCREEN: drawing}
 
 
 def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> bytes:
-    """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it."""
+    """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty."""
     from realm.terminal import cast as format_
 
+    if _is_marked(directory):
+        return b""
     events = chunks(directory)
     first = next(events, None)
     if first is None:

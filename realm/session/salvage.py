@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from realm.box import container
 from realm.errors import RejectedError
-from realm.session import finish
+from realm.session import finish, recordings
 from realm.session import launch as launching
+from realm.terminal.tty import FALLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,13 @@ def save(
     code: int,
     files: Mapping[str, bytes] | None = None,
 ) -> Outcome:
-    """Take in the work of a stopped box, also of one that was killed before it could report."""
+    """Take in the work of a stopped box, also of one that was killed before it could report.
+
+    Without ``files`` for the run's record they are made of what a killed holder
+    recorded.
+    """
+    if files is None and box.tty:
+        files = _recorded(started, launch)
     included = [item.path for item in launch.include]
     try:
         if not box.reported():
@@ -43,3 +50,9 @@ def save(
             f"realm remove {name} gives them up"
         )
         raise
+
+
+def _recorded(started: Started, launch: Launch) -> dict[str, bytes]:
+    name, number = started.session.name, started.run.number
+    place = recordings.place(started.session.id, number)
+    return recordings.files(place, FALLBACK, launch.config, title=f"{name}, run {number}")

@@ -59,6 +59,12 @@ def test_a_run_becomes_three_files(config: Config) -> None:
     assert header.timestamp == pytest.approx(time.time(), abs=30)
 
 
+def test_what_counts_at_the_end_is_what_a_person_saw_last(config: Config) -> None:
+    directory = run(config, b"\x1b[?1049h\x1b[Hpicture", b"\x1b[?1049lbye")
+    assert recordings.screens(directory, SIZE)["screen.txt"] == b"bye"
+    assert recordings.files(directory, SIZE, config)["screen.txt"] == b"picture"
+
+
 @pytest.mark.parametrize("size", [SIZE, (1, 1)])
 def test_where_nothing_was_shown_there_is_nothing(config: Config, size: tuple[int, int]) -> None:
     assert recordings.files(run(config), size, config) == {}
@@ -79,7 +85,15 @@ def test_the_command_line_decides_before_the_setting(config: Config, monkeypatch
     monkeypatch.setenv("REALM_RECORD", "off")
     assert "session.cast" in recordings.files(run(config, b"x", record=True), SIZE, config, record=True)
     monkeypatch.setenv("REALM_RECORD", "nonsense")
-    assert kept(run(config, b"x", number=2, record=False)) == ["000001.rec"]
+    assert kept(run(config, b"x", number=2, record=False)) == ["000001.rec", "unrecorded"]
+
+
+def test_a_run_without_a_recording_stays_so_whoever_holds_it_next(config: Config) -> None:
+    run(config, b"one ", record=False)
+    directory = run(config, b"two")
+    assert set(recordings.files(directory, SIZE, config)) == {"screen.txt", "screen.ans"}
+    assert recordings.cast(directory, SIZE, 1 << 20) == b""
+    assert "session.cast" in recordings.files(run(config, b"x", number=2), SIZE, config)
 
 
 def test_without_a_recording_no_more_is_on_disk_than_a_screen_needs(config: Config) -> None:

@@ -1,0 +1,109 @@
+"""What an agent shows, looked at from elsewhere: while it works, afterwards, when its holder was killed."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import engines
+from tests.support.cast import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+SHOW = r"printf '\033[?1049h\033[2J\033[H\033[31mworking\033[0m'; until [ -e go ]; do sleep 0.1; done; "
+END = r"printf '\033[?1049l\033]52;c;ZXZpbA==\007over\r\n'; sleep 0.5"
+
+
+def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def go(user: User) -> None:
+    """Let the agent go on."""
+    engines.docker("exec", user.leftovers()[0], "touch", "/workspace/project/go")
+
+
+def files(user: User, name: str) -> set[str]:
+    return set(user.repo.git("ls-tree", "--name-only", f"refs/realm-meta/{name}:runs/0001").split())
+
+
+def test_from_another_terminal_and_from_the_record(user: User) -> None:
+    with user.terminal("new", "shown", "--agent", "sh", "-c", SHOW + END) as terminal:
+        terminal.wait_for("working", timeout=60)
+        eventually(lambda: user.realm("screen", "shown").out == "working\n")
+        assert "\x1b[31mworking" in user.realm("screen", "shown", "--ansi").out
+        assert "working" in user.realm("replay", "shown").out
+        go(user)
+        assert terminal.wait() == 0
+    assert user.realm("screen", "shown").out == "working\n"
+    assert "<svg" in user.realm("screen", "shown", "--svg", "-").out
+    assert files(user, "shown") == {"run.json", "screen.ans", "screen.txt", "session.cast"}
+    played = user.realm("replay", "shown").out
+    assert re.search(r"working.*over", played, re.DOTALL)
+    assert "ZXZpbA" not in played
+    events = check(user.realm("replay", "shown", "--cast", "-").out.encode())
+    assert events[0][1] == "r"
+    kept = user.repo.show("refs/realm-meta/shown:runs/0001/session.cast")
+    assert json.loads(kept.splitlines()[0])["title"] == "shown, run 1"
+    assert "ZXZpbA" not in kept
+
+
+def test_a_recording_goes_on_from_holder_to_holder(user: User) -> None:
+    user.realm("new", "moved", "--detach", "--agent", "sh", "-c", SHOW + END)
+    eventually(lambda: user.realm("screen", "moved", code=None).out == "working\n")
+    with user.terminal("attach", "moved") as terminal:
+        terminal.wait_for("working", timeout=60)
+        go(user)
+        assert terminal.wait() == 0
+    assert re.search(r"working.*over", user.realm("replay", "moved").out, re.DOTALL)
+
+
+def test_what_a_killed_holder_recorded_comes_into_the_record(user: User) -> None:
+    from realm.session.lock import holder
+
+    user.realm("new", "killed", "--detach", "--agent", "sh", "-c", SHOW + END)
+    eventually(lambda: user.realm("screen", "killed", code=None).out == "working\n")
+    found = holder(str(user.listed()[0]["id"]))
+    assert found is not None
+    user.python(f"import os; os.kill({found.pid}, {int(signal.SIGKILL)})")
+    eventually(lambda: holder(str(user.listed()[0]["id"])) is None)
+    assert user.realm("screen", "killed").out == "working\n"
+    user.realm("stop", "killed")
+    assert user.realm("screen", "killed").out == "working\n"
+    assert "session.cast" in files(user, "killed")
+    assert "working" in user.realm("replay", "killed").out
+
+
+def test_without_a_recording(user: User) -> None:
+    user.extra["REALM_RECORD"] = "off"
+    user.realm("new", "plain", "--detach", "--agent", "sh", "-c", SHOW + END)
+    eventually(lambda: user.realm("screen", "plain", code=None).out == "working\n")
+    assert "was not recorded" in user.realm("replay", "plain", code=1).err
+    go(user)
+    eventually(lambda: not user.leftovers())
+    assert files(user, "plain") == {"run.json", "screen.ans", "screen.txt"}
+
+
+def test_a_replay_on_a_terminal(user: User) -> None:
+    with user.terminal("new", "played", "--agent", "sh", "-c", "echo one; sleep 1; echo two") as terminal:
+        assert terminal.wait() == 0
+    with user.terminal("replay", "played", "--speed", "4") as terminal:
+        terminal.wait_for("two", timeout=60)
+        assert terminal.wait() == 0
+    with user.terminal("replay", "played", "--speed", "0.01") as terminal:
+        terminal.wait_for("one", timeout=60)
+        terminal.press("C-c")
+        assert terminal.wait() == 130
