@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +16,7 @@ from realm.terminal.recording import Recorder, Size, chunks
 from tests.support.cast import check
 from tests.support.terminal import Seat, recordings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-ASCIINEMA = shutil.which("asciinema")
+ASCIINEMA = shutil.which("asciinema", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 player = pytest.mark.skipif(ASCIINEMA is None, reason="asciinema is not installed")
 
 
