@@ -12,6 +12,7 @@ from realm.model import TurnText
 from realm.store.git import git
 from realm.store.messages import agent_message, turn_message
 from realm.store.objects import Moment, Objects
+from realm.store.overlay import overlay
 from realm.store.verify import Findings
 from realm.text import clean
 
@@ -132,12 +133,20 @@ class Chain:
         """Add what happened until ``point``; :class:`RejectedError` when its files are not there."""
         for commit in self._agents_own(point):
             message = self._naming.agents(commit.message, point.turn)
-            self._write(self._verifier.tree(commit.tree, self._base), message, commit.when, point.turn)
+            self._write(self._tree_of(commit), message, commit.when, point.turn)
         tree = self._verifier.tree(self._commit(point.snapshot).tree, self._base)
         if tree != self._tree:
             text = self._naming.texts.get(point.turn, TurnText())
             message = turn_message(text, self._naming.session, self._naming.run, point.turn)
             self._write(tree, message, point.time, point.turn)
+
+    def _tree_of(self, commit: BoxCommit) -> str:
+        """Return the tree that stands for an agent's commit: what it changed, on what is recorded already."""
+        own = self._verifier.tree(commit.tree, self._base)
+        parent = self._commit(commit.parents[0]).tree if commit.parents else None
+        before = self._verifier.tree(parent, self._base) if parent else None
+        merged = overlay(before, own, self._tree, self._verifier.read, self._made)
+        return merged or self._made.tree([])
 
     def _write(self, tree: str, message: str, when: float, turn: int) -> None:
         self._latest = min(max(self._latest, when), self._now)

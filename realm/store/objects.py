@@ -86,6 +86,11 @@ class Objects:
         self._made[oid] = (kind, data)
         return oid
 
+    def data(self, oid: str) -> bytes | None:
+        """Return the content of an object that is made and not stored, ``None`` when it is none."""
+        found = self._made.get(oid)
+        return found[1] if found else None
+
     def blob(self, data: bytes) -> str:
         """Add a file's content and return its id."""
         return self._add(Blob.type_num, data)

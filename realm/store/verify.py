@@ -96,6 +96,11 @@ class Verifier:
             self._done[key] = (oid if same else self._made.tree(kept)) if kept else None
         return self._done[key]
 
+    def read(self, oid: str) -> list[Entry]:
+        """Return a tree's entries, also of one that was made here; :class:`RejectedError` when it is none."""
+        made = self._made.data(oid)
+        return read_tree(made, self._format) if made is not None else self._read(oid)
+
     def _read(self, oid: str) -> list[Entry]:
         try:
             found = self._objects.get(oid, self._limits.tree)

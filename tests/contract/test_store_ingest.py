@@ -69,6 +69,30 @@ def test_turns_become_commits(repo: Repo, tmp_path: Path) -> None:
     assert_sound(repo)
 
 
+def test_a_commit_of_some_files_leaves_the_others_recorded(repo: Repo, tmp_path: Path) -> None:
+    repo.write("src/a", "a\n")
+    repo.write("src/gone", "g\n")
+    repo.commit("More")
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("src/left", "left\n")
+    box.workspace.write("deep/er/left", "left\n")
+    box.workspace.write("src/a", "changed\n")
+    box.point(1)
+    box.workspace.git("reset", "-q")
+    box.workspace.write("src/b", "b\n")
+    box.workspace.git("add", "src/b")
+    box.workspace.git("rm", "-q", "src/gone")
+    box.workspace.git("commit", "-q", "-m", "Add b, drop gone")
+    box.point(2)
+    box.ingest({1: TurnText("First"), 2: TurnText("Second")})
+    assert log(repo, "%s") == ["Add b, drop gone", "First", "More", "Start"]
+    changed = repo.git("diff", "--name-status", "refs/realm/fix~1", "refs/realm/fix").splitlines()
+    assert changed == ["A\tsrc/b", "D\tsrc/gone"]
+    assert repo.files("refs/realm/fix") == ["README.md", "deep/er/left", "src/a", "src/b", "src/left"]
+    assert repo.show("refs/realm/fix:src/a") == "changed"
+    assert_sound(repo)
+
+
 def test_everything_ignored_or_deleted_or_renamed(repo: Repo, tmp_path: Path) -> None:
     repo.write(".gitignore", "*.log\n")
     repo.write("src/a")
