@@ -20,7 +20,8 @@ from realm.box.dockerargs import size as parse_size
 from realm.errors import UsageError
 from realm.paths import make_private
 from realm.session.lock import run_directory
-from realm.terminal.recording import Recorder, Size, chunks, losses
+from realm.terminal.recording import Recorder, chunks, losses
+from realm.terminal.segments import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from realm.errors import RealmError
 from realm.terminal.filter import Filter
 from realm.terminal.modes import Modes
-from realm.terminal.recording import Size
+from realm.terminal.segments import Size
 from realm.text import clean
 
 if TYPE_CHECKING:

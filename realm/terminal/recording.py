@@ -1,16 +1,6 @@
 """What a program wrote to its terminal, kept on disk as cheaply as can be.
 
-A directory of segments, ``000001.rec`` and so on.  A segment begins with the
-eight bytes ``realmre1`` and the number of output bytes before it (``<Q``).
-Frames follow: time in seconds since the epoch (``<d``), length of what comes
-(``<I``), kind (``B``), and that many bytes.  Kinds: 0 output as it came; 1 the
-terminal's size, rows and columns (``<HH``); 2 what brings a fresh terminal to
-the state at the segment's beginning.  Readers skip other kinds.
-
-A last frame that is cut short is not read.  Each writer begins a segment of its
-own: a run can go from one process to another.  When there is more than the limit
-allows, the oldest segments go; the second number above tells how much went.
-An empty file ``stopped`` says that the disk took no more.
+The format stands in :mod:`realm.terminal.segments`.
 """
 
 from __future__ import annotations
@@ -18,41 +8,26 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import struct
 import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from realm.terminal import segments
+from realm.terminal.segments import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_MAGIC = b"realmre1"
-_OFFSET = struct.Struct("<Q")
-_HEAD = len(_MAGIC) + _OFFSET.size
-_FRAME = struct.Struct("<dIB")
-_SIZE = struct.Struct("<HH")
-_OUTPUT, _RESIZE, _STATE = 0, 1, 2
-_SUFFIX = ".rec"
 _STOPPED = "stopped"
 _PARTS = 8
 """A segment is this part of the limit: so much may be missing of what could be kept."""
 _LARGEST_PART = 1024 * 1024
 _SOON, _SECOND = 0.2, 1.0
 """Seconds that output may be put aside, little and much."""
-_LARGEST = 64 * 1024 * 1024
-"""No reader takes a larger segment or frame."""
 _BORDERS = (b"\x1b", b"\n")
-
-
-class Size(NamedTuple):
-    """The terminal's size from here on."""
-
-    rows: int
-    columns: int
-
 
 Event = tuple[float, "bytes | Size"]
 """Seconds since the epoch, and what came: output, or another size."""
@@ -68,12 +43,12 @@ class _Block:
         self.memory = memory
         self.end = self._written = 0
         self._fd = -1
-        self._put(_MAGIC + _OFFSET.pack(offset))
+        self._put(segments.MAGIC + segments.OFFSET.pack(offset))
         now = time.time()
         if size is not None:
-            self.append(now, _RESIZE, _SIZE.pack(*size))
+            self.append(now, segments.RESIZE, segments.SIZE.pack(*size))
         if state:
-            self.append(now, _STATE, state)
+            self.append(now, segments.STATE, state)
 
     def _put(self, data: bytes) -> None:
         # A slice beyond the end makes the memory grow.
@@ -82,7 +57,7 @@ class _Block:
         self.end = end
 
     def append(self, now: float, kind: int, data: bytes) -> None:
-        self._put(_FRAME.pack(now, len(data), kind))
+        self._put(segments.FRAME.pack(now, len(data), kind))
         self._put(data)
 
     def write(self, create: Callable[[], int]) -> None:
@@ -128,9 +103,9 @@ class Recorder:
         self.problem = ""
         with self._guarded():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._offset = _end(directory)
-            self._size = _last_size(directory)
-            self._kept = deque(_segments(directory))
+            self._offset = segments.end(directory)
+            self._size = segments.last_size(directory)
+            self._kept = deque(segments.paths(directory))
             self._next = int(self._kept[-1].stem) + 1 if self._kept else 1
             self._begin()
 
@@ -140,7 +115,7 @@ class Recorder:
             return
         now = time.time()
         block = self._blocks[-1]
-        block.append(now, _OUTPUT, data)
+        block.append(now, segments.OUTPUT, data)
         self._offset += len(data)
         self._fresh += len(data)
         self._since = min(self._since, now)
@@ -156,7 +131,7 @@ class Recorder:
         if size != self._size and self._blocks:
             self._size = size
             self._since = min(self._since, time.time())
-            self._blocks[-1].append(time.time(), _RESIZE, _SIZE.pack(*size))
+            self._blocks[-1].append(time.time(), segments.RESIZE, segments.SIZE.pack(*size))
 
     def flush(self) -> None:
         """Write what was put aside."""
@@ -195,11 +170,11 @@ class Recorder:
 
     def _create(self) -> int:
         """Make the next segment's file, and room for it."""
-        sizes = deque(_bytes(path) for path in self._kept)
+        sizes = deque(segments.length_of(path) for path in self._kept)
         while self._kept and sum(sizes) + self._part > self._limit:
             self._kept.popleft().unlink(missing_ok=True)
             sizes.popleft()
-        path = self._directory / f"{self._next:06d}{_SUFFIX}"
+        path = self._directory / f"{self._next:06d}{segments.SUFFIX}"
         self._next += 1
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._kept.append(path)
@@ -228,9 +203,9 @@ class Losses:
 
 def losses(directory: Path) -> Losses:
     """Return what is missing of the recording in ``directory``."""
-    segments = _segments(directory)
-    first = _read(segments[0]) if segments else b""
-    return Losses(_offset(first) or 0, (directory / _STOPPED).exists())
+    kept = segments.paths(directory)
+    first = segments.read(kept[0]) if kept else b""
+    return Losses(segments.offset_of(first) or 0, (directory / _STOPPED).exists())
 
 
 def chunks(directory: Path, last: int | None = None) -> Iterator[Event]:
@@ -241,19 +216,19 @@ def chunks(directory: Path, last: int | None = None) -> Iterator[Event]:
     bytes of output at the end are wanted.  A recording that another process
     goes on writing is read as far as it is.
     """
-    segments = _segments(directory)
+    kept = segments.paths(directory)
     if last is not None:
-        segments = _latest(segments, last)
+        kept = segments.latest(kept, last)
     now = 0.0
-    middle = bool(segments) and bool(_offset(_read(segments[0])))
-    for place, path in enumerate(segments):
-        for moment, kind, data in _frames(_read(path)):
+    middle = bool(kept) and bool(segments.offset_of(segments.read(kept[0])))
+    for place, path in enumerate(kept):
+        for moment, kind, data in segments.frames(segments.read(path)):
             now = max(now, moment)
-            if kind == _RESIZE and len(data) == _SIZE.size:
-                yield now, Size(*_SIZE.unpack(data))
-            elif kind == _STATE and place == 0 and middle:
+            if kind == segments.RESIZE and len(data) == segments.SIZE.size:
+                yield now, Size(*segments.SIZE.unpack(data))
+            elif kind == segments.STATE and place == 0 and middle:
                 yield now, data
-            elif kind == _OUTPUT:
+            elif kind == segments.OUTPUT:
                 whole = _from_border(data) if middle else data
                 middle = middle and not whole
                 if whole:
@@ -262,8 +237,9 @@ def chunks(directory: Path, last: int | None = None) -> Iterator[Event]:
 
 def tail(directory: Path, limit: int) -> bytes:
     """Return the last output in ``directory``, at most ``limit`` bytes as they came."""
-    parts = [data for path in _latest(_segments(directory), limit)
-             for _, kind, data in _frames(_read(path)) if kind == _OUTPUT]  # fmt: skip
+    kept = segments.latest(segments.paths(directory), limit)
+    frames = (frame for path in kept for frame in segments.frames(segments.read(path)))
+    parts = [data for _, kind, data in frames if kind == segments.OUTPUT]
     return b"".join(parts)[-limit:] if limit > 0 else b""
 
 
@@ -271,74 +247,3 @@ def _from_border(data: bytes) -> bytes:
     """Return ``data`` from the first place where no sequence is cut in two."""
     places = [place for border in _BORDERS if (place := data.find(border)) >= 0]
     return data[min(places) :] if places else b""
-
-
-def _segments(directory: Path) -> list[Path]:
-    try:
-        names = [name for name in os.listdir(directory) if name.endswith(_SUFFIX) and name[:-4].isdecimal()]  # noqa: PTH208 - half the time, on the hot path
-    except OSError:
-        return []
-    return [directory / name for name in sorted(names, key=lambda name: int(name[:-4]))]
-
-
-def _bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _latest(segments: list[Path], wanted: int) -> list[Path]:
-    """Return the last segments that together hold ``wanted`` bytes of output, if there are so many."""
-    place = len(segments)
-    while place > 0 and wanted > 0:
-        place -= 1
-        wanted -= sum(len(data) for _, kind, data in _frames(_read(segments[place])) if kind == _OUTPUT)
-    return segments[place:]
-
-
-def _read(path: Path) -> bytes:
-    """Return a segment; nothing when its writer has removed it meanwhile."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST)
-    except OSError:
-        return b""
-
-
-def _offset(data: bytes) -> int | None:
-    """Return the number of output bytes before a segment, ``None`` when it is none."""
-    if len(data) < _HEAD or not data.startswith(_MAGIC):
-        return None
-    offset: int = _OFFSET.unpack_from(data, len(_MAGIC))[0]
-    return offset
-
-
-def _frames(data: bytes) -> Iterator[tuple[float, int, bytes]]:
-    """Yield time, kind and content of a segment's whole frames."""
-    place = _HEAD if _offset(data) is not None else len(data)
-    while place + _FRAME.size <= len(data):
-        moment, length, kind = _FRAME.unpack_from(data, place)
-        place += _FRAME.size
-        if length > len(data) - place:
-            return
-        yield moment, kind, data[place : place + length]
-        place += length
-
-
-def _end(directory: Path) -> int:
-    """Return the number of output bytes that were ever recorded in ``directory``."""
-    for path in reversed(_segments(directory)):
-        data = _read(path)
-        offset = _offset(data)
-        if offset is not None:
-            return offset + sum(len(content) for _, kind, content in _frames(data) if kind == _OUTPUT)
-    return 0
-
-
-def _last_size(directory: Path) -> Size | None:
-    for path in reversed(_segments(directory)):
-        sizes = [data for _, kind, data in _frames(_read(path)) if kind == _RESIZE]
-        if sizes and len(sizes[-1]) == _SIZE.size:
-            return Size(*_SIZE.unpack(sizes[-1]))
-    return None

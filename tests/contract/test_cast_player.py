@@ -12,7 +12,8 @@ import pytest
 
 from realm.terminal import cast
 from realm.terminal.cast import Header
-from realm.terminal.recording import Recorder, Size, chunks
+from realm.terminal.recording import Recorder, chunks
+from realm.terminal.segments import Size
 from tests.support.cast import check
 from tests.support.terminal import Seat, recordings
 

@@ -12,7 +12,7 @@ import pytest
 
 from realm.terminal.cast import Header, Moment, lines
 from realm.terminal.modes import Modes
-from realm.terminal.recording import Size
+from realm.terminal.segments import Size
 from tests.support.terminal import Seat
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realm.terminal import recording
-from realm.terminal.recording import Recorder, Size, chunks, losses, tail
+from realm.terminal.recording import Recorder, chunks, losses, tail
+from realm.terminal.segments import Size
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,115 @@
+"""The files of a recording, and reading them.
+
+A directory of segments, ``000001.rec`` and so on.  A segment begins with the
+eight bytes ``realmre1`` and the number of output bytes before it (``<Q``).
+Frames follow: time in seconds since the epoch (``<d``), length of what comes
+(``<I``), kind (``B``), and that many bytes.  Kinds: 0 output as it came; 1 the
+terminal's size, rows and columns (``<HH``); 2 what brings a fresh terminal to
+the state at the segment's beginning.  Readers skip other kinds.
+
+A last frame that is cut short is not read.  Each writer begins a segment of its
+own: a run can go from one process to another.  When there is more than the limit
+allows, the oldest segments go; the second number above tells how much went.
+An empty file ``stopped`` says that the disk took no more.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAGIC = b"realmre1"
+OFFSET = struct.Struct("<Q")
+HEAD = len(MAGIC) + OFFSET.size
+FRAME = struct.Struct("<dIB")
+SIZE = struct.Struct("<HH")
+OUTPUT, RESIZE, STATE = 0, 1, 2
+SUFFIX = ".rec"
+LARGEST = 64 * 1024 * 1024
+"""No reader takes a larger segment or frame."""
+
+
+class Size(NamedTuple):
+    """The terminal's size from here on."""
+
+    rows: int
+    columns: int
+
+
+def paths(directory: Path) -> list[Path]:
+    """Return the segments in a directory, in order."""
+    try:
+        names = [name for name in os.listdir(directory) if name.endswith(SUFFIX) and name[:-4].isdecimal()]  # noqa: PTH208 - half the time
+    except OSError:
+        return []
+    return [directory / name for name in sorted(names, key=lambda name: int(name[:-4]))]
+
+
+def length_of(path: Path) -> int:
+    """Return a file's length, 0 when it is gone."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def latest(segments: list[Path], wanted: int) -> list[Path]:
+    """Return the last segments that together hold ``wanted`` bytes of output, if there are so many."""
+    place = len(segments)
+    while place > 0 and wanted > 0:
+        place -= 1
+        wanted -= sum(len(data) for _, kind, data in frames(read(segments[place])) if kind == OUTPUT)
+    return segments[place:]
+
+
+def read(path: Path) -> bytes:
+    """Return a segment; nothing when its writer has removed it meanwhile."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST)
+    except OSError:
+        return b""
+
+
+def offset_of(data: bytes) -> int | None:
+    """Return the number of output bytes before a segment, ``None`` when it is none."""
+    if len(data) < HEAD or not data.startswith(MAGIC):
+        return None
+    offset: int = OFFSET.unpack_from(data, len(MAGIC))[0]
+    return offset
+
+
+def frames(data: bytes) -> Iterator[tuple[float, int, bytes]]:
+    """Yield time, kind and content of a segment's whole frames."""
+    place = HEAD if offset_of(data) is not None else len(data)
+    while place + FRAME.size <= len(data):
+        moment, length, kind = FRAME.unpack_from(data, place)
+        place += FRAME.size
+        if length > len(data) - place:
+            return
+        yield moment, kind, data[place : place + length]
+        place += length
+
+
+def end(directory: Path) -> int:
+    """Return the number of output bytes that were ever recorded in ``directory``."""
+    for path in reversed(paths(directory)):
+        data = read(path)
+        before = offset_of(data)
+        if before is not None:
+            return before + sum(len(content) for _, kind, content in frames(data) if kind == OUTPUT)
+    return 0
+
+
+def last_size(directory: Path) -> Size | None:
+    """Return the terminal's size at the end, where one was recorded."""
+    for path in reversed(paths(directory)):
+        sizes = [data for _, kind, data in frames(read(path)) if kind == RESIZE]
+        if sizes and len(sizes[-1]) == SIZE.size:
+            return Size(*SIZE.unpack(sizes[-1]))
+    return None
