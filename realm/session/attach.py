@@ -80,7 +80,9 @@ def _handed_over(project: Project, session: Session, run: Run, asked: Asked, ui:
     ahead = base64.b64decode(asked.answer.get("ahead", ""))
     stream = BoxStream(socket.socket(fileno=stream_fd), ahead, tty=tty)
     connection = engine.connect()
-    launch = prepare(project, session, [run], ResumeRequest(session.name, project.root), local=True)
+    launch = prepare(
+        project, session, [run], ResumeRequest(session.name, project.root), local=connection.endpoint.local
+    )
     launch = dataclasses.replace(launch, run=run, tty=tty)
     drawing = base64.b64decode(asked.answer.get("drawing", ""))
     box = _box(container.find(connection, session_id=session.id), session)

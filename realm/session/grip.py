@@ -147,12 +147,14 @@ def _shown(grip: Grip) -> dict[str, bytes]:
 
     grip.view.flush()
     files = grip.view.files()
-    session, number, config = grip.started.session, grip.started.run.number, grip.launch.config
-    if files and recordings.wanted(config, grip.launch.record):
-        place = recordings.place(session.id, number)
-        limit = recordings.limit(config)
-        files[recordings.CAST] = recordings.cast(
-            place, grip.view.size, limit, f"{session.name}, run {number}"
+    session, number = grip.started.session, grip.started.run.number
+    if files:
+        files |= recordings.cast_file(
+            recordings.place(session.id, number),
+            grip.view.size,
+            grip.launch.config,
+            record=grip.launch.record,
+            title=f"{session.name}, run {number}",
         )
     return files
 

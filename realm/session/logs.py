@@ -11,7 +11,7 @@ from realm.session import recordings
 from realm.session.find import find
 from realm.session.lock import holder
 from realm.store import record
-from realm.terminal.recording import chunks
+from realm.terminal.recording import chunks, losses
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -91,14 +91,17 @@ def _recorded(project: Project, session: Session, number: int) -> bytes:
 
 def _live(place: Path, session: Session, *, follow: bool) -> Iterator[bytes]:
     """Yield a recording's output, and what is added to it while somebody holds the run."""
-    seen = 0.0
+    seen = 0
     while True:
         going_on = follow and holder(session.id) is not None
-        for when, piece in chunks(place):
-            if when > seen:
-                seen = when
-                if isinstance(piece, bytes):
-                    yield piece
+        whole = [piece for _, piece in chunks(place) if isinstance(piece, bytes)]
+        # What is shown is counted from the run's beginning: the oldest output may be gone by now.
+        at = losses(place).dropped
+        for piece in whole:
+            if at + len(piece) > seen:
+                yield piece[max(0, seen - at) :]
+            at += len(piece)
+        seen = max(seen, at)
         if not going_on:
             return
         time.sleep(PERIOD)
