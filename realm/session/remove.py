@@ -94,7 +94,9 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
     from realm.box import container, engine
 
     try:
-        boxes = container.find(engine.connect(), session_id=session.id)
+        connection = engine.connect()
+        container.clear(connection, session.id)
+        boxes = container.find(connection, session_id=session.id)
     except EngineError:
         return False
     for box in boxes:

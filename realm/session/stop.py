@@ -70,6 +70,7 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
     number = runs[-1].number if runs else 0
     with RunLock(session.id, session.name, number):
         connection = engine.connect()
+        container.clear(connection, session.id)
         boxes = [box for box in container.find(connection, session_id=session.id) if box.state() != "created"]
         if not boxes:
             raise RealmError(f"nothing of session {session.name} is running", f"realm resume {session.name}")
