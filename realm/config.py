@@ -22,6 +22,8 @@ class Setting:
     default: str
     help: str
     many: bool = False
+    own: bool = False
+    """Whether only the user's own files are asked, and no repository's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("pids", "REALM_PIDS", "4096", "limit on the number of processes in a box"),
     Setting("workspace", "REALM_WORKSPACE", "auto", "volume of the workspace: auto, overlay or plain"),
     Setting("network", "REALM_NETWORK", "open", "network of a box: open or none"),
+    Setting(
+        "notify",
+        "REALM_NOTIFY",
+        "",
+        "command to run when an unattended agent rings or ends",
+        own=True,
+    ),
     Setting("remote", "REALM_REMOTE", "origin", "remote that --remote and push use"),
 )
 
@@ -82,19 +91,19 @@ class Config:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
-        self._git: dict[str, list[str]] | None = None
+        self._git: dict[bool, dict[str, list[str]]] = {}
 
-    def _from_git(self, key: str) -> list[str]:
-        if self._git is None:
-            self._git = read_git_config(self._directory)
-        return self._git.get(key.lower(), [])
+    def _from_git(self, setting: Setting) -> list[str]:
+        if setting.own not in self._git:
+            self._git[setting.own] = read_git_config(None if setting.own else self._directory)
+        return self._git[setting.own].get(setting.key.lower(), [])
 
     def lookup(self, key: str) -> Value:
         """Return the value of setting ``key`` and its source; ``KeyError`` for an unknown key."""
         setting = _BY_KEY[key]
         if setting.variable in os.environ:
             return Value(os.environ[setting.variable], "environment")
-        values = self._from_git(key)
+        values = self._from_git(setting)
         if values:
             return Value(values[-1], "git config")
         return Value(setting.default, "default")
@@ -108,4 +117,4 @@ class Config:
         setting = _BY_KEY[key]
         if setting.variable in os.environ:
             return os.environ[setting.variable].split()
-        return [value for value in self._from_git(key) if value]
+        return [value for value in self._from_git(setting) if value]

@@ -121,6 +121,7 @@ def _global_state(login: Login, directory: str, host: Mapping[str, Any]) -> dict
         "hasCompletedOnboarding": True,
         "bypassPermissionsModeAccepted": True,
         "autoUpdates": False,
+        "preferredNotifChannel": "terminal_bell",
         "projects": {directory: {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}},
     }
     key = login.variables.get("ANTHROPIC_API_KEY")

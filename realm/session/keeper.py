@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from realm.paths import make_private
 from realm.session import grip as grips
-from realm.session import logins
+from realm.session import logins, notices
 from realm.session.line import Line
 from realm.session.lock import run_directory
 from realm.terminal.drain import drain
@@ -24,7 +24,7 @@ from realm.terminal.sides import Ended, Reason
 from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from realm.session.grip import Grip
@@ -121,6 +121,19 @@ def keep(grip: Grip, line: Line) -> None:
         ended = Ended(Reason.EOF)
     if ended is not None:
         grips.conclude(grip, ended)
+        notices.tell(grip.launch.config, grip.started.session, notices.ENDED)
+
+
+def _tap(grip: Grip) -> Callable[[bytes], None]:
+    """Return what takes the output, and tells the user when the agent rings for somebody."""
+    bell = notices.Bell()
+
+    def tap(data: bytes) -> None:
+        grip.view.keep(data)
+        if bell.rang(data):
+            notices.tell(grip.launch.config, grip.started.session, notices.WAITING)
+
+    return tap
 
 
 def _drained(grip: Grip, line: Line) -> Ended | None:
@@ -130,7 +143,7 @@ def _drained(grip: Grip, line: Line) -> Ended | None:
             with logins.in_step(grip.engine, grip.box, grip.launch.login, grip.ui):
                 return drain(
                     grip.stream,
-                    tap=grip.view.keep,
+                    tap=_tap(grip),
                     idle=grip.view.work,
                     watch={line.fileno(): grips.answering(line, attached=False)},
                 )

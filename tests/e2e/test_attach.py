@@ -13,6 +13,7 @@ from tests.support import engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from realm.session.lock import Holder
     from tests.support.driver import Terminal
@@ -211,3 +212,10 @@ def test_logs_show_what_was_printed_while_it_runs_and_afterwards(user: User) -> 
     eventually(lambda: state(user, "logged") == "exited")
     assert user.realm("logs", "logged").out == "first\nsecond\n"
     assert "first" in user.realm("screen", "logged").out
+
+
+def test_the_users_command_is_run_when_nobody_looks(user: User, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    user.extra["REALM_NOTIFY"] = f'echo "$REALM_EVENT $REALM_SESSION" >>{told}'
+    user.realm("new", "rings", "--detach", "--agent", "sh", "-c", r"printf '\a'; sleep 1")
+    eventually(lambda: told.exists() and told.read_text().splitlines() == ["waiting rings", "ended rings"])
