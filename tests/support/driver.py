@@ -124,7 +124,18 @@ class Terminal:
 
     def _ended(self) -> bool:
         said = self._status.exists() and self._status.read_text().endswith("\n")
+        if said:
+            self._drain()
         return said or self.flag("pane_dead") == "1"
+
+    def _drain(self) -> None:
+        """Let tmux read what a program wrote last: the terminal's end comes after it.
+
+        A program that lives on in the background may keep the terminal open.
+        """
+        deadline = time.monotonic() + 1
+        while self.flag("pane_dead") != "1" and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _shows(self, pattern: str) -> bool:
         ended = self._ended()
