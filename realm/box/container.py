@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from realm.box import archive, flags, image, policy, report, volumes
@@ -29,6 +30,8 @@ DEFAULT_LIMIT = 4 * 1024**3
 """Bytes that a box may hand over unless told otherwise."""
 _NOT_FOUND, _CONFLICT, _NOT_MODIFIED = 404, 409, 304
 _KILLED = 137
+_REMOVAL = 30.0
+"""Seconds that the engine is given to remove a container."""
 
 
 def _user(spec: BoxSpec, args: DockerArgs) -> BoxSpec:
@@ -159,15 +162,36 @@ class Box:
         """Return ``running``, ``exited``, ``created`` or ``gone`` (its work may still be in its volumes)."""
         if not self.id:
             return "created" if self._is_unmade() else "gone"
-        try:
-            status = self._inspect()["State"]["Status"]
-        except ApiError as error:
-            if error.status == _NOT_FOUND:
-                return "gone"
-            raise
-        if status == "created":
-            return "created"
+        status = self._status()
+        if status in {"created", "gone"}:
+            return status
         return "running" if status in {"running", "paused", "restarting"} else "exited"
+
+    def _status(self) -> str:
+        """Return the container's status, waiting for the end of a removal that is under way.
+
+        The engine must not be asked for files of a container that it removes: it
+        mounts the volumes to read them, and has been seen to delete what is in
+        them with the rest.
+        """
+        deadline = time.monotonic() + _REMOVAL
+        while True:
+            try:
+                status = str(self._inspect()["State"]["Status"])
+            except ApiError as error:
+                if error.status == _NOT_FOUND:
+                    return "gone"
+                # A container without its layer, in the middle of a removal, is an error to the engine.
+                if "RWLayer" not in error.message or time.monotonic() > deadline:
+                    raise
+                status = "removing"
+            if status not in {"removing", "dead"}:
+                return status
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"the engine does not finish removing the container {self.id[:12]}", "docker ps -a"
+                )
+            time.sleep(0.05)
 
     def _is_unmade(self) -> bool:
         """Return whether there are only an overlay's volumes, which are made before the box itself."""
@@ -247,7 +271,7 @@ class Box:
 
     def _receive(self, directory: Path, limit: int) -> None:
         """Save what the box has to report; nothing where there is no box, or none of its files, any more."""
-        if not self.id:
+        if self.state() == "gone":
             return
         try:
             with self._archive(OUT) as pieces:
@@ -308,6 +332,8 @@ class Box:
 
     def read_file(self, path: str, limit: int) -> bytes | None:
         """Return a file of the box, running or not; ``None`` when it is none or larger than ``limit``."""
+        if self.state() == "gone":
+            return None
         try:
             with self._archive(path) as pieces:
                 return _first_file(pieces, limit)
