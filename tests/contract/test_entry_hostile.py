@@ -156,6 +156,19 @@ def test_snapshot_alone_saves_what_a_killed_box_left(box: HostBox) -> None:
     assert (report.complete, report.exit_code, box.tree(report)) == (True, None, ["README.md", "a"])
 
 
+def test_a_dead_boxs_empty_workspace_is_damage_and_no_deletion(box: HostBox) -> None:
+    box.run("echo 1 > a")
+    for name in ("report", "end.point", "pack"):
+        (box.state / "out" / name).unlink()
+    shutil.rmtree(box.workspace)
+    box.workspace.mkdir()
+    assert box.entry("snapshot").returncode == 0
+    report = box.report()
+    assert report.complete
+    assert [(point.head, point.snapshot) for point in report.points] == [(box.tip, box.tip)]
+    assert any("found empty" in error for error in report.errors)
+
+
 def test_snapshot_of_a_box_that_was_never_prepared_gives_the_tip(box: HostBox) -> None:
     assert box.entry("snapshot").returncode == 0
     report = box.report()
