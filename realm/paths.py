@@ -35,6 +35,25 @@ def make_private(directory: Path) -> Path:
     return directory
 
 
+def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write a file in one step, readable by its owner only: who reads it sees the old one or the new one.
+
+    With ``durable`` it is on the disk when this returns.  Raises ``OSError``,
+    and leaves nothing then.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
 def scratch(kind: str) -> Path:
     """Make a private directory for one use, called after ``kind``, this machine and this process.
 

@@ -26,14 +26,13 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.errors import RealmError
-from realm.paths import make_private, realm_home
+from realm.paths import make_private, realm_home, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,21 +179,8 @@ def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bo
         return False
     if part is None or not isinstance(whole, dict) or not isinstance(whole.get("claudeAiOauth"), dict):
         return False
-    _replace_private(make_private(realm_home()) / BEFORE, json.dumps(whole).encode())
+    replace(make_private(realm_home()) / BEFORE, json.dumps(whole).encode(), durable=True)
     tokens = {key: part[key] for key in ("accessToken", "refreshToken", "expiresAt")}
     whole["claudeAiOauth"] = whole["claudeAiOauth"] | tokens
-    _replace_private(path.resolve(), json.dumps(whole).encode())
+    replace(path.resolve(), json.dumps(whole).encode(), durable=True)
     return True
-
-
-def _replace_private(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

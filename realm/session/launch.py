@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from realm.agent import claude
 from realm.box.archive import BoxFile
-from realm.box.policy import BoxSpec
+from realm.box.policy import BoxSpec, secrets
 from realm.errors import UsageError
+from realm.model import WORKSPACE_ROOT, Run
 from realm.paths import realm_home
 from realm.store import repo
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from realm.agent.login import Login
     from realm.box.dockerargs import DockerArgs
     from realm.config import Config
-    from realm.model import Identity, Project, Run, Session
+    from realm.model import Identity, Project, Session
     from realm.store.repo import Include
 
 _FOR_ALL = 0o005
@@ -121,18 +122,12 @@ def environment(launch: Launch) -> dict[str, str]:
     return {**passed, **({} if launch.session.agent else claude.ENVIRONMENT), **own}
 
 
-def secrets(login: Login) -> bytes:
-    """Return the file of ``export`` lines that the box reads and deletes before the agent starts."""
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in login.variables.items()]
-    return "".join(lines).encode()
-
-
 def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
     """Return what is put into the box before it starts; ``packs`` are its history where it has no store."""
     project = launch.project
     found = [BoxFile("/realm/exclude", _exclude(launch), 0o444, owner="root")]
     if launch.login.variables:
-        found.append(BoxFile("/realm/env", secrets(launch.login), 0o600))
+        found.append(BoxFile("/realm/env", secrets(launch.login.variables), 0o600))
     if project.shallow:
         lines = "".join(f"{oid}\n" for oid in project.shallow)
         found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
@@ -224,13 +219,9 @@ def _pids(config: Config) -> int:
 
 def new_run(number: int, before: str) -> Run:
     """Return a run that starts now."""
-    from realm.model import Run as _Run
-
-    return _Run(number=number, started=time.time(), before=before)
+    return Run(number=number, started=time.time(), before=before)
 
 
 def workspace_path(project: Project) -> str:
     """Return where the project's work tree lies in its boxes."""
-    from realm.model import WORKSPACE_ROOT
-
     return f"{WORKSPACE_ROOT}/{project.name}"

@@ -8,12 +8,10 @@ a convenience: losing it loses no session.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 from pathlib import Path
 
-from realm.paths import make_private, realm_home
+from realm.paths import make_private, realm_home, replace
 
 
 def _file() -> Path:
@@ -43,17 +41,10 @@ def forget(root: Path) -> None:
 def _write(projects: dict[str, float]) -> None:
     content = json.dumps({"version": 1, "projects": projects}, indent=2, sort_keys=True)
     try:
-        _replace(_file(), content)
+        make_private(realm_home())
+        replace(_file(), content.encode())
     except OSError:
         return
-
-
-def _replace(path: Path, content: str) -> None:
-    directory = make_private(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".projects.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(content)
-    Path(temporary).replace(path)
 
 
 def known() -> list[Path]:
