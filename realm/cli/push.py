@@ -28,7 +28,7 @@ NOTE = (
 @verb("push", EXAMPLES, NOTE)
 @click.argument("name")
 @click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
-@click.option("--to", "remote", metavar="<remote>", help="push to this remote (default: origin)")
+@click.option("--to", "remote", metavar="<remote>", help="push to this remote, URL or path (default: origin)")
 @click.option("--squash", is_flag=True, help="push one commit that holds all of it")
 @click.option("--force", is_flag=True, help="replace whatever the branch has")
 @common
@@ -46,7 +46,8 @@ def command(**options: Any) -> None:
 
 
 def _summary(name: str, result: PushResult) -> str:
-    target = f"{result.remote}/{result.branch}"
+    named = not {"/", ":"} & set(result.remote)
+    target = f"{result.remote}/{result.branch}" if named else f"{result.branch} at {result.remote}"
     if result.up_to_date:
         return f"{name} is on {target} already"
     return f"pushed {name} → {target} ({result.commits} commit{'' if result.commits == 1 else 's'})"

@@ -15,8 +15,7 @@ from realm.session.find import find
 from realm.session.lock import RunLock, holder, run_directory
 from realm.session.requests import Removal
 from realm.store import record, refs
-from realm.store.git import git
-from realm.store.repo import discover
+from realm.store.repo import count_commits, discover, is_there
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,11 +61,8 @@ def _unpushed(project: Project, session: Session | None, code: str) -> int:
     base = [session.base] if session else []
     if code in pushed:
         return 0
-    known = [f"^{oid}" for oid in [*pushed, *base] if _exists(project, oid)]
-    done = git(
-        "rev-list", "--count", code, *known, "--not", "--branches", "--tags", "--remotes", project=project
-    )
-    return int(done.out)
+    known = [oid for oid in [*pushed, *base] if is_there(project, oid)]
+    return count_commits(project, code, known, shared=False)
 
 
 def remove(removal: Removal, ui: UI) -> None:
@@ -114,14 +110,10 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
 def _move_refs(project: Project, removal: Removal) -> None:
     tips = refs.Tips(removal.code, removal.meta)
     updates = refs.trash_updates(project, removal.name, tips)
-    if removal.meta and not _exists(project, removal.meta):  # git keeps no ref to what is not there
+    if removal.meta and not is_there(project, removal.meta):  # git keeps no ref to what is not there
         updates = [update for update in updates if update.new != removal.meta]
     refs.transact(project, updates, "realm: remove")
     refs.expire_trash(project)
-
-
-def _exists(project: Project, oid: str) -> bool:
-    return git("cat-file", "-e", oid, project=project, check=False).code == 0
 
 
 def restore(name: str, directory: Path | None) -> Removal:

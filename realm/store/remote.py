@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
@@ -34,20 +35,39 @@ def remotes(project: Project) -> list[str]:
     return git("remote", project=project).text.splitlines()
 
 
+def place(project: Project, remote: str, directory: Path) -> str:
+    """Return ``remote`` as git is told it: a directory's path, seen from ``directory``, becomes absolute."""
+    if not is_url(remote) or remote in remotes(project):
+        return remote
+    path = directory / Path(remote).expanduser()
+    return str(path.resolve()) if path.is_dir() else remote
+
+
+def is_url(remote: str) -> bool:
+    """Tell whether ``remote`` looks like a URL or a path, not like the name of a remote."""
+    return not remote.startswith("-") and (":" in remote or "/" in remote)
+
+
+def shown(remote: str) -> str:
+    """Return a remote as it may be shown and kept: a URL without a user's name and password."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", clean(remote))
+
+
 def _check_remote(project: Project, remote: str) -> None:
-    known = remotes(project)
-    if remote in known:
+    if is_url(remote):
         return
-    is_url = ":" in remote or "/" in remote
-    if not remote or remote.startswith("-") or not is_url:
-        there = f"there are: {', '.join(known)}" if known else "git remote add origin URL"
-        raise RealmError(f"the repository has no remote '{clean(remote)}'", clean(there))
+    known = remotes(project)
+    if remote not in known:
+        there = f"this repository has: {', '.join(known)}" if known else "git remote add origin URL"
+        raise RealmError(f"there is no remote called '{clean(remote)}'", clean(there))
 
 
 def _check_branch(branch: str) -> None:
     good = git("check-ref-format", f"refs/heads/{branch}", check=False) if "\0" not in branch else None
     if good is None or good.code != 0 or branch.startswith("-") or branch == "HEAD":
-        raise UsageError(f"'{clean(branch)}' is not a valid branch name", "git help check-ref-format")
+        raise UsageError(
+            f"'{clean(branch)}' is not a valid branch name", "choose another one with --as BRANCH"
+        )
 
 
 def fetch_branch(project: Project, remote: str, branch: str) -> str:
@@ -76,9 +96,11 @@ def fetch_branch(project: Project, remote: str, branch: str) -> str:
 def _fetch_failure(remote: str, branch: str, result: GitResult) -> RealmError:
     if b"couldn't find remote ref" in result.err:
         return RealmError(
-            f"{clean(remote)} has no branch '{clean(branch)}'", f"git ls-remote --heads {clean(remote)}"
+            f"{shown(remote)} has no branch '{clean(branch)}'", f"git ls-remote --heads {shown(remote)}"
         )
-    return RealmError(f"cannot fetch from {clean(remote)}: {_why(result)}", f"git fetch {clean(remote)}")
+    return RealmError(
+        f"cannot fetch from {shown(remote)}: {_why(remote, result)}", f"git fetch {shown(remote)}"
+    )
 
 
 def push(
@@ -124,20 +146,19 @@ def _server_lines(result: GitResult) -> tuple[str, ...]:
 
 
 def _push_failure(project: Project, remote: str, branch: str, result: GitResult, summary: str) -> RealmError:
-    shown = clean(branch)
+    there = shown(remote)
     if summary.startswith("[rejected]"):
         return RealmError(
-            f"'{shown}' on {clean(remote)} has other work: {_who(project, remote, branch)}",
+            f"'{clean(branch)}' on {there} has other work: {_who(project, remote, branch)}",
             "realm push NAME --as OTHER-BRANCH, or --force to overwrite it",
         )
     if summary:
         said = "; ".join(_server_lines(result)[:5])
         return RealmError(
-            f"{clean(remote)} refused '{shown}': {summary}{said and ': '}{said}", "realm push --as BRANCH"
+            f"{there} refused '{clean(branch)}': {summary}{said and ': '}{said}",
+            "realm push NAME --as BRANCH",
         )
-    return RealmError(
-        f"cannot push to {clean(remote)}: {_why(result)}", f"git push --dry-run {clean(remote)}"
-    )
+    return RealmError(f"cannot push to {there}: {_why(remote, result)}", f"git push --dry-run {there}")
 
 
 def _who(project: Project, remote: str, branch: str) -> str:
@@ -149,9 +170,10 @@ def _who(project: Project, remote: str, branch: str) -> str:
         return "it cannot be fetched"
 
 
-def _why(result: GitResult) -> str:
+def _why(remote: str, result: GitResult) -> str:
     """Return why git could not talk to a remote: what it or a hook said, in one line."""
-    lines = [clean(line, limit=300).strip() for line in result.err.decode("utf-8", "replace").splitlines()]
+    said = result.err.decode("utf-8", "replace").replace(remote, shown(remote))
+    lines = [clean(line, limit=300).strip() for line in said.splitlines()]
     spoken = [
         line
         for line in lines
@@ -160,10 +182,20 @@ def _why(result: GitResult) -> str:
     return reason("\n".join(spoken).encode()) or "git gave no reason"
 
 
-def squash(project: Project, base: str, tip: str, message: str) -> str:
-    """Return a commit that has ``tip``'s files on ``base`` in one step, by the user, with ``message``."""
+def squash(project: Project, base: str, tip: str, message: str, known: str | None = None) -> str:
+    """Return a commit that has ``tip``'s files on ``base`` in one step, by the user, with ``message``.
+
+    ``known``, the commit pushed last time, is returned when it is such a step already.
+    """
     from realm.store.commits import commit_tree, tree_of
     from realm.store.repo import identity
 
     tree = tree_of(project, tip)
+    if known and _is_step(project, known, tree, base):
+        return known
     return commit_tree(project, tree=tree, parent=base, message=message, identity=identity(project))
+
+
+def _is_step(project: Project, commit: str, tree: str, base: str) -> bool:
+    found = git("rev-parse", f"{commit}^{{tree}}", f"{commit}^", project=project, check=False)
+    return found.code == 0 and found.text.split() == [tree, base]

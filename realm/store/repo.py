@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity, Project
@@ -12,8 +13,12 @@ from realm.store.stores import ensure_readable, history_pack, object_stores, unr
 from realm.store.worktree import Include, dirty_count, ignore_lines, included, tracked_count, write_wip
 from realm.text import clean
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
     "Include",
+    "count_commits",
     "dirty_count",
     "discover",
     "ensure_readable",
@@ -21,6 +26,7 @@ __all__ = [
     "identity",
     "ignore_lines",
     "included",
+    "is_there",
     "resolve_commit",
     "tracked_count",
     "write_wip",
@@ -145,6 +151,21 @@ def resolve_commit(project: Project, rev: str) -> str:
             raise RealmError("the repository has no commit yet", "git commit --allow-empty -m 'Start'")
         raise unreadable(project, "the commit at HEAD cannot be read")
     raise RealmError(f"'{shown}' is not a commit", "git log --oneline --all")
+
+
+def is_there(project: Project, oid: str) -> bool:
+    """Tell whether the repository has the object ``oid``."""
+    return git("cat-file", "-e", oid, project=project, check=False).code == 0
+
+
+def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True) -> int:
+    """Return how many commits ``tip`` reaches and none of ``without`` does.
+
+    Without ``shared`` those that a branch, a tag or a remote branch has do not count either.
+    """
+    known = [f"^{oid}" for oid in without]
+    others = [] if shared else ["--not", "--branches", "--tags", "--remotes"]
+    return int(git("rev-list", "--count", tip, *known, *others, project=project).out)
 
 
 def identity(project: Project) -> Identity:

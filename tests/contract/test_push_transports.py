@@ -112,6 +112,36 @@ def test_a_push_under_another_name_to_another_remote(user: User, tmp_path: Path,
     assert "refs/heads/feature" not in origin.refs()
 
 
+def test_a_push_to_a_path_seen_from_a_subdirectory(user: User, origin: Repo) -> None:
+    other = Repo.init(user.repo.path.parent / "other.git", bare=True)
+    tip = make_session(user)
+    (user.repo.path / "deep").mkdir()
+    done = user.realm("push", "feature", "--to", "../../other.git", cwd=user.repo.path / "deep")
+    assert done.out == f"pushed feature → feature at {other.path.resolve()} (1 commit)\n"
+    assert other.refs("refs/heads") == {"refs/heads/feature": tip}
+    assert "already" in user.realm("push", "feature", "--to", str(other.path)).out
+    assert "refs/heads/feature" not in origin.refs()
+    assert user.repo.git("remote") == "origin"
+
+
+def test_a_push_to_a_url_keeps_its_password_to_itself(user: User, http: HttpServer) -> None:
+    make_session(user)
+    user.repo.git("config", "--global", "--unset", "credential.helper")
+    url = http.url.replace("://", "://ada:pass%20word@")
+    right = user.realm("push", "feature", "--to", f"{url}/origin.git")
+    wrong = user.realm("push", "feature", "--to", f"{url}/nowhere.git", code=1)
+    record = user.repo.git("show", "refs/realm-meta/feature:session.json")
+    assert f"{http.url}/origin.git" in right.out
+    assert f"cannot push to {http.url}/nowhere.git" in wrong.err
+    assert "pass%20word" not in right.out + right.err + wrong.out + wrong.err + record
+
+
+def test_a_path_that_is_no_repository_is_one_sentence(user: User) -> None:
+    make_session(user)
+    done = user.realm("push", "feature", "--to", "../nowhere", code=1)
+    assert done.err.startswith("error: cannot push to ../nowhere: ")
+
+
 def test_a_colleagues_commit_is_never_overwritten_silently(user: User, tmp_path: Path, origin: Repo) -> None:
     make_session(user)
     user.realm("push", "feature")
@@ -170,7 +200,8 @@ def test_push_insteadof_of_the_user_applies(user: User, origin: Repo) -> None:
 def test_no_such_remote(user: User) -> None:
     make_session(user)
     done = user.realm("push", "feature", code=1)
-    assert "origin" in done.err
+    assert done.err.startswith("error: there is no remote called 'origin'\n")
+    assert "git remote add origin URL" in done.err
 
 
 def test_removing_and_restoring_needs_no_engine(user: User) -> None:

@@ -56,9 +56,11 @@ def test_fetch_brings_the_commit_and_nothing_else(repo: Repo, origin: Repo, tmp_
     ("name", "branch", "message"),
     [
         ("origin", "nope", "origin has no branch 'nope'"),
-        ("upstream", "main", "no remote 'upstream'"),
-        ("-x", "main", "no remote '-x'"),
-        ("", "main", "no remote"),
+        ("upstream", "main", "no remote called 'upstream'"),
+        ("-x", "main", "no remote called '-x'"),
+        ("--upload-pack=/bin/true", "main", "no remote called"),
+        ("", "main", "no remote called ''"),
+        (".", "main", "no remote called '.'"),
         ("/not/there", "main", "cannot fetch"),
     ],
 )
@@ -157,6 +159,45 @@ def test_tags_do_not_follow(repo: Repo, origin: Repo) -> None:
 def test_remotes(repo: Repo, origin: Repo) -> None:
     repo.git("remote", "add", "backup", "/nowhere")
     assert remote.remotes(project_of(repo)) == ["backup", "origin"]
+
+
+@pytest.mark.parametrize(
+    ("remote_name", "said"),
+    [
+        ("origin", "origin"),
+        ("https://ada:secret@example.com/x.git", "https://example.com/x.git"),
+        ("ssh://git@example.com/x@y.git", "ssh://example.com/x@y.git"),
+        ("git@example.com:x.git", "git@example.com:x.git"),
+        ("/srv/a@b.git", "/srv/a@b.git"),
+    ],
+)
+def test_passwords_in_urls_are_not_shown(remote_name: str, said: str) -> None:
+    assert remote.shown(remote_name) == said
+
+
+def test_paths_are_seen_from_where_the_user_is(repo: Repo, origin: Repo, tmp_path: Path) -> None:
+    project = project_of(repo)
+    (repo.path / "deep").mkdir()
+    assert remote.place(project, "../../origin.git", repo.path / "deep") == str(origin.path.resolve())
+    assert remote.place(project, "../nowhere.git", repo.path) == "../nowhere.git"
+    for name in ("origin", "https://example.com/x.git", "deep"):
+        assert remote.place(project, name, repo.path) == name
+    repo.git("remote", "add", "team/deep", "/srv/x.git")
+    (repo.path / "team/deep").mkdir(parents=True)
+    assert remote.place(project, "team/deep", repo.path) == "team/deep"
+
+
+def test_squash_is_what_was_pushed_as_long_as_it_is_the_same(repo: Repo) -> None:
+    project = project_of(repo)
+    base = repo.head()
+    repo.write("a")
+    tip = repo.commit("One")
+    first = remote.squash(project, base, tip, "All")
+    assert remote.squash(project, base, tip, "Other words", first) == first
+    repo.write("b")
+    later = remote.squash(project, base, repo.commit("Two"), "All", first)
+    assert later != first
+    assert remote.squash(project, base, repo.head(), "All", "9" * 40) != first
 
 
 def test_squash(repo: Repo) -> None:
