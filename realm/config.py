@@ -51,10 +51,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("workspace", "REALM_WORKSPACE", "auto", "volume of the workspace: auto, overlay or plain"),
     Setting("network", "REALM_NETWORK", "open", "network of a box: open or none"),
     Setting(
+        "bell", "REALM_BELL", "unfocused", "when your terminal rings for an agent: unfocused, always, off"
+    ),
+    Setting(
         "notify",
         "REALM_NOTIFY",
         "",
-        "command to run when an unattended agent rings or ends",
+        "command to run when an agent that nobody looks at has news",
         own=True,
     ),
     Setting("remote", "REALM_REMOTE", "origin", "remote that --remote and push use"),
@@ -66,14 +69,16 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 def read_git_config(directory: Path | None) -> dict[str, list[str]]:
     """Return every ``realm.*`` key (lower case, without the prefix) of the git configuration.
 
-    ``directory`` is where git looks for a repository; ``None`` or a place
-    outside one reads the user's files only.
+    ``directory`` is where git looks for a repository; ``None`` reads the
+    user's files only, wherever we stand.
     """
     command = ["git", "config", "-z", "--get-regexp", r"^realm\."]
     environment = {
         k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     }
     where = directory if directory is not None and directory.is_dir() else Path("/")
+    if directory is None:
+        environment["GIT_DIR"] = os.devnull  # no repository: there may be one at / too
     try:
         done = subprocess.run(command, cwd=where, env=environment, capture_output=True, check=False)
     except FileNotFoundError:

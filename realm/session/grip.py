@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from realm.session.launch import Launch
     from realm.session.line import Call, Line
     from realm.session.lock import RunLock
+    from realm.session.notices import Caller
     from realm.session.ui import UI
     from realm.session.view import View
 
@@ -54,6 +55,7 @@ class Grip:
     view: View
     ui: UI
     stream: BoxStream
+    caller: Caller
 
 
 def take(
@@ -62,12 +64,14 @@ def take(
 ) -> Grip:  # fmt: skip
     """Take a run in hand; ``drawing`` is what it shows already.
 
-    Raises :class:`UsageError` when a setting of the recording is wrong.
+    Raises :class:`UsageError` when a setting of the recording or of the bell is wrong.
     """
     from realm.session import recordings
+    from realm.session.notices import Caller
     from realm.session.view import View
     from realm.terminal.tty import Terminal
 
+    caller = Caller(launch.config, started.session)
     view = View(Terminal().size(), tty=launch.tty)
     if drawing:
         view.keep(drawing)
@@ -75,7 +79,7 @@ def take(
     view.record(
         recordings.recorder(session.id, number, launch.config, record=launch.record, state=view.modes.redo)
     )
-    return Grip(engine, started, launch, box, lock, view, ui, stream)
+    return Grip(engine, started, launch, box, lock, view, ui, stream, caller)
 
 
 def answering(line: Line, *, attached: bool) -> Callable[[], bool]:

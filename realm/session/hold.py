@@ -10,6 +10,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from realm.session import logins
+from realm.session.attention import Attention
 from realm.session.grip import Grip, HandedOverError, StoppedError, answering, conclude, end, give
 from realm.session.line import Line
 from realm.terminal import detach
@@ -33,9 +34,10 @@ def attend(grip: Grip, *, begin: Callable[[], None] | None = None, drawing: byte
     """
     # A closing window sends more than one SIGHUP: outside the relay none may end us.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    attention = Attention(grip)
     with Line(grip.started.session.id) as line:
         try:
-            ended = _joined(grip, line, begin, drawing)
+            ended = _joined(grip, attention, line, begin, drawing)
         except StoppedError:
             end(grip.box)
             ended = Ended(Reason.EOF)
@@ -46,25 +48,31 @@ def attend(grip: Grip, *, begin: Callable[[], None] | None = None, drawing: byte
             from realm.session import keeper
 
             return keeper.leave(grip, line, told=ended.reason is Reason.DETACHED)
-    return conclude(grip, ended)
+    code = conclude(grip, ended)
+    attention.ended()
+    return code
 
 
 def _is_left(ended: Ended) -> bool:
     return ended.reason in _GONE or ended.signal == signal.SIGHUP
 
 
-def _joined(grip: Grip, line: Line, begin: Callable[[], None] | None, drawing: bytes) -> Ended | None:
+def _joined(
+    grip: Grip, attention: Attention, line: Line, begin: Callable[[], None] | None, drawing: bytes
+) -> Ended | None:
     """Relay until it ends, ``None`` when the run was handed over; a hand-over that fails is forgotten."""
     while True:
         try:
-            return _relayed(grip, line, begin, drawing)
+            return _relayed(grip, attention, line, begin, drawing)
         except HandedOverError as over:
             if give(grip, over.call):
                 return None
             begin, drawing = None, grip.view.drawing()
 
 
-def _relayed(grip: Grip, line: Line, begin: Callable[[], None] | None, drawing: bytes) -> Ended:
+def _relayed(
+    grip: Grip, attention: Attention, line: Line, begin: Callable[[], None] | None, drawing: bytes
+) -> Ended:
     launch = grip.launch
     terminal = Terminal(tty=launch.tty, stdin=launch.stdin)
     terminal.modes = grip.view.modes
@@ -78,7 +86,7 @@ def _relayed(grip: Grip, line: Line, begin: Callable[[], None] | None, drawing: 
         if drawing:
             terminal.show(drawing)
         ended = relay(
-            grip.stream,
+            attention.stream,
             terminal,
             tap=grip.view.feed,
             resize=_resizer(grip, redraw=begin is None),

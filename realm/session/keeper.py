@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from realm.paths import make_private
 from realm.session import grip as grips
-from realm.session import logins, notices
+from realm.session import logins
 from realm.session.line import Line
 from realm.session.lock import run_directory
 from realm.terminal.drain import drain
+from realm.terminal.ears import Ears
+from realm.terminal.overheard import Overheard
 from realm.terminal.sides import Ended, Reason
 from realm.terminal.tty import Terminal
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.session.grip import Grip
+    from realm.terminal.sides import Stream
 
 LOG = "keeper.log"
 
@@ -114,6 +117,7 @@ def _silence(log: Path) -> None:
 
 def keep(grip: Grip, line: Line) -> None:
     """Hold the run until the agent ends and its work is taken in, or until somebody attaches."""
+    grip.caller.leave()
     try:
         ended = _drained(grip, line)
     except grips.StoppedError:
@@ -121,29 +125,26 @@ def keep(grip: Grip, line: Line) -> None:
         ended = Ended(Reason.EOF)
     if ended is not None:
         grips.conclude(grip, ended)
-        notices.tell(grip.launch.config, grip.started.session, notices.ENDED)
+        grip.caller.ended()
 
 
-def _tap(grip: Grip) -> Callable[[bytes], None]:
-    """Return what takes the output, and tells the user when the agent rings for somebody."""
-    bell = notices.Bell()
-
-    def tap(data: bytes) -> None:
-        grip.view.keep(data)
-        if bell.rang(data):
-            notices.tell(grip.launch.config, grip.started.session, notices.WAITING)
-
-    return tap
+def _listening(grip: Grip) -> tuple[Stream, Callable[[bytes], object]]:
+    """Return the stream to drain and what takes its output; whoever calls the user hears it."""
+    if grip.stream.tty:
+        return Overheard(grip.stream, grip.caller.hear), grip.view.keep
+    ears = Ears(grip.caller.hear)
+    return grip.stream, lambda data: grip.view.keep(ears.hear(data))
 
 
 def _drained(grip: Grip, line: Line) -> Ended | None:
     """Take the box's output until it ends; ``None`` when the run was handed over."""
+    stream, tap = _listening(grip)
     while True:
         try:
             with logins.in_step(grip.engine, grip.box, grip.launch.login, grip.ui):
                 return drain(
-                    grip.stream,
-                    tap=_tap(grip),
+                    stream,
+                    tap=tap,
                     idle=grip.view.work,
                     watch={line.fileno(): grips.answering(line, attached=False)},
                 )

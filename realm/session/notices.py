@@ -1,69 +1,143 @@
-"""Calling the user while no terminal shows an agent.
+"""Calling the user who looks away: no terminal shows the agent, or one that has not the focus.
 
-An agent that wants something rings its terminal's bell (Claude Code does, told
-to in its configuration).  A terminal passes that on; without one the user's own
-command (``realm.notify``) is run by ``sh``, with ``REALM_EVENT`` (``waiting`` or
-``ended``), ``REALM_SESSION`` and ``REALM_PROJECT`` in its environment.  The command
-comes from the user's own configuration only, never from a repository's.
+There are three events: ``turn`` (the agent ended a turn), ``waiting`` (it rings its
+terminal's bell, as Claude Code does some time after it began to wait) and ``ended``
+(it is over, its work taken in).  For each the user's own command (``realm.notify``)
+is run by ``sh``, with ``REALM_EVENT``, ``REALM_SESSION`` and ``REALM_PROJECT`` in its
+environment, and a terminal that is there rings and shows a notification
+(``realm.bell``).  The command comes from the user's own configuration only, never
+from a repository's.
+
+Nothing that a box wrote gets into a call, and a box that cries wolf is heard less
+and less: between two calls lie at first 5 seconds, then twice as many each time,
+up to a minute, until the user looks.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realm.errors import UsageError
+from realm.terminal.ears import Sound
+from realm.terminal.notice import BELL, notification
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from realm.config import Config
     from realm.model import Session
 
-WAITING, ENDED = "waiting", "ended"
+TURN, WAITING, ENDED = "turn", "waiting", "ended"
+_WORDS = {TURN: "finished a turn", WAITING: "is waiting for you", ENDED: "has ended"}
 
-QUIET = 5.0
-"""Seconds in which further rings are the same one."""
+UNFOCUSED, ALWAYS, OFF = "unfocused", "always", "off"
 
-_BELL = b"\x07"
-_STRINGS = re.compile(rb"\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\|\Z)")
-_TAIL = 4096
-
-
-class Bell:
-    """Hears a program ring, in output that comes in pieces; a title's end is no ring."""
-
-    def __init__(self) -> None:
-        self._open = b""
-        self._last = -QUIET
-
-    def rang(self, data: bytes) -> bool:
-        """Tell whether the program rang in ``data``, for the first time in a while."""
-        if _BELL not in data and b"\x1b" not in data and not self._open:
-            return False
-        data = self._open + data
-        self._open = b""
-        for found in _STRINGS.finditer(data):
-            if found.end() == len(data) and not data.endswith((_BELL, b"\x1b\\")):
-                self._open = found.group()[:_TAIL]
-        if _BELL not in _STRINGS.sub(b"", data) or time.monotonic() - self._last < QUIET:
-            return False
-        self._last = time.monotonic()
-        return True
+SHORTEST, LONGEST = 5.0, 60.0
+"""Seconds between two calls, at first and at most."""
+SAME_WAIT = 90.0
+"""Seconds after a turn's end in which a ring is about that end: Claude Code rings after 60."""
+_COMMANDS = 4
+"""Commands of the user's that may run at a time."""
 
 
-def tell(config: Config, session: Session, event: str) -> None:
-    """Run the user's command, if there is one, and do not wait for it."""
-    command = config.get("notify")
-    if not command:
-        return
+def bell(config: Config) -> str:
+    """Return when the user's terminal is to ring; :class:`UsageError` when the setting is wrong."""
+    text = config.get("bell").strip().lower()
+    if text not in (UNFOCUSED, ALWAYS, OFF):
+        raise UsageError(f"realm.bell is {text!r}", "git config realm.bell unfocused (or always, off)")
+    return text
+
+
+class Caller:
+    """Turns what an agent lets hear into calls to the user, and not into a storm of them.
+
+    Nobody is there until :meth:`meet`.  ``clock`` gives seconds.  Raises
+    :class:`UsageError` when ``realm.bell`` is wrong.
+    """
+
+    def __init__(
+        self, config: Config, session: Session, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._config, self._session, self._clock = config, session, clock
+        self._setting = bell(config)
+        self._last = self._told = -math.inf
+        self._gap = 0.0
+        self._running: list[subprocess.Popen[bytes]] = []
+        self.leave()
+
+    def meet(self, here: Callable[[], bool], say: Callable[[bytes], object]) -> None:
+        """Call through a terminal too: ``here`` tells whether the user looks, ``say`` gets bytes for it."""
+        self._here, self._say, self._bell = here, say, self._setting
+
+    def leave(self) -> None:
+        """Call without a terminal: none shows the agent any more."""
+        self._here, self._say, self._bell = lambda: False, lambda _: None, OFF
+
+    def hear(self, sound: Sound) -> None:
+        """Take what the agent lets hear; call the user when it is news for one who looks away."""
+        if sound is Sound.BEGUN:
+            self._told = -math.inf  # what it waits for next is something else
+            return
+        now, here = self._clock(), self._here()
+        if here:
+            self._gap = 0.0
+        wanted = not here or self._bell == ALWAYS
+        if sound is Sound.RING and now - self._told < SAME_WAIT:
+            return
+        if wanted and now - self._last < (SHORTEST if here else self._gap):
+            return
+        if sound is Sound.ENDED:
+            self._told = now  # the user is called, or sees it
+        if wanted:
+            self._last, self._gap = now, min(max(self._gap * 2, SHORTEST), LONGEST)
+            self._call(TURN if sound is Sound.ENDED else WAITING, here=here)
+
+    def ended(self) -> None:
+        """Say that the agent is over; its work has been taken in."""
+        here = self._here()
+        if not here or self._bell == ALWAYS:
+            self._call(ENDED, here=here)
+
+    def _call(self, event: str, *, here: bool) -> None:
+        if self._bell != OFF:
+            # A bell that the agent rang itself has reached the terminal already.
+            ring = b"" if event == WAITING else BELL
+            self._say(ring + notification(f"{_plain(self._session.name)} {_WORDS[event]}", os.environ))
+        if not here:
+            self._run(event)
+
+    def _run(self, event: str) -> None:
+        """Run the user's command, if there is one, and do not wait for it."""
+        command = self._config.get("notify")
+        self._running = [process for process in self._running if process.poll() is None]
+        if command and len(self._running) < _COMMANDS:
+            with contextlib.suppress(OSError):
+                self._running.append(_start(command, self._session, event))
+
+
+def _start(command: str, session: Session, event: str) -> subprocess.Popen[bytes]:
+    """Start the user's command, away from the project's files and from the terminal."""
     own = {"REALM_EVENT": event, "REALM_SESSION": session.name, "REALM_PROJECT": session.project}
-    try:
-        subprocess.Popen(
-            ["sh", "-c", command],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **own},
-            start_new_session=True,
-        )
-    except OSError as problem:
-        print(f"realm.notify: {problem}", file=sys.stderr)  # noqa: T201 - the keeper's log
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is none
+    return subprocess.Popen(
+        ["sh", "-c", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if os.isatty(sys.stderr.fileno()) else None,
+        cwd=home if Path(home).is_dir() else "/",
+        env={**os.environ, **own},
+        start_new_session=True,
+    )
+
+
+def _plain(name: str) -> str:
+    """Return a session's name as it may be written to a terminal: a ref made by hand may hold anything."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)

@@ -137,6 +137,10 @@ class Tracker:
         """Whether the alternate screen is shown."""
         return bool(self._screen)
 
+    def is_on(self, mode: int) -> bool:
+        """Whether the private mode ``mode``, one of those that are followed, is on."""
+        return (mode in self._modes) != (mode in ON_AT_START)
+
     def resize(self, rows: int) -> None:
         """Say how many rows the terminal has: a scroll region of all of them is none."""
         self._rows = rows

@@ -1,0 +1,51 @@
+"""Where the user's attention is while a terminal shows the agent, and what calls it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realm.terminal.overheard import Overheard
+from realm.terminal.tty import Terminal
+
+if TYPE_CHECKING:
+    from realm.session.grip import Grip
+    from realm.terminal.sides import Stream
+
+_FOCUS, _SYNCHRONIZED = 1004, 2026
+
+
+class Attention:
+    """The user of an attached run: :attr:`stream` is what the relay is to be given.
+
+    A terminal that tells nothing of its focus is taken for one that is looked at.
+    """
+
+    def __init__(self, grip: Grip) -> None:
+        self._modes = grip.view.modes
+        self._overheard = Overheard(grip.stream, grip.caller.hear, self._settled)
+        self._over = False
+        self._tty = grip.launch.tty
+        self._caller = grip.caller
+        if self._tty:
+            self._caller.meet(self._here, self._say)
+        self.stream: Stream = self._overheard if self._tty else grip.stream
+
+    def _settled(self) -> bool:
+        """Whether the terminal draws what it gets at once: a synchronized update is not to be disturbed."""
+        return not self._modes.is_on(_SYNCHRONIZED)
+
+    def _here(self) -> bool:
+        """Whether the user looks: the program may have stopped asking for reports, and does when it ends."""
+        return not (self._overheard.focus.lost and (self._over or self._modes.is_on(_FOCUS)))
+
+    def _say(self, word: bytes) -> None:
+        if self._over:
+            Terminal().show(word)
+        else:
+            self._overheard.say(word)
+
+    def ended(self) -> None:
+        """Call the user when the agent has ended behind their back."""
+        self._over = True
+        if self._tty:
+            self._caller.ended()

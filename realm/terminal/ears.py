@@ -1,0 +1,119 @@
+"""What is heard in passing: a ring of the bell, an agent's turns, and whether the user looks.
+
+All of it stands on the path between program and user, so a piece of output that
+holds nothing of interest costs a few searches for a single byte each.
+
+A box marks where a turn of its agent begins and ends by a private mode that no
+terminal knows (``SYN CSI ? 7325 l`` and ``h``, see ``container/entry``), with a control
+character before it that terminals ignore and programs do not write, to be found
+by.  Whatever runs in the box can write the same: a mark says *that* something
+happened and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SYN = b"\x16"
+_BEGUN, _ENDED = _SYN + b"\x1b[?7325l", _SYN + b"\x1b[?7325h"
+_MARK = re.compile(re.escape(_SYN) + rb"\x1b\[\?7325[hl]")
+
+_ESC, _BELL = b"\x1b", b"\x07"
+# BEL ends an operating system command only; CAN, SUB and ESC end every string.
+_OSC = rb"\][^\x07\x18\x1a\x1b]*"
+_OTHER = rb"[P^_Xk][^\x18\x1a\x1b]*"
+_STRINGS = re.compile(rb"\x1b(?:%b\x07?|%b)" % (_OSC, _OTHER))
+_UNFINISHED = re.compile(rb"\x1b(?:\[[\x00-\x17\x19\x1c-\x1f\x7f0-?]*[ -/]*|%b|%b|[ -/]*)?" % (_OSC, _OTHER))
+_HALF_A_CHARACTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
+_LONGEST_CHARACTER = 4
+
+
+class Sound(IntEnum):
+    """What an agent lets hear."""
+
+    RING = auto()
+    """The bell of its terminal."""
+    BEGUN = auto()
+    """It has begun a turn: somebody gave it a prompt."""
+    ENDED = auto()
+    """It has ended a turn."""
+
+
+_SOUNDS = {_BEGUN: Sound.BEGUN, _ENDED: Sound.ENDED}
+
+
+class Ears:
+    """Listens to a program's output, however it was cut, and says what it hears.
+
+    ``heard`` is called for each sound, once for those of a kind in one piece.
+    """
+
+    def __init__(self, heard: Callable[[Sound], object]) -> None:
+        self._heard = heard
+        self._open = b""
+        self._edge = b""
+        self._cut = b""
+
+    def hear(self, data: bytes) -> bytes:
+        """Take the next output; return it without its marks."""
+        if _SYN in data or self._cut:
+            data = self._take_marks(data)
+        if _BELL in data and _BELL in _STRINGS.sub(b"", self._open + data):
+            self._heard(Sound.RING)
+        self._follow(data)
+        return data
+
+    def _take_marks(self, data: bytes) -> bytes:
+        """Say which marks there are, and take out whole ones; of one in two pieces the first has gone on."""
+        joined = self._cut + data
+        for place, sound in sorted((joined.rfind(mark), sound) for mark, sound in _SOUNDS.items()):
+            if place >= 0:
+                self._heard(sound)
+        start = joined.rfind(_SYN)
+        rest = joined[start:] if start >= 0 else b""
+        self._cut = rest if len(rest) < len(_ENDED) and _ENDED.startswith(rest) else b""
+        return _MARK.sub(b"", data)
+
+    def _follow(self, data: bytes) -> None:
+        """Note what the output stops in: of an unfinished sequence its first bytes are enough."""
+        start = data.rfind(_ESC)
+        if start >= 0 or self._open:
+            tail = data if start >= 0 else self._open + data
+            unfinished = _UNFINISHED.fullmatch(tail, max(start, 0))
+            self._open = unfinished.group()[:2] if unfinished else b""
+        short = len(data) < _LONGEST_CHARACTER
+        self._edge = (self._edge + data if short else data)[-_LONGEST_CHARACTER:]
+
+    @property
+    def between(self) -> bool:
+        """Whether the output stands between two sequences and two characters: others may write now."""
+        return not self._open and not _HALF_A_CHARACTER.search(self._edge)
+
+
+class Focus:
+    """Whether the user's terminal has the focus, from the reports among the keys.
+
+    A terminal sends them (``CSI I`` and ``CSI O``) when the program has switched on
+    mode 1004; until one has come nothing is known and :attr:`lost` is false.
+    """
+
+    _GAINED, _LOST = b"\x1b[I", b"\x1b[O"
+
+    def __init__(self) -> None:
+        self.lost = False
+        self._tail = b""
+
+    def feed(self, keys: bytes) -> None:
+        """Take the next input."""
+        if not self._tail and _ESC not in keys:
+            return
+        keys = self._tail + keys
+        gained, lost = keys.rfind(self._GAINED), keys.rfind(self._LOST)
+        if gained != lost:
+            self.lost = lost > gained
+        self._tail = next((part for part in (b"\x1b[", _ESC) if keys.endswith(part)), b"")

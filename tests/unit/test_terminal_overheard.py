@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.terminal.overheard import Overheard
+from tests.support.terminal import SocketBox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realm.terminal.ears import Sound
+
+WORD = b"\x07\x1b]9;word\x07"
+
+
+@pytest.fixture
+def box() -> Iterator[SocketBox]:
+    made = SocketBox()
+    yield made
+    made.close()
+
+
+def test_a_mark_alone_is_no_end(box: SocketBox) -> None:
+    sounds: list[Sound] = []
+    stream = Overheard(box, sounds.append)
+    box.peer.sendall(b"\x16\x1b[?7325h")
+    with pytest.raises(BlockingIOError):
+        stream.recv(100)
+    assert len(sounds) == 1
+    box.peer.close()
+    assert stream.recv(100) == b""
+
+
+def test_a_word_waits_for_the_end_of_a_sequence(box: SocketBox) -> None:
+    stream = Overheard(box, lambda _: None)
+    box.peer.sendall(b"a\x1b[3")
+    stream.recv(100)
+    stream.say(WORD)
+    assert stream.pending() == 0
+    box.peer.sendall(b"1mb")
+    assert stream.recv(100) == b"1mb"
+    assert stream.pending() == len(WORD)
+    assert stream.recv(100) == WORD
+    assert stream.pending() == 0
+
+
+def test_a_word_waits_for_the_end_of_an_update(box: SocketBox) -> None:
+    settled = False
+    stream = Overheard(box, lambda _: None, lambda: settled)
+    stream.say(WORD)
+    assert stream.pending() == 0
+    settled = True
+    assert stream.recv(stream.pending()) == WORD
+
+
+def test_the_last_word_counts(box: SocketBox) -> None:
+    stream = Overheard(box, lambda _: None)
+    stream.say(b"\x07")
+    stream.say(WORD)
+    assert stream.recv(100) == WORD
+    assert stream.pending() == 0
+
+
+def test_what_is_taken_of_the_keys_is_looked_at_once(box: SocketBox) -> None:
+    stream = Overheard(box, lambda _: None)
+    assert stream.send(b"x\x1b[O") == 4
+    assert box.peer.recv(100) == b"x\x1b[O"
+    assert stream.focus.lost
