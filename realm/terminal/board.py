@@ -8,21 +8,25 @@ imports pyte: it is itself imported only when a screen is looked at.
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyte import charsets
 from pyte import modes as pyte_modes
-from pyte.screens import Margins, StaticDefaultDict, wcwidth
+from pyte.screens import Margins, wcwidth
 
-from realm.terminal.cells import BLANK, Cell, render
-from realm.terminal.grid import Grid, Row
+from realm.terminal.cells import BLANK, Cell, Row, render
+from realm.terminal.grid import CELLS, Grid
 from realm.terminal.parser import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_PARTS = re.compile("(?P<narrow>[ -~\u00ae-\u02ff\u2500-\u259f]+)|[^ -~\u00ae-\u02ff\u2500-\u259f]+")
+"""Text of one column each (ASCII, accents, lines and blocks), and any other."""
+_DEAR = 4
+"""Steps for a repeated character that may be wide."""
 _TALLEST_CLUSTER = 12
 """Characters of no width that are kept in one cell."""
 _ALTERNATE = {47, 1047, 1049}
@@ -47,7 +51,7 @@ class _Save:
 class _Hidden:
     """The main screen while the alternate one is shown."""
 
-    buffer: dict[int, Row]
+    buffer: list[Row]
     saved: _Save | None
     lines: int
 
@@ -63,7 +67,7 @@ class Board(Grid):
         self._saved: _Save | None = None
         self._hidden: _Hidden | None = None
         self._last = " "
-        self.left: dict[int, Row] | None = None
+        self.left: list[Row] | None = None
         """The alternate screen as it was left, until much has been written to the main one."""
         self._lines_since = 0
         super().__init__(lines, columns)
@@ -85,6 +89,7 @@ class Board(Grid):
 
     def control(self, character: str) -> None:
         """Obey one control character."""
+        self.steps += 1
         if character in "\n\v\f\x84":
             self._forget_left()
             self.linefeed()
@@ -164,21 +169,29 @@ class Board(Grid):
         table = self.g1_charset if self.charset else self.g0_charset
         if table is not charsets.LAT1_MAP:
             data = data.translate(table)
-        start = 0
-        if data.isascii() and pyte_modes.IRM not in self.mode:
-            while start < len(data):
-                start += self._draw_run(data, start)
-        else:
-            for character in data:
-                self._draw_one(character)
+        self._write(data)
         if data and data[-1].isprintable():
             self._last = data[-1]
 
-    def _draw_run(self, data: str, start: int) -> int:
+    def _write(self, data: str) -> None:
+        if pyte_modes.IRM in self.mode:
+            for character in data:
+                self._draw_one(character)
+            return
+        for part in _PARTS.finditer(data):
+            start, end = part.span()
+            if part.lastgroup:
+                while start < end:
+                    start += self._draw_run(data, start, end)
+            else:
+                for character in part[0]:
+                    self._draw_one(character)
+
+    def _draw_run(self, data: str, start: int, end: int) -> int:
         """Write as many narrow characters as the row takes; return how many."""
         self._wrap(1)
         x = self.cursor.x
-        run = data[start : start + self.columns - x]
+        run = data[start : min(end, start + self.columns - x)]
         row = self.buffer[self.cursor.y]
         self.mend(row, x, x + len(run))
         replace = self.cursor.attrs._replace
@@ -226,13 +239,14 @@ class Board(Grid):
 
     def alignment_display(self) -> None:
         """DECALN: the screen full of E, in one go for every row."""
-        filled = dict.fromkeys(range(self.columns), Cell("E"))
-        for y in range(self.lines):
-            self.buffer[y].update(filled)
+        self.steps += self.lines
+        self.buffer = [Row(Cell("E")) for _ in range(self.lines)]
 
     def _repeat(self, count: int) -> None:
-        for _ in range(min(count, self.columns)):
-            self._draw_one(self._last)
+        """REP, as far as a row goes."""
+        count = min(count, self.columns)
+        self.steps += count if self._last.isascii() else _DEAR * count
+        self._write(self._last * count)
 
     def save_cursor(self) -> None:
         """DECSC: one place to save to on each screen."""
@@ -271,7 +285,14 @@ class Board(Grid):
             if value in _ALTERNATE:
                 self.show_alternate(on=on, cursor=value == _SAVES_CURSOR)
             elif value == _SYNCHRONIZED:
-                self.frozen = {y: dict(row) for y, row in self.buffer.items()} if on else None
+                self._freeze(on=on)
+
+    def _freeze(self, *, on: bool) -> None:
+        if not on:
+            self.frozen = None
+        elif self.frozen is None:
+            self.steps += self.lines + sum(map(len, self.buffer)) // CELLS
+            self.frozen = [row.copy() for row in self.buffer]
 
     def show_alternate(self, *, on: bool, cursor: bool = False) -> None:
         """Change between the two screens; with ``cursor`` as mode 1049 does it."""
@@ -296,9 +317,6 @@ class Board(Grid):
         self._lines_since += 1
         if self._lines_since > _PARTING_LINES:
             self.left = None
-
-    def _empty(self) -> dict[int, Row]:
-        return defaultdict(lambda: StaticDefaultDict(BLANK))
 
     def _soft_reset(self) -> None:
         self.mode.difference_update({pyte_modes.IRM, pyte_modes.DECOM})

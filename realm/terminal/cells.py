@@ -7,7 +7,10 @@ Codes are those of ECMA-48 and xterm; a colour is kept as the code that sets it
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEFAULT = "default"
 
@@ -45,6 +48,27 @@ class Cell(NamedTuple):
 
 
 BLANK = Cell()
+
+
+class Row(dict[int, Cell]):
+    """The cells of a row by column; those that are not there are ``default``.
+
+    Erasing a whole row is forgetting it, however wide it is.
+    """
+
+    __slots__ = ("default",)
+
+    def __init__(self, default: Cell = BLANK, cells: Iterable[tuple[int, Cell]] = ()) -> None:
+        super().__init__(cells)
+        self.default = default
+
+    def __missing__(self, column: int) -> Cell:
+        return self.default
+
+    def copy(self) -> Row:
+        """Return an independent row with the same cells."""
+        return Row(self.default, self.items())
+
 
 _CODES = (
     ("1", "bold"), ("2", "dim"), ("3", "italics"), ("4", "underscore"), ("5", "blink"), ("7", "reverse"),

@@ -13,26 +13,37 @@ from typing import Any
 from pyte import modes as pyte_modes
 from pyte.screens import Margins, Screen
 
-from realm.terminal.cells import BLANK, DEFAULT, Cell
+from realm.terminal.cells import BLANK, DEFAULT, Cell, Row
 
-Row = dict[int, Cell]
+CELLS = 16
+"""Cells that are as quickly written, moved or copied together as one row is added, moved or forgotten."""
 
 
 class Grid(Screen):
     """What can be done to the cells, whoever asks for it.
 
     ``cleared`` counts the moments at which nothing old was left, ``scrolled`` the
-    rows that left the screen at its top.  ``frozen`` is a copy of the cells that
-    is shown while the program draws the next picture.
+    rows that left the screen at its top.  ``steps`` counts the work that control
+    functions made: one for a row, or for :data:`CELLS` cells.  ``frozen`` is a copy
+    of the cells that is shown while the program draws the next picture.
     """
 
     buffer: Any
     cursor: Any
 
     def __init__(self, lines: int, columns: int) -> None:
-        self.cleared = self.scrolled = 0
-        self.frozen: dict[int, Row] | None = None
+        self.cleared = self.scrolled = self.steps = 0
+        self.frozen: list[Row] | None = None
         super().__init__(columns, lines)
+
+    def reset(self) -> None:
+        """Everything as at the start."""
+        super().reset()
+        self.buffer = self._empty()
+
+    def _empty(self) -> list[Row]:
+        self.steps += self.lines
+        return [Row() for _ in range(self.lines)]
 
     @property
     def default_char(self) -> Any:
@@ -47,16 +58,16 @@ class Grid(Screen):
 
     def tab_on(self, count: int) -> None:
         """Move on by ``count`` tab stops."""
-        for _ in range(min(count, self.columns)):
-            self.cursor.x = min(
-                (stop for stop in self.tabstops if stop > self.cursor.x), default=self.columns - 1
-            )
+        ahead = sorted(stop for stop in self.tabstops if stop > self.cursor.x)
+        self.steps += 1 + len(self.tabstops) // CELLS
+        self.cursor.x = ahead[count - 1] if count <= len(ahead) else self.columns - 1
         self.ensure_hbounds()
 
     def tab_back(self, count: int) -> None:
         """Move back by ``count`` tab stops."""
-        for _ in range(min(count, self.columns)):
-            self.cursor.x = max((stop for stop in self.tabstops if stop < self.cursor.x), default=0)
+        behind = sorted((stop for stop in self.tabstops if stop < self.cursor.x), reverse=True)
+        self.steps += 1 + len(self.tabstops) // CELLS
+        self.cursor.x = behind[count - 1] if count <= len(behind) else 0
 
     def place(self, values: list[int]) -> None:
         """Move to a row and column, counted from 1."""
@@ -84,12 +95,14 @@ class Grid(Screen):
 
     def _fill(self, y: int, start: int, end: int) -> None:
         row, blank = self.buffer[y], self._blank()
-        self.mend(row, start, end)
-        if blank == BLANK and start == 0 and end >= self.columns:
+        if start == 0 and end >= self.columns:
+            self.steps += 1
             row.clear()
+            row.default = blank
             return
-        for x in range(start, end):
-            row[x] = blank
+        self.steps += 1 + (end - start) // CELLS
+        self.mend(row, start, end)
+        row.update(dict.fromkeys(range(start, end), blank))
 
     def erase_row(self, how: int) -> None:
         """EL: 0 to the end, 1 to the start, 2 all of it."""
@@ -126,6 +139,7 @@ class Grid(Screen):
     def _shift_cells(self, x: int, by: int) -> None:
         row, blank = self.buffer[self.cursor.y], self._blank()
         cells = [row[column] for column in range(x, self.columns)]
+        self.steps += 1 + 2 * len(cells) // CELLS
         gap = [blank] * min(abs(by), len(cells))
         cells = [*gap, *cells[: len(cells) - len(gap)]] if by > 0 else [*cells[len(gap) :], *gap]
         for column, cell in enumerate(cells, x):
@@ -158,14 +172,11 @@ class Grid(Screen):
 
     def _shift_span(self, top: int, bottom: int, by: int) -> None:
         """Move the rows of a span down by ``by``, or up; what comes free is blank."""
-        rows = [self.buffer.pop(y, None) for y in range(top, bottom + 1)]
-        for y, row in enumerate(rows, top + by):
-            if row is not None and top <= y <= bottom:
-                self.buffer[y] = row
-        if self._blank() != BLANK:
-            for y in range(top, bottom + 1):
-                if y not in self.buffer:
-                    self._fill(y, 0, self.columns)
+        count, blank = min(abs(by), bottom - top + 1), self._blank()
+        gone, free = (bottom - count + 1, top) if by > 0 else (top, bottom - count + 1)
+        self.steps += count
+        del self.buffer[gone : gone + count]
+        self.buffer[free:free] = [Row(blank) for _ in range(count)]
 
     def index(self) -> None:
         """Move down a row; at the bottom margin the rows move up."""
@@ -190,7 +201,7 @@ class Grid(Screen):
         """Take another size; rows below the cursor go first, then those at the top."""
         before, self.lines = self.lines, lines or self.lines
         if columns and columns != self.columns:
-            for row in self.buffer.values():
+            for row in self.buffer:
                 for x in [x for x in row if x >= columns]:
                     del row[x]
             self.columns = columns
@@ -205,10 +216,9 @@ class Grid(Screen):
         """
         row = self.cursor.y if row is None else row
         surplus = max(0, row - self.lines + 1)
-        kept = {y - surplus: cells for y, cells in self.buffer.items() if surplus <= y < self.lines + surplus}
         if self.lines != before or surplus:
-            self.buffer.clear()
-            self.buffer.update(kept)
+            kept = self.buffer[surplus : surplus + self.lines]
+            self.buffer = kept + [Row() for _ in range(self.lines - len(kept))]
         self.cursor.y = row - surplus
         self.ensure_hbounds()
         self.ensure_vbounds()

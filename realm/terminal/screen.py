@@ -15,17 +15,26 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Sequence
 
     from realm.terminal.board import Board
-    from realm.terminal.cells import Cell
+    from realm.terminal.cells import Row
     from realm.terminal.parser import Parser
+    from realm.terminal.picture import Picture
 
 LIMIT = 256 * 1024
 """Bytes put aside at most."""
-ROWS, COLUMNS = 400, 1000
+ROWS, COLUMNS = 250, 700
 """The largest screen that is kept; a larger terminal is seen from its upper left corner."""
-_PIECE = 1024
+BUDGET = 512 * 1024
+"""Steps that what was put aside may take when somebody asks for the screen: one for each byte, and
+those of :class:`realm.terminal.grid.Grid`.  Half a second's work or so; what is not done by then is
+dropped like what nobody had time for."""
+_BUDGETS = ((BUDGET, 16 * 1024), (BUDGET // 8, 2048), (BUDGET // 16, 256), (BUDGET // 16, 0))
+"""Budgets one after the other, and how many of the newest bytes are left for the next when one is spent."""
+_PIECE, _SMALL_PIECE = 256, 32
+_DEAR = 8
+"""Steps for a byte from which on small pieces are taken: the next one may be as dear."""
 _PATIENCE = 256 * 1024
 """Bytes after which a synchronized update that does not end is shown as it is."""
 _EDGE = 16
@@ -50,6 +59,9 @@ class Screen:
         self._gap = False
         self._lost_at: tuple[int, int] | None = None
         self._frozen_for = 0
+        self._piece = _PIECE
+        self.dropped = 0
+        """Bytes that nobody looked at."""
 
     # On the relay's path -------------------------------------------------------
 
@@ -57,8 +69,7 @@ class Screen:
         """Put output aside."""
         self._waiting.append(chunk)
         self._bytes += len(chunk)
-        while self._bytes > self._limit:
-            self._drop()
+        self._drop_to(self._limit)
 
     def resize(self, rows: int, columns: int) -> None:
         """Say that the terminal has another size from here on."""
@@ -67,15 +78,20 @@ class Screen:
             self._waiting.pop()
         self._waiting.append(size)
 
-    def _drop(self) -> None:
+    def _drop_to(self, limit: int) -> None:
+        while self._bytes > limit:
+            self._drop(limit)
+
+    def _drop(self, limit: int) -> None:
         oldest = self._waiting.popleft()
         if not isinstance(oldest, bytes):
             self._size = oldest
             return
-        if self._bytes == len(oldest):
-            self._waiting.appendleft(oldest[-self._limit :])
-            oldest = oldest[: -self._limit]
+        if limit and self._bytes == len(oldest):
+            self._waiting.appendleft(oldest[-limit:])
+            oldest = oldest[:-limit]
         self._bytes -= len(oldest)
+        self.dropped += len(oldest)
         self._pass_over(oldest)
         self._gap = True
 
@@ -103,24 +119,46 @@ class Screen:
         return bool(self._waiting)
 
     def _catch_up(self) -> None:
+        """Look at all that was put aside, as far as the budget goes."""
+        for budget, rest in _BUDGETS:
+            steps = 0
+            while self._waiting and steps < budget:
+                steps += self._take()
+            self._drop_to(rest)
         while self._waiting:
             self._take()
 
-    def _take(self) -> None:
-        item = self._waiting.popleft()
-        if not isinstance(item, bytes):
-            self._size = item
-            self._open().resize(*item)
-            return
-        if len(item) > _PIECE:
-            self._waiting.appendleft(item[_PIECE:])
-            item = item[:_PIECE]
-        self._bytes -= len(item)
+    def _take(self) -> int:
+        """Look at the next piece; return the steps that it took."""
         board = self._open()
+        before = board.steps
+        if not isinstance(size := self._waiting[0], bytes):
+            self._waiting.popleft()
+            self._size = size
+            board.resize(*size)
+            return board.steps - before
+        item = self._next_piece()
+        length = len(item)
         if self._gap:
             item = self._bridge(board, item)
         if item:
             self._parse(board, item)
+        steps = board.steps - before
+        self._piece = _SMALL_PIECE if steps > _DEAR * length else _PIECE
+        return steps + length
+
+    def _next_piece(self) -> bytes:
+        """Take a piece: part of a long chunk, or short chunks together."""
+        parts: list[bytes] = []
+        room = self._piece
+        while room and self._waiting and isinstance(item := self._waiting[0], bytes):
+            self._waiting.popleft()
+            if len(item) > room:
+                self._waiting.appendleft(item[room:])
+            parts.append(item[:room])
+            room -= len(parts[-1])
+        self._bytes -= self._piece - room
+        return b"".join(parts)
 
     def _parse(self, board: Board, item: bytes) -> None:
         if self._parser is not None:
@@ -175,21 +213,14 @@ class Screen:
 
     def text(self) -> str:
         """Return what a person would read, cleaned, without trailing blanks and blank last lines."""
-        from realm.terminal import picture
-
-        return picture.text(*self._seen())
+        return self._picture().text()
 
     def ansi(self) -> bytes:
         """Return the bytes that draw the screen on an empty one and put the cursor in its place.
 
         They move the cursor and set colours, no more.
         """
-        from realm.terminal import picture
-
-        drawing = picture.ansi(*self._seen())
-        board = self._open()
-        x, y = min(board.cursor.x, board.columns - 1), board.cursor.y
-        return drawing + b"\x1b[%d;%dH" % (y + 1, x + 1)
+        return self._picture().ansi() + self._cursor()
 
     def parting(self) -> tuple[str, bytes]:
         """Return text and drawing of what a person saw last of the program.
@@ -197,22 +228,29 @@ class Screen:
         A program that left its alternate screen and said a few parting words is
         remembered by that screen, if there was anything on it.
         """
-        from realm.terminal import picture
+        self._catch_up()
+        board = self._open()
+        if board.left:
+            left = self._picture(board.left)
+            if left.text():
+                return left.text(), left.ansi()
+        shown = self._picture()
+        return shown.text(), shown.ansi() + self._cursor()
 
-        _, lines, columns, width = self._seen()
-        left = self._open().left
-        shown = picture.text(left, lines, columns, width) if left else ""
-        if left is None or not shown:
-            return self.text(), self.ansi()
-        return shown, picture.ansi(left, lines, columns, width)
-
-    def _seen(self) -> tuple[Mapping[int, Mapping[int, Cell]], int, int, Callable[[str], int]]:
+    def _picture(self, rows: Sequence[Row] | None = None) -> Picture:
         from pyte.screens import wcwidth
+
+        from realm.terminal.picture import Picture
 
         self._catch_up()
         board = self._open()
-        grid = board.buffer if board.frozen is None else board.frozen
-        return grid, board.lines, board.columns, wcwidth
+        shown = board.buffer if board.frozen is None else board.frozen
+        return Picture((shown if rows is None else rows)[: board.lines], board.columns, wcwidth)
+
+    def _cursor(self) -> bytes:
+        board = self._open()
+        x, y = min(board.cursor.x, board.columns - 1), board.cursor.y
+        return b"\x1b[%d;%dH" % (y + 1, x + 1)
 
 
 def _bounded(rows: int, columns: int) -> tuple[int, int]:

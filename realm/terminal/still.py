@@ -8,10 +8,9 @@ renditions come out.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.terminal.cells import BLANK, Cell, render
+from realm.terminal.cells import BLANK, Cell, Row, render
 from realm.terminal.picture import row_cells
 from realm.terminal.screen import COLUMNS, ROWS
 from realm.text import clean
@@ -51,7 +50,7 @@ class Still:
 
         paper = _Paper(wcwidth)
         paper.draw(drawing[:LIMIT].decode("utf-8", "replace"))
-        rows = [row_cells(row, paper.filled(row), wcwidth) for row in (paper.rows[y] for y in range(ROWS))]
+        rows = [row_cells(row, paper.filled(row), wcwidth) for row in paper.rows]
         while rows and not rows[-1]:
             rows.pop()
         self.rows = [_runs(row, wcwidth) for row in rows]
@@ -75,7 +74,7 @@ class _Paper:
     """Cells that are written once, at places that are given."""
 
     def __init__(self, width: Callable[[str], int]) -> None:
-        self.rows: defaultdict[int, dict[int, Cell]] = defaultdict(dict)
+        self.rows = [Row() for _ in range(ROWS)]
         self._width = width
         self._y = self._x = 0
         self._pen = BLANK
@@ -103,7 +102,7 @@ class _Paper:
                     row[self._x + 1] = self._pen._replace(data="")
                 self._x += width
 
-    def _combine(self, row: dict[int, Cell], mark: str) -> None:
+    def _combine(self, row: Row, mark: str) -> None:
         """Put a character of no width on the one before."""
         x = self._x - 1
         x -= x in row and row[x].data == ""
@@ -111,7 +110,7 @@ class _Paper:
             row[x] = row[x]._replace(data=row[x].data + mark)
 
     @staticmethod
-    def filled(row: dict[int, Cell]) -> int:
+    def filled(row: Row) -> int:
         """Return the width of a row without the blanks at its end."""
         return max((x for x, cell in row.items() if not cell.blank), default=-1) + 1
 
