@@ -158,6 +158,29 @@ def screens(directory: Path, size: tuple[int, int], *, ended: bool = False) -> d
     return {"screen.txt": text.encode(), SCREEN: drawing}
 
 
+def drawing(directory: Path, size: tuple[int, int]) -> bytes:
+    """Return what draws a recording's last screen in a fresh terminal and switches its modes on.
+
+    ``size`` is the terminal's rows and columns.  Empty when nothing was shown.
+    """
+    from realm.terminal.modes import Modes
+    from realm.terminal.screen import Screen
+
+    screen, modes = Screen(*size, limit=SCREEN_BYTES), Modes()
+    modes.resize(size[0])
+    shown = False
+    for _, piece in chunks(directory, last=SCREEN_BYTES):
+        if isinstance(piece, bytes):
+            screen.feed(piece)
+            modes.feed(piece)
+            shown = True
+        else:
+            screen.resize(*piece)
+            modes.resize(piece[0])
+    screen.resize(*size)
+    return modes.redo(screen.ansi()) if shown else b""
+
+
 def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> bytes:
     """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty."""
     from realm.terminal import cast as format_

@@ -10,11 +10,10 @@ from realm.box import container, dockerargs, engine, image
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError, UnpreparedError
 from realm.model import State
-from realm.session import hold, rebase, registry, salvage, summary
+from realm.session import rebase, registry, salvage, summary
 from realm.session import launch as launching
 from realm.session.find import find, sound
 from realm.session.finish import Started
-from realm.session.grip import take
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
 from realm.session.start import begin, go, wants_screen, wants_tty
@@ -168,6 +167,7 @@ def _take_over(
             f"run {run.number} of {launch.session.name} is still going on, and needs a terminal to be shown",
             f"realm stop {launch.session.name} ends it and saves its work",
         )
-    ui.info(f"run {run.number} of {launch.session.name} is still going on: attached")
+    from realm.session import orphan
+
     launch = dataclasses.replace(_as(launch, run), tty=box.tty)
-    return hold.attend(take(connection, started_before(launch, run), launch, box, lock, ui, box.attach()))
+    return orphan.attend(connection, started_before(launch, run), launch, box, lock, ui)

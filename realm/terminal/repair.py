@@ -46,10 +46,14 @@ def sane(settings: Sequence[Any]) -> list[Any]:
     ]
 
 
-def repair(descriptor: int) -> None:
-    """Put the terminal behind ``descriptor`` right; ``OSError`` or ``termios.error`` when it is none."""
+def repair(descriptor: int, *, lines: bool = True) -> None:
+    """Put the terminal behind ``descriptor`` right; ``OSError`` or ``termios.error`` when it is none.
+
+    Without ``lines`` the line settings only change where a program left them raw.
+    """
     settings = termios.tcgetattr(descriptor)
     rest = memoryview(RESET)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-    termios.tcsetattr(descriptor, termios.TCSAFLUSH, sane(settings))
+    if lines or not settings[3] & termios.ICANON:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, sane(settings))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
 import json
 import os
+import socket
 import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @functools.cache
@@ -55,3 +63,67 @@ def gateway() -> str:
     pools = json.loads(docker("network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"))
     # An engine that was never told a gateway names none: it takes the subnet's first address.
     return str(pools[0].get("Gateway") or ipaddress.ip_network(pools[0]["Subnet"])[1])
+
+
+def socket_path() -> Path:
+    """Return the engine's unix socket; skip the running test when it is reached in another way."""
+    address = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+    address = os.environ.get("DOCKER_HOST") or address
+    if not address.startswith("unix://"):
+        pytest.skip("the engine has no unix socket here")
+    return Path(address.removeprefix("unix://"))
+
+
+class Passage:
+    """A socket that leads to the engine until it is cut: to whoever uses it, the engine is gone then."""
+
+    def __init__(self, path: Path) -> None:
+        self.address = f"unix://{path}"
+        self._path = path
+        self._engine = str(socket_path())
+        self._ends: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(64)
+        self._start(self._accept)
+
+    def _start(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._engine)
+                self._ends += [near, far]
+                for pair in ((near, far), (far, near)):
+                    self._start(_carry, *pair)
+
+    def cut(self) -> None:
+        """End every connection, and let no new one be made."""
+        self._path.unlink(missing_ok=True)
+        for end in (self._listener, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    """Carry bytes one way until they end, and that they ended."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
