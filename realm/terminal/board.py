@@ -169,29 +169,27 @@ class Board(Grid):
         table = self.g1_charset if self.charset else self.g0_charset
         if table is not charsets.LAT1_MAP:
             data = data.translate(table)
-        self._write(data)
+        self._write(data, insert=pyte_modes.IRM in self.mode)
         if data and data[-1].isprintable():
             self._last = data[-1]
 
-    def _write(self, data: str) -> None:
-        if pyte_modes.IRM in self.mode:
-            for character in data:
-                self._draw_one(character)
-            return
+    def _write(self, data: str, *, insert: bool) -> None:
         for part in _PARTS.finditer(data):
             start, end = part.span()
             if part.lastgroup:
                 while start < end:
-                    start += self._draw_run(data, start, end)
+                    start += self._draw_run(data, start, end, insert=insert)
             else:
                 for character in part[0]:
-                    self._draw_one(character)
+                    self._draw_one(character, insert=insert)
 
-    def _draw_run(self, data: str, start: int, end: int) -> int:
+    def _draw_run(self, data: str, start: int, end: int, *, insert: bool) -> int:
         """Write as many narrow characters as the row takes; return how many."""
         self._wrap(1)
         x = self.cursor.x
         run = data[start : min(end, start + self.columns - x)]
+        if insert:
+            self.insert_cells(len(run))
         row = self.buffer[self.cursor.y]
         self.mend(row, x, x + len(run))
         replace = self.cursor.attrs._replace
@@ -204,14 +202,14 @@ class Board(Grid):
         self.cursor.x = x + len(run)
         return len(run)
 
-    def _draw_one(self, character: str) -> None:
+    def _draw_one(self, character: str, *, insert: bool) -> None:
         width = wcwidth(character)
         if width <= 0:
             if width == 0:
                 self._combine(character)
             return
         self._wrap(width)
-        if pyte_modes.IRM in self.mode:
+        if insert:
             self.insert_cells(width)
         x, row = self.cursor.x, self.buffer[self.cursor.y]
         self.mend(row, x, x + width)
@@ -246,7 +244,9 @@ class Board(Grid):
         """REP, as far as a row goes."""
         count = min(count, self.columns)
         self.steps += count if self._last.isascii() else _DEAR * count
-        self._write(self._last * count)
+        if pyte_modes.IRM in self.mode:
+            self.insert_cells(count * max(1, wcwidth(self._last)))
+        self._write(self._last * count, insert=False)
 
     def save_cursor(self) -> None:
         """DECSC: one place to save to on each screen."""
