@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 
 def together(*tasks: Callable[[], Any]) -> list[Any]:
-    """Run every task in a thread of its own and return their results in order.
+    """Run the tasks at the same time and return their results in order.
 
-    When some fail the first of them, in the order given, is raised after all
-    have ended.
+    The last one runs in the calling thread, where Ctrl-C arrives; each other
+    has a thread of its own.  When some fail the first of them, in the order
+    given, is raised after all have ended; an interrupt goes before them.
     """
     results: list[Any] = [None] * len(tasks)
     problems: list[BaseException | None] = [None] * len(tasks)
@@ -24,12 +25,28 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
         except BaseException as problem:  # noqa: BLE001 - raised where the results are wanted
             problems[number] = problem
 
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(tasks))]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(tasks) - 1)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
-    for problem in problems:
+    if tasks:
+        run(len(tasks) - 1)
+    interrupted = _join(threads)
+    wishes = [problem for problem in problems if problem is not None and not isinstance(problem, Exception)]
+    for problem in (interrupted, *wishes, *problems):
         if problem is not None:
             raise problem
     return results
+
+
+def _join(threads: list[threading.Thread]) -> KeyboardInterrupt | None:
+    """Wait for all threads, also when interrupted, once: what they have in hand is soon done."""
+    interrupted = None
+    for thread in threads:
+        try:
+            thread.join()
+        except KeyboardInterrupt as wish:
+            if interrupted is not None:
+                raise
+            interrupted = wish
+            thread.join()
+    return interrupted

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from realm.box.container import Box
     from realm.box.report import BoxReport
     from realm.model import Project, Run, Session, TurnText
+    from realm.session.begin import Started
     from realm.store.ingest import Ingested
 
 COLLECT_LIMIT = 4 * 1024**3
@@ -50,17 +51,6 @@ class Outcome:
     new_commits: int
     exit_code: int
     notes: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A run as it was recorded when it began: ``meta`` is that record's commit, ``parent`` the one before."""
-
-    project: Project
-    session: Session
-    run: Run
-    meta: str
-    parent: str | None
 
 
 def take_in(

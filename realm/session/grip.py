@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from realm.box.container import Box
     from realm.box.engine import Engine
     from realm.box.stream import BoxStream
-    from realm.session.finish import Started
+    from realm.session.begin import Started
     from realm.session.launch import Launch
     from realm.session.line import Call, Line
     from realm.session.lock import RunLock

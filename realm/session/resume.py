@@ -9,14 +9,13 @@ from realm.agent.login import Login, find_login
 from realm.box import container, dockerargs, engine, image
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError, UnpreparedError
-from realm.model import State
-from realm.session import rebase, registry, salvage, summary
+from realm.session import begin, rebase, salvage, summary
 from realm.session import launch as launching
+from realm.session.begin import Started
 from realm.session.find import find, sound
-from realm.session.finish import Started
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
-from realm.session.start import begin, go, wants_screen, wants_tty
+from realm.session.start import wants_screen, wants_tty
 from realm.store import record, refs, repo
 
 if TYPE_CHECKING:
@@ -104,9 +103,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLo
     for warning in dockerargs.warnings(launch.args, project.root):
         ui.warn(warning)
     repo.ensure_readable(project, tips.code)
-    started = begin(launch, tips.meta, State.RUNNING, row.totals)
-    registry.remember(project.root)
-    return go(connection, started, launch, chosen, lock, ui)
+    return begin.go(connection, launch, chosen, begin.Before(tips.meta, row.totals), lock, ui)
 
 
 def _transcript(project: Project, name: str, runs: list[Run]) -> bytes | None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from realm.box.container import Box
     from realm.box.engine import Engine
-    from realm.session.finish import Outcome, Started
+    from realm.session.begin import Started
+    from realm.session.finish import Outcome
     from realm.session.launch import Launch
 
 

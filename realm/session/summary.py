@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from realm.model import Totals
-    from realm.session.finish import Outcome, Started
+    from realm.session.begin import Started
+    from realm.session.finish import Outcome
     from realm.session.ui import UI
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity, Project
 from realm.store.git import GitResult, git, reason
-from realm.store.stores import ensure_readable, history_pack, object_stores, unreadable
+from realm.store.stores import ensure_readable, history_pack, is_partial, object_stores, unreadable
 from realm.store.worktree import Include, dirty_count, ignore_lines, included, tracked_count, write_wip
 from realm.text import clean
 
@@ -26,6 +26,7 @@ __all__ = [
     "identity",
     "ignore_lines",
     "included",
+    "is_partial",
     "is_there",
     "resolve_commit",
     "tracked_count",

@@ -1,0 +1,169 @@
+"""The beginning of a run: its record and its box are made side by side, then the box is started.
+
+The refs come before the agent: no box runs whose session git does not know.
+Killed in between, a run leaves a record without a box, which is a run that
+ended, or a box that never ran, which the next run clears away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError, UnpreparedError
+from realm.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realm.box.container import Box
+    from realm.box.engine import Engine
+    from realm.model import Project, Run, Session, Totals
+    from realm.session.launch import Launch
+    from realm.session.lock import RunLock
+    from realm.session.ui import UI
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run as it was recorded when it began: ``meta`` is that record's commit, ``parent`` the one before."""
+
+    project: Project
+    session: Session
+    run: Run
+    meta: str
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a run follows: the record of the run before, ``None`` for a new session, and its totals."""
+
+    meta: str | None = None
+    totals: Totals | None = None
+
+
+def _nothing() -> None:
+    """Refuse nothing."""
+
+
+def go(
+    connection: Engine, launch: Launch, chosen: str, before: Before, lock: RunLock, ui: UI,
+    *, check: Callable[[], object] = _nothing, aside: Callable[[], object] = _nothing,
+) -> int:  # fmt: skip
+    """Record a run, run the agent in a box of the image ``chosen``; return the agent's exit code.
+
+    ``check`` may still refuse, before anything is recorded; ``aside`` is done
+    before the box is started.  When the box cannot be made, or the run cannot
+    be recorded, neither is there afterwards; raises what stood in the way.
+    """
+    started, box = _made(connection, launch, chosen, before, check, aside)
+    try:
+        return _held(connection, started, launch, box, lock, ui)
+    except RealmError as error:
+        if isinstance(error, UnpreparedError) or box.state() == "created":
+            box.remove()
+            _back(started)
+        raise
+
+
+def _made(
+    connection: Engine, launch: Launch, chosen: str, before: Before,
+    check: Callable[[], object], aside: Callable[[], object],
+) -> tuple[Started, Box]:  # fmt: skip
+    """Make record and box at the same time, or none of them."""
+    begun: list[Started] = []
+    boxes: list[Box] = []
+
+    def record() -> None:
+        check()
+        begun.append(_begin(launch, before))
+
+    def make() -> None:
+        from realm.session.boxes import create
+
+        boxes.append(create(connection, launch, chosen))
+
+    try:
+        together(record, aside, _import_hold, make)
+    except BaseException:
+        for box in boxes:
+            box.remove()
+        for started in begun:
+            _back(started)
+        raise
+    return begun[0], boxes[0]
+
+
+def _begin(launch: Launch, before: Before) -> Started:
+    """Write the record of a run that starts and move the refs to it, together."""
+    from realm.model import State, Totals
+    from realm.session import registry
+    from realm.store import record, refs
+
+    name = launch.session.name
+    meta = record.write(
+        launch.project, parent=before.meta, previous=None, session=launch.session, run=launch.run,
+        totals=before.totals or Totals(), state=State.RUNNING, files={},
+    )  # fmt: skip
+    updates = [refs.RefUpdate(refs.META + name, before.meta, meta)]
+    if before.meta is None:
+        updates.append(refs.RefUpdate(refs.CODE + name, None, launch.run.before))
+    refs.transact(launch.project, updates, f"realm: run {launch.run.number} begins")
+    registry.remember(launch.project.root)
+    return Started(launch.project, launch.session, launch.run, meta, before.meta)
+
+
+def _back(started: Started) -> None:
+    """Undo :func:`_begin`: nothing ran, so nothing stays."""
+    from realm.store import refs
+
+    name = started.session.name
+    updates = [refs.RefUpdate(refs.META + name, started.meta, started.parent)]
+    if started.parent is None:
+        updates.append(refs.RefUpdate(refs.CODE + name, started.run.before, None))
+    refs.transact(started.project, updates, "realm: the box could not be started")
+
+
+def _import_hold() -> None:
+    """Import, while the engine makes the box, what holds it."""
+    import realm.session.hold
+    import realm.session.view  # noqa: F401
+
+
+def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:
+    from realm.session import hold
+    from realm.session.grip import take
+
+    grip = take(connection, started, launch, box, lock, ui, box.attach())
+    if not launch.detach:
+        return hold.attend(grip, begin=lambda: _start(connection, box))
+    from realm.session import keeper
+
+    return keeper.start(grip)
+
+
+def _start(connection: Engine, box: Box) -> None:
+    """Start the box, and do meanwhile what is wanted later or by nobody in particular."""
+
+    def load() -> None:
+        import realm.session.salvage
+        import realm.session.summary
+        import realm.terminal.board
+        import realm.terminal.parser  # noqa: F401
+
+    together(load, lambda: _sweep(connection), box.start)
+
+
+def _sweep(connection: Engine) -> None:
+    """Remove boxes that never ran: whoever made them was killed over it and holds their lock no more."""
+    from realm.box import container
+    from realm.errors import EngineError
+    from realm.session.launch import home_label
+    from realm.session.lock import holder
+
+    with contextlib.suppress(EngineError):
+        for box in container.unstarted(connection, home_label()):
+            if holder(box.labels.get("realm.id", "")) is None:
+                box.remove()
