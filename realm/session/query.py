@@ -30,9 +30,20 @@ def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing
     """
     warnings: list[str] = []
     projects = _projects(directory, all_projects, warnings)
+    gone = sum(registry.is_gone(root) for root in registry.known()) if warnings else 0
     rows = [row for project in projects for row in _rows(project, warnings)]
     rows.sort(key=lambda row: (-row.created, row.name))
-    return Listing(tuple(rows), tuple(warnings))
+    return Listing(tuple(rows), tuple(warnings), gone)
+
+
+def forget_gone() -> list[Path]:
+    """Forget the projects that are not there any more, and return where they were.
+
+    No session is lost: one whose project is found again is there again.
+    """
+    gone = [root for root in registry.known() if registry.is_gone(root)]
+    registry.forget(*gone)
+    return gone
 
 
 def _projects(directory: Path | None, all_projects: bool, warnings: list[str]) -> list[Project]:
@@ -55,8 +66,9 @@ def _remembered(warnings: list[str]) -> list[Project]:
     for root in registry.known():
         try:
             projects.append(discover(root))
-        except (NotARepositoryError, GitError):
-            warnings.append(f"{root} is not there any more: skipped")
+        except (NotARepositoryError, GitError) as error:
+            gone = registry.is_gone(root)
+            warnings.append(f"{root} is not there any more: skipped" if gone else f"skipped: {error.message}")
     return projects
 
 

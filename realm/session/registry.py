@@ -8,6 +8,7 @@ a convenience: losing it loses no session.
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def remember(root: Path) -> None:
     _write({**_read(), str(root): time.time()})
 
 
-def forget(root: Path) -> None:
-    """Forget a work tree."""
-    projects = _read()
-    if projects.pop(str(root), None) is not None:
+def forget(*roots: Path) -> None:
+    """Forget work trees."""
+    before = _read()
+    projects = {path: used for path, used in before.items() if Path(path) not in roots}
+    if projects != before:
         _write(projects)
 
 
@@ -45,6 +47,11 @@ def _write(projects: dict[str, float]) -> None:
         replace(_file(), content.encode())
     except OSError:
         return
+
+
+def is_gone(root: Path) -> bool:
+    """Tell whether a work tree is not there any more: removed, moved, or on a disk that is not mounted."""
+    return not os.path.lexists(root / ".git")
 
 
 def known() -> list[Path]:

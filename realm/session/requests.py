@@ -69,10 +69,11 @@ class PushResult:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Sessions, newest first, and what could not be listed."""
+    """Sessions, newest first, and what could not be listed; ``gone`` projects among that."""
 
     rows: tuple[SessionRow, ...] = ()
     warnings: tuple[str, ...] = ()
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)

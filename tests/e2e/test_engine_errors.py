@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -191,6 +192,46 @@ def test_git_verbs_work_without_an_engine(engineless: User, tmp_path: Path) -> N
     assert engineless.listed() == []
     engineless.realm("restore", "fix")
     assert engineless.tip("fix") == tip
+
+
+def used_in(user: User, place: Path) -> None:
+    """Make a project at ``place`` that realm was used in."""
+    shutil.copytree(user.repo.path, place)
+    user.python(
+        "from pathlib import Path\n"
+        "from realm.session import registry\n"
+        f"registry.remember(Path({str(place)!r}))"
+    )
+
+
+def test_projects_that_are_gone_are_told_of_until_they_are_forgotten(
+    engineless: User, tmp_path: Path
+) -> None:
+    add_session(project_of(engineless.repo), "fix")
+    for name in ("gone", "later"):
+        used_in(engineless, tmp_path / name)
+    shutil.rmtree(tmp_path / "gone")
+    (tmp_path / "later/.git").rename(tmp_path / "later/.git.off")
+    told = engineless.realm("list", "--all")
+    assert told.out.startswith("fix\t")
+    assert told.err.count("is not there any more: skipped") == 2
+    assert "hint: realm list --prune" in told.err
+    assert "gone" not in engineless.realm("list").err
+    pruned = engineless.realm("list", "--all", "--prune")
+    assert sorted(pruned.err.splitlines()) == [f"forgot {tmp_path / 'gone'}", f"forgot {tmp_path / 'later'}"]
+    assert pruned.out == told.out
+    assert engineless.realm("list", "--all", "--prune").err == ""
+
+
+def test_a_project_that_cannot_be_read_is_not_forgotten(engineless: User, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    used_in(engineless, broken)
+    (broken / ".git/HEAD").write_text("nonsense")
+    for _ in range(2):
+        done = engineless.realm("list", "--all", "--prune")
+        assert done.err.startswith("warning: skipped: ")
+        assert "forgot" not in done.err
+    assert [row["project"] for row in engineless.listed("--all")] == []
 
 
 def test_resume_and_doctor_say_that_the_engine_is_down(engineless: User) -> None:
