@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.session.launch import home_label
 from tests.support import engines
 
 if TYPE_CHECKING:
@@ -143,3 +144,16 @@ def test_remove_never_takes_a_running_box_and_asks_before_losing_work(user: User
     assert list(user.leftovers()) == [box]
     user.realm("remove", "victim", "--yes")
     assert list(user.leftovers()) == []
+
+
+def test_boxes_that_never_ran_are_cleared_away_by_the_next_run(user: User) -> None:
+    user.scripted("first", "true")
+    labels = {"realm.role": "box", "realm.home": home_label(), "realm.project": str(user.repo.path)}
+    for name, extra in (("dead", {}), ("others", {"realm.home": "another"})):
+        own = {**labels, "realm.id": f"{name}-{user.repo.path.name}", **extra}
+        words = [word for key, value in own.items() for word in ("--label", f"{key}={value}")]
+        engines.docker("create", *words, "realm:latest", "true")
+    user.scripted("second", "true")
+    (left,) = user.leftovers()
+    assert engines.docker("inspect", "-f", '{{index .Config.Labels "realm.home"}}', left) == "another"
+    engines.docker("rm", "-f", left)
