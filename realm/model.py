@@ -98,6 +98,9 @@ class Run:
     Times are seconds since the epoch; ``ended`` and ``exit_code`` are ``None``
     while the run goes on.  ``before`` and ``after`` are the session's commits
     at both ends.  ``prompts`` are the first lines of what the agent was asked.
+    ``dropped`` is how many bytes of output no screen was made of, because they
+    came faster than they could be looked at; ``incomplete`` names the screens
+    that may lack some of them (``screen``, ``turns/0002.screen``).
     """
 
     number: int
@@ -109,6 +112,8 @@ class Run:
     box: str = ""
     prompts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    dropped: int = 0
+    incomplete: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

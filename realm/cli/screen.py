@@ -20,8 +20,8 @@ EXAMPLES = (
     ("screen quick-fix --run 1 --svg run1.svg", "a picture for a README or an issue"),
 )
 NOTE = (
-    "Text and colours only: nothing that a program wrote can do more to this terminal. --turn needs a "
-    "recording of the run and a turn that changed something."
+    "Text and colours only: nothing that a program wrote can do more to this terminal. --turn shows what was "
+    "kept when the turn ended, or plays the recording up to there; a run that goes on has no turns yet."
 )
 
 
@@ -45,6 +45,8 @@ def command(
     if (ansi, text, svg is not None, html is not None).count(True) > 1:
         raise CommandLineError("--ansi, --text, --svg and --html exclude each other", "give one of them")
     found = picture(Asked(name, directory, run), turn)
+    if found.incomplete:
+        output.warning(f"{found.title}: output came too fast to follow, parts of this screen may be missing")
     if svg is not None:
         files.put(svg, [found.svg()])
     elif html is not None:

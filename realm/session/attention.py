@@ -22,7 +22,7 @@ class Attention:
 
     def __init__(self, grip: Grip) -> None:
         self._modes = grip.view.modes
-        self._overheard = Overheard(grip.stream, grip.caller.hear, self._settled)
+        self._overheard = Overheard(grip.stream, grip.hear, self._settled)
         self._over = False
         self._tty = grip.launch.tty
         self._caller = grip.caller

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from realm.box.report import BoxReport
     from realm.model import Project, Run, Session, TurnText
     from realm.session.begin import Started
+    from realm.session.stills import Shown
     from realm.store.ingest import Ingested
 
 COLLECT_LIMIT = 4 * 1024**3
@@ -57,12 +58,12 @@ def take_in(
     started: Started,
     box: Box,
     exit_code: int,
-    files: Mapping[str, bytes] | None = None,
+    shown: Shown | None = None,
     included: Sequence[str] = (),
 ) -> Outcome:
     """Take a stopped box's work into the project, write the record, remove the box.
 
-    ``files`` go into the run's record beside the transcript; ``included`` are
+    What was ``shown`` goes into the run's record beside the transcript; ``included`` are
     the ignored files that were copied into the box.  Raises
     :class:`RejectedError` when the work failed a check; the box then stays, as
     it does whenever anything else is raised.
@@ -70,7 +71,7 @@ def take_in(
     with _scratch() as directory:
         report = box.collect(directory, limit=COLLECT_LIMIT)
         _check(started, report, box)
-        outcome = _record(started, report, exit_code, dict(files or {}), included)
+        outcome = _record(started, report, exit_code, shown, included)
     box.remove()
     return outcome
 
@@ -99,7 +100,7 @@ def _scratch() -> Iterator[Path]:
 
 
 def _record(
-    started: Started, report: BoxReport, exit_code: int, files: dict[str, bytes], included: Sequence[str]
+    started: Started, report: BoxReport, exit_code: int, shown: Shown | None, included: Sequence[str]
 ) -> Outcome:
     project, session = started.project, started.session
     code = started.run.before
@@ -116,9 +117,14 @@ def _record(
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
         notes += _let_out(started, code, included)
     session = _with_conversation(session, report)
+    files: dict[str, bytes] = {}
     if report.transcript is not None and report.transcript.stat().st_size <= TRANSCRIPT_LIMIT:
         files["transcript.jsonl"] = report.transcript.read_bytes()
     run = _ended(started.run, exit_code, code, [first_line(text.prompt) for text in texts.values()], notes)
+    if shown is not None:
+        of_turns, incomplete = shown.of_turns(report.points)
+        files |= shown.files | of_turns
+        run = dataclasses.replace(run, dropped=shown.dropped, incomplete=tuple(incomplete))
     totals = _totals(project, session, code)
     meta = record.write(
         project, parent=started.parent, previous=started.meta, session=session, run=run,

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from realm.session.line import Call, Line
     from realm.session.lock import RunLock
     from realm.session.notices import Caller
+    from realm.session.stills import Shown
     from realm.session.ui import UI
     from realm.session.view import View
+    from realm.terminal.ears import Sound
 
 GRACE = 7.0
 """Seconds that an agent has to end after being told to terminate."""
@@ -57,6 +59,11 @@ class Grip:
     stream: BoxStream
     caller: Caller
 
+    def hear(self, sound: Sound) -> None:
+        """Take what the agent let hear."""
+        self.view.hear(sound)
+        self.caller.hear(sound)
+
 
 def take(
     engine: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI, stream: BoxStream,
@@ -77,7 +84,8 @@ def take(
         view.keep(drawing)
     session, number = started.session, started.run.number
     view.record(
-        recordings.recorder(session.id, number, launch.config, record=launch.record, state=view.modes.redo)
+        recordings.recorder(session.id, number, launch.config, record=launch.record, state=view.modes.redo),
+        recordings.place(session.id, number),
     )
     return Grip(engine, started, launch, box, lock, view, ui, stream, caller)
 
@@ -145,22 +153,24 @@ def conclude(grip: Grip, ended: Ended) -> int:
     return code
 
 
-def _shown(grip: Grip) -> dict[str, bytes]:
-    """Return the screen and the recording as files of the record."""
+def _shown(grip: Grip) -> Shown:
+    """Return the screens and the recording for the record."""
     from realm.session import recordings
 
     grip.view.flush()
-    files = grip.view.files()
+    shown = grip.view.shown()
     session, number = grip.started.session, grip.started.run.number
-    if files:
-        files |= recordings.cast_file(
-            recordings.place(session.id, number),
-            grip.view.size,
-            grip.launch.config,
-            record=grip.launch.record,
-            title=f"{session.name}, run {number}",
+    if shown.files:
+        shown.files.update(
+            recordings.cast_file(
+                recordings.place(session.id, number),
+                grip.view.size,
+                grip.launch.config,
+                record=grip.launch.record,
+                title=f"{session.name}, run {number}",
+            )
         )
-    return files
+    return shown
 
 
 def _number(ended: Ended) -> int:

@@ -131,8 +131,8 @@ def keep(grip: Grip, line: Line) -> None:
 def _listening(grip: Grip) -> tuple[Stream, Callable[[bytes], object]]:
     """Return the stream to drain and what takes its output; whoever calls the user hears it."""
     if grip.stream.tty:
-        return Overheard(grip.stream, grip.caller.hear), grip.view.keep
-    ears = Ears(grip.caller.hear)
+        return Overheard(grip.stream, grip.hear), grip.view.keep
+    ears = Ears(grip.hear)
     return grip.stream, lambda data: grip.view.keep(ears.hear(data))
 
 

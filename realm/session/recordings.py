@@ -3,7 +3,8 @@
 ``runs/<session id>/recording/<run>/`` below realm's directory holds what the
 program writes, as it comes (:mod:`realm.terminal.recording`).  At the end it
 becomes files of the record: ``screen.txt`` and ``screen.ans``, what the terminal
-showed last, and ``session.cast``, all of it as an asciicast.  With
+showed last, ``turns/…``, what it showed at the end of each turn
+(:mod:`realm.session.stills`), and ``session.cast``, all of it as an asciicast.  With
 ``realm.record`` off only as much is kept as a screen is made of, and no cast; a
 file ``unrecorded`` says so to whoever holds the run next.
 """
@@ -20,6 +21,8 @@ from realm.box.dockerargs import size as parse_size
 from realm.errors import UsageError
 from realm.paths import make_private
 from realm.session.lock import run_directory
+from realm.session.stills import Shown, missed
+from realm.terminal import segments
 from realm.terminal.recording import Recorder, chunks, losses
 from realm.terminal.segments import Size
 
@@ -111,15 +114,18 @@ def discard(session_id: str) -> None:
     shutil.rmtree(run_directory(session_id) / "recording", ignore_errors=True)
 
 
-def files(
+def shown(
     directory: Path, size: tuple[int, int], config: Config, *, record: bool | None = None, title: str = ""
-) -> dict[str, bytes]:
-    """Return what goes into the record of a run with a terminal; nothing where nothing was shown.
+) -> Shown:
+    """Return what goes into the record of a run that lost its holder; nothing where nothing was shown.
 
     Arguments as for :func:`cast_file`.
     """
-    found = screens(directory, size, ended=True)
-    return found | cast_file(directory, size, config, record=record, title=title) if found else {}
+    found, incomplete = last_screen(directory, size, ended=True)
+    if not found:
+        return Shown()
+    files = found | cast_file(directory, size, config, record=record, title=title)
+    return Shown(files, directory, missed(directory)[0], incomplete)
 
 
 def cast_file(
@@ -137,25 +143,31 @@ def cast_file(
     return {}
 
 
-def screens(directory: Path, size: tuple[int, int], *, ended: bool = False) -> dict[str, bytes]:
+def last_screen(
+    directory: Path, size: tuple[int, int], *, ended: bool = False
+) -> tuple[dict[str, bytes], bool]:
     """Return what a recording shows last as ``screen.txt`` and ``screen.ans``; none of no output.
 
     Of a run that has ``ended`` it is what a person saw last of the program
-    (:meth:`realm.terminal.screen.Screen.parting`).
+    (:meth:`realm.terminal.screen.Screen.parting`).  The other value tells
+    whether the screen may lack something of what came before.
     """
     pieces = list(chunks(directory, last=SCREEN_BYTES))
-    if not any(isinstance(piece, bytes) for _, piece in pieces):
-        return {}
+    length = sum(len(piece) for _, piece in pieces if isinstance(piece, bytes))
+    if not length:
+        return {}, False
     from realm.terminal.screen import Screen
 
     screen = Screen(*size, limit=SCREEN_BYTES)
+    if segments.end(directory) > length:
+        screen.doubt()
     for _, piece in pieces:
         if isinstance(piece, bytes):
             screen.feed(piece)
         else:
             screen.resize(*piece)
     text, drawing = screen.parting() if ended else (screen.text(), screen.ansi())
-    return {"screen.txt": text.encode(), SCREEN: drawing}
+    return {"screen.txt": text.encode(), SCREEN: drawing}, screen.lost
 
 
 def drawing(directory: Path, size: tuple[int, int]) -> bytes:

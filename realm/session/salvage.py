@@ -15,13 +15,12 @@ from realm.session import launch as launching
 from realm.terminal.tty import FALLBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from realm.box.container import Box
     from realm.box.engine import Engine
     from realm.session.begin import Started
     from realm.session.finish import Outcome
     from realm.session.launch import Launch
+    from realm.session.stills import Shown
 
 
 def save(
@@ -30,20 +29,20 @@ def save(
     launch: Launch,
     box: Box,
     code: int,
-    files: Mapping[str, bytes] | None = None,
+    shown: Shown | None = None,
 ) -> Outcome:
     """Take in the work of a stopped box, also of one that was killed before it could report.
 
-    Without ``files`` for the run's record they are made of what a killed holder
+    Without what the terminal has ``shown`` it is made of what a killed holder
     recorded.
     """
-    if files is None and box.tty:
-        files = _recorded(started, launch)
+    if shown is None and box.tty:
+        shown = _recorded(started, launch)
     included = [item.path for item in launch.include]
     try:
         if not box.reported():
             container.salvage(engine, box, launching.spec(launch, box.image, ["snapshot"]))
-        return finish.take_in(started, box, code, files, included)
+        return finish.take_in(started, box, code, shown, included)
     except RejectedError as error:
         name, workspace = started.session.name, started.session.workspace
         error.hint = error.hint or (
@@ -53,7 +52,7 @@ def save(
         raise
 
 
-def _recorded(started: Started, launch: Launch) -> dict[str, bytes]:
+def _recorded(started: Started, launch: Launch) -> Shown:
     name, number = started.session.name, started.run.number
     place = recordings.place(started.session.id, number)
-    return recordings.files(place, FALLBACK, launch.config, title=f"{name}, run {number}")
+    return recordings.shown(place, FALLBACK, launch.config, title=f"{name}, run {number}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
-from realm.session import recordings
+from realm.session import recordings, stills
 from realm.session.find import find
 from realm.store import record, refs
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from realm.model import Project, Session
+    from realm.model import Project, Run, Session
     from realm.session.ui import UI
     from realm.terminal.cast import Header, Moment
     from realm.terminal.still import Still
@@ -47,10 +47,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A screen; ``title`` says whose."""
+    """A screen; ``title`` says whose, ``incomplete`` whether something may be missing on it."""
 
     still: Still
     title: str
+    incomplete: bool = False
 
     def svg(self) -> bytes:
         """Return it as a picture that stands alone."""
@@ -107,36 +108,38 @@ def picture(asked: Asked, turn: int | None = None) -> Picture:
     """
     from realm.terminal.still import Still
 
-    project, session, number = _run(asked)
-    title = f"{session.name}, run {number}"
-    if turn is not None:
-        drawing = _at_turn(project, session, number, turn)
-        return Picture(Still(drawing), f"{title}, turn {turn}")
-    path = f"{record.run_directory(number)}/{recordings.SCREEN}"
+    project, session, run = _run(asked)
+    title = f"{session.name}, run {run.number}" + (f", turn {turn}" if turn is not None else "")
+    name = recordings.SCREEN if turn is None else stills.drawing_path(turn)
+    path = f"{record.run_directory(run.number)}/{name}"
     kept = record.read_file(project, session.name, path, _DRAWING_LIMIT)
-    if kept is None:
-        live = recordings.screens(recordings.place(session.id, number), _SIZE)
+    incomplete = name.removesuffix(".ans") in run.incomplete
+    if kept is None and turn is not None:
+        kept, incomplete = _at_turn(project, session, run.number, turn), False
+    elif kept is None:
+        live, incomplete = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
         kept = live.get(recordings.SCREEN)
     if kept is None:
-        raise RealmError(f"run {number} of {session.name} showed nothing on a terminal", _look(session))
-    return Picture(Still(kept), title)
+        raise RealmError(f"run {run.number} of {session.name} showed nothing on a terminal", _look(session))
+    return Picture(Still(kept), title, incomplete)
 
 
 def recording(asked: Asked) -> Recording:
     """Return the recording of a run; :class:`RealmError` where there is none, or it is damaged."""
-    project, session, number = _run(asked)
-    return _recording(project, session, number)
+    project, session, run = _run(asked)
+    return _recording(project, session, run.number)
 
 
-def _run(asked: Asked) -> tuple[Project, Session, int]:
+def _run(asked: Asked) -> tuple[Project, Session, Run]:
     project = find(asked.name, asked.directory)
     session = record.read_session(project, asked.name)
-    numbers = [run.number for run in record.read_runs(project, asked.name)]
-    number = asked.run if asked.run is not None else numbers[-1]
-    if number not in numbers:
-        known = "1" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    runs = {run.number: run for run in record.read_runs(project, asked.name)}
+    first, *_, last = [*runs, *runs]
+    number = asked.run if asked.run is not None else last
+    if number not in runs:
+        known = "1" if len(runs) == 1 else f"{first} to {last}"
         raise RealmError(f"session {asked.name} has no run {number}", f"its runs: {known}")
-    return project, session, number
+    return project, session, runs[number]
 
 
 def _recording(project: Project, session: Session, number: int) -> Recording:
@@ -154,7 +157,10 @@ def _recording(project: Project, session: Session, number: int) -> Recording:
 
 
 def _at_turn(project: Project, session: Session, number: int, turn: int) -> bytes:
-    """Return what draws the screen as it was when a turn ended, by the time of the turn's commit."""
+    """Return what draws the screen as it was when a turn ended, by the time of the turn's commit.
+
+    For turns without a screen of their own: of an older record, or ended in a flood.
+    """
     from realm.store.stats import turn_times
 
     tip = refs.tips(project, session.name).code or session.base

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realm.session.stills import DIRECTORY, Album, Shown, Stills, missed, note_missed
 from realm.terminal.modes import Modes
 from realm.terminal.screen import Screen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.terminal.ears import Sound
     from realm.terminal.recording import Recorder
 
 
@@ -23,12 +27,27 @@ class View:
         self._size = size
         self._screen = Screen(*size) if tty else None
         self._recorder: Recorder | None = None
+        self._stills: Stills | None = None
+        self._place: Path | None = None
+        self._missed = 0
         self._silent = True
 
-    def record(self, recorder: Recorder) -> None:
-        """Keep a recording of what comes from now on."""
+    def record(self, recorder: Recorder, place: Path) -> None:
+        """Keep a recording of what comes from now on, and in ``place``, its directory, what turns show."""
         self._recorder = recorder
         recorder.resize(*self._size)
+        if self._screen is None:
+            return
+        self._place = place
+        self._stills = Stills(self._screen, Album(place / DIRECTORY))
+        self._missed, incomplete = missed(place)
+        if incomplete:
+            self._screen.doubt()
+
+    def hear(self, sound: Sound) -> None:
+        """Take what the agent let hear, before the output that follows it."""
+        if self._stills is not None:
+            self._stills.hear(sound)
 
     def feed(self, data: bytes) -> None:
         """Put output aside, on the relay's path."""
@@ -46,14 +65,27 @@ class View:
     def work(self) -> bool:
         """Look at some of it, for about two milliseconds; return whether there is more."""
         more = self._screen.work() if self._screen is not None else False
+        more = more or (self._stills is not None and self._stills.work())
         if not more:
-            self.flush()
+            self._write()
         return more
 
     def flush(self) -> None:
-        """Write the recording so far: another process may go on with it."""
+        """Write all that is known so far: another process may go on with it."""
+        if self._stills is not None:
+            self._stills.finish()
+        self._write()
+
+    def _write(self) -> None:
         if self._recorder is not None:
             self._recorder.flush()
+        if self._screen is not None and self._place is not None and self._screen.dropped:
+            note_missed(self._place, self._dropped, incomplete=self._screen.lost)
+
+    @property
+    def _dropped(self) -> int:
+        """Bytes of output that no screen was made of, in the whole run."""
+        return self._missed + (self._screen.dropped if self._screen is not None else 0)
 
     def resize(self, rows: int, columns: int) -> None:
         """Take account of a new size."""
@@ -76,9 +108,10 @@ class View:
         """Rows and columns of the terminal that shows it, or showed it last."""
         return self._size
 
-    def files(self) -> dict[str, bytes]:
-        """Return the screen as files of the record; none when nothing was shown."""
+    def shown(self) -> Shown:
+        """Return what goes into the record of the screen; nothing when nothing was shown."""
         if self._screen is None or self._silent:
-            return {}
+            return Shown()
         text, drawing = self._screen.parting()
-        return {"screen.txt": text.encode(), "screen.ans": drawing}
+        files = {"screen.txt": text.encode(), "screen.ans": drawing}
+        return Shown(files, self._place, self._dropped, incomplete=self._screen.lost)

@@ -9,6 +9,7 @@ parent).  The commit's message is the summary that ``realm list`` shows (see
     session.json              what is fixed about the session
     runs/0001/run.json        one run: number, times, commits, exit code
     runs/0001/<file>          what else was kept: transcript.jsonl, screen.txt, screen.ans, session.cast
+    runs/0001/turns/<file>    what the terminal showed when a turn ended: 0001.screen.txt, 0001.screen.ans
     runs/0002/…
 
 Both JSON files are one object, UTF-8, keys sorted, indented by two, with
@@ -16,6 +17,11 @@ Both JSON files are one object, UTF-8, keys sorted, indented by two, with
 version that is higher than theirs.  Fields are those of
 :class:`realm.model.Session` and :class:`realm.model.Run`; times are seconds
 since the epoch (numbers); a field without a value may be missing or null.
+``screen.txt`` is plain text, ``screen.ans`` draws the same on an empty screen
+with text, cursor positions and colours alone.  Where output came faster than it
+could be looked at, ``run.json`` has the number of its bytes in ``dropped``, and in
+``incomplete`` the names of screens that may lack some of it, because the program
+had not drawn everything anew since: ``screen``, ``turns/0002.screen``.
 
 A record may have been fetched from somewhere else: it is read as untrusted,
 with limits on sizes and checks of every type.
@@ -49,6 +55,7 @@ _COMMIT_LIMIT = 1024 * 1024
 _TREE_LIMIT = 16 * 1024 * 1024
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_TURN_FILE = re.compile(r"turns/([0-9]{4,5}\.screen\.(?:txt|ans))")
 _RUN_NAME = re.compile(rb"[0-9]{4,9}")
 
 
@@ -149,13 +156,16 @@ def write(
 
     ``parent`` is the commit of the run before (``None`` for the first run),
     ``previous`` the commit that this one replaces: what was recorded for this
-    run there is kept unless ``files`` (file name to content) replaces it.
+    run there is kept unless ``files`` (file name to content, a turn's with
+    ``turns/`` before) replaces it.
     Raises :class:`GitError` when the repository cannot be written.
     """
     from realm.store.objects import DIRECTORY, FILE, Entry, Objects
 
-    for file in files:
-        if not _FILE_NAME.fullmatch(file) or file == "run.json":
+    of_turns = {match[1].encode(): files[file] for file in files if (match := _TURN_FILE.fullmatch(file))}
+    of_run = {file: data for file, data in files.items() if not _TURN_FILE.fullmatch(file)}
+    for file in of_run:
+        if not _FILE_NAME.fullmatch(file) or file in ("run.json", "turns"):
             raise ValueError(f"not a name of a record's file: {file!r}")
     made = Objects(project.object_format)
     number = f"{run.number:04d}".encode()
@@ -164,8 +174,12 @@ def write(
         root = reader.tree(parent, b"")
         runs = reader.tree(parent, b"runs")
         kept = reader.tree(previous, b"runs/" + number)
-    for file, data in {**files, "run.json": dump_run(run)}.items():
+        turns = reader.tree(previous, b"runs/" + number + b"/turns")
+    for file, data in {**of_run, "run.json": dump_run(run)}.items():
         kept[file.encode()] = Entry(file.encode(), FILE, made.blob(data))
+    turns |= {name: Entry(name, FILE, made.blob(data)) for name, data in of_turns.items()}
+    if turns:
+        kept[b"turns"] = Entry(b"turns", DIRECTORY, made.tree(turns.values()))
     runs[number] = Entry(number, DIRECTORY, made.tree(kept.values()))
     root[b"runs"] = Entry(b"runs", DIRECTORY, made.tree(runs.values()))
     root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))

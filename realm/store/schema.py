@@ -71,6 +71,8 @@ def load_run(data: bytes, where: Where) -> Run:
         box=fields.text("box", ""),
         prompts=fields.texts("prompts"),
         notes=fields.texts("notes"),
+        dropped=fields.maybe("dropped", fields.whole) or 0,
+        incomplete=fields.texts("incomplete"),
     )
 
 

@@ -17,7 +17,7 @@ from pyte import modes as pyte_modes
 from pyte.screens import Margins, wcwidth
 
 from realm.terminal.cells import BLANK, Cell, Row, render
-from realm.terminal.grid import CELLS, Grid
+from realm.terminal.grid import Grid
 from realm.terminal.parser import numbers
 
 if TYPE_CHECKING:
@@ -291,8 +291,7 @@ class Board(Grid):
         if not on:
             self.frozen = None
         elif self.frozen is None:
-            self.steps += self.lines + sum(map(len, self.buffer)) // CELLS
-            self.frozen = [row.copy() for row in self.buffer]
+            self.frozen = self.copied(self.buffer)
 
     def show_alternate(self, *, on: bool, cursor: bool = False) -> None:
         """Change between the two screens; with ``cursor`` as mode 1049 does it."""

@@ -8,12 +8,15 @@ is looked at.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyte import modes as pyte_modes
 from pyte.screens import Margins, Screen
 
 from realm.terminal.cells import BLANK, DEFAULT, Cell, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CELLS = 16
 """Cells that are as quickly written, moved or copied together as one row is added, moved or forgotten."""
@@ -194,6 +197,11 @@ class Grid(Screen):
             self._shift_span(top, bottom, 1)
         else:
             self.cursor.y = max(self.cursor.y - 1, 0)
+
+    def copied(self, rows: Sequence[Row]) -> list[Row]:
+        """Return an independent copy of ``rows``."""
+        self.steps += len(rows) + sum(map(len, rows)) // CELLS
+        return [row.copy() for row in rows]
 
     # Size ----------------------------------------------------------------------
 

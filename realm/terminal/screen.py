@@ -12,7 +12,7 @@ import codecs
 import re
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +37,24 @@ _DEAR = 8
 """Steps for a byte from which on small pieces are taken: the next one may be as dear."""
 _PATIENCE = 256 * 1024
 """Bytes after which a synchronized update that does not end is shown as it is."""
+_TAKEN = 2
 _EDGE = 16
 """Bytes in which a sequence that is cut in two is looked for."""
 _SCREENS = re.compile(rb"\x1b(?:\[\?(?:\d+;)*(?:47|1047|1049)(?:;\d+)*(?P<on>[hl])|c)")
 _FRESH_START = re.compile(rb"[\x1b\n]")
+
+
+class Taken(NamedTuple):
+    """What was seen at a moment: not drawn yet, so that it can be drawn when there is time.
+
+    ``cursor`` is what puts the cursor in its place, ``incomplete`` whether
+    something may be missing.
+    """
+
+    moment: float
+    picture: Picture
+    cursor: bytes
+    incomplete: bool
 
 
 class Screen:
@@ -49,7 +63,7 @@ class Screen:
     def __init__(self, rows: int, columns: int, limit: int = LIMIT) -> None:
         self._size = _bounded(rows, columns)
         self._limit = max(limit, 1)
-        self._waiting: deque[bytes | tuple[int, int]] = deque()
+        self._waiting: deque[bytes | tuple[int, int] | float] = deque()
         self._bytes = 0
         self._edge = b""
         self._alternate: bool | None = None
@@ -62,6 +76,8 @@ class Screen:
         self._piece = _PIECE
         self.dropped = 0
         """Bytes that nobody looked at."""
+        self.taken: deque[Taken] = deque(maxlen=_TAKEN)
+        """What was seen at the moments that were marked, for whoever takes it out."""
 
     # On the relay's path -------------------------------------------------------
 
@@ -74,9 +90,16 @@ class Screen:
     def resize(self, rows: int, columns: int) -> None:
         """Say that the terminal has another size from here on."""
         size = _bounded(rows, columns)
-        if self._waiting and not isinstance(self._waiting[-1], bytes):
+        if self._waiting and isinstance(self._waiting[-1], tuple):
             self._waiting.pop()
         self._waiting.append(size)
+
+    def mark(self, moment: float) -> None:
+        """Keep in :attr:`taken` what shows here; where that is dropped unseen there is nothing to keep.
+
+        ``moment`` is any name for it.
+        """
+        self._waiting.append(moment)
 
     def _drop_to(self, limit: int) -> None:
         while self._bytes > limit:
@@ -85,7 +108,7 @@ class Screen:
     def _drop(self, limit: int) -> None:
         oldest = self._waiting.popleft()
         if not isinstance(oldest, bytes):
-            self._size = oldest
+            self._size = oldest if isinstance(oldest, tuple) else self._size
             return
         if limit and self._bytes == len(oldest):
             self._waiting.appendleft(oldest[-limit:])
@@ -108,8 +131,18 @@ class Screen:
     @property
     def lost(self) -> bool:
         """Whether the screen may lack what was dropped since it was last drawn in full."""
-        self._catch_up()
-        return self._lost_at is not None
+        self.catch_up()
+        return self._lacking
+
+    @property
+    def _lacking(self) -> bool:
+        return self._gap or self._lost_at is not None
+
+    def doubt(self) -> None:
+        """Take what is shown so far for incomplete."""
+        self.catch_up()
+        board = self._open()
+        self._lost_at = (board.cleared, board.scrolled)
 
     def work(self, seconds: float = 0.002) -> bool:
         """Look at what was put aside for about so long; return whether there is more."""
@@ -118,7 +151,7 @@ class Screen:
             self._take()
         return bool(self._waiting)
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Look at all that was put aside, as far as the budget goes."""
         for budget, rest in _BUDGETS:
             steps = 0
@@ -132,10 +165,13 @@ class Screen:
         """Look at the next piece; return the steps that it took."""
         board = self._open()
         before = board.steps
-        if not isinstance(size := self._waiting[0], bytes):
+        if not isinstance(other := self._waiting[0], bytes):
             self._waiting.popleft()
-            self._size = size
-            board.resize(*size)
+            if isinstance(other, tuple):
+                self._size = other
+                board.resize(*other)
+            else:
+                self._keep(other)
             return board.steps - before
         item = self._next_piece()
         length = len(item)
@@ -146,6 +182,10 @@ class Screen:
         steps = board.steps - before
         self._piece = _SMALL_PIECE if steps > _DEAR * length else _PIECE
         return steps + length
+
+    def _keep(self, moment: float) -> None:
+        picture = self._picture(self._open().copied(self._shown()))
+        self.taken.append(Taken(moment, picture, self._cursor(), self._lacking))
 
     def _next_piece(self) -> bytes:
         """Take a piece: part of a long chunk, or short chunks together."""
@@ -180,6 +220,7 @@ class Screen:
         start = _FRESH_START.search(item)
         skipped = item[: start.start()] if start else item
         self._pass_over(skipped)
+        self.dropped += len(skipped)
         if start is None:
             return b""
         self._gap = False
@@ -208,19 +249,21 @@ class Screen:
     @property
     def alternate(self) -> bool:
         """Whether the program shows its alternate screen."""
-        self._catch_up()
+        self.catch_up()
         return self._open().alternate
 
     def text(self) -> str:
         """Return what a person would read, cleaned, without trailing blanks and blank last lines."""
-        return self._picture().text()
+        self.catch_up()
+        return self._picture(self._shown()).text()
 
     def ansi(self) -> bytes:
         """Return the bytes that draw the screen on an empty one and put the cursor in its place.
 
         They move the cursor and set colours, no more.
         """
-        return self._picture().ansi() + self._cursor()
+        self.catch_up()
+        return self._picture(self._shown()).ansi() + self._cursor()
 
     def parting(self) -> tuple[str, bytes]:
         """Return text and drawing of what a person saw last of the program.
@@ -228,24 +271,26 @@ class Screen:
         A program that left its alternate screen and said a few parting words is
         remembered by that screen, if there was anything on it.
         """
-        self._catch_up()
+        self.catch_up()
         board = self._open()
         if board.left:
-            left = self._picture(board.left)
+            left = self._picture(board.left[: board.lines])
             if left.text():
                 return left.text(), left.ansi()
-        shown = self._picture()
+        shown = self._picture(self._shown())
         return shown.text(), shown.ansi() + self._cursor()
 
-    def _picture(self, rows: Sequence[Row] | None = None) -> Picture:
+    def _shown(self) -> Sequence[Row]:
+        board = self._open()
+        rows: Sequence[Row] = board.buffer if board.frozen is None else board.frozen
+        return rows
+
+    def _picture(self, rows: Sequence[Row]) -> Picture:
         from pyte.screens import wcwidth
 
         from realm.terminal.picture import Picture
 
-        self._catch_up()
-        board = self._open()
-        shown = board.buffer if board.frozen is None else board.frozen
-        return Picture((shown if rows is None else rows)[: board.lines], board.columns, wcwidth)
+        return Picture(rows, self._open().columns, wcwidth)
 
     def _cursor(self) -> bytes:
         board = self._open()

@@ -42,9 +42,16 @@ def run(config: Config, *pieces: bytes, number: int = 1, record: bool | None = N
     return recordings.place("5e55", number)
 
 
+def left(
+    directory: Path, size: tuple[int, int], config: Config, *, record: bool | None = None, title: str = ""
+) -> dict[str, bytes]:
+    """Return the files that a run leaves for its record."""
+    return recordings.shown(directory, size, config, record=record, title=title).files
+
+
 def test_a_run_becomes_three_files(config: Config) -> None:
     directory = run(config, b"hello \x1b[31mred", b"\r\n\xe4\xbd", b"\xa0")
-    files = recordings.files(directory, SIZE, config, title="fix, run 1")
+    files = left(directory, SIZE, config, title="fix, run 1")
     assert files["screen.txt"] == "hello red\n你".encode()
     assert b"\x1b[31mred" in files["screen.ans"]
     events = check(files["session.cast"])
@@ -61,14 +68,14 @@ def test_a_run_becomes_three_files(config: Config) -> None:
 
 def test_what_counts_at_the_end_is_what_a_person_saw_last(config: Config) -> None:
     directory = run(config, b"\x1b[?1049h\x1b[Hpicture", b"\x1b[?1049lbye")
-    assert recordings.screens(directory, SIZE)["screen.txt"] == b"bye"
-    assert recordings.files(directory, SIZE, config)["screen.txt"] == b"picture"
+    assert recordings.last_screen(directory, SIZE)[0]["screen.txt"] == b"bye"
+    assert left(directory, SIZE, config)["screen.txt"] == b"picture"
 
 
 @pytest.mark.parametrize("size", [SIZE, (1, 1)])
 def test_where_nothing_was_shown_there_is_nothing(config: Config, size: tuple[int, int]) -> None:
-    assert recordings.files(run(config), size, config) == {}
-    assert recordings.files(recordings.place("none", 1), size, config) == {}
+    assert left(run(config), size, config) == {}
+    assert left(recordings.place("none", 1), size, config) == {}
 
 
 @pytest.mark.parametrize(
@@ -78,12 +85,12 @@ def test_the_setting_decides_about_the_cast(
     config: Config, monkeypatch: pytest.MonkeyPatch, setting: str, expected: bool
 ) -> None:
     monkeypatch.setenv("REALM_RECORD", setting)
-    assert ("session.cast" in recordings.files(run(config, b"x"), SIZE, config)) is expected
+    assert ("session.cast" in left(run(config, b"x"), SIZE, config)) is expected
 
 
 def test_the_command_line_decides_before_the_setting(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REALM_RECORD", "off")
-    assert "session.cast" in recordings.files(run(config, b"x", record=True), SIZE, config, record=True)
+    assert "session.cast" in left(run(config, b"x", record=True), SIZE, config, record=True)
     monkeypatch.setenv("REALM_RECORD", "nonsense")
     assert kept(run(config, b"x", number=2, record=False)) == ["000001.rec", "unrecorded"]
 
@@ -91,15 +98,15 @@ def test_the_command_line_decides_before_the_setting(config: Config, monkeypatch
 def test_a_run_without_a_recording_stays_so_whoever_holds_it_next(config: Config) -> None:
     run(config, b"one ", record=False)
     directory = run(config, b"two")
-    assert set(recordings.files(directory, SIZE, config)) == {"screen.txt", "screen.ans"}
+    assert set(left(directory, SIZE, config)) == {"screen.txt", "screen.ans"}
     assert recordings.cast(directory, SIZE, 1 << 20) == b""
-    assert "session.cast" in recordings.files(run(config, b"x", number=2), SIZE, config)
+    assert "session.cast" in left(run(config, b"x", number=2), SIZE, config)
 
 
 def test_without_a_recording_no_more_is_on_disk_than_a_screen_needs(config: Config) -> None:
     directory = run(config, *[b"line\r\n" * 1000] * 500, record=False)
     assert sum(path.stat().st_size for path in directory.iterdir()) < 3 * recordings.SCREEN_BYTES
-    assert recordings.screens(directory, SIZE)["screen.txt"].startswith(b"line\nline\n")
+    assert recordings.last_screen(directory, SIZE)[0]["screen.txt"].startswith(b"line\nline\n")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,7 @@ def test_a_wrong_setting_is_said_before_the_run_and_costs_no_work_after_it(
     monkeypatch.setenv(variable, value)
     with pytest.raises(UsageError):
         recordings.recorder("5e55", 1, config)
-    assert set(recordings.files(directory, SIZE, config)) == {"screen.txt", "screen.ans"}
+    assert set(left(directory, SIZE, config)) == {"screen.txt", "screen.ans"}
 
 
 def test_a_long_run_is_cut_to_the_limit_at_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +131,7 @@ def test_a_long_run_is_cut_to_the_limit_at_once(config: Config, monkeypatch: pyt
         config, start, *(b"\x1b[H\x1b[3%dm%06d" % (number % 8, number) for number in range(60_000))
     )
     started = time.process_time()
-    files = recordings.files(directory, SIZE, config)
+    files = left(directory, SIZE, config)
     assert time.process_time() - started < 5
     assert len(files["session.cast"]) < 257 * 1024
     assert files["screen.txt"] == b"059999"
@@ -137,16 +144,16 @@ def test_a_long_run_is_cut_to_the_limit_at_once(config: Config, monkeypatch: pyt
 def test_a_full_disk_is_said_in_the_cast(config: Config) -> None:
     directory = run(config, b"x")
     (directory / "stopped").touch()
-    events = check(recordings.files(directory, SIZE, config)["session.cast"])
+    events = check(left(directory, SIZE, config)["session.cast"])
     assert events[-1][1:] == ["m", "the recording ends here: the disk took no more"]
 
 
 def test_another_holder_goes_on_and_another_run_starts_anew(config: Config) -> None:
     first = run(config, b"one ")
     assert run(config, b"two") == first
-    assert recordings.files(first, SIZE, config)["screen.txt"] == b"one two"
+    assert left(first, SIZE, config)["screen.txt"] == b"one two"
     second = run(config, b"three", number=2)
-    assert recordings.files(second, SIZE, config)["screen.txt"] == b"three"
+    assert left(second, SIZE, config)["screen.txt"] == b"three"
     assert not first.exists()
     recordings.discard("5e55")
     recordings.discard("5e55")
@@ -157,7 +164,7 @@ def test_a_screen_is_quick_however_much_there_is(config: Config) -> None:
     """The last output counts, from the right one of the two screens on."""
     directory = run(config, b"\x1b[?1049h", *[b"\x1b[H\x1b[2Jpicture\r\n" + b"." * 60] * 40_000)
     started = time.process_time()
-    found = recordings.screens(directory, SIZE)
+    found = recordings.last_screen(directory, SIZE)[0]
     assert time.process_time() - started < 3
     assert found["screen.txt"].startswith(b"picture")
 
@@ -166,4 +173,4 @@ def test_a_broken_recording_costs_nothing_but_itself(config: Config) -> None:
     directory = recordings.place("5e55", 1)
     Recorder(directory, limit=1 << 20).close()
     (directory / "000001.rec").write_bytes(b"realmre1 and noise" * 100)
-    recordings.files(directory, SIZE, config)
+    left(directory, SIZE, config)
