@@ -142,7 +142,7 @@ def heal(user: User, name: str = "cut") -> None:
     if f"refs/realm/{name}" not in user.repo.refs():
         check_words(run_as(user, (), "resume", name, "--no-input"), 125, "no session")
         # A session that was killed before its ref has at most a box that never ran: the next run clears it away.
-        user.scripted("next", "true")
+        user.scripted(f"next-{time.monotonic_ns()}", "true")
         is_healed(user, name)
         return
     done = user.realm("resume", name, "--no-input", "-c", "true")
