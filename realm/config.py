@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+from realm.frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+
+class Setting(Frozen):
     """One setting: its git key below ``realm.``, its environment variable, its default."""
 
     key: str
@@ -26,8 +26,7 @@ class Setting:
     """Whether only the user's own files are asked, and no repository's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Frozen):
     """A setting's value and where it came from (``environment``, ``git config``, ``default``)."""
 
     text: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from realm.frozen import Frozen, fresh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +24,7 @@ WORKSPACE_ROOT = "/workspace"
 """Where workspaces lie in every box: the conversation's file name depends on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Frozen):
     """A git repository as a user stands in it.
 
     ``root`` is the top of the work tree (a linked work tree's own), ``git_dir``
@@ -50,8 +50,7 @@ class Project:
         return "0" * (64 if self.object_format == "sha256" else 40)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Frozen):
     """Who writes commits: the user's git identity."""
 
     name: str
@@ -67,8 +66,7 @@ class State(StrEnum):
     """The run ended without its holder: its work is still in the box."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Frozen):
     """What is fixed about a session when it is made (``session.json``).
 
     ``workspace`` is the absolute path in the box, the same in every run.
@@ -88,11 +86,10 @@ class Session:
     agent: tuple[str, ...] = ()
     image: str = ""
     conversation: str | None = None
-    pushed: dict[str, str] = field(default_factory=dict)
+    pushed: dict[str, str] = fresh(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Frozen):
     """One container lifetime of a session (``runs/NNNN/run.json``).
 
     Times are seconds since the epoch; ``ended`` and ``exit_code`` are ``None``
@@ -116,8 +113,7 @@ class Run:
     incomplete: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Frozen):
     """The size of a session's work: turns, and the difference base..tip."""
 
     turns: int = 0
@@ -126,8 +122,7 @@ class Totals:
     deletions: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRow:
+class SessionRow(Frozen):
     """One line of ``realm list``."""
 
     name: str
@@ -142,8 +137,7 @@ class SessionRow:
     started: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Frozen):
     """A state of the workspace that a box reported (untrusted, syntax checked).
 
     ``head`` is the commit that the workspace's HEAD was at, ``snapshot`` a
@@ -157,8 +151,7 @@ class Checkpoint:
     time: float
 
 
-@dataclass(frozen=True, slots=True)
-class TurnText:
+class TurnText(Frozen):
     """What was asked and answered in one turn (untrusted text, not yet cleaned)."""
 
     prompt: str = ""

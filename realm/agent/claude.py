@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.agent.login import Login, host_config_dir
+from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,8 +52,7 @@ _SIZE_LIMIT = 16 * 1024 * 1024
 _COUNT_LIMIT = 4000
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(Frozen):
     """One file of the configuration directory: path below it, content, permission bits."""
 
     path: str

@@ -27,11 +27,11 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.errors import RealmError
+from realm.frozen import Frozen, fresh
 from realm.paths import make_private, realm_home, replace
 
 if TYPE_CHECKING:
@@ -57,11 +57,10 @@ BEFORE = "login-before.json"
 _KEYCHAIN_SERVICE = "Claude Code-credentials"
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Frozen):
     """How the agent will prove who it is: ``variables`` and, or, a copy of ``credentials``."""
 
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = fresh(default_factory=dict)
     credentials: bytes | None = None
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from realm.errors import RejectedError
+from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,8 +30,7 @@ _FILE, _LINK, _DIRECTORY, _LONG_NAME = b"0", b"2", b"5", b"L"
 _METADATA = {b"x", b"g", b"L", b"K"}
 
 
-@dataclass(frozen=True, slots=True)
-class BoxFile:
+class BoxFile(Frozen):
     """A file to put into a box.
 
     ``path`` is absolute in the box.  ``data`` is the content, or a host file to
@@ -46,8 +45,7 @@ class BoxFile:
     owner: Literal["user", "root"] = "user"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Frozen):
     """One member of an archive to write; ``data`` ``None`` makes a directory, ``target`` a link."""
 
     name: bytes

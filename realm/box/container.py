@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import shutil
 import time
@@ -42,7 +41,7 @@ def _user(spec: BoxSpec, args: DockerArgs) -> BoxSpec:
     first, _, second = wanted.replace("root", "0").partition(":")
     if not first.isdigit() or (second and not second.isdigit()):
         raise UsageError(f"docker flag --user {wanted}: a box's user is a number", "--user UID:GID")
-    return dataclasses.replace(spec, uid=int(first), gid=int(second or (0 if first == "0" else spec.gid)))
+    return spec.update(uid=int(first), gid=int(second or (0 if first == "0" else spec.gid)))
 
 
 def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFile]:
@@ -105,7 +104,7 @@ class Box:
         cls, engine: Engine, spec: BoxSpec, name: str, owned: Volumes, files: list[BoxFile], args: DockerArgs
     ) -> Self:
         labels = volumes.labels(spec, owned)
-        spec = dataclasses.replace(spec, labels=labels)
+        spec = spec.update(labels=labels)
         box = cls(engine, "", labels, owned.all)
         box._tty = spec.tty
         try:
@@ -409,7 +408,7 @@ def clear(engine: Engine, session_id: str) -> None:
 def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:
     """Return a new container on a dead box's volumes, of realm's own image where the box's is gone."""
     for name in dict.fromkeys((spec.image, image.REFERENCE)):
-        options = policy.create_options(dataclasses.replace(spec, image=name), owned)
+        options = policy.create_options(spec.update(image=name), owned)
         try:
             return str(engine.call("POST", "/containers/create", None, options)["Id"])
         except ApiError as error:
@@ -430,8 +429,7 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
         raise EngineError("nothing is left of the box to salvage")
     work, state, *others = box.volumes
     owned = Volumes(state, work, tuple(others))
-    spec = dataclasses.replace(
-        spec, command=("snapshot",), network="none", tty=False, stdin=False,
+    spec = spec.update(command=("snapshot",), network="none", tty=False, stdin=False,
         labels={**box.labels, "realm.role": "salvage"},
     )  # fmt: skip
     box.forget()

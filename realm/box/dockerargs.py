@@ -8,10 +8,10 @@ to ``docker run``.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from realm.errors import UsageError
+from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,11 +48,10 @@ _SHORT = {short: name for name, short in FLAGS.items() if short}
 _TRUE, _FALSE = frozenset({"1", "t", "true"}), frozenset({"0", "f", "false"})
 
 
-@dataclass(frozen=True, slots=True)
-class DockerArgs:
+class DockerArgs(Frozen):
     """The flags as given: name and value, in order.  Empty when there are none."""
 
-    given: tuple[tuple[str, str], ...] = field(default=())
+    given: tuple[tuple[str, str], ...] = ()
 
     def all(self, name: str) -> list[str]:
         """Return every value of flag ``name``."""

@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
+from realm.frozen import Frozen
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to reach an engine over TCP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Frozen):
     """An engine's address, and who said so (``DOCKER_HOST``, ``context <name>``, ``default``)."""
 
     url: str

@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlencode
 from realm.box import http
 from realm.box.endpoint import Endpoint, dial, resolve
 from realm.errors import EngineError
+from realm.frozen import Frozen
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class ApiError(EngineError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(Frozen):
     """What an engine says of itself; sizes in bytes."""
 
     name: str

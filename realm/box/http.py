@@ -7,8 +7,9 @@ socket anyway.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     import socket
@@ -29,8 +30,7 @@ class ClosedError(ProtocolError):
     """The other side closed before it answered at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Frozen):
     """Status and headers (names in lower case) of an answer."""
 
     status: int

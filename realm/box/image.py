@@ -14,13 +14,13 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.box.engine import ApiError
 from realm.config import Config
 from realm.errors import ImageError
+from realm.frozen import Frozen, fresh
 from realm.paths import data_dir, make_private, realm_home
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ _IGNORE = "*\n!Dockerfile\n!hooks\n!hooks/claude\n!ca.crt\n"
 Progress = Callable[[str], AbstractContextManager[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Frozen):
     """What an image is made of, besides what realm ships.
 
     ``claude_version`` empty is the latest there is.  ``ca_file`` has extra
@@ -50,8 +49,8 @@ class Inputs:
     base: str = DEFAULT_BASE
     claude_version: str = ""
     ca_file: Path | None = None
-    uid: int = field(default_factory=lambda: os.getuid() or 1000)
-    gid: int = field(default_factory=lambda: os.getgid() if os.getuid() else 1000)
+    uid: int = fresh(default_factory=lambda: os.getuid() or 1000)
+    gid: int = fresh(default_factory=lambda: os.getgid() if os.getuid() else 1000)
 
     @classmethod
     def of(cls, config: Config) -> Inputs:
@@ -140,8 +139,7 @@ def context_dir(inputs: Inputs | None = None) -> Path:
 # -- what is there -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Frozen):
     """An image as it is on the engine; ``stale`` when its inputs changed since it was built."""
 
     reference: str

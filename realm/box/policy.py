@@ -9,13 +9,13 @@ of the container shows: secrets are a file (``/realm/env``).
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.box import flags
 from realm.box.dockerargs import DockerArgs, size
 from realm.errors import UsageError
+from realm.frozen import Frozen, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +35,7 @@ DIRECTORIES = (f"{STATE}/home", f"{STATE}/claude", f"{STATE}/git", OUT)
 """What the box's user owns below the state volume."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoxSpec:
+class BoxSpec(Frozen):
     """One box.
 
     ``image`` is an image's id or name, ``command`` the entry script's verb and
@@ -54,8 +53,8 @@ class BoxSpec:
     gid: int
     workspace: str
     object_stores: tuple[Path, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = fresh(default_factory=dict)
+    labels: Mapping[str, str] = fresh(default_factory=dict)
     tty: bool = False
     stdin: bool = True
     hostname: str = ""
@@ -71,8 +70,7 @@ class BoxSpec:
         return self.environment.get("REALM_TIP", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Volumes:
+class Volumes(Frozen):
     """The names of a box's volumes: its state and its work, and others that go with it.
 
     ``open`` is whether the box's user has a work tree in the work volume already.

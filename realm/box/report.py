@@ -8,10 +8,10 @@ is left out.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from realm.box.archive import Member, Reader
+from realm.frozen import Frozen, fresh
 from realm.model import Checkpoint
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 
 
-@dataclass(frozen=True, slots=True)
-class BoxReport:
+class BoxReport(Frozen):
     """The results of a run.
 
     ``points`` are the states reported, in order, the end of the run last;
@@ -43,8 +42,8 @@ class BoxReport:
     """
 
     points: tuple[Checkpoint, ...] = ()
-    prompts: Mapping[int, bytes] = field(default_factory=dict)
-    stops: Mapping[int, bytes] = field(default_factory=dict)
+    prompts: Mapping[int, bytes] = fresh(default_factory=dict)
+    stops: Mapping[int, bytes] = fresh(default_factory=dict)
     exit_code: int | None = None
     complete: bool = False
     errors: tuple[str, ...] = ()

@@ -16,7 +16,6 @@ import hashlib
 import json
 import secrets
 import time
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from realm.box.archive import BoxFile
 from realm.box.engine import ApiError
 from realm.box.policy import STATE, WORK, BoxSpec, Volumes
 from realm.errors import EngineError
+from realm.frozen import Frozen
 from realm.paths import data_dir, make_private, realm_home
 from realm.together import together
 
@@ -43,8 +43,7 @@ VOLUMES_LABEL = "realm.volumes"
 _NOT_FOUND, _CONFLICT = 404, 409
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Frozen):
     """A base volume: its name, where the engine keeps it, and the commit checked out in it."""
 
     name: str
@@ -76,7 +75,7 @@ def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:
     made: Volumes | None = None
     try:
         base = find_base(engine, spec) or make_base(engine, spec)
-        made = replace(plain(name), others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
+        made = plain(name).update(others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
         _overlay(engine, made, base, labels(spec, made))
     except EngineError as error:
         remove(engine, made.all if made else ())
@@ -188,7 +187,7 @@ def make_base(engine: Engine, spec: BoxSpec) -> Base:
     own["realm.started"] = str(int(time.time()))
     try:
         mountpoint = _create(engine, name, own)
-        _fill(engine, replace(spec, labels={**kept, "realm.role": "base"}), name)
+        _fill(engine, spec.update(labels={**kept, "realm.role": "base"}), name)
         make_private(_marker(name).parent)
         _marker(name).touch()
     except BaseException:
@@ -200,7 +199,7 @@ def make_base(engine: Engine, spec: BoxSpec) -> Base:
 
 def _fill(engine: Engine, spec: BoxSpec, name: str) -> None:
     """Run the entry script's ``base`` on volume ``name``."""
-    spec = replace(spec, command=("base",), tty=False, stdin=False, network="none")
+    spec = spec.update(command=("base",), tty=False, stdin=False, network="none")
     owned = Volumes(f"{name}-state", name)
     container = ""
     try:

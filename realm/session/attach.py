@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import os
 import socket
 import sys
@@ -83,7 +82,7 @@ def _handed_over(project: Project, session: Session, run: Run, asked: Asked, ui:
     launch = prepare(
         project, session, [run], ResumeRequest(session.name, project.root), local=connection.endpoint.local
     )
-    launch = dataclasses.replace(launch, run=run, tty=tty)
+    launch = launch.update(run=run, tty=tty)
     drawing = base64.b64decode(asked.answer.get("drawing", ""))
     box = _box(container.find(connection, session_id=session.id), session)
     grip = take_in_hand(connection, started_before(launch, run), launch, box, lock, ui, stream, drawing)

@@ -8,10 +8,10 @@ ended, or a box that never ran, which the next run clears away.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UnpreparedError
+from realm.frozen import Frozen
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from realm.session.ui import UI
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Frozen):
     """A run as it was recorded when it began: ``meta`` is that record's commit, ``parent`` the one before."""
 
     project: Project
@@ -36,8 +35,7 @@ class Started:
     parent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Frozen):
     """What a run follows: the record of the run before, ``None`` for a new session, and its totals."""
 
     meta: str | None = None

@@ -7,15 +7,14 @@ do this again from the start.
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from realm.agent import turns
 from realm.errors import RealmError, RejectedError, UnpreparedError
+from realm.frozen import Frozen
 from realm.model import State, Totals
 from realm.paths import scratch
 from realm.store import record, refs, repo
@@ -42,8 +41,7 @@ _UNPREPARED = "the workspace could not be prepared"
 TRANSCRIPT_LIMIT = 256 * 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Frozen):
     """What a run left: the session's tips, its size, and what the user should know."""
 
     code: str
@@ -51,7 +49,7 @@ class Outcome:
     totals: Totals
     new_commits: int
     exit_code: int
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def take_in(
@@ -124,7 +122,7 @@ def _record(
     if shown is not None:
         of_turns, incomplete = shown.of_turns(report.points)
         files |= shown.files | of_turns
-        run = dataclasses.replace(run, dropped=shown.dropped, incomplete=tuple(incomplete))
+        run = run.update(dropped=shown.dropped, incomplete=tuple(incomplete))
     totals = _totals(project, session, code)
     meta = record.write(
         project, parent=started.parent, previous=started.meta, session=session, run=run,
@@ -173,12 +171,12 @@ def _with_conversation(session: Session, report: BoxReport) -> Session:
     if session.agent or not report.conversation:
         return session
     found = turns.conversation_id(report.conversation)
-    return dataclasses.replace(session, conversation=found) if found else session
+    return session.update(conversation=found) if found else session
 
 
 def _ended(run: Run, exit_code: int, after: str, prompts: list[str], notes: list[str]) -> Run:
-    return dataclasses.replace(
-        run, ended=time.time(), exit_code=exit_code, after=after, prompts=tuple(prompts), notes=tuple(notes)
+    return run.update(
+        ended=time.time(), exit_code=exit_code, after=after, prompts=tuple(prompts), notes=tuple(notes)
     )
 
 

@@ -7,13 +7,13 @@ import os
 import posixpath
 import shlex
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realm.agent import claude
 from realm.box.archive import BoxFile
 from realm.box.policy import BoxSpec, secrets
 from realm.errors import UsageError
+from realm.frozen import Frozen
 from realm.model import WORKSPACE_ROOT, Run
 from realm.paths import realm_home
 from realm.store import repo
@@ -34,8 +34,7 @@ _FOR_ALL = 0o005
 _PASSED_ON = ("TERM", "COLORTERM", "LANG", "LC_ALL", "TZ", "NO_COLOR")
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Frozen):
     """Everything that one run of a session needs, decided before anything is started."""
 
     project: Project

@@ -11,10 +11,10 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import RunningError
+from realm.frozen import Frozen
 from realm.paths import make_private, realm_home
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def run_directory(session_id: str) -> Path:
     return realm_home() / "runs" / session_id
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Frozen):
     """The process that holds a run; ``started`` is in seconds since the epoch."""
 
     pid: int

@@ -14,7 +14,7 @@ from realm.terminal.tty import Terminal
 if TYPE_CHECKING:
     from realm.box.container import Box
     from realm.box.engine import Engine
-    from realm.session.finish import Started
+    from realm.session.begin import Started
     from realm.session.launch import Launch
     from realm.session.lock import RunLock
     from realm.session.ui import UI

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from realm.config import Config
@@ -59,6 +58,6 @@ def _remember(project: Project, session: Session, key: str, oid: str, meta: str 
     """Note what the remote branch is now: the next push's lease."""
     if meta is None or session.pushed.get(key) == oid:
         return
-    changed = dataclasses.replace(session, pushed=session.pushed | {key: oid})
+    changed = session.update(pushed=session.pushed | {key: oid})
     new = record.update_session(project, session.name, meta, changed)
     refs.transact(project, [refs.RefUpdate(refs.META + session.name, meta, new)], "realm: push")

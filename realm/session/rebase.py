@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -37,21 +36,19 @@ def rebase(connection: Engine, launch: Launch, image: str, ui: UI) -> Launch:
     if tips.code is None or tips.meta is None or head == session.base:
         ui.info(f"{session.name} is on HEAD already")
         return launch
-    quiet = dataclasses.replace(
-        launch, run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False
-    )
+    quiet = launch.update(run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False)
     with ui.progress(f"replaying {session.name} on {head[:10]}"):
         tip = head if tips.code == session.base else _replay(connection, quiet, image, head)
-    moved = dataclasses.replace(session, base=head)
+    moved = session.update(base=head)
     _write(launch, tips, moved, tip)
     ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
-    return dataclasses.replace(launch, session=moved)
+    return launch.update(session=moved)
 
 
 def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
     spec = launching.spec(launch, image, ["rebase", head])
-    spec = dataclasses.replace(spec, labels={**spec.labels, "realm.role": "tool"})
+    spec = spec.update(labels={**spec.labels, "realm.role": "tool"})
     with boxes.packs(launch, launch.run.before, head) as history:
         box = Box.create(connection, spec, launching.files(launch, history), args=launch.args)
     directory = scratch("rebase")

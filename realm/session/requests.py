@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from realm.model import SessionRow
 
 
-@dataclass(frozen=True, slots=True)
-class NewRequest:
+class NewRequest(Frozen):
     """``realm new``: ``directory`` is the project or any directory inside it."""
 
     name: str
@@ -29,8 +29,7 @@ class NewRequest:
     no_record: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeRequest:
+class ResumeRequest(Frozen):
     """``realm resume``: without ``directory`` the session is looked for here, then elsewhere."""
 
     name: str
@@ -43,8 +42,7 @@ class ResumeRequest:
     no_record: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PushRequest:
+class PushRequest(Frozen):
     """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``."""
 
     name: str
@@ -55,8 +53,7 @@ class PushRequest:
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PushResult:
+class PushResult(Frozen):
     """What a push did; ``lines`` are the server's own words, cleaned."""
 
     remote: str
@@ -67,8 +64,7 @@ class PushResult:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Frozen):
     """Sessions, newest first, and what could not be listed; ``gone`` projects among that."""
 
     rows: tuple[SessionRow, ...] = ()
@@ -76,8 +72,7 @@ class Listing:
     gone: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(Frozen):
     """What ``realm remove`` would take away, and the ids that bring it back."""
 
     name: str
@@ -89,8 +84,7 @@ class Removal:
     leftovers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Frozen):
     """One line of ``realm doctor``."""
 
     name: str

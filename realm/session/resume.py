@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from realm.agent.login import Login, find_login
@@ -55,7 +54,7 @@ def prepare(
     config = Config(project.root)
     return Launch(
         project=project,
-        session=dataclasses.replace(session, project=str(project.root)),
+        session=session.update(project=str(project.root)),
         run=launching.new_run(len(runs) + 1, ""),
         config=config,
         login=_login(session),
@@ -92,8 +91,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLo
     if tips.code is None or tips.meta is None:
         raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
     row = refs.rows(project, [name])[0]
-    launch = dataclasses.replace(
-        launch,
+    launch = launch.update(
         session=record.read_session(project, name),
         login=find_login(required=not launch.session.agent),
         run=launching.new_run(len(runs) + 1, tips.code),
@@ -121,6 +119,7 @@ def _settle(connection: Engine, launch: Launch, runs: list[Run], ui: UI) -> Box 
     for box in container.find(connection, session_id=launch.session.id):
         state = box.state()
         if state == "running":
+            _check_ours(box, launch)
             return box
         if state == "created" or not runs or runs[-1].ended is not None:
             box.remove()
@@ -137,8 +136,18 @@ def _settle(connection: Engine, launch: Launch, runs: list[Run], ui: UI) -> Box 
     return None
 
 
+def _check_ours(box: Box, launch: Launch) -> None:
+    """Raise when a running box belongs to another realm directory: who holds it is only known there."""
+    own, name = launching.home_label(), launch.session.name
+    if box.labels.get("realm.home", own) != own:
+        raise RunningError(
+            f"a run of session {name} is going on that was started with another REALM_HOME or user",
+            f"realm attach {name} there, or realm stop {name}, which ends it and saves its work here",
+        )
+
+
 def _as(launch: Launch, run: Run) -> Launch:
-    return dataclasses.replace(launch, run=run)
+    return launch.update(run=run)
 
 
 def started_before(launch: Launch, run: Run) -> Started:
@@ -166,5 +175,5 @@ def _take_over(
         )
     from realm.session import orphan
 
-    launch = dataclasses.replace(_as(launch, run), tty=box.tty)
+    launch = _as(launch, run).update(tty=box.tty)
     return orphan.attend(connection, started_before(launch, run), launch, box, lock, ui)

@@ -8,10 +8,10 @@ places and colours of it is ever shown.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
+from realm.frozen import Frozen
 from realm.session import recordings, stills
 from realm.session.find import find
 from realm.store import record, refs
@@ -33,8 +33,7 @@ _SECOND = 1.0
 """A turn's commit has the second in which the turn ended: all of that is shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """Which run of which session: the last one unless ``run`` says otherwise.
 
     Without ``directory`` the session is looked for here, then elsewhere.
@@ -45,8 +44,7 @@ class Asked:
     run: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Frozen):
     """A screen; ``title`` says whose, ``incomplete`` whether something may be missing on it."""
 
     still: Still
@@ -66,8 +64,7 @@ class Picture:
         return html(self.still, self.title)
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Frozen):
     """A run from its beginning; ``events`` can be gone through once and may raise :class:`RealmError`."""
 
     header: Header

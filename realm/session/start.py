@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -45,7 +44,7 @@ def new(request: NewRequest, ui: UI) -> int:
         _warm_up,
     )
     history = launching.needs_history(project, config, local=connection.endpoint.local)
-    launch = dataclasses.replace(launch, history=history)
+    launch = launch.update(history=history)
     wanted = request.image or config.get("image") or None
     chosen = image.ensure(connection, wanted, ui.progress, config)
     launch = _with_wip(launch, request)
@@ -182,4 +181,4 @@ def _with_wip(launch: Launch, request: NewRequest) -> Launch:
     commit = commit_tree(
         launch.project, tree=tree, parent=launch.session.base, message=message, identity=launch.identity
     )
-    return dataclasses.replace(launch, run=dataclasses.replace(launch.run, before=commit))
+    return launch.update(run=launch.run.update(before=commit))

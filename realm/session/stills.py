@@ -20,9 +20,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from realm.frozen import Frozen, fresh
 from realm.terminal.ears import Sound
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ class Stills:
             pass
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Frozen):
     """What a run's terminal showed, for its record.
 
     ``files`` are those of the run itself, ``place`` the directory of its
@@ -136,7 +135,7 @@ class Shown:
     ``incomplete`` whether the last screen may lack some of them.
     """
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = fresh(default_factory=dict)
     place: Path | None = None
     dropped: int = 0
     incomplete: bool = False

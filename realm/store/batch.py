@@ -7,10 +7,10 @@ object that exists, and ``<spec> missing`` (or ``ambiguous``) for another.
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import GitError
+from realm.frozen import Frozen
 from realm.store.git import command, environment, missing, reason
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ class TooLargeError(GitError):
     """An object is larger than the reader allowed; the process has been ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawObject:
+class RawObject(Frozen):
     """An object as git stores it: ``kind`` is blob, tree, commit or tag."""
 
     oid: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RejectedError
+from realm.frozen import Frozen
 from realm.model import TurnText
 from realm.store.git import git
 from realm.store.messages import agent_message, turn_message
@@ -28,8 +28,7 @@ _AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _HEADER = re.compile(r"^(tree|parent|encoding) (\S+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class BoxCommit:
+class BoxCommit(Frozen):
     """A commit that a box made, as far as it is of use; ``when`` is seconds since the epoch."""
 
     oid: str
@@ -78,8 +77,7 @@ def tree_of(project: Project, commit: str) -> str:
     return git("rev-parse", "--verify", f"{commit}^{{tree}}", project=project).text
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
+class Naming(Frozen):
     """What the commits of one intake have in common; ``started`` is seconds since the epoch."""
 
     session: str

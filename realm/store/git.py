@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from realm.errors import GitError
+from realm.frozen import Frozen
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ _MISLEADING = frozenset(
 _FULL_DISK = ("No space left on device", "Disk quota exceeded")
 
 
-@dataclass(frozen=True, slots=True)
-class GitResult:
+class GitResult(Frozen):
     """How a git command ended: its exit code and what it wrote."""
 
     code: int

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import RejectedError
@@ -21,6 +20,7 @@ from realm.store.objects import Objects
 from realm.store.quarantine import quarantine
 from realm.store.stats import count_turns, diffstat, totals
 from realm.store.verify import Verifier
+from realm.frozen import Frozen, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,8 +43,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(Frozen):
     """What a box reported of a run.
 
     ``tip`` is the commit that the run started on, ``points`` are in the order
@@ -66,8 +65,7 @@ class Intake:
     replay: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
+class Ingested(Frozen):
     """What was taken in; use it in a ``with`` statement, or call :meth:`release`.
 
     ``tip`` is the session's new tip (the old one when nothing changed),
@@ -76,9 +74,9 @@ class Ingested:
     """
 
     tip: str
-    turns: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    dropped: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    turns: Mapping[int, tuple[str, ...]] = fresh(default_factory=dict)
+    dropped: list[str] = fresh(default_factory=list)
+    notes: list[str] = fresh(default_factory=list)
     keep: Path | None = None
 
     def release(self) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from realm.frozen import Frozen
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Frozen):
     """Limits of one intake; sizes are bytes, times seconds.
 
     A file above ``file`` is left out, commits above ``commits`` are not kept

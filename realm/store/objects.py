@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dulwich.object_format import get_object_format
 from dulwich.objects import Blob, Commit, ObjectID, Tree, object_header, parse_tree, serialize_tree
 
 from realm.errors import GitError
+from realm.frozen import Frozen
 from realm.store.git import command as git_command
 from realm.store.git import environment as git_environment
 from realm.store.git import failure, run
@@ -43,8 +43,7 @@ class Entry(NamedTuple):
     oid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Frozen):
     """A commit's date: seconds since the epoch and the offset from UTC in seconds."""
 
     when: int

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
+from realm.frozen import Frozen
 from realm.store.git import git, reason
 from realm.text import clean
 
@@ -20,8 +20,7 @@ _LINES = 50
 """Lines of a server's answer that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushOutcome:
+class PushOutcome(Frozen):
     """What a push did: the server's own lines (clean text), and how the branch moved."""
 
     lines: tuple[str, ...]

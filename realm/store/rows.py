@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RealmError
+from realm.frozen import Frozen, fresh
 from realm.model import State, Totals
 from realm.store.batch import CatFile
 from realm.store.git import GitResult, git
@@ -24,8 +25,7 @@ _FIELDS = "%(refname)%00%(objectname)%00%(symref)%00"
 _BROKEN = re.compile(r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class MetaRow:
+class MetaRow(Frozen):
     """A session as its refs tell it.
 
     ``code`` and ``meta`` are where the refs point.  When ``problem`` is not
@@ -42,15 +42,14 @@ class MetaRow:
     created: float = 0.0
     state: State = State.EXITED
     base: str = ""
-    totals: Totals = field(default_factory=Totals)
+    totals: Totals = fresh(default_factory=Totals)
     runs: int = 0
     started: float | None = None
     exit_code: int | None = None
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ref:
+class _Ref(Frozen):
     name: str
     oid: str
     symbolic: str
@@ -100,18 +99,18 @@ def _with_messages(project: Project, refs: Iterable[_Ref]) -> Iterable[_Ref]:
             except GitError:
                 found = None
             text = found.data.decode("utf-8", "replace").partition("\n\n")[2] if found else None
-            yield replace(ref, message=text)
+            yield ref.update(message=text)
 
 
 def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> MetaRow:
     row = MetaRow(clean(name), code.oid if code else None, meta.oid if meta else None)
     problem = _problem(name, code, meta, broken)
     if problem:
-        return replace(row, problem=problem)
+        return row.update(problem=problem)
     try:
         return _filled(row, read_summary(meta.message if meta and meta.message else ""))
     except RealmError as damage:
-        return replace(row, problem=damage.message)
+        return row.update(problem=damage.message)
 
 
 def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> str:

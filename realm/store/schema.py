@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from realm.errors import RealmError
@@ -27,12 +26,12 @@ _LAST_SECOND = 253_402_300_800
 
 def dump_session(session: Session) -> bytes:
     """Return ``session.json``."""
-    return _dump(asdict(session))
+    return _dump(session.as_dict())
 
 
 def dump_run(run: Run) -> bytes:
     """Return ``run.json``."""
-    return _dump(asdict(run))
+    return _dump(run.as_dict())
 
 
 def _dump(fields: dict[str, Any]) -> bytes:

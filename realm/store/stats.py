@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from realm.model import Totals
@@ -57,4 +56,4 @@ def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], f
 
 def totals(project: Project, base: str, tip: str) -> Totals:
     """Return turns, files and lines of the work between two commits; two git processes."""
-    return replace(diffstat(project, base, tip), turns=count_turns(project, base, tip))
+    return diffstat(project, base, tip).update(turns=count_turns(project, base, tip))

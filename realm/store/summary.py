@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from realm.errors import RealmError
+from realm.frozen import Frozen, fresh
 from realm.model import State, Totals
 from realm.text import clean
 
@@ -25,8 +25,7 @@ _LINE = re.compile(r"Realm-([A-Za-z]+): (.*)")
 _MOST = 10**15
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Frozen):
     """What ``realm list`` shows of a session; times are seconds since the epoch."""
 
     id: str
@@ -35,7 +34,7 @@ class Summary:
     state: State
     base: str
     runs: int
-    totals: Totals = field(default_factory=Totals)
+    totals: Totals = fresh(default_factory=Totals)
     started: float | None = None
     exit_code: int | None = None
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from realm.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class RefUpdate:
+class RefUpdate(Frozen):
     """A wish to move ``ref`` from ``old`` (``None``: it must not exist) to ``new`` (``None``: delete it)."""
 
     ref: str
@@ -14,8 +13,7 @@ class RefUpdate:
     new: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tips:
+class Tips(Frozen):
     """Where a session's refs point; ``None`` where there is no ref."""
 
     code: str | None

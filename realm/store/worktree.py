@@ -6,11 +6,11 @@ import os
 import shutil
 import stat
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
+from realm.frozen import Frozen
 from realm.store.git import git
 from realm.text import clean
 
@@ -23,8 +23,7 @@ INCLUDE_FILE = ".worktreeinclude"
 """Patterns, in .gitignore's syntax, of ignored files that boxes get a copy of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(Frozen):
     """A file to copy into the box: ``path`` below the work tree with ``/``, ``source`` on the host."""
 
     path: str

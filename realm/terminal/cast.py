@@ -17,10 +17,10 @@ import json
 import math
 import re
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import RealmError
+from realm.frozen import Frozen, fresh
 from realm.terminal.filter import Filter
 from realm.terminal.modes import Modes
 from realm.terminal.segments import Size
@@ -53,14 +53,13 @@ class Moment(NamedTuple):
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Frozen):
     """What a cast says of itself; ``timestamp`` is when it began, in seconds since the epoch."""
 
     size: Size
     timestamp: float | None = None
     title: str = ""
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = fresh(default_factory=dict)
 
     def line(self) -> bytes:
         """Return the cast's first line."""

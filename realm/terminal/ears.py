@@ -57,27 +57,30 @@ class Ears:
         self._heard = heard
         self._open = b""
         self._edge = b""
-        self._cut = b""
+        self._held = b""
 
     def hear(self, data: bytes) -> bytes:
-        """Take the next output; return it without its marks."""
-        if _SYN in data or self._cut:
-            data = self._take_marks(data)
+        """Take the next output; return it without its marks, and without a mark's beginning at its end."""
+        if _SYN in data or self._held:
+            data = self._take_marks(self._held + data)
         if _BELL in data and _BELL in _STRINGS.sub(b"", self._open + data):
             self._heard(Sound.RING)
         self._follow(data)
         return data
 
+    def rest(self) -> bytes:
+        """Return what was held back, when no more output comes."""
+        held, self._held = self._held, b""
+        return held
+
     def _take_marks(self, data: bytes) -> bytes:
-        """Say which marks there are, and take out whole ones; of one in two pieces the first has gone on."""
-        joined = self._cut + data
-        for place, sound in sorted((joined.rfind(mark), sound) for mark, sound in _SOUNDS.items()):
+        """Take out the marks, say which there were, and hold back what may become one."""
+        for place, sound in sorted((data.rfind(mark), sound) for mark, sound in _SOUNDS.items()):
             if place >= 0:
                 self._heard(sound)
-        start = joined.rfind(_SYN)
-        rest = joined[start:] if start >= 0 else b""
-        self._cut = rest if len(rest) < len(_ENDED) and _ENDED.startswith(rest) else b""
-        return _MARK.sub(b"", data)
+        start = max(data.rfind(_SYN), len(data) - len(_ENDED) + 1)
+        self._held = data[start:] if _ENDED.startswith(data[start:]) else b""
+        return _MARK.sub(b"", data[: len(data) - len(self._held)])
 
     def _follow(self, data: bytes) -> None:
         """Note what the output stops in: of an unfinished sequence its first bytes are enough."""

@@ -60,7 +60,7 @@ class Overheard:
             return word
         data = self._receive(size)
         if not data:
-            return data
+            return self._ears.rest()
         data = self._ears.hear(data)
         if not data:
             raise BlockingIOError  # a mark alone: no bytes would mean the end

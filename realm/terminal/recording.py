@@ -11,9 +11,9 @@ import os
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realm.frozen import Frozen
 from realm.terminal import segments
 from realm.terminal.segments import Size
 
@@ -193,8 +193,7 @@ class Recorder:
                 (self._directory / _STOPPED).touch(mode=0o600)
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
+class Losses(Frozen):
     """What a recording lacks: output bytes before its beginning, and all after a full disk."""
 
     dropped: int = 0

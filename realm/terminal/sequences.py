@@ -7,8 +7,9 @@ strings, and a mode that is taken for on and is not costs a few bytes of undo.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +41,7 @@ _CONTROLS = bytes([*range(0x20), 0x7F])
 _MARKS = {b"<", b"=", b">", b"?"}
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Frozen):
     """One sequence: where it starts, its kind, and what it carries.
 
     ``kind`` is ``csi``, ``osc``, ``esc`` or ``shift``.  A CSI has its private

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from realm.frozen import Frozen, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,16 +76,14 @@ class Reason(StrEnum):
     """Nobody reads the output any more (a closed pipe)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Frozen):
     """How a relay ended; ``signal`` is the number with :attr:`Reason.SIGNAL`."""
 
     reason: Reason
     signal: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(Frozen):
     """What the relay calls.
 
     ``tap`` gets every piece of output on its way: it must be quick.  ``resize``
@@ -103,4 +102,4 @@ class Hooks:
     begin: Callable[[], object] | None = None
     interrupt: Callable[[], object] | None = None
     idle: Callable[[], bool] | None = None
-    watch: Mapping[int, Callable[[], bool]] = field(default_factory=dict)
+    watch: Mapping[int, Callable[[], bool]] = fresh(default_factory=dict)

@@ -141,7 +141,7 @@ def heal(user: User, name: str = "cut") -> None:
     """Run the next command, ``resume``, and check what it leaves."""
     if f"refs/realm/{name}" not in user.repo.refs():
         check_words(run_as(user, (), "resume", name, "--no-input"), 125, "no session")
-        # A session that was killed before its ref has at most a box that never ran: the next run clears it away.
+        # Before its ref a session has at most a box that never ran: the next run clears it away.
         user.scripted(f"next-{time.monotonic_ns()}", "true")
         is_healed(user, name)
         return

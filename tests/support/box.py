@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +175,7 @@ class Laboratory:
             network=changes.pop("network", "none"),
             volumes=changes.pop("volumes", "plain"),
         )
-        return replace(made, **changes)
+        return made.update(**changes)
 
     def create(
         self, *command: str, put: Sequence[BoxFile] = (), args: DockerArgs | None = None, **changes: Any

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ def _spec(**changes: Any) -> BoxSpec:
         image="realm:latest", command=("run", "claude"), uid=501, gid=20, workspace="/workspace/p",
         environment={"REALM_TIP": "a" * 40}, labels={"realm.id": "1"},
     )  # fmt: skip
-    return dataclasses.replace(made, **changes)
+    return made.update(**changes)
 
 
 def _host(text: str = "", **changes: Any) -> dict[str, Any]:
