@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realm.terminal.push import Push
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,6 +39,7 @@ class Outlet:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._own: int | None = None
+        self._push: Push | None = None
         self._socket: socket.socket | None = None
         self._rest = memoryview(b"")
         self._write = self._open()
@@ -74,6 +77,25 @@ class Outlet:
         self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
         self.flush()
 
+    def push(self, data: bytes) -> None:
+        """Do as :meth:`put`, but wait a moment for a terminal to take all of it.
+
+        Only in the main thread (:class:`~realm.terminal.push.Push`).  What is no
+        terminal is not waited for.
+        """
+        if self._rest or self._own is None or not os.isatty(self._fd):
+            self.put(data)
+            return
+        if self._push is None:
+            own = _reopen(self._fd)
+            if own is None:
+                self.put(data)
+                return
+            self._push = Push(own)
+        self._rest = memoryview(data)
+        with contextlib.suppress(BlockingIOError):
+            self._rest = self._rest[self._push.write(self._rest) :]
+
     def flush(self) -> None:
         """Write what goes of what is kept; errors as :meth:`put`."""
         if self._rest:
@@ -95,6 +117,9 @@ class Outlet:
     def close(self) -> None:
         """Drop what is kept and give back what was opened for us."""
         self._rest = memoryview(b"")
+        if self._push is not None:
+            self._push.close()
+            self._push = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None

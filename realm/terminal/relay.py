@@ -19,6 +19,7 @@ from realm.errors import RealmError
 from realm.terminal.detach import Matcher
 from realm.terminal.frames import STDERR, STDOUT, Demux
 from realm.terminal.outlet import Outlet
+from realm.terminal.pace import Pace
 from realm.terminal.sides import Ended, Hooks, Reason, Seat, Stream
 from realm.terminal.wakeup import Wakeup
 
@@ -85,6 +86,7 @@ class _Loop:
         self._input_open = self._output_open = True
         self._stdin = terminal.stdin
         self._working = hooks.idle is not None
+        self._pace = Pace()
         self._ended: Ended | None = None
 
     def run(self) -> Ended:
@@ -102,10 +104,12 @@ class _Loop:
     # One round ----------------------------------------------------------------
 
     def _step(self) -> None:
-        reads, writes = self._wanted()
-        readable, writable, _ = select.select(reads, writes, (), self._timeout())
+        pause = self._pace.wait()
+        reads, writes = self._wanted(box=not pause)
+        readable, writable, _ = select.select(reads, writes, (), pause or self._timeout())
         if not readable and not writable and not self._ahead():
-            self._idle()
+            if not pause:
+                self._idle()
             return
         self._working = self._hooks.idle is not None
         if self._wakeup.fileno() in readable:
@@ -121,12 +125,12 @@ class _Loop:
         self._visit(readable)
         self._conclude()
 
-    def _wanted(self) -> tuple[list[int], list[int]]:
+    def _wanted(self, *, box: bool = True) -> tuple[list[int], list[int]]:
         reads, writes = [self._wakeup.fileno(), *self._watch], []
         full = [outlet.fileno() for outlet in self._outlets.values() if outlet.full]
         writes.extend(full)
         if self._output_open:
-            if not full:
+            if box and not full:
                 reads.append(self._box_fd)
             if self._stdin is not None and len(self._typed) < TYPED:
                 reads.append(self._stdin)
@@ -171,13 +175,14 @@ class _Loop:
 
     def _from_box(self) -> None:
         try:
-            chunk = self._recv(CHUNK)
+            chunk = self._recv(self._pace.size())
         except BlockingIOError:
             return
         except OSError:
             # A pty whose last program ended gives EIO, an engine that died resets.
             self._output_open, self._last = False, Reason.LOST
             return
+        self._pace.took(len(chunk))
         if not chunk:
             self._output_open = False
         elif self._demux is None:
@@ -190,7 +195,8 @@ class _Loop:
         # Noted before it is written: should we end in between, the undo is on the safe side.
         self._terminal.note(data)
         self._hooks.tap(data)
-        self._guard(partial(self._outlets[target].put, data))
+        outlet = self._outlets[target]
+        self._guard(partial(outlet.push if self._pace.flood else outlet.put, data))
 
     def _to_user(self, writable: list[int]) -> None:
         """Write what waits, and go on while the user takes it and nothing else moves.

@@ -1,0 +1,50 @@
+"""``python -m tests.bench.bare CONTAINER``: the least that a relay in Python can do.
+
+Attaches to a container that was made and not started, starts it, and carries
+bytes both ways with ``select``, ``os.read`` and ``os.write`` alone: what is read
+is written at once, and while a reader is slow everything waits.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import tty
+
+from realm.box import engine
+
+_SIZE = 65536
+
+
+def main(container: str) -> None:
+    connection = engine.connect()
+    query = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
+    box, begun = connection.hijack(f"/containers/{container}/attach", query)
+    box.setblocking(True)
+    tty.setraw(0)
+    connection.call("POST", f"/containers/{container}/start")
+    write_all(1, begun)
+    carry(box.fileno())
+
+
+def carry(box: int) -> None:
+    """Relay between ``box`` and standard input and output until the box ends."""
+    while True:
+        readable, _, _ = select.select([box, 0], [], [])
+        if 0 in readable:
+            write_all(box, os.read(0, _SIZE))
+        if box in readable:
+            data = os.read(box, _SIZE)
+            if not data:
+                return
+            write_all(1, data)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
