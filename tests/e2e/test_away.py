@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.terminal import Seat, wait_for
+from tests.support.seated import FOCUS_IN, FOCUS_OUT, events, seat, settle, tell
+from tests.support.terminal import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.terminal import Seat
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
 
-FOCUS_IN, FOCUS_OUT = b"\x1b[I", b"\x1b[O"
 NOTICE = b"\x1b]9;realm: away %b\x07"
 IDLE = "\x1b]0;✳".encode()
 TURN = b"\x07" + NOTICE % b"finished a turn"
-_MULTIPLEXERS = ("TMUX", "STY", "VTE_VERSION", "KONSOLE_VERSION", "PYTHONPATH")
-
-
-def seat(user: User, *arguments: str) -> Seat:
-    """Return a terminal of nobody's make in which realm runs: what it is sent is seen byte by byte."""
-    unset = [word for name in _MULTIPLEXERS for word in ("-u", name)]
-    variables = [f"{name}={value}" for name, value in user.env.items() if name != "TERM"]
-    place = ["-C", str(user.repo.path)]
-    return Seat(
-        ["env", *unset, *place, *variables, str(user.installed.realm), *arguments], rows=40, columns=120
-    )
 
 
 @pytest.fixture
 def told(user: User, tmp_path: Path) -> Path:
     """Return the file in which the user's command notes when it was called, and for what."""
-    path = tmp_path / "told"
-    path.touch()
-    user.extra["REALM_NOTIFY"] = f'echo "$(date +%s.%N) $REALM_EVENT $REALM_SESSION" >>{path}'
-    return path
-
-
-def events(told: Path) -> list[str]:
-    return [line.partition(" ")[2] for line in told.read_text().splitlines()]
-
-
-def settle(terminal: Seat, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        terminal.pump(0.1)
+    return tell(user, tmp_path)
 
 
 def say(terminal: Seat, prompt: bytes) -> bytes:

@@ -52,13 +52,28 @@ def test_a_mark_is_heard_and_taken_out_even_of_a_sequence(mark: bytes, sound: So
 
 
 @pytest.mark.parametrize("place", range(1, len(ENDED)))
-def test_a_mark_in_two_pieces_is_heard_and_goes_on_whole(place: int) -> None:
-    # What has gone on must be completed, or it would swallow what follows.
-    assert heard(b"a" + ENDED[:place], ENDED[place:] + b"b") == ([Sound.ENDED], b"a" + ENDED + b"b", True)
+def test_a_mark_in_two_pieces_is_heard_and_taken_out(place: int) -> None:
+    pieces = b"a\x1b[3" + ENDED[:place], ENDED[place:] + b"1mb"
+    assert heard(*pieces) == ([Sound.ENDED], b"a\x1b[31mb", True)
+
+
+@pytest.mark.parametrize("rest", [b"", b"x", b"\x16", b"\x1b[31m", ENDED])
+@pytest.mark.parametrize("place", range(1, len(ENDED)))
+def test_what_only_began_as_a_mark_goes_on(place: int, rest: bytes) -> None:
+    sounds, passed, _ = heard(b"a" + ENDED[:place], b"y" + rest)
+    assert passed == b"a" + ENDED[:place] + b"y" + (b"" if rest in (ENDED, b"\x16") else rest)
+    assert sounds == [Sound.ENDED] * (rest == ENDED)
+
+
+def test_at_the_end_nothing_is_held_back() -> None:
+    ears = Ears(lambda _: None)
+    assert ears.hear(b"a" + ENDED[:4]) == b"a"
+    assert ears.rest() == ENDED[:4]
+    assert ears.rest() == b""
 
 
 def test_a_mark_in_many_pieces_is_heard() -> None:
-    assert heard(*(bytes([byte]) for byte in b"a" + ENDED + b"b"))[0] == [Sound.ENDED]
+    assert heard(*(bytes([byte]) for byte in b"a" + ENDED + b"b")) == ([Sound.ENDED], b"ab", True)
 
 
 def test_many_marks_in_one_piece_are_one() -> None:
@@ -68,9 +83,9 @@ def test_many_marks_in_one_piece_are_one() -> None:
 
 @given(cut(PIECES))
 def test_nothing_but_whole_marks_is_taken_out(pieces: list[bytes]) -> None:
-    _, passed, _ = heard(*pieces)
-    whole = b"".join(pieces)
-    assert re.sub(rb"\x16\x1b\[\?7325[hl]", b"", passed) == re.sub(rb"\x16\x1b\[\?7325[hl]", b"", whole)
+    ears = Ears(lambda _: None)
+    passed = b"".join([ears.hear(piece) for piece in pieces]) + ears.rest()
+    assert passed == re.sub(rb"\x16\x1b\[\?7325[hl]", b"", b"".join(pieces))
 
 
 @given(cut(PIECES))

@@ -33,6 +33,16 @@ def test_a_mark_alone_is_no_end(box: SocketBox) -> None:
     assert stream.recv(100) == b""
 
 
+def test_what_may_become_a_mark_comes_at_the_end_at_the_latest(box: SocketBox) -> None:
+    stream = Overheard(box, lambda _: None)
+    box.peer.sendall(b"\x16\x1b[?73")
+    with pytest.raises(BlockingIOError):
+        stream.recv(100)
+    box.peer.close()
+    assert stream.recv(100) == b"\x16\x1b[?73"
+    assert stream.recv(100) == b""
+
+
 def test_a_word_waits_for_the_end_of_a_sequence(box: SocketBox) -> None:
     stream = Overheard(box, lambda _: None)
     box.peer.sendall(b"a\x1b[3")

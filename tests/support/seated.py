@@ -1,0 +1,44 @@
+"""realm in a terminal of nobody's make: every byte it sends is seen, and its focus is what a test says."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tests.support.terminal import Seat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.user import User
+
+FOCUS_IN, FOCUS_OUT = b"\x1b[I", b"\x1b[O"
+_OTHERS = ("TMUX", "STY", "VTE_VERSION", "KONSOLE_VERSION", "PYTHONPATH")
+
+
+def seat(user: User, *arguments: str) -> Seat:
+    """Run realm in a terminal of 40 rows and 120 columns that names itself xterm and answers nothing."""
+    unset = [word for name in _OTHERS for word in ("-u", name)]
+    variables = [f"{name}={value}" for name, value in user.env.items() if name != "TERM"]
+    command = ["env", *unset, "-C", str(user.repo.path), *variables, str(user.installed.realm), *arguments]
+    return Seat(command, rows=40, columns=120)
+
+
+def settle(terminal: Seat, seconds: float) -> None:
+    """Read for a while."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        terminal.pump(0.1)
+
+
+def tell(user: User, directory: Path) -> Path:
+    """Let the user's command note in a file, which is returned, when it was called and for what."""
+    path = directory / "told"
+    path.touch()
+    user.extra["REALM_NOTIFY"] = f'echo "$(date +%s.%N) $REALM_EVENT $REALM_SESSION" >>{path}'
+    return path
+
+
+def events(told: Path) -> list[str]:
+    """Return what the user's command was called for, in order."""
+    return [line.partition(" ")[2] for line in told.read_text().splitlines()]
