@@ -133,7 +133,12 @@ def _listening(grip: Grip) -> tuple[Stream, Callable[[bytes], object]]:
     if grip.stream.tty:
         return Overheard(grip.stream, grip.hear), grip.view.keep
     ears = Ears(grip.hear)
-    return grip.stream, lambda data: grip.view.keep(ears.hear(data))
+
+    def tap(data: bytes) -> None:
+        ears.hear(data)
+        grip.view.keep(data)
+
+    return grip.stream, tap
 
 
 def _drained(grip: Grip, line: Line) -> Ended | None:
