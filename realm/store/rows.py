@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RealmError
@@ -129,8 +128,7 @@ def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str])
 
 
 def _filled(row: MetaRow, summary: Summary) -> MetaRow:
-    return replace(
-        row,
+    return row.update(
         id=summary.id,
         project=summary.project,
         created=summary.created,
