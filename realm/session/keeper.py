@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.paths import make_private
@@ -27,7 +28,6 @@ from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from realm.session.grip import Grip
     from realm.terminal.sides import Stream
@@ -108,11 +108,24 @@ def _silence(log: Path) -> None:
     """Point the standard descriptors away from the terminal that was left."""
     nothing = os.open(os.devnull, os.O_RDWR)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    _let_go()
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.dup2(written, 2)
     os.close(nothing)
     os.close(written)
+
+
+def _let_go() -> None:
+    """Close what whoever started realm left open: a lock or a pipe would be held as long as the agent works.
+
+    Everything that realm opens itself is closed on exec; what came by exec is not.
+    """
+    for path in list(Path("/dev/fd").iterdir()):
+        descriptor = int(path.name)
+        with contextlib.suppress(OSError):
+            if descriptor > sys.stderr.fileno() and os.get_inheritable(descriptor):
+                os.close(descriptor)
 
 
 def keep(grip: Grip, line: Line) -> None:

@@ -142,6 +142,8 @@ def _receive(connection: socket.socket, fds: int = 0) -> tuple[dict[str, Any], l
     while not data.endswith(b"\n"):
         if fds and not data:
             piece, found, _, _ = socket.recv_fds(connection, 65536, fds)
+            for descriptor in found:
+                os.set_inheritable(descriptor, False)
         else:
             piece = connection.recv(65536)
         data += piece

@@ -142,7 +142,7 @@ def _check_ours(box: Box, launch: Launch) -> None:
     if box.labels.get("realm.home", own) != own:
         raise RunningError(
             f"a run of session {name} is going on that was started with another REALM_HOME or user",
-            f"realm attach {name} there, or realm stop {name}, which ends it and saves its work here",
+            f"realm attach {name} there; when nobody holds it there any more: realm stop {name}",
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -145,6 +147,22 @@ def test_detached_from_the_start(user: User) -> None:
     assert list(user.leftovers()) == []
 
 
+def test_an_agent_that_was_left_holds_nothing_of_whoever_started_it(user: User, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    agent = ["--agent", "sh", "-c", TALK]
+    command = ["flock", str(lock), str(user.installed.realm), "new", "held", "--detach", *agent]
+    subprocess.run(command, cwd=user.repo.path, env=user.env, stdin=subprocess.DEVNULL, check=True)
+    subprocess.run(["flock", "--nonblock", str(lock), "true"], check=True)
+    assert state(user, "held") == "running"
+    with user.terminal("attach", "held") as terminal:
+        hear(terminal, "one")
+        assert detach(terminal) == 0
+    with user.terminal("attach", "held") as terminal:
+        hear(terminal, "bye")
+        assert terminal.wait() == 0
+    assert user.repo.show("refs/realm/held:heard") == "one\nbye"
+
+
 def test_stop_ends_the_agent_and_saves_its_work(user: User) -> None:
     user.realm("new", "long", "--detach", "--agent", "sh", "-c", "echo kept >file; sleep 600")
     eventually(lambda: state(user, "long") == "running")
@@ -190,6 +208,26 @@ def _holder(user: User) -> Holder:
     assert found is not None
     assert not found.attached
     return found
+
+
+def test_an_agent_of_another_realm_directory_is_left_to_it(user: User, tmp_path: Path) -> None:
+    user.realm("new", "theirs", "--detach", "--agent", "sh", "-c", "echo kept >file; sleep 600")
+    holder = _holder(user)
+    time.sleep(1)
+    user.extra["REALM_HOME"] = str(tmp_path / "elsewhere")
+    for verb in ("resume", "attach"):
+        refused = user.realm(verb, "theirs", code=125)
+        assert "another REALM_HOME" in refused.err
+        assert "realm stop theirs" in refused.err
+    del user.extra["REALM_HOME"]
+    assert state(user, "theirs") == "running"
+    os.kill(holder.pid, signal.SIGKILL)
+    eventually(lambda: state(user, "theirs") == "salvage")
+    user.extra["REALM_HOME"] = str(tmp_path / "elsewhere")
+    user.realm("stop", "theirs")
+    assert user.repo.show("refs/realm/theirs:file") == "kept"
+    assert state(user, "theirs") == "exited"
+    assert list(user.leftovers()) == []
 
 
 def test_a_second_resume_is_refused_while_a_keeper_holds_the_run(user: User) -> None:
