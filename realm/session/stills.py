@@ -17,6 +17,7 @@ lost in a flood, or nobody held the run) there is no picture; none is made up.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -69,7 +70,7 @@ class Album:
             part.replace(self._directory / name)
             self._cut()
         except OSError:
-            part.unlink(missing_ok=True)
+            _forget(part)
 
     def _cut(self) -> None:
         for name in sorted(self._sizes):
@@ -116,7 +117,10 @@ class Stills:
         """Take the last turn's still anew while its end may not be drawn yet."""
         if self._key and time.monotonic() - self._since > SETTLED:
             self._key = 0.0
-        if self._key and not self._screen.taken:
+        if self._key:
+            waiting = [taken for taken in self._screen.taken if taken.moment != self._key]
+            self._screen.taken.clear()
+            self._screen.taken.extend(waiting)
             self._screen.mark(self._key)
             self._screen.catch_up()
 
@@ -207,6 +211,11 @@ def _files(directory: Path) -> list[Path]:
     return [directory / name for name in sorted(names) if name.endswith(_SUFFIX) and name[:-6].isdecimal()]
 
 
+def _forget(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 def _read(path: Path) -> tuple[bytes, bytes, bool] | None:
     """Return a still's text, drawing and whether it is incomplete; ``None`` when it is damaged."""
     try:
@@ -228,7 +237,7 @@ def note_missed(place: Path, dropped: int, *, incomplete: bool) -> None:
         part.write_text(json.dumps({"dropped": dropped, "incomplete": incomplete}))
         part.replace(place / SEEN)
     except OSError:
-        part.unlink(missing_ok=True)
+        _forget(part)
 
 
 def missed(place: Path) -> tuple[int, bool]:

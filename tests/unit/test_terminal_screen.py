@@ -158,3 +158,67 @@ def test_odd_sizes_are_bounded(rows: int, columns: int) -> None:
     screen.resize(rows, columns)
     screen.feed(b"hello\x1b#8")
     assert len(screen.text()) < 500_000
+
+
+def test_a_marked_moment_is_kept_as_it_was() -> None:
+    screen = Screen(5, 20)
+    screen.feed(b"one")
+    screen.mark(1.0)
+    screen.feed(b"\x1b[2Jtwo")
+    assert screen.text() == "   two"
+    (taken,) = screen.taken
+    assert (taken.moment, taken.incomplete) == (1.0, False)
+    assert taken.picture.draw(2)
+    assert not taken.picture.draw(3)
+    assert (taken.picture.text(), taken.picture.ansi()) == ("one", b"\x1b[1;1Hone")
+    assert taken.cursor == b"\x1b[1;4H"
+
+
+def test_marks_do_not_pile_up() -> None:
+    screen = Screen(5, 20)
+    for number in range(10):
+        screen.mark(float(number))
+    screen.text()
+    assert [taken.moment for taken in screen.taken] == [8.0, 9.0]
+
+
+def test_output_that_ends_in_a_gap_is_incomplete() -> None:
+    screen = Screen(5, 20, limit=10)
+    screen.feed(b"\x1b[Hseen")
+    assert not screen.lost
+    screen.feed(b"no place to begin" * 10)
+    assert screen.lost
+    assert screen.dropped == 170
+
+
+def test_doubt_lasts_until_all_is_drawn_anew() -> None:
+    screen = Screen(5, 20)
+    screen.feed(b"drawing")
+    screen.doubt()
+    screen.feed(b" more")
+    assert screen.lost
+    screen.feed(b"\x1b[H\x1b[2Jnew")
+    assert not screen.lost
+
+
+def test_a_program_far_faster_than_the_screen_is_seen_at_its_end() -> None:
+    screen = Screen(24, 80)
+    fed = 0
+    for number in range(400):
+        chunk = b"".join(b"\x1b[3%dmline %d of many\r\n" % (line % 8, number) for line in range(2000))
+        screen.feed(chunk)
+        fed += len(chunk)
+        screen.work()
+    assert screen.dropped > fed // 2
+    assert screen.text().endswith("line 399 of many")
+    assert not screen.lost
+
+
+def test_narrow_characters_are_narrow() -> None:
+    from pyte.screens import wcwidth
+
+    from realm.terminal.board import _PARTS
+
+    narrow = [chr(code) for code in range(0x20, 0x3000) if _PARTS.fullmatch(chr(code)).lastgroup]  # type: ignore[union-attr]
+    assert len(narrow) > 700
+    assert {wcwidth(character) for character in narrow} == {1}
