@@ -46,6 +46,12 @@ started is the last run's), state (running, exited or salvage), turns, files,
 insertions, deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and
 hint. realm config --json: key, value, source, variable and help. Keys are only ever added.
 """
+AWAY = """\
+When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in
+realm.notify with REALM_EVENT (turn, waiting or ended), REALM_SESSION and REALM_PROJECT set; a
+terminal that is there rings and shows a notification, unless realm.bell says otherwise. The command
+is read from the environment or the user's own git configuration only.
+"""
 FILES = (
     ("~/.realm", "realm's own files; REALM_HOME names another directory"),
     ("~/.realm/logs", "what is known about bugs"),
@@ -144,7 +150,7 @@ def page() -> str:
     for title, verbs in SECTIONS.items():
         lines += [f".SH {title.upper()}", *(line for name in verbs for line in _verb(name))]
     lines += [".SH REFS", *_list(REFS), ".SH SETTINGS", *_settings(), ".SH ENVIRONMENT", *_list(ENVIRONMENT)]
-    lines += ['.SH "OUTPUT FOR SCRIPTS"', *_text(JSON)]
+    lines += ['.SH "WHILE AWAY"', *_text(AWAY), '.SH "OUTPUT FOR SCRIPTS"', *_text(JSON)]
     lines += [".SH FILES", *_list(FILES), '.SH "EXIT STATUS"', *_list(STATUS)]
     lines += [
         ".SH SEE ALSO",
