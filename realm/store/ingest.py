@@ -9,18 +9,20 @@ takes it before the caller has moved the session's ref.
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import RejectedError
+from realm.frozen import Frozen, fresh
+from realm.paths import scratch
 from realm.store.commits import Chain, Naming, commit_tree
 from realm.store.limits import Limits
 from realm.store.move import move, sweep
 from realm.store.objects import Objects
-from realm.store.quarantine import quarantine
+from realm.store.quarantine import UncleanError, quarantine
 from realm.store.stats import count_turns, diffstat, totals
 from realm.store.verify import Verifier
-from realm.frozen import Frozen, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,13 +102,40 @@ class Ingested(Frozen):
 def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
     """Take in what a box made.
 
-    Raises :class:`RejectedError` when it fails a check as a whole, and
-    :class:`GitError` when the project or the quarantine cannot be written;
-    nothing of it is in the project then, and the box and its pack should stay.
+    Where git refuses an object of the agent's history, the files are taken in
+    without it (:mod:`realm.store.files`), and a note says so.  Raises
+    :class:`RejectedError` when it fails a check as a whole, and :class:`GitError`
+    when the project or the quarantine cannot be written; nothing of it is in
+    the project then, and the box and its pack should stay.
     """
     limits = limits or Limits()
     sweep(intake.project)
     _check_points(intake)
+    try:
+        return _taken(intake, limits)
+    except UncleanError as refused:
+        if not intake.replay:
+            for points in (intake.points, intake.points[-1:]):
+                with suppress(RejectedError):
+                    return _files_of(intake, points, limits, refused)
+        raise
+
+
+def _files_of(
+    intake: Intake, points: Sequence[Checkpoint], limits: Limits, refused: UncleanError
+) -> Ingested:
+    from realm.store.files import without_commits
+
+    directory = scratch("files")
+    try:
+        done = _taken(without_commits(intake, points, limits, directory), limits)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    note = f"{refused.message}: the agent's files were kept, its commits not"
+    return done.update(notes=[note, *done.notes])
+
+
+def _taken(intake: Intake, limits: Limits) -> Ingested:
     with quarantine(intake.project) as held:
         filled = intake.pack is not None and intake.pack.lstat().st_size > 0
         sizes = held.take_in(intake.pack, limits) if intake.pack is not None and filled else {}

@@ -39,6 +39,14 @@ _SMALL = ("-c", "core.packedGitWindowSize=16m", "-c", "core.packedGitLimit=256m"
 _LIMITED = 'ulimit -v "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"'
 
 
+_UNCLEAN = b"fsck error in pack"
+"""What git says when a pack is whole but something in it should not be."""
+
+
+class UncleanError(RejectedError):
+    """The content of an object failed git's strict check."""
+
+
 class Quarantine:
     """An open quarantine; made by :func:`quarantine`."""
 
@@ -90,13 +98,16 @@ class Quarantine:
         """Return a reader of the quarantine's and the project's objects."""
         return CatFile(argv=[*self.prefix, "cat-file", "--batch"], env=self.env)
 
-    def take_in(self, pack: Path, limits: Limits) -> dict[str, tuple[str, int]]:
+    def take_in(self, pack: Path, limits: Limits, *, strict: bool = True) -> dict[str, tuple[str, int]]:
         """Unpack ``pack`` here and return each object's type and size by id.
 
         Raises :class:`RejectedError` when git finds anything wrong with it or
-        it goes beyond ``limits``, :class:`GitError` when the disk is full.
+        it goes beyond ``limits``, :class:`UncleanError` when that is the content
+        of an object, and :class:`GitError` when the disk is full.  Without
+        ``strict`` the objects' content is not looked at: nothing of such a
+        quarantine may leave it unchecked.
         """
-        result = self._index_pack(pack, limits)
+        result = self._index_pack(pack, limits, strict=strict)
         words = result.out.split()
         found = list((self.path / "objects" / "pack").glob("*.idx"))
         if len(words) < 2 or len(found) != 1:  # noqa: PLR2004 - "pack <id>"
@@ -106,21 +117,26 @@ class Quarantine:
             raise RejectedError(f"the box's pack was refused: it has {len(oids)} objects")
         return self._sizes(oids, limits)
 
-    def _index_pack(self, pack: Path, limits: Limits) -> GitResult:
+    def limited(self, limits: Limits, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> GitResult:
+        """Run git here within the limits; :class:`RejectedError` when it takes too long."""
         memory = (limits.memory + _index_bytes(self.project)) // 1024
-        argv = ["sh", "-c", _LIMITED, "sh", str(memory), str(limits.cpu), *self.prefix]
-        argv += ["index-pack", "--stdin", "--strict", "--fix-thin", "--threads=4"]
-        argv += [f"--max-input-size={limits.pack}"]
+        argv = ["sh", "-c", _LIMITED, "sh", str(memory), str(limits.cpu), *self.prefix, *arguments]
+        try:
+            return run(argv, cwd=self.path, env=self.env, stdin=stdin, timeout=limits.wall, check=False)
+        except GitError as problem:
+            raise RejectedError(f"the box's pack was refused: {problem.message}") from problem
+
+    def _index_pack(self, pack: Path, limits: Limits, *, strict: bool) -> GitResult:
+        order = ["index-pack", "--stdin", "--fix-thin", "--threads=4", f"--max-input-size={limits.pack}"]
         with _opened(pack) as file:
-            try:
-                result = run(argv, cwd=self.path, env=self.env, stdin=file, timeout=limits.wall, check=False)
-            except GitError as problem:
-                raise RejectedError(f"the box's pack was refused: {problem.message}") from problem
+            result = self.limited(limits, *order, *(["--strict"] if strict else []), stdin=file)
         if result.code == 0:
             return result
         failed = failure("index-pack", result.err)
         if failed.hint:
             raise failed
+        if _UNCLEAN in result.err:
+            raise UncleanError(f"the box's pack was refused: {_cause(result.err)}")
         what = _cause(result.err) or f"git ended with {result.code} at a limit of time or memory"
         raise RejectedError(f"the box's pack was refused: {what}")
 

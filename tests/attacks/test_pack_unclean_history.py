@@ -1,0 +1,103 @@
+"""The agent's history holds an object that git refuses: its files come home, the object does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.errors import RejectedError
+from realm.paths import realm_home
+from tests.support.store import Forge, assert_sound, intake, object_count, project_of, take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+
+def bad_date(forge: Forge) -> str:
+    return forge.commit(forge.tree(("100644", b"old", forge.blob())), author=b"Eve <eve@example.com> never")
+
+
+def padded_mode(forge: Forge) -> str:
+    return forge.commit(forge.tree(("040000", b"d", forge.tree(("100644", b"f", forge.blob())))))
+
+
+def git_directory(forge: Forge) -> str:
+    return forge.commit(forge.tree(("40000", b".git", forge.tree(("100755", b"hook", forge.blob(b"evil"))))))
+
+
+def hostile_submodule(forge: Forge) -> str:
+    text = b'[submodule "x"]\n\tpath = x\n\turl = -upload-pack=evil\n'
+    return forge.commit(forge.tree(("100644", b".gitmodules", forge.blob(text))))
+
+
+HISTORIES = (bad_date, padded_mode, git_directory, hostile_submodule)
+
+
+@pytest.mark.parametrize("make", HISTORIES)
+def test_files_come_home_without_the_history(
+    repo: Repo, tmp_path: Path, make: Callable[[Forge], str]
+) -> None:
+    forge = Forge(project_of(repo))
+    bad = make(forge)
+    snapshot = forge.commit(forge.tree(("100644", b"kept", forge.blob(b"work\n"))), bad)
+    done = take(forge.intake(tmp_path / "pack", snapshot, head=bad))
+    assert repo.files("refs/realm/fix") == ["kept"]
+    assert repo.git("rev-list", "--parents", "-1", "refs/realm/fix").split()[1:] == [repo.head()]
+    assert [note for note in done.notes if "its commits not" in note]
+    assert all(note.isprintable() for note in done.notes)
+    assert bad not in repo.git("cat-file", "--batch-all-objects", "--batch-check")
+    assert_sound(repo)
+    assert list((realm_home() / "tmp").glob("*")) == []
+
+
+def test_each_turn_stays_a_commit_of_its_own(repo: Repo, tmp_path: Path) -> None:
+    from realm.model import Checkpoint
+
+    forge = Forge(project_of(repo))
+    bad = bad_date(forge)
+    one = forge.commit(forge.tree(("100644", b"one", forge.blob())), bad)
+    two = forge.commit(forge.tree(("100644", b"one", forge.blob()), ("100644", b"two", forge.blob())), bad)
+    points = [Checkpoint(bad, one, 1, 1_700_000_100.0), Checkpoint(bad, two, 2, 1_700_000_200.0)]
+    done = take(intake(forge.project, forge.tip, points, forge.pack(tmp_path / "pack")))
+    assert sorted(done.turns) == [1, 2]
+    assert repo.files("refs/realm/fix~1") == ["one"]
+    assert repo.files("refs/realm/fix") == ["one", "two"]
+
+
+def test_a_bad_state_in_between_costs_only_itself(repo: Repo, tmp_path: Path) -> None:
+    from realm.model import Checkpoint
+
+    forge = Forge(project_of(repo))
+    bad = git_directory(forge)
+    good = forge.commit(forge.tree(("100644", b"two", forge.blob())))
+    points = [Checkpoint(forge.tip, bad, 1, 1_700_000_100.0), Checkpoint(forge.tip, good, 2, 1_700_000_200.0)]
+    done = take(intake(forge.project, forge.tip, points, forge.pack(tmp_path / "pack")))
+    assert sorted(done.turns) == [2]
+    assert repo.files("refs/realm/fix") == ["two"]
+    assert_sound(repo)
+
+
+@pytest.mark.parametrize("make", HISTORIES[1:])
+def test_files_that_are_refused_themselves_stay_outside(
+    repo: Repo, tmp_path: Path, make: Callable[[Forge], str]
+) -> None:
+    before = object_count(repo)
+    forge = Forge(project_of(repo))
+    with pytest.raises(RejectedError, match="pack was refused: fsck error"):
+        take(forge.intake(tmp_path / "pack", make(forge)))
+    assert object_count(repo) == before
+    assert not repo.refs("refs/realm")
+    assert [path for path in (realm_home() / "quarantine").iterdir() if path.is_dir()] == []
+
+
+def test_a_rebase_loses_no_commit_to_this(repo: Repo, tmp_path: Path) -> None:
+    forge = Forge(project_of(repo))
+    bad = bad_date(forge)
+    wanted = forge.intake(tmp_path / "pack", bad, head=bad).update(replay=True)
+    with pytest.raises(RejectedError):
+        take(wanted)
+    assert not repo.refs("refs/realm")
