@@ -100,6 +100,25 @@ class TestScreen:
         assert (result.code, result.out) == (code, "")
         assert result.err.startswith(error)
 
+    def test_a_screen_that_may_lack_something_says_so(self, realm: CommandLine, repo: Repo) -> None:
+        drawn = {"screen.ans": b"end", "turns/0001.screen.ans": b"one", "turns/0002.screen.ans": b"two"}
+        add_session(repo, drawn, incomplete=("screen", "turns/0002.screen"))
+        warning = "output came too fast to follow, parts of this screen may be missing\n"
+        result = realm("screen", "fix")
+        assert (result.code, result.out, result.err) == (0, "end\n", f"warning: fix, run 1: {warning}")
+        assert realm("screen", "fix", "--turn", "1").err == ""
+        assert realm("screen", "fix", "--turn", "2").err == f"warning: fix, run 1, turn 2: {warning}"
+
+    def test_so_does_one_of_a_run_that_goes_on(self, realm: CommandLine, repo: Repo) -> None:
+        add_session(repo, {})
+        live(b"x" * 400_000 + b"\r\nend")
+        result = realm("screen", "fix")
+        assert result.out.endswith("end\n")
+        assert "too fast" in result.err
+        live(b"\x1b[H\x1b[2Jnew")
+        result = realm("screen", "fix")
+        assert (result.out, result.err) == ("new\n", "")
+
     def test_a_run_without_a_terminal(self, realm: CommandLine, repo: Repo) -> None:
         add_session(repo, {"transcript.jsonl": b"{}"})
         assert realm("screen", "fix").err.startswith("error: run 1 of fix showed nothing on a terminal\n")
@@ -136,6 +155,18 @@ class TestTurn:
         assert result.err == (
             "error: turn 2 of run 1 of fix left no commit\n\nhint: turns of run 1 with changes: 1, 3\n"
         )
+
+    def test_what_was_kept_of_the_turn_comes_first(self, realm: CommandLine, repo: Repo) -> None:
+        drawn = {
+            "turns/0002.screen.txt": b"two",
+            "turns/0002.screen.ans": b"\x1b[1;1H\x1b[31mtwo\x1b[m\x1b[2;1H",
+        }
+        add_session(repo, {"screen.ans": b"end", **drawn})
+        assert realm("screen", "fix", "--turn", "2").out == "two\n"
+        assert realm("screen", "fix", "--turn", "2", "--ansi").out == "\x1b[31mtwo\x1b[m\n"
+        assert "fix, run 1, turn 2" in realm("screen", "fix", "--turn", "2", "--html", "-").out
+        assert repo.show("refs/realm-meta/fix:runs/0001/turns/0002.screen.txt") == "two"
+        assert realm("screen", "fix", "--turn", "1").code == 1
 
     def test_a_turn_before_what_was_kept(self, realm: CommandLine, repo: Repo) -> None:
         header = json.dumps({"version": 2, "width": 20, "height": 5, "timestamp": 2_000_000_000})

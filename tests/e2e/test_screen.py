@@ -24,6 +24,14 @@ SHOW = r"printf '\033[?1049h\033[2J\033[H\033[31mworking\033[0m'; until [ -e go 
 END = r"printf '\033[?1049l\033]52;c;ZXZpbA==\007over\r\n'; sleep 0.5"
 
 
+TURN = (
+    "echo '{\"prompt\": \"%d\"}' | sh /etc/claude-code/turn start; printf 'answer %d\\r\\n'; "
+    "echo '{}' | sh /etc/claude-code/turn stop; sleep 2; "
+)
+WAIT = "until [ -e go ]; do sleep 0.1; done; "
+FLOOD = "yes \"$(seq -s ' ' 40)\" | head -c 60000000; "
+
+
 def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not check():
@@ -95,6 +103,55 @@ def test_without_a_recording(user: User) -> None:
     go(user)
     eventually(lambda: not user.leftovers())
     assert files(user, "plain") == {"run.json", "screen.ans", "screen.txt"}
+
+
+def turns(user: User, name: str) -> list[str]:
+    """Return what the record has of each turn."""
+    paths = user.repo.git("ls-tree", "-r", "--name-only", f"refs/realm-meta/{name}:runs/0001").split()
+    kept = [path for path in paths if path.startswith("turns/") and path.endswith(".txt")]
+    return [user.repo.show(f"refs/realm-meta/{name}:runs/0001/{path}") for path in kept]
+
+
+def test_each_turn_is_in_the_record_through_every_hand_and_without_a_recording(user: User) -> None:
+    script = TURN % (1, 1) + WAIT + TURN % (2, 2) + "echo over"
+    with user.terminal("new", "turned", "--no-record", "--agent", "sh", "-c", script) as terminal:
+        terminal.wait_for("answer 1", timeout=60)
+        time.sleep(2)
+        terminal.press("C-p", "C-q")
+        assert terminal.wait() == 0
+    go(user)
+    eventually(lambda: not user.leftovers())
+    assert turns(user, "turned") == ["answer 1", "answer 1\nanswer 2"]
+    assert user.realm("screen", "turned", "--turn", "1").out == "answer 1\n"
+    assert user.realm("screen", "turned").out == "answer 1\nanswer 2\nover\n"
+    assert "session.cast" not in files(user, "turned")
+
+
+def test_the_turns_that_a_killed_holder_saw_are_in_the_record_and_no_others(user: User) -> None:
+    from realm.session.lock import holder
+
+    script = TURN % (1, 1) + WAIT + TURN % (2, 2) + "sleep 600"
+    user.realm("new", "cut", "--detach", "--agent", "sh", "-c", script)
+    eventually(lambda: user.realm("screen", "cut", code=None).out == "answer 1\n")
+    time.sleep(2)
+    found = holder(str(user.listed()[0]["id"]))
+    assert found is not None
+    user.python(f"import os; os.kill({found.pid}, {int(signal.SIGKILL)})")
+    eventually(lambda: holder(str(user.listed()[0]["id"])) is None)
+    go(user)
+    time.sleep(3)
+    user.realm("stop", "cut")
+    assert turns(user, "cut") == ["answer 1"]
+    assert user.realm("screen", "cut", "--turn", "1").out == "answer 1\n"
+
+
+def test_a_flood_is_told_in_the_record(user: User) -> None:
+    user.realm("new", "flood", "--detach", "--agent", "sh", "-c", FLOOD + "printf '\\033[5;5Hend'; sleep 0.2")
+    eventually(lambda: not user.leftovers())
+    run = json.loads(user.repo.show("refs/realm-meta/flood:runs/0001/run.json"))
+    assert run["dropped"] > 10_000_000
+    assert run["incomplete"] == []
+    assert "end" in user.realm("screen", "flood").out
 
 
 def test_a_replay_on_a_terminal(user: User) -> None:

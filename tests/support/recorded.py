@@ -37,7 +37,13 @@ def live(*pieces: bytes, number: int = 1) -> Path:
     return recordings.place("5e55", number)
 
 
-def add_session(made: Repo, *runs: Mapping[str, bytes], name: str = "fix", tip: str | None = None) -> None:
+def add_session(
+    made: Repo,
+    *runs: Mapping[str, bytes],
+    name: str = "fix",
+    tip: str | None = None,
+    incomplete: tuple[str, ...] = (),
+) -> None:
     """Make a session at HEAD with a run for each of ``runs``, the files of its record."""
     project = project_of(made)
     base = repo.resolve_commit(project, "HEAD")
@@ -48,7 +54,7 @@ def add_session(made: Repo, *runs: Mapping[str, bytes], name: str = "fix", tip: 
             parent=meta,
             previous=None,
             session=session(name, base=base),
-            run=Run(number, STARTED, base),
+            run=Run(number, STARTED, base, incomplete=incomplete),
             totals=Totals(),
             state=State.EXITED,
             files=files,

@@ -48,6 +48,8 @@ runs = st.builds(
     box=plain,
     prompts=texts,
     notes=texts,
+    dropped=counts,
+    incomplete=texts,
 )
 summaries = st.builds(
     Summary,
