@@ -34,14 +34,14 @@ Event = tuple[float, "bytes | Size"]
 
 
 class _Block:
-    """A segment of which some is not written yet; ``memory`` is used again and again.
+    """A segment of which some is not written yet.
 
-    New memory for every piece of output costs more than copying it.
+    Output is kept as it came: a copy of it would cost more than all else here.
     """
 
-    def __init__(self, memory: bytearray, offset: int, size: Size | None, state: bytes) -> None:
-        self.memory = memory
-        self.end = self._written = 0
+    def __init__(self, offset: int, size: Size | None, state: bytes) -> None:
+        self.end = 0
+        self._pending: list[bytes] = []
         self._fd = -1
         self._put(segments.MAGIC + segments.OFFSET.pack(offset))
         now = time.time()
@@ -51,10 +51,8 @@ class _Block:
             self.append(now, segments.STATE, state)
 
     def _put(self, data: bytes) -> None:
-        # A slice beyond the end makes the memory grow.
-        end = self.end + len(data)
-        self.memory[self.end : end] = data
-        self.end = end
+        self._pending.append(data)
+        self.end += len(data)
 
     def append(self, now: float, kind: int, data: bytes) -> None:
         self._put(segments.FRAME.pack(now, len(data), kind))
@@ -64,9 +62,10 @@ class _Block:
         """Write what is pending; raises OSError."""
         if self._fd < 0:
             self._fd = create()
-        with memoryview(self.memory) as view:
-            while self._written < self.end:
-                self._written += os.write(self._fd, view[self._written : self.end])
+        rest = memoryview(b"".join(self._pending))
+        self._pending.clear()
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -97,7 +96,6 @@ class Recorder:
         self._offset = self._fresh = 0
         self._since = math.inf
         self._blocks: deque[_Block] = deque()
-        self._memory: list[bytearray] = []
         self._kept: deque[Path] = deque()
         self._next = 1
         self.problem = ""
@@ -160,13 +158,10 @@ class Recorder:
             else:
                 self._drop()
         state = self._state() if self._state is not None and self._offset else b""
-        memory = self._memory.pop() if self._memory else bytearray()
-        self._blocks.append(_Block(memory, self._offset, self._size, state))
+        self._blocks.append(_Block(self._offset, self._size, state))
 
     def _drop(self) -> None:
-        block = self._blocks.popleft()
-        block.close()
-        self._memory.append(block.memory)
+        self._blocks.popleft().close()
 
     def _create(self) -> int:
         """Make the next segment's file, and room for it."""
