@@ -60,6 +60,23 @@ def test_work_survives(box: HostBox, script: str) -> None:
     assert taken.show(f"{report.points[-1].snapshot}:work.txt") == "precious"
 
 
+def test_files_survive_a_merge_of_a_shallow_fetch(box: HostBox) -> None:
+    other = "git init -q ../other && git -C ../other"
+    commit = "-c user.name=x -c user.email=x@y commit -q --allow-empty -m"
+    report = box.run(
+        f"{other} {commit} one; git -C ../other {commit} two; echo precious > work.txt; git add .; "
+        "git commit -qm mine; git fetch -q --depth 1 file://$PWD/../other HEAD; "
+        "git merge -q --allow-unrelated-histories -m merged FETCH_HEAD; echo later > later.txt; exit 0"
+    )
+    assert report.complete
+    assert any("history is not all there" in error for error in report.errors)
+    last = report.points[-1]
+    taken = box.taken(report)
+    assert taken.show(f"{last.snapshot}:work.txt") == "precious"
+    assert taken.show(f"{last.snapshot}:later.txt") == "later"
+    assert taken.git("rev-parse", f"{last.snapshot}^") == last.head == box.tip
+
+
 def test_head_that_is_no_commit_is_said(box: HostBox) -> None:
     report = box.run("rm -rf .git")
     assert report.points[-1].head == box.tip
