@@ -49,5 +49,5 @@ def _summary(name: str, result: PushResult) -> str:
     named = not {"/", ":"} & set(result.remote)
     target = f"{result.remote}/{result.branch}" if named else f"{result.branch} at {result.remote}"
     if result.up_to_date:
-        return f"{name} is on {target} already"
+        return f"{target} has all of {name} already"
     return f"pushed {name} → {target} ({result.commits} commit{'' if result.commits == 1 else 's'})"

@@ -99,7 +99,7 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
         if box.state() == "running":
             raise RunningError(
                 f"the box of session {session.name} is still running",
-                f"realm resume {session.name} attaches to it; leave the agent, then remove",
+                f"realm stop {session.name} ends it and saves its work",
             )
     with ui.progress("removing the box"):
         for box in boxes:

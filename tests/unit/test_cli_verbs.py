@@ -191,7 +191,7 @@ class TestPush:
 
     def test_nothing_new_is_said_too(self, realm: CommandLine) -> None:
         realm.fake("push", push=recorder([], PushResult("origin", "x", CODE, 3, up_to_date=True)))
-        assert realm("push", "x").out == "x is on origin/x already\n"
+        assert realm("push", "x").out == "origin/x has all of x already\n"
 
 
 class TestRemove:
