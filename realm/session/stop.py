@@ -55,10 +55,15 @@ def _wait(session: Session) -> None:
 
 
 def _tell(project: Project, name: str, ui: UI) -> None:
-    """Say what there is now, as the holder wrote it."""
+    """Say what there is now, as the holder wrote it: it has no terminal to say it on."""
     from realm.store import refs
 
     row = refs.rows(project, [name])[0]
+    for note in record.read_runs(project, name)[-1].notes:
+        ui.warn(note)
+    if not row.totals.turns:
+        ui.info(f"{name}: stopped, nothing new   realm resume {name}   realm remove {name}")
+        return
     ui.info(f"{name}: stopped ({summary.describe(row.totals)}) on refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")
 

@@ -174,6 +174,19 @@ def test_stop_ends_the_agent_and_saves_its_work(user: User) -> None:
     assert list(user.leftovers()) == []
 
 
+def test_stop_says_what_was_left_out_and_that_nothing_was_made(user: User) -> None:
+    user.realm("new", "odd", "--detach", "--agent", "sh", "-c", "ln -s /etc/passwd out; echo x >x; sleep 600")
+    user.realm("new", "idle", "--detach", "--agent", "sh", "-c", "sleep 600")
+    time.sleep(1)
+    done = user.realm("stop", "odd")
+    assert "warning: left out: out: " in done.err
+    assert "(1 turn, 1 file, +1" in done.err
+    assert (
+        user.realm("stop", "idle").err
+        == "idle: stopped, nothing new   realm resume idle   realm remove idle\n"
+    )
+
+
 def test_stop_kills_an_agent_that_does_not_listen(user: User) -> None:
     script = "trap '' INT TERM HUP; echo kept >file; while :; do sleep 1; done"
     user.realm("new", "deaf", "--detach", "--agent", "sh", "-c", script)
