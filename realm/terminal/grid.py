@@ -121,8 +121,11 @@ class Grid(Screen):
         if how not in spans:
             # 3 clears what has scrolled away, which is not kept here.
             return
-        for line in spans[how]:
-            self._fill(line, 0, self.columns)
+        blank, rows = self._blank(), spans[how]
+        self.steps += len(rows)
+        for row in self.buffer[rows.start : rows.stop]:
+            row.clear()
+            row.default = blank
         self.erase_row(how)
         self.cleared += how == 2 or (how == 0 and y == 0 and self.cursor.x == 0)  # noqa: PLR2004
 
@@ -141,12 +144,11 @@ class Grid(Screen):
 
     def _shift_cells(self, x: int, by: int) -> None:
         row, blank = self.buffer[self.cursor.y], self._blank()
-        cells = [row[column] for column in range(x, self.columns)]
+        cells = list(map(row.__getitem__, range(x, self.columns)))
         self.steps += 1 + 2 * len(cells) // CELLS
         gap = [blank] * min(abs(by), len(cells))
         cells = [*gap, *cells[: len(cells) - len(gap)]] if by > 0 else [*cells[len(gap) :], *gap]
-        for column, cell in enumerate(cells, x):
-            row[column] = cell
+        row.update(zip(range(x, self.columns), cells, strict=True))
 
     def insert_rows(self, count: int) -> None:
         """IL."""

@@ -26,7 +26,7 @@ LIMIT = 256 * 1024
 """Bytes put aside at most."""
 ROWS, COLUMNS = 250, 700
 """The largest screen that is kept; a larger terminal is seen from its upper left corner."""
-BUDGET = 512 * 1024
+BUDGET = 384 * 1024
 """Steps that what was put aside may take when somebody asks for the screen: one for each byte, and
 those of :class:`realm.terminal.grid.Grid`.  Half a second's work or so; what is not done by then is
 dropped like what nobody had time for."""
