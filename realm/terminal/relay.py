@@ -194,9 +194,10 @@ class _Loop:
     def _pass(self, target: int, data: bytes) -> None:
         # Noted before it is written: should we end in between, the undo is on the safe side.
         self._terminal.note(data)
-        self._hooks.tap(data)
         outlet = self._outlets[target]
         self._guard(partial(outlet.push if self._pace.flood else outlet.put, data))
+        # The user sees it first: an echo is what is waited for.
+        self._hooks.tap(data)
 
     def _to_user(self, writable: list[int]) -> None:
         """Write what waits, and go on while the user takes it and nothing else moves.

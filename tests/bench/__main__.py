@@ -2,7 +2,10 @@
 
 Pairs are interleaved, medians are compared, and nothing passes or fails here:
 on a shared machine only ratios mean anything, and those are for people.
-Repositories have 1,000 files; ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000.
+Repositories have 1,000 files, and 100 MB of output are relayed at a time;
+``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
+memory, and more rounds.  Arguments choose parts: ``commands``, ``terminal``,
+``runs``.
 """
 
 from __future__ import annotations
@@ -14,15 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.measure import Figure, Rival, compare, render
-from tests.bench.setting import Setting
+from tests.bench.setting import IMAGE, Setting
+from tests.bench.terminal import terminal_figures
 from tests.support import engines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 STARTS = 7
 QUICK = 15
 MANY_SESSIONS = 100
+PARTS = ("commands", "terminal", "runs")
 
 
 def sizes() -> tuple[int, ...]:
@@ -50,21 +55,31 @@ def run_figures(setting: Setting, files: int) -> Iterator[Figure]:
     yield setting.way_back(f"agent's exit to prompt, {files} files", work, STARTS)
 
 
-def main() -> int:
+def main(parts: Collection[str]) -> int:
     """Measure, print the table, return 0."""
     with tempfile.TemporaryDirectory(prefix="realm-bench-") as place:
         figures: list[Figure] = []
-        with Setting(Path(place), 1_000) as setting:
-            figures += quick_figures(setting)
+        if "commands" in parts:
+            with Setting(Path(place), 1_000) as setting:
+                figures += quick_figures(setting)
         if why := engines.missing():
-            print(f"no Docker engine ({why}): runs are not measured")
+            print(f"no Docker engine ({why}): runs and the terminal are not measured")
         else:
-            for files in sizes():
-                with Setting(Path(place), files) as setting:
-                    figures += run_figures(setting, files)
+            figures += engine_figures(Path(place), parts)
         print(render(figures))
     return 0
 
 
+def engine_figures(place: Path, parts: Collection[str]) -> Iterator[Figure]:
+    """What needs an engine."""
+    if "terminal" in parts:
+        with Setting(place, 1_000) as setting:
+            yield from terminal_figures(setting, IMAGE)
+    if "runs" in parts:
+        for files in sizes():
+            with Setting(place, files) as setting:
+                yield from run_figures(setting, files)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:] or PARTS))

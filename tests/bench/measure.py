@@ -30,7 +30,10 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: medians in seconds, and the bar in ``unit`` (``x`` or ``s more``)."""
+    """One line of the table: medians in ``measure``, and the bar in ``unit`` (``x``, or ``s more``).
+
+    What is not a ratio is a difference.  With ``least`` the bar is to be reached, else not to be passed.
+    """
 
     name: str
     ours: float
@@ -38,10 +41,17 @@ class Figure:
     theirs: float
     bar: float
     unit: str = "x"
+    measure: str = "s"
+    least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is kept."""
+        return self.value >= self.bar if self.least else self.value <= self.bar
 
     @property
     def value(self) -> float:
-        """What is compared with the bar: the ratio, or the difference in seconds."""
+        """What is compared with the bar: the ratio, or the difference."""
         return self.ours / self.theirs if self.unit == "x" else self.ours - self.theirs
 
 
@@ -99,11 +109,13 @@ def render(figures: Sequence[Figure]) -> str:
     """Return the figures as a table."""
     rows = [("what", "median", "against", "median", "figure", "bar", "")]
     for figure in figures:
-        met = "" if figure.value <= figure.bar else "over"
-        bar = f"{figure.bar:g} {figure.unit}"
+        bar = f"{'≥' if figure.least else '≤'} {figure.bar:g} {figure.unit}"
         value = f"{figure.value:.2f} {figure.unit}"
-        rows.append(
-            (figure.name, f"{figure.ours:.3f} s", figure.rival, f"{figure.theirs:.3f} s", value, bar, met)
-        )
+        ours, theirs = _amount(figure.ours, figure.measure), _amount(figure.theirs, figure.measure)
+        rows.append((figure.name, ours, figure.rival, theirs, value, bar, "" if figure.met else "missed"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _amount(value: float, measure: str) -> str:
+    return f"{value:.{3 if measure == 's' else 2}f} {measure}"

@@ -7,16 +7,14 @@ import re
 import statistics
 import subprocess
 import time
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 from tests.bench.measure import Figure, run
 from tests.support.install import Installed, run_installer
 from tests.support.repos import Repo
 from tests.support.sealed import sealed_environment
 from tests.support.user import clean_engine
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 IMAGE = "realm:latest"
 
@@ -27,7 +25,7 @@ class Setting:
     def __init__(self, place: Path, files: int) -> None:
         self._place = place / str(files)
         self._installed = _install(place)
-        home = self._place / "home"
+        home = self.home
         home.mkdir(parents=True, exist_ok=True)
         sealed = sealed_environment(home, engine=True)
         path = f"{self._installed.bin}{os.pathsep}{sealed['PATH']}"
@@ -54,10 +52,25 @@ class Setting:
         """The interpreter that realm runs in."""
         return self._installed.python
 
-    def realm_run(self, script: str) -> list[str]:
+    @property
+    def bare(self) -> Path:
+        """The bare relay, a program for :attr:`python`."""
+        return Path(__file__).with_name("bare.py")
+
+    @property
+    def home(self) -> Path:
+        """The home directory of whoever uses realm here."""
+        return self._place / "home"
+
+    def realm_run(self, script: str, *options: str, program: str = "sh") -> list[str]:
         """Return the command that runs ``script`` as the agent of a session with a new name."""
         self._names += 1
-        return [str(self.realm), "new", "--agent", "sh", f"bench-{self._names}-{{}}", "-c", script]
+        name = f"bench-{self._names}-{{}}"
+        return [str(self.realm), "new", *options, "--agent", program, name, "-c", script]
+
+    def named(self, command: list[str], number: int) -> list[str]:
+        """Return the command with the run's number where its session's name has a place for it."""
+        return [word.replace("{}", str(number)) if word.startswith("bench-") else word for word in command]
 
     def docker_run(self, script: str) -> list[str]:
         """Return docker's command for the same image and script."""
