@@ -30,6 +30,7 @@ class View:
         self._stills: Stills | None = None
         self._place: Path | None = None
         self._missed = 0
+        self._noted: tuple[int, bool] | None = None
         self._silent = True
 
     def record(self, recorder: Recorder, place: Path) -> None:
@@ -79,8 +80,12 @@ class View:
     def _write(self) -> None:
         if self._recorder is not None:
             self._recorder.flush()
-        if self._screen is not None and self._place is not None and self._screen.dropped:
-            note_missed(self._place, self._dropped, incomplete=self._screen.lost)
+        if self._screen is None or self._place is None or not self._screen.dropped:
+            return
+        now = (self._dropped, self._screen.lost)
+        if now != self._noted:
+            self._noted = now
+            note_missed(self._place, now[0], incomplete=now[1])
 
     @property
     def _dropped(self) -> int:
