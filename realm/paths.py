@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from realm.errors import RealmError
@@ -41,16 +39,17 @@ def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
     With ``durable`` it is on the disk when this returns.  Raises ``OSError``,
     and leaves nothing then.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -62,8 +61,12 @@ def scratch(kind: str) -> Path:
     root = make_private(realm_home() / "tmp")
     for path in root.iterdir():
         if _is_forgotten(path.name):
+            import shutil
+
             shutil.rmtree(path, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=root, prefix=f"{kind}@{os.uname().nodename}@{os.getpid()}@"))
+    directory = root / f"{kind}@{os.uname().nodename}@{os.getpid()}@{os.urandom(6).hex()}"
+    directory.mkdir(mode=0o700)
+    return directory
 
 
 def _is_forgotten(name: str) -> bool:

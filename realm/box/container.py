@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
+import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from realm.box import archive, flags, image, policy, report, volumes
+from realm.box import archive, flags, image, parcel, policy, report, volumes
 from realm.box.archive import BoxFile
 from realm.box.dockerargs import DockerArgs
 from realm.box.engine import ApiError
@@ -19,6 +20,7 @@ from realm.paths import data_dir, scratch
 from realm.text import clean
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -29,6 +31,10 @@ DEFAULT_LIMIT = 4 * 1024**3
 """Bytes that a box may hand over unless told otherwise."""
 _NOT_FOUND, _CONFLICT, _NOT_MODIFIED = 404, 409, 304
 _KILLED = 137
+TOKEN_LABEL = "realm.token"  # noqa: S105 - a label's name
+"""By what the box's own words are known on its stream (:mod:`realm.box.parcel`)."""
+_MADE_THERE = (f"{STATE}/entry", f"{STATE}/git/unready")
+"""Files that a box of an image with an entry script has, or makes itself."""
 _REMOVAL = 30.0
 """Seconds that the engine is given to remove a container."""
 
@@ -59,6 +65,14 @@ def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFil
     return found
 
 
+def _parcel(engine: Engine, spec: BoxSpec, files: Sequence[BoxFile]) -> bytes | None:
+    """Return the files as a box takes them that waits for them; ``None`` when it could not."""
+    if not spec.stdin or not image.brings_entry(engine, spec.image):
+        return None
+    own = [file for file in files if file.path not in _MADE_THERE]
+    return parcel.pack(own, spec.uid, spec.gid)
+
+
 def _entry_script() -> BoxFile:
     return BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root")
 
@@ -76,33 +90,48 @@ class Box:
         self._inspected: dict[str, Any] | None = None
         self._results: Path | None = None
         self._tty: bool | None = None
+        self._contents: bytes | None = None
+        self._ending: threading.Thread | None = None
 
     @classmethod
     def create(
-        cls, engine: Engine, spec: BoxSpec, files: Sequence[BoxFile] = (), *, args: DockerArgs | None = None
+        cls,
+        engine: Engine,
+        spec: BoxSpec,
+        files: Sequence[BoxFile] = (),
+        *,
+        args: DockerArgs | None = None,
+        attended: bool = False,
     ) -> Self:
         """Make a box with ``files`` in it, ready to be attached and started.
 
+        One that is ``attended`` may get them later: by :meth:`deliver`, which
+        its maker promises to call when it has started.
         Raises ``EngineError`` when the engine refuses; nothing is left then.
         """
         args = args or DockerArgs()
         spec = _user(spec, args)
         files = _with_environment(files, args)
+        contents = _parcel(engine, spec, files) if attended else None
+        if contents is not None:
+            token = os.urandom(8).hex()
+            spec = spec.update(token=token, entry=parcel.ENTRY, labels={**spec.labels, TOKEN_LABEL: token})
         name = volumes.box_name(spec)
         owned = volumes.make(engine, spec, name)
         try:
-            return cls._create(engine, spec, name, owned, files, args)
+            return cls._create(engine, spec, name, owned, files, args, contents)
         except EngineError as error:
             if not owned.base or spec.volumes == "overlay":
                 raise
             # The engine tells only now that it cannot mount an overlay.
             volumes.remember_failure(engine, error.message)
-            return cls._create(engine, spec, name, volumes.plain(name), files, args)
+            return cls._create(engine, spec, name, volumes.plain(name), files, args, contents)
 
     @classmethod
     def _create(
-        cls, engine: Engine, spec: BoxSpec, name: str, owned: Volumes, files: list[BoxFile], args: DockerArgs
-    ) -> Self:
+        cls, engine: Engine, spec: BoxSpec, name: str, owned: Volumes, files: list[BoxFile], args: DockerArgs,
+        contents: bytes | None,
+    ) -> Self:  # fmt: skip
         labels = volumes.labels(spec, owned)
         spec = spec.update(labels=labels)
         box = cls(engine, "", labels, owned.all)
@@ -110,7 +139,9 @@ class Box:
         try:
             options = policy.create_options(spec, owned, args)
             box.id = engine.call("POST", "/containers/create", {"name": name}, options)["Id"]
-            box._put_all(spec, owned, files)
+            box._contents = contents
+            if contents is None:
+                box._put_all(spec, owned, files)
         except BaseException:
             box.remove()
             raise
@@ -203,7 +234,16 @@ class Box:
         """Return the box's stream; attached before the start, nothing of it is missed."""
         query = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
         sock, begun = self.engine.hijack(f"/containers/{self.id}/attach", query)
-        return BoxStream(sock, begun, tty=self.tty)
+        return self.stream(sock, begun, tty=self.tty)
+
+    def stream(self, sock: socket.socket, begun: bytes, *, tty: bool) -> BoxStream:
+        """Return the stream of an attachment that was made before."""
+        return BoxStream(sock, begun, tty=tty, token=self.labels.get(TOKEN_LABEL, ""))
+
+    def deliver(self, stream: BoxStream) -> None:
+        """Give the started box the files that it was not made with, if there are any."""
+        if self._contents is not None:
+            stream.deliver(self._contents)
 
     def start(self) -> None:
         """Start the box's program."""
@@ -244,6 +284,8 @@ class Box:
     def remove(self) -> None:
         """Remove container and volumes, running or not; what is gone already is fine."""
         self.forget()
+        if self._ending is not None:
+            self._ending.join()
         if self.id:
             self._delete_container()
         volumes.remove(self.engine, self.volumes)
@@ -297,6 +339,28 @@ class Box:
             if not self.reported():
                 self.forget()
 
+    def accept(self, results: bytes | None) -> int | None:
+        """Take results that came over the stream; return the exit code when they are complete.
+
+        The box still ends then: :meth:`remove` waits for that.
+        """
+        if results is None:
+            return None
+        directory = self._results = scratch("results")
+        with contextlib.suppress(RejectedError):
+            report.receive(iter([results]), directory, DEFAULT_LIMIT)
+            found = report.load(directory)
+            if found.complete and found.exit_code is not None:
+                self._ending = threading.Thread(target=self._end, daemon=True)
+                self._ending.start()
+                return found.exit_code
+        self.forget()
+        return None
+
+    def _end(self) -> None:
+        with contextlib.suppress(EngineError):
+            self.wait()
+
     def hand_over(self, other: Box) -> None:
         """Fetch the results, and let them be ``other``'s."""
         other._results, self._results = self._fetch(DEFAULT_LIMIT), None
@@ -304,6 +368,8 @@ class Box:
     def forget(self) -> None:
         """Drop the results that were fetched but not collected."""
         if self._results is not None:
+            import shutil
+
             shutil.rmtree(self._results, ignore_errors=True)
             self._results = None
 
@@ -322,6 +388,8 @@ class Box:
 
         Raises ``RejectedError`` when there is more than ``limit`` bytes of it.
         """
+        import shutil
+
         fetched = self._fetch(limit)
         for path in fetched.iterdir():
             shutil.move(path, dest / path.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -73,8 +72,8 @@ class Engine:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.api = ""
-        self.open_workspaces: dict[str, bool] = {}
-        """What is known of images (see ``image.opens_workspace``)."""
+        self.image_labels: dict[str, dict[str, str]] = {}
+        """What is known of images, by id (see ``image.inspect``)."""
         self._idle: list[http.Connection] = []
 
     def __enter__(self) -> Self:
@@ -278,4 +277,6 @@ def unreachable(endpoint: Endpoint, error: OSError, platform: str = sys.platform
 
 def _installed() -> bool:
     places: Sequence[str] = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/Applications/Docker.app")
+    import shutil
+
     return shutil.which("docker") is not None or any(Path(place).exists() for place in places)

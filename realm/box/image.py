@@ -31,10 +31,12 @@ FINGERPRINT = "realm.fingerprint"
 VERSION = "realm.claude-version"
 WORKSPACE_LABEL = "realm.workspace"
 """``open`` on an image whose ``/workspace`` anybody may write to."""
+ENTRY_LABEL = "realm.entry"
+"""The digest of the entry script that an image brings."""
 DEFAULT_BASE = "debian:bookworm-slim"
 _NOT_FOUND = 404
 _CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
-_IGNORE = "*\n!Dockerfile\n!hooks\n!hooks/claude\n!ca.crt\n"
+_IGNORE = "*\n!Dockerfile\n!entry\n!hooks\n!hooks/claude\n!ca.crt\n"
 
 Progress = Callable[[str], AbstractContextManager[object]]
 
@@ -84,12 +86,22 @@ def _hooks() -> dict[str, bytes]:
     }
 
 
+def _entry() -> bytes:
+    return (data_dir("container") / "entry").read_bytes()
+
+
+def entry_digest() -> str:
+    """Return the digest of the entry script that realm ships."""
+    return hashlib.sha256(_entry()).hexdigest()
+
+
 def fingerprint(inputs: Inputs) -> str:
     """Return the digest of everything that the image is made of but Claude Code's version."""
     digest = hashlib.sha256()
     parts = {
         "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
         "ca.crt": _authorities(inputs),
+        "entry": _entry(),
     }
     settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}".encode()
     for name, content in {**parts, **_hooks(), "settings": settings}.items():
@@ -107,6 +119,7 @@ def _rendered(inputs: Inputs) -> bytes:
         "USER_UID": str(inputs.uid),
         "USER_GID": str(inputs.gid),
         "REALM_FINGERPRINT": fingerprint(inputs),
+        "REALM_ENTRY": entry_digest(),
     }
     for name, value in values.items():
         if not re.fullmatch(r"[\w.:/@+-]+", value, re.ASCII):
@@ -121,6 +134,7 @@ def context(inputs: Inputs) -> dict[str, bytes]:
         "Dockerfile": _rendered(inputs),
         ".dockerignore": _IGNORE.encode(),
         "ca.crt": _authorities(inputs),
+        "entry": _entry(),
         **_hooks(),
     }
 
@@ -157,16 +171,25 @@ def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
             return None
         raise
     labels = found["Config"].get("Labels") or {}
-    engine.open_workspaces[found["Id"]] = labels.get(WORKSPACE_LABEL) == "open"
+    engine.image_labels[found["Id"]] = labels
     return found
+
+
+def _label(engine: Engine, image: str, name: str) -> str:
+    if image not in engine.image_labels:
+        found = inspect(engine, image)
+        engine.image_labels[image] = engine.image_labels[found["Id"]] if found else {}
+    return str(engine.image_labels[image].get(name, ""))
+
+
+def brings_entry(engine: Engine, image: str) -> bool:
+    """Return whether ``image`` has the entry script that realm ships."""
+    return _label(engine, image, ENTRY_LABEL) == entry_digest()
 
 
 def opens_workspace(engine: Engine, image: str) -> bool:
     """Return whether the box's user can make its work tree itself in a volume that comes from ``image``."""
-    if image not in engine.open_workspaces:
-        found = inspect(engine, image)
-        engine.open_workspaces[image] = bool(found and engine.open_workspaces[found["Id"]])
-    return engine.open_workspaces[image]
+    return _label(engine, image, WORKSPACE_LABEL) == "open"
 
 
 def _is_stale(found: dict[str, Any], inputs: Inputs) -> bool:

@@ -44,7 +44,9 @@ class BoxSpec(Frozen):
     a pack among the files.  ``environment`` holds nothing secret.  ``memory``
     is a size such as ``8g``, empty for no limit; ``pids`` the number of
     processes.  ``volumes`` is ``auto``, ``plain`` or ``overlay``, and ``files``
-    how many files the work tree has, for ``auto`` (0: not known).
+    how many files the work tree has, for ``auto`` (0: not known).  ``entry`` is
+    where the entry script is, which waits for its files when there is a
+    ``token`` (:mod:`realm.box.parcel`).
     """
 
     image: str
@@ -63,6 +65,8 @@ class BoxSpec(Frozen):
     network: str = "open"
     volumes: str = "auto"
     files: int = 0
+    entry: str = f"{STATE}/entry"
+    token: str = ""
 
     @property
     def tip(self) -> str:
@@ -100,6 +104,8 @@ def environment(spec: BoxSpec) -> dict[str, str]:
         # The engine's init passes signals on to the agent, not to the entry script alone.
         "TINI_KILL_PROCESS_GROUP": "1",
     }
+    if spec.token:
+        own["REALM_PARCEL"] = spec.token
     return {**spec.environment, **own}
 
 
@@ -160,7 +166,7 @@ def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
         "Mounts": [
             # The image may open /workspace to everybody, which saves a request.
             _volume(volumes.work, WORK, spec.labels, copy=True),
-            _volume(volumes.state, STATE, spec.labels, copy=False),
+            _volume(volumes.state, STATE, spec.labels, copy=bool(spec.token)),
             *store_mounts(spec.object_stores),
             *([_base(volumes.base)] if volumes.base else []),
         ],
@@ -180,7 +186,7 @@ def create_options(spec: BoxSpec, volumes: Volumes, args: DockerArgs | None = No
     """
     options: dict[str, Any] = {
         "Image": spec.image,
-        "Entrypoint": ["/bin/sh", f"{STATE}/entry"],
+        "Entrypoint": ["/bin/sh", spec.entry],
         "Cmd": list(spec.command),
         "User": f"{spec.uid}:{spec.gid}",
         "WorkingDir": WORK,

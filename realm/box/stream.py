@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
+import time
+
+from realm.box import parcel
+from realm.errors import EngineError
+
+_PATIENCE = 60.0
+"""Seconds that a box is given to take its files."""
+_CHUNK = 65536
 
 
 class BoxStream:
@@ -14,11 +23,14 @@ class BoxStream:
     when there is nothing to do.
     """
 
-    def __init__(self, sock: socket.socket, begun: bytes, *, tty: bool) -> None:
+    def __init__(self, sock: socket.socket, begun: bytes, *, tty: bool, token: str = "") -> None:
+        """``begun`` was read already; ``token`` is the run's (:mod:`realm.box.parcel`)."""
         sock.setblocking(False)
         self._socket = sock
         self._begun = begun
         self._tty = tty
+        self._token = token
+        self._sieve = parcel.Sieve(token) if token and tty else None
 
     @property
     def tty(self) -> bool:
@@ -37,8 +49,56 @@ class BoxStream:
         """Return some output; ``b""`` when there will be no more."""
         if self._begun:
             data, self._begun = self._begun[:size], self._begun[size:]
+        else:
+            data = os.read(self._socket.fileno(), size)
+        if self._sieve is None:
             return data
-        return os.read(self._socket.fileno(), size)
+        if not data:
+            return self._sieve.rest()
+        data = self._sieve.feed(data)
+        if not data:
+            raise BlockingIOError  # no bytes would mean the end
+        return data
+
+    def ahead(self) -> bytes:
+        """Return what was read of the box and not given to anybody: another holder goes on with it."""
+        return (self._sieve.unread() if self._sieve else b"") + self._begun
+
+    def results(self) -> bytes | None:
+        """Return the archive of results that came behind the output; ``None`` without one."""
+        return self._sieve.results() if self._sieve else None
+
+    def deliver(self, data: bytes) -> None:
+        """Send a started box the files that it waits for.
+
+        A box that ended before is not waited for.  Raises :class:`EngineError`
+        when it does not take them within a minute.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            if self._tty and not self._is_ready(deadline):
+                return
+            while data:
+                self._wait(deadline, writing=True)
+                data = data[self._socket.send(data) :]
+
+    def _is_ready(self, deadline: float) -> bool:
+        """Wait for the box's word; return whether it came before the end of the output."""
+        mark = parcel.ready(self._token)
+        while mark not in self._begun:
+            self._wait(deadline, writing=False)
+            more = os.read(self._socket.fileno(), _CHUNK)
+            if not more:
+                return False
+            self._begun += more
+        self._begun = self._begun.replace(mark, b"", 1)
+        return True
+
+    def _wait(self, deadline: float, *, writing: bool) -> None:
+        own = [self._socket]
+        left = max(0.0, deadline - time.monotonic())
+        if not any(select.select(() if writing else own, own if writing else (), (), left)):
+            raise EngineError("the box does not take its files", "realm doctor")
 
     def send(self, data: bytes) -> int:
         """Take what goes of ``data`` at once; return how many bytes."""

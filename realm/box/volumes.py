@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def box_name(spec: BoxSpec) -> str:
     session = spec.labels.get("realm.session", "")
     kept = "".join(char if char.isascii() and (char.isalnum() or char in "_.-") else "-" for char in session)
     run = spec.labels.get("realm.run", "0")
-    return f"realm-{kept[:40]}-{run}-{secrets.token_hex(4)}"
+    return f"realm-{kept[:40]}-{run}-{os.urandom(4).hex()}"
 
 
 def labels(spec: BoxSpec, owned: Volumes) -> dict[str, str]:
@@ -181,7 +181,7 @@ def find_base(engine: Engine, spec: BoxSpec) -> Base | None:
 
 def make_base(engine: Engine, spec: BoxSpec) -> Base:
     """Check the project out into a new base volume, and remove older ones that no box uses."""
-    key, name = base_key(spec), f"realm-base-{secrets.token_hex(6)}"
+    key, name = base_key(spec), f"realm-base-{os.urandom(6).hex()}"
     kept = {name: spec.labels[name] for name in ("realm.home", "realm.project") if name in spec.labels}
     own = {**kept, KEY_LABEL: key, "realm.role": "base", "realm.tip": spec.tip}
     own["realm.started"] = str(int(time.time()))
@@ -264,6 +264,6 @@ def remember_failure(engine: Engine, reason: str) -> None:
     make_private(realm_home())
     known = _remembered()
     known[engine.endpoint.url] = {"overlay": False, "reason": reason, "since": int(time.time())}
-    temporary = _memory().with_suffix(f".{secrets.token_hex(4)}")
+    temporary = _memory().with_suffix(f".{os.urandom(4).hex()}")
     temporary.write_text(json.dumps(known, indent=2) + "\n")
     temporary.replace(_memory())

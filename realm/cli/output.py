@@ -8,7 +8,6 @@ in here, whatever was done to it before.  Colour is decided once: ``--color``,
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, TextIO
@@ -153,6 +152,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], elastic: int) -
 
 
 def _widths(lines: Sequence[Sequence[Cell]], elastic: int) -> list[int]:
+    import shutil  # milliseconds that only tables need
+
     widths = [max(width(line[column].text) for line in lines) for column in range(len(lines[0]))]
     surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - shutil.get_terminal_size().columns
     if surplus > 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -66,6 +65,8 @@ class Spinner:
             step, wait = step + 1, _PERIOD
 
     def _draw(self, frame: str) -> None:
+        import shutil
+
         room = shutil.get_terminal_size().columns - 3
         text = self._text if output.width(self._text) <= room else self._text[: max(room - 1, 0)] + "…"
         with self._lock:

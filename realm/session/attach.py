@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from realm.box import container, engine
-from realm.box.stream import BoxStream
 from realm.errors import RealmError, RunningError
 from realm.session import hold, line
 from realm.session.find import find
@@ -77,7 +76,6 @@ def _handed_over(project: Project, session: Session, run: Run, asked: Asked, ui:
             "a terminal is needed to attach to one", f"realm screen {session.name} shows what it shows"
         )
     ahead = base64.b64decode(asked.answer.get("ahead", ""))
-    stream = BoxStream(socket.socket(fileno=stream_fd), ahead, tty=tty)
     connection = engine.connect()
     launch = prepare(
         project, session, [run], ResumeRequest(session.name, project.root), local=connection.endpoint.local
@@ -85,6 +83,7 @@ def _handed_over(project: Project, session: Session, run: Run, asked: Asked, ui:
     launch = launch.update(run=run, tty=tty)
     drawing = base64.b64decode(asked.answer.get("drawing", ""))
     box = _box(container.find(connection, session_id=session.id), session)
+    stream = box.stream(socket.socket(fileno=stream_fd), ahead, tty=tty)
     grip = take_in_hand(connection, started_before(launch, run), launch, box, lock, ui, stream, drawing)
     asked.confirm()
     lock.write()

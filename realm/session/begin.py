@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from realm.box.container import Box
     from realm.box.engine import Engine
     from realm.model import Project, Run, Session, Totals
+    from realm.session.grip import Grip
     from realm.session.launch import Launch
     from realm.session.lock import RunLock
     from realm.session.ui import UI
@@ -136,13 +137,13 @@ def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: 
 
     grip = take(connection, started, launch, box, lock, ui, box.attach())
     if not launch.detach:
-        return hold.attend(grip, begin=lambda: _start(connection, box))
+        return hold.attend(grip, begin=lambda: _start(connection, grip))
     from realm.session import keeper
 
     return keeper.start(grip)
 
 
-def _start(connection: Engine, box: Box) -> None:
+def _start(connection: Engine, grip: Grip) -> None:
     """Start the box, and do meanwhile what is wanted later or by nobody in particular."""
 
     def load() -> None:
@@ -151,7 +152,11 @@ def _start(connection: Engine, box: Box) -> None:
         import realm.terminal.board
         import realm.terminal.parser  # noqa: F401
 
-    together(load, lambda: _sweep(connection), box.start)
+    def start() -> None:
+        grip.box.start()
+        grip.box.deliver(grip.stream)
+
+    together(load, lambda: _sweep(connection), start)
 
 
 def _sweep(connection: Engine) -> None:

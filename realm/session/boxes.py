@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ def create(engine: Engine, launch: Launch, image: str) -> Box:
     """Make the box of a run, ready to be started."""
     spec = launching.spec(launch, image, ["run", *launching.argv(launch)])
     with packs(launch, launch.run.before) as history:
-        return Box.create(engine, spec, launching.files(launch, history), args=launch.args)
+        return Box.create(engine, spec, launching.files(launch, history), args=launch.args, attended=True)
 
 
 @contextmanager
@@ -36,4 +35,6 @@ def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
     try:
         yield repo.history_pack(launch.project, tips, directory)
     finally:
+        import shutil
+
         shutil.rmtree(directory, ignore_errors=True)

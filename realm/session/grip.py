@@ -114,12 +114,11 @@ def answering(line: Line, *, attached: bool) -> Callable[[], bool]:
 def give(grip: Grip, call: Call) -> bool:
     """Hand stream and lock to whoever called; return whether they were taken."""
     grip.view.flush()
-    ahead = grip.stream.recv(grip.stream.pending()) if grip.stream.pending() else b""
     answer = {
         "ok": True,
         "tty": grip.stream.tty,
         "drawing": base64.b64encode(grip.view.drawing()).decode(),
-        "ahead": base64.b64encode(ahead).decode(),
+        "ahead": base64.b64encode(grip.stream.ahead()).decode(),
     }
     call.answer(answer, [grip.stream.fileno(), grip.lock.fileno()])
     taken = call.confirmed()
@@ -143,7 +142,8 @@ def conclude(grip: Grip, ended: Ended) -> int:
     number = _number(ended)
     if number:
         grip.box.stop(GRACE)
-    code, _ = together(grip.box.wait, grip.box.prefetch)
+    told = None if number else grip.box.accept(grip.stream.results())
+    code, _ = together(grip.box.wait, grip.box.prefetch) if told is None else (told, None)
     grip.stream.close()
     code = 128 + number if number else code
     with grip.ui.progress("saving the work"):

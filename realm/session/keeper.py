@@ -61,6 +61,7 @@ def start(grip: Grip) -> int:
     """Start the box with a keeper from the beginning; return this process's exit code."""
     with Line(grip.started.session.id) as line:
         grip.box.start()
+        grip.box.deliver(grip.stream)
         if grip.launch.tty:
             rows, columns = Terminal().size()
             grip.box.resize(rows, columns)

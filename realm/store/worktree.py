@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +60,9 @@ def write_wip(project: Project, base: str) -> str | None:
     Everything that is not ignored is taken.  It is done in a private copy of
     the index; the user's index, stash and files are not touched.
     """
+    import shutil
+    import tempfile
+
     index = project.git_dir / "index"
     with tempfile.TemporaryDirectory(prefix="realm-index-") as directory:
         copy = Path(directory) / "index"

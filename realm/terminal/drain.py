@@ -46,12 +46,14 @@ def _loop(
     watch: Mapping[int, Callable[[], bool]],
 ) -> Ended:
     receive: Callable[[int], bytes] = getattr(box, "recv", None) or partial(os.read, box.fileno())
+    pending: Callable[[], int] = getattr(box, "pending", None) or int
     demux = None if box.tty else Demux()
     working = True
     fds = [box.fileno(), wakeup.fileno(), *watch]
     while True:
-        readable, _, _ = select.select(fds, (), (), QUIET if working else None)
-        if not readable:
+        ahead = pending() > 0
+        readable, _, _ = select.select(fds, (), (), 0 if ahead else QUIET if working else None)
+        if not readable and not ahead:
             working = idle()
             continue
         if wakeup.fileno() in readable:
@@ -61,7 +63,7 @@ def _loop(
         for fd in readable:
             if fd in watch:
                 watch[fd]()
-        if box.fileno() in readable:
+        if ahead or box.fileno() in readable:
             reason = _take(receive, demux, tap)
             if reason is not None:
                 return Ended(reason)
