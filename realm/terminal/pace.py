@@ -2,7 +2,7 @@
 
 A box's output comes in pieces of a few kilobytes, and being woken for each of
 them costs more than all that is done with it.  What comes without end is
-therefore left to gather for up to two milliseconds, so that fewer and larger
+therefore left to gather for up to four milliseconds, so that fewer and larger
 pieces are taken; what a person waits for, an echo or a screen, is never kept
 waiting.
 """
@@ -13,13 +13,13 @@ import time
 
 FLOOD = 128 * 1024
 """Bytes without a breath from which on output is a flood: no screen is so large."""
-BREATH = 0.005
-"""Seconds without output that end a flood."""
-LONGEST, SHORTEST = 0.002, 0.0001
+BREATH = 0.012
+"""Seconds without output that end a flood: less than from one picture of a film to the next."""
+LONGEST, SHORTEST = 0.004, 0.0001
 """Seconds from one piece of a flood to the next; fewer than the shortest are none."""
-LITTLE, MUCH = 32 * 1024, 96 * 1024
-"""Bytes of a piece that should have been left to gather for longer, or less long."""
-PIECE, LARGE = 64 * 1024, 128 * 1024
+LITTLE, MUCH = 64 * 1024, 160 * 1024
+"""Bytes of a piece that should have been left to gather for longer, or less long; sockets hold some 200 KB."""
+PIECE, LARGE = 64 * 1024, 256 * 1024
 """Bytes taken at a time at most, and in a flood."""
 
 

@@ -2,7 +2,7 @@
 
 Pairs are interleaved, medians are compared, and nothing passes or fails here:
 on a shared machine only ratios mean anything, and those are for people.
-Repositories have 1,000 files, and 100 MB of output are relayed at a time;
+Repositories have 1,000 files, and 60 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
 memory, and more rounds.  Arguments choose parts: ``commands``, ``terminal``,
 ``runs``.

@@ -71,14 +71,12 @@ class Outer:
         except OSError as error:
             raise RuntimeError(f"the program ended; last was {self.written[-2000:]!r}") from error
 
-    def flood(self, marker: bytes) -> int:
-        """Read until the output ends in ``marker``; return the number of bytes."""
-        count, tail = 0, b""
+    def flood(self, marker: bytes) -> None:
+        """Read until the output ends in ``marker``, and forget it."""
+        tail = b""
         while not tail.endswith(marker):
             chunk = os.read(self._master, _SIZE)
-            count += len(chunk)
             tail = chunk if len(chunk) >= len(marker) else tail[-len(marker) :] + chunk
-        return count
 
     def discard(self) -> None:
         """Read what is there and forget it."""

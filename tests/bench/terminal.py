@@ -17,13 +17,13 @@ from tests.bench.outer import ROWS, Outer
 from tests.support import engines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.bench.setting import Setting
 
 FULL = os.environ.get("REALM_BENCH_FULL") == "1"
-AMOUNT = 100
+AMOUNT = 60
 """Megabytes of output that are relayed at a time."""
 ROUNDS = 7 if FULL else 3
 KEYS = 1000 if FULL else 200
@@ -45,10 +45,13 @@ trap draw WINCH; stty -echo; draw; while :; do sleep 1000 & wait $!; done
 """
 
 
-def docker_options(image: str, script: str) -> list[str]:
+_NO_LOG = ("--log-driver", "none")
+
+
+def docker_options(image: str, script: str, log: Sequence[str] = _NO_LOG) -> list[str]:
     """Return docker's words for a container as equal to a box as is needed."""
-    like_a_box = ["--log-driver", "none", "--init", "--read-only", "--tmpfs", "/tmp:exec"]
-    return ["--rm", "-it", *like_a_box, "--entrypoint", "bash", image, "-c", script]
+    like_a_box = ["--init", "--read-only", "--tmpfs", "/tmp:exec"]
+    return ["--rm", "-it", *like_a_box, *log, "--entrypoint", "bash", image, "-c", script]
 
 
 def terminal_figures(setting: Setting, image: str) -> Iterator[Figure]:
@@ -62,24 +65,32 @@ def terminal_figures(setting: Setting, image: str) -> Iterator[Figure]:
 
 
 def flood_figures(setting: Setting, image: str) -> Iterator[Figure]:
-    """Throughput against ``docker run``, processor time against the bare relay, memory."""
+    """Throughput against ``docker run``, processor time against the bare relay, memory.
+
+    With ``REALM_BENCH_FULL=1`` also ``docker run`` as people type it, with the
+    log that the engine keeps, and what the engine gives to somebody who reads
+    it and writes nothing: no relay can be faster than that.
+    """
     script = _FLOOD % (AMOUNT // 4)
-    rates: dict[str, list[float]] = {"realm": [], "docker": [], "bare": []}
-    costs: dict[str, list[float]] = {"realm": [], "docker": [], "bare": []}
+    whose = ("realm", "docker", "bare", *(("logged", "nothing") if FULL else ()))
+    rates: dict[str, list[float]] = {who: [] for who in whose}
+    costs: dict[str, list[float]] = {who: [] for who in whose}
     run = setting.realm_run(script, program="bash")
     for number in range(ROUNDS):
-        for who in ("realm", "docker", "bare"):
+        for who in whose:
             with Outer(_command(setting, who, image, script, setting.named(run, number)), setting) as outer:
-                rate, cost, _ = _flooded(outer)
+                rate, cost, _ = _flooded(outer, AMOUNT)
                 rates[who].append(rate)
                 costs[who].append(cost)
                 outer.type(b"x")
                 outer.finish()
-    speed, price = ({who: statistics.median(taken[who]) for who in taken} for taken in (rates, costs))
-    docker = "docker run -it, no log"
-    yield Figure(
-        f"output, {AMOUNT} MB", speed["realm"], docker, speed["docker"], 1.2, "x", "MB/s", least=True
-    )
+    speed, price = ({who: statistics.median(taken[who]) for who in whose} for taken in (rates, costs))
+    docker, name = "docker run -it, no log", f"output, {AMOUNT} MB"
+    yield Figure(name, speed["realm"], docker, speed["docker"], 1.2, "x", "MB/s", least=True)
+    if FULL:
+        own, least = "docker run -it, engine's log", "read, nothing written"
+        yield Figure(name, speed["realm"], own, speed["logged"], 1.2, "x", "MB/s", least=True)
+        yield Figure(name, speed["realm"], least, speed["nothing"], 0, "x", "MB/s", least=True)
     yield Figure("processor per GB", price["realm"], "select, read, write", price["bare"], 1.2)
     yield Figure("processor per GB, for comparison", price["realm"], docker, price["docker"], 1)
     yield from memory_figures(setting)
@@ -88,26 +99,29 @@ def flood_figures(setting: Setting, image: str) -> Iterator[Figure]:
 def _command(setting: Setting, who: str, image: str, script: str, ours: list[str]) -> list[str]:
     if who == "realm":
         return ours
-    if who == "docker":
-        return ["docker", "run", *docker_options(image, script)]
-    return _bare(setting, image, script)
+    if who in {"docker", "logged"}:
+        return ["docker", "run", *docker_options(image, script, _NO_LOG if who == "docker" else ())]
+    return _bare(setting, image, script, *(["--only-read"] if who == "nothing" else []))
 
 
-def _bare(setting: Setting, image: str, script: str) -> list[str]:
+def _bare(setting: Setting, image: str, script: str, *options: str) -> list[str]:
     container = engines.docker("create", *docker_options(image, script))
-    return [str(setting.python), str(setting.bare), container]
+    return [str(setting.python), str(setting.bare), container, *options]
 
 
-def _flooded(outer: Outer) -> tuple[float, float, int]:
-    """Let the flood come; return megabytes per second, processor seconds per GB, growth in bytes."""
+def _flooded(outer: Outer, amount: int) -> tuple[float, float, int]:
+    """Let the flood of ``amount`` megabytes come.
+
+    Return megabytes per second, processor seconds per GB, growth in bytes.
+    """
     outer.expect(b"ready")
     time.sleep(SETTLE)
     outer.discard()
     memory, cpu = outer.memory("VmRSS"), outer.cpu()
     began = outer.type(b"x")
-    count = outer.flood(b"end-of-flood")
+    outer.flood(b"end-of-flood")
     took, cost = time.perf_counter() - began, outer.cpu() - cpu
-    return count / took / 1e6, cost / count * 1e9, outer.memory("VmHWM") - memory
+    return amount / took, cost / amount * 1e3, outer.memory("VmHWM") - memory
 
 
 def memory_figures(setting: Setting) -> Iterator[Figure]:
@@ -115,7 +129,7 @@ def memory_figures(setting: Setting) -> Iterator[Figure]:
     amount = 1000 if FULL else AMOUNT
     run = setting.named(setting.realm_run(_FLOOD % (amount // 4), program="bash"), 0)
     with Outer(run, setting) as outer:
-        _, _, growth = _flooded(outer)
+        _, _, growth = _flooded(outer, amount)
         time.sleep(1)
         recorded = sum(file.stat().st_size for file in _recordings(setting))
         outer.type(b"x")
