@@ -18,7 +18,7 @@ BREATH = 0.012
 LONGEST, SHORTEST = 0.004, 0.0001
 """Seconds from one piece of a flood to the next; fewer than the shortest are none."""
 LITTLE, MUCH = 64 * 1024, 160 * 1024
-"""Bytes of a piece that should have been left to gather for longer, or less long; sockets hold some 200 KB."""
+"""Bytes of a piece that should have been left to gather for longer, or less long; a socket holds 200 KB."""
 PIECE, LARGE = 64 * 1024, 256 * 1024
 """Bytes taken at a time at most, and in a flood."""
 
