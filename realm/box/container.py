@@ -53,7 +53,7 @@ def _user(spec: BoxSpec, args: DockerArgs) -> BoxSpec:
 def _with_environment(files: Iterable[BoxFile], args: DockerArgs) -> list[BoxFile]:
     """Return the files with the entry script, and with ``-e`` values behind the other secrets."""
     path = f"{STATE}/env"
-    found = [_entry_script(), BoxFile(f"{STATE}/git/unready", b"", 0o600)]
+    found = [_entry_script(), BoxFile(f"{STATE}/git/unready", b"yes\n", 0o600)]
     secret = policy.secrets(flags.environment(args))
     for file in files:
         if file.path == path:
@@ -115,7 +115,8 @@ class Box:
         contents = _parcel(engine, spec, files) if attended else None
         if contents is not None:
             token = os.urandom(8).hex()
-            spec = spec.update(token=token, entry=parcel.ENTRY, labels={**spec.labels, TOKEN_LABEL: token})
+            spec = spec.update(token=token, waits=bool(contents), entry=parcel.ENTRY)
+            spec = spec.update(labels={**spec.labels, TOKEN_LABEL: token})
         name = volumes.box_name(spec)
         owned = volumes.make(engine, spec, name)
         try:
@@ -242,7 +243,7 @@ class Box:
 
     def deliver(self, stream: BoxStream) -> None:
         """Give the started box the files that it was not made with, if there are any."""
-        if self._contents is not None:
+        if self._contents:
             stream.deliver(self._contents)
 
     def start(self) -> None:

@@ -2,7 +2,7 @@
 
 The engine's archive calls cost some 50 ms each.  An image that brings the entry
 script (``container/entry``, see :data:`ENTRY`) can do without them: it takes its
-files from its standard input before it does anything, and writes small results
+files, if there are any, from its standard input before it does anything, and writes small results
 behind the last output of its agent, when every other process of the box has
 ended.  Both are known by a token of the run's.  On the stream::
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ENTRY = "/usr/local/lib/realm/entry"
 """Where an image has the entry script."""
 LIMIT = 1024 * 1024
-"""Bytes, in base64, of results that are taken; a box sends up to half of them."""
+"""Bytes, in base64, of results that are taken; a box sends no more than 700,000."""
 LARGEST = 4 * 1024 * 1024
 """Bytes of files that are sent this way."""
 
@@ -40,7 +40,12 @@ _START, _END = b"\x16\x1b_realm-%b;", b"\x1b\\"
 
 
 def pack(files: Sequence[BoxFile], uid: int, gid: int) -> bytes | None:
-    """Return what a waiting box reads; ``None`` when ``files`` are too large or not all below ``/realm``."""
+    """Return what a waiting box reads, nothing when there are no ``files``.
+
+    ``None`` when they are too large or not all below ``/realm``.
+    """
+    if not files:
+        return b""
     if any(not file.path.startswith(f"{STATE}/") for file in files):
         return None
     entries = archive.entries(STATE, files, (), uid, gid)

@@ -45,8 +45,8 @@ class BoxSpec(Frozen):
     is a size such as ``8g``, empty for no limit; ``pids`` the number of
     processes.  ``volumes`` is ``auto``, ``plain`` or ``overlay``, and ``files``
     how many files the work tree has, for ``auto`` (0: not known).  ``entry`` is
-    where the entry script is, which waits for its files when there is a
-    ``token`` (:mod:`realm.box.parcel`).
+    where the entry script is; with a ``token`` results come over the stream, and
+    files too for a box that ``waits`` for them (:mod:`realm.box.parcel`).
     """
 
     image: str
@@ -67,6 +67,7 @@ class BoxSpec(Frozen):
     files: int = 0
     entry: str = f"{STATE}/entry"
     token: str = ""
+    waits: bool = False
 
     @property
     def tip(self) -> str:
@@ -106,6 +107,8 @@ def environment(spec: BoxSpec) -> dict[str, str]:
     }
     if spec.token:
         own["REALM_PARCEL"] = spec.token
+    if spec.waits:
+        own["REALM_FILES"] = "yes"
     return {**spec.environment, **own}
 
 

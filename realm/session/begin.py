@@ -7,7 +7,6 @@ ended, or a box that never ran, which the next run clears away.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UnpreparedError
@@ -128,7 +127,9 @@ def _back(started: Started) -> None:
 def _import_hold() -> None:
     """Import, while the engine makes the box, what holds it."""
     import realm.session.hold
-    import realm.session.view  # noqa: F401
+    import realm.session.recordings
+    import realm.session.view
+    import realm.terminal.recording  # noqa: F401
 
 
 def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:
@@ -137,36 +138,21 @@ def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: 
 
     grip = take(connection, started, launch, box, lock, ui, box.attach())
     if not launch.detach:
-        return hold.attend(grip, begin=lambda: _start(connection, grip))
+        return hold.attend(grip, begin=lambda: _start(grip))
     from realm.session import keeper
 
     return keeper.start(grip)
 
 
-def _start(connection: Engine, grip: Grip) -> None:
-    """Start the box, and do meanwhile what is wanted later or by nobody in particular."""
+def _start(grip: Grip) -> None:
+    """Start the box, and import meanwhile what the end of the run needs."""
 
     def load() -> None:
         import realm.session.salvage
-        import realm.session.summary
-        import realm.terminal.board
-        import realm.terminal.parser  # noqa: F401
+        import realm.session.summary  # noqa: F401
 
     def start() -> None:
         grip.box.start()
         grip.box.deliver(grip.stream)
 
-    together(load, lambda: _sweep(connection), start)
-
-
-def _sweep(connection: Engine) -> None:
-    """Remove boxes that never ran: whoever made them was killed over it and holds their lock no more."""
-    from realm.box import container
-    from realm.errors import EngineError
-    from realm.session.launch import home_label
-    from realm.session.lock import holder
-
-    with contextlib.suppress(EngineError):
-        for box in container.unstarted(connection, home_label()):
-            if holder(box.labels.get("realm.id", "")) is None:
-                box.remove()
+    together(load, start)

@@ -1,13 +1,16 @@
-"""Making the box of a run."""
+"""Making the box of a run, and clearing away what was made for none."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from realm.box import container
 from realm.box.container import Box
+from realm.errors import EngineError
 from realm.paths import scratch
 from realm.session import launch as launching
+from realm.session.lock import holder
 from realm.store import repo
 
 if TYPE_CHECKING:
@@ -38,3 +41,11 @@ def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
         import shutil
 
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def sweep(engine: Engine) -> None:
+    """Remove boxes that never ran: whoever made them was killed over it and holds their lock no more."""
+    with suppress(EngineError):
+        for box in container.unstarted(engine, launching.home_label()):
+            if holder(box.labels.get("realm.id", "")) is None:
+                box.remove()

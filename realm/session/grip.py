@@ -137,7 +137,7 @@ def end(box: Box) -> None:
 
 def conclude(grip: Grip, ended: Ended) -> int:
     """Take in the work of a run whose relay has ended; return the exit code."""
-    from realm.session import recordings, salvage, summary
+    from realm.session import boxes, recordings, salvage, summary
 
     number = _number(ended)
     if number:
@@ -147,7 +147,10 @@ def conclude(grip: Grip, ended: Ended) -> int:
     grip.stream.close()
     code = 128 + number if number else code
     with grip.ui.progress("saving the work"):
-        outcome = salvage.save(grip.engine, grip.started, grip.launch, grip.box, code, _shown(grip))
+        _, outcome = together(
+            lambda: boxes.sweep(grip.engine),
+            lambda: salvage.save(grip.engine, grip.started, grip.launch, grip.box, code, _shown(grip)),
+        )
     recordings.discard(grip.started.session.id)
     summary.tell(grip.started, outcome, grip.ui)
     return code

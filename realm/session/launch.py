@@ -124,7 +124,8 @@ def environment(launch: Launch) -> dict[str, str]:
 def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
     """Return what is put into the box before it starts; ``packs`` are its history where it has no store."""
     project = launch.project
-    found = [BoxFile("/realm/exclude", _exclude(launch), 0o444, owner="root")]
+    rules = _exclude(launch)
+    found = [BoxFile("/realm/exclude", rules, 0o444, owner="root")] if rules else []
     if launch.login.variables:
         found.append(BoxFile("/realm/env", secrets(launch.login.variables), 0o600))
     if project.shallow:
@@ -139,9 +140,11 @@ def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
 
 
 def _exclude(launch: Launch) -> bytes:
-    """Return rules for what the host's git ignores and for what was copied in."""
+    """Return rules for what the host's git ignores and for what was copied in; comments are none."""
     names = "".join(f"/{_escape(item.path)}\n" for item in launch.include)
-    return launch.ignore + b"\n" + names.encode("utf-8", "surrogateescape")
+    lines = launch.ignore.splitlines(keepends=True)
+    ignored = b"".join(line for line in lines if line.strip() and not line.startswith(b"#"))
+    return ignored + names.encode("utf-8", "surrogateescape")
 
 
 def _escape(path: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.agent.login import find_login
 from realm.agent.login import warnings as login_warnings
 from realm.box import dockerargs, engine, image
 from realm.config import Config
-from realm.errors import UsageError
+from realm.errors import RealmError, UsageError
 from realm.model import Session, new_id
 from realm.session import begin
 from realm.session import launch as launching
@@ -37,8 +38,7 @@ def new(request: NewRequest, ui: UI) -> int:
     check_name(request.name)
     project = repo.discover(request.directory)
     config = Config(project.root)
-    _, launch, connection, _ = together(
-        lambda: _check_new(project, request.name),
+    launch, connection, _ = together(
         lambda: _prepare(project, request, config),
         engine.connect,
         _warm_up,
@@ -52,27 +52,24 @@ def new(request: NewRequest, ui: UI) -> int:
         with RunLock(launch.session.id, request.name, 1) as lock:
             return begin.go(
                 connection, launch, chosen, begin.Before(), lock, ui,
-                check=_early_check(launch), aside=lambda: _warn(launch, request, ui),
+                check=_checked(launch), aside=lambda: _warn(launch, request, ui),
             )  # fmt: skip
     except BaseException:
         _forget(launch)
         raise
 
 
-def _check_new(project: Project, name: str) -> None:
-    from realm.store import refs
-
-    refs.check_new(project, name)
-
-
-def _early_check(launch: Launch) -> Callable[[], None]:
-    """Return what checks the base's objects, done already where making the box needs them.
+def _checked(launch: Launch) -> Callable[[], None]:
+    """Return what checks the name and the base's objects; these now, where making the box needs them.
 
     A partial clone fetches what it has not; a box without the object store
     gets a pack of the history.
     """
 
     def check() -> None:
+        from realm.store import refs
+
+        refs.check_new(launch.project, launch.session.name)
         repo.ensure_readable(launch.project, launch.session.base)
 
     if not launch.history and not repo.is_partial(launch.project):
@@ -87,8 +84,17 @@ def _forget(launch: Launch) -> None:
 
     from realm.store import refs
 
-    if refs.tips(launch.project, launch.session.name).code is None:
+    if refs.tips(launch.project, launch.session.name).code is None or _is_taken(launch):
         shutil.rmtree(run_directory(launch.session.id), ignore_errors=True)
+
+
+def _is_taken(launch: Launch) -> bool:
+    """Tell whether another session has the name."""
+    from realm.store import record
+
+    with suppress(RealmError):
+        return record.read_session(launch.project, launch.session.name).id != launch.session.id
+    return False
 
 
 def _warm_up() -> None:

@@ -146,13 +146,21 @@ class Screen:
 
     def work(self, seconds: float = 0.002) -> bool:
         """Look at what was put aside for about so long; return whether there is more."""
+        if self._is_blank():
+            return False
         deadline = time.monotonic() + seconds
         while self._waiting and time.monotonic() < deadline:
             self._take()
         return bool(self._waiting)
 
+    def _is_blank(self) -> bool:
+        """Whether nothing was ever shown: a size alone is not worth the parser's import."""
+        return self._board is None and all(isinstance(item, tuple) for item in self._waiting)
+
     def catch_up(self) -> None:
         """Look at all that was put aside, as far as the budget goes."""
+        if self._is_blank():
+            return
         for budget, rest in _BUDGETS:
             steps = 0
             while self._waiting and steps < budget:
