@@ -77,8 +77,11 @@ def leave(grip: Grip, line: Line, *, told: bool) -> int:
     grip.view.flush()
     sys.stdout.flush()
     sys.stderr.flush()
+    told_by, ready = os.pipe()
     if os.fork() == 0:
-        _become_keeper(grip, line)
+        _become_keeper(grip, line, ready)
+    os.close(ready)
+    os.read(told_by, 1)  # ends when the keeper has let go of all that is ours
     if not told:
         return 128 + signal.SIGHUP
     name = grip.started.session.name
@@ -87,8 +90,11 @@ def leave(grip: Grip, line: Line, *, told: bool) -> int:
     return 0
 
 
-def _become_keeper(grip: Grip, line: Line) -> None:
-    """Run as the keeper and never return; what goes wrong is in the run's log."""
+def _become_keeper(grip: Grip, line: Line, ready: int) -> None:
+    """Run as the keeper and never return; what goes wrong is in the run's log.
+
+    Closing ``ready`` says that this process is on its own.
+    """
     status = 1
     try:
         os.setsid()
@@ -96,6 +102,7 @@ def _become_keeper(grip: Grip, line: Line) -> None:
         grip.engine.close()
         grip.ui = QuietUI()
         grip.lock.write(attached=False)
+        os.close(ready)
         keep(grip, line)
         status = 0
     except BaseException:  # noqa: BLE001 - the last place where it can be said
