@@ -11,6 +11,8 @@ from typing import NoReturn
 _OBJECTS = 100_000
 """New objects before the collector looks for cycles: what a command imports stays below that."""
 
+_INTERRUPTED = 130
+
 
 def main() -> NoReturn:
     """Run the command line and exit with its code.
@@ -18,14 +20,16 @@ def main() -> NoReturn:
     The process ends at once: taking the interpreter apart, module by module,
     takes some 20 ms that nobody needs.
     """
-    gc.set_threshold(_OBJECTS)
-    from realm.cli.main import run
+    code = _INTERRUPTED
+    with contextlib.suppress(KeyboardInterrupt):
+        gc.set_threshold(_OBJECTS)
+        from realm.cli.main import run
 
-    code = run(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            if stream is not None:
-                stream.flush()
+        code = run(sys.argv[1:])
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                if stream is not None:
+                    stream.flush()
     os._exit(code)
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+PATIENCE = 10.0
+"""Seconds that tasks are waited for after an interrupt."""
 
 
 def together(*tasks: Callable[[], Any]) -> list[Any]:
@@ -26,11 +30,15 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
             problems[number] = problem
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(tasks) - 1)]
-    for thread in threads:
-        thread.start()
-    if tasks:
-        run(len(tasks) - 1)
-    interrupted = _join(threads)
+    interrupted = None
+    try:
+        for thread in threads:
+            thread.start()
+        if tasks:
+            run(len(tasks) - 1)
+    except KeyboardInterrupt as wish:  # between the tasks
+        interrupted = wish
+    interrupted = _join([thread for thread in threads if thread.ident is not None]) or interrupted
     wishes = [problem for problem in problems if problem is not None and not isinstance(problem, Exception)]
     for problem in (interrupted, *wishes, *problems):
         if problem is not None:
@@ -39,14 +47,18 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
 
 
 def _join(threads: list[threading.Thread]) -> KeyboardInterrupt | None:
-    """Wait for all threads, also when interrupted, once: what they have in hand is soon done."""
-    interrupted = None
+    """Wait for all threads, also when interrupted, for some seconds: what they have in hand is soon done.
+
+    Whoever undoes what they did has to know it.
+    """
+    interrupted, deadline = None, None
     for thread in threads:
-        try:
-            thread.join()
-        except KeyboardInterrupt as wish:
-            if interrupted is not None:
-                raise
-            interrupted = wish
-            thread.join()
+        while thread.is_alive():
+            try:
+                thread.join(None if deadline is None else max(0.01, deadline - time.monotonic()))
+            except KeyboardInterrupt as wish:
+                interrupted = interrupted or wish
+                deadline = deadline or time.monotonic() + PATIENCE
+            if interrupted is not None and deadline is not None and time.monotonic() > deadline:
+                raise interrupted
     return interrupted

@@ -139,12 +139,15 @@ class Box:
         box._tty = spec.tty
         try:
             options = policy.create_options(spec, owned, args)
+            # By its name a container is removed whose id we were not told any more.
+            box.id = name
             box.id = engine.call("POST", "/containers/create", {"name": name}, options)["Id"]
             box._contents = contents
             if contents is None:
                 box._put_all(spec, owned, files)
         except BaseException:
-            box.remove()
+            with contextlib.suppress(EngineError):
+                box.remove()
             raise
         return box
 

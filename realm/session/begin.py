@@ -7,6 +7,7 @@ ended, or a box that never ran, which the next run clears away.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UnpreparedError
@@ -59,10 +60,10 @@ def go(
     started, box = _made(connection, launch, chosen, before, check, aside)
     try:
         return _held(connection, started, launch, box, lock, ui)
-    except RealmError as error:
-        if isinstance(error, UnpreparedError) or box.state() == "created":
-            box.remove()
-            _back(started)
+    except BaseException as error:
+        with suppress(RealmError):
+            if isinstance(error, UnpreparedError) or box.state() == "created":
+                _undo([started], [box])
         raise
 
 
@@ -76,7 +77,8 @@ def _made(
 
     def record() -> None:
         check()
-        begun.append(_begin(launch, before))
+        begun.append(_written(launch, before))
+        _begin(begun[0])
 
     def make() -> None:
         from realm.session.boxes import create
@@ -86,38 +88,60 @@ def _made(
     try:
         together(record, aside, _import_hold, make)
     except BaseException:
-        for box in boxes:
-            box.remove()
-        for started in begun:
-            _back(started)
+        _undo(begun, boxes)
         raise
     return begun[0], boxes[0]
 
 
-def _begin(launch: Launch, before: Before) -> Started:
-    """Write the record of a run that starts and move the refs to it, together."""
-    from realm.model import State, Totals
-    from realm.session import registry
-    from realm.store import record, refs
+def _undo(begun: list[Started], boxes: list[Box]) -> None:
+    """Leave nothing of what never ran, as far as git and the engine let us.
 
-    name = launch.session.name
+    What stood in the way of the run is what the user is told; the next run
+    clears away a box that the engine does not remove now.
+    """
+    for started in begun:
+        with suppress(RealmError):
+            _back(started)
+    for box in boxes:
+        with suppress(RealmError):
+            box.remove()
+
+
+def _written(launch: Launch, before: Before) -> Started:
+    """Write the record of a run that starts."""
+    from realm.model import State, Totals
+    from realm.store import record
+
     meta = record.write(
         launch.project, parent=before.meta, previous=None, session=launch.session, run=launch.run,
         totals=before.totals or Totals(), state=State.RUNNING, files={},
     )  # fmt: skip
-    updates = [refs.RefUpdate(refs.META + name, before.meta, meta)]
-    if before.meta is None:
-        updates.append(refs.RefUpdate(refs.CODE + name, None, launch.run.before))
-    refs.transact(launch.project, updates, f"realm: run {launch.run.number} begins")
-    registry.remember(launch.project.root)
     return Started(launch.project, launch.session, launch.run, meta, before.meta)
 
 
-def _back(started: Started) -> None:
-    """Undo :func:`_begin`: nothing ran, so nothing stays."""
+def _begin(started: Started) -> None:
+    """Move the refs to the record of a run that starts, together."""
+    from realm.session import registry
     from realm.store import refs
 
     name = started.session.name
+    updates = [refs.RefUpdate(refs.META + name, started.parent, started.meta)]
+    if started.parent is None:
+        updates.append(refs.RefUpdate(refs.CODE + name, None, started.run.before))
+    refs.transact(started.project, updates, f"realm: run {started.run.number} begins")
+    registry.remember(started.project.root)
+
+
+def _back(started: Started) -> None:
+    """Undo :func:`_begin`: nothing ran, so nothing stays.
+
+    Refs that are not at this very record are somebody else's.
+    """
+    from realm.store import refs
+
+    name = started.session.name
+    if refs.tips(started.project, name).meta != started.meta:
+        return
     updates = [refs.RefUpdate(refs.META + name, started.meta, started.parent)]
     if started.parent is None:
         updates.append(refs.RefUpdate(refs.CODE + name, started.run.before, None))

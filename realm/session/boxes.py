@@ -44,8 +44,13 @@ def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
 
 
 def sweep(engine: Engine) -> None:
-    """Remove boxes that never ran: whoever made them was killed over it and holds their lock no more."""
+    """Remove boxes that never ran: whoever made them was killed over it and holds their lock no more.
+
+    Only a holder starts a box: one that has none, and after that has not been
+    started yet, never will be.
+    """
     with suppress(EngineError):
         for box in container.unstarted(engine, launching.home_label()):
-            if holder(box.labels.get("realm.id", "")) is None:
-                box.remove()
+            if holder(box.labels.get("realm.id", "")) is None and box.state() == "created":
+                with suppress(EngineError):
+                    box.remove()

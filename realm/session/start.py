@@ -84,8 +84,9 @@ def _forget(launch: Launch) -> None:
 
     from realm.store import refs
 
-    if refs.tips(launch.project, launch.session.name).code is None or _is_taken(launch):
-        shutil.rmtree(run_directory(launch.session.id), ignore_errors=True)
+    with suppress(RealmError):
+        if refs.tips(launch.project, launch.session.name).code is None or _is_taken(launch):
+            shutil.rmtree(run_directory(launch.session.id), ignore_errors=True)
 
 
 def _is_taken(launch: Launch) -> bool:

@@ -130,6 +130,8 @@ def run(
             capture_output=True,
             timeout=timeout,
             check=False,
+            # Ctrl-C at the terminal does not stop refs that move half-way.
+            process_group=0 if _verb(argv) == "update-ref" else None,
         )
     except FileNotFoundError as problem:
         raise missing(problem, cwd) from problem
