@@ -12,7 +12,6 @@ file ``unrecorded`` says so to whoever holds the run next.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -194,23 +193,26 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
 
 
 def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> bytes:
-    """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty."""
+    """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty.
+
+    Of output that costs much work the oldest is left out (:mod:`realm.terminal.effort`).
+    """
     from realm.terminal import cast as format_
+    from realm.terminal.effort import newest
 
     if _is_marked(directory):
         return b""
-    events = chunks(directory)
-    first = next(events, None)
-    if first is None:
+    events, left_out = newest(list(chunks(directory)))
+    if not events:
         return b""
-    begin, event = first
+    begin, event = events[0]
     shape = event if isinstance(event, Size) else Size(*size)
     env = {name: os.environ[name] for name in ("TERM",) if os.environ.get(name)}
     lost = losses(directory)
-    moments = format_.moments(itertools.chain([first], events))
+    moments = format_.moments(events)
     if lost.stopped:
         moments = _noted(moments, "the recording ends here: the disk took no more")
-    return format_.cut(format_.Header(shape, begin, title, env), moments, most, lost.dropped)
+    return format_.cut(format_.Header(shape, begin, title, env), moments, most, lost.dropped + left_out)
 
 
 def _noted(moments: Iterator[Moment], note: str) -> Iterator[Moment]:

@@ -117,8 +117,11 @@ def lines(header: Header, events: Iterable[Moment]) -> Iterator[bytes]:
         yield _line(list(event))
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+
+
 def _line(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).encode("utf-8", "replace") + b"\n"
+    return _encode(value).encode("utf-8", "replace") + b"\n"
 
 
 def cut(header: Header, events: Iterable[Moment], limit: int, lost: int = 0) -> bytes:

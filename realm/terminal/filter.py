@@ -151,4 +151,4 @@ class Filter:
             self._out.append(f"\x1b[{value}{final}")
 
     def _switch(self, values: list[int], allowed: set[int], mark: str, final: str) -> None:
-        self._out += [f"\x1b[{mark}{value}{final}" for value in values if value in allowed]
+        self._out += [f"\x1b[{mark}{value}{final}" for value in dict.fromkeys(values) if value in allowed]
