@@ -2,12 +2,14 @@
 
 The engine's archive calls cost some 50 ms each.  An image that brings the entry
 script (``container/entry``, see :data:`ENTRY`) can do without them: it takes its
-files, if there are any, from its standard input before it does anything, and writes small results
-behind the last output of its agent, when every other process of the box has
-ended.  Both are known by a token of the run's.  On the stream::
+files, if there are any, from its standard input before it does anything, and
+writes small results behind the last output of its agent, when every other
+process of the box has ended.  Both are known by a token of the run's.  Base64
+passes a terminal that still makes line ends of the keys that come early.  On
+the stream::
 
-    box:   SYN APC realm-TOKEN;ready ST        (with a terminal: it is raw now)
-    realm: SIZE LF, and as many bytes of a tar archive of /realm
+    box:   SYN APC realm-TOKEN;ready ST        (with a terminal: it takes more than a line now)
+    realm: SIZE LF, and as many bytes of base64 of a tar archive of /realm
     …
     box:   SYN APC realm-TOKEN; base64 of a tar archive of /realm/out ST
 
@@ -51,7 +53,7 @@ def pack(files: Sequence[BoxFile], uid: int, gid: int) -> bytes | None:
     entries = archive.entries(STATE, files, (), uid, gid)
     if sum(entry.size for entry in entries) > LARGEST:
         return None
-    data = b"".join(archive.write(entries, int(time.time())))
+    data = binascii.b2a_base64(b"".join(archive.write(entries, int(time.time()))), newline=False)
     return b"%d\n%b" % (len(data), data)
 
 

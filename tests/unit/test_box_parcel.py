@@ -102,7 +102,7 @@ def test_files_become_a_length_and_an_archive(tmp_path: Path) -> None:
     assert packed is not None
     size, _, data = packed.partition(b"\n")
     assert int(size) == len(data)
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(data, validate=True))) as archive:
         names = {member.name: member for member in archive}
         assert set(names) == {"claude", "claude/settings.json", "pack", "pack/p"}
         assert names["claude/settings.json"].mode == 0o600
