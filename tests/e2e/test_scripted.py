@@ -130,3 +130,16 @@ def test_docker_arguments_are_text_not_shell(user: User) -> None:
     refused = user.realm("new", "--agent", "true", "x", code=None)
     assert refused.code in (2, 125)
     assert "--frobnicate" in refused.err
+
+
+def test_the_image_has_the_tools_and_no_node(user: User) -> None:
+    tools = ("git", "rg", "ssh", "curl", "claude")
+    done = user.scripted("tools", f"for tool in {' '.join(tools)} node npm; do command -v $tool; done; true")
+    assert [line.rpartition("/")[2] for line in done.out.split()] == list(tools)
+
+
+def test_doctor_shows_each_step_of_a_run(user: User) -> None:
+    done = user.realm("doctor", "--run")
+    assert "the agent ran in a box and ended with 0" in done.out
+    assert "realm works" in done.out
+    assert list(user.leftovers()) == []
