@@ -140,6 +140,6 @@ def test_the_image_has_the_tools_and_no_node(user: User) -> None:
 
 def test_doctor_shows_each_step_of_a_run(user: User) -> None:
     done = user.realm("doctor", "--run")
-    assert "the agent ran in a box and ended with 0" in done.out
-    assert "realm works" in done.out
+    assert "the agent ran in a box and ended with 0" in done.err
+    assert "realm works" in done.err
     assert list(user.leftovers()) == []
