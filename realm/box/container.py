@@ -247,7 +247,7 @@ class Box:
     def deliver(self, stream: BoxStream) -> None:
         """Give the started box the files that it was not made with, if there are any."""
         if self._contents:
-            stream.deliver(self._contents)
+            stream.deliver(self._contents, lambda: self.state() == "running")
 
     def start(self) -> None:
         """Start the box's program."""

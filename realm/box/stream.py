@@ -7,12 +7,18 @@ import os
 import select
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from realm.box import parcel
 from realm.errors import EngineError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _PATIENCE = 60.0
 """Seconds that a box is given to take its files."""
+_LOOK = 1.0
+"""Seconds of silence after which it is looked whether the box is still there."""
 _CHUNK = 65536
 
 
@@ -68,37 +74,42 @@ class BoxStream:
         """Return the archive of results that came behind the output; ``None`` without one."""
         return self._sieve.results() if self._sieve else None
 
-    def deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes, alive: Callable[[], bool]) -> None:
         """Send a started box the files that it waits for.
 
-        A box that ended before is not waited for.  Raises :class:`EngineError`
-        when it does not take them within a minute.
+        A box that ended before, or is not ``alive`` any more, is not waited for:
+        an engine may leave the stream of one open that was killed as it began.
+        Raises :class:`EngineError` when it does not take them within a minute.
         """
         deadline = time.monotonic() + _PATIENCE
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            if self._tty and not self._is_ready(deadline):
-                return
+        try:
+            if self._tty:
+                self._await(parcel.ready(self._token), deadline, alive)
             while data:
-                self._wait(deadline, writing=True)
+                self._wait(deadline, alive, writing=True)
                 data = data[self._socket.send(data) :]
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            # Whoever reads the output sees its end.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
 
-    def _is_ready(self, deadline: float) -> bool:
-        """Wait for the box's word; return whether it came before the end of the output."""
-        mark = parcel.ready(self._token)
+    def _await(self, mark: bytes, deadline: float, alive: Callable[[], bool]) -> None:
+        """Take the box's word ``mark`` out of its output; EOFError when that ends before."""
         while mark not in self._begun:
-            self._wait(deadline, writing=False)
+            self._wait(deadline, alive, writing=False)
             more = os.read(self._socket.fileno(), _CHUNK)
             if not more:
-                return False
+                raise EOFError
             self._begun += more
         self._begun = self._begun.replace(mark, b"", 1)
-        return True
 
-    def _wait(self, deadline: float, *, writing: bool) -> None:
+    def _wait(self, deadline: float, alive: Callable[[], bool], *, writing: bool) -> None:
         own = [self._socket]
-        left = max(0.0, deadline - time.monotonic())
-        if not any(select.select(() if writing else own, own if writing else (), (), left)):
-            raise EngineError("the box does not take its files", "realm doctor")
+        while not any(select.select(() if writing else own, own if writing else (), (), _LOOK)):
+            if not alive():
+                raise EOFError
+            if time.monotonic() > deadline:
+                raise EngineError("the box does not take its files", "realm doctor")
 
     def send(self, data: bytes) -> int:
         """Take what goes of ``data`` at once; return how many bytes."""
