@@ -1,0 +1,196 @@
+"""Runs that are cut off while they begin: exactly what had begun stays, and the next command clears up."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.paths import realm_home
+from tests.support import engines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+# A holder that is killed, as by the kernel, when it has started its box and not yet given it its files.
+KILLED = """
+import os, signal, sys
+from realm.box.container import Box
+Box.deliver = lambda self, stream: os.kill(os.getpid(), signal.SIGKILL)
+from realm.cli.main import run
+run(sys.argv[1:])
+"""
+IGNORED = "*.log\n"
+
+
+def boxes(user: User) -> list[str]:
+    return engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 60) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.05)
+
+
+def is_clear(user: User) -> None:
+    """Check that no box, volume, lock or scratch directory of the project is left."""
+    assert user.leftovers() == []
+    volumes = engines.labelled("volume", f"realm.project={user.repo.path}")
+    assert [name for name in volumes if not name.startswith("realm-base-")] == []
+    assert list((user.repo.path / ".git").rglob("*.lock")) == []
+    assert list((realm_home() / "tmp").glob("*")) == []
+
+
+def with_files(user: User) -> None:
+    """Let boxes of the project have something to wait for: rules of what git ignores."""
+    (user.repo.path / ".git/info/exclude").write_text(IGNORED)
+
+
+def killed_before_delivery(user: User, *, terminal: bool) -> None:
+    """Begin a session whose holder is killed between the start of its box and the files."""
+    words = [str(user.installed.python), "-c", KILLED, "new", "--agent", "sh", "cut", "-c", "echo x >never"]
+    if not terminal:
+        done = subprocess.run(
+            words, cwd=user.repo.path, env=user.env, stdin=subprocess.PIPE, capture_output=True, check=False
+        )
+        assert done.returncode == -signal.SIGKILL, done
+        return
+    master, slave = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            words, cwd=user.repo.path, env=user.env, stdin=slave, stdout=slave, stderr=slave
+        )
+        assert process.wait(60) == -signal.SIGKILL, os.read(master, 4096)
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipes"])
+@pytest.mark.parametrize("files", [1, 250], ids=["plain", "overlay"])
+def test_realm_killed_between_start_and_delivery(user: User, *, terminal: bool, files: int) -> None:
+    with_files(user)
+    if files > 1:
+        user.repo.make_files(files)
+    head = user.repo.head()
+    killed_before_delivery(user, terminal=terminal)
+    assert len(boxes(user)) == 1
+    stopped = user.realm("stop", "cut", code=None, limit=60)
+    assert "Traceback" not in stopped.err
+    assert stopped.code in (0, 1), stopped
+    assert user.tip("cut") == head
+    done = user.scripted("cut", "echo one >one", verb="resume")
+    assert "bug" not in done.err
+    assert user.repo.git("diff", "--name-status", head, "refs/realm/cut") == "A\tone"
+    is_clear(user)
+
+
+def test_a_box_that_waits_in_vain_ends_by_itself(user: User) -> None:
+    with_files(user)
+    killed_before_delivery(user, terminal=True)
+    (box,) = boxes(user)
+    eventually(lambda: engines.docker("inspect", "-f", "{{.State.Running}}", box) == "false", 40)
+    user.scripted("cut", "echo one >one", verb="resume")
+    assert user.repo.files("refs/realm/cut") == ["README.md", "one"]
+    is_clear(user)
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.08, 0.13, 0.18, 0.23, 0.28, 0.33, 0.38])
+def test_interrupted_at_its_terminal(user: User, delay: float) -> None:
+    """Ctrl-C goes to realm and to every git that it runs; the second one comes from somebody impatient."""
+    with_files(user)
+    head = user.repo.head()
+    process = user.start(
+        "new", "--agent", "sh", "cut", "-c", "echo early >early; sleep 30", start_new_session=True
+    )
+    for pause in (delay, 0.03):
+        time.sleep(pause)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    # Before its first line of Python realm is the interpreter's, which dies of the signal.
+    assert process.returncode in (130, -signal.SIGINT), (process.returncode, out, err)
+    assert "bug" not in err
+    assert process.returncode == -signal.SIGINT or "Traceback" not in err, err
+    if "refs/realm/cut" in user.repo.refs():
+        user.scripted("cut", "true", verb="resume")
+        assert user.repo.files("refs/realm/cut") in (["README.md"], ["README.md", "early"])
+    else:
+        assert "refs/realm-meta/cut" not in user.repo.refs()
+        user.scripted("cut", "true")
+        assert user.tip("cut") == head
+    is_clear(user)
+
+
+def test_a_name_that_is_taken_meanwhile(user: User) -> None:
+    started = [
+        user.start("new", "--agent", "sh", "twin", "-c", f"echo {number} >file") for number in range(2)
+    ]
+    ended = [(process.communicate(timeout=120)[1], process.returncode) for process in started]
+    assert sorted(code for _, code in ended) == [0, 125], ended
+    (refused,) = [text for text, code in ended if code == 125]
+    assert any(words in refused for words in ("exists already", "changed by somebody else")), refused
+    assert "hint: " in refused
+    assert [row["name"] for row in user.listed()] == ["twin"]
+    assert user.repo.files("refs/realm/twin") == ["README.md", "file"]
+    assert len(list((realm_home() / "runs").glob("*"))) <= 1
+    is_clear(user)
+
+
+def test_a_box_that_never_ran_goes_with_the_next_run(user: User) -> None:
+    with_files(user)
+    program = KILLED.replace("Box.deliver = lambda self, stream:", "Box.start = lambda self:")
+    words = [str(user.installed.python), "-c", program, "new", "--agent", "true", "cut"]
+    done = subprocess.run(words, cwd=user.repo.path, env=user.env, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(boxes(user)) == 1
+    user.scripted("other", "true")
+    is_clear(user)
+
+
+# --- the process ends at once -------------------------------------------------
+
+
+def test_all_output_arrives_in_a_slow_pipe_and_in_a_file(user: User, tmp_path: Path) -> None:
+    count = 150_000
+    script = f"seq {count}"
+    expected = "".join(f"{number}\n" for number in range(1, count + 1))
+    process = user.start("new", "--agent", "sh", "pipe", "-c", script, stdin=subprocess.DEVNULL)
+    time.sleep(2)  # the pipe is full long since
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, expected), err
+    with (tmp_path / "out").open("w") as file:
+        process = user.start("new", "--agent", "sh", "file", "-c", script, stdout=file)
+        process.communicate(timeout=60)
+    assert (tmp_path / "out").read_text() == expected
+
+
+def test_a_list_fills_a_pipe_that_is_read_late(user: User) -> None:
+    user.scripted("made", "true")
+    tip, meta = user.tip("made"), user.repo.head("refs/realm-meta/made")
+    names = [f"copy{number}" for number in range(400)]
+    orders = "".join(
+        f"create refs/realm/{name} {tip}\ncreate refs/realm-meta/{name} {meta}\n" for name in names
+    )
+    subprocess.run(["git", "update-ref", "--stdin"], cwd=user.repo.path, input=orders, text=True, check=True)
+    process = user.start("list", "--json")
+    time.sleep(1)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert len(out) > 65536
+    answer = json.loads(out)
+    rows = answer if isinstance(answer, list) else answer["sessions"]
+    assert {row["name"] for row in rows} >= set(names)
