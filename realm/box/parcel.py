@@ -38,6 +38,8 @@ LIMIT = 1024 * 1024
 LARGEST = 4 * 1024 * 1024
 """Bytes of files that are sent this way."""
 
+FIRST = b"\x16"
+"""What every mark begins with."""
 _START, _END = b"\x16\x1b_realm-%b;", b"\x1b\\"
 
 
@@ -95,6 +97,11 @@ class Sieve:
         """Return what was held back, when no more output comes."""
         held, self._held = self._held, b""
         return held
+
+    @property
+    def passes(self) -> bool:
+        """Whether output without :data:`FIRST` in it would come out as it is."""
+        return self._caught is None and not self._held
 
     def unread(self) -> bytes:
         """Return what another sieve has to be fed to go on where this one is."""

@@ -37,6 +37,7 @@ class BoxStream:
         self._tty = tty
         self._token = token
         self._sieve = parcel.Sieve(token) if token and tty else None
+        self._passes = True
 
     @property
     def tty(self) -> bool:
@@ -57,11 +58,13 @@ class BoxStream:
             data, self._begun = self._begun[:size], self._begun[size:]
         else:
             data = os.read(self._socket.fileno(), size)
-        if self._sieve is None:
+        # The way of every echo: two looks and no call where there is nothing to take out.
+        if self._sieve is None or (self._passes and data and parcel.FIRST not in data):
             return data
         if not data:
             return self._sieve.rest()
         data = self._sieve.feed(data)
+        self._passes = self._sieve.passes
         if not data:
             raise BlockingIOError  # no bytes would mean the end
         return data

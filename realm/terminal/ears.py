@@ -23,7 +23,7 @@ _SYN = b"\x16"
 _BEGUN, _ENDED = _SYN + b"\x1b[?7325l", _SYN + b"\x1b[?7325h"
 _MARK = re.compile(re.escape(_SYN) + rb"\x1b\[\?7325[hl]")
 
-_ESC, _BELL = b"\x1b", b"\x07"
+ESC, _BELL = b"\x1b", b"\x07"
 # BEL ends an operating system command only; CAN, SUB and ESC end every string.
 _OSC = rb"\][^\x07\x18\x1a\x1b]*"
 _OTHER = rb"[P^_Xk][^\x18\x1a\x1b]*"
@@ -65,7 +65,9 @@ class Ears:
             data = self._take_marks(self._held + data)
         if _BELL in data and _BELL in _STRINGS.sub(b"", self._open + data):
             self._heard(Sound.RING)
-        self._follow(data)
+        if self._open or ESC in data:
+            self._follow(data)
+        self._edge = (data if len(data) >= _LONGEST_CHARACTER else self._edge + data)[-_LONGEST_CHARACTER:]
         return data
 
     def rest(self) -> bytes:
@@ -84,13 +86,10 @@ class Ears:
 
     def _follow(self, data: bytes) -> None:
         """Note what the output stops in: of an unfinished sequence its first bytes are enough."""
-        start = data.rfind(_ESC)
-        if start >= 0 or self._open:
-            tail = data if start >= 0 else self._open + data
-            unfinished = _UNFINISHED.fullmatch(tail, max(start, 0))
-            self._open = unfinished.group()[:2] if unfinished else b""
-        short = len(data) < _LONGEST_CHARACTER
-        self._edge = (self._edge + data if short else data)[-_LONGEST_CHARACTER:]
+        start = data.rfind(ESC)
+        tail = data if start >= 0 else self._open + data
+        unfinished = _UNFINISHED.fullmatch(tail, max(start, 0))
+        self._open = unfinished.group()[:2] if unfinished else b""
 
     @property
     def between(self) -> bool:
@@ -109,14 +108,15 @@ class Focus:
 
     def __init__(self) -> None:
         self.lost = False
-        self._tail = b""
+        self.tail = b""
+        """The beginning of a report, when the keys end in one."""
 
     def feed(self, keys: bytes) -> None:
         """Take the next input."""
-        if not self._tail and _ESC not in keys:
+        if not self.tail and ESC not in keys:
             return
-        keys = self._tail + keys
+        keys = self.tail + keys
         gained, lost = keys.rfind(self._GAINED), keys.rfind(self._LOST)
         if gained != lost:
             self.lost = lost > gained
-        self._tail = next((part for part in (b"\x1b[", _ESC) if keys.endswith(part)), b"")
+        self.tail = next((part for part in (b"\x1b[", ESC) if keys.endswith(part)), b"")

@@ -74,8 +74,17 @@ class Outlet:
         Raises OSError when nobody will ever read it (a closed pipe, a terminal
         that is gone).
         """
-        self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
-        self.flush()
+        if self._rest:
+            self._rest = memoryview(bytes(self._rest) + data)
+            self.flush()
+            return
+        # The way of every echo: nothing is made that is not needed.
+        try:
+            taken = self._write(data)
+        except BlockingIOError:
+            taken = 0
+        if taken < len(data):
+            self._rest = memoryview(data)[taken:]
 
     def push(self, data: bytes) -> None:
         """Do as :meth:`put`, but wait a moment for a terminal to take all of it.

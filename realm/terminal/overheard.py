@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from realm.terminal.ears import Ears, Focus
+from realm.terminal.ears import ESC, Ears, Focus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class Overheard:
     def __init__(
         self, stream: Stream, heard: Callable[[Sound], object], settled: Callable[[], bool] = lambda: True
     ) -> None:
-        self._stream = stream
+        self._stream, self._send = stream, stream.send
         self._receive: Callable[[int], bytes] = getattr(stream, "recv", None) or partial(
             os.read, stream.fileno()
         )
@@ -68,8 +68,9 @@ class Overheard:
 
     def send(self, data: bytes) -> int:
         """Take what goes of ``data`` at once; return how many bytes."""
-        taken = self._stream.send(data)
-        self.focus.feed(data[:taken])
+        taken = self._send(data)
+        if ESC in data or self.focus.tail:
+            self.focus.feed(data[:taken])
         return taken
 
     def close_write(self) -> None:

@@ -30,21 +30,19 @@ class Pace:
         self._burst = 0
         self._last = 0.0
         self._gap = LONGEST
+        self.flood = False
+        """Whether output comes without end."""
 
     def took(self, count: int) -> None:
         """Take note of ``count`` bytes that just came."""
         now = time.monotonic()
         self._burst = count if now - self._last > BREATH else self._burst + count
         self._last = now
+        self.flood = self._burst >= FLOOD
         if count > MUCH:
             self._gap /= 2
         elif count < LITTLE:
             self._gap = min(max(self._gap, SHORTEST) * 1.5, LONGEST)
-
-    @property
-    def flood(self) -> bool:
-        """Whether output comes without end."""
-        return self._burst >= FLOOD
 
     def size(self) -> int:
         """Return how many bytes are to be taken at a time."""
@@ -52,6 +50,6 @@ class Pace:
 
     def wait(self) -> float:
         """Return the seconds for which output should gather, 0 outside a flood."""
-        if self._burst < FLOOD or self._gap < SHORTEST:
+        if not self.flood or self._gap < SHORTEST:
             return 0.0
         return max(0.0, self._last + self._gap - time.monotonic())

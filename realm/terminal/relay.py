@@ -19,7 +19,7 @@ from realm.errors import RealmError
 from realm.terminal.detach import Matcher
 from realm.terminal.frames import STDERR, STDOUT, Demux
 from realm.terminal.outlet import Outlet
-from realm.terminal.pace import Pace
+from realm.terminal.pace import LARGE, PIECE, Pace
 from realm.terminal.sides import Ended, Hooks, Reason, Seat, Stream
 from realm.terminal.wakeup import Wakeup
 
@@ -33,6 +33,7 @@ TYPED = 65536
 QUIET = 0.02
 """Seconds without any traffic after which ``idle`` is called."""
 
+_QUIET_MS = int(QUIET * 1000)
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _GONE = {errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ENXIO}
 
@@ -78,9 +79,11 @@ class _Loop:
         self._matcher = matcher
         self._box_fd = box.fileno()
         self._recv: Callable[[int], bytes] = getattr(box, "recv", None) or partial(os.read, self._box_fd)
+        self._send = box.send
         self._pending: Callable[[], int] | None = getattr(box, "pending", None)
         self._demux = None if box.tty else Demux()
-        self._outlets = {STDOUT: Outlet(terminal.stdout), STDERR: Outlet(terminal.stderr)}
+        self._out, self._err = Outlet(terminal.stdout), Outlet(terminal.stderr)
+        self._outlets = {STDOUT: self._out, STDERR: self._err}
         self._watch = dict(hooks.watch)
         self._typed = b""
         self._input_open = self._output_open = True
@@ -104,6 +107,8 @@ class _Loop:
     # One round ----------------------------------------------------------------
 
     def _step(self) -> None:
+        if self._calm() and not self._carry():
+            return
         pause = self._pace.wait()
         reads, writes = self._wanted(box=not pause)
         readable, writable, _ = select.select(reads, writes, (), pause or self._timeout())
@@ -124,6 +129,46 @@ class _Loop:
             self._from_box()
         self._visit(readable)
         self._conclude()
+
+    def _calm(self) -> bool:
+        """Whether all that can come is a key, some output, a signal or a call."""
+        held = self._typed or self._waiting() or self._ahead()
+        return self._ended is None and self._output_open and not held and not self._pace.flood
+
+    def _carry(self) -> bool:
+        """Carry keys and echoes until there is something else; return whether that has to be looked at.
+
+        This is what a person waits for, most often in a process whose code has
+        left the processor's caches: each call and each object less counts.
+        """
+        stdin, box, plain = self._stdin, self._box_fd, select.POLLIN
+        poll = self._poller().poll
+        while True:
+            ready = poll(_QUIET_MS if self._working else None)
+            if not ready:
+                self._idle()
+                return False
+            self._working = self._hooks.idle is not None
+            for fd, event in ready:
+                if event == plain and fd == stdin:
+                    self._from_user()
+                    if self._typed or self._ended is not None or self._stdin is None:
+                        return False
+                elif event == plain and fd == box:
+                    self._from_box()
+                    if not self._calm():
+                        self._conclude()
+                        return False
+                else:
+                    return True
+
+    def _poller(self) -> select.poll:
+        """Return what waits for all that can come; the user's side goes first."""
+        poller = select.poll()
+        for fd in (self._stdin, self._box_fd, self._wakeup.fileno(), *self._watch):
+            if fd is not None:
+                poller.register(fd, select.POLLIN)
+        return poller
 
     def _wanted(self, *, box: bool = True) -> tuple[list[int], list[int]]:
         reads, writes = [self._wakeup.fileno(), *self._watch], []
@@ -167,22 +212,24 @@ class _Loop:
 
     def _waiting(self) -> bool:
         """Whether output waits for a reader of the user's."""
-        return any(outlet.full for outlet in self._outlets.values())
+        return self._out.full or self._err.full
 
     # From the box to the user -------------------------------------------------
 
     _last = Reason.EOF
 
     def _from_box(self) -> None:
+        flood = self._pace.flood
         try:
-            chunk = self._recv(self._pace.size())
+            chunk = self._recv(LARGE if flood else PIECE)
         except BlockingIOError:
             return
         except OSError:
             # A pty whose last program ended gives EIO, an engine that died resets.
             self._output_open, self._last = False, Reason.LOST
             return
-        self._pace.took(len(chunk))
+        if flood:
+            self._pace.took(len(chunk))
         if not chunk:
             self._output_open = False
         elif self._demux is None:
@@ -190,13 +237,21 @@ class _Loop:
         else:
             for target, data in self._demux.feed(chunk):
                 self._pass(target, data)
+        if not flood:
+            # An echo is not kept waiting for the account.
+            self._pace.took(len(chunk))
 
     def _pass(self, target: int, data: bytes) -> None:
-        # Noted before it is written: should we end in between, the undo is on the safe side.
-        self._terminal.note(data)
         outlet = self._outlets[target]
-        self._guard(partial(outlet.push if self._pace.flood else outlet.put, data))
         # The user sees it first: an echo is what is waited for.
+        try:
+            if self._ended is None:
+                outlet.push(data) if self._pace.flood else outlet.put(data)
+        except OSError as error:
+            self._hung_up(error)
+        finally:
+            # Noted whatever became of it: the undo is on the safe side.
+            self._terminal.note(data)
         self._hooks.tap(data)
 
     def _to_user(self, writable: list[int]) -> None:
@@ -209,7 +264,7 @@ class _Loop:
         while writable and self._ended is None:
             for outlet in self._outlets.values():
                 if outlet.fileno() in writable:
-                    self._guard(outlet.flush)
+                    self._flush(outlet)
             writes = [outlet.fileno() for outlet in self._outlets.values() if outlet.full]
             if not writes:
                 return
@@ -217,17 +272,18 @@ class _Loop:
             if readable:
                 return
 
-    def _guard(self, write: Callable[[], None]) -> None:
-        """Write to the user; a reader that is gone ends the relay."""
-        if self._ended is not None:
-            return
-        try:
-            write()
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise
-            reason = Reason.CLOSED if error.errno == errno.EPIPE else Reason.HANGUP
-            self._ended = Ended(reason)
+    def _flush(self, outlet: Outlet) -> None:
+        if self._ended is None:
+            try:
+                outlet.flush()
+            except OSError as error:
+                self._hung_up(error)
+
+    def _hung_up(self, error: OSError) -> None:
+        """End: the user's reader is gone.  Raises every other error."""
+        if error.errno not in _GONE:
+            raise error
+        self._ended = Ended(Reason.CLOSED if error.errno == errno.EPIPE else Reason.HANGUP)
 
     # From the user to the box -------------------------------------------------
 
@@ -246,9 +302,14 @@ class _Loop:
             self._user_ended()
             return
         data, detached = self._matcher.feed(data)
-        if self._input_open:
-            self._typed += data
-            self._to_box()
+        if self._input_open and data:
+            try:
+                taken = 0 if self._typed else self._send(data)
+            except OSError:
+                taken = 0  # met again, and dealt with, in a moment
+            if taken < len(data):
+                self._typed += data[taken:]
+                self._to_box()
         if detached:
             self._ended = Ended(Reason.DETACHED)
 
@@ -263,7 +324,7 @@ class _Loop:
     def _to_box(self) -> None:
         try:
             while self._typed:
-                self._typed = self._typed[self._box.send(self._typed) :]
+                self._typed = self._typed[self._send(self._typed) :]
         except BlockingIOError:
             return
         except OSError:
