@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import signal
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realm.errors import EngineError
 from realm.terminal.sides import Ended, Reason
 from realm.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from realm.box.container import Box
     from realm.box.engine import Engine
@@ -135,8 +137,37 @@ def end(box: Box) -> None:
     box.stop(GRACE)
 
 
+def halt(grip: Grip) -> None:
+    """End the box of a run in hand."""
+    with _engine_may_go(grip):
+        end(grip.box)
+
+
 def conclude(grip: Grip, ended: Ended) -> int:
     """Take in the work of a run whose relay has ended; return the exit code."""
+    with _engine_may_go(grip):
+        return _conclude(grip, ended)
+
+
+@contextmanager
+def _engine_may_go(grip: Grip) -> Iterator[None]:
+    """Say where the work is when the engine cannot be reached any more; what it refuses says its own."""
+    try:
+        yield
+    except EngineError as error:
+        from realm.box.engine import ApiError
+
+        if isinstance(error, ApiError):
+            raise
+        name = grip.started.session.name
+        raise EngineError(
+            f"{error.message}; the work of run {grip.started.run.number} of {name} is still in its box",
+            f"{error.hint}; then realm attach {name} goes back to the agent if it still runs, "
+            f"realm stop {name} ends it and saves the work, realm resume {name} saves it and goes on",
+        ) from error
+
+
+def _conclude(grip: Grip, ended: Ended) -> int:
     from realm.session import boxes, recordings, salvage, summary
 
     number = _number(ended)

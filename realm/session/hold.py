@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from realm.session import logins
 from realm.session.attention import Attention
-from realm.session.grip import Grip, HandedOverError, StoppedError, answering, conclude, end, give
+from realm.session.grip import Grip, HandedOverError, StoppedError, answering, conclude, give, halt
 from realm.session.line import Line
 from realm.terminal import detach
 from realm.terminal.relay import relay
@@ -39,7 +39,7 @@ def attend(grip: Grip, *, begin: Callable[[], None] | None = None, drawing: byte
         try:
             ended = _joined(grip, attention, line, begin, drawing)
         except StoppedError:
-            end(grip.box)
+            halt(grip)
             ended = Ended(Reason.EOF)
         if ended is None:
             grip.ui.info(f"{grip.started.session.name} is now attached elsewhere")

@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realm.errors import RealmError
 from realm.paths import make_private
 from realm.session import grip as grips
 from realm.session import logins
@@ -105,8 +106,10 @@ def _become_keeper(grip: Grip, line: Line, ready: int) -> None:
         os.close(ready)
         keep(grip, line)
         status = 0
-    except BaseException:  # noqa: BLE001 - the last place where it can be said
+    except BaseException as error:  # noqa: BLE001 - the last place where it can be said
         traceback.print_exc()
+        if isinstance(error, RealmError) and error.hint:
+            sys.stderr.write(f"hint: {error.hint}\n")
     finally:
         sys.stderr.flush()
         os._exit(status)
@@ -142,7 +145,7 @@ def keep(grip: Grip, line: Line) -> None:
     try:
         ended = _drained(grip, line)
     except grips.StoppedError:
-        grips.end(grip.box)
+        grips.halt(grip)
         ended = Ended(Reason.EOF)
     if ended is not None:
         grips.conclude(grip, ended)
