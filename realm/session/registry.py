@@ -2,17 +2,27 @@
 
 One file below realm's directory, ``projects.json``: ``{"version": 1,
 "projects": {"<work tree>": <seconds since the epoch of the last use>}}``.  It is
-a convenience: losing it loses no session.
+a convenience: losing it loses no session.  Who changes it holds a lock on
+``projects.lock`` beside it, so that no other's note is lost.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realm.paths import make_private, realm_home, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PATIENCE, _STEP = 5.0, 0.01
+"""Seconds to wait for another's change, and between two looks: a process that hangs must not hang us."""
 
 
 def _file() -> Path:
@@ -29,24 +39,54 @@ def _read() -> dict[str, float]:
 
 def remember(root: Path) -> None:
     """Note that realm was used in the work tree ``root``; a full disk is no reason to fail."""
-    _write({**_read(), str(root): time.time()})
+    try:
+        with _alone():
+            _write({**_read(), str(root): time.time()})
+    except OSError:
+        return
 
 
 def forget(*roots: Path) -> None:
     """Forget work trees."""
-    before = _read()
-    projects = {path: used for path, used in before.items() if Path(path) not in roots}
-    if projects != before:
-        _write(projects)
+    try:
+        with _alone():
+            before = _read()
+            projects = {path: used for path, used in before.items() if Path(path) not in roots}
+            if projects != before:
+                _write(projects)
+    except OSError:
+        return
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep others from changing the file meanwhile; raises OSError where nothing can be written."""
+    lock = make_private(realm_home()) / "projects.lock"
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _wait_for(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int) -> None:
+    """Take the lock; go on without it where the disk knows no locks or its holder hangs."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_STEP)
+        except OSError:
+            return
+        else:
+            return
 
 
 def _write(projects: dict[str, float]) -> None:
     content = json.dumps({"version": 1, "projects": projects}, indent=2, sort_keys=True)
-    try:
-        make_private(realm_home())
-        replace(_file(), content.encode())
-    except OSError:
-        return
+    replace(_file(), content.encode())
 
 
 def is_gone(root: Path) -> bool:

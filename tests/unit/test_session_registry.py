@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,37 @@ def test_a_damaged_file_is_as_none_and_is_replaced(content: str) -> None:
     assert registry.known() == []
     registry.remember(Path("/a"))
     assert registry.known() == [Path("/a")]
+
+
+MANY = """
+import sys
+from pathlib import Path
+from realm.session import registry
+sys.stdin.read()
+for number in range(20):
+    registry.remember(Path(f"/{sys.argv[1]}/{number}"))
+    registry.forget(Path(f"/gone/{sys.argv[1]}"))
+"""
+
+
+def test_many_processes_at_once_lose_nothing_of_each_other() -> None:
+    for name in range(8):
+        registry.remember(Path(f"/gone/{name}"))
+    processes = [
+        subprocess.Popen([sys.executable, "-c", MANY, str(name)], stdin=subprocess.PIPE) for name in range(8)
+    ]
+    for process in processes:  # they wait for this, to begin together
+        assert process.stdin is not None
+        process.stdin.close()
+    assert [process.wait(60) for process in processes] == [0] * 8
+    assert set(registry.known()) == {Path(f"/{name}/{number}") for name in range(8) for number in range(20)}
+
+
+def test_where_nothing_can_be_written_nothing_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REALM_HOME", str(tmp_path / "file"))
+    registry.remember(Path("/a"))
+    registry.forget(Path("/a"))
+    assert registry.known() == []
