@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+_TRIES, _PAUSE = 5, 0.01
+"""How often, and how many seconds apart, a lock is tried to be taken."""
+
+
 def run_directory(session_id: str) -> Path:
     """Return the directory of a session's current run (it may not exist)."""
     return realm_home() / "runs" / session_id
@@ -67,6 +71,18 @@ def _read(raw: bytes) -> Holder:
         return Holder(0, 0, time.time())
 
 
+def _locked(handle: int) -> bool:
+    """Take the lock, unless somebody keeps it; who only asks for its holder has it for an instant."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+        else:
+            return True
+    return False
+
+
 class RunLock:
     """Holds a session's run for this process; use it as a context.
 
@@ -84,11 +100,9 @@ class RunLock:
     def __enter__(self) -> Self:
         make_private(self._directory)
         handle = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(handle):
             os.close(handle)
-            raise self._refusal() from None
+            raise self._refusal()
         self._handle = handle
         self.write()
         return self

@@ -72,3 +72,18 @@ def test_a_lock_file_that_says_nothing_still_locks() -> None:
     with RunLock(ID, "fix", 1):
         (run_directory(ID) / "lock").write_text("not json")
         assert holder(ID) is not None
+
+
+def test_whoever_asks_for_the_holder_does_not_hold_the_run() -> None:
+    with RunLock(ID, "fix", 1):
+        pass
+    asking = f"from realm.session.lock import holder\nprint('asks', flush=True)\nwhile True: holder({ID!r})"
+    process = subprocess.Popen([sys.executable, "-c", asking], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asks\n"
+        for _ in range(200):
+            with RunLock(ID, "fix", 1):
+                pass
+    finally:
+        end(process)
