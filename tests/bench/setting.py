@@ -65,7 +65,7 @@ class Setting:
     def realm_run(self, script: str, *options: str, program: str = "sh") -> list[str]:
         """Return the command that runs ``script`` as the agent of a session with a new name."""
         self._names += 1
-        name = f"bench-{self._names}-{{}}"
+        name = f"bench-{os.urandom(4).hex()}-{self._names}-{{}}"
         return [str(self.realm), "new", *options, "--agent", program, name, "-c", script]
 
     def named(self, command: list[str], number: int) -> list[str]:
