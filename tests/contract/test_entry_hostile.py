@@ -60,6 +60,33 @@ def test_work_survives(box: HostBox, script: str) -> None:
     assert taken.show(f"{report.points[-1].snapshot}:work.txt") == "precious"
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "git",
+        "git/objects",
+        "git/objects/info",
+        "git/objects/pack",
+        "git/refs",
+        "git/info",
+        "git/HEAD",
+        "git/config",
+        "git/index",
+        "git/ready",
+        "git/*",
+        "out",
+        "out/turns",
+        "*",
+    ],
+)
+def test_work_survives_the_loss_of_what_was_made_for_snapshots(box: HostBox, lost: str) -> None:
+    report = box.run(f"echo precious > work.txt; rm -rf {box.state}/{lost}; exit 0")
+    assert report.complete
+    taken = box.taken(report)
+    assert taken.show(f"{report.points[-1].snapshot}:work.txt") == "precious"
+    assert taken.show(f"{report.points[-1].snapshot}:README.md")
+
+
 def test_files_survive_a_merge_of_a_shallow_fetch(box: HostBox) -> None:
     other = "git init -q ../other && git -C ../other"
     commit = "-c user.name=x -c user.email=x@y commit -q --allow-empty -m"
