@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.seated import FOCUS_OUT, events, seat, settle, tell
-from tests.support.terminal import wait_for
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +46,6 @@ def test_without_a_terminal(user: User, tmp_path: Path) -> None:
     script = CRIES.replace("read -r _", ":")
     with seat(user, "new", "wolf", "--detach", "--agent", "sh", "-c", script) as terminal:
         assert terminal.finish(60) == 0
-    wait_for(lambda: "ended wolf" in events(told), 60)
+    eventually(lambda: "ended wolf" in events(told), 60)
     assert events(told) == ["turn wolf", "ended wolf"]
     assert user.repo.files("refs/realm/wolf") == user.repo.files("HEAD")

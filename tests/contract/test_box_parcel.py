@@ -11,9 +11,10 @@ import pytest
 from realm.box import building, container, image, parcel
 from realm.box.archive import BoxFile
 from tests.support.box import HostBox, Laboratory, laboratory
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from realm.box.container import Box
@@ -200,19 +201,12 @@ def test_killed_while_its_files_come(lab: Laboratory, how: str, tty: bool) -> No
     until_ready(stream)
     stream._socket.setblocking(True)
     stream._socket.sendall(box._contents[: len(box._contents) * 2 // 3])
-    eventually(lambda: (box.read_file(TALK, 1 << 20) or b"") != b"")
+    eventually(lambda: (box.read_file(TALK, 1 << 20) or b"") != b"", 20)
     box.signal("SIGKILL")
     box.wait()
     rest(stream)
     nothing_ran(lab, salvaged(lab, box))
     is_clean(lab, box)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @engine

@@ -11,7 +11,8 @@ import pytest
 
 from realm.terminal.modes import Modes
 from realm.terminal.screen import Screen
-from tests.support.terminal import COLUMNS, ROWS, Judge, driver_command, recordings, wait_for
+from tests.support.terminal import COLUMNS, ROWS, Judge, driver_command, recordings
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def test_a_stop_and_a_continue_by_the_shell(judge: Judge, tmp_path: Path) -> Non
     assert (state["alternate_on"], state["mouse_all_flag"], state["cursor_flag"]) == ("1", "1", "0")
     judge.signal_foreground(signal.SIGTERM)
     judge.wait_for_text("ended")
-    wait_for(report.exists)
+    eventually(report.exists, 20)
     assert json.loads(report.read_text())["reason"] == "signal"
     state = judge.state()
     assert (state["alternate_on"], state["mouse_all_flag"], state["cursor_flag"]) == ("0", "0", "1")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.terminal import Seat, driver_command, set_size, wait_for
+from tests.support.terminal import Seat, driver_command, set_size
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,7 +184,7 @@ def test_a_terminal_that_reads_nothing_neither_fills_memory_nor_holds_off_a_sign
         assert seat.memory() - before < 10_000_000
         seat.signal(signal.SIGTERM)
         # The undo is waited for, for a while; then realm goes all the same.
-        wait_for(lambda: seat.process.poll() is not None or path.exists())
+        eventually(lambda: seat.process.poll() is not None or path.exists(), 20)
         assert report(path)["signal"] == signal.SIGTERM
         seat.finish()
         assert_as_before(seat)

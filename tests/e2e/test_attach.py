@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import engines
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from realm.session.lock import Holder
@@ -28,13 +28,6 @@ echo ready
 while read line; do echo "heard $line"; echo "$line" >>heard; [ "$line" = bye ] && break; done
 """
 """An agent that repeats what it is told until it is told bye."""
-
-
-def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def state(user: User, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.seated import FOCUS_IN, FOCUS_OUT, events, seat, settle, tell
-from tests.support.terminal import wait_for
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,9 +66,9 @@ def test_claude_codes_turns_call_the_user_who_looks_elsewhere(claude: User, told
 def test_claude_codes_turn_calls_the_user_who_left_at_once(claude: User, told: Path) -> None:
     with seat(claude, "new", "away", "--detach", "run sleep 1; date +%s.%N >stamp") as terminal:
         assert terminal.finish(120) == 0
-    wait_for(lambda: events(told) == ["turn away"], 60)
+    eventually(lambda: events(told) == ["turn away"], 60)
     claude.realm("stop", "away")
-    wait_for(lambda: events(told) == ["turn away", "ended away"])
+    eventually(lambda: events(told) == ["turn away", "ended away"], 20)
     called = float(told.read_text().split()[0])
     assert 0 <= called - float(claude.repo.show("refs/realm/away:stamp")) < 2
 

@@ -14,9 +14,9 @@ import pytest
 
 from realm.paths import realm_home
 from tests.support import engines
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.user import User
@@ -36,13 +36,6 @@ IGNORED = "*.log\n"
 
 def boxes(user: User) -> list[str]:
     return engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
-
-
-def eventually(condition: Callable[[], bool], timeout: float = 60) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.05)
 
 
 def is_clear(user: User) -> None:

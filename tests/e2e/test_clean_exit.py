@@ -16,9 +16,10 @@ import pytest
 
 from tests.support import engines
 from tests.support.terminal import Judge
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.driver import Terminal
@@ -208,10 +209,3 @@ def test_attach_repairs_after_realm_was_killed(user: User, fresh: dict[str, str]
         engines.docker("exec", box(user), "touch", "/workspace/project/go")
         check(user, terminal, fresh, 4 if end == "exit 4" else 137, picture=False)
         assert saved(user)
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)

@@ -16,6 +16,7 @@ from realm.paths import realm_home
 from tests.support import engines, hostile
 from tests.support.hostile import check_words, run_as
 from tests.support.repos import Repo
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +43,6 @@ def ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
 def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
-
-
-def eventually(condition: Callable[[], bool], timeout: float = 60) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.1)
 
 
 def boxes(user: User) -> list[str]:
@@ -133,7 +127,7 @@ def _wait_for_boxes(user: User) -> bool:
     def states() -> list[str]:
         return [engines.docker("inspect", "-f", "{{.State.Status}}", box, check=False) for box in boxes(user)]
 
-    eventually(lambda: "running" not in states())
+    eventually(lambda: "running" not in states(), 60)
     return any(state != "created" for state in states())
 
 
@@ -191,7 +185,7 @@ def test_a_box_killed_while_its_workspace_is_laid_out_deletes_nothing(user: User
     user.repo.make_files(3000)
     user.extra["REALM_WORKSPACE"] = "plain"
     process = new(user, "echo ready")
-    eventually(lambda: any(_running(box) for box in boxes(user)))
+    eventually(lambda: any(_running(box) for box in boxes(user)), 60)
     for box in boxes(user):
         engines.docker("kill", box, check=False)
     process.communicate(timeout=120)

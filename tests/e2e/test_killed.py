@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from realm.session.launch import home_label
 from tests.support import engines
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
 
     from tests.support.user import User
 
@@ -36,13 +35,6 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, errors
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 60) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.2)
-
-
 def state(user: User) -> str:
     return str(next(row["state"] for row in user.listed() if row["name"] == "victim"))
 
@@ -57,7 +49,7 @@ def test_killing_realm_leaves_the_box_at_work_and_resume_brings_it_home(user: Us
     process.kill()
     finish(process)
     assert state(user) == "salvage"
-    eventually(lambda: not running(user))
+    eventually(lambda: not running(user), 60)
     user.scripted("victim", "cat early.txt late.txt", verb="resume")
     assert user.repo.files("refs/realm/victim") == ["README.md", "early.txt", "late.txt"]
     assert list(user.leftovers()) == []
@@ -108,15 +100,15 @@ def test_a_lost_connection_leaves_the_agent_at_work_and_saves(user: User) -> Non
     process.send_signal(signal.SIGHUP)
     finish(process)
     assert state(user) == "running"
-    eventually(lambda: "late.txt" in user.repo.files("refs/realm/victim"))
-    eventually(lambda: not user.leftovers())
+    eventually(lambda: "late.txt" in user.repo.files("refs/realm/victim"), 60)
+    eventually(lambda: not user.leftovers(), 60)
 
 
 def test_closing_the_window_leaves_the_agent_at_work_and_saves(user: User) -> None:
     with user.terminal("new", "--agent", "sh", "victim", "-c", SLOW) as terminal:
         terminal.wait_for("ready")
-    eventually(lambda: user.repo.files("refs/realm/victim") == ["README.md", "early.txt", "late.txt"])
-    eventually(lambda: not user.leftovers())
+    eventually(lambda: user.repo.files("refs/realm/victim") == ["README.md", "early.txt", "late.txt"], 60)
+    eventually(lambda: not user.leftovers(), 60)
 
 
 def test_ctrl_c_in_a_terminal_goes_to_the_agent(user: User) -> None:

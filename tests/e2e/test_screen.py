@@ -12,10 +12,9 @@ import pytest
 
 from tests.support import engines
 from tests.support.cast import check
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -30,13 +29,6 @@ TURN = (
 )
 WAIT = "until [ -e go ]; do sleep 0.1; done; "
 FLOOD = "yes \"$(seq -s ' ' 40)\" | head -c 60000000; "
-
-
-def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def go(user: User) -> None:

@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.support.waiting import eventually
+
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "terminal"
 ROOT = Path(__file__).parent.parent.parent
@@ -41,14 +43,6 @@ def recordings() -> dict[str, bytes]:
 def set_size(fd: int, rows: int, columns: int) -> None:
     """Give a pseudo-terminal another size; its foreground programs get SIGWINCH."""
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait until ``condition`` holds; AssertionError when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 class SocketBox:
@@ -244,7 +238,7 @@ class Judge:
         done.unlink(missing_ok=True)
         script = 'stty raw -echo; cat "$1"; touch "$2"; exec sleep 1000'
         self.run(["sh", "-c", script, "sh", str(path), str(done)])
-        wait_for(done.exists)
+        eventually(done.exists, 20)
         # The pane reads what was written a moment later.
         seen = None
         while seen != (seen := (self.screen(), self.state())):
@@ -282,6 +276,6 @@ class Judge:
     def wait_for_text(self, text: str) -> None:
         """Wait until ``text`` stands on the screen."""
         try:
-            wait_for(lambda: text in self.screen())
+            eventually(lambda: text in self.screen(), 20)
         except AssertionError as error:
             raise AssertionError(f"{text!r} did not come:\n{self.screen()}") from error

@@ -12,7 +12,8 @@ import pytest
 from realm.errors import EngineError
 from realm.terminal.relay import CHUNK, TYPED, relay
 from realm.terminal.sides import Ended, Reason
-from tests.support.terminal import SocketBox, wait_for
+from tests.support.terminal import SocketBox
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +125,7 @@ def test_a_resize_while_attaching_is_applied(room: Room) -> None:
         os.kill(os.getpid(), signal.SIGWINCH)
 
     def program() -> None:
-        wait_for(lambda: len(room.sizes) > 1)
+        eventually(lambda: len(room.sizes) > 1, 20)
         room.box.peer.close()
 
     room.play(program)
@@ -137,7 +138,7 @@ def test_every_resize_is_applied(room: Room) -> None:
         for rows in range(30, 40):
             room.seat.rows = rows
             os.kill(os.getpid(), signal.SIGWINCH)
-            wait_for(lambda rows=rows: room.sizes[-1:] == [(rows, 80)])  # type: ignore[misc]
+            eventually(lambda rows=rows: room.sizes[-1:] == [(rows, 80)], 20)  # type: ignore[misc]
         room.box.peer.close()
 
     room.play(play)
