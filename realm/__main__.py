@@ -14,6 +14,21 @@ _OBJECTS = 100_000
 _INTERRUPTED = 130
 
 
+def open_closed() -> None:
+    """Open /dev/null for each standard stream that is closed.
+
+    The next file that is opened would take its number: an agent could read, or
+    a message be written to, whatever that is.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
+            setattr(sys, name, stream)
+
+
 def main() -> NoReturn:
     """Run the command line and exit with its code.
 
@@ -23,6 +38,7 @@ def main() -> NoReturn:
     code = _INTERRUPTED
     with contextlib.suppress(KeyboardInterrupt):
         gc.set_threshold(_OBJECTS)
+        open_closed()
         from realm.cli.main import run
 
         code = run(sys.argv[1:])

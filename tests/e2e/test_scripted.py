@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +25,16 @@ def test_output_input_and_exit_code_come_through(user: User) -> None:
 def test_binary_output_is_not_changed(user: User) -> None:
     done = user.realm("new", "--agent", "sh", "bytes", "-c", r"printf 'a\r\nb\tc\033[1m'")
     assert done.out == "a\r\nb\tc\x1b[1m"
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_empty_ones(closed: str, user: User) -> None:
+    line = f'{shlex.quote(str(user.installed.realm))} new --agent sh shut -c "cat >got; echo seen" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=user.repo.path, env=user.env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "" if ">&-" in closed else "seen\n"), done.stderr
+    assert user.repo.show("refs/realm/shut:got") == ""
 
 
 def test_much_output_arrives_whole(user: User) -> None:
