@@ -25,7 +25,7 @@ def open_closed() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
-            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
 
