@@ -25,7 +25,7 @@ from realm.box.engine import ApiError
 from realm.box.policy import STATE, WORK, BoxSpec, Volumes
 from realm.errors import EngineError
 from realm.frozen import Frozen
-from realm.paths import data_dir, make_private, realm_home
+from realm.paths import data_dir, make_private, realm_home, replace
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -264,6 +264,4 @@ def remember_failure(engine: Engine, reason: str) -> None:
     make_private(realm_home())
     known = _remembered()
     known[engine.endpoint.url] = {"overlay": False, "reason": reason, "since": int(time.time())}
-    temporary = _memory().with_suffix(f".{os.urandom(4).hex()}")
-    temporary.write_text(json.dumps(known, indent=2) + "\n")
-    temporary.replace(_memory())
+    replace(_memory(), json.dumps(known, indent=2).encode() + b"\n")

@@ -24,6 +24,7 @@ import time
 from typing import TYPE_CHECKING
 
 from realm.frozen import Frozen, fresh
+from realm.paths import make_private, replace
 from realm.terminal.ears import Sound
 
 if TYPE_CHECKING:
@@ -61,16 +62,12 @@ class Album:
         """Keep what was shown at a moment, in place of what was kept for it; a full disk costs the still."""
         text, drawing = taken.picture.text().encode("utf-8", "replace"), taken.picture.ansi() + taken.cursor
         head = json.dumps({"text": len(text), "incomplete": taken.incomplete}).encode()
+        content = b"\n".join((head, text + drawing))
         name = f"{int(taken.moment * _TICKS):016d}{_SUFFIX}"
-        part = self._directory / f"{name}.part"
-        try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part.write_bytes(b"\n".join((head, text + drawing)))
-            self._sizes[name] = part.stat().st_size
-            part.replace(self._directory / name)
+        with contextlib.suppress(OSError):
+            replace(make_private(self._directory) / name, content)
+            self._sizes[name] = len(content)
             self._cut()
-        except OSError:
-            _forget(part)
 
     def _cut(self) -> None:
         for name in sorted(self._sizes):
@@ -211,11 +208,6 @@ def _files(directory: Path) -> list[Path]:
     return [directory / name for name in sorted(names) if name.endswith(_SUFFIX) and name[:-6].isdecimal()]
 
 
-def _forget(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
-
-
 def _read(path: Path) -> tuple[bytes, bytes, bool] | None:
     """Return a still's text, drawing and whether it is incomplete; ``None`` when it is damaged."""
     try:
@@ -232,12 +224,9 @@ def _read(path: Path) -> tuple[bytes, bytes, bool] | None:
 
 def note_missed(place: Path, dropped: int, *, incomplete: bool) -> None:
     """Write down what the screen has missed so far, for whoever holds the run next."""
-    part = place / f"{SEEN}.part"
-    try:
-        part.write_text(json.dumps({"dropped": dropped, "incomplete": incomplete}))
-        part.replace(place / SEEN)
-    except OSError:
-        _forget(part)
+    content = json.dumps({"dropped": dropped, "incomplete": incomplete})
+    with contextlib.suppress(OSError):
+        replace(place / SEEN, content.encode())
 
 
 def missed(place: Path) -> tuple[int, bool]:
