@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from realm.config import Config
     from realm.terminal.cast import Moment
+    from realm.terminal.modes import Modes
+    from realm.terminal.screen import Screen
 
 CAST = "session.cast"
 SCREEN = "screen.ans"
@@ -151,20 +153,9 @@ def last_screen(
     (:meth:`realm.terminal.screen.Screen.parting`).  The other value tells
     whether the screen may lack something of what came before.
     """
-    pieces = list(chunks(directory, last=SCREEN_BYTES))
-    length = sum(len(piece) for _, piece in pieces if isinstance(piece, bytes))
-    if not length:
+    screen = _replayed(directory, size)
+    if screen is None:
         return {}, False
-    from realm.terminal.screen import Screen
-
-    screen = Screen(*size, limit=SCREEN_BYTES)
-    if segments.end(directory) > length:
-        screen.doubt()
-    for _, piece in pieces:
-        if isinstance(piece, bytes):
-            screen.feed(piece)
-        else:
-            screen.resize(*piece)
     text, drawing = screen.parting() if ended else (screen.text(), screen.ansi())
     return {"screen.txt": text.encode(), SCREEN: drawing}, screen.lost
 
@@ -175,21 +166,37 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
     ``size`` is the terminal's rows and columns.  Empty when nothing was shown.
     """
     from realm.terminal.modes import Modes
+
+    modes = Modes()
+    modes.resize(size[0])
+    screen = _replayed(directory, size, modes)
+    if screen is None:
+        return b""
+    screen.resize(*size)
+    return modes.redo(screen.ansi())
+
+
+def _replayed(directory: Path, size: tuple[int, int], modes: Modes | None = None) -> Screen | None:
+    """Return the screen at a recording's end, ``None`` when nothing was shown; ``modes`` take the same."""
     from realm.terminal.screen import Screen
 
-    screen, modes = Screen(*size, limit=SCREEN_BYTES), Modes()
-    modes.resize(size[0])
-    shown = False
-    for _, piece in chunks(directory, last=SCREEN_BYTES):
+    pieces = [piece for _, piece in chunks(directory, last=SCREEN_BYTES)]
+    length = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
+    if not length:
+        return None
+    screen = Screen(*size, limit=SCREEN_BYTES)
+    if segments.end(directory) > length:
+        screen.doubt()
+    for piece in pieces:
         if isinstance(piece, bytes):
             screen.feed(piece)
-            modes.feed(piece)
-            shown = True
+            if modes is not None:
+                modes.feed(piece)
         else:
             screen.resize(*piece)
-            modes.resize(piece[0])
-    screen.resize(*size)
-    return modes.redo(screen.ansi()) if shown else b""
+            if modes is not None:
+                modes.resize(piece[0])
+    return screen
 
 
 def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> bytes:
