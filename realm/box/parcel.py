@@ -40,7 +40,7 @@ LARGEST = 4 * 1024 * 1024
 
 FIRST = b"\x16"
 """What every mark begins with."""
-_START, _END = b"\x16\x1b_realm-%b;", b"\x1b\\"
+_START, _END = FIRST + b"\x1b_realm-%b;", b"\x1b\\"
 
 
 def pack(files: Sequence[BoxFile], uid: int, gid: int) -> bytes | None:
@@ -77,7 +77,7 @@ class Sieve:
         if self._caught is not None:
             self._catch(data)
             return b""
-        if not self._held and self._mark[:1] not in data:
+        if not self._held and FIRST not in data:
             return data
         data = self._held + data
         place = data.find(self._mark)
@@ -85,7 +85,7 @@ class Sieve:
             self._held, self._caught = b"", bytearray()
             self._catch(data[place + len(self._mark) :])
             return data[:place]
-        start = max(data.rfind(self._mark[:1]), len(data) - len(self._mark) + 1, 0)
+        start = max(data.rfind(FIRST), len(data) - len(self._mark) + 1, 0)
         self._held = data[start:] if self._mark.startswith(data[start:]) else b""
         return data[: len(data) - len(self._held)]
 

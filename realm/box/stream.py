@@ -33,11 +33,12 @@ class BoxStream:
         """``begun`` was read already; ``token`` is the run's (:mod:`realm.box.parcel`)."""
         sock.setblocking(False)
         self._socket = sock
+        self.send: Callable[[bytes], int] = sock.send
+        """Takes what goes of some bytes at once and returns how many; not a step of ours for each key."""
         self._begun = begun
         self._tty = tty
         self._token = token
         self._sieve = parcel.Sieve(token) if token and tty else None
-        self._passes = True
 
     @property
     def tty(self) -> bool:
@@ -52,19 +53,25 @@ class BoxStream:
         """Return how many bytes were read ahead."""
         return len(self._begun)
 
+    @property
+    def clear(self) -> bool:
+        """Whether the descriptor gives what ``recv`` would, if no mark begins in it."""
+        return not self._begun and (self._sieve is None or self._sieve.passes)
+
     def recv(self, size: int) -> bytes:
         """Return some output; ``b""`` when there will be no more."""
         if self._begun:
             data, self._begun = self._begun[:size], self._begun[size:]
-        else:
-            data = os.read(self._socket.fileno(), size)
-        # The way of every echo: two looks and no call where there is nothing to take out.
-        if self._sieve is None or (self._passes and data and parcel.FIRST not in data):
+            return self.sift(data)
+        return self.sift(os.read(self._socket.fileno(), size))
+
+    def sift(self, data: bytes) -> bytes:
+        """Do as ``recv`` with what was read of the descriptor."""
+        if self._sieve is None:
             return data
         if not data:
             return self._sieve.rest()
         data = self._sieve.feed(data)
-        self._passes = self._sieve.passes
         if not data:
             raise BlockingIOError  # no bytes would mean the end
         return data
@@ -113,10 +120,6 @@ class BoxStream:
                 raise EOFError
             if time.monotonic() > deadline:
                 raise EngineError("the box does not take its files", "realm doctor")
-
-    def send(self, data: bytes) -> int:
-        """Take what goes of ``data`` at once; return how many bytes."""
-        return self._socket.send(data)
 
     def close_write(self) -> None:
         """End the program's input; its output goes on."""

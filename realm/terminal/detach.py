@@ -23,6 +23,7 @@ _OTHER = re.compile(rb"\x1b\[27;(\d+);(\d+)~")
 _LOCKS = 64 | 128
 _CTRL = 4
 _LAST_ASCII = 127
+_ESC = 0x1B
 _RELEASE = b"3"
 
 
@@ -49,20 +50,29 @@ class Matcher:
     """Finds the detach sequence in what a user types.
 
     Keys that may still become the sequence are held back and passed on as soon
-    as the next key shows that they are not.
+    as the next key shows that they are not.  Keys without any of :attr:`starts`
+    among them need not be fed unless something has :attr:`begun`.
     """
 
     def __init__(self, sequence: tuple[int, ...]) -> None:
         self._sequence = sequence
         self._held: list[bytes] = []
         self._tail = b""
+        self.starts = frozenset({_ESC, sequence[0]} if sequence else ())
+        """Bytes that may begin the sequence."""
+        self.begun = False
+        """Whether keys are held back."""
 
     def feed(self, data: bytes) -> tuple[bytes, bool]:
         """Return the bytes to pass on and whether the sequence is complete."""
-        if not self._sequence:
+        if not self.begun and self.starts.isdisjoint(data):
             return data, False
-        if not self._held and not self._tail and b"\x1b" not in data and self._sequence[0] not in data:
-            return data, False
+        try:
+            return self._look(data)
+        finally:
+            self.begun = bool(self._held or self._tail)
+
+    def _look(self, data: bytes) -> tuple[bytes, bool]:
         data, self._tail = _split_partial(self._tail + data)
         passed: list[bytes] = []
         for match in _KEY.finditer(data):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
-from functools import partial
 from typing import TYPE_CHECKING
 
 from realm.terminal.frames import Demux
-from realm.terminal.relay import CHUNK, QUIET
+from realm.terminal.pace import PIECE
+from realm.terminal.relay import QUIET
 from realm.terminal.sides import Ended, Reason
 from realm.terminal.wakeup import Wakeup
 
@@ -45,13 +44,11 @@ def _loop(
     idle: Callable[[], bool],
     watch: Mapping[int, Callable[[], bool]],
 ) -> Ended:
-    receive: Callable[[int], bytes] = getattr(box, "recv", None) or partial(os.read, box.fileno())
-    pending: Callable[[], int] = getattr(box, "pending", None) or int
     demux = None if box.tty else Demux()
     working = True
     fds = [box.fileno(), wakeup.fileno(), *watch]
     while True:
-        ahead = pending() > 0
+        ahead = box.pending() > 0
         readable, _, _ = select.select(fds, (), (), 0 if ahead else QUIET if working else None)
         if not readable and not ahead:
             working = idle()
@@ -64,18 +61,16 @@ def _loop(
             if fd in watch:
                 watch[fd]()
         if ahead or box.fileno() in readable:
-            reason = _take(receive, demux, tap)
+            reason = _take(box, demux, tap)
             if reason is not None:
                 return Ended(reason)
             working = True
 
 
-def _take(
-    receive: Callable[[int], bytes], demux: Demux | None, tap: Callable[[bytes], object]
-) -> Reason | None:
+def _take(box: Stream, demux: Demux | None, tap: Callable[[bytes], object]) -> Reason | None:
     """Take one piece of output; return why there is no more, when there is none."""
     try:
-        chunk = receive(CHUNK)
+        chunk = box.recv(PIECE)
     except BlockingIOError:
         return None
     except OSError:

@@ -16,12 +16,13 @@ import re
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING
 
+from realm.terminal.sides import MARK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SYN = b"\x16"
-_BEGUN, _ENDED = _SYN + b"\x1b[?7325l", _SYN + b"\x1b[?7325h"
-_MARK = re.compile(re.escape(_SYN) + rb"\x1b\[\?7325[hl]")
+_BEGUN, _ENDED = MARK + b"\x1b[?7325l", MARK + b"\x1b[?7325h"
+_MARKS = re.compile(re.escape(MARK) + rb"\x1b\[\?7325[hl]")
 
 ESC, _BELL = b"\x1b", b"\x07"
 # BEL ends an operating system command only; CAN, SUB and ESC end every string.
@@ -61,7 +62,7 @@ class Ears:
 
     def hear(self, data: bytes) -> bytes:
         """Take the next output; return it without its marks, and without a mark's beginning at its end."""
-        if _SYN in data or self._held:
+        if MARK in data or self._held:
             data = self._take_marks(self._held + data)
         if _BELL in data and _BELL in _STRINGS.sub(b"", self._open + data):
             self._heard(Sound.RING)
@@ -80,9 +81,9 @@ class Ears:
         for place, sound in sorted((data.rfind(mark), sound) for mark, sound in _SOUNDS.items()):
             if place >= 0:
                 self._heard(sound)
-        start = max(data.rfind(_SYN), len(data) - len(_ENDED) + 1)
+        start = max(data.rfind(MARK), len(data) - len(_ENDED) + 1)
         self._held = data[start:] if _ENDED.startswith(data[start:]) else b""
-        return _MARK.sub(b"", data[: len(data) - len(self._held)])
+        return _MARKS.sub(b"", data[: len(data) - len(self._held)])
 
     def _follow(self, data: bytes) -> None:
         """Note what the output stops in: of an unfinished sequence its first bytes are enough."""
@@ -90,6 +91,11 @@ class Ears:
         tail = data if start >= 0 else self._open + data
         unfinished = _UNFINISHED.fullmatch(tail, max(start, 0))
         self._open = unfinished.group()[:2] if unfinished else b""
+
+    @property
+    def holding(self) -> bool:
+        """Whether the beginning of a mark is held back."""
+        return bool(self._held)
 
     @property
     def between(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 from realm.terminal.ears import ESC, Ears, Focus
@@ -28,37 +26,47 @@ class Overheard:
     def __init__(
         self, stream: Stream, heard: Callable[[Sound], object], settled: Callable[[], bool] = lambda: True
     ) -> None:
-        self._stream, self._send = stream, stream.send
-        self._receive: Callable[[int], bytes] = getattr(stream, "recv", None) or partial(
-            os.read, stream.fileno()
-        )
-        self._inner: Callable[[], int] = getattr(stream, "pending", None) or int
+        self._stream = stream
         self._settled = settled
         self._ears = Ears(heard)
         self._word = b""
+        self.clear = stream.clear
         self.focus = Focus()
+        self.fileno, self.send, self.close_write = stream.fileno, stream.send, stream.close_write
 
     def say(self, word: bytes) -> None:
         """Let the user's terminal have ``word``, complete sequences, as soon as it disturbs nothing."""
         self._word = word
+        self._look()
 
-    def fileno(self) -> int:
-        """Return the descriptor to wait for."""
-        return self._stream.fileno()
+    def _look(self) -> None:
+        self.clear = not self._word and not self._ears.holding and self._stream.clear
 
     def pending(self) -> int:
         """Return how many bytes there are that the descriptor does not announce."""
-        return self._inner() or (len(self._word) if self._word and self._may_speak() else 0)
+        return self._stream.pending() or (len(self._word) if self._word and self._may_speak() else 0)
 
     def _may_speak(self) -> bool:
         return self._ears.between and self._settled()
 
     def recv(self, size: int) -> bytes:
         """Return some output, ``b""`` when there will be no more; BlockingIOError when there is none."""
-        if self._word and self._may_speak():
-            word, self._word = self._word, b""
-            return word
-        data = self._receive(size)
+        try:
+            if self._word and self._may_speak():
+                word, self._word = self._word, b""
+                return word
+            return self._listen(self._stream.recv(size))
+        finally:
+            self._look()
+
+    def sift(self, data: bytes) -> bytes:
+        """Do as :meth:`recv` with what was read of the descriptor."""
+        try:
+            return self._listen(self._stream.sift(data))
+        finally:
+            self._look()
+
+    def _listen(self, data: bytes) -> bytes:
         if not data:
             return self._ears.rest()
         data = self._ears.hear(data)
@@ -66,13 +74,11 @@ class Overheard:
             raise BlockingIOError  # a mark alone: no bytes would mean the end
         return data
 
-    def send(self, data: bytes) -> int:
-        """Take what goes of ``data`` at once; return how many bytes."""
-        taken = self._send(data)
-        if ESC in data or self.focus.tail:
-            self.focus.feed(data[:taken])
-        return taken
+    def heard(self, data: bytes) -> None:
+        """Listen to output without a mark that was not kept waiting for it."""
+        self._ears.hear(data)
 
-    def close_write(self) -> None:
-        """End the program's input; its output goes on."""
-        self._stream.close_write()
+    def sent(self, data: bytes) -> None:
+        """Take note of keys that went in."""
+        if ESC in data or self.focus.tail:
+            self.focus.feed(data)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from realm.frozen import Frozen, fresh
 
@@ -11,28 +12,57 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+MARK = b"\x16"
+"""What every word of realm's among a box's output begins with; programs do not write it."""
+GONE = {errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ENXIO}
+"""Errors that say that nobody is at the other end any more."""
+
+
 class Stream(Protocol):
     """A box's side: what its program writes comes out, keys go in.
 
-    ``send`` never waits: it returns how many bytes it took or raises
-    BlockingIOError.  With ``tty`` false the output comes in the engine's
-    frames.  A stream whose descriptor does not carry the bytes themselves has
-    ``recv(size)`` as well (``b""`` at the end, BlockingIOError when there is
-    nothing) and, if it reads ahead, ``pending()``, the number of bytes it holds.
+    With ``tty`` false the output comes in the engine's frames.  What is not the
+    program's may stand between its output, behind a :data:`MARK`: ``recv``
+    takes it out.  Where that would be an empty word, whoever reads can save the
+    way and read the descriptor: see ``clear``.
     """
 
     @property
     def tty(self) -> bool:
         """Whether the box has a terminal; its output is framed otherwise."""
 
+    @property
+    def clear(self) -> bool:
+        """Whether what the descriptor gives next is what :meth:`recv` would, if no :data:`MARK` is in it."""
+
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
 
+    def recv(self, size: int, /) -> bytes:
+        """Return some output, ``b""`` at the end; BlockingIOError when there is nothing."""
+
+    def sift(self, data: bytes, /) -> bytes:
+        """Do as :meth:`recv` with what somebody else has read of the descriptor."""
+
+    def pending(self) -> int:
+        """Return how many bytes there are that the descriptor does not announce."""
+
     def send(self, data: bytes, /) -> int:
-        """Take what goes of ``data`` at once; return how many bytes."""
+        """Take what goes of ``data`` at once, without waiting; return how many bytes, or BlockingIOError."""
 
     def close_write(self) -> None:
         """End the input; output goes on."""
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A stream that is to be told what passed it by: it takes that in when nobody waits any more."""
+
+    def heard(self, data: bytes, /) -> None:
+        """Take note of output that was read of the descriptor and not by ``recv`` or ``sift``."""
+
+    def sent(self, data: bytes, /) -> None:
+        """Take note of input that ``send`` took."""
 
 
 class Seat(Protocol):

@@ -11,7 +11,7 @@ import pytest
 from realm.terminal.modes import Modes
 from realm.terminal.notice import BELL, notification
 from realm.terminal.overheard import Overheard
-from tests.support.terminal import Judge, recordings
+from tests.support.terminal import Judge, PlainBox, recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ WORDS = [BELL + notification("fix finished a turn", {"TERM": term}) for term in 
 SYNCHRONIZED = 2026
 
 
-class Pieces:
+class Pieces(PlainBox):
     """A box's stream that has been written already."""
 
     tty = True

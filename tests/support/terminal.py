@@ -45,7 +45,21 @@ def set_size(fd: int, rows: int, columns: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-class SocketBox:
+class PlainBox:
+    """A box's stream that holds nothing but its program's output."""
+
+    @property
+    def clear(self) -> bool:
+        return self.pending() == 0
+
+    def sift(self, data: bytes, /) -> bytes:
+        return data
+
+    def pending(self) -> int:
+        return 0
+
+
+class SocketBox(PlainBox):
     """A box's stream over one end of a socket pair; :attr:`peer` is the program's end."""
 
     def __init__(self, *, tty: bool = True) -> None:
@@ -54,6 +68,9 @@ class SocketBox:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def recv(self, size: int, /) -> bytes:
+        return os.read(self._socket.fileno(), size)
 
     def send(self, data: bytes, /) -> int:
         return self._socket.send(data, socket.MSG_DONTWAIT)
@@ -66,7 +83,7 @@ class SocketBox:
         self.peer.close()
 
 
-class PtyBox:
+class PtyBox(PlainBox):
     """A box whose program runs in a pseudo-terminal, as in a container with one."""
 
     tty = True

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import EngineError
-from realm.terminal.relay import CHUNK, TYPED, relay
+from realm.terminal.input import CHUNK, TYPED
+from realm.terminal.relay import relay
 from realm.terminal.sides import Ended, Reason
 from tests.support.terminal import SocketBox
 from tests.support.waiting import eventually

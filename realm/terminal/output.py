@@ -1,0 +1,172 @@
+"""From a box to the user: what its program writes is shown first, and taken account of after that."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from typing import TYPE_CHECKING
+
+from realm.terminal.frames import STDERR, STDOUT, Demux
+from realm.terminal.outlet import Outlet
+from realm.terminal.pace import PIECE, Pace
+from realm.terminal.sides import GONE, MARK, Ended, Listening, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realm.terminal.sides import Seat, Stream
+
+_PATIENCE = 0.02
+"""Seconds that a terminal is waited for while nothing else moves."""
+
+
+class Output:
+    """What comes from ``box``, on its way to ``terminal`` and, behind it, to ``tap``.
+
+    Only one piece is on its way at a time: while :attr:`waiting`, no more may
+    be taken.  :attr:`open` is false when the box has no more, :attr:`ended`
+    says how the relay ends when there is nobody, or nothing, to show it to.
+    """
+
+    def __init__(self, box: Stream, terminal: Seat, tap: Callable[[bytes], object]) -> None:
+        self._box, self._fd = box, box.fileno()
+        self._note, self._tap = terminal.note, tap
+        self._heard = box.heard if isinstance(box, Listening) else None
+        self._demux = None if box.tty else Demux()
+        self._out, self._err = Outlet(terminal.stdout), Outlet(terminal.stderr)
+        self._outlets = {STDOUT: self._out, STDERR: self._err}
+        self._last = Reason.EOF
+        self.pace = Pace()
+        self.open = True
+        self.ended: Ended | None = None
+
+    def close(self) -> None:
+        """Drop what waits and give back what was opened for it."""
+        for outlet in self._outlets.values():
+            outlet.close()
+
+    # What comes -----------------------------------------------------------------
+
+    def echo(self) -> bool:
+        """Show what came while little comes; return whether that was all there is to do.
+
+        This is what a person waits for, most often in a process whose code has
+        left the processor's caches: each call and each object less counts, so
+        the stream's own steps are taken only where there is something for them.
+        """
+        if self._demux is not None or not self._box.clear:
+            self.take()
+            return False
+        try:
+            data = os.read(self._fd, PIECE)
+        except OSError as error:
+            self._failed(error)
+            return False
+        if not data or MARK in data:
+            self._sift(data)
+            return False
+        try:
+            self._out.put(data)
+        except OSError as error:
+            self._hung_up(error)
+        finally:
+            # Noted whatever became of it: the undo is on the safe side.
+            self._note(data)
+        if self._heard is not None:
+            self._heard(data)
+        self._tap(data)
+        self.pace.took(len(data))
+        return not (self._out.full or self.pace.flood or self.ended is not None)
+
+    def take(self) -> None:
+        """Take a piece of what came, if anything did, and show it."""
+        try:
+            data = self._box.recv(self.pace.size())
+        except OSError as error:
+            self._failed(error)
+            return
+        self._pass(data)
+
+    def _sift(self, data: bytes) -> None:
+        try:
+            data = self._box.sift(data)
+        except BlockingIOError:
+            return
+        self._pass(data)
+
+    def _failed(self, error: OSError) -> None:
+        # A pty whose last program ended gives EIO, an engine that died resets.
+        if not isinstance(error, BlockingIOError):
+            self.open, self._last = False, Reason.LOST
+
+    def _pass(self, data: bytes) -> None:
+        flood = self.pace.flood
+        if flood:
+            self.pace.took(len(data))
+        if not data:
+            self.open = False
+        elif self._demux is None:
+            self._show(self._out, data)
+        else:
+            for target, part in self._demux.feed(data):
+                self._show(self._outlets[target], part)
+        if not flood:
+            # An echo is not kept waiting for the account.
+            self.pace.took(len(data))
+
+    def _show(self, outlet: Outlet, data: bytes) -> None:
+        try:
+            if self.ended is None:
+                outlet.push(data) if self.pace.flood else outlet.put(data)
+        except OSError as error:
+            self._hung_up(error)
+        finally:
+            self._note(data)
+        self._tap(data)
+
+    # What waits -----------------------------------------------------------------
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for a reader of the user's."""
+        return self._out.full or self._err.full
+
+    def full(self) -> list[int]:
+        """Return the descriptors that something waits for."""
+        return [outlet.fileno() for outlet in self._outlets.values() if outlet.full]
+
+    def flush(self, writable: list[int], others: list[int]) -> None:
+        """Write what waits, and go on while the user takes it and none of ``others`` can be read.
+
+        A terminal takes a few kilobytes at a time: this is the path of all
+        output that is faster than the terminal.
+        """
+        while writable and self.ended is None:
+            for outlet in self._outlets.values():
+                if outlet.fileno() in writable:
+                    self._flush(outlet)
+            full = self.full()
+            if not full:
+                return
+            readable, writable, _ = select.select(others, full, (), _PATIENCE)
+            if readable:
+                return
+
+    def _flush(self, outlet: Outlet) -> None:
+        if self.ended is None:
+            try:
+                outlet.flush()
+            except OSError as error:
+                self._hung_up(error)
+
+    def _hung_up(self, error: OSError) -> None:
+        """End: the user's reader is gone.  Raises every other error."""
+        if error.errno not in GONE:
+            raise error
+        self.ended = Ended(Reason.CLOSED if error.errno == errno.EPIPE else Reason.HANGUP)
+
+    def conclude(self) -> None:
+        """End when the box has no more and all of it is shown."""
+        if self.ended is None and not self.open and not self.waiting:
+            self.ended = Ended(self._last)
