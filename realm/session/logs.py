@@ -23,35 +23,77 @@ if TYPE_CHECKING:
 PERIOD = 0.3
 """Seconds between two looks at a recording that grows."""
 
-_MOVES = re.compile(r"\x1b\[[0-9;]*[ABCDEFGHdf]")
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
 )
+_SIDEWAYS = re.compile(r"\x1b\[[0-9;]*[CDGHdf]")
+_LINE_ENDS = re.compile(rb"(\n)|\x1b\[(\d*)(?:;\d*)?([ABEFHdf])|\x1b[DEM]")
+_ABSOLUTE = b"Hdf"
+_OVERWRITTEN = re.compile(r"^.*\r(?=\x1b\[[02]?K|[^\x1b\r])", re.DOTALL)
+_OPEN_LIMIT = 1 << 20
+"""Bytes that may wait for the end of their line."""
+_SHORTEST = 3
+_REMEMBERED = 500
 
 
 class Plain:
-    """Makes readable lines of what came from a program, piece by piece."""
+    """Makes readable lines of what came from a program, piece by piece.
+
+    A program that draws on its screen ends no lines: there a line ends where the
+    cursor goes to another row.  Such programs draw the same again and again and
+    let single signs turn: what was written lately, and what is no word, is left out.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
+        self._row = b""
+        self._drawing = False
+        self._drawn: dict[str, None] = {}
 
     def feed(self, data: bytes) -> str:
         """Return the lines that are complete now."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > 1 << 20:
-            lines, self._rest = [*lines, self._rest], b""
-        return "".join(f"{plain(line)}\n" for line in lines)
+        data, self._rest = self._rest + data, b""
+        begin, found = 0, []
+        for end in _LINE_ENDS.finditer(data):
+            if not self._stays(end):
+                self._drawing = end[1] is None
+                found.append(self._line(data[begin : end.start()]))
+                begin = end.end()
+        self._rest = data[begin:]
+        if len(self._rest) > _OPEN_LIMIT:
+            found.append(self.end())
+        return "".join(found)
 
     def end(self) -> str:
         """Return what is left, as a last line."""
-        rest, self._rest = plain(self._rest), b""
-        return f"{rest}\n" if rest else ""
+        rest, self._rest = self._rest, b""
+        return self._line(rest) if plain(rest) else ""
+
+    def _stays(self, move: re.Match[bytes]) -> bool:
+        """Tell whether the cursor was in that row already, and note where it is."""
+        kind = move[3] or b""
+        row, before = (move[2] or b"1") if kind and kind in _ABSOLUTE else b"", self._row
+        self._row = row
+        return bool(row) and row == before
+
+    def _line(self, line: bytes) -> str:
+        text = plain(line)
+        if not self._drawing:
+            return f"{text}\n"
+        key = text.strip()
+        if len(key) < _SHORTEST or not any(char.isalnum() for char in key) or key in self._drawn:
+            return ""
+        self._drawn[key] = None
+        if len(self._drawn) > _REMEMBERED:
+            del self._drawn[next(iter(self._drawn))]
+        return f"{text}\n"
 
 
 def plain(line: bytes) -> str:
     """Return a line as a person would read it: what moves the cursor is a blank, colours are nothing."""
     text = line.decode("utf-8", "replace").rstrip("\r")
-    return clean(_ESCAPES.sub("", _MOVES.sub(" ", text))).rstrip()
+    text = _OVERWRITTEN.sub("", text)
+    return clean(_ESCAPES.sub("", _SIDEWAYS.sub(" ", text))).rstrip()
 
 
 def logs(name: str, directory: Path | None, write: Callable[[str], object], *, follow: bool = False) -> None:

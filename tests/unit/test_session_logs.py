@@ -23,6 +23,27 @@ def test_lines_come_when_they_are_complete() -> None:
     assert lines.end() == ""
 
 
+def test_what_a_program_draws_comes_row_by_row_and_once() -> None:
+    lines = Plain()
+    frame = b"\x1b[2;1H\x1b[1mWorking\x1b[2;10H(1s)\x1b[4;1H\xe2\x9c\xbb\x1b[6;1Hesc to stop"
+    assert lines.feed(b"\x1b[2J\x1b[H" + frame) == "Working (1s)\n"
+    assert lines.feed(b"\x1b[8;1H") == "esc to stop\n"
+    assert lines.feed(frame + b"\x1b[9;1H") == ""
+    assert lines.feed(b"\x1b[2;3") == ""
+    assert lines.feed(b"Hwords\x1b[Bmore\x1b[3A") == "words\nmore\n"
+
+
+def test_a_bar_that_is_drawn_over_itself_is_one_line() -> None:
+    assert plain(b" 10%\r 50%\r100%\r") == "100%"
+    assert plain(b"fetching\r\x1b[Kdone") == "done"
+
+
+def test_lines_that_a_program_ends_are_never_left_out() -> None:
+    lines = Plain()
+    assert lines.feed(b"\x1b[H\x1b[2Jok\nok\n\n-\nok") == "ok\nok\n\n-\n"
+    assert lines.end() == "ok\n"
+
+
 @given(st.lists(st.binary(max_size=60)))
 def test_no_bytes_leave_a_control_character(pieces: list[bytes]) -> None:
     lines = Plain()
