@@ -32,7 +32,7 @@ def run_directory(session_id: str) -> Path:
 
 
 class Holder(Frozen):
-    """The process that holds a run; ``started`` is in seconds since the epoch."""
+    """The process that holds a run; ``started``: when its first holder took it, seconds since the epoch."""
 
     pid: int
     run: int
@@ -40,7 +40,7 @@ class Holder(Frozen):
     attached: bool = True
 
     def since(self) -> str:
-        """Return when it took the run, as local time."""
+        """Return when the run was taken first, as local time."""
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(self.started))
 
 
@@ -112,6 +112,7 @@ class RunLock:
         """Return the lock that another process handed over with its descriptor."""
         lock = cls(session_id, name, run)
         lock._handle = handle
+        lock._started = _read(os.pread(handle, 4096, 0)).started
         return lock
 
     def fileno(self) -> int:

@@ -66,6 +66,18 @@ def test_a_killed_holder_holds_nothing() -> None:
     assert holder(ID) is None
 
 
+def test_a_run_that_changes_hands_keeps_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunLock(ID, "fix", 1) as lock:
+        before = holder(ID)
+        monkeypatch.setattr(time, "time", lambda: 4e9)
+        RunLock.adopt(lock.fileno(), ID, "fix", 1).write(attached=False)
+        after = holder(ID)
+        assert before is not None
+        assert after is not None
+        assert (before.attached, after.attached) == (True, False)
+        assert after.started == before.started
+
+
 def test_a_lock_file_that_says_nothing_still_locks() -> None:
     from realm.session.lock import run_directory
 
