@@ -161,10 +161,6 @@ class Box:
     def _put(self, path: str, entries: Iterable[archive.Entry]) -> None:
         volumes.put(self.engine, self.id, path, list(entries))
 
-    def reconnected(self, engine: Engine) -> Box:
-        """Return the same box seen through another connection."""
-        return Box(engine, self.id, self.labels, self.volumes)
-
     # -- what it is ----------------------------------------------------------
 
     def _inspect(self) -> dict[str, Any]:

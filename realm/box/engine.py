@@ -84,14 +84,15 @@ class Engine:
 
     def close(self) -> None:
         """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
+        while (connection := self._take()) is not None:
+            connection.close()
 
-    def clone(self) -> Engine:
-        """Return the same engine with connections of its own."""
-        other = Engine(self.endpoint)
-        other.api = self.api
-        return other
+    def _take(self) -> http.Connection | None:
+        """Return an idle connection; of two threads that ask at the same time one may get none."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _dial(self) -> http.Connection:
         try:
@@ -104,7 +105,7 @@ class Engine:
     ) -> tuple[http.Connection, http.Head]:
         """Send on an idle connection, on a new one when the engine had closed that."""
         while True:
-            connection = self._idle.pop() if self._idle else self._dial()
+            connection = self._take() or self._dial()
             try:
                 connection.send(method, target, headers, body)
                 return connection, connection.head()

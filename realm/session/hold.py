@@ -79,7 +79,7 @@ def _relayed(
     keys = detach.parse(launch.config.get("detachKeys")) if launch.tty else ()
     left = False
     with (
-        logins.in_step(grip.engine, grip.box, launch.login, grip.ui),
+        logins.in_step(grip.box, launch.login, grip.ui),
         terminal.raw(lambda: "" if left else grip.view.text()),
     ):
         left = True  # until the box itself has ended

@@ -170,7 +170,7 @@ def _drained(grip: Grip, line: Line) -> Ended | None:
     stream, tap = _listening(grip)
     while True:
         try:
-            with logins.in_step(grip.engine, grip.box, grip.launch.login, grip.ui):
+            with logins.in_step(grip.box, grip.launch.login, grip.ui):
                 return drain(
                     stream,
                     tap=tap,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from realm.agent.login import Login
     from realm.box.container import Box
-    from realm.box.engine import Engine
     from realm.session.ui import UI
 
 BOX_PATH = "/realm/claude/.credentials.json"
@@ -35,7 +34,7 @@ INTERVAL = 20.0
 
 
 @contextmanager
-def in_step(engine: Engine, box: Box, login: Login, ui: UI) -> Iterator[None]:
+def in_step(box: Box, login: Login, ui: UI) -> Iterator[None]:
     """Copy a login that either side renews to the other one until the context ends.
 
     Nothing happens for a run that uses keys of the environment.  ``ui`` is told
@@ -46,9 +45,7 @@ def in_step(engine: Engine, box: Box, login: Login, ui: UI) -> Iterator[None]:
         return
     stop = threading.Event()
     matched: set[Match] = set()
-    # A connection of its own: the engine's client is not made for two threads.
-    other = box.reconnected(engine.clone())
-    thread = threading.Thread(target=_watch, args=(other, stop, matched), daemon=True)
+    thread = threading.Thread(target=_watch, args=(box, stop, matched), daemon=True)
     thread.start()
     try:
         yield

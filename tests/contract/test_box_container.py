@@ -243,8 +243,9 @@ def test_engine_that_is_reached_through_the_docker_command(lab: Laboratory) -> N
     with through:
         through.negotiate()
         box = lab.create("sh", "-c", "cat; sleep 0.3; echo 1 > new")
-        assert follow(box.reconnected(through), b"task") == (b"task", b"")
-        assert box.reconnected(through).wait() == 0
+        (found,) = container.find(through, session_id=lab.id)
+        assert follow(found, b"task") == (b"task", b"")
+        assert found.wait() == 0
     assert box.collect(lab.root).complete
 
 

@@ -12,6 +12,7 @@ import pytest
 from realm.box import engine
 from realm.box.endpoint import Endpoint, resolve
 from realm.errors import EngineError
+from realm.together import together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,6 +151,19 @@ def test_version_that_both_speak(theirs: str, used: str, serve: Serve) -> None:
     )
     with engine.connect(serve(head.encode())) as connected:
         assert connected.api == used
+
+
+def test_calls_of_several_threads_at_once(serve: Serve) -> None:
+    answer = b'{"a": 1}'
+    head = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: %d\r\n\r\n" % len(answer)
+    answers: list[object] = []
+    with engine.connect(serve(head + answer)) as connected:
+
+        def ask() -> None:
+            answers.extend(connected.call("GET", "/info") for _ in range(50))
+
+        together(*[ask] * 4)
+    assert answers == [{"a": 1}] * 200
 
 
 def test_refusal_is_in_the_engines_words_cleaned() -> None:
