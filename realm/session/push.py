@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.config import Config
-from realm.errors import RealmError
+from realm.errors import RealmError, RefRaceError
 from realm.paths import current_directory
 from realm.session.find import find, sound
 from realm.session.requests import PushRequest, PushResult
@@ -14,6 +14,10 @@ from realm.store import record, refs, remote, repo
 if TYPE_CHECKING:
     from realm.model import Project, Session
     from realm.session.ui import UI
+
+
+_TRIES = 5
+"""How often a push is noted in a record that moves."""
 
 
 def push(request: PushRequest, ui: UI) -> PushResult:
@@ -43,7 +47,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         oid = remote.squash(project, session.base, code, f"{session.name}\n", known)
     with ui.progress(f"pushing to {shown}"):
         outcome = remote.push(project, oid=oid, remote=where, branch=branch, lease=known, force=request.force)
-    _remember(project, session, f"{shown} {branch}", oid, tips.meta)
+    _remember(project, session, f"{shown} {branch}", oid)
     return PushResult(shown, branch, oid, 1 if request.squash else count, known == oid, tuple(outcome.lines))
 
 
@@ -54,10 +58,21 @@ def _where(project: Project, request: PushRequest) -> str:
     return remote.place(project, request.remote, request.directory or current_directory())
 
 
-def _remember(project: Project, session: Session, key: str, oid: str, meta: str | None) -> None:
-    """Note what the remote branch is now: the next push's lease."""
-    if meta is None or session.pushed.get(key) == oid:
-        return
-    changed = session.update(pushed=session.pushed | {key: oid})
-    new = record.update_session(project, session.name, meta, changed)
-    refs.transact(project, [refs.RefUpdate(refs.META + session.name, meta, new)], "realm: push")
+def _remember(project: Project, session: Session, key: str, oid: str) -> None:
+    """Note what the remote branch is now: the next push's lease.
+
+    A run that begins or ends meanwhile moves the record: the note goes on top then.
+    """
+    for last in (False,) * (_TRIES - 1) + (True,):
+        meta = refs.tips(project, session.name).meta
+        now = record.read_session(project, session.name)
+        if meta is None or now.id != session.id or now.pushed.get(key) == oid:
+            return
+        new = record.update_session(project, session.name, meta, now.update(pushed=now.pushed | {key: oid}))
+        try:
+            refs.transact(project, [refs.RefUpdate(refs.META + session.name, meta, new)], "realm: push")
+        except RefRaceError:
+            if last:
+                raise
+        else:
+            return

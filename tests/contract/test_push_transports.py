@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,21 @@ def http(user: User, origin: Repo, sealed: Path) -> Iterator[HttpServer]:
         user.repo.git("config", "--global", "credential.helper", str(helper))
         user.repo.git("remote", "set-url", "origin", f"{server.url}/origin.git")
         yield server
+
+
+def test_the_lease_is_noted_though_a_run_ends_during_the_push(user: User, origin: Repo) -> None:
+    tip = make_session(user)
+    hook = user.repo.path / ".git/hooks/pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    meta = "refs/realm-meta/feature"
+    other = f"git log -1 --format=%B {meta} | git commit-tree {meta}^{{tree}}"
+    hook.write_text(f"#!/bin/sh\ngit update-ref {meta} $({other})\n")
+    hook.chmod(0o755)
+    before = user.repo.head(meta)
+    user.realm("push", "feature")
+    assert user.repo.head(meta) != before
+    assert json.loads(user.repo.show(f"{meta}:session.json"))["pushed"] == {"origin feature": tip}
+    assert origin.refs("refs/heads")["refs/heads/feature"] == tip
 
 
 def test_over_a_path(user: User, origin: Repo) -> None:
