@@ -19,13 +19,12 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from realm.box import archive, policy
-from realm.box.archive import BoxFile
+from realm.box import archive, files, policy
 from realm.box.engine import ApiError
 from realm.box.policy import STATE, WORK, BoxSpec, Volumes
 from realm.errors import EngineError
 from realm.frozen import Frozen
-from realm.paths import data_dir, make_private, realm_home, replace
+from realm.paths import make_private, realm_home, replace
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -204,9 +203,9 @@ def _fill(engine: Engine, spec: BoxSpec, name: str) -> None:
     container = ""
     try:
         container = engine.call("POST", "/containers/create", None, policy.create_options(spec, owned))["Id"]
-        entry = BoxFile(f"{STATE}/entry", data_dir("container") / "entry", 0o555, owner="root")
-        put(engine, container, STATE, archive.entries(STATE, [entry], policy.DIRECTORIES, spec.uid, spec.gid))
-        put(engine, container, WORK, archive.entries(WORK, [], [spec.workspace], spec.uid, spec.gid))
+        state = archive.entries(STATE, [files.entry_script()], policy.DIRECTORIES, spec.uid, spec.gid)
+        files.put(engine, container, STATE, state)
+        files.put(engine, container, WORK, archive.entries(WORK, [], [spec.workspace], spec.uid, spec.gid))
         engine.call("POST", f"/containers/{container}/start")
         code = engine.call("POST", f"/containers/{container}/wait")["StatusCode"]
     finally:
@@ -215,15 +214,6 @@ def _fill(engine: Engine, spec: BoxSpec, name: str) -> None:
         remove(engine, (owned.state,))
     if code != 0:
         raise EngineError(f"the project could not be checked out into a base volume (exit code {code})")
-
-
-def put(engine: Engine, container: str, path: str, entries: list[archive.Entry]) -> None:
-    """Unpack ``entries`` into directory ``path`` of a container."""
-    pieces = archive.write(entries, int(time.time()))
-    target = f"/containers/{container}/archive"
-    _, answer = engine.stream("PUT", target, {"path": path}, pieces, {"Content-Type": "application/x-tar"})
-    for _ in answer:
-        pass
 
 
 def collect_bases(engine: Engine, key: str, keep: str) -> None:

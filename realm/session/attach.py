@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from realm.box import container, engine
+from realm.box import engine, lookup
 from realm.errors import RealmError, RunningError
 from realm.session import hold, line
 from realm.session.find import find
@@ -20,7 +20,7 @@ from realm.store import record
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.model import Project, Run, Session
     from realm.session.line import Asked
     from realm.session.ui import UI
@@ -49,7 +49,7 @@ def _orphan(project: Project, session: Session, ui: UI) -> int:
     """Attach to a box whose holder was killed, if there is one."""
     from realm.session.resume import resume
 
-    boxes = container.find(engine.connect(), session_id=session.id)
+    boxes = lookup.find(engine.connect(), session_id=session.id)
     if not any(box.state() == "running" for box in boxes):
         left = "; its last run's work is still in its box" if boxes else ""
         raise RealmError(
@@ -82,7 +82,7 @@ def _handed_over(project: Project, session: Session, run: Run, asked: Asked, ui:
     )
     launch = launch.update(run=run, tty=tty)
     drawing = base64.b64decode(asked.answer.get("drawing", ""))
-    box = _box(container.find(connection, session_id=session.id), session)
+    box = _box(lookup.find(connection, session_id=session.id), session)
     stream = box.stream(socket.socket(fileno=stream_fd), ahead, tty=tty)
     grip = take_in_hand(connection, started_before(launch, run), launch, box, lock, ui, stream, drawing)
     asked.confirm()

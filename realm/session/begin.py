@@ -17,7 +17,7 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.box.engine import Engine
     from realm.model import Project, Run, Session, Totals
     from realm.session.grip import Grip

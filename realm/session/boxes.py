@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from realm.box import container
-from realm.box.container import Box
+from realm.box import creation, lookup
 from realm.errors import EngineError
 from realm.paths import scratch
 from realm.session import launch as launching
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from realm.box.box import Box
     from realm.box.engine import Engine
     from realm.session.launch import Launch
 
@@ -25,7 +25,9 @@ def create(engine: Engine, launch: Launch, image: str) -> Box:
     """Make the box of a run, ready to be started."""
     spec = launching.spec(launch, image, ["run", *launching.argv(launch)])
     with packs(launch, launch.run.before) as history:
-        return Box.create(engine, spec, launching.files(launch, history), args=launch.args, attended=True)
+        return creation.create(
+            engine, spec, launching.files(launch, history), args=launch.args, attended=True
+        )
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def sweep(engine: Engine) -> None:
     started yet, never will be.
     """
     with suppress(EngineError):
-        for box in container.unstarted(engine, launching.home_label()):
+        for box in lookup.unstarted(engine, launching.home_label()):
             if holder(box.labels.get("realm.id", "")) is None and box.state() == "created":
                 with suppress(EngineError):
                     box.remove()

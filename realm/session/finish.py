@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.box.report import BoxReport
     from realm.model import Project, Run, Session, TurnText
     from realm.session.begin import Started

@@ -16,7 +16,7 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.box.engine import Engine
     from realm.box.stream import BoxStream
     from realm.session.begin import Started

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realm.agent.login import Login
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.session.ui import UI
 
 BOX_PATH = "/realm/claude/.credentials.json"

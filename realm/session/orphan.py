@@ -12,7 +12,7 @@ from realm.session.grip import take
 from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.box.engine import Engine
     from realm.session.begin import Started
     from realm.session.launch import Launch

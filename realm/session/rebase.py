@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from realm.box.container import Box
+from realm.box import creation
 from realm.errors import RealmError
 from realm.model import Checkpoint, State
 from realm.paths import scratch
@@ -50,7 +50,7 @@ def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     spec = launching.spec(launch, image, ["rebase", head])
     spec = spec.update(labels={**spec.labels, "realm.role": "tool"})
     with boxes.packs(launch, launch.run.before, head) as history:
-        box = Box.create(connection, spec, launching.files(launch, history), args=launch.args)
+        box = creation.create(connection, spec, launching.files(launch, history), args=launch.args)
     directory = scratch("rebase")
     try:
         box.start()

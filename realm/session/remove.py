@@ -87,12 +87,12 @@ def remove(removal: Removal, ui: UI) -> None:
 
 
 def _remove_boxes(session: Session, ui: UI) -> bool:
-    from realm.box import container, engine
+    from realm.box import engine, lookup
 
     try:
         connection = engine.connect()
-        container.clear(connection, session.id)
-        boxes = container.find(connection, session_id=session.id)
+        lookup.clear(connection, session.id)
+        boxes = lookup.find(connection, session_id=session.id)
     except EngineError:
         return False
     for box in boxes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.agent.login import Login, find_login
-from realm.box import container, dockerargs, engine, image
+from realm.box import dockerargs, engine, image, lookup
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError, UnpreparedError
 from realm.session import begin, rebase, salvage, summary
@@ -18,7 +18,7 @@ from realm.session.start import wants_screen, wants_tty
 from realm.store import record, refs, repo
 
 if TYPE_CHECKING:
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.box.engine import Engine
     from realm.model import Project, Run, Session
     from realm.session.requests import ResumeRequest
@@ -115,8 +115,8 @@ def _transcript(project: Project, name: str, runs: list[Run]) -> bytes | None:
 
 def _settle(connection: Engine, launch: Launch, runs: list[Run], ui: UI) -> Box | None:
     """Bring home what earlier boxes still hold; return one that is still running."""
-    container.clear(connection, launch.session.id)
-    for box in container.find(connection, session_id=launch.session.id):
+    lookup.clear(connection, launch.session.id)
+    for box in lookup.find(connection, session_id=launch.session.id):
         state = box.state()
         if state == "running":
             _check_ours(box, launch)

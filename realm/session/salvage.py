@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.box import container
+from realm.box.salvage import salvage
 from realm.errors import RejectedError
 from realm.session import finish, recordings
 from realm.session import launch as launching
 from realm.terminal.tty import FALLBACK
 
 if TYPE_CHECKING:
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.box.engine import Engine
     from realm.session.begin import Started
     from realm.session.finish import Outcome
@@ -41,7 +41,7 @@ def save(
     included = [item.path for item in launch.include]
     try:
         if not box.reported():
-            container.salvage(engine, box, launching.spec(launch, box.image, ["snapshot"]))
+            salvage(engine, box, launching.spec(launch, box.image, ["snapshot"]))
         return finish.take_in(started, box, code, shown, included)
     except RejectedError as error:
         name, workspace = started.session.name, started.session.workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from realm.box import container, engine
+from realm.box import engine, lookup
 from realm.errors import RealmError
 from realm.session import line, salvage, summary
 from realm.session.find import find
@@ -75,8 +75,8 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
     number = runs[-1].number if runs else 0
     with RunLock(session.id, session.name, number):
         connection = engine.connect()
-        container.clear(connection, session.id)
-        boxes = [box for box in container.find(connection, session_id=session.id) if box.state() != "created"]
+        lookup.clear(connection, session.id)
+        boxes = [box for box in lookup.find(connection, session_id=session.id) if box.state() != "created"]
         if not boxes:
             raise RealmError(f"nothing of session {session.name} is running", f"realm resume {session.name}")
         launch = prepare(

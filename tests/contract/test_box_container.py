@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.box import container, volumes
+from realm.box import lookup, volumes
 from realm.box.archive import BoxFile
 from realm.box.dockerargs import parse
 from realm.box.endpoint import Endpoint
 from realm.box.engine import Engine
+from realm.box.salvage import salvage
 from realm.errors import EngineError, ImageError
 from tests.support.box import Laboratory, follow, laboratory, unpacked
 
@@ -125,17 +126,17 @@ def test_killed_box_is_salvaged(lab: Laboratory, how: str) -> None:
     time.sleep(1.5)
     box.signal("SIGKILL")
     box.wait()
-    found = container.find(lab.engine, session_id=lab.id)
+    found = lookup.find(lab.engine, session_id=lab.id)
     assert [one.id for one in found] == [box.id]
     assert not found[0].reported()
-    container.salvage(lab.engine, found[0], lab.spec())
+    salvage(lab.engine, found[0], lab.spec())
     report = found[0].collect(lab.root)
     assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
         "README.md",
         "new",
     ]
     found[0].remove()
-    assert container.find(lab.engine, session_id=lab.id) == []
+    assert lookup.find(lab.engine, session_id=lab.id) == []
 
 
 @pytest.mark.parametrize("how", ["plain", "overlay"])
@@ -144,9 +145,9 @@ def test_box_whose_container_was_removed_is_salvaged(lab: Laboratory, how: str) 
     box.start()
     time.sleep(1.5)
     subprocess.run(["docker", "rm", "-f", box.id], check=True, capture_output=True)
-    (found,) = container.find(lab.engine, session_id=lab.id)
+    (found,) = lookup.find(lab.engine, session_id=lab.id)
     assert (found.state(), found.wait(), found.reported()) == ("gone", 137, False)
-    container.salvage(lab.engine, found, lab.spec())
+    salvage(lab.engine, found, lab.spec())
     report = found.collect(lab.root)
     assert report.complete
     assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
@@ -228,7 +229,7 @@ def test_missing_image_of_the_user_is_said(lab: Laboratory) -> None:
 def test_refused_box_leaves_nothing(lab: Laboratory) -> None:
     with pytest.raises(EngineError):
         lab.create("true", image="realm-no-such:image")
-    assert (container.find(lab.engine, session_id=lab.id), _volumes(lab)) == ([], [])
+    assert (lookup.find(lab.engine, session_id=lab.id), _volumes(lab)) == ([], [])
 
 
 def test_agent_with_a_user_that_has_no_name_can_run(lab: Laboratory) -> None:
@@ -243,7 +244,7 @@ def test_engine_that_is_reached_through_the_docker_command(lab: Laboratory) -> N
     with through:
         through.negotiate()
         box = lab.create("sh", "-c", "cat; sleep 0.3; echo 1 > new")
-        (found,) = container.find(through, session_id=lab.id)
+        (found,) = lookup.find(through, session_id=lab.id)
         assert follow(found, b"task") == (b"task", b"")
         assert found.wait() == 0
     assert box.collect(lab.root).complete
@@ -253,7 +254,7 @@ def test_results_that_nobody_finishes_reading_do_not_lock_the_box(lab: Laborator
     box = lab.create("sh", "-c", "head -c 3000000 /dev/urandom >big", stdin=False)
     box.start()
     box.wait()
-    with pytest.raises(OSError, match="no space left"), box._archive("/realm/out") as pieces:  # noqa: PT012
+    with pytest.raises(OSError, match="no space left"), box.archive("/realm/out") as pieces:  # noqa: PT012
         next(pieces)
         raise OSError("no space left")
     assert box.state() == "exited"

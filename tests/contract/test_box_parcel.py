@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realm.box import building, container, image, parcel
+from realm.box import building, creation, image, lookup, parcel
 from realm.box.archive import BoxFile
+from realm.box.box import TOKEN_LABEL
+from realm.box.salvage import salvage
 from tests.support.box import HostBox, Laboratory, laboratory
 from tests.support.waiting import eventually
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from realm.box.container import Box
+    from realm.box.box import Box
     from realm.box.report import BoxReport
     from realm.box.stream import BoxStream
     from tests.support.repos import Repo
@@ -45,11 +47,11 @@ def lab(repo: Repo, tmp_path: Path) -> Iterator[Laboratory]:
 def attended(lab: Laboratory, script: str, files: tuple[BoxFile, ...] = FILES, **changes: Any) -> Box:
     """Return a box that is made as a run's is: its maker will be there when it starts."""
     spec = lab.spec("sh", "-c", script, **{"tty": True, **changes})
-    return container.Box.create(lab.engine, spec, files, attended=True)
+    return creation.create(lab.engine, spec, files, attended=True)
 
 
 def waits(box: Box) -> bool:
-    return container.TOKEN_LABEL in box.labels
+    return TOKEN_LABEL in box.labels
 
 
 def started(box: Box) -> BoxStream:
@@ -88,10 +90,10 @@ def collected(lab: Laboratory, box: Box) -> BoxReport:
 
 
 def salvaged(lab: Laboratory, box: Box) -> BoxReport:
-    (found,) = container.find(lab.engine, session_id=lab.id)
+    (found,) = lookup.find(lab.engine, session_id=lab.id)
     assert found.id == box.id
     assert not found.reported()
-    container.salvage(lab.engine, found, lab.spec())
+    salvage(lab.engine, found, lab.spec())
     return collected(lab, found)
 
 
@@ -108,7 +110,7 @@ def nothing_ran(lab: Laboratory, report: BoxReport) -> None:
 def is_clean(lab: Laboratory, box: Box) -> None:
     """Remove the box and check that nothing is left of it."""
     box.remove()
-    assert container.find(lab.engine, session_id=lab.id) == []
+    assert lookup.find(lab.engine, session_id=lab.id) == []
     words = ["docker", "volume", "ls", "-q", "--filter", f"label=realm.id={lab.id}"]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == ""
 
@@ -255,7 +257,7 @@ def test_interrupted_while_the_engine_makes_it(
     with pytest.raises(KeyboardInterrupt):
         attended(lab, "true", volumes=how)
     monkeypatch.undo()
-    assert container.find(lab.engine, session_id=lab.id) == []
+    assert lookup.find(lab.engine, session_id=lab.id) == []
 
 
 # --- it is not to be had -----------------------------------------------------

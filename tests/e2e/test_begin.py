@@ -26,7 +26,7 @@ pytestmark = pytest.mark.engine
 # A holder that is killed, as by the kernel, when it has started its box and not yet given it its files.
 KILLED = """
 import os, signal, sys
-from realm.box.container import Box
+from realm.box.box import Box
 Box.deliver = lambda self, stream: os.kill(os.getpid(), signal.SIGKILL)
 from realm.cli.main import run
 run(sys.argv[1:])

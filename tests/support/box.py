@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.box import building, container, engine, image, policy
+from realm.box import building, creation, engine, image, lookup, policy
 from realm.box import report as reports
 from tests.support.repos import Repo, git
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from realm.box.archive import BoxFile
+    from realm.box.box import Box
     from realm.box.dockerargs import DockerArgs
     from realm.box.engine import Engine
     from realm.box.report import BoxReport
@@ -179,9 +180,9 @@ class Laboratory:
 
     def create(
         self, *command: str, put: Sequence[BoxFile] = (), args: DockerArgs | None = None, **changes: Any
-    ) -> container.Box:
+    ) -> Box:
         """Return a box that is not started."""
-        return container.Box.create(self.engine, self.spec(*command, **changes), put, args=args)
+        return creation.create(self.engine, self.spec(*command, **changes), put, args=args)
 
     def run(self, script: str, **changes: Any) -> Ran:
         """Run ``script`` in a box to its end."""
@@ -197,7 +198,7 @@ class Laboratory:
     def clean(self) -> None:
         """Remove every box and base volume of this test."""
         for role in ("box", "salvage", "base"):
-            for box in container.find(self.engine, session_id=self.id, role=role):
+            for box in lookup.find(self.engine, session_id=self.id, role=role):
                 box.remove()
         words = ["docker", "volume", "ls", "-q", "--filter", f"label=realm.home={self.id}"]
         names = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
@@ -209,7 +210,7 @@ class Laboratory:
 class Ran:
     """A box that came to its end."""
 
-    box: container.Box
+    box: Box
     code: int
     stdout: str
     stderr: str
@@ -220,7 +221,7 @@ class Ran:
         return self.box.collect(self.directory)
 
 
-def follow(box: container.Box, stdin: bytes = b"") -> tuple[bytes, bytes]:
+def follow(box: Box, stdin: bytes = b"") -> tuple[bytes, bytes]:
     """Start ``box``, give it ``stdin``, and return its output (and error output, without a terminal)."""
     stream = box.attach()
     try:
@@ -258,7 +259,7 @@ def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
             made.clean()
 
 
-def environment_of(box: container.Box) -> Mapping[str, Any]:
+def environment_of(box: Box) -> Mapping[str, Any]:
     """Return what the engine shows of ``box`` to everybody who may inspect it."""
     found: Mapping[str, Any] = box.engine.call("GET", f"/containers/{box.id}/json")
     return found
