@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from realm.terminal.detach import Matcher
     from realm.terminal.sides import Seat, Stream
 
-CHUNK, KEYS = 65536, 4096
-"""Bytes read at a time, and of a terminal in raw mode, which gives no more."""
+CHUNK, KEYS = 65536, 512
+"""Bytes read at a time, and when a person types: so little is at hand without a search for memory."""
 TYPED = 65536
 """Bytes kept while the box takes none; beyond that the user's side waits."""
 
@@ -22,7 +22,8 @@ class Input:
     """What is typed at ``terminal``, on its way to ``box``.
 
     :attr:`fd` is where more comes from, ``None`` when no more does;
-    :attr:`ended` says how the relay ends when the user has left.
+    :attr:`ended` says how the relay ends when the user has left.  Only bytes of
+    :attr:`starts` may begin something that is not meant for the box.
     """
 
     def __init__(self, box: Stream, terminal: Seat, matcher: Matcher) -> None:
@@ -30,9 +31,9 @@ class Input:
         self._sent = box.sent if isinstance(box, Listening) else None
         self._matcher = matcher
         self._is_raw = terminal.is_raw
-        self._size = KEYS if terminal.is_raw else CHUNK
         self._rest = b""
         self._open = True
+        self.starts = matcher.starts
         self.fd = terminal.stdin
         self.ended: Ended | None = None
         if self.fd is None:
@@ -48,49 +49,50 @@ class Input:
         """Whether more may be typed."""
         return self.fd is not None and len(self._rest) < TYPED
 
-    def take(self) -> bool:
-        """Pass on what was typed; return whether that was all there is to do.
+    @property
+    def direct(self) -> bool:
+        """Whether the box is to be sent next what is typed next, if it has none of :attr:`starts` in it."""
+        return self._open and not self._rest and not self._matcher.begun
 
-        Only while :attr:`fd` is one.  What :meth:`realm.terminal.output.Output.echo`
-        says of calls holds here.
-        """
+    def take(self) -> None:
+        """Take what was typed, if anything was, and pass it on."""
+        if self.fd is None:
+            return
         try:
-            data = os.read(self.fd, self._size)  # type: ignore[arg-type]
+            data = os.read(self.fd, CHUNK)
         except OSError as error:
-            return self._failed(error)
+            self.failed(error)
+            return
+        self.pass_on(data)
+
+    def pass_on(self, data: bytes) -> bool:
+        """Let the box have what was read, nothing at the end; return whether more can go :attr:`direct`."""
         if not data:
             return self._user_ended()
-        matcher = self._matcher
-        if self._rest or not self._open or matcher.begun or not matcher.starts.isdisjoint(data):
-            self._take(data)
-            return False
-        try:
-            taken = self._send(data)
-        except OSError:
-            taken = 0  # met again, and dealt with, in a moment
+        data, detached = self._matcher.feed(data)
+        if self._open and data:
+            self._rest += data
+            self.flush()
+        if detached:
+            self.ended = Ended(Reason.DETACHED)
+        return self.direct and not detached
+
+    def passed(self, data: bytes, taken: int) -> bool:
+        """Take account of what was sent, and see to what was not taken; return as :meth:`pass_on`."""
         if self._sent is not None:
             self._sent(data[:taken])
         if taken < len(data):
-            self._add(data[taken:])
-        return not self._rest and self._open
+            self._rest = data[taken:]
+            self.flush()
+        return self.direct
 
-    def _take(self, data: bytes) -> None:
-        data, detached = self._matcher.feed(data)
-        self._add(data)
-        if detached:
-            self.ended = Ended(Reason.DETACHED)
-
-    def _failed(self, error: OSError) -> bool:
+    def failed(self, error: OSError) -> bool:
+        """Take account of a failure to read, which is raised if it is no end; return as :meth:`pass_on`."""
         if isinstance(error, BlockingIOError):
             return True
         if error.errno not in GONE:
             raise error
         return self._user_ended()
-
-    def _add(self, data: bytes) -> None:
-        if self._open and data:
-            self._rest += data
-            self.flush()
 
     def flush(self) -> None:
         """Let the box take what goes of what waits."""

@@ -42,7 +42,8 @@ class Outlet:
         self._push: Push | None = None
         self._socket: socket.socket | None = None
         self._rest = memoryview(b"")
-        self._write = self._open()
+        self.write = self._open()
+        """Writes what goes of some bytes at once, returns how many; BlockingIOError when that is nothing."""
 
     def _open(self) -> Callable[[memoryview | bytes], int]:
         mode = os.fstat(self._fd).st_mode
@@ -74,17 +75,8 @@ class Outlet:
         Raises OSError when nobody will ever read it (a closed pipe, a terminal
         that is gone).
         """
-        if self._rest:
-            self._rest = memoryview(bytes(self._rest) + data)
-            self.flush()
-            return
-        # The way of every echo: nothing is made that is not needed.
-        try:
-            taken = self._write(data)
-        except BlockingIOError:
-            taken = 0
-        if taken < len(data):
-            self._rest = memoryview(data)[taken:]
+        self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
+        self.flush()
 
     def push(self, data: bytes) -> None:
         """Do as :meth:`put`, but wait a moment for a terminal to take all of it.
@@ -110,7 +102,7 @@ class Outlet:
         if self._rest:
             # One try: a part taken means full, and asking again would cost as much as writing.
             with contextlib.suppress(BlockingIOError):
-                self._rest = self._rest[self._write(self._rest) :]
+                self._rest = self._rest[self.write(self._rest) :]
 
     def drain(self, seconds: float) -> bool:
         """Wait up to ``seconds`` for the reader to take all; return whether it did."""

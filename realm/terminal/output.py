@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
 import select
 from typing import TYPE_CHECKING
 
 from realm.terminal.frames import STDERR, STDOUT, Demux
 from realm.terminal.outlet import Outlet
-from realm.terminal.pace import PIECE, Pace
-from realm.terminal.sides import GONE, MARK, Ended, Listening, Reason
+from realm.terminal.pace import Pace
+from realm.terminal.sides import GONE, Ended, Listening, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ class Output:
 
     Only one piece is on its way at a time: while :attr:`waiting`, no more may
     be taken.  :attr:`open` is false when the box has no more, :attr:`ended`
-    says how the relay ends when there is nobody, or nothing, to show it to.
+    says how the relay ends when there is nobody, or nothing more, to show.
     """
 
     def __init__(self, box: Stream, terminal: Seat, tap: Callable[[bytes], object]) -> None:
@@ -37,6 +37,8 @@ class Output:
         self._out, self._err = Outlet(terminal.stdout), Outlet(terminal.stderr)
         self._outlets = {STDOUT: self._out, STDERR: self._err}
         self._last = Reason.EOF
+        self.write = self._out.write
+        """Writes what goes of some output at once and returns how many bytes."""
         self.pace = Pace()
         self.open = True
         self.ended: Ended | None = None
@@ -48,57 +50,44 @@ class Output:
 
     # What comes -----------------------------------------------------------------
 
-    def echo(self) -> bool:
-        """Show what came while little comes; return whether that was all there is to do.
-
-        This is what a person waits for, most often in a process whose code has
-        left the processor's caches: each call and each object less counts, so
-        the stream's own steps are taken only where there is something for them.
-        """
-        if self._demux is not None or not self._box.clear:
-            self.take()
-            return False
-        try:
-            data = os.read(self._fd, PIECE)
-        except OSError as error:
-            self._failed(error)
-            return False
-        if not data or MARK in data:
-            self._sift(data)
-            return False
-        try:
-            self._out.put(data)
-        except OSError as error:
-            self._hung_up(error)
-        finally:
-            # Noted whatever became of it: the undo is on the safe side.
-            self._note(data)
-        if self._heard is not None:
-            self._heard(data)
-        self._tap(data)
-        self.pace.took(len(data))
-        return not (self._out.full or self.pace.flood or self.ended is not None)
+    @property
+    def direct(self) -> bool:
+        """Whether output may go straight to :attr:`write` while the box's stream is clear."""
+        return self._demux is None and self.open and not (self.waiting or self.pace.flood or self.ended)
 
     def take(self) -> None:
         """Take a piece of what came, if anything did, and show it."""
         try:
             data = self._box.recv(self.pace.size())
         except OSError as error:
-            self._failed(error)
+            self.failed(error)
             return
         self._pass(data)
 
-    def _sift(self, data: bytes) -> None:
-        try:
-            data = self._box.sift(data)
-        except BlockingIOError:
-            return
-        self._pass(data)
+    def pass_on(self, data: bytes) -> bool:
+        """Show what was read of the stream's descriptor, nothing at the end; return :attr:`direct`."""
+        with contextlib.suppress(BlockingIOError):
+            self._pass(self._box.sift(data))
+        return self.direct
 
-    def _failed(self, error: OSError) -> None:
+    def passed(self, data: bytes, taken: int) -> bool:
+        """Take account of what was written, and keep what was not taken; return :attr:`direct`."""
+        if taken < len(data):
+            self._show(self._out, data, taken)
+        else:
+            self._note(data)
+            self._tap(data)
+        if self._heard is not None:
+            self._heard(data)
+        self.pace.took(len(data))
+        return self.direct
+
+    def failed(self, error: OSError) -> bool:
+        """Take account of a failure to read; return :attr:`direct`."""
         # A pty whose last program ended gives EIO, an engine that died resets.
         if not isinstance(error, BlockingIOError):
             self.open, self._last = False, Reason.LOST
+        return self.direct
 
     def _pass(self, data: bytes) -> None:
         flood = self.pace.flood
@@ -115,13 +104,15 @@ class Output:
             # An echo is not kept waiting for the account.
             self.pace.took(len(data))
 
-    def _show(self, outlet: Outlet, data: bytes) -> None:
+    def _show(self, outlet: Outlet, data: bytes, shown: int = 0) -> None:
+        """Write what is not ``shown`` yet, and take account of all of it."""
         try:
             if self.ended is None:
-                outlet.push(data) if self.pace.flood else outlet.put(data)
+                outlet.push(data) if self.pace.flood else outlet.put(data[shown:])
         except OSError as error:
             self._hung_up(error)
         finally:
+            # Noted whatever became of it: the undo is on the safe side.
             self._note(data)
         self._tap(data)
 

@@ -8,15 +8,17 @@ is.  Signals reach the loop through a wakeup descriptor.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.terminal.detach import Matcher
-from realm.terminal.input import Input
+from realm.terminal.input import KEYS, Input
 from realm.terminal.output import Output
-from realm.terminal.sides import Ended, Hooks, Reason, Seat, Stream
+from realm.terminal.pace import PIECE
+from realm.terminal.sides import MARK, Ended, Hooks, Reason, Seat, Stream
 from realm.terminal.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ class _Loop:
     # One round ----------------------------------------------------------------
 
     def _step(self) -> None:
-        if self._is_calm() and not self._carry():
+        if self._keys.direct and self._output.direct and not self._is_ahead() and not self._carry():
             return
         pause = self._output.pace.wait()
         reads, writes = self._wanted(box=not pause)
@@ -119,32 +121,60 @@ class _Loop:
     def _user(self) -> list[int]:
         return [] if self._keys.fd is None else [self._keys.fd]
 
-    def _is_calm(self) -> bool:
-        """Whether all that can come is a key, some output, a signal or a call."""
-        output = self._output
-        held = self._keys.waiting or output.waiting or self._is_ahead()
-        return output.open and not held and not output.pace.flood
+    def _carry(self) -> bool:  # noqa: C901, PLR0912 - flat: see below
+        """Carry keys and echoes until there is something else; return whether that has to be looked at.
 
-    def _carry(self) -> bool:
-        """Carry keys and echoes until there is something else; return whether that has to be looked at."""
-        keys, box, plain = self._keys.fd, self._box_fd, select.POLLIN
-        take, echo, poll = self._keys.take, self._output.echo, self._poller().poll
+        This is what a person waits for, most often in a process whose code has
+        left the processor's caches: each call and each object less counts.  So
+        all up to a write is done here, and all else when nobody waits for it.
+        """
+        keys, output, box = self._keys, self._output, self._box
+        keys_fd, box_fd, plain = keys.fd, self._box_fd, select.POLLIN
+        poll, read, send, write = self._poller().poll, os.read, box.send, output.write
+        ordinary = keys.starts.isdisjoint
         while True:
             ready = poll(_QUIET_MS if self._working else None)
+            for fd, event in ready:
+                if event != plain:
+                    return True
+                if fd == keys_fd:
+                    try:
+                        data = read(fd, KEYS)
+                    except OSError as error:
+                        goes_on = keys.failed(error)
+                    else:
+                        if data and ordinary(data):
+                            try:
+                                taken = send(data)
+                            except OSError:
+                                taken = 0  # met again, and dealt with, in a moment
+                            goes_on = keys.passed(data, taken)
+                        else:
+                            goes_on = keys.pass_on(data)
+                elif fd == box_fd and box.clear:
+                    try:
+                        data = read(fd, PIECE)
+                    except OSError as error:
+                        goes_on = output.failed(error)
+                    else:
+                        if data and MARK not in data:
+                            try:
+                                taken = write(data)
+                            except OSError:
+                                taken = 0
+                            goes_on = output.passed(data, taken)
+                        else:
+                            goes_on = output.pass_on(data)
+                else:
+                    return True
+                if not goes_on:
+                    self._working = self._has_idle
+                    output.conclude()
+                    return False
             if not ready:
                 self._idle()
                 return False
             self._working = self._has_idle
-            for fd, event in ready:
-                if event == plain and fd == keys:
-                    if not take():
-                        return False
-                elif event == plain and fd == box:
-                    if not echo():
-                        self._output.conclude()
-                        return False
-                else:
-                    return True
 
     def _poller(self) -> select.poll:
         """Return what waits for all that can come; the user's side goes first."""

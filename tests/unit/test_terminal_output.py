@@ -1,4 +1,4 @@
-"""The short way of an echo shows, and notes, what the long way does."""
+"""What goes the short way, as echoes do, is shown and noted as what goes the long way."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from realm.box import parcel
 from realm.box.stream import BoxStream
+from realm.terminal import relay as relays
 from realm.terminal.ears import Sound
-from realm.terminal.output import Output
 from realm.terminal.overheard import Overheard
-from realm.terminal.pace import FLOOD
+from realm.terminal.relay import relay
 from realm.terminal.sides import MARK, Ended, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TOKEN = "token"
 PROGRAM = b"ab\x07c\x16d\x1b]0;t\x07e\x16\x1b[?73f"
@@ -27,15 +27,17 @@ WRITTEN = MARKED + MARK + b"\x1b_realm-token;cmVzdWx0cw==\x1b\\"
 
 
 class Reader:
-    """A user who reads a pipe."""
+    """A user who types into a pipe and reads another."""
 
-    stdin: int | None = None
     is_raw = True
 
     def __init__(self) -> None:
+        self.stdin: int | None
+        self.stdin, self.typing = os.pipe()
         self.reading, self.stdout = os.pipe()
         self.stderr = self.stdout
         self.noted = b""
+        os.set_blocking(self.reading, False)
 
     def size(self) -> tuple[int, int]:
         return 24, 80
@@ -50,15 +52,18 @@ class Reader:
         raise AssertionError
 
     def read(self) -> bytes:
-        os.set_blocking(self.reading, False)
         try:
             return os.read(self.reading, 1_000_000)
         except BlockingIOError:
             return b""
 
+    def close(self) -> None:
+        for fd in (self.stdin, self.typing, self.reading, self.stdout):
+            os.close(fd or 0)
+
 
 class Way:
-    """A box that says something, and the output that shows it to a reader."""
+    """A box and a reader with the relay between them, which does one thing at a time."""
 
     def __init__(self) -> None:
         self.near, self.far = socket.socketpair()
@@ -67,40 +72,50 @@ class Way:
         self.tapped = b""
         self.reader = Reader()
         self.overheard = Overheard(self.stream, self.sounds.append)
-        self.output = Output(self.overheard, self.reader, self._tap)
 
-    def _tap(self, data: bytes) -> None:
-        self.tapped += data
+    def relay(self, *steps: Callable[[], object] | bytes) -> Ended:
+        """Relay; take a step whenever all is quiet: the box writes bytes, and ends after the last."""
+        left = list(steps)
 
-    def say(self, *pieces: bytes) -> list[bool]:
-        """Let the box write each of ``pieces`` when the one before was taken; return how each was taken."""
-        taken = []
-        for piece in pieces:
-            self.far.sendall(piece)
-            taken.append(self.output.echo())
-        return taken
+        def tap(data: bytes) -> None:
+            self.tapped += data
+
+        def step() -> bool:
+            if not left:
+                self.far.shutdown(socket.SHUT_WR)
+                return False
+            step = left.pop(0)
+            self.far.sendall(step) if isinstance(step, bytes) else step()
+            return True
+
+        return relay(self.overheard, self.reader, tap=tap, resize=lambda *_: None, idle=step, detach=(16, 17))
+
+    def type(self, keys: bytes) -> Callable[[], int]:
+        return lambda: os.write(self.reader.typing, keys)
+
+    def got(self) -> bytes:
+        """Return what the box has got."""
+        try:
+            return self.far.recv(1_000_000, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
 
 
 @pytest.fixture
-def way() -> Iterator[Way]:
+def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    monkeypatch.setattr(relays, "_QUIET_MS", 1)
     made = Way()
     yield made
-    made.output.close()
-    for end in (made.near, made.far):
+    for end in (made.near, made.far, made.reader):
         end.close()
-    for fd in (made.reader.reading, made.reader.stdout):
-        os.close(fd)
 
 
 def test_the_marks_of_both_kinds_begin_alike() -> None:
     assert parcel.FIRST == MARK
 
 
-def check(way: Way) -> None:
-    way.far.close()
-    way.output.echo()
-    way.output.conclude()
-    assert way.output.ended == Ended(Reason.EOF)
+def check(way: Way, *steps: bytes) -> None:
+    assert way.relay(*steps) == Ended(Reason.EOF)
     assert way.reader.read() == way.tapped == way.reader.noted == PROGRAM
     assert sorted(way.sounds) == [Sound.RING, Sound.BEGUN, Sound.ENDED]
     assert way.stream.results() == b"results"
@@ -108,52 +123,70 @@ def check(way: Way) -> None:
 
 @pytest.mark.parametrize("place", range(1, len(WRITTEN)))
 def test_however_it_is_cut_the_same_is_shown_noted_and_heard(way: Way, place: int) -> None:
-    way.say(WRITTEN[:place], WRITTEN[place:])
-    check(way)
+    check(way, WRITTEN[:place], WRITTEN[place:])
 
 
 def test_byte_by_byte_the_same_is_shown_noted_and_heard(way: Way) -> None:
-    way.say(*(bytes([byte]) for byte in WRITTEN))
-    check(way)
+    check(way, *(bytes([byte]) for byte in WRITTEN))
 
 
 def test_a_word_comes_before_what_the_program_says_next(way: Way) -> None:
-    assert way.say(b"a") == [True]
-    way.overheard.say(b"word")
-    assert way.say(b"b") == [False]
-    assert way.say(b"c", b"d") == [True, True]
-    assert way.reader.read() == way.tapped == b"awordbcd"
+    way.relay(b"a", lambda: way.overheard.say(b"word"), b"b", b"c")
+    assert way.reader.read() == way.tapped == b"awordbc"
 
 
-def test_a_word_waits_for_the_end_of_a_sequence_that_took_the_short_way(way: Way) -> None:
-    assert way.say(b"a\x1b[3") == [True]
-    way.overheard.say(b"word")
-    assert way.overheard.pending() == 0
-    assert way.say(b"1m") == [False]
-    assert way.overheard.pending() == len(b"word")
+def test_a_word_waits_for_the_end_of_a_sequence_that_went_the_short_way(way: Way) -> None:
+    way.relay(b"a\x1b[3", lambda: way.overheard.say(b"word"), b"1m", b"b")
+    assert way.reader.read() == b"a\x1b[31mwordb"
 
 
-def test_a_flood_and_a_full_terminal_are_to_be_looked_at(way: Way) -> None:
-    flood = way.say(*[bytes(4096)] * (FLOOD // 4096 + 1))
-    assert flood.count(True) < FLOOD // 4096
-    assert not flood[-1]
-    read = way.reader.read()
-    while full := way.output.full():
-        way.output.flush(full, [])
-        read += way.reader.read()
-    assert read == way.tapped
-    assert way.tapped == bytes(len(flood) * 4096)
+def test_keys_that_may_detach_wait_for_the_next_one_and_all_are_looked_at(way: Way) -> None:
+    keys = (b"a", b"b\x10", b"c", b"\x1b", b"[O", b"d")
+    way.relay(*map(way.type, keys))
+    assert way.got() == b"".join(keys)
+    assert way.overheard.focus.lost
+
+
+def test_output_that_comes_with_the_keys_that_detach_is_left_for_who_comes_next(way: Way) -> None:
+    def both() -> None:
+        way.far.sendall(b"later")
+        way.type(b"a\x10\x11")()
+
+    assert way.relay(b"now", both).reason is Reason.DETACHED
+    assert way.got() == b"a"
+    assert way.reader.read() == b"now"
+    assert way.stream.recv(100) == b"later"
+
+
+def test_what_a_reader_does_not_take_at_once_comes_later(way: Way) -> None:
+    screens = [bytes([number]) * 50_000 for number in range(1, 4)]
+    read: list[bytes] = []
+    rests: list[Callable[[], object]] = [lambda: read.append(way.reader.read())] * 10
+    way.relay(*screens, *rests)
+    assert b"".join([*read, way.reader.read()]) == b"".join(screens) == way.tapped
+
+
+def test_a_box_that_takes_nothing_gets_all_later(way: Way) -> None:
+    way.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    typed = [bytes([65 + number]) * 500 for number in range(50)]
+    got: list[bytes] = []
+    rests: list[Callable[[], object]] = [lambda: got.append(way.got())] * 20
+    way.relay(*map(way.type, typed), *rests)
+    assert b"".join(got) == b"".join(typed)
 
 
 def test_a_reader_who_is_gone_ends_it_and_all_is_noted(way: Way) -> None:
-    os.close(way.reader.reading)
-    assert way.say(b"a") == [False]
-    assert way.output.ended == Ended(Reason.CLOSED)
+    def leave() -> None:
+        os.dup2(way.reader.typing, way.reader.reading)
+        way.far.sendall(b"a")
+
+    assert way.relay(leave) == Ended(Reason.CLOSED)
     assert way.reader.noted == way.tapped == b"a"
-    way.reader.reading = os.open(os.devnull, os.O_RDONLY)
 
 
-def test_a_box_that_is_gone_ends_it(way: Way) -> None:
-    way.near.shutdown(socket.SHUT_RDWR)
-    assert not way.output.echo()
-    assert not way.output.open
+def test_a_connection_that_breaks_ends_it(way: Way) -> None:
+    def cut() -> None:
+        way.far.close()
+
+    way.near.sendall(b"unread")
+    assert way.relay(cut) == Ended(Reason.LOST)
