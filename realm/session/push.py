@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from realm.session.ui import UI
 
 
+_SUBJECTS = 100
+"""Commits that a squashed one's message names."""
 _TRIES = 5
 """How often a push is noted in a record that moves."""
 
@@ -33,7 +35,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     session = record.read_session(project, request.name)
     tips = refs.tips(project, request.name)
     where = _where(project, request)
-    branch = request.branch or request.name
+    branch = (request.branch or request.name).removeprefix("refs/heads/")
     code = tips.code or session.base
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
@@ -44,11 +46,23 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     known = session.pushed.get(f"{shown} {branch}")
     oid = code
     if request.squash:
-        oid = remote.squash(project, session.base, code, f"{session.name}\n", known)
+        oid = remote.squash(project, session.base, code, _message(project, session, code), known)
     with ui.progress(f"pushing to {shown}"):
         outcome = remote.push(project, oid=oid, remote=where, branch=branch, lease=known, force=request.force)
     _remember(project, session, f"{shown} {branch}", oid)
-    return PushResult(shown, branch, oid, 1 if request.squash else count, known == oid, tuple(outcome.lines))
+    return PushResult(
+        shown, branch, oid, 1 if request.squash else count, outcome.unchanged, tuple(outcome.lines)
+    )
+
+
+def _message(project: Project, session: Session, code: str) -> str:
+    """Return the message of all commits as one: the session's name, and what each was about."""
+    subjects = repo.subjects(project, session.base, code)
+    if len(subjects) == 1:
+        return f"{subjects[0]}\n"
+    listed = "".join(f"* {subject}\n" for subject in subjects[:_SUBJECTS])
+    more = len(subjects) - _SUBJECTS
+    return f"{session.name}\n\n{listed}" + (f"* and {more} more\n" if more > 0 else "")
 
 
 def _where(project: Project, request: PushRequest) -> str:

@@ -108,23 +108,37 @@ def push(
     """Put the commit ``oid`` on a branch of ``remote``.
 
     With a ``lease`` the branch may move in any way as long as it still is at
-    that commit; without one it must be new or move forward only; ``force``
-    overwrites whatever is there.  Raises :class:`RealmError` when the push is
-    refused, naming the commit that is there.
+    that commit, or was deleted since; without one it must be new or move forward
+    only; ``force`` overwrites whatever is there.  Raises :class:`RealmError` when
+    the push is refused, naming the commit that is there.
     """
     _check_remote(project, remote)
     _check_branch(branch)
     ref = f"refs/heads/{branch}"
-    how = ["--force"] if force else [f"--force-with-lease={ref}:{lease}"] if lease else []
-    result = git(
-        *("push", "--porcelain", "--no-follow-tags", *how, remote, f"{oid}:{ref}"),
-        project=project,
-        check=False,
-    )
+    leased = f"--force-with-lease={ref}:"
+    how = ["--force"] if force else [leased + lease] if lease else []
+    result = _push(project, how, remote, f"{oid}:{ref}")
+    if lease and not force and _rejected(result) and _is_gone(project, remote, ref):
+        result = _push(project, [leased], remote, f"{oid}:{ref}")
     flag, summary = _answer(result)
     if result.code != 0 or flag == "!":
         raise _push_failure(project, remote, branch, result, summary)
     return PushOutcome(_server_lines(result), flag == "*", flag == "+", flag == "=")
+
+
+def _push(project: Project, how: list[str], remote: str, refspec: str) -> GitResult:
+    command = ("push", "--porcelain", "--no-follow-tags", *how, remote, refspec)
+    return git(*command, project=project, check=False)
+
+
+def _is_gone(project: Project, remote: str, ref: str) -> bool:
+    """Tell whether the remote can be asked and has no such branch (2: git-ls-remote(1), ``--exit-code``)."""
+    asked = git("ls-remote", "--exit-code", remote, ref, project=project, check=False)
+    return asked.code == 2  # noqa: PLR2004
+
+
+def _rejected(result: GitResult) -> bool:
+    return _answer(result)[1].startswith("[rejected]")
 
 
 def _answer(result: GitResult) -> tuple[str, str]:
@@ -146,7 +160,7 @@ def _server_lines(result: GitResult) -> tuple[str, ...]:
 
 def _push_failure(project: Project, remote: str, branch: str, result: GitResult, summary: str) -> RealmError:
     there = shown(remote)
-    if summary.startswith("[rejected]"):
+    if _rejected(result):
         return RealmError(
             f"'{clean(branch)}' on {there} has other work: {_who(project, remote, branch)}",
             "realm push NAME --as OTHER-BRANCH, or --force to overwrite it",

@@ -169,6 +169,12 @@ def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, sh
     return int(git("rev-list", "--count", tip, *known, *others, project=project).out)
 
 
+def subjects(project: Project, base: str, tip: str) -> list[str]:
+    """Return what the commits on top of ``base`` are about, the oldest first; cleaned."""
+    shown = git("log", "-z", "--reverse", "--format=%s", f"{base}..{tip}", project=project).out
+    return [clean(line) for line in shown.split(b"\0") if line]
+
+
 def identity(project: Project) -> Identity:
     """Return the user's git identity for this project; :class:`RealmError` when git has none."""
     result = git("var", "GIT_AUTHOR_IDENT", project=project, check=False)

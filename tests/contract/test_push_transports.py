@@ -95,6 +95,17 @@ def test_over_a_path(user: User, origin: Repo) -> None:
     assert user.repo.git("status", "--porcelain") == ""
 
 
+def test_squashed_commits_are_named_in_the_one_that_is_pushed(user: User, origin: Repo) -> None:
+    tip = make_session(user)
+    user.realm("push", "feature", "--squash", "--as", "refs/heads/one")
+    assert origin.git("log", "-1", "--format=%B", "one") == "Work in a box\n"
+    more = user.repo.git("commit-tree", "-p", tip, "-m", "More\n\nat length", f"{tip}^{{tree}}")
+    user.repo.git("update-ref", "refs/realm/feature", more)
+    user.realm("push", "feature", "--squash", "--as", "two")
+    assert origin.git("log", "-1", "--format=%B", "two") == "feature\n\n* Work in a box\n* More\n"
+    assert set(origin.refs("refs/heads")) == {"refs/heads/main", "refs/heads/one", "refs/heads/two"}
+
+
 @pytest.mark.usefixtures("ssh")
 def test_over_ssh(user: User, origin: Repo) -> None:
     tip = make_session(user)

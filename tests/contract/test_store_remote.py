@@ -122,6 +122,18 @@ def test_lease_lets_own_work_be_replaced_and_nobody_elses(repo: Repo, origin: Re
     assert origin.head("fix") == first
 
 
+def test_a_branch_that_was_deleted_is_made_again(repo: Repo, origin: Repo, tmp_path: Path) -> None:
+    project = project_of(repo)
+    first, rebased = work(project, repo.head(), "One"), work(project, repo.head(), "Rebased")
+    remote.push(project, oid=first, remote="origin", branch="fix", lease=None)
+    origin.git("update-ref", "-d", "refs/heads/fix")
+    done = remote.push(project, oid=first, remote="origin", branch="fix", lease=first)
+    assert (done.created, done.unchanged) == (True, False)
+    origin.git("update-ref", "-d", "refs/heads/fix")
+    assert remote.push(project, oid=rebased, remote="origin", branch="fix", lease=first).created
+    assert origin.head("fix") == rebased
+
+
 def test_what_the_server_says_is_passed_on_clean(repo: Repo, origin: Repo) -> None:
     text = "echo; echo 'Create a pull request for fix:'; printf '  https://example.com/\\033[31mx\\n'"
     origin.write("hooks/post-receive", f"#!/bin/sh\n{text}\n", mode=0o755)
