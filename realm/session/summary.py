@@ -28,7 +28,8 @@ def tell(started: Started, outcome: Outcome, ui: UI) -> None:
     for note in outcome.notes:
         ui.warn(note)
     if not outcome.new_commits:
-        ui.info(f"{name}: nothing new   realm resume {name}   realm remove {name}")
+        then = "push" if outcome.totals.turns or outcome.totals.files else "remove"
+        ui.info(f"{name}: nothing new   realm resume {name}   realm {then} {name}")
         return
     commits = plural(outcome.new_commits, "commit")
     whole = f"in all {describe(outcome.totals)}" if started.run.number > 1 else describe(outcome.totals)
