@@ -26,6 +26,8 @@ DEFAULT_LIMIT = 4 * 1024**3
 """Bytes that a box may hand over unless told otherwise."""
 TOKEN_LABEL = "realm.token"  # noqa: S105 - a label's name
 """By what the box's own words are known on its stream (:mod:`realm.box.parcel`)."""
+_LINGER = 10.0
+"""Seconds that a box has to end after its results."""
 _NOT_FOUND = 404
 
 
@@ -96,7 +98,7 @@ class Box(Container):
     def accept(self, results: bytes | None) -> int | None:
         """Take results that came over the stream; return the exit code when they are complete.
 
-        The box still ends then: :meth:`remove` waits for that.
+        The box still ends then: :meth:`remove` waits some seconds for that.
         """
         if results is None:
             return None
@@ -155,5 +157,5 @@ class Box(Container):
         """Remove container and volumes, running or not, and results that nobody collected."""
         self.forget()
         if self._ending is not None:
-            self._ending.join()
+            self._ending.join(_LINGER)
         super().remove()

@@ -72,9 +72,16 @@ class BoxStream:
         if not data:
             return self._sieve.rest()
         data = self._sieve.feed(data)
+        if not self._sieve.passes and self._sieve.results() is not None:
+            self._end_output()
         if not data:
             raise BlockingIOError  # no bytes would mean the end
         return data
+
+    def _end_output(self) -> None:
+        """Let whoever reads the output see its end: the engine closes some 50 ms after the last byte."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
 
     def ahead(self) -> bytes:
         """Return what was read of the box and not given to anybody: another holder goes on with it."""
@@ -99,9 +106,7 @@ class BoxStream:
                 self._wait(deadline, alive, writing=True)
                 data = data[self._socket.send(data) :]
         except (EOFError, BrokenPipeError, ConnectionResetError):
-            # Whoever reads the output sees its end.
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RD)
+            self._end_output()
 
     def _await(self, mark: bytes, deadline: float, alive: Callable[[], bool]) -> None:
         """Take the box's word ``mark`` out of its output; EOFError when that ends before."""

@@ -171,10 +171,7 @@ def _conclude(grip: Grip, ended: Ended) -> int:
     from realm.session import boxes, recordings, salvage, summary
 
     number = _number(ended)
-    if number:
-        grip.box.stop(GRACE)
-    told = None if number else grip.box.accept(grip.stream.results())
-    code, _ = together(grip.box.wait, grip.box.prefetch) if told is None else (told, None)
+    code = _end_of_box(grip, stop=bool(number))
     grip.stream.close()
     code = 128 + number if number else code
     with grip.ui.progress("saving the work"):
@@ -184,6 +181,19 @@ def _conclude(grip: Grip, ended: Ended) -> int:
         )
     recordings.discard(grip.started.session.id)
     summary.tell(grip.started, outcome, grip.ui)
+    return code
+
+
+def _end_of_box(grip: Grip, *, stop: bool) -> int:
+    """Return the exit code of a box whose output has ended, or that is to ``stop``; its results are at hand."""
+    results = None if stop else grip.stream.results()
+    told = grip.box.accept(results)
+    if told is not None:
+        return told
+    # One that said that it was at its end has no more time than that.
+    if stop or results is not None:
+        grip.box.stop(GRACE)
+    code, _ = together(grip.box.wait, grip.box.prefetch)
     return code
 
 
