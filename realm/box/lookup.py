@@ -18,10 +18,21 @@ def find(engine: Engine, *, session_id: str | None = None, role: str = "box") ->
     return [box for box, _ in _listed(engine, wanted)]
 
 
-def unstarted(engine: Engine, home: str) -> list[Box]:
-    """Return the boxes of the realm directory labelled ``home`` that were made and never started."""
-    found = _listed(engine, ["realm.role=box", f"realm.home={home}"])
-    return [box for box, status in found if (status or box.state()) == "created"]
+def unready(engine: Engine, home: str) -> list[Box]:
+    """Return what is being made, or was not made to the end, for the realm directory labelled ``home``.
+
+    That is boxes that have not been started, and base volumes that are not
+    filled, with the containers that fill them.
+    """
+    return [box for box, status in _listed(engine, [f"realm.home={home}"]) if is_unready(box, status)]
+
+
+def is_unready(box: Box, status: str = "") -> bool:
+    """Return whether ``box``, whose container's ``status`` may be known, is one of those."""
+    role = box.labels.get("realm.role")
+    if role == "base":
+        return bool(box.volumes) and not volumes.is_filled(box.volumes[0])
+    return role == "box" and (status or box.state()) == "created"
 
 
 def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Box, str]]:

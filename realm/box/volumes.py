@@ -162,6 +162,11 @@ def _marker(name: str) -> Path:
     return realm_home() / "bases" / name
 
 
+def is_filled(name: str) -> bool:
+    """Return whether base volume ``name`` was filled to the end."""
+    return _marker(name).exists()
+
+
 def _started(volume: dict[str, Any]) -> int:
     text = volume["Labels"].get("realm.started", "")
     return int(text) if text.isascii() and text.isdigit() else 0
@@ -169,7 +174,7 @@ def _started(volume: dict[str, Any]) -> int:
 
 def find_base(engine: Engine, spec: BoxSpec) -> Base | None:
     """Return the newest base volume of the project; ``None`` when there is none or it is out of date."""
-    ready = (volume for volume in _bases(engine, base_key(spec)) if _marker(volume["Name"]).exists())
+    ready = (volume for volume in _bases(engine, base_key(spec)) if is_filled(volume["Name"]))
     found = max(ready, key=_started, default=None)
     if found is None:
         return None
@@ -181,12 +186,11 @@ def find_base(engine: Engine, spec: BoxSpec) -> Base | None:
 def make_base(engine: Engine, spec: BoxSpec) -> Base:
     """Check the project out into a new base volume, and remove older ones that no box uses."""
     key, name = base_key(spec), f"realm-base-{os.urandom(6).hex()}"
-    kept = {name: spec.labels[name] for name in ("realm.home", "realm.project") if name in spec.labels}
-    own = {**kept, KEY_LABEL: key, "realm.role": "base", "realm.tip": spec.tip}
-    own["realm.started"] = str(int(time.time()))
+    owned = Volumes(f"{name}-state", name)
+    spec = spec.update(labels=labels(spec.update(labels=_base_labels(spec, key)), owned))
     try:
-        mountpoint = _create(engine, name, own)
-        _fill(engine, spec.update(labels={**kept, "realm.role": "base"}), name)
+        mountpoint = _create(engine, name, spec.labels)
+        _fill(engine, spec, owned)
         make_private(_marker(name).parent)
         _marker(name).touch()
     except BaseException:
@@ -196,10 +200,23 @@ def make_base(engine: Engine, spec: BoxSpec) -> Base:
     return Base(name, mountpoint, spec.tip)
 
 
-def _fill(engine: Engine, spec: BoxSpec, name: str) -> None:
-    """Run the entry script's ``base`` on volume ``name``."""
+def _base_labels(spec: BoxSpec, key: str) -> dict[str, str]:
+    """Return the labels of a base volume; ``realm.id`` is the session that it is made for."""
+    kept = {
+        name: spec.labels[name] for name in ("realm.home", "realm.project", "realm.id") if name in spec.labels
+    }
+    own = {
+        KEY_LABEL: key,
+        "realm.role": "base",
+        "realm.tip": spec.tip,
+        "realm.started": str(int(time.time())),
+    }
+    return kept | own
+
+
+def _fill(engine: Engine, spec: BoxSpec, owned: Volumes) -> None:
+    """Run the entry script's ``base`` on the work volume."""
     spec = spec.update(command=("base",), tty=False, stdin=False, network="none")
-    owned = Volumes(f"{name}-state", name)
     container = ""
     try:
         container = engine.call("POST", "/containers/create", None, policy.create_options(spec, owned))["Id"]

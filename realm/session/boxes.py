@@ -46,13 +46,13 @@ def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
 
 
 def sweep(engine: Engine) -> None:
-    """Remove boxes that never ran: whoever made them was killed over it and holds their lock no more.
+    """Remove what was made for a run and never used: whoever made it was killed and holds its lock no more.
 
-    Only a holder starts a box: one that has none, and after that has not been
-    started yet, never will be.
+    Only a holder starts a box, or fills a base volume: what has none, and after
+    that is not ready yet, never will be.
     """
     with suppress(EngineError):
-        for box in lookup.unstarted(engine, launching.home_label()):
-            if holder(box.labels.get("realm.id", "")) is None and box.state() == "created":
+        for box in lookup.unready(engine, launching.home_label()):
+            if holder(box.labels.get("realm.id", "")) is None and lookup.is_unready(box):
                 with suppress(EngineError):
                     box.remove()

@@ -31,6 +31,24 @@ Box.deliver = lambda self, stream: os.kill(os.getpid(), signal.SIGKILL)
 from realm.cli.main import run
 run(sys.argv[1:])
 """
+# One that is killed when its overlay's base volume is there: before, with and in the container that fills it.
+KILLED_AT_BASE = """
+import os, signal, sys
+from realm.box import files, policy
+from realm.box.engine import Engine
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def call(self, method, path, query=None, body=None, real=Engine.call):
+    return die() if path.endswith("/wait") else real(self, method, path, query, body)
+PLACE
+from realm.cli.main import run
+run(sys.argv[1:])
+"""
+PLACES = {
+    "volume": "policy.create_options = die",
+    "container": "files.put = die",
+    "running": "Engine.call = call",
+}
 IGNORED = "*.log\n"
 
 
@@ -152,6 +170,24 @@ def test_a_box_that_never_ran_goes_with_the_next_run(user: User) -> None:
     assert len(boxes(user)) == 1
     user.scripted("other", "true")
     is_clear(user)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_base_volume_that_is_not_filled_goes_with_the_next_run(user: User, place: str) -> None:
+    user.repo.make_files(250)
+    program = KILLED_AT_BASE.replace("PLACE", PLACES[place])
+    words = [str(user.installed.python), "-c", program, "new", "--agent", "true", "cut"]
+    done = subprocess.run(words, cwd=user.repo.path, env=user.env, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done
+    left = engines.labelled("volume", f"realm.project={user.repo.path}", "realm.role=base")
+    assert len(left) == (1 if place == "volume" else 2)
+    assert len(user.leftovers()) == (0 if place == "volume" else 1)
+    user.scripted("other", "true")
+    is_clear(user)
+    (base,) = engines.labelled("volume", f"realm.project={user.repo.path}")
+    assert base not in left
+    user.scripted("third", "true")
+    assert engines.labelled("volume", f"realm.project={user.repo.path}") == [base]
 
 
 # --- the process ends at once -------------------------------------------------
