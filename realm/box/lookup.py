@@ -35,6 +35,11 @@ def is_unready(box: Box, status: str = "") -> bool:
     return role == "box" and (status or box.state()) == "created"
 
 
+def maker(box: Box) -> str:
+    """Return the id of the session that ``box`` is, or was, made for."""
+    return box.labels.get("realm.id") or box.labels.get(volumes.MAKER_LABEL, "")
+
+
 def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Box, str]]:
     """Return the boxes with all labels ``wanted`` and their containers' status, empty without a container."""
     filters = json.dumps({"label": wanted})

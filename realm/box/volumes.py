@@ -38,6 +38,8 @@ OVERLAY_FROM_FILES = 200
 BASE_LIFETIME = 7 * 24 * 3600
 """Seconds after which a base volume of another commit is made anew."""
 KEY_LABEL = "realm.base-key"
+MAKER_LABEL = "realm.maker"
+"""On a base volume the session that it was made for; it is not the session's own."""
 VOLUMES_LABEL = "realm.volumes"
 _NOT_FOUND, _CONFLICT = 404, 409
 
@@ -201,17 +203,15 @@ def make_base(engine: Engine, spec: BoxSpec) -> Base:
 
 
 def _base_labels(spec: BoxSpec, key: str) -> dict[str, str]:
-    """Return the labels of a base volume; ``realm.id`` is the session that it is made for."""
-    kept = {
-        name: spec.labels[name] for name in ("realm.home", "realm.project", "realm.id") if name in spec.labels
-    }
-    own = {
+    kept = {name: spec.labels[name] for name in ("realm.home", "realm.project") if name in spec.labels}
+    return {
+        **kept,
         KEY_LABEL: key,
+        MAKER_LABEL: spec.labels.get("realm.id", ""),
         "realm.role": "base",
         "realm.tip": spec.tip,
         "realm.started": str(int(time.time())),
     }
-    return kept | own
 
 
 def _fill(engine: Engine, spec: BoxSpec, owned: Volumes) -> None:

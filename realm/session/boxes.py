@@ -53,6 +53,6 @@ def sweep(engine: Engine) -> None:
     """
     with suppress(EngineError):
         for box in lookup.unready(engine, launching.home_label()):
-            if holder(box.labels.get("realm.id", "")) is None and lookup.is_unready(box):
+            if holder(lookup.maker(box)) is None and lookup.is_unready(box):
                 with suppress(EngineError):
                     box.remove()
