@@ -175,7 +175,12 @@ def _check(args: DockerArgs) -> None:
     }
     for name, value in args.given:
         if name in checks:
-            checks[name](value)
+            try:
+                checks[name](value)
+            except UsageError as error:
+                if name in error.message:
+                    raise
+                raise UsageError(f"docker flag --{name}: {error.message}", error.hint) from None
 
 
 def warnings(args: DockerArgs, project_root: object) -> list[str]:

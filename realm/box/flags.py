@@ -262,10 +262,25 @@ def weaknesses(args: DockerArgs, project_root: Path) -> Iterator[str]:
 
 def _weak_mounts(args: DockerArgs, project_root: Path) -> Iterator[str]:
     for source, writable in _binds(args):
-        if source.name in {"docker.sock", "podman.sock"}:
+        if source.name in _SOCKETS or source.resolve().name in _SOCKETS:
             yield f"{source} is mounted: the agent can start containers with access to this machine"
         elif writable and (reason := _covers(source, project_root)):
             yield f"{source} is mounted writable: the agent can change {reason} directly"
+        elif socket := _socket_below(source):
+            yield f"{source} holds {socket}: the agent can start containers with access to this machine"
+
+
+_SOCKETS = {"docker.sock", "podman.sock"}
+_SOCKET_PLACES = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
+
+
+def _socket_below(source: Path) -> Path | None:
+    """Return the engine's socket when ``source`` is a directory that holds it; it works read-only too."""
+    here = os.environ.get("DOCKER_HOST", "").removeprefix("unix://")
+    places = [Path(place) for place in (*_SOCKET_PLACES, here) if place.startswith("/")]
+    return next(
+        (place for place in places if place.exists() and source.resolve() in place.resolve().parents), None
+    )
 
 
 _PROTECTION_OFF = {"seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"}

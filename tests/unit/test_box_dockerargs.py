@@ -139,6 +139,28 @@ def test_what_weakens_the_box_warns_once(
     assert said in line
 
 
+def test_an_engines_socket_is_found_behind_links_and_in_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = tmp_path / "run/user/docker.sock"
+    socket.parent.mkdir(parents=True)
+    socket.touch()
+    (tmp_path / "link").symlink_to(socket)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+    for source in ("run", "run/user", "link"):
+        for options in ("", ":ro"):
+            given = parse(f"-v {tmp_path / source}:/s{options}")
+            (line,) = dockerargs.warnings(given, tmp_path / "project")
+            assert "can start containers" in line
+    assert dockerargs.warnings(parse(f"-v {tmp_path / 'other'}:/s"), tmp_path / "project") == []
+
+
+@pytest.mark.parametrize("flag", ["memory", "shm-size", "cpus", "pids-limit"])
+def test_a_wrong_number_is_said_with_its_flag(flag: str) -> None:
+    with pytest.raises(UsageError, match=rf"--{flag}\b.*'lots'"):
+        parse(f"--{flag} lots")
+
+
 @pytest.mark.parametrize(
     "text",
     ["-v {project}:/p:ro", "--mount type=bind,src={project},dst=/p,readonly", "-v cache:/c", "-e A=1 -p 80",
