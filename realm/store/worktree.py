@@ -57,8 +57,9 @@ def tracked_count(project: Project) -> int:
 def write_wip(project: Project, base: str) -> str | None:
     """Return the tree of the work tree as it is, ``None`` when it is ``base``'s tree.
 
-    Everything that is not ignored is taken.  It is done in a private copy of
-    the index; the user's index, stash and files are not touched.
+    Everything that is not ignored is taken, but no repository of its own that git
+    does not know: a box has not its commits.  It is done in a private copy of the
+    index; the user's index, stash and files are not touched.
     """
     import shutil
     import tempfile
@@ -80,10 +81,17 @@ def write_wip(project: Project, base: str) -> str | None:
             "core.safecrlf=false",
         )
         sparse = ["--sparse"] if (project.git_dir / "info" / "sparse-checkout").exists() else []
-        git(*quiet, "add", "--all", *sparse, "--", ".", project=project, env=env)
+        without = [f":(exclude,top,literal){path}" for path in _nested(project)]
+        git(*quiet, "add", "--all", *sparse, "--", ".", *without, project=project, env=env)
         tree = git("write-tree", project=project, env=env).text
     same = git("rev-parse", "--verify", f"{base}^{{tree}}", project=project).text
     return None if tree == same else tree
+
+
+def _nested(project: Project) -> list[str]:
+    """Return the untracked directories that are repositories of their own; git lists these as a whole."""
+    untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
+    return [path.rstrip("/") for path in untracked if path.endswith("/")]
 
 
 def ignore_lines(project: Project) -> bytes:

@@ -259,6 +259,17 @@ def test_wip_with_split_index_and_submodule(repo: Repo, make_repo: Callable[...,
         assert after.files[name][:same] == was[:same]
 
 
+def test_wip_leaves_out_repositories_that_git_does_not_know(repo: Repo) -> None:
+    for name in ("unborn [x]", "deep/own", "*"):
+        Repo.init(repo.path / name)
+    Repo(repo.path / "deep/own").commit("Something")
+    repo.write("deep/new")
+    repo.write("x")
+    tree = store.write_wip(project_of(repo), repo.head())
+    assert tree is not None
+    assert set(repo.files(tree)) == {*repo.files("HEAD"), "deep/new", "x"}
+
+
 def test_wip_in_a_linked_worktree_and_subdirectory(repo: Repo, tmp_path: Path) -> None:
     repo.git("worktree", "add", "-q", str(tmp_path / "other"))
     (tmp_path / "other/sub").mkdir()
