@@ -22,6 +22,7 @@ from realm.config import Config
 from realm.errors import ImageError
 from realm.frozen import Frozen, fresh
 from realm.paths import data_dir, make_private, realm_home
+from realm.text import clean
 
 if TYPE_CHECKING:
     from realm.box.engine import Engine
@@ -35,6 +36,7 @@ ENTRY_LABEL = "realm.entry"
 """The digest of the entry script that an image brings."""
 DEFAULT_BASE = "debian:bookworm-slim"
 _NOT_FOUND = 404
+_REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 _CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
 _IGNORE = "*\n!Dockerfile\n!entry\n!hooks\n!hooks/claude\n!ca.crt\n"
 
@@ -164,6 +166,8 @@ class Status(Frozen):
 
 def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
     """Return what the engine says of an image, ``None`` when it has none of that name."""
+    if not _REFERENCE.fullmatch(reference):
+        raise ImageError(f"'{clean(reference)}' is no name of an image", "docker image ls")
     try:
         found: dict[str, Any] = engine.call("GET", f"/images/{reference}/json")
     except ApiError as error:

@@ -3,12 +3,16 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from realm.box import image
 from realm.box.image import Inputs
 from realm.errors import ImageError
+
+if TYPE_CHECKING:
+    from realm.box.engine import Engine
 
 
 def test_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
@@ -55,6 +59,12 @@ def test_authorities_come_from_the_setting_then_from_the_environment(monkeypatch
     assert image.ca_file() == Path("/b")
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/a")
     assert image.ca_file() == Path("/a")
+
+
+@pytest.mark.parametrize("name", ["Bad Image", "-x", "../containers/json", "a?b", "a\n", "é"])
+def test_what_cannot_name_an_image_is_said_without_asking(name: str) -> None:
+    with pytest.raises(ImageError, match="is no name of an image"):
+        image.inspect(cast("Engine", None), name)
 
 
 def test_missing_authorities_are_said() -> None:
