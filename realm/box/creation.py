@@ -51,8 +51,8 @@ def create(
     except EngineError as error:
         if not owned.base or spec.volumes == "overlay":
             raise
-        # The engine tells only now that it cannot mount an overlay.
-        volumes.remember_failure(engine, error.message)
+        # An engine that cannot mount an overlay tells only now.
+        volumes.note_failure(engine, error)
         return _create(engine, spec, name, volumes.plain(name), inside, args, contents)
 
 

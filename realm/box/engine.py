@@ -229,7 +229,7 @@ def refusal(status: int, body: bytes) -> ApiError:
         message = json.loads(body)["message"]
     except (ValueError, KeyError, TypeError):
         message = body
-    text = clean(message if isinstance(message, (str, bytes)) else "", limit=400).strip()
+    text = clean(message if isinstance(message, (str, bytes)) else "", limit=1000).strip()
     return ApiError(
         status,
         f"the Docker engine refused: {text or f'HTTP status {status}'}",

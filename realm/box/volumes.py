@@ -3,8 +3,8 @@
 A workspace is a plain volume, which the box fills with a checkout, or an
 overlay: the *base volume* of the project (a checked-out tree with a warm index,
 made once) below, an empty volume for this box's changes above.  That starts
-at once at any size.  Overlays are not to be had on every engine: the first
-failure is remembered in ``engines.json`` and plain volumes are used there.
+at once at any size.  Overlays are not to be had on every engine: one that says
+so once is remembered in ``engines.json`` and plain volumes are used there.
 
 An overlay is a volume of the local driver with ``type=overlay``; its upper and
 work directories are the ``Mountpoint`` of two plain volumes.
@@ -42,6 +42,8 @@ MAKER_LABEL = "realm.maker"
 """On a base volume the session that it was made for; it is not the session's own."""
 VOLUMES_LABEL = "realm.volumes"
 _NOT_FOUND, _CONFLICT = 404, 409
+_PASSING = ("no space left", "quota", "cannot allocate memory", "too many", "input/output error", "busy")
+"""What stands in the way of a mount today and not tomorrow."""
 
 
 class Base(Frozen):
@@ -82,7 +84,7 @@ def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:
         remove(engine, made.all if made else ())
         if spec.volumes == "overlay":
             raise
-        remember_failure(engine, error.message)
+        note_failure(engine, error)
         return plain(name)
     return made
 
@@ -103,7 +105,7 @@ def _overlay(engine: Engine, made: Volumes, base: Base, owner: Mapping[str, str]
     upper, scratch = (_create(engine, name, owner) for name in made.others)
     options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch}"
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
-        raise EngineError("the engine keeps its volumes at a path that an overlay cannot have")
+        raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
     _create(engine, made.work, owner, {"type": "overlay", "device": "overlay", "o": options})
 
 
@@ -266,9 +268,23 @@ def has_failed(engine: Engine) -> bool:
     return isinstance(known, dict) and known.get("overlay") is False
 
 
-def remember_failure(engine: Engine, reason: str) -> None:
-    """Remember that this engine cannot do overlay volumes, and why."""
+def forbids_overlays(error: EngineError) -> bool:
+    """Return whether an error says that the engine has no overlay volumes, whatever else may be amiss.
+
+    Docker says "failed to mount local volume: mount overlay:/…/volumes/…: invalid
+    argument" or, where it knows no options of volumes, "invalid option".
+    """
+    text = error.message.lower()
+    if any(word in text for word in _PASSING):
+        return False
+    return all(word in text for word in ("mount", "overlay", "volume")) or "invalid option" in text
+
+
+def note_failure(engine: Engine, error: EngineError) -> None:
+    """Remember that this engine cannot do overlay volumes, and why, if that is what the error says."""
+    if not forbids_overlays(error):
+        return
     make_private(realm_home())
     known = _remembered()
-    known[engine.endpoint.url] = {"overlay": False, "reason": reason, "since": int(time.time())}
+    known[engine.endpoint.url] = {"overlay": False, "reason": error.message, "since": int(time.time())}
     replace(_memory(), json.dumps(known, indent=2).encode() + b"\n")
