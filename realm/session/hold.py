@@ -77,25 +77,28 @@ def _relayed(
     terminal = Terminal(tty=launch.tty, stdin=launch.stdin)
     terminal.modes = grip.view.modes
     keys = detach.parse(launch.config.get("detachKeys")) if launch.tty else ()
-    left = False
+    left = False  # who leaves, or hands the run over, leaves an agent that goes on
     with (
         logins.in_step(grip.box, launch.login, grip.ui),
         terminal.raw(lambda: "" if left else grip.view.text()),
     ):
-        left = True  # until the box itself has ended
         if drawing:
             terminal.show(drawing)
-        ended = relay(
-            attention.stream,
-            terminal,
-            tap=grip.view.feed,
-            resize=_resizer(grip, redraw=begin is None),
-            begin=begin,
-            interrupt=lambda: grip.box.signal(signal.SIGINT.name),
-            idle=grip.view.work,
-            watch={line.fileno(): answering(line, attached=True)},
-            detach=keys,
-        )
+        try:
+            ended = relay(
+                attention.stream,
+                terminal,
+                tap=grip.view.feed,
+                resize=_resizer(grip, redraw=begin is None),
+                begin=begin,
+                interrupt=lambda: grip.box.signal(signal.SIGINT.name),
+                idle=grip.view.work,
+                watch={line.fileno(): answering(line, attached=True)},
+                detach=keys,
+            )
+        except HandedOverError:
+            left = True
+            raise
         left = _is_left(ended)
     return ended
 

@@ -134,7 +134,9 @@ class Terminal:
             return
         try:
             show = last_screen if self.modes.alternate else None
-            self._write(self.modes.undo() + (_lines(show()) if show else b""))
+            self._write(self.modes.undo())
+            if show is not None:
+                self._write(_lines(show()))
         finally:
             self._restore(self.stdin, discard=self.modes.talking)
 

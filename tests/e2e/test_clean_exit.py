@@ -172,9 +172,17 @@ def test_an_exception_in_realm(user: User, fresh: dict[str, str]) -> None:
     program.write_text(RAISES)
     with begin(user, PICTURE + WAIT, f"{user.installed.python} {program}") as terminal:
         os.kill(holder(user), signal.SIGUSR1)
-        check(user, terminal, fresh, 125, picture=False)
+        check(user, terminal, fresh, 125)
         assert "this is a bug in realm: RuntimeError: made by a test" in terminal.history()
+        assert [row["state"] for row in user.listed()] == ["salvage"]
         user.realm("stop", "x")
+        assert saved(user)
+
+
+def test_it_is_stopped_from_another_terminal(user: User, fresh: dict[str, str]) -> None:
+    with begin(user, PICTURE + WAIT) as terminal:
+        user.realm("stop", "x")
+        check(user, terminal, fresh, 130)
         assert saved(user)
 
 

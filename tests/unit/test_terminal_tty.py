@@ -72,6 +72,20 @@ def test_raw_mode_goes_and_takes_the_modes_along(pair: tuple[int, int]) -> None:
     assert read_now(master) == b"\x1b[?2004l\x1b[?1049llast [31mwords\r\n"
 
 
+def test_a_picture_that_cannot_be_had_leaves_nothing_on(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    before = termios.tcgetattr(slave)
+    terminal = Terminal(descriptors=(slave, slave, slave))
+
+    def fail() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), terminal.raw(fail):
+        terminal.note(b"\x1b[?1049h\x1b[?2004h")
+    assert termios.tcgetattr(slave) == before
+    assert read_now(master) == b"\x1b[?2004l\x1b[?1049l"
+
+
 def test_a_program_on_the_main_screen_leaves_its_text_itself(pair: tuple[int, int]) -> None:
     master, slave = pair
     terminal = Terminal(descriptors=(slave, slave, slave))
