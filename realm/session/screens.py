@@ -117,7 +117,8 @@ def picture(asked: Asked, turn: int | None = None) -> Picture:
         live, incomplete = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
         kept = live.get(recordings.SCREEN)
     if kept is None:
-        raise RealmError(f"run {run.number} of {session.name} showed nothing on a terminal", _look(session))
+        hint = _earlier(project, session, run.number, recordings.SCREEN, "screen") or _look(session)
+        raise RealmError(f"run {run.number} of {session.name} showed nothing on a terminal", hint)
     return Picture(Still(kept), title, incomplete)
 
 
@@ -148,7 +149,8 @@ def _recording(project: Project, session: Session, number: int) -> Recording:
         directory = recordings.place(session.id, number)
         data = recordings.cast(directory, _SIZE, CAST_LIMIT, f"{session.name}, run {number}")
     if not data:
-        hint = "realm.record and --no-record decide about it: realm config"
+        hint = "only runs on a terminal are, unless realm.record or --no-record says otherwise: realm config"
+        hint = _earlier(project, session, number, recordings.CAST, "replay") or hint
         raise RealmError(f"run {number} of {session.name} was not recorded", hint)
     return Recording(*cast.read(data, f"the recording of run {number} of {session.name}"))
 
@@ -186,6 +188,14 @@ def _until(found: Recording, end: float) -> bytes:
         elif event.code == RESIZE and (size := parse_size(event.data)):
             screen.resize(*size)
     return screen.ansi()
+
+
+def _earlier(project: Project, session: Session, number: int, file: str, verb: str) -> str:
+    """Return the command for the newest run before ``number`` whose record has ``file``, ``""`` without one."""
+    for other in range(number - 1, 0, -1):
+        if record.read_file(project, session.name, f"{record.run_directory(other)}/{file}", CAST_LIMIT):
+            return f"realm {verb} {session.name} --run {other} shows an earlier one"
+    return ""
 
 
 def _look(session: Session) -> str:

@@ -124,6 +124,11 @@ class TestScreen:
         assert realm("screen", "fix").err.startswith("error: run 1 of fix showed nothing on a terminal\n")
         assert realm("replay", "fix").err.startswith("error: run 1 of fix was not recorded\n")
 
+    def test_after_runs_with_one_these_are_told(self, realm: CommandLine, repo: Repo) -> None:
+        add_session(repo, files_of(b"seen"), files_of(b"seen", number=2), {"transcript.jsonl": b"{}"})
+        for verb in ("screen", "replay"):
+            assert realm(verb, "fix").err.endswith(f"hint: realm {verb} fix --run 2 shows an earlier one\n")
+
 
 class TestTurn:
     @staticmethod
