@@ -129,7 +129,7 @@ def _begin(started: Started) -> None:
     if started.parent is None:
         updates.append(refs.RefUpdate(refs.CODE + name, None, started.run.before))
     refs.transact(started.project, updates, f"realm: run {started.run.number} begins")
-    registry.remember(started.project.root)
+    registry.remember_project(started.project)
 
 
 def _back(started: Started) -> None:

@@ -1,9 +1,9 @@
 """The projects that realm was used in, so that a session is found from anywhere.
 
 One file below realm's directory, ``projects.json``: ``{"version": 1,
-"projects": {"<work tree>": <seconds since the epoch of the last use>}}``.  It is
-a convenience: losing it loses no session.  Who changes it holds a lock on
-``projects.lock`` beside it, so that no other's note is lost.
+"projects": {"<work tree>": <seconds since the epoch of the last use>}}``, the
+last used first.  It is a convenience: losing it loses no session.  Who changes
+it holds a lock on ``projects.lock`` beside it, so that no other's note is lost.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from realm.paths import make_private, realm_home, replace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from realm.model import Project
+
 _PATIENCE, _STEP = 5.0, 0.01
 """Seconds to wait for another's change, and between two looks: a process that hangs must not hang us."""
 
@@ -37,11 +39,22 @@ def _read() -> dict[str, float]:
         return {}
 
 
-def remember(root: Path) -> None:
-    """Note that realm was used in the work tree ``root``; a full disk is no reason to fail."""
+def remember_project(project: Project) -> None:
+    """Note that realm was used in a project: in its work tree and, if that is a linked one, in the main one.
+
+    A linked work tree comes and goes; the sessions stay with the main one.
+    """
+    main = project.common_dir.parent
+    is_main_there = project.common_dir.name == ".git" and (project.common_dir / "index").exists()
+    remember(project.root, *([main] if is_main_there and main != project.root else []))
+
+
+def remember(*roots: Path) -> None:
+    """Note that realm was used in work trees, the first one before all; a full disk is no reason to fail."""
     try:
         with _alone():
-            _write({**_read(), str(root): time.time()})
+            used = dict.fromkeys(map(str, roots), time.time())
+            _write({**used, **{path: when for path, when in _read().items() if path not in used}})
     except OSError:
         return
 
@@ -85,7 +98,7 @@ def _wait_for(handle: int) -> None:
 
 
 def _write(projects: dict[str, float]) -> None:
-    content = json.dumps({"version": 1, "projects": projects}, indent=2, sort_keys=True)
+    content = json.dumps({"version": 1, "projects": projects}, indent=2)
     replace(_file(), content.encode())
 
 

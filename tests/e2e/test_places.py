@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -51,6 +52,20 @@ def test_a_linked_work_tree(user: User, tmp_path: Path) -> None:
     assert user.repo.head("refs/realm/wt~1") == side
     assert user.repo.files("refs/realm/wt") == ["README.md", "side.txt", "x"]
     assert git(linked, "status", "--porcelain") == ""
+
+
+def test_a_session_of_a_linked_work_tree_that_is_removed(user: User, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    user.repo.git("worktree", "add", "-q", "-b", "side", str(linked))
+    user.realm("new", "--agent", "true", "wt", cwd=linked)
+    (row,) = json.loads(user.realm("list", "--json", cwd=tmp_path).out)
+    assert row["project"] == str(linked)
+    user.repo.git("worktree", "remove", str(linked))
+    listed = user.realm("list", "--all", "--json", cwd=tmp_path)
+    (row,) = json.loads(listed.out)
+    assert (row["name"], row["project"]) == ("wt", str(user.repo.path))
+    assert f"{linked} is not there any more" in listed.err
+    user.realm("resume", "wt", "-c", "true", cwd=tmp_path)
 
 
 def test_inside_a_submodule(user: User, tmp_path: Path) -> None:

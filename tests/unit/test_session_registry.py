@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from realm.model import Project
 from realm.paths import realm_home
 from realm.session import registry
 
@@ -15,6 +16,21 @@ def test_the_last_used_project_comes_first() -> None:
     registry.remember(Path("/b"))
     registry.remember(Path("/a"))
     assert registry.known() == [Path("/a"), Path("/b")]
+
+
+def test_the_main_work_tree_is_remembered_with_a_linked_one(tmp_path: Path) -> None:
+    def use(root: str, common: str) -> None:
+        project = Project(tmp_path / root, tmp_path / common, tmp_path / common, "x")
+        registry.remember_project(project)
+
+    for place in ("main", "bare"):
+        (tmp_path / place / ".git").mkdir(parents=True)
+    (tmp_path / "main" / ".git" / "index").touch()
+    use("main", "main/.git")
+    use("linked", "main/.git")
+    use("beside", "bare/.git")
+    use("inner", "main/.git/modules/inner")
+    assert registry.known() == [tmp_path / name for name in ("inner", "beside", "linked", "main")]
 
 
 def test_several_are_forgotten_at_once() -> None:
