@@ -191,7 +191,7 @@ def _until(found: Recording, end: float) -> bytes:
 
 
 def _earlier(project: Project, session: Session, number: int, file: str, verb: str) -> str:
-    """Return the command for the newest run before ``number`` whose record has ``file``, ``""`` without one."""
+    """Return the command for the newest run before ``number`` that has ``file``, ``""`` without one."""
     for other in range(number - 1, 0, -1):
         if record.read_file(project, session.name, f"{record.run_directory(other)}/{file}", CAST_LIMIT):
             return f"realm {verb} {session.name} --run {other} shows an earlier one"
