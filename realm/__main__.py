@@ -11,6 +11,9 @@ from typing import NoReturn
 _OBJECTS = 100_000
 """New objects before the collector looks for cycles: what a command imports stays below that."""
 
+_SWITCH = 0.0005
+"""Seconds that a thread may keep others waiting: who has git's or the engine's answer goes on soon."""
+
 _INTERRUPTED = 130
 
 
@@ -38,6 +41,7 @@ def main() -> NoReturn:
     code = _INTERRUPTED
     with contextlib.suppress(KeyboardInterrupt):
         gc.set_threshold(_OBJECTS)
+        sys.setswitchinterval(_SWITCH)
         open_closed()
         from realm.cli.main import run
 
