@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from realm.session.launch import Launch
     from realm.session.lock import RunLock
     from realm.session.ui import UI
+    from realm.store.refs import RefUpdate
 
 
 class Started(Frozen):
@@ -119,16 +120,23 @@ def _written(launch: Launch, before: Before) -> Started:
     return Started(launch.project, launch.session, launch.run, meta, before.meta)
 
 
-def _begin(started: Started) -> None:
-    """Move the refs to the record of a run that starts, together."""
-    from realm.session import registry
+def _updates(started: Started) -> list[RefUpdate]:
+    """Return how the refs move when a run starts."""
     from realm.store import refs
 
     name = started.session.name
     updates = [refs.RefUpdate(refs.META + name, started.parent, started.meta)]
     if started.parent is None:
         updates.append(refs.RefUpdate(refs.CODE + name, None, started.run.before))
-    refs.transact(started.project, updates, f"realm: run {started.run.number} begins")
+    return updates
+
+
+def _begin(started: Started) -> None:
+    """Move the refs to the record of a run that starts, together."""
+    from realm.session import registry
+    from realm.store import refs
+
+    refs.transact(started.project, _updates(started), f"realm: run {started.run.number} begins")
     registry.remember_project(started.project)
 
 
@@ -139,13 +147,10 @@ def _back(started: Started) -> None:
     """
     from realm.store import refs
 
-    name = started.session.name
-    if refs.tips(started.project, name).meta != started.meta:
+    if refs.tips(started.project, started.session.name).meta != started.meta:
         return
-    updates = [refs.RefUpdate(refs.META + name, started.meta, started.parent)]
-    if started.parent is None:
-        updates.append(refs.RefUpdate(refs.CODE + name, started.run.before, None))
-    refs.transact(started.project, updates, "realm: the box could not be started")
+    back = [refs.RefUpdate(update.ref, update.new, update.old) for update in _updates(started)]
+    refs.transact(started.project, back, "realm: the box could not be started")
 
 
 def _import_hold() -> None:

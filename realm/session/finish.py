@@ -18,7 +18,6 @@ from realm.frozen import Frozen
 from realm.model import State, Totals
 from realm.paths import scratch
 from realm.store import record, refs, repo
-from realm.store.git import git
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
@@ -136,16 +135,10 @@ def _record(
 
 def _let_out(started: Started, code: str, included: Sequence[str]) -> list[str]:
     """Return warnings about files that git ignores, were copied in, and are now in commits."""
-    if not included:
-        return []
-    asked = ("log", "--format=", "--name-only", "-z", f"{started.run.before}..{code}", "--", *included)
-    done = git(*asked, project=started.project, env={"GIT_LITERAL_PATHSPECS": "1"}, check=False)
-    paths = dict.fromkeys(name.strip(b"\n") for name in done.out.split(b"\0"))
     return [
         f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the box: "
         "look at it before a push"
-        for path in paths
-        if path
+        for path in repo.committed(started.project, started.run.before, code, included)
     ]
 
 

@@ -185,7 +185,7 @@ def _conclude(grip: Grip, ended: Ended) -> int:
 
 
 def _end_of_box(grip: Grip, *, stop: bool) -> int:
-    """Return the exit code of a box whose output has ended, or that is to ``stop``; its results are at hand."""
+    """End a box whose output has ended, or that is to ``stop``; return its exit code, its results at hand."""
     results = None if stop else grip.stream.results()
     told = grip.box.accept(results)
     if told is not None:
@@ -193,7 +193,7 @@ def _end_of_box(grip: Grip, *, stop: bool) -> int:
     # One that said that it was at its end has no more time than that.
     if stop or results is not None:
         grip.box.stop(GRACE)
-    code, _ = together(grip.box.wait, grip.box.prefetch)
+    code: int = together(grip.box.wait, grip.box.prefetch)[0]
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from realm.config import Config
@@ -10,6 +11,7 @@ from realm.paths import current_directory
 from realm.session.find import find, sound
 from realm.session.requests import PushRequest, PushResult
 from realm.store import record, refs, remote, repo
+from realm.text import clean
 
 if TYPE_CHECKING:
     from realm.model import Project, Session
@@ -47,12 +49,30 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     oid = code
     if request.squash:
         oid = remote.squash(project, session.base, code, _message(project, session, code), known)
-    with ui.progress(f"pushing to {shown}"):
-        outcome = remote.push(project, oid=oid, remote=where, branch=branch, lease=known, force=request.force)
+    try:
+        with ui.progress(f"pushing to {shown}"):
+            outcome = remote.push(
+                project, oid=oid, remote=where, branch=branch, lease=known, force=request.force
+            )
+    except remote.RefusedError as error:
+        error.hint = _advice(request, moved=error.moved)
+        raise
     _remember(project, session, f"{shown} {branch}", oid)
     return PushResult(
         shown, branch, oid, 1 if request.squash else count, outcome.unchanged, tuple(outcome.lines)
     )
+
+
+def _advice(request: PushRequest, *, moved: bool) -> str:
+    """Return what to do about a branch that the remote does not take."""
+    command = f"realm push {request.name}" + (" --squash" if request.squash else "")
+    if request.remote is not None:
+        command += f" --to {shlex.quote(remote.shown(request.remote))}"
+    beside = f"{command} --as OTHER-BRANCH"
+    if not moved:
+        return beside
+    same = f" --as {shlex.quote(clean(request.branch))}" if request.branch else ""
+    return f"{beside} puts it beside that, {command}{same} --force overwrites it"
 
 
 def _message(project: Project, session: Session, code: str) -> str:

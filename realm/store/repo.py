@@ -14,7 +14,7 @@ from realm.store.worktree import Include, dirty_count, ignore_lines, included, t
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "Include",
@@ -167,6 +167,16 @@ def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, sh
     known = [f"^{oid}" for oid in without]
     others = [] if shared else ["--not", "--branches", "--tags", "--remotes"]
     return int(git("rev-list", "--count", tip, *known, *others, project=project).out)
+
+
+def committed(project: Project, base: str, tip: str, paths: Sequence[str]) -> list[bytes]:
+    """Return the files, of ``paths`` or below them, that a commit on top of ``base`` changed."""
+    if not paths:
+        return []
+    asked = ("log", "--format=", "--name-only", "-z", f"{base}..{tip}", "--", *paths)
+    done = git(*asked, project=project, env={"GIT_LITERAL_PATHSPECS": "1"}, check=False)
+    names = dict.fromkeys(name.strip(b"\n") for name in done.out.split(b"\0"))
+    return [name for name in names if name]
 
 
 def subjects(project: Project, base: str, tip: str) -> list[str]:
