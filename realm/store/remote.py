@@ -20,6 +20,18 @@ _LINES = 50
 """Lines of a server's answer that are kept."""
 
 
+_MOVED = re.compile(rb"is at [0-9a-f]+ but expected|incorrect old value|reference already exists")
+"""What a server says of a branch that another push moved while ours was under way."""
+
+
+class RefusedError(RealmError):
+    """A remote does not take a branch; ``moved`` tells whether somebody else's work on it is why."""
+
+    def __init__(self, message: str, *, moved: bool = False) -> None:
+        super().__init__(message, "realm push NAME --as BRANCH")
+        self.moved = moved
+
+
 class PushOutcome(Frozen):
     """What a push did: the server's own lines (clean text), and how the branch moved."""
 
@@ -108,21 +120,21 @@ def push(
     """Put the commit ``oid`` on a branch of ``remote``.
 
     With a ``lease`` the branch may move in any way as long as it still is at
-    that commit, or was deleted since; without one it must be new or move forward
-    only; ``force`` overwrites whatever is there.  Raises :class:`RealmError` when
-    the push is refused, naming the commit that is there.
+    that commit; else it must be new or move forward only; ``force`` overwrites
+    whatever is there.  Raises :class:`RefusedError` when the push is refused,
+    naming the commit that is there, and :class:`RealmError` for every other reason.
     """
     _check_remote(project, remote)
     _check_branch(branch)
     ref = f"refs/heads/{branch}"
-    leased = f"--force-with-lease={ref}:"
-    how = ["--force"] if force else [leased + lease] if lease else []
+    how = ["--force"] if force else [f"--force-with-lease={ref}:{lease}"] if lease else []
     result = _push(project, how, remote, f"{oid}:{ref}")
-    if lease and not force and _rejected(result) and _is_gone(project, remote, ref):
-        result = _push(project, [leased], remote, f"{oid}:{ref}")
-    flag, summary = _answer(result)
+    if lease and not force and _is_moved(result):
+        # What only goes forward overwrites nobody's work, whoever moved the branch to where it is.
+        result = _push(project, [], remote, f"{oid}:{ref}")
+    flag, _ = _answer(result)
     if result.code != 0 or flag == "!":
-        raise _push_failure(project, remote, branch, result, summary)
+        raise _push_failure(project, oid, remote, branch, result)
     return PushOutcome(_server_lines(result), flag == "*", flag == "+", flag == "=")
 
 
@@ -131,14 +143,11 @@ def _push(project: Project, how: list[str], remote: str, refspec: str) -> GitRes
     return git(*command, project=project, check=False)
 
 
-def _is_gone(project: Project, remote: str, ref: str) -> bool:
-    """Tell whether the remote can be asked and has no such branch (2: git-ls-remote(1), ``--exit-code``)."""
-    asked = git("ls-remote", "--exit-code", remote, ref, project=project, check=False)
-    return asked.code == 2  # noqa: PLR2004
-
-
-def _rejected(result: GitResult) -> bool:
-    return _answer(result)[1].startswith("[rejected]")
+def _is_moved(result: GitResult) -> bool:
+    """Tell whether a branch was not where it had to be, as git saw it or as the server did a moment later."""
+    summary = _answer(result)[1]
+    late = summary.startswith("[remote rejected]") and _MOVED.search(result.out + result.err)
+    return summary.startswith("[rejected]") or bool(late)
 
 
 def _answer(result: GitResult) -> tuple[str, str]:
@@ -158,29 +167,26 @@ def _server_lines(result: GitResult) -> tuple[str, ...]:
     return tuple(line for line in lines if line)[:_LINES]
 
 
-def _push_failure(project: Project, remote: str, branch: str, result: GitResult, summary: str) -> RealmError:
-    there = shown(remote)
-    if _rejected(result):
-        return RealmError(
-            f"'{clean(branch)}' on {there} has other work: {_who(project, remote, branch)}",
-            "realm push NAME --as OTHER-BRANCH, or --force to overwrite it",
-        )
+def _push_failure(project: Project, oid: str, remote: str, branch: str, result: GitResult) -> RealmError:
+    there, summary = shown(remote), _answer(result)[1]
+    if _is_moved(result):
+        work = _other_work(project, oid, remote, branch)
+        return RefusedError(f"'{clean(branch)}' on {there} has other work: {work}", moved=True)
     if summary:
         said = "; ".join(_server_lines(result)[:5])
-        return RealmError(
-            f"{there} refused '{clean(branch)}': {summary}{said and ': '}{said}",
-            "realm push NAME --as BRANCH",
-        )
+        return RefusedError(f"{there} refused '{clean(branch)}': {summary}{said and ': '}{said}")
     return RealmError(f"cannot push to {there}: {_why(remote, result)}", f"git push --dry-run {there}")
 
 
-def _who(project: Project, remote: str, branch: str) -> str:
-    """Return the commit that is on the branch, its author and age, as far as it can be had."""
+def _other_work(project: Project, oid: str, remote: str, branch: str) -> str:
+    """Return the commit that is on the branch, its author and age, and how many more ``oid`` lacks."""
     try:
-        oid = fetch_branch(project, remote, branch)
-        return clean(git("log", "-1", "--format=%h by %an, %ar: %s", oid, project=project).text, limit=200)
+        theirs = fetch_branch(project, remote, branch)
+        newest = git("log", "-1", "--format=%h by %an, %ar: %s", theirs, project=project).text
+        count = int(git("rev-list", "--count", theirs, f"^{oid}", project=project).out)
     except RealmError:
         return "it cannot be fetched"
+    return clean(newest, limit=200) + (f" (and {count - 1} more)" if count > 1 else "")
 
 
 def _why(remote: str, result: GitResult) -> str:

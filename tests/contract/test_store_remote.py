@@ -134,6 +134,48 @@ def test_a_branch_that_was_deleted_is_made_again(repo: Repo, origin: Repo, tmp_p
     assert origin.head("fix") == rebased
 
 
+def test_a_branch_that_was_pushed_by_hand_moves_forward(repo: Repo, origin: Repo) -> None:
+    project = project_of(repo)
+    first = work(project, repo.head())
+    second = work(project, first)
+    third = work(project, second)
+    remote.push(project, oid=first, remote="origin", branch="fix", lease=None)
+    repo.git("push", "-q", "origin", f"{second}:refs/heads/fix")
+    done = remote.push(project, oid=third, remote="origin", branch="fix", lease=first)
+    assert (done.forced, origin.head("fix")) == (False, third)
+
+
+def test_how_much_other_work_there_is(repo: Repo, origin: Repo, tmp_path: Path) -> None:
+    other_work(origin, tmp_path, "fix")
+    git(tmp_path / "colleague", "commit", "-q", "--allow-empty", "-m", "Another")
+    git(tmp_path / "colleague", "push", "-q", "origin", "HEAD:refs/heads/fix")
+    project = project_of(repo)
+    with pytest.raises(
+        remote.RefusedError, match=r"other work: \w+ by Bob, .*: Another \(and 1 more\)$"
+    ) as said:
+        remote.push(project, oid=work(project, repo.head()), remote="origin", branch="fix", lease=None)
+    assert said.value.moved
+
+
+@pytest.mark.parametrize("leased", [False, True])
+def test_a_push_that_loses_a_race_says_who_won(
+    repo: Repo, origin: Repo, tmp_path: Path, *, leased: bool
+) -> None:
+    """The colleague's push comes between what our git was told of the branch and its own."""
+    project = project_of(repo)
+    first = work(project, repo.head(), "One")
+    remote.push(project, oid=first, remote="origin", branch="fix", lease=None)
+    theirs = other_work(origin, tmp_path, "elsewhere")
+    move = f"git update-ref refs/heads/fix {theirs}"
+    origin.write("hooks/update", f"#!/bin/sh\nunset GIT_QUARANTINE_PATH\n{move}\n", mode=0o755)
+    with pytest.raises(remote.RefusedError, match=r"'fix' on origin has other work: \w+ by Bob") as said:
+        remote.push(
+            project, oid=work(project, first), remote="origin", branch="fix", lease=first if leased else None
+        )
+    assert said.value.moved
+    assert origin.head("fix") == theirs
+
+
 def test_what_the_server_says_is_passed_on_clean(repo: Repo, origin: Repo) -> None:
     text = "echo; echo 'Create a pull request for fix:'; printf '  https://example.com/\\033[31mx\\n'"
     origin.write("hooks/post-receive", f"#!/bin/sh\n{text}\n", mode=0o755)
