@@ -1,4 +1,7 @@
-"""A spinner on a terminal's standard error: appears late, goes without a trace."""
+"""A spinner on a terminal's standard error: appears late, goes without a trace.
+
+Elsewhere, in a log, what takes long is said in a line.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 DELAY = 0.3
 """Seconds before a spinner appears: what is quick shows none."""
+LONG = 5.0
+"""Seconds before something is said where there is no terminal."""
 _PERIOD = 0.1
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_FRAMES = "|/-\\"
@@ -38,9 +43,9 @@ class Spinner:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
-        if output.is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb":
-            self._thread = threading.Thread(target=self._turn, daemon=True)
-            self._thread.start()
+        turns = output.is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+        self._thread = threading.Thread(target=self._turn if turns else self._tell, daemon=True)
+        self._thread.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,6 +62,10 @@ class Spinner:
                 sys.stderr.write("\r\x1b[K")
                 sys.stderr.flush()
                 self._shown = False
+
+    def _tell(self) -> None:
+        if not self._ended.wait(LONG) and not self.paused:
+            output.say(self._text)
 
     def _turn(self) -> None:
         frames, step, wait = _frames(), 0, DELAY

@@ -43,6 +43,22 @@ def test_a_spinner_comes_late_and_goes_without_a_trace(monkeypatch: pytest.Monke
     assert terminal.getvalue().endswith("\r\x1b[K")
 
 
+def test_without_a_terminal_what_takes_long_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    monkeypatch.setattr(spinner, "LONG", 0.02)
+    ui = TerminalUI()
+    with ui.progress("building"), ui.progress("step 1"):
+        end = time.monotonic() + 5
+        while not log.getvalue() and time.monotonic() < end:
+            time.sleep(0.005)
+        time.sleep(0.1)
+    monkeypatch.setattr(spinner, "LONG", 30)
+    with ui.progress("quick"):
+        pass
+    assert log.getvalue() == "step 1\n"
+
+
 def test_what_is_quick_shows_no_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = sit_down(monkeypatch)
     monkeypatch.setattr(spinner, "DELAY", 30)
