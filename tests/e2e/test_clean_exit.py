@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import engines
+from tests.support.left import left_on
 from tests.support.terminal import Judge
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.driver import Terminal
@@ -184,6 +185,77 @@ def test_it_is_stopped_from_another_terminal(user: User, fresh: dict[str, str]) 
         user.realm("stop", "x")
         check(user, terminal, fresh, 130)
         assert saved(user)
+
+
+def says_exit(_: User, terminal: Terminal) -> None:
+    terminal.send("/exit")
+    terminal.wait_for("/exit")
+    terminal.press("Enter")
+
+
+def interrupts_twice(_: User, terminal: Terminal) -> None:
+    terminal.press("C-c")
+    terminal.wait_for("Interrupted|again to exit")
+    if "again to exit" not in terminal.screen():  # the turn was still going on
+        terminal.press("C-c")
+        terminal.wait_for("again to exit")
+    terminal.press("C-c")
+
+
+def kills_the_container(user: User, _: Terminal) -> None:
+    engines.docker("kill", box(user))
+
+
+def ends_realm(user: User, _: Terminal) -> None:
+    os.kill(holder(user), signal.SIGTERM)
+
+
+def hangs_up(user: User, _: Terminal) -> None:
+    os.kill(holder(user), signal.SIGHUP)
+
+
+ENDS = {says_exit: 0, interrupts_twice: 0, kills_the_container: 137, ends_realm: 143, hangs_up: 129}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_real_agent(
+    claude: User, fresh: dict[str, str], tmp_path: Path, end: Callable[[User, Terminal], None]
+) -> None:
+    written = tmp_path / "written"
+    script = (
+        "stty sane; stty -g >../before; read go; realm new x; echo code=$?; stty -g >../after; "
+        'while read line; do eval "$line"; done'
+    )
+    with claude.shell(script) as terminal:
+        terminal.keep(written)
+        terminal.press("Enter")
+        terminal.wait_for("bypass permissions on", timeout=120)
+        terminal.send("write kept with it")
+        terminal.wait_for("write kept with it")
+        terminal.press("Enter")
+        terminal.wait_for("Wrote kept")
+        assert left_on(written.read_bytes()) >= SWITCHED_ON
+        end(claude, terminal)
+        check(claude, terminal, fresh, ENDS[end], picture=False)
+        terminal.wait_until(lambda: b"code=" in written.read_bytes(), "all that was written")
+        assert left_on(written.read_bytes()) == set()
+    judged(written.read_bytes(), tmp_path)
+    if end is hangs_up:
+        claude.realm("stop", "x")
+    assert saved(claude)
+
+
+SWITCHED_ON = {"alternate screen", "mode 1000", "mode 1006", "mode 1004", "mode 2004", "mode 25"}
+
+
+def judged(written: bytes, directory: Path) -> None:
+    """Let a terminal that nobody answers and nobody types in take the same bytes."""
+    with Judge(directory, rows=40, columns=120) as judge:
+        judge.show(b"", directory)
+        before = judge.state()
+        judge.show(written, directory)
+        after = judge.state()
+    assert {flag: after[flag] for flag in FLAGS} == {flag: before[flag] for flag in FLAGS}
 
 
 def killed(user: User, script: str) -> Terminal:

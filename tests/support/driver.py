@@ -93,6 +93,10 @@ class Terminal:
         """Return one of tmux's values of the terminal, such as ``alternate_on`` or ``pane_pid``."""
         return self._tmux("display-message", "-p", "-t", "t", f"#{{{name}}}").strip()
 
+    def keep(self, path: Path) -> None:
+        """Write every byte that comes from now on to ``path`` as well."""
+        self._tmux("pipe-pane", "-O", "-t", "t", f"exec cat >{shlex.quote(str(path))}")
+
     def send(self, text: str) -> None:
         """Type ``text`` as it is."""
         self._tmux("send-keys", "-t", "t", "-l", "--", text)
