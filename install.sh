@@ -296,7 +296,12 @@ remove_boxes() {
     volumes=$(ours volume)
     # shellcheck disable=SC2086
     if [ -n "$volumes" ]; then docker volume rm --force $volumes >/dev/null; fi
-    if [ -n "$image" ]; then docker image rm --force realm:latest >/dev/null 2>&1 || true; fi
+    if [ -n "$image" ]; then remove_images; fi
+}
+
+remove_images() {
+    # shellcheck disable=SC2046 # ids hold no blanks
+    docker image rm --force realm:latest $(docker image ls --quiet --filter label=realm.on) >/dev/null 2>&1 || true
 }
 
 remove_everything() {

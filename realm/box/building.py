@@ -37,8 +37,8 @@ _PATIENCE = 3600
 class Steps:
     """Shows one step of a build after the other."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, name: str = REFERENCE) -> None:
+        self._progress, self._name = progress, name
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class Steps:
         """Show the step that a line of the build's output begins, if it does."""
         if re.match(r"(#\d+ \[|Step \d)", line):
             self._stack.close()
-            self._stack.enter_context(self._progress(f"building {REFERENCE}: {line}"))
+            self._stack.enter_context(self._progress(f"building {self._name}: {line}"))
 
 
 def build(
@@ -83,8 +83,16 @@ def build_image(
     lines = (
         _with_cli(directory, arguments, no_cache=no_cache)
         if has_buildx()
-        else _with_engine(engine, inputs, arguments, no_cache=no_cache)
+        else with_engine(engine, context(inputs), REFERENCE, arguments, no_cache=no_cache)
     )
+    return follow(engine, REFERENCE, lines, progress)
+
+
+def follow(engine: Engine, name: str, lines: Iterator[str], progress: Callable[[str], object]) -> str:
+    """Return the id of the image ``name`` once the output ``lines`` of its build are through.
+
+    ``progress`` gets each of them, cleaned; an ``ImageError`` has the last ones.
+    """
     last: deque[str] = deque(maxlen=20)
     try:
         for line in lines:
@@ -95,9 +103,9 @@ def build_image(
     except ImageError as error:
         tail = "\n".join(last)
         raise ImageError(f"{error.message}\n{tail}" if tail else error.message, error.hint) from error
-    found = inspect(engine, REFERENCE)
+    found = inspect(engine, name)
     if found is None:
-        raise ImageError(f"{REFERENCE} is not there after its build", "realm build --no-cache")
+        raise ImageError(f"{name} is not there after its build", "realm build --no-cache")
     return str(found["Id"])
 
 
@@ -126,17 +134,16 @@ def _with_cli(directory: Path, arguments: dict[str, str], *, no_cache: bool) -> 
         raise ImageError(_FAILED, _HINT)
 
 
-def _with_engine(
-    engine: Engine, inputs: Inputs, arguments: dict[str, str], *, no_cache: bool
+def with_engine(
+    engine: Engine, files: dict[str, bytes], tag: str, arguments: dict[str, str], *, no_cache: bool = False
 ) -> Iterator[str]:
-    members = [
-        archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in context(inputs).items()
-    ]
+    """Build an image of the context ``files`` with the engine's own builder; give its output line by line."""
+    members = [archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in files.items()]
     with closing(_client(engine.endpoint, engine.api)) as client:
         messages: Iterator[dict[str, Any]] = client.build(
             fileobj=io.BytesIO(b"".join(archive.write(members))),
             custom_context=True,
-            tag=REFERENCE,
+            tag=tag,
             buildargs=arguments,
             nocache=no_cache,
             rm=True,

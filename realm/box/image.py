@@ -217,17 +217,37 @@ def status(engine: Engine, image: str | None = None, config: Config | None = Non
     )
 
 
-def ensure(engine: Engine, image: str | None, progress: Progress, config: Config | None = None) -> str:
+def ensure(
+    engine: Engine,
+    image: str | None,
+    progress: Progress,
+    config: Config | None = None,
+    *,
+    claude: bool = False,
+) -> str:
     """Return the id of the user's image ``image``, or of realm's own, which is built when it must be.
 
-    Raises ``ImageError`` when the user's is missing or the build failed.
+    One of the user's that has no Claude Code gets it when ``claude`` asks for
+    it (:mod:`realm.box.ontop`).  Raises ``ImageError`` when the user's is
+    missing or a build failed.
     """
-    found = inspect(engine, image or REFERENCE)
-    if image is not None:
-        if found is None:
-            raise ImageError(f"there is no image {image} on the engine", f"docker pull {image}")
+    if image is None:
+        return _own(engine, progress, config)
+    found = inspect(engine, image)
+    if found is None:
+        raise ImageError(f"there is no image {image} on the engine", f"docker pull {image}")
+    if not claude or (found["Config"].get("Labels") or {}).get(VERSION):
         return str(found["Id"])
+    from realm.box import ontop
+
+    own = _own(engine, progress, config)
     inputs = Inputs.of(config or Config(Path.cwd()))
+    return ontop.ensure(engine, image, str(found["Id"]), own, inputs, progress)
+
+
+def _own(engine: Engine, progress: Progress, config: Config | None) -> str:
+    inputs = Inputs.of(config or Config(Path.cwd()))
+    found = inspect(engine, REFERENCE)
     if found is not None and not _is_stale(found, inputs):
         return str(found["Id"])
     from realm.box.building import Steps, build_image

@@ -81,7 +81,7 @@ def _login(session: Session) -> Login:
 
 def _image(connection: Engine, request: ResumeRequest, launch: Launch, ui: UI) -> str:
     wanted = request.image or launch.session.image or launch.config.get("image") or None
-    return image.ensure(connection, wanted, ui.progress, launch.config)
+    return image.ensure(connection, wanted, ui.progress, launch.config, claude=not launch.session.agent)
 
 
 def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLock, ui: UI) -> int:

@@ -46,7 +46,7 @@ def new(request: NewRequest, ui: UI) -> int:
     history = launching.needs_history(project, config, local=connection.endpoint.local)
     launch = launch.update(history=history)
     wanted = request.image or config.get("image") or None
-    chosen = image.ensure(connection, wanted, ui.progress, config)
+    chosen = image.ensure(connection, wanted, ui.progress, config, claude=not launch.session.agent)
     launch = _with_wip(launch, request)
     try:
         with RunLock(launch.session.id, request.name, 1) as lock:
