@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from realm.agent import turns
-from realm.errors import RealmError, RejectedError, UnpreparedError
+from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
 from realm.frozen import Frozen
 from realm.model import State, Totals
 from realm.paths import scratch
@@ -68,7 +68,13 @@ def take_in(
     with _scratch() as directory:
         report = box.collect(directory, limit=COLLECT_LIMIT)
         _check(started, report, box)
-        outcome = _record(started, report, exit_code, shown, included)
+        try:
+            outcome = _record(started, report, exit_code, shown, included)
+        except RefRaceError:
+            latest = _as_noted_since(started)
+            if latest == started:
+                raise
+            outcome = _record(latest, report, exit_code, shown, included)
     box.remove()
     return outcome
 
@@ -85,6 +91,18 @@ def _check(started: Started, report: BoxReport, box: Box) -> None:
             f"{reasons or 'the box gave no report'}",
             f"docker cp {box.id[:12]}:{workspace} DIRECTORY gets the files; realm resume {name} tries again",
         )
+
+
+def _as_noted_since(started: Started) -> Started:
+    """Return the run with its record as it is now: a push during the run notes in it where it went."""
+    project, name = started.project, started.session.name
+    meta = refs.tips(project, name).meta
+    if meta is None or record.parent(project, meta) != started.parent:
+        return started
+    noted = record.read_session(project, name)
+    if noted.update(pushed={}) != started.session.update(pushed={}):
+        return started
+    return started.update(meta=meta, session=noted)
 
 
 @contextmanager

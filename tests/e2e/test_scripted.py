@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.repos import Repo
 
 if TYPE_CHECKING:
     from tests.support.user import User
@@ -108,6 +111,24 @@ def test_only_one_run_at_a_time(user: User) -> None:
     process.communicate("\n", timeout=60)
     assert process.returncode == 0
     assert [row["state"] for row in user.listed()] == ["exited"]
+
+
+def test_a_push_during_a_run_is_no_hindrance(user: User) -> None:
+    bare = Repo.init(user.repo.path.parent / "origin.git", bare=True)
+    user.repo.git("remote", "add", "origin", str(bare.path))
+    user.scripted("busy", "echo 1 >1")
+    first = user.tip("busy")
+    process = user.start("resume", "busy", "-c", "echo ready; read line; echo 2 >2")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    user.realm("push", "busy")
+    _, said = process.communicate("\n", timeout=60)
+    assert process.returncode == 0, said
+    assert [row["state"] for row in user.listed()] == ["exited"]
+    record = json.loads(user.repo.show("refs/realm-meta/busy:session.json"))
+    assert record["pushed"] == {"origin busy": first}
+    user.realm("push", "busy")
+    assert bare.refs("refs/heads")["refs/heads/busy"] == user.tip("busy") != first
 
 
 def test_nothing_of_the_box_is_left(user: User) -> None:
