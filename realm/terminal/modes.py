@@ -45,6 +45,7 @@ class Modes(Tracker):
             ("pointer", self._pointer),
             ("link", self._link),
             ("progress", self._progress),
+            ("title", self._titles),
             ("palette", self._palette),
         ]
 
@@ -70,6 +71,8 @@ class Modes(Tracker):
         resets = [b"\x1b]8;;\x1b\\"] if self._link else []
         resets += [b"\x1b]22;\x1b\\"] if self._pointer else []
         resets += [b"\x1b]9;4;0\x1b\\"] if self._progress else []
+        # What it was before no terminal says; empty, it is the terminal's own again, or the next prompt's.
+        resets += [b"\x1b]0;\x1b\\"] if self._titles else []
         for code, index in self._palette:
             place = b";%d" % index if index is not None else b""
             resets.append(b"\x1b]%d%b\x1b\\" % (PALETTE[code], place))
@@ -97,7 +100,7 @@ class Modes(Tracker):
         ``drawing`` is put on the right screen, before the modes that would
         change what it means.  A synchronized update is not begun again: the
         terminal would show nothing until its end; nor are links, palette,
-        pointer and progress, whose values are not kept.
+        pointer, progress and title, whose values are not kept.
         """
         region = b"\x1b7\x1b[%d;%dr\x1b8" % self._region if self._region else b""
         return b"".join([

@@ -25,7 +25,7 @@ _CSI = (
     rb"(?P<other>>)?(?P<parameters>[%b0-?]*+)(?P<between>[ -/]*+)(?P<final>[hlnpqrsu]|(?(other)m|(?!)))"
     % _INSIDE
 )
-_STRING = rb"\](?P<code>4|5|8|9|1[0-9]|22|10[45]|11[0-9])(?P<rest>(?:;[^\x00-\x1f\x7f]*)?)(?=[\x07\x1b])"
+_STRING = rb"\](?P<code>[0124589]|1[0-9]|22|10[45]|11[0-9])(?P<rest>(?:;[^\x00-\x1f\x7f]*)?)(?=[\x07\x1b])"
 _PLAIN = rb"(?P<escape>[c78=>no|}~]|[()*+\-./][ -/]*[0-~]|%[@G])"
 
 _SEVEN_BIT = re.compile(rb"\x1b(?:\[%b|%b|%b)" % (_CSI, _STRING, _PLAIN))
@@ -34,7 +34,7 @@ _ANY = re.compile(rb"(?P<shift>[\x0e\x0f])|(?:\x1b\[|\xc2\x9b)%b|\x1b(?:%b|%b)" 
 _CANDIDATE = re.compile(rb"\x1b(?!\[[0-9;:]*+[mHKABCDGJX])")
 _UNFINISHED = re.compile(
     rb"\x1b(?:\[[%b0-?]*[ -/]*"
-    rb"|\](?:\d{0,3}|(?:4|5|8|9|1\d|22|1[01]\d);[^\x00-\x1f\x7f]*)|[()*+\-./%%][ -/]*)?"
+    rb"|\](?:\d{0,3}|(?:[0124589]|1\d|22|1[01]\d);[^\x00-\x1f\x7f]*)|[()*+\-./%%][ -/]*)?"
     rb"|\xc2(?:\x9b[%b0-?]*[ -/]*)?" % (_INSIDE, _INSIDE)
 )
 _CONTROLS = bytes([*range(0x20), 0x7F])

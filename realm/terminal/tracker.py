@@ -61,6 +61,7 @@ class Tracker:
         self._rows: int | None = None
         self._doubtful = False
         self._screen = 0
+        self._titles: set[bytes] = set()
         self._handlers: dict[tuple[str, bytes], Callable[[Sequence], None]] = {
             ("csi", b"?h"): lambda sequence: self._set(sequence, on=True),
             ("csi", b"?l"): lambda sequence: self._set(sequence, on=False),
@@ -81,6 +82,9 @@ class Tracker:
             ("esc", b"8"): lambda _: self._restore_cursor(),
             ("esc", b"="): lambda _: self._switch(KEYPAD, on=True),
             ("esc", b">"): lambda _: self._switch(KEYPAD, on=False),
+            ("osc", b"0"): self._set_title,
+            ("osc", b"1"): self._set_title,
+            ("osc", b"2"): self._set_title,
             ("osc", b"8"): self._set_link,
             ("osc", b"9"): self._set_progress,
             ("osc", b"22"): self._set_pointer,
@@ -260,6 +264,11 @@ class Tracker:
         self._switch(_ORIGIN, on=save.origin)
 
     # Strings -------------------------------------------------------------------
+
+    def _set_title(self, sequence: Sequence) -> None:
+        """0 names the window and its icon, 1 the icon, 2 the window."""
+        for kind in {b"0": (b"1", b"2")}.get(sequence.name, (sequence.name,)):
+            (self._titles.add if sequence.data else self._titles.discard)(kind)
 
     def _set_link(self, sequence: Sequence) -> None:
         self._link = sequence.data.partition(b";")[2]

@@ -235,6 +235,9 @@ def test_the_real_agent(
         terminal.press("Enter")
         terminal.wait_for("Wrote kept")
         assert left_on(written.read_bytes()) >= SWITCHED_ON
+        for size in ((100, 30), (120, 40)):
+            terminal.resize(*size)
+            time.sleep(0.5)
         end(claude, terminal)
         check(claude, terminal, fresh, ENDS[end], picture=False)
         terminal.wait_until(lambda: b"code=" in written.read_bytes(), "all that was written")
@@ -245,7 +248,7 @@ def test_the_real_agent(
     assert saved(claude)
 
 
-SWITCHED_ON = {"alternate screen", "mode 1000", "mode 1006", "mode 1004", "mode 2004", "mode 25"}
+SWITCHED_ON = {"alternate screen", "title", "mode 1000", "mode 1006", "mode 1004", "mode 2004", "mode 25"}
 
 
 def judged(written: bytes, directory: Path) -> None:

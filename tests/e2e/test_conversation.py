@@ -80,25 +80,6 @@ def test_a_conversation_from_new_to_restore(claude: User, api: MessagesApi, tmp_
     assert restored.keys() == {"refs/realm/tui", "refs/realm-meta/tui"}
 
 
-def test_the_terminal_is_left_as_it_was(claude: User) -> None:
-    script = "stty -a >before; realm new tidy; stty -a >after; echo back again"
-    with claude.shell(script) as terminal:
-        say(terminal, "write a.txt with a", "Wrote a.txt")
-        terminal.resize(100, 30)
-        terminal.send("/exit")
-        terminal.wait_for("/exit")
-        terminal.press("Enter")
-        assert terminal.wait() == 0
-        modes = [terminal.flag(name) for name in ("alternate_on", "mouse_any_flag", "keypad_flag")]
-    assert modes == ["0", "0", "0"]
-    before, after = (claude.repo.path / name for name in ("before", "after"))
-    assert _without_size(before.read_text()) == _without_size(after.read_text())
-
-
-def _without_size(settings: str) -> list[str]:
-    return settings.splitlines()[1:]
-
-
 def test_a_multi_line_paste_is_one_prompt(claude: User, api: MessagesApi) -> None:
     prompt = "write a.txt with a\nwrite b.txt with b"
     with claude.terminal("new", "pasted") as terminal:

@@ -11,6 +11,7 @@ _SEQUENCE = re.compile(
 )
 _ON_AT_START = {"7", "8", "25"}
 _ALTERNATE = {"47", "1047", "1049"}
+_TITLES = {"0", "2"}
 _OPEN = {"8": r"[^;]*;.+", "9": "4;[1-4].*"}
 """Operating system commands that leave something on, and what their text is then."""
 _WIDE = {38, 48, 58}
@@ -31,7 +32,7 @@ _PEN = (
 
 
 def left_on(data: bytes) -> set[str]:
-    """Return what is on after ``data``: nothing after a clean exit.  The window's title is not among it."""
+    """Return what is on after ``data``: nothing after a clean exit."""
     account = _Account()
     for match in _SEQUENCE.finditer(data):
         account.take({name: (value or b"").decode("latin-1") for name, value in match.groupdict().items()})
@@ -49,6 +50,8 @@ class _Account:
     def take(self, found: dict[str, str]) -> None:
         if found["final"]:
             self._control(found["mark"] + found["between"] + found["final"], found["numbers"])
+        elif found["code"] in _TITLES:
+            self._note("title", on=found["text"] != "")
         elif found["code"] in _OPEN:
             text = re.fullmatch(_OPEN[found["code"]], found["text"], re.DOTALL)
             self._note(f"command {found['code']}", on=text is not None)

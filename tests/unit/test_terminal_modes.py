@@ -62,7 +62,11 @@ def account(*chunks: bytes) -> Modes:
         (b"\x1b[38:2::1:2:3m\x1b[39m", b""),
         (b"\x1b]8;;http://x\x07link", b"\x1b]8;;\x1b\\"),
         (b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", b""),
-        (b"\x1b]0;title\x07\x1b]52;c;AAAA\x07", b""),
+        (b"\x1b]52;c;AAAA\x07", b""),
+        (b"\x1b]0;title\x07", b"\x1b]0;\x1b\\"),
+        (b"\x1b]2;a\x1b\\\x1b]1;b\x1b\\\x1b]2;\x1b\\", b"\x1b]0;\x1b\\"),
+        (b"\x1b]0;title\x07\x1b]2;\x07\x1b]1;\x07", b""),
+        (b"\x1b]2;title\x07\x1b]0;\x07", b""),
         (b"\x1b]9;4;1;50\x07", b"\x1b]9;4;0\x1b\\"),
         (b"\x1b]9;4;1;50\x07\x1b]9;4;0;0\x07", b""),
         (b"\x1b]11;#000000\x07\x1b]4;1;red\x1b\\", b"\x1b]111\x1b\\\x1b]104;1\x1b\\"),
@@ -125,7 +129,7 @@ PIECES = [
     b"\x1b[?7;25h", b"\x1b[>1u", b"\x1b[<u", b"\x1b[=3;2u", b"\x1b[1;38;5;9m", b"\x1b[m",
     b"\x1b[0;4:3m", b"\x1b[2;9r", b"\x1b[r", b"\x1b(0", b"\x1b)0", b"\x0e", b"\x0f", b"\x1b7",
     b"\x1b8", b"\x1bc", b"\x1b[!p", b"\x1b]8;;http://x\x07", b"\x1b]8;;\x1b\\",
-    b"\x1b]11;#123456\x07", b"\x1b]52;c;QUJD\x07", b"\x1bP+q544e\x1b\\", b"text\r\n", "é你".encode(),
+    b"\x1b]11;#123456\x07", b"\x1b]0;name\x07", b"\x1b]2;\x1b\\", b"\x1b]52;c;QUJD\x07", b"\x1bP+q544e\x1b\\", b"text\r\n", "é你".encode(),
     "é你".encode(), b"\x1b[?2026h", b"\x1b=", b"\x1b[4h", b"\x1b[3 q", b"\x1b[>4;1m", b"\x1b[?2004s",
     b"\x1b[?2004r", b"\x1b[", b"\x1b", b"\x1b]9;4;3\x07", b"\x1b%@", b"\x1bn",
 ]  # fmt: skip
@@ -158,7 +162,7 @@ def test_after_the_undo_nothing_is_on(stream: bytes) -> None:
 def test_a_redo_in_a_fresh_terminal_switches_on_the_same(stream: bytes) -> None:
     modes = account(stream + b"\x1b[?2026l")
     again = account(modes.redo())
-    wanted = set(modes.active()) - {"link", "palette", "progress", "pointer"}
+    wanted = set(modes.active()) - {"link", "palette", "progress", "pointer", "title"}
     assert set(again.active()) == wanted
 
 
