@@ -73,7 +73,9 @@ class Session(Frozen):
     ``created`` is seconds since the epoch.  ``conversation`` is the id that the
     agent's conversation has; ``None`` where the agent keeps none.  ``agent`` is
     the program given with ``--agent`` (empty: Claude Code).  ``pushed`` maps
-    ``"<remote> <branch>"`` to the commit that realm last put there.
+    ``"<remote> <branch>"`` to the commit that realm last put there.  ``include``
+    are the ignored files and directories that each run gets copies of, as paths
+    from the project's top.
     """
 
     id: str
@@ -87,6 +89,7 @@ class Session(Frozen):
     image: str = ""
     conversation: str | None = None
     pushed: dict[str, str] = fresh(default_factory=dict)
+    include: tuple[str, ...] = ()
 
 
 class Run(Frozen):

@@ -62,7 +62,7 @@ def prepare(
         identity=repo.identity(project),
         ignore=repo.ignore_lines(project),
         agent_args=request.agent_args,
-        include=tuple(repo.included(project, (), config.get_all("include"))),
+        include=tuple(repo.included(project, (), config.get_all("include"), session.include)),
         resume=True,
         history=launching.needs_history(project, config, local=local),
         tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),

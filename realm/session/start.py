@@ -123,6 +123,7 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         agent=program,
         image=request.image or "",
         conversation=None if program else new_id(),
+        include=repo.named(project, request.include),
     )
     return Launch(
         project=project,

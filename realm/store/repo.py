@@ -10,7 +10,15 @@ from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity, Project
 from realm.store.git import GitResult, git, reason
 from realm.store.stores import ensure_readable, history_pack, is_partial, object_stores, unreadable
-from realm.store.worktree import Include, dirty_count, ignore_lines, included, tracked_count, write_wip
+from realm.store.worktree import (
+    Include,
+    dirty_count,
+    ignore_lines,
+    included,
+    named,
+    tracked_count,
+    write_wip,
+)
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -28,6 +36,7 @@ __all__ = [
     "included",
     "is_partial",
     "is_there",
+    "named",
     "resolve_commit",
     "tracked_count",
     "write_wip",

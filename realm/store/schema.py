@@ -54,6 +54,7 @@ def load_session(data: bytes, where: Where) -> Session:
         image=fields.text("image", ""),
         conversation=fields.maybe("conversation", fields.text),
         pushed=fields.mapping("pushed"),
+        include=fields.texts("include"),
     )
 
 

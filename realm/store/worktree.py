@@ -108,28 +108,41 @@ def ignore_lines(project: Project) -> bytes:
     return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts if part)
 
 
-def included(project: Project, paths: Sequence[str], settings: Sequence[str] = ()) -> list[Include]:
+def named(project: Project, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return ``paths`` of the command line, relative to where the user stands, as paths from the top."""
+    return tuple(_inside(project, path, project.root / project.subdir) for path in paths)
+
+
+def included(
+    project: Project, paths: Sequence[str], settings: Sequence[str] = (), before: Sequence[str] = ()
+) -> list[Include]:
     """Return the untracked files that the box gets a copy of, sorted by path.
 
     ``paths`` are named on the command line, relative to where the user stands;
     each must exist, be inside the work tree and not be tracked.  ``settings``
-    (``realm.include``) are relative to the top, and skipped where missing.
+    (``realm.include``) are relative to the top, and skipped where missing, as
+    are those of an earlier run, ``before``, which may be tracked by now.
     Files that ``.worktreeinclude`` matches are added when they are ignored.
     """
-    wanted = [_inside(project, path, project.root / project.subdir) for path in paths]
-    wanted += [
-        _inside(project, path, project.root) for path in settings if os.path.lexists(project.root / path)
-    ]
+    wanted = [*named(project, paths), *_existing(project, settings)]
+    again = _existing(project, before)
     found = set(_matched(project))
-    if wanted:
-        tracked = set(_list(project, "ls-files", "-z", "--", *(f":(literal,top){path}" for path in wanted)))
+    if wanted or again:
+        patterns = [f":(literal,top){path}" for path in (*wanted, *again)]
+        tracked = set(_list(project, "ls-files", "-z", "--", *patterns))
         for path in wanted:
             if path in tracked:
                 raise UsageError(
                     f"{clean(path)} is tracked by git: the box has it already", "--wip takes changes along"
                 )
+        for path in (*wanted, *again):
             found.update(set(_files(project.root, path)) - tracked)
     return [Include(path, project.root / path) for path in sorted(found)]
+
+
+def _existing(project: Project, paths: Sequence[str]) -> list[str]:
+    there = [path for path in paths if os.path.lexists(project.root / path)]
+    return [_inside(project, path, project.root) for path in there]
 
 
 def _inside(project: Project, path: str, start: Path) -> str:

@@ -345,6 +345,16 @@ def test_named_includes(repo: Repo) -> None:
         *(".env", "data/deep/x", "data/link", "data/new", "sub/here"),
     ]
     assert names(store.included(project, [str(repo.path / ".env")])) == [".env"]
+    assert store.named(project, ["here", "../data"]) == ("sub/here", "data")
+
+
+def test_includes_of_the_run_before(repo: Repo) -> None:
+    repo.write(".gitignore", ".env\n")
+    repo.write("tracked.txt")
+    repo.commit()
+    repo.write(".env")
+    found = store.included(project_of(repo), [], before=[".env", "tracked.txt", "gone"])
+    assert names(found) == [".env"]
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,9 @@ def test_include_copies_ignored_files_in_and_never_out(secretive: User) -> None:
     assert "A=1" in done.out
     assert ".env.prod" not in done.out
     assert ".env.test" not in secretive.repo.files("refs/realm/inc")
+    secretive.repo.write(".env.test", "A=3\n")
+    again = secretive.realm("resume", "inc", "-c", "cat .env.test")
+    assert again.out == "A=3\n"
 
 
 def test_worktreeinclude_and_the_setting(secretive: User) -> None:
