@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -12,9 +13,12 @@ _PARTS = 4
 
 
 def realm_home() -> Path:
-    """Return realm's directory: ``$REALM_HOME``, else ``~/.realm`` (it may not exist yet)."""
-    home = os.environ.get("REALM_HOME")
-    return Path(home) if home else Path.home() / ".realm"
+    """Return realm's directory: ``$REALM_HOME``, else ``~/.realm`` (it may not exist yet).
+
+    A path that is not absolute is seen from the home directory: it is the same wherever realm is run.
+    """
+    home = Path(os.environ.get("REALM_HOME") or ".realm")
+    return home if home.is_absolute() else Path.home() / home
 
 
 def current_directory() -> Path:
@@ -29,7 +33,11 @@ def current_directory() -> Path:
 
 def make_private(directory: Path) -> Path:
     """Create ``directory`` (and parents) readable by its owner only, and return it."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileNotFoundError:
+        # The system's files, below /proc for example, say so of a directory that they do not let be made.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory)) from None
     return directory
 
 

@@ -8,6 +8,7 @@ to ``docker run``.
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import UsageError
@@ -45,6 +46,7 @@ FLAGS: dict[str, str] = {
 _ALIASES = {"net": "network"}
 _BOOLEAN = frozenset({"privileged"})
 _SHORT = {short: name for name, short in FLAGS.items() if short}
+_SHOWN = "realm config shows where the docker flags come from"
 _TRUE, _FALSE = frozenset({"1", "t", "true"}), frozenset({"0", "f", "false"})
 
 
@@ -92,7 +94,7 @@ def _flags(words: Iterator[str]) -> Iterator[tuple[str, str]]:
             try:
                 yield name, next(words)
             except StopIteration:
-                raise UsageError(f"docker flag {word} needs a value") from None
+                raise UsageError(f"docker flag {word} needs a value", _SHOWN) from None
 
 
 def _flag(word: str) -> tuple[str, str | None]:
@@ -113,7 +115,7 @@ def _flag(word: str) -> tuple[str, str | None]:
 def _boolean(name: str, value: str | None) -> str:
     text = "true" if value is None else value.lower()
     if text not in _TRUE | _FALSE:
-        raise UsageError(f"docker flag --{name} is true or false, not {value!r}")
+        raise UsageError(f"docker flag --{name} is true or false, not {value!r}", _SHOWN)
     return "true" if text in _TRUE else "false"
 
 
@@ -125,16 +127,26 @@ def supported() -> str:
 _BYTES = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
+def setting(name: str, text: str) -> int:
+    """Return the bytes of a setting that is a size; ``UsageError`` naming the setting when it is none."""
+    try:
+        return size(text)
+    except UsageError as error:
+        raise UsageError(f"realm.{name}: {error.message}", error.hint) from None
+
+
 def size(text: str) -> int:
     """Return the bytes of a size such as ``512m`` or ``1.5gib``; ``UsageError`` when it is none."""
     word = text.strip().lower()
     number = word.rstrip("bikmgt")
     unit = word[len(number) :].removesuffix("ib") or word[len(number) :]
     unit = unit[:-1] if len(unit) > 1 and unit.endswith("b") else unit
-    try:
-        return int(float(number) * _BYTES[unit])
-    except (KeyError, ValueError, OverflowError):
-        raise UsageError(f"{text!r} is no size", "sizes are numbers with b, k, m or g, such as 8g") from None
+    found = -1
+    with suppress(KeyError, ValueError, OverflowError):
+        found = int(float(number) * _BYTES[unit])
+    if found < 0:
+        raise UsageError(f"{text!r} is no size", "sizes are numbers with b, k, m or g, such as 8g")
+    return found
 
 
 def number(text: str) -> float:
@@ -142,7 +154,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no number") from None
+        raise UsageError(f"{text!r} is no number", "numbers are such as 2 or 1.5") from None
 
 
 def fields(text: str) -> dict[str, str]:
@@ -159,7 +171,7 @@ def _csv(text: str) -> list[str]:
 
 def _check(args: DockerArgs) -> None:
     """Find what is malformed now, before anything is started."""
-    from realm.box import flags
+    from realm.box import flags, targets
 
     checks: dict[str, Callable[[str], object]] = {
         "memory": size,
@@ -181,6 +193,7 @@ def _check(args: DockerArgs) -> None:
                 if name in error.message:
                     raise
                 raise UsageError(f"docker flag --{name}: {error.message}", error.hint) from None
+    targets.check(args)
 
 
 def warnings(args: DockerArgs, project_root: object) -> list[str]:

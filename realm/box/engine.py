@@ -233,7 +233,7 @@ def refusal(status: int, body: bytes) -> ApiError:
     return ApiError(
         status,
         f"the Docker engine refused: {text or f'HTTP status {status}'}",
-        "docker info shows how the engine is; realm doctor what realm needs of it",
+        "realm doctor shows how the engine is, realm config the settings and docker flags of the boxes",
     )
 
 

@@ -162,7 +162,9 @@ def _env_lines(path: str) -> Iterator[str]:
         text = Path(path).expanduser().read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"docker flag --env-file cannot read {path}: {reason}") from None
+        raise UsageError(
+            f"docker flag --env-file cannot read {path}: {reason}", "it is a file of lines NAME=VALUE"
+        ) from None
     for line in text.splitlines():
         stripped = line.lstrip()
         if stripped and not stripped.startswith("#"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.box import flags
-from realm.box.dockerargs import DockerArgs, size
+from realm.box.dockerargs import DockerArgs, setting
 from realm.errors import UsageError
 from realm.frozen import Frozen, fresh
 
@@ -30,6 +30,9 @@ OUT = f"{STATE}/out"
 """What the host fetches when the box has stopped."""
 NETWORKS = ("open", "none")
 """``open`` is the engine's default network, ``none`` is none at all."""
+
+WORKSPACES = ("auto", "overlay", "plain")
+"""What the workspace's volume may be: ``auto`` is an overlay where that is worth it, and to be had."""
 
 DIRECTORIES = (f"{STATE}/home", f"{STATE}/claude", f"{STATE}/git", OUT)
 """What the box's user owns below the state volume."""
@@ -151,12 +154,17 @@ def _volume(name: str, target: str, labels: Mapping[str, str], *, copy: bool) ->
     return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": options}
 
 
-def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
-    """Return the hardened ``HostConfig``."""
-    if spec.network not in NETWORKS:
+def _check(name: str, value: str, values: tuple[str, ...]) -> None:
+    if value not in values:
         raise UsageError(
-            f"network {spec.network!r} is none of {', '.join(NETWORKS)}", "git config realm.network open"
+            f"{name} {value!r} is none of {', '.join(values)}", f"git config realm.{name} {values[0]}"
         )
+
+
+def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
+    """Return the hardened ``HostConfig``; ``UsageError`` when a setting is none of its values."""
+    _check("workspace", spec.volumes, WORKSPACES)
+    _check("network", spec.network, NETWORKS)
     config: dict[str, Any] = {
         "Init": True,
         "CapDrop": ["ALL"],
@@ -177,7 +185,7 @@ def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
     if spec.network == "none":
         config["NetworkMode"] = "none"
     if spec.memory:
-        config["Memory"] = config["MemorySwap"] = size(spec.memory)
+        config["Memory"] = config["MemorySwap"] = setting("memory", spec.memory)
     return config
 
 

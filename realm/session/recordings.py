@@ -16,7 +16,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from realm.box.dockerargs import size as parse_size
+from realm.box.dockerargs import setting
 from realm.errors import UsageError
 from realm.paths import make_private
 from realm.session.lock import run_directory
@@ -58,7 +58,7 @@ def wanted(config: Config, record: bool | None = None) -> bool:
 
 def limit(config: Config) -> int:
     """Return how many bytes of a run are recorded; :class:`UsageError` when the setting is no size."""
-    found = parse_size(config.get("recordLimit"))
+    found = setting("recordLimit", config.get("recordLimit"))
     if found < _SMALLEST:
         raise UsageError(f"realm.recordLimit is {config.get('recordLimit')!r}", "64k is the least")
     return found

@@ -147,6 +147,8 @@ def missing(problem: OSError, cwd: Path | None) -> GitError:
     """Return the error for a git, or a directory to run it in, that is not there."""
     if cwd is not None and not cwd.is_dir():
         return GitError(f"the directory {cwd} does not exist")
+    if isinstance(problem, FileNotFoundError):
+        return GitError("git is not installed, or not on PATH", "install git 2.30 or newer")
     return GitError("git cannot be run: " + clean(str(problem)), "install git 2.30 or newer")
 
 

@@ -240,13 +240,69 @@ def test_a_current_directory_that_was_deleted(user: User, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("options", [("--base", "nowhere"), ("--base", "-x"), ("--base", ""), ("--remote",),
                                      ("--include", "nowhere"), ("--include", ".git/config"),
-                                     ("--agent", "'"), ("--remote", "--base", "HEAD")])  # fmt: skip
+                                     ("--agent", "'"), ("--agent", ""), ("--agent", " "),
+                                     ("--remote", "--base", "HEAD")])  # fmt: skip
 def test_options_that_name_nothing(user: User, options: tuple[str, ...]) -> None:
     before = Traces.of(user.repo)
     agent = () if "--agent" in options else ("--agent", "true")
     done = run_as(user, (), "new", "x", *agent, *options)
     check_words(done, RUN_FAILED, "")
     assert Traces.of(user.repo) == before
+
+
+SETTINGS = {
+    "memory": ("lots", "realm.memory: 'lots' is no size"),
+    "pids": ("0", "realm.pids is '0'"),
+    "network": ("lan", "network 'lan' is none of"),
+    "workspace": ("zfs", "workspace 'zfs' is none of"),
+    "objects": ("some", "realm.objects is 'some'"),
+    "record": ("maybe", "realm.record is 'maybe'"),
+    "recordLimit": ("-1m", "realm.recordLimit: '-1m' is no size"),
+    "bell": ("loud", "realm.bell is 'loud'"),
+    "agent": ("'", "closing quotation"),
+    "image": ("no such", "is no name of an image"),
+    "baseImage": ("no such", "cannot be the image's BASE"),
+    "claudeVersion": ("no such", "cannot be the image's CLAUDE_CODE_VERSION"),
+    "caFile": ("/no/such", "/no/such cannot be read"),
+    "dockerArgs": ("--memory", "--memory needs a value"),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings(user: User, name: str) -> None:
+    value, said = SETTINGS[name]
+    user.repo.git("config", f"realm.{name}", value)
+    before = Traces.of(user.repo, engine=True)
+    done = run_as(user, (), "new", "x", *(() if name == "agent" else ("--agent", "true")))
+    check_words(done, RUN_FAILED, said)
+    assert Traces.of(user.repo, engine=True) == before
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--tmpfs /realm", "/realm is realm's own place"),
+        ("-v /tmp:/workspace/project", "/workspace/project is realm's own place"),
+        ("--env-file /no/such", "cannot read /no/such"),
+        ("--cpus x", "'x' is no number"),
+        ("--privileged=maybe", "is true or false"),
+        ("--memory 1k", "the docker engine refused: "),
+        ("--network no-such-network", "the docker engine refused: "),
+        ("-p 99999999:1", "the docker engine refused: "),
+    ],
+)
+def test_docker_flags(user: User, flags: str, said: str) -> None:
+    user.extra["REALM_DOCKER_ARGS"] = flags
+    before = Traces.of(user.repo, engine=True)
+    check_words(run_as(user, (), "new", "--agent", "true", "x"), RUN_FAILED, said)
+    assert Traces.of(user.repo, engine=True) == before
+
+
+def test_a_version_that_is_none(user: User) -> None:
+    done = run_as(user, (), "build", "--claude-version", "1 || 2")
+    check_words(done, USAGE, "'1 || 2' is no version of Claude Code")
 
 
 # --- permissions -------------------------------------------------------------
@@ -301,6 +357,19 @@ def test_realms_directory_cannot_be_made(user: User, tmp_path: Path) -> None:
     done = run_as(user, prefix, "new", "--agent", "true", "x")
     check_words(done, RUN_FAILED, "permission denied")
     assert Traces.of(user.repo, engine=True) == before
+
+
+@pytest.mark.engine
+def test_realms_directory_is_where_none_can_be(user: User) -> None:
+    user.extra["REALM_HOME"] = "/proc/realm"
+    done = run_as(user, (), "new", "--agent", "true", "x")
+    check_words(done, RUN_FAILED, "permission denied: /proc/realm")
+
+
+def test_without_git(user: User) -> None:
+    for verb, code in (("new", RUN_FAILED), ("push", FAILED)):
+        done = run_as(user, ("env", "PATH=/nowhere"), verb, "x")
+        check_words(done, code, "git is not installed")
 
 
 def test_realms_directory_is_a_file(user: User, tmp_path: Path) -> None:

@@ -99,6 +99,43 @@ def test_environment_of_the_host_and_of_files(tmp_path: Path) -> None:
     assert flags.environment(args, {"HOSTS": "h"}) == {"A": "2", "B": "two words ", "HOSTS": "h"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-v /x:/realm",
+        "-v /realm",
+        "-v /x:/realm/out:ro",
+        "--mount type=bind,src=/x,dst=/data/../realm/",
+        "--mount type=tmpfs,target=/objects/0",
+        "--tmpfs /workspace:size=1g",
+        "--tmpfs //workspace/shop",
+        "-v /x:/workspace/shop/.git/hooks",
+        "--tmpfs /usr/local/lib/realm",
+        "-v /x:/realm/home",
+    ],
+)
+def test_realms_own_places_are_kept(text: str) -> None:
+    with pytest.raises(UsageError, match="realm's own place in the box") as said:
+        parse(text)
+    assert "/data" in said.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-v /x:/workspace/shop/node_modules",
+        "-v /x:/workspace/shop/.github",
+        "--tmpfs /workspaces",
+        "-v cache:/realm/home/.cache",
+        "--mount type=bind,src=/x,dst=/realm/claude/skills",
+        "-v /realm:/data",
+        "--tmpfs /usr/local/lib",
+    ],
+)
+def test_other_places_may_be_mounted(text: str) -> None:
+    assert parse(text).given
+
+
 @pytest.mark.parametrize("text", ["-e =x", "-e 'a b=x'", "-e 'A;id=x'", "--env-file /no/such/file"])
 def test_names_that_a_shell_would_not_take_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
