@@ -36,6 +36,8 @@ COLLECT_LIMIT = 4 * 1024**3
 
 _UNPREPARED = "the workspace could not be prepared"
 """What a box reports that gave up before the agent was started."""
+_NO_GIT = "the image has no git"
+"""Why, where its image is not fit for it."""
 
 TRANSCRIPT_LIMIT = 256 * 1024**2
 
@@ -81,9 +83,9 @@ def take_in(
 
 def _check(started: Started, report: BoxReport, box: Box) -> None:
     """Raise when the box does not hand over the state of its workspace: it must not be removed then."""
-    reasons = "; ".join(clean(text, limit=200) for text in report.errors)
     if report.complete and not report.points and _UNPREPARED in report.errors:
-        raise UnpreparedError(f"the box's {_UNPREPARED.removeprefix('the ')}", "git fsck, or realm doctor")
+        raise _unprepared(report)
+    reasons = "; ".join(clean(text, limit=200) for text in report.errors)
     if not report.complete or not report.points:
         name, workspace = started.session.name, started.session.workspace
         raise RejectedError(
@@ -91,6 +93,13 @@ def _check(started: Started, report: BoxReport, box: Box) -> None:
             f"{reasons or 'the box gave no report'}",
             f"docker cp {box.id[:12]}:{workspace} DIRECTORY gets the files; realm resume {name} tries again",
         )
+
+
+def _unprepared(report: BoxReport) -> UnpreparedError:
+    others = [clean(text, limit=200) for text in report.errors if text != _UNPREPARED]
+    message = ": ".join([f"the box's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
+    hint = "install git in the image, or build it FROM realm:latest" if _NO_GIT in report.errors else ""
+    return UnpreparedError(message, hint or "git fsck, or realm doctor")
 
 
 def _as_noted_since(started: Started) -> Started:

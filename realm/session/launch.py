@@ -61,14 +61,16 @@ class Launch(Frozen):
         return posixpath.join(self.session.workspace, self.session.subdir).rstrip("/")
 
 
-def agent_program(chosen: str | None) -> tuple[str, ...]:
-    """Split ``--agent`` into arguments; empty for Claude Code."""
-    if not chosen:
-        return ()
+def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:
+    """Split ``--agent``, or the setting, into arguments; empty for Claude Code."""
+    text = config.get("agent") if chosen is None else chosen
     try:
-        return tuple(shlex.split(chosen))
+        words = tuple(shlex.split(text))
     except ValueError as error:
-        raise UsageError(f"--agent {chosen!r}: {error}", "quote it as for a shell") from None
+        raise UsageError(f"--agent {text!r}: {error}", "quote it as for a shell") from None
+    if chosen is not None and not words:
+        raise UsageError("--agent is empty", "name a program, or leave --agent out for Claude Code")
+    return words
 
 
 def argv(launch: Launch) -> list[str]:

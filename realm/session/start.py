@@ -104,7 +104,7 @@ def _warm_up() -> None:
 
 
 def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
-    program = launching.agent_program(request.agent or config.get("agent"))
+    program = launching.agent_program(request.agent, config)
     login = find_login(required=not program)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),

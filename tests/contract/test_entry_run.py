@@ -78,9 +78,10 @@ def test_agent_killed_by_a_signal_has_the_shells_code(box: HostBox) -> None:
     assert box.run("kill -KILL $$", code=137).exit_code == 137
 
 
-def test_missing_program_is_said(box: HostBox) -> None:
-    done = box.entry("run", "no-such-program")
-    assert (done.returncode, done.stderr) == (127, b"realm: no-such-program: not found in the box\n")
+@pytest.mark.parametrize("program", ["no-such-program", "--agent", "-x"])
+def test_missing_program_is_said(box: HostBox, program: str) -> None:
+    done = box.entry("run", program)
+    assert (done.returncode, done.stderr) == (127, f"realm: {program}: not found in the box\n".encode())
     assert box.report().exit_code == 127
 
 
