@@ -14,6 +14,7 @@ from realm.cli.command import SETTINGS, Formatter, option_rows, usage, worded
 from realm.cli.main import program
 from realm.cli.params import common
 from realm.cli.verbs import HIDDEN, SECTIONS, SUMMARIES, closest
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,9 +88,8 @@ def _padded(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 def unknown_verb(word: str) -> CommandLineError:
     """Return the error for a command that is none."""
     close = closest(word, list(SUMMARIES))
-    if close:
-        return CommandLineError(f"there is no command {word}", f"did you mean {' or '.join(close)}?")
-    return CommandLineError(f"there is no command {word}", f"{program()} help lists all of them")
+    advice = f"did you mean {' or '.join(close)}?" if close else f"{program()} help lists all of them"
+    return CommandLineError(f"there is no command {clean(word, limit=80) or repr(word)}", advice)
 
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -131,9 +131,9 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _translated(error: click.UsageError) -> CommandLineError:
-    context = error.ctx
-    line = usage(context) if context else ""
-    advice = f"{context.command_path} --help explains it" if context else ""
+    context = error.ctx or click.Context(application, info_name=program())
+    line = usage(context)
+    advice = f"{context.command_path} --help explains it"
     if isinstance(error, click.NoSuchOption):
         known = sorted(name for name in error.possibilities or () if name.startswith("--"))
         close = closest(error.option_name, known)

@@ -10,6 +10,7 @@ from realm.paths import current_directory
 from realm.session import registry
 from realm.store import refs
 from realm.store.repo import discover
+from realm.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,8 @@ def find(name: str, directory: Path | None) -> Project:
             f"say which one: realm -C {others[0].root} …",
         )
     if not others:
+        for project in _everywhere(here):
+            sound(project, name)
         raise _unknown(name, here)
     return others[0]
 
@@ -48,10 +51,21 @@ def sound(project: Project, name: str) -> Project:
     for row in refs.rows(project, [name]):
         if row.problem:
             raise RealmError(
-                f"the session {name} is damaged: {row.problem}",
-                f"git for-each-ref refs/realm refs/realm-meta; realm remove {name} puts it away",
+                f"the session {name} is damaged: {row.problem}", _advice(project, name, row.problem)
             )
     return project
+
+
+def _advice(project: Project, name: str, problem: str) -> str:
+    """Return what to do about a damaged session; a broken ref is a file that git itself does not remove."""
+    ref = f"{refs.CODE}{name}"
+    if problem != f"{ref} is broken":
+        return f"git for-each-ref refs/realm refs/realm-meta; realm remove {name} puts it away"
+    path = clean(str(project.common_dir / ref))
+    return (
+        f"git grep after {refs.META}{name} names its commits; "
+        f"rm '{path}' && git update-ref {ref} COMMIT puts the last one back"
+    )
 
 
 def _around(directory: Path) -> Project | None:
@@ -63,7 +77,7 @@ def _around(directory: Path) -> Project | None:
 
 def _in(project: Project, name: str) -> Project:
     if refs.tips(project, name).code is None:
-        raise _unknown(name, project)
+        raise _unknown(name, sound(project, name))
     return project
 
 
@@ -79,10 +93,14 @@ def elsewhere(here: Project | None) -> list[Project]:
     return found
 
 
+def _everywhere(here: Project | None) -> list[Project]:
+    return [*([here] if here else []), *elsewhere(here)]
+
+
 def _unknown(name: str, here: Project | None) -> NoSuchSessionError:
-    projects = [*([here] if here else []), *elsewhere(here)]
-    names = sorted({row.name for project in projects for row in refs.rows(project)})
-    close = difflib.get_close_matches(name, names, n=3)
+    names = sorted({row.name for project in _everywhere(here) for row in refs.rows(project)})
+    same = [other for other in names if other.casefold() == name.casefold()]
+    close = same or difflib.get_close_matches(name, names, n=3)
     where = f" in {here.root}" if here else ""
     gone = [str(root) for root in registry.known() if not root.is_dir()]
     moved = f"; these projects are gone: {', '.join(gone)} (moved? use -C NEW_PLACE)" if gone else ""

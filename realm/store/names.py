@@ -33,7 +33,8 @@ def is_name(name: str) -> bool:
 
 
 def _problem(name: str) -> str:  # noqa: C901, PLR0911 - one sentence for each kind of bad name
-    shown = f"the session name '{clean(name, limit=80)}'"
+    readable = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", name)
+    shown = f"the session name '{clean(readable, limit=80)}'"
     if not name:
         return "the session name is empty"
     if re.search("[\ud800-\udfff]", name):

@@ -59,6 +59,7 @@ PATIENCE = 2.0
 """Seconds to wait for another git's lock."""
 
 _LOCKED = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
+_BROKEN = re.compile(rb"unable to resolve reference '([^']+)': reference broken")
 _LOST = re.compile(
     rb"is at [0-9a-f]+ but expected|reference already exists"
     rb"|unable to resolve reference|is missing but expected"
@@ -165,6 +166,11 @@ def _symbolic_target(path: Path) -> str:
 
 def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) -> RealmError:
     """Return the error for a transaction that git refused."""
+    broken = _BROKEN.search(result.err)
+    if broken:
+        ref = clean(broken[1])
+        path = clean(str(project.common_dir / ref))
+        return RealmError(f"{ref} is broken", f"rm '{path}', or choose another name")
     if not _LOST.search(result.err):
         if re.search(
             rb"Permission denied|Read-only file system|No space left|unable to create directory", result.err

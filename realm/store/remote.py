@@ -20,6 +20,10 @@ _LINES = 50
 """Lines of a server's answer that are kept."""
 
 
+_SAYS_NOTHING = re.compile(
+    r"error: failed to push|fatal: Could not read|Please make sure you have|and the repository exists"
+)
+"""What git adds whatever the reason was."""
 _MOVED = re.compile(rb"is at [0-9a-f]+ but expected|incorrect old value|reference already exists")
 """What a server says of a branch that another push moved while ours was under way."""
 
@@ -75,7 +79,7 @@ def _check_remote(project: Project, remote: str) -> None:
 
 def _check_branch(branch: str) -> None:
     good = git("check-ref-format", f"refs/heads/{branch}", check=False) if "\0" not in branch else None
-    if good is None or good.code != 0 or branch.startswith("-") or branch == "HEAD":
+    if good is None or good.code != 0 or branch.startswith(("-", "refs/")) or branch == "HEAD":
         raise UsageError(
             f"'{clean(branch)}' is not a valid branch name", "choose another one with --as BRANCH"
         )
@@ -193,11 +197,7 @@ def _why(remote: str, result: GitResult) -> str:
     """Return why git could not talk to a remote: what it or a hook said, in one line."""
     said = result.err.decode("utf-8", "replace").replace(remote, shown(remote))
     lines = [clean(line, limit=300).strip() for line in said.splitlines()]
-    spoken = [
-        line
-        for line in lines
-        if line and not re.match(r"(error: failed to push|fatal: Could not read)", line)
-    ]
+    spoken = [line for line in lines if line and not _SAYS_NOTHING.match(line)]
     return reason("\n".join(spoken).encode()) or "git gave no reason"
 
 

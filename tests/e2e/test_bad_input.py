@@ -366,6 +366,41 @@ def test_realms_directory_is_where_none_can_be(user: User) -> None:
     check_words(done, RUN_FAILED, "permission denied: /proc/realm")
 
 
+@pytest.mark.engine
+def test_a_new_session_where_a_broken_ref_is(user: User) -> None:
+    user.repo.write(".git/refs/realm/fix")
+    before = Traces.of(user.repo, engine=True)
+    check_words(run_as(user, (), "new", "--agent", "true", "fix"), RUN_FAILED, "refs/realm/fix is broken")
+    assert Traces.of(user.repo, engine=True) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said", "advice"),
+    [
+        (("-C",), USAGE, "requires an argument", "realm --help explains it"),
+        (("",), USAGE, "there is no command ''", "realm help lists all of them"),
+        (("ne\x1b[31mw\n",), USAGE, "there is no command ne", ""),
+        (("resume", "FIX"), RUN_FAILED, "there is no session FIX", "did you mean fix?"),
+        (("push", "fix", "--to", ".", "--as", "refs/tags/x"), FAILED, "there is no remote called '.'", ""),
+        (
+            ("push", "fix", "--to", "./", "--as", "refs/tags/x"),
+            USAGE,
+            "not a valid branch name",
+            "--as BRANCH",
+        ),
+        (("push", "fix", "--to", "ssh://127.0.0.1:1/x"), FAILED, "connection refused", "git push --dry-run"),
+    ],
+)
+def test_words(user: User, arguments: tuple[str, ...], code: int, said: str, advice: str) -> None:
+    add_session(project_of(user.repo), "fix")
+    user.repo.git(
+        "update-ref", "refs/realm/fix", user.repo.git("commit-tree", "-p", "HEAD", "-m", "Fix", "HEAD^{tree}")
+    )
+    done = run_as(user, (), *arguments)
+    check_words(done, code, said)
+    assert advice in done.err
+
+
 def test_without_git(user: User) -> None:
     for verb, code in (("new", RUN_FAILED), ("push", FAILED)):
         done = run_as(user, ("env", "PATH=/nowhere"), verb, "x")
@@ -497,6 +532,10 @@ def _garbage_ref(repo: Repo, _: Path) -> None:
     repo.write(f".git/{META}", "garbage\n")
 
 
+def _garbage_code(repo: Repo, _: Path) -> None:
+    repo.write(".git/refs/realm/fix")
+
+
 def _no_record(repo: Repo, _: Path) -> None:
     repo.git("update-ref", "-d", META)
 
@@ -518,6 +557,7 @@ RECORDS = {
     "the record is a symbolic ref": Damaged(_symbolic(META), "symbolic"),
     "the code is a symbolic ref": Damaged(_symbolic("refs/realm/fix"), "symbolic"),
     "the ref is garbage": Damaged(_garbage_ref, ""),
+    "the code's ref is empty": Damaged(_garbage_code, "refs/realm/fix is broken"),
     "there is no record": Damaged(_no_record, "no record"),
 }
 
