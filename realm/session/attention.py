@@ -22,13 +22,19 @@ class Attention:
 
     def __init__(self, grip: Grip) -> None:
         self._modes = grip.view.modes
-        self._overheard = Overheard(grip.stream, grip.hear, self._settled)
+        self._grip = grip
         self._over = False
         self._tty = grip.launch.tty
         self._caller = grip.caller
         if self._tty:
             self._caller.meet(self._here, self._say)
-        self.stream: Stream = self._overheard if self._tty else grip.stream
+        self.listen()
+
+    def listen(self) -> Stream:
+        """Listen to the stream that is held now, and return it as it is to be relayed."""
+        self._overheard = Overheard(self._grip.stream, self._grip.hear, self._settled)
+        self.stream: Stream = self._overheard if self._tty else self._grip.stream
+        return self.stream
 
     def _settled(self) -> bool:
         """Whether the terminal draws what it gets at once: a synchronized update is not to be disturbed."""

@@ -6,7 +6,7 @@ import base64
 import signal
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
@@ -60,6 +60,8 @@ class Grip:
     ui: UI
     stream: BoxStream
     caller: Caller
+    joined: float = field(default_factory=time.monotonic)
+    """When the stream was made, on the clock that never goes back."""
 
     def hear(self, sound: Sound) -> None:
         """Take what the agent let hear."""

@@ -7,12 +7,14 @@ One process at a time holds a run, with a terminal or, once it was left, without
 from __future__ import annotations
 
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from realm.session import logins
 from realm.session.attention import Attention
 from realm.session.grip import Grip, HandedOverError, StoppedError, answering, conclude, give, halt
 from realm.session.line import Line
+from realm.session.rejoin import alive, rejoin
 from realm.terminal import detach
 from realm.terminal.relay import relay
 from realm.terminal.sides import Ended, Reason
@@ -20,6 +22,8 @@ from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from realm.terminal.sides import Stream
 
 _GONE = {Reason.HANGUP, Reason.DETACHED}
 
@@ -77,6 +81,14 @@ def _relayed(
     terminal = Terminal(tty=launch.tty, stdin=launch.stdin)
     terminal.modes = grip.view.modes
     keys = detach.parse(launch.config.get("detachKeys")) if launch.tty else ()
+    sizes = _Sizes(grip, redraw=begin is None)
+
+    def again() -> Stream | None:
+        if not rejoin(grip):
+            return None
+        sizes.redraw = True
+        return attention.listen()
+
     left = False  # who leaves, or hands the run over, leaves an agent that goes on
     with (
         logins.in_step(grip.box, launch.login, grip.ui),
@@ -89,11 +101,13 @@ def _relayed(
                 attention.stream,
                 terminal,
                 tap=grip.view.feed,
-                resize=_resizer(grip, redraw=begin is None),
+                resize=sizes,
                 begin=begin,
                 interrupt=lambda: grip.box.signal(signal.SIGINT.name),
                 idle=grip.view.work,
                 watch={line.fileno(): answering(line, attached=True)},
+                alive=partial(alive, grip),
+                again=again,
                 detach=keys,
             )
         except HandedOverError:
@@ -103,16 +117,17 @@ def _relayed(
     return ended
 
 
-def _resizer(grip: Grip, *, redraw: bool) -> Callable[[int, int], None]:
-    """Pass sizes on; the first one after an attach differs for a moment, so that the program redraws."""
-    first = redraw
+class _Sizes:
+    """Passes sizes on; with ``redraw`` the next one differs for a moment, so that the program draws anew."""
 
-    def resize(rows: int, columns: int) -> None:
-        nonlocal first
-        if first and grip.launch.tty:
-            first = False
-            grip.box.resize(max(1, rows - 1), columns)
-        grip.box.resize(rows, columns)
-        grip.view.resize(rows, columns)
+    def __init__(self, grip: Grip, *, redraw: bool) -> None:
+        self._grip = grip
+        self.redraw = redraw
 
-    return resize
+    def __call__(self, rows: int, columns: int) -> None:
+        """Tell the box its size."""
+        if self.redraw and self._grip.launch.tty:
+            self._grip.box.resize(max(1, rows - 1), columns)
+        self.redraw = False
+        self._grip.box.resize(rows, columns)
+        self._grip.view.resize(rows, columns)

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from realm.session import grip as grips
 from realm.session import logins
 from realm.session.line import Line
 from realm.session.lock import run_directory
+from realm.session.rejoin import alive, rejoin
 from realm.terminal.drain import drain
 from realm.terminal.ears import Ears
 from realm.terminal.overheard import Overheard
@@ -167,8 +169,8 @@ def _listening(grip: Grip) -> tuple[Stream, Callable[[bytes], object]]:
 
 def _drained(grip: Grip, line: Line) -> Ended | None:
     """Take the box's output until it ends; ``None`` when the run was handed over."""
-    stream, tap = _listening(grip)
     while True:
+        stream, tap = _listening(grip)
         try:
             with logins.in_step(grip.box, grip.launch.login, grip.ui):
                 return drain(
@@ -176,6 +178,8 @@ def _drained(grip: Grip, line: Line) -> Ended | None:
                     tap=tap,
                     idle=grip.view.work,
                     watch={line.fileno(): grips.answering(line, attached=False)},
+                    alive=partial(alive, grip),
+                    again=lambda: _listening(grip)[0] if rejoin(grip) else None,
                 )
         except grips.HandedOverError as over:
             if grips.give(grip, over.call):

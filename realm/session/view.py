@@ -100,6 +100,11 @@ class View:
         if self._screen is not None:
             self._screen.resize(rows, columns)
 
+    def doubt(self) -> None:
+        """Take it that some output did not come."""
+        if self._screen is not None:
+            self._screen.doubt()
+
     def text(self) -> str:
         """Return what a person would read."""
         return self._screen.text() if self._screen is not None else ""

@@ -6,6 +6,7 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
+from realm.terminal.broken import Silence, joined
 from realm.terminal.frames import Demux
 from realm.terminal.pace import PIECE
 from realm.terminal.relay import QUIET
@@ -26,15 +27,17 @@ def drain(
     tap: Callable[[bytes], object],
     idle: Callable[[], bool],
     watch: Mapping[int, Callable[[], bool]],
+    alive: Callable[[], bool] | None = None,
+    again: Callable[[], Stream | None] | None = None,
 ) -> Ended:
     """Take a box's output until it ends or SIGTERM or SIGINT arrives; return why.
 
-    ``tap``, ``idle`` and ``watch`` are as in :class:`realm.terminal.sides.Hooks`;
+    ``tap``, ``idle``, ``watch``, ``alive`` and ``again`` are as in :class:`realm.terminal.sides.Hooks`;
     what they raise ends the draining.  The box's input stays open: the program
     waits for whoever comes back.  SIGHUP is ignored.
     """
     with Wakeup((*_ENDING, signal.SIGHUP)) as wakeup:
-        return _loop(box, wakeup, tap, idle, watch)
+        return joined(box, lambda box: _loop(box, wakeup, tap, idle, watch, Silence(alive)), again)
 
 
 def _loop(
@@ -43,14 +46,18 @@ def _loop(
     tap: Callable[[bytes], object],
     idle: Callable[[], bool],
     watch: Mapping[int, Callable[[], bool]],
+    silence: Silence,
 ) -> Ended:
     demux = None if box.tty else Demux()
-    working = True
+    working = silent = True
     fds = [box.fileno(), wakeup.fileno(), *watch]
     while True:
         ahead = box.pending() > 0
-        readable, _, _ = select.select(fds, (), (), 0 if ahead else QUIET if working else None)
+        rest = QUIET if working else silence.left() if silent else None
+        readable, _, _ = select.select(fds, (), (), 0 if ahead else rest)
         if not readable and not ahead:
+            if silent and silence.is_lasting():
+                return Ended(Reason.EOF)
             working = idle()
             continue
         if wakeup.fileno() in readable:
@@ -64,7 +71,7 @@ def _loop(
             reason = _take(box, demux, tap)
             if reason is not None:
                 return Ended(reason)
-            working = True
+            working, silent = True, False
 
 
 def _take(box: Stream, demux: Demux | None, tap: Callable[[bytes], object]) -> Reason | None:

@@ -25,7 +25,8 @@ class Output:
     """What comes from ``box``, on its way to ``terminal`` and, behind it, to ``tap``.
 
     Only one piece is on its way at a time: while :attr:`waiting`, no more may
-    be taken.  :attr:`open` is false when the box has no more, :attr:`ended`
+    be taken.  :attr:`silent` is true until the box says something,
+    :attr:`open` is false when it has no more, :attr:`ended`
     says how the relay ends when there is nobody, or nothing more, to show.
     """
 
@@ -40,7 +41,7 @@ class Output:
         self.write = self._out.write
         """Writes what goes of some output at once and returns how many bytes."""
         self.pace = Pace()
-        self.open = True
+        self.open = self.silent = True
         self.ended: Ended | None = None
 
     def close(self) -> None:
@@ -79,6 +80,7 @@ class Output:
             self._tap(data)
         if self._heard is not None:
             self._heard(data)
+        self.silent = False
         self.pace.took(len(data))
         return self.direct
 
@@ -90,6 +92,7 @@ class Output:
         return self.direct
 
     def _pass(self, data: bytes) -> None:
+        self.silent = False
         flood = self.pace.flood
         if flood:
             self.pace.took(len(data))
@@ -156,6 +159,11 @@ class Output:
         if error.errno not in GONE:
             raise error
         self.ended = Ended(Reason.CLOSED if error.errno == errno.EPIPE else Reason.HANGUP)
+
+    def end(self) -> None:
+        """Expect no more of the box."""
+        self.open = False
+        self.conclude()
 
     def conclude(self) -> None:
         """End when the box has no more and all of it is shown."""

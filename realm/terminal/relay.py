@@ -14,6 +14,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
+from realm.terminal.broken import Silence, joined
 from realm.terminal.detach import Matcher
 from realm.terminal.input import KEYS, Input
 from realm.terminal.output import Output
@@ -41,6 +42,8 @@ def relay(
     interrupt: Callable[[], object] | None = None,
     idle: Callable[[], bool] | None = None,
     watch: Mapping[int, Callable[[], bool]] | None = None,
+    alive: Callable[[], bool] | None = None,
+    again: Callable[[], Stream | None] | None = None,
     detach: tuple[int, ...] = (),
 ) -> Ended:
     """Carry bytes both ways until one side is done; return why.
@@ -52,16 +55,21 @@ def relay(
     thread; raises EngineError when frames are malformed, and what ``begin``
     raises.
     """
-    hooks = Hooks(tap, resize, begin, interrupt, idle, watch or {})
+    hooks = Hooks(tap, resize, begin, interrupt, idle, watch or {}, alive, again)
     stops = (signal.SIGTSTP,) if terminal.is_raw else ()
     with Wakeup((*_ENDING, signal.SIGWINCH, signal.SIGCONT, *stops)) as wakeup:
         if hooks.begin is not None:
             hooks.begin()
-        loop = _Loop(box, terminal, hooks, wakeup, Matcher(detach))
-        try:
-            return loop.run()
-        finally:
-            loop.close()
+        matcher = Matcher(detach)
+
+        def carry(box: Stream) -> Ended:
+            loop = _Loop(box, terminal, hooks, wakeup, matcher)
+            try:
+                return loop.run()
+            finally:
+                loop.close()
+
+        return joined(box, carry, again)
 
 
 class _Loop:
@@ -74,6 +82,7 @@ class _Loop:
         self._output = Output(box, terminal, hooks.tap)
         self._watch = dict(hooks.watch)
         self._has_idle = self._working = hooks.idle is not None
+        self._silence = Silence(hooks.alive)
         self._signalled: Ended | None = None
 
     def run(self) -> Ended:
@@ -132,8 +141,10 @@ class _Loop:
         keys_fd, box_fd, plain = keys.fd, self._box_fd, select.POLLIN
         poll, read, send, write = self._poller().poll, os.read, box.send, output.write
         ordinary = keys.starts.isdisjoint
+        rest = self._rest()
+        rest_ms = None if rest is None else int(rest * 1000) + 1
         while True:
-            ready = poll(_QUIET_MS if self._working else None)
+            ready = poll(_QUIET_MS if self._working else rest_ms)
             for fd, event in ready:
                 if event != plain:
                     return True
@@ -197,13 +208,19 @@ class _Loop:
     def _timeout(self) -> float | None:
         if self._is_ahead():
             return 0
-        return QUIET if self._working else None
+        return QUIET if self._working else self._rest()
+
+    def _rest(self) -> float | None:
+        """Return the seconds for which nothing has to be done if nothing comes."""
+        return self._silence.left() if self._output.silent else None
 
     def _is_ahead(self) -> bool:
         """Whether the stream holds bytes that its descriptor does not announce."""
         return self._output.open and self._box.pending() > 0 and not self._output.waiting
 
     def _idle(self) -> None:
+        if self._output.silent and self._silence.is_lasting():
+            self._output.end()
         while self._working and self._hooks.idle is not None:
             self._working = self._hooks.idle()
             reads, writes = self._wanted()

@@ -125,6 +125,9 @@ class Hooks(Frozen):
     called when nothing moved for 20 ms, and again as long as it returns true:
     a piece of work of at most 2 ms.  ``watch`` maps further descriptors to
     what to do when they can be read; one that returns false is dropped.
+    ``alive`` is asked now and then as long as the box has said nothing at all:
+    its output ends when that is false.  ``again`` is called when the box's
+    output has ended and returns another stream to go on with, if there is one.
     """
 
     tap: Callable[[bytes], object]
@@ -133,3 +136,5 @@ class Hooks(Frozen):
     interrupt: Callable[[], object] | None = None
     idle: Callable[[], bool] | None = None
     watch: Mapping[int, Callable[[], bool]] = fresh(default_factory=dict)
+    alive: Callable[[], bool] | None = None
+    again: Callable[[], Stream | None] | None = None

@@ -109,12 +109,18 @@ class Passage:
                 for pair in ((near, far), (far, near)):
                     self._start(_carry, *pair)
 
+    def drop(self) -> None:
+        """End every connection; new ones can be made, as to an engine that was started again."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
     def cut(self) -> None:
         """End every connection, and let no new one be made."""
         self._path.unlink(missing_ok=True)
-        for end in (self._listener, *self._ends):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self.drop()
         for thread in self._threads:
             thread.join()
         for end in (self._listener, *self._ends):

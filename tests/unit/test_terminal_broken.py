@@ -1,0 +1,160 @@
+"""Streams that break, and streams that stay open although nobody will say anything more."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.terminal import broken
+from realm.terminal.drain import drain
+from realm.terminal.relay import relay
+from realm.terminal.sides import Ended, Reason
+from tests.support.terminal import SocketBox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from realm.terminal.sides import Stream
+
+    Carry = Callable[[Stream, Callable[[], bool], Callable[[], Stream | None]], tuple[Ended, bytes]]
+
+GAP = 0.1
+
+
+class Nobody:
+    """A user's side where nobody types, or can, and whose output nobody reads."""
+
+    is_raw = False
+
+    def __init__(self, *, can_type: bool) -> None:
+        self.stdin: int | None
+        self.stdin, self.typing = os.pipe()
+        self.reading, self.stdout = os.pipe()
+        if not can_type:
+            os.close(self.stdin)
+            self.stdin = None
+        self.stderr = self.stdout
+
+    def size(self) -> tuple[int, int]:
+        return 24, 80
+
+    def note(self, data: bytes) -> None:
+        """Nothing is switched on."""
+
+    def suspend(self) -> None:
+        raise AssertionError
+
+    def resume(self) -> bool:
+        raise AssertionError
+
+
+def attached(
+    box: Stream, alive: Callable[[], bool], again: Callable[[], Stream | None], *, can_type: bool = True
+) -> tuple[Ended, bytes]:
+    tapped: list[bytes] = []
+    seat = Nobody(can_type=can_type)
+    ended = relay(
+        box, seat, tap=tapped.append, resize=lambda *_: None, idle=lambda: False, alive=alive, again=again
+    )
+    for fd in (seat.stdin, seat.typing, seat.reading, seat.stdout):
+        if fd is not None:
+            os.close(fd)
+    return ended, b"".join(tapped)
+
+
+def kept(box: Stream, alive: Callable[[], bool], again: Callable[[], Stream | None]) -> tuple[Ended, bytes]:
+    tapped: list[bytes] = []
+    ended = drain(box, tap=tapped.append, idle=lambda: False, watch={}, alive=alive, again=again)
+    return ended, b"".join(tapped)
+
+
+CARRIERS: dict[str, Carry] = {
+    "attached": attached,
+    "no input": partial(attached, can_type=False),
+    "kept": kept,
+}
+
+
+@pytest.fixture(params=CARRIERS)
+def carry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Carry:
+    monkeypatch.setattr(broken, "FIRST", GAP)
+    return CARRIERS[request.param]
+
+
+@pytest.fixture
+def boxes() -> Iterator[list[SocketBox]]:
+    made = [SocketBox() for _ in range(3)]
+    yield made
+    for box in made:
+        box.close()
+
+
+class Asked:
+    """Answers yes ``count`` times, then no."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.at: list[float] = []
+
+    def __call__(self) -> bool:
+        self.at.append(time.monotonic())
+        self.left -= 1
+        return self.left >= 0
+
+
+def nothing() -> Stream | None:
+    return None
+
+
+def test_a_silent_stream_of_a_box_that_is_gone_ends(carry: Carry, boxes: list[SocketBox]) -> None:
+    alive = Asked(2)
+    began = time.monotonic()
+    assert carry(boxes[0], alive, nothing) == (Ended(Reason.EOF), b"")
+    gaps = [end - begin for begin, end in itertools.pairwise([began, *alive.at])]
+    # Ever more rarely.
+    assert gaps[0] >= GAP
+    assert gaps[1] >= 2 * GAP
+    assert gaps[2] >= 4 * GAP
+
+
+def test_a_box_that_has_said_something_is_not_asked_any_more(carry: Carry, boxes: list[SocketBox]) -> None:
+    alive = Asked(0)
+    boxes[0].peer.sendall(b"word")
+    threading.Timer(5 * GAP, boxes[0].peer.close).start()
+    assert carry(boxes[0], alive, nothing) == (Ended(Reason.EOF), b"word")
+    assert alive.at == []
+
+
+def test_after_a_stream_that_broke_it_goes_on_with_the_next(carry: Carry, boxes: list[SocketBox]) -> None:
+    for number, box in enumerate(boxes):
+        box.peer.sendall(b"%d" % number)
+        box.peer.close()
+    rest = iter(boxes[1:])
+    assert carry(boxes[0], Asked(0), lambda: next(rest, None)) == (Ended(Reason.EOF), b"012")
+
+
+def test_a_signal_ends_it_whatever_could_go_on(carry: Carry, boxes: list[SocketBox]) -> None:
+    def fail() -> Stream | None:
+        raise AssertionError
+
+    def end() -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    assert carry(boxes[0], end, fail)[0] == Ended(Reason.SIGNAL, signal.SIGTERM)
+
+
+def test_a_signal_between_two_streams_ends_the_second(carry: Carry, boxes: list[SocketBox]) -> None:
+    def again() -> Stream:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return boxes[1]
+
+    boxes[0].peer.close()
+    assert carry(boxes[0], Asked(0), again)[0] == Ended(Reason.SIGNAL, signal.SIGTERM)
