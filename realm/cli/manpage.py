@@ -15,7 +15,8 @@ import click
 from realm import __version__
 from realm.cli import output
 from realm.cli.app import EXAMPLES, PLAIN_GIT, application, load
-from realm.cli.command import SETTINGS, Verb, option_rows, usage
+from realm.cli.command import SETTINGS as CLICK
+from realm.cli.command import Verb, option_rows, usage
 from realm.cli.verbs import SECTIONS
 from realm.config import SETTINGS
 
@@ -101,7 +102,7 @@ def _list(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _context(command: click.Command, name: str) -> click.Context:
-    root = click.Context(application, info_name="realm", **SETTINGS)
+    root = click.Context(application, info_name="realm", **CLICK)
     return root if command is application else click.Context(command, parent=root, info_name=name)
 
 
