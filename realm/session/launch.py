@@ -6,6 +6,7 @@ import hashlib
 import os
 import posixpath
 import shlex
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -137,8 +138,16 @@ def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
     if not launch.session.agent:
         found += _config(launch)
     for item in launch.include:
-        found.append(BoxFile(f"{launch.session.workspace}/{item.path}", item.source))
+        found.append(BoxFile(f"{launch.session.workspace}/{item.path}", item.source, _mode(item.source)))
     return found
+
+
+def _mode(path: Path) -> int:
+    """Return a file's permissions: programs are to run, and ssh wants its keys to be private."""
+    try:
+        return stat.S_IMODE(path.lstat().st_mode) & 0o777
+    except OSError:  # gone: whoever reads it says so
+        return 0o644
 
 
 def _exclude(launch: Launch) -> bytes:

@@ -122,6 +122,14 @@ def test_include_copies_ignored_files_in_and_never_out(secretive: User) -> None:
     assert again.out == "A=3\n"
 
 
+def test_included_files_keep_their_permissions(secretive: User) -> None:
+    (secretive.repo.path / ".env.test").chmod(0o600)
+    (secretive.repo.path / ".env.prod").chmod(0o755)
+    words = ("--include", ".env.test", "--include", ".env.prod")
+    done = secretive.scripted("inc", "stat -c %a .env.test .env.prod; test -O .env.test", *words)
+    assert done.out == "600\n755\n"
+
+
 def test_worktreeinclude_and_the_setting(secretive: User) -> None:
     secretive.repo.write(".worktreeinclude", ".env.test\n")
     secretive.repo.commit("Include for tests")
