@@ -27,7 +27,6 @@ from realm.store.verify import Verifier
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from realm.model import Checkpoint, Identity, Project, TurnText
     from realm.store.quarantine import Quarantine
@@ -90,12 +89,7 @@ class Ingested(Frozen):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

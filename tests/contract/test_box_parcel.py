@@ -180,6 +180,15 @@ def test_killed_before_its_files_come(lab: Laboratory, how: str, tty: bool) -> N
     is_clean(lab, box)
 
 
+def kill(lab: Laboratory, box: Box, stream: BoxStream) -> None:
+    """Kill a box that has no files yet, and see that it did nothing and leaves nothing."""
+    box.signal("SIGKILL")
+    box.wait()
+    rest(stream)
+    nothing_ran(lab, salvaged(lab, box))
+    is_clean(lab, box)
+
+
 @engine
 @each_way
 def test_killed_while_it_waits(lab: Laboratory, how: str, tty: bool) -> None:
@@ -187,11 +196,7 @@ def test_killed_while_it_waits(lab: Laboratory, how: str, tty: bool) -> None:
     stream = started(box)
     until_ready(stream)
     time.sleep(0.5)
-    box.signal("SIGKILL")
-    box.wait()
-    rest(stream)
-    nothing_ran(lab, salvaged(lab, box))
-    is_clean(lab, box)
+    kill(lab, box, stream)
 
 
 @engine
@@ -204,11 +209,7 @@ def test_killed_while_its_files_come(lab: Laboratory, how: str, tty: bool) -> No
     stream._socket.setblocking(True)
     stream._socket.sendall(box._contents[: len(box._contents) * 2 // 3])
     eventually(lambda: (box.read_file(TALK, 1 << 20) or b"") != b"", 20)
-    box.signal("SIGKILL")
-    box.wait()
-    rest(stream)
-    nothing_ran(lab, salvaged(lab, box))
-    is_clean(lab, box)
+    kill(lab, box, stream)
 
 
 @engine

@@ -21,7 +21,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from tests.support.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -258,7 +260,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, stream.encode(), "text/event-stream")
 
 
-class MessagesApi:
+class MessagesApi(Serving):
     """The stand-in at ``url``; a context manager that serves from a thread.
 
     ``planner`` turns a prompt into what to do; ``accept`` lists the keys that
@@ -274,14 +276,6 @@ class MessagesApi:
         self._lock = threading.Condition()
         self._server = _Server((address, port), self)
         self.url = f"http://{address}:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def record(self, request: Request) -> None:
         """Remember ``request`` and wake whoever waits for one."""

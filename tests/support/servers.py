@@ -8,13 +8,14 @@ import pwd
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
+
+from tests.support.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,7 @@ def _wait_for_port(port: int) -> None:
     raise AssertionError(f"nobody listens at port {port}")
 
 
-class HttpServer:
+class HttpServer(Serving):
     """``git http-backend`` over the repositories below ``root``, for one user with a password."""
 
     def __init__(self, root: Path, user: str, password: str) -> None:
@@ -106,14 +107,6 @@ class HttpServer:
         self.user = user
         self._server = _HttpServer(self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _HttpServer(ThreadingHTTPServer):

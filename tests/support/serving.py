@@ -1,0 +1,23 @@
+"""A server for the time of a ``with`` statement."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from http.server import HTTPServer
+
+
+class Serving:
+    """Lets ``_server`` serve, in a thread of its own."""
+
+    _server: HTTPServer
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
