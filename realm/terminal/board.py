@@ -1,4 +1,4 @@
-"""What a program's output does to the screen: text, modes, the two screens, the saved cursor.
+"""What a program's output does to the screen: functions, modes, the two screens, the saved cursor.
 
 pyte's own parser drops text after characters of no width, leaks parts of
 sequences as text and knows no alternate screen: it is not used.  This module
@@ -8,27 +8,20 @@ imports pyte: it is itself imported only when a screen is looked at.
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyte import charsets
 from pyte import modes as pyte_modes
-from pyte.screens import Margins, wcwidth
+from pyte.screens import Margins
 
 from realm.terminal.cells import BLANK, Cell, Row, render
-from realm.terminal.grid import Grid
 from realm.terminal.parser import numbers
+from realm.terminal.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PARTS = re.compile("(?P<narrow>[ -~\u00ae-\u02ff\u2500-\u259f]+)|[^ -~\u00ae-\u02ff\u2500-\u259f]+")
-"""Text of one column each (ASCII, accents, lines and blocks), and any other."""
-_DEAR = 4
-"""Steps for a repeated character that may be wide."""
-_TALLEST_CLUSTER = 12
-"""Characters of no width that are kept in one cell."""
 _ALTERNATE = {47, 1047, 1049}
 _SAVES_CURSOR = 1049
 _SYNCHRONIZED = 2026
@@ -60,13 +53,12 @@ _PARTING_LINES = 8
 """Lines that a program may write to the main screen when it leaves the alternate one."""
 
 
-class Board(Grid):
+class Board(Writing):
     """The grid that a :class:`~realm.terminal.parser.Parser` writes to."""
 
     def __init__(self, lines: int, columns: int) -> None:
         self._saved: _Save | None = None
         self._hidden: _Hidden | None = None
-        self._last = " "
         self.left: list[Row] | None = None
         """The alternate screen as it was left, until much has been written to the main one."""
         self._lines_since = 0
@@ -140,7 +132,7 @@ class Board(Grid):
             "D": self.cursor_back, "E": self.cursor_down1, "F": self.cursor_up1, "G": self.cursor_to_column,
             "I": self.tab_on, "L": self.insert_rows, "M": self.delete_rows, "P": self.delete_cells,
             "S": self.scroll_up, "T": self.scroll_down, "X": self.erase_cells, "Z": self.tab_back,
-            "`": self.cursor_to_column, "a": self.cursor_forward, "b": self._repeat, "d": self.cursor_to_line,
+            "`": self.cursor_to_column, "a": self.cursor_forward, "b": self.repeat, "d": self.cursor_to_line,
             "e": self.cursor_down,
         }  # fmt: skip
         table: dict[str, Callable[[list[int]], None]] = {
@@ -162,91 +154,10 @@ class Board(Grid):
             table[name] = lambda values, handler=handler: handler(max(1, _first(values)))  # type: ignore[misc]
         return table
 
-    # Text ----------------------------------------------------------------------
-
-    def draw(self, data: str) -> None:
-        """Write ``data``, which holds no control character, at the cursor."""
-        table = self.g1_charset if self.charset else self.g0_charset
-        if table is not charsets.LAT1_MAP:
-            data = data.translate(table)
-        self._write(data, insert=pyte_modes.IRM in self.mode)
-        if data and data[-1].isprintable():
-            self._last = data[-1]
-
-    def _write(self, data: str, *, insert: bool) -> None:
-        for part in _PARTS.finditer(data):
-            start, end = part.span()
-            if part.lastgroup:
-                while start < end:
-                    start += self._draw_run(data, start, end, insert=insert)
-            else:
-                for character in part[0]:
-                    self._draw_one(character, insert=insert)
-
-    def _draw_run(self, data: str, start: int, end: int, *, insert: bool) -> int:
-        """Write as many narrow characters as the row takes; return how many."""
-        self._wrap(1)
-        x = self.cursor.x
-        run = data[start : min(end, start + self.columns - x)]
-        if insert:
-            self.insert_cells(len(run))
-        row = self.buffer[self.cursor.y]
-        self.mend(row, x, x + len(run))
-        replace = self.cursor.attrs._replace
-        cells: dict[str, Cell] = {}
-        for offset, character in enumerate(run, x):
-            cell = cells.get(character)
-            if cell is None:
-                cell = cells[character] = replace(data=character)
-            row[offset] = cell
-        self.cursor.x = x + len(run)
-        return len(run)
-
-    def _draw_one(self, character: str, *, insert: bool) -> None:
-        width = wcwidth(character)
-        if width <= 0:
-            if width == 0:
-                self._combine(character)
-            return
-        self._wrap(width)
-        if insert:
-            self.insert_cells(width)
-        x, row = self.cursor.x, self.buffer[self.cursor.y]
-        self.mend(row, x, x + width)
-        row[x] = self.cursor.attrs._replace(data=character)
-        if width > 1 and x + 1 < self.columns:
-            row[x + 1] = self.cursor.attrs._replace(data="")
-        self.cursor.x = min(x + width, self.columns)
-
-    def _wrap(self, width: int) -> None:
-        if self.cursor.x + width <= self.columns:
-            return
-        if pyte_modes.DECAWM in self.mode and self.columns >= width:
-            self.carriage_return()
-            self.index()
-        else:
-            self.cursor.x = max(0, self.columns - width)
-
-    def _combine(self, character: str) -> None:
-        """Put a character of no width into the cell before the cursor."""
-        row, x = self.buffer[self.cursor.y], self.cursor.x - 1
-        if x > 0 and row[x].data == "":
-            x -= 1
-        if x >= 0 and len(row[x].data) < _TALLEST_CLUSTER:
-            row[x] = row[x]._replace(data=row[x].data + character)
-
     def alignment_display(self) -> None:
         """DECALN: the screen full of E, in one go for every row."""
         self.steps += self.lines
         self.buffer = [Row(Cell("E")) for _ in range(self.lines)]
-
-    def _repeat(self, count: int) -> None:
-        """REP, as far as a row goes."""
-        count = min(count, self.columns)
-        self.steps += count if self._last.isascii() else _DEAR * count
-        if pyte_modes.IRM in self.mode:
-            self.insert_cells(count * max(1, wcwidth(self._last)))
-        self._write(self._last * count, insert=False)
 
     def save_cursor(self) -> None:
         """DECSC: one place to save to on each screen."""

@@ -14,6 +14,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm.terminal.backlog import Backlog
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -38,9 +40,6 @@ _DEAR = 8
 _PATIENCE = 256 * 1024
 """Bytes after which a synchronized update that does not end is shown as it is."""
 _TAKEN = 2
-_EDGE = 16
-"""Bytes in which a sequence that is cut in two is looked for."""
-_SCREENS = re.compile(rb"\x1b(?:\[\?(?:\d+;)*(?:47|1047|1049)(?:;\d+)*(?P<on>[hl])|c)")
 _FRESH_START = re.compile(rb"[\x1b\n]")
 
 
@@ -61,21 +60,14 @@ class Screen:
     """The screen of a terminal of ``rows`` by ``columns`` cells; ``limit`` in bytes."""
 
     def __init__(self, rows: int, columns: int, limit: int = LIMIT) -> None:
-        self._size = _bounded(rows, columns)
         self._limit = max(limit, 1)
-        self._waiting: deque[bytes | tuple[int, int] | float] = deque()
-        self._bytes = 0
-        self._edge = b""
-        self._alternate: bool | None = None
+        self._backlog = Backlog(_bounded(rows, columns))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._board: Board | None = None
         self._parser: Parser | None = None
-        self._gap = False
         self._lost_at: tuple[int, int] | None = None
         self._frozen_for = 0
         self._piece = _PIECE
-        self.dropped = 0
-        """Bytes that nobody looked at."""
         self.taken: deque[Taken] = deque(maxlen=_TAKEN)
         """What was seen at the moments that were marked, for whoever takes it out."""
 
@@ -83,50 +75,25 @@ class Screen:
 
     def feed(self, chunk: bytes) -> None:
         """Put output aside."""
-        self._waiting.append(chunk)
-        self._bytes += len(chunk)
-        self._drop_to(self._limit)
+        self._backlog.add(chunk, self._limit)
 
     def resize(self, rows: int, columns: int) -> None:
         """Say that the terminal has another size from here on."""
-        size = _bounded(rows, columns)
-        if self._waiting and isinstance(self._waiting[-1], tuple):
-            self._waiting.pop()
-        self._waiting.append(size)
+        self._backlog.resize(_bounded(rows, columns))
 
     def mark(self, moment: float) -> None:
         """Keep in :attr:`taken` what shows here; where that is dropped unseen there is nothing to keep.
 
         ``moment`` is any name for it.
         """
-        self._waiting.append(moment)
-
-    def _drop_to(self, limit: int) -> None:
-        while self._bytes > limit:
-            self._drop(limit)
-
-    def _drop(self, limit: int) -> None:
-        oldest = self._waiting.popleft()
-        if not isinstance(oldest, bytes):
-            self._size = oldest if isinstance(oldest, tuple) else self._size
-            return
-        if limit and self._bytes == len(oldest):
-            self._waiting.appendleft(oldest[-limit:])
-            oldest = oldest[:-limit]
-        self._bytes -= len(oldest)
-        self.dropped += len(oldest)
-        self._pass_over(oldest)
-        self._gap = True
-
-    def _pass_over(self, dropped: bytes) -> None:
-        """Keep of what nobody looks at which of the two screens is shown."""
-        data = self._edge + dropped if b"\x1b" in dropped or b"\x1b" in self._edge else b""
-        self._edge = dropped[-_EDGE:]
-        if b"\x1b[?" in data or b"\x1bc" in data:
-            for match in _SCREENS.finditer(data):
-                self._alternate = match["on"] == b"h"
+        self._backlog.mark(moment)
 
     # Beside it -----------------------------------------------------------------
+
+    @property
+    def dropped(self) -> int:
+        """Bytes that nobody looked at."""
+        return self._backlog.dropped
 
     @property
     def lost(self) -> bool:
@@ -136,7 +103,7 @@ class Screen:
 
     @property
     def _lacking(self) -> bool:
-        return self._gap or self._lost_at is not None
+        return self._backlog.gap or self._lost_at is not None
 
     def doubt(self) -> None:
         """Take what is shown so far for incomplete."""
@@ -149,13 +116,13 @@ class Screen:
         if self._is_blank():
             return False
         deadline = time.monotonic() + seconds
-        while self._waiting and time.monotonic() < deadline:
+        while self._backlog and time.monotonic() < deadline:
             self._take()
-        return bool(self._waiting)
+        return bool(self._backlog)
 
     def _is_blank(self) -> bool:
         """Whether nothing was ever shown: a size alone is not worth the parser's import."""
-        return self._board is None and all(isinstance(item, tuple) for item in self._waiting)
+        return self._board is None and self._backlog.has_only_sizes
 
     def catch_up(self) -> None:
         """Look at all that was put aside, as far as the budget goes."""
@@ -163,27 +130,25 @@ class Screen:
             return
         for budget, rest in _BUDGETS:
             steps = 0
-            while self._waiting and steps < budget:
+            while self._backlog and steps < budget:
                 steps += self._take()
-            self._drop_to(rest)
-        while self._waiting:
+            self._backlog.drop_to(rest)
+        while self._backlog:
             self._take()
 
     def _take(self) -> int:
         """Look at the next piece; return the steps that it took."""
         board = self._open()
         before = board.steps
-        if not isinstance(other := self._waiting[0], bytes):
-            self._waiting.popleft()
+        if (other := self._backlog.other()) is not None:
             if isinstance(other, tuple):
-                self._size = other
                 board.resize(*other)
             else:
                 self._keep(other)
             return board.steps - before
-        item = self._next_piece()
+        item = self._backlog.piece(self._piece)
         length = len(item)
-        if self._gap:
+        if self._backlog.gap:
             item = self._bridge(board, item)
         if item:
             self._parse(board, item)
@@ -194,19 +159,6 @@ class Screen:
     def _keep(self, moment: float) -> None:
         picture = self._picture(self._open().copied(self._shown()))
         self.taken.append(Taken(moment, picture, self._cursor(), self._lacking))
-
-    def _next_piece(self) -> bytes:
-        """Take a piece: part of a long chunk, or short chunks together."""
-        parts: list[bytes] = []
-        room = self._piece
-        while room and self._waiting and isinstance(item := self._waiting[0], bytes):
-            self._waiting.popleft()
-            if len(item) > room:
-                self._waiting.appendleft(item[room:])
-            parts.append(item[:room])
-            room -= len(parts[-1])
-        self._bytes -= self._piece - room
-        return b"".join(parts)
 
     def _parse(self, board: Board, item: bytes) -> None:
         if self._parser is not None:
@@ -225,20 +177,19 @@ class Screen:
 
     def _bridge(self, board: Board, item: bytes) -> bytes:
         """Go on after a gap: from the first place where nothing is cut in two."""
+        backlog = self._backlog
         start = _FRESH_START.search(item)
         skipped = item[: start.start()] if start else item
-        self._pass_over(skipped)
-        self.dropped += len(skipped)
+        backlog.pass_over(skipped)
         if start is None:
             return b""
-        self._gap = False
         self._decoder.reset()
         if self._parser is not None:
             self._parser.reset()
-        board.resize(*self._size)
-        if self._alternate is not None:
-            board.show_alternate(on=self._alternate)
-        self._alternate, self._edge = None, b""
+        board.resize(*backlog.size)
+        if backlog.alternate is not None:
+            board.show_alternate(on=backlog.alternate)
+        backlog.bridged()
         self._lost_at = (board.cleared, board.scrolled)
         return item[start.start() :]
 
@@ -248,7 +199,7 @@ class Screen:
             from realm.terminal.board import Board
             from realm.terminal.parser import Parser
 
-            self._board = Board(*self._size)
+            self._board = Board(*self._backlog.size)
             self._parser = Parser(self._board)
         return self._board
 
