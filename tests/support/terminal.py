@@ -271,10 +271,11 @@ class Judge:
 
     def signal_foreground(self, number: signal.Signals) -> None:
         """Send a signal to the foreground programs, as another window's ``kill`` would."""
-        terminal = self._run("display-message", "-p", "#{pane_tty}").strip()
-        listing = ["ps", "-o", "tpgid=", "-t", terminal.removeprefix("/dev/")]
-        groups = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split()
-        os.killpg(int(groups[0]), number)
+        # By process: terminals of containers have the same names, and ps would list what runs there.
+        leader = self._run("display-message", "-p", "#{pane_pid}").strip()
+        listing = ["ps", "-o", "tpgid=", "-p", leader]
+        group = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
+        os.killpg(int(group), number)
 
     def resize(self, rows: int, columns: int) -> None:
         """Give the window another size."""
