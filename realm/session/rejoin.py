@@ -28,19 +28,21 @@ def alive(grip: Grip) -> bool:
 def rejoin(grip: Grip) -> bool:
     """Give ``grip`` a new stream if its box still runs; return whether it has one.
 
-    The screen may lack what came meanwhile.
+    The screen may lack what came meanwhile.  An engine that has no answer has
+    the same time to come back in which a box's end becomes known.
     """
-    joined = time.monotonic()
-    if grip.stream.results() is not None or joined - grip.joined < _LEAST:
+    began = time.monotonic()
+    if grip.stream.results() is not None or began - grip.joined < _LEAST:
         return False
+    while time.monotonic() - began < _SETTLE:
+        if not alive(grip):
+            return False
+        time.sleep(_STEP)
     try:
-        while grip.box.state() == "running":
-            if time.monotonic() - joined > _SETTLE:
-                grip.stream.close()
-                grip.stream, grip.joined = grip.box.attach(), time.monotonic()
-                grip.view.doubt()
-                return True
-            time.sleep(_STEP)
+        stream = grip.box.attach()
     except EngineError:
-        pass  # what can be said of that is said by whoever takes the work in
-    return False
+        return False  # what can be said of that is said by whoever takes the work in
+    grip.stream.close()
+    grip.stream, grip.joined = stream, time.monotonic()
+    grip.view.doubt()
+    return True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm import config
 from tests.support import hostile
 from tests.support.hostile import Traces, check_words, run_as
 from tests.support.repos import Repo, git
@@ -270,8 +271,11 @@ SETTINGS = {
 
 @pytest.mark.engine
 @pytest.mark.parametrize("name", SETTINGS)
-def test_settings(user: User, name: str) -> None:
+def test_settings(user: User, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value, said = SETTINGS[name]
+    # What the checks themselves set in the environment would count for more.
+    (variable,) = (setting.variable for setting in config.SETTINGS if setting.key == name)
+    monkeypatch.delenv(variable, raising=False)
     user.repo.git("config", f"realm.{name}", value)
     before = Traces.of(user.repo, engine=True)
     done = run_as(user, (), "new", "x", *(() if name == "agent" else ("--agent", "true")))

@@ -31,6 +31,9 @@ while read line; do echo "heard $line"; echo "$line" >>heard; [ "$line" = bye ] 
 SETTLED = 4
 """Seconds in which a stream that broke is made again, with some to spare."""
 
+NOTICED = 0.5
+"""Seconds after which realm knows that a stream broke: what is typed before may be lost on the way."""
+
 
 @pytest.fixture
 def passage(user: User, tmp_path: Path) -> Iterator[engines.Passage]:
@@ -154,6 +157,7 @@ def test_a_terminal_whose_connection_breaks_goes_on(user: User, passage: engines
         terminal.wait_for("ready")
         time.sleep(SETTLED)
         passage.drop()
+        time.sleep(NOTICED)
         terminal.send("one")
         terminal.press("Enter")
         terminal.wait_for("heard one")

@@ -130,7 +130,8 @@ PIECES = [
     b"\x1b[0;4:3m", b"\x1b[2;9r", b"\x1b[r", b"\x1b(0", b"\x1b)0", b"\x0e", b"\x0f", b"\x1b7",
     b"\x1b8", b"\x1bc", b"\x1b[!p", b"\x1b]8;;http://x\x07", b"\x1b]8;;\x1b\\",
     b"\x1b]11;#123456\x07", b"\x1b]0;name\x07", b"\x1b]2;\x1b\\", b"\x1b]52;c;QUJD\x07",
-    b"\x1bP+q544e\x1b\\", b"text\r\n", "é你".encode(), "é你".encode(), b"\x1b[?2026h", b"\x1b=", b"\x1b[4h", b"\x1b[3 q", b"\x1b[>4;1m", b"\x1b[?2004s",
+    b"\x1bP+q544e\x1b\\", b"text\r\n", "é你".encode(), b"\x1b[?2026h", b"\x1b=",
+    b"\x1b[4h", b"\x1b[3 q", b"\x1b[>4;1m", b"\x1b[?2004s",
     b"\x1b[?2004r", b"\x1b[", b"\x1b", b"\x1b]9;4;3\x07", b"\x1b%@", b"\x1bn",
 ]  # fmt: skip
 streams = st.lists(st.sampled_from(PIECES), max_size=20).map(b"".join)
