@@ -7,7 +7,6 @@ do this again from the start.
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -120,6 +119,8 @@ def _scratch() -> Iterator[Path]:
     try:
         yield directory
     finally:
+        import shutil
+
         shutil.rmtree(directory, ignore_errors=True)
 
 

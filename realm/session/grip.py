@@ -6,7 +6,6 @@ import base64
 import signal
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
@@ -47,21 +46,18 @@ class StoppedError(Exception):
     """Somebody asks to stop the run."""
 
 
-@dataclass(slots=True)
 class Grip:
-    """What the holder of a run has in its hands."""
+    """What the holder of a run has in its hands; no dataclass, whose making a user would wait for."""
 
-    engine: Engine
-    started: Started
-    launch: Launch
-    box: Box
-    lock: RunLock
-    view: View
-    ui: UI
-    stream: BoxStream
-    caller: Caller
-    joined: float = field(default_factory=time.monotonic)
-    """When the stream was made, on the clock that never goes back."""
+    def __init__(
+        self, engine: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, view: View, ui: UI,
+        stream: BoxStream, caller: Caller,
+    ) -> None:  # fmt: skip
+        self.engine, self.box, self.stream = engine, box, stream
+        self.started, self.launch, self.lock = started, launch, lock
+        self.view, self.ui, self.caller = view, ui, caller
+        self.joined = time.monotonic()
+        """When the stream was made, on the clock that never goes back."""
 
     def hear(self, sound: Sound) -> None:
         """Take what the agent let hear."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 from realm.box.dockerargs import setting
@@ -86,7 +85,7 @@ def recorder(
     on, most = wanted(config, record), limit(config)
     directory = place(session_id, run)
     for other in _others(directory):
-        shutil.rmtree(other, ignore_errors=True)
+        _remove(other)
     if not on:
         _mark(directory)
     return Recorder(directory, limit=2 * SCREEN_BYTES if _is_marked(directory) else most, state=state)
@@ -112,7 +111,14 @@ def _others(directory: Path) -> list[Path]:
 
 def discard(session_id: str) -> None:
     """Remove a session's recordings from realm's directory: the record has what is kept."""
-    shutil.rmtree(run_directory(session_id) / "recording", ignore_errors=True)
+    _remove(run_directory(session_id) / "recording")
+
+
+def _remove(directory: Path) -> None:
+    if directory.exists():
+        import shutil
+
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def shown(

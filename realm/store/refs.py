@@ -7,7 +7,6 @@ move in one transaction of git's, each only from the value that was read.
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from pathlib import Path
@@ -122,7 +121,9 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str) -> Non
             raise _refused(project, updates, result)
         if time.monotonic() > deadline:
             raise _locked(Path(lock[1].decode("utf-8", "surrogateescape")))
-        time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
+        from random import uniform
+
+        time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
 
 
 def _order(project: Project, update: RefUpdate) -> bytes:

@@ -8,9 +8,9 @@ terminals' own pages for 2026, 2027, 2031, 2048 and 9001.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from realm.frozen import Frozen, fresh
 from realm.terminal.pen import Pen
 from realm.terminal.sequences import Sequence, find, may_matter, numbers, split
 
@@ -43,12 +43,11 @@ _INDEXED = {4, 5}
 _COLOURS = 256
 
 
-@dataclass(slots=True)
-class Save:
+class Save(Frozen):
     """What DECSC keeps besides the cursor's place."""
 
-    pen: Pen = field(default_factory=Pen)
-    charsets: dict[int, bytes] = field(default_factory=dict)
+    pen: Pen = fresh(default_factory=Pen)
+    charsets: dict[int, bytes] = fresh(default_factory=dict)
     shift: bytes = b""
     origin: bool = False
 
