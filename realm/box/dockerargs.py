@@ -200,6 +200,6 @@ def warnings(args: DockerArgs, project_root: object) -> list[str]:
     """Return one line for everything in ``args`` that weakens the box."""
     from pathlib import Path
 
-    from realm.box import flags
+    from realm.box import weaknesses
 
-    return list(flags.weaknesses(args, Path(str(project_root))))
+    return list(weaknesses.found(args, Path(str(project_root))))
