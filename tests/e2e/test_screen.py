@@ -152,7 +152,7 @@ def test_a_replay_on_a_terminal(user: User) -> None:
     with user.terminal("replay", "played", "--speed", "4") as terminal:
         terminal.wait_for("two", timeout=60)
         assert terminal.wait() == 0
-    with user.terminal("replay", "played", "--speed", "0.01") as terminal:
+    with user.terminal("replay", "played", "--speed", "0.1") as terminal:
         terminal.wait_for("one", timeout=60)
         terminal.press("C-c")
         assert terminal.wait() == 130
