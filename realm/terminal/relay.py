@@ -51,15 +51,19 @@ def relay(
     End of input closes the box's input only.  What is called, and when, stands
     in :class:`~realm.terminal.sides.Hooks`.  ``detach`` is a sequence from
     :func:`realm.terminal.detach.parse`.  Signal handlers, and the flags of the
-    user's descriptors, are afterwards what they were.  To be called in the main
-    thread; raises EngineError when frames are malformed, and what ``begin``
-    raises.
+    user's descriptors, are afterwards what they were.  An interrupt during
+    ``begin`` ends the relay; later ones go to ``interrupt`` where there is one.
+    To be called in the main thread; raises EngineError when frames are
+    malformed, and what ``begin`` raises.
     """
     hooks = Hooks(tap, resize, begin, interrupt, idle, watch or {}, alive, again)
     stops = (signal.SIGTSTP,) if terminal.is_raw else ()
     with Wakeup((*_ENDING, signal.SIGWINCH, signal.SIGCONT, *stops)) as wakeup:
         if hooks.begin is not None:
             hooks.begin()
+            if wakeup.has(signal.SIGINT):
+                # Passed on now it could be lost: a box's init forwards nothing before its program is a group.
+                return Ended(Reason.SIGNAL, signal.SIGINT)
         matcher = Matcher(detach)
 
         def carry(box: Stream) -> Ended:

@@ -57,6 +57,10 @@ class Wakeup:
         while self._seen:
             yield self._seen.popleft()
 
+    def has(self, number: signal.Signals) -> bool:
+        """Return whether ``number`` arrived and was not taken yet."""
+        return number in self._seen
+
     def default(self, number: signal.Signals) -> None:
         """Let ``number`` do once, now, what it does to any process; then collect it again."""
         signal.signal(number, signal.SIG_DFL)

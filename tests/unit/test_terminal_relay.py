@@ -256,9 +256,18 @@ def test_an_interrupt_outside_raw_mode_is_passed_on(room: Room) -> None:
         interrupts.append(1)
         room.box.peer.close()
 
-    ended = room.relay(begin=lambda: os.kill(os.getpid(), signal.SIGINT), interrupt=interrupt)
+    ended = room.relay(resize=lambda *_: os.kill(os.getpid(), signal.SIGINT), interrupt=interrupt)
     assert ended.reason is Reason.EOF
     assert interrupts == [1]
+
+
+def test_an_interrupt_while_the_program_is_started_ends_the_relay(room: Room) -> None:
+    interrupts: list[int] = []
+    ended = room.relay(
+        begin=lambda: os.kill(os.getpid(), signal.SIGINT), interrupt=lambda: interrupts.append(1)
+    )
+    assert ended == Ended(Reason.SIGNAL, signal.SIGINT)
+    assert interrupts == []
 
 
 def test_a_reader_that_closed_ends_the_relay(room: Room) -> None:
