@@ -146,7 +146,19 @@ install_program() {
     else
         "${pip[@]}" --upgrade "$source" || die 'could not install realm'
     fi
+    keep_apart
     "$venv/bin/realm" --version >&2
+}
+
+# What PYTHONPATH names, a project's directory perhaps, is no place to import from;
+# and setuptools, which some Pythons put there, would be loaded by every command.
+keep_apart() {
+    "$venv/bin/python" -I - "$venv/bin/realm" "$venv/bin/git-realm" <<'PYTHON'
+import pathlib, re, sys
+for program in map(pathlib.Path, sys.argv[1:]):
+    program.write_text(re.sub(r"\A(#!\S*/python[0-9.]*)\n", r"\1 -I\n", program.read_text()))
+PYTHON
+    "$venv/bin/python" -m pip uninstall --quiet --disable-pip-version-check --yes setuptools 2>/dev/null || true
 }
 
 # --- commands, man pages, completions ---------------------------------------

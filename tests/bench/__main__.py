@@ -60,7 +60,7 @@ def main(parts: Collection[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="realm-bench-") as place:
         figures: list[Figure] = []
         if "commands" in parts:
-            with Setting(Path(place), 1_000) as setting:
+            with Setting(Path(place), 1_000, "many-sessions") as setting:
                 figures += quick_figures(setting)
         if why := engines.missing():
             print(f"no Docker engine ({why}): runs and the terminal are not measured")
@@ -73,7 +73,7 @@ def main(parts: Collection[str]) -> int:
 def engine_figures(place: Path, parts: Collection[str]) -> Iterator[Figure]:
     """What needs an engine."""
     if "terminal" in parts:
-        with Setting(place, 1_000) as setting:
+        with Setting(place, 1_000, "terminal") as setting:
             yield from terminal_figures(setting, IMAGE)
     if "runs" in parts:
         for files in sizes():

@@ -20,10 +20,13 @@ IMAGE = "realm:latest"
 
 
 class Setting:
-    """A repository of ``files`` files below ``place`` and somebody who has realm there."""
+    """A repository of ``files`` files below ``place`` and somebody who has realm there.
 
-    def __init__(self, place: Path, files: int) -> None:
-        self._place = place / str(files)
+    Settings with the same ``name`` share it, with the sessions that were made in it.
+    """
+
+    def __init__(self, place: Path, files: int, name: str = "project") -> None:
+        self._place = place / f"{name}-{files}"
         self._installed = _install(place)
         home = self.home
         home.mkdir(parents=True, exist_ok=True)

@@ -55,6 +55,16 @@ def installed_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]
     return home, done.stderr
 
 
+@pytest.mark.parametrize("program", ["realm", "git-realm"])
+def test_nothing_is_imported_from_where_the_user_stands(home: Path, tmp_path: Path, program: str) -> None:
+    for module in ("click", "realm", "re", "sitecustomize"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')\n")
+    env = {**os.environ, "PYTHONPATH": f".:{tmp_path}", "PYTHONSTARTUP": str(tmp_path / "click.py")}
+    command = [str(Installed(home).bin / program), "config"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.fixture
 def home(installed_here: tuple[Path, str]) -> Path:
     return installed_here[0]
