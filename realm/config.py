@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 from realm.frozen import Frozen
@@ -65,13 +66,17 @@ SETTINGS: tuple[Setting, ...] = (
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
+_ASKED = r"^(realm\.[^.]*|core\.excludesfile|(user|author)\.(name|email))$"
+"""What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
+
+
 def read_git_config(directory: Path | None) -> dict[str, list[str]]:
-    """Return every ``realm.*`` key (lower case, without the prefix) of the git configuration.
+    """Return what the git configuration has for realm: keys in lower case, ``realm.*`` without that.
 
     ``directory`` is where git looks for a repository; ``None`` reads the
     user's files only, wherever we stand.
     """
-    command = ["git", "config", "-z", "--get-regexp", r"^realm\."]
+    command = ["git", "config", "-z", "--get-regexp", _ASKED]
     environment = {
         k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     }
@@ -86,7 +91,8 @@ def read_git_config(directory: Path | None) -> dict[str, list[str]]:
     for entry in done.stdout.decode("utf-8", "replace").split("\0"):
         key, newline, value = entry.partition("\n")
         if key:
-            found.setdefault(key.removeprefix("realm."), []).append(value if newline else "true")
+            bare = "true" if key.startswith("realm.") else ""
+            found.setdefault(key.removeprefix("realm."), []).append(value if newline else bare)
     return found
 
 
@@ -96,11 +102,20 @@ class Config:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
         self._git: dict[bool, dict[str, list[str]]] = {}
+        self._lock = threading.Lock()
 
     def _from_git(self, setting: Setting) -> list[str]:
-        if setting.own not in self._git:
-            self._git[setting.own] = read_git_config(None if setting.own else self._directory)
-        return self._git[setting.own].get(setting.key.lower(), [])
+        return self._read(own=setting.own).get(setting.key.lower(), [])
+
+    def _read(self, *, own: bool) -> dict[str, list[str]]:
+        with self._lock:
+            if own not in self._git:
+                self._git[own] = read_git_config(None if own else self._directory)
+            return self._git[own]
+
+    def of_git(self) -> dict[str, str]:
+        """Return those of git's own settings that were read with realm's, such as ``user.name``."""
+        return {key: values[-1] for key, values in self._read(own=False).items() if "." in key}
 
     def lookup(self, key: str) -> Value:
         """Return the value of setting ``key`` and its source; ``KeyError`` for an unknown key."""

@@ -108,8 +108,8 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
     login = find_login(required=not program)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
-        lambda: repo.identity(project),
-        lambda: repo.ignore_lines(project),
+        lambda: repo.identity(project, config.of_git()),
+        lambda: repo.ignore_lines(project, config.of_git()),
         lambda: repo.included(project, request.include, config.get_all("include")),
     )
     session = Session(

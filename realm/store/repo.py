@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from realm.store.worktree import (
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "Include",
@@ -194,8 +195,27 @@ def subjects(project: Project, base: str, tip: str) -> list[str]:
     return [clean(line) for line in shown.split(b"\0") if line]
 
 
-def identity(project: Project) -> Identity:
-    """Return the user's git identity for this project; :class:`RealmError` when git has none."""
+_CRUD = " .,:;<>\"\\'\t"
+"""What git takes off the ends of names."""
+
+
+def _own(what: str, known: Mapping[str, str]) -> str:
+    """Return the user's name or email; empty where only git knows what it makes of it."""
+    given = os.environ.get(f"GIT_AUTHOR_{what.upper()}")
+    if given is None:
+        given = known.get(f"author.{what}", known.get(f"user.{what}", ""))
+    is_plain = given == given.strip(_CRUD) and given.isprintable() and not {"<", ">"} & set(given)
+    return given if is_plain else ""
+
+
+def identity(project: Project, known: Mapping[str, str] | None = None) -> Identity:
+    """Return the user's git identity for this project; :class:`RealmError` when git has none.
+
+    ``known`` are settings of git's: where they say it all git is not asked.
+    """
+    name, email = (_own(what, known or {}) for what in ("name", "email"))
+    if name and email:
+        return Identity(clean(name), clean(email))
     result = git("var", "GIT_AUTHOR_IDENT", project=project, check=False)
     found = re.match(r"(.*?) ?<([^<>\n]*)> \d+ [+-]\d{4}$", result.text)
     if result.code != 0 or found is None:

@@ -13,7 +13,7 @@ from realm.store.git import git
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realm.model import Project
 
@@ -94,11 +94,20 @@ def _nested(project: Project) -> list[str]:
     return [path.rstrip("/") for path in untracked if path.endswith("/")]
 
 
-def ignore_lines(project: Project) -> bytes:
-    """Return the ignore rules that are not in the tree: ``info/exclude`` and ``core.excludesFile``."""
+def _excludes(project: Project, known: Mapping[str, str] | None) -> str:
+    if known is not None and not known.get("core.excludesfile", "").startswith(("~", "%(")):
+        return known.get("core.excludesfile", "")
     asked = git("config", "--type=path", "--get", "core.excludesFile", project=project, check=False)
+    return asked.text if asked.code == 0 else ""
+
+
+def ignore_lines(project: Project, known: Mapping[str, str] | None = None) -> bytes:
+    """Return the ignore rules that are not in the tree: ``info/exclude`` and ``core.excludesFile``.
+
+    ``known`` are settings of git's, if they were read already.
+    """
     home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    own = Path(asked.text) if asked.code == 0 and asked.text else Path(home, "git", "ignore")
+    own = Path(_excludes(project, known) or Path(home, "git", "ignore"))
     parts = []
     for path in (own, project.common_dir / "info" / "exclude"):
         try:

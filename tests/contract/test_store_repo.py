@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.config import Config
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity
 from realm.store import repo as store
@@ -171,6 +172,39 @@ def test_identity(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(GitError, match="does not know your name") as caught:
         store.identity(project)
     assert "git config --global user.name" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "value", ["Ada", "Ada Lovelace", "Ünï 你", "Ada, PhD.", " Ada ", "A <b> c", "'Ada'", "", "A\tb"]
+)
+@pytest.mark.parametrize("key", ["user.name", "author.name", "user.email", "author.email"])
+@pytest.mark.parametrize("given", [None, "Grace", " ", "Grace."])
+def test_identity_of_settings_is_what_git_makes_of_them(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, key: str, value: str, given: str | None
+) -> None:
+    project = project_of(repo)
+    repo.git("config", key, value)
+    if given is not None:
+        monkeypatch.setenv(f"GIT_AUTHOR_{key.partition('.')[2].upper()}", given)
+    try:
+        asked = store.identity(project)
+    except GitError:
+        asked = None
+    try:
+        found = store.identity(project, Config(project.root).of_git())
+    except GitError:
+        found = None
+    assert found == asked
+
+
+@pytest.mark.parametrize("value", [None, "", "mine", "~/mine", "/nowhere", "%(prefix)/x"])
+def test_ignore_lines_of_settings_are_those_of_git(repo: Repo, sealed: Path, value: str | None) -> None:
+    project = project_of(repo)
+    for place in (sealed, repo.path):
+        (place / "mine").write_text(f"{place}\n")
+    if value is not None:
+        repo.git("config", "core.excludesFile", value)
+    assert store.ignore_lines(project, Config(project.root).of_git()) == store.ignore_lines(project)
 
 
 def test_dirty_count(repo: Repo) -> None:
