@@ -35,11 +35,16 @@ def sieved(stream: bytes, cuts: list[int]) -> tuple[bytes, bytes | None]:
     return b"".join(shown) + sieve.rest(), sieve.results()
 
 
-OUTPUT = some.lists(
-    some.one_of(
-        some.binary(max_size=40), some.sampled_from([MARK[:-1], MARK[:5], b"\x16", b"\x16\x16\x1b_realm-"])
+OUTPUT = (
+    some.lists(
+        some.one_of(
+            some.binary(max_size=40),
+            some.sampled_from([MARK[:-1], MARK[:5], b"\x16", b"\x16\x16\x1b_realm-"]),
+        )
     )
-).map(b"".join).filter(lambda output: MARK not in output)
+    .map(b"".join)
+    .filter(lambda output: MARK not in output)
+)
 CUTS = some.lists(some.integers(0, 10_000), max_size=12)
 
 
