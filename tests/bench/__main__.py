@@ -24,7 +24,7 @@ from tests.support import engines
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-STARTS = 15
+STARTS = 25
 QUICK = 15
 MANY_SESSIONS = 100
 PARTS = ("commands", "terminal", "runs")
