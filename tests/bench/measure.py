@@ -32,14 +32,15 @@ class Place(Protocol):
 class Figure:
     """One line of the table: medians in ``measure``, and the bar in ``unit`` (``x``, or ``s more``).
 
-    What is not a ratio is a difference.  With ``least`` the bar is to be reached, else not to be passed.
+    What is not a ratio is a difference.  With ``least`` the bar is to be reached, else not to be passed;
+    without a bar the figure is there to be known.
     """
 
     name: str
     ours: float
     rival: str
     theirs: float
-    bar: float
+    bar: float | None
     unit: str = "x"
     measure: str = "s"
     least: bool = False
@@ -47,6 +48,8 @@ class Figure:
     @property
     def met(self) -> bool:
         """Whether the bar is kept."""
+        if self.bar is None:
+            return True
         return self.value >= self.bar if self.least else self.value <= self.bar
 
     @property
@@ -89,7 +92,9 @@ def timed(command: Sequence[str], place: Place) -> float:
     return time.perf_counter() - start
 
 
-def compare(name: str, ours: Sequence[str], rival: Rival, place: Place, pairs: int, bar: float) -> Figure:
+def compare(
+    name: str, ours: Sequence[str], rival: Rival, place: Place, pairs: int, bar: float | None
+) -> Figure:
     """Time ``pairs`` interleaved runs of both commands, after one of each to warm up."""
     taken: tuple[list[float], list[float]] = ([], [])
     for number in range(pairs + 1):
@@ -109,7 +114,7 @@ def render(figures: Sequence[Figure]) -> str:
     """Return the figures as a table."""
     rows = [("what", "median", "against", "median", "figure", "bar", "")]
     for figure in figures:
-        bar = f"{'≥' if figure.least else '≤'} {figure.bar:g} {figure.unit}"
+        bar = "" if figure.bar is None else f"{'≥' if figure.least else '≤'} {figure.bar:g} {figure.unit}"
         value = f"{figure.value:.2f} {figure.unit}"
         ours, theirs = _amount(figure.ours, figure.measure), _amount(figure.theirs, figure.measure)
         rows.append((figure.name, ours, figure.rival, theirs, value, bar, "" if figure.met else "missed"))

@@ -92,9 +92,9 @@ def flood_figures(setting: Setting, image: str) -> Iterator[Figure]:
     rivals = {docker: "docker", **({"read, nothing written": "nothing"} if FULL else {})}
     for rival, who in rivals.items():
         against = f"{name}, for comparison"
-        yield Figure(against, speed["realm"], rival, speed[who], 1, "x", "MB/s", least=True)
+        yield Figure(against, speed["realm"], rival, speed[who], None, "x", "MB/s")
     yield Figure("processor per GB", price["realm"], "select, read, write", price["bare"], 1.2)
-    yield Figure("processor per GB, for comparison", price["realm"], docker, price["docker"], 1)
+    yield Figure("processor per GB, for comparison", price["realm"], docker, price["docker"], None)
     yield from memory_figures(setting)
 
 
