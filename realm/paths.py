@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PARTS = 4
 """Parts of a scratch directory's name, between ``@``."""
@@ -69,12 +74,28 @@ def scratch(kind: str) -> Path:
     root = make_private(realm_home() / "tmp")
     for path in root.iterdir():
         if _is_forgotten(path.name):
-            import shutil
-
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
     directory = root / f"{kind}@{os.uname().nodename}@{os.getpid()}@{os.urandom(6).hex()}"
     directory.mkdir(mode=0o700)
     return directory
+
+
+@contextmanager
+def scratched(kind: str) -> Iterator[Path]:
+    """Give a directory as :func:`scratch` makes it, and remove it afterwards."""
+    directory = scratch(kind)
+    try:
+        yield directory
+    finally:
+        remove_tree(directory)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory with all that is in it, if it is there and as far as that goes."""
+    if os.path.exists(directory):  # noqa: PTH110 - Path's own raises where nothing may be looked at
+        import shutil  # milliseconds that a run without leftovers does not wait for
+
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _is_forgotten(name: str) -> bool:

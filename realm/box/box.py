@@ -12,7 +12,7 @@ from realm.box.engine import ApiError
 from realm.box.policy import OUT
 from realm.box.stream import BoxStream
 from realm.errors import EngineError, RejectedError
-from realm.paths import scratch
+from realm.paths import remove_tree, scratch
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ class Box(Container):
     def forget(self) -> None:
         """Drop the results that were fetched but not collected."""
         if self._results is not None:
-            import shutil
-
-            shutil.rmtree(self._results, ignore_errors=True)
+            remove_tree(self._results)
             self._results = None
 
     def reported(self) -> bool:
@@ -149,7 +147,7 @@ class Box(Container):
         fetched = self._fetch(limit)
         for path in fetched.iterdir():
             shutil.move(path, dest / path.name)
-        shutil.rmtree(fetched, ignore_errors=True)
+        remove_tree(fetched)
         self._results = None
         return report.load(dest)
 

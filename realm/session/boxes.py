@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.box import creation, lookup
 from realm.errors import EngineError
-from realm.paths import scratch
+from realm.paths import scratched
 from realm.session import launch as launching
 from realm.session.lock import holder
 from realm.store import repo
@@ -36,13 +36,8 @@ def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
     if not launch.history:
         yield []
         return
-    directory = scratch("history")
-    try:
+    with scratched("history") as directory:
         yield repo.history_pack(launch.project, tips, directory)
-    finally:
-        import shutil
-
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def sweep(engine: Engine) -> None:

@@ -8,20 +8,18 @@ do this again from the start.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from realm.agent import turns
 from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
 from realm.frozen import Frozen
 from realm.model import State, Totals
-from realm.paths import scratch
+from realm.paths import scratched
 from realm.store import record, refs, repo
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from realm.box.box import Box
     from realm.box.report import BoxReport
@@ -66,7 +64,7 @@ def take_in(
     :class:`RejectedError` when the work failed a check; the box then stays, as
     it does whenever anything else is raised.
     """
-    with _scratch() as directory:
+    with scratched("collect") as directory:
         report = box.collect(directory, limit=COLLECT_LIMIT)
         _check(started, report, box)
         try:
@@ -111,17 +109,6 @@ def _as_noted_since(started: Started) -> Started:
     if noted.update(pushed={}) != started.session.update(pushed={}):
         return started
     return started.update(meta=meta, session=noted)
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    directory = scratch("collect")
-    try:
-        yield directory
-    finally:
-        import shutil
-
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _record(

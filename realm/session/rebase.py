@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING
 
 from realm.box import creation
 from realm.errors import RealmError
 from realm.model import Checkpoint, State
-from realm.paths import scratch
+from realm.paths import scratched
 from realm.session import boxes
 from realm.session import launch as launching
 from realm.session.finish import COLLECT_LIMIT
@@ -51,17 +50,16 @@ def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     spec = spec.update(labels={**spec.labels, "realm.role": "tool"})
     with boxes.packs(launch, launch.run.before, head) as history:
         box = creation.create(connection, spec, launching.files(launch, history), args=launch.args)
-    directory = scratch("rebase")
-    try:
-        box.start()
-        code = box.wait()
-        report = box.collect(directory, limit=COLLECT_LIMIT)
-        if code != 0:
-            raise _conflict(launch, report)
-        return _take(launch, report, head)
-    finally:
-        box.remove()
-        shutil.rmtree(directory, ignore_errors=True)
+    with scratched("rebase") as directory:
+        try:
+            box.start()
+            code = box.wait()
+            report = box.collect(directory, limit=COLLECT_LIMIT)
+            if code != 0:
+                raise _conflict(launch, report)
+            return _take(launch, report, head)
+        finally:
+            box.remove()
 
 
 def _conflict(launch: Launch, report: BoxReport) -> RealmError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from realm.box.dockerargs import setting
 from realm.errors import UsageError
-from realm.paths import make_private
+from realm.paths import make_private, remove_tree
 from realm.session.lock import run_directory
 from realm.session.stills import Shown, missed
 from realm.terminal import segments
@@ -85,7 +85,7 @@ def recorder(
     on, most = wanted(config, record), limit(config)
     directory = place(session_id, run)
     for other in _others(directory):
-        _remove(other)
+        remove_tree(other)
     if not on:
         _mark(directory)
     return Recorder(directory, limit=2 * SCREEN_BYTES if _is_marked(directory) else most, state=state)
@@ -111,14 +111,7 @@ def _others(directory: Path) -> list[Path]:
 
 def discard(session_id: str) -> None:
     """Remove a session's recordings from realm's directory: the record has what is kept."""
-    _remove(run_directory(session_id) / "recording")
-
-
-def _remove(directory: Path) -> None:
-    if directory.exists():
-        import shutil
-
-        shutil.rmtree(directory, ignore_errors=True)
+    remove_tree(run_directory(session_id) / "recording")
 
 
 def shown(

@@ -7,10 +7,10 @@ back.
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
+from realm.paths import remove_tree
 from realm.session.find import find
 from realm.session.lock import RunLock, holder, run_directory
 from realm.session.requests import Removal
@@ -83,7 +83,7 @@ def remove(removal: Removal, ui: UI) -> None:
                 "start the engine, then: realm doctor",
             )
         _move_refs(project, removal)
-    shutil.rmtree(run_directory(session.id), ignore_errors=True)
+    remove_tree(run_directory(session.id))
 
 
 def _remove_boxes(session: Session, ui: UI) -> bool:

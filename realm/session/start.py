@@ -13,6 +13,7 @@ from realm.box import dockerargs, engine, image
 from realm.config import Config
 from realm.errors import RealmError, UsageError
 from realm.model import Session, new_id
+from realm.paths import remove_tree
 from realm.session import begin
 from realm.session import launch as launching
 from realm.session.launch import Launch
@@ -80,13 +81,11 @@ def _checked(launch: Launch) -> Callable[[], None]:
 
 def _forget(launch: Launch) -> None:
     """Remove the run's directory of a session that did not come to be."""
-    import shutil
-
     from realm.store import refs
 
     with suppress(RealmError):
         if refs.tips(launch.project, launch.session.name).code is None or _is_taken(launch):
-            shutil.rmtree(run_directory(launch.session.id), ignore_errors=True)
+            remove_tree(run_directory(launch.session.id))
 
 
 def _is_taken(launch: Launch) -> bool:

@@ -9,13 +9,12 @@ takes it before the caller has moved the session's ref.
 from __future__ import annotations
 
 import re
-import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import RejectedError
 from realm.frozen import Frozen, fresh
-from realm.paths import scratch
+from realm.paths import scratched
 from realm.store.commits import Chain, Naming, commit_tree
 from realm.store.limits import Limits
 from realm.store.move import move, sweep
@@ -120,11 +119,8 @@ def _files_of(
 ) -> Ingested:
     from realm.store.files import without_commits
 
-    directory = scratch("files")
-    try:
+    with scratched("files") as directory:
         done = _taken(without_commits(intake, points, limits, directory), limits)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
     note = f"{refused.message}: the agent's files were kept, its commits not"
     return done.update(notes=[note, *done.notes])
 
