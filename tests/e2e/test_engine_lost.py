@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.driver import Terminal
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -83,6 +84,18 @@ def has_ended(pid: int) -> bool:
     return False
 
 
+def talk(terminal: Terminal, line: str) -> None:
+    terminal.send(line)
+    terminal.press("Enter")
+
+
+def is_at_its_end(user: User, terminal: Terminal) -> None:
+    """Say goodbye to :data:`TALK`, and see that all that it heard is saved."""
+    talk(terminal, "bye")
+    assert terminal.wait() == 0
+    assert user.repo.files("refs/realm/x") == ["README.md", "early", "heard"]
+
+
 def test_a_keeper_that_loses_its_engine_leaves_the_work_for_the_next_command(
     user: User, passage: engines.Passage
 ) -> None:
@@ -110,10 +123,7 @@ def test_an_agent_that_goes_on_without_an_engine_to_talk_to_is_attached_again(
     user.extra.pop("DOCKER_HOST")
     with user.terminal("attach", "x") as terminal:
         terminal.wait_for("still going on|attached")
-        terminal.send("bye")
-        terminal.press("Enter")
-        assert terminal.wait() == 0
-    assert user.repo.files("refs/realm/x") == ["README.md", "early", "heard"]
+        is_at_its_end(user, terminal)
     assert list(user.leftovers()) == []
 
 
@@ -143,13 +153,9 @@ def test_a_keeper_whose_connection_breaks_makes_another(user: User, passage: eng
     assert state(user) == "running"
     assert keeper(user) == pid
     with user.terminal("attach", "x") as terminal:
-        terminal.send("one")
-        terminal.press("Enter")
+        talk(terminal, "one")
         terminal.wait_for("heard one")
-        terminal.send("bye")
-        terminal.press("Enter")
-        assert terminal.wait() == 0
-    assert user.repo.files("refs/realm/x") == ["README.md", "early", "heard"]
+        is_at_its_end(user, terminal)
 
 
 def test_a_terminal_whose_connection_breaks_goes_on(user: User, passage: engines.Passage) -> None:
@@ -158,10 +164,6 @@ def test_a_terminal_whose_connection_breaks_goes_on(user: User, passage: engines
         time.sleep(SETTLED)
         passage.drop()
         time.sleep(NOTICED)
-        terminal.send("one")
-        terminal.press("Enter")
+        talk(terminal, "one")
         terminal.wait_for("heard one")
-        terminal.send("bye")
-        terminal.press("Enter")
-        assert terminal.wait() == 0
-    assert user.repo.files("refs/realm/x") == ["README.md", "early", "heard"]
+        is_at_its_end(user, terminal)
