@@ -16,6 +16,7 @@ from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 FLAGS: dict[str, str] = {
     "volume": "v",
@@ -196,10 +197,10 @@ def _check(args: DockerArgs) -> None:
     targets.check(args)
 
 
-def warnings(args: DockerArgs, project_root: object) -> list[str]:
+def warnings(args: DockerArgs, project_root: Path) -> list[str]:
     """Return one line for everything in ``args`` that weakens the box."""
-    from pathlib import Path
-
+    if not args.given:
+        return []
     from realm.box import weaknesses
 
-    return list(weaknesses.found(args, Path(str(project_root))))
+    return list(weaknesses.found(args, project_root))

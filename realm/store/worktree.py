@@ -95,8 +95,9 @@ def _nested(project: Project) -> list[str]:
 
 
 def _excludes(project: Project, known: Mapping[str, str] | None) -> str:
-    if known is not None and not known.get("core.excludesfile", "").startswith(("~", "%(")):
-        return known.get("core.excludesfile", "")
+    path = None if known is None else known.get("core.excludesfile", "")
+    if path is not None and not path.startswith(("~", "%(")):
+        return path
     asked = git("config", "--type=path", "--get", "core.excludesFile", project=project, check=False)
     return asked.text if asked.code == 0 else ""
 

@@ -73,7 +73,7 @@ def relay(
             finally:
                 loop.close()
 
-        return joined(box, carry, again)
+        return joined(box, carry, hooks.again)
 
 
 class _Loop:
