@@ -8,8 +8,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from realm.box import engine, lookup
 from realm.errors import RealmError, RunningError
+from realm.sandbox import engine, lookup
 from realm.session import hold, line
 from realm.session.find import find
 from realm.session.grip import take as take_in_hand
@@ -20,8 +20,8 @@ from realm.store import record
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.box.box import Box
     from realm.model import Project, Run, Session
+    from realm.sandbox.box import Box
     from realm.session.line import Asked
     from realm.session.ui import UI
 

@@ -17,9 +17,9 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.box.box import Box
-    from realm.box.engine import Engine
     from realm.model import Project, Run, Session, Totals
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
     from realm.session.grip import Grip
     from realm.session.launch import Launch
     from realm.session.lock import RunLock

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from realm.box import creation, lookup
 from realm.errors import EngineError
 from realm.paths import scratched
+from realm.sandbox import creation, lookup
 from realm.session import launch as launching
 from realm.session.lock import holder
 from realm.store import repo
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from realm.box.box import Box
-    from realm.box.engine import Engine
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
     from realm.session.launch import Launch
 
 

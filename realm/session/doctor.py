@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realm.agent.login import KEY_VARIABLES, find_login
+from realm.agents.login import KEY_VARIABLES, find_login
 from realm.config import Config
 from realm.errors import RealmError
 from realm.paths import realm_home
@@ -52,7 +52,7 @@ def _git(name: str) -> Check:
 
 
 def _engine(name: str) -> Check:
-    from realm.box import engine
+    from realm.sandbox import engine
 
     with closing(engine.connect()) as connection:
         info = connection.info()
@@ -60,7 +60,7 @@ def _engine(name: str) -> Check:
 
 
 def _image(name: str) -> Check:
-    from realm.box import engine, image
+    from realm.sandbox import engine, image
 
     wanted = Config(Path.cwd()).get("image") or None
     with closing(engine.connect()) as connection:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from realm.agent import turns
+from realm.agents import turns
 from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
 from realm.frozen import Frozen
 from realm.model import State, Totals
@@ -21,9 +21,9 @@ from realm.text import clean, first_line
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from realm.box.box import Box
-    from realm.box.report import BoxReport
     from realm.model import Project, Run, Session, TurnText
+    from realm.sandbox.box import Box
+    from realm.sandbox.report import BoxReport
     from realm.session.begin import Started
     from realm.session.stills import Shown
     from realm.store.ingest import Ingested

@@ -15,9 +15,9 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.box.box import Box
-    from realm.box.engine import Engine
-    from realm.box.stream import BoxStream
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
+    from realm.sandbox.stream import BoxStream
     from realm.session.begin import Started
     from realm.session.launch import Launch
     from realm.session.line import Call, Line
@@ -153,7 +153,7 @@ def _engine_may_go(grip: Grip) -> Iterator[None]:
     try:
         yield
     except EngineError as error:
-        from realm.box.engine import ApiError
+        from realm.sandbox.engine import ApiError
 
         if isinstance(error, ApiError):
             raise

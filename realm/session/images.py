@@ -22,7 +22,7 @@ def build(claude_version: str | None, base: str | None, ca_file: Path | None, no
 
     Raises :class:`ImageError` with the end of the build's output when it fails.
     """
-    from realm.box import building, engine
+    from realm.sandbox import building, engine
 
     if claude_version and not _VERSION.fullmatch(claude_version):
         raise UsageError(

@@ -10,23 +10,23 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from realm.agent import claude
-from realm.box.archive import BoxFile
-from realm.box.policy import BoxSpec, secrets
+from realm.agents import claude
 from realm.errors import UsageError
 from realm.frozen import Frozen
 from realm.model import WORKSPACE_ROOT, Run
 from realm.paths import realm_home
+from realm.sandbox.archive import BoxFile
+from realm.sandbox.policy import BoxSpec, secrets
 from realm.store import repo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from realm.agent.login import Login
-    from realm.box.dockerargs import DockerArgs
+    from realm.agents.login import Login
     from realm.config import Config
     from realm.model import Identity, Project, Session
+    from realm.sandbox.dockerargs import DockerArgs
     from realm.store.repo import Include
 
 _FOR_ALL = 0o005

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from realm.agent import login as logins
+from realm.agents import login as logins
 from realm.errors import RealmError
 from realm.paths import realm_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realm.agent.login import Login
-    from realm.box.box import Box
+    from realm.agents.login import Login
+    from realm.sandbox.box import Box
     from realm.session.ui import UI
 
 BOX_PATH = "/realm/claude/.credentials.json"

@@ -12,8 +12,8 @@ from realm.session.grip import take
 from realm.terminal.tty import Terminal
 
 if TYPE_CHECKING:
-    from realm.box.box import Box
-    from realm.box.engine import Engine
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
     from realm.session.begin import Started
     from realm.session.launch import Launch
     from realm.session.lock import RunLock

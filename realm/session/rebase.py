@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from realm.box import creation
 from realm.errors import RealmError
 from realm.model import Checkpoint, State
 from realm.paths import scratched
+from realm.sandbox import creation
 from realm.session import boxes
 from realm.session import launch as launching
 from realm.session.finish import COLLECT_LIMIT
@@ -16,9 +16,9 @@ from realm.store import ingest, record, refs, repo, stats
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from realm.box.engine import Engine
-    from realm.box.report import BoxReport
     from realm.model import Session
+    from realm.sandbox.engine import Engine
+    from realm.sandbox.report import BoxReport
     from realm.session.launch import Launch
     from realm.session.ui import UI
 

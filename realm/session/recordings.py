@@ -15,9 +15,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from realm.box.dockerargs import setting
 from realm.errors import UsageError
 from realm.paths import make_private, remove_tree
+from realm.sandbox.dockerargs import setting
 from realm.session.lock import run_directory
 from realm.session.stills import Shown, missed
 from realm.terminal import segments

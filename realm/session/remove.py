@@ -87,7 +87,7 @@ def remove(removal: Removal, ui: UI) -> None:
 
 
 def _remove_boxes(session: Session, ui: UI) -> bool:
-    from realm.box import engine, lookup
+    from realm.sandbox import engine, lookup
 
     try:
         connection = engine.connect()

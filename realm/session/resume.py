@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.agent.login import Login, find_login
-from realm.box import dockerargs, engine, image, lookup
+from realm.agents.login import Login, find_login
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError, UnpreparedError
+from realm.sandbox import dockerargs, engine, image, lookup
 from realm.session import begin, rebase, salvage, summary
 from realm.session import launch as launching
 from realm.session.begin import Started
@@ -18,9 +18,9 @@ from realm.session.start import wants_screen, wants_tty
 from realm.store import record, refs, repo
 
 if TYPE_CHECKING:
-    from realm.box.box import Box
-    from realm.box.engine import Engine
     from realm.model import Project, Run, Session
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
     from realm.session.requests import ResumeRequest
     from realm.session.ui import UI
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.box.salvage import salvage
 from realm.errors import RejectedError
+from realm.sandbox.salvage import salvage
 from realm.session import finish, recordings
 from realm.session import launch as launching
 from realm.terminal.tty import FALLBACK
 
 if TYPE_CHECKING:
-    from realm.box.box import Box
-    from realm.box.engine import Engine
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
     from realm.session.begin import Started
     from realm.session.finish import Outcome
     from realm.session.launch import Launch

@@ -7,13 +7,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from realm.agent.login import find_login
-from realm.agent.login import warnings as login_warnings
-from realm.box import dockerargs, engine, image
+from realm.agents.login import find_login
+from realm.agents.login import warnings as login_warnings
 from realm.config import Config
 from realm.errors import RealmError, UsageError
 from realm.model import Session, new_id
 from realm.paths import remove_tree
+from realm.sandbox import dockerargs, engine, image
 from realm.session import begin
 from realm.session import launch as launching
 from realm.session.launch import Launch

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from realm.box import engine, lookup
 from realm.errors import RealmError
+from realm.sandbox import engine, lookup
 from realm.session import line, salvage, summary
 from realm.session.find import find
 from realm.session.grip import end

@@ -10,8 +10,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from realm.box import archive, report
 from realm.errors import RejectedError
+from realm.sandbox import archive, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.box import report
+from realm.sandbox import report
 
 if TYPE_CHECKING:
     from pathlib import Path

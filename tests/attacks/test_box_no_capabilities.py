@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.box import Laboratory, laboratory
+from tests.support.sandbox import Laboratory, laboratory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.box import policy
-from realm.box.archive import BoxFile
-from realm.box.dockerargs import parse
-from tests.support.box import Laboratory, environment_of, follow, laboratory
+from realm.sandbox import policy
+from realm.sandbox.archive import BoxFile
+from realm.sandbox.dockerargs import parse
+from tests.support.sandbox import Laboratory, environment_of, follow, laboratory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import select
 import sys
 import tty
 
-from realm.box import engine
+from realm.sandbox import engine
 
 _SIZE, _SHORT = 65536, 16
 

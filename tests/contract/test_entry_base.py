@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.box import HostBox
+from tests.support.sandbox import HostBox
 
 if TYPE_CHECKING:
     from pathlib import Path

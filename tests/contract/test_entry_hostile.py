@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.box import SHELLS, HostBox
+from tests.support.sandbox import SHELLS, HostBox
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.box import ENTRY, SHELLS, HostBox
+from tests.support.sandbox import ENTRY, SHELLS, HostBox
 
 if TYPE_CHECKING:
     from pathlib import Path

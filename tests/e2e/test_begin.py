@@ -26,7 +26,7 @@ pytestmark = pytest.mark.engine
 # A holder that is killed, as by the kernel, when it has started its box and not yet given it its files.
 KILLED = """
 import os, signal, sys
-from realm.box.box import Box
+from realm.sandbox.box import Box
 Box.deliver = lambda self, stream: os.kill(os.getpid(), signal.SIGKILL)
 from realm.cli.main import run
 run(sys.argv[1:])
@@ -34,8 +34,8 @@ run(sys.argv[1:])
 # One that is killed when its overlay's base volume is there: before, with and in the container that fills it.
 KILLED_AT_BASE = """
 import os, signal, sys
-from realm.box import files, policy
-from realm.box.engine import Engine
+from realm.sandbox import files, policy
+from realm.sandbox.engine import Engine
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 def call(self, method, path, query=None, body=None, real=Engine.call):

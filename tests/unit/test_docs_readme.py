@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import pytest
 
-from realm.box import dockerargs
 from realm.cli.app import application, load
 from realm.cli.command import AgentVerb
 from realm.cli.manpage import page
 from realm.cli.params import split, takes_value
 from realm.cli.verbs import HIDDEN, SUMMARIES, find_verb
 from realm.config import SETTINGS, Setting
+from realm.sandbox import dockerargs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "TROUBLESHOOTING.md"]

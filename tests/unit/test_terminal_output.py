@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.box import parcel
-from realm.box.stream import BoxStream
+from realm.sandbox import parcel
+from realm.sandbox.stream import BoxStream
 from realm.terminal import relay as relays
 from realm.terminal.ears import Sound
 from realm.terminal.overheard import Overheard

@@ -1,0 +1,176 @@
+"""Building the box's image: with the docker command's BuildKit, else through the Docker SDK.
+
+The SDK only knows the engine's older builder; that is enough where there is an
+engine and nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from collections import deque
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from realm.config import Config
+from realm.errors import ImageError
+from realm.sandbox import archive
+from realm.sandbox.image import REFERENCE, Inputs, context, context_dir, inspect
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docker import APIClient
+
+    from realm.sandbox.endpoint import Endpoint
+    from realm.sandbox.engine import Engine
+    from realm.sandbox.image import Progress
+
+_PATIENCE = 3600
+"""Seconds that one step of a build may be silent."""
+
+
+class Steps:
+    """Shows one step of a build after the other."""
+
+    def __init__(self, progress: Progress, name: str = REFERENCE) -> None:
+        self._progress, self._name = progress, name
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def show(self, line: str) -> None:
+        """Show the step that a line of the build's output begins, if it does."""
+        if re.match(r"(#\d+ \[|Step \d)", line):
+            self._stack.close()
+            self._stack.enter_context(self._progress(f"building {self._name}: {line}"))
+
+
+def build(
+    engine: Engine,
+    *,
+    claude_version: str | None = None,
+    base: str | None = None,
+    ca_file: Path | None = None,
+    no_cache: bool = False,
+    progress: Callable[[str], object] = lambda _: None,
+    config: Config | None = None,
+) -> str:
+    """Build ``realm:latest`` and return its id; the settings fill in what is not given.
+
+    ``progress`` gets each line of the build's output, cleaned.  Raises
+    ``ImageError`` with the end of the output when it fails.
+    """
+    settled = Inputs.of(config or Config(Path.cwd()))
+    inputs = Inputs(base or settled.base, settled.claude_version, ca_file or settled.ca_file)
+    return build_image(engine, inputs, claude_version or "", progress, no_cache=no_cache)
+
+
+def build_image(
+    engine: Engine, inputs: Inputs, version: str, progress: Callable[[str], object], *, no_cache: bool
+) -> str:
+    """Build the image of ``inputs`` with BuildKit where the docker command has it, else with the engine."""
+    directory = context_dir(inputs)
+    arguments = {"CLAUDE_CODE_VERSION": version} if version else {}
+    lines = (
+        _with_cli(directory, arguments, no_cache=no_cache)
+        if has_buildx()
+        else with_engine(engine, context(inputs), REFERENCE, arguments, no_cache=no_cache)
+    )
+    return follow(engine, REFERENCE, lines, progress)
+
+
+def follow(engine: Engine, name: str, lines: Iterator[str], progress: Callable[[str], object]) -> str:
+    """Return the id of the image ``name`` once the output ``lines`` of its build are through.
+
+    ``progress`` gets each of them, cleaned; an ``ImageError`` has the last ones.
+    """
+    last: deque[str] = deque(maxlen=20)
+    try:
+        for line in lines:
+            text = clean(line).rstrip()
+            if text:
+                last.append(text)
+                progress(text)
+    except ImageError as error:
+        tail = "\n".join(last)
+        raise ImageError(f"{error.message}\n{tail}" if tail else error.message, error.hint) from error
+    found = inspect(engine, name)
+    if found is None:
+        raise ImageError(f"{name} is not there after its build", "realm build --no-cache")
+    return str(found["Id"])
+
+
+def has_buildx() -> bool:
+    """Return whether the docker command can build with BuildKit."""
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0
+
+
+_FAILED = "the image could not be built"
+_HINT = "behind a proxy that inspects TLS: realm build --ca-file FILE"
+
+
+def _with_cli(directory: Path, arguments: dict[str, str], *, no_cache: bool) -> Iterator[str]:
+    command = ["docker", "buildx", "build", "--progress=plain", "--load", "--tag", REFERENCE]
+    command += ["--no-cache"] if no_cache else []
+    for name, value in arguments.items():
+        command += ["--build-arg", f"{name}={value}"]
+    with subprocess.Popen(
+        [*command, str(directory)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        for line in process.stdout or ():
+            yield line.decode("utf-8", "replace")
+    if process.returncode != 0:
+        raise ImageError(_FAILED, _HINT)
+
+
+def with_engine(
+    engine: Engine, files: dict[str, bytes], tag: str, arguments: dict[str, str], *, no_cache: bool = False
+) -> Iterator[str]:
+    """Build an image of the context ``files`` with the engine's own builder; give its output line by line."""
+    members = [archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in files.items()]
+    with closing(_client(engine.endpoint, engine.api)) as client:
+        messages: Iterator[dict[str, Any]] = client.build(
+            fileobj=io.BytesIO(b"".join(archive.write(members))),
+            custom_context=True,
+            tag=tag,
+            buildargs=arguments,
+            nocache=no_cache,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for message in messages:
+            if "error" in message:
+                yield str(message["error"])
+                raise ImageError(_FAILED, _HINT)
+            yield from str(message.get("stream", "")).splitlines()
+
+
+def _client(endpoint: Endpoint, api: str) -> APIClient:
+    """Return the SDK's client of the engine that was found, with the user's keys and certificates."""
+    import docker
+    from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+
+    try:
+        tls: Any = False
+        if endpoint.context:
+            tls = docker.ContextAPI.get_context(endpoint.context).TLSConfig or False
+        elif endpoint.tls:
+            tls = kwargs_from_env().get("tls", False)
+        return docker.APIClient(
+            endpoint.url, version=api or "auto", timeout=_PATIENCE, tls=tls, use_ssh_client=True
+        )
+    except (DockerException, OSError) as error:
+        raise ImageError(f"{_FAILED}: {clean(str(error), limit=400)}", "docker version") from error

@@ -1,0 +1,107 @@
+"""Claude Code brought into an image of the user's own, by building on top of it.
+
+What is built is named after the ids of both images, so that a new build of
+either makes a new one; the one before is removed.  It takes seconds and no
+network: everything comes out of realm's own image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.errors import ImageError
+from realm.paths import data_dir
+from realm.sandbox.engine import ApiError
+from realm.sandbox.image import VERSION, Inputs, entry_digest, inspect
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realm.sandbox.engine import Engine
+    from realm.sandbox.image import Progress
+
+ON_LABEL = "realm.on"
+"""The user's name of the image that one was built on."""
+_DOCKERFILE = "on-top.Dockerfile"
+_COMPLAINT = "realm: "
+
+
+def ensure(engine: Engine, reference: str, image: str, own: str, inputs: Inputs, progress: Progress) -> str:
+    """Return the id of an image with Claude Code on top of ``reference``, whose id is ``image``.
+
+    ``own`` is the id of realm's own image.  Raises ``ImageError`` when Claude
+    Code cannot run on it.
+    """
+    name = _name(image, own, inputs)
+    found = inspect(engine, name)
+    if found is not None:
+        return str(found["Id"])
+    from realm.sandbox.building import Steps
+
+    text = f"building {name}, Claude Code on top of {clean(reference)}"
+    with progress(text), Steps(progress, name) as steps:
+        built = _build(engine, name, reference, image, own, inputs, steps.show)
+    _remove_others(engine, reference, built)
+    return built
+
+
+def _name(image: str, own: str, inputs: Inputs) -> str:
+    made_of = (image, own, _dockerfile(), f"{inputs.uid}:{inputs.gid}")
+    return f"realm:on-{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]}"
+
+
+def _dockerfile() -> str:
+    return (data_dir("container") / _DOCKERFILE).read_text()
+
+
+def _build(
+    engine: Engine, name: str, reference: str, image: str, own: str, inputs: Inputs,
+    show: Callable[[str], object],
+) -> str:  # fmt: skip
+    from realm.sandbox import building
+
+    own_labels = (inspect(engine, own) or {}).get("Config", {}).get("Labels") or {}
+    arguments = {
+        "REALM": own,
+        "BASE": image,
+        "USER_UID": str(inputs.uid),
+        "USER_GID": str(inputs.gid),
+        "REALM_ENTRY": entry_digest(),
+        "CLAUDE_CODE_VERSION": own_labels.get(VERSION, ""),
+        "REALM_ON": reference,
+    }
+    complaints: list[str] = []
+
+    def hear(line: str) -> None:
+        if line.startswith(_COMPLAINT):
+            complaints.append(line.removeprefix(_COMPLAINT))
+        show(line)
+
+    lines = building.with_engine(engine, {"Dockerfile": _dockerfile().encode()}, name, arguments)
+    try:
+        return building.follow(engine, name, lines, hear)
+    except ImageError as error:
+        shown = clean(reference)
+        if complaints:
+            message = f"Claude Code cannot be brought into the image {shown}: {complaints[-1]}"
+            hint = "put git and a claude that runs there into the image, or build it FROM realm:latest"
+            raise ImageError(message, hint) from error
+        raise ImageError(
+            f"Claude Code cannot be brought into the image {shown}: {error.message}",
+            "build it FROM realm:latest",
+        ) from error
+
+
+def _remove_others(engine: Engine, reference: str, built: str) -> None:
+    """Remove what was built on an earlier image of that name; what a box still uses stays."""
+    filters = json.dumps({"label": [f"{ON_LABEL}={reference}"]})
+    with suppress(ApiError):
+        for other in engine.call("GET", "/images/json", {"filters": filters}):
+            for tag in other.get("RepoTags") or ():
+                if other["Id"] != built and tag.startswith("realm:on-"):
+                    with suppress(ApiError):
+                        engine.call("DELETE", f"/images/{tag}")

@@ -1,0 +1,154 @@
+"""What a box reports of its run, read from files that the box wrote: nothing in them is trusted.
+
+The files are those of ``/realm/out`` that ``container/entry`` describes.  A
+number, an id or a path is taken only when it looks like one; everything else
+is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from realm.frozen import Frozen, fresh
+from realm.model import Checkpoint
+from realm.sandbox.archive import Member, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+SMALL = 4096
+"""Bytes that a point or an id may have."""
+REPORT_LIMIT = 1024 * 1024
+HOOK_LIMIT = 16 * 1024 * 1024
+"""Bytes of one hook's JSON; a prompt may have whole files in it."""
+TRANSCRIPT_LIMIT = 512 * 1024 * 1024
+MAX_TURNS = 10_000
+MAX_LINES = 1000
+
+_TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
+_POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
+
+
+class BoxReport(Frozen):
+    """The results of a run.
+
+    ``points`` are the states reported, in order, the end of the run last;
+    ``prompts`` and ``stops`` the hooks' JSON by turn, exactly as received.
+    ``complete`` is whether the box finished its report.  ``errors``, ``nested``
+    and ``conflicts`` are the box's own words (not cleaned).  ``pack`` and
+    ``transcript`` are files on the host, ``conversation`` the agent's id for it.
+    """
+
+    points: tuple[Checkpoint, ...] = ()
+    prompts: Mapping[int, bytes] = fresh(default_factory=dict)
+    stops: Mapping[int, bytes] = fresh(default_factory=dict)
+    exit_code: int | None = None
+    complete: bool = False
+    errors: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    pack: Path | None = None
+    transcript: Path | None = None
+    conversation: str | None = None
+
+
+def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
+    """Save the known files of the archive ``pieces`` in ``directory``, by names of our own.
+
+    Raises ``RejectedError`` when there is more than ``limit`` bytes of it.
+    """
+    reader = Reader(pieces, limit)
+    for member in reader.files():
+        if (name := _known(member)) is not None:
+            with (directory / name).open("wb") as file:
+                member.save(file)
+    reader.drain()
+
+
+_LIMITS = {
+    b"end.point": SMALL,
+    b"conversation": SMALL,
+    b"report": REPORT_LIMIT,
+    b"transcript.jsonl": TRANSCRIPT_LIMIT,
+}
+
+
+def _known(member: Member) -> str | None:
+    """Return the name that ``member`` gets on the host; ``None`` when it is unknown or too large."""
+    name = member.name.removeprefix(b"out/")
+    if name == b"pack":
+        return "pack"
+    if name in _LIMITS:
+        return name.decode() if member.size <= _LIMITS[name] else None
+    found = _TURN.fullmatch(name)
+    if found is None or not 0 < int(found[1]) <= MAX_TURNS or member.size > HOOK_LIMIT:
+        return None
+    return f"{int(found[1])}.{found[2].decode()}"
+
+
+def load(directory: Path) -> BoxReport:
+    """Return the report whose files :func:`receive` saved."""
+    texts: dict[str, list[str]] = {"error": [], "nested": [], "conflict": []}
+    values: dict[str, str] = {}
+    for key, value in _lines(directory / "report"):
+        if key in texts:
+            texts[key].append(value)
+        else:
+            values[key] = value
+    code = values.get("exit", "")
+    conversation = _bytes(directory / "conversation").strip().decode("ascii", "replace")
+    return BoxReport(
+        points=tuple(_points(directory)),
+        prompts=_hooks(directory, "prompt.json"),
+        stops=_hooks(directory, "stop.json"),
+        exit_code=int(code) if re.fullmatch(r"\d{1,3}", code, re.ASCII) else None,
+        complete=values.get("done") == "yes",
+        errors=tuple(texts["error"]),
+        nested=tuple(texts["nested"]),
+        conflicts=tuple(texts["conflict"]),
+        pack=_existing(directory / "pack"),
+        transcript=_existing(directory / "transcript.jsonl"),
+        conversation=conversation or None,
+    )
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    for line in _bytes(path).decode("utf-8", "surrogateescape").split("\n")[:MAX_LINES]:
+        key, _, value = line.partition(" ")
+        if key:
+            yield key, value
+
+
+def _turns(directory: Path, kind: str) -> list[tuple[int, Path]]:
+    found = ((int(path.name.partition(".")[0]), path) for path in directory.glob(f"[0-9]*.{kind}"))
+    return sorted(found)
+
+
+def _hooks(directory: Path, kind: str) -> dict[int, bytes]:
+    return {turn: path.read_bytes() for turn, path in _turns(directory, kind)}
+
+
+def _points(directory: Path) -> Iterator[Checkpoint]:
+    turn = 0
+    for turn, path in _turns(directory, "point"):
+        if (point := _point(path, turn)) is not None:
+            yield point
+    prompts = _turns(directory, "prompt.json")
+    last = max(turn, prompts[-1][0] if prompts else 0)
+    if (point := _point(directory / "end.point", last)) is not None:
+        yield point
+
+
+def _point(path: Path, turn: int) -> Checkpoint | None:
+    found = _POINT.fullmatch(_bytes(path))
+    return Checkpoint(found[1].decode(), found[2].decode(), turn, float(found[3])) if found else None

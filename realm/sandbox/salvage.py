@@ -1,0 +1,59 @@
+"""The work of a box that died before it could report, taken by a second container on its volumes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realm.errors import EngineError
+from realm.sandbox import archive, files, image, policy
+from realm.sandbox.box import Box
+from realm.sandbox.engine import ApiError
+from realm.sandbox.policy import STATE, BoxSpec, Volumes
+
+if TYPE_CHECKING:
+    from realm.sandbox.engine import Engine
+
+_NOT_FOUND = 404
+
+
+def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
+    """Take the end-of-run snapshot of a dead box.
+
+    ``spec`` says where the object stores are now; the box's own container may be
+    gone, or unreadable because they were elsewhere.  ``box.collect`` works afterwards.
+    ``EngineError`` when the snapshot failed: the box must not be removed then.
+    """
+    if not box.volumes:
+        raise EngineError("nothing is left of the box to salvage")
+    work, state, *others = box.volumes
+    owned = Volumes(state, work, tuple(others))
+    spec = spec.update(command=("snapshot",), network="none", tty=False, stdin=False,
+        labels={**box.labels, "realm.role": "salvage"},
+    )  # fmt: skip
+    box.forget()
+    second = Box(engine, _create_again(engine, spec, owned), dict(box.labels), ())
+    try:
+        entry = archive.entries(STATE, [files.entry_script()], policy.DIRECTORIES, spec.uid, spec.gid)
+        files.put(engine, second.id, STATE, entry)
+        second.start()
+        second.wait()
+        second.hand_over(box)
+    finally:
+        second.remove()
+    if not box.reported():
+        raise EngineError(
+            box.complaint(), "the box is kept; see to disk space and memory, then do the same again"
+        )
+
+
+def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:
+    """Return a new container on a dead box's volumes, of realm's own image where the box's is gone."""
+    for name in dict.fromkeys((spec.image, image.REFERENCE)):
+        options = policy.create_options(spec.update(image=name), owned)
+        try:
+            return str(engine.call("POST", "/containers/create", None, options)["Id"])
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            missing = error
+    raise EngineError(f"no image to save the box's work with: {missing.message}", "realm build")

@@ -1,0 +1,262 @@
+"""Real boxes on the engine: life, streams, results, salvage, and nothing left over."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.errors import EngineError, ImageError
+from realm.sandbox import lookup, volumes
+from realm.sandbox.archive import BoxFile
+from realm.sandbox.dockerargs import parse
+from realm.sandbox.endpoint import Endpoint
+from realm.sandbox.engine import Engine
+from realm.sandbox.salvage import salvage
+from tests.support.sandbox import Laboratory, follow, laboratory, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def lab(repo: Repo, tmp_path: Path) -> Iterator[Laboratory]:
+    yield from laboratory(repo, tmp_path)
+
+
+def _volumes(lab: Laboratory) -> list[str]:
+    words = ["docker", "volume", "ls", "-q", "--filter", f"label=realm.id={lab.id}"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+
+def _works(lab: Laboratory, how: str) -> None:
+    ran = lab.run("echo out; echo err >&2; echo 1 > new; exit 3", volumes=how)
+    report = ran.report()
+    assert (ran.code, ran.stdout, ran.stderr, report.exit_code) == (3, "out\n", "err\n", 3)
+    taken = unpacked(lab.repo, report, lab.root / f"taken-{how}")
+    assert taken.files(report.points[-1].snapshot) == ["README.md", "new"]
+    ran.box.remove()
+    ran.box.remove()
+    assert (ran.box.state(), _volumes(lab)) == ("gone", [])
+
+
+def test_plain_box(lab: Laboratory) -> None:
+    _works(lab, "plain")
+
+
+def test_overlay_box(lab: Laboratory) -> None:
+    _works(lab, "overlay")
+
+
+def test_overlay_reuses_its_base_for_a_later_commit(lab: Laboratory) -> None:
+    lab.run("true", volumes="overlay").box.remove()
+    first = volumes.find_base(lab.engine, lab.spec())
+    lab.repo.write("later", "1\n")
+    lab.repo.commit("Later")
+    ran = lab.run('cat later && test -z "$(git status --porcelain)"', volumes="overlay")
+    assert (ran.code, ran.stdout) == (0, "1\n")
+    assert first is not None
+    assert volumes.find_base(lab.engine, lab.spec()) == first
+
+
+def test_base_in_use_is_not_collected(lab: Laboratory) -> None:
+    box = lab.create("true", volumes="overlay")
+    base = volumes.find_base(lab.engine, lab.spec())
+    assert base is not None
+    volumes.collect_bases(lab.engine, volumes.base_key(lab.spec()), keep="")
+    assert volumes.find_base(lab.engine, lab.spec()) == base
+    box.remove()
+    volumes.collect_bases(lab.engine, volumes.base_key(lab.spec()), keep="")
+    assert volumes.find_base(lab.engine, lab.spec()) is None
+
+
+def test_engine_without_overlays_falls_back_and_is_remembered(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = volumes.Base("realm-no-such-base", "/nowhere", "")
+    monkeypatch.setattr(volumes, "find_base", lambda *_: broken)
+    spec = {"volumes": "auto", "files": 10**6}
+    ran = lab.run("echo 1 > new", **spec)
+    assert (ran.code, volumes.has_failed(lab.engine)) == (0, True)
+    assert not volumes.wants_overlay(lab.engine, lab.spec(**spec))
+    ran.box.remove()
+    with pytest.raises(EngineError):
+        lab.create("true", volumes="overlay")
+    volumes.remove(lab.engine, (broken.name,))
+
+
+def test_terminal_has_its_size_and_raw_bytes(lab: Laboratory) -> None:
+    box = lab.create("sh", "-c", "sleep 0.5; stty size; printf '\\033[1m\\377'", tty=True)
+    stream = box.attach()
+    assert stream.tty
+    box.start()
+    box.resize(33, 101)
+    stream._socket.setblocking(True)
+    output = b"".join(iter(lambda: stream.recv(65536), b""))
+    stream.close()
+    assert (output, box.wait()) == (b"33 101\r\n\x1b[1m\xff", 0)
+
+
+def test_input_ends_while_output_goes_on(lab: Laboratory) -> None:
+    box = lab.create("sh", "-c", "cat; sleep 0.3; echo after")
+    assert follow(box, b"\x00task\n") == (b"\x00task\nafter\n", b"")
+
+
+def test_stop_lets_the_work_be_saved(lab: Laboratory) -> None:
+    box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False)
+    box.start()
+    time.sleep(1.5)
+    box.stop(20)
+    assert box.wait() == 128 + 15
+    assert box.reported()
+    assert box.collect(lab.root).points[-1].snapshot != lab.repo.head()
+
+
+@pytest.mark.parametrize("how", ["plain", "overlay"])
+def test_killed_box_is_salvaged(lab: Laboratory, how: str) -> None:
+    box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
+    box.start()
+    time.sleep(1.5)
+    box.signal("SIGKILL")
+    box.wait()
+    found = lookup.find(lab.engine, session_id=lab.id)
+    assert [one.id for one in found] == [box.id]
+    assert not found[0].reported()
+    salvage(lab.engine, found[0], lab.spec())
+    report = found[0].collect(lab.root)
+    assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
+        "README.md",
+        "new",
+    ]
+    found[0].remove()
+    assert lookup.find(lab.engine, session_id=lab.id) == []
+
+
+@pytest.mark.parametrize("how", ["plain", "overlay"])
+def test_box_whose_container_was_removed_is_salvaged(lab: Laboratory, how: str) -> None:
+    box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
+    box.start()
+    time.sleep(1.5)
+    subprocess.run(["docker", "rm", "-f", box.id], check=True, capture_output=True)
+    (found,) = lookup.find(lab.engine, session_id=lab.id)
+    assert (found.state(), found.wait(), found.reported()) == ("gone", 137, False)
+    salvage(lab.engine, found, lab.spec())
+    report = found.collect(lab.root)
+    assert report.complete
+    assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
+        "README.md",
+        "new",
+    ]
+    found.remove()
+    assert _volumes(lab) == []
+
+
+def test_unreadable_files_are_saved(lab: Laboratory) -> None:
+    report = lab.run("mkdir d; echo 1 > d/f; echo 2 > g; chmod 000 d g README.md").report()
+    taken = unpacked(lab.repo, report, lab.root / "taken")
+    assert taken.files(report.points[-1].snapshot) == ["README.md", "d/f", "g"]
+
+
+def test_full_tmp_does_not_matter(lab: Laboratory) -> None:
+    report = lab.run(
+        "echo 1 > new; dd if=/dev/zero of=/tmp/full bs=1M count=50 2>/dev/null", memory="256m"
+    ).report()
+    assert report.points[-1].snapshot != lab.repo.head()
+
+
+def test_files_of_the_user_go_in_with_their_owner_and_mode(lab: Laboratory, tmp_path: Path) -> None:
+    source = tmp_path / ("long-" * 30 + "name")
+    source.write_text("from the host\n")
+    source.chmod(0o640)
+    files = [
+        BoxFile("/workspace/project/.env.test", b"A=1\n", 0o600),
+        BoxFile("/realm/claude/deep/er/" + source.name, source, 0o640),
+        BoxFile("/realm/exclude", b"/.env.test\n", 0o444, owner="root"),
+    ]
+    script = "stat -c '%u %a' .env.test /realm/claude/deep/er/* /realm/exclude; cat .env.test /realm/claude/deep/er/*"  # noqa: E501
+    ran = lab.run(script, put=files)
+    uid = lab.spec().uid
+    assert ran.stdout.splitlines() == [f"{uid} 600", f"{uid} 640", "0 444", "A=1", "from the host"]
+    assert ran.report().points[-1].snapshot == lab.repo.head()
+
+
+def test_running_box_gives_and_takes_files(lab: Laboratory) -> None:
+    box = lab.create(
+        "sh", "-c", "until test -s $CLAUDE_CONFIG_DIR/c; do sleep 0.1; done; stat -c %a $CLAUDE_CONFIG_DIR/c"
+    )
+    box.start()
+    assert box.read_file("/realm/claude/c", 100) is None
+    box.write_file("/realm/claude/c", b"new", 0o600)
+    assert box.read_file("/realm/claude/c", 100) == b"new"
+    assert box.read_file("/realm/claude/c", 2) is None
+    assert box.wait() == 0
+
+
+def test_docker_flags_reach_the_box(lab: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data" / "f").write_text("mounted\n")
+    monkeypatch.setenv("TAKEN", "from host")
+    args = parse(
+        "--mount type=volume,target=/data --tmpfs /scratch:size=1m -e A='$(id)' -e TAKEN --ulimit nofile=99:100 "  # noqa: E501
+        "--label mine=1 -h other --shm-size 8m"
+    )
+    script = 'printf "%s|%s|" "$A" "$TAKEN"; ulimit -n; hostname; df -m /dev/shm /scratch | tail -n 2 | tr -s " " | cut -d" " -f2'  # noqa: E501
+    ran = lab.run(script, args=args)
+    assert ran.stdout.splitlines() == ["$(id)|from host|99", "other", "8", "1"]
+
+
+def test_user_of_the_docker_flags_owns_the_workspace(lab: Laboratory) -> None:
+    ran = lab.run("id -u; id -g; stat -c %u . $HOME; git status --porcelain", args=parse("-u 4321:4322"))
+    assert ran.stdout.splitlines() == ["4321", "4322", "4321", "4321"]
+
+
+def test_missing_image_of_the_user_is_said(lab: Laboratory) -> None:
+    from contextlib import nullcontext
+
+    from realm.sandbox import image
+
+    with pytest.raises(ImageError, match="there is no image realm-no-such:image"):
+        image.ensure(lab.engine, "realm-no-such:image", lambda _: nullcontext())
+
+
+def test_refused_box_leaves_nothing(lab: Laboratory) -> None:
+    with pytest.raises(EngineError):
+        lab.create("true", image="realm-no-such:image")
+    assert (lookup.find(lab.engine, session_id=lab.id), _volumes(lab)) == ([], [])
+
+
+def test_agent_with_a_user_that_has_no_name_can_run(lab: Laboratory) -> None:
+    ran = lab.run("claude --version && git log --format=%s", uid=54321, gid=54321)
+    assert ran.code == 0, ran.stderr
+    assert "Claude Code" in ran.stdout
+
+
+def test_engine_that_is_reached_through_the_docker_command(lab: Laboratory) -> None:
+    """As for ssh and TLS; here the command's own default leads to the same engine."""
+    through = Engine(Endpoint("ssh://nobody@nowhere", "DOCKER_HOST"))
+    with through:
+        through.negotiate()
+        box = lab.create("sh", "-c", "cat; sleep 0.3; echo 1 > new")
+        (found,) = lookup.find(through, session_id=lab.id)
+        assert follow(found, b"task") == (b"task", b"")
+        assert found.wait() == 0
+    assert box.collect(lab.root).complete
+
+
+def test_results_that_nobody_finishes_reading_do_not_lock_the_box(lab: Laboratory) -> None:
+    box = lab.create("sh", "-c", "head -c 3000000 /dev/urandom >big", stdin=False)
+    box.start()
+    box.wait()
+    with pytest.raises(OSError, match="no space left"), box.archive("/realm/out") as pieces:  # noqa: PT012
+        next(pieces)
+        raise OSError("no space left")
+    assert box.state() == "exited"
+    box.remove()
+    assert box.state() == "gone"

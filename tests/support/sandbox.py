@@ -1,0 +1,268 @@
+"""Boxes for tests: the entry script on the host itself, and real ones on the engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realm.sandbox import building, creation, engine, image, lookup, policy
+from realm.sandbox import report as reports
+from tests.support.repos import Repo, git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from realm.sandbox.archive import BoxFile
+    from realm.sandbox.box import Box
+    from realm.sandbox.dockerargs import DockerArgs
+    from realm.sandbox.engine import Engine
+    from realm.sandbox.report import BoxReport
+
+ENTRY = Path(__file__).resolve().parents[2] / "container" / "entry"
+SHELLS = ("dash", "busybox")
+
+
+def shell_path(shell: str, directory: Path) -> tuple[list[str], str]:
+    """Return the command of ``shell`` and a PATH; with busybox there is nothing else on it but git."""
+    if shell != "busybox":
+        return [shell], os.environ["PATH"]
+    listed = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
+    busybox, found = shutil.which("busybox"), shutil.which("git")
+    assert busybox is not None
+    assert found is not None
+    directory.mkdir(exist_ok=True)
+    for name in {*listed} - {"git"}:
+        (directory / name).symlink_to(busybox)
+    (directory / "git").symlink_to(found)
+    return [str(directory / "sh")], str(directory)
+
+
+@dataclass
+class HostBox:
+    """A box without an engine: the entry script on directories below ``root``."""
+
+    root: Path
+    repo: Repo
+    shell: str = "dash"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.workspace.mkdir(parents=True)
+        for name in ("git", "out", "home", "claude"):
+            (self.state / name).mkdir(parents=True)
+        self.objects.mkdir()
+        (self.objects / "0").symlink_to(self.repo.path / ".git" / "objects")
+        self.command, self.path = shell_path(self.shell, self.root / "bin")
+        self.tip = self.repo.head()
+
+    @property
+    def workspace(self) -> Path:
+        return self.root / "workspace" / "project"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "realm"
+
+    @property
+    def objects(self) -> Path:
+        return self.root / "objects"
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment that a container would have."""
+        own = {
+            "PATH": self.path,
+            "HOME": str(self.state / "home"),
+            "CLAUDE_CONFIG_DIR": str(self.state / "claude"),
+            "REALM_STATE_DIR": str(self.state),
+            "REALM_OBJECTS_DIR": str(self.objects),
+            "REALM_WORKSPACE": str(self.workspace),
+            "REALM_STORES": "1",
+            "REALM_SESSION": "work",
+            "REALM_RUN": "1",
+            "REALM_TIP": self.tip,
+            "REALM_USER_NAME": "Ada Tester",
+            "REALM_USER_EMAIL": "ada@example.com",
+            "LANG": "C.UTF-8",
+        }
+        return own | self.environment
+
+    def entry(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run the entry script with ``arguments``."""
+        return subprocess.run(
+            [*self.command, str(ENTRY), *arguments],
+            env=self.variables(), input=stdin, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    def run(self, script: str, *, code: int = 0) -> BoxReport:
+        """Run ``script`` as the agent and return the report."""
+        done = self.entry("run", "sh", "-c", script)
+        assert done.returncode == code, done.stderr.decode(errors="replace")
+        return self.report()
+
+    def report(self) -> BoxReport:
+        """Return what was reported, read as the host reads it."""
+        destination = self.root / f"collected-{uuid.uuid4().hex}"
+        destination.mkdir()
+        with subprocess.Popen(
+            ["tar", "--format=ustar", "-C", str(self.state), "-cf", "-", "out"], stdout=subprocess.PIPE
+        ) as tar:
+            assert tar.stdout is not None
+            reports.receive(iter(lambda: tar.stdout.read(65536), b""), destination, 1 << 30)  # type: ignore[union-attr]
+        return reports.load(destination)
+
+    def turn(self, verb: str, text: str = "{}") -> None:
+        """Call the entry script as a hook does."""
+        assert self.entry("turn", verb, stdin=text.encode()).returncode == 0
+
+    def taken(self, report: BoxReport) -> Repo:
+        """Return a repository that holds what the host has and the report's pack, and nothing else."""
+        return unpacked(self.repo, report, self.root / f"taken-{uuid.uuid4().hex}")
+
+    def tree(self, report: BoxReport, point: int = -1) -> list[str]:
+        """Return the paths in a reported snapshot."""
+        return self.taken(report).files(report.points[point].snapshot)
+
+
+def unpacked(repo: Repo, report: BoxReport, where: Path) -> Repo:
+    """Return a new repository at ``where`` that borrows from ``repo`` and has the report's pack."""
+    made = Repo.init(where, bare=True)
+    (where / "objects" / "info" / "alternates").write_text(f"{repo.path / '.git' / 'objects'}\n")
+    if report.pack is not None:
+        with report.pack.open("rb") as pack:
+            subprocess.run(
+                ["git", "index-pack", "--strict", "--fix-thin", "--stdin"],
+                cwd=where, stdin=pack, check=True, capture_output=True,
+            )  # fmt: skip
+    return made
+
+
+@dataclass
+class Laboratory:
+    """Boxes of a test on the engine, removed when it is over."""
+
+    engine: Engine
+    repo: Repo
+    root: Path
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def spec(self, *command: str, **changes: Any) -> policy.BoxSpec:
+        """Return the description of a box on the repository that runs ``command``."""
+        stores = (self.repo.path / ".git" / "objects",)
+        labels = {
+            "realm.role": "box",
+            "realm.id": self.id,
+            "realm.session": "test",
+            "realm.run": "1",
+            "realm.home": self.id,
+            "realm.project": str(self.repo.path),
+            "realm.started": str(int(time.time())),
+        }
+        environment = {"REALM_TIP": self.repo.head(), "REALM_SESSION": "work", "REALM_RUN": "1"}
+        made = policy.BoxSpec(
+            image=image.REFERENCE,
+            command=("run", *command),
+            uid=os.getuid() or 1000,
+            gid=os.getgid() if os.getuid() else 1000,
+            workspace="/workspace/project",
+            object_stores=stores,
+            environment=environment | dict(changes.pop("environment", {})),
+            labels=labels,
+            network=changes.pop("network", "none"),
+            volumes=changes.pop("volumes", "plain"),
+        )
+        return made.update(**changes)
+
+    def create(
+        self, *command: str, put: Sequence[BoxFile] = (), args: DockerArgs | None = None, **changes: Any
+    ) -> Box:
+        """Return a box that is not started."""
+        return creation.create(self.engine, self.spec(*command, **changes), put, args=args)
+
+    def run(self, script: str, **changes: Any) -> Ran:
+        """Run ``script`` in a box to its end."""
+        box = self.create("sh", "-c", script, **changes)
+        output = follow(box)
+        code = box.wait()
+        directory = self.root / f"collected-{uuid.uuid4().hex}"
+        directory.mkdir()
+        return Ran(
+            box, code, output[0].decode(errors="replace"), output[1].decode(errors="replace"), directory
+        )
+
+    def clean(self) -> None:
+        """Remove every box and base volume of this test."""
+        for role in ("box", "salvage", "base"):
+            for box in lookup.find(self.engine, session_id=self.id, role=role):
+                box.remove()
+        words = ["docker", "volume", "ls", "-q", "--filter", f"label=realm.home={self.id}"]
+        names = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        if names:
+            subprocess.run(["docker", "volume", "rm", "-f", *names], capture_output=True, check=True)
+
+
+@dataclass
+class Ran:
+    """A box that came to its end."""
+
+    box: Box
+    code: int
+    stdout: str
+    stderr: str
+    directory: Path
+
+    def report(self) -> BoxReport:
+        """Return its report."""
+        return self.box.collect(self.directory)
+
+
+def follow(box: Box, stdin: bytes = b"") -> tuple[bytes, bytes]:
+    """Start ``box``, give it ``stdin``, and return its output (and error output, without a terminal)."""
+    stream = box.attach()
+    try:
+        box.start()
+        stream._socket.setblocking(True)
+        if stdin:
+            stream._socket.sendall(stdin)
+        stream.close_write()
+        data = b"".join(iter(lambda: stream.recv(65536), b""))
+    finally:
+        stream.close()
+    return (data, b"") if box.tty else demux(data)
+
+
+def demux(data: bytes) -> tuple[bytes, bytes]:
+    """Take the engine's frames apart."""
+    parts = (bytearray(), bytearray())
+    offset = 0
+    while offset + 8 <= len(data):
+        size = int.from_bytes(data[offset + 4 : offset + 8], "big")
+        parts[data[offset] == 2].extend(data[offset + 8 : offset + 8 + size])
+        offset += 8 + size
+    return bytes(parts[0]), bytes(parts[1])
+
+
+def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
+    """Yield a laboratory with realm's image; to be made a fixture."""
+    with engine.connect() as connection:
+        if image.status(connection).missing:
+            building.build(connection)
+        made = Laboratory(connection, repo, root)
+        try:
+            yield made
+        finally:
+            made.clean()
+
+
+def environment_of(box: Box) -> Mapping[str, Any]:
+    """Return what the engine shows of ``box`` to everybody who may inspect it."""
+    found: Mapping[str, Any] = box.engine.call("GET", f"/containers/{box.id}/json")
+    return found
+
+
+__all__ = ["ENTRY", "SHELLS", "HostBox", "Laboratory", "Ran", "demux", "environment_of", "follow", "git"]

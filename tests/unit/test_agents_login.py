@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from realm.agents import login
+from realm.errors import RealmError
+from realm.paths import realm_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def credentials(expires: int, *, access: str = "a", **more: object) -> bytes:
+    part = {"accessToken": access, "refreshToken": "r", "expiresAt": expires, "scopes": ["s"], **more}
+    return json.dumps({"claudeAiOauth": part}).encode()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> dict[str, str]:
+    return {"CLAUDE_CONFIG_DIR": str(tmp_path)}
+
+
+def test_a_key_in_the_environment_is_the_login(host: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".credentials.json").write_bytes(credentials(1))
+    found = login.find_login({**host, "ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"})
+    assert found.variables == {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"}
+    assert found.credentials is None
+
+
+def test_without_a_key_the_hosts_login_is_used(host: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".credentials.json").write_bytes(credentials(1))
+    assert login.find_login(host).credentials == credentials(1)
+
+
+def test_no_login_says_both_ways_to_log_in(host: dict[str, str]) -> None:
+    with pytest.raises(RealmError) as caught:
+        login.find_login(host)
+    assert "run `claude`" in caught.value.hint
+    assert "ANTHROPIC_API_KEY" in caught.value.hint
+
+
+def test_an_empty_variable_is_no_login(host: dict[str, str]) -> None:
+    with pytest.raises(RealmError):
+        login.find_login({**host, "ANTHROPIC_API_KEY": ""})
+
+
+def test_another_agent_needs_no_login(host: dict[str, str]) -> None:
+    assert login.find_login(host, required=False) == login.Login({})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"null",
+        b'{"claudeAiOauth": 3}',
+        b"\xff",
+        b"[" * 5000,
+        credentials(1)[:-1],
+        credentials(1, access="x\n"),
+        credentials(1, refreshToken=3),
+        credentials(1, expiresAt="soon"),
+        b" " * 70000,
+    ],
+)
+def test_what_is_no_credentials_file_is_never_newer(raw: bytes) -> None:
+    assert login.parse(raw) is None
+    assert not login.newer(credentials(1), raw)
+
+
+def test_the_later_expiry_is_the_newer() -> None:
+    assert login.newer(credentials(1), credentials(2))
+    assert not login.newer(credentials(2), credentials(2))
+    assert login.newer(None, credentials(1))
+
+
+def test_only_tokens_are_taken_from_a_box(host: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / ".credentials.json"
+    kept = {
+        "claudeAiOauth": {"accessToken": "a", "refreshToken": "r", "expiresAt": 1, "scopes": ["s"]},
+        "other": 1,
+    }
+    file.write_text(json.dumps(kept))
+    assert login.store_on_host(credentials(9, access="new", scopes=["all"], evil="hook"), host)
+    written = json.loads(file.read_text())
+    assert written["claudeAiOauth"] == {
+        "accessToken": "new",
+        "refreshToken": "r",
+        "expiresAt": 9,
+        "scopes": ["s"],
+    }
+    assert written["other"] == 1
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_host_without_login_gets_none(host: dict[str, str], tmp_path: Path) -> None:
+    assert not login.store_on_host(credentials(9), host)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_linked_credentials_file_stays_a_link(host: dict[str, str], tmp_path: Path) -> None:
+    real = tmp_path / "real.json"
+    real.write_bytes(credentials(1))
+    (tmp_path / ".credentials.json").symlink_to(real)
+    assert login.store_on_host(credentials(2), host)
+    assert (tmp_path / ".credentials.json").is_symlink()
+    assert json.loads(real.read_bytes())["claudeAiOauth"]["expiresAt"] == 2
+
+
+def renewal(ours: int, theirs: int, **changes: object) -> bool:
+    """Tell whether a login that ends ``theirs`` minutes from now is taken for one that ends in ``ours``."""
+    now = 1_800_000_000.0
+    ms = [int((now + minutes * 60) * 1000) for minutes in (ours, theirs)]
+    old = credentials(ms[0], scopes=["user:inference"], subscriptionType="max")
+    same: dict[str, Any] = {"scopes": ["user:inference"], "subscriptionType": "max"}
+    new = credentials(ms[1], **(same | changes))
+    return login.may_be_taken(old, new, now)
+
+
+def test_a_renewal_that_was_due_is_taken() -> None:
+    assert renewal(4, 480)
+    assert renewal(-600, 480)
+
+
+def test_a_login_that_cannot_be_a_renewal_is_not_taken() -> None:
+    assert not renewal(300, 480)  # the host's was not due
+    assert not renewal(4, 60 * 24 * 365)  # no token lives that long
+    assert not renewal(-600, -300)  # dead already
+    assert not renewal(4, 480, scopes=["user:inference", "org:create_api_key"])
+    assert not renewal(4, 480, subscriptionType="free")
+    assert not login.may_be_taken(None, credentials(1))
+    assert not login.may_be_taken(credentials(1), b"garbage")
+
+
+def test_the_login_before_is_kept(host: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".credentials.json").write_bytes(credentials(1, access="old"))
+    login.store_on_host(credentials(2, access="new"), host)
+    kept = realm_home() / login.BEFORE
+    assert json.loads(kept.read_bytes())["claudeAiOauth"]["accessToken"] == "old"
+    assert kept.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realm.errors import UsageError
+from realm.sandbox.dockerargs import parse
+from realm.sandbox.policy import BoxSpec, Volumes, create_options, secrets
+
+VOLUMES = Volumes("s", "w")
+
+
+def _spec(**changes: Any) -> BoxSpec:
+    made = BoxSpec(
+        image="realm:latest", command=("run", "claude"), uid=501, gid=20, workspace="/workspace/p",
+        environment={"REALM_TIP": "a" * 40}, labels={"realm.id": "1"},
+    )  # fmt: skip
+    return made.update(**changes)
+
+
+def _host(text: str = "", **changes: Any) -> dict[str, Any]:
+    host: dict[str, Any] = create_options(_spec(**changes), VOLUMES, parse(text))["HostConfig"]
+    return host
+
+
+def test_box_is_hardened() -> None:
+    host = _host()
+    assert (host["CapDrop"], host["SecurityOpt"], host["ReadonlyRootfs"], host["Init"], host["PidsLimit"]) == (  # noqa: E501
+        ["ALL"], ["no-new-privileges"], True, True, 4096,
+    )  # fmt: skip
+    assert host["Tmpfs"] == {"/tmp": "rw,exec,nosuid,nodev,mode=1777"}
+    assert host["LogConfig"] == {"Type": "none"}
+    assert not any(mount["Type"] == "bind" for mount in host["Mounts"])
+
+
+def test_object_stores_are_read_only_and_their_alternates_hidden(tmp_path: Path) -> None:
+    (tmp_path / "info").mkdir()
+    (tmp_path / "info" / "alternates").touch()
+    binds = [
+        mount
+        for mount in _host(object_stores=(tmp_path, Path("/second")))["Mounts"]
+        if mount["Type"] == "bind"
+    ]
+    assert [(mount["Source"], mount["Target"], mount["ReadOnly"]) for mount in binds] == [
+        (str(tmp_path), "/objects/0", True),
+        ("/dev/null", "/objects/0/info/alternates", True),
+        ("/second", "/objects/1", True),
+    ]
+
+
+def test_entry_script_runs_the_command_as_the_user() -> None:
+    made = create_options(_spec(tty=True, hostname="ünder_score."), VOLUMES)
+    assert (made["Entrypoint"], made["Cmd"], made["User"]) == (
+        ["/bin/sh", "/realm/entry"],
+        ["run", "claude"],
+        "501:20",
+    )
+    assert (made["Tty"], made["OpenStdin"], made["StdinOnce"], made["Hostname"]) == (
+        True,
+        True,
+        True,
+        "nder-score",
+    )
+    assert "REALM_STORES=0" in made["Env"]
+
+
+@pytest.mark.parametrize(("network", "mode"), [("open", None), ("none", "none")])
+def test_network_policy(network: str, mode: str | None) -> None:
+    assert _host(network=network).get("NetworkMode") == mode
+
+
+def test_unknown_network_policy_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="bridge"):
+        _host(network="bridge")
+
+
+def test_memory_limit_has_no_swap_besides() -> None:
+    host = _host(memory="2g")
+    assert (host["Memory"], host["MemorySwap"]) == (2 << 30, 2 << 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("--memory 1g", "Memory", 1 << 30),
+        ("--cpus 1.5", "NanoCpus", 1_500_000_000),
+        ("--pids-limit 10", "PidsLimit", 10),
+        ("--shm-size 64m", "ShmSize", 64 << 20),
+        ("--network mine", "NetworkMode", "mine"),
+        ("--add-host a:1.2.3.4", "ExtraHosts", ["a:1.2.3.4"]),
+        ("--dns 1.1.1.1 --dns 8.8.8.8", "Dns", ["1.1.1.1", "8.8.8.8"]),
+        ("--cap-add NET_RAW", "CapAdd", ["NET_RAW"]),
+        ("--security-opt label=disable", "SecurityOpt", ["no-new-privileges", "label=disable"]),
+        ("--gpus all", "DeviceRequests", [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]),
+        ("--gpus '\"device=0,2\"'", "DeviceRequests",
+         [{"Driver": "", "DeviceIDs": ["0", "2"], "Capabilities": [["gpu"]]}]),
+        ("--device /dev/fuse", "Devices",
+         [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}]),
+        ("--device /dev/a:/dev/b:r", "Devices",
+         [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "r"}]),
+        ("--ulimit nofile=1:2", "Ulimits", [{"Name": "nofile", "Soft": 1, "Hard": 2}]),
+        ("-p 127.0.0.1:8080:80", "PortBindings", {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}),
+        ("-p 53/udp", "PortBindings", {"53/udp": [{"HostIp": "", "HostPort": ""}]}),
+        ("-v /a:/b:ro -v cache:/c", "Binds", ["/a:/b:ro", "cache:/c"]),
+    ],
+)  # fmt: skip
+def test_docker_flags_have_the_last_word(text: str, key: str, value: object) -> None:
+    assert _host(text)[key] == value
+
+
+def test_mounts_are_added_to_the_boxes_own() -> None:
+    added = _host("--mount type=bind,source=/a,target=/b,readonly --mount type=tmpfs,dst=/t,tmpfs-size=1m")[
+        "Mounts"
+    ][2:]
+    assert added == [
+        {"Type": "bind", "Source": "/a", "Target": "/b", "ReadOnly": True},
+        {
+            "Type": "tmpfs",
+            "Source": "",
+            "Target": "/t",
+            "ReadOnly": False,
+            "TmpfsOptions": {"SizeBytes": 1 << 20},
+        },
+    ]
+
+
+def test_labels_of_realm_cannot_be_taken() -> None:
+    made = create_options(_spec(), VOLUMES, parse("--label realm.id=other --label mine=1"))
+    assert made["Labels"] == {"realm.id": "1", "mine": "1"}
+
+
+def test_privileged_lifts_what_it_lifts_with_docker() -> None:
+    host = _host("--privileged")
+    assert (host["Privileged"], host["CapDrop"], host["SecurityOpt"]) == (True, [], [])
+
+
+def test_values_of_flags_are_not_in_the_environment() -> None:
+    made = create_options(_spec(), VOLUMES, parse("-e TOKEN=precious"))
+    assert "precious" not in str(made)
+
+
+def test_secrets_are_quoted_for_the_shell() -> None:
+    assert secrets({"A": "x'y $(id)\n"}) == b"export A='x'\"'\"'y $(id)\n'\n"

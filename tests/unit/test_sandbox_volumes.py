@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from realm.errors import EngineError
+from realm.sandbox import volumes
+from realm.sandbox.endpoint import Endpoint
+from realm.sandbox.engine import ApiError, Engine, refusal
+from realm.sandbox.policy import BoxSpec
+
+PLACE = "/var/lib/docker/volumes/realm-x-1-0a1b2c3d"
+MOUNT = (
+    f"failed to mount local volume: mount overlay:{PLACE}-work/_data, data: "
+    f"lowerdir=/var/lib/docker/volumes/realm-base-0a1b2c3d4e5f/_data,upperdir={PLACE}-upper/_data,"
+    f"workdir={PLACE}-scratch/_data: "
+)
+SPEC = BoxSpec(
+    image="x", command=("run",), uid=1, gid=1, workspace="/workspace/x", files=1000, volumes="auto"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "forbids"),
+    [
+        (MOUNT + "invalid argument", True),
+        (MOUNT + "operation not permitted", True),
+        (MOUNT + "no such device", True),
+        ('create realm-x-work: invalid option: "device"', True),
+        (MOUNT + "no space left on device", False),
+        (MOUNT + "cannot allocate memory", False),
+        ("No such image: x", False),
+        ("Conflict. The container name is already in use", False),
+        ("driver failed programming external connectivity: port is already allocated", False),
+        ("error creating overlay mount to /var/lib/docker/overlay2/0a1b/merged: invalid argument", False),
+    ],
+)
+def test_only_what_speaks_of_overlay_volumes_is_remembered(
+    message: str, forbids: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(Endpoint("unix:///nowhere.sock", "default"))
+
+    def refuse(*_: object) -> None:
+        raise refusal(500, b'{"message": "%s"}' % message.replace('"', '\\"').encode())
+
+    monkeypatch.setattr(volumes, "find_base", refuse)
+    assert volumes.make(engine, SPEC, "box") == volumes.plain("box")
+    assert volumes.has_failed(engine) == forbids
+    assert volumes.wants_overlay(engine, SPEC) != forbids
+    with pytest.raises(ApiError):
+        volumes.make(engine, SPEC.update(volumes="overlay"), "box")
+
+
+def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine(Endpoint("unix:///nowhere.sock", "default"))
+
+    def fail(*_: object) -> None:
+        raise EngineError("the project could not be checked out into a base volume (exit code 1)")
+
+    monkeypatch.setattr(volumes, "find_base", lambda *_: None)
+    monkeypatch.setattr(volumes, "make_base", fail)
+    assert volumes.make(engine, SPEC, "box") == volumes.plain("box")
+    assert not volumes.has_failed(engine)
