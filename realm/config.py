@@ -11,11 +11,10 @@ import os
 import subprocess
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
-from realm.frozen import Frozen
 
-
-class Setting(Frozen):
+class Setting(NamedTuple):
     """One setting: its git key below ``realm.``, its environment variable, its default."""
 
     key: str
@@ -27,7 +26,7 @@ class Setting(Frozen):
     """Whether only the user's own files are asked, and no repository's."""
 
 
-class Value(Frozen):
+class Value(NamedTuple):
     """A setting's value and where it came from (``environment``, ``git config``, ``default``)."""
 
     text: str

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-from realm.frozen import Frozen, fresh
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -24,7 +23,7 @@ WORKSPACE_ROOT = "/workspace"
 """Where workspaces lie in every box: the conversation's file name depends on it."""
 
 
-class Project(Frozen):
+class Project(NamedTuple):
     """A git repository as a user stands in it.
 
     ``root`` is the top of the work tree (a linked work tree's own), ``git_dir``
@@ -50,7 +49,7 @@ class Project(Frozen):
         return "0" * (64 if self.object_format == "sha256" else 40)
 
 
-class Identity(Frozen):
+class Identity(NamedTuple):
     """Who writes commits: the user's git identity."""
 
     name: str
@@ -66,7 +65,7 @@ class State(StrEnum):
     """The run ended without its holder: its work is still in the box."""
 
 
-class Session(Frozen):
+class Session(NamedTuple):
     """What is fixed about a session when it is made (``session.json``).
 
     ``workspace`` is the absolute path in the box, the same in every run.
@@ -88,11 +87,11 @@ class Session(Frozen):
     agent: tuple[str, ...] = ()
     image: str = ""
     conversation: str | None = None
-    pushed: dict[str, str] = fresh(default_factory=dict)
+    pushed: Mapping[str, str] = {}
     include: tuple[str, ...] = ()
 
 
-class Run(Frozen):
+class Run(NamedTuple):
     """One container lifetime of a session (``runs/NNNN/run.json``).
 
     Times are seconds since the epoch; ``ended`` and ``exit_code`` are ``None``
@@ -116,7 +115,7 @@ class Run(Frozen):
     incomplete: tuple[str, ...] = ()
 
 
-class Totals(Frozen):
+class Totals(NamedTuple):
     """The size of a session's work: turns, and the difference base..tip."""
 
     turns: int = 0
@@ -125,7 +124,7 @@ class Totals(Frozen):
     deletions: int = 0
 
 
-class SessionRow(Frozen):
+class SessionRow(NamedTuple):
     """One line of ``realm list``."""
 
     name: str
@@ -140,7 +139,7 @@ class SessionRow(Frozen):
     started: float | None = None
 
 
-class Checkpoint(Frozen):
+class Checkpoint(NamedTuple):
     """A state of the workspace that a box reported (untrusted, syntax checked).
 
     ``head`` is the commit that the workspace's HEAD was at, ``snapshot`` a
@@ -154,7 +153,7 @@ class Checkpoint(Frozen):
     time: float
 
 
-class TurnText(Frozen):
+class TurnText(NamedTuple):
     """What was asked and answered in one turn (untrusted text, not yet cleaned)."""
 
     prompt: str = ""

@@ -14,10 +14,9 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.agents.login import Login, host_config_dir
-from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +51,7 @@ _SIZE_LIMIT = 16 * 1024 * 1024
 _COUNT_LIMIT = 4000
 
 
-class ConfigFile(Frozen):
+class ConfigFile(NamedTuple):
     """One file of the configuration directory: path below it, content, permission bits."""
 
     path: str

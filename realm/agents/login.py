@@ -28,10 +28,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import RealmError
-from realm.frozen import Frozen, fresh
 from realm.paths import make_private, realm_home, replace
 
 if TYPE_CHECKING:
@@ -57,10 +56,10 @@ BEFORE = "login-before.json"
 _KEYCHAIN_SERVICE = "Claude Code-credentials"
 
 
-class Login(Frozen):
+class Login(NamedTuple):
     """How the agent will prove who it is: ``variables`` and, or, a copy of ``credentials``."""
 
-    variables: Mapping[str, str] = fresh(default_factory=dict)
+    variables: Mapping[str, str] = {}
     credentials: bytes | None = None
 
 

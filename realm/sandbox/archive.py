@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 from realm.errors import RejectedError
-from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +29,7 @@ _FILE, _LINK, _DIRECTORY, _LONG_NAME = b"0", b"2", b"5", b"L"
 _METADATA = {b"x", b"g", b"L", b"K"}
 
 
-class BoxFile(Frozen):
+class BoxFile(NamedTuple):
     """A file to put into a box.
 
     ``path`` is absolute in the box.  ``data`` is the content, or a host file to
@@ -45,7 +44,7 @@ class BoxFile(Frozen):
     owner: Literal["user", "root"] = "user"
 
 
-class Entry(Frozen):
+class Entry(NamedTuple):
     """One member of an archive to write; ``data`` ``None`` makes a directory, ``target`` a link."""
 
     name: bytes

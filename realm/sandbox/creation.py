@@ -42,8 +42,8 @@ def create(
     contents = _parcel(engine, spec, inside) if attended else None
     if contents is not None:
         token = os.urandom(8).hex()
-        spec = spec.update(token=token, waits=bool(contents), entry=parcel.ENTRY)
-        spec = spec.update(labels={**spec.labels, TOKEN_LABEL: token})
+        spec = spec._replace(token=token, waits=bool(contents), entry=parcel.ENTRY)
+        spec = spec._replace(labels={**spec.labels, TOKEN_LABEL: token})
     name = volumes.box_name(spec)
     owned = volumes.make(engine, spec, name)
     try:
@@ -64,7 +64,7 @@ def _user(spec: BoxSpec, args: DockerArgs) -> BoxSpec:
     first, _, second = wanted.replace("root", "0").partition(":")
     if not first.isdigit() or (second and not second.isdigit()):
         raise UsageError(f"docker flag --user {wanted}: a box's user is a number", "--user UID:GID")
-    return spec.update(uid=int(first), gid=int(second or (0 if first == "0" else spec.gid)))
+    return spec._replace(uid=int(first), gid=int(second or (0 if first == "0" else spec.gid)))
 
 
 def _with_environment(given: Iterable[BoxFile], args: DockerArgs) -> list[BoxFile]:
@@ -95,7 +95,7 @@ def _create(
     contents: bytes | None,
 ) -> Box:  # fmt: skip
     labels = volumes.labels(spec, owned)
-    spec = spec.update(labels=labels)
+    spec = spec._replace(labels=labels)
     # By its name a container is removed whose id we were not told any more.
     box = Box(engine, name, labels, owned.all, contents, tty=spec.tty)
     try:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import shlex
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import UsageError
-from realm.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +50,7 @@ _SHOWN = "realm config shows where the docker flags come from"
 _TRUE, _FALSE = frozenset({"1", "t", "true"}), frozenset({"0", "f", "false"})
 
 
-class DockerArgs(Frozen):
+class DockerArgs(NamedTuple):
     """The flags as given: name and value, in order.  Empty when there are none."""
 
     given: tuple[tuple[str, str], ...] = ()

@@ -14,10 +14,9 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import EngineError
-from realm.frozen import Frozen
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to reach an engine over TCP."""
 
 
-class Endpoint(Frozen):
+class Endpoint(NamedTuple):
     """An engine's address, and who said so (``DOCKER_HOST``, ``context <name>``, ``default``)."""
 
     url: str

@@ -6,11 +6,10 @@ import json
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
 from realm.errors import EngineError
-from realm.frozen import Frozen
 from realm.sandbox import http
 from realm.sandbox.endpoint import Endpoint, dial, resolve
 from realm.text import clean
@@ -35,7 +34,7 @@ class ApiError(EngineError):
         self.status = status
 
 
-class Info(Frozen):
+class Info(NamedTuple):
     """What an engine says of itself; sizes in bytes."""
 
     name: str

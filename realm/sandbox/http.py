@@ -7,9 +7,7 @@ socket anyway.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from realm.frozen import Frozen
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import socket
@@ -30,7 +28,7 @@ class ClosedError(ProtocolError):
     """The other side closed before it answered at all."""
 
 
-class Head(Frozen):
+class Head(NamedTuple):
     """Status and headers (names in lower case) of an answer."""
 
     status: int

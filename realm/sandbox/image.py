@@ -14,12 +14,12 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.config import Config
 from realm.errors import ImageError
-from realm.frozen import Frozen, fresh
 from realm.paths import data_dir, make_private, realm_home
 from realm.sandbox.engine import ApiError
 from realm.text import clean
@@ -43,7 +43,8 @@ _IGNORE = "*\n!Dockerfile\n!entry\n!hooks\n!hooks/claude\n!ca.crt\n"
 Progress = Callable[[str], AbstractContextManager[object]]
 
 
-class Inputs(Frozen):
+@dataclass(frozen=True)
+class Inputs:
     """What an image is made of, besides what realm ships.
 
     ``claude_version`` empty is the latest there is.  ``ca_file`` has extra
@@ -53,8 +54,8 @@ class Inputs(Frozen):
     base: str = DEFAULT_BASE
     claude_version: str = ""
     ca_file: Path | None = None
-    uid: int = fresh(default_factory=lambda: os.getuid() or 1000)
-    gid: int = fresh(default_factory=lambda: os.getgid() if os.getuid() else 1000)
+    uid: int = field(default_factory=lambda: os.getuid() or 1000)
+    gid: int = field(default_factory=lambda: os.getgid() if os.getuid() else 1000)
 
     @classmethod
     def of(cls, config: Config) -> Inputs:
@@ -155,7 +156,7 @@ def context_dir(inputs: Inputs | None = None) -> Path:
 # -- what is there -------------------------------------------------------------
 
 
-class Status(Frozen):
+class Status(NamedTuple):
     """An image as it is on the engine; ``stale`` when its inputs changed since it was built."""
 
     reference: str

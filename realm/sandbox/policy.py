@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import UsageError
-from realm.frozen import Frozen, fresh
 from realm.sandbox import flags
 from realm.sandbox.dockerargs import DockerArgs, setting
 
@@ -38,7 +37,7 @@ DIRECTORIES = (f"{STATE}/home", f"{STATE}/claude", f"{STATE}/git", OUT)
 """What the box's user owns below the state volume."""
 
 
-class BoxSpec(Frozen):
+class BoxSpec(NamedTuple):
     """One box.
 
     ``image`` is an image's id or name, ``command`` the entry script's verb and
@@ -58,8 +57,8 @@ class BoxSpec(Frozen):
     gid: int
     workspace: str
     object_stores: tuple[Path, ...] = ()
-    environment: Mapping[str, str] = fresh(default_factory=dict)
-    labels: Mapping[str, str] = fresh(default_factory=dict)
+    environment: Mapping[str, str] = {}
+    labels: Mapping[str, str] = {}
     tty: bool = False
     stdin: bool = True
     hostname: str = ""
@@ -78,7 +77,7 @@ class BoxSpec(Frozen):
         return self.environment.get("REALM_TIP", "")
 
 
-class Volumes(Frozen):
+class Volumes(NamedTuple):
     """The names of a box's volumes: its state and its work, and others that go with it.
 
     ``open`` is whether the box's user has a work tree in the work volume already.

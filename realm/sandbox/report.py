@@ -8,9 +8,8 @@ is left out.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from realm.frozen import Frozen, fresh
 from realm.model import Checkpoint
 from realm.sandbox.archive import Member, Reader
 
@@ -31,7 +30,7 @@ _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 
 
-class BoxReport(Frozen):
+class BoxReport(NamedTuple):
     """The results of a run.
 
     ``points`` are the states reported, in order, the end of the run last;
@@ -42,8 +41,8 @@ class BoxReport(Frozen):
     """
 
     points: tuple[Checkpoint, ...] = ()
-    prompts: Mapping[int, bytes] = fresh(default_factory=dict)
-    stops: Mapping[int, bytes] = fresh(default_factory=dict)
+    prompts: Mapping[int, bytes] = {}
+    stops: Mapping[int, bytes] = {}
     exit_code: int | None = None
     complete: bool = False
     errors: tuple[str, ...] = ()

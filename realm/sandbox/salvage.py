@@ -27,7 +27,7 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
         raise EngineError("nothing is left of the box to salvage")
     work, state, *others = box.volumes
     owned = Volumes(state, work, tuple(others))
-    spec = spec.update(command=("snapshot",), network="none", tty=False, stdin=False,
+    spec = spec._replace(command=("snapshot",), network="none", tty=False, stdin=False,
         labels={**box.labels, "realm.role": "salvage"},
     )  # fmt: skip
     box.forget()
@@ -49,7 +49,7 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
 def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:
     """Return a new container on a dead box's volumes, of realm's own image where the box's is gone."""
     for name in dict.fromkeys((spec.image, image.REFERENCE)):
-        options = policy.create_options(spec.update(image=name), owned)
+        options = policy.create_options(spec._replace(image=name), owned)
         try:
             return str(engine.call("POST", "/containers/create", None, options)["Id"])
         except ApiError as error:

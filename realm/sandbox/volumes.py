@@ -17,10 +17,9 @@ import json
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import EngineError
-from realm.frozen import Frozen
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import archive, files, policy
 from realm.sandbox.engine import ApiError
@@ -46,7 +45,7 @@ _PASSING = ("no space left", "quota", "cannot allocate memory", "too many", "inp
 """What stands in the way of a mount today and not tomorrow."""
 
 
-class Base(Frozen):
+class Base(NamedTuple):
     """A base volume: its name, where the engine keeps it, and the commit checked out in it."""
 
     name: str
@@ -78,7 +77,7 @@ def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:
     made: Volumes | None = None
     try:
         base = find_base(engine, spec) or make_base(engine, spec)
-        made = plain(name).update(others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
+        made = plain(name)._replace(others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
         _overlay(engine, made, base, labels(spec, made))
     except EngineError as error:
         remove(engine, made.all if made else ())
@@ -191,7 +190,7 @@ def make_base(engine: Engine, spec: BoxSpec) -> Base:
     """Check the project out into a new base volume, and remove older ones that no box uses."""
     key, name = base_key(spec), f"realm-base-{os.urandom(6).hex()}"
     owned = Volumes(f"{name}-state", name)
-    spec = spec.update(labels=labels(spec.update(labels=_base_labels(spec, key)), owned))
+    spec = spec._replace(labels=labels(spec._replace(labels=_base_labels(spec, key)), owned))
     try:
         mountpoint = _create(engine, name, spec.labels)
         _fill(engine, spec, owned)
@@ -218,7 +217,7 @@ def _base_labels(spec: BoxSpec, key: str) -> dict[str, str]:
 
 def _fill(engine: Engine, spec: BoxSpec, owned: Volumes) -> None:
     """Run the entry script's ``base`` on the work volume."""
-    spec = spec.update(command=("base",), tty=False, stdin=False, network="none")
+    spec = spec._replace(command=("base",), tty=False, stdin=False, network="none")
     container = ""
     try:
         container = engine.call("POST", "/containers/create", None, policy.create_options(spec, owned))["Id"]

@@ -80,7 +80,7 @@ def _handed_over(project: Project, session: Session, run: Run, asked: Asked, ui:
     launch = prepare(
         project, session, [run], ResumeRequest(session.name, project.root), local=connection.endpoint.local
     )
-    launch = launch.update(run=run, tty=tty)
+    launch = launch._replace(run=run, tty=tty)
     drawing = base64.b64decode(asked.answer.get("drawing", ""))
     box = _box(lookup.find(connection, session_id=session.id), session)
     stream = box.stream(socket.socket(fileno=stream_fd), ahead, tty=tty)

@@ -8,10 +8,9 @@ ended, or a box that never ran, which the next run clears away.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UnpreparedError
-from realm.frozen import Frozen
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from realm.store.refs import RefUpdate
 
 
-class Started(Frozen):
+class Started(NamedTuple):
     """A run as it was recorded when it began: ``meta`` is that record's commit, ``parent`` the one before."""
 
     project: Project
@@ -37,7 +36,7 @@ class Started(Frozen):
     parent: str | None
 
 
-class Before(Frozen):
+class Before(NamedTuple):
     """What a run follows: the record of the run before, ``None`` for a new session, and its totals."""
 
     meta: str | None = None

@@ -8,11 +8,10 @@ do this again from the start.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.agents import turns
 from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
-from realm.frozen import Frozen
 from realm.model import State, Totals
 from realm.paths import scratched
 from realm.store import record, refs, repo
@@ -39,7 +38,7 @@ _NO_GIT = "the image has no git"
 TRANSCRIPT_LIMIT = 256 * 1024**2
 
 
-class Outcome(Frozen):
+class Outcome(NamedTuple):
     """What a run left: the session's tips, its size, and what the user should know."""
 
     code: str
@@ -106,9 +105,9 @@ def _as_noted_since(started: Started) -> Started:
     if meta is None or record.parent(project, meta) != started.parent:
         return started
     noted = record.read_session(project, name)
-    if noted.update(pushed={}) != started.session.update(pushed={}):
+    if noted._replace(pushed={}) != started.session._replace(pushed={}):
         return started
-    return started.update(meta=meta, session=noted)
+    return started._replace(meta=meta, session=noted)
 
 
 def _record(
@@ -135,8 +134,8 @@ def _record(
     run = _ended(started.run, exit_code, code, [first_line(text.prompt) for text in texts.values()], notes)
     if shown is not None:
         of_turns, incomplete = shown.of_turns(report.points)
-        files |= shown.files | of_turns
-        run = run.update(dropped=shown.dropped, incomplete=tuple(incomplete))
+        files = {**files, **shown.files, **of_turns}
+        run = run._replace(dropped=shown.dropped, incomplete=tuple(incomplete))
     totals = _totals(project, session, code)
     meta = record.write(
         project, parent=started.parent, previous=started.meta, session=session, run=run,
@@ -179,11 +178,11 @@ def _with_conversation(session: Session, report: BoxReport) -> Session:
     if session.agent or not report.conversation:
         return session
     found = turns.conversation_id(report.conversation)
-    return session.update(conversation=found) if found else session
+    return session._replace(conversation=found) if found else session
 
 
 def _ended(run: Run, exit_code: int, after: str, prompts: list[str], notes: list[str]) -> Run:
-    return run.update(
+    return run._replace(
         ended=time.time(), exit_code=exit_code, after=after, prompts=tuple(prompts), notes=tuple(notes)
     )
 

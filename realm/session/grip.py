@@ -202,17 +202,16 @@ def _shown(grip: Grip) -> Shown:
     grip.view.flush()
     shown = grip.view.shown()
     session, number = grip.started.session, grip.started.run.number
-    if shown.files:
-        shown.files.update(
-            recordings.cast_file(
-                recordings.place(session.id, number),
-                grip.view.size,
-                grip.launch.config,
-                record=grip.launch.record,
-                title=f"{session.name}, run {number}",
-            )
-        )
-    return shown
+    if not shown.files:
+        return shown
+    cast = recordings.cast_file(
+        recordings.place(session.id, number),
+        grip.view.size,
+        grip.launch.config,
+        record=grip.launch.record,
+        title=f"{session.name}, run {number}",
+    )
+    return shown._replace(files={**shown.files, **cast})
 
 
 def _number(ended: Ended) -> int:

@@ -8,11 +8,10 @@ import posixpath
 import shlex
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.agents import claude
 from realm.errors import UsageError
-from realm.frozen import Frozen
 from realm.model import WORKSPACE_ROOT, Run
 from realm.paths import realm_home
 from realm.sandbox.archive import BoxFile
@@ -35,7 +34,7 @@ _FOR_ALL = 0o005
 _PASSED_ON = ("TERM", "COLORTERM", "LANG", "LC_ALL", "TZ", "NO_COLOR")
 
 
-class Launch(Frozen):
+class Launch(NamedTuple):
     """Everything that one run of a session needs, decided before anything is started."""
 
     project: Project

@@ -11,10 +11,9 @@ import fcntl
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import RunningError
-from realm.frozen import Frozen
 from realm.paths import make_private, realm_home
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def run_directory(session_id: str) -> Path:
     return realm_home() / "runs" / session_id
 
 
-class Holder(Frozen):
+class Holder(NamedTuple):
     """The process that holds a run; ``started``: when its first holder took it, seconds since the epoch."""
 
     pid: int

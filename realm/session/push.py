@@ -102,7 +102,9 @@ def _remember(project: Project, session: Session, key: str, oid: str) -> None:
         now = record.read_session(project, session.name)
         if meta is None or now.id != session.id or now.pushed.get(key) == oid:
             return
-        new = record.update_session(project, session.name, meta, now.update(pushed=now.pushed | {key: oid}))
+        new = record.update_session(
+            project, session.name, meta, now._replace(pushed={**now.pushed, key: oid})
+        )
         try:
             refs.transact(project, [refs.RefUpdate(refs.META + session.name, meta, new)], "realm: push")
         except RefRaceError:

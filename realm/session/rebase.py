@@ -35,19 +35,19 @@ def rebase(connection: Engine, launch: Launch, image: str, ui: UI) -> Launch:
     if tips.code is None or tips.meta is None or head == session.base:
         ui.info(f"{session.name} is on HEAD already")
         return launch
-    quiet = launch.update(run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False)
+    quiet = launch._replace(run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False)
     with ui.progress(f"replaying {session.name} on {head[:10]}"):
         tip = head if tips.code == session.base else _replay(connection, quiet, image, head)
-    moved = session.update(base=head)
+    moved = session._replace(base=head)
     _write(launch, tips, moved, tip)
     ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
-    return launch.update(session=moved)
+    return launch._replace(session=moved)
 
 
 def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
     spec = launching.spec(launch, image, ["rebase", head])
-    spec = spec.update(labels={**spec.labels, "realm.role": "tool"})
+    spec = spec._replace(labels={**spec.labels, "realm.role": "tool"})
     with boxes.packs(launch, launch.run.before, head) as history:
         box = creation.create(connection, spec, launching.files(launch, history), args=launch.args)
     with scratched("rebase") as directory:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
-from realm.frozen import Frozen
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
     from realm.model import SessionRow
 
 
-class NewRequest(Frozen):
+class NewRequest(NamedTuple):
     """``realm new``: ``directory`` is the project or any directory inside it."""
 
     name: str
@@ -29,7 +27,7 @@ class NewRequest(Frozen):
     no_record: bool = False
 
 
-class ResumeRequest(Frozen):
+class ResumeRequest(NamedTuple):
     """``realm resume``: without ``directory`` the session is looked for here, then elsewhere."""
 
     name: str
@@ -42,7 +40,7 @@ class ResumeRequest(Frozen):
     no_record: bool = False
 
 
-class PushRequest(Frozen):
+class PushRequest(NamedTuple):
     """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``."""
 
     name: str
@@ -53,7 +51,7 @@ class PushRequest(Frozen):
     force: bool = False
 
 
-class PushResult(Frozen):
+class PushResult(NamedTuple):
     """What a push did; ``lines`` are the server's own words, cleaned."""
 
     remote: str
@@ -64,7 +62,7 @@ class PushResult(Frozen):
     lines: tuple[str, ...] = ()
 
 
-class Listing(Frozen):
+class Listing(NamedTuple):
     """Sessions, newest first, and what could not be listed; ``gone`` projects among that."""
 
     rows: tuple[SessionRow, ...] = ()
@@ -72,7 +70,7 @@ class Listing(Frozen):
     gone: int = 0
 
 
-class Removal(Frozen):
+class Removal(NamedTuple):
     """What ``realm remove`` would take away, and the ids that bring it back."""
 
     name: str
@@ -84,7 +82,7 @@ class Removal(Frozen):
     leftovers: int = 0
 
 
-class Check(Frozen):
+class Check(NamedTuple):
     """One line of ``realm doctor``."""
 
     name: str

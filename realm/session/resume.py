@@ -54,7 +54,7 @@ def prepare(
     config = Config(project.root)
     return Launch(
         project=project,
-        session=session.update(project=str(project.root)),
+        session=session._replace(project=str(project.root)),
         run=launching.new_run(len(runs) + 1, ""),
         config=config,
         login=_login(session),
@@ -91,7 +91,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLo
     if tips.code is None or tips.meta is None:
         raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
     row = refs.rows(project, [name])[0]
-    launch = launch.update(
+    launch = launch._replace(
         session=record.read_session(project, name),
         login=find_login(required=not launch.session.agent),
         run=launching.new_run(len(runs) + 1, tips.code),
@@ -147,7 +147,7 @@ def _check_ours(box: Box, launch: Launch) -> None:
 
 
 def _as(launch: Launch, run: Run) -> Launch:
-    return launch.update(run=run)
+    return launch._replace(run=run)
 
 
 def started_before(launch: Launch, run: Run) -> Started:
@@ -175,5 +175,5 @@ def _take_over(
         )
     from realm.session import orphan
 
-    launch = _as(launch, run).update(tty=box.tty)
+    launch = _as(launch, run)._replace(tty=box.tty)
     return orphan.attend(connection, started_before(launch, run), launch, box, lock, ui)

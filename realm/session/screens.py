@@ -8,10 +8,9 @@ places and colours of it is ever shown.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.frozen import Frozen
 from realm.session import recordings, stills
 from realm.session.find import find
 from realm.store import record, refs
@@ -33,7 +32,7 @@ _SECOND = 1.0
 """A turn's commit has the second in which the turn ended: all of that is shown."""
 
 
-class Asked(Frozen):
+class Asked(NamedTuple):
     """Which run of which session: the last one unless ``run`` says otherwise.
 
     Without ``directory`` the session is looked for here, then elsewhere.
@@ -44,7 +43,7 @@ class Asked(Frozen):
     run: int | None = None
 
 
-class Picture(Frozen):
+class Picture(NamedTuple):
     """A screen; ``title`` says whose, ``incomplete`` whether something may be missing on it."""
 
     still: Still
@@ -64,7 +63,7 @@ class Picture(Frozen):
         return html(self.still, self.title)
 
 
-class Recording(Frozen):
+class Recording(NamedTuple):
     """A run from its beginning; ``events`` can be gone through once and may raise :class:`RealmError`."""
 
     header: Header

@@ -188,4 +188,4 @@ def _with_wip(launch: Launch, request: NewRequest) -> Launch:
     commit = commit_tree(
         launch.project, tree=tree, parent=launch.session.base, message=message, identity=launch.identity
     )
-    return launch.update(run=launch.run.update(before=commit))
+    return launch._replace(run=launch.run._replace(before=commit))

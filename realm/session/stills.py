@@ -21,9 +21,8 @@ import contextlib
 import json
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from realm.frozen import Frozen, fresh
 from realm.paths import make_private, replace
 from realm.terminal.ears import Sound
 
@@ -128,7 +127,7 @@ class Stills:
             pass
 
 
-class Shown(Frozen):
+class Shown(NamedTuple):
     """What a run's terminal showed, for its record.
 
     ``files`` are those of the run itself, ``place`` the directory of its
@@ -136,7 +135,7 @@ class Shown(Frozen):
     ``incomplete`` whether the last screen may lack some of them.
     """
 
-    files: dict[str, bytes] = fresh(default_factory=dict)
+    files: Mapping[str, bytes] = {}
     place: Path | None = None
     dropped: int = 0
     incomplete: bool = False

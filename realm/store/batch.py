@@ -7,10 +7,9 @@ object that exists, and ``<spec> missing`` (or ``ambiguous``) for another.
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import GitError
-from realm.frozen import Frozen
 from realm.store.git import command, environment, missing, reason
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class TooLargeError(GitError):
     """An object is larger than the reader allowed; the process has been ended."""
 
 
-class RawObject(Frozen):
+class RawObject(NamedTuple):
     """An object as git stores it: ``kind`` is blob, tree, commit or tag."""
 
     oid: str

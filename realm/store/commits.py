@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RejectedError
-from realm.frozen import Frozen
 from realm.model import TurnText
 from realm.store.git import git
 from realm.store.messages import agent_message, turn_message
@@ -28,7 +27,7 @@ _AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _HEADER = re.compile(r"^(tree|parent|encoding) (\S+)$", re.MULTILINE)
 
 
-class BoxCommit(Frozen):
+class BoxCommit(NamedTuple):
     """A commit that a box made, as far as it is of use; ``when`` is seconds since the epoch."""
 
     oid: str
@@ -77,7 +76,7 @@ def tree_of(project: Project, commit: str) -> str:
     return git("rev-parse", "--verify", f"{commit}^{{tree}}", project=project).text
 
 
-class Naming(Frozen):
+class Naming(NamedTuple):
     """What the commits of one intake have in common; ``started`` is seconds since the epoch."""
 
     session: str

@@ -37,8 +37,8 @@ def without_commits(intake: Intake, points: Sequence[Checkpoint], limits: Limits
         held.take_in(intake.pack, limits, strict=False)
         made = {point.snapshot: _commit(held, limits, intake.tip, point.snapshot) for point in points}
         pack = _pack(held, limits, intake.tip, list(made.values()), directory)
-    kept = [point.update(head=intake.tip, snapshot=made[point.snapshot]) for point in points]
-    return intake.update(points=kept, pack=pack)
+    kept = [point._replace(head=intake.tip, snapshot=made[point.snapshot]) for point in points]
+    return intake._replace(points=kept, pack=pack)
 
 
 def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str) -> str:

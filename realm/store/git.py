@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError
-from realm.frozen import Frozen
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ _MISLEADING = frozenset(
 _FULL_DISK = ("No space left on device", "Disk quota exceeded")
 
 
-class GitResult(Frozen):
+class GitResult(NamedTuple):
     """How a git command ended: its exit code and what it wrote."""
 
     code: int

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import RejectedError
-from realm.frozen import Frozen, fresh
 from realm.paths import scratched
 from realm.store.commits import Chain, Naming, commit_tree
 from realm.store.limits import Limits
@@ -43,7 +42,7 @@ __all__ = [
 ]
 
 
-class Intake(Frozen):
+class Intake(NamedTuple):
     """What a box reported of a run.
 
     ``tip`` is the commit that the run started on, ``points`` are in the order
@@ -65,7 +64,7 @@ class Intake(Frozen):
     replay: bool = False
 
 
-class Ingested(Frozen):
+class Ingested(NamedTuple):
     """What was taken in; use it in a ``with`` statement, or call :meth:`release`.
 
     ``tip`` is the session's new tip (the old one when nothing changed),
@@ -74,9 +73,9 @@ class Ingested(Frozen):
     """
 
     tip: str
-    turns: Mapping[int, tuple[str, ...]] = fresh(default_factory=dict)
-    dropped: list[str] = fresh(default_factory=list)
-    notes: list[str] = fresh(default_factory=list)
+    turns: Mapping[int, tuple[str, ...]] = {}
+    dropped: Sequence[str] = ()
+    notes: Sequence[str] = ()
     keep: Path | None = None
 
     def release(self) -> None:
@@ -122,7 +121,7 @@ def _files_of(
     with scratched("files") as directory:
         done = _taken(without_commits(intake, points, limits, directory), limits)
     note = f"{refused.message}: the agent's files were kept, its commits not"
-    return done.update(notes=[note, *done.notes])
+    return done._replace(notes=[note, *done.notes])
 
 
 def _taken(intake: Intake, limits: Limits) -> Ingested:

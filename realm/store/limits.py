@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from realm.frozen import Frozen
+from typing import NamedTuple
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 
-class Limits(Frozen):
+class Limits(NamedTuple):
     """Limits of one intake; sizes are bytes, times seconds.
 
     A file above ``file`` is left out, commits above ``commits`` are not kept

@@ -14,7 +14,6 @@ from dulwich.object_format import get_object_format
 from dulwich.objects import Blob, Commit, ObjectID, Tree, object_header, parse_tree, serialize_tree
 
 from realm.errors import GitError
-from realm.frozen import Frozen
 from realm.store.git import command as git_command
 from realm.store.git import environment as git_environment
 from realm.store.git import failure, run
@@ -43,7 +42,7 @@ class Entry(NamedTuple):
     oid: str
 
 
-class Moment(Frozen):
+class Moment(NamedTuple):
     """A commit's date: seconds since the epoch and the offset from UTC in seconds."""
 
     when: int

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
-from realm.frozen import Frozen
 from realm.store.git import git, reason
 from realm.text import clean
 
@@ -36,7 +35,7 @@ class RefusedError(RealmError):
         self.moved = moved
 
 
-class PushOutcome(Frozen):
+class PushOutcome(NamedTuple):
     """What a push did: the server's own lines (clean text), and how the branch moved."""
 
     lines: tuple[str, ...]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError
-from realm.frozen import Frozen, fresh
 from realm.model import State, Totals
 from realm.store.batch import CatFile
 from realm.store.git import GitResult, git
@@ -24,7 +23,7 @@ _FIELDS = "%(refname)%00%(objectname)%00%(symref)%00"
 _BROKEN = re.compile(r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)")
 
 
-class MetaRow(Frozen):
+class MetaRow(NamedTuple):
     """A session as its refs tell it.
 
     ``code`` and ``meta`` are where the refs point.  When ``problem`` is not
@@ -41,14 +40,14 @@ class MetaRow(Frozen):
     created: float = 0.0
     state: State = State.EXITED
     base: str = ""
-    totals: Totals = fresh(default_factory=Totals)
+    totals: Totals = Totals()
     runs: int = 0
     started: float | None = None
     exit_code: int | None = None
     problem: str = ""
 
 
-class _Ref(Frozen):
+class _Ref(NamedTuple):
     name: str
     oid: str
     symbolic: str
@@ -98,18 +97,18 @@ def _with_messages(project: Project, refs: Iterable[_Ref]) -> Iterable[_Ref]:
             except GitError:
                 found = None
             text = found.data.decode("utf-8", "replace").partition("\n\n")[2] if found else None
-            yield ref.update(message=text)
+            yield ref._replace(message=text)
 
 
 def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> MetaRow:
     row = MetaRow(clean(name), code.oid if code else None, meta.oid if meta else None)
     problem = _problem(name, code, meta, broken)
     if problem:
-        return row.update(problem=problem)
+        return row._replace(problem=problem)
     try:
         return _filled(row, read_summary(meta.message if meta and meta.message else ""))
     except RealmError as damage:
-        return row.update(problem=damage.message)
+        return row._replace(problem=damage.message)
 
 
 def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> str:
@@ -128,7 +127,7 @@ def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str])
 
 
 def _filled(row: MetaRow, summary: Summary) -> MetaRow:
-    return row.update(
+    return row._replace(
         id=summary.id,
         project=summary.project,
         created=summary.created,

@@ -26,12 +26,12 @@ _LAST_SECOND = 253_402_300_800
 
 def dump_session(session: Session) -> bytes:
     """Return ``session.json``."""
-    return _dump(session.as_dict())
+    return _dump(session._asdict())
 
 
 def dump_run(run: Run) -> bytes:
     """Return ``run.json``."""
-    return _dump(run.as_dict())
+    return _dump(run._asdict())
 
 
 def _dump(fields: dict[str, Any]) -> bytes:

@@ -56,4 +56,4 @@ def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], f
 
 def totals(project: Project, base: str, tip: str) -> Totals:
     """Return turns, files and lines of the work between two commits; two git processes."""
-    return diffstat(project, base, tip).update(turns=count_turns(project, base, tip))
+    return diffstat(project, base, tip)._replace(turns=count_turns(project, base, tip))

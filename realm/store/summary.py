@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from realm.errors import RealmError
-from realm.frozen import Frozen, fresh
 from realm.model import State, Totals
 from realm.text import clean
 
@@ -25,7 +25,7 @@ _LINE = re.compile(r"Realm-([A-Za-z]+): (.*)")
 _MOST = 10**15
 
 
-class Summary(Frozen):
+class Summary(NamedTuple):
     """What ``realm list`` shows of a session; times are seconds since the epoch."""
 
     id: str
@@ -34,7 +34,7 @@ class Summary(Frozen):
     state: State
     base: str
     runs: int
-    totals: Totals = fresh(default_factory=Totals)
+    totals: Totals = Totals()
     started: float | None = None
     exit_code: int | None = None
 

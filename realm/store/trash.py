@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from realm.frozen import Frozen
 from realm.store.git import git
 from realm.store.names import CODE, META, TRASH
 from realm.store.updates import RefUpdate, Tips
@@ -19,7 +18,7 @@ KEEP_DAYS = 30
 _REF = re.compile(TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta)")
 
 
-class Trash(Frozen):
+class Trash(NamedTuple):
     """A removed session: when it was removed (seconds since the epoch) and what its refs were."""
 
     name: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from realm.frozen import Frozen
+from typing import NamedTuple
 
 
-class RefUpdate(Frozen):
+class RefUpdate(NamedTuple):
     """A wish to move ``ref`` from ``old`` (``None``: it must not exist) to ``new`` (``None``: delete it)."""
 
     ref: str
@@ -13,7 +13,7 @@ class RefUpdate(Frozen):
     new: str | None
 
 
-class Tips(Frozen):
+class Tips(NamedTuple):
     """Where a session's refs point; ``None`` where there is no ref."""
 
     code: str | None

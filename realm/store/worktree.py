@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
-from realm.frozen import Frozen
 from realm.store.git import git
 from realm.text import clean
 
@@ -21,7 +20,7 @@ INCLUDE_FILE = ".worktreeinclude"
 """Patterns, in .gitignore's syntax, of ignored files that boxes get a copy of."""
 
 
-class Include(Frozen):
+class Include(NamedTuple):
     """A file to copy into the box: ``path`` below the work tree with ``/``, ``source`` on the host."""
 
     path: str

@@ -20,14 +20,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import RealmError
-from realm.frozen import Frozen, fresh
 from realm.terminal.filter import Filter
 from realm.terminal.modes import Modes
 from realm.terminal.segments import Size
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 VERSION = 2
 OUTPUT, RESIZE, MARKER = "o", "r", "m"
@@ -53,13 +52,13 @@ class Moment(NamedTuple):
     data: str
 
 
-class Header(Frozen):
+class Header(NamedTuple):
     """What a cast says of itself; ``timestamp`` is when it began, in seconds since the epoch."""
 
     size: Size
     timestamp: float | None = None
     title: str = ""
-    env: dict[str, str] = fresh(default_factory=dict)
+    env: Mapping[str, str] = {}
 
     def line(self) -> bytes:
         """Return the cast's first line."""

@@ -63,7 +63,7 @@ class Modes(Tracker):
             self._undo_keys(alternate=self.alternate),
             _private(self._screen, on=False) if self._screen else b"\x1b[?47l" if self._doubtful else b"",
             self._undo_hidden_keys(alternate=other),
-            self._undo_charsets({**self._charsets, **after.charsets}, self._shift or after.shift),
+            self._undo_charsets({**self._charsets, **dict(after.charsets)}, self._shift or after.shift),
             b"\x1b[m" if self._pen.attributes() or after.pen.attributes() else b"",
         ])  # fmt: skip
 

@@ -11,9 +11,8 @@ import os
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from realm.frozen import Frozen
 from realm.terminal import segments
 from realm.terminal.segments import Size
 
@@ -188,7 +187,7 @@ class Recorder:
                 (self._directory / _STOPPED).touch(mode=0o600)
 
 
-class Losses(Frozen):
+class Losses(NamedTuple):
     """What a recording lacks: output bytes before its beginning, and all after a full disk."""
 
     dropped: int = 0

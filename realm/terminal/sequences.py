@@ -7,9 +7,7 @@ strings, and a mode that is taken for on and is not costs a few bytes of undo.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-from realm.frozen import Frozen
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +39,7 @@ _CONTROLS = bytes([*range(0x20), 0x7F])
 _MARKS = {b"<", b"=", b">", b"?"}
 
 
-class Sequence(Frozen):
+class Sequence(NamedTuple):
     """One sequence: where it starts, its kind, and what it carries.
 
     ``kind`` is ``csi``, ``osc``, ``esc`` or ``shift``.  A CSI has its private

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-from realm.frozen import Frozen, fresh
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,14 +104,14 @@ class Reason(StrEnum):
     """Nobody reads the output any more (a closed pipe)."""
 
 
-class Ended(Frozen):
+class Ended(NamedTuple):
     """How a relay ended; ``signal`` is the number with :attr:`Reason.SIGNAL`."""
 
     reason: Reason
     signal: int | None = None
 
 
-class Hooks(Frozen):
+class Hooks(NamedTuple):
     """What the relay calls.
 
     ``tap`` gets every piece of output on its way: it must be quick.  ``resize``
@@ -135,6 +133,6 @@ class Hooks(Frozen):
     begin: Callable[[], object] | None = None
     interrupt: Callable[[], object] | None = None
     idle: Callable[[], bool] | None = None
-    watch: Mapping[int, Callable[[], bool]] = fresh(default_factory=dict)
+    watch: Mapping[int, Callable[[], bool]] = {}
     alive: Callable[[], bool] | None = None
     again: Callable[[], Stream | None] | None = None

@@ -8,9 +8,8 @@ terminals' own pages for 2026, 2027, 2031, 2048 and 9001.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from realm.frozen import Frozen, fresh
 from realm.terminal.pen import Pen
 from realm.terminal.sequences import Sequence, find, may_matter, numbers, split
 
@@ -43,11 +42,11 @@ _INDEXED = {4, 5}
 _COLOURS = 256
 
 
-class Save(Frozen):
+class Save(NamedTuple):
     """What DECSC keeps besides the cursor's place."""
 
-    pen: Pen = fresh(default_factory=Pen)
-    charsets: dict[int, bytes] = fresh(default_factory=dict)
+    pen: Pen = Pen()
+    charsets: tuple[tuple[int, bytes], ...] = ()
     shift: bytes = b""
     origin: bool = False
 
@@ -255,7 +254,9 @@ class Tracker:
 
     def _save_cursor(self) -> None:
         origin = _ORIGIN in self._modes
-        self._saves[self.alternate] = Save(self._pen.copy(), dict(self._charsets), self._shift, origin)
+        self._saves[self.alternate] = Save(
+            self._pen.copy(), tuple(self._charsets.items()), self._shift, origin
+        )
 
     def _restore_cursor(self) -> None:
         save = self._saves[self.alternate]

@@ -63,6 +63,6 @@ def test_huge_tree_or_commit_is_refused(repo: Repo, tmp_path: Path, kind: str) -
     blob = forge.blob()
     tree = forge.tree(*(("100644", b"%06d" % at, blob) for at in range(2000)))
     snapshot = forge.commit(tree, message=b"m" * 20_000)
-    limits = Limits().update(**{kind: 10_000})
+    limits = Limits()._replace(**{kind: 10_000})
     with pytest.raises(RejectedError, match=kind):
         take(forge.intake(tmp_path / "pack", snapshot), limits)

@@ -102,7 +102,7 @@ def test_pack_may_not_be_a_link_or_a_pipe(repo: Repo, tmp_path: Path) -> None:
     pack = tmp_path / "pack"
     pack.symlink_to(tmp_path / "real")
     with pytest.raises(RejectedError):
-        take(intake.update(pack=pack))
+        take(intake._replace(pack=pack))
 
 
 def test_point_that_is_not_a_commit_is_refused(repo: Repo, tmp_path: Path) -> None:

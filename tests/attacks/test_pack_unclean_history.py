@@ -97,7 +97,7 @@ def test_files_that_are_refused_themselves_stay_outside(
 def test_a_rebase_loses_no_commit_to_this(repo: Repo, tmp_path: Path) -> None:
     forge = Forge(project_of(repo))
     bad = bad_date(forge)
-    wanted = forge.intake(tmp_path / "pack", bad, head=bad).update(replay=True)
+    wanted = forge.intake(tmp_path / "pack", bad, head=bad)._replace(replay=True)
     with pytest.raises(RejectedError):
         take(wanted)
     assert not repo.refs("refs/realm")

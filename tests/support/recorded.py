@@ -22,7 +22,7 @@ SIZE = (24, 80)
 def files_of(*pieces: bytes, number: int = 1) -> dict[str, bytes]:
     """Return what a run that wrote ``pieces`` leaves for its record."""
     directory = live(*pieces, number=number)
-    found = recordings.shown(directory, SIZE, Config(directory), title=f"fix, run {number}").files
+    found = dict(recordings.shown(directory, SIZE, Config(directory), title=f"fix, run {number}").files)
     recordings.discard("5e55")
     return found
 

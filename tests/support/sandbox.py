@@ -176,7 +176,7 @@ class Laboratory:
             network=changes.pop("network", "none"),
             volumes=changes.pop("volumes", "plain"),
         )
-        return made.update(**changes)
+        return made._replace(**changes)
 
     def create(
         self, *command: str, put: Sequence[BoxFile] = (), args: DockerArgs | None = None, **changes: Any

@@ -17,7 +17,7 @@ def _spec(**changes: Any) -> BoxSpec:
         image="realm:latest", command=("run", "claude"), uid=501, gid=20, workspace="/workspace/p",
         environment={"REALM_TIP": "a" * 40}, labels={"realm.id": "1"},
     )  # fmt: skip
-    return made.update(**changes)
+    return made._replace(**changes)
 
 
 def _host(text: str = "", **changes: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_only_what_speaks_of_overlay_volumes_is_remembered(
     assert volumes.has_failed(engine) == forbids
     assert volumes.wants_overlay(engine, SPEC) != forbids
     with pytest.raises(ApiError):
-        volumes.make(engine, SPEC.update(volumes="overlay"), "box")
+        volumes.make(engine, SPEC._replace(volumes="overlay"), "box")
 
 
 def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(

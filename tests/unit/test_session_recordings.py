@@ -46,7 +46,7 @@ def left(
     directory: Path, size: tuple[int, int], config: Config, *, record: bool | None = None, title: str = ""
 ) -> dict[str, bytes]:
     """Return the files that a run leaves for its record."""
-    return recordings.shown(directory, size, config, record=record, title=title).files
+    return dict(recordings.shown(directory, size, config, record=record, title=title).files)
 
 
 def test_a_run_becomes_three_files(config: Config) -> None:
