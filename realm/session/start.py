@@ -45,7 +45,7 @@ def new(request: NewRequest, ui: UI) -> int:
         _warm_up,
     )
     history = launching.needs_history(project, config, local=connection.endpoint.local)
-    launch = launch.update(history=history)
+    launch = launch._replace(history=history)
     wanted = request.image or config.get("image") or None
     chosen = image.ensure(connection, wanted, ui.progress, config, claude=not launch.session.agent)
     launch = _with_wip(launch, request)
