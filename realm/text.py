@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HIDING = (
     "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -43,3 +47,14 @@ def first_line(text: str, limit: int = 72) -> str:
         if line.strip():
             return clean(line.strip(), limit=limit)
     return ""
+
+
+def plural(number: float, noun: str) -> str:
+    """Return ``number`` (without decimals) and ``noun``, with an s unless it is one."""
+    return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], limit: int = 5) -> str:
+    """Return at most ``limit`` names as a sentence has them, and how many more there are."""
+    shown = list(names if len(names) <= limit else [*names[: limit - 1], f"{len(names) - limit + 1} more"])
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)

@@ -25,6 +25,8 @@ NOTE = (
 @click.argument("name")
 @click.argument("agent_args", nargs=-1, type=click.UNPROCESSED)
 @click.option("--rebase", is_flag=True, help="replay the session's commits on the project's HEAD first")
+@click.option("--approve", is_flag=True,
+              help="let a record from elsewhere choose program, image and included files")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--detach", is_flag=True, help="leave the agent alone from the start (see realm attach)")
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")

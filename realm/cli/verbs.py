@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "push": "Push a session to a branch on a remote",
     },
     "Setup": {
+        "include": "Show or approve what is copied into containers",
         "build": "Build the image that containers are made from",
         "doctor": "Check that everything realm needs is there",
         "config": "Show every setting, its value and where it comes from",

@@ -34,6 +34,7 @@ class ResumeRequest(NamedTuple):
     directory: Path | None = None
     agent_args: tuple[str, ...] = ()
     rebase: bool = False
+    approve: bool = False
     image: str | None = None
     no_input: bool = False
     detach: bool = False

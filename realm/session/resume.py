@@ -8,7 +8,7 @@ from realm.agents.login import Login, find_login
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError, UnpreparedError
 from realm.sandbox import dockerargs, engine, image, lookup
-from realm.session import begin, rebase, salvage, summary
+from realm.session import approvals, begin, rebase, salvage, summary
 from realm.session import launch as launching
 from realm.session.begin import Started
 from realm.session.find import find, sound
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 def resume(request: ResumeRequest, ui: UI) -> int:
     """Go on with a session in a new box, in the same conversation; return the agent's exit code.
 
-    Work that an earlier run left in its box is saved first; a box that still
+    What a record that this machine did not write asks for is approved first.
+    Work that an earlier run left in its box is saved then; a box that still
     runs without anybody attached is attached to instead.  Raises
     :class:`RunningError` while another process holds a run.
     """
     project = sound(find(request.name, request.directory), request.name)
     session = record.read_session(project, request.name)
+    approvals.settle_record(project, session, ui, approve=request.approve)
+    approvals.settle_patterns(project, ui)
     runs = record.read_runs(project, request.name)
     number = runs[-1].number if runs else 0
     with RunLock(session.id, session.name, number + 1) as lock:
@@ -62,7 +65,7 @@ def prepare(
         identity=repo.identity(project, config.of_git()),
         ignore=repo.ignore_lines(project, config.of_git()),
         agent_args=request.agent_args,
-        include=tuple(repo.included(project, (), config.get_all("include"), session.include)),
+        include=approvals.included(project, (), config.get_all("include"), session.include),
         resume=True,
         history=launching.needs_history(project, config, local=local),
         tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
@@ -100,6 +103,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLo
     chosen = _image(connection, request, launch, ui)
     for warning in dockerargs.warnings(launch.args, project.root):
         ui.warn(warning)
+    approvals.announce(launch.include, ui)
     repo.ensure_readable(project, tips.code)
     return begin.go(connection, launch, chosen, begin.Before(tips.meta, row.totals), lock, ui)
 

@@ -14,7 +14,7 @@ from realm.errors import RealmError, UsageError
 from realm.model import Session, new_id
 from realm.paths import remove_tree
 from realm.sandbox import dockerargs, engine, image
-from realm.session import begin
+from realm.session import approvals, begin
 from realm.session import launch as launching
 from realm.session.launch import Launch
 from realm.session.lock import RunLock, run_directory
@@ -39,6 +39,7 @@ def new(request: NewRequest, ui: UI) -> int:
     check_name(request.name)
     project = repo.discover(request.directory)
     config = Config(project.root)
+    approvals.settle_patterns(project, ui)
     launch, connection, _ = together(
         lambda: _prepare(project, request, config),
         engine.connect,
@@ -49,6 +50,8 @@ def new(request: NewRequest, ui: UI) -> int:
     wanted = request.image or config.get("image") or None
     chosen = image.ensure(connection, wanted, ui.progress, config, claude=not launch.session.agent)
     launch = _with_wip(launch, request)
+    approvals.announce(launch.include, ui)
+    approvals.approve_record(project, launch.session)
     try:
         with RunLock(launch.session.id, request.name, 1) as lock:
             return begin.go(
@@ -109,7 +112,7 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
         lambda: repo.ignore_lines(project, config.of_git()),
-        lambda: repo.included(project, request.include, config.get_all("include")),
+        lambda: approvals.included(project, request.include, config.get_all("include")),
     )
     session = Session(
         id=new_id(),
@@ -132,7 +135,7 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         login=login,
         args=dockerargs.parse(config.get("dockerArgs")),
         agent_args=request.agent_args,
-        include=tuple(include),
+        include=include,
         identity=identity,
         ignore=ignore,
         tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),

@@ -131,11 +131,10 @@ def included(
     each must exist, be inside the work tree and not be tracked.  ``settings``
     (``realm.include``) are relative to the top, and skipped where missing, as
     are those of an earlier run, ``before``, which may be tracked by now.
-    Files that ``.worktreeinclude`` matches are added when they are ignored.
     """
     wanted = [*named(project, paths), *_existing(project, settings)]
     again = _existing(project, before)
-    found = set(_matched(project))
+    found: set[str] = set()
     if wanted or again:
         patterns = [f":(literal,top){path}" for path in (*wanted, *again)]
         tracked = set(_list(project, "ls-files", "-z", "--", *patterns))
@@ -202,8 +201,17 @@ def _files(root: Path, path: str) -> Iterator[str]:
                 yield (below / name).as_posix()
 
 
-def _matched(project: Project) -> list[str]:
-    """Return the files that ``.worktreeinclude`` matches and git ignores."""
+def pattern_file(project: Project) -> bytes | None:
+    """Return what ``.worktreeinclude`` says, ``None`` where there is no such regular file.
+
+    The project carries it, so it counts only after the user approved it.
+    """
+    path = project.root / INCLUDE_FILE
+    return path.read_bytes() if _kind(path) == "file" else None
+
+
+def matched(project: Project) -> list[Include]:
+    """Return the files that ``.worktreeinclude``, matches and git ignores; sorted by path."""
     patterns = project.root / INCLUDE_FILE
     if _kind(patterns) != "file":
         return []
@@ -212,8 +220,9 @@ def _matched(project: Project) -> list[str]:
         return []
     asked = b"".join(os.fsencode(path) + b"\0" for path in matches)
     ignored = git("check-ignore", "-z", "--stdin", project=project, stdin=asked, check=False).out
-    names = [os.fsdecode(name) for name in ignored.split(b"\0") if name]
-    return [name for name in names if _kind(project.root / name) in ("file", "link")]
+    names = sorted(os.fsdecode(name) for name in ignored.split(b"\0") if name)
+    there = [name for name in names if _kind(project.root / name) in ("file", "link")]
+    return [Include(name, project.root / name) for name in there]
 
 
 def _list(project: Project, *args: str) -> list[str]:

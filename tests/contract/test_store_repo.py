@@ -13,6 +13,7 @@ from realm.config import Config
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity
 from realm.store import repo as store
+from realm.store import worktree
 from realm.store.quarantine import index_ids
 from tests.support.repos import Repo, git
 from tests.support.store import assert_sound, project_of, seen
@@ -355,7 +356,7 @@ def test_include_file_copies_only_what_is_ignored(repo: Repo) -> None:
     for name in (".env", ".env.prod", "sub/.env.test", "secrets/test/key", "secrets/prod/key", "notes.txt"):
         repo.write(name)
     (repo.path / ".env.link").symlink_to("/etc/passwd")
-    found = store.included(project_of(repo), [])
+    found = worktree.matched(project_of(repo))
     assert names(found) == [".env", ".env.link", "secrets/test/key", "sub/.env.test"]
     assert found[0].source == repo.path / ".env"
 
@@ -364,6 +365,7 @@ def test_no_include_file_needs_no_git(repo: Repo, monkeypatch: pytest.MonkeyPatc
     project = project_of(repo)
     monkeypatch.setenv("PATH", "")
     assert store.included(project, []) == []
+    assert worktree.matched(project) == []
 
 
 def test_named_includes(repo: Repo) -> None:

@@ -133,9 +133,11 @@ def test_included_files_keep_their_permissions(secretive: User) -> None:
 def test_worktreeinclude_and_the_setting(secretive: User) -> None:
     secretive.repo.write(".worktreeinclude", ".env.test\n")
     secretive.repo.commit("Include for tests")
+    secretive.realm("include", "--approve")
     done = secretive.scripted("inc", "ls -A")
     assert ".env.test" in done.out.split()
     assert ".env.prod" not in done.out.split()
+    assert "copied into the container: .env.test" in done.err
     secretive.repo.git("config", "realm.include", ".env.prod")
     done = secretive.scripted("inc2", "ls -A")
     assert {".env.prod", ".env.test"} <= set(done.out.split())

@@ -1,0 +1,177 @@
+"""What the user approved: pattern files that a project carries, and records that came from elsewhere.
+
+``approvals/`` below realm's directory has one small file for each approval.  Its
+name is the SHA-256 of what it is about: the kind, the repository (the real path
+of its common directory) and the digest of the very content, so that whatever
+changes has to be approved anew.  What the file holds is for people to read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.config import Config
+from realm.errors import RealmError
+from realm.paths import make_private, realm_home, replace
+from realm.store import worktree
+from realm.store.repo import discover
+from realm.text import clean, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from realm.model import Project, Session
+    from realm.session.ui import UI
+    from realm.store.worktree import Include
+
+_PATTERNS, _RECORD = "patterns", "record"
+_SHOWN = 500
+"""Characters of a program or an image that a question shows."""
+
+
+def _place(kind: str, project: Project, content: bytes) -> tuple[Path, dict[str, str]]:
+    """Return the file that stands for an approval, and what it says."""
+    about = {
+        "kind": kind,
+        "repository": os.fsencode(project.common_dir.resolve()).decode("utf-8", "backslashreplace"),
+        "content": hashlib.sha256(content).hexdigest(),
+    }
+    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    return realm_home() / "approvals" / name, about
+
+
+def _approve(kind: str, project: Project, content: bytes) -> None:
+    path, about = _place(kind, project, content)
+    make_private(path.parent)
+    replace(path, json.dumps(about, indent=2).encode() + b"\n")
+
+
+def _is_approved(kind: str, project: Project, content: bytes) -> bool:
+    return _place(kind, project, content)[0].exists()
+
+
+def patterns_approved(project: Project) -> bool:
+    """Tell whether ``.worktreeinclude`` counts as it is now; it does where there is none."""
+    content = worktree.pattern_file(project)
+    return content is None or _is_approved(_PATTERNS, project, content)
+
+
+def approve_patterns(project: Project) -> None:
+    """Let ``.worktreeinclude`` count as it is now."""
+    content = worktree.pattern_file(project)
+    if content is not None:
+        _approve(_PATTERNS, project, content)
+
+
+def included(
+    project: Project, paths: Sequence[str], settings: Sequence[str], before: Sequence[str] = ()
+) -> tuple[Include, ...]:
+    """Return the files that a container gets copies of, sorted by path.
+
+    Arguments and errors are those of :func:`realm.store.worktree.included`; the
+    files that an approved ``.worktreeinclude`` names are added.
+    """
+    found = worktree.included(project, paths, settings, before)
+    carried = worktree.matched(project) if patterns_approved(project) else []
+    return tuple(sorted({*found, *carried}))
+
+
+class Row(NamedTuple):
+    """A file that ``realm include`` lists; ``source`` is what names it."""
+
+    path: str
+    source: str
+    approved: bool
+
+
+def listing(directory: Path, *, approve: bool = False) -> list[Row]:
+    """Return the files that every container of the project at ``directory`` gets copies of, or would.
+
+    With ``approve`` the project's ``.worktreeinclude`` counts from now on;
+    :class:`RealmError` where there is none.
+    """
+    project = discover(directory)
+    if approve and worktree.pattern_file(project) is None:
+        raise RealmError(
+            f"{clean(str(project.root))} has no file {worktree.INCLUDE_FILE}",
+            "git config --add realm.include PATH names a file for every container",
+        )
+    if approve:
+        approve_patterns(project)
+    own = worktree.included(project, (), Config(project.root).get_all("include"))
+    approved = patterns_approved(project)
+    rows = [Row(clean(item.path), "realm.include", approved=True) for item in own]
+    carried = [clean(item.path) for item in worktree.matched(project) if item not in own]
+    return sorted(rows + [Row(path, worktree.INCLUDE_FILE, approved) for path in carried])
+
+
+def settle_patterns(project: Project, ui: UI) -> None:
+    """Ask once whether a ``.worktreeinclude`` that names files may count; without a terminal it does not."""
+    if patterns_approved(project):
+        return
+    names = [clean(item.path) for item in worktree.matched(project)]
+    if not names:
+        return
+    if ui.confirm(f"{worktree.INCLUDE_FILE} asks for copies of {listed(names)} in the container. Allow it?"):
+        approve_patterns(project)
+        return
+    ui.warn(
+        f"{listed(names)} stayed out of the container: you have not approved this {worktree.INCLUDE_FILE} "
+        "(realm include shows what it names, realm include --approve lets it count)"
+    )
+
+
+def announce(include: Iterable[Include], ui: UI) -> None:
+    """Say which ignored files a container gets copies of."""
+    names = [clean(item.path) for item in include]
+    if names:
+        ui.info(f"copied into the container: {listed(names)}")
+
+
+def _asked(session: Session) -> list[str]:
+    """Return what a record says about programs, images and files; nothing where it has the defaults."""
+    asked = []
+    if session.agent:
+        asked.append(f"run {clean(shlex.join(session.agent), limit=_SHOWN)}")
+    if session.image:
+        asked.append(f"use the image {clean(session.image, limit=_SHOWN)}")
+    if session.include:
+        asked.append(f"copy {listed([clean(path) for path in session.include])} into the container")
+    return asked
+
+
+def _content(session: Session) -> bytes:
+    fields = (session.id, session.agent, session.image, session.include)
+    return json.dumps(fields).encode()
+
+
+def approve_record(project: Project, session: Session) -> None:
+    """Let what a session's record says about programs, images and files count: this machine wrote it."""
+    if _asked(session):
+        _approve(_RECORD, project, _content(session))
+
+
+def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) -> None:
+    """Make sure that the user wants what the record of a session asks for, unless this machine wrote it.
+
+    With ``approve`` the user says so now.  Raises :class:`RealmError` when
+    nobody approves it; a record that asks for nothing special needs no approval.
+    """
+    asked = _asked(session)
+    if not asked or _is_approved(_RECORD, project, _content(session)):
+        return
+    message = (
+        f"the record of {session.name} was not written on this machine and asks to {', to '.join(asked)}"
+    )
+    if not approve and not ui.confirm(f"{message}. Allow it?"):
+        raise RealmError(
+            message,
+            f"git show refs/realm-meta/{session.name}:session.json shows it, "
+            f"realm resume {session.name} --approve approves it",
+        )
+    approve_record(project, session)

@@ -1,0 +1,55 @@
+"""A record that was written elsewhere does not choose programs, images or files to copy in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def elsewhere(user: User, tmp_path: Path) -> User:
+    """A user in whose repository lies a session that another machine made."""
+    user.repo.write(".gitignore", ".env\n")
+    user.repo.commit("Ignore secrets")
+    user.repo.write(".env", "TOKEN=1\n")
+    user.extra["REALM_HOME"] = str(tmp_path / "another machine")
+    user.scripted("fix", "true", "--include", ".env")
+    del user.extra["REALM_HOME"]
+    return user
+
+
+def test_it_is_not_obeyed(elsewhere: User) -> None:
+    before = elsewhere.repo.refs()
+    refused = elsewhere.realm("resume", "fix", "-c", "cat .env", code=125)
+    assert (
+        "was not written on this machine and asks to run sh, to copy .env into the container" in refused.err
+    )
+    assert "realm resume fix --approve" in refused.err
+    assert refused.out == ""
+    assert elsewhere.repo.refs() == before
+    assert not elsewhere.leftovers()
+
+
+def test_it_is_obeyed_once_approved(elsewhere: User) -> None:
+    assert elsewhere.realm("resume", "fix", "--approve", "-c", "cat .env").out == "TOKEN=1\n"
+    assert elsewhere.realm("resume", "fix", "-c", "cat .env").out == "TOKEN=1\n"
+
+
+def test_on_a_terminal_the_user_is_asked(elsewhere: User) -> None:
+    with elsewhere.terminal("resume", "fix", "-c", "cat .env; sleep 1") as terminal:
+        terminal.wait_for(r"Allow it\? \[y/N\]")
+        terminal.send("n\n")
+        terminal.wait_for("realm resume fix --approve")
+
+
+def test_what_this_machine_wrote_needs_no_approval(user: User) -> None:
+    user.scripted("mine", "true")
+    assert user.realm("resume", "mine", "-c", "echo again").out == "again\n"
