@@ -5,7 +5,7 @@ on a shared machine only ratios mean anything, and those are for people.
 Repositories have 1,000 files, and 60 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
 memory, and more rounds.  Arguments choose parts: ``commands``, ``terminal``,
-``runs``.
+``runs``, ``prompt``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.measure import Figure, Rival, compare, render
+from tests.bench.prompt import first_prompt
 from tests.bench.setting import IMAGE, Setting
 from tests.bench.terminal import terminal_figures
 from tests.support import engines
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 
 STARTS = 25
 USUAL = 1_000
-"""Files of the repository that the bar is for."""
+"""Files of an ordinary repository."""
+BARE_BARS = {USUAL: 1.8, 80_000: 2.0}
+"""Bars of a run that does nothing, by the number of files."""
 QUICK = 15
+PROMPTS = 9
 MANY_SESSIONS = 100
-PARTS = ("commands", "terminal", "runs")
+PARTS = ("commands", "terminal", "runs", "prompt")
 
 
 def sizes() -> tuple[int, ...]:
@@ -52,7 +56,7 @@ def run_figures(setting: Setting, files: int) -> Iterator[Figure]:
     """A whole run of an agent that does nothing, against docker's own; and the way back."""
     docker = Rival("docker run --rm -it", tuple(setting.docker_run("true")))
     start = setting.realm_run("true")
-    bar = 1.5 if files == USUAL else None
+    bar = BARE_BARS.get(files)
     yield compare(f"realm new, {files} files", start, docker, setting, STARTS, bar)
     work = "for n in 1 2 3 4 5; do echo work >made-$n.txt; done; date +%s.%N"
     yield setting.way_back(f"agent's exit to prompt, {files} files", work, STARTS)
@@ -82,6 +86,10 @@ def engine_figures(place: Path, parts: Collection[str]) -> Iterator[Figure]:
         for files in sizes():
             with Setting(place, files) as setting:
                 yield from run_figures(setting, files)
+    if "prompt" in parts:
+        for files in sizes():
+            with Setting(place, files, "prompt") as setting:
+                yield first_prompt(setting, files, PROMPTS)
 
 
 if __name__ == "__main__":
