@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.terminal.overheard import Overheard
-from realm.terminal.tty import Terminal
+from realm.terminal.relay.overheard import Overheard
+from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
     from realm.session.grip import Grip
-    from realm.terminal.sides import Stream
+    from realm.terminal.relay.sides import Stream
 
 _FOCUS, _SYNCHRONIZED = 1004, 2026
 

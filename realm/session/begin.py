@@ -157,7 +157,7 @@ def _import_hold() -> None:
     import realm.session.hold
     import realm.session.recordings
     import realm.session.view
-    import realm.terminal.recording  # noqa: F401
+    import realm.terminal.recording.recorder  # noqa: F401
 
 
 def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:

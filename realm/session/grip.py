@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
-from realm.terminal.sides import Ended, Reason
+from realm.terminal.relay.sides import Ended, Reason
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from realm.session.stills import Shown
     from realm.session.ui import UI
     from realm.session.view import View
-    from realm.terminal.ears import Sound
+    from realm.terminal.relay.ears import Sound
 
 GRACE = 7.0
 """Seconds that an agent has to end after being told to terminate."""
@@ -76,7 +76,7 @@ def take(
     from realm.session import recordings
     from realm.session.notices import Caller
     from realm.session.view import View
-    from realm.terminal.tty import Terminal
+    from realm.terminal.relay.tty import Terminal
 
     caller = Caller(launch.config, started.session)
     view = View(Terminal().size(), tty=launch.tty)

@@ -15,15 +15,15 @@ from realm.session.attention import Attention
 from realm.session.grip import Grip, HandedOverError, StoppedError, answering, conclude, give, halt
 from realm.session.line import Line
 from realm.session.rejoin import alive, rejoin
-from realm.terminal import detach
-from realm.terminal.relay import relay
-from realm.terminal.sides import Ended, Reason
-from realm.terminal.tty import Terminal
+from realm.terminal.relay import detach
+from realm.terminal.relay.loop import relay
+from realm.terminal.relay.sides import Ended, Reason
+from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.terminal.sides import Stream
+    from realm.terminal.relay.sides import Stream
 
 _GONE = {Reason.HANGUP, Reason.DETACHED}
 

@@ -11,7 +11,7 @@ from realm.session import recordings
 from realm.session.find import find
 from realm.session.lock import holder
 from realm.store import record
-from realm.terminal.recording import chunks, losses
+from realm.terminal.recording.recorder import chunks, losses
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def logs(name: str, directory: Path | None, write: Callable[[str], object], *, f
 
 def _recorded(project: Project, session: Session, number: int) -> bytes:
     """Return the output that a run's record holds."""
-    from realm.terminal import cast
+    from realm.terminal.recording import cast
 
     path = f"runs/{number:04d}/{recordings.CAST}"
     found = record.read_file(project, session.name, path)

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import UsageError
-from realm.terminal.ears import Sound
-from realm.terminal.notice import BELL, notification
+from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.notice import BELL, notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable

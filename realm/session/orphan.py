@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from realm.session import hold, recordings
 from realm.session.grip import take
-from realm.terminal.tty import Terminal
+from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
     from realm.sandbox.box import Box
@@ -35,7 +35,7 @@ def attend(engine: Engine, started: Started, launch: Launch, box: Box, lock: Run
 
 
 def _put_right() -> None:
-    from realm.terminal.repair import repair
+    from realm.terminal.relay.repair import repair
 
     with contextlib.suppress(OSError, termios.error):
         repair(sys.stdin.fileno(), lines=False)

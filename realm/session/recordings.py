@@ -1,7 +1,7 @@
 """The recording of a run: kept in the run's directory while it goes on, in its record afterwards.
 
 ``runs/<session id>/recording/<run>/`` below realm's directory holds what the
-program writes, as it comes (:mod:`realm.terminal.recording`).  At the end it
+program writes, as it comes (:mod:`realm.terminal.recording.recorder`).  At the end it
 becomes files of the record: ``screen.txt`` and ``screen.ans``, what the terminal
 showed last, ``turns/…``, what it showed at the end of each turn
 (:mod:`realm.session.stills`), and ``session.cast``, all of it as an asciicast.  With
@@ -20,18 +20,18 @@ from realm.paths import make_private, remove_tree
 from realm.sandbox.dockerargs import setting
 from realm.session.lock import run_directory
 from realm.session.stills import Shown, missed
-from realm.terminal import segments
-from realm.terminal.recording import Recorder, chunks, losses
-from realm.terminal.segments import Size
+from realm.terminal.recording import segments
+from realm.terminal.recording.recorder import Recorder, chunks, losses
+from realm.terminal.recording.segments import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from realm.config import Config
-    from realm.terminal.cast import Moment
-    from realm.terminal.modes import Modes
-    from realm.terminal.screen import Screen
+    from realm.terminal.ansi.modes import Modes
+    from realm.terminal.emulator.screen import Screen
+    from realm.terminal.recording.cast import Moment
 
 CAST = "session.cast"
 SCREEN = "screen.ans"
@@ -79,7 +79,7 @@ def recorder(
     """Return what keeps a run's output, going on where another holder of the run left off.
 
     ``record`` is as in :func:`wanted`, ``state`` as in
-    :class:`~realm.terminal.recording.Recorder`.  What is left of other runs of
+    :class:`~realm.terminal.recording.recorder.Recorder`.  What is left of other runs of
     the session goes.  Raises :class:`UsageError` when a setting is wrong.
     """
     on, most = wanted(config, record), limit(config)
@@ -149,7 +149,7 @@ def last_screen(
     """Return what a recording shows last as ``screen.txt`` and ``screen.ans``; none of no output.
 
     Of a run that has ``ended`` it is what a person saw last of the program
-    (:meth:`realm.terminal.screen.Screen.parting`).  The other value tells
+    (:meth:`realm.terminal.emulator.screen.Screen.parting`).  The other value tells
     whether the screen may lack something of what came before.
     """
     screen = _replayed(directory, size)
@@ -164,7 +164,7 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
 
     ``size`` is the terminal's rows and columns.  Empty when nothing was shown.
     """
-    from realm.terminal.modes import Modes
+    from realm.terminal.ansi.modes import Modes
 
     modes = Modes()
     modes.resize(size[0])
@@ -177,7 +177,7 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
 
 def _replayed(directory: Path, size: tuple[int, int], modes: Modes | None = None) -> Screen | None:
     """Return the screen at a recording's end, ``None`` when nothing was shown; ``modes`` take the same."""
-    from realm.terminal.screen import Screen
+    from realm.terminal.emulator.screen import Screen
 
     pieces = [piece for _, piece in chunks(directory, last=SCREEN_BYTES)]
     length = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
@@ -201,10 +201,10 @@ def _replayed(directory: Path, size: tuple[int, int], modes: Modes | None = None
 def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> bytes:
     """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty.
 
-    Of output that costs much work the oldest is left out (:mod:`realm.terminal.effort`).
+    Of output that costs much work the oldest is left out (:mod:`realm.terminal.recording.effort`).
     """
-    from realm.terminal import cast as format_
-    from realm.terminal.effort import newest
+    from realm.terminal.recording import cast as format_
+    from realm.terminal.recording.effort import newest
 
     if _is_marked(directory):
         return b""

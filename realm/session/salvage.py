@@ -12,7 +12,7 @@ from realm.errors import RejectedError
 from realm.sandbox.salvage import salvage
 from realm.session import finish, recordings
 from realm.session import launch as launching
-from realm.terminal.tty import FALLBACK
+from realm.terminal.relay.tty import FALLBACK
 
 if TYPE_CHECKING:
     from realm.sandbox.box import Box

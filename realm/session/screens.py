@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Run, Session
     from realm.session.ui import UI
-    from realm.terminal.cast import Header, Moment
-    from realm.terminal.still import Still
+    from realm.terminal.recording.cast import Header, Moment
+    from realm.terminal.render.still import Still
 
 CAST_LIMIT = 256 * 1024 * 1024
 """Bytes of a recording that are read from a record."""
@@ -52,13 +52,13 @@ class Picture(NamedTuple):
 
     def svg(self) -> bytes:
         """Return it as a picture that stands alone."""
-        from realm.terminal.svg import svg
+        from realm.terminal.render.svg import svg
 
         return svg(self.still, self.title)
 
     def html(self) -> bytes:
         """Return it as a page that stands alone."""
-        from realm.terminal.html import html
+        from realm.terminal.render.html import html
 
         return html(self.still, self.title)
 
@@ -71,7 +71,7 @@ class Recording(NamedTuple):
 
     def text(self) -> Iterator[str]:
         """Yield all that it shows, made harmless."""
-        from realm.terminal import replay
+        from realm.terminal.recording import replay
 
         return replay.text(self.events)
 
@@ -80,8 +80,8 @@ class Recording(NamedTuple):
 
         ``speed`` above one is faster, ``idle_limit`` are the seconds of a long pause.
         """
-        from realm.terminal import replay
-        from realm.terminal.tty import Terminal
+        from realm.terminal.recording import replay
+        from realm.terminal.relay.tty import Terminal
 
         terminal, size = Terminal(), self.header.size
         rows, columns = terminal.size()
@@ -92,7 +92,7 @@ class Recording(NamedTuple):
 
     def cast(self) -> Iterator[bytes]:
         """Yield the lines of an asciicast that any player can show."""
-        from realm.terminal import cast
+        from realm.terminal.recording import cast
 
         return cast.lines(self.header, cast.harmless(self.events))
 
@@ -102,7 +102,7 @@ def picture(asked: Asked, turn: int | None = None) -> Picture:
 
     Raises :class:`RealmError` where none was kept.
     """
-    from realm.terminal.still import Still
+    from realm.terminal.render.still import Still
 
     project, session, run = _run(asked)
     title = f"{session.name}, run {run.number}" + (f", turn {turn}" if turn is not None else "")
@@ -140,7 +140,7 @@ def _run(asked: Asked) -> tuple[Project, Session, Run]:
 
 
 def _recording(project: Project, session: Session, number: int) -> Recording:
-    from realm.terminal import cast
+    from realm.terminal.recording import cast
 
     path = f"{record.run_directory(number)}/{recordings.CAST}"
     data = record.read_file(project, session.name, path, CAST_LIMIT)
@@ -175,8 +175,8 @@ def _at_turn(project: Project, session: Session, number: int, turn: int) -> byte
 
 def _until(found: Recording, end: float) -> bytes:
     """Return what draws the screen ``end`` seconds after a recording's beginning."""
-    from realm.terminal.cast import OUTPUT, RESIZE, parse_size
-    from realm.terminal.screen import Screen
+    from realm.terminal.emulator.screen import Screen
+    from realm.terminal.recording.cast import OUTPUT, RESIZE, parse_size
 
     screen = Screen(*found.header.size, limit=recordings.SCREEN_BYTES)
     for event in found.events:

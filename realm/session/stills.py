@@ -1,6 +1,6 @@
 """What the terminal showed when each turn ended: kept while a run goes on, put into its record at its end.
 
-The box marks the end of a turn in its output (:mod:`realm.terminal.ears`).  What
+The box marks the end of a turn in its output (:mod:`realm.terminal.relay.ears`).  What
 the screen shows then, or at the last quiet moment of the second after it (an
 agent still draws its prompt), is kept at once, as a file in
 ``recording/<run>/turns``: whoever holds the run next, or saves its work, finds it
@@ -24,14 +24,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.paths import make_private, replace
-from realm.terminal.ears import Sound
+from realm.terminal.relay.ears import Sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from realm.model import Checkpoint
-    from realm.terminal.screen import Screen, Taken
+    from realm.terminal.emulator.screen import Screen, Taken
 
 DIRECTORY = "turns"
 SEEN = "seen.json"

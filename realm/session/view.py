@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.session.stills import DIRECTORY, Album, Shown, Stills, missed, note_missed
-from realm.terminal.modes import Modes
-from realm.terminal.screen import Screen
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.emulator.screen import Screen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.terminal.ears import Sound
-    from realm.terminal.recording import Recorder
+    from realm.terminal.recording.recorder import Recorder
+    from realm.terminal.relay.ears import Sound
 
 
 class View:

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from realm.terminal.html import html
-from realm.terminal.still import Still
-from realm.terminal.svg import svg
+from realm.terminal.render.html import html
+from realm.terminal.render.still import Still
+from realm.terminal.render.svg import svg
 from tests.attacks.test_replay_hostile import HOSTILE
 
 MARKUP = {

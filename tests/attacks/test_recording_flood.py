@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.session import recordings
-from realm.terminal import segments
-from realm.terminal.segments import Size
+from realm.terminal.recording import segments
+from realm.terminal.recording.segments import Size
 from tests.support.cast import check
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal.filter import Filter
-from realm.terminal.modes import Modes
-from realm.terminal.screen import Screen
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.emulator.screen import Screen
+from realm.terminal.recording.filter import Filter
 from realm.text import clean
 from tests.support.terminal import recordings
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal.modes import Modes
-from realm.terminal.screen import BUDGET, LIMIT, Screen
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.emulator.screen import BUDGET, LIMIT, Screen
 from realm.text import clean
 from tests.support.terminal import recordings
 

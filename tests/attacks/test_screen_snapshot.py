@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from realm.terminal.screen import Screen
+from realm.terminal.emulator.screen import Screen
 from realm.text import clean
 
 HARMLESS = re.compile(rb"(?:[^\x00-\x1f\x7f]|\x1b\[\d+;\d+H|\x1b\[[\d;]*m)*")

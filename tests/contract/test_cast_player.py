@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from realm.terminal import cast
-from realm.terminal.cast import Header
-from realm.terminal.recording import Recorder, chunks
-from realm.terminal.segments import Size
+from realm.terminal.recording import cast
+from realm.terminal.recording.cast import Header
+from realm.terminal.recording.recorder import Recorder, chunks
+from realm.terminal.recording.segments import Size
 from tests.support.cast import check
 from tests.support.terminal import Seat, recordings
 

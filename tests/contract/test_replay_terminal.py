@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.cast import Header, Moment, lines
-from realm.terminal.modes import Modes
-from realm.terminal.segments import Size
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.recording.cast import Header, Moment, lines
+from realm.terminal.recording.segments import Size
 from tests.support.terminal import Seat
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 PLAYER = """
 import pathlib, sys
-from realm.terminal import cast, replay
-from realm.terminal.tty import Terminal
+from realm.terminal.recording import cast
+from realm.terminal.recording import replay
+from realm.terminal.relay.tty import Terminal
 _, events = cast.read(pathlib.Path(sys.argv[1]).read_bytes())
 code = replay.play(events, Terminal(), speed=float(sys.argv[2]), idle_limit=float(sys.argv[3]))
 print(f"ended by {code}")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.modes import Modes
-from realm.terminal.notice import BELL, notification
-from realm.terminal.overheard import Overheard
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.relay.notice import BELL, notification
+from realm.terminal.relay.overheard import Overheard
 from tests.support.terminal import Judge, PlainBox, recordings
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from realm.terminal import detach
-from realm.terminal.relay import relay
-from realm.terminal.screen import Screen
-from realm.terminal.tty import Terminal
+from realm.terminal.emulator.screen import Screen
+from realm.terminal.relay import detach
+from realm.terminal.relay.loop import relay
+from realm.terminal.relay.tty import Terminal
 from tests.support.terminal import PtyBox
 
 

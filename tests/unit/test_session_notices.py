@@ -11,7 +11,7 @@ from realm.errors import UsageError
 from realm.model import Session
 from realm.session import notices
 from realm.session.notices import Caller
-from realm.terminal.ears import Sound
+from realm.terminal.relay.ears import Sound
 
 if TYPE_CHECKING:
     from pathlib import Path

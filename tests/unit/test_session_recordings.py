@@ -10,9 +10,9 @@ import pytest
 from realm.config import Config
 from realm.errors import UsageError
 from realm.session import recordings
-from realm.terminal import cast
-from realm.terminal.modes import Modes
-from realm.terminal.recording import Recorder
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.recording import cast
+from realm.terminal.recording.recorder import Recorder
 from tests.support.cast import check
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from realm.model import Checkpoint
 from realm.session import stills
 from realm.session.stills import Album, Shown, Stills
 from realm.session.view import View
-from realm.terminal.ears import Sound
-from realm.terminal.recording import Recorder
-from realm.terminal.screen import Screen
+from realm.terminal.emulator.screen import Screen
+from realm.terminal.recording.recorder import Recorder
+from realm.terminal.relay.ears import Sound
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal import broken
-from realm.terminal.drain import drain
-from realm.terminal.relay import relay
-from realm.terminal.sides import Ended, Reason
+from realm.terminal.relay import broken
+from realm.terminal.relay.drain import drain
+from realm.terminal.relay.loop import relay
+from realm.terminal.relay.sides import Ended, Reason
 from tests.support.terminal import SocketBox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.terminal.sides import Stream
+    from realm.terminal.relay.sides import Stream
 
     Carry = Callable[[Stream, Callable[[], bool], Callable[[], Stream | None]], tuple[Ended, bytes]]
 

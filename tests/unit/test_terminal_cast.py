@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.terminal import cast
-from realm.terminal.cast import MARKER, OUTPUT, RESIZE, Header, Moment
-from realm.terminal.screen import Screen
-from realm.terminal.segments import Size
+from realm.terminal.emulator.screen import Screen
+from realm.terminal.recording import cast
+from realm.terminal.recording.cast import MARKER, OUTPUT, RESIZE, Header, Moment
+from realm.terminal.recording.segments import Size
 from tests.support.cast import check
 from tests.support.terminal import recordings
 

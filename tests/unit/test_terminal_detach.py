@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import UsageError
-from realm.terminal.detach import DEFAULT, Matcher, parse
+from realm.terminal.relay.detach import DEFAULT, Matcher, parse
 
 KEYS = parse(DEFAULT)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realm.terminal.ears import Ears, Focus, Sound
+from realm.terminal.relay.ears import Ears, Focus, Sound
 
 BEGUN, ENDED = b"\x16\x1b[?7325l", b"\x16\x1b[?7325h"
 PIECES = [b"text", b"\x07", b"\x16", BEGUN, ENDED, b"\x1b[31m", b"\x1b]0;a title\x07", b"\x1b]8;;x\x1b\\",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.terminal.cast import moments
-from realm.terminal.effort import effort, newest
-from realm.terminal.screen import Screen
-from realm.terminal.segments import Size
+from realm.terminal.emulator.screen import Screen
+from realm.terminal.recording.cast import moments
+from realm.terminal.recording.effort import effort, newest
+from realm.terminal.recording.segments import Size
 
 if TYPE_CHECKING:
-    from realm.terminal.recording import Event
+    from realm.terminal.recording.recorder import Event
 
 
 def lines(number: int) -> list[Event]:

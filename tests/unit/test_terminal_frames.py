@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import EngineError
-from realm.terminal.frames import STDERR, STDOUT, Demux
+from realm.terminal.relay.frames import STDERR, STDOUT, Demux
 
 
 def frame(stream: int, data: bytes) -> bytes:

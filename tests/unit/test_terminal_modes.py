@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realm.terminal.modes import Modes
+from realm.terminal.ansi.modes import Modes
 
 CLAUDE = (
     b"\x1b[?1049h\x1b[?1000h\x1b[?1002h\x1b[?1003h\x1b[?1006h"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from realm.terminal.notice import notification
+from realm.terminal.relay.notice import notification
 
 ITERM = b"\x1b]9;realm: fix finished\x07"
 RXVT = b"\x1b]777;notify;realm;fix finished\x07"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal import outlet as outlets
-from realm.terminal.outlet import Outlet
+from realm.terminal.relay import outlet as outlets
+from realm.terminal.relay.outlet import Outlet
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,11 @@ import pytest
 
 from realm.sandbox import parcel
 from realm.sandbox.stream import BoxStream
-from realm.terminal import relay as relays
-from realm.terminal.ears import Sound
-from realm.terminal.overheard import Overheard
-from realm.terminal.relay import relay
-from realm.terminal.sides import MARK, Ended, Reason
+from realm.terminal.relay import loop as relays
+from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.loop import relay
+from realm.terminal.relay.overheard import Overheard
+from realm.terminal.relay.sides import MARK, Ended, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.overheard import Overheard
+from realm.terminal.relay.overheard import Overheard
 from tests.support.terminal import SocketBox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realm.terminal.ears import Sound
+    from realm.terminal.relay.ears import Sound
 
 WORD = b"\x07\x1b]9;word\x07"
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from realm.terminal.pace import BREATH, FLOOD, LARGE, LITTLE, LONGEST, MUCH, PIECE, Pace
+from realm.terminal.relay.pace import BREATH, FLOOD, LARGE, LITTLE, LONGEST, MUCH, PIECE, Pace
 
 
 class Clock:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.outlet import Outlet
-from realm.terminal.push import MOMENT
+from realm.terminal.relay.outlet import Outlet
+from realm.terminal.relay.push import MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal import recording
-from realm.terminal.recording import Recorder, chunks, losses, tail
-from realm.terminal.segments import Size
+from realm.terminal.recording import recorder as recorder_module
+from realm.terminal.recording.recorder import Losses, Recorder, chunks, losses, tail
+from realm.terminal.recording.segments import Size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def test_what_is_read_is_what_was_fed_whoever_wrote_it(
     moments = [moment for moment, _ in events]
     assert moments == sorted(moments)
     assert tail(directory, 100) == expected[-100:]
-    assert losses(directory) == recording.Losses()
+    assert losses(directory) == Losses()
 
 
 def test_sizes_and_output_keep_their_order(tmp_path: Path) -> None:
@@ -140,7 +140,8 @@ def test_many_hand_overs_lose_nothing(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys, pathlib
-from realm.terminal.recording import Recorder
+from realm.terminal.recording import recorder as recorder_module
+from realm.terminal.recording.recorder import Recorder
 recorder = Recorder(pathlib.Path(sys.argv[1]), limit=1 << 16)
 recorder.resize(24, 80)
 number = 0
@@ -205,7 +206,7 @@ def test_noise_in_a_file_is_no_recording_and_breaks_nothing(
 def test_where_nothing_was_recorded_nothing_is_read(tmp_path: Path) -> None:
     assert list(chunks(tmp_path / "none")) == []
     assert tail(tmp_path / "none", 10) == b""
-    assert losses(tmp_path / "none") == recording.Losses()
+    assert losses(tmp_path / "none") == Losses()
 
 
 def test_what_is_put_aside_is_written_when_told_and_soon_in_any_case(
@@ -216,7 +217,7 @@ def test_what_is_put_aside_is_written_when_told_and_soon_in_any_case(
     assert output(tmp_path) == b""
     recorder.flush()
     assert output(tmp_path) == b"one"
-    monkeypatch.setattr(recording, "_SOON", 0.0)
+    monkeypatch.setattr(recorder_module, "_SOON", 0.0)
     recorder.feed(b"two")
     recorder.feed(b"three")
     assert output(tmp_path) in {b"onetwo", b"onetwothree"}
@@ -252,7 +253,7 @@ class TestDisk:
     def test_a_small_disk_for_real(self, tmp_path: Path) -> None:
         script = (
             "import pathlib, resource, sys, signal\n"
-            "from realm.terminal.recording import Recorder\n"
+            "from realm.terminal.recording.recorder import Recorder\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
             "recorder = Recorder(pathlib.Path(sys.argv[1]), limit=1 << 20)\n"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import EngineError
-from realm.terminal.input import CHUNK, TYPED
-from realm.terminal.relay import relay
-from realm.terminal.sides import Ended, Reason
+from realm.terminal.relay.input import CHUNK, TYPED
+from realm.terminal.relay.loop import relay
+from realm.terminal.relay.sides import Ended, Reason
 from tests.support.terminal import SocketBox
 from tests.support.waiting import eventually
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal.screen import Screen
+from realm.terminal.emulator.screen import Screen
 from tests.support.terminal import recordings
 
 RECORDINGS = recordings()
@@ -217,7 +217,7 @@ def test_a_program_far_faster_than_the_screen_is_seen_at_its_end() -> None:
 def test_narrow_characters_are_narrow() -> None:
     from pyte.screens import wcwidth
 
-    from realm.terminal.writing import _PARTS
+    from realm.terminal.emulator.writing import _PARTS
 
     narrow = [chr(code) for code in range(0x20, 0x3000) if _PARTS.fullmatch(chr(code)).lastgroup]  # type: ignore[union-attr]
     assert len(narrow) > 700

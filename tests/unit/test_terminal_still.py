@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal.html import html
-from realm.terminal.palette import INK, PAPER
-from realm.terminal.screen import Screen
-from realm.terminal.still import Still
-from realm.terminal.svg import svg
+from realm.terminal.emulator.screen import Screen
+from realm.terminal.render.html import html
+from realm.terminal.render.palette import INK, PAPER
+from realm.terminal.render.still import Still
+from realm.terminal.render.svg import svg
 from tests.support.terminal import recordings
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"

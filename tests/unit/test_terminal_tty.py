@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.tty import FALLBACK, Terminal
+from realm.terminal.relay.tty import FALLBACK, Terminal
 from tests.support.terminal import set_size
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_a_terminal_that_is_gone_is_no_error() -> None:
 
 
 def test_a_relay_loads_no_emulator() -> None:
-    modules = "realm.terminal.relay, realm.terminal.tty, realm.terminal.screen"
+    modules = "realm.terminal.relay.loop, realm.terminal.relay.tty, realm.terminal.emulator.screen"
     code = f"import sys, {modules}; print('pyte' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

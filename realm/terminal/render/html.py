@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.terminal.palette import INK, PAPER, look
-from realm.terminal.svg import escape
+from realm.terminal.render.palette import INK, PAPER, look
+from realm.terminal.render.svg import escape
 
 if TYPE_CHECKING:
-    from realm.terminal.palette import Look
-    from realm.terminal.still import Run, Still
+    from realm.terminal.render.palette import Look
+    from realm.terminal.render.still import Run, Still
 
 _PAGE = """\
 <!DOCTYPE html>

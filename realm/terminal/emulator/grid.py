@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyte import modes as pyte_modes
 from pyte.screens import Margins, Screen
 
-from realm.terminal.cells import BLANK, DEFAULT, Cell, Row
+from realm.terminal.emulator.cells import BLANK, DEFAULT, Cell, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

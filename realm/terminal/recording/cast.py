@@ -6,7 +6,7 @@ Source of the format: asciinema's "asciicast v2".  The first line is an object:
 data]`` with the codes ``o`` output, ``i`` input, ``r`` size (``"80x24"``) and
 ``m`` marker; readers skip others.
 
-What is written has gone through :class:`realm.terminal.filter.Filter`, so that
+What is written has gone through :class:`realm.terminal.recording.filter.Filter`, so that
 any player can show it; what is read may have been written by anybody.
 """
 
@@ -20,9 +20,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import RealmError
-from realm.terminal.filter import Filter
-from realm.terminal.modes import Modes
-from realm.terminal.segments import Size
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.recording.filter import Filter
+from realm.terminal.recording.segments import Size
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Header(NamedTuple):
 
 
 def moments(events: Iterable[tuple[float, bytes | Size]]) -> Iterator[Moment]:
-    """Yield what a recording holds (:func:`realm.terminal.recording.chunks`) as harmless events.
+    """Yield what a recording holds (:func:`realm.terminal.recording.recorder.chunks`) as harmless events.
 
     Times count from the first event.  Bytes that are no UTF-8 are replaced; a
     character or sequence that is cut in two comes whole with its end.

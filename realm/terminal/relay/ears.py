@@ -16,7 +16,7 @@ import re
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING
 
-from realm.terminal.sides import MARK
+from realm.terminal.relay.sides import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.terminal.pen import Pen
-from realm.terminal.sequences import Sequence, find, may_matter, numbers, split
+from realm.terminal.ansi.sequences import Sequence, find, may_matter, numbers, split
+from realm.terminal.ansi.sgr import Pen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,11 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from realm.terminal.sides import GONE, Ended, Listening, Reason
+from realm.terminal.relay.sides import GONE, Ended, Listening, Reason
 
 if TYPE_CHECKING:
-    from realm.terminal.detach import Matcher
-    from realm.terminal.sides import Seat, Stream
+    from realm.terminal.relay.detach import Matcher
+    from realm.terminal.relay.sides import Seat, Stream
 
 CHUNK, KEYS = 65536, 512
 """Bytes read at a time, and when a person types: so little is at hand without a search for memory."""

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realm.terminal.push import Push
+from realm.terminal.relay.push import Push
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ class Outlet:
     def push(self, data: bytes) -> None:
         """Do as :meth:`put`, but wait a moment for a terminal to take all of it.
 
-        Only in the main thread (:class:`~realm.terminal.push.Push`).  What is no
+        Only in the main thread (:class:`~realm.terminal.relay.push.Push`).  What is no
         terminal is not waited for.
         """
         if self._rest or self._own is None or not os.isatty(self._fd):

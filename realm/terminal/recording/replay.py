@@ -9,16 +9,16 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from realm.terminal.cast import OUTPUT
-from realm.terminal.filter import Filter
-from realm.terminal.outlet import Outlet
-from realm.terminal.wakeup import Wakeup
+from realm.terminal.recording.cast import OUTPUT
+from realm.terminal.recording.filter import Filter
+from realm.terminal.relay.outlet import Outlet
+from realm.terminal.relay.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from realm.terminal.cast import Moment
-    from realm.terminal.tty import Terminal
+    from realm.terminal.recording.cast import Moment
+    from realm.terminal.relay.tty import Terminal
 
 PATIENCE = 2.0
 """Seconds that a terminal is waited for at the end."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.terminal.cells import DEFAULT
+from realm.terminal.emulator.cells import DEFAULT
 
 if TYPE_CHECKING:
-    from realm.terminal.cells import Cell
+    from realm.terminal.emulator.cells import Cell
 
 INK, PAPER = "#d4d7dd", "#1b1e25"
 """Text and background where a program says nothing."""
@@ -41,7 +41,7 @@ def look(pen: Cell) -> Look:
 
 
 def _colour(code: str, default: str) -> str:
-    """Return the colour that an SGR code sets (see :mod:`realm.terminal.cells`)."""
+    """Return the colour that an SGR code sets (see :mod:`realm.terminal.emulator.cells`)."""
     if code == DEFAULT:
         return default
     head, *values = [int(part) for part in code.split(";")]

@@ -1,4 +1,4 @@
-"""A screen read back from the bytes that draw it (:meth:`realm.terminal.screen.Screen.ansi`).
+"""A screen read back from the bytes that draw it (:meth:`realm.terminal.emulator.screen.Screen.ansi`).
 
 They may come from a record that anybody wrote: text, cursor positions and
 renditions are understood and nothing else, and only characters and their
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.terminal.cells import BLANK, Cell, Row, render
-from realm.terminal.picture import row_cells
-from realm.terminal.screen import COLUMNS, ROWS
+from realm.terminal.emulator.cells import BLANK, Cell, Row, render
+from realm.terminal.emulator.screen import COLUMNS, ROWS
+from realm.terminal.render.picture import row_cells
 from realm.text import clean
 
 if TYPE_CHECKING:

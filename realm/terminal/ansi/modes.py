@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realm.terminal.tracker import (
+from realm.terminal.ansi.tracker import (
     ANSI,
     KEYPAD,
     OFF_AT_START,

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from realm.terminal.modes import Modes
-from realm.terminal.parser import Parser, numbers
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.ansi.parser import Parser, numbers
 from realm.text import HIDING, clean
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What a program wrote to its terminal, kept on disk as cheaply as can be.
 
-The format stands in :mod:`realm.terminal.segments`.
+The format stands in :mod:`realm.terminal.recording.segments`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.terminal import segments
-from realm.terminal.segments import Size
+from realm.terminal.recording import segments
+from realm.terminal.recording.segments import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ class Recorder:
     """Writes a recording in ``directory``, which is made; about ``limit`` bytes are kept.
 
     ``state`` gives the bytes that bring a fresh terminal to where the program
-    has brought its own (:meth:`realm.terminal.modes.Modes.redo`): it is asked
+    has brought its own (:meth:`realm.terminal.ansi.modes.Modes.redo`): it is asked
     when a segment begins, so that a recording without its beginning can be
     shown.  Output is put aside and written by :meth:`flush`: call that when
     there is time, and before the process forks or hands the run over.  Without

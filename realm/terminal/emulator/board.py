@@ -15,9 +15,9 @@ from pyte import charsets
 from pyte import modes as pyte_modes
 from pyte.screens import Margins
 
-from realm.terminal.cells import BLANK, Cell, Row, render
-from realm.terminal.parser import numbers
-from realm.terminal.writing import Writing
+from realm.terminal.ansi.parser import numbers
+from realm.terminal.emulator.cells import BLANK, Cell, Row, render
+from realm.terminal.emulator.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ _PARTING_LINES = 8
 
 
 class Board(Writing):
-    """The grid that a :class:`~realm.terminal.parser.Parser` writes to."""
+    """The grid that a :class:`~realm.terminal.ansi.parser.Parser` writes to."""
 
     def __init__(self, lines: int, columns: int) -> None:
         self._saved: _Save | None = None

@@ -14,13 +14,13 @@ import signal
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
-from realm.terminal.broken import Silence, joined
-from realm.terminal.detach import Matcher
-from realm.terminal.input import KEYS, Input
-from realm.terminal.output import Output
-from realm.terminal.pace import PIECE
-from realm.terminal.sides import MARK, Ended, Hooks, Reason, Seat, Stream
-from realm.terminal.wakeup import Wakeup
+from realm.terminal.relay.broken import Silence, joined
+from realm.terminal.relay.detach import Matcher
+from realm.terminal.relay.input import KEYS, Input
+from realm.terminal.relay.output import Output
+from realm.terminal.relay.pace import PIECE
+from realm.terminal.relay.sides import MARK, Ended, Hooks, Reason, Seat, Stream
+from realm.terminal.relay.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,8 +49,8 @@ def relay(
     """Carry bytes both ways until one side is done; return why.
 
     End of input closes the box's input only.  What is called, and when, stands
-    in :class:`~realm.terminal.sides.Hooks`.  ``detach`` is a sequence from
-    :func:`realm.terminal.detach.parse`.  Signal handlers, and the flags of the
+    in :class:`~realm.terminal.relay.sides.Hooks`.  ``detach`` is a sequence from
+    :func:`realm.terminal.relay.detach.parse`.  Signal handlers, and the flags of the
     user's descriptors, are afterwards what they were.  An interrupt during
     ``begin`` ends the relay; later ones go to ``interrupt`` where there is one.
     To be called in the main thread; raises EngineError when frames are

@@ -2,7 +2,7 @@
 
 What a program writes costs very different amounts of work: a megabyte of log a
 hundredth of a second, a megabyte of nothing but resets twenty seconds.  The
-weights were measured over :func:`realm.terminal.cast.cut`, in microseconds; that
+weights were measured over :func:`realm.terminal.recording.cast.cut`, in microseconds; that
 a machine is half as fast does not matter.
 """
 
@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from realm.terminal.modes import Modes
-from realm.terminal.segments import Size
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.recording.segments import Size
 
 if TYPE_CHECKING:
-    from realm.terminal.recording import Event
+    from realm.terminal.recording.recorder import Event
 
 BUDGET = 500_000
 """What the end of a run may wait for: about half a second's work."""

@@ -13,8 +13,8 @@ import tty
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from realm.terminal.modes import Modes
-from realm.terminal.outlet import Outlet
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.relay.outlet import Outlet
 from realm.text import clean
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from realm.terminal.cells import BLANK, Cell, Row
+from realm.terminal.emulator.cells import BLANK, Cell, Row
 from realm.text import clean
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.terminal.palette import PAPER, look
+from realm.terminal.render.palette import PAPER, look
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realm.terminal.palette import Look
-    from realm.terminal.still import Run, Still
+    from realm.terminal.render.palette import Look
+    from realm.terminal.render.still import Run, Still
 
 _WIDTH, _HEIGHT, _SIZE = 8.4, 16, 14
 """A cell and its letters: lines of boxes touch, in the usual fonts, at this height."""

@@ -9,10 +9,10 @@ from pyte import charsets
 from pyte import modes as pyte_modes
 from pyte.screens import wcwidth
 
-from realm.terminal.grid import Grid
+from realm.terminal.emulator.grid import Grid
 
 if TYPE_CHECKING:
-    from realm.terminal.cells import Cell
+    from realm.terminal.emulator.cells import Cell
 
 _PARTS = re.compile("(?P<narrow>[ -~\u00ae-\u02ff\u2500-\u259f]+)|[^ -~\u00ae-\u02ff\u2500-\u259f]+")
 """Text of one column each (ASCII, accents, lines and blocks), and any other."""

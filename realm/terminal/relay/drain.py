@@ -6,17 +6,17 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from realm.terminal.broken import Silence, joined
-from realm.terminal.frames import Demux
-from realm.terminal.pace import PIECE
-from realm.terminal.relay import QUIET
-from realm.terminal.sides import Ended, Reason
-from realm.terminal.wakeup import Wakeup
+from realm.terminal.relay.broken import Silence, joined
+from realm.terminal.relay.frames import Demux
+from realm.terminal.relay.loop import QUIET
+from realm.terminal.relay.pace import PIECE
+from realm.terminal.relay.sides import Ended, Reason
+from realm.terminal.relay.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from realm.terminal.sides import Stream
+    from realm.terminal.relay.sides import Stream
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -32,7 +32,7 @@ def drain(
 ) -> Ended:
     """Take a box's output until it ends or SIGTERM or SIGINT arrives; return why.
 
-    ``tap``, ``idle``, ``watch``, ``alive`` and ``again`` are as in :class:`realm.terminal.sides.Hooks`;
+    ``tap``, ``idle``, ``watch``, ``alive`` and ``again`` are as in :class:`realm.terminal.relay.sides.Hooks`;
     what they raise ends the draining.  The box's input stays open: the program
     waits for whoever comes back.  SIGHUP is ignored.
     """

@@ -7,15 +7,15 @@ import errno
 import select
 from typing import TYPE_CHECKING
 
-from realm.terminal.frames import STDERR, STDOUT, Demux
-from realm.terminal.outlet import Outlet
-from realm.terminal.pace import Pace
-from realm.terminal.sides import GONE, Ended, Listening, Reason
+from realm.terminal.relay.frames import STDERR, STDOUT, Demux
+from realm.terminal.relay.outlet import Outlet
+from realm.terminal.relay.pace import Pace
+from realm.terminal.relay.sides import GONE, Ended, Listening, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.terminal.sides import Seat, Stream
+    from realm.terminal.relay.sides import Seat, Stream
 
 _PATIENCE = 0.02
 """Seconds that a terminal is waited for while nothing else moves."""

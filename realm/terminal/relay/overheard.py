@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.terminal.ears import ESC, Ears, Focus
+from realm.terminal.relay.ears import ESC, Ears, Focus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.terminal.ears import Sound
-    from realm.terminal.sides import Stream
+    from realm.terminal.relay.ears import Sound
+    from realm.terminal.relay.sides import Stream
 
 
 class Overheard:

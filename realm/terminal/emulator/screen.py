@@ -14,15 +14,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.terminal.backlog import Backlog
+from realm.terminal.emulator.backlog import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realm.terminal.board import Board
-    from realm.terminal.cells import Row
-    from realm.terminal.parser import Parser
-    from realm.terminal.picture import Picture
+    from realm.terminal.ansi.parser import Parser
+    from realm.terminal.emulator.board import Board
+    from realm.terminal.emulator.cells import Row
+    from realm.terminal.render.picture import Picture
 
 LIMIT = 256 * 1024
 """Bytes put aside at most."""
@@ -30,7 +30,7 @@ ROWS, COLUMNS = 250, 700
 """The largest screen that is kept; a larger terminal is seen from its upper left corner."""
 BUDGET = 384 * 1024
 """Steps that what was put aside may take when somebody asks for the screen: one for each byte, and
-those of :class:`realm.terminal.grid.Grid`.  Half a second's work or so; what is not done by then is
+those of :class:`realm.terminal.emulator.grid.Grid`.  Half a second's work or so; what is not done by then is
 dropped like what nobody had time for."""
 _BUDGETS = ((BUDGET, 16 * 1024), (BUDGET // 8, 2048), (BUDGET // 16, 256), (BUDGET // 16, 0))
 """Budgets one after the other, and how many of the newest bytes are left for the next when one is spent."""
@@ -196,8 +196,8 @@ class Screen:
     def _open(self) -> Board:
         """Return the board; the first call imports pyte."""
         if self._board is None:
-            from realm.terminal.board import Board
-            from realm.terminal.parser import Parser
+            from realm.terminal.ansi.parser import Parser
+            from realm.terminal.emulator.board import Board
 
             self._board = Board(*self._backlog.size)
             self._parser = Parser(self._board)
@@ -247,7 +247,7 @@ class Screen:
     def _picture(self, rows: Sequence[Row]) -> Picture:
         from pyte.screens import wcwidth
 
-        from realm.terminal.picture import Picture
+        from realm.terminal.render.picture import Picture
 
         return Picture(rows, self._open().columns, wcwidth)
 

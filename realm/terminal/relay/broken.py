@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from realm.terminal.sides import Ended, Reason
+from realm.terminal.relay.sides import Ended, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.terminal.sides import Stream
+    from realm.terminal.relay.sides import Stream
 
 FIRST, LONGEST = 5.0, 60.0
 """Seconds of silence until a box is asked for the first time, and at most from one time to the next."""

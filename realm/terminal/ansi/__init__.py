@@ -1,0 +1,1 @@
+"""Control sequences: what they are, which modes they switch, what they do to text."""
