@@ -1,5 +1,9 @@
 """Settings: flag, then environment, then ``git config realm.*``, then default.
 
+Each :class:`Setting` has one parser.  It raises :class:`ValueError` that says
+what is wrong with the text; who asks for the value gets a :class:`UsageError`
+with the setting's name, where the text came from and how to set it right.
+
 A setting that names a command to run is never read from a file that a project
 carries: only the user's own git configuration (``--global``/``--system`` and
 the repository's private ``.git/config``) is asked, which git never clones.
@@ -8,22 +12,160 @@ the repository's private ``.git/config``) is asked, which git never clones.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from realm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([kmgt]?)(?:i?b)?", re.ASCII)
+_IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*", re.ASCII)
+"""A version or a tag of a package; more than that would be a search to npm."""
+_SMALLEST = 64 * 1024
+_MOST_PROCESSES = 2**22
+"""The most process ids that Linux has."""
 
 
-class Setting(NamedTuple):
-    """One setting: its git key below ``realm.``, its environment variable, its default."""
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("it holds a NUL character")
+    return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(_text(text)))
+    except ValueError as error:
+        raise ValueError(f"{str(error).lower()}; quote it as for a shell") from None
+
+
+def _quoted(text: str) -> str:
+    _words(text)
+    return text
+
+
+def _image(text: str) -> str:
+    if text and not _IMAGE.fullmatch(text):
+        raise ValueError("it is not the name of an image")
+    return text
+
+
+def _version(text: str) -> str:
+    if text and not _VERSION.fullmatch(text):
+        raise ValueError("it is not a version")
+    return text
+
+
+def _file(text: str) -> Path | None:
+    if not text:
+        return None
+    try:
+        path = Path(_text(text)).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such home directory") from None
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def _switch(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("on", "true", "yes", "1"):
+        return True
+    if word in ("off", "false", "no", "0", ""):
+        return False
+    raise ValueError("it is neither on nor off")
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size such as ``512m`` or ``1.5gib``; :class:`ValueError` when it is not one."""
+    found = _SIZE.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError("it is not a valid size: write a number with b, k, m or g, such as 8g")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _limit(text: str) -> int:
+    return size(text) if text.strip() else 0
+
+
+def _recording(text: str) -> int:
+    found = size(text)
+    if found < _SMALLEST:
+        raise ValueError("64k is the least")
+    return found
+
+
+def _processes(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,7}", text) or not 0 < int(text) <= _MOST_PROCESSES:
+        raise ValueError(f"it is not a number from 1 to {_MOST_PROCESSES}")
+    return int(text)
+
+
+def _keys(text: str) -> tuple[int, ...]:
+    r"""Return the bytes that a list of keys in docker's syntax stands for; none for ``none``.
+
+    A key is one printable ASCII character, or ``ctrl-`` and one of ``a-z @ [ \ ] ^ _``.
+    """
+    return () if text in ("", "none") else tuple(_key(key.strip()) for key in text.split(","))
+
+
+def _key(key: str) -> int:
+    if len(key) == 1 and key.isascii() and key.isprintable():
+        return ord(key)
+    if re.fullmatch(r"ctrl-[a-z@\[\\\]^_]", key.lower()):
+        return ord(key[-1].upper()) - ord("@")
+    raise ValueError(f"there is no key {key!r}: write keys as in ctrl-p,ctrl-q")
+
+
+def _remote(text: str) -> str:
+    if not text or text.startswith("-"):
+        raise ValueError("it is neither a remote's name nor a URL")
+    return _text(text)
+
+
+def _one_of(*values: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word not in values:
+            raise ValueError(f"it is none of {', '.join(values)}")
+        return word
+
+    return parse
+
+
+class Setting(NamedTuple, Generic[T]):
+    """One setting: its git key below ``realm.``, its environment variable, its default, its parser."""
 
     key: str
     variable: str
     default: str
+    parse: Callable[[str], T]
     help: str
     many: bool = False
     own: bool = False
     """Whether only the user's own files are asked, and no repository's."""
+
+    def read(self, text: str, name: str = "") -> T:
+        """Return what ``text`` means, ``name`` being what the user wrote it for (default: the git key).
+
+        Raises :class:`UsageError` when it means nothing.
+        """
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            advice = "realm config shows every setting and where it comes from"
+            raise UsageError(f"{name or f'realm.{self.key}'} is {text!r}: {error}", advice) from None
 
 
 class Value(NamedTuple):
@@ -33,37 +175,59 @@ class Value(NamedTuple):
     source: str
 
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting("agent", "REALM_AGENT", "", "program to run in place of Claude Code"),
-    Setting("dockerArgs", "REALM_DOCKER_ARGS", "", "docker run flags for every box"),
-    Setting("image", "REALM_IMAGE", "", "image of the box in place of realm:latest"),
-    Setting("include", "REALM_INCLUDE", "", "ignored files to copy into every box", many=True),
-    Setting("claudeVersion", "REALM_CLAUDE_VERSION", "", "version of Claude Code in realm:latest"),
-    Setting("baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", "base image of realm:latest"),
-    Setting("caFile", "REALM_CA_FILE", "", "extra certificate authorities for realm:latest"),
-    Setting("objects", "REALM_OBJECTS", "all", "what the box sees of git: all (the object store) or history"),
-    Setting("detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", "keys that leave a running agent"),
-    Setting("record", "REALM_RECORD", "on", "record what agents show on a terminal: on or off"),
-    Setting("recordLimit", "REALM_RECORD_LIMIT", "8m", "size of a run's recording; the newest is kept"),
-    Setting("memory", "REALM_MEMORY", "", "memory limit of a box, such as 8g"),
-    Setting("pids", "REALM_PIDS", "4096", "limit on the number of processes in a box"),
-    Setting("workspace", "REALM_WORKSPACE", "auto", "volume of the workspace: auto, overlay or plain"),
-    Setting("network", "REALM_NETWORK", "open", "network of a box: open or none"),
-    Setting(
-        "bell", "REALM_BELL", "unfocused", "when your terminal rings for an agent: unfocused, always, off"
-    ),
-    Setting(
-        "notify",
-        "REALM_NOTIFY",
-        "",
-        "command to run when an agent that nobody looks at has news",
-        own=True,
-    ),
-    Setting("remote", "REALM_REMOTE", "origin", "remote that --remote and push use"),
+AGENT = Setting("agent", "REALM_AGENT", "", _words, "program to run in place of Claude Code")
+DOCKER_ARGS = Setting("dockerArgs", "REALM_DOCKER_ARGS", "", _quoted, "docker run flags for every box")
+IMAGE = Setting("image", "REALM_IMAGE", "", _image, "image of the box in place of realm:latest")
+INCLUDE = Setting("include", "REALM_INCLUDE", "", _text, "ignored files to copy into every box", many=True)
+CLAUDE_VERSION = Setting(
+    "claudeVersion", "REALM_CLAUDE_VERSION", "", _version, "version of Claude Code in realm:latest"
 )
+BASE_IMAGE = Setting(
+    "baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", _image, "base image of realm:latest"
+)
+CA_FILE = Setting("caFile", "REALM_CA_FILE", "", _file, "extra certificate authorities for realm:latest")
+OBJECTS = Setting(
+    "objects", "REALM_OBJECTS", "all", _one_of("all", "history"),
+    "what the box sees of git: all (the object store) or history",
+)  # fmt: skip
+DETACH_KEYS = Setting(
+    "detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", _keys, "keys that leave a running agent"
+)
+RECORD = Setting("record", "REALM_RECORD", "on", _switch, "record what agents show on a terminal: on or off")
+RECORD_LIMIT = Setting(
+    "recordLimit", "REALM_RECORD_LIMIT", "8m", _recording, "size of a run's recording; the newest is kept"
+)
+MEMORY = Setting("memory", "REALM_MEMORY", "", _limit, "memory limit of a box, such as 8g")
+PIDS = Setting("pids", "REALM_PIDS", "4096", _processes, "limit on the number of processes in a box")
+WORKSPACE = Setting(
+    "workspace", "REALM_WORKSPACE", "auto", _one_of("auto", "overlay", "plain"),
+    "volume of the workspace: auto, overlay or plain",
+)  # fmt: skip
+NETWORK = Setting(
+    "network", "REALM_NETWORK", "open", _one_of("open", "none"), "network of a box: open or none"
+)
+BELL = Setting(
+    "bell", "REALM_BELL", "unfocused", _one_of("unfocused", "always", "off"),
+    "when your terminal rings for an agent: unfocused, always, off",
+)  # fmt: skip
+NOTIFY = Setting(
+    "notify",
+    "REALM_NOTIFY",
+    "",
+    _text,
+    "command to run when an agent that nobody looks at has news",
+    own=True,
+)
+REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --remote and push use")
+
+SETTINGS: tuple[Setting[Any], ...] = (
+    AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, OBJECTS, DETACH_KEYS,
+    RECORD, RECORD_LIMIT, MEMORY, PIDS, WORKSPACE, NETWORK, BELL, NOTIFY, REMOTE,
+)  # fmt: skip
+REMOVED: tuple[tuple[str, str], ...] = ()
+"""Keys and variables of settings that an earlier version had."""
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
-
 
 _ASKED = r"^(realm\.[^.]*|core\.excludesfile|(user|author)\.(name|email))$"
 """What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
@@ -103,7 +267,7 @@ class Config:
         self._git: dict[bool, dict[str, list[str]]] = {}
         self._lock = threading.Lock()
 
-    def _from_git(self, setting: Setting) -> list[str]:
+    def _from_git(self, setting: Setting[Any]) -> list[str]:
         return self._read(own=setting.own).get(setting.key.lower(), [])
 
     def _read(self, *, own: bool) -> dict[str, list[str]]:
@@ -117,7 +281,7 @@ class Config:
         return {key: values[-1] for key, values in self._read(own=False).items() if "." in key}
 
     def lookup(self, key: str) -> Value:
-        """Return the value of setting ``key`` and its source; ``KeyError`` for an unknown key."""
+        """Return the text of setting ``key`` and its source; ``KeyError`` for an unknown key."""
         setting = _BY_KEY[key]
         if setting.variable in os.environ:
             return Value(os.environ[setting.variable], "environment")
@@ -125,6 +289,39 @@ class Config:
         if values:
             return Value(values[-1], "git config")
         return Value(setting.default, "default")
+
+    def value(self, setting: Setting[T]) -> T:
+        """Return what a setting means; :class:`UsageError` when it means nothing."""
+        found = self.lookup(setting.key)
+        return setting.read(found.text, setting.variable if found.source == "environment" else "")
+
+    def values(self, setting: Setting[T]) -> list[T]:
+        """Return every value of a setting that may be given many times; errors as :meth:`value`."""
+        return [setting.read(text) for text in self.get_all(setting.key)]
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for the first setting that means nothing, whether it is needed or not."""
+        for problem in self.problems().values():
+            raise problem
+
+    def problems(self) -> dict[str, UsageError]:
+        """Return what is wrong with which setting, by its key."""
+        found = {}
+        for setting in SETTINGS:
+            try:
+                _ = self.values(setting) if setting.many else self.value(setting)
+            except UsageError as error:
+                found[setting.key] = error
+        return found
+
+    def removed(self) -> list[str]:
+        """Return the settings of an earlier version that are still set, as the user wrote them."""
+        known = self._read(own=False)
+        return [
+            variable if variable in os.environ else f"realm.{key}"
+            for key, variable in REMOVED
+            if variable in os.environ or key.lower() in known
+        ]
 
     def get(self, key: str) -> str:
         """Return the text of setting ``key``."""

@@ -13,8 +13,10 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from realm.config import Config, Setting
+    from realm.errors import UsageError
 
 EXAMPLES = (
     ("config", "show all settings"),
@@ -23,7 +25,7 @@ EXAMPLES = (
 NOTE = (
     "An option on the command line comes first, then the environment, then git config (git config "
     "--global realm.image IMAGE sets one), then the default. Files that a project carries are never "
-    "read. --json writes key, value, source, variable and help."
+    "read. --json writes key, value, source, variable, help and problem (what is wrong with the value)."
 )
 
 
@@ -33,25 +35,44 @@ NOTE = (
 def command(directory: Path | None, as_json: bool) -> None:
     """Show the settings as a table or as JSON."""
     from realm.config import SETTINGS, Config
+    from realm.session import doctor
 
     config = Config(here(directory))
+    problems = doctor.problems(config)
+    records = [_record(config, setting, problems.get(setting.key)) for setting in SETTINGS]
     if as_json:
-        output.json([_record(config, setting) for setting in SETTINGS])
+        output.json(records)
         return
-    rows = [_cells(_record(config, setting)) for setting in SETTINGS]
-    output.table(("SETTING", "VALUE", "SOURCE", "ENVIRONMENT"), rows, elastic=1)
+    output.table(
+        ("SETTING", "VALUE", "SOURCE", "ENVIRONMENT"), [_cells(found) for found in records], elastic=1
+    )
+    for problem in problems.values():
+        output.warning(problem.message)
+    for name in config.removed():
+        output.warning(f"{name} is set, but means nothing any more")
 
 
-def _record(config: Config, setting: Setting) -> dict[str, str]:
+def _record(config: Config, setting: Setting[Any], problem: UsageError | None) -> dict[str, str]:
     found = config.lookup(setting.key)
     value = " ".join(config.get_all(setting.key)) if setting.many else found.text
     key = f"realm.{setting.key}"
     source = clean(found.source)
-    variable, meaning = setting.variable, setting.help
-    return {"key": key, "value": clean(value), "source": source, "variable": variable, "help": meaning}
+    return {
+        "key": key,
+        "value": clean(value),
+        "source": source,
+        "variable": setting.variable,
+        "help": setting.help,
+        "problem": clean(problem.message) if problem else "",
+    }
 
 
 def _cells(record: dict[str, str]) -> list[Cell]:
     value = record["value"] or ("-" if output.is_terminal(sys.stdout) else "")
     source = Cell(record["source"], "dim" if record["source"] == "default" else "green")
-    return [Cell(record["key"]), Cell(value, "bold"), source, Cell(record["variable"], "dim")]
+    return [
+        Cell(record["key"]),
+        Cell(value, "bold red" if record["problem"] else "bold"),
+        source,
+        Cell(record["variable"], "dim"),
+    ]

@@ -45,7 +45,8 @@ JSON = """\
 realm list --json writes a list of objects with name, project, created and started (ISO-8601, UTC;
 started is the last run's), state (running, exited or salvage), turns, files,
 insertions, deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and
-hint. realm config --json: key, value, source, variable and help. Keys are only ever added.
+hint. realm config --json: key, value, source, variable, help and problem. realm
+include --json: path, source and approved. Keys are only ever added.
 """
 AWAY = """\
 When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from realm.agents.login import KEY_VARIABLES, find_login
 from realm.config import Config
-from realm.errors import RealmError
-from realm.paths import realm_home
+from realm.errors import RealmError, UsageError
+from realm.paths import current_directory, realm_home
 from realm.session.requests import Check, NewRequest
 
 if TYPE_CHECKING:
@@ -37,6 +37,29 @@ def checks() -> Iterator[Check]:
             yield check(name)
         except RealmError as error:
             yield Check(name, "fail", error.message, error.hint)
+
+
+def problems(config: Config) -> dict[str, UsageError]:
+    """Return what is wrong with which setting, by its key; docker's flags among them."""
+    from realm.sandbox import dockerargs
+
+    found = config.problems()
+    try:
+        dockerargs.parse(config.get("dockerArgs"))
+    except UsageError as error:
+        found.setdefault("dockerArgs", error)
+    return found
+
+
+def _settings(name: str) -> Check:
+    config = Config(current_directory())
+    wrong = [error.message for error in problems(config).values()]
+    gone = [f"{key} is set, but means nothing any more" for key in config.removed()]
+    if wrong or gone:
+        return Check(
+            name, "fail" if wrong else "warn", "; ".join(wrong + gone), "realm config shows all of them"
+        )
+    return Check(name, "ok", "all of them can be read")
 
 
 def _git(name: str) -> Check:
@@ -108,6 +131,7 @@ def _disk(name: str) -> Check:
 
 _CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("git", _git),
+    ("settings", _settings),
     ("engine", _engine),
     ("image", _image),
     ("login", _login),

@@ -35,6 +35,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     """
     project = sound(find(request.name, request.directory), request.name)
     session = record.read_session(project, request.name)
+    Config(project.root).check()
     approvals.settle_record(project, session, ui, approve=request.approve)
     approvals.settle_patterns(project, ui)
     runs = record.read_runs(project, request.name)

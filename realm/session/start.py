@@ -39,6 +39,7 @@ def new(request: NewRequest, ui: UI) -> int:
     check_name(request.name)
     project = repo.discover(request.directory)
     config = Config(project.root)
+    config.check()
     approvals.settle_patterns(project, ui)
     launch, connection, _ = together(
         lambda: _prepare(project, request, config),

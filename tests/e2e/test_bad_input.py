@@ -252,19 +252,19 @@ def test_options_that_name_nothing(user: User, options: tuple[str, ...]) -> None
 
 
 SETTINGS = {
-    "memory": ("lots", "realm.memory: 'lots' is no size"),
+    "memory": ("lots", "realm.memory is 'lots': it is not a valid size"),
     "pids": ("0", "realm.pids is '0'"),
-    "network": ("lan", "network 'lan' is none of"),
-    "workspace": ("zfs", "workspace 'zfs' is none of"),
+    "network": ("lan", "realm.network is 'lan': it is none of"),
+    "workspace": ("zfs", "realm.workspace is 'zfs': it is none of"),
     "objects": ("some", "realm.objects is 'some'"),
     "record": ("maybe", "realm.record is 'maybe'"),
-    "recordLimit": ("-1m", "realm.recordLimit: '-1m' is no size"),
+    "recordLimit": ("-1m", "realm.recordLimit is '-1m': it is not a valid size"),
     "bell": ("loud", "realm.bell is 'loud'"),
     "agent": ("'", "closing quotation"),
-    "image": ("no such", "is no name of an image"),
-    "baseImage": ("no such", "cannot be the image's BASE"),
-    "claudeVersion": ("no such", "cannot be the image's CLAUDE_CODE_VERSION"),
-    "caFile": ("/no/such", "/no/such cannot be read"),
+    "image": ("no such", "it is not the name of an image"),
+    "baseImage": ("no such", "it is not the name of an image"),
+    "claudeVersion": ("no such", "it is not a version"),
+    "caFile": ("/no/such", "there is no such file"),
     "dockerArgs": ("--memory", "--memory needs a value"),
 }
 

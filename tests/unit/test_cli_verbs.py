@@ -343,7 +343,19 @@ class TestConfig:
         found = {record["key"]: record for record in json.loads(realm("config", "--json").out)}
         assert found["realm.include"]["value"] == "a b"
         assert found["realm.include"]["source"] == "git config"
-        assert set(found["realm.pids"]) == {"key", "value", "source", "variable", "help"}
+        assert set(found["realm.pids"]) == {"key", "value", "source", "variable", "help", "problem"}
+
+    def test_what_a_setting_cannot_mean_is_flagged(
+        self, realm: CommandLine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REALM_PIDS", "many")
+        monkeypatch.setenv("REALM_DOCKER_ARGS", "--no-such")
+        done = realm("config")
+        assert done.code == 0
+        assert "warning: REALM_PIDS is 'many': it is not a number from 1 to" in done.err
+        assert "'--no-such' is not supported" in done.err
+        found = {record["key"]: record["problem"] for record in json.loads(realm("config", "--json").out)}
+        assert {key for key, problem in found.items() if problem} == {"realm.pids", "realm.dockerArgs"}
 
     def test_a_terminal_gets_a_header(self, realm: CommandLine) -> None:
         realm.terminal(120)

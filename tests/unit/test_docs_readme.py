@@ -189,7 +189,7 @@ def test_the_table_of_settings_is_complete() -> None:
 
 
 @pytest.mark.parametrize("setting", [setting for setting in SETTINGS if setting.default])
-def test_the_table_of_settings_has_the_defaults(setting: Setting) -> None:
+def test_the_table_of_settings_has_the_defaults(setting: Setting[object]) -> None:
     row = next(line for line in readme().splitlines() if line.startswith(f"| `realm.{setting.key}` "))
     assert f"| `{setting.default}` |" in row
 
