@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from realm.store.verify import Verifier
 
 _AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
-_HEADER = re.compile(r"^(tree|parent|encoding) (\S+)$", re.MULTILINE)
+_HEADER = re.compile(r"^(?:(tree|parent) ([0-9a-f]{40}|[0-9a-f]{64})|(encoding) (\S+))$", re.MULTILINE)
 
 
 class BoxCommit(NamedTuple):
@@ -41,7 +41,7 @@ def parse_commit(oid: str, data: bytes) -> BoxCommit:
     """Return the commit in an object's content; :class:`RejectedError` when it has no tree."""
     raw_head, _, raw = data.partition(b"\n\n")
     head = raw_head.decode("utf-8", "replace")
-    fields = _HEADER.findall(head)
+    fields = [(match[1] or match[3], match[2] or match[4]) for match in _HEADER.finditer(head)]
     tree = next((value for key, value in fields if key == "tree"), "")
     if not tree:
         raise RejectedError(f"the box's commit {oid} has no tree")
@@ -73,7 +73,7 @@ def commit_tree(
 
 def tree_of(project: Project, commit: str) -> str:
     """Return the id of a commit's tree."""
-    return git("rev-parse", "--verify", f"{commit}^{{tree}}", project=project).text
+    return git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}", project=project).text
 
 
 class Naming(NamedTuple):

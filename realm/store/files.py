@@ -45,7 +45,7 @@ def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str) -> str:
     """Return a commit of our own, in quarantine, with a snapshot's tree."""
     if snapshot == tip:
         return tip
-    order = ("commit-tree", "-p", tip, "-m", "snapshot", f"{snapshot}^{{tree}}")
+    order = ("commit-tree", "-p", tip, "-m", "snapshot", "--end-of-options", f"{snapshot}^{{tree}}")
     return _asked(held, limits, *_PERSON, *order).decode("ascii", "replace").strip()
 
 

@@ -3,8 +3,8 @@
 The ref points to a chain of commits, one for each run, the latest on top; the
 first has no parent.  While a run goes on its commit says ``Realm-State:
 running``; each later write for the same run replaces that commit (same
-parent).  The commit's message is the summary that ``realm list`` shows (see
-``realm.store.summary``).  The tree::
+parent).  The commit's message is the summary that ``realm list`` shows, see
+:mod:`realm.store.schema`, where every field's grammar stands too.  The tree::
 
     session.json              what is fixed about the session
     runs/0001/run.json        one run: number, times, commits, exit code
@@ -23,22 +23,21 @@ could be looked at, ``run.json`` has the number of its bytes in ``dropped``, and
 ``incomplete`` the names of screens that may lack some of it, because the program
 had not drawn everything anew since: ``screen``, ``turns/0002.screen``.
 
-A record may have been fetched from somewhere else: it is read as untrusted,
-with limits on sizes and checks of every type.
+A record may have been fetched from somewhere else: it is read as untrusted, with
+limits on sizes and a grammar for every field; one that breaks it is damaged.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from realm.errors import GitError, NoSuchSessionError, RealmError
 from realm.model import Identity, Run, Session, State, Totals
-from realm.store.batch import CatFile, TooLargeError
+from realm.store.batch import CatFile, RawObject, TooLargeError
 from realm.store.names import META, check_name
-from realm.store.schema import dump_run, dump_session, load_run, load_session
-from realm.store.summary import Summary, write_summary
+from realm.store.schema import Summary, dump_run, dump_session, load_run, load_session, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,80 +63,102 @@ def run_directory(number: int) -> str:
     return f"runs/{number:04d}"
 
 
-def read_session(project: Project, name: str) -> Session:
-    """Return what is recorded about the session.
+class Record:
+    """The record of a session as it is now, open for reading with one git process; a context manager.
 
-    Raises :class:`NoSuchSessionError` when there is no record, and
+    Every read raises :class:`NoSuchSessionError` when there is no record, and
     :class:`RealmError` when it is damaged or newer than this realm.
     """
-    data = _read(project, name, "session.json", JSON_LIMIT)
-    if data is None:
-        raise _absent(project, name)
-    return load_session(data, _where(name, "session.json"))
+
+    def __init__(self, project: Project, name: str) -> None:
+        check_name(name)
+        self._name = name
+        self._format = project.object_format
+        self._objects = CatFile(project)
+        self._commit = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._objects.close()
+
+    def session(self) -> Session:
+        """Return what is fixed about the session."""
+        data = self.file("session.json", JSON_LIMIT)
+        if data is None:
+            raise self._damaged("it has no session.json")
+        return load_session(data, self._name, self._format)
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the recorded runs, the first one first."""
+        found = self._get("runs", _TREE_LIMIT)
+        if found is None or found.kind != "tree":
+            return []
+        width = 32 if self._format == "sha256" else 20
+        names = re.findall(rb"[0-7]+ ([^\0]+)\0(?s:.{%d})" % width, found.data)
+        numbers = (int(name) for name in names if _RUN_NAME.fullmatch(name))
+        return sorted(number for number in numbers if f"{number:04d}".encode() in names)
+
+    def run(self, number: int) -> Run:
+        """Return a recorded run."""
+        path = f"{run_directory(number)}/run.json"
+        data = self.file(path, JSON_LIMIT)
+        if data is None:
+            raise self._damaged(f"it has no {path}")
+        return load_run(data, self._name, number, self._format)
+
+    def runs(self) -> list[Run]:
+        """Return every recorded run, the first one first."""
+        return [self.run(number) for number in self.numbers()]
+
+    def file(self, path: str, limit: int = FILE_LIMIT) -> bytes | None:
+        """Return a file, such as ``runs/0001/screen.txt``; ``None`` when it is not there.
+
+        Raises :class:`RealmError` when it has more than ``limit`` bytes.
+        """
+        found = self._get(path, limit)
+        return found.data if found is not None and found.kind == "blob" else None
+
+    def _get(self, path: str, limit: int) -> RawObject | None:
+        ref = META + self._name
+        try:
+            if not self._commit:
+                commit = self._objects.get(ref, _COMMIT_LIMIT)
+                if commit is None:
+                    raise NoSuchSessionError(f"there is no record of a session '{self._name}'", "realm list")
+                if commit.kind != "commit":
+                    raise self._damaged(f"it is a {commit.kind}")
+                self._commit = commit.oid
+            return self._objects.get(f"{self._commit}:{path}", limit)
+        except TooLargeError as problem:
+            what = f"{path} in the record of '{self._name}' is too large: {problem.message}"
+            raise RealmError(what, f"git log {ref}") from None
+        except GitError as problem:
+            raise RealmError(
+                f"the record of '{self._name}' cannot be read: {problem.message}", "git fsck"
+            ) from None
+
+    def _damaged(self, why: str) -> RealmError:
+        return RealmError(f"the record of '{self._name}' is damaged: {why}", f"git log {META}{self._name}")
+
+
+def read_session(project: Project, name: str) -> Session:
+    """Return what is fixed about a session; errors as :class:`Record` has them."""
+    with Record(project, name) as found:
+        return found.session()
 
 
 def read_runs(project: Project, name: str) -> list[Run]:
-    """Return the recorded runs, the first one first; errors as :func:`read_session`."""
-    check_name(name)
-    ref = META + name
-    with CatFile(project) as objects:
-        tree = objects.get(f"{ref}:runs", _TREE_LIMIT)
-        if tree is None or tree.kind != "tree":
-            raise _absent(project, name)
-        numbers = _run_names(tree.data, project.object_format)
-        found = []
-        for number in numbers:
-            path = f"runs/{number}/run.json"
-            blob = objects.get(f"{ref}:{path}", JSON_LIMIT)
-            if blob is None or blob.kind != "blob":
-                raise RealmError(f"{path} is missing from the record of '{name}'", f"git log {ref}")
-            found.append(load_run(blob.data, _where(name, path)))
-    return found
-
-
-def _run_names(data: bytes, object_format: str) -> list[str]:
-    width = 32 if object_format == "sha256" else 20
-    lines = re.findall(rb"40000 ([^\0]*)\0(?s:.{%d})|[0-7]+ [^\0]*\0(?s:.{%d})" % (width, width), data)
-    return sorted((name.decode() for name in lines if _RUN_NAME.fullmatch(name)), key=int)
+    """Return the recorded runs of a session, the first one first; errors as :class:`Record` has them."""
+    with Record(project, name) as found:
+        return found.runs()
 
 
 def read_file(project: Project, name: str, path: str, limit: int = FILE_LIMIT) -> bytes | None:
-    """Return a file of the record, such as ``runs/0001/screen.txt``; ``None`` when it is not there.
-
-    Raises :class:`RealmError` when it has more than ``limit`` bytes.
-    """
-    return _read(project, name, path, limit)
-
-
-def _read(project: Project, name: str, path: str, limit: int) -> bytes | None:
-    check_name(name)
-    try:
-        with CatFile(project) as objects:
-            found = objects.get(f"{META}{name}:{path}", limit)
-    except TooLargeError as problem:
-        raise RealmError(
-            f"{path} in the record of '{name}' is too large: {problem.message}", _look(name)
-        ) from None
-    except GitError as problem:
-        raise RealmError(f"the record of '{name}' cannot be read: {problem.message}", "git fsck") from None
-    return found.data if found is not None and found.kind == "blob" else None
-
-
-def _where(name: str, path: str) -> tuple[str, str]:
-    """Return how an error names the file, and the command that shows it."""
-    return f"{path} in the record of '{name}'", f"git show {META}{name}:{path}"
-
-
-def _look(name: str) -> str:
-    return f"git log {META}{name}"
-
-
-def _absent(project: Project, name: str) -> RealmError:
-    from realm.store.git import git
-
-    if git("rev-parse", "--verify", "--quiet", META + name, project=project, check=False).code != 0:
-        return NoSuchSessionError(f"there is no record of a session '{name}'", "realm list")
-    return RealmError(f"the record of '{name}' is damaged", _look(name))
+    """Return one file of a session's record, ``None`` when it is not there."""
+    with Record(project, name) as found:
+        return found.file(path, limit)
 
 
 def write(
@@ -224,7 +245,7 @@ def update_session(project: Project, name: str, current_meta: str, session: Sess
         commit = objects.get(current_meta, _COMMIT_LIMIT)
         root = _Reader(objects, project.object_format).tree(current_meta, b"")
     if commit is None or commit.kind != "commit" or not root:
-        raise RealmError(f"the record of '{name}' is damaged", _look(name))
+        raise RealmError(f"the record of '{name}' is damaged", f"git log {META}{name}")
     head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
     parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
     root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))

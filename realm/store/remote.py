@@ -95,14 +95,14 @@ def fetch_branch(project: Project, remote: str, branch: str) -> str:
     ref = f"refs/realm-fetch/{os.getpid()}"
     result = git(
         *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"),
-        *("--recurse-submodules=no", "--refmap=", remote, f"+refs/heads/{branch}:{ref}"),
+        *("--recurse-submodules=no", "--refmap=", "--end-of-options", remote, f"+refs/heads/{branch}:{ref}"),
         project=project,
         check=False,
     )
     if result.code != 0:
         raise _fetch_failure(remote, branch, result)
     try:
-        return git("rev-parse", "--verify", f"{ref}^{{commit}}", project=project).text
+        return git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}", project=project).text
     finally:
         git("update-ref", "-d", ref, project=project, check=False)
 
@@ -142,7 +142,7 @@ def push(
 
 
 def _push(project: Project, how: list[str], remote: str, refspec: str) -> GitResult:
-    command = ("push", "--porcelain", "--no-follow-tags", *how, remote, refspec)
+    command = ("push", "--porcelain", "--no-follow-tags", *how, "--end-of-options", remote, refspec)
     return git(*command, project=project, check=False)
 
 
@@ -185,8 +185,10 @@ def _other_work(project: Project, oid: str, remote: str, branch: str) -> str:
     """Return the commit that is on the branch, its author and age, and how many more ``oid`` lacks."""
     try:
         theirs = fetch_branch(project, remote, branch)
-        newest = git("log", "-1", "--format=%h by %an, %ar: %s", theirs, project=project).text
-        count = int(git("rev-list", "--count", theirs, f"^{oid}", project=project).out)
+        newest = git(
+            "log", "-1", "--format=%h by %an, %ar: %s", "--end-of-options", theirs, project=project
+        ).text
+        count = int(git("rev-list", "--count", "--end-of-options", theirs, f"^{oid}", project=project).out)
     except RealmError:
         return "it cannot be fetched"
     return clean(newest, limit=200) + (f" (and {count - 1} more)" if count > 1 else "")
@@ -215,5 +217,6 @@ def squash(project: Project, base: str, tip: str, message: str, known: str | Non
 
 
 def _is_step(project: Project, commit: str, tree: str, base: str) -> bool:
-    found = git("rev-parse", f"{commit}^{{tree}}", f"{commit}^", project=project, check=False)
+    asked = ("log", "-1", "--format=%T %P", "--end-of-options", commit, "--")
+    found = git(*asked, project=project, check=False)
     return found.code == 0 and found.text.split() == [tree, base]

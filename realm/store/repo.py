@@ -154,7 +154,11 @@ def resolve_commit(project: Project, rev: str) -> str:
     shown = clean(rev)
     if not rev or rev.startswith("-") or "\0" in rev:
         raise UsageError(f"'{shown}' is not a revision", "git log --oneline --all")
-    result = git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", project=project, check=False)
+    result = git(
+        *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"),
+        project=project,
+        check=False,
+    )
     if result.code == 0:
         return result.text
     if rev in ("HEAD", "@"):
@@ -166,7 +170,7 @@ def resolve_commit(project: Project, rev: str) -> str:
 
 def is_there(project: Project, oid: str) -> bool:
     """Tell whether the repository has the object ``oid``."""
-    return git("cat-file", "-e", oid, project=project, check=False).code == 0
+    return git("cat-file", "-e", "--end-of-options", oid, project=project, check=False).code == 0
 
 
 def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True) -> int:
@@ -175,15 +179,15 @@ def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, sh
     Without ``shared`` those that a branch, a tag or a remote branch has do not count either.
     """
     known = [f"^{oid}" for oid in without]
-    others = [] if shared else ["--not", "--branches", "--tags", "--remotes"]
-    return int(git("rev-list", "--count", tip, *known, *others, project=project).out)
+    others = [] if shared else ["--not", "--branches", "--tags", "--remotes", "--not"]
+    return int(git("rev-list", "--count", *others, "--end-of-options", tip, *known, project=project).out)
 
 
 def committed(project: Project, base: str, tip: str, paths: Sequence[str]) -> list[bytes]:
     """Return the files, of ``paths`` or below them, that a commit on top of ``base`` changed."""
     if not paths:
         return []
-    asked = ("log", "--format=", "--name-only", "-z", f"{base}..{tip}", "--", *paths)
+    asked = ("log", "--format=", "--name-only", "-z", "--end-of-options", f"{base}..{tip}", "--", *paths)
     done = git(*asked, project=project, env={"GIT_LITERAL_PATHSPECS": "1"}, check=False)
     names = dict.fromkeys(name.strip(b"\n") for name in done.out.split(b"\0"))
     return [name for name in names if name]
@@ -191,7 +195,8 @@ def committed(project: Project, base: str, tip: str, paths: Sequence[str]) -> li
 
 def subjects(project: Project, base: str, tip: str) -> list[str]:
     """Return what the commits on top of ``base`` are about, the oldest first; cleaned."""
-    shown = git("log", "-z", "--reverse", "--format=%s", f"{base}..{tip}", project=project).out
+    order = ("log", "-z", "--reverse", "--format=%s", "--end-of-options", f"{base}..{tip}", "--")
+    shown = git(*order, project=project).out
     return [clean(line) for line in shown.split(b"\0") if line]
 
 

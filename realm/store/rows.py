@@ -10,7 +10,7 @@ from realm.model import State, Totals
 from realm.store.batch import CatFile
 from realm.store.git import GitResult, git
 from realm.store.names import CODE, META, is_name
-from realm.store.summary import Summary, read_summary
+from realm.store.schema import Summary, read_summary
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def rows(project: Project, names: Sequence[str] | None = None) -> list[MetaRow]:
     known = {ref.split("/", 2)[2] for ref in [*refs, *broken]}
     if names is not None:
         known &= set(names)
-    return [_row(name, refs.get(CODE + name), refs.get(META + name), broken) for name in sorted(known)]
+    return [
+        _row(name, refs.get(CODE + name), refs.get(META + name), broken, project.object_format)
+        for name in sorted(known)
+    ]
 
 
 def _read(project: Project, patterns: list[str]) -> tuple[dict[str, _Ref], list[str]]:
@@ -100,13 +103,13 @@ def _with_messages(project: Project, refs: Iterable[_Ref]) -> Iterable[_Ref]:
             yield ref._replace(message=text)
 
 
-def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> MetaRow:
+def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str], object_format: str) -> MetaRow:
     row = MetaRow(clean(name), code.oid if code else None, meta.oid if meta else None)
     problem = _problem(name, code, meta, broken)
     if problem:
         return row._replace(problem=problem)
     try:
-        return _filled(row, read_summary(meta.message if meta and meta.message else ""))
+        return _filled(row, read_summary(meta.message if meta and meta.message else "", object_format))
     except RealmError as damage:
         return row._replace(problem=damage.message)
 

@@ -1,13 +1,29 @@
-"""``session.json`` and ``run.json``: writing them, and reading what may be hostile."""
+"""What stands in a record: ``session.json``, ``run.json`` and the summary; written, and read as hostile.
+
+A record may have been fetched from anywhere.  Every field that realm acts on
+has a grammar: an id is a UUID, an object id is hex of the repository's format,
+a path is relative and stays inside, a number has bounds.  A record with a
+field that breaks it is damaged as a whole.
+
+The summary of a session is the message of its record's last commit.  Its
+subject is ``Run <n> of <name>``; its last paragraph has one ``Realm-<Key>:
+<value>`` a line, so that one ``git for-each-ref`` lists every session.  Times
+are ISO-8601 in UTC.  A value that is not plain text in one line is written as
+a JSON string.  Unknown keys are skipped.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from realm.errors import RealmError
-from realm.model import Run, Session
+from realm.model import WORKSPACE_ROOT, Run, Session, State, Totals
+from realm.store.names import META
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +32,44 @@ VERSION = 1
 
 T = TypeVar("T")
 
-Where = tuple[str, str]
-"""How an error names the file, and the command that shows it."""
-
-_TEXT_LIMIT = 1_000_000
-_LIST_LIMIT = 100_000
+_TEXT_LIMIT = 128 * 1024
+_LIST_LIMIT = 10_000
+_PATH_LIMIT = 4096
+_MOST = 10**15
 _LAST_SECOND = 253_402_300_800
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_OID = {"sha1": re.compile(r"[0-9a-f]{40}"), "sha256": re.compile(r"[0-9a-f]{64}")}
+_CONVERSATION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+_IMAGE = re.compile(r"([0-9A-Za-z][0-9A-Za-z._/:@-]{0,499})?")
+_CONTAINER = re.compile(r"([0-9A-Za-z][0-9A-Za-z_.-]{0,127})?")
+_WORKSPACE = re.compile(re.escape(WORKSPACE_ROOT) + r"(/(?!\.\.?(/|$))[0-9A-Za-z._-]{1,100}){1,8}")
+_SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
+_REMOTE = re.compile(r"[^\0-\x1f\x7f]{1,4096}")
+
+
+def is_uuid(text: str) -> bool:
+    """Tell whether ``text`` is a UUID in its usual form, which makes it safe as a file's name."""
+    return _UUID.fullmatch(text) is not None
+
+
+def is_oid(text: str, object_format: str) -> bool:
+    """Tell whether ``text`` is an object's id in full."""
+    return _OID[object_format].fullmatch(text) is not None
+
+
+def is_inside(path: str) -> bool:
+    """Tell whether ``path`` is relative, plain and stays below where it starts."""
+    parts = path.split("/")
+    return "\0" not in path and len(path) <= _PATH_LIMIT and not {"", ".", ".."} & set(parts)
+
+
+def _is_includable(path: str) -> bool:
+    return is_inside(path) and ".git" not in path.casefold().split("/")
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith("/") and "\0" not in path and len(path) <= _PATH_LIMIT
 
 
 def dump_session(session: Session) -> bytes:
@@ -39,48 +87,54 @@ def _dump(fields: dict[str, Any]) -> bytes:
     return text.encode("ascii") + b"\n"
 
 
-def load_session(data: bytes, where: Where) -> Session:
-    """Return the session in ``session.json``; :class:`RealmError` when it is damaged or too new."""
-    fields = _Fields(data, where)
+def load_session(data: bytes, name: str, object_format: str) -> Session:
+    """Return the session in the ``session.json`` of the record of ``name``.
+
+    Raises :class:`RealmError` when it is damaged or written by a newer realm.
+    """
+    fields = _Fields(data, name, "session.json")
+    oid = _OID[object_format].fullmatch
     return Session(
-        id=fields.text("id"),
-        name=fields.text("name"),
-        project=fields.text("project"),
-        workspace=fields.text("workspace"),
-        base=fields.text("base"),
-        created=fields.number("created"),
-        subdir=fields.text("subdir", ""),
+        id=fields.text("id", _UUID.fullmatch),
+        name=fields.text("name", name.__eq__),
+        project=fields.text("project", _is_absolute),
+        workspace=fields.text("workspace", _WORKSPACE.fullmatch),
+        base=fields.text("base", oid),
+        created=fields.time("created"),
+        subdir=fields.text("subdir", lambda path: path == "" or is_inside(path), ""),
         agent=fields.texts("agent"),
-        image=fields.text("image", ""),
-        conversation=fields.maybe("conversation", fields.text),
-        pushed=fields.mapping("pushed"),
-        include=fields.texts("include"),
+        image=fields.text("image", _IMAGE.fullmatch, ""),
+        conversation=fields.maybe("conversation", lambda key: fields.text(key, _CONVERSATION.fullmatch)),
+        pushed=fields.mapping("pushed", _REMOTE.fullmatch, oid),
+        include=fields.texts("include", _is_includable),
     )
 
 
-def load_run(data: bytes, where: Where) -> Run:
-    """Return the run in ``run.json``; :class:`RealmError` when it is damaged or too new."""
-    fields = _Fields(data, where)
+def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
+    """Return the run in the ``run.json`` of run ``number``; errors as :func:`load_session`."""
+    fields = _Fields(data, name, f"runs/{number:04d}/run.json")
+    oid = _OID[object_format].fullmatch
     return Run(
-        number=fields.whole("number"),
-        started=fields.number("started"),
-        before=fields.text("before"),
-        ended=fields.maybe("ended", fields.number),
-        exit_code=fields.maybe("exit_code", fields.whole),
-        after=fields.maybe("after", fields.text),
-        box=fields.text("box", ""),
+        number=fields.whole("number", number, number),
+        started=fields.time("started"),
+        before=fields.text("before", oid),
+        ended=fields.maybe("ended", fields.time),
+        exit_code=fields.maybe("exit_code", lambda key: fields.whole(key, -(2**31), 2**31 - 1)),
+        after=fields.maybe("after", lambda key: fields.text(key, oid)),
+        box=fields.text("box", _CONTAINER.fullmatch, ""),
         prompts=fields.texts("prompts"),
         notes=fields.texts("notes"),
-        dropped=fields.maybe("dropped", fields.whole) or 0,
-        incomplete=fields.texts("incomplete"),
+        dropped=fields.maybe("dropped", lambda key: fields.whole(key, 0, _MOST)) or 0,
+        incomplete=fields.texts("incomplete", _SCREEN.fullmatch),
     )
 
 
 class _Fields:
-    """The fields of a JSON object, each checked when it is asked for."""
+    """The fields of a JSON object in a session's record, each checked when it is asked for."""
 
-    def __init__(self, data: bytes, where: Where) -> None:
-        self._where = where
+    def __init__(self, data: bytes, session: str, path: str) -> None:
+        self._session = session
+        self._path = path
         try:
             found = json.loads(data.decode("utf-8"))
         except (ValueError, RecursionError):
@@ -91,11 +145,19 @@ class _Fields:
         if type(version) is not int or version < 1:
             raise self._error("has no version")
         if version > VERSION:
-            raise RealmError(f"{where[0]} was written by a newer realm (version {version})", "upgrade realm")
+            raise RealmError(
+                f"{self._shown} was written by a newer realm (version {version})", "upgrade realm"
+            )
         self._found: dict[str, Any] = found
 
+    @property
+    def _shown(self) -> str:
+        return f"{self._path} in the record of '{self._session}'"
+
     def _error(self, what: str) -> RealmError:
-        return RealmError(f"{self._where[0]} is damaged: it {what}", self._where[1])
+        return RealmError(
+            f"{self._shown} is damaged: it {what}", f"git show {META}{self._session}:{self._path}"
+        )
 
     def _get(self, key: str, default: object, kind: type | tuple[type, ...]) -> Any:
         value = self._found.get(key)
@@ -105,24 +167,24 @@ class _Fields:
             raise self._error(f"has no valid '{key}'")
         return value
 
-    def text(self, key: str, default: str | None = None) -> str:
-        """Return a string without NUL."""
+    def text(self, key: str, is_good: Callable[[str], object], default: str | None = None) -> str:
+        """Return a string that ``is_good``."""
         value = self._get(key, default, str)
-        if "\0" in value or len(value) > _TEXT_LIMIT:
+        if len(value) > _TEXT_LIMIT or not is_good(value):
             raise self._error(f"has no valid '{key}'")
         return str(value)
 
-    def number(self, key: str) -> float:
+    def time(self, key: str) -> float:
         """Return a finite number from 0 to the year 9999, in seconds."""
         value = self._get(key, None, (int, float))
         if not (math.isfinite(value) and 0 <= value < _LAST_SECOND):
             raise self._error(f"has no valid '{key}'")
         return float(value)
 
-    def whole(self, key: str) -> int:
-        """Return an integer of 64 bits at most."""
+    def whole(self, key: str, least: int, most: int) -> int:
+        """Return an integer within bounds."""
         value = self._get(key, None, int)
-        if not -(2**63) <= value < 2**63:
+        if not least <= value <= most:
             raise self._error(f"has no valid '{key}'")
         return int(value)
 
@@ -130,16 +192,128 @@ class _Fields:
         """Return what ``read`` makes of the field, ``None`` where it is missing or null."""
         return None if self._found.get(key) is None else read(key)
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of strings, empty where it is missing."""
+    def texts(self, key: str, is_good: Callable[[str], object] | None = None) -> tuple[str, ...]:
+        """Return a list of strings that are good, empty where it is missing."""
         value = self._get(key, [], list)
-        if len(value) > _LIST_LIMIT or not all(isinstance(item, str) for item in value):
+        good = all(_is_text(item) and (is_good is None or is_good(item)) for item in value)
+        if len(value) > _LIST_LIMIT or not good:
             raise self._error(f"has no valid '{key}'")
         return tuple(value)
 
-    def mapping(self, key: str) -> dict[str, str]:
-        """Return an object whose values are strings, empty where it is missing."""
-        value = self._get(key, {}, dict)
-        if len(value) > _LIST_LIMIT or not all(isinstance(item, str) for item in value.values()):
+    def mapping(
+        self, key: str, is_key: Callable[[str], object], is_value: Callable[[str], object]
+    ) -> dict[str, str]:
+        """Return an object whose keys and values are good strings, empty where it is missing."""
+        found = self._get(key, {}, dict)
+        good = all(_is_text(value) and is_key(name) and is_value(value) for name, value in found.items())
+        if len(found) > _LIST_LIMIT or not good:
             raise self._error(f"has no valid '{key}'")
-        return dict(value)
+        return dict(found)
+
+
+def _is_text(item: object) -> bool:
+    return isinstance(item, str) and len(item) <= _TEXT_LIMIT and "\0" not in item
+
+
+class Summary(NamedTuple):
+    """What ``realm list`` shows of a session; times are seconds since the epoch."""
+
+    id: str
+    project: str
+    created: float
+    state: State
+    base: str
+    runs: int
+    totals: Totals = Totals()
+    started: float | None = None
+    exit_code: int | None = None
+
+
+_SUMMARY_LIMIT = 100_000
+_LINE = re.compile(r"Realm-([A-Za-z]+): (.*)")
+_WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,6})?Z")
+
+
+def iso(when: float) -> str:
+    """Return a time as ISO-8601 in UTC, to the microsecond."""
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def write_summary(name: str, summary: Summary) -> str:
+    """Return the message of a record's commit."""
+    totals = summary.totals
+    lines = {
+        "Version": str(VERSION),
+        "Id": summary.id,
+        "Project": _quoted(summary.project),
+        "Created": iso(summary.created),
+        "State": summary.state.value,
+        "Base": summary.base,
+        "Run": str(summary.runs),
+        "Turns": str(totals.turns),
+        "Files": str(totals.files),
+        "Insertions": str(totals.insertions),
+        "Deletions": str(totals.deletions),
+        "Started": "" if summary.started is None else iso(summary.started),
+        "Exit": "" if summary.exit_code is None else str(summary.exit_code),
+    }
+    body = "".join(f"Realm-{key}: {value}\n" for key, value in lines.items() if value)
+    return f"Run {summary.runs} of {name}\n\n{body}"
+
+
+def _quoted(value: str) -> str:
+    plain = value and clean(value) == value and value.strip() == value and not value.startswith('"')
+    return value if plain else json.dumps(value)
+
+
+def read_summary(message: str, object_format: str) -> Summary:
+    """Return what a record's commit message says; :class:`RealmError` when it is not one of realm's."""
+    found: dict[str, str] = {}
+    for line in message[:_SUMMARY_LIMIT].split("\n"):
+        match = _LINE.fullmatch(line)
+        if match:
+            found.setdefault(match[1], match[2])
+    if "Version" not in found:
+        raise RealmError("the record is not one of realm's")
+    try:
+        if _number(found["Version"]) > VERSION:
+            raise RealmError("the record was written by a newer realm", "upgrade realm")
+        return Summary(
+            id=_checked(found["Id"], _UUID.fullmatch),
+            project=_checked(_unquoted(found["Project"]), _is_absolute),
+            created=_time(found["Created"]),
+            state=State(found["State"]),
+            base=_checked(found["Base"], _OID[object_format].fullmatch),
+            runs=_number(found["Run"]),
+            totals=Totals(
+                *(_number(found.get(key, "0")) for key in ("Turns", "Files", "Insertions", "Deletions"))
+            ),
+            started=_time(found["Started"]) if "Started" in found else None,
+            exit_code=_number(found["Exit"], sign="-?") if "Exit" in found else None,
+        )
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:
+        raise RealmError(f"the record's summary is damaged ({clean(str(problem), limit=60)})") from problem
+
+
+def _checked(value: str, is_good: Callable[[str], object]) -> str:
+    if not is_good(value):
+        raise ValueError(value)
+    return value
+
+
+def _unquoted(value: str) -> str:
+    found = json.loads(value) if value.startswith('"') else value
+    if not isinstance(found, str):
+        raise TypeError(value)
+    return found
+
+
+def _time(text: str) -> float:
+    _checked(text, _WHEN.fullmatch)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def _number(text: str, sign: str = "") -> int:
+    if not re.fullmatch(sign + "[0-9]{1,15}", text):
+        raise ValueError(text)
+    return int(text)

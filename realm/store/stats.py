@@ -19,7 +19,17 @@ def diffstat(project: Project, base: str, tip: str) -> Totals:
     if base == tip:
         return Totals()
     text = git(
-        *("diff-tree", "-r", "-M", "--shortstat", "--no-ext-diff", "--no-textconv", base, tip),
+        *(
+            "diff-tree",
+            "-r",
+            "-M",
+            "--shortstat",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--end-of-options",
+            base,
+            tip,
+        ),
         project=project,
     ).text
     found = {word: int(number) for number, word in re.findall(r"(\d+) (file|insertion|deletion)", text)}
@@ -35,7 +45,7 @@ def count_turns(project: Project, base: str, tip: str) -> int:
     if base == tip:
         return 0
     keys = (f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn"))
-    lines = git("log", f"--format={'%x00'.join(keys)}", f"{base}..{tip}", project=project).text.splitlines()
+    lines = _log(project, f"--format={'%x00'.join(keys)}", base, tip)
     return len({line for line in lines if line.strip("\0 ")})
 
 
@@ -44,7 +54,7 @@ def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], f
     keys = (f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn"))
     form = f"--format=%at%x00{'%x00'.join(keys)}"
     times: dict[tuple[int, int], float] = {}
-    for line in git("log", form, f"{base}..{tip}", project=project).text.splitlines():
+    for line in _log(project, form, base, tip):
         # An agent's own message may have such trailers too: realm's stand last.
         words = [field.split()[-1:] for field in line.split("\0")]
         numbers = [int(word[0]) for word in words if word and _NUMBER.fullmatch(word[0])]
@@ -52,6 +62,10 @@ def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], f
             moment, run, turn = numbers
             times[run, turn] = max(times.get((run, turn), 0.0), float(moment))
     return times
+
+
+def _log(project: Project, form: str, base: str, tip: str) -> list[str]:
+    return git("log", form, "--end-of-options", f"{base}..{tip}", "--", project=project).text.splitlines()
 
 
 def totals(project: Project, base: str, tip: str) -> Totals:

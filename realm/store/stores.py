@@ -114,13 +114,16 @@ def _check_permissions(project: Project) -> None:
 
 
 def _all_there(project: Project, base: str) -> bool:
-    return git("rev-list", *_OBJECTS, "--quiet", base, project=project, check=False).code == 0
+    return (
+        git("rev-list", *_OBJECTS, "--quiet", "--end-of-options", base, project=project, check=False).code
+        == 0
+    )
 
 
 def _missing(project: Project, base: str) -> list[str]:
     """Return the ids of objects in ``base``'s tree that are in no store."""
     result = git(
-        *("rev-list", *_OBJECTS, "--missing=print", base),
+        *("rev-list", *_OBJECTS, "--missing=print", "--end-of-options", base),
         project=project,
         env={"GIT_NO_LAZY_FETCH": "1"},
         check=False,
@@ -136,7 +139,14 @@ def _fetch(project: Project, oids: list[str]) -> None:
     remote = _promisor(project)
     result = git(
         *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-auto-maintenance"),
-        *("--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin", remote),
+        *(
+            "--no-write-fetch-head",
+            "--recurse-submodules=no",
+            "--filter=blob:none",
+            "--stdin",
+            "--end-of-options",
+            remote,
+        ),
         project=project,
         stdin="".join(f"{oid}\n" for oid in oids).encode(),
         check=False,

@@ -83,7 +83,7 @@ def write_wip(project: Project, base: str) -> str | None:
         without = [f":(exclude,top,literal){path}" for path in _nested(project)]
         git(*quiet, "add", "--all", *sparse, "--", ".", *without, project=project, env=env)
         tree = git("write-tree", project=project, env=env).text
-    same = git("rev-parse", "--verify", f"{base}^{{tree}}", project=project).text
+    same = git("rev-parse", "--verify", "--end-of-options", f"{base}^{{tree}}", project=project).text
     return None if tree == same else tree
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
-from realm.store import record, refs
+from realm.session.remove import plan, remove
+from realm.store import record, refs, remote, stats
+from realm.store import repo as repository
 from tests.support.store import Forge, add_session, project_of
 
 if TYPE_CHECKING:
@@ -17,9 +22,10 @@ if TYPE_CHECKING:
     from tests.support.repos import Repo
 
 BASE = "1" * 40
+ID = "c0ffee00-1234-4abc-8def-0123456789ab"
 GOOD = (
-    f"Run 1 of bad\n\nRealm-Version: 1\nRealm-Id: x\nRealm-Project: /p\nRealm-Created: 2026-01-01T00:00:00Z\n"
-    f"Realm-State: exited\nRealm-Base: {BASE}\nRealm-Run: 1\n"
+    f"Run 1 of bad\n\nRealm-Version: 1\nRealm-Id: {ID}\nRealm-Project: /p\n"
+    f"Realm-Created: 2026-01-01T00:00:00Z\nRealm-State: exited\nRealm-Base: {BASE}\nRealm-Run: 1\n"
 )
 MESSAGES = (
     "",
@@ -33,6 +39,13 @@ MESSAGES = (
     GOOD.replace("2026-01-01", "2026-99-99"),
     GOOD.replace("Run: 1", "Run: -1"),
     GOOD.replace("Run: 1", "Run: " + "9" * 5000),
+    GOOD.replace(ID, "/tmp/victim"),
+    GOOD.replace(ID, "../" + ID),
+    GOOD.replace(BASE, "--output=FILE"),
+    GOOD.replace(BASE, "1" * 64),
+    GOOD.replace("/p", "p"),
+    GOOD.replace("2026-01-01T00:00:00Z", "2026-01-01"),
+    GOOD + "Realm-Turns: 1_0\n",
     GOOD + "Realm-Turns: 1e9\n",
     GOOD + "Realm-Exit: x\n",
     GOOD.replace("/p", '"\\ud800'),
@@ -48,8 +61,6 @@ def put(repo: Repo, tmp_path: Path, message: bytes, files: dict[str, bytes] | No
     commit = forge.commit(forge.tree(*lines), "", message)
     pack = forge.pack(tmp_path / "pack")
     with pack.open("rb") as file:
-        import subprocess
-
         subprocess.run(["git", "unpack-objects", "-q"], cwd=repo.path, stdin=file, check=True)
     repo.git("update-ref", "refs/realm-meta/bad", commit)
     repo.git("update-ref", "refs/realm/bad", repo.head())
@@ -114,10 +125,10 @@ def test_name_that_realm_does_not_give(repo: Repo) -> None:
 
 SESSION = {
     "version": 1,
-    "id": "x",
+    "id": ID,
     "name": "bad",
     "project": "/p",
-    "workspace": "/w",
+    "workspace": "/workspace/p",
     "base": BASE,
     "created": 1,
 }
@@ -167,7 +178,57 @@ def test_session_that_is_a_directory_or_missing(repo: Repo, tmp_path: Path) -> N
     project = project_of(repo)
     with pytest.raises(RealmError, match="damaged"):
         record.read_session(project, "bad")
-    with pytest.raises(RealmError, match="damaged"):
-        record.read_runs(project, "bad")
     with pytest.raises(RealmError, match="no record"):
         record.read_session(project, "nobody")
+    with pytest.raises(RealmError, match="no record"):
+        record.read_runs(project, "nobody")
+
+
+@pytest.mark.parametrize("where", ["record", "summary", "both"])
+def test_remove_obeys_no_path_in_a_record(repo: Repo, tmp_path: Path, where: str) -> None:
+    """An id that is a path names no directory of the host, and a base that is an option writes no file."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").write_text("mine\n")
+    output = tmp_path / "written"
+    message, fields = GOOD, dict(SESSION)
+    if where != "record":
+        message = GOOD.replace(ID, str(victim)).replace(BASE, f"--output={output}")
+    if where != "summary":
+        fields |= {
+            "id": str(victim),
+            "base": f"--output={output}",
+            "pushed": {"origin x": f"--output={output}"},
+        }
+    put(repo, tmp_path, message.encode(), {"session.json": json.dumps(fields).encode()})
+    project = project_of(repo)
+    ui = TerminalUI()
+    remove(plan("bad", repo.path), ui)
+    assert (victim / "precious").read_text() == "mine\n"
+    assert [path.name for path in victim.iterdir()] == ["precious"]
+    assert not output.exists()
+    assert refs.rows(project) == []
+    trash = refs.latest_trash(project, "bad")
+    assert trash is not None
+    assert trash.code == repo.head()
+
+
+def test_no_git_takes_a_revision_for_an_option(repo: Repo, tmp_path: Path) -> None:
+    """Whatever passes for an id somewhere else is never an option of git's."""
+    project, output = project_of(repo), tmp_path / "written"
+    option, head = f"--output={output}", repo.head()
+    for ask in (
+        lambda: stats.diffstat(project, option, head),
+        lambda: stats.diffstat(project, head, option),
+        lambda: stats.count_turns(project, option, head),
+        lambda: stats.turn_times(project, option, head),
+        lambda: repository.subjects(project, option, head),
+        lambda: repository.committed(project, option, head, ["x"]),
+        lambda: repository.count_commits(project, option, [head]),
+        lambda: repository.is_there(project, option),
+        lambda: repository.ensure_readable(project, option),
+        lambda: remote.push(project, oid=option, remote=str(repo.path), branch="x", lease=None),
+    ):
+        with suppress(RealmError):
+            ask()
+        assert not output.exists()

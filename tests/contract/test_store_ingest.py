@@ -127,7 +127,7 @@ def test_nothing_changed(repo: Repo, tmp_path: Path) -> None:
     head = Checkpoint(box.tip, box.tip, 1, time.time())
     for wanted in (box.intake(), intake(project, box.tip, [], None), intake(project, box.tip, [head], empty)):
         done = ingest(wanted)
-        assert done == Ingested(box.tip)
+        assert done == Ingested(box.tip, dropped=[], notes=[])
         done.release()
     assert not list((repo.path / ".git/objects/pack").iterdir())
 

@@ -8,7 +8,7 @@ from realm.config import Config
 from realm.model import Run, State, Totals
 from realm.session import recordings
 from realm.store import record, refs, repo
-from tests.support.store import STARTED, project_of, session
+from tests.support.store import SESSION_ID, STARTED, project_of, session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,18 +23,18 @@ def files_of(*pieces: bytes, number: int = 1) -> dict[str, bytes]:
     """Return what a run that wrote ``pieces`` leaves for its record."""
     directory = live(*pieces, number=number)
     found = dict(recordings.shown(directory, SIZE, Config(directory), title=f"fix, run {number}").files)
-    recordings.discard("5e55")
+    recordings.discard(SESSION_ID)
     return found
 
 
 def live(*pieces: bytes, number: int = 1) -> Path:
     """Record a run of the session as its holder does; return the recording's directory."""
-    recorder = recordings.recorder("5e55", number, Config())
+    recorder = recordings.recorder(SESSION_ID, number, Config())
     recorder.resize(*SIZE)
     for piece in pieces:
         recorder.feed(piece)
     recorder.close()
-    return recordings.place("5e55", number)
+    return recordings.place(SESSION_ID, number)
 
 
 def add_session(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 ME = Identity("Ada Tester", "ada@example.com")
+SESSION_ID = "5e555e55-0000-4000-8000-5e555e555e55"
 STARTED = 1_700_000_000.0
 KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
@@ -34,7 +35,7 @@ def project_of(made: Repo, subdir: str = "") -> Project:
 def session(name: str = "fix", **changes: object) -> Session:
     """Return a session's fixed facts."""
     fields: dict[str, object] = {
-        "id": "5e55",
+        "id": SESSION_ID,
         "name": name,
         "project": "/home/ada/project",
         "workspace": "/workspace/project",

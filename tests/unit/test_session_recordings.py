@@ -14,6 +14,7 @@ from realm.terminal.ansi.modes import Modes
 from realm.terminal.recording import cast
 from realm.terminal.recording.recorder import Recorder
 from tests.support.cast import check
+from tests.support.store import SESSION_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,13 +34,13 @@ def kept(directory: Path) -> list[str]:
 def run(config: Config, *pieces: bytes, number: int = 1, record: bool | None = None) -> Path:
     """Record a run and return its directory."""
     modes = Modes()
-    recorder = recordings.recorder("5e55", number, config, record=record, state=modes.redo)
+    recorder = recordings.recorder(SESSION_ID, number, config, record=record, state=modes.redo)
     recorder.resize(10, 40)
     for piece in pieces:
         modes.feed(piece)
         recorder.feed(piece)
     recorder.close()
-    return recordings.place("5e55", number)
+    return recordings.place(SESSION_ID, number)
 
 
 def left(
@@ -120,7 +121,7 @@ def test_a_wrong_setting_is_said_before_the_run_and_costs_no_work_after_it(
     directory = run(config, b"x")
     monkeypatch.setenv(variable, value)
     with pytest.raises(UsageError):
-        recordings.recorder("5e55", 1, config)
+        recordings.recorder(SESSION_ID, 1, config)
     assert set(left(directory, SIZE, config)) == {"screen.txt", "screen.ans"}
 
 
@@ -155,8 +156,8 @@ def test_another_holder_goes_on_and_another_run_starts_anew(config: Config) -> N
     second = run(config, b"three", number=2)
     assert left(second, SIZE, config)["screen.txt"] == b"three"
     assert not first.exists()
-    recordings.discard("5e55")
-    recordings.discard("5e55")
+    recordings.discard(SESSION_ID)
+    recordings.discard(SESSION_ID)
     assert not second.parent.exists()
 
 
@@ -170,7 +171,7 @@ def test_a_screen_is_quick_however_much_there_is(config: Config) -> None:
 
 
 def test_a_broken_recording_costs_nothing_but_itself(config: Config) -> None:
-    directory = recordings.place("5e55", 1)
+    directory = recordings.place(SESSION_ID, 1)
     Recorder(directory, limit=1 << 20).close()
     (directory / "000001.rec").write_bytes(b"realmre1 and noise" * 100)
     left(directory, SIZE, config)

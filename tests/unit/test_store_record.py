@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 
 import pytest
@@ -11,50 +12,64 @@ from hypothesis import strategies as st
 
 from realm.errors import RealmError
 from realm.model import Run, Session, State, Totals
-from realm.store.schema import dump_run, dump_session, load_run, load_session
-from realm.store.summary import Summary, read_summary, write_summary
+from realm.store.schema import (
+    Summary,
+    dump_run,
+    dump_session,
+    is_inside,
+    load_run,
+    load_session,
+    read_summary,
+    write_summary,
+)
 
-WHERE = ("session.json in the record of 'x'", "git show x")
+ID = "c0ffee00-1234-4abc-8def-0123456789ab"
 
-plain = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+words = st.text(st.characters(exclude_characters="\0"), max_size=50)
+names = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,20}", fullmatch=True)
+parts = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=20).filter(
+    lambda part: part not in (".", "..") and part.casefold() != ".git"
+)
+paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
 times = st.floats(0, 250_000_000_000, allow_nan=False)
-numbers = st.integers(-(2**63), 2**63 - 1)
 counts = st.integers(0, 10**14)
 oids = st.text("0123456789abcdef", min_size=40, max_size=40)
-texts = st.lists(plain).map(tuple)
+uuids = st.uuids().map(str)
+texts = st.lists(words).map(tuple)
 
 sessions = st.builds(
     Session,
-    id=plain,
-    name=plain,
-    project=plain,
-    workspace=plain,
-    base=plain,
+    id=uuids,
+    name=st.just("x"),
+    project=paths.map("/".__add__),
+    workspace=names.map("/workspace/".__add__),
+    base=oids,
     created=times,
-    subdir=plain,
+    subdir=st.just("") | paths,
     agent=texts,
-    image=plain,
-    conversation=st.none() | plain,
-    pushed=st.dictionaries(plain, plain),
+    image=st.sampled_from(["", "debian:bookworm-slim", "host:5000/a/b@sha256:00ff", "sha256:00"]),
+    conversation=st.none() | uuids,
+    pushed=st.dictionaries(names.map(lambda name: f"https://host/{name} a/{name}"), oids, max_size=3),
+    include=st.lists(paths).map(tuple),
 )
 runs = st.builds(
     Run,
-    number=numbers,
+    number=st.just(7),
     started=times,
-    before=plain,
+    before=oids,
     ended=st.none() | times,
-    exit_code=st.none() | numbers,
-    after=st.none() | plain,
-    box=plain,
+    exit_code=st.none() | st.integers(-(2**31), 2**31 - 1),
+    after=st.none() | oids,
+    box=st.just("") | oids,
     prompts=texts,
     notes=texts,
     dropped=counts,
-    incomplete=texts,
+    incomplete=st.lists(st.sampled_from(["screen", "turns/0002.screen", "turns/12345.screen"])).map(tuple),
 )
 summaries = st.builds(
     Summary,
-    id=plain,
-    project=plain,
+    id=uuids,
+    project=paths.map("/".__add__),
     created=times,
     state=st.sampled_from(State),
     base=oids,
@@ -67,12 +82,93 @@ summaries = st.builds(
 
 @given(sessions)
 def test_session(session: Session) -> None:
-    assert load_session(dump_session(session), WHERE) == session
+    assert load_session(dump_session(session), "x", "sha1") == session
 
 
 @given(runs)
 def test_run(run: Run) -> None:
-    assert load_run(dump_run(run), WHERE) == run
+    assert load_run(dump_run(run), "x", 7, "sha1") == run
+
+
+GOOD = Session(ID, "x", "/p", "/workspace/p", "1" * 40, 1.0)
+OUTSIDE = ("..", "../x", "a/../b", "/etc", "a//b", "a/", "./a", "a\0b", "x/" * 5000 + "x")
+BAD: dict[str, tuple[object, ...]] = {
+    "id": ("", "x", "/tmp/victim", "../../victim", ID.upper(), ID + "\n", f"{ID}/.."),
+    "name": ("", "y", "X", "../x"),
+    "project": ("", "p", "/a\0b", "/" + "x" * 5000),
+    "workspace": ("/", "/workspace", "/workspace/", "/workspace/..", "/workspace/../etc", "/workspace/a/../b",
+                  "/workspace/a/", "workspace/p", "/workspace/a b", "/workspace/p\n"),
+    "base": ("", "--output=FILE", "HEAD", "1" * 39, "1" * 64, "A" * 40, "1" * 40 + "\n", "^" + "1" * 40),
+    "created": (-1, True, float("1e12"), "now"),
+    "subdir": OUTSIDE,
+    "agent": ("sh", [1], ["a\0b"], ["x" * 200_000], ["x"] * 20_000),
+    "image": ("-v/:/host", "a b", "a\nb", "x" * 600),
+    "conversation": ("../x", "a/b", "", ".x", "x" * 200),
+    "pushed": ({"origin x": "HEAD"}, {"a\nb": "1" * 40}, {"": "1" * 40}, ["x"]),
+    "include": (*([path] for path in OUTSIDE), [""], [".git/config"], ["a/.GIT"], ".env"),
+}  # fmt: skip
+BAD_RUN: dict[str, tuple[object, ...]] = {
+    "number": (1, 0, -7, 7.0, True, "7"),
+    "started": (-1, "x"),
+    "before": ("--all", "HEAD", ""),
+    "ended": (-1, 1e13),
+    "exit_code": (2**31, -(2**40), "0"),
+    "after": ("--output=x", ""),
+    "box": ("-v", "a b", "../x"),
+    "prompts": ("x", [1]),
+    "notes": ({}, [None]),
+    "dropped": (-1, 10**16, 1.5),
+    "incomplete": (["../x"], ["screen\n"], ["turns/x.screen"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in BAD.items() for value in values])
+def test_field_of_a_session_that_breaks_its_grammar(key: str, value: object) -> None:
+    data = json.dumps({**GOOD._asdict(), "version": 1, key: value}).encode()
+    with pytest.raises(RealmError, match=f"valid '{key}'") as caught:
+        load_session(data, "x", "sha1")
+    assert caught.value.hint == "git show refs/realm-meta/x:session.json"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in BAD_RUN.items() for value in values]
+)
+def test_field_of_a_run_that_breaks_its_grammar(key: str, value: object) -> None:
+    data = json.dumps({**Run(7, 1.0, "1" * 40)._asdict(), "version": 1, key: value}).encode()
+    with pytest.raises(RealmError, match=f"valid '{key}'"):
+        load_run(data, "x", 7, "sha1")
+
+
+wild = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | words.map("../".__add__),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(GOOD._fields), wild, max_size=3))
+def test_wild_values_never_get_through(changes: dict[str, object]) -> None:
+    fields = {**GOOD._asdict(), "version": 1, **changes}
+    try:
+        found = load_session(json.dumps(fields).encode(), "x", "sha1")
+    except RealmError:
+        return
+    assert found.name == "x"
+    assert re.fullmatch("[0-9a-f-]{36}", found.id)
+    assert re.fullmatch("[0-9a-f]{40}", found.base)
+    assert found.workspace.startswith("/workspace/")
+    assert all(is_inside(path) for path in (*found.include, found.subdir or "x"))
+    assert 0 <= found.created < 1e12
+
+
+@given(wild, st.sampled_from(Run(7, 1.0, "")._fields))
+def test_wild_values_of_a_run(value: object, key: str) -> None:
+    fields = {**Run(7, 1.0, "1" * 40)._asdict(), "version": 1, key: value}
+    with suppress(RealmError):
+        found = load_run(json.dumps(fields).encode(), "x", 7, "sha1")
+        assert found.number == 7
+        assert re.fullmatch("[0-9a-f]{40}", found.before)
+        assert found.after is None or re.fullmatch("[0-9a-f]{40}", found.after)
 
 
 def test_form_is_stable() -> None:
@@ -86,23 +182,23 @@ def test_form_is_stable() -> None:
 
 @given(summaries)
 def test_summary(summary: Summary) -> None:
-    found = read_summary(write_summary("x", summary))
+    found = read_summary(write_summary("x", summary), "sha1")
     assert found.created == pytest.approx(summary.created, abs=1e-4)
     assert (found.id, found.project, found.state) == (summary.id, summary.project, summary.state)
     assert (found.totals, found.runs, found.exit_code) == (summary.totals, summary.runs, summary.exit_code)
     assert (found.started is None) == (summary.started is None)
 
 
-@given(plain, plain)
-def test_summary_lines_cannot_be_forged(project: str, identifier: str) -> None:
-    summary = Summary(identifier, project + "\nRealm-Base: evil", 1.0, State.EXITED, "1" * 40, 1)
-    assert read_summary(write_summary("x", summary)).base == "1" * 40
+@given(words)
+def test_summary_lines_cannot_be_forged(project: str) -> None:
+    summary = Summary(ID, f"/{project}\nRealm-Base: evil", 1.0, State.EXITED, "1" * 40, 1)
+    assert read_summary(write_summary("x", summary), "sha1").base == "1" * 40
 
 
 @given(st.text() | st.from_regex(r"(Realm-[A-Za-z]{2,10}: .{0,30}\n){0,10}Realm-Version: 1\n"))
 def test_any_message_is_survived(message: str) -> None:
     with suppress(RealmError):
-        read_summary(message)
+        read_summary(message, "sha1")
 
 
 @given(
@@ -113,16 +209,16 @@ def test_any_message_is_survived(message: str) -> None:
 )
 def test_any_file_is_survived(data: bytes) -> None:
     with pytest.raises(RealmError):
-        load_session(data, WHERE)
+        load_session(data, "x", "sha1")
 
 
 @given(
     st.dictionaries(
         st.sampled_from(["version", "id", "name", "created", "base", "agent", "pushed"]),
-        st.integers() | plain,
+        st.integers() | words,
     )
 )
 def test_any_object_is_survived(fields: dict[str, object]) -> None:
     with pytest.raises(RealmError) as caught:
-        load_session(json.dumps(fields).encode(), WHERE)
+        load_session(json.dumps(fields).encode(), "x", "sha1")
     assert caught.value.hint
