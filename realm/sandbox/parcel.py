@@ -98,11 +98,6 @@ class Sieve:
         held, self._held = self._held, b""
         return held
 
-    @property
-    def passes(self) -> bool:
-        """Whether output without :data:`FIRST` in it would come out as it is."""
-        return self._caught is None and not self._held
-
     def unread(self) -> bytes:
         """Return what another sieve has to be fed to go on where this one is."""
         return self._held if self._caught is None else self._mark + self._caught

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
 from realm.sandbox import parcel
+from realm.sandbox.frames import STDOUT, Demux
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class BoxStream:
         self._tty = tty
         self._token = token
         self._sieve = parcel.Sieve(token) if token and tty else None
+        self._demux = Demux()
 
     @property
     def tty(self) -> bool:
@@ -53,30 +55,29 @@ class BoxStream:
         """Return how many bytes were read ahead."""
         return len(self._begun)
 
-    @property
-    def clear(self) -> bool:
-        """Whether the descriptor gives what ``recv`` would, if no mark begins in it."""
-        return not self._begun and (self._sieve is None or self._sieve.passes)
-
     def recv(self, size: int) -> bytes:
         """Return some output; ``b""`` when there will be no more."""
         if self._begun:
             data, self._begun = self._begun[:size], self._begun[size:]
-            return self.sift(data)
-        return self.sift(os.read(self._socket.fileno(), size))
-
-    def sift(self, data: bytes) -> bytes:
-        """Do as ``recv`` with what was read of the descriptor."""
+        else:
+            data = os.read(self._socket.fileno(), size)
         if self._sieve is None:
             return data
         if not data:
             return self._sieve.rest()
         data = self._sieve.feed(data)
-        if not self._sieve.passes and self._sieve.results() is not None:
+        if self._sieve.results() is not None:
             self._end_output()
         if not data:
             raise BlockingIOError  # no bytes would mean the end
         return data
+
+    def parts(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Tell apart what of received ``data`` is standard output (1) and standard error (2).
+
+        Raises :class:`EngineError` when the output of a container without a terminal is not framed.
+        """
+        return [(STDOUT, data)] if self._tty else self._demux.feed(data)
 
     def _end_output(self) -> None:
         """Let whoever reads the output see its end: the engine closes some 50 ms after the last byte."""
@@ -85,7 +86,7 @@ class BoxStream:
 
     def ahead(self) -> bytes:
         """Return what was read of the box and not given to anybody: another holder goes on with it."""
-        return (self._sieve.unread() if self._sieve else b"") + self._begun
+        return (self._sieve.unread() if self._sieve else b"") + self._demux.unread() + self._begun
 
     def results(self) -> bytes | None:
         """Return the archive of results that came behind the output; ``None`` without one."""

@@ -9,7 +9,7 @@ from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
     from realm.session.grip import Grip
-    from realm.terminal.relay.sides import Stream
+    from realm.terminal.relay.protocols import Stream
 
 _FOCUS, _SYNCHRONIZED = 1004, 2026
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
-from realm.terminal.relay.sides import Ended, Reason
+from realm.terminal.relay.protocols import Ended, Reason
 from realm.together import together
 
 if TYPE_CHECKING:

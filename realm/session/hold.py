@@ -17,13 +17,13 @@ from realm.session.line import Line
 from realm.session.rejoin import alive, rejoin
 from realm.terminal.relay import detach
 from realm.terminal.relay.loop import relay
-from realm.terminal.relay.sides import Ended, Reason
+from realm.terminal.relay.protocols import Ended, Reason
 from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.terminal.relay.sides import Stream
+    from realm.terminal.relay.protocols import Stream
 
 _GONE = {Reason.HANGUP, Reason.DETACHED}
 

@@ -23,17 +23,17 @@ from realm.session import logins
 from realm.session.line import Line
 from realm.session.lock import run_directory
 from realm.session.rejoin import alive, rejoin
-from realm.terminal.relay.drain import drain
 from realm.terminal.relay.ears import Ears
+from realm.terminal.relay.loop import drain
 from realm.terminal.relay.overheard import Overheard
-from realm.terminal.relay.sides import Ended, Reason
+from realm.terminal.relay.protocols import Ended, Reason
 from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from realm.session.grip import Grip
-    from realm.terminal.relay.sides import Stream
+    from realm.terminal.relay.protocols import Stream
 
 LOG = "keeper.log"
 

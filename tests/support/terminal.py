@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from realm.sandbox.frames import Demux
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -48,12 +49,8 @@ def set_size(fd: int, rows: int, columns: int) -> None:
 class PlainBox:
     """A box's stream that holds nothing but its program's output."""
 
-    @property
-    def clear(self) -> bool:
-        return self.pending() == 0
-
-    def sift(self, data: bytes, /) -> bytes:
-        return data
+    def parts(self, data: bytes, /) -> list[tuple[int, bytes]]:
+        return [(1, data)]
 
     def pending(self) -> int:
         return 0
@@ -64,6 +61,7 @@ class SocketBox(PlainBox):
 
     def __init__(self, *, tty: bool = True) -> None:
         self.tty = tty
+        self._demux = Demux()
         self._socket, self.peer = socket.socketpair()
 
     def fileno(self) -> int:
@@ -71,6 +69,9 @@ class SocketBox(PlainBox):
 
     def recv(self, size: int, /) -> bytes:
         return os.read(self._socket.fileno(), size)
+
+    def parts(self, data: bytes, /) -> list[tuple[int, bytes]]:
+        return super().parts(data) if self.tty else self._demux.feed(data)
 
     def send(self, data: bytes, /) -> int:
         return self._socket.send(data, socket.MSG_DONTWAIT)

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.relay import broken
-from realm.terminal.relay.drain import drain
-from realm.terminal.relay.loop import relay
-from realm.terminal.relay.sides import Ended, Reason
+from realm.terminal.relay import loop
+from realm.terminal.relay.loop import drain, relay
+from realm.terminal.relay.protocols import Ended, Reason
 from tests.support.terminal import SocketBox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.terminal.relay.sides import Stream
+    from realm.terminal.relay.protocols import Stream
 
     Carry = Callable[[Stream, Callable[[], bool], Callable[[], Stream | None]], tuple[Ended, bytes]]
 
@@ -84,7 +83,7 @@ CARRIERS: dict[str, Carry] = {
 
 @pytest.fixture(params=CARRIERS)
 def carry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Carry:
-    monkeypatch.setattr(broken, "FIRST", GAP)
+    monkeypatch.setattr(loop, "FIRST_LOOK", GAP)
     return CARRIERS[request.param]
 
 
@@ -158,3 +157,13 @@ def test_a_signal_between_two_streams_ends_the_second(carry: Carry, boxes: list[
 
     boxes[0].peer.close()
     assert carry(boxes[0], Asked(0), again)[0] == Ended(Reason.SIGNAL, signal.SIGTERM)
+
+
+def test_what_is_said_last_is_heard_and_not_for_ever(boxes: list[SocketBox]) -> None:
+    heard: list[bytes] = []
+    threading.Timer(GAP, boxes[0].peer.sendall, [b"bye"]).start()
+    threading.Timer(2 * GAP, boxes[0].peer.close).start()
+    assert drain(boxes[0], tap=heard.append, seconds=20) == Ended(Reason.EOF)
+    boxes[1].peer.sendall(b" and more")
+    assert drain(boxes[1], tap=heard.append, seconds=GAP) == Ended(Reason.TIMEOUT)
+    assert b"".join(heard) == b"bye and more"

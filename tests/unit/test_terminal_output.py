@@ -1,4 +1,4 @@
-"""What goes the short way, as echoes do, is shown and noted as what goes the long way."""
+"""Output with marks, words of realm's and results in it, shown, noted and heard, however it is cut."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from realm.sandbox import parcel
 from realm.sandbox.stream import BoxStream
 from realm.terminal.relay import loop as relays
-from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.ears import MARK, Sound
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.overheard import Overheard
-from realm.terminal.relay.sides import MARK, Ended, Reason
+from realm.terminal.relay.protocols import Ended, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,7 +103,7 @@ class Way:
 
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
-    monkeypatch.setattr(relays, "_QUIET_MS", 1)
+    monkeypatch.setattr(relays, "QUIET", 0.001)
     made = Way()
     yield made
     for end in (made.near, made.far, made.reader):
@@ -135,7 +135,7 @@ def test_a_word_comes_before_what_the_program_says_next(way: Way) -> None:
     assert way.reader.read() == way.tapped == b"awordbc"
 
 
-def test_a_word_waits_for_the_end_of_a_sequence_that_went_the_short_way(way: Way) -> None:
+def test_a_word_waits_for_the_end_of_a_sequence(way: Way) -> None:
     way.relay(b"a\x1b[3", lambda: way.overheard.say(b"word"), b"1m", b"b")
     assert way.reader.read() == b"a\x1b[31mwordb"
 

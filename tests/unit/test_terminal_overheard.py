@@ -75,6 +75,6 @@ def test_the_last_word_counts(box: SocketBox) -> None:
 
 def test_what_goes_in_is_looked_at(box: SocketBox) -> None:
     stream = Overheard(box, lambda _: None)
-    stream.sent(b"x\x1b[")
-    stream.sent(b"O")
+    stream.send(b"x\x1b[")
+    stream.send(b"O")
     assert stream.focus.lost

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.relay.outlet import Outlet
-from realm.terminal.relay.push import MOMENT
+from realm.terminal.relay.writer import MOMENT, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,64 +38,64 @@ def test_a_terminal_that_reads_gets_all_in_one_go(pair: tuple[int, int]) -> None
     got = bytearray()
     reader = threading.Thread(target=take, args=(master, len(BIG), got))
     reader.start()
-    outlet = Outlet(slave)
+    writer = Writer(slave)
     for start in range(0, len(BIG), 100_000):
-        outlet.push(BIG[start : start + 100_000])
-        while outlet.full:
-            outlet.flush()
+        writer.push(BIG[start : start + 100_000])
+        while writer.full:
+            writer.flush()
     reader.join(20)
     assert bytes(got) == BIG
     assert fcntl.fcntl(slave, fcntl.F_GETFL) == flags
-    outlet.close()
+    writer.close()
 
 
 def test_a_terminal_that_stalls_is_waited_for_a_moment_only(pair: tuple[int, int]) -> None:
     master, slave = pair
-    outlet = Outlet(slave)
+    writer = Writer(slave)
     began = time.monotonic()
-    outlet.push(BIG)
-    outlet.push(b"more")
+    writer.push(BIG)
+    writer.push(b"more")
     assert MOMENT / 2 < time.monotonic() - began < 1
     got = bytearray()
-    while outlet.full:
+    while writer.full:
         got += os.read(master, 65536)
-        outlet.flush()
+        writer.flush()
     take(master, len(BIG) + 4, got)
     assert bytes(got) == BIG + b"more"
-    outlet.close()
+    writer.close()
 
 
 def test_a_full_terminal_is_left_after_a_moment(pair: tuple[int, int]) -> None:
     _, slave = pair
-    filling, outlet = Outlet(slave), Outlet(slave)
+    filling, writer = Writer(slave), Writer(slave)
     filling.put(BIG)
     for _ in range(20):
         time.sleep(0.01)
         filling.flush()
     began = time.monotonic()
-    outlet.push(b"more")
-    assert outlet.full
+    writer.push(b"more")
+    assert writer.full
     assert time.monotonic() - began < 1
     filling.close()
-    outlet.close()
+    writer.close()
 
 
 def test_timer_and_handler_are_afterwards_what_they_were(pair: tuple[int, int]) -> None:
     _, slave = pair
     before = signal.getsignal(signal.SIGALRM)
-    outlet = Outlet(slave)
-    outlet.push(BIG)
-    outlet.close()
+    writer = Writer(slave)
+    writer.push(BIG)
+    writer.close()
     assert signal.getsignal(signal.SIGALRM) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_terminal_that_is_gone_is_an_error() -> None:
     master, slave = os.openpty()
-    outlet = Outlet(slave)
-    outlet.push(b"x")
+    writer = Writer(slave)
+    writer.push(b"x")
     os.close(master)
     with pytest.raises(OSError, match=r"\[Errno 5\]"):
-        outlet.push(b"x")
-    outlet.close()
+        writer.push(b"x")
+    writer.close()
     os.close(slave)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import EngineError
-from realm.terminal.relay.input import CHUNK, TYPED
-from realm.terminal.relay.loop import relay
-from realm.terminal.relay.sides import Ended, Reason
+from realm.terminal.relay.loop import CHUNK, TYPED, drain, relay
+from realm.terminal.relay.protocols import Ended, Reason
 from tests.support.terminal import SocketBox
 from tests.support.waiting import eventually
 
@@ -371,3 +370,34 @@ def test_bytes_that_a_stream_read_ahead_are_not_forgotten(room: Room) -> None:
     room.box.peer.close()
     assert room.relay().reason is Reason.EOF
     assert os.read(room.seat.reading, 100) == b"held back"
+
+
+def test_a_lone_beginning_of_the_detach_keys_goes_through_after_a_moment(room: Room) -> None:
+    os.write(room.seat.typing, b"\x10")
+
+    def program() -> None:
+        room.box.peer.settimeout(5)
+        assert room.box.peer.recv(100) == b"\x10"
+        os.write(room.seat.typing, b"\x11")
+        assert room.box.peer.recv(100) == b"\x11"
+        room.box.peer.close()
+
+    room.play(program)
+    began = time.monotonic()
+    assert room.relay(detach=(16, 17)).reason is Reason.EOF
+    assert 0.4 < time.monotonic() - began < 3
+
+
+def test_the_rest_of_a_frame_is_read_by_whoever_comes_next(framed: Room) -> None:
+    whole = frame(1, b"one ") + frame(2, b"three")
+    framed.box.peer.sendall(whole[:10])
+
+    def stop() -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    assert framed.relay(idle=stop).reason is Reason.SIGNAL
+    framed.box.peer.sendall(whole[10:])
+    framed.box.peer.close()
+    assert drain(framed.box, tap=framed.tapped.append) == Ended(Reason.EOF)
+    assert b"".join(framed.tapped) == b"one three"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from realm.terminal.recording.cast import OUTPUT
 from realm.terminal.recording.filter import Filter
-from realm.terminal.relay.outlet import Outlet
 from realm.terminal.relay.wakeup import Wakeup
+from realm.terminal.relay.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +76,7 @@ class _Stage:
     def __init__(self, terminal: Terminal, wakeup: Wakeup) -> None:
         self._wakeup = wakeup
         self._keys = terminal.stdin if terminal.is_raw else None
-        self._outlet = Outlet(terminal.stdout)
+        self._writer = Writer(terminal.stdout)
         self._due = time.monotonic()
         self._halted = False
 
@@ -84,31 +84,31 @@ class _Stage:
         """Wait until so long after the last event, and until the terminal has taken all."""
         self._due += seconds
         self._step()
-        while self._halted or self._outlet.full or time.monotonic() < self._due:
+        while self._halted or self._writer.full or time.monotonic() < self._due:
             self._step()
 
     def show(self, data: str) -> None:
         """Write to the terminal, without waiting for it."""
         try:
-            self._outlet.put(data.encode("utf-8", "replace"))
+            self._writer.put(data.encode("utf-8", "replace"))
         except OSError:
             raise _EndedError(signal.SIGHUP) from None
 
     def leave(self, undo: str) -> None:
         """Undo what is on, and go to a line of our own."""
         try:
-            self._outlet.put(f"{undo}\r\n".encode())
-            self._outlet.drain(PATIENCE)
+            self._writer.put(f"{undo}\r\n".encode())
+            self._writer.drain(PATIENCE)
         except OSError:
             # The terminal is gone, and its modes with it.
             pass
         finally:
-            self._outlet.close()
+            self._writer.close()
 
     def _step(self) -> None:
         reads = [self._wakeup.fileno(), *([self._keys] if self._keys is not None else [])]
-        writes = [self._outlet.fileno()] if self._outlet.full else []
-        left = None if self._halted or self._outlet.full else max(0.0, self._due - time.monotonic())
+        writes = [self._writer.fileno()] if self._writer.full else []
+        left = None if self._halted or self._writer.full else max(0.0, self._due - time.monotonic())
         began = time.monotonic()
         readable, writable, _ = select.select(reads, writes, (), left)
         for number in self._wakeup.take() if self._wakeup.fileno() in readable else ():

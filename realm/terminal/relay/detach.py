@@ -50,27 +50,32 @@ class Matcher:
     """Finds the detach sequence in what a user types.
 
     Keys that may still become the sequence are held back and passed on as soon
-    as the next key shows that they are not.  Keys without any of :attr:`starts`
-    among them need not be fed unless something has :attr:`begun`.
+    as the next key shows that they are not, or with :meth:`release`.
     """
 
     def __init__(self, sequence: tuple[int, ...]) -> None:
         self._sequence = sequence
         self._held: list[bytes] = []
         self._tail = b""
-        self.starts = frozenset({_ESC, sequence[0]} if sequence else ())
-        """Bytes that may begin the sequence."""
+        self._starts = frozenset({_ESC, sequence[0]} if sequence else ())
         self.begun = False
         """Whether keys are held back."""
 
     def feed(self, data: bytes) -> tuple[bytes, bool]:
         """Return the bytes to pass on and whether the sequence is complete."""
-        if not self.begun and self.starts.isdisjoint(data):
+        if not self.begun and self._starts.isdisjoint(data):
             return data, False
         try:
             return self._look(data)
         finally:
             self.begun = bool(self._held or self._tail)
+
+    def release(self) -> bytes:
+        """Return what was held back: the rest of the sequence did not come in time."""
+        held = b"".join(self._held) + self._tail
+        self._held.clear()
+        self._tail, self.begun = b"", False
+        return held
 
     def _look(self, data: bytes) -> tuple[bytes, bool]:
         data, self._tail = _split_partial(self._tail + data)

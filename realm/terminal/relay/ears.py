@@ -16,11 +16,11 @@ import re
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING
 
-from realm.terminal.relay.sides import MARK
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MARK = b"\x16"
+"""What every mark begins with; programs do not write it."""
 _BEGUN, _ENDED = MARK + b"\x1b[?7325l", MARK + b"\x1b[?7325h"
 _MARKS = re.compile(re.escape(MARK) + rb"\x1b\[\?7325[hl]")
 
@@ -91,11 +91,6 @@ class Ears:
         tail = data if start >= 0 else self._open + data
         unfinished = _UNFINISHED.fullmatch(tail, max(start, 0))
         self._open = unfinished.group()[:2] if unfinished else b""
-
-    @property
-    def holding(self) -> bool:
-        """Whether the beginning of a mark is held back."""
-        return bool(self._held)
 
     @property
     def between(self) -> bool:

@@ -1,4 +1,4 @@
-"""The relay between the user's terminal and a box: one loop, no thread.
+"""The relay between the user's terminal, or nobody, and a sandbox: one loop, no thread.
 
 Nothing is read from one side before the other side has taken what was read
 last, so memory stays the same whatever the amount and however slow a reader
@@ -8,39 +8,47 @@ is.  Signals reach the loop through a wakeup descriptor.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
-from realm.terminal.relay.broken import Silence, joined
 from realm.terminal.relay.detach import Matcher
-from realm.terminal.relay.input import KEYS, Input
-from realm.terminal.relay.output import Output
-from realm.terminal.relay.pace import PIECE
-from realm.terminal.relay.sides import MARK, Ended, Hooks, Reason, Seat, Stream
+from realm.terminal.relay.protocols import GONE, STDERR, STDOUT, Ended, Reason
 from realm.terminal.relay.wakeup import Wakeup
+from realm.terminal.relay.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from realm.terminal.relay.protocols import Stream, UserTerminal
+
 QUIET = 0.02
 """Seconds without any traffic after which ``idle`` is called."""
-
-_QUIET_MS = int(QUIET * 1000)
+HELD = 0.5
+"""Seconds that the beginning of the detach keys waits for the rest of them."""
+CHUNK = 65536
+"""Bytes read at a time from the user."""
+TYPED = 65536
+"""Bytes kept while the sandbox takes none; beyond that the user's side waits."""
+FIRST_LOOK, LAST_LOOK = 5.0, 60.0
+"""Seconds of silence until a sandbox is asked for the first time, and at most from one time to the next."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_OVER = {Reason.EOF, Reason.LOST}
 
 
 def relay(
-    box: Stream,
-    terminal: Seat,
+    stream: Stream,
+    terminal: UserTerminal,
     *,
     tap: Callable[[bytes], object],
     resize: Callable[[int, int], object],
     begin: Callable[[], object] | None = None,
     interrupt: Callable[[], object] | None = None,
-    idle: Callable[[], bool] | None = None,
+    idle: Callable[[], object] | None = None,
     watch: Mapping[int, Callable[[], bool]] | None = None,
     alive: Callable[[], bool] | None = None,
     again: Callable[[], Stream | None] | None = None,
@@ -48,225 +56,436 @@ def relay(
 ) -> Ended:
     """Carry bytes both ways until one side is done; return why.
 
-    End of input closes the box's input only.  What is called, and when, stands
-    in :class:`~realm.terminal.relay.sides.Hooks`.  ``detach`` is a sequence from
-    :func:`realm.terminal.relay.detach.parse`.  Signal handlers, and the flags of the
-    user's descriptors, are afterwards what they were.  An interrupt during
-    ``begin`` ends the relay; later ones go to ``interrupt`` where there is one.
-    To be called in the main thread; raises EngineError when frames are
-    malformed, and what ``begin`` raises.
+    ``tap`` gets every piece of output on its way: it must be quick.  ``resize``
+    gets rows and columns, once before the first byte, then at every change; a
+    RealmError of it is ignored, for a sandbox that just ended has no size.
+    ``begin`` is called when signals are being collected and before the first
+    ``resize``: the place to start the sandbox; an interrupt during it ends the
+    relay.  Later ones, outside raw mode, go to ``interrupt`` where there is one.
+    ``idle`` is called when nothing has moved for 20 ms.  ``watch`` maps further
+    descriptors to what to do when they can be read; one that returns false is
+    dropped.  ``alive`` is asked now and then as long as nothing at all was said:
+    the output ends when that is false.  ``again`` is called when the output has
+    ended and returns another stream to go on with, if there is one.  ``detach``
+    is a sequence from :func:`realm.terminal.relay.detach.parse`.
+
+    End of input closes the sandbox's input only.  Signal handlers, and the flags
+    of the user's descriptors, are afterwards what they were.  To be called in the
+    main thread; raises EngineError when frames are malformed, and what the
+    callbacks raise.
     """
-    hooks = Hooks(tap, resize, begin, interrupt, idle, watch or {}, alive, again)
     stops = (signal.SIGTSTP,) if terminal.is_raw else ()
     with Wakeup((*_ENDING, signal.SIGWINCH, signal.SIGCONT, *stops)) as wakeup:
-        if hooks.begin is not None:
-            hooks.begin()
+        if begin is not None:
+            begin()
             if wakeup.has(signal.SIGINT):
-                # Passed on now it could be lost: a box's init forwards nothing before its program is a group.
+                # Passed on now it could be lost: an init forwards nothing before its program is a group.
                 return Ended(Reason.SIGNAL, signal.SIGINT)
-        matcher = Matcher(detach)
+        user = _Attached(terminal, wakeup, Matcher(detach), resize, interrupt)
+        return _Loop(stream, user, wakeup, tap, idle, watch, alive, again).run()
 
-        def carry(box: Stream) -> Ended:
-            loop = _Loop(box, terminal, hooks, wakeup, matcher)
-            try:
-                return loop.run()
-            finally:
-                loop.close()
 
-        return joined(box, carry, hooks.again)
+def drain(
+    stream: Stream,
+    *,
+    tap: Callable[[bytes], object],
+    idle: Callable[[], object] | None = None,
+    watch: Mapping[int, Callable[[], bool]] | None = None,
+    alive: Callable[[], bool] | None = None,
+    again: Callable[[], Stream | None] | None = None,
+    seconds: float | None = None,
+) -> Ended:
+    """Take a sandbox's output while nobody looks, so that its program can go on; return why it ended.
+
+    It ends with the output, with SIGTERM or SIGINT, or after ``seconds``: so the
+    last words of a program that was told to stop are heard.  The rest is as in
+    :func:`relay`.  The input stays open: the program waits for whoever comes
+    back.  SIGHUP is ignored.
+    """
+    with Wakeup(_ENDING) as wakeup:
+        return _Loop(stream, _Nobody(), wakeup, tap, idle, watch, alive, again, seconds).run()
+
+
+class _Nobody:
+    """The user's side where nobody is."""
+
+    fd: int | None = None
+    typed = b""
+    ended: Ended | None = None
+    is_full = False
+
+    def meet(self, stream: Stream) -> None:
+        """Take another stream."""
+
+    def take(self) -> None:
+        """Take what was typed: nothing."""
+
+    def send(self) -> None:
+        """Pass on what was typed: nothing."""
+
+    def patience(self) -> float | None:
+        """Return the seconds until something is to be done about keys: there are none."""
+        return None
+
+    def full(self) -> list[int]:
+        """Return the descriptors that output waits for."""
+        return []
+
+    def show(self, target: int, data: bytes, *, flood: bool) -> None:
+        """Show output: nobody looks."""
+
+    def flush(self, writable: list[int]) -> None:
+        """Write what waits: nothing."""
+
+    def signal(self, number: int) -> Ended | None:
+        """Return how a signal ends the relay."""
+        return None if number == signal.SIGHUP else Ended(Reason.SIGNAL, number)
+
+    def close(self) -> None:
+        """Give back what was opened: nothing."""
+
+
+class _Attached:
+    """The user at a terminal or a pipe: keys to the sandbox, output to the user, sizes and signals."""
+
+    def __init__(
+        self, terminal: UserTerminal, wakeup: Wakeup, matcher: Matcher,
+        resize: Callable[[int, int], object], interrupt: Callable[[], object] | None,
+    ) -> None:  # fmt: skip
+        self._terminal, self._wakeup, self._matcher = terminal, wakeup, matcher
+        self._tell_size, self._interrupt = resize, interrupt
+        self._writers = {STDOUT: Writer(terminal.stdout), STDERR: Writer(terminal.stderr)}
+        self._held_until = 0.0
+        self._open = False
+        self.fd = terminal.stdin
+        """Where keys come from; ``None`` when no more do."""
+        self.typed = b""
+        """Keys that the sandbox has not taken yet."""
+        self.ended: Ended | None = None
+
+    def meet(self, stream: Stream) -> None:
+        """Take another stream, and tell its terminal the size of this one."""
+        self._stream, self._open = stream, True
+        if self.fd is None:
+            self._end_input()
+        self._resize()
+
+    def close(self) -> None:
+        """Drop what waits and give back what was opened for it."""
+        for writer in self._writers.values():
+            writer.close()
+
+    # Keys -------------------------------------------------------------------------
+
+    def take(self) -> None:
+        """Take what was typed, and pass it on."""
+        if self.fd is None:
+            return
+        try:
+            data = os.read(self.fd, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            data = b""
+        if data:
+            data, detached = self._matcher.feed(data)
+            self._held_until = time.monotonic() + HELD
+            self._pass_on(data)
+            if detached:
+                self.ended = Ended(Reason.DETACHED)
+            return
+        self.fd = None
+        if self._terminal.is_raw:
+            # In raw mode no key ends the input: the terminal itself is gone.
+            self.ended = Ended(Reason.HANGUP)
+        elif not self.typed:
+            self._end_input()
+
+    def patience(self) -> float | None:
+        """Pass on what was held back for too long; return the seconds until that is to be seen to again."""
+        if not self._matcher.begun:
+            return None
+        left = self._held_until - time.monotonic()
+        if left > 0:
+            return left
+        self._pass_on(self._matcher.release())
+        return None
+
+    def _pass_on(self, data: bytes) -> None:
+        if self._open and data:
+            self.typed += data
+            self.send()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may be typed for now."""
+        return len(self.typed) >= TYPED
+
+    def send(self) -> None:
+        """Let the sandbox have what goes of what was typed."""
+        try:
+            while self.typed:
+                self.typed = self.typed[self._stream.send(self.typed) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            # The program closed its input; what it still says is wanted.
+            self.typed, self._open = b"", False
+            self.fd = self.fd if self._terminal.is_raw else None
+            return
+        if self.fd is None:
+            self._end_input()
+
+    def _end_input(self) -> None:
+        if self._open:
+            self._open = False
+            with contextlib.suppress(OSError):
+                self._stream.close_write()
+
+    # Output -----------------------------------------------------------------------
+
+    def full(self) -> list[int]:
+        """Return the descriptors that output waits for."""
+        return [writer.fileno() for writer in self._writers.values() if writer.full]
+
+    def show(self, target: int, data: bytes, *, flood: bool) -> None:
+        """Write output, and take account of it."""
+        writer = self._writers[target]
+        try:
+            if self.ended is None:
+                writer.push(data) if flood else writer.put(data)
+        except OSError as error:
+            self._hung_up(error)
+        finally:
+            # Noted whatever became of it: the undo is on the safe side.
+            self._terminal.note(data)
+
+    def flush(self, writable: list[int]) -> None:
+        """Write what waits for one of the descriptors."""
+        for writer in self._writers.values():
+            if writer.full and writer.fileno() in writable and self.ended is None:
+                try:
+                    writer.flush()
+                except OSError as error:
+                    self._hung_up(error)
+
+    def _hung_up(self, error: OSError) -> None:
+        """End: the user's reader is gone.  Raises every other error."""
+        if error.errno not in GONE:
+            raise error
+        self.ended = Ended(Reason.CLOSED if error.errno == errno.EPIPE else Reason.HANGUP)
+
+    # Signals ----------------------------------------------------------------------
+
+    def signal(self, number: int) -> Ended | None:
+        """Do what a signal asks for; return how it ends the relay, if it does."""
+        if number == signal.SIGWINCH:
+            self._resize()
+        elif number == signal.SIGCONT:
+            self._continue()
+        elif number == signal.SIGTSTP:
+            self._terminal.suspend()
+            self._wakeup.default(signal.SIGTSTP)
+            self._continue()
+        elif number == signal.SIGINT and self._interrupt is not None and not self._terminal.is_raw:
+            self._interrupt()
+        else:
+            return Ended(Reason.SIGNAL, number)
+        return None
+
+    def _continue(self) -> None:
+        # The program has to draw on a screen that it did not leave: a size
+        # that changes and comes back makes it draw everything.
+        self._resize(by=-1 if self._terminal.resume() else 0)
+
+    def _resize(self, by: int = 0) -> None:
+        rows, columns = self._terminal.size()
+        with contextlib.suppress(RealmError):
+            if by:
+                self._tell_size(max(1, rows + by), columns)
+            self._tell_size(rows, columns)
 
 
 class _Loop:
     """The state of one relay."""
 
-    def __init__(self, box: Stream, terminal: Seat, hooks: Hooks, wakeup: Wakeup, matcher: Matcher) -> None:
-        self._box, self._box_fd = box, box.fileno()
-        self._terminal, self._hooks, self._wakeup = terminal, hooks, wakeup
-        self._keys = Input(box, terminal, matcher)
-        self._output = Output(box, terminal, hooks.tap)
-        self._watch = dict(hooks.watch)
-        self._has_idle = self._working = hooks.idle is not None
-        self._silence = Silence(hooks.alive)
-        self._signalled: Ended | None = None
+    def __init__(
+        self, stream: Stream, user: _Attached | _Nobody, wakeup: Wakeup, tap: Callable[[bytes], object],
+        idle: Callable[[], object] | None, watch: Mapping[int, Callable[[], bool]] | None,
+        alive: Callable[[], bool] | None, again: Callable[[], Stream | None] | None,
+        seconds: float | None = None,
+    ) -> None:  # fmt: skip
+        self._stream, self._user, self._wakeup, self._tap = stream, user, wakeup, tap
+        self._idle, self._watch, self._alive, self._again = idle, dict(watch or {}), alive, again
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._pace = Pace()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._last: Reason | None = None
+        self._silent, self._busy = True, True
+        self._gap = FIRST_LOOK
+        self._look = time.monotonic() + FIRST_LOOK
 
     def run(self) -> Ended:
-        self._resize()
-        while (ended := self._ended()) is None:
-            self._step()
-        return ended
+        try:
+            while True:
+                self._user.meet(self._stream)
+                ended = self._carry()
+                other = self._again() if self._again is not None and ended.reason in _OVER else None
+                if other is None:
+                    return ended
+                self._stream = other
+                self._begin()
+        finally:
+            self._user.close()
 
-    def _ended(self) -> Ended | None:
-        return self._signalled or self._keys.ended or self._output.ended
-
-    def close(self) -> None:
-        self._output.close()
-
-    # One round ----------------------------------------------------------------
-
-    def _step(self) -> None:
-        if self._keys.direct and self._output.direct and not self._is_ahead() and not self._carry():
-            return
-        pause = self._output.pace.wait()
-        reads, writes = self._wanted(box=not pause)
-        readable, writable, _ = select.select(reads, writes, (), pause or self._timeout())
-        if not readable and not writable and not self._is_ahead():
-            if not pause:
-                self._idle()
-            return
-        self._working = self._has_idle
-        if self._wakeup.fileno() in readable:
-            self._take_signals()
-        if self._keys.fd in readable:
-            self._keys.take()
-        if self._box_fd in writable:
-            self._keys.flush()
-        if self._ended() is None:
-            self._to_user(readable, writable)
-        self._visit(readable)
-
-    def _to_user(self, readable: list[int], writable: list[int]) -> None:
-        if writable:
-            self._output.flush(writable, [self._wakeup.fileno(), *self._user()])
-        if self._box_fd in readable or self._is_ahead():
-            self._output.take()
-        self._output.conclude()
-
-    def _user(self) -> list[int]:
-        return [] if self._keys.fd is None else [self._keys.fd]
-
-    def _carry(self) -> bool:  # noqa: C901, PLR0912 - flat: see below
-        """Carry keys and echoes until there is something else; return whether that has to be looked at.
-
-        This is what a person waits for, most often in a process whose code has
-        left the processor's caches: each call and each object less counts.  So
-        all up to a write is done here, and all else when nobody waits for it.
-        """
-        keys, output, box = self._keys, self._output, self._box
-        keys_fd, box_fd, plain = keys.fd, self._box_fd, select.POLLIN
-        poll, read, send, write = self._poller().poll, os.read, box.send, output.write
-        ordinary = keys.starts.isdisjoint
-        rest = self._rest()
-        rest_ms = None if rest is None else int(rest * 1000) + 1
+    def _carry(self) -> Ended:
         while True:
-            ready = poll(_QUIET_MS if self._working else rest_ms)
-            for fd, event in ready:
-                if event != plain:
-                    return True
-                if fd == keys_fd:
-                    try:
-                        data = read(fd, KEYS)
-                    except OSError as error:
-                        goes_on = keys.failed(error)
-                    else:
-                        if data and ordinary(data):
-                            try:
-                                taken = send(data)
-                            except OSError:
-                                taken = 0  # met again, and dealt with, in a moment
-                            goes_on = keys.passed(data, taken)
-                        else:
-                            goes_on = keys.pass_on(data)
-                elif fd == box_fd and box.clear:
-                    try:
-                        data = read(fd, PIECE)
-                    except OSError as error:
-                        goes_on = output.failed(error)
-                    else:
-                        if data and MARK not in data:
-                            try:
-                                taken = write(data)
-                            except OSError:
-                                taken = 0
-                            goes_on = output.passed(data, taken)
-                        else:
-                            goes_on = output.pass_on(data)
-                else:
-                    return True
-                if not goes_on:
-                    self._working = self._has_idle
-                    output.conclude()
-                    return False
-            if not ready:
-                self._idle()
-                return False
-            self._working = self._has_idle
+            full = self._user.full()
+            if self._last is not None and not full:
+                return Ended(self._last)
+            ended = self._step(full) or self._user.ended
+            if ended is not None:
+                return ended
 
-    def _poller(self) -> select.poll:
-        """Return what waits for all that can come; the user's side goes first."""
-        poller = select.poll()
-        for fd in (*self._user(), self._box_fd, self._wakeup.fileno(), *self._watch):
-            poller.register(fd, select.POLLIN)
-        return poller
-
-    def _wanted(self, *, box: bool = True) -> tuple[list[int], list[int]]:
-        reads, writes = [self._wakeup.fileno(), *self._watch], self._output.full()
-        if self._output.open:
-            if box and not writes:
-                reads.append(self._box_fd)
-            if self._keys.wanted:
-                reads.extend(self._user())
-            if self._keys.waiting:
-                writes.append(self._box_fd)
-        return reads, writes
-
-    def _timeout(self) -> float | None:
-        if self._is_ahead():
-            return 0
-        return QUIET if self._working else self._rest()
-
-    def _rest(self) -> float | None:
-        """Return the seconds for which nothing has to be done if nothing comes."""
-        return self._silence.left() if self._output.silent else None
-
-    def _is_ahead(self) -> bool:
-        """Whether the stream holds bytes that its descriptor does not announce."""
-        return self._output.open and self._box.pending() > 0 and not self._output.waiting
-
-    def _idle(self) -> None:
-        if self._output.silent and self._silence.is_lasting():
-            self._output.end()
-        while self._working and self._hooks.idle is not None:
-            self._working = self._hooks.idle()
-            reads, writes = self._wanted()
-            if any(select.select(reads, writes, (), 0)):
-                return
-
-    def _visit(self, readable: list[int]) -> None:
+    def _step(self, full: list[int]) -> Ended | None:
+        """Wait for whatever comes and see to it; return how it ends the relay, if it does."""
+        user, stream = self._user, self._stream
+        gather = self._pace.wait()
+        wanted = self._last is None and not full
+        ahead = wanted and stream.pending() > 0
+        reads, writes = [self._wakeup.fileno(), *self._watch], list(full)
+        if wanted and not gather:
+            reads.append(stream.fileno())
+        if user.fd is not None and not user.is_full:
+            reads.append(user.fd)
+        if user.typed and self._last is None:
+            writes.append(stream.fileno())
+        readable, writable, _ = select.select(reads, writes, (), 0 if ahead else gather or self._timeout())
+        if not (readable or writable or ahead):
+            return None if gather else self._quiet()
+        self._busy = True
+        if self._wakeup.fileno() in readable and (ended := self._signalled()):
+            return ended
+        self._move(readable, writable, ahead=ahead)
         for fd in [fd for fd in self._watch if fd in readable]:
             if not self._watch[fd]():
                 del self._watch[fd]
+        return None
 
-    # Signals ------------------------------------------------------------------
+    def _move(self, readable: list[int], writable: list[int], *, ahead: bool) -> None:
+        """Carry what can be carried: keys first, somebody waits for their echo."""
+        user, fd = self._user, self._stream.fileno()
+        if user.fd in readable:
+            user.take()
+        if fd in writable:
+            user.send()
+        if user.ended is None:
+            user.flush(writable)
+            if ahead or fd in readable:
+                self._take()
 
-    def _take_signals(self) -> None:
-        for number in self._wakeup.take():
-            if number == signal.SIGWINCH:
-                self._resize()
-            elif number == signal.SIGCONT:
-                self._continue()
-            elif number == signal.SIGTSTP:
-                self._suspend()
-            elif number == signal.SIGINT and self._hooks.interrupt is not None and not self._terminal.is_raw:
-                self._hooks.interrupt()
-            else:
-                self._signalled = Ended(Reason.SIGNAL, number)
+    def _signalled(self) -> Ended | None:
+        """See to the signals that arrived; return how they end the relay, if they do."""
+        found = [self._user.signal(number) for number in self._wakeup.take()]
+        return next((ended for ended in found if ended), None)
 
-    def _suspend(self) -> None:
-        self._terminal.suspend()
-        self._wakeup.default(signal.SIGTSTP)
-        self._continue()
+    def _take(self) -> None:
+        """Take a piece of what came, if anything did, and show it."""
+        try:
+            data = self._stream.recv(self._pace.size())
+        except BlockingIOError:
+            return
+        except OSError:
+            # A pty whose last program ended gives EIO, an engine that died resets.
+            self._last = Reason.LOST
+            return
+        self._silent = False
+        if not data:
+            self._last = Reason.EOF
+            return
+        flood = self._pace.flood
+        for target, part in self._stream.parts(data):
+            self._user.show(target, part, flood=flood)
+            self._tap(part)
+        self._pace.took(len(data))
 
-    def _continue(self) -> None:
-        if self._terminal.resume():
-            # The program has to draw on a screen that it did not leave: a size
-            # that changes and comes back makes it draw everything.
-            rows, columns = self._terminal.size()
-            self._tell_size(max(1, rows - 1), columns)
-        self._resize()
+    # When nothing comes -------------------------------------------------------------
 
-    def _resize(self) -> None:
-        self._tell_size(*self._terminal.size())
+    def _timeout(self) -> float | None:
+        """Return the seconds for which nothing has to be done if nothing comes."""
+        waits = [self._user.patience()]
+        if self._busy and self._idle is not None:
+            waits.append(QUIET)
+        now = time.monotonic()
+        if self._silent and self._alive is not None:
+            waits.append(max(0.0, self._look - now))
+        if self._deadline is not None:
+            waits.append(max(0.0, self._deadline - now))
+        return min((wait for wait in waits if wait is not None), default=None)
 
-    def _tell_size(self, rows: int, columns: int) -> None:
-        with contextlib.suppress(RealmError):
-            self._hooks.resize(rows, columns)
+    def _quiet(self) -> Ended | None:
+        now = time.monotonic()
+        if self._deadline is not None and now >= self._deadline:
+            return Ended(Reason.TIMEOUT)
+        if self._silent and self._alive is not None and now >= self._look:
+            # An engine has been seen to leave the stream of a container open that was killed as it began.
+            if not self._alive():
+                self._last = Reason.EOF
+            self._gap = min(2 * self._gap, LAST_LOOK)
+            self._look = time.monotonic() + self._gap
+        if self._busy and self._idle is not None:
+            self._busy = bool(self._idle())
+        return None
+
+
+class Pace:
+    """When to take the next piece of output: at once, but in a flood after a moment.
+
+    Output comes in pieces of a few kilobytes, and being woken for each of them
+    costs more than all that is done with it.  What comes without end is therefore
+    left to gather for up to four milliseconds; what a person waits for, an echo or
+    a screen, is never kept waiting.
+    """
+
+    FLOOD = 128 * 1024
+    """Bytes without a breath from which on output is a flood: no screen is so large."""
+    BREATH = 0.012
+    """Seconds without output that end a flood: less than from one picture of a film to the next."""
+    LONGEST, SHORTEST = 0.004, 0.0001
+    """Seconds from one piece of a flood to the next; fewer than the shortest are none."""
+    LITTLE, MUCH = 64 * 1024, 160 * 1024
+    """Bytes of a piece that should have gathered for longer, or less long; a socket holds 200 KB."""
+    PIECE, LARGE = 64 * 1024, 256 * 1024
+    """Bytes taken at a time at most, and in a flood."""
+
+    def __init__(self) -> None:
+        self._burst = 0
+        self._last = 0.0
+        self._gap = self.LONGEST
+        self.flood = False
+        """Whether output comes without end."""
+
+    def took(self, count: int) -> None:
+        """Take note of ``count`` bytes that just came."""
+        now = time.monotonic()
+        self._burst = count if now - self._last > self.BREATH else self._burst + count
+        self._last = now
+        self.flood = self._burst >= self.FLOOD
+        if count > self.MUCH:
+            self._gap /= 2
+        elif count < self.LITTLE:
+            self._gap = min(max(self._gap, self.SHORTEST) * 1.5, self.LONGEST)
+
+    def size(self) -> int:
+        """Return how many bytes are to be taken at a time."""
+        return self.LARGE if self.flood else self.PIECE
+
+    def wait(self) -> float:
+        """Return the seconds for which output should gather, 0 outside a flood."""
+        if not self.flood or self._gap < self.SHORTEST:
+            return 0.0
+        return max(0.0, self._last + self._gap - time.monotonic())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realm.terminal.relay.ears import Sound
-    from realm.terminal.relay.sides import Stream
+    from realm.terminal.relay.protocols import Stream
 
 
 class Overheard:
@@ -30,17 +30,12 @@ class Overheard:
         self._settled = settled
         self._ears = Ears(heard)
         self._word = b""
-        self.clear = stream.clear
         self.focus = Focus()
-        self.fileno, self.send, self.close_write = stream.fileno, stream.send, stream.close_write
+        self.fileno, self.parts, self.close_write = stream.fileno, stream.parts, stream.close_write
 
     def say(self, word: bytes) -> None:
         """Let the user's terminal have ``word``, complete sequences, as soon as it disturbs nothing."""
         self._word = word
-        self._look()
-
-    def _look(self) -> None:
-        self.clear = not self._word and not self._ears.holding and self._stream.clear
 
     def pending(self) -> int:
         """Return how many bytes there are that the descriptor does not announce."""
@@ -51,22 +46,10 @@ class Overheard:
 
     def recv(self, size: int) -> bytes:
         """Return some output, ``b""`` when there will be no more; BlockingIOError when there is none."""
-        try:
-            if self._word and self._may_speak():
-                word, self._word = self._word, b""
-                return word
-            return self._listen(self._stream.recv(size))
-        finally:
-            self._look()
-
-    def sift(self, data: bytes) -> bytes:
-        """Do as :meth:`recv` with what was read of the descriptor."""
-        try:
-            return self._listen(self._stream.sift(data))
-        finally:
-            self._look()
-
-    def _listen(self, data: bytes) -> bytes:
+        if self._word and self._may_speak():
+            word, self._word = self._word, b""
+            return word
+        data = self._stream.recv(size)
         if not data:
             return self._ears.rest()
         data = self._ears.hear(data)
@@ -74,11 +57,9 @@ class Overheard:
             raise BlockingIOError  # a mark alone: no bytes would mean the end
         return data
 
-    def heard(self, data: bytes) -> None:
-        """Listen to output without a mark that was not kept waiting for it."""
-        self._ears.hear(data)
-
-    def sent(self, data: bytes) -> None:
-        """Take note of keys that went in."""
+    def send(self, data: bytes) -> int:
+        """Take what goes of some keys, and note what the terminal reports among them."""
+        taken = self._stream.send(data)
         if ESC in data or self.focus.tail:
-            self.focus.feed(data)
+            self.focus.feed(data[:taken])
+        return taken

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from realm.terminal.ansi.modes import Modes
-from realm.terminal.relay.outlet import Outlet
+from realm.terminal.relay.writer import Writer
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -145,16 +145,16 @@ class Terminal:
         if not data or not os.isatty(self.stdout):
             return
         try:
-            outlet = Outlet(self.stdout)
+            writer = Writer(self.stdout)
         except OSError:
             return
         try:
-            outlet.put(data)
-            outlet.drain(PATIENCE)
+            writer.put(data)
+            writer.drain(PATIENCE)
         except OSError:
             pass
         finally:
-            outlet.close()
+            writer.close()
 
     def _restore(self, stdin: int, *, discard: bool) -> None:
         """Put the line settings back.

@@ -41,6 +41,12 @@ class Demux:
                 offset += self._read_header(chunk, offset)
         return parts
 
+    def unread(self) -> bytes:
+        """Return what another one has to be fed to go on where this one is."""
+        if not self._left:
+            return self._header
+        return bytes([self._target, 0, 0, 0]) + self._left.to_bytes(4, "big")
+
     def _read_header(self, chunk: bytes, offset: int) -> int:
         piece = chunk[offset : offset + _HEADER - len(self._header)]
         header = self._header + piece

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import EngineError
-from realm.terminal.relay.frames import STDERR, STDOUT, Demux
+from realm.sandbox.frames import STDERR, STDOUT, Demux
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -21,6 +21,9 @@ def test_frames_come_apart_however_they_are_cut(frames: list[tuple[int, bytes]],
     demux, parts = Demux(), []
     for cut in [*cuts, len(stream)]:
         parts += demux.feed(stream[:cut])
+        other = Demux()
+        other.feed(demux.unread())
+        demux = other
         stream = stream[cut:]
     for number in (STDOUT, STDERR):
         wanted = b"".join(data for stream_number, data in frames if stream_number == number)

@@ -12,23 +12,25 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import stat
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from realm.terminal.relay.push import Push
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 _SAFE = min(512, select.PIPE_BUF)
 """Bytes that a descriptor that is ready for writing takes at once (POSIX: PIPE_BUF, at least 512)."""
+MOMENT = 0.005
+"""Seconds that a write waits at most, twice that when the timer ran out just before it."""
 
 
-class Outlet:
+class Writer:
     """A descriptor of the user's with what could not be written to it yet.
 
     The queue holds no more than was last given to :meth:`put`: whoever sees
@@ -39,7 +41,7 @@ class Outlet:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._own: int | None = None
-        self._push: Push | None = None
+        self._patient: _PatientWriter | None = None
         self._socket: socket.socket | None = None
         self._rest = memoryview(b"")
         self.write = self._open()
@@ -81,21 +83,21 @@ class Outlet:
     def push(self, data: bytes) -> None:
         """Do as :meth:`put`, but wait a moment for a terminal to take all of it.
 
-        Only in the main thread (:class:`~realm.terminal.relay.push.Push`).  What is no
+        Only in the main thread (SIGALRM and the real-time timer are in use).  What is no
         terminal is not waited for.
         """
         if self._rest or self._own is None or not os.isatty(self._fd):
             self.put(data)
             return
-        if self._push is None:
+        if self._patient is None:
             own = _reopen(self._fd)
             if own is None:
                 self.put(data)
                 return
-            self._push = Push(own)
+            self._patient = _PatientWriter(own)
         self._rest = memoryview(data)
         with contextlib.suppress(BlockingIOError):
-            self._rest = self._rest[self._push.write(self._rest) :]
+            self._rest = self._rest[self._patient.write(self._rest) :]
 
     def flush(self) -> None:
         """Write what goes of what is kept; errors as :meth:`put`."""
@@ -118,15 +120,55 @@ class Outlet:
     def close(self) -> None:
         """Drop what is kept and give back what was opened for us."""
         self._rest = memoryview(b"")
-        if self._push is not None:
-            self._push.close()
-            self._push = None
+        if self._patient is not None:
+            self._patient.close()
+            self._patient = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
         if self._own is not None:
             os.close(self._own)
             self._own = None
+
+
+class _PatientWriter:
+    """Writes a flood to a terminal: the kernel waits for the terminal, but for a moment only.
+
+    A terminal takes a few kilobytes at a time.  Waiting for each of them with
+    ``select`` costs as much again as writing them; one write that waits does not.
+    A timer ends it where the terminal stalls, so that keys and signals are not
+    kept waiting: the signal's handler makes the descriptor one that does not wait.
+    It raises nothing, so no count of bytes can be lost.  ``own`` is a descriptor
+    for the terminal that is ours alone; it is closed with this.
+    """
+
+    def __init__(self, own: int) -> None:
+        self._own = own
+        self._waits = False
+        self._former: Any = signal.signal(signal.SIGALRM, self._stop)
+
+    def write(self, data: memoryview | bytes) -> int:
+        """Write what goes within a moment; return how much, BlockingIOError when that is nothing."""
+        if not self._waits:
+            os.set_blocking(self._own, True)
+            self._waits = True
+        # Again and again: the first signal may come when the write has not begun.
+        signal.setitimer(signal.ITIMER_REAL, MOMENT, MOMENT)
+        try:
+            return os.write(self._own, data)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._waits = False
+        with contextlib.suppress(OSError):
+            os.set_blocking(self._own, False)
+
+    def close(self) -> None:
+        """Give back timer, signal and descriptor."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._former if self._former is not None else signal.SIG_DFL)
+        os.close(self._own)
 
 
 def _send(connection: socket.socket, data: memoryview | bytes) -> int:
