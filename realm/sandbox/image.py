@@ -224,12 +224,12 @@ def ensure(
     progress: Progress,
     config: Config | None = None,
     *,
-    claude: bool = False,
+    part: str | None = None,
 ) -> str:
     """Return the id of the user's image ``image``, or of realm's own, which is built when it must be.
 
-    One of the user's that has no Claude Code gets it when ``claude`` asks for
-    it (:mod:`realm.sandbox.ontop`).  Raises ``ImageError`` when the user's is
+    ``part`` names what an agent needs in it; one of the user's that lacks it gets it
+    from realm's own (:mod:`realm.sandbox.ontop`).  Raises ``ImageError`` when the user's is
     missing or a build failed.
     """
     if image is None:
@@ -237,7 +237,7 @@ def ensure(
     found = inspect(engine, image)
     if found is None:
         raise ImageError(f"there is no image {image} on the engine", f"docker pull {image}")
-    if not claude or (found["Config"].get("Labels") or {}).get(VERSION):
+    if part is None or (found["Config"].get("Labels") or {}).get(f"realm.{part}-version"):
         return str(found["Id"])
     from realm.sandbox import ontop
 

@@ -101,7 +101,6 @@ def environment(spec: BoxSpec) -> dict[str, str]:
     """Return the box's environment as an inspection of it shows it."""
     own = {
         "HOME": f"{STATE}/home",
-        "CLAUDE_CONFIG_DIR": f"{STATE}/claude",
         "REALM_WORKSPACE": spec.workspace,
         "REALM_STORES": str(len(spec.object_stores)),
         # The engine's init passes signals on to the agent, not to the entry script alone.

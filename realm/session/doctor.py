@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realm.agents.login import KEY_VARIABLES, find_login
+from realm import agents
 from realm.config import Config
 from realm.errors import RealmError, UsageError
 from realm.paths import current_directory, realm_home
@@ -101,11 +101,10 @@ def _image(name: str) -> Check:
 
 def _login(name: str) -> Check:
     try:
-        login = find_login()
+        login = agents.find().find_login()
     except RealmError as error:
         return Check(name, "warn", error.message, error.hint)
-    used = [key for key in KEY_VARIABLES if key in login.variables]
-    return Check(name, "ok", f"{used[0]} is set" if used else "the host's login of Claude Code")
+    return Check(name, "ok", login.source)
 
 
 def _path(name: str) -> Check:

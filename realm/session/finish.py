@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.agents import turns
+from realm import agents
 from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
 from realm.model import State, Totals
 from realm.paths import scratched
@@ -115,7 +115,8 @@ def _record(
 ) -> Outcome:
     project, session = started.project, started.session
     code = started.run.before
-    texts = turns.turn_texts(report.prompts, report.stops)
+    agent = agents.find(session.agent)
+    texts = agent.turn_texts(report.prompts, report.stops)
     notes = [f"the box reported: {clean(text, limit=200)}" for text in report.errors]
     notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
               for path in report.nested]  # fmt: skip
@@ -175,9 +176,7 @@ def _ingest(started: Started, report: BoxReport, texts: Mapping[int, TurnText]) 
 
 def _with_conversation(session: Session, report: BoxReport) -> Session:
     """Return the session with its last conversation: the agent may have begun another (``/clear``)."""
-    if session.agent or not report.conversation:
-        return session
-    found = turns.conversation_id(report.conversation)
+    found = agents.find(session.agent).conversation_id(report.conversation or "")
     return session._replace(conversation=found) if found else session
 
 

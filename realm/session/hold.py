@@ -91,7 +91,7 @@ def _relayed(
 
     left = False  # who leaves, or hands the run over, leaves an agent that goes on
     with (
-        logins.in_step(grip.box, launch.login, grip.ui),
+        logins.in_step(grip.box, launch.agent, launch.login, grip.ui),
         terminal.raw(lambda: "" if left else grip.view.text()),
     ):
         if drawing:

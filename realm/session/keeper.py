@@ -172,7 +172,7 @@ def _drained(grip: Grip, line: Line) -> Ended | None:
     while True:
         stream, tap = _listening(grip)
         try:
-            with logins.in_step(grip.box, grip.launch.login, grip.ui):
+            with logins.in_step(grip.box, grip.launch.agent, grip.launch.login, grip.ui):
                 return drain(
                     stream,
                     tap=tap,

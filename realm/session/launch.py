@@ -10,19 +10,19 @@ import stat
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.agents import claude
+from realm import agents
 from realm.errors import UsageError
 from realm.model import WORKSPACE_ROOT, Run
 from realm.paths import realm_home
 from realm.sandbox.archive import BoxFile
-from realm.sandbox.policy import BoxSpec, secrets
+from realm.sandbox.policy import STATE, BoxSpec, secrets
 from realm.store import repo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from realm.agents.login import Login
+    from realm.agents import Agent, Login
     from realm.config import Config
     from realm.model import Identity, Project, Session
     from realm.sandbox.dockerargs import DockerArgs
@@ -56,6 +56,11 @@ class Launch(NamedTuple):
     record: bool | None = None
 
     @property
+    def agent(self) -> Agent:
+        """The agent that the session is made for."""
+        return agents.find(self.session.agent)
+
+    @property
     def directory(self) -> str:
         """Where the agent starts, in the box."""
         return posixpath.join(self.session.workspace, self.session.subdir).rstrip("/")
@@ -75,11 +80,17 @@ def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:
 
 def argv(launch: Launch) -> list[str]:
     """Return the agent's arguments."""
-    session = launch.session
-    if session.agent:
-        return [*session.agent, *launch.agent_args]
     going_on = launch.resume and launch.transcript is not None
-    return claude.command(session.conversation, launch.agent_args, resume=going_on)
+    return launch.agent.argv(launch.agent_args, conversation=launch.session.conversation, resume=going_on)
+
+
+def find_login(agent: Agent, args: DockerArgs) -> Login:
+    """Return the login for a run with these docker flags; raises :class:`RealmError` when one is missing."""
+    if not args.given:
+        return agent.find_login()
+    from realm.sandbox import flags
+
+    return agent.find_login(given=flags.environment(args))
 
 
 def box_user() -> tuple[int, int]:
@@ -120,7 +131,7 @@ def environment(launch: Launch) -> dict[str, str]:
         "REALM_USER_EMAIL": launch.identity.email,
     }
     passed = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
-    return {**passed, **({} if launch.session.agent else claude.ENVIRONMENT), **own}
+    return {**passed, **launch.agent.environment(STATE), **own}
 
 
 def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
@@ -134,8 +145,7 @@ def files(launch: Launch, packs: Sequence[Path] = ()) -> list[BoxFile]:
         lines = "".join(f"{oid}\n" for oid in project.shallow)
         found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
     found += [BoxFile(f"/realm/pack/{path.name}", path, 0o444, owner="root") for path in packs]
-    if not launch.session.agent:
-        found += _config(launch)
+    found += _home(launch)
     for item in launch.include:
         found.append(BoxFile(f"{launch.session.workspace}/{item.path}", item.source, _mode(item.source)))
     return found
@@ -163,15 +173,16 @@ def _escape(path: str) -> str:
     return special[:-1] + "\\ " if special.endswith(" ") else special
 
 
-def _config(launch: Launch) -> list[BoxFile]:
-    found = [
-        BoxFile(f"/realm/claude/{file.path}", file.content, file.mode)
-        for file in claude.config_files(launch.login, launch.directory)
-    ]
+def _home(launch: Launch) -> list[BoxFile]:
+    """Return what the agent needs in its home, the conversation to go on with included."""
+    agent = launch.agent
+    files = agent.files(launch.login, launch.directory)
+    found = [BoxFile(f"{STATE}/{file.path}", file.content, file.mode) for file in files]
     conversation = launch.session.conversation
     if launch.transcript is not None and conversation:
-        path = claude.transcript_path(launch.directory, conversation)
-        found.append(BoxFile(f"/realm/claude/{path}", launch.transcript, 0o600))
+        path = agent.conversation_file(launch.directory, conversation)
+        if path is not None:
+            found.append(BoxFile(f"{STATE}/{path}", launch.transcript, 0o600))
     return found
 
 

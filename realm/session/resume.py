@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.agents.login import Login, find_login
+from realm import agents
 from realm.config import Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError, UnpreparedError
 from realm.sandbox import dockerargs, engine, image, lookup
@@ -14,12 +14,14 @@ from realm.session.begin import Started
 from realm.session.find import find, sound
 from realm.session.launch import Launch
 from realm.session.lock import RunLock
-from realm.session.start import wants_screen, wants_tty
+from realm.session.start import wants_tty
 from realm.store import record, refs, repo
 
 if TYPE_CHECKING:
+    from realm.agents import Agent, Login
     from realm.model import Project, Run, Session
     from realm.sandbox.box import Box
+    from realm.sandbox.dockerargs import DockerArgs
     from realm.sandbox.engine import Engine
     from realm.session.requests import ResumeRequest
     from realm.session.ui import UI
@@ -56,36 +58,39 @@ def prepare(
 ) -> Launch:
     """Return what a next run, or the rest of the last one, would need; a missing login is no error yet."""
     config = Config(project.root)
+    agent = agents.find(session.agent)
+    args = dockerargs.parse(config.get("dockerArgs"))
     return Launch(
         project=project,
         session=session._replace(project=str(project.root)),
         run=launching.new_run(len(runs) + 1, ""),
         config=config,
-        login=_login(session),
-        args=dockerargs.parse(config.get("dockerArgs")),
+        login=_login(agent, args),
+        args=args,
         identity=repo.identity(project, config.of_git()),
         ignore=repo.ignore_lines(project, config.of_git()),
         agent_args=request.agent_args,
         include=approvals.included(project, (), config.get_all("include"), session.include),
         resume=True,
         history=launching.needs_history(project, config, local=local),
-        tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
+        tty=wants_tty(no_input=request.no_input)
+        or (request.detach and agent.wants_screen(request.agent_args)),
         stdin=not request.no_input,
         detach=request.detach,
         record=False if request.no_record else None,
     )
 
 
-def _login(session: Session) -> Login:
+def _login(agent: Agent, args: DockerArgs) -> Login:
     try:
-        return find_login(required=not session.agent)
+        return launching.find_login(agent, args)
     except RealmError:
-        return Login()
+        return agents.Login()
 
 
 def _image(connection: Engine, request: ResumeRequest, launch: Launch, ui: UI) -> str:
     wanted = request.image or launch.session.image or launch.config.get("image") or None
-    return image.ensure(connection, wanted, ui.progress, launch.config, claude=not launch.session.agent)
+    return image.ensure(connection, wanted, ui.progress, launch.config, part=launch.agent.image_part)
 
 
 def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLock, ui: UI) -> int:
@@ -97,7 +102,7 @@ def _run(connection: Engine, launch: Launch, request: ResumeRequest, lock: RunLo
     row = refs.rows(project, [name])[0]
     launch = launch._replace(
         session=record.read_session(project, name),
-        login=find_login(required=not launch.session.agent),
+        login=launching.find_login(launch.agent, launch.args),
         run=launching.new_run(len(runs) + 1, tips.code),
         transcript=_transcript(project, name, runs),
     )

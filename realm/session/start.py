@@ -7,8 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from realm.agents.login import find_login
-from realm.agents.login import warnings as login_warnings
+from realm import agents
 from realm.config import Config
 from realm.errors import RealmError, UsageError
 from realm.model import Session, new_id
@@ -23,7 +22,7 @@ from realm.store.names import check_name
 from realm.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from realm.model import Project
     from realm.session.requests import NewRequest
@@ -49,7 +48,7 @@ def new(request: NewRequest, ui: UI) -> int:
     history = launching.needs_history(project, config, local=connection.endpoint.local)
     launch = launch._replace(history=history)
     wanted = request.image or config.get("image") or None
-    chosen = image.ensure(connection, wanted, ui.progress, config, claude=not launch.session.agent)
+    chosen = image.ensure(connection, wanted, ui.progress, config, part=launch.agent.image_part)
     launch = _with_wip(launch, request)
     approvals.announce(launch.include, ui)
     approvals.approve_record(project, launch.session)
@@ -108,7 +107,9 @@ def _warm_up() -> None:
 
 def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
     program = launching.agent_program(request.agent, config)
-    login = find_login(required=not program)
+    agent = agents.find(program)
+    args = dockerargs.parse(config.get("dockerArgs"))
+    login = launching.find_login(agent, args)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
@@ -125,7 +126,7 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         subdir=project.subdir,
         agent=program,
         image=request.image or "",
-        conversation=None if program else new_id(),
+        conversation=agent.new_conversation(),
         include=repo.named(project, request.include),
     )
     return Launch(
@@ -134,12 +135,13 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
         run=launching.new_run(1, base),
         config=config,
         login=login,
-        args=dockerargs.parse(config.get("dockerArgs")),
+        args=args,
         agent_args=request.agent_args,
         include=include,
         identity=identity,
         ignore=ignore,
-        tty=wants_tty(no_input=request.no_input) or (request.detach and wants_screen(request.agent_args)),
+        tty=wants_tty(no_input=request.no_input)
+        or (request.detach and agent.wants_screen(request.agent_args)),
         stdin=not request.no_input,
         detach=request.detach,
         record=False if request.no_record else None,
@@ -149,11 +151,6 @@ def _prepare(project: Project, request: NewRequest, config: Config) -> Launch:
 def wants_tty(*, no_input: bool) -> bool:
     """Tell whether the agent gets a terminal: when the user sits at one on both sides."""
     return not no_input and sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def wants_screen(agent_args: Sequence[str]) -> bool:
-    """Tell whether an agent that nobody watches yet gets a terminal: unless it is told to print and exit."""
-    return not any(argument in ("-p", "--print") for argument in agent_args)
 
 
 def _base(project: Project, request: NewRequest, config: Config) -> str:
@@ -170,7 +167,7 @@ def _warn(launch: Launch, request: NewRequest, ui: UI) -> None:
     left_out = 0 if request.wip else repo.dirty_count(launch.project)
     for warning in dockerargs.warnings(launch.args, launch.project.root):
         ui.warn(warning)
-    for warning in login_warnings(launch.login):
+    for warning in launch.agent.warnings(launch.login):
         ui.warn(warning)
     if left_out:
         one = left_out == 1

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realm.agents import claude, turns
-from realm.agents.login import Login
+from realm import agents
+from realm.agents import Login
 from realm.model import TurnText
 
 if TYPE_CHECKING:
@@ -15,30 +15,35 @@ if TYPE_CHECKING:
 ID = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-def config(host: Path, login: Login | None = None) -> dict[str, claude.ConfigFile]:
-    files = claude.config_files(login or Login(), "/workspace/p", {"CLAUDE_CONFIG_DIR": str(host)})
-    return {file.path: file for file in files}
+CLAUDE = agents.find()
 
 
-def load(file: claude.ConfigFile) -> Any:
+def config(host: Path, login: Login | None = None) -> dict[str, agents.HomeFile]:
+    files = CLAUDE.files(login or Login(), "/workspace/p", {"CLAUDE_CONFIG_DIR": str(host)})
+    return {file.path.removeprefix("claude/"): file for file in files}
+
+
+def load(file: agents.HomeFile) -> Any:
     return json.loads(file.content)
 
 
 def test_a_first_run_names_its_conversation() -> None:
-    assert claude.command(ID, ["fix it"], resume=False) == [
+    assert CLAUDE.argv(["fix it"], conversation=ID, resume=False) == [
         "claude", "--dangerously-skip-permissions", "--session-id", ID, "fix it",
     ]  # fmt: skip
 
 
 def test_a_later_run_resumes_it() -> None:
-    assert claude.command(ID, [], resume=True)[2:] == ["--resume", ID]
+    assert CLAUDE.argv([], conversation=ID, resume=True)[2:] == ["--resume", ID]
 
 
 @pytest.mark.parametrize(
     "chosen", [["-c"], ["--resume", "x"], ["--resume=x"], ["--continue"], ["--session-id", "y"]]
 )
 def test_the_users_choice_of_a_conversation_wins(chosen: list[str]) -> None:
-    assert claude.command(ID, chosen, resume=True) == ["claude", "--dangerously-skip-permissions", *chosen]
+    assert CLAUDE.argv(chosen, conversation=ID, resume=True) == [
+        "claude", "--dangerously-skip-permissions", *chosen,
+    ]  # fmt: skip
 
 
 def test_it_starts_without_questions(tmp_path: Path) -> None:
@@ -103,17 +108,117 @@ def test_the_account_goes_only_with_a_copied_login(tmp_path: Path) -> None:
 
 
 def test_where_a_conversation_lies() -> None:
-    expected = f"projects/-workspace-my-repo-src/{ID}.jsonl"
-    assert claude.transcript_path("/workspace/my.repo/src", ID) == expected
+    expected = f"claude/projects/-workspace-my-repo-src/{ID}.jsonl"
+    assert CLAUDE.conversation_file("/workspace/my.repo/src", ID) == expected
+    assert CLAUDE.conversation_id(expected) == ID
 
 
 def test_turns_are_joined_by_number() -> None:
-    texts = turns.turn_texts(
-        {1: b'{"prompt": "a"}', 2: b'{"prompt": 3}'}, {1: b'{"last_assistant_message": "z"}', 3: b"{"}
+    texts = CLAUDE.turn_texts(
+        {1: b'{"prompt": "a"}', 2: b'{"prompt": 3}', 4: b"[" * 5000},
+        {1: b'{"last_assistant_message": "z"}', 3: b"{"},
     )
-    assert texts == {1: TurnText("a", "z"), 2: TurnText(), 3: TurnText()}
+    assert texts == {1: TurnText("a", "z"), 2: TurnText(), 3: TurnText(), 4: TurnText()}
 
 
-@pytest.mark.parametrize(("text", "found"), [(ID + "\n", ID), ("../x", None), ("", None), (ID + "/..", None)])
-def test_a_conversations_id_is_checked(text: str, found: str | None) -> None:
-    assert turns.conversation_id(text) == found
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (ID, ID),
+        (f"claude/projects/-workspace-p/{ID}.jsonl", ID),
+        (f"claude/projects/-workspace-p/agent-{ID}.jsonl", None),
+        (f"claude/projects/../{ID}.jsonl", None),
+        (f"claude/projects/-workspace-p/{ID}", None),
+        (f"claude/projects/-workspace-p/deep/{ID}.jsonl", None),
+        ("../x", None),
+        ("", None),
+        (f"{ID}\n", None),
+        (f"{ID}/..", None),
+    ],
+)
+def test_a_conversations_id_is_checked(name: str, found: str | None) -> None:
+    assert CLAUDE.conversation_id(name) == found
+
+
+def test_the_newest_conversation_counts() -> None:
+    place = "claude/projects/-workspace-p"
+    other = ID.replace("0", "f")
+    files = [
+        (f"{place}/{ID}.jsonl", 1.5),
+        (f"{place}/{other}.jsonl", 2.5),
+        (f"{place}/agent-{ID}.jsonl", 9.0),
+    ]
+    assert agents.newest(CLAUDE, files) == f"{place}/{other}.jsonl"
+    assert agents.newest(CLAUDE, files[2:]) is None
+
+
+def test_of_the_settings_variables_only_what_reaches_and_chooses_a_model_goes_in(tmp_path: Path) -> None:
+    fit = {
+        "ANTHROPIC_MODEL": "opus", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "h", "HTTPS_PROXY": "http://proxy:3128",
+        "CLAUDE_CODE_USE_VERTEX": "1", "DISABLE_TELEMETRY": "1", "BASH_MAX_TIMEOUT_MS": "9",
+    }  # fmt: skip
+    login = {"ANTHROPIC_AUTH_TOKEN": "secret", "ANTHROPIC_BASE_URL": "https://gateway.test"}
+    other = {
+        "GITHUB_TOKEN": "ghp_1", "AWS_SECRET_ACCESS_KEY": "s", "NODE_OPTIONS": "--require /x", "PATH": "/x",
+        "NODE_EXTRA_CA_CERTS": "/etc/x", "LD_PRELOAD": "/x", "BASH_ENV": "/x", "n\x1b[2J": "x", "NUMBER": 3,
+    }  # fmt: skip
+    (tmp_path / "settings.json").write_text(json.dumps({"model": "opus", "env": {**fit, **login, **other}}))
+    assert load(config(tmp_path)["settings.json"])["env"] == fit
+    (warning,) = CLAUDE.warnings(Login(), {"CLAUDE_CONFIG_DIR": str(tmp_path)})
+    assert "AWS_SECRET_ACCESS_KEY, BASH_ENV, GITHUB_TOKEN, LD_PRELOAD" in warning
+    assert "ghp_1" not in warning
+    assert "\x1b" not in warning
+
+
+def test_addresses_of_this_machine_are_told_of(tmp_path: Path) -> None:
+    host = {"CLAUDE_CONFIG_DIR": str(tmp_path)}
+    (tmp_path / "settings.json").write_text(json.dumps({"env": {"HTTPS_PROXY": "http://127.0.0.1:3128"}}))
+    told = CLAUDE.warnings(Login({"ANTHROPIC_BASE_URL": "http://localhost:4000"}), host)
+    assert [text.split(" is ")[0] for text in told] == ["ANTHROPIC_BASE_URL", "HTTPS_PROXY"]
+    assert (
+        CLAUDE.warnings(
+            Login({"ANTHROPIC_BASE_URL": "https://api.test"}), {**host, "CLAUDE_CONFIG_DIR": "/no"}
+        )
+        == []
+    )
+
+
+def test_it_has_a_screen_unless_it_prints() -> None:
+    assert CLAUDE.wants_screen(["fix it"])
+    assert not CLAUDE.wants_screen(["--print", "fix it"])
+
+
+def test_its_closing_line_is_known() -> None:
+    assert CLAUDE.closing is not None
+    assert CLAUDE.closing.fullmatch(f"claude --dangerously-skip-permissions --resume {ID}".encode())
+
+
+def test_options_that_realm_shares_with_it_are_its_own() -> None:
+    assert CLAUDE.options is not None
+    assert {"--agent", "--model", "--print"} <= CLAUDE.options
+    assert not {"--detach", "--wip", "--base", "--include"} & CLAUDE.options
+
+
+def test_what_was_said_is_read_from_the_conversation() -> None:
+    lines = [
+        {"type": "summary", "summary": "x"},
+        {"type": "user", "timestamp": "2026-01-01T00:00:00Z", "message": {"content": "fix it"}},
+        {"type": "user", "isMeta": True, "message": {"content": "caveat"}},
+        {"type": "assistant", "message": {"content": [
+            {"type": "thinking", "thinking": "hm"},
+            {"type": "text", "text": "Looking."},
+            {"type": "tool_use", "name": "Bash", "input": {"description": "list", "command": "ls\n-l"}},
+            {"type": "tool_use", "name": 3, "input": []},
+            "odd",
+        ]}},
+        {"type": "user", "message": {"content": [{"type": "tool_result", "content": "a"}]}},
+        {"type": "assistant", "isSidechain": True, "message": {"content": "helper"}},
+        {"type": "assistant", "message": None},
+    ]  # fmt: skip
+    raw = [json.dumps(line).encode() for line in lines] + [b"{", b"[" * 5000, b"\xff", b"[]"]
+    assert list(CLAUDE.read(raw)) == [
+        agents.Said("user", "fix it", "2026-01-01T00:00:00Z"),
+        agents.Said("agent", "Looking."),
+        agents.Said("tool", "Bash ls -l"),
+        agents.Said("tool", "3"),
+    ]

@@ -1,4 +1,4 @@
-"""The agent's login: keys from the environment, or the host's own login kept in step.
+"""Claude Code's login: keys from the environment, or the host's own login kept in step.
 
 Claude Code keeps its login in ``.credentials.json`` of its configuration
 directory (on macOS in the keychain, under the service name
@@ -6,15 +6,15 @@ directory (on macOS in the keychain, under the service name
 
     {"claudeAiOauth": {"accessToken": "…", "refreshToken": "…", "expiresAt": <ms>, "scopes": […], …}}
 
-Refresh tokens are single-use: a box with a copy of the login and the host log
+Refresh tokens are single-use: a sandbox with a copy of the login and the host log
 each other out unless whoever refreshed last tells the other.  So the login is
 never mounted; the newer of both sides, by ``expiresAt``, is copied over the
-other while a run goes on and at its end.  What comes out of a box is taken
+other while a run goes on and at its end.  What comes out of a sandbox is taken
 apart and put together again here: it can change the tokens and nothing else.
 
 An agent could put the tokens of another account into its file, so that the host
 would work under that account.  Tokens tell nothing of whose they are, but real
-renewals are few: a box's tokens are taken only when the host's own were due
+renewals are few: a sandbox's tokens are taken only when the host's own were due
 (:data:`DUE`), for a life that such tokens have (:data:`LONGEST`) and the same
 scopes and subscription.  The login before is kept, and the user is told.
 """
@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from realm.agents.base import BEFORE, Login, Match, Renewal
 from realm.errors import RealmError
 from realm.paths import make_private, realm_home, replace
 
@@ -41,6 +41,12 @@ KEY_VARIABLES = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH
 
 PASSED_VARIABLES = (*KEY_VARIABLES, "ANTHROPIC_BASE_URL")
 
+_PROVIDERS = (
+    "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY",
+    "AWS_BEARER_TOKEN_BEDROCK",
+)  # fmt: skip
+"""Any one of them, set in the sandbox, means that the models are reached with another login."""
+
 CREDENTIALS_LIMIT = 64 * 1024
 """Bytes; a real file has about one thousand."""
 
@@ -50,17 +56,7 @@ DUE = 10 * 60 * 1000
 LONGEST = 24 * 3600 * 1000
 """Milliseconds that a new access token may live; real ones have about 8 hours."""
 
-BEFORE = "login-before.json"
-"""The host's login as it was before a box renewed it, below realm's directory."""
-
 _KEYCHAIN_SERVICE = "Claude Code-credentials"
-
-
-class Login(NamedTuple):
-    """How the agent will prove who it is: ``variables`` and, or, a copy of ``credentials``."""
-
-    variables: Mapping[str, str] = {}
-    credentials: bytes | None = None
 
 
 def host_config_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -69,34 +65,35 @@ def host_config_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(chosen) if chosen else Path.home() / ".claude"
 
 
-def find_login(environ: Mapping[str, str] = os.environ, *, required: bool = True) -> Login:
-    """Return the login to use: the environment's, else the host's own.
-
-    Raises :class:`RealmError` with both ways to log in when there is none and
-    one is ``required`` (another agent than Claude Code may need none).
-    """
+def from_environment(environ: Mapping[str, str]) -> Login:
+    """Return the login that variables are; ``source`` is empty when none of them is a key."""
     variables = {name: environ[name] for name in PASSED_VARIABLES if environ.get(name)}
-    if any(name in variables for name in KEY_VARIABLES):
-        return Login(variables)
-    credentials = read_host(environ) if required else None
+    key = next((name for name in KEY_VARIABLES if name in variables), None)
+    return Login(variables, source=f"{key} is set" if key else "")
+
+
+def find(environ: Mapping[str, str], given: Mapping[str, str], settings: Mapping[str, str]) -> Login:
+    """Return the login to use: keys, another provider of the models, or the host's own.
+
+    ``given`` are variables that the sandbox gets anyway; ``settings`` the user's
+    own for Claude Code, which win over the environment there as here.  Raises
+    :class:`RealmError` with the ways to log in when there is none.
+    """
+    login = from_environment({**environ, **settings})
+    if login.source:
+        return login
+    elsewhere = {**settings, **given}
+    for name in (*KEY_VARIABLES, *_PROVIDERS):
+        if elsewhere.get(name) not in {None, "", "0", "false"}:
+            return login._replace(source=f"{name} is set")
+    credentials = read_host(environ)
     if credentials is not None:
-        return Login(variables, credentials)
-    if not required:
-        return Login(variables)
+        return login._replace(credentials=credentials, source="the host's login of Claude Code")
     raise RealmError(
-        "Claude Code has no login that the box could use",
+        "Claude Code has no login that the container could use",
         "run `claude` once on this machine and log in, or set ANTHROPIC_API_KEY "
         "(or CLAUDE_CODE_OAUTH_TOKEN, which `claude setup-token` prints)",
     )
-
-
-def warnings(login: Login) -> list[str]:
-    """Return what the user should know about a login before it is used in a box."""
-    address = login.variables.get("ANTHROPIC_BASE_URL", "")
-    if re.match(r"https?://(localhost|127\.|\[::1\])", address):
-        meaning = "in the box that is the box itself, not this machine"
-        return [f"ANTHROPIC_BASE_URL is {address}: {meaning} (name an address that the box can reach)"]
-    return []
 
 
 def read_host(environ: Mapping[str, str] = os.environ) -> bytes | None:
@@ -147,7 +144,7 @@ def newer(ours: bytes | None, theirs: bytes | None) -> bool:
 
 
 def may_be_taken(ours: bytes | None, theirs: bytes, now: float | None = None) -> bool:
-    """Tell whether a box's newer login ``theirs`` can be a renewal of the host's ``ours``.
+    """Tell whether a sandbox's newer login ``theirs`` can be a renewal of the host's ``ours``.
 
     ``now`` is in seconds since the epoch.
     """
@@ -164,7 +161,7 @@ def may_be_taken(ours: bytes | None, theirs: bytes, now: float | None = None) ->
 
 
 def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bool:
-    """Put the tokens that a box renewed into the host's login; tell whether that was done.
+    """Put the tokens that a sandbox renewed into the host's login; tell whether that was done.
 
     Only the tokens and their time are taken: scopes, account and whatever else
     the host's file holds stay.  Without a login on the host nothing is written.
@@ -182,3 +179,16 @@ def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bo
     whole["claudeAiOauth"] = whole["claudeAiOauth"] | tokens
     replace(path.resolve(), json.dumps(whole).encode(), durable=True)
     return True
+
+
+def renew(inside: bytes) -> Renewal:
+    """Copy the newer of both logins over the older one: the host's at once, the sandbox's by the answer.
+
+    Raises ``OSError`` when the host's cannot be written.
+    """
+    outside = read_host()
+    if newer(outside, inside):
+        if not may_be_taken(outside, inside):
+            return Renewal(Match.REFUSED)
+        return Renewal(Match.RENEWED if store_on_host(inside) else Match.SAME)
+    return Renewal(inside=outside if newer(inside, outside) else None)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realm.agents import login
+from realm import agents
+from realm.agents.claude import login
 from realm.errors import RealmError
 from realm.paths import realm_home
 
@@ -25,30 +27,44 @@ def host(tmp_path: Path) -> dict[str, str]:
 
 def test_a_key_in_the_environment_is_the_login(host: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".credentials.json").write_bytes(credentials(1))
-    found = login.find_login({**host, "ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"})
+    found = agents.find().find_login({**host, "ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"})
     assert found.variables == {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"}
     assert found.credentials is None
 
 
 def test_without_a_key_the_hosts_login_is_used(host: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".credentials.json").write_bytes(credentials(1))
-    assert login.find_login(host).credentials == credentials(1)
+    assert agents.find().find_login(host).credentials == credentials(1)
 
 
 def test_no_login_says_both_ways_to_log_in(host: dict[str, str]) -> None:
     with pytest.raises(RealmError) as caught:
-        login.find_login(host)
+        agents.find().find_login(host)
     assert "run `claude`" in caught.value.hint
     assert "ANTHROPIC_API_KEY" in caught.value.hint
 
 
 def test_an_empty_variable_is_no_login(host: dict[str, str]) -> None:
     with pytest.raises(RealmError):
-        login.find_login({**host, "ANTHROPIC_API_KEY": ""})
+        agents.find().find_login({**host, "ANTHROPIC_API_KEY": ""})
 
 
-def test_another_agent_needs_no_login(host: dict[str, str]) -> None:
-    assert login.find_login(host, required=False) == login.Login({})
+@pytest.mark.parametrize("name", ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_API_KEY"])
+def test_what_the_container_is_given_anyway_is_a_login(host: dict[str, str], name: str) -> None:
+    found = agents.find().find_login(host, {name: "1"})
+    assert (found.variables, found.credentials, found.source) == ({}, None, f"{name} is set")
+    with pytest.raises(RealmError):
+        agents.find().find_login(host, {name: ""})
+
+
+def test_a_gateway_of_the_settings_is_a_login(host: dict[str, str], tmp_path: Path) -> None:
+    env = {"ANTHROPIC_AUTH_TOKEN": "t", "ANTHROPIC_BASE_URL": "https://gateway.test", "OTHER": "x"}
+    (tmp_path / "settings.json").write_text(json.dumps({"env": env}))
+    found = agents.find().find_login({**host, "ANTHROPIC_BASE_URL": "https://elsewhere.test"})
+    assert found.variables == {
+        "ANTHROPIC_AUTH_TOKEN": "t", "ANTHROPIC_BASE_URL": "https://gateway.test",
+    }  # fmt: skip
+    assert found.source == "ANTHROPIC_AUTH_TOKEN is set"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +156,22 @@ def test_a_login_that_cannot_be_a_renewal_is_not_taken() -> None:
 def test_the_login_before_is_kept(host: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".credentials.json").write_bytes(credentials(1, access="old"))
     login.store_on_host(credentials(2, access="new"), host)
-    kept = realm_home() / login.BEFORE
+    kept = realm_home() / agents.BEFORE
     assert json.loads(kept.read_bytes())["claudeAiOauth"]["accessToken"] == "old"
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_newer_login_goes_over_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = int(time.time() * 1000)
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
+    claude = agents.find()
+    ours = credentials(now + 60_000)
+    (tmp_path / ".credentials.json").write_bytes(ours)
+    assert claude.renew(ours) == agents.Renewal()
+    assert claude.renew(b"") == agents.Renewal(inside=ours)
+    assert claude.renew(credentials(now - 60_000)) == agents.Renewal(inside=ours)
+    assert claude.renew(credentials(now + 90 * 86_400_000)) == agents.Renewal(agents.Match.REFUSED)
+    assert claude.renew(credentials(now + 3_600_000)) == agents.Renewal(agents.Match.RENEWED)
+    assert (
+        json.loads((tmp_path / ".credentials.json").read_bytes())["claudeAiOauth"]["expiresAt"] > now + 60_000
+    )

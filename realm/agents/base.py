@@ -1,0 +1,185 @@
+"""What realm asks of an agent, with the answers for a program that nothing is known about.
+
+A further agent is one file with a subclass of :class:`Agent`, which answers what
+it knows better, and one line in the registry (:mod:`realm.agents`).  Paths "in
+the state directory" are those below the directory that a sandbox keeps beside
+its workspace, with ``/`` between parts.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from realm.model import TurnText
+
+
+BEFORE = "login-before.json"
+"""The host's login as it was before a sandbox renewed it, below realm's directory."""
+
+
+class Login(NamedTuple):
+    """How the agent will prove who it is: ``variables`` and, or, a copy of the host's ``credentials``.
+
+    ``source`` says in words where it was found; empty when there is none.
+    """
+
+    variables: Mapping[str, str] = {}
+    credentials: bytes | None = None
+    source: str = ""
+
+
+class HomeFile(NamedTuple):
+    """A file that the agent needs: its path in the state directory, its content, its permission bits."""
+
+    path: str
+    content: bytes
+    mode: int = 0o600
+
+
+class Match(Enum):
+    """What became of the host's login: as it was, renewed, or kept from a sandbox that offered another."""
+
+    SAME = 1
+    RENEWED = 2
+    REFUSED = 3
+
+
+class Renewal(NamedTuple):
+    """The host's login after it was compared with a sandbox's, and what to write over the sandbox's."""
+
+    match: Match = Match.SAME
+    inside: bytes | None = None
+
+
+class Said(NamedTuple):
+    """One entry of a conversation, untrusted and not yet cleaned.
+
+    ``who`` is ``user``, ``agent`` or ``tool``; a tool's ``text`` is its name and what it was
+    called with, on one line.  ``time`` is ISO 8601, empty when the agent did not say.
+    """
+
+    who: str
+    text: str
+    time: str = ""
+
+
+class Agent:
+    """A program that realm runs in a sandbox; here one that nothing is known about.
+
+    ``words`` are the program and its first arguments as ``--agent`` gives them, and what
+    ``session.json`` keeps; none for the default agent.
+    """
+
+    name: ClassVar[str]
+    """What people call it."""
+
+    image_part: ClassVar[str | None] = None
+    """What the image must have for it, by the name in the label ``realm.<part>-version``."""
+
+    options: ClassVar[frozenset[str] | None] = None
+    """Its own long options, with their dashes; ``None`` when they are not known."""
+
+    closing: ClassVar[re.Pattern[bytes] | None] = None
+    """What it prints when it ends that must not stay on the user's screen (without control sequences)."""
+
+    suspends_to_background: ClassVar[bool] = False
+    """Whether Ctrl-Z hands the run to a background holder; otherwise the agent gets the key."""
+
+    credentials: ClassVar[str | None] = None
+    """Where its login lies in the state directory, if it has one that can be renewed."""
+
+    credentials_limit: ClassVar[int] = 0
+    """Bytes that this file may have."""
+
+    conversations: ClassVar[str | None] = None
+    """The directory below which its conversations lie in the state directory."""
+
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        self.words = tuple(words)
+
+    def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
+        """Return the program and its arguments; the user's ``arguments`` stay as they are.
+
+        ``resume`` tells whether ``conversation`` has been put back to go on with.
+        """
+        del conversation, resume
+        return [*self.words, *arguments]
+
+    def environment(self, state: str) -> dict[str, str]:
+        """Return the variables that it needs, none of them secret; ``state`` is the state directory."""
+        del state
+        return {}
+
+    def wants_screen(self, arguments: Sequence[str]) -> bool:
+        """Tell whether it needs a terminal even while nobody watches it."""
+        del arguments
+        return True
+
+    def find_login(
+        self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
+    ) -> Login:
+        """Return the login to use; ``given`` are variables that the sandbox gets anyway.
+
+        Raises :class:`RealmError`, with the ways to log in, when it needs one and there is none.
+        """
+        del environ, given
+        return Login()
+
+    def warnings(self, login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
+        """Return what the user should know before a run."""
+        del login, environ
+        return []
+
+    def renew(self, inside: bytes) -> Renewal:
+        """Compare a sandbox's login with the host's, and renew the host's where it was renewed in there.
+
+        Raises ``OSError`` when the host's cannot be written.
+        """
+        del inside
+        return Renewal()
+
+    def files(
+        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ
+    ) -> Iterable[HomeFile]:
+        """Return what it needs in its home to start in ``directory`` without questions."""
+        del login, directory, environ
+        return ()
+
+    def new_conversation(self) -> str | None:
+        """Return the id of a new conversation; ``None`` when it keeps none that realm knows of."""
+        return None
+
+    def conversation_file(self, directory: str, conversation: str) -> str | None:
+        """Return where a conversation held in ``directory`` lies in the state directory."""
+        del directory, conversation
+        return None
+
+    def conversation_id(self, path: str) -> str | None:
+        """Return the id of the conversation whose file is ``path``, a whole path or a name without ending.
+
+        ``None`` when no conversation's file is called so (untrusted).
+        """
+        del path
+        return None
+
+    def turn_texts(self, prompts: Mapping[int, bytes], answers: Mapping[int, bytes]) -> dict[int, TurnText]:
+        """Return what was asked and answered, by turn, from what its hooks reported (untrusted)."""
+        del prompts, answers
+        return {}
+
+    def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
+        """Yield what is said in the ``lines`` of a conversation's file (untrusted)."""
+        del lines
+        return iter(())
+
+
+def newest(agent: Agent, files: Iterable[tuple[str, float]]) -> str | None:
+    """Return the path of the conversation that was written last, of ``files`` with their times."""
+    times = {path: time for path, time in files if agent.conversation_id(path) is not None}
+    return max(times, key=lambda path: times[path], default=None)

@@ -1,0 +1,133 @@
+"""Claude Code, by what version 2.1.330 does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from realm.agents.base import Agent, HomeFile, Login, Renewal, Said
+from realm.agents.claude import home
+from realm.agents.claude import login as logins
+from realm.agents.claude.transcript import read
+from realm.model import TurnText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+DIRECTORY = "claude"
+"""Its configuration directory in the state directory."""
+
+_TEXT_LIMIT = 100_000
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?")
+"""Those of its helpers are called ``agent-*.jsonl``."""
+
+_CHOOSES_CONVERSATION = ("--resume", "-r", "--continue", "-c", "--session-id", "--from-pr", "--fork-session")
+
+_OPTIONS = """
+add-dir advisor agent agents allow-dangerously-skip-permissions allowedTools allowed-tools
+append-system-prompt append-system-prompt-file autocompact ax-screen-reader background bare betas bg brief
+chrome cloud continue dangerously-skip-permissions debug debug-file desktop disable-slash-commands
+disallowedTools disallowed-tools effort environment exclude-dynamic-system-prompt-sections fallback-model
+file fork-session forward-subagent-text from-pr help ide include-hook-events include-partial-messages
+input-format json-schema max-budget-usd max-turns mcp-config model name no-chrome no-session-persistence
+output-format permission-mode permission-prompt-tool permission-prompts plugin-dir plugin-url print
+prompt-suggestions remote remote-control remote-control-session-name-prefix replay-user-messages restricted
+resume safe-mode session-id setting-sources settings strict-mcp-config system-prompt system-prompt-file
+system-prompt-snapshot teammate-mode teleport tmux tools verbose version worktree
+"""
+"""What ``claude --help`` lists, and what it takes besides."""
+
+
+class Claude(Agent):
+    """Claude Code; words after ``claude`` are arguments of every run."""
+
+    name = "Claude Code"
+    image_part = "claude"
+    options = frozenset(f"--{name}" for name in _OPTIONS.split())
+    closing = re.compile(rb"claude(?: --dangerously-skip-permissions)? --resume " + _UUID.encode())
+    suspends_to_background = True
+    credentials = f"{DIRECTORY}/.credentials.json"
+    credentials_limit = logins.CREDENTIALS_LIMIT
+    conversations = f"{DIRECTORY}/projects"
+
+    def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
+        """Return the command line; a conversation that the user's arguments choose wins over ours."""
+        arguments = [*self.words[1:], *arguments]
+        start = ["claude", "--dangerously-skip-permissions"]
+        chosen = any(argument.split("=", 1)[0] in _CHOOSES_CONVERSATION for argument in arguments)
+        if conversation and not chosen:
+            start += ["--resume" if resume else "--session-id", conversation]
+        return [*start, *arguments]
+
+    def environment(self, state: str) -> dict[str, str]:
+        """Return where its configuration is; the image is what updates it, and it reports to nobody."""
+        return {
+            "CLAUDE_CONFIG_DIR": f"{state}/{DIRECTORY}",
+            "DISABLE_AUTOUPDATER": "1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        }
+
+    def wants_screen(self, arguments: Sequence[str]) -> bool:
+        """Tell whether it shows its screen: unless it is told to print an answer and exit."""
+        return not any(argument in ("-p", "--print") for argument in (*self.words[1:], *arguments))
+
+    def find_login(
+        self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
+    ) -> Login:
+        """Return the keys of the environment or of the user's settings, else the host's own login."""
+        return logins.find(environ, given or {}, home.settings_environment(environ).kept)
+
+    def warnings(self, login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
+        """Return what cannot work in a sandbox, and what of the user's settings does not go in."""
+        return home.warnings(login, environ)
+
+    def renew(self, inside: bytes) -> Renewal:
+        """Compare by the time at which the tokens end; see :mod:`realm.agents.claude.login`."""
+        return logins.renew(inside)
+
+    def files(
+        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ
+    ) -> Iterable[HomeFile]:
+        """Return its configuration: the user's settings, instructions, commands, agents and skills."""
+        for file in home.files(login, directory, environ):
+            yield file._replace(path=f"{DIRECTORY}/{file.path}")
+
+    def new_conversation(self) -> str:
+        """Return a new UUID."""
+        return str(uuid.uuid4())
+
+    def conversation_file(self, directory: str, conversation: str) -> str:
+        """Return the path, in which ``directory`` stands with dashes for all but letters and digits."""
+        return f"{DIRECTORY}/projects/{re.sub(r'[^A-Za-z0-9]', '-', directory)}/{conversation}.jsonl"
+
+    def conversation_id(self, path: str) -> str | None:
+        """Return the UUID that the file is named after."""
+        found = _CONVERSATION.fullmatch(path)
+        return found[1] if found else None
+
+    def turn_texts(self, prompts: Mapping[int, bytes], answers: Mapping[int, bytes]) -> dict[int, TurnText]:
+        """Return ``prompt`` of the hook UserPromptSubmit and ``last_assistant_message`` of Stop."""
+        return {
+            number: TurnText(
+                _text(prompts.get(number), "prompt"), _text(answers.get(number), "last_assistant_message")
+            )
+            for number in sorted({*prompts, *answers})
+        }
+
+    def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
+        """Yield prompts, answers and calls of tools."""
+        return read(lines)
+
+
+def _text(raw: bytes | None, key: str) -> str:
+    """Return the string ``key`` of a hook's JSON, cut; empty when it is not there or not text."""
+    try:
+        value = json.loads(raw or b"{}")
+    except (ValueError, RecursionError):
+        return ""
+    found = value.get(key) if isinstance(value, dict) else None
+    return found[:_TEXT_LIMIT] if isinstance(found, str) else ""

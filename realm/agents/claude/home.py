@@ -1,0 +1,206 @@
+"""Claude Code's configuration directory in a sandbox.
+
+The keys that make it start straight into its screen, without first-run
+questions, were found by trying version 2.1: ``.claude.json`` with
+``hasCompletedOnboarding``, ``bypassPermissionsModeAccepted``,
+``customApiKeyResponses.approved`` (a key's last 20 characters) and
+``projects[<directory>].hasTrustDialogAccepted``; ``settings.json`` with
+``skipDangerousModePermissionPrompt``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from realm.agents.base import HomeFile
+from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from realm.agents.base import Login
+
+_COPIED = ("CLAUDE.md", "commands", "agents", "skills", "output-styles", "rules")
+
+_HOST_ONLY_SETTINGS = (
+    "apiKeyHelper",
+    "awsAuthRefresh",
+    "awsCredentialExport",
+    "enabledPlugins",
+    "env",
+    "extraKnownMarketplaces",
+    "fileSuggestion",
+    "forceLoginMethod",
+    "gcpAuthRefresh",
+    "hooks",
+    "otelHeadersHelper",
+    "permissions",
+    "sandbox",
+    "statusLine",
+)
+"""Settings that name programs of the host, or that only make sense there."""
+
+_FIT = re.compile(
+    r"ANTHROPIC_(API_KEY|AUTH_TOKEN|BASE_URL|BETAS|CUSTOM_HEADERS|MODEL|SMALL_FAST_MODEL(_AWS_REGION)?)"
+    r"|ANTHROPIC_(DEFAULT|CUSTOM)_[A-Z]+_(MODEL|OPTION)(_NAME|_DESCRIPTION|_SUPPORTED_CAPABILITIES)?"
+    r"|ANTHROPIC_DEFAULT_MODEL|ANTHROPIC_CUSTOM_MODEL_OPTION(_NAME|_DESCRIPTION|_SUPPORTED_CAPABILITIES)?"
+    r"|ANTHROPIC_(BEDROCK|VERTEX|FOUNDRY)_(BASE_URL|PROJECT_ID|RESOURCE|REGION_PREFIX|SERVICE_TIER)"
+    r"|AWS_(DEFAULT_)?REGION|AWS_BEARER_TOKEN_BEDROCK|CLOUD_ML_REGION|VERTEX_REGION_[A-Z0-9_]+"
+    r"|CLAUDE_CODE_(USE|SKIP)_(BEDROCK|VERTEX|FOUNDRY)(_AUTH)?|CLAUDE_CODE_OAUTH_TOKEN"
+    r"|CLAUDE_CODE_(SUBAGENT_MODEL|EFFORT_LEVEL|MAX_OUTPUT_TOKENS|MAX_RETRIES|ATTRIBUTION_HEADER|NO_FLICKER)"
+    r"|(CLAUDE_CODE_)?DISABLE_[A-Z0-9_]+|CLAUDE_AUTOCOMPACT_PCT_OVERRIDE"
+    r"|MAX_(THINKING|MCP_OUTPUT)_TOKENS|MCP_(TOOL_)?TIMEOUT|API_TIMEOUT_MS|ENABLE_TOOL_SEARCH"
+    r"|BASH_(DEFAULT_TIMEOUT_MS|MAX_TIMEOUT_MS|MAX_OUTPUT_LENGTH)|CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR"
+    r"|(HTTPS?|NO)_PROXY|(https?|no)_proxy|FORCE_COLOR|NO_COLOR|TZ|LANG|LC_[A-Z]+"
+)
+"""The variables of the settings' ``env`` that go in."""
+
+_SIZE_LIMIT = 16 * 1024 * 1024
+_COUNT_LIMIT = 4000
+
+
+_LOCAL = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
+_ADDRESSES = ("ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+
+
+class Environment(NamedTuple):
+    """The ``env`` of the user's settings: what goes in, and the names of what does not."""
+
+    kept: dict[str, str]
+    left_out: list[str]
+
+
+def settings_environment(environ: Mapping[str, str] = os.environ) -> Environment:
+    """Return the variables that the user's settings give Claude Code, by what is known to be fit to go in.
+
+    That is how a model is reached and chosen, and limits of its tools; the rest may
+    be secrets, or paths and programs of this machine.
+    """
+    given = _read_object(host_config_dir(environ) / "settings.json").get("env")
+    texts = (
+        {name: value for name, value in given.items() if isinstance(value, str)}
+        if isinstance(given, dict)
+        else {}
+    )
+    kept = {name: value for name, value in texts.items() if _FIT.fullmatch(name)}
+    return Environment(kept, sorted(texts.keys() - kept.keys()))
+
+
+def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return what cannot work in a sandbox, and what of the settings' ``env`` does not go in."""
+    kept, left_out = settings_environment(environ)
+    addresses = {**kept, **login.variables}
+    found = [
+        f"{name} is {addresses[name]}: in the container that is the container itself, not this machine "
+        "(name an address that it can reach)"
+        for name in _ADDRESSES
+        if _LOCAL.match(addresses.get(name, ""))
+    ]
+    if left_out:
+        names = ", ".join(clean(name, limit=80) for name in left_out)
+        found.append(
+            f"left out of the env in Claude Code's settings: {names} "
+            "(to pass one on: git config --global --add realm.dockerArgs '-e NAME=VALUE')"
+        )
+    return found
+
+
+def files(login: Login, directory: str, environ: Mapping[str, str] = os.environ) -> list[HomeFile]:
+    """Return the configuration directory of a sandbox that starts in ``directory``; paths are below it.
+
+    The user's own settings, instructions, commands, agents and skills are
+    copies without write permission; nothing of them is ever read back.
+    """
+    host = host_config_dir(environ)
+    found = [
+        HomeFile(".claude.json", _dump(_global_state(login, directory, _read_state(host, environ)))),
+        HomeFile("settings.json", _dump(_settings(_read_object(host / "settings.json"), environ)), 0o644),
+        *_copies(host),
+    ]
+    if login.credentials is not None:
+        found.append(HomeFile(".credentials.json", login.credentials))
+    return found
+
+
+def _dump(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read_state(host: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    inside = bool(environ.get("CLAUDE_CONFIG_DIR"))
+    return _read_object(host / ".claude.json" if inside else Path.home() / ".claude.json")
+
+
+def _global_state(login: Login, directory: str, host: Mapping[str, Any]) -> dict[str, Any]:
+    state: dict[str, Any] = {
+        key: host[key] for key in ("theme", "editorMode") if isinstance(host.get(key), str)
+    }
+    state |= {
+        "hasCompletedOnboarding": True,
+        "bypassPermissionsModeAccepted": True,
+        "autoUpdates": False,
+        "preferredNotifChannel": "terminal_bell",
+        "projects": {directory: {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}},
+    }
+    key = login.variables.get("ANTHROPIC_API_KEY")
+    if key:
+        state["customApiKeyResponses"] = {"approved": [key[-20:]], "rejected": []}
+    if login.credentials is not None and isinstance(host.get("oauthAccount"), dict):
+        state["oauthAccount"] = host["oauthAccount"]
+    return state
+
+
+def _settings(host: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    kept = {key: value for key, value in host.items() if key not in _HOST_ONLY_SETTINGS}
+    fit = settings_environment(environ).kept
+    inside = {name: value for name, value in fit.items() if name not in PASSED_VARIABLES}
+    return kept | ({"env": inside} if inside else {}) | {"skipDangerousModePermissionPrompt": True}
+
+
+def _copies(host: Path) -> list[HomeFile]:
+    found: list[HomeFile] = []
+    size = 0
+    for path, relative in _walk(host):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        size += len(content)
+        if size > _SIZE_LIMIT or len(found) >= _COUNT_LIMIT:
+            break
+        mode = 0o555 if os.access(path, os.X_OK) else 0o444
+        found.append(HomeFile(relative, content, mode))
+    return found
+
+
+def _walk(host: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the regular files to copy; links are followed, as skills are often linked in."""
+    for name in _COPIED:
+        top = host / name
+        if top.is_file():
+            yield top, name
+        seen: set[str] = set()
+        for directory, children, names in os.walk(top, followlinks=True):
+            real = os.path.realpath(directory)
+            if real in seen or ".git" in Path(directory).parts[len(host.parts) :]:
+                children.clear()
+                continue
+            seen.add(real)
+            children.sort()
+            for file in sorted(names):
+                path = Path(directory) / file
+                if path.is_file() and path.stat().st_size <= _SIZE_LIMIT:
+                    yield path, path.relative_to(host).as_posix()
