@@ -34,15 +34,15 @@ NOTE = (
               help="copy an ignored file in (.env.test); may be repeated")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--agent", metavar="<cmd>", help="run this program in place of Claude Code")
-@click.option("--detach", is_flag=True, help="leave the agent alone from the start (see realm attach)")
+@click.option("--detach", is_flag=True, help="run in the background (see realm attach)")
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option
 def command(directory: Path | None, no_input: bool, **options: Any) -> int:
     """Hand the request to the session room and return the agent's exit code."""
     from realm.cli.ui import TerminalUI
+    from realm.session.new import new
     from realm.session.requests import NewRequest
-    from realm.session.start import new
 
     request = NewRequest(directory=here(directory), no_input=no_input, **options)
     return new(request, TerminalUI(no_input=no_input))

@@ -28,7 +28,7 @@ NOTE = (
 @click.option("--approve", is_flag=True,
               help="let a record from elsewhere choose program, image and included files")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
-@click.option("--detach", is_flag=True, help="leave the agent alone from the start (see realm attach)")
+@click.option("--detach", is_flag=True, help="run in the background (see realm attach)")
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option

@@ -11,7 +11,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Sessions": {
         "new": "Start a session: Claude Code in a throw-away container",
         "resume": "Go on with a session, in the same conversation",
-        "attach": "Show an agent that goes on without a terminal",
+        "attach": "Show an agent that runs in the background",
         "stop": "End an agent from elsewhere; its work is saved",
         "logs": "Print what an agent wrote, as text",
         "list": "List sessions, newest first",

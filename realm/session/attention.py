@@ -8,7 +8,7 @@ from realm.terminal.relay.overheard import Overheard
 from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
-    from realm.session.grip import Grip
+    from realm.session.holder import Holder
     from realm.terminal.relay.protocols import Stream
 
 _FOCUS, _SYNCHRONIZED = 1004, 2026
@@ -20,20 +20,20 @@ class Attention:
     A terminal that tells nothing of its focus is taken for one that is looked at.
     """
 
-    def __init__(self, grip: Grip) -> None:
-        self._modes = grip.view.modes
-        self._grip = grip
+    def __init__(self, holder: Holder) -> None:
+        self._modes = holder.view.modes
+        self._holder = holder
         self._over = False
-        self._tty = grip.launch.tty
-        self._caller = grip.caller
+        self._tty = holder.plan.tty
+        self._caller = holder.caller
         if self._tty:
             self._caller.meet(self._here, self._say)
         self.listen()
 
     def listen(self) -> Stream:
         """Listen to the stream that is held now, and return it as it is to be relayed."""
-        self._overheard = Overheard(self._grip.stream, self._grip.hear, self._settled)
-        self.stream: Stream = self._overheard if self._tty else self._grip.stream
+        self._overheard = Overheard(self._holder.stream, self._holder.hear, self._settled)
+        self.stream: Stream = self._overheard if self._tty else self._holder.stream
         return self.stream
 
     def _settled(self) -> bool:

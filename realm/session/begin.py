@@ -1,14 +1,14 @@
-"""The beginning of a run: its record and its box are made side by side, then the box is started.
+"""The beginning of a run: its record and its sandbox are made side by side, then the sandbox is started.
 
-The refs come before the agent: no box runs whose session git does not know.
-Killed in between, a run leaves a record without a box, which is a run that
-ended, or a box that never ran, which the next run clears away.
+The refs come before the agent: no sandbox runs whose session git does not know.
+Killed in between, a run leaves a record without a sandbox, which is a run that
+ended, or a sandbox that never ran, which the next run clears away.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UnpreparedError
 from realm.together import together
@@ -16,171 +16,149 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.model import Project, Run, Session, Totals
     from realm.sandbox.box import Box
     from realm.sandbox.engine import Engine
-    from realm.session.grip import Grip
-    from realm.session.launch import Launch
+    from realm.session.holder import Holder
     from realm.session.lock import RunLock
+    from realm.session.run import Plan
     from realm.session.ui import UI
     from realm.store.refs import RefUpdate
-
-
-class Started(NamedTuple):
-    """A run as it was recorded when it began: ``meta`` is that record's commit, ``parent`` the one before."""
-
-    project: Project
-    session: Session
-    run: Run
-    meta: str
-    parent: str | None
-
-
-class Before(NamedTuple):
-    """What a run follows: the record of the run before, ``None`` for a new session, and its totals."""
-
-    meta: str | None = None
-    totals: Totals | None = None
 
 
 def _nothing() -> None:
     """Refuse nothing."""
 
 
-def go(
-    connection: Engine, launch: Launch, chosen: str, before: Before, lock: RunLock, ui: UI,
-    *, check: Callable[[], object] = _nothing, aside: Callable[[], object] = _nothing,
+def begin(
+    connection: Engine, plan: Plan, image: str, lock: RunLock, ui: UI,
+    *, check: Callable[[], object] = _nothing, meanwhile: Callable[[], object] = _nothing,
 ) -> int:  # fmt: skip
-    """Record a run, run the agent in a box of the image ``chosen``; return the agent's exit code.
+    """Record the run that is planned, run its agent in a sandbox of ``image``; return the agent's exit code.
 
-    ``check`` may still refuse, before anything is recorded; ``aside`` is done
-    before the box is started.  When the box cannot be made, or the run cannot
-    be recorded, neither is there afterwards; raises what stood in the way.
+    ``check`` may still refuse, before anything is recorded; ``meanwhile`` is done
+    before the sandbox is started.  When the sandbox cannot be made, or the run
+    cannot be recorded, neither is there afterwards; raises what stood in the way.
     """
-    started, box = _made(connection, launch, chosen, before, check, aside)
+    plan, box = _made(connection, plan, image, check, meanwhile)
     try:
-        return _held(connection, started, launch, box, lock, ui)
+        return _held(connection, plan, box, lock, ui)
     except BaseException as error:
         with suppress(RealmError):
             if isinstance(error, UnpreparedError) or box.state() == "created":
-                _undo([started], [box])
+                _undo([plan], [box])
         raise
 
 
 def _made(
-    connection: Engine, launch: Launch, chosen: str, before: Before,
-    check: Callable[[], object], aside: Callable[[], object],
-) -> tuple[Started, Box]:  # fmt: skip
-    """Make record and box at the same time, or none of them."""
-    begun: list[Started] = []
+    connection: Engine, plan: Plan, image: str, check: Callable[[], object], meanwhile: Callable[[], object]
+) -> tuple[Plan, Box]:
+    """Make record and sandbox at the same time, or none of them."""
+    begun: list[Plan] = []
     boxes: list[Box] = []
 
     def record() -> None:
         check()
-        begun.append(_written(launch, before))
-        _begin(begun[0])
+        begun.append(plan._replace(meta=_written(plan)))
+        _move_refs(begun[0])
 
     def make() -> None:
         from realm.session.boxes import create
 
-        boxes.append(create(connection, launch, chosen))
+        boxes.append(create(connection, plan, image))
 
     try:
-        together(record, aside, _import_hold, make)
+        together(record, meanwhile, _import_holder, make)
     except BaseException:
         _undo(begun, boxes)
         raise
     return begun[0], boxes[0]
 
 
-def _undo(begun: list[Started], boxes: list[Box]) -> None:
+def _undo(begun: list[Plan], boxes: list[Box]) -> None:
     """Leave nothing of what never ran, as far as git and the engine let us.
 
     What stood in the way of the run is what the user is told; the next run
-    clears away a box that the engine does not remove now.
+    clears away a sandbox that the engine does not remove now.
     """
-    for started in begun:
+    for plan in begun:
         with suppress(RealmError):
-            _back(started)
+            _move_back(plan)
     for box in boxes:
         with suppress(RealmError):
             box.remove()
 
 
-def _written(launch: Launch, before: Before) -> Started:
+def _written(plan: Plan) -> str:
     """Write the record of a run that starts."""
-    from realm.model import State, Totals
+    from realm.model import State
     from realm.store import record
 
-    meta = record.write(
-        launch.project, parent=before.meta, previous=None, session=launch.session, run=launch.run,
-        totals=before.totals or Totals(), state=State.RUNNING, files={},
+    return record.write(
+        plan.project, parent=plan.parent, previous=None, session=plan.session, run=plan.run,
+        totals=plan.totals, state=State.RUNNING, files={},
     )  # fmt: skip
-    return Started(launch.project, launch.session, launch.run, meta, before.meta)
 
 
-def _updates(started: Started) -> list[RefUpdate]:
+def _updates(plan: Plan) -> list[RefUpdate]:
     """Return how the refs move when a run starts."""
     from realm.store import refs
 
-    name = started.session.name
-    updates = [refs.RefUpdate(refs.META + name, started.parent, started.meta)]
-    if started.parent is None:
-        updates.append(refs.RefUpdate(refs.CODE + name, None, started.run.before))
+    name = plan.session.name
+    updates = [refs.RefUpdate(refs.META + name, plan.parent, plan.meta)]
+    if plan.parent is None:
+        updates.append(refs.RefUpdate(refs.CODE + name, None, plan.run.before))
     return updates
 
 
-def _begin(started: Started) -> None:
+def _move_refs(plan: Plan) -> None:
     """Move the refs to the record of a run that starts, together."""
     from realm.session import registry
     from realm.store import refs
 
-    refs.transact(started.project, _updates(started), f"realm: run {started.run.number} begins")
-    registry.remember_project(started.project)
+    refs.transact(plan.project, _updates(plan), f"realm: run {plan.run.number} begins")
+    registry.remember_project(plan.project)
 
 
-def _back(started: Started) -> None:
-    """Undo :func:`_begin`: nothing ran, so nothing stays.
+def _move_back(plan: Plan) -> None:
+    """Undo :func:`_move_refs`: nothing ran, so nothing stays.
 
     Refs that are not at this very record are somebody else's.
     """
     from realm.store import refs
 
-    if refs.tips(started.project, started.session.name).meta != started.meta:
+    if refs.tips(plan.project, plan.session.name).meta != plan.meta:
         return
-    back = [refs.RefUpdate(update.ref, update.new, update.old) for update in _updates(started)]
-    refs.transact(started.project, back, "realm: the box could not be started")
+    back = [refs.RefUpdate(update.ref, update.new, update.old) for update in _updates(plan)]
+    refs.transact(plan.project, back, "realm: the box could not be started")
 
 
-def _import_hold() -> None:
-    """Import, while the engine makes the box, what holds it."""
-    import realm.session.hold
+def _import_holder() -> None:
+    """Import, while the engine makes the sandbox, what holds it."""
+    import realm.session.background
     import realm.session.recordings
     import realm.session.view
     import realm.terminal.recording.recorder  # noqa: F401
 
 
-def _held(connection: Engine, started: Started, launch: Launch, box: Box, lock: RunLock, ui: UI) -> int:
-    from realm.session import hold
-    from realm.session.grip import take
+def _held(connection: Engine, plan: Plan, box: Box, lock: RunLock, ui: UI) -> int:
+    from realm.session import background
+    from realm.session.holder import Holder
 
-    grip = take(connection, started, launch, box, lock, ui, box.attach())
-    if not launch.detach:
-        return hold.attend(grip, begin=lambda: _start(grip))
-    from realm.session import keeper
-
-    return keeper.start(grip)
+    holder = Holder(connection, plan, box, lock, ui, box.attach())
+    if plan.detach:
+        return background.start(holder)
+    return background.attend(holder, begin=lambda: _start(holder))
 
 
-def _start(grip: Grip) -> None:
-    """Start the box, and import meanwhile what the end of the run needs."""
+def _start(holder: Holder) -> None:
+    """Start the sandbox, and import meanwhile what the end of the run needs."""
 
     def load() -> None:
-        import realm.session.salvage
+        import realm.session.intake
         import realm.session.summary  # noqa: F401
 
     def start() -> None:
-        grip.box.start()
-        grip.box.deliver(grip.stream)
+        holder.box.start()
+        holder.box.deliver(holder.stream)
 
     together(load, start)

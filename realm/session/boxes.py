@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.errors import EngineError
 from realm.paths import scratched
 from realm.sandbox import creation, lookup
-from realm.session import launch as launching
+from realm.session import run as running
 from realm.session.lock import holder
 from realm.store import repo
 
@@ -18,26 +18,24 @@ if TYPE_CHECKING:
 
     from realm.sandbox.box import Box
     from realm.sandbox.engine import Engine
-    from realm.session.launch import Launch
+    from realm.session.run import Plan
 
 
-def create(engine: Engine, launch: Launch, image: str) -> Box:
+def create(engine: Engine, plan: Plan, image: str) -> Box:
     """Make the box of a run, ready to be started."""
-    spec = launching.spec(launch, image, ["run", *launching.argv(launch)])
-    with packs(launch, launch.run.before) as history:
-        return creation.create(
-            engine, spec, launching.files(launch, history), args=launch.args, attended=True
-        )
+    spec = running.spec(plan, image, ["run", *running.argv(plan)])
+    with packs(plan, plan.run.before) as history:
+        return creation.create(engine, spec, running.files(plan, history), args=plan.args, attended=True)
 
 
 @contextmanager
-def packs(launch: Launch, *tips: str) -> Iterator[list[Path]]:
+def packs(plan: Plan, *tips: str) -> Iterator[list[Path]]:
     """Give the history of ``tips`` as files, for a box without the object store; else nothing."""
-    if not launch.history:
+    if not plan.history:
         yield []
         return
     with scratched("history") as directory:
-        yield repo.history_pack(launch.project, tips, directory)
+        yield repo.history_pack(plan.project, tips, directory)
 
 
 def sweep(engine: Engine) -> None:
@@ -47,7 +45,7 @@ def sweep(engine: Engine) -> None:
     that is not ready yet, never will be.
     """
     with suppress(EngineError):
-        for box in lookup.unready(engine, launching.home_label()):
+        for box in lookup.unready(engine, running.home_label()):
             if holder(lookup.maker(box)) is None and lookup.is_unready(box):
                 with suppress(EngineError):
                     box.remove()

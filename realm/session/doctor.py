@@ -160,14 +160,14 @@ def trial(ui: UI) -> int:
     A tiny script takes the agent's part, so no login is needed.  Returns 0 when
     the commit that it made in the box arrived in the repository.
     """
-    from realm.session import registry, remove, start
+    from realm.session import new, registry, remove
 
     with tempfile.TemporaryDirectory(prefix="realm-trial-") as place:
         repository = Path(place) / "trial"
         _make_repository(repository)
         ui.info("a throw-away repository is made")
         request = NewRequest("trial", repository, agent=TRIAL_AGENT, no_input=True)
-        code = start.new(request, _Quiet(ui))
+        code = new.new(request, _Quiet(ui))
         ui.info(f"the agent ran in a box and ended with {code}")
         shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
         content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()

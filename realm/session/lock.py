@@ -136,4 +136,8 @@ class RunLock:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the run, unless the descriptor was handed over."""
         os.close(self._handle)

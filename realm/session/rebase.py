@@ -10,8 +10,9 @@ from realm.model import Checkpoint, State
 from realm.paths import scratched
 from realm.sandbox import creation
 from realm.session import boxes
-from realm.session import launch as launching
-from realm.session.finish import COLLECT_LIMIT
+from realm.session import run as running
+from realm.session.intake import COLLECT_LIMIT
+from realm.session.plan import starting
 from realm.store import ingest, record, refs, repo, stats
 from realm.text import clean
 
@@ -19,51 +20,51 @@ if TYPE_CHECKING:
     from realm.model import Session
     from realm.sandbox.engine import Engine
     from realm.sandbox.report import BoxReport
-    from realm.session.launch import Launch
+    from realm.session.run import Plan
     from realm.session.ui import UI
 
 
-def rebase(connection: Engine, launch: Launch, image: str, ui: UI) -> Launch:
+def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
     """Put the session's commits on HEAD; return the launch with its session's new base.
 
     The commits as they were stay reachable below ``refs/realm-trash/``.  Raises
     :class:`RealmError` naming the files when they conflict; nothing has changed then.
     """
-    project, session = launch.project, launch.session
+    project, session = plan.project, plan.session
     tips = refs.tips(project, session.name)
     head = repo.resolve_commit(project, "HEAD")
     if tips.code is None or tips.meta is None or head == session.base:
         ui.info(f"{session.name} is on HEAD already")
-        return launch
-    quiet = launch._replace(run=launching.new_run(launch.run.number, tips.code), tty=False, stdin=False)
+        return plan
+    quiet = plan._replace(run=starting(plan.run.number, tips.code), tty=False, stdin=False)
     with ui.progress(f"replaying {session.name} on {head[:10]}"):
         tip = head if tips.code == session.base else _replay(connection, quiet, image, head)
     moved = session._replace(base=head)
-    _write(launch, tips, moved, tip)
+    _write(plan, tips, moved, tip)
     ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
-    return launch._replace(session=moved)
+    return plan._replace(session=moved)
 
 
-def _replay(connection: Engine, launch: Launch, image: str, head: str) -> str:
+def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
-    spec = launching.spec(launch, image, ["rebase", head])
+    spec = running.spec(plan, image, ["rebase", head])
     spec = spec._replace(labels={**spec.labels, "realm.role": "tool"})
-    with boxes.packs(launch, launch.run.before, head) as history:
-        box = creation.create(connection, spec, launching.files(launch, history), args=launch.args)
+    with boxes.packs(plan, plan.run.before, head) as history:
+        box = creation.create(connection, spec, running.files(plan, history), args=plan.args)
     with scratched("rebase") as directory:
         try:
             box.start()
             code = box.wait()
             report = box.collect(directory, limit=COLLECT_LIMIT)
             if code != 0:
-                raise _conflict(launch, report)
-            return _take(launch, report, head)
+                raise _conflict(plan, report)
+            return _take(plan, report, head)
         finally:
             box.remove()
 
 
-def _conflict(launch: Launch, report: BoxReport) -> RealmError:
-    name = launch.session.name
+def _conflict(plan: Plan, report: BoxReport) -> RealmError:
+    name = plan.session.name
     paths = ", ".join(clean(path, limit=200) for path in report.conflicts[:10])
     if not paths:
         detail = "; ".join(clean(text, limit=200) for text in report.errors) or "git gave no reason"
@@ -76,28 +77,28 @@ def _conflict(launch: Launch, report: BoxReport) -> RealmError:
     )
 
 
-def _take(launch: Launch, report: BoxReport, head: str) -> str:
+def _take(plan: Plan, report: BoxReport, head: str) -> str:
     now = time.time()
     points = [Checkpoint(point.head, point.head, 0, point.time) for point in report.points]
     taken = ingest.ingest(
         ingest.Intake(
-            project=launch.project,
-            session=launch.session.name,
-            run=launch.run.number,
+            project=plan.project,
+            session=plan.session.name,
+            run=plan.run.number,
             tip=head,
             points=points,
             texts={},
             pack=report.pack,
             started=now,
-            identity=repo.identity(launch.project),
+            identity=repo.identity(plan.project),
             replay=True,
         )
     )
     return taken.tip
 
 
-def _write(launch: Launch, tips: refs.Tips, session: Session, tip: str) -> None:
-    project, name = launch.project, session.name
+def _write(plan: Plan, tips: refs.Tips, session: Session, tip: str) -> None:
+    project, name = plan.project, session.name
     runs = record.read_runs(project, name)
     meta = record.write(
         project, parent=tips.meta, previous=None, session=session, run=runs[-1],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from realm.errors import RealmError
+from realm.errors import RealmError, RunningError
 from realm.sandbox import engine, lookup
-from realm.session import line, salvage, summary
+from realm.session import control, intake, summary
+from realm.session import plan as planning
 from realm.session.find import find
-from realm.session.grip import end
+from realm.session.holder import end
 from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
 from realm.store import record
@@ -27,20 +28,22 @@ PATIENCE = 120.0
 def stop(name: str, directory: Path | None, ui: UI) -> None:
     """Interrupt, terminate, kill the agent, with time between; return when its work is in git.
 
-    Raises :class:`RealmError` when nothing of the session is running, or when
-    its holder does not finish.
+    What its holder could not save is saved here, like the work of a run that
+    lost its holder.  Raises :class:`RealmError` when nothing of the session is
+    running, when its holder does not finish, or when the work cannot be saved.
     """
     project = find(name, directory)
     session = record.read_session(project, name)
-    runs = record.read_runs(project, name)
     with ui.progress(f"stopping {name}"):
-        asked = line.ask(session.id, {"op": "stop"})
-        if asked is None:
+        asked = control.ask(session.id, {"op": "stop"})
+        if asked is not None:
+            asked.close()
+            _wait(session)
+        runs = record.read_runs(project, name)
+        if asked is None or not runs or runs[-1].ended is None:
             _without_holder(project, session, runs, ui)
             return
-        asked.close()
-        _wait(session)
-    _tell(project, name, ui)
+    _tell(project, name, runs[-1], ui)
 
 
 def _wait(session: Session) -> None:
@@ -54,36 +57,36 @@ def _wait(session: Session) -> None:
         time.sleep(0.05)
 
 
-def _tell(project: Project, name: str, ui: UI) -> None:
+def _tell(project: Project, name: str, run: Run, ui: UI) -> None:
     """Say what there is now, as the holder wrote it: it has no terminal to say it on."""
     from realm.store import refs
 
     row = refs.rows(project, [name])[0]
-    for note in record.read_runs(project, name)[-1].notes:
+    summary.drop_kept(row.id)
+    for note in run.notes:
         ui.warn(note)
     if not row.totals.turns:
-        ui.info(f"{name}: stopped, nothing new   realm resume {name}   realm remove {name}")
+        ui.info(f"{name}: stopped, no changes   realm resume {name}   realm remove {name}")
         return
     ui.info(f"{name}: stopped ({summary.describe(row.totals)}) on refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")
 
 
 def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI) -> None:
-    """Stop a box whose holder was killed, as its new holder."""
-    from realm.session.resume import prepare, started_before
-
-    number = runs[-1].number if runs else 0
-    with RunLock(session.id, session.name, number):
+    """Stop a sandbox whose holder is gone, as its new holder, and bring its work home."""
+    name = session.name
+    plan = planning.following(project, session, runs, ResumeRequest(name, project.root))
+    with RunLock(session.id, name, plan.run.number):
         connection = engine.connect()
-        lookup.clear(connection, session.id)
-        boxes = [box for box in lookup.find(connection, session_id=session.id) if box.state() != "created"]
-        if not boxes:
-            raise RealmError(f"nothing of session {session.name} is running", f"realm resume {session.name}")
-        launch = prepare(
-            project, session, runs, ResumeRequest(session.name, project.root), local=connection.endpoint.local
+        plan = plan._replace(
+            history=planning.needs_history(project, plan.config, local=connection.endpoint.local)
         )
+        boxes = lookup.find(connection, session_id=session.id)
+        if not [box for box in boxes if box.state() != "created"]:
+            raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
+        summary.tell_kept(session.id, ui)
         for box in boxes:
-            end(box)
-            started = started_before(launch, runs[-1])
-            outcome = salvage.save(connection, started, launch, box, box.wait())
-            summary.tell(started, outcome, ui)
+            if box.state() == "running":
+                end(box)
+        if intake.recover(connection, plan, runs, ui) is not None:
+            raise RunningError(f"a container of {name} does not end", "docker ps; realm doctor")

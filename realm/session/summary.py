@@ -1,14 +1,28 @@
-"""The words after a run: what there is now, and what to do with it."""
+"""The words after a run: what there is now, and what to do with it.
+
+What a holder in the background has to say nobody hears: it is kept in the run's
+directory (``untold``, a JSON array of sentences) for the next command.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import TYPE_CHECKING
 
+from realm.paths import replace
+from realm.session.lock import run_directory
+from realm.text import clean
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from realm.model import Totals
-    from realm.session.begin import Started
-    from realm.session.finish import Outcome
+    from realm.session.intake import Outcome
+    from realm.session.run import Plan
     from realm.session.ui import UI
+
+_UNTOLD = "untold"
 
 
 def plural(count: int, noun: str) -> str:
@@ -22,17 +36,37 @@ def describe(totals: Totals) -> str:
     return f"{plural(totals.turns, 'turn')}, {plural(totals.files, 'file')}, {lines}"
 
 
-def tell(started: Started, outcome: Outcome, ui: UI) -> None:
+def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     """Say what the run left behind: one line, what needs attention, the next commands."""
-    name = started.session.name
+    name = plan.session.name
     for note in outcome.notes:
         ui.warn(note)
     if not outcome.new_commits:
         then = "push" if outcome.totals.turns or outcome.totals.files else "remove"
-        ui.info(f"{name}: nothing new   realm resume {name}   realm {then} {name}")
+        ui.info(f"{name}: no changes   realm resume {name}   realm {then} {name}")
         return
     commits = plural(outcome.new_commits, "commit")
-    whole = f"in all {describe(outcome.totals)}" if started.run.number > 1 else describe(outcome.totals)
+    whole = f"in all {describe(outcome.totals)}" if plan.run.number > 1 else describe(outcome.totals)
     ui.info(f"{name}: {commits} ({whole}) on refs/realm/{name}")
-    ui.info(f"  git log -p {started.session.base[:10]}..refs/realm/{name}")
+    ui.info(f"  git log -p {plan.session.base[:10]}..refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")
+
+
+def keep(session_id: str, words: Sequence[str]) -> None:
+    """Keep what a holder in the background has to say; a full disk is no reason to fail."""
+    with contextlib.suppress(OSError):
+        if words:
+            replace(run_directory(session_id) / _UNTOLD, json.dumps(list(words)).encode())
+
+
+def tell_kept(session_id: str, ui: UI) -> None:
+    """Say what was kept, once."""
+    with contextlib.suppress(OSError, ValueError):
+        for text in json.loads((run_directory(session_id) / _UNTOLD).read_bytes()):
+            ui.warn(clean(str(text)))
+    drop_kept(session_id)
+
+
+def drop_kept(session_id: str) -> None:
+    """Forget what was kept: it is told some other way."""
+    (run_directory(session_id) / _UNTOLD).unlink(missing_ok=True)

@@ -123,7 +123,7 @@ def test_the_modes_of_a_program_come_back_with_it_and_go_with_it(user: User) -> 
     with user.shell(f"realm new modes --agent sh -c {shlex.quote(script)}; sleep 600") as terminal:
         terminal.wait_for("full screen", timeout=60)
         terminal.press("C-p", "C-q")
-        terminal.wait_for("goes on without a terminal")
+        terminal.wait_for("is running in the background")
         assert [terminal.flag(flag) for flag in flags] == ["0", "0", "1"]
     with user.shell("realm attach modes; sleep 600") as terminal:
         terminal.wait_for("full screen")
@@ -176,7 +176,7 @@ def test_stop_says_what_was_left_out_and_that_nothing_was_made(user: User) -> No
     assert "(1 turn, 1 file, +1" in done.err
     assert (
         user.realm("stop", "idle").err
-        == "idle: stopped, nothing new   realm resume idle   realm remove idle\n"
+        == "idle: stopped, no changes   realm resume idle   realm remove idle\n"
     )
 
 

@@ -130,7 +130,7 @@ def test_the_engine_goes_away_and_comes_back(user: User, fresh: dict[str, str], 
             assert "is not running" in said
             assert "Traceback" not in said
             said = " ".join(said.split())
-            assert "the work of run 1 of x is still in its box" in said
+            assert "the work of run 1 of x is still in its container" in said
             assert all(f"realm {way} x" in said for way in ("attach", "stop", "resume"))
         assert [row["state"] for row in user.listed()] == ["salvage"]
         user.realm("stop", "x")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.session.launch import home_label
+from realm.session.run import home_label
 from tests.support import engines
 from tests.support.waiting import eventually
 

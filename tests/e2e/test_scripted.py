@@ -48,14 +48,14 @@ def test_much_output_arrives_whole(user: User) -> None:
 def test_an_agent_that_changes_nothing_leaves_the_session_at_its_base(user: User) -> None:
     done = user.scripted("idle", "true")
     assert user.tip("idle") == user.repo.head()
-    assert "nothing new" in done.err
+    assert "no changes" in done.err
 
 
 def test_a_run_without_news_never_advises_to_remove_what_there_is(user: User) -> None:
     assert "realm remove idle" in user.scripted("idle", "true").err
     user.scripted("idle", "echo 1 >1", verb="resume")
     done = user.scripted("idle", "true", verb="resume")
-    assert done.err == "idle: nothing new   realm resume idle   realm push idle\n"
+    assert done.err == "idle: no changes   realm resume idle   realm push idle\n"
 
 
 def test_commits_and_leftovers_stack_over_runs(user: User) -> None:

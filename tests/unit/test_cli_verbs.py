@@ -40,7 +40,7 @@ def recorder(asked: list[Any], answer: Any) -> Callable[..., Any]:
 class TestNew:
     def test_it_hands_everything_on_and_passes_the_agents_code(self, realm: CommandLine) -> None:
         asked: list[NewRequest] = []
-        realm.fake("start", new=recorder(asked, 42))
+        realm.fake("new", new=recorder(asked, 42))
         line = ["new", "x", "--base", "v1", "--wip", "--include", "a", "--include", "b", "--image", "i"]
         result = realm(*line, "--agent", "sh -c true", "--no-input", "--remote", "sub", "-p", "hi", "--wip")
         assert (result.code, result.out, result.err) == (42, "", "")
@@ -73,7 +73,7 @@ class TestNew:
         tmp_path: Path,
     ) -> None:
         asked: list[NewRequest] = []
-        realm.fake("start", new=recorder(asked, 0))
+        realm.fake("new", new=recorder(asked, 0))
         assert realm(*line).code == 0
         assert asked[0].directory.resolve() == (tmp_path / directory if directory else tmp_path)
         assert asked[0].agent_args == arguments
@@ -82,7 +82,7 @@ class TestNew:
         def new(request: NewRequest, ui: UI) -> int:
             raise RealmError("no engine", "start it")
 
-        realm.fake("start", new=new)
+        realm.fake("new", new=new)
         result = realm("new", "x")
         assert (result.code, result.err) == (125, "error: no engine\n\nhint: start it\n")
 

@@ -1,11 +1,12 @@
-"""The line to whoever holds a run: a unix socket in the run's directory.
+"""The control socket of whoever holds a run: a unix socket in the run's directory.
 
 One request and one answer per connection, each a line of JSON; descriptors
 travel beside the answer (``SCM_RIGHTS``)::
 
     {"op": "attach", "take": false}  →  {"ok": true, "drawing": "<base64>", …} with two descriptors:
-                                        the box's stream and the lock; {"ok": true} from the asker
-                                        then ends the holder's part
+                                        the sandbox's stream and the lock.  {"ok": true} from the asker
+                                        takes the run over; the holder says {"ok": true} to that
+                                        unless its patience had an end before
     {"op": "stop"}                   →  {"ok": true}; the holder stops the agent and saves its work
     either                           →  {"ok": false, "why": "…"}
 
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 SOCKET = "line"
+"""Its name, which a holder of an earlier version listens at, too."""
 PATIENCE = 5.0
 """Seconds that either side is waited for."""
 _LIMIT = 8 * 1024 * 1024
 _FDS = 2
+_YES = b'{"ok": true}\n'
 
 
 class Call:
@@ -50,19 +53,22 @@ class Call:
                 data = data[1:]
             self._connection.sendall(data)
 
-    def confirmed(self) -> bool:
-        """Wait for the asker's word that it has taken over."""
+    def is_confirmed(self) -> bool:
+        """Wait for the asker's word that it takes over; whoever is told that it may has the run."""
         try:
-            return bool(_receive(self._connection)[0].get("ok"))
+            if not _receive(self._connection)[0].get("ok"):
+                return False
+            self._connection.sendall(_YES)
         except (OSError, ValueError):
             return False
+        return True
 
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
 
 
-class Line:
+class Control:
     """The holder's end: listens while entered."""
 
     def __init__(self, session_id: str) -> None:
@@ -88,7 +94,7 @@ class Line:
         """Return the descriptor that is readable when somebody calls."""
         return self._socket.fileno()
 
-    def take(self) -> Call | None:
+    def call(self) -> Call | None:
         """Return the next call, ``None`` when there is none or it makes no sense."""
         try:
             connection, _ = self._socket.accept()
@@ -111,9 +117,17 @@ class Asked:
         self.answer = answer
         self.fds = fds
 
-    def confirm(self) -> None:
-        """Tell the holder that its part is over."""
-        self._connection.sendall(b'{"ok": true}\n')
+    def confirm(self) -> bool:
+        """Tell the holder that its part is over; return whether it gave the run away.
+
+        A holder that waited too long has gone on with it.
+        """
+        try:
+            self._connection.sendall(_YES)
+            # One of an earlier version says nothing more.
+            return not self.answer.get("confirms") or bool(_receive(self._connection)[0].get("ok"))
+        except (OSError, ValueError):
+            return False
 
     def close(self) -> None:
         """Hang up."""

@@ -1,0 +1,274 @@
+"""Who holds a run, in which process: this one, with the user's terminal, or one of its own in the background.
+
+The background holder is the same process image, forked when the user leaves: it
+has the sandbox's stream, the lock, the screen and the account of modes, and goes
+on taking the agent's output until the agent ends, somebody attaches, or it is
+told to stop.  It says over a pipe when it is on its own, or why it is not.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import socket
+import sys
+import termios
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError, RunningError
+from realm.paths import make_private
+from realm.session import control as controls
+from realm.session import recordings, summary
+from realm.session.control import Control
+from realm.session.holder import Holder, is_left
+from realm.session.lock import RunLock, run_directory
+from realm.terminal.relay.protocols import Reason
+from realm.terminal.relay.tty import Terminal
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
+    from realm.session.control import Asked
+    from realm.session.run import Plan
+    from realm.session.ui import UI
+
+LOG = "keeper.log"
+_READY = b"ready"
+_ANSWER = 65536
+
+
+class QuietUI:
+    """The voice of a holder that nobody hears: what is to be known is kept for the run's record."""
+
+    interactive = False
+
+    def __init__(self, notes: list[str]) -> None:
+        self._notes = notes
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        if text not in self._notes:
+            self._notes.append(text)
+
+    def info(self, text: str) -> None:
+        """Say what was done, to nobody."""
+
+    @contextlib.contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """Say what is going on, to nobody."""
+        self.info(text)
+        yield
+
+    def confirm(self, question: str) -> bool:  # noqa: ARG002 - nobody is there to read it
+        """Return no: nobody can answer."""
+        return False
+
+
+# -- in the foreground ---------------------------------------------------------
+
+
+def attend(holder: Holder, *, begin: Callable[[], None] | None = None, drawing: bytes = b"") -> int:
+    """Hold a run with the user's terminal until the agent ends; return the exit code.
+
+    ``begin`` starts the sandbox; without it the sandbox is running and
+    ``drawing`` is what it shows.  Left alone (the detach keys, a closed window)
+    the agent goes on with a background holder and the code is 0.  Told to end,
+    realm stops the agent and gives 128 plus the signal's number, as a shell has it.
+    """
+    # A closing window sends more than one SIGHUP: outside the relay none may end us.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Control(holder.plan.session.id) as control:
+        ended = holder.attend(control, begin=begin, drawing=drawing)
+        if ended is None:
+            holder.ui.info(f"{holder.plan.session.name} is now attached elsewhere")
+            return 0
+        if is_left(ended):
+            return _leave(holder, control, told=ended.reason is Reason.DETACHED)
+    return holder.conclude(ended)
+
+
+def take_over(plan: Plan, connection: Engine, box: Box, ui: UI, *, take: bool = False) -> Holder | None:
+    """Take the run from whoever holds it, with all that is needed at hand; ``None`` when nobody does.
+
+    Raises :class:`RunningError` when a terminal has it and it is not to be
+    taken from there, or when its holder did not wait for us.
+    """
+    name = plan.session.name
+    asked = controls.ask(plan.session.id, {"op": "attach", "take": take})
+    if asked is None:
+        return None
+    with contextlib.closing(asked):
+        if not asked.answer.get("ok"):
+            raise RunningError(
+                f"session {name} is attached in another terminal",
+                f"realm attach {name} --take shows it here instead",
+            )
+        stream_fd, lock_fd = asked.fds
+        lock = RunLock.adopt(lock_fd, plan.session.id, name, plan.run.number)
+        tty = bool(asked.answer.get("tty"))
+        stream = box.stream(socket.socket(fileno=stream_fd), _decoded(asked, "ahead"), tty=tty)
+        try:
+            plan = plan._replace(tty=tty)
+            holder = Holder(connection, plan, box, lock, ui, stream, _decoded(asked, "drawing"))
+            _confirm(holder, asked)
+        except BaseException:
+            lock.close()
+            stream.close()
+            raise
+        lock.write()
+        return holder
+
+
+def _decoded(asked: Asked, key: str) -> bytes:
+    return base64.b64decode(asked.answer.get(key, ""))
+
+
+def _confirm(holder: Holder, asked: Asked) -> None:
+    """Take the run: all that is needed to hold it is there."""
+    name = holder.plan.session.name
+    if holder.plan.tty and not Terminal().interactive:
+        raise RealmError("a terminal is needed to attach to one", f"realm screen {name} shows what it shows")
+    if not asked.confirm():
+        raise RunningError(
+            f"the holder of {name} went on with it before it could be taken", f"realm attach {name}"
+        )
+
+
+def adopt(engine: Engine, plan: Plan, box: Box, lock: RunLock, ui: UI) -> int:
+    """Show an agent whose holder was killed in this terminal until it ends; return the exit code.
+
+    The holder may have been killed in this very terminal: what it left on there
+    is put right first.  The screen and the modes are those of its recording.
+    """
+    drawing = b""
+    if plan.tty:
+        from realm.terminal.relay.repair import repair
+
+        with contextlib.suppress(OSError, termios.error):
+            repair(sys.stdin.fileno(), lines=False)
+        drawing = recordings.drawing(recordings.place(plan.session.id, plan.run.number), Terminal().size())
+    ui.info(f"run {plan.run.number} of {plan.session.name} is still going on: attached")
+    return attend(Holder(engine, plan, box, lock, ui, box.attach(), drawing), drawing=drawing)
+
+
+# -- in the background ---------------------------------------------------------
+
+
+def start(holder: Holder) -> int:
+    """Start the sandbox with a holder in the background; return this process's exit code."""
+    with Control(holder.plan.session.id) as control:
+        holder.box.start()
+        holder.box.deliver(holder.stream)
+        if holder.plan.tty:
+            rows, columns = Terminal().size()
+            holder.box.resize(rows, columns)
+        return _leave(holder, control, told=True)
+
+
+def _leave(holder: Holder, control: Control, *, told: bool) -> int:
+    """Let a holder in the background have the run and return this process's exit code.
+
+    With ``told`` the user asked for it and is told the way back; otherwise the
+    terminal is gone and nobody reads what is said.  Raises :class:`RealmError`
+    when that holder did not come to be.
+    """
+    name = holder.plan.session.name
+    _fork(holder, control)
+    if not told:
+        return 128 + signal.SIGHUP
+    holder.ui.info(f"{name} is running in the background")
+    holder.ui.info(f"  realm attach {name}   realm stop {name}")
+    return 0
+
+
+def _fork(holder: Holder, control: Control) -> None:
+    """Start the background holder; return when it has the run, raise what it says when it has not."""
+    holder.view.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    told_by, ready = os.pipe()
+    if os.fork() == 0:
+        os.close(told_by)
+        _become_holder(holder, control, ready)
+    os.close(ready)
+    with os.fdopen(told_by, "rb") as pipe:
+        answer = pipe.read(_ANSWER)
+    if answer == _READY:
+        return
+    name = holder.plan.session.name
+    reason = clean(answer.decode("utf-8", "replace"), limit=400) or "it was killed"
+    raise RealmError(
+        f"nobody holds {name} in the background: {reason}; the agent goes on",
+        f"realm attach {name} shows it, realm stop {name} ends it and saves its work",
+    )
+
+
+def _become_holder(holder: Holder, control: Control, ready: int) -> None:
+    """Run as the background holder and never return; what goes wrong is in the run's log.
+
+    Over ``ready`` goes the word that this process is on its own, or what kept it from that.
+    """
+    status = 1
+    try:
+        os.setsid()
+        _silence(make_private(run_directory(holder.plan.session.id)) / LOG)
+        holder.engine.close()
+        holder.ui = QuietUI(holder.notes)
+        holder.lock.write(attached=False)
+        os.write(ready, _READY)
+        os.close(ready)
+        ready = -1
+        ended = holder.drain(control)
+        if ended is not None:
+            holder.conclude(ended)
+            summary.keep(holder.plan.session.id, holder.notes)
+        status = 0
+    except BaseException as error:  # noqa: BLE001 - the last place where it can be said
+        _say_why(holder, error, ready)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _say_why(holder: Holder, error: BaseException, ready: int) -> None:
+    """Tell whoever waits, and whoever comes next, why this process holds the run no more."""
+    traceback.print_exc()
+    reason = error.message if isinstance(error, RealmError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, RealmError) and error.hint:
+        sys.stderr.write(f"hint: {error.hint}\n")
+    with contextlib.suppress(OSError):
+        if ready >= 0:
+            os.write(ready, reason.encode()[:4000])
+        else:
+            summary.keep(holder.plan.session.id, [*holder.notes, reason])
+
+
+def _silence(log: Path) -> None:
+    """Point the standard descriptors away from the terminal that was left."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    _let_go()
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.dup2(written, 2)
+    os.close(nothing)
+    os.close(written)
+
+
+def _let_go() -> None:
+    """Close what whoever started realm left open: a lock or a pipe would be held as long as the agent works.
+
+    Everything that realm opens itself is closed on exec; what came by exec is not.
+    """
+    for path in list(Path("/dev/fd").iterdir()):
+        descriptor = int(path.name)
+        with contextlib.suppress(OSError):
+            if descriptor > sys.stderr.fileno() and os.get_inheritable(descriptor):
+                os.close(descriptor)

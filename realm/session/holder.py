@@ -1,0 +1,403 @@
+"""Holding a run: sandbox and terminal joined, or the sandbox alone, until the agent ends and is taken in.
+
+One process at a time holds a run, in the foreground with a terminal or in the
+background (:mod:`realm.session.background`).  Whoever holds it answers on the
+run's control socket.
+"""
+
+from __future__ import annotations
+
+import base64
+import signal
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from realm.config import DETACH_KEYS
+from realm.errors import EngineError, RealmError
+from realm.session import logins, recordings
+from realm.session.attention import Attention
+from realm.session.notices import Caller
+from realm.session.view import View
+from realm.terminal.relay.ears import Ears
+from realm.terminal.relay.loop import drain, relay
+from realm.terminal.relay.overheard import Overheard
+from realm.terminal.relay.protocols import Ended, Reason
+from realm.terminal.relay.tty import Terminal
+from realm.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
+    from realm.sandbox.stream import BoxStream
+    from realm.session.control import Call, Control
+    from realm.session.lock import RunLock
+    from realm.session.run import Plan
+    from realm.session.stills import Shown
+    from realm.session.ui import UI
+    from realm.terminal.relay.ears import Sound
+    from realm.terminal.relay.protocols import Stream
+
+GRACE = 7.0
+"""Seconds that an agent has to end after being told to terminate."""
+PAUSE = 3.0
+"""Seconds that it has before that, after an interrupt."""
+_LAST = 2.0
+"""Seconds that the last output of a sandbox that has ended may take to come."""
+_SETTLE = 2.0
+"""Seconds after the end of its stream in which a sandbox that has ended is known to have."""
+_STEP = 0.02
+_LEAST = 1.0
+"""Seconds that a stream must have lasted: a program that closed its terminal and goes on has none to join."""
+_GONE = {Reason.HANGUP, Reason.DETACHED}
+
+
+class HandedOverError(Exception):
+    """Somebody else asks for the run."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__("handed over")
+        self.call = call
+
+
+class StoppedError(Exception):
+    """Somebody asks to stop the run."""
+
+
+class Holder:
+    """Who has a run in hand: its sandbox, its stream, what it shows, and the lock that says so.
+
+    ``drawing`` is what it shows already.
+    """
+
+    def __init__(
+        self, engine: Engine, plan: Plan, box: Box, lock: RunLock, ui: UI, stream: BoxStream,
+        drawing: bytes = b"",
+    ) -> None:  # fmt: skip
+        self.engine, self.plan, self.box, self.lock, self.ui, self.stream = (
+            engine,
+            plan,
+            box,
+            lock,
+            ui,
+            stream,
+        )
+        self.caller = Caller(plan.config, plan.session)
+        self.view = View(Terminal().size(), tty=plan.tty)
+        self.notes: list[str] = []
+        """What the run's record is to say besides what the intake finds."""
+        if drawing:
+            self.view.keep(drawing)
+        session_id, number = plan.session.id, plan.run.number
+        self.view.record(
+            recordings.recorder(
+                session_id, number, plan.config, record=plan.record, state=self.view.modes.redo
+            ),
+            recordings.place(session_id, number),
+        )
+        self._joined = time.monotonic()
+        self._at_end: Callable[[], object] = self.caller.ended
+
+    def hear(self, sound: Sound) -> None:
+        """Take what the agent let hear."""
+        self.view.hear(sound)
+        self.caller.hear(sound)
+
+    # -- with a terminal, and without -----------------------------------------
+
+    def attend(
+        self, control: Control, *, begin: Callable[[], None] | None = None, drawing: bytes = b""
+    ) -> Ended | None:
+        """Join the user's terminal with the sandbox until one of them ends; ``None`` when it was handed over.
+
+        ``begin`` starts the sandbox; without it the sandbox is running and
+        ``drawing`` is what it shows.
+        """
+        attention = Attention(self)
+        self._at_end = attention.ended
+        while True:
+            try:
+                return self._relayed(attention, control, begin, drawing)
+            except StoppedError:
+                self.halt()
+                return Ended(Reason.EOF)
+            except HandedOverError as over:
+                if self._give(over.call):
+                    return None
+                begin, drawing = None, self.view.drawing()
+
+    def _relayed(
+        self, attention: Attention, control: Control, begin: Callable[[], None] | None, drawing: bytes
+    ) -> Ended:
+        plan = self.plan
+        terminal = Terminal(tty=plan.tty, stdin=plan.stdin)
+        terminal.modes = self.view.modes
+        keys = plan.config.value(DETACH_KEYS) if plan.tty else ()
+        sizes = _Sizes(self, redraw=begin is None)
+
+        def again() -> Stream | None:
+            if not self.rejoin():
+                return None
+            sizes.redraw = True
+            return attention.listen()
+
+        left = False  # who leaves, or hands the run over, leaves an agent that goes on
+        with (
+            logins.in_step(self.box, plan.agent, plan.login, self.ui),
+            terminal.raw(lambda: "" if left else self.view.text()),
+        ):
+            if drawing:
+                terminal.show(drawing)
+            try:
+                ended = relay(
+                    attention.stream,
+                    terminal,
+                    tap=self.view.feed,
+                    resize=sizes,
+                    begin=begin,
+                    interrupt=lambda: self.box.signal(signal.SIGINT.name),
+                    idle=self.view.work,
+                    watch={control.fileno(): answering(control, attached=True)},
+                    alive=self.is_alive,
+                    again=again,
+                    detach=keys,
+                )
+            except HandedOverError:
+                left = True
+                raise
+            left = is_left(ended)
+        return ended
+
+    def drain(self, control: Control) -> Ended | None:
+        """Take the sandbox's output until it ends; ``None`` when the run was handed over."""
+        self.caller.leave()
+        self._at_end = self.caller.ended
+        while True:
+            stream, tap = self._listening()
+            try:
+                with logins.in_step(self.box, self.plan.agent, self.plan.login, self.ui):
+                    return drain(
+                        stream,
+                        tap=tap,
+                        idle=self.view.work,
+                        watch={control.fileno(): answering(control, attached=False)},
+                        alive=self.is_alive,
+                        again=lambda: self._listening()[0] if self.rejoin() else None,
+                    )
+            except StoppedError:
+                self.halt()
+                return Ended(Reason.EOF)
+            except HandedOverError as over:
+                if self._give(over.call):
+                    return None
+
+    def _listening(self) -> tuple[Stream, Callable[[bytes], object]]:
+        """Return the stream to drain and what takes its output; whoever calls the user hears it."""
+        if self.stream.tty:
+            return Overheard(self.stream, self.hear), self.view.keep
+        ears = Ears(self.hear)
+
+        def tap(data: bytes) -> None:
+            ears.hear(data)
+            self.view.keep(data)
+
+        return self.stream, tap
+
+    def _give(self, call: Call) -> bool:
+        """Hand stream and lock to whoever called; return whether they were taken."""
+        self.view.flush()
+        answer = {
+            "ok": True,
+            "confirms": True,
+            "tty": self.stream.tty,
+            "drawing": base64.b64encode(self.view.drawing()).decode(),
+            "ahead": base64.b64encode(self.stream.ahead()).decode(),
+        }
+        call.answer(answer, [self.stream.fileno(), self.lock.fileno()])
+        taken = call.is_confirmed()
+        call.close()
+        return taken
+
+    # -- a connection that breaks ----------------------------------------------
+
+    def is_alive(self) -> bool:
+        """Return whether the sandbox may still say something; no answer of the engine says nothing of it."""
+        try:
+            return self.box.state() == "running"
+        except EngineError:
+            return True
+
+    def rejoin(self) -> bool:
+        """Take a new stream if the sandbox runs though the stream has ended; return whether there is one.
+
+        The screen may lack what came meanwhile.  An engine that has no answer
+        has the same time to come back in which a sandbox's end becomes known.
+        """
+        began = time.monotonic()
+        if self.stream.results() is not None or began - self._joined < _LEAST:
+            return False
+        while time.monotonic() - began < _SETTLE:
+            if not self.is_alive():
+                return False
+            time.sleep(_STEP)
+        try:
+            stream = self.box.attach()
+        except EngineError:
+            return False  # what can be said of that is said by whoever takes the work in
+        self.stream.close()
+        self.stream, self._joined = stream, time.monotonic()
+        self.view.doubt()
+        return True
+
+    # -- its end ---------------------------------------------------------------
+
+    def halt(self, *, interrupt: bool = True) -> None:
+        """End the sandbox, and take what its agent still says meanwhile."""
+        problems: list[RealmError] = []
+        gone = threading.Event()
+
+        def work() -> None:
+            try:
+                end(self.box, interrupt=interrupt)
+            except RealmError as error:
+                problems.append(error)
+            finally:
+                gone.set()
+
+        threading.Thread(target=work, daemon=True).start()
+        stream, tap = self._listening()
+        with suppress(RealmError):
+            drain(stream, tap=tap, idle=self.view.work, seconds=PAUSE + GRACE + _LAST)
+        gone.wait()
+        if problems:
+            with self._engine_may_go():
+                raise problems[0]
+
+    def conclude(self, ended: Ended) -> int:
+        """Take in the work of a run whose stream has ended; return the exit code."""
+        from realm.session import boxes, intake, summary
+
+        number = _signal(ended)
+        with self._engine_may_go():
+            if number:
+                self.halt(interrupt=False)
+            code = self._end_of_box(stop=bool(number))
+            self.stream.close()
+            code = 128 + number if number else code
+            with self.ui.progress("saving the work"):
+                _, outcome = together(
+                    lambda: boxes.sweep(self.engine),
+                    lambda: intake.save(self.engine, self.plan, self.box, code, self._shown(), self.notes),
+                )
+        recordings.discard(self.plan.session.id)
+        summary.tell(self.plan, outcome, self.ui)
+        self._at_end()
+        return code
+
+    def _end_of_box(self, *, stop: bool) -> int:
+        """End a sandbox whose output has ended, or that is to ``stop``; return its exit code."""
+        results = None if stop else self.stream.results()
+        told = self.box.accept(results)
+        if told is not None:
+            return told
+        # One that said that it was at its end has no more time than that.
+        if stop or results is not None:
+            self.box.stop(GRACE)
+        code: int = together(self.box.wait, self.box.prefetch)[0]
+        return code
+
+    def _shown(self) -> Shown:
+        """Return the screens and the recording for the record."""
+        self.view.flush()
+        shown = self.view.shown()
+        plan = self.plan
+        if not shown.files:
+            return shown
+        cast = recordings.cast_file(
+            recordings.place(plan.session.id, plan.run.number),
+            self.view.size,
+            plan.config,
+            record=plan.record,
+            title=f"{plan.session.name}, run {plan.run.number}",
+        )
+        return shown._replace(files={**shown.files, **cast})
+
+    @contextmanager
+    def _engine_may_go(self) -> Iterator[None]:
+        """Say where the work is when the engine cannot be reached any more; what it refuses says its own."""
+        try:
+            yield
+        except EngineError as error:
+            from realm.sandbox.engine import ApiError
+
+            if isinstance(error, ApiError):
+                raise
+            name = self.plan.session.name
+            raise EngineError(
+                f"{error.message}; the work of run {self.plan.run.number} of {name} "
+                "is still in its container",
+                f"{error.hint}; then realm attach {name} goes back to the agent if it still runs, "
+                f"realm stop {name} ends it and saves the work, realm resume {name} saves it and goes on",
+            ) from error
+
+
+def answering(control: Control, *, attached: bool) -> Callable[[], bool]:
+    """Return what answers a call: it raises what the holder has to do."""
+
+    def answer() -> bool:
+        call = control.call()
+        if call is None:
+            return True
+        operation = call.request.get("op")
+        if operation == "attach" and (call.request.get("take") or not attached):
+            raise HandedOverError(call)
+        if operation == "stop":
+            call.answer({"ok": True})
+            call.close()
+            raise StoppedError
+        call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
+        call.close()
+        return True
+
+    return answer
+
+
+def is_left(ended: Ended) -> bool:
+    """Tell whether the user has left an agent that goes on: by the detach keys or with the terminal."""
+    return ended.reason in _GONE or ended.signal == signal.SIGHUP
+
+
+def end(box: Box, *, interrupt: bool = True) -> None:
+    """End a sandbox step by step: interrupt, terminate, kill, with time between."""
+    if interrupt:
+        box.signal(signal.SIGINT.name)
+        deadline = time.monotonic() + PAUSE
+        while time.monotonic() < deadline and box.state() == "running":
+            time.sleep(0.1)
+    box.stop(GRACE)
+
+
+def _signal(ended: Ended) -> int:
+    """Return the signal that stands for a relay's end, 0 when the sandbox ended first."""
+    if ended.reason is Reason.SIGNAL:
+        return ended.signal or signal.SIGTERM
+    return int(signal.SIGPIPE) if ended.reason is Reason.CLOSED else 0
+
+
+class _Sizes:
+    """Passes sizes on; with ``redraw`` the next one differs for a moment, so that the program draws anew."""
+
+    def __init__(self, holder: Holder, *, redraw: bool) -> None:
+        self._holder = holder
+        self.redraw = redraw
+
+    def __call__(self, rows: int, columns: int) -> None:
+        """Tell the sandbox its size."""
+        if self.redraw and self._holder.plan.tty:
+            self._holder.box.resize(max(1, rows - 1), columns)
+        self.redraw = False
+        self._holder.box.resize(rows, columns)
+        self._holder.view.resize(rows, columns)

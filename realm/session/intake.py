@@ -1,0 +1,332 @@
+"""The intake: from a stopped sandbox to commits and a record, and then no sandbox.
+
+The order is what makes it safe to be killed anywhere: the sandbox goes only after
+both refs have moved, and they move together.  Whoever finds a stopped sandbox can
+do this again from the start, and what is in git already is not taken in twice.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import agents
+from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
+from realm.model import State, Totals
+from realm.paths import scratched
+from realm.session import plan as planning
+from realm.session import recordings
+from realm.session import run as running
+from realm.store import record, refs, repo
+from realm.terminal.relay.tty import FALLBACK
+from realm.text import clean, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from realm.model import Project, Run, Session, TurnText
+    from realm.sandbox.box import Box
+    from realm.sandbox.engine import Engine
+    from realm.sandbox.report import BoxReport
+    from realm.session.run import Plan
+    from realm.session.stills import Shown
+    from realm.session.ui import UI
+    from realm.store.ingest import Ingested
+
+COLLECT_LIMIT = 4 * 1024**3
+"""Bytes that a sandbox may hand over in all."""
+
+_UNPREPARED = "the workspace could not be prepared"
+"""What a sandbox reports that gave up before the agent was started."""
+_NO_GIT = "the image has no git"
+"""Why, where its image is not fit for it."""
+
+TRANSCRIPT_LIMIT = 256 * 1024**2
+
+
+class Outcome(NamedTuple):
+    """What a run left: the session's tips, its size, and what the user should know."""
+
+    code: str
+    meta: str
+    totals: Totals
+    new_commits: int
+    exit_code: int
+    notes: tuple[str, ...] = ()
+
+
+def save(engine: Engine, plan: Plan, box: Box, code: int, shown: Shown | None = None,
+         notes: Sequence[str] = ()) -> Outcome:  # fmt: skip
+    """Take in the work of a stopped sandbox, write the record, remove the sandbox.
+
+    One that was killed before it could report has its workspace saved first.
+    ``shown`` is what its terminal showed, left out: what a killed holder
+    recorded; ``notes`` go into the record before the intake's own.  Raises
+    :class:`RealmError` with the way out when the work cannot be taken in: the
+    sandbox then stays.
+    """
+    if shown is None and box.tty:
+        shown = _recorded_screens(plan)
+    try:
+        if not box.reported():
+            from realm.sandbox.salvage import salvage
+
+            salvage(engine, box, running.spec(plan, box.image, ["snapshot"]))
+        outcome = _taken(plan, box, code, shown, notes)
+    except UnpreparedError:
+        raise
+    except RejectedError as error:
+        error.hint = error.hint or way_out(plan)
+        raise
+    except OSError as error:
+        where = f" in {error.filename}" if error.filename else ""
+        raise RealmError(
+            f"the work of run {plan.run.number} could not be saved: {error.strerror or error}{where}; "
+            "it is still in its container",
+            way_out(plan),
+        ) from error
+    box.remove()
+    return outcome
+
+
+def way_out(plan: Plan) -> str:
+    """Return what to do about work that could not be taken in."""
+    name = plan.session.name
+    return f"realm resume {name} tries again, realm rescue {name} DIRECTORY writes its files there"
+
+
+def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Box | None:
+    """Bring home what earlier sandboxes of the planned session still hold; return one that still runs.
+
+    This is the one way of every command.  Whoever calls it has the run's lock.
+    A sandbox whose work is in git already is removed, one that never ran too.
+    """
+    from realm.sandbox import lookup
+
+    lookup.clear(connection, plan.session.id)
+    running_one = None
+    for box in lookup.find(connection, session_id=plan.session.id):
+        state = box.state()
+        if state == "running":
+            running_one = box
+        elif state == "created" or (run := recorded_run(box, plan, runs)).ended is not None:
+            box.remove()
+        else:
+            _recover_one(connection, planning.recorded(plan, run), box, ui)
+    return running_one
+
+
+def number(box: Box, runs: Sequence[Run]) -> int:
+    """Return the number of the run that a sandbox is of; of one that does not say it the last."""
+    text = box.labels.get("realm.run", "")
+    return int(text) if text.isdecimal() else runs[-1].number if runs else 0
+
+
+def recorded_run(box: Box, plan: Plan, runs: Sequence[Run]) -> Run:
+    """Return the record's run that a sandbox is of; :class:`RealmError` when the record does not know it."""
+    wanted = number(box, runs)
+    for run in runs:
+        if run.number == wanted:
+            return run
+    raise RealmError(
+        f"a container has work of run {wanted}, which the record of {plan.session.name} does not know",
+        f"realm rescue {plan.session.name} DIRECTORY writes its files there",
+    )
+
+
+def _recover_one(connection: Engine, plan: Plan, box: Box, ui: UI) -> None:
+    from realm.session import summary
+
+    try:
+        with ui.progress("saving what the last run left in its container"):
+            outcome = save(connection, plan, box, box.wait())
+    except UnpreparedError:
+        box.remove()
+        return
+    ui.info(f"recovered the unsaved work of run {plan.run.number} of {plan.session.name}")
+    summary.tell(plan, outcome, ui)
+
+
+def _recorded_screens(plan: Plan) -> Shown:
+    name, run = plan.session.name, plan.run.number
+    place = recordings.place(plan.session.id, run)
+    return recordings.shown(place, FALLBACK, plan.config, title=f"{name}, run {run}")
+
+
+def _taken(plan: Plan, box: Box, exit_code: int, shown: Shown | None, before: Sequence[str]) -> Outcome:
+    with scratched("collect") as directory:
+        report = box.collect(directory, limit=COLLECT_LIMIT)
+        _check(plan, report)
+        try:
+            return _record(plan, report, exit_code, shown, before)
+        except RefRaceError:
+            latest = _as_noted_since(plan)
+            if latest is None:
+                raise
+            return _record(latest, report, exit_code, shown, before)
+
+
+def _check(plan: Plan, report: BoxReport) -> None:
+    """Raise when the sandbox does not hand over the state of its workspace: it must not be removed then."""
+    if report.complete and not report.points and _UNPREPARED in report.errors:
+        raise _unprepared(report)
+    reasons = "; ".join(clean(text, limit=200) for text in report.errors)
+    if not report.complete or not report.points:
+        raise RejectedError(
+            f"the work of run {plan.run.number} cannot be taken out of its container: "
+            f"{reasons or 'it gave no report'}",
+            way_out(plan),
+        )
+
+
+def _unprepared(report: BoxReport) -> UnpreparedError:
+    others = [clean(text, limit=200) for text in report.errors if text != _UNPREPARED]
+    message = ": ".join([f"the box's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
+    hint = "install git in the image, or build it FROM realm:latest" if _NO_GIT in report.errors else ""
+    return UnpreparedError(message, hint or "git fsck, or realm doctor")
+
+
+def _as_noted_since(plan: Plan) -> Plan | None:
+    """Return the plan with its record as it is now, ``None`` where somebody else changed more than that.
+
+    A push during the run notes in the record where it went; refs that were
+    deleted during the run are made anew.
+    """
+    project, name = plan.project, plan.session.name
+    tips = refs.tips(project, name)
+    if tips.code not in (None, plan.run.before):
+        return None
+    if tips.meta is None:
+        return plan
+    if record.parent(project, tips.meta) != plan.parent:
+        return None
+    noted = record.read_session(project, name)
+    if noted._replace(pushed={}) != plan.session._replace(pushed={}):
+        return None
+    return plan._replace(meta=tips.meta, session=noted)
+
+
+def _record(
+    plan: Plan, report: BoxReport, exit_code: int, shown: Shown | None, before: Sequence[str]
+) -> Outcome:
+    project, session = plan.project, plan.session
+    code = plan.run.before
+    there = refs.tips(project, session.name)
+    texts = agents.find(session.agent).turn_texts(report.prompts, report.stops)
+    notes = [*before, *(f"the box reported: {clean(text, limit=200)}" for text in report.errors)]
+    if there.code is None or there.meta is None:
+        notes.append(f"the refs of {session.name} were deleted during the run: they were made anew")
+    notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
+              for path in report.nested]  # fmt: skip
+    commits = 0
+    release = None
+    if any((point.head, point.snapshot) != (code, code) for point in report.points):
+        ingested = _ingest(plan, report, texts)
+        code, release = ingested.tip, ingested.release
+        commits = sum(len(made) for made in ingested.turns.values())
+        notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
+        notes += _let_out(plan, code, [item.path for item in plan.include])
+    session = _with_conversation(session, report)
+    files: dict[str, bytes] = {}
+    if report.transcript is not None:
+        size = report.transcript.stat().st_size
+        if size <= TRANSCRIPT_LIMIT:
+            files["transcript.jsonl"] = report.transcript.read_bytes()
+        else:
+            notes.append(_too_long(plan, size))
+    run = _ended(plan.run, exit_code, code, [first_line(text.prompt) for text in texts.values()], notes)
+    if shown is not None:
+        of_turns, incomplete = shown.of_turns(report.points)
+        files = {**files, **shown.files, **of_turns}
+        run = run._replace(dropped=shown.dropped, incomplete=tuple(incomplete))
+    totals = _totals(project, session, code)
+    meta = record.write(
+        project, parent=plan.parent, previous=plan.meta, session=session, run=run,
+        totals=totals, state=State.EXITED, files=files,
+    )  # fmt: skip
+    _move(plan, there, code, meta)
+    if release is not None:
+        release()
+    return Outcome(code, meta, totals, commits, exit_code, tuple(notes))
+
+
+def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:
+    """Return warnings about files that git ignores, were copied in, and are now in commits."""
+    return [
+        f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the box: "
+        "look at it before a push"
+        for path in repo.committed(plan.project, plan.run.before, code, included)
+    ]
+
+
+def _ingest(plan: Plan, report: BoxReport, texts: Mapping[int, TurnText]) -> Ingested:
+    from realm.store import ingest
+
+    intake = ingest.Intake(
+        project=plan.project,
+        session=plan.session.name,
+        run=plan.run.number,
+        tip=plan.run.before,
+        points=report.points,
+        texts=texts,
+        pack=report.pack,
+        started=plan.run.started,
+        identity=repo.identity(plan.project),
+    )
+    return ingest.ingest(intake)
+
+
+def _with_conversation(session: Session, report: BoxReport) -> Session:
+    """Return the session with its last conversation: the agent may have begun another (``/clear``)."""
+    found = agents.find(session.agent).conversation_id(report.conversation or "")
+    return session._replace(conversation=found) if found else session
+
+
+def _ended(run: Run, exit_code: int, after: str, prompts: list[str], notes: list[str]) -> Run:
+    return run._replace(
+        ended=time.time(), exit_code=exit_code, after=after, prompts=tuple(prompts), notes=tuple(notes)
+    )
+
+
+def _totals(project: Project, session: Session, code: str) -> Totals:
+    if code == session.base:
+        return Totals()
+    from realm.store import stats
+
+    return stats.totals(project, session.base, code)
+
+
+def _too_long(plan: Plan, size: int) -> str:
+    return (
+        f"the conversation has {size / 1e6:.0f} MB, more than the {TRANSCRIPT_LIMIT / 1e6:.0f} MB "
+        "that are kept: "
+        f"realm resume {plan.session.name} continues from the last one that was"
+    )
+
+
+def _move(plan: Plan, there: refs.Tips, code: str, meta: str) -> None:
+    """Move both refs from what the run began with, where they are ``there``, to what it made."""
+    name = plan.session.name
+    updates = [refs.RefUpdate(refs.META + name, plan.meta if there.meta else None, meta)]
+    if code != plan.run.before or there.code is None:
+        updates.append(refs.RefUpdate(refs.CODE + name, plan.run.before if there.code else None, code))
+    try:
+        refs.transact(plan.project, updates, f"realm: run {plan.run.number}")
+    except RealmError as error:
+        raise type(error)(
+            f"the work of run {plan.run.number} could not be recorded, it is still in its container: "
+            f"{error.message}",
+            _after_a_race(plan),
+        ) from error
+
+
+def _after_a_race(plan: Plan) -> str:
+    """Return how work comes home that could not be recorded."""
+    name = plan.session.name
+    now = refs.tips(plan.project, name).code
+    if now is None or now == plan.run.before:
+        return way_out(plan)
+    return (
+        f"git branch {name}-other {now[:12]} && git update-ref {refs.CODE}{name} {plan.run.before}, "
+        f"then realm resume {name} takes it in; merge the two afterwards"
+    )

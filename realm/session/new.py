@@ -1,0 +1,130 @@
+"""A new session: everything is checked before anything is written or started."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.config import Config
+from realm.errors import RealmError
+from realm.paths import remove_tree
+from realm.sandbox import dockerargs, engine, image
+from realm.session import approvals
+from realm.session import plan as planning
+from realm.session.begin import begin
+from realm.session.lock import RunLock, run_directory
+from realm.store import repo
+from realm.store.names import check_name
+from realm.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realm.session.requests import NewRequest
+    from realm.session.run import Plan
+    from realm.session.ui import UI
+
+
+def new(request: NewRequest, ui: UI) -> int:
+    """Make a session, run the agent in a box, keep its work; return the agent's exit code.
+
+    Raises :class:`RealmError` (and its kinds) when the name, the project, the
+    login, the engine or the image is not fit; then nothing was made.
+    """
+    check_name(request.name)
+    project = repo.discover(request.directory)
+    config = Config(project.root)
+    config.check()
+    approvals.settle_patterns(project, ui)
+    plan: Plan
+    plan, connection, _ = together(
+        lambda: planning.new(request, project, config),
+        engine.connect,
+        _warm_up,
+    )
+    plan = plan._replace(history=planning.needs_history(project, config, local=connection.endpoint.local))
+    wanted = request.image or config.get("image") or None
+    chosen = image.ensure(connection, wanted, ui.progress, config, part=plan.agent.image_part)
+    plan = _with_wip(plan, request)
+    approvals.announce(plan.include, ui)
+    approvals.approve_record(project, plan.session)
+    try:
+        with RunLock(plan.session.id, request.name, 1) as lock:
+            return begin(
+                connection, plan, chosen, lock, ui,
+                check=_checked(plan), meanwhile=lambda: _warn(plan, request, ui),
+            )  # fmt: skip
+    except BaseException:
+        _forget(plan)
+        raise
+
+
+def _checked(plan: Plan) -> Callable[[], None]:
+    """Return what checks the name and the base's objects; these now, where making the box needs them.
+
+    A partial clone fetches what it has not; a box without the object store
+    gets a pack of the history.
+    """
+
+    def check() -> None:
+        from realm.store import refs
+
+        refs.check_new(plan.project, plan.session.name)
+        repo.ensure_readable(plan.project, plan.session.base)
+
+    if not plan.history and not repo.is_partial(plan.project):
+        return check
+    check()
+    return lambda: None
+
+
+def _forget(plan: Plan) -> None:
+    """Remove the run's directory of a session that did not come to be."""
+    from realm.store import refs
+
+    with suppress(RealmError):
+        if refs.tips(plan.project, plan.session.name).code is None or _is_taken(plan):
+            remove_tree(run_directory(plan.session.id))
+
+
+def _is_taken(plan: Plan) -> bool:
+    """Tell whether another session has the name."""
+    from realm.store import record
+
+    with suppress(RealmError):
+        return record.read_session(plan.project, plan.session.name).id != plan.session.id
+    return False
+
+
+def _warm_up() -> None:
+    """Import, while others wait for git, what is needed right after."""
+    import realm.session.boxes  # noqa: F401
+
+
+def _warn(plan: Plan, request: NewRequest, ui: UI) -> None:
+    left_out = 0 if request.wip else repo.dirty_count(plan.project)
+    for warning in dockerargs.warnings(plan.args, plan.project.root):
+        ui.warn(warning)
+    for warning in plan.agent.warnings(plan.login):
+        ui.warn(warning)
+    if left_out:
+        one = left_out == 1
+        files = "1 changed file is" if one else f"{left_out} changed files are"
+        stay = "stays" if one else "stay"
+        ui.warn(f"{files} not committed and {stay} out of the box (--wip takes such changes along)")
+
+
+def _with_wip(plan: Plan, request: NewRequest) -> Plan:
+    """Make the uncommitted changes the session's first commit."""
+    if not request.wip:
+        return plan
+    tree = repo.write_wip(plan.project, plan.session.base)
+    if tree is None:
+        return plan
+    from realm.store.commits import commit_tree
+
+    message = f"Uncommitted changes when {request.name} began\n\nRealm-Session: {request.name}\n"
+    commit = commit_tree(
+        plan.project, tree=tree, parent=plan.session.base, message=message, identity=plan.identity
+    )
+    return plan._replace(run=plan.run._replace(before=commit))

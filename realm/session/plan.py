@@ -1,0 +1,176 @@
+"""Planning a run: everything is read and checked here, before anything is made or handed over."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from realm import agents
+from realm.config import Config
+from realm.errors import RealmError, UsageError
+from realm.model import WORKSPACE_ROOT, Run, Session, new_id
+from realm.sandbox import dockerargs
+from realm.session import approvals
+from realm.session.run import Plan
+from realm.store import record, refs, repo
+from realm.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realm.agents import Agent, Login
+    from realm.model import Project
+    from realm.sandbox.dockerargs import DockerArgs
+    from realm.session.requests import NewRequest, ResumeRequest
+
+_FOR_ALL = 0o005
+"""Permission of everybody to list and to enter."""
+
+
+def new(request: NewRequest, project: Project, config: Config) -> Plan:
+    """Plan the first run of a session; whether its sandbox sees the object store is left open."""
+    program = agent_program(request.agent, config)
+    agent = agents.find(program)
+    args = dockerargs.parse(config.get("dockerArgs"))
+    login = find_login(agent, args)
+    base, identity, ignore, include = together(
+        lambda: _base(project, request, config),
+        lambda: repo.identity(project, config.of_git()),
+        lambda: repo.ignore_lines(project, config.of_git()),
+        lambda: approvals.included(project, request.include, config.get_all("include")),
+    )
+    session = Session(
+        id=new_id(),
+        name=request.name,
+        project=str(project.root),
+        workspace=f"{WORKSPACE_ROOT}/{project.name}",
+        base=base,
+        created=time.time(),
+        subdir=project.subdir,
+        agent=program,
+        image=request.image or "",
+        conversation=agent.new_conversation(),
+        include=repo.named(project, request.include),
+    )
+    return Plan(
+        project=project,
+        session=session,
+        run=starting(1, base),
+        config=config,
+        login=login,
+        args=args,
+        agent_args=request.agent_args,
+        include=include,
+        identity=identity,
+        ignore=ignore,
+        tty=wants_tty(no_input=request.no_input)
+        or (request.detach and agent.wants_screen(request.agent_args)),
+        stdin=not request.no_input,
+        detach=request.detach,
+        record=False if request.no_record else None,
+    )
+
+
+def following(project: Project, session: Session, runs: Sequence[Run], request: ResumeRequest) -> Plan:
+    """Plan what a next run, or the rest of the last one, needs; a missing login is no error yet.
+
+    Raises :class:`UsageError` when a setting is wrong: nothing was handed over then.
+    """
+    config = Config(project.root)
+    config.check()
+    agent = agents.find(session.agent)
+    args = dockerargs.parse(config.get("dockerArgs"))
+    return Plan(
+        project=project,
+        session=session._replace(project=str(project.root)),
+        run=starting(len(runs) + 1, ""),
+        config=config,
+        login=_login(agent, args),
+        args=args,
+        identity=repo.identity(project, config.of_git()),
+        ignore=repo.ignore_lines(project, config.of_git()),
+        agent_args=request.agent_args,
+        include=approvals.included(project, (), config.get_all("include"), session.include),
+        resume=True,
+        tty=wants_tty(no_input=request.no_input)
+        or (request.detach and agent.wants_screen(request.agent_args)),
+        stdin=not request.no_input,
+        detach=request.detach,
+        record=False if request.no_record else None,
+    )
+
+
+def recorded(plan: Plan, run: Run) -> Plan:
+    """Return the plan of ``run``, one that has begun, as git has recorded it."""
+    project, name = plan.project, plan.session.name
+    meta = refs.tips(project, name).meta
+    if meta is None:
+        raise RealmError(f"session {name} has lost its record", f"git log {refs.META}{name}")
+    return plan._replace(run=run, meta=meta, parent=record.parent(project, meta))
+
+
+def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:
+    """Split ``--agent``, or the setting, into arguments; empty for Claude Code."""
+    text = config.get("agent") if chosen is None else chosen
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"--agent {text!r}: {error}", "quote it as for a shell") from None
+    if chosen is not None and not words:
+        raise UsageError("--agent is empty", "name a program, or leave --agent out for Claude Code")
+    return words
+
+
+def starting(number: int, before: str) -> Run:
+    """Return a run that starts now, on the commit ``before``."""
+    return Run(number=number, started=time.time(), before=before)
+
+
+def wants_tty(*, no_input: bool) -> bool:
+    """Tell whether the agent gets a terminal: when the user sits at one on both sides."""
+    return not no_input and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def needs_history(project: Project, config: Config, *, local: bool) -> bool:
+    """Tell whether the sandbox gets a pack of its base's history in place of the object store.
+
+    When the user wants it to see no more than that (``realm.objects``), when the
+    engine is on another machine, and when the sandbox's user, who is not root,
+    may not read what root owns.
+    """
+    return config.get("objects") == "history" or not local or not _readable(project)
+
+
+def _readable(project: Project) -> bool:
+    if os.getuid() != 0:
+        return True
+    return all(store.stat().st_mode & _FOR_ALL == _FOR_ALL for store in project.object_stores)
+
+
+def find_login(agent: Agent, args: DockerArgs) -> Login:
+    """Return the login for a run with these docker flags; raises :class:`RealmError` when one is missing."""
+    if not args.given:
+        return agent.find_login()
+    from realm.sandbox import flags
+
+    return agent.find_login(given=flags.environment(args))
+
+
+def _login(agent: Agent, args: DockerArgs) -> Login:
+    try:
+        return find_login(agent, args)
+    except RealmError:
+        return agents.Login()
+
+
+def _base(project: Project, request: NewRequest, config: Config) -> str:
+    if not request.remote:
+        return repo.resolve_commit(project, "HEAD" if request.base is None else request.base)
+    if request.base is not None:
+        raise UsageError("--remote and --base both say where to start", "give one of them")
+    from realm.store import remote
+
+    return remote.fetch_branch(project, config.get("remote"), request.name)

@@ -1,0 +1,220 @@
+"""A run from its plan to its end: one immutable value, and the description of its sandbox made from it.
+
+Everything in it was read and checked before anything was made (:mod:`realm.session.plan`);
+``meta`` and ``parent`` say how git has recorded it once it has begun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import stat
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import agents
+from realm.config import PIDS
+from realm.model import WORKSPACE_ROOT, Run, Totals
+from realm.paths import realm_home
+from realm.sandbox.archive import BoxFile
+from realm.sandbox.policy import STATE, BoxSpec, secrets
+from realm.store import repo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from realm.agents import Agent, Login
+    from realm.config import Config
+    from realm.model import Identity, Project, Session
+    from realm.sandbox.dockerargs import DockerArgs
+    from realm.store.repo import Include
+
+_PASSED_ON = ("LANG", "LC_ALL", "TZ", "NO_COLOR")
+_TERMINAL = (
+    "TERM", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "KITTY_WINDOW_ID", "WEZTERM_VERSION",
+    "KONSOLE_VERSION", "VTE_VERSION", "WT_SESSION", "LC_TERMINAL", "LC_TERMINAL_VERSION",
+)  # fmt: skip
+"""What programs tell terminals apart by."""
+
+
+class Plan(NamedTuple):
+    """One run of a session: all that it needs, decided before anything is made, and how git has recorded it.
+
+    ``run`` is the run's record; ``meta`` the commit that holds it, empty until
+    it is recorded, ``parent`` the one before that, ``None`` for a session's
+    first; ``totals`` the session's size when the run began.
+    """
+
+    project: Project
+    session: Session
+    run: Run
+    config: Config
+    login: Login
+    args: DockerArgs
+    identity: Identity
+    meta: str = ""
+    parent: str | None = None
+    totals: Totals = Totals()
+    ignore: bytes = b""
+    agent_args: tuple[str, ...] = ()
+    include: tuple[Include, ...] = ()
+    resume: bool = False
+    transcript: bytes | None = None
+    tty: bool = False
+    stdin: bool = True
+    history: bool = False
+    detach: bool = False
+    record: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """The session's name."""
+        return self.session.name
+
+    @property
+    def agent(self) -> Agent:
+        """The agent that the session is made for."""
+        return agents.find(self.session.agent)
+
+    @property
+    def directory(self) -> str:
+        """Where the agent starts, in the sandbox."""
+        return posixpath.join(self.session.workspace, self.session.subdir).rstrip("/")
+
+
+def argv(plan: Plan) -> list[str]:
+    """Return the agent's arguments."""
+    going_on = plan.resume and plan.transcript is not None
+    return plan.agent.argv(plan.agent_args, conversation=plan.session.conversation, resume=going_on)
+
+
+def box_user() -> tuple[int, int]:
+    """Return uid and gid of the box: the user's own, for root a plain user's."""
+    return (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
+
+
+def labels(plan: Plan) -> dict[str, str]:
+    """Return what identifies the box whoever finds it."""
+    return {
+        "realm.id": plan.session.id,
+        "realm.session": plan.session.name,
+        "realm.run": str(plan.run.number),
+        "realm.project": str(plan.project.root),
+        "realm.home": home_label(),
+        "realm.role": "box",
+        "realm.tip": plan.run.before,
+        "realm.started": str(int(plan.run.started)),
+    }
+
+
+def home_label() -> str:
+    """Return what tells the boxes of this realm directory from others on the same engine."""
+    return hashlib.sha256(os.fsencode(realm_home().resolve())).hexdigest()[:16]
+
+
+def environment(plan: Plan) -> dict[str, str]:
+    """Return the box's environment; secrets go another way (:func:`secrets`)."""
+    own = {
+        "REALM_SESSION": plan.session.name,
+        "REALM_RUN": str(plan.run.number),
+        "REALM_TIP": plan.run.before,
+        "REALM_BASE": plan.session.base,
+        "REALM_WORKSPACE": plan.session.workspace,
+        "REALM_SUBDIR": plan.session.subdir,
+        "REALM_OBJECT_FORMAT": plan.project.object_format,
+        "REALM_USER_NAME": plan.identity.name,
+        "REALM_USER_EMAIL": plan.identity.email,
+    }
+    names = (*_PASSED_ON, *_TERMINAL)
+    passed = {name: os.environ[name] for name in names if os.environ.get(name)}
+    return {**passed, **plan.agent.environment(STATE), **own}
+
+
+def files(plan: Plan, packs: Sequence[Path] = ()) -> list[BoxFile]:
+    """Return what is put into the box before it starts; ``packs`` are its history where it has no store."""
+    project = plan.project
+    rules = _exclude(plan)
+    found = [BoxFile("/realm/exclude", rules, 0o444, owner="root")] if rules else []
+    if plan.login.variables:
+        found.append(BoxFile("/realm/env", secrets(plan.login.variables), 0o600))
+    if project.shallow:
+        lines = "".join(f"{oid}\n" for oid in project.shallow)
+        found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
+    found += [BoxFile(f"/realm/pack/{path.name}", path, 0o444, owner="root") for path in packs]
+    found += _home(plan)
+    for item in plan.include:
+        found.append(BoxFile(f"{plan.session.workspace}/{item.path}", item.source, _mode(item.source)))
+    return found
+
+
+def _mode(path: Path) -> int:
+    """Return a file's permissions: programs are to run, and ssh wants its keys to be private."""
+    try:
+        return stat.S_IMODE(path.lstat().st_mode) & 0o777
+    except OSError:  # gone: whoever reads it says so
+        return 0o644
+
+
+def _exclude(plan: Plan) -> bytes:
+    """Return rules for what the host's git ignores and for what was copied in; comments are none."""
+    names = "".join(f"/{_escape(item.path)}\n" for item in plan.include)
+    lines = plan.ignore.splitlines(keepends=True)
+    ignored = b"".join(line for line in lines if line.strip() and not line.startswith(b"#"))
+    return ignored + names.encode("utf-8", "surrogateescape")
+
+
+def _escape(path: str) -> str:
+    """Write a path so that gitignore takes it literally."""
+    special = "".join(f"\\{char}" if char in "\\*?[]!#" else char for char in path)
+    return special[:-1] + "\\ " if special.endswith(" ") else special
+
+
+def _home(plan: Plan) -> list[BoxFile]:
+    """Return what the agent needs in its home, the conversation to go on with included."""
+    agent = plan.agent
+    found = [
+        BoxFile(f"{STATE}/{file.path}", file.content, file.mode)
+        for file in agent.files(plan.login, plan.directory)
+    ]
+    conversation = plan.session.conversation
+    if plan.transcript is not None and conversation:
+        path = agent.conversation_file(plan.directory, conversation)
+        if path is not None:
+            found.append(BoxFile(f"{STATE}/{path}", plan.transcript, 0o600))
+    return found
+
+
+def spec(plan: Plan, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None) -> BoxSpec:
+    """Return the box's description."""
+    uid, gid = box_user()
+    config = plan.config
+    return BoxSpec(
+        image=image,
+        command=tuple(command),
+        uid=uid,
+        gid=gid,
+        workspace=plan.session.workspace,
+        object_stores=() if plan.history else plan.project.object_stores,
+        environment={**environment(plan), **(extra or {})},
+        labels=labels(plan),
+        tty=plan.tty,
+        stdin=plan.stdin,
+        hostname=plan.session.name,
+        memory=config.get("memory"),
+        pids=config.value(PIDS),
+        network=config.get("network"),
+        volumes=config.get("workspace"),
+        files=repo.tracked_count(plan.project),
+    )
+
+
+def new_run(number: int, before: str) -> Run:
+    """Return a run that starts now."""
+    return Run(number=number, started=time.time(), before=before)
+
+
+def workspace_path(project: Project) -> str:
+    """Return where the project's work tree lies in its boxes."""
+    return f"{WORKSPACE_ROOT}/{project.name}"
