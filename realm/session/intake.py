@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import agents
 from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
 from realm.model import State, Totals
-from realm.paths import scratched
+from realm.paths import realm_home, scratched
 from realm.session import plan as planning
 from realm.session import recordings
 from realm.session import run as running
@@ -79,10 +79,9 @@ def save(engine: Engine, plan: Plan, box: Box, code: int, shown: Shown | None = 
         error.hint = error.hint or way_out(plan)
         raise
     except OSError as error:
-        where = f" in {error.filename}" if error.filename else ""
         raise RealmError(
-            f"the work of run {plan.run.number} could not be saved: {error.strerror or error}{where}; "
-            "it is still in its container",
+            f"the work of run {plan.run.number} could not be saved: {error.strerror or error}: "
+            f"{error.filename or realm_home()}; it is still in its container",
             way_out(plan),
         ) from error
     box.remove()

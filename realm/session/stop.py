@@ -40,10 +40,11 @@ def stop(name: str, directory: Path | None, ui: UI) -> None:
             asked.close()
             _wait(session)
         runs = record.read_runs(project, name)
-        if asked is None or not runs or runs[-1].ended is None:
+        unsaved = not runs or runs[-1].ended is None
+        if asked is None or unsaved:
             _without_holder(project, session, runs, ui)
-            return
-    _tell(project, name, runs[-1], ui)
+    if not unsaved:
+        _tell(project, name, runs[-1], ui)
 
 
 def _wait(session: Session) -> None:

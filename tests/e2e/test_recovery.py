@@ -1,0 +1,224 @@
+"""Whatever a run's holder came to: one way brings the work home, and nothing is said that is not so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.session.lock import holder
+from tests.support import engines
+from tests.support.driver import Terminal
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.user import Done, User
+
+pytestmark = pytest.mark.engine
+
+WORKS = "echo kept >file; echo ready; until [ -e go ]; do sleep 0.1; done; echo more >>file"
+
+# realm with a part of it replaced before it runs.
+PATCHED = """
+import os, signal, sys, time
+PATCH
+from realm.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+DIES_BEFORE_REMOVAL = """
+from realm.session import intake
+from realm.sandbox.box import Box
+real = intake._record
+def record(*arguments):
+    real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+intake._record = record
+"""
+NEVER_READY = """
+from realm.session import background
+def silence(log):
+    raise OSError(28, "No space left on device", "/home/ada/.realm/log")
+background._silence = silence
+"""
+KILLED_BEFORE_READY = """
+from realm.session import background
+background._silence = lambda log: os.kill(os.getpid(), signal.SIGKILL)
+"""
+CONFIRMS_LATE = """
+from realm.session.control import Asked
+real = Asked.confirm
+def confirm(self):
+    time.sleep(7)
+    return real(self)
+Asked.confirm = confirm
+"""
+
+
+def patched(user: User, patch: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run realm, with ``patch`` applied, without a terminal."""
+    words = [str(user.installed.python), "-c", PATCHED.replace("PATCH", patch), *arguments]
+    return subprocess.run(
+        words, cwd=user.repo.path, env=user.env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False, timeout=90,
+    )  # fmt: skip
+
+
+def state(user: User) -> str:
+    (row,) = user.listed()
+    return str(row["state"])
+
+
+def box(user: User) -> str:
+    (found,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    return found
+
+
+def in_background(user: User, script: str = WORKS) -> int:
+    """Begin a session called ``x`` in the background; return its holder's process when its agent works."""
+    user.realm("new", "x", "--detach", "--agent", "sh", "-c", script)
+    eventually(lambda: "ready" in user.realm("logs", "x", code=None).out)
+    found = holder(str(user.listed()[0]["id"]))
+    assert found is not None
+    return found.pid
+
+
+def let_end(user: User) -> None:
+    engines.docker("exec", box(user), "touch", "/workspace/project/go")
+
+
+def stopped_with(user: User, *words: str) -> Done:
+    done = user.realm("stop", "x", code=1)
+    for word in words:
+        assert word in done.err, done.err
+    assert "x: stopped" not in done.err
+    return done
+
+
+def test_stop_saves_the_work_of_a_dead_container_whose_holder_died(user: User) -> None:
+    os.kill(in_background(user), signal.SIGKILL)
+    engines.docker("kill", box(user))
+    eventually(lambda: state(user) == "salvage")
+    done = user.realm("stop", "x")
+    assert "recovered the unsaved work of run 1 of x" in done.err
+    assert user.repo.show("refs/realm/x:file") == "kept"
+    assert (state(user), user.leftovers()) == ("exited", [])
+
+
+def test_stop_does_not_say_stopped_when_the_work_could_not_be_saved(user: User) -> None:
+    in_background(user)
+    lock = user.repo.path / ".git/refs/realm/x.lock"
+    lock.touch()
+    stopped_with(user, "the work of run 1 could not be recorded", "realm rescue x DIRECTORY")
+    assert state(user) == "salvage"
+    lock.unlink()
+    user.realm("stop", "x")
+    assert user.repo.show("refs/realm/x:file") == "kept"
+    assert (state(user), user.leftovers()) == ("exited", [])
+
+
+def test_a_run_that_is_in_git_already_is_not_taken_for_somebody_elses(user: User) -> None:
+    done = patched(user, DIES_BEFORE_REMOVAL, "new", "--agent", "sh", "x", "-c", "echo kept >file")
+    assert done.returncode == -signal.SIGKILL, done
+    tip = user.tip("x")
+    assert len(user.leftovers()) == 1
+    done = user.realm("stop", "x")
+    assert "git update-ref" not in done.err
+    assert "stopped (1 turn, 1 file" in done.err
+    assert user.tip("x") == tip
+    assert (state(user), user.leftovers()) == ("exited", [])
+
+
+@pytest.mark.parametrize("gone", [("realm", "realm-meta"), ("realm",), ("realm-meta",)])
+def test_refs_that_were_deleted_during_a_run_are_made_anew(user: User, gone: tuple[str, ...]) -> None:
+    in_background(user)
+    for kind in gone:
+        user.repo.git("update-ref", "-d", f"refs/{kind}/x")
+    let_end(user)
+    eventually(lambda: "refs/realm-meta/x" in user.repo.refs() and user.leftovers() == [], 30)
+    assert user.repo.show("refs/realm/x:file") == "kept\nmore"
+    assert "were deleted during the run" in user.repo.show("refs/realm-meta/x:runs/0001/run.json")
+    user.scripted("x", "cat file", verb="resume")
+
+
+def test_a_bad_setting_refuses_an_attach_and_leaves_the_holder_alone(user: User) -> None:
+    pid = in_background(user)
+    user.repo.git("config", "realm.detachKeys", "ctrl-ä")
+    with user.terminal("attach", "x") as terminal:
+        assert terminal.wait() == 125
+        assert "realm.detachKeys" in terminal.history()
+    found = holder(str(user.listed()[0]["id"]))
+    assert found is not None
+    assert found.pid == pid
+    user.repo.git("config", "--unset", "realm.detachKeys")
+    user.realm("stop", "x")
+    assert user.repo.show("refs/realm/x:file") == "kept"
+
+
+@pytest.mark.parametrize(
+    ("patch", "why"),
+    [(NEVER_READY, "No space left on device"), (KILLED_BEFORE_READY, "it was killed")],
+    ids=["an error", "killed"],
+)
+def test_a_holder_that_dies_before_it_is_ready_is_not_reported_as_running(
+    user: User, patch: str, why: str
+) -> None:
+    done = patched(user, patch, "new", "x", "--detach", "--agent", "sh", "-c", WORKS)
+    assert done.returncode == 125, done
+    assert "is running in the background" not in done.stderr
+    assert why in done.stderr
+    assert "realm stop x" in done.stderr
+    time.sleep(1)
+    user.realm("stop", "x")
+    assert user.repo.show("refs/realm/x:file") == "kept"
+    assert (state(user), user.leftovers()) == ("exited", [])
+
+
+def test_who_confirms_too_late_is_told_and_the_holder_goes_on(user: User) -> None:
+    pid = in_background(user)
+    words = [str(user.installed.python), "-c", PATCHED.replace("PATCH", CONFIRMS_LATE), "attach", "x"]
+    with Terminal(words, env=user.env, cwd=user.repo.path) as terminal:
+        assert terminal.wait() == 125
+        assert "went on with it before it could be taken" in terminal.history()
+    found = holder(str(user.listed()[0]["id"]))
+    assert found is not None
+    assert found.pid == pid
+    let_end(user)
+    eventually(lambda: state(user) == "exited")
+    assert user.repo.show("refs/realm/x:file") == "kept\nmore"
+
+
+LAST_WORDS = "trap 'echo LAST words; exit 0' INT TERM; echo ready; while :; do sleep 0.1; done"
+
+
+def test_what_an_agent_says_when_it_is_stopped_is_in_its_log(user: User) -> None:
+    in_background(user, LAST_WORDS)
+    user.realm("stop", "x")
+    assert user.realm("logs", "x").out == "ready\nLAST words\n"
+    assert "LAST words" in user.realm("screen", "x").out
+
+
+def test_what_an_agent_says_after_a_signal_to_realm_is_in_its_log(user: User) -> None:
+    with user.terminal("new", "x", "--agent", "sh", "-c", LAST_WORDS) as terminal:
+        terminal.wait_for("ready")
+        found = holder(str(user.listed()[0]["id"]))
+        assert found is not None
+        os.kill(found.pid, signal.SIGTERM)
+        assert terminal.wait() == 128 + signal.SIGTERM
+    assert "LAST words" in user.realm("logs", "x").out
+
+
+def test_an_error_of_a_holder_in_the_background_is_told_by_the_next_command(user: User) -> None:
+    in_background(user)
+    lock = user.repo.path / ".git/refs/realm/x.lock"
+    lock.touch()
+    let_end(user)
+    eventually(lambda: state(user) == "salvage", 30)
+    lock.unlink()
+    done = user.realm("stop", "x")
+    assert "warning: the work of run 1 could not be recorded" in done.err
+    assert "recovered the unsaved work of run 1 of x" in done.err
+    assert user.repo.show("refs/realm/x:file") == "kept\nmore"
