@@ -43,7 +43,7 @@ def main() -> NoReturn:
         gc.set_threshold(_OBJECTS)
         sys.setswitchinterval(_SWITCH)
         open_closed()
-        from realm.cli.main import run
+        from realm.cli.app import run
 
         code = run(sys.argv[1:])
         for stream in (sys.stdout, sys.stderr):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from realm import __version__
-from realm.cli import output
+from realm.cli import boundary, output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import SETTINGS, Formatter, option_rows, usage, worded
-from realm.cli.main import program
 from realm.cli.params import common
-from realm.cli.verbs import HIDDEN, SECTIONS, SUMMARIES, closest
+from realm.cli.verbs import HIDDEN, SECTIONS, SUMMARIES, closest, program
+from realm.errors import EXIT_INTERRUPT
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -56,6 +58,16 @@ class Application(click.Group):
         if command is None:
             raise unknown_verb(args[0])
         return args[0], command, args[1:]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the verbs, or the options before them, that begin like that; imports none of them."""
+        if incomplete.startswith("-"):
+            return super(click.Group, self).shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=summary)
+            for name, summary in SUMMARIES.items()
+            if name.startswith(incomplete)
+        ]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return what follows the program's name."""
@@ -116,7 +128,19 @@ def application(context: click.Context, /, **_: object) -> None:
         output.data(context.get_help())
 
 
-def invoke(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Run realm with ``arguments`` (without the program's name) and return its exit code."""
+    try:
+        if (asked := os.environ.get("_REALM_COMPLETE")) is not None:
+            from realm.cli.completion import complete
+
+            return complete(application, asked)
+        return boundary.guard(_invoke, arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPT
+
+
+def _invoke(arguments: list[str]) -> int:
     """Run the command line ``arguments`` and return its exit code; raises what the boundary shows."""
     try:
         with application.make_context(program(), list(arguments)) as context:

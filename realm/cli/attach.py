@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import SESSION, common
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ NOTE = (
 
 
 @verb("attach", EXAMPLES, NOTE)
-@click.argument("name")
+@click.argument("name", type=SESSION)
 @click.option("--take", is_flag=True, help="take the session from the terminal that shows it")
 @common
 def command(name: str, directory: Path | None, take: bool) -> int:

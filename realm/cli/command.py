@@ -9,7 +9,7 @@ import click
 
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
-from realm.cli.params import split, takes_value
+from realm.cli.params import AGENT_BEGAN, split, takes_value
 from realm.cli.verbs import SUMMARIES
 
 if TYPE_CHECKING:
@@ -94,9 +94,12 @@ class AgentVerb(Verb):
         try:
             parts = split(args, takes_value(self.get_params(ctx)), project=self.project and not elsewhere)
         except CommandLineError as error:
+            if ctx.resilient_parsing:  # for a completion
+                return super().parse_args(ctx, [])
             error.usage = usage(ctx)
             error.hint = error.hint or f"{ctx.command_path} --help explains it"
             raise
+        ctx.meta[AGENT_BEGAN] = bool(parts.agent) or "--" in args
         own = [*parts.own, *(["-C", parts.project] if parts.project is not None else [])]
         return super().parse_args(ctx, own if parts.name is None else [*own, "--", parts.name, *parts.agent])
 

@@ -1,20 +1,28 @@
-"""``realm completion``: the script that makes a shell complete realm's command lines."""
+"""``realm completion``: the script that makes a shell complete realm's command lines, and what answers it.
+
+The scripts and the way they ask are click's; added is what ``git realm`` needs,
+and words that bash takes apart at ``=``.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import common
+from realm.errors import RealmError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SHELLS: Mapping[str, str] = {"bash": "realm.bash", "zsh": "realm.zsh", "fish": "realm.fish"}
+VARIABLE = "_REALM_COMPLETE"
+"""Set by the scripts: which shell asks, and that it asks (``bash_complete``)."""
+
 EXAMPLES = (
     ("completion bash > ~/.local/share/bash-completion/completions/realm", "bash"),
     ("completion zsh > ~/.zfunc/_realm", "zsh, with ~/.zfunc in fpath"),
@@ -22,10 +30,97 @@ EXAMPLES = (
 )
 NOTE = "The same script under the name git-realm (zsh: _git-realm) completes git realm as well."
 
+_BASH_GIT = """
+# Called by git's own completion for "git realm …", which adds its own spaces.
+_git_realm() {
+    compopt +o nospace 2>/dev/null
+    _realm_completion realm
+}
+complete -o nosort -F _realm_completion git-realm
+"""
+_FISH_GIT = """
+complete --no-files --command git-realm --arguments "(_realm_completion)";
+complete --no-files --command git --arguments "(_realm_completion)" \
+--condition "string match -rq -- '^git( +-C +\\\\S+)* +realm ' (commandline -cp)";
+"""
+
+
+class _Complete(ShellComplete):
+    """What is the same for every shell."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return realm's words before the cursor, and the one begun there."""
+        words, begun = super().get_completion_args()
+        if os.environ["COMP_WORDS"].split(maxsplit=1)[0].endswith("git") and "realm" in words:
+            del words[: words.index("realm") + 1]
+        return words, begun
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+        """Return what may stand at the cursor, as the whole word ``--option=value`` where that was begun."""
+        try:
+            items = super().get_completions(args, incomplete)
+        except RealmError:  # an unknown verb, no repository
+            return []
+        option, equals, _ = incomplete.partition("=")
+        if equals and option.startswith("--"):
+            return [CompletionItem(f"{option}={item.value}") for item in items if item.type == "plain"]
+        return items
+
+
+class _Bash(_Complete, BashComplete):
+    def source(self) -> str:
+        """Return the script, without asking which bash there is."""
+        return self.source_template % self.source_vars() + _BASH_GIT
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Put together what readline took apart at ``=``."""
+        words, begun = super().get_completion_args()
+        joined: list[str] = []
+        for word in [*words, begun]:
+            if joined and (word == "=" or (joined[-1].startswith("--") and joined[-1].endswith("="))):
+                joined[-1] += word
+            else:
+                joined.append(word)
+        return joined[:-1], joined[-1]
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+        """Return values alone: for readline what stands behind ``=`` is a word of its own."""
+        return [
+            CompletionItem(str(item.value).rpartition("=")[2], item.type, item.help)
+            for item in super().get_completions(args, incomplete)
+        ]
+
+
+class _Zsh(_Complete, ZshComplete):
+    def source(self) -> str:
+        """Return the script, for both of realm's names; click's completes nothing at the second press."""
+        script = super().source().replace("#compdef realm", "#compdef realm git-realm", 1)
+        return script.replace("$zsh_eval_context[-1] == loadautofunc", "$funcstack[1] == (_realm|_git-realm)")
+
+
+class _Fish(_Complete, FishComplete):
+    def source(self) -> str:
+        """Return the script, for git as well."""
+        return super().source() + _FISH_GIT
+
+
+SHELLS: Mapping[str, type[_Complete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}
+
 
 def script(shell: str) -> str:
     """Return the completion script for ``shell``, a key of :data:`SHELLS`."""
-    return (Path(__file__).parent / "completions" / SHELLS[shell]).read_text(encoding="utf-8")
+    return SHELLS[shell](click.Group(), {}, "realm", VARIABLE).source()
+
+
+def complete(application: click.Group, instruction: str) -> int:
+    """Write what may stand at the cursor for the shell that asks, and nothing else; it never fails."""
+    try:
+        shell = SHELLS[instruction.removesuffix("_complete")]
+        click.echo(shell(application, {}, "realm", VARIABLE).complete())
+    except Exception:
+        if os.environ.get("REALM_DEBUG"):
+            raise
+    return 0
 
 
 @verb("completion", EXAMPLES, NOTE)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from realm.cli import output
 from realm.cli.app import load
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import Completed, common
+from realm.cli.verbs import SUMMARIES
 
+TOPIC = Completed(
+    "command",
+    lambda _, begun: [
+        CompletionItem(name, help=summary) for name, summary in SUMMARIES.items() if name.startswith(begun)
+    ],
+)
 EXAMPLES = (("help", "list all commands"), ("help new", "explain one"))
 
 
 @verb("help", EXAMPLES)
-@click.argument("topic", required=False, metavar="command")
+@click.argument("topic", required=False, metavar="command", type=TOPIC)
 @common
 @click.pass_context
 def command(context: click.Context, /, topic: str | None, **_: object) -> None:

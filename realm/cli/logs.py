@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import SESSION, common
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ NOTE = "A full-screen program prints pictures rather than lines: realm screen sh
 
 
 @verb("logs", EXAMPLES, NOTE)
-@click.argument("name")
+@click.argument("name", type=SESSION)
 @click.option("-f", "--follow", is_flag=True, help="go on until the agent ends")
 @common
 def command(name: str, directory: Path | None, follow: bool) -> None:

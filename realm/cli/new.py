@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from realm.cli.command import agent_verb
-from realm.cli.params import directory_option, here
+from realm.cli.params import AGENT_ARGUMENTS, FILE, REVISION, directory_option, here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +26,11 @@ NOTE = (
 
 @agent_verb("new", EXAMPLES, NOTE, project=True)
 @click.argument("name")
-@click.argument("agent_args", nargs=-1, type=click.UNPROCESSED)
-@click.option("--base", metavar="<rev>", help="start on this commit (default: HEAD)")
+@click.argument("agent_args", nargs=-1, type=AGENT_ARGUMENTS)
+@click.option("--base", metavar="<rev>", type=REVISION, help="start on this commit (default: HEAD)")
 @click.option("--remote", is_flag=True, help="start on the remote's branch of that name")
 @click.option("--wip", is_flag=True, help="take uncommitted changes along as a first commit")
-@click.option("--include", metavar="<path>", multiple=True,
+@click.option("--include", metavar="<path>", type=FILE, multiple=True,
               help="copy an ignored file in (.env.test); may be repeated")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--agent", metavar="<cmd>", help="run this program in place of Claude Code")

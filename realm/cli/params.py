@@ -11,10 +11,12 @@ like.  ``--`` ends realm's part at once and is not handed on.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
@@ -22,9 +24,13 @@ from realm.errors import NotARepositoryError
 from realm.paths import current_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 F = TypeVar("F", bound="Callable[..., Any]")
+AGENT_BEGAN = "realm.agent_began"
+"""Where a context notes that the agent's arguments have begun."""
+_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./@+")
+"""Everything that a shell takes as it is: a ref of any other name is not offered."""
 
 
 class Split(NamedTuple):
@@ -126,6 +132,66 @@ def _unknown(argument: str, known: Mapping[str, bool]) -> CommandLineError:
     return CommandLineError(f"there is no option {name}", advice)
 
 
+Candidates = Callable[[click.Context, str], list[CompletionItem[str]]]
+
+
+class Completed(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+    """A text that is taken as it is, with ``candidates`` for the shell's completion."""
+
+    def __init__(self, name: str, candidates: Candidates) -> None:
+        self.name = name
+        self._candidates = candidates
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Return ``value``."""
+        return value
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem[str]]:
+        """Return what the text may be."""
+        return self._candidates(ctx, incomplete)
+
+
+def _refs(*below: str, first: bool = True, more: Sequence[str] = ()) -> Candidates:
+    """Return what offers the names of the refs below ``below``, or the ``first`` part of them, and ``more``.
+
+    A name that a shell would not take as it is is not offered.
+    """
+
+    def candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        from realm.store.git import git
+        from realm.store.repo import discover
+
+        project = discover(here(ctx.params.get("directory")))
+        names = git("for-each-ref", "--format=%(refname:lstrip=2)", *below, project=project).text.split("\n")
+        if first:
+            names = [name.partition("/")[0] for name in names]
+        begun = (name for name in dict.fromkeys((*more, *names)) if name and name.startswith(incomplete))
+        return [CompletionItem(name) for name in begun if _SAFE.issuperset(name) and name[0] != "-"]
+
+    return candidates
+
+
+def _after_name(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    """Offer files among the agent's arguments, and directories where the project may stand."""
+    if ctx.meta.get(AGENT_BEGAN):
+        return [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(incomplete, type="dir")] if getattr(ctx.command, "project", False) else []
+
+
+SESSION = Completed("session", _refs("refs/realm/"))
+REMOVED = Completed("session", _refs("refs/realm-trash/"))
+REVISION = Completed("revision", _refs("refs/heads/", "refs/tags/", first=False, more=["HEAD"]))
+REMOTE = Completed("remote", _refs("refs/remotes/"))
+FILE = Completed("file", lambda _, incomplete: [CompletionItem(incomplete, type="file")])
+DIRECTORY = Completed("directory", lambda _, incomplete: [CompletionItem(incomplete, type="dir")])
+AGENT_ARGUMENTS = Completed("agent arguments", _after_name)
+
+
 def _enter(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> Path | None:
     """Join every ``-C`` so far, as git does; empty ones change nothing."""
     outer = context.parent.params.get("directory") if context.parent else None
@@ -146,6 +212,7 @@ directory_option: Callable[[F], F] = click.option(
     "-C",
     "directory",
     metavar="<dir>",
+    type=DIRECTORY,
     multiple=True,
     callback=_enter,
     help="work on the project in <dir>",

@@ -8,7 +8,7 @@ import click
 
 from realm.cli import output
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import REMOTE, SESSION, common
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -26,9 +26,15 @@ NOTE = (
 
 
 @verb("push", EXAMPLES, NOTE)
-@click.argument("name")
+@click.argument("name", type=SESSION)
 @click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
-@click.option("--to", "remote", metavar="<remote>", help="push to this remote, URL or path (default: origin)")
+@click.option(
+    "--to",
+    "remote",
+    metavar="<remote>",
+    type=REMOTE,
+    help="push to this remote, URL or path (default: origin)",
+)
 @click.option("--squash", is_flag=True, help="push one commit that holds all of it")
 @click.option("--force", is_flag=True, help="replace whatever the branch has")
 @common

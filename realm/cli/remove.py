@@ -8,7 +8,7 @@ import click
 
 from realm.cli import output
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import SESSION, common
 from realm.errors import RealmError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NOTE = "The commits stay in the repository for 30 days: until then realm restore
 
 
 @verb("remove", EXAMPLES, NOTE)
-@click.argument("name")
+@click.argument("name", type=SESSION)
 @click.option("--yes", is_flag=True, help="do not ask")
 @common
 def command(name: str, directory: Path | None, yes: bool) -> None:

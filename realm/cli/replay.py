@@ -12,7 +12,7 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import FILE, SESSION, common
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +31,16 @@ NOTE = (
 
 
 @verb("replay", EXAMPLES, NOTE)
-@click.argument("name")
+@click.argument("name", type=SESSION)
 @click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="play this run (default: the last)")
 @click.option("--speed", metavar="<factor>", type=float, default=1.0, help="play so many times faster")
 @click.option("--idle-limit", metavar="<seconds>", type=float, help="make longer pauses this long")
-@click.option("--cast", metavar="<file>", help="write an asciicast and play nothing; - is standard output")
+@click.option(
+    "--cast",
+    metavar="<file>",
+    type=FILE,
+    help="write an asciicast and play nothing; - is standard output",
+)
 @common
 def command(
     name: str,

@@ -8,7 +8,7 @@ import click
 
 from realm.cli import output
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import REMOVED, common
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ EXAMPLES = (("restore quick-fix", "undo realm remove quick-fix"),)
 
 
 @verb("restore", EXAMPLES)
-@click.argument("name")
+@click.argument("name", type=REMOVED)
 @common
 def command(name: str, directory: Path | None) -> None:
     """Restore and say what is back."""

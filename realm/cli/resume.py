@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from realm.cli.command import agent_verb
-from realm.cli.params import directory_option
+from realm.cli.params import AGENT_ARGUMENTS, SESSION, directory_option
 
 EXAMPLES = (
     ("resume quick-fix", "open the conversation where it ended"),
@@ -22,8 +22,8 @@ NOTE = (
 
 
 @agent_verb("resume", EXAMPLES, NOTE)
-@click.argument("name")
-@click.argument("agent_args", nargs=-1, type=click.UNPROCESSED)
+@click.argument("name", type=SESSION)
+@click.argument("agent_args", nargs=-1, type=AGENT_ARGUMENTS)
 @click.option("--rebase", is_flag=True, help="replay the session's commits on the project's HEAD first")
 @click.option("--approve", is_flag=True,
               help="let a record from elsewhere choose program, image and included files")  # fmt: skip

@@ -10,7 +10,7 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import FILE, SESSION, common
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +26,13 @@ NOTE = (
 
 
 @verb("screen", EXAMPLES, NOTE)
-@click.argument("name")
+@click.argument("name", type=SESSION)
 @click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="show this run (default: the last)")
 @click.option("--turn", metavar="<n>", type=click.IntRange(min=1), help="show the end of this turn")
 @click.option("--ansi", is_flag=True, help="write it in colour, in a pipe too")
 @click.option("--text", is_flag=True, help="write it without colour")
-@click.option("--svg", metavar="<file>", help="write a picture; - is standard output")
-@click.option("--html", metavar="<file>", help="write a page; - is standard output")
+@click.option("--svg", metavar="<file>", type=FILE, help="write a picture; - is standard output")
+@click.option("--html", metavar="<file>", type=FILE, help="write a page; - is standard output")
 @common
 def command(
     name: str, directory: Path | None, run: int | None, turn: int | None, ansi: bool, text: bool,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from realm.cli.command import verb
-from realm.cli.params import common
+from realm.cli.params import SESSION, common
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ NOTE = (
 
 
 @verb("stop", EXAMPLES, NOTE)
-@click.argument("name")
+@click.argument("name", type=SESSION)
 @common
 def command(name: str, directory: Path | None) -> None:
     """Stop the agent and say what there is now."""

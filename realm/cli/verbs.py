@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ RUNNING = frozenset(("new", "resume", "attach"))
 
 GLOBAL_VALUES = ("-C", "--color")
 """Options before the verb that take a value."""
+
+
+def program() -> str:
+    """Return the name realm was called by: ``realm``, or ``git realm`` when git called it."""
+    name = sys.argv[0].rpartition("/")[2] if sys.argv else ""
+    return "git realm" if name == "git-realm" else "realm"
 
 
 def find_verb(arguments: Sequence[str]) -> tuple[str | None, int]:

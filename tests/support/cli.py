@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import realm.session
 from realm.cli import output
-from realm.cli.main import run
+from realm.cli.app import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -364,9 +364,9 @@ class TestConfig:
 
 def test_completion_prints_the_script(realm: CommandLine) -> None:
     for shell, word in (
-        ("bash", "complete -F _realm realm"),
+        ("bash", "complete -o nosort -F _realm_completion realm"),
         ("zsh", "#compdef realm"),
-        ("fish", "complete -c realm"),
+        ("fish", "complete --no-files --command realm"),
     ):
         assert word in realm("completion", shell).out
 
