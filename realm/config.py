@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from realm.errors import UsageError
+from realm.errors import GitError, UsageError
+from realm.git import Place, git, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,19 +239,14 @@ def read_git_config(directory: Path | None) -> dict[str, list[str]]:
     ``directory`` is where git looks for a repository; ``None`` reads the
     user's files only, wherever we stand.
     """
-    command = ["git", "config", "-z", "--get-regexp", _ASKED]
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-    }
-    where = directory if directory is not None and directory.is_dir() else Path("/")
-    if directory is None:
-        environment["GIT_DIR"] = os.devnull  # no repository: there may be one at / too
+    found_at = place(directory) if directory is not None and directory.is_dir() else None
+    where = found_at or Place(Path("/"), {"GIT_DIR": os.devnull})  # no repository: there may be one at / too
     try:
-        done = subprocess.run(command, cwd=where, env=environment, capture_output=True, check=False)
-    except FileNotFoundError:
+        done = git("config", "-z", "--get-regexp", _ASKED, cwd=where.cwd, env=where.env, check=False)
+    except GitError:
         return {}
     found: dict[str, list[str]] = {}
-    for entry in done.stdout.decode("utf-8", "replace").split("\0"):
+    for entry in done.out.decode("utf-8", "replace").split("\0"):
         key, newline, value = entry.partition("\n")
         if key:
             bare = "true" if key.startswith("realm.") else ""

@@ -163,7 +163,7 @@ def _refs(*below: str, first: bool = True, more: Sequence[str] = ()) -> Candidat
     """
 
     def candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        from realm.store.git import git
+        from realm.git import git
         from realm.store.repo import discover
 
         project = discover(here(ctx.params.get("directory")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from realm import agents
 from realm.config import Config
 from realm.errors import RealmError, UsageError
+from realm.git import git
 from realm.paths import current_directory, realm_home
 from realm.session.requests import Check, NewRequest
 
@@ -65,7 +65,7 @@ def _settings(name: str) -> Check:
 def _git(name: str) -> Check:
     if shutil.which("git") is None:
         return Check(name, "fail", "git is not installed", "install git with your package manager")
-    text = subprocess.run(["git", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    text = git("--version").text
     found = re.search(r"(\d+)\.(\d+)", text)
     version = (int(found[1]), int(found[2])) if found else (0, 0)
     if version < GIT_MINIMUM:
@@ -205,7 +205,4 @@ def _make_repository(repository: Path) -> None:
 
 
 def _run(repository: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=repository, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RealmError(f"git {arguments[0]} failed: {done.stderr.strip()}", "realm doctor")
-    return done.stdout
+    return git(*arguments, cwd=repository, env={"GIT_CEILING_DIRECTORIES": f":{repository.parent}"}).text

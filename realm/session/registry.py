@@ -46,6 +46,8 @@ def remember_project(project: Project) -> None:
     """
     main = project.common_dir.parent
     is_main_there = project.common_dir.name == ".git" and (project.common_dir / "index").exists()
+    if is_gone(project.root):  # the user's GIT_DIR names the repository: it is not found without that
+        return
     remember(project.root, *([main] if is_main_there and main != project.root else []))
 
 

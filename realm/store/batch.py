@@ -10,7 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import GitError
-from realm.store.git import command, environment, missing, reason
+from realm.git import command, environment, missing, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

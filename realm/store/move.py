@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RejectedError
-from realm.store.git import command, environment, failure, reason
+from realm.git import command, environment, failure, reason
 from realm.store.quarantine import sweep_quarantine
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from dulwich.object_format import get_object_format
 from dulwich.objects import Blob, Commit, ObjectID, Tree, object_header, parse_tree, serialize_tree
 
 from realm.errors import GitError
-from realm.store.git import command as git_command
-from realm.store.git import environment as git_environment
-from realm.store.git import failure, run
+from realm.git import command as git_command
+from realm.git import environment as git_environment
+from realm.git import failure, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from realm.errors import GitError, RejectedError
+from realm.git import GitResult, failure, reason, run
 from realm.paths import make_private, realm_home
 from realm.store.batch import CatFile
-from realm.store.git import GitResult, failure, reason, run
 from realm.store.stores import is_partial
 from realm.text import clean
 

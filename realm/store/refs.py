@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RealmError, RefRaceError, UsageError
-from realm.store.git import GitResult, failure, git, reason
+from realm.git import GitResult, failure, git, reason
 from realm.store.names import CODE, META, TRASH, check_name
 from realm.store.rows import MetaRow, rows
 from realm.store.trash import (

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
-from realm.store.git import git, reason
+from realm.git import git, reason
 from realm.text import clean
 
 if TYPE_CHECKING:
+    from realm.git import GitResult
     from realm.model import Project
-    from realm.store.git import GitResult
 
 _LINES = 50
 """Lines of a server's answer that are kept."""

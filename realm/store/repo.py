@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
+from realm.git import GitResult, git, place, reason
 from realm.model import Identity, Project
-from realm.store.git import GitResult, git, reason
 from realm.store.stores import ensure_readable, history_pack, is_partial, object_stores, unreadable
 from realm.store.worktree import (
     Include,
@@ -53,12 +53,11 @@ _QUESTIONS = (
     "--git-common-dir",
     "--show-object-format",
     "--show-toplevel",
-    "--show-prefix",
 )
 
 
 def discover(start: Path) -> Project:
-    """Return the project whose work tree holds the directory ``start``.
+    """Return the project whose work tree holds the directory ``start`` (see :func:`realm.git.place`).
 
     One git process.  Raises :class:`NotARepositoryError` when there is no such
     directory, no repository, no work tree (a bare repository, a ``.git``
@@ -68,25 +67,44 @@ def discover(start: Path) -> Project:
     if not start.is_dir():
         what = "is not a directory" if start.exists() else "does not exist"
         raise NotARepositoryError(f"{shown} {what}", "give the directory of a git repository")
-    result = git("rev-parse", *_QUESTIONS, cwd=start, check=False)
+    found = place(start)
+    if found is None:
+        raise _none(start, shown)
+    result = git("rev-parse", *_QUESTIONS, cwd=found.cwd, env=found.env, check=False)
     answers = result.out.decode("utf-8", "surrogateescape").split("\n")[:-1]
     if result.code != 0 or len(answers) != len(_QUESTIONS):
         raise _refusal(shown, answers, result)
-    bare, inside, git_dir, common, object_format, root, prefix = answers
+    bare, inside, git_dir, shared, object_format, root = answers
+    common, here = (found.cwd / shared).resolve(), start.resolve()
     if bare == "true" or inside == "true":
         raise _refusal(shown, answers, result)
+    if any(here.is_relative_to(directory) for directory in (Path(git_dir).resolve(), common)):
+        raise _refusal(shown, ["false", "true"], result)
     if object_format not in FORMATS:
         raise NotARepositoryError(f"{shown} uses the object format {object_format}, which realm cannot read")
-    return _project(Path(root), Path(git_dir), (start / common).resolve(), prefix, object_format)
+    return _project(Path(root), Path(git_dir), common, here, object_format)
 
 
-def _project(root: Path, git_dir: Path, common: Path, prefix: str, object_format: str) -> Project:
+def _none(start: Path, shown: str) -> NotARepositoryError:
+    """Return the error for a directory round which there is no repository that has a work tree."""
+    names = ("HEAD", "objects", "refs")
+    if any(all((above / name).exists() for name in names) for above in (start, *start.resolve().parents)):
+        return NotARepositoryError(
+            f"{shown} is a bare repository, which has no work tree",
+            "git worktree add DIRECTORY, then run realm there",
+        )
+    return NotARepositoryError(
+        f"{shown} is not inside a git repository", "git init, or realm new NAME DIRECTORY"
+    )
+
+
+def _project(root: Path, git_dir: Path, common: Path, here: Path, object_format: str) -> Project:
     return Project(
         root=root,
         git_dir=git_dir.resolve(),
         common_dir=common,
         name=project_name(root, git_dir.resolve(), common),
-        subdir=prefix.removesuffix("/"),
+        subdir="" if here == root or not here.is_relative_to(root) else here.relative_to(root).as_posix(),
         object_format=object_format,
         object_stores=tuple(object_stores(common / "objects")),
         shallow=_shallow(common / "shallow"),
@@ -109,7 +127,8 @@ def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
         return NotARepositoryError(f"the repository at {shown} belongs to another user", advice)
     if "not a git repository" in err:
         return NotARepositoryError(
-            f"{shown} is not inside a git repository", "git init, or realm new NAME DIRECTORY"
+            f"{shown} is not inside a git repository: {reason(result.err)}",
+            "git init, or realm new NAME DIRECTORY",
         )
     if answers[:1] == ["true"]:
         return NotARepositoryError(

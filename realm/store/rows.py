@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError
+from realm.git import GitResult, git
 from realm.model import State, Totals
 from realm.store.batch import CatFile
-from realm.store.git import GitResult, git
 from realm.store.names import CODE, META, is_name
 from realm.store.schema import Summary, read_summary
 from realm.text import clean

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NAME_LIMIT = 255
 _TARGET_LIMIT = 4095
@@ -34,6 +38,12 @@ def name_problem(name: bytes) -> str:
     if len(name) > _NAME_LIMIT:
         return "a name too long for a file system"
     return ""
+
+
+def is_repository(names: Iterable[bytes]) -> bool:
+    """Tell whether git takes a directory with files of these names for a bare repository, and obeys it."""
+    found = {folded(name) for name in names}
+    return "head" in found and ("commondir" in found or {"objects", "refs"} <= found)
 
 
 def is_gits_own(name: bytes) -> bool:

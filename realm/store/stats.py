@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from realm.git import git
 from realm.model import Totals
-from realm.store.git import git
 
 if TYPE_CHECKING:
     from realm.model import Project

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
-from realm.store.git import git, reason
+from realm.git import git, reason
 from realm.text import clean
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.store.git import git
+from realm.git import git
 from realm.store.names import CODE, META, TRASH
 from realm.store.updates import RefUpdate, Tips
 

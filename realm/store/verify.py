@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RejectedError
 from realm.store.objects import DIRECTORY, EXECUTABLE, FILE, GITLINK, SYMLINK, Entry, read_tree
-from realm.store.safety import link_problem, name_problem
+from realm.store.safety import is_repository, link_problem, name_problem
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Verifier:
         self._made = made
         self._limits = limits
         self._format = object_format
+        self._repositories: set[str] = set()
         self._done: dict[tuple[str, str | None, bytes], str | None] = {}
         self._entries = 0
         self.dropped = Findings()
@@ -88,12 +89,15 @@ class Verifier:
         key = (oid, base, path)
         if key not in self._done:
             old = {entry.name: entry for entry in self._read(base)} if base else {}
-            entries = self._read(oid)
+            entries = self.read(oid)
             kept = [
                 found for entry in entries if (found := self._entry(entry, old.get(entry.name), path, depth))
             ]
             same = kept == entries
-            self._done[key] = (oid if same else self._made.tree(kept)) if kept else None
+            cleaned = (oid if same else self._made.tree(kept)) if kept else None
+            if cleaned and is_repository(entry.name for entry in kept):
+                self._repositories.add(cleaned)
+            self._done[key] = cleaned
         return self._done[key]
 
     def read(self, oid: str) -> list[Entry]:
@@ -128,6 +132,8 @@ class Verifier:
         if entry.mode == DIRECTORY:
             base = old.oid if old and old.mode == DIRECTORY else None
             below = self._tree(entry.oid, base, full + b"/", depth + 1)
+            if below in self._repositories:
+                return self._drop(full, "a bare git repository, whose settings git would obey", old)
             return entry._replace(oid=below) if below else None
         return self._file(entry, old, full, depth)
 

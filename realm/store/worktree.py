@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
-from realm.store.git import git
+from realm.git import git
 from realm.text import clean
 
 if TYPE_CHECKING:

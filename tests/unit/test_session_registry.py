@@ -20,12 +20,12 @@ def test_the_last_used_project_comes_first() -> None:
 
 def test_the_main_work_tree_is_remembered_with_a_linked_one(tmp_path: Path) -> None:
     def use(root: str, common: str) -> None:
+        (tmp_path / root / ".git").mkdir(parents=True, exist_ok=True)
         project = Project(tmp_path / root, tmp_path / common, tmp_path / common, "x")
         registry.remember_project(project)
 
-    for place in ("main", "bare"):
-        (tmp_path / place / ".git").mkdir(parents=True)
-    (tmp_path / "main" / ".git" / "index").touch()
+    (tmp_path / "main/.git").mkdir(parents=True)
+    (tmp_path / "main/.git/index").touch()
     use("main", "main/.git")
     use("linked", "main/.git")
     use("beside", "bare/.git")

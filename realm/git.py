@@ -1,9 +1,16 @@
-"""Running the user's ``git``: argument lists only, in an environment without surprises."""
+"""Running the user's ``git``, the only way: argument lists, in an environment without surprises.
+
+git takes any directory for a repository that looks like a bare one, and obeys
+its configuration; an agent can make such a directory, and a merge brings it
+into the work tree.  So realm looks for the repository itself (:func:`place`):
+it has a real ``.git`` at its top, or the user's ``GIT_DIR`` names it.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError
@@ -11,7 +18,6 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from realm.model import Project
 
@@ -74,11 +80,64 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return found
 
 
+class Place(NamedTuple):
+    """Where git has to be started, and with which variables, to find the repository that is meant."""
+
+    cwd: Path
+    env: Mapping[str, str]
+
+
+def place(start: Path) -> Place | None:
+    """Return how git finds the repository round the directory ``start``, ``None`` when there is none.
+
+    The nearest directory that has a ``.git`` is taken, and no bare repository
+    below it; like git this stops at ``GIT_CEILING_DIRECTORIES`` and at another
+    file system.  Without one it is the user's ``GIT_DIR``, if ``start`` lies in
+    the work tree that goes with it.
+    """
+    start = start.resolve()
+    ceilings = {Path(path) for path in os.environ.get("GIT_CEILING_DIRECTORIES", "").split(":") if path}
+    for top in (start, *start.parents):
+        if top != start and (top in ceilings or not _is_same_disk(start, top)):
+            break
+        if _is_git(top / ".git"):
+            # An empty entry: those after it are taken as they are.
+            return Place(top, {"GIT_CEILING_DIRECTORIES": f":{top.parent}"})
+    named = os.environ.get("GIT_DIR")
+    tree = Path(os.environ.get("GIT_WORK_TREE") or ".").resolve()
+    if named and start.is_relative_to(tree):
+        return Place(tree, {"GIT_DIR": str(Path(named).resolve()), "GIT_WORK_TREE": str(tree)})
+    return None
+
+
+def _is_git(path: Path) -> bool:
+    """Tell whether ``path`` is a git directory or the file of a linked one (gitrepository-layout(5))."""
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(8) == b"gitdir: "
+        return os.path.lexists(path / "HEAD") and (
+            (path / "commondir").exists() or ((path / "objects").is_dir() and (path / "refs").is_dir())
+        )
+    except OSError:
+        return False
+
+
+def _is_same_disk(one: Path, other: Path) -> bool:
+    if os.environ.get("GIT_DISCOVERY_ACROSS_FILESYSTEM", "").lower() in ("1", "true", "yes", "on"):
+        return True
+    try:
+        return one.stat().st_dev == other.stat().st_dev
+    except OSError:
+        return True
+
+
 def command(*args: str, project: Project | None = None) -> list[str]:
     """Return the argument list that runs git, in ``project`` when one is given."""
+    start = ["git", "-c", "safe.bareRepository=explicit"]  # git 2.38; older ones do not know it
     if project is None:
-        return ["git", *args]
-    return ["git", f"--git-dir={project.git_dir}", f"--work-tree={project.root}", *args]
+        return [*start, *args]
+    return [*start, f"--git-dir={project.git_dir}", f"--work-tree={project.root}", *args]
 
 
 def git(
