@@ -9,11 +9,14 @@ import click
 
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
-from realm.cli.params import AGENT_BEGAN, split, takes_value
+from realm.cli.params import AGENT_BEGAN, claimed, here, regain, split, takes_value
 from realm.cli.verbs import SUMMARIES
+from realm.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from realm.cli.params import Split
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """What every command's click context is made with."""
@@ -90,9 +93,10 @@ class AgentVerb(Verb):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the agent's arguments off, let click read what is left."""
+        known = takes_value(self.get_params(ctx))
         elsewhere = ctx.parent is not None and ctx.parent.params.get("directory") is not None
         try:
-            parts = split(args, takes_value(self.get_params(ctx)), project=self.project and not elsewhere)
+            parts = split(args, known, project=self.project and not elsewhere)
         except CommandLineError as error:
             if ctx.resilient_parsing:  # for a completion
                 return super().parse_args(ctx, [])
@@ -100,12 +104,43 @@ class AgentVerb(Verb):
             error.hint = error.hint or f"{ctx.command_path} --help explains it"
             raise
         ctx.meta[AGENT_BEGAN] = bool(parts.agent) or "--" in args
-        own = [*parts.own, *(["-C", parts.project] if parts.project is not None else [])]
-        return super().parse_args(ctx, own if parts.name is None else [*own, "--", parts.name, *parts.agent])
+        rest = super().parse_args(ctx, _line(parts))
+        if not ctx.resilient_parsing and (options := claimed(parts, known)):
+            theirs = _options_of_agent(ctx, new=self.project)
+            if theirs is None:
+                output.warning(
+                    f"{listed(options)} went to the agent: realm's own options stand before the agent's "
+                    "arguments (use -- to separate them explicitly)"
+                )
+            elif (again := regain(parts, known, theirs)) != parts:
+                ctx.params.clear()
+                rest = super().parse_args(ctx, _line(again))
+        return rest
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the order in which the parts stand."""
         return ["<name>", "[options]", *(["[<project_dir>]"] if self.project else []), "[<agent args>…]"]
+
+
+def _line(parts: Split) -> list[str]:
+    """Return a command line that click takes apart in the same way."""
+    own = [*parts.own, *(["-C", parts.project] if parts.project is not None else [])]
+    return own if parts.name is None else [*own, "--", parts.name, *parts.agent]
+
+
+def _options_of_agent(ctx: click.Context, *, new: bool) -> frozenset[str] | None:
+    """Return the long options that the agent of this command line has, ``None`` when nobody knows."""
+    from realm import agents
+    from realm.config import Config
+    from realm.session.find import find
+    from realm.session.plan import agent_program
+    from realm.store import record
+
+    name, directory = ctx.params["name"], ctx.params["directory"]
+    if new:
+        return agents.find(agent_program(ctx.params["agent"], Config(here(directory)))).options
+    project = find(name, directory)
+    return agents.find(record.read_session(project, name).agent).options
 
 
 def verb(

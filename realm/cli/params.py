@@ -4,8 +4,11 @@
 stand anywhere before the agent's arguments.  These begin at the first argument
 that is not realm's: an option realm does not know, or a positional argument
 that is neither the name nor (``new`` only, and only as the second one) a
-directory.  From there on everything belongs to the agent, whatever it looks
-like.  ``--`` ends realm's part at once and is not handed on.
+directory.  From there on everything belongs to the agent, but for realm's own
+long options that this agent does not have: these are known anywhere before
+``--``.  Of a program that realm does not know, it is unknown what it has:
+everything is the program's.  ``--`` ends realm's part at once and is not handed
+on; one behind the beginning of the agent's arguments is the agent's.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from realm.errors import NotARepositoryError
 from realm.paths import current_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 F = TypeVar("F", bound="Callable[..., Any]")
 AGENT_BEGAN = "realm.agent_began"
@@ -40,6 +43,8 @@ class Split(NamedTuple):
     name: str | None
     project: str | None
     agent: list[str]
+    explicit: bool = False
+    """Whether ``--`` says where the agent's arguments begin."""
 
 
 def takes_value(parameters: Sequence[click.Parameter]) -> dict[str, bool]:
@@ -67,6 +72,7 @@ def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool)
     own: list[str] = []
     positional: list[str] = []
     limit = 2 if project else 1
+    explicit = False
     place = 0
     while place < len(arguments):
         argument = arguments[place]
@@ -77,6 +83,7 @@ def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool)
             own += arguments[place : place + length]
         elif argument == "--":
             place += 1
+            explicit = True
             break
         elif argument.startswith("-") and argument != "-":
             if not positional:
@@ -89,7 +96,35 @@ def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool)
             break
         place += length
     name, directory = (*positional, None, None)[:2]
-    return Split(own, name, directory, list(arguments[place:]))
+    return Split(own, name, directory, list(arguments[place:]), explicit)
+
+
+def claimed(parts: Split, known: Mapping[str, bool]) -> list[str]:
+    """Return realm's long options among the agent's arguments, before any ``--``."""
+    if parts.explicit:
+        return []
+    before = parts.agent[: parts.agent.index("--")] if "--" in parts.agent else parts.agent
+    names = (argument.partition("=")[0] for argument in before if argument.startswith("--"))
+    return [name for name in names if name in known and name != "--help"]
+
+
+def regain(parts: Split, known: Mapping[str, bool], theirs: Collection[str]) -> Split:
+    """Return ``parts`` with realm's what :func:`claimed` finds and the agent, which has ``theirs``, has not.
+
+    Raises :class:`CommandLineError` for one without its value.
+    """
+    mine = set(claimed(parts, known)) - set(theirs)
+    own, agent, rest = list(parts.own), [], list(parts.agent)
+    while rest and rest[0] != "--":
+        name, equals, _ = rest[0].partition("=")
+        if name not in mine:
+            agent.append(rest.pop(0))
+            continue
+        length = 2 if known[name] and not equals else 1
+        _check_value(name, length, rest[1:])
+        own += rest[:length]
+        del rest[:length]
+    return parts._replace(own=own, agent=agent + rest)
 
 
 def _check_value(option: str, length: int, following: Sequence[str]) -> None:

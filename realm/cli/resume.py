@@ -16,7 +16,9 @@ EXAMPLES = (
 )
 NOTE = (
     "A session of another project is found too; with -C only that project is searched. "
-    "Everything from the first argument that is not realm's goes to the agent as it is; -- settles doubt. "
+    "What realm does not know goes to the agent, and so does everything behind it but realm's own long "
+    "options that Claude Code does not have; a program given with --agent gets these too. Use -- to separate "
+    "the agent's arguments explicitly. "
     "The exit code is the agent's; 125 means that realm itself failed."
 )
 

@@ -140,6 +140,19 @@ def test_detached_from_the_start(user: User) -> None:
     assert list(user.leftovers()) == []
 
 
+def test_realms_options_are_known_behind_the_prompt(claude: User) -> None:
+    done = claude.realm("new", "late", "-p", "write a.txt with one", "--detach", "--no-record")
+    assert "realm attach late" in done.err
+    eventually(lambda: state(claude, "late") == "exited")
+    assert claude.repo.show("refs/realm/late:a.txt") == "one"
+    again = claude.realm("resume", "late", "-p", "write b.txt with two", "--detach")
+    assert "realm attach late" in again.err
+    eventually(lambda: state(claude, "late") == "exited")
+    assert claude.repo.show("refs/realm/late:b.txt") == "two"
+    unknown = claude.realm("resume", "nope", "go", "--detach", code=125)
+    assert "there is no session nope" in unknown.err
+
+
 def test_an_agent_that_was_left_holds_nothing_of_whoever_started_it(user: User, tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     agent = ["--agent", "sh", "-c", TALK]

@@ -8,9 +8,10 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
+from realm.agents import find
 from realm.cli.boundary import CommandLineError
 from realm.cli.new import command as new
-from realm.cli.params import Split, split, takes_value
+from realm.cli.params import Split, claimed, regain, split, takes_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +33,9 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["x", "explain this codebase"], Split([], "x", None, ["explain this codebase"])),
         (["x", "sub"], Split([], "x", "sub", [])),
         (["x", ".", "-p", "hi"], Split([], "x", ".", ["-p", "hi"])),
-        (["x", "--", "-p", "hi", "--model", "opus"], Split([], "x", None, ["-p", "hi", "--model", "opus"])),
-        (["x", "--", "sub"], Split([], "x", None, ["sub"])),
-        (["x", "sub", "--", "sub"], Split([], "x", "sub", ["sub"])),
+        (["x", "--", "-p", "hi", "-m"], Split([], "x", None, ["-p", "hi", "-m"], explicit=True)),
+        (["x", "--", "sub"], Split([], "x", None, ["sub"], explicit=True)),
+        (["x", "sub", "--", "sub"], Split([], "x", "sub", ["sub"], explicit=True)),
         (["x", "--remote"], Split(["--remote"], "x", None, [])),
         (["--remote", "x"], Split(["--remote"], "x", None, [])),
         (["--base", "v1", "x", "--wip", "sub", "--image", "i", "go"],
@@ -52,7 +53,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["x", "./notes.md"], Split([], "x", None, ["./notes.md"])),
         (["x", "a/b c"], Split([], "x", None, ["a/b c"])),
         (["x", "a" * 10_000], Split([], "x", None, ["a" * 10_000])),
-        (["--", "x"], Split([], None, None, ["x"])),
+        (["--", "x"], Split([], None, None, ["x"], explicit=True)),
         (["x", "--agent", "-C", "sub"], Split(["--agent", "-C"], "x", "sub", [])),
         ([], Split([], None, None, [])),
     ],
@@ -110,3 +111,52 @@ def test_nothing_is_lost_and_nothing_changes_its_order(line: list[str]) -> None:
 def test_an_option_without_its_value_is_an_error(line: list[str]) -> None:
     with pytest.raises(CommandLineError, match=r"needs a value$"):
         split(line, KNOWN, project=True)
+
+
+CLAUDE = find().options or frozenset()
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "agent"),
+    [
+        (["prompt", "--detach"], ["--detach"], ["prompt"]),
+        (
+            ["-p", "prompt", "--image", "i", "--model", "opus"],
+            ["--image", "i"],
+            ["-p", "prompt", "--model", "opus"],
+        ),
+        (["prompt", "--base=v1"], ["--base=v1"], ["prompt"]),
+        (["write about --detach"], [], ["write about --detach"]),
+        (["prompt", "--agent", "reviewer", "--remote"], [], ["prompt", "--agent", "reviewer", "--remote"]),
+        (["prompt", "-C", "sub", "--help"], [], ["prompt", "-C", "sub", "--help"]),
+        (["prompt", "--", "--detach"], [], ["prompt", "--", "--detach"]),
+        (["--", "prompt", "--detach"], [], ["prompt", "--detach"]),
+        (["prompt", "--wip", "--", "--wip"], ["--wip"], ["prompt", "--", "--wip"]),
+    ],
+)
+def test_realms_own_options_are_known_anywhere_before_two_dashes(
+    line: list[str], own: list[str], agent: list[str]
+) -> None:
+    parts = regain(split(["x", *line], KNOWN, project=True), KNOWN, CLAUDE)
+    assert (parts.own, parts.agent) == (own, agent)
+
+
+def test_one_that_lacks_its_value_is_an_error_there_too() -> None:
+    with pytest.raises(CommandLineError, match=r"--image needs a value$"):
+        regain(split(["x", "prompt", "--image"], KNOWN, project=True), KNOWN, CLAUDE)
+
+
+_WORDS = ("go", "--detach", "--base", "--base=v", "-p", "--", "--model", "--agent", "v")
+
+
+@hypothesis.given(strategies.lists(strategies.sampled_from(_WORDS), max_size=7))
+def test_taking_realms_options_back_keeps_the_order_of_the_rest(line: list[str]) -> None:
+    parts = split(["x", "go", *line], KNOWN, project=True)
+    try:
+        again = regain(parts, KNOWN, CLAUDE)
+    except CommandLineError:
+        return
+    assert sorted([*again.own, *again.agent]) == sorted([*parts.own, *parts.agent])
+    assert not set(claimed(again, KNOWN)) - CLAUDE
+    left = iter(parts.agent)
+    assert all(word in left for word in again.agent)

@@ -43,7 +43,8 @@ class TestNew:
         realm.fake("new", new=recorder(asked, 42))
         line = ["new", "x", "--base", "v1", "--wip", "--include", "a", "--include", "b", "--image", "i"]
         result = realm(*line, "--agent", "sh -c true", "--no-input", "--remote", "sub", "-p", "hi", "--wip")
-        assert (result.code, result.out, result.err) == (42, "", "")
+        assert (result.code, result.out) == (42, "")
+        assert result.err.startswith("warning: --wip went to the agent: ")
         assert asked == [
             NewRequest(
                 name="x", directory=Path("sub"), agent_args=("-p", "hi", "--wip"), remote=True, base="v1",
@@ -78,6 +79,16 @@ class TestNew:
         assert asked[0].directory.resolve() == (tmp_path / directory if directory else tmp_path)
         assert asked[0].agent_args == arguments
 
+    def test_options_that_claude_code_does_not_have_are_realms_anywhere(self, realm: CommandLine) -> None:
+        asked: list[NewRequest] = []
+        realm.fake("new", new=recorder(asked, 0))
+        assert (
+            realm("new", "x", "write --detach", "--detach", "--image=i", "--remote", "--", "--wip").err == ""
+        )
+        (request,) = asked
+        assert (request.detach, request.image, request.remote, request.wip) == (True, "i", False, False)
+        assert request.agent_args == ("write --detach", "--remote", "--", "--wip")
+
     def test_its_own_failure_is_125(self, realm: CommandLine) -> None:
         def new(request: NewRequest, ui: UI) -> int:
             raise RealmError("no engine", "start it")
@@ -100,8 +111,8 @@ class TestNew:
 def test_resume_takes_no_project(realm: CommandLine) -> None:
     asked: list[ResumeRequest] = []
     realm.fake("resume", resume=recorder(asked, 7))
-    assert realm("resume", "x", "--rebase", "--image", "i", "--no-input", "sub", "--rebase").code == 7
-    expected = ResumeRequest("x", None, ("sub", "--rebase"), rebase=True, image="i", no_input=True)
+    assert realm("resume", "x", "--rebase", "--image", "i", "--no-input", "sub", "-r").code == 7
+    expected = ResumeRequest("x", None, ("sub", "-r"), rebase=True, image="i", no_input=True)
     assert asked == [expected]
 
 
