@@ -9,7 +9,7 @@ Usage: ./install.sh [options]
 
 Installs realm for you alone: a private Python environment in ~/.realm/venv,
 the commands realm and git-realm in ~/.local/bin, the man pages, completions
-for bash, zsh and fish, and the image of the box.  Ends with a trial run.
+for bash, zsh and fish, and the image for its containers.  Ends with a trial run.
 Run it again to upgrade.
 
   --yes        do not ask: install what is missing (Python's venv, the Docker engine)
@@ -17,7 +17,7 @@ Run it again to upgrade.
   --no-image   do not build (with --uninstall: do not remove) the image
   --no-run     do not do the trial run
   --uninstall  remove everything but your work, which stays in refs/realm/* of your projects
-  --force      with --uninstall: also remove boxes whose work is not in git yet
+  --force      with --uninstall: also remove containers whose work is not in git yet
   --help       show this
 
 Environment:
@@ -66,19 +66,24 @@ as_root() {
     fi
 }
 
-# install_packages WHAT APT DNF PACMAN: with the distribution's own package manager, after asking.
+# install_packages WHAT APT DNF PACMAN: with the distribution's own package manager, after asking;
+# several packages are parted by blanks.
 install_packages() {
     local what=$1 apt=$2 dnf=$3 pacman=$4
     if command -v apt-get >/dev/null; then
         agreed "Install $what ($apt) with apt-get?" || return 1
         as_root apt-get update -qq >&2 || true
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$apt" >&2
+        # shellcheck disable=SC2086 # several
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            ca-certificates $apt >/dev/null
     elif command -v dnf >/dev/null; then
         agreed "Install $what ($dnf) with dnf?" || return 1
-        as_root dnf install -y -q "$dnf" >&2
+        # shellcheck disable=SC2086
+        as_root dnf install -y -q $dnf >&2
     elif command -v pacman >/dev/null; then
         agreed "Install $what ($pacman) with pacman?" || return 1
-        as_root pacman -S --noconfirm --needed "$pacman" >&2
+        # shellcheck disable=SC2086
+        as_root pacman -S --noconfirm --needed $pacman >&2
     else
         return 1
     fi
@@ -112,7 +117,7 @@ find_source() {
 
 # --- the private environment ------------------------------------------------
 
-find_python() {
+have_python() {
     local candidate
     for candidate in ${REALM_PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -120,6 +125,12 @@ find_python() {
             return
         fi
     done
+    return 1
+}
+
+find_python() {
+    if have_python; then return; fi
+    if install_packages Python 'python3 python3-venv' python3 python && have_python; then return; fi
     die 'realm needs Python 3.11 or newer' 'install it, or name it in REALM_PYTHON'
 }
 
@@ -220,6 +231,18 @@ place_files() {
             say '    export PATH="$HOME/.local/bin:$PATH"'
             ;;
     esac
+    advise_zsh
+}
+
+# zsh looks only in the directories of its fpath, which the user's own files set.
+advise_zsh() {
+    local looks
+    command -v zsh >/dev/null || return 0
+    # shellcheck disable=SC2016 # zsh reads it
+    looks=$(timeout 10 zsh -ic 'print -l -- $fpath; (( $+functions[compdef] )) && print -- compinit' </dev/null 2>/dev/null) || true
+    if grep -qxF -- "$zsh_completion" <<<"$looks" && grep -qx compinit <<<"$looks"; then return; fi
+    say 'for completion in zsh, add this line to ~/.zshrc (before compinit, if it is there already):'
+    say "    fpath=('$zsh_completion' \$fpath); autoload -Uz compinit && compinit"
 }
 
 remove_stale() { # what an older version put in place and this one does not
@@ -250,17 +273,25 @@ have_engine() {
             return
         }
     fi
+    # Newer releases have the engine's command in a package of its own.
+    if ! command -v docker >/dev/null; then
+        install_packages "the engine's command" docker-cli docker-cli docker || true
+    fi
     start_engine
 }
 
+# Where there is no init system to start services, nothing starts the engine again
+# after the machine was; then the user must know how.
 start_engine() {
-    local try
-    if [ -d /run/systemd/system ]; then as_root systemctl enable --now docker >&2 || true; fi
-    for try in 1 2 3 4 5 6 7 8 9 10; do
-        if engine_answers; then return; fi
-        sleep "$((try > 3 ? 1 : 0))"
-    done
-    if as_root docker version >/dev/null 2>&1; then
+    local pid
+    step 'Starting the Docker engine'
+    if pid=$(as_root "$source/container/engine" start) && engine_answers; then
+        if [ -n "$pid" ]; then
+            say 'the engine now runs in the background, its log is /var/log/dockerd.log;'
+            say 'nothing here starts it with the machine. After a restart, as root:'
+            say "    setsid $(tr '\0' ' ' <"/proc/$pid/cmdline")>>/var/log/dockerd.log 2>&1 </dev/null &"
+        fi
+    elif as_root docker version >/dev/null 2>&1; then
         say "warning: you may not use the Docker engine yet; sudo usermod -aG docker $(id -un), then log in again"
     else
         say 'warning: the Docker engine is not running; start it (as root: dockerd), then run this again'
@@ -270,7 +301,10 @@ start_engine() {
 build_image() {
     [ -n "$image" ] || return 0
     engine_answers || { say 'warning: no engine, so no image yet: realm build makes it later'; return 0; }
-    step 'Building the image of the box'
+    step 'Building the image for the containers'
+    # Debian's image, on which ours is built, is made here where no registry can be asked for it.
+    "$source/container/engine" base \
+        "${REALM_BASE_IMAGE:-$(git config realm.baseImage || echo debian:bookworm-slim)}" || true
     "$venv/bin/realm" build ${REALM_CA_FILE:+--ca-file "$REALM_CA_FILE"} >&2 ||
         die 'the image could not be built' 'behind an inspecting proxy: REALM_CA_FILE=<its certificates> ./install.sh'
 }
@@ -286,7 +320,7 @@ trial_run() {
 
 digest() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 
-# The label of this realm directory's boxes and volumes; nobody else's are touched.
+# The label of this realm directory's containers and volumes; nobody else's are touched.
 home_label() { (cd -- "$home" && printf %s "$(pwd -P)") | digest | cut -c 1-16; }
 
 ours() { # ours KIND: ids of this realm directory's containers or volumes
@@ -295,16 +329,16 @@ ours() { # ours KIND: ids of this realm directory's containers or volumes
     docker "$1" ls --quiet ${all[@]+"${all[@]}"} --filter "label=realm.home=$(home_label)"
 }
 
-remove_boxes() {
-    local boxes volumes
+remove_containers() {
+    local containers volumes
     engine_answers || return 0
-    boxes=$(ours container)
-    if [ -n "$boxes" ] && [ -z "$force" ]; then
-        die 'some boxes still hold work that is not in git' \
+    containers=$(ours container)
+    if [ -n "$containers" ] && [ -z "$force" ]; then
+        die 'some containers still hold work that is not in git' \
             'realm list --all shows them; realm resume or realm remove each, or give --force to lose that work'
     fi
     # shellcheck disable=SC2086 # ids hold no blanks
-    if [ -n "$boxes" ]; then docker container rm --force --volumes $boxes >/dev/null; fi
+    if [ -n "$containers" ]; then docker container rm --force --volumes $containers >/dev/null; fi
     volumes=$(ours volume)
     # shellcheck disable=SC2086
     if [ -n "$volumes" ]; then docker volume rm --force $volumes >/dev/null; fi
@@ -321,7 +355,7 @@ remove_everything() {
     case $home in / | "$HOME" | "$HOME"/) die "REALM_HOME is $home: not removing that" ;; esac
     if [ ! -d "$venv" ] && [ ! -f "$manifest" ]; then die "realm is not installed in $home"; fi
     agreed "Remove realm and everything in $home?" || die 'nothing was removed' 'give --yes to remove without asking'
-    remove_boxes
+    remove_containers
     if [ -f "$manifest" ]; then
         while IFS= read -r place; do rm -f -- "$place"; done <"$manifest"
     fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,7 +107,21 @@ def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
     assert "--frobnicate" in done.stderr
 
 
-_TOOLS = "bash basename cat chmod dirname env git grep id ln mkdir mktemp mv rm sleep uname"
+_TOOLS = """bash basename cat chmod date dirname env expr git grep id ln mkdir mktemp mv rm
+setsid sleep tail tar timeout touch tr uname"""
+
+
+def bare_machine(place: Path, **programs: str) -> Path:
+    """Return a PATH of its own: what every machine has, and ``programs`` as shell scripts."""
+    place.mkdir()
+    for name in _TOOLS.split():
+        (place / name).symlink_to(shutil.which(name) or pytest.fail(f"no {name} here"))
+    (place / "python3").symlink_to(Path(sys.base_prefix) / "bin/python3")
+    for name, script in programs.items():
+        program = place / name.replace("_", "-")
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    return place
 
 
 @pytest.mark.parametrize(
@@ -116,18 +131,72 @@ def test_without_an_engine_the_distributions_package_is_installed(
     home: Path, tmp_path: Path, manager: str, package: str
 ) -> None:
     """The package manager here only notes what it was asked for."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in _TOOLS.split():
-        (tools / name).symlink_to(shutil.which(name) or pytest.fail(f"no {name} here"))
-    (tools / "python3").symlink_to(Path(sys.base_prefix) / "bin/python3")
     log = tmp_path / "log"
-    (tools / manager).write_text(f'#!/bin/sh\necho "$@" >>{log}\n')
-    (tools / manager).chmod(0o755)
+    tools = bare_machine(tmp_path / "tools", **{manager.replace("-", "_"): f'echo "$@" >>{log}'})
     done = run_installer(home, "--yes", "--no-run", "--no-image", PATH=str(tools))
     assert done.returncode == 0, done.stderr
     assert package in log.read_text().split()
     assert "warning: the Docker engine is not running" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root starts an engine")
+def test_an_engine_that_is_installed_and_not_running_is_started(home: Path, tmp_path: Path) -> None:
+    up, pid = tmp_path / "up", tmp_path / "pid"
+    tools = bare_machine(
+        tmp_path / "tools",
+        docker=f'[ "$1" = version ] && [ -e {up} ]',
+        dockerd=f"echo $$ >{pid}; touch {up}; exec sleep 60",
+        systemctl=f"touch {up}",
+        service=f"touch {up}",
+    )
+    done = run_installer(home, "--yes", "--no-run", "--no-image", PATH=str(tools))
+    assert done.returncode == 0, done.stderr
+    assert "Starting the Docker engine" in done.stderr
+    assert "is not running" not in done.stderr
+    if pid.exists():  # no init system here: the daemon outlives the installer, and the user is told how
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+        assert "After a restart, as root:\n    setsid sleep 60 >>/var/log/dockerd.log" in done.stderr
+
+
+def test_a_base_image_that_cannot_be_pulled_is_made_of_checked_packages(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    tools = bare_machine(
+        tmp_path / "tools",
+        apt_get="exit 1",
+        debootstrap=f'echo "$@" >{log}; for place; do :; done; mkdir "$place"; echo here >"$place/file"',
+        docker=f'[ "$1" = import ] && [ "$3" = debian:bookworm-slim ] && tar -xO ./file >>{log}',
+    )
+    (tools / "id").unlink()
+    (tools / "id").write_text("#!/bin/sh\necho 0\n")
+    (tools / "id").chmod(0o755)
+    made = [str(CHECKOUT / "container/engine"), "base", "debian:bookworm-slim"]
+    env = {"PATH": str(tools), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(made, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    asked, content = log.read_text().splitlines()
+    assert "--force-check-gpg" in asked.split()
+    assert "bookworm" in asked.split()
+    assert content == "here"
+    assert not list(tmp_path.glob("realm-base.*"))
+
+
+def test_another_image_that_cannot_be_pulled_is_not_replaced(tmp_path: Path) -> None:
+    tools = bare_machine(tmp_path / "tools", apt_get="exit 1", docker="exit 1", debootstrap="exit 0")
+    made = [str(CHECKOUT / "container/engine"), "base", "example.test/base:1"]
+    done = subprocess.run(made, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "example.test/base:1 cannot be pulled\n")
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_zsh_is_told_where_to_look(home: Path, ready: bool) -> None:
+    place = home / ".local/share/zsh/site-functions"
+    line = f"fpath=('{place}' $fpath); autoload -Uz compinit && compinit"
+    (home / ".zshrc").write_text(f"{line}\n" if ready else "")
+    done = run_installer(home, *QUIETLY, ZDOTDIR=str(home))
+    (home / ".zshrc").unlink()
+    (home / ".zcompdump").unlink(missing_ok=True)
+    assert done.returncode == 0, done.stderr
+    assert (line in done.stderr) is not ready
 
 
 def test_from_a_pipe_without_a_source_says_what_is_missing(tmp_path: Path) -> None:
