@@ -121,8 +121,8 @@ def test_stop_does_not_say_stopped_when_the_work_could_not_be_saved(user: User) 
 
 
 def test_a_run_that_is_in_git_already_is_not_taken_for_somebody_elses(user: User) -> None:
-    done = patched(user, DIES_BEFORE_REMOVAL, "new", "--agent", "sh", "x", "-c", "echo kept >file")
-    assert done.returncode == -signal.SIGKILL, done
+    killed = patched(user, DIES_BEFORE_REMOVAL, "new", "--agent", "sh", "x", "-c", "echo kept >file")
+    assert killed.returncode == -signal.SIGKILL, killed
     tip = user.tip("x")
     assert len(user.leftovers()) == 1
     done = user.realm("stop", "x")
