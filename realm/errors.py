@@ -7,6 +7,8 @@ reaches the command line's error boundary is a bug.
 
 from __future__ import annotations
 
+from typing import Literal
+
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -62,8 +64,19 @@ class UnpreparedError(RejectedError):
     """The box could not lay out its workspace: the agent never ran, nothing is in it."""
 
 
+EngineTrouble = Literal[
+    "unreachable", "denied", "not found", "conflict", "not running", "no space", "too old", "unsupported",
+    "refused",
+]  # fmt: skip
+"""What is wrong with an engine or a request; ``unsupported``: it cannot mount such a volume."""
+
+
 class EngineError(RealmError):
-    """The Docker engine is missing, stopped, forbidden, or refused a request."""
+    """The Docker engine is missing, stopped, forbidden, or refused a request; ``kind`` says which."""
+
+    def __init__(self, message: str, hint: str = "", *, kind: EngineTrouble = "refused") -> None:
+        super().__init__(message, hint)
+        self.kind: EngineTrouble = kind
 
 
 class ImageError(EngineError):

@@ -10,7 +10,6 @@ from realm.errors import EngineError, RejectedError
 from realm.paths import remove_tree, scratch
 from realm.sandbox import report
 from realm.sandbox.container import Container
-from realm.sandbox.engine import ApiError
 from realm.sandbox.policy import OUT
 from realm.sandbox.stream import BoxStream
 from realm.text import clean
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.sandbox.report import BoxReport
 
 DEFAULT_LIMIT = 4 * 1024**3
@@ -28,7 +27,6 @@ TOKEN_LABEL = "realm.token"  # noqa: S105 - a label's name
 """By what the box's own words are known on its stream (:mod:`realm.sandbox.parcel`)."""
 _LINGER = 10.0
 """Seconds that a box has to end after its results."""
-_NOT_FOUND = 404
 
 
 class Box(Container):
@@ -52,8 +50,7 @@ class Box(Container):
 
     def attach(self) -> BoxStream:
         """Return the box's stream; attached before the start, nothing of it is missed."""
-        query = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
-        sock, begun = self.engine.hijack(f"/containers/{self.id}/attach", query)
+        sock, begun = self.engine.attach(self.id)
         return self.stream(sock, begun, tty=self.tty)
 
     def stream(self, sock: socket.socket, begun: bytes, *, tty: bool) -> BoxStream:
@@ -83,10 +80,10 @@ class Box(Container):
         if self.state() == "gone":
             return
         try:
-            with self.archive(OUT) as pieces:
+            with self.engine.get(self.id, OUT) as pieces:
                 report.receive(pieces, directory, limit)
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
+        except EngineError as error:
+            if error.kind != "not found":
                 raise
 
     def prefetch(self) -> None:

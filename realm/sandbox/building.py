@@ -6,17 +6,16 @@ engine and nothing else.
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 import subprocess
 from collections import deque
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from realm.config import Config
-from realm.errors import ImageError
+from realm.errors import EngineError, ImageError
 from realm.sandbox import archive
 from realm.sandbox.image import REFERENCE, Inputs, context, context_dir, inspect
 from realm.text import clean
@@ -24,14 +23,8 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from docker import APIClient
-
-    from realm.sandbox.endpoint import Endpoint
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.sandbox.image import Progress
-
-_PATIENCE = 3600
-"""Seconds that one step of a build may be silent."""
 
 
 class Steps:
@@ -106,7 +99,7 @@ def follow(engine: Engine, name: str, lines: Iterator[str], progress: Callable[[
     found = inspect(engine, name)
     if found is None:
         raise ImageError(f"{name} is not there after its build", "realm build --no-cache")
-    return str(found["Id"])
+    return found.id
 
 
 def has_buildx() -> bool:
@@ -139,38 +132,9 @@ def with_engine(
 ) -> Iterator[str]:
     """Build an image of the context ``files`` with the engine's own builder; give its output line by line."""
     members = [archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in files.items()]
-    with closing(_client(engine.endpoint, engine.api)) as client:
-        messages: Iterator[dict[str, Any]] = client.build(
-            fileobj=io.BytesIO(b"".join(archive.write(members))),
-            custom_context=True,
-            tag=tag,
-            buildargs=arguments,
-            nocache=no_cache,
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        for message in messages:
-            if "error" in message:
-                yield str(message["error"])
-                raise ImageError(_FAILED, _HINT)
-            yield from str(message.get("stream", "")).splitlines()
-
-
-def _client(endpoint: Endpoint, api: str) -> APIClient:
-    """Return the SDK's client of the engine that was found, with the user's keys and certificates."""
-    import docker
-    from docker.errors import DockerException
-    from docker.utils import kwargs_from_env
-
     try:
-        tls: Any = False
-        if endpoint.context:
-            tls = docker.ContextAPI.get_context(endpoint.context).TLSConfig or False
-        elif endpoint.tls:
-            tls = kwargs_from_env().get("tls", False)
-        return docker.APIClient(
-            endpoint.url, version=api or "auto", timeout=_PATIENCE, tls=tls, use_ssh_client=True
-        )
-    except (DockerException, OSError) as error:
-        raise ImageError(f"{_FAILED}: {clean(str(error), limit=400)}", "docker version") from error
+        yield from engine.build(b"".join(archive.write(members)), tag, arguments, no_cache=no_cache)
+    except EngineError as error:
+        raise ImageError(
+            f"{_FAILED}: {error.message}" if error.kind != "refused" else _FAILED, _HINT
+        ) from error

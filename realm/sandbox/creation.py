@@ -16,7 +16,7 @@ from realm.sandbox.policy import STATE, WORK, BoxSpec, Volumes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
 
 _MADE_THERE = (f"{STATE}/entry", f"{STATE}/git/unready")
 """Files that a box of an image with an entry script has, or makes itself."""
@@ -100,7 +100,7 @@ def _create(
     box = Box(engine, name, labels, owned.all, contents, tty=spec.tty)
     try:
         options = policy.create_options(spec, owned, args)
-        box.id = engine.call("POST", "/containers/create", {"name": name}, options)["Id"]
+        box.id = engine.create(options, name)
         if contents is None:
             _put_all(box, spec, owned, inside)
     except BaseException:

@@ -1,8 +1,9 @@
 """Where the Docker engine is: ``DOCKER_HOST``, ``DOCKER_CONTEXT``, the docker CLI's current context.
 
-Unix sockets and plain TCP are spoken to directly.  What needs ssh or TLS goes
-through ``docker system dial-stdio``, the CLI's own bridge to the engine, which
-brings the user's keys and certificates and closes one direction at a time.
+A stream of bytes to one on a unix socket or at plain TCP is a socket of ours.
+What needs ssh or TLS goes through ``docker system dial-stdio``, the CLI's own
+bridge to the engine, which brings the user's keys and certificates, closes one
+direction at a time, and leaves a socket that another process can go on with.
 
 The files are the CLI's: ``config.json`` with ``currentContext``, and
 ``contexts/meta/<sha256 of the name>/meta.json`` with ``Endpoints.docker.Host``.
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
-DEFAULT_PORT = 2375
+DEFAULT_PORT, TLS_PORT = 2375, 2376
 SCHEMES = ("unix", "tcp", "http", "https", "ssh")
 _SOCKET_PATH = 107
 """Bytes of a unix socket's path, at most."""
@@ -48,6 +51,12 @@ class Endpoint(NamedTuple):
     def address(self) -> str:
         """What stands behind the scheme."""
         return self.url.partition("://")[2]
+
+    @property
+    def secure_url(self) -> str:
+        """The address with TLS, and with the port that is meant where none is given."""
+        host, port = _host_and_port(self.address, TLS_PORT)
+        return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
     @property
     def local(self) -> bool:
@@ -82,6 +91,7 @@ def _from_context(name: str, source: str, directory: Path) -> Endpoint:
     if not isinstance(host, str) or not host:
         raise EngineError(f"docker context {name!r} ({source}) does not exist", "docker context ls")
     tls = (directory / "contexts" / "tls" / meta.parent.name / "docker").is_dir()
+    tls = tls or host.startswith("https://")
     return _checked(Endpoint(host, f"context {name}", tls=tls, context=name))
 
 
@@ -89,7 +99,7 @@ def _checked(endpoint: Endpoint) -> Endpoint:
     """Return ``endpoint`` when an engine can have such an address; else raise ``EngineError``."""
     if endpoint.scheme == "unix":
         fits = endpoint.address.startswith("/") and len(os.fsencode(endpoint.address)) <= _SOCKET_PATH
-    elif endpoint.scheme in {"tcp", "http"}:
+    elif endpoint.scheme in {"tcp", "http", "https"}:
         host, port = _host_and_port(endpoint.address)
         fits = bool(host) and 0 < port <= 65535  # noqa: PLR2004 - the highest port there is
     else:
@@ -103,11 +113,11 @@ def _checked(endpoint: Endpoint) -> Endpoint:
     )
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
-    """Split ``host:port``; the port is Docker's usual one where none is given, 0 when it is none."""
+def _host_and_port(address: str, usual: int = DEFAULT_PORT) -> tuple[str, int]:
+    """Split ``host:port``; the port is the ``usual`` one where none is given, 0 when it is none."""
     host, colon, port = address.rstrip("/").rpartition(":")
     if not colon or port.endswith("]"):
-        return address.rstrip("/").strip("[]"), DEFAULT_PORT
+        return address.rstrip("/").strip("[]"), usual
     return host.strip("[]"), int(port) if port.isascii() and port.isdigit() else 0
 
 
@@ -116,7 +126,11 @@ def resolve(environ: Mapping[str, str] | None = None) -> Endpoint:
     environ = os.environ if environ is None else environ
     if host := environ.get("DOCKER_HOST"):
         url = host if "://" in host else f"tcp://{host}"
-        return _checked(Endpoint(url, "DOCKER_HOST", tls=bool(environ.get("DOCKER_TLS_VERIFY"))))
+        return _checked(
+            Endpoint(
+                url, "DOCKER_HOST", tls=bool(environ.get("DOCKER_TLS_VERIFY")) or url.startswith("https://")
+            )
+        )
     directory = _docker_config(environ)
     name, source = environ.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
     if not name:
@@ -137,31 +151,25 @@ def dial(endpoint: Endpoint) -> socket.socket:
             sock.close()
             raise
         return sock
-    if endpoint.scheme in {"tcp", "http"} and not endpoint.tls:
-        sock = socket.create_connection(_host_and_port(endpoint.address), CONNECT_TIMEOUT)
-        sock.settimeout(None)
-        return sock
-    return _dial_through_cli(endpoint)
+    if endpoint.scheme == "ssh" or endpoint.tls:
+        return _dial_through_cli(endpoint)
+    sock = socket.create_connection(_host_and_port(endpoint.address), CONNECT_TIMEOUT)
+    sock.settimeout(None)
+    return sock
 
 
 def _dial_through_cli(endpoint: Endpoint) -> socket.socket:
-    command = [
-        "docker",
-        *(["--context", endpoint.context] if endpoint.context else []),
-        "system",
-        "dial-stdio",
-    ]
-    ours, theirs = socket.socketpair()
-    try:
-        # It ends when our end is closed; nobody has to wait for it.
-        ends = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), number) for number in (0, 1)]
-        os.posix_spawnp(command[0], command, os.environ, file_actions=ends)
-    except FileNotFoundError:
-        ours.close()
+    if shutil.which("docker") is None:
         raise EngineError(
             f"the engine at {endpoint.url} is reached through the docker command, which is not installed",
             "install the docker command line, or set DOCKER_HOST to a unix socket",
-        ) from None
-    finally:
-        theirs.close()
+            kind="unreachable",
+        )
+    chosen = ["--context", endpoint.context] if endpoint.context else []
+    # It ends when our end is closed.  The shell leaves it to the system to wait for,
+    # and Ctrl-C, which the whole foreground gets, does not reach it.
+    command = ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- &', "sh", "docker", *chosen, "system", "dial-stdio"]
+    ours, theirs = socket.socketpair()
+    with theirs:
+        subprocess.run(command, stdin=theirs.fileno(), stdout=theirs.fileno(), check=False)
     return ours

@@ -13,7 +13,7 @@ from realm.sandbox.policy import STATE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
 
 
 def entry_script() -> BoxFile:
@@ -23,8 +23,4 @@ def entry_script() -> BoxFile:
 
 def put(engine: Engine, container: str, path: str, entries: Sequence[archive.Entry]) -> None:
     """Unpack ``entries`` into directory ``path`` of a container."""
-    pieces = archive.write(entries, int(time.time()))
-    target = f"/containers/{container}/archive"
-    _, answer = engine.stream("PUT", target, {"path": path}, pieces, {"Content-Type": "application/x-tar"})
-    for _ in answer:
-        pass
+    engine.put(container, path, archive.write(entries, int(time.time())))

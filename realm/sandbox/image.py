@@ -16,16 +16,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import Config
 from realm.errors import ImageError
 from realm.paths import data_dir, make_private, realm_home
-from realm.sandbox.engine import ApiError
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine, Image
 
 REFERENCE = "realm:latest"
 FINGERPRINT = "realm.fingerprint"
@@ -35,7 +34,6 @@ WORKSPACE_LABEL = "realm.workspace"
 ENTRY_LABEL = "realm.entry"
 """The digest of the entry script that an image brings."""
 DEFAULT_BASE = "debian:bookworm-slim"
-_NOT_FOUND = 404
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 _CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
 _IGNORE = "*\n!Dockerfile\n!entry\n!hooks\n!hooks/claude\n!ca.crt\n"
@@ -165,25 +163,17 @@ class Status(NamedTuple):
     detail: str = ""
 
 
-def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
+def inspect(engine: Engine, reference: str) -> Image | None:
     """Return what the engine says of an image, ``None`` when it has none of that name."""
     if not _REFERENCE.fullmatch(reference):
         raise ImageError(f"'{clean(reference)}' is no name of an image", "docker image ls")
-    try:
-        found: dict[str, Any] = engine.call("GET", f"/images/{reference}/json")
-    except ApiError as error:
-        if error.status == _NOT_FOUND:
-            return None
-        raise
-    labels = found["Config"].get("Labels") or {}
-    engine.image_labels[found["Id"]] = labels
-    return found
+    return engine.image(reference)
 
 
 def _label(engine: Engine, image: str, name: str) -> str:
     if image not in engine.image_labels:
         found = inspect(engine, image)
-        engine.image_labels[image] = engine.image_labels[found["Id"]] if found else {}
+        engine.image_labels[image] = found.labels if found else {}
     return str(engine.image_labels[image].get(name, ""))
 
 
@@ -197,11 +187,10 @@ def opens_workspace(engine: Engine, image: str) -> bool:
     return _label(engine, image, WORKSPACE_LABEL) == "open"
 
 
-def _is_stale(found: dict[str, Any], inputs: Inputs) -> bool:
-    labels = found["Config"].get("Labels") or {}
-    if inputs.claude_version not in {"", labels.get(VERSION)}:
+def _is_stale(found: Image, inputs: Inputs) -> bool:
+    if inputs.claude_version not in {"", found.labels.get(VERSION)}:
         return True
-    return bool(labels.get(FINGERPRINT) != fingerprint(inputs))
+    return found.labels.get(FINGERPRINT) != fingerprint(inputs)
 
 
 def status(engine: Engine, image: str | None = None, config: Config | None = None) -> Status:
@@ -214,7 +203,7 @@ def status(engine: Engine, image: str | None = None, config: Config | None = Non
     return Status(
         reference,
         stale=stale,
-        detail=f"{found.get('Size', 0) / 1e6:.0f} MB, {str(found.get('Created'))[:10]}",
+        detail=f"{found.size / 1e6:.0f} MB, {found.created}",
     )
 
 
@@ -237,20 +226,20 @@ def ensure(
     found = inspect(engine, image)
     if found is None:
         raise ImageError(f"there is no image {image} on the engine", f"docker pull {image}")
-    if part is None or (found["Config"].get("Labels") or {}).get(f"realm.{part}-version"):
-        return str(found["Id"])
+    if part is None or found.labels.get(f"realm.{part}-version"):
+        return found.id
     from realm.sandbox import ontop
 
     own = _own(engine, progress, config)
     inputs = Inputs.of(config or Config(Path.cwd()))
-    return ontop.ensure(engine, image, str(found["Id"]), own, inputs, progress)
+    return ontop.ensure(engine, image, found.id, own, inputs, progress)
 
 
 def _own(engine: Engine, progress: Progress, config: Config | None) -> str:
     inputs = Inputs.of(config or Config(Path.cwd()))
     found = inspect(engine, REFERENCE)
     if found is not None and not _is_stale(found, inputs):
-        return str(found["Id"])
+        return found.id
     from realm.sandbox.building import Steps, build_image
 
     why = "building" if found is None else "rebuilding (its inputs changed)"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realm.sandbox import volumes
 from realm.sandbox.box import Box
 
 if TYPE_CHECKING:
-    from realm.sandbox.engine import Engine
+    from collections.abc import Mapping
+
+    from realm.sandbox.docker import Engine
 
 
 def find(engine: Engine, *, session_id: str | None = None, role: str = "box") -> list[Box]:
@@ -42,25 +44,22 @@ def maker(box: Box) -> str:
 
 def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Box, str]]:
     """Return the boxes with all labels ``wanted`` and their containers' status, empty without a container."""
-    filters = json.dumps({"label": wanted})
-    listed = engine.call("GET", "/containers/json", {"all": True, "filters": filters})
-    boxes = [(_of(engine, item), str(item["State"])) for item in listed]
+    boxes = [(_of(engine, found.id, found.labels), found.status) for found in engine.containers(*wanted)]
     seen = {name for box, _ in boxes for name in box.volumes}
-    for item in engine.call("GET", "/volumes", {"filters": filters}).get("Volumes") or []:
-        if item["Name"] not in seen:
-            box = _of(engine, {"Labels": item["Labels"]})
+    for volume in engine.volumes(*wanted):
+        if volume.name not in seen:
+            box = _of(engine, "", volume.labels)
             seen.update(box.volumes)
             boxes.append((box, ""))
     return boxes
 
 
-def _of(engine: Engine, listed: dict[str, Any]) -> Box:
-    labels = dict(listed.get("Labels") or {})
+def _of(engine: Engine, container: str, labels: Mapping[str, str]) -> Box:
     try:
         owned = tuple(str(name) for name in json.loads(labels.get(volumes.VOLUMES_LABEL, "[]")))
     except ValueError:
         owned = ()
-    return Box(engine, str(listed.get("Id", "")), labels, owned)
+    return Box(engine, container, dict(labels), owned)
 
 
 def clear(engine: Engine, session_id: str) -> None:

@@ -12,16 +12,15 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from realm.errors import ImageError
+from realm.errors import EngineError, ImageError
 from realm.paths import data_dir
-from realm.sandbox.engine import ApiError
 from realm.sandbox.image import VERSION, Inputs, entry_digest, inspect
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.sandbox.image import Progress
 
 ON_LABEL = "realm.on"
@@ -39,7 +38,7 @@ def ensure(engine: Engine, reference: str, image: str, own: str, inputs: Inputs,
     name = _name(image, own, inputs)
     found = inspect(engine, name)
     if found is not None:
-        return str(found["Id"])
+        return found.id
     from realm.sandbox.building import Steps
 
     text = f"building {name}, Claude Code on top of {clean(reference)}"
@@ -64,7 +63,8 @@ def _build(
 ) -> str:  # fmt: skip
     from realm.sandbox import building
 
-    own_labels = (inspect(engine, own) or {}).get("Config", {}).get("Labels") or {}
+    found = inspect(engine, own)
+    own_labels = found.labels if found else {}
     arguments = {
         "REALM": own,
         "BASE": image,
@@ -98,10 +98,9 @@ def _build(
 
 def _remove_others(engine: Engine, reference: str, built: str) -> None:
     """Remove what was built on an earlier image of that name; what a box still uses stays."""
-    filters = json.dumps({"label": [f"{ON_LABEL}={reference}"]})
-    with suppress(ApiError):
-        for other in engine.call("GET", "/images/json", {"filters": filters}):
-            for tag in other.get("RepoTags") or ():
-                if other["Id"] != built and tag.startswith("realm:on-"):
-                    with suppress(ApiError):
-                        engine.call("DELETE", f"/images/{tag}")
+    with suppress(EngineError):
+        for other in engine.images(f"{ON_LABEL}={reference}"):
+            for tag in other.tags:
+                if other.id != built and tag.startswith("realm:on-"):
+                    with suppress(EngineError):
+                        engine.remove_image(tag)

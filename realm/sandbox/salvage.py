@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 from realm.errors import EngineError
 from realm.sandbox import archive, files, image, policy
 from realm.sandbox.box import Box
-from realm.sandbox.engine import ApiError
 from realm.sandbox.policy import STATE, BoxSpec, Volumes
 
 if TYPE_CHECKING:
-    from realm.sandbox.engine import Engine
-
-_NOT_FOUND = 404
+    from realm.sandbox.docker import Engine
 
 
 def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
@@ -51,9 +48,9 @@ def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:
     for name in dict.fromkeys((spec.image, image.REFERENCE)):
         options = policy.create_options(spec._replace(image=name), owned)
         try:
-            return str(engine.call("POST", "/containers/create", None, options)["Id"])
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
+            return engine.create(options)
+        except EngineError as error:
+            if error.kind != "not found":
                 raise
             missing = error
     raise EngineError(f"no image to save the box's work with: {missing.message}", "realm build")

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from realm.errors import EngineError
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import archive, files, policy
-from realm.sandbox.engine import ApiError
 from realm.sandbox.policy import STATE, WORK, BoxSpec, Volumes
 from realm.together import together
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine, Volume
 
 OVERLAY_FROM_FILES = 200
 """With that many files an overlay starts sooner than a checkout of one's own."""
@@ -40,9 +39,6 @@ KEY_LABEL = "realm.base-key"
 MAKER_LABEL = "realm.maker"
 """On a base volume the session that it was made for; it is not the session's own."""
 VOLUMES_LABEL = "realm.volumes"
-_NOT_FOUND, _CONFLICT = 404, 409
-_PASSING = ("no space left", "quota", "cannot allocate memory", "too many", "input/output error", "busy")
-"""What stands in the way of a mount today and not tomorrow."""
 
 
 class Base(NamedTuple):
@@ -101,18 +97,11 @@ def wants_overlay(engine: Engine, spec: BoxSpec) -> bool:
 
 
 def _overlay(engine: Engine, made: Volumes, base: Base, owner: Mapping[str, str]) -> None:
-    upper, scratch = (_create(engine, name, owner) for name in made.others)
+    upper, scratch = (engine.create_volume(name, owner, {}) for name in made.others)
     options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch}"
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
         raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
-    _create(engine, made.work, owner, {"type": "overlay", "device": "overlay", "o": options})
-
-
-def _create(
-    engine: Engine, name: str, owner: Mapping[str, str], options: Mapping[str, str] | None = None
-) -> str:
-    body = {"Name": name, "Driver": "local", "DriverOpts": dict(options or {}), "Labels": dict(owner)}
-    return str(engine.call("POST", "/volumes/create", None, body)["Mountpoint"])
+    engine.create_volume(made.work, owner, {"type": "overlay", "device": "overlay", "o": options})
 
 
 def remove(engine: Engine, names: tuple[str, ...]) -> None:
@@ -122,27 +111,8 @@ def remove(engine: Engine, names: tuple[str, ...]) -> None:
     overlay in it may still use, go after it.
     """
     if names:
-        _delete(engine, names[0])
-        together(*(partial(_delete, engine, name) for name in names[1:]))
-
-
-def _delete(engine: Engine, name: str) -> None:
-    try:
-        engine.call("DELETE", f"/volumes/{name}", {"force": True})
-    except ApiError as error:
-        if error.status != _NOT_FOUND:
-            raise
-
-
-def exists(engine: Engine, name: str) -> bool:
-    """Return whether the engine has a volume called ``name``."""
-    try:
-        engine.call("GET", f"/volumes/{name}")
-    except ApiError as error:
-        if error.status == _NOT_FOUND:
-            return False
-        raise
-    return True
+        engine.remove_volume(names[0])
+        together(*(partial(engine.remove_volume, name) for name in names[1:]))
 
 
 # -- base volumes --------------------------------------------------------------
@@ -155,9 +125,8 @@ def base_key(spec: BoxSpec) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _bases(engine: Engine, key: str) -> list[dict[str, Any]]:
-    filters = json.dumps({"label": ["realm.role=base", f"{KEY_LABEL}={key}"]})
-    return engine.call("GET", "/volumes", {"filters": filters}).get("Volumes") or []
+def _bases(engine: Engine, key: str) -> list[Volume]:
+    return engine.volumes("realm.role=base", f"{KEY_LABEL}={key}")
 
 
 def _marker(name: str) -> Path:
@@ -170,18 +139,18 @@ def is_filled(name: str) -> bool:
     return _marker(name).exists()
 
 
-def _started(volume: dict[str, Any]) -> int:
-    text = volume["Labels"].get("realm.started", "")
+def _started(volume: Volume) -> int:
+    text = volume.labels.get("realm.started", "")
     return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def find_base(engine: Engine, spec: BoxSpec) -> Base | None:
     """Return the newest base volume of the project; ``None`` when there is none or it is out of date."""
-    ready = (volume for volume in _bases(engine, base_key(spec)) if is_filled(volume["Name"]))
+    ready = (volume for volume in _bases(engine, base_key(spec)) if is_filled(volume.name))
     found = max(ready, key=_started, default=None)
     if found is None:
         return None
-    base = Base(found["Name"], found["Mountpoint"], found["Labels"].get("realm.tip", ""))
+    base = Base(found.name, found.mountpoint, found.labels.get("realm.tip", ""))
     fresh = base.tip == spec.tip or _started(found) > time.time() - BASE_LIFETIME
     return base if fresh else None
 
@@ -192,7 +161,7 @@ def make_base(engine: Engine, spec: BoxSpec) -> Base:
     owned = Volumes(f"{name}-state", name)
     spec = spec._replace(labels=labels(spec._replace(labels=_base_labels(spec, key)), owned))
     try:
-        mountpoint = _create(engine, name, spec.labels)
+        mountpoint = engine.create_volume(name, spec.labels, {})
         _fill(engine, spec, owned)
         make_private(_marker(name).parent)
         _marker(name).touch()
@@ -220,15 +189,15 @@ def _fill(engine: Engine, spec: BoxSpec, owned: Volumes) -> None:
     spec = spec._replace(command=("base",), tty=False, stdin=False, network="none")
     container = ""
     try:
-        container = engine.call("POST", "/containers/create", None, policy.create_options(spec, owned))["Id"]
+        container = engine.create(policy.create_options(spec, owned))
         state = archive.entries(STATE, [files.entry_script()], policy.DIRECTORIES, spec.uid, spec.gid)
         files.put(engine, container, STATE, state)
         files.put(engine, container, WORK, archive.entries(WORK, [], [spec.workspace], spec.uid, spec.gid))
-        engine.call("POST", f"/containers/{container}/start")
-        code = engine.call("POST", f"/containers/{container}/wait")["StatusCode"]
+        engine.start(container)
+        code = engine.wait(container)
     finally:
         if container:
-            engine.call("DELETE", f"/containers/{container}", {"force": True})
+            engine.remove(container)
         remove(engine, (owned.state,))
     if code != 0:
         raise EngineError(f"the project could not be checked out into a base volume (exit code {code})")
@@ -237,12 +206,12 @@ def _fill(engine: Engine, spec: BoxSpec, owned: Volumes) -> None:
 def collect_bases(engine: Engine, key: str, keep: str) -> None:
     """Remove the base volumes of ``key`` but ``keep``; the engine refuses those that a box still has."""
     for volume in _bases(engine, key):
-        if volume["Name"] != keep:
+        if volume.name != keep:
             try:
-                remove(engine, (volume["Name"],))
-                _marker(volume["Name"]).unlink(missing_ok=True)
-            except ApiError as error:
-                if error.status != _CONFLICT:
+                engine.remove_volume(volume.name)
+                _marker(volume.name).unlink(missing_ok=True)
+            except EngineError as error:
+                if error.kind != "conflict":
                     raise
 
 
@@ -267,21 +236,9 @@ def has_failed(engine: Engine) -> bool:
     return isinstance(known, dict) and known.get("overlay") is False
 
 
-def forbids_overlays(error: EngineError) -> bool:
-    """Return whether an error says that the engine has no overlay volumes, whatever else may be amiss.
-
-    Docker says "failed to mount local volume: mount overlay:/…/volumes/…: invalid
-    argument" or, where it knows no options of volumes, "invalid option".
-    """
-    text = error.message.lower()
-    if any(word in text for word in _PASSING):
-        return False
-    return all(word in text for word in ("mount", "overlay", "volume")) or "invalid option" in text
-
-
 def note_failure(engine: Engine, error: EngineError) -> None:
     """Remember that this engine cannot do overlay volumes, and why, if that is what the error says."""
-    if not forbids_overlays(error):
+    if error.kind != "unsupported":
         return
     make_private(realm_home())
     known = _remembered()

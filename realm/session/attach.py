@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
-from realm.sandbox import engine, lookup
+from realm.sandbox import docker, lookup
 from realm.session import background, summary
 from realm.session import plan as planning
 from realm.session.find import find
@@ -33,7 +33,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     runs = record.read_runs(project, name)
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, runs, request)
-    connection = engine.connect()
+    connection = docker.connect()
     boxes = lookup.find(connection, session_id=session.id)
     box = next((box for box in boxes if box.state() == "running"), None)
     if box is None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from realm.sandbox.box import Box
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.session.control import Asked
     from realm.session.run import Plan
     from realm.session.ui import UI

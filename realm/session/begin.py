@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realm.sandbox.box import Box
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.session.holder import Holder
     from realm.session.lock import RunLock
     from realm.session.run import Plan

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.sandbox.box import Box
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.session.run import Plan
 
 

@@ -75,18 +75,18 @@ def _git(name: str) -> Check:
 
 
 def _engine(name: str) -> Check:
-    from realm.sandbox import engine
+    from realm.sandbox import docker
 
-    with closing(engine.connect()) as connection:
+    with closing(docker.connect()) as connection:
         info = connection.info()
     return Check(name, "ok", f"Docker {info.version} at {info.endpoint} ({info.source})")
 
 
 def _image(name: str) -> Check:
-    from realm.sandbox import engine, image
+    from realm.sandbox import docker, image
 
     wanted = Config(Path.cwd()).get("image") or None
-    with closing(engine.connect()) as connection:
+    with closing(docker.connect()) as connection:
         status = image.status(connection, wanted)
     if status.missing:
         return Check(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from realm.sandbox.box import Box
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.sandbox.stream import BoxStream
     from realm.session.control import Call, Control
     from realm.session.lock import RunLock
@@ -331,9 +331,7 @@ class Holder:
         try:
             yield
         except EngineError as error:
-            from realm.sandbox.engine import ApiError
-
-            if isinstance(error, ApiError):
+            if error.kind != "unreachable":
                 raise
             name = self.plan.session.name
             raise EngineError(

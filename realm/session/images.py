@@ -22,7 +22,7 @@ def build(claude_version: str | None, base: str | None, ca_file: Path | None, no
 
     Raises :class:`ImageError` with the end of the build's output when it fails.
     """
-    from realm.sandbox import building, engine
+    from realm.sandbox import building, docker
 
     if claude_version and not _VERSION.fullmatch(claude_version):
         raise UsageError(
@@ -33,7 +33,7 @@ def build(claude_version: str | None, base: str | None, ca_file: Path | None, no
     if authority is not None and not authority.is_file():
         raise UsageError(f"there is no file {authority}", "--ca-file wants a file of certificates (PEM)")
     return building.build(
-        engine.connect(),
+        docker.connect(),
         claude_version=claude_version or config.get("claudeVersion") or None,
         base=base or config.get("baseImage"),
         ca_file=authority,

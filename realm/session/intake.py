@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Run, Session, TurnText
     from realm.sandbox.box import Box
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.sandbox.report import BoxReport
     from realm.session.run import Plan
     from realm.session.stills import Shown

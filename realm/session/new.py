@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.config import Config
 from realm.errors import RealmError
 from realm.paths import remove_tree
-from realm.sandbox import dockerargs, engine, image
+from realm.sandbox import docker, dockerargs, image
 from realm.session import approvals
 from realm.session import plan as planning
 from realm.session.begin import begin
@@ -39,7 +39,7 @@ def new(request: NewRequest, ui: UI) -> int:
     plan: Plan
     plan, connection, _ = together(
         lambda: planning.new(request, project, config),
-        engine.connect,
+        docker.connect,
         _warm_up,
     )
     plan = plan._replace(history=planning.needs_history(project, config, local=connection.endpoint.local))

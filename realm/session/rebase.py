@@ -18,7 +18,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from realm.model import Session
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.sandbox.report import BoxReport
     from realm.session.run import Plan
     from realm.session.ui import UI

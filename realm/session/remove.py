@@ -87,10 +87,10 @@ def remove(removal: Removal, ui: UI) -> None:
 
 
 def _remove_boxes(session: Session, ui: UI) -> bool:
-    from realm.sandbox import engine, lookup
+    from realm.sandbox import docker, lookup
 
     try:
-        connection = engine.connect()
+        connection = docker.connect()
         lookup.clear(connection, session.id)
         boxes = lookup.find(connection, session_id=session.id)
     except EngineError:

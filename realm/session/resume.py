@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.errors import NoSuchSessionError, RunningError
-from realm.sandbox import dockerargs, engine, image
+from realm.sandbox import docker, dockerargs, image
 from realm.session import approvals, background, intake, rebase, summary
 from realm.session import plan as planning
 from realm.session import run as running
@@ -17,7 +17,7 @@ from realm.store import record, refs, repo
 if TYPE_CHECKING:
     from realm.model import Project, Run
     from realm.sandbox.box import Box
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
     from realm.session.requests import ResumeRequest
     from realm.session.run import Plan
     from realm.session.ui import UI
@@ -36,7 +36,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     runs = record.read_runs(project, request.name)
     plan = planning.following(project, session, runs, request)
     with RunLock(session.id, session.name, plan.run.number) as lock:
-        connection = engine.connect()
+        connection = docker.connect()
         plan = plan._replace(
             history=planning.needs_history(project, plan.config, local=connection.endpoint.local)
         )

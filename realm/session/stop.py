@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, RunningError
-from realm.sandbox import engine, lookup
+from realm.sandbox import docker, lookup
 from realm.session import control, intake, summary
 from realm.session import plan as planning
 from realm.session.find import find
@@ -78,7 +78,7 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
     name = session.name
     plan = planning.following(project, session, runs, ResumeRequest(name, project.root))
     with RunLock(session.id, name, plan.run.number):
-        connection = engine.connect()
+        connection = docker.connect()
         plan = plan._replace(
             history=planning.needs_history(project, plan.config, local=connection.endpoint.local)
         )

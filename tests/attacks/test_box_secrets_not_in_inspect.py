@@ -37,7 +37,7 @@ def test_secrets_are_not_shown(lab: Laboratory) -> None:
     assert output.decode() == f"{key} {flag}"
     shown = json.dumps(environment_of(box))
     logs = subprocess.run(["docker", "logs", box.id], capture_output=True, check=False)
-    volumes = json.dumps(lab.engine.call("GET", "/volumes"))
+    volumes = json.dumps(lab.engine.volumes())
     for text in (shown, logs.stdout.decode(), volumes):
         assert "precious" not in text
     assert box.read_file("/realm/env", 1000) == b""

@@ -13,18 +13,17 @@ import select
 import sys
 import tty
 
-from realm.sandbox import engine
+from realm.sandbox import docker
 
 _SIZE, _SHORT = 65536, 16
 
 
 def main(container: str, *, only_read: bool = False) -> None:
-    connection = engine.connect()
-    query = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
-    box, begun = connection.hijack(f"/containers/{container}/attach", query)
+    connection = docker.connect()
+    box, begun = connection.attach(container)
     box.setblocking(True)
     tty.setraw(0)
-    connection.call("POST", f"/containers/{container}/start")
+    connection.start(container)
     write_all(1, begun)
     carry(box.fileno(), only_read=only_read)
 

@@ -11,9 +11,9 @@ import pytest
 from realm.errors import EngineError, ImageError
 from realm.sandbox import lookup, volumes
 from realm.sandbox.archive import BoxFile
+from realm.sandbox.docker import Engine
 from realm.sandbox.dockerargs import parse
 from realm.sandbox.endpoint import Endpoint
-from realm.sandbox.engine import Engine
 from realm.sandbox.salvage import salvage
 from tests.support.sandbox import Laboratory, follow, laboratory, unpacked
 
@@ -189,7 +189,7 @@ def test_files_of_the_user_go_in_with_their_owner_and_mode(lab: Laboratory, tmp_
 
 def test_running_box_gives_and_takes_files(lab: Laboratory) -> None:
     box = lab.create(
-        "sh", "-c", "until test -s $CLAUDE_CONFIG_DIR/c; do sleep 0.1; done; stat -c %a $CLAUDE_CONFIG_DIR/c"
+        "sh", "-c", "until test -s /realm/claude/c; do sleep 0.1; done; stat -c %a /realm/claude/c"
     )
     box.start()
     assert box.read_file("/realm/claude/c", 100) is None
@@ -254,7 +254,7 @@ def test_results_that_nobody_finishes_reading_do_not_lock_the_box(lab: Laborator
     box = lab.create("sh", "-c", "head -c 3000000 /dev/urandom >big", stdin=False)
     box.start()
     box.wait()
-    with pytest.raises(OSError, match="no space left"), box.archive("/realm/out") as pieces:  # noqa: PT012
+    with pytest.raises(OSError, match="no space left"), box.engine.get(box.id, "/realm/out") as pieces:  # noqa: PT012
         next(pieces)
         raise OSError("no space left")
     assert box.state() == "exited"

@@ -246,15 +246,13 @@ def test_interrupted_while_the_engine_makes_it(
     lab: Laboratory, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     lab.create("true", volumes=how).remove()
-    call = lab.engine.call
+    create = lab.engine.create
 
-    def interrupted(method: str, path: str, *arguments: Any) -> Any:
-        answer = call(method, path, *arguments)
-        if path == "/containers/create":
-            raise KeyboardInterrupt
-        return answer
+    def interrupted(*arguments: Any) -> str:
+        create(*arguments)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(lab.engine, "call", interrupted)
+    monkeypatch.setattr(lab.engine, "create", interrupted)
     with pytest.raises(KeyboardInterrupt):
         attended(lab, "true", volumes=how)
     monkeypatch.undo()

@@ -28,26 +28,24 @@ KILLED = """
 import os, signal, sys
 from realm.sandbox.box import Box
 Box.deliver = lambda self, stream: os.kill(os.getpid(), signal.SIGKILL)
-from realm.cli.main import run
+from realm.cli.app import run
 run(sys.argv[1:])
 """
 # One that is killed when its overlay's base volume is there: before, with and in the container that fills it.
 KILLED_AT_BASE = """
 import os, signal, sys
 from realm.sandbox import files, policy
-from realm.sandbox.engine import Engine
+from realm.sandbox.docker import Engine
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
-def call(self, method, path, query=None, body=None, real=Engine.call):
-    return die() if path.endswith("/wait") else real(self, method, path, query, body)
 PLACE
-from realm.cli.main import run
+from realm.cli.app import run
 run(sys.argv[1:])
 """
 PLACES = {
     "volume": "policy.create_options = die",
     "container": "files.put = die",
-    "running": "Engine.call = call",
+    "running": "Engine.wait = die",
 }
 IGNORED = "*.log\n"
 

@@ -26,7 +26,7 @@ WORKS = "echo kept >file; echo ready; until [ -e go ]; do sleep 0.1; done; echo 
 PATCHED = """
 import os, signal, sys, time
 PATCH
-from realm.cli.main import run
+from realm.cli.app import run
 sys.exit(run(sys.argv[1:]))
 """
 DIES_BEFORE_REMOVAL = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.sandbox import building, creation, engine, image, lookup, policy
+from realm.sandbox import building, creation, docker, image, lookup, policy
 from realm.sandbox import report as reports
 from tests.support.repos import Repo, git
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from realm.sandbox.archive import BoxFile
     from realm.sandbox.box import Box
+    from realm.sandbox.docker import Engine
     from realm.sandbox.dockerargs import DockerArgs
-    from realm.sandbox.engine import Engine
     from realm.sandbox.report import BoxReport
 
 ENTRY = Path(__file__).resolve().parents[2] / "container" / "entry"
@@ -249,7 +250,7 @@ def demux(data: bytes) -> tuple[bytes, bytes]:
 
 def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
     """Yield a laboratory with realm's image; to be made a fixture."""
-    with engine.connect() as connection:
+    with docker.connect() as connection:
         if image.status(connection).missing:
             building.build(connection)
         made = Laboratory(connection, repo, root)
@@ -261,8 +262,9 @@ def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
 
 def environment_of(box: Box) -> Mapping[str, Any]:
     """Return what the engine shows of ``box`` to everybody who may inspect it."""
-    found: Mapping[str, Any] = box.engine.call("GET", f"/containers/{box.id}/json")
-    return found
+    done = subprocess.run(["docker", "inspect", box.id], check=True, capture_output=True)
+    found: list[Mapping[str, Any]] = json.loads(done.stdout)
+    return found[0]
 
 
 __all__ = ["ENTRY", "SHELLS", "HostBox", "Laboratory", "Ran", "demux", "environment_of", "follow", "git"]

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from realm.errors import EngineError
-from realm.sandbox import engine
+from realm.sandbox import docker, trouble
 from realm.sandbox.endpoint import Endpoint, resolve
 from realm.together import together
 
@@ -71,7 +74,7 @@ REMOTE = Endpoint("tcp://far:2375", "DOCKER_HOST")
 def test_each_failure_has_its_advice(
     endpoint: Endpoint, error: OSError, platform: str, message: str, hint: str
 ) -> None:
-    made = engine.unreachable(endpoint, error, platform)
+    made = trouble.unreachable(endpoint, error, platform)
     assert message in made.message
     assert hint in made.hint
 
@@ -80,8 +83,8 @@ def test_each_failure_has_its_advice(
 def test_missing_socket_means_missing_or_stopped(
     installed: bool, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_installed", lambda: installed)
-    assert message in engine.unreachable(LOCAL, FileNotFoundError(2, "no"), "linux").message
+    monkeypatch.setattr(trouble, "_installed", lambda: installed)
+    assert message in trouble.unreachable(LOCAL, FileNotFoundError(2, "no"), "linux").message
 
 
 def test_stopped_engine_behind_a_real_socket(tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_stopped_engine_behind_a_real_socket(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
     with pytest.raises(EngineError, match="is not running"):
-        engine.connect({"HOME": str(tmp_path), "DOCKER_HOST": f"unix://{path}"})
+        docker.connect({"HOME": str(tmp_path), "DOCKER_HOST": f"unix://{path}"})
 
 
 @pytest.fixture
@@ -134,39 +137,161 @@ Serve = Callable[[bytes], dict[str, str]]
 )
 def test_something_else_behind_the_socket_is_an_engine_error(answer: bytes, serve: Serve) -> None:
     with pytest.raises(EngineError):
-        engine.connect(serve(answer))
+        docker.connect(serve(answer))
 
 
 def test_old_engine_is_refused(serve: Serve) -> None:
     with pytest.raises(EngineError, match="too old"):
-        engine.connect(serve(b"HTTP/1.1 200 OK\r\nApi-Version: 1.30\r\nContent-Length: 2\r\n\r\nOK"))
+        docker.connect(serve(b"HTTP/1.1 200 OK\r\nApi-Version: 1.30\r\nContent-Length: 2\r\n\r\nOK"))
+
+
+def _answer(body: bytes, api: str) -> bytes:
+    """Return the only answer of an engine that speaks ``api``."""
+    head = f"HTTP/1.1 200 OK\r\nApi-Version: {api}\r\nConnection: close\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
 
 
 @pytest.mark.parametrize(
-    ("theirs", "used"), [("1.41", "1.41"), ("1.47", "1.47"), ("1.99", "1.47"), ("2.0", "1.47")]
+    ("newest", "oldest", "used"),
+    [
+        ("1.41", "1.12", "1.41"),
+        ("1.47", "1.24", "1.47"),
+        ("1.99", "1.44", "1.47"),
+        ("2.0", "1.24", "1.47"),
+        ("1.99", "1.60", "1.60"),
+    ],
 )
-def test_version_that_both_speak(theirs: str, used: str, serve: Serve) -> None:
-    head = (
-        f"HTTP/1.1 200 OK\r\nApi-Version: {theirs}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n\r\n"
-    )
-    with engine.connect(serve(head.encode())) as connected:
-        assert connected.api == used
+def test_version_that_both_speak(newest: str, oldest: str, used: str, serve: Serve) -> None:
+    body = json.dumps({"MinAPIVersion": oldest}).encode()
+    with docker.connect(serve(_answer(body, newest))) as connected:
+        assert "{}.{}".format(*connected.api) == used
 
 
 def test_calls_of_several_threads_at_once(serve: Serve) -> None:
-    answer = b'{"a": 1}'
-    head = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: %d\r\n\r\n" % len(answer)
     answers: list[object] = []
-    with engine.connect(serve(head + answer)) as connected:
+    with docker.connect(serve(_answer(b'{"Name": "a"}', "1.41"))) as connected:
 
         def ask() -> None:
-            answers.extend(connected.call("GET", "/info") for _ in range(50))
+            answers.extend(connected.info().name for _ in range(50))
 
         together(*[ask] * 4)
-    assert answers == [{"a": 1}] * 200
+    assert answers == ["a"] * 200
+
+
+Reply = Callable[[socket.socket, bytes], None]
+
+
+@contextlib.contextmanager
+def fake(place: Path, reply: Reply) -> Iterator[docker.Engine]:
+    """Give an engine on a unix socket that answers pings; ``reply`` gets other requests' connections."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(place / "fake"))
+    listener.listen()
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            while head := read_head(connection):
+                if b"/_ping" not in head:
+                    reply(connection, head)
+                    return
+                connection.sendall(b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK")
+
+    def run() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        with docker.connect({"HOME": str(place), "DOCKER_HOST": f"unix://{place / 'fake'}"}) as engine:
+            yield engine
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """Return a request's head, nothing where none comes; a body is read and dropped."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        more = connection.recv(1)
+        if not more:
+            return b""
+        head += more
+    if length := re.search(rb"Content-Length: (\d+)", head):
+        connection.recv(int(length[1]))
+    return head
+
+
+UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
+UPGRADED += b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+
+
+@pytest.mark.parametrize("split", [len(UPGRADED), len(UPGRADED) + 5, 7])
+def test_attach_loses_nothing_that_comes_with_the_head(tmp_path: Path, split: int) -> None:
+    sent = UPGRADED + b"first bytes\r\n"
+    requests: list[bytes] = []
+
+    def reply(connection: socket.socket, head: bytes) -> None:
+        requests.append(head)
+        connection.sendall(sent[:split])
+        time.sleep(0.05)
+        connection.sendall(sent[split:])
+        assert connection.recv(3) == b"key"
+        connection.sendall(b"echo")
+
+    with fake(tmp_path, reply) as engine:
+        sock, begun = engine.attach("abc")
+        with sock:
+            sock.setblocking(True)
+            sock.sendall(b"key")
+            assert begun + b"".join(iter(lambda: sock.recv(100), b"")) == b"first bytes\r\necho"
+    assert b"detachKeys=%FF" in requests[0]
+
+
+def test_attach_that_is_refused_says_why(tmp_path: Path) -> None:
+    def reply(connection: socket.socket, _: bytes) -> None:
+        body = b'{"message": "no such container: abc"}'
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with fake(tmp_path, reply) as engine, pytest.raises(EngineError, match="no such container") as caught:
+        engine.attach("abc")
+    assert caught.value.kind == "not found"
+
+
+def test_refusal_in_the_middle_of_an_upload_is_heard(tmp_path: Path) -> None:
+    def reply(connection: socket.socket, _: bytes) -> None:
+        connection.recv(1000)
+        body = b'{"message": "write /x: no space left on device"}'
+        connection.sendall(b"HTTP/1.1 500 Error\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with fake(tmp_path, reply) as engine, pytest.raises(EngineError, match="no space left") as caught:
+        engine.put("abc", "/", (b"x" * 65536 for _ in range(1000)))
+    assert caught.value.kind == "no space"
+
+
+def test_command_in_a_container_gives_its_output_and_code(tmp_path: Path) -> None:
+    frames = b"\x01\0\0\0\0\0\0\x05hello\x02\0\0\0\0\0\0\x03err\x01\0\0\0\0\0\0\x01!"
+
+    def reply(connection: socket.socket, head: bytes) -> None:
+        if b"/start" in head:
+            connection.sendall(UPGRADED + frames[:10])
+            connection.sendall(frames[10:])
+            return
+        body = b'{"Id": "e1"}' if b"/containers/" in head else b'{"ExitCode": 3}'
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with fake(tmp_path, reply) as engine:
+        got: list[bytes] = []
+        assert engine.exec("abc", ["x"], got.append, patience=5) == 3
+        with pytest.raises(EngineError, match="more than allowed"):
+            engine.exec("abc", ["x"], got.append, patience=5, limit=5)
+    assert b"".join(got).startswith(b"hello!")
 
 
 def test_refusal_is_in_the_engines_words_cleaned() -> None:
-    made = engine.refusal(409, json.dumps({"message": "name \x1b[31mtaken"}).encode())
-    assert (made.status, made.message) == (409, "the Docker engine refused: name [31mtaken")
-    assert "HTTP status 500" in engine.refusal(500, b"").message
+    made = trouble.refusal(409, "name \x1b[31mtaken")
+    assert (made.kind, made.message) == ("conflict", "the Docker engine refused: name [31mtaken")
+    assert "HTTP status 500" in trouble.refusal(500, b"").message

@@ -9,10 +9,11 @@ import pytest
 
 from realm.errors import ImageError
 from realm.sandbox import image
+from realm.sandbox.docker import Image
 from realm.sandbox.image import Inputs
 
 if TYPE_CHECKING:
-    from realm.sandbox.engine import Engine
+    from realm.sandbox.docker import Engine
 
 
 def test_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
@@ -92,5 +93,5 @@ def test_hook_outside_a_box_is_silent_and_fine(verb: str) -> None:
 def test_version_of_claude_counts_only_where_it_is_fixed(built: str, wanted: str, stale: bool) -> None:
     inputs = Inputs(claude_version=wanted)
     labels = {image.FINGERPRINT: image.fingerprint(inputs), image.VERSION: built}
-    assert image._is_stale({"Config": {"Labels": labels}}, inputs) is stale
-    assert image._is_stale({"Config": {"Labels": None}}, inputs)
+    assert image._is_stale(Image("sha256:1", labels), inputs) is stale
+    assert image._is_stale(Image("sha256:1", {}), inputs)

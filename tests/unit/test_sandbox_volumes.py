@@ -4,9 +4,10 @@ import pytest
 
 from realm.errors import EngineError
 from realm.sandbox import volumes
+from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
-from realm.sandbox.engine import ApiError, Engine, refusal
 from realm.sandbox.policy import BoxSpec
+from realm.sandbox.trouble import refusal
 
 PLACE = "/var/lib/docker/volumes/realm-x-1-0a1b2c3d"
 MOUNT = (
@@ -40,13 +41,13 @@ def test_only_what_speaks_of_overlay_volumes_is_remembered(
     engine = Engine(Endpoint("unix:///nowhere.sock", "default"))
 
     def refuse(*_: object) -> None:
-        raise refusal(500, b'{"message": "%s"}' % message.replace('"', '\\"').encode())
+        raise refusal(500, message)
 
     monkeypatch.setattr(volumes, "find_base", refuse)
     assert volumes.make(engine, SPEC, "box") == volumes.plain("box")
     assert volumes.has_failed(engine) == forbids
     assert volumes.wants_overlay(engine, SPEC) != forbids
-    with pytest.raises(ApiError):
+    with pytest.raises(EngineError):
         volumes.make(engine, SPEC._replace(volumes="overlay"), "box")
 
 

@@ -1,0 +1,519 @@
+"""The Docker engine as a small set of verbs, and what is wrong when one of them fails.
+
+The Docker SDK speaks to the engine; no URL, status or text of an error leaves
+this file: a failure is an :class:`EngineError` of one ``kind``.  The SDK takes
+80 ms to import, so that is left to :func:`connect`, which has others to wait for.
+
+An attached container needs the bare socket: we upgrade a connection of our own,
+since the SDK loses what arrives together with the head of the answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import json
+import struct
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import quote
+
+from realm.errors import EngineError
+from realm.sandbox.endpoint import Endpoint, dial, resolve
+from realm.sandbox.trouble import cause, message, nonsense, refusal, unreachable
+from realm.text import clean
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+    from realm.errors import EngineTrouble
+
+NEWEST_API = (1, 47)
+"""The newest version of the Engine API that realm was written for."""
+OLDEST_API = (1, 40)
+"""Docker 19.03; volumes as mounts with labels and device requests need it."""
+
+_PATIENCE = (10.0, 60.0)
+"""Seconds to reach an engine, and for its first answer."""
+_REMOVAL = 30.0
+"""Seconds that the engine is given to remove a container."""
+_CHUNK = 256 * 1024
+KILLED = 137
+"""The exit code of what was killed, and of what is gone."""
+_HTTP_ERROR = 400
+_UPGRADED = (101, 200)
+_NO_DETACH_KEYS = "%FF,%FE,%FF,%FE"
+"""Keys by which the engine leaves a terminal: not in any UTF-8, since it holds back what may begin them."""
+_FRAME = struct.Struct(">BxxxL")
+
+
+class Info(NamedTuple):
+    """What an engine says of itself; sizes in bytes."""
+
+    name: str
+    version: str
+    api: str
+    system: str
+    architecture: str
+    cpus: int
+    memory: int
+    storage: str
+    root: str
+    rootless: bool
+    endpoint: str
+    source: str
+
+
+class Image(NamedTuple):
+    """An image: its id, labels, size in bytes and day of its making (``YYYY-MM-DD``)."""
+
+    id: str
+    labels: Mapping[str, str]
+    tags: tuple[str, ...] = ()
+    size: int = 0
+    created: str = ""
+
+
+class Facts(NamedTuple):
+    """What does not change about a container: its image's id, its terminal, ``UID:GID``, its labels."""
+
+    image: str
+    tty: bool
+    user: str
+    labels: Mapping[str, str]
+
+
+class Listed(NamedTuple):
+    """A container in a list: its id, labels and the engine's word for its state."""
+
+    id: str
+    labels: Mapping[str, str]
+    status: str
+
+
+class Volume(NamedTuple):
+    """A volume; ``mountpoint`` is where the engine keeps it on its machine."""
+
+    name: str
+    mountpoint: str
+    labels: Mapping[str, str]
+
+
+class Engine:
+    """A connected engine.  Calls may come from several threads."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.image_labels: dict[str, Mapping[str, str]] = {}
+        """What is known of images, by id or name."""
+        with self._asking():
+            self._client = _client(endpoint, NEWEST_API)
+        self.api = NEWEST_API
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    @contextlib.contextmanager
+    def _asking(self) -> Generator[None, None, None]:
+        """Let what the SDK raises be an EngineError."""
+        from docker.errors import APIError, DockerException
+        from requests.exceptions import RequestException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except APIError as error:
+            raise refusal(error.status_code or 0, error.explanation) from error
+        except (RequestException, HTTPError, OSError, DockerException) as error:
+            raise unreachable(self.endpoint, cause(error)) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise nonsense(self.endpoint) from error
+
+    # -- the engine itself ---------------------------------------------------
+
+    def negotiate(self) -> None:
+        """Agree on the API's version; ``EngineError`` when there is none that both know."""
+        with self._asking():
+            answer = self._client.get(self._client.base_url + "/_ping", timeout=_PATIENCE)
+        if answer.status_code >= _HTTP_ERROR:
+            raise refusal(answer.status_code, message(answer.content))
+        with self._asking():
+            newest, oldest = _version(answer.headers["Api-Version"]), (0, 0)
+            if newest > NEWEST_API:
+                oldest = _version(self._client.version(api_version=False).get("MinAPIVersion", "0.0"))
+        if newest < OLDEST_API:
+            raise EngineError(
+                f"the Docker engine is too old: it speaks API {newest[0]}.{newest[1]}, "
+                f"realm needs {OLDEST_API[0]}.{OLDEST_API[1]}",
+                "upgrade Docker to 19.03 or newer",
+                kind="too old",
+            )
+        self.api = max(min(newest, NEWEST_API), oldest)
+        if self.api != NEWEST_API:
+            self._client.close()
+            with self._asking():
+                self._client = _client(self.endpoint, self.api)
+
+    def info(self) -> Info:
+        """Return what the engine says of itself."""
+        with self._asking():
+            answer: dict[str, Any] = self._client.info()
+            return Info(
+                name=clean(answer.get("Name", "")),
+                version=clean(answer.get("ServerVersion", "")),
+                api="{}.{}".format(*self.api),
+                system=clean(answer.get("OperatingSystem", "")),
+                architecture=clean(answer.get("Architecture", "")),
+                cpus=int(answer.get("NCPU", 0)),
+                memory=int(answer.get("MemTotal", 0)),
+                storage=clean(answer.get("Driver", "")),
+                root=clean(answer.get("DockerRootDir", "")),
+                rootless=any("rootless" in option for option in answer.get("SecurityOptions") or []),
+                endpoint=self.endpoint.url,
+                source=self.endpoint.source,
+            )
+
+    # -- images --------------------------------------------------------------
+
+    def image(self, reference: str) -> Image | None:
+        """Return the image of that name or id; ``None`` when the engine has none."""
+        try:
+            with self._asking():
+                found: dict[str, Any] = self._client.inspect_image(reference)
+        except EngineError as error:
+            if error.kind == "not found":
+                return None
+            raise
+        labels = found.get("Config", {}).get("Labels") or {}
+        self.image_labels[found["Id"]] = labels
+        return Image(
+            found["Id"], labels, size=found.get("Size", 0), created=str(found.get("Created", ""))[:10]
+        )
+
+    def images(self, label: str) -> list[Image]:
+        """Return the images that have ``label``, which may be ``name=value``."""
+        with self._asking():
+            return [
+                Image(found["Id"], found.get("Labels") or {}, tuple(found.get("RepoTags") or ()))
+                for found in self._client.images(filters={"label": [label]})
+            ]
+
+    def remove_image(self, tag: str) -> None:
+        """Remove an image's name, and the image with the last one."""
+        with self._asking():
+            self._client.remove_image(tag)
+
+    def build(
+        self, context: bytes, tag: str, arguments: Mapping[str, str], *, no_cache: bool = False
+    ) -> Iterator[str]:
+        """Build an image of the archive ``context`` with the engine's own builder; give its output by lines.
+
+        Raises ``EngineError`` when a step fails, after its output.
+        """
+        with self._asking():
+            messages: Iterator[dict[str, Any]] = self._client.build(
+                fileobj=io.BytesIO(context), custom_context=True, tag=tag, buildargs=dict(arguments),
+                nocache=no_cache, rm=True, forcerm=True, decode=True,
+            )  # fmt: skip
+            for message in messages:
+                if "error" in message:
+                    yield str(message["error"])
+                    raise EngineError("a step of the build failed")
+                yield from str(message.get("stream", "")).splitlines()
+
+    # -- a container's life --------------------------------------------------
+
+    def create(self, options: Mapping[str, Any], name: str | None = None) -> str:
+        """Make a container of the body of ``POST /containers/create``; return its id."""
+        with self._asking():
+            return str(self._client.create_container_from_config(dict(options), name)["Id"])
+
+    def start(self, container: str) -> None:
+        """Start a container's program."""
+        with self._asking():
+            self._client.start(container)
+
+    def attach(self, container: str) -> tuple[socket.socket, bytes]:
+        """Return the socket of a container's input and output, and what already came of it."""
+        return self._hijack(
+            f"/containers/{quote(container)}/attach"
+            f"?stream=1&stdin=1&stdout=1&stderr=1&detachKeys={_NO_DETACH_KEYS}"
+        )
+
+    def exec(
+        self, container: str, command: Sequence[str], write: Callable[[bytes], object], *, patience: float,
+        limit: int = 1 << 20, user: str = "",
+    ) -> int:  # fmt: skip
+        """Run ``command`` in a running container and give its output to ``write``; return the exit code.
+
+        Raises ``EngineError`` after ``patience`` seconds or more than ``limit`` bytes.
+        """
+        with self._asking():
+            made = self._client.exec_create(container, list(command), stdin=False, user=user)["Id"]
+        sock, begun = self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False})
+        with sock:
+            _read_output(sock, begun, write, patience, limit)
+        with self._asking():
+            return int(self._client.exec_inspect(made)["ExitCode"] or 0)
+
+    def wait(self, container: str) -> int:
+        """Wait for a container to end; return its exit code (137, killed, for one that is gone)."""
+        codes = [KILLED]
+        with _unless("not found"), self._asking():
+            codes.append(int(self._client.wait(container)["StatusCode"]))
+        return codes[-1]
+
+    def signal(self, container: str, name: str) -> None:
+        """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
+        with _unless("not found", "conflict", "not running"), self._asking():
+            self._client.kill(container, name)
+
+    def stop(self, container: str, grace: float) -> None:
+        """Ask a container to end, and end it after ``grace`` seconds; one that has ended does not mind."""
+        with _unless("not found", "conflict", "not running"), self._asking():
+            self._client.stop(container, round(grace))
+
+    def resize(self, container: str, rows: int, columns: int) -> None:
+        """Tell a container's terminal its size; one that has ended does not mind."""
+        with _unless("not found", "conflict", "not running"), self._asking():
+            self._client.resize(container, rows, columns)
+
+    def facts(self, container: str) -> Facts:
+        """Return what does not change about a container."""
+        with self._asking():
+            found: dict[str, Any] = self._client.inspect_container(container)
+            config = found["Config"]
+            return Facts(found["Image"], bool(config["Tty"]), config["User"], config["Labels"] or {})
+
+    def state(self, container: str) -> str:
+        """Return ``created``, ``running``, ``exited`` or ``gone``, waiting for the end of a removal.
+
+        The engine must not be asked for files of a container that it removes: it
+        mounts the volumes to read them, and has been seen to delete what is in
+        them with the rest.
+        """
+        deadline = time.monotonic() + _REMOVAL
+        while True:
+            status = self._status(container)
+            if status in {"created", "gone"}:
+                return status
+            if status not in {"removing", "dead"}:
+                return "running" if status in {"running", "paused", "restarting"} else "exited"
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"the engine does not finish removing the container {container[:12]}", "docker ps -a"
+                )
+            time.sleep(0.05)
+
+    def _status(self, container: str) -> str:
+        try:
+            with self._asking():
+                return str(self._client.inspect_container(container)["State"]["Status"])
+        except EngineError as error:
+            if error.kind == "not found":
+                return "gone"
+            if error.kind == "not running":
+                return "removing"
+            raise
+
+    def containers(self, *labels: str) -> list[Listed]:
+        """Return the containers, running or not, that have all ``labels`` (``name`` or ``name=value``)."""
+        with self._asking():
+            return [
+                Listed(found["Id"], found.get("Labels") or {}, found["State"])
+                for found in self._client.containers(all=True, filters={"label": list(labels)})
+            ]
+
+    def remove(self, container: str) -> None:
+        """Remove a container, running or not, with its nameless volumes; one that is gone is fine."""
+        with _unless("not found"), self._asking():
+            self._client.remove_container(container, v=True, force=True)
+
+    # -- its files -----------------------------------------------------------
+
+    def put(self, container: str, path: str, archive: Iterable[bytes]) -> None:
+        """Unpack an archive, given in pieces, into directory ``path`` of a container.
+
+        An engine that refuses in the middle is heard: its answer is read when it takes no more.
+        """
+        with self._asking():
+            self._client.put_archive(container, path, iter(archive))
+
+    @contextlib.contextmanager
+    def get(self, container: str, path: str) -> Generator[Iterator[bytes], None, None]:
+        """Give what is at ``path`` in a container as an archive, in pieces.
+
+        However the reading ends, the connection is closed then: an answer that
+        nobody reads keeps the container locked in the engine, for everybody.
+        """
+        version = "{}.{}".format(*self.api)
+        url = f"{self._client.base_url}/v{version}/containers/{quote(container)}/archive"
+        with self._asking():
+            answer = self._client.get(url, params={"path": path}, stream=True, timeout=None)
+        with contextlib.closing(answer):
+            if answer.status_code >= _HTTP_ERROR:
+                raise refusal(answer.status_code, message(answer.content))
+            yield self._pieces(answer.iter_content(_CHUNK))
+
+    def _pieces(self, answer: Iterator[bytes]) -> Iterator[bytes]:
+        while True:
+            with self._asking():
+                piece = next(answer, b"")
+            if not piece:
+                return
+            yield piece
+
+    # -- volumes -------------------------------------------------------------
+
+    def create_volume(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> str:
+        """Make a volume of the local driver; return where the engine keeps it."""
+        with self._asking():
+            made = self._client.create_volume(name, "local", dict(options), dict(labels))
+            return str(made["Mountpoint"])
+
+    def volume(self, name: str) -> Volume | None:
+        """Return the volume of that name; ``None`` when the engine has none."""
+        found: list[Volume | None] = [None]
+        with _unless("not found"), self._asking():
+            found.append(_volume(self._client.inspect_volume(name)))
+        return found[-1]
+
+    def volumes(self, *labels: str) -> list[Volume]:
+        """Return the volumes that have all ``labels`` (``name`` or ``name=value``)."""
+        with self._asking():
+            found = self._client.volumes(filters={"label": list(labels)}).get("Volumes")
+            return [_volume(volume) for volume in found or ()]
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that is gone is fine, one in use is a conflict."""
+        with _unless("not found"), self._asking():
+            self._client.remove_volume(name)
+
+    # -- bare sockets --------------------------------------------------------
+
+    def _hijack(self, target: str, body: object = None) -> tuple[socket.socket, bytes]:
+        """Turn a new connection into a stream: its socket, and what came behind the answer's head."""
+        try:
+            sock = dial(self.endpoint)
+        except OSError as error:
+            raise unreachable(self.endpoint, error) from error
+        try:
+            return sock, self._upgrade(sock.dup(), target, body)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _upgrade(self, sock: socket.socket, target: str, body: object) -> bytes:
+        connection = http.client.HTTPConnection("docker")
+        connection.sock = sock
+        headers = {"Upgrade": "tcp", "Connection": "Upgrade", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            connection.request("POST", "/v{}.{}".format(*self.api) + target, data, headers)
+            with contextlib.closing(connection.getresponse()) as answer:
+                if answer.status not in _UPGRADED:
+                    raise refusal(answer.status, message(answer.read()))
+                # What arrived together with the head is in the reader's buffer.
+                sock.setblocking(False)
+                return answer.fp.peek()
+        except (http.client.HTTPException, OSError) as error:
+            raise unreachable(self.endpoint, error) from error
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def _unless(*kinds: EngineTrouble) -> Generator[None, None, None]:
+    """Pass over an error of one of ``kinds``."""
+    try:
+        yield
+    except EngineError as error:
+        if error.kind not in kinds:
+            raise
+
+
+def connect(environ: Mapping[str, str] | None = None) -> Engine:
+    """Return the user's engine, reached and of a version that fits; else ``EngineError`` with advice."""
+    engine = Engine(resolve(environ))
+    try:
+        engine.negotiate()
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def _client(endpoint: Endpoint, api: tuple[int, int]) -> Any:
+    """Return the SDK's client, whose types are too few to check by; nothing is sent yet."""
+    from docker import APIClient, ContextAPI
+    from docker.utils import kwargs_from_env
+
+    from realm.sandbox.bridge import Bridge
+
+    tls: Any = False
+    if endpoint.tls and endpoint.context:
+        tls = ContextAPI.get_context(endpoint.context).TLSConfig
+    elif endpoint.tls:
+        tls = kwargs_from_env().get("tls", False)
+    version = "{}.{}".format(*api)
+    url = endpoint.secure_url if tls else "unix:///engine"
+    client: Any = APIClient(url, version=version, tls=tls or False)
+    if not tls:
+        client.mount("http+docker://", Bridge(endpoint))
+    # A container may be waited for as long as it runs.
+    client.timeout = None
+    # Proxies and passwords of the environment are not meant for an engine.
+    client.trust_env = False
+    return client
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)
+
+
+def _volume(found: Mapping[str, Any]) -> Volume:
+    return Volume(found["Name"], found.get("Mountpoint") or "", found.get("Labels") or {})
+
+
+def _read_output(
+    sock: socket.socket, begun: bytes, write: Callable[[bytes], object], patience: float, limit: int
+) -> None:
+    """Give the standard output in the engine's frames on ``sock`` to ``write``."""
+    deadline = time.monotonic() + patience
+    held, left, kind = bytearray(begun), 0, 0
+    while True:
+        while held:
+            if not left:
+                if len(held) < _FRAME.size:
+                    break
+                kind, left = _FRAME.unpack_from(held)
+                del held[: _FRAME.size]
+                continue
+            piece = bytes(held[:left])
+            del held[: len(piece)]
+            left -= len(piece)
+            limit -= len(piece)
+            if limit < 0:
+                raise EngineError("a command in the container wrote more than allowed")
+            if kind == 1:
+                write(piece)
+        sock.settimeout(max(0.01, deadline - time.monotonic()))
+        try:
+            more = sock.recv(_CHUNK)
+        except TimeoutError:
+            raise EngineError("a command in the container takes too long") from None
+        except OSError as error:
+            raise EngineError("the engine closed the connection", kind="unreachable") from error
+        if not more:
+            return
+        held += more

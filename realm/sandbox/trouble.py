@@ -1,0 +1,129 @@
+"""What is wrong when an engine does not do as it was asked, with the advice that fits.
+
+The only place that knows the texts of an engine's errors.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import EngineError
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from realm.errors import EngineTrouble
+    from realm.sandbox.endpoint import Endpoint
+
+
+def message(body: bytes) -> object:
+    """Return what the body of a refusal says."""
+    try:
+        return json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError):
+        return body
+
+
+_PASSING = ("quota", "cannot allocate memory", "too many", "input/output error", "busy")
+"""What stands in the way of a mount today and not tomorrow."""
+
+
+def _kind(status: int, text: str) -> EngineTrouble:
+    text = text.lower()
+    if "no space left" in text:
+        return "no space"
+    # A container in the middle of its removal has no layer any more: an error to the engine.
+    if "not running" in text or "rwlayer" in text:
+        return "not running"
+    # "failed to mount local volume: mount overlay:/…/volumes/…: invalid argument" or,
+    # where the engine knows no options of volumes, "invalid option".
+    no_overlay = all(word in text for word in ("mount", "overlay", "volume")) or "invalid option" in text
+    if no_overlay and not any(word in text for word in _PASSING):
+        return "unsupported"
+    kinds: dict[int, EngineTrouble] = {401: "denied", 403: "denied", 404: "not found", 409: "conflict"}
+    return kinds.get(status, "refused")
+
+
+def refusal(status: int, message: object) -> EngineError:
+    """Return the error for an answer that says no, in the engine's own words."""
+    text = clean(message if isinstance(message, (str, bytes)) else "", limit=1000).strip()
+    return EngineError(
+        f"the Docker engine refused: {text or f'HTTP status {status}'}",
+        "realm doctor shows how the engine is, realm config the settings and docker flags of the sandboxes",
+        kind=_kind(status, text),
+    )
+
+
+def cause(error: BaseException) -> BaseException:
+    """Return the system's own error in one that the SDK's libraries wrapped."""
+    seen = error
+    for _ in range(10):
+        inner = [getattr(seen, "reason", None), *reversed(seen.args), seen.__cause__, seen.__context__]
+        found = next((one for one in inner if isinstance(one, BaseException)), None)
+        if found is None or (isinstance(seen, OSError) and seen.errno is not None):
+            return seen
+        seen = found
+    return seen
+
+
+def _start_hint(platform: str) -> str:
+    if platform == "darwin":
+        return "start Docker Desktop (open -a Docker), OrbStack, or Colima (colima start)"
+    return "sudo systemctl start docker"
+
+
+def _install_hint(platform: str) -> str:
+    if platform == "darwin":
+        return "install Docker Desktop, OrbStack or Colima; or point DOCKER_HOST to an engine"
+    return (
+        "sudo apt-get install docker.io (or your distribution's package); or point DOCKER_HOST to an engine"
+    )
+
+
+def _where(endpoint: Endpoint) -> str:
+    place = f"the Docker engine at {endpoint.url}"
+    return place if endpoint.source == "default" else f"{place} ({endpoint.source})"
+
+
+def nonsense(endpoint: Endpoint) -> EngineError:
+    """Return the error for an answer that cannot be understood."""
+    return EngineError(
+        f"{_where(endpoint)} answers what no engine does", "docker version", kind="unreachable"
+    )
+
+
+def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.platform) -> EngineError:
+    """Return the advice that fits why ``endpoint`` did not answer."""
+    where = _where(endpoint)
+    if isinstance(error, PermissionError):
+        hint = "sudo usermod -aG docker $USER, then log in again"
+        return EngineError(
+            f"no permission to use {where}",
+            hint if platform != "darwin" else _start_hint(platform),
+            kind="denied",
+        )
+    if not endpoint.local:
+        reason = clean(getattr(error, "strerror", None) or str(error), limit=200)
+        return EngineError(
+            f"cannot reach {where}: {reason}",
+            "check the address, or unset DOCKER_HOST and DOCKER_CONTEXT",
+            kind="unreachable",
+        )
+    if isinstance(error, FileNotFoundError) and endpoint.source == "default" and not _installed():
+        return EngineError("Docker is not installed", _install_hint(platform), kind="unreachable")
+    closed = isinstance(error, (ConnectionResetError, BrokenPipeError))
+    if closed or not isinstance(error, OSError) or error.errno is None:
+        text = clean(str(error), limit=200) or "it closed the connection"
+        return EngineError(f"{where} broke the connection: {text}", "docker version", kind="unreachable")
+    hint = _start_hint(platform)
+    if endpoint.source != "default":
+        hint = f"start it, or choose another engine: check {endpoint.source} (docker context ls lists them)"
+    return EngineError(f"{where} is not running", hint, kind="unreachable")
+
+
+def _installed() -> bool:
+    places = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/Applications/Docker.app")
+    return shutil.which("docker") is not None or any(Path(place).exists() for place in places)
