@@ -1,0 +1,78 @@
+"""How people reach the models: other providers, gateways, addresses of their own machine."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import replace_claude
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+TELLS = """\
+env | grep -E '^(ANTHROPIC|CLAUDE_CODE_USE|AWS)_' | sort >told
+cat "$CLAUDE_CONFIG_DIR/settings.json" >settings
+"""
+
+
+@pytest.fixture
+def teller(user: User, tmp_path: Path) -> User:
+    """A user without any login, in whose containers claude writes down what it was given."""
+    replace_claude(user, tmp_path / "fake", TELLS)
+    return user
+
+
+def told(user: User, name: str) -> dict[str, str]:
+    lines = user.repo.show(f"refs/realm/{name}:told").splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def configure(home: Path, **settings: object) -> None:
+    (home / ".claude").mkdir()
+    (home / ".claude/settings.json").write_text(json.dumps(settings))
+
+
+def test_without_a_login_the_ways_to_one_are_named(teller: User) -> None:
+    refused = teller.realm("new", "none", "--no-input", code=125)
+    assert "run `claude` once on this machine" in refused.err
+    assert "ANTHROPIC_API_KEY" in refused.err
+    assert teller.leftovers() == []
+
+
+@pytest.mark.parametrize("provider", ["BEDROCK", "VERTEX"])
+def test_another_provider_needs_no_login_of_claude(teller: User, provider: str) -> None:
+    teller.extra["AWS_REGION"] = "eu-test-1"
+    teller.extra["REALM_DOCKER_ARGS"] += f" -e AWS_REGION -e CLAUDE_CODE_USE_{provider}=1"
+    teller.realm("new", "provider", "--no-input")
+    assert told(teller, "provider") == {f"CLAUDE_CODE_USE_{provider}": "1", "AWS_REGION": "eu-test-1"}
+
+
+def test_a_gateway_in_claudes_settings_is_used(teller: User, sealed: Path) -> None:
+    gateway = {"ANTHROPIC_BASE_URL": "https://gateway.test", "ANTHROPIC_AUTH_TOKEN": "token"}
+    configure(sealed, env={**gateway, "ANTHROPIC_MODEL": "large", "GITHUB_TOKEN": "ghp_secret"})
+    done = teller.realm("new", "gateway", "--no-input")
+    assert told(teller, "gateway") == gateway
+    inside = json.loads(teller.repo.show("refs/realm/gateway:settings"))
+    assert inside["env"] == {"ANTHROPIC_MODEL": "large"}
+    assert "GITHUB_TOKEN" in done.err
+    assert "ghp_secret" not in done.err
+
+
+def test_an_address_of_this_machine_is_told_of(teller: User, sealed: Path) -> None:
+    configure(sealed, env={"ANTHROPIC_AUTH_TOKEN": "token", "HTTPS_PROXY": "http://127.0.0.1:3128"})
+    done = teller.realm("new", "local", "--no-input")
+    assert "HTTPS_PROXY is http://127.0.0.1:3128" in done.err
+
+
+def test_claude_named_as_the_agent_is_claude_code(teller: User) -> None:
+    teller.extra["ANTHROPIC_API_KEY"] = "sk-ant-0123456789012345678901234567890123456789"
+    teller.realm("new", "named", "--agent", "claude", "--no-input")
+    inside = json.loads(teller.repo.show("refs/realm/named:settings"))
+    assert inside["skipDangerousModePermissionPrompt"] is True
