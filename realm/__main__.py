@@ -15,6 +15,8 @@ _SWITCH = 0.0005
 """Seconds that a thread may keep others waiting: who has git's or the engine's answer goes on soon."""
 
 _INTERRUPTED = 130
+_ARG_START = 45
+"""Where the address of the arguments stands, of what follows the name in /proc/self/stat."""
 
 
 def open_closed() -> None:
@@ -32,6 +34,24 @@ def open_closed() -> None:
             setattr(sys, name, stream)
 
 
+def take_name() -> None:
+    """Be called ``realm``, not ``python``, in tmux and ps, which show what lies where the arguments lay.
+
+    The first of these becomes realm's name, the others stay (proc(5): ``cmdline``,
+    and ``arg_start`` and ``arg_end`` in ``stat``).  Elsewhere, and where that may
+    not be written, nothing happens.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - no pathlib before it is needed
+            fields = file.read().rpartition(b")")[2].split()
+        start, end = int(fields[_ARG_START]), int(fields[_ARG_START + 1])
+        words = b"\0".join([b"realm", *map(os.fsencode, sys.argv[1:])]) + b"\0"
+        if start > 0 and len(words) <= end - start:
+            with open("/proc/self/mem", "r+b", buffering=0) as memory:  # noqa: PTH123 - as above
+                memory.seek(start)
+                memory.write(words.ljust(end - start, b"\0"))
+
+
 def main() -> NoReturn:
     """Run the command line and exit with its code.
 
@@ -43,6 +63,7 @@ def main() -> NoReturn:
         gc.set_threshold(_OBJECTS)
         sys.setswitchinterval(_SWITCH)
         open_closed()
+        take_name()
         from realm.cli.app import run
 
         code = run(sys.argv[1:])

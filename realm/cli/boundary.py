@@ -102,6 +102,8 @@ def _report(error: Exception, verb: str | None) -> int:
         import traceback
 
         output.say("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, FileNotFoundError):
+        error = _lost_place() or error
     if isinstance(error, errors.RealmError):
         output.error(error.message, error.hint, error.usage if isinstance(error, CommandLineError) else "")
         return error.exit_code
@@ -111,6 +113,17 @@ def _report(error: Exception, verb: str | None) -> int:
         return errors.EXIT_FAILURE
     _report_bug(error, verb)
     return errors.EXIT_BUG
+
+
+def _lost_place() -> errors.RealmError | None:
+    """Return what to say where the current directory was deleted: whatever looked for a file met that."""
+    from realm.paths import current_directory
+
+    try:
+        current_directory()
+    except errors.RealmError as lost:
+        return lost
+    return None
 
 
 def _refusal_hint(error: OSError) -> str:

@@ -85,7 +85,7 @@ def _engine(name: str) -> Check:
 def _image(name: str) -> Check:
     from realm.sandbox import docker, image
 
-    wanted = Config(Path.cwd()).get("image") or None
+    wanted = Config(current_directory()).get("image") or None
     with closing(docker.connect()) as connection:
         status = image.status(connection, wanted)
     if status.missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -44,7 +45,10 @@ main()
 def start(tmp_path: Path) -> Callable[..., Terminal]:
     def run(*arguments: str, columns: int = 100) -> Terminal:
         env = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])}
-        return Terminal([sys.executable, "-c", PROGRAM, *arguments], env=env, cwd=tmp_path, columns=columns)
+        # With job control, so that it is in a process group of its own, as under a person's shell.
+        command = shlex.join([sys.executable, "-c", PROGRAM, *arguments])
+        shell = ["bash", "--norc", "-ic", f"{command}; exit $?"]
+        return Terminal(shell, env=env, cwd=tmp_path, columns=columns)
 
     return run
 
@@ -93,3 +97,10 @@ def test_help_fits_the_screen(columns: int, start: Callable[..., Terminal]) -> N
         text = terminal.history()
         assert text.startswith("Start a session: Claude Code in a throw-away container\n\nExamples\n")
         assert max(map(len, text.splitlines())) < columns
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_the_window_is_called_realm(start: Callable[..., Terminal]) -> None:
+    with start("remove", "x") as terminal:
+        terminal.wait_for(r"Remove it\? \[y/N\]")
+        assert terminal.flag("pane_current_command") == "realm"

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from realm import __version__
+from realm.cli.app import load
 from realm.cli.verbs import SECTIONS, SUMMARIES, closest, find_verb
 from tests.support.cli import CommandLine, Result
 
@@ -141,6 +143,23 @@ def test_cheap_commands_load_nothing_heavy(line: str, tmp_path: Path) -> None:
 def test_only_the_verb_that_is_used_is_loaded(tmp_path: Path) -> None:
     modules = loaded_by("from realm.cli.app import run\nrun(['config'])")
     assert {name for name in modules if name.removeprefix("realm.cli.") in SUMMARIES} == {"realm.cli.config"}
+
+
+@pytest.mark.parametrize("verb", [*SUMMARIES, "build --ca-file /dev/null", "list --all"])
+def test_a_deleted_current_directory_is_no_bug(
+    verb: str, realm: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "gone"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    place.rmdir()
+    line = verb.split()
+    named = any(
+        isinstance(parameter, click.Argument) and parameter.required for parameter in load(line[0]).params
+    )
+    done = realm(*line, *(["bash"] if verb == "completion" else ["x"] if named else []))
+    assert done.code in (0, 1, 125), done.err
+    assert "bug" not in done.err
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
