@@ -31,7 +31,7 @@ NOTE = (
 @click.argument("agent_args", nargs=-1, type=AGENT_ARGUMENTS)
 @click.option("--base", metavar="<rev>", type=REVISION, help="start on this commit (default: HEAD)")
 @click.option("--remote", is_flag=True, help="start on the remote's branch of that name")
-@click.option("--wip", is_flag=True, help="take uncommitted changes along as a first commit")
+@click.option("--wip", is_flag=True, help="include uncommitted changes as a first commit")
 @click.option("--include", metavar="<path>", type=FILE, multiple=True,
               help="copy an ignored file in (.env.test); may be repeated")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")

@@ -16,7 +16,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stop": "End an agent from elsewhere; its work is saved",
         "logs": "Print what an agent wrote, as text",
         "list": "List sessions, newest first",
-        "remove": "Remove a session and all that is left of it",
+        "remove": "Remove a session and everything that belongs to it",
         "restore": "Bring a removed session back",
     },
     "Review": {

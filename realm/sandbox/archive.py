@@ -23,7 +23,7 @@ CHUNK = 256 * 1024
 SHORT_NAME = 100
 """Bytes that a header has for a name."""
 MAX_NAME = 4096
-"""Bytes of a long name that are believed."""
+"""The largest size accepted for a long name, in bytes."""
 
 _FILE, _LINK, _DIRECTORY, _LONG_NAME = b"0", b"2", b"5", b"L"
 _METADATA = {b"x", b"g", b"L", b"K"}

@@ -145,7 +145,7 @@ def size(text: str) -> int:
     with suppress(KeyError, ValueError, OverflowError):
         found = int(float(number) * _BYTES[unit])
     if found < 0:
-        raise UsageError(f"{text!r} is no size", "sizes are numbers with b, k, m or g, such as 8g")
+        raise UsageError(f"{text!r} is not a valid size", "sizes are numbers with b, k, m or g, such as 8g")
     return found
 
 

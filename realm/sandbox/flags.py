@@ -179,7 +179,7 @@ def _env_lines(path: str) -> Iterator[str]:
 
 
 def apply(options: Json, args: DockerArgs) -> None:
-    """Put ``args`` into the body of ``POST /containers/create``; its lists and limits give way to theirs."""
+    """Put ``args`` into the body of a create call; they extend its lists and override its limits."""
     host: Json = options["HostConfig"]
     host["Binds"] = host.get("Binds", []) + [volume(text) for text in args.all("volume") if ":" in text]
     host["Mounts"] = host.get("Mounts", []) + [mount(text) for text in args.all("mount")]

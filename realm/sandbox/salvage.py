@@ -38,9 +38,7 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
     finally:
         second.remove()
     if not box.reported():
-        raise EngineError(
-            box.complaint(), "the box is kept; see to disk space and memory, then do the same again"
-        )
+        raise EngineError(box.complaint(), "the container was kept; free disk space or memory and retry")
 
 
 def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:

@@ -111,7 +111,7 @@ def _warn(plan: Plan, request: NewRequest, ui: UI) -> None:
         one = left_out == 1
         files = "1 changed file is" if one else f"{left_out} changed files are"
         stay = "stays" if one else "stay"
-        ui.warn(f"{files} not committed and {stay} out of the box (--wip takes such changes along)")
+        ui.warn(f"{files} not committed and {stay} out of the container (--wip includes such changes)")
 
 
 def _with_wip(plan: Plan, request: NewRequest) -> Plan:

@@ -1,4 +1,4 @@
-"""Calling the user who looks away: no terminal shows the agent, or one that has not the focus.
+"""Notifying a user who looks away: no terminal shows the agent, or the one that does is not focused.
 
 There are three events: ``turn`` (the agent ended a turn), ``waiting`` (it rings its
 terminal's bell, as Claude Code does some time after it began to wait) and ``ended``

@@ -56,7 +56,7 @@ def wanted(config: Config, record: bool | None = None) -> bool:
 
 
 def limit(config: Config) -> int:
-    """Return how many bytes of a run are recorded; :class:`UsageError` when the setting is no size."""
+    """Return how many bytes of a run are recorded; :class:`UsageError` for an invalid size."""
     found = setting("recordLimit", config.get("recordLimit"))
     if found < _SMALLEST:
         raise UsageError(f"realm.recordLimit is {config.get('recordLimit')!r}", "64k is the least")

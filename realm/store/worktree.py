@@ -141,7 +141,8 @@ def included(
         for path in wanted:
             if path in tracked:
                 raise UsageError(
-                    f"{clean(path)} is tracked by git: the box has it already", "--wip takes changes along"
+                    f"{clean(path)} is tracked by git: the container has it already",
+                    "--wip includes uncommitted changes",
                 )
         for path in (*wanted, *again):
             found.update(set(_files(project.root, path)) - tracked)
