@@ -27,7 +27,9 @@ GIT_MINIMUM = (2, 30)
 DISK_MINIMUM = 2 * 1024**3
 """Bytes free below which an image or a workspace may not fit."""
 
-TRIAL_AGENT = "sh -c 'echo made in a box >trial.txt && git add trial.txt && git commit -qm \"Try realm\"'"
+TRIAL_AGENT = (
+    "sh -c 'echo made in a container >trial.txt && git add trial.txt && git commit -qm \"Try realm\"'"
+)
 
 
 def checks() -> Iterator[Check]:
@@ -157,8 +159,9 @@ def repair_terminal() -> None:
 def trial(ui: UI) -> int:
     """Run one real session on a throw-away repository and check what came of it.
 
-    A tiny script takes the agent's part, so no login is needed.  Returns 0 when
-    the commit that it made in the box arrived in the repository.
+    A tiny script takes the agent's part, so no login is needed; where there is one,
+    Claude Code answers a one-word question afterwards.  Returns 0 when the script's
+    commit arrived in the repository; :class:`RealmError` says what did not work.
     """
     from realm.session import new, registry, remove
 
@@ -168,17 +171,38 @@ def trial(ui: UI) -> int:
         ui.info("a throw-away repository is made")
         request = NewRequest("trial", repository, agent=TRIAL_AGENT, no_input=True)
         code = new.new(request, _Quiet(ui))
-        ui.info(f"the agent ran in a box and ended with {code}")
+        ui.info(f"the agent ran in a container and ended with {code}")
         shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
         content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
         remove.remove(remove.plan("trial", repository), ui)
         registry.forget(repository.resolve())
-        if (code, shown, content) != (0, "Try realm", "made in a box"):
+        if (code, shown, content) != (0, "Try realm", "made in a container"):
             raise RealmError(
                 "the trial's commit did not arrive", "realm doctor, then look at the lines above"
             )
-        ui.info("its commit arrived under refs/realm/trial, and the box is gone: realm works")
+        ui.info("its commit arrived under refs/realm/trial, and the container is gone: realm works")
+        _ask(repository, ui)
+        registry.forget(repository.resolve())
     return 0
+
+
+def _ask(repository: Path, ui: UI) -> None:
+    """Let Claude Code answer one small question, where it has a login."""
+    from realm.session import new
+
+    try:
+        agents.find().find_login()
+    except RealmError as error:
+        ui.info(f"{error.message}, so only the script was tried; to log in, {error.hint}")
+        return
+    ui.info("Claude Code is asked one small question:")
+    question = ("-p", "Reply with this one word and nothing else: ready")
+    code = new.new(NewRequest("question", repository, question, agent="claude", no_input=True), _Quiet(ui))
+    if code != 0:
+        raise RealmError(
+            f"Claude Code ended with {code}", "its own words are above; then: realm doctor --run"
+        )
+    ui.info("it answered: its login and its way to the API work in a container")
 
 
 class _Quiet:
@@ -200,8 +224,10 @@ def _make_repository(repository: Path) -> None:
     _run(repository, "init", "-q")
     (repository / "README").write_text("A place to try realm.\n")
     _run(repository, "add", ".")
-    identity = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "commit.gpgsign=false")
-    _run(repository, *identity, "commit", "-qm", "Begin", "--no-verify")
+    # A machine on which git was never used has no identity yet.
+    for setting in ("user.name realm", "user.email realm@localhost", "commit.gpgSign false"):
+        _run(repository, "config", *setting.split())
+    _run(repository, "commit", "-qm", "Begin", "--no-verify")
 
 
 def _run(repository: Path, *arguments: str) -> str:

@@ -119,6 +119,16 @@ def test_headless_with_a_pipe(claude: User, api: MessagesApi) -> None:
     assert claude.repo.files("refs/realm/piped") == ["README.md", "a.txt", "b.txt"]
 
 
+def test_doctor_asks_claude_a_question_where_there_is_a_login(claude: User, api: MessagesApi) -> None:
+    done = claude.realm("doctor", "--run")
+    assert "its login and its way to the API work" in done.err
+    assert any("Reply with this one word" in prompt for asked in api.asked for prompt in asked.prompts())
+    api.accept = frozenset({"another"})
+    refused = claude.realm("doctor", "--run", code=None)
+    assert refused.code == 1
+    assert "Claude Code ended with" in refused.err
+
+
 def test_arguments_reach_the_agent_verbatim(claude: User, api: MessagesApi) -> None:
     claude.realm("new", "args", "-p", "say *  $HOME 'x'", "--model", "claude-sonnet-5")
     assert api.asked[-1].prompts()[-1] == "say *  $HOME 'x'"

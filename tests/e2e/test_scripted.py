@@ -12,6 +12,8 @@ import pytest
 from tests.support.repos import Repo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -178,8 +180,12 @@ def test_the_image_has_the_tools_and_no_node(user: User) -> None:
     assert [line.rpartition("/")[2] for line in done.out.split()] == list(tools)
 
 
-def test_doctor_shows_each_step_of_a_run(user: User) -> None:
+def test_doctor_shows_each_step_of_a_run_on_a_machine_where_git_has_no_identity(
+    user: User, sealed: Path
+) -> None:
+    (sealed / ".gitconfig").write_text("")
     done = user.realm("doctor", "--run")
-    assert "the agent ran in a box and ended with 0" in done.err
+    assert "the agent ran in a container and ended with 0" in done.err
     assert "realm works" in done.err
+    assert "Claude Code has no login that the container could use, so only the script was tried" in done.err
     assert list(user.leftovers()) == []
