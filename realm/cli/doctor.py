@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("doctor", "check git, engine, image, login, PATH and disk"),
-    ("doctor --run", "and run a whole session with a tiny scripted agent"),
+    ("doctor --run", "and run a whole session with a small script as the agent"),
     ("doctor --terminal", "put the terminal right after something was killed in it"),
 )
 NOTE = "The exit code is 1 when a check failed. --json writes name, status (ok, warn, fail), detail and hint."

@@ -199,9 +199,7 @@ def _ask(repository: Path, ui: UI) -> None:
     question = ("-p", "Reply with this one word and nothing else: ready")
     code = new.new(NewRequest("question", repository, question, agent="claude", no_input=True), _Quiet(ui))
     if code != 0:
-        raise RealmError(
-            f"Claude Code ended with {code}", "its own words are above; then: realm doctor --run"
-        )
+        raise RealmError(f"Claude Code ended with {code}", "its own words are above")
     ui.info("it answered: its login and its way to the API work in a container")
 
 
