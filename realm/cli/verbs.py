@@ -14,6 +14,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "resume": "Go on with a session, in the same conversation",
         "attach": "Show an agent that runs in the background",
         "stop": "End an agent from elsewhere; its work is saved",
+        "rescue": "Write the files of a container to a directory",
         "logs": "Print what an agent wrote, as text",
         "list": "List sessions, newest first",
         "remove": "Remove a session and everything that belongs to it",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
 from realm.sandbox import archive, files, image, policy
 from realm.sandbox.box import Box
-from realm.sandbox.policy import STATE, BoxSpec, Volumes
+from realm.sandbox.policy import STATE, WORK, BoxSpec, Volumes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from realm.sandbox.docker import Engine
 
 
@@ -39,6 +42,30 @@ def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
         second.remove()
     if not box.reported():
         raise EngineError(box.complaint(), "the container was kept; free disk space or memory and retry")
+
+
+@contextlib.contextmanager
+def readable(engine: Engine, box: Box) -> Iterator[Box]:
+    """Give a container to read the files of a box from: its own, or one on the volumes that are left.
+
+    Nothing runs in that one.  Raises ``EngineError`` when nothing is left of the box.
+    """
+    if box.state() != "gone":
+        yield box
+        return
+    if not box.volumes:
+        raise EngineError("nothing is left of the box to salvage")
+    work, state, *others = box.volumes
+    spec = BoxSpec(
+        image=image.REFERENCE, command=("snapshot",), uid=0, gid=0, workspace=WORK, network="none",
+        labels={**box.labels, "realm.role": "salvage"},
+    )  # fmt: skip
+    container = _create_again(engine, spec, Volumes(state, work, tuple(others)))
+    second = Box(engine, container, dict(box.labels), ())
+    try:
+        yield second
+    finally:
+        second.remove()
 
 
 def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:

@@ -16,6 +16,8 @@ from tests.support.driver import Terminal
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.user import Done, User
 
 pytestmark = pytest.mark.engine
@@ -222,3 +224,56 @@ def test_an_error_of_a_holder_in_the_background_is_told_by_the_next_command(user
     assert "warning: the work of run 1 could not be recorded" in done.err
     assert "recovered the unsaved work of run 1 of x" in done.err
     assert user.repo.show("refs/realm/x:file") == "kept\nmore"
+
+
+# --- rescue ------------------------------------------------------------------
+
+PLANTS = """
+echo kept >file; mkdir deep; echo more >deep/file; ln -s /etc/passwd out; ln -s deep/file in; mkfifo pipe
+git config core.fsmonitor "touch /tmp/planted"; git init -q deep/inner; echo x >deep/inner/x; echo ready
+while :; do sleep 0.1; done
+"""
+RESCUED = {"README.md", "file", "deep", "deep/file", "deep/inner", "deep/inner/x", "in"}
+
+
+def tree(place: Path) -> set[str]:
+    return {str(path.relative_to(place)) for path in place.rglob("*")}
+
+
+def dead(user: User) -> str:
+    """Leave a dead container without a holder; return its id."""
+    os.kill(in_background(user, PLANTS), signal.SIGKILL)
+    found = box(user)
+    engines.docker("kill", found)
+    return found
+
+
+@pytest.mark.parametrize("left", ["all of it", "volumes alone", "no refs"])
+def test_rescue_writes_the_files_of_a_dead_run_without_a_repository(
+    user: User, tmp_path: Path, left: str
+) -> None:
+    found = dead(user)
+    if left == "volumes alone":
+        engines.docker("rm", "-f", found)
+    if left == "no refs":
+        user.repo.git("update-ref", "-d", "refs/realm/x")
+        user.repo.git("update-ref", "-d", "refs/realm-meta/x")
+    target = tmp_path / "rescued"
+    done = user.realm("rescue", "x", str(target))
+    place = target if left != "no refs" else target / user.repo.path.name
+    assert tree(place) == RESCUED
+    assert (place / "in").read_text() == "more\n"
+    assert "pipe" in done.err
+    assert "a link that leads elsewhere: " in done.err
+    assert "out" in done.err
+    assert "files written to" in done.err
+    refused = user.realm("rescue", "x", str(target), code=1)
+    assert "is not empty" in refused.err
+
+
+def test_rescue_of_what_runs_or_is_in_git_says_so(user: User, tmp_path: Path) -> None:
+    in_background(user)
+    assert "realm stop x" in user.realm("rescue", "x", str(tmp_path / "a"), code=1).err
+    user.realm("stop", "x")
+    assert "no container of x is left" in user.realm("rescue", "x", str(tmp_path / "a"), code=1).err
+    assert not (tmp_path / "a").exists()

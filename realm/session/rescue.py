@@ -1,0 +1,270 @@
+"""The files of a sandbox whose work git does not have, written to a new directory of the host.
+
+It is the last way out, when a run can be neither saved nor gone on with.  What
+comes is an archive that a hostile program had its hands on: its names and links
+are judged as those of a tree that enters the project (:mod:`realm.store.safety`),
+nothing is ever written through a link, and nothing that git would take for a
+repository is made, since git obeys what stands in one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import tarfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
+
+from realm.errors import EngineError, NoSuchSessionError, RealmError, RejectedError, RunningError
+from realm.paths import current_directory
+from realm.sandbox import docker, lookup
+from realm.sandbox.policy import WORK
+from realm.sandbox.salvage import readable
+from realm.session.find import find
+from realm.store import record, refs, safety
+from realm.store.repo import discover
+from realm.text import clean, listed, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from realm.model import Project
+    from realm.sandbox.box import Box
+    from realm.session.ui import UI
+
+MOST_BYTES = 256 * 1024**3
+MOST_ENTRIES = 10_000_000
+_CHUNK = 1024 * 1024
+_LONGEST = 80
+"""Characters of a name that was cleaned."""
+_NAMES = 8
+"""How many of the names that were left out are shown."""
+_REPOSITORY = {"head", "objects", "refs"}
+"""What makes git take a directory for a repository."""
+
+
+class Rescued(NamedTuple):
+    """What was written: how many files and links, and what else there is to say."""
+
+    files: int
+    notes: tuple[str, ...] = ()
+
+
+def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
+    """Write the files in the container of a session that is over to the new directory ``target``.
+
+    It works from the volumes alone, and for a session whose refs are gone.
+    Raises :class:`RealmError` when there is no container, when its agent still
+    runs, or when ``target`` exists and is not empty.
+    """
+    refs.check_name(name)
+    _check_target(target)
+    box, prefix = _found(name, directory)
+    if box.state() == "running":
+        raise RunningError(f"the agent of {name} still runs", f"realm stop {name} ends it and saves its work")
+    writer = Writer(target, prefix)
+    with ui.progress(f"writing the files of {name}"), readable(box.engine, box) as opened:
+        try:
+            with opened.engine.get(opened.id, WORK) as pieces:
+                writer.write(pieces)
+        except OSError as error:
+            raise RealmError(
+                f"{clean(str(error.filename or target))}: {error.strerror or error}",
+                f"what was written so far is in {clean(str(target))}; the container is kept",
+            ) from error
+    return Rescued(writer.files, tuple(writer.notes()))
+
+
+def _check_target(target: Path) -> None:
+    try:
+        if any(target.iterdir()):
+            raise RealmError(f"{clean(str(target))} is not empty", "name a directory that does not exist yet")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RealmError(
+            f"{clean(str(target))}: {error.strerror}", "name a directory that does not exist yet"
+        ) from None
+
+
+def _found(name: str, directory: Path | None) -> tuple[Box, str]:
+    """Return the newest container of a session, and what its paths begin with."""
+    project, session_id, workspace = _recorded(name, directory)
+    root = project.root if project else discover(directory or current_directory()).root
+    connection = docker.connect()
+    boxes = [
+        box
+        for box in lookup.find(connection, session_id=session_id)
+        if box.labels.get("realm.session") == name
+        and (session_id is not None or box.labels.get("realm.project") == str(root))
+    ]
+    if not boxes:
+        raise EngineError(
+            f"no container of {name} is left",
+            f"git log {refs.CODE}{name} shows what is in git, realm list all sessions",
+        )
+    return max(boxes, key=lambda box: (box.state() != "created", _started(box))), workspace
+
+
+def _recorded(name: str, directory: Path | None) -> tuple[Project | None, str | None, str]:
+    """Return project, id and workspace of a session; nothing but the names' root where the record is lost."""
+    try:
+        project = find(name, directory)
+    except NoSuchSessionError:
+        return None, None, WORK
+    try:
+        session = record.read_session(project, name)
+    except RealmError:
+        return project, None, WORK
+    return project, session.id, session.workspace
+
+
+def _started(box: Box) -> int:
+    text = box.labels.get("realm.started", "")
+    return int(text) if re.fullmatch(r"\d{1,12}", text, re.ASCII) else 0
+
+
+class _Pieces:
+    """An archive that comes in pieces, as a file to read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._buffer = bytearray()
+
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes, fewer at the end."""
+        while len(self._buffer) < size and (piece := next(self._pieces, b"")):
+            self._buffer += piece
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+
+class Writer:
+    """Writes what an archive holds to a new directory; ``prefix`` is where the paths wanted begin."""
+
+    def __init__(self, target: Path, prefix: str) -> None:
+        self._target = target
+        self._prefix = [part for part in prefix.split("/") if part]
+        self._links: list[tuple[list[str], str]] = []
+        self._written: dict[str, Path] = {}
+        self._left_out: dict[str, list[str]] = {}
+        self._renamed = 0
+        self.files = 0
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        """Write all that may be; raises :class:`RejectedError` for what is no archive, or is too large."""
+        self._target.mkdir(parents=True, exist_ok=True)
+        self._target = self._target.resolve()
+        size = entries = 0
+        try:
+            with tarfile.open(fileobj=cast("IO[bytes]", _Pieces(iter(pieces))), mode="r|") as archive:
+                for member in archive:
+                    archive.members = []  # type: ignore[attr-defined]  # they would all be kept
+                    size, entries = size + member.size, entries + 1
+                    if size > MOST_BYTES or entries > MOST_ENTRIES:
+                        raise RejectedError("the container holds more than can be rescued")
+                    self._take(archive, member)
+        except tarfile.TarError as error:
+            raise RejectedError(f"the container's files cannot be read: {clean(str(error))}") from error
+        # Only now: nothing is written through a link.
+        for parts, link in self._links:
+            self._link(parts, link)
+        self._disarm()
+
+    def notes(self) -> Iterator[str]:
+        """Yield what is to be said besides."""
+        for why, paths in sorted(self._left_out.items()):
+            shown = [clean(path, limit=200) for path in paths[:_NAMES]]
+            more = [f"{len(paths) - _NAMES} more"] if len(paths) > _NAMES else []
+            yield f"{why}: {listed([*shown, *more], _NAMES + 1)}"
+        if self._renamed:
+            yield f"{plural(self._renamed, 'name')} had characters that do harm: they became _"
+
+    def _take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        found = [part for part in member.name.split("/") if part not in ("", ".")]
+        if found[: len(self._prefix)] != self._prefix or ".." in found or found == self._prefix:
+            return
+        parts = found[len(self._prefix) :]
+        if any(_is_git(part) for part in parts):
+            if _is_git(parts[-1]) and len(parts) > 1:
+                self._leave("left out as git's own", parts)
+            return
+        parts = [self._cleaned(part) for part in parts]
+        try:
+            self._make(archive, member, parts)
+        except FileExistsError:
+            self._leave("left out, since the name is taken", parts)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            self._leave("left out, since the name is too long", parts)
+
+    def _make(self, archive: tarfile.TarFile, member: tarfile.TarInfo, parts: list[str]) -> None:
+        path = self._target.joinpath(*parts)
+        if member.issym():
+            self._links.append((parts, member.linkname))
+        elif member.isdir():
+            path.mkdir(parents=True, exist_ok=True)
+        elif member.islnk() and member.linkname in self._written:
+            before = self._written[member.linkname]
+            with before.open("rb") as content:
+                self._file(path, content, runs=os.access(before, os.X_OK))
+        elif member.isreg():
+            if (inside := archive.extractfile(member)) is not None:
+                self._file(path, inside, runs=bool(member.mode & 0o100))
+                self._written[member.name] = path
+        else:
+            self._leave("left out, neither a file nor a link", parts)
+
+    def _cleaned(self, part: str) -> str:
+        if not safety.name_problem(os.fsencode(part)):
+            return part
+        self._renamed += 1
+        text = os.fsencode(part).decode("utf-8", "replace")
+        return "".join(char if clean(char) == char != "\\" else "_" for char in text)[:_LONGEST]
+
+    def _leave(self, why: str, parts: list[str]) -> None:
+        self._left_out.setdefault(why, []).append("/".join(parts))
+
+    def _file(self, path: Path, content: IO[bytes], *, runs: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            while data := content.read(_CHUNK):
+                file.write(data)
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if runs:
+                os.fchmod(file.fileno(), mode | (mode & 0o444) >> 2)
+        self.files += 1
+
+    def _link(self, parts: list[str], target: str) -> None:
+        """Make a symbolic link that leads nowhere else."""
+        if safety.link_problem(os.fsencode(parts[-1]), os.fsencode(target), len(parts) - 1):
+            self._leave("left out, a link that leads elsewhere", parts)
+            return
+        path = self._target.joinpath(*parts)
+        if os.path.realpath(path.parent) != str(path.parent) or os.path.lexists(path):
+            self._leave("left out, since the name is taken", parts)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+        self.files += 1
+
+    def _disarm(self) -> None:
+        """Let git take no directory for a repository: it would obey the configuration in there."""
+        for place, directories, names in os.walk(self._target):
+            entries = [*directories, *names]
+            if not {safety.folded(os.fsencode(entry)) for entry in entries} >= _REPOSITORY:
+                continue
+            for entry in entries:
+                if safety.folded(os.fsencode(entry)) == "head":
+                    path = Path(place, entry)
+                    path.rename(path.with_name(f"{entry}.rescued"))
+                    self._leave("called HEAD.rescued now, so that git takes nothing for a repository",
+                                [str(path.relative_to(self._target))])  # fmt: skip
+
+
+def _is_git(part: str) -> bool:
+    return safety.folded(os.fsencode(part)) in (".git", "git~1")
