@@ -122,6 +122,12 @@ class Engine:
         """Close all connections."""
         self._client.close()
 
+    def renew(self) -> None:
+        """Leave the connections to the process that this one was forked of, and make others."""
+        self._client.close()
+        with self._asking():
+            self._client = _client(self.endpoint, self.api)
+
     @contextlib.contextmanager
     def _asking(self) -> Generator[None, None, None]:
         """Let what the SDK raises be an EngineError."""

@@ -219,7 +219,7 @@ def _become_holder(holder: Holder, control: Control, ready: int) -> None:
     try:
         os.setsid()
         _silence(make_private(run_directory(holder.plan.session.id)) / LOG)
-        holder.engine.close()
+        holder.engine.renew()
         holder.ui = QuietUI(holder.notes)
         holder.lock.write(attached=False)
         os.write(ready, _READY)
