@@ -218,10 +218,9 @@ def _record(
     notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
               for path in report.nested]  # fmt: skip
     commits = 0
-    release = None
     if any((point.head, point.snapshot) != (code, code) for point in report.points):
         ingested = _ingest(plan, report, texts)
-        code, release = ingested.tip, ingested.release
+        code = ingested.tip
         commits = sum(len(made) for made in ingested.turns.values())
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
         notes += _let_out(plan, code, [item.path for item in plan.include])
@@ -244,8 +243,6 @@ def _record(
         totals=totals, state=State.EXITED, files=files,
     )  # fmt: skip
     _move(plan, there, code, meta)
-    if release is not None:
-        release()
     return Outcome(code, meta, totals, commits, exit_code, tuple(notes))
 
 

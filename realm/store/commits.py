@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from realm.model import Checkpoint, Identity, Project
     from realm.store.batch import CatFile
-    from realm.store.limits import Limits
+    from realm.store.quarantine import Limits
     from realm.store.verify import Verifier
 
 _AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
@@ -67,7 +67,7 @@ def commit_tree(
     date = moment(time.time() if when is None else when)
     made = Objects(project.object_format)
     oid = made.commit(tree, [parent], message, (identity, date), (identity, date))
-    made.store(project)
+    made.store(project, oid, [parent])
     return oid
 
 

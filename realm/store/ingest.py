@@ -1,25 +1,26 @@
 """Taking in what a box made: unpacked and looked at in quarantine, rewritten, then moved.
 
-Nothing of a box's pack touches the project before it has been verified, and
-only what the host's own commits reach is moved.  The moved pack carries a
-``.keep`` file until :meth:`Ingested.release`, so that no garbage collection
-takes it before the caller has moved the session's ref.
+Nothing of a sandbox's pack touches the project before it has been verified, and
+only what the host's own commits reach is fetched into it.
+
+An agent can make a commit that passes no strict check, or fetch one: old
+repositories have dates and modes that git would not write today.  The snapshots
+of its work tree may be sound all the same.  Their trees are taken out of the
+refused pack then, on commits of our own, and make a new pack that goes through
+every check from the beginning: what was refused gets no nearer to the project.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RejectedError
 from realm.paths import scratched
-from realm.store.commits import Chain, Naming, commit_tree
-from realm.store.limits import Limits
-from realm.store.move import move, sweep
+from realm.store.commits import Chain, Naming
 from realm.store.objects import Objects
-from realm.store.quarantine import UncleanError, quarantine
-from realm.store.stats import count_turns, diffstat, totals
+from realm.store.quarantine import Limits, UncleanError, quarantine
 from realm.store.verify import Verifier
 
 if TYPE_CHECKING:
@@ -29,17 +30,7 @@ if TYPE_CHECKING:
     from realm.model import Checkpoint, Identity, Project, TurnText
     from realm.store.quarantine import Quarantine
 
-__all__ = [
-    "Ingested",
-    "Intake",
-    "Limits",
-    "commit_tree",
-    "count_turns",
-    "diffstat",
-    "ingest",
-    "sweep",
-    "totals",
-]
+_PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost")
 
 
 class Intake(NamedTuple):
@@ -65,10 +56,11 @@ class Intake(NamedTuple):
 
 
 class Ingested(NamedTuple):
-    """What was taken in; use it in a ``with`` statement, or call :meth:`release`.
+    """What was taken in.
 
-    ``tip`` is the session's new tip (the old one when nothing changed),
-    ``turns`` the commits of each turn, ``dropped`` says which files were left
+    ``tip`` is the session's new tip (the old one when nothing changed); the
+    project has it, and a temporary ref holds it until a session's ref does.
+    ``turns`` are the commits of each turn, ``dropped`` says which files were left
     out and why, ``notes`` what else is worth a word; both are clean text.
     """
 
@@ -76,32 +68,18 @@ class Ingested(NamedTuple):
     turns: Mapping[int, tuple[str, ...]] = {}
     dropped: Sequence[str] = ()
     notes: Sequence[str] = ()
-    keep: Path | None = None
-
-    def release(self) -> None:
-        """Let git's garbage collection treat the new pack as any other; call it once a ref holds it."""
-        if self.keep is not None:
-            with suppress(FileNotFoundError):
-                self.keep.unlink()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
     """Take in what a box made.
 
     Where git refuses an object of the agent's history, the files are taken in
-    without it (:mod:`realm.store.files`), and a note says so.  Raises
+    without it, and a note says so.  Raises
     :class:`RejectedError` when it fails a check as a whole, and :class:`GitError`
     when the project or the quarantine cannot be written; nothing of it is in
     the project then, and the box and its pack should stay.
     """
     limits = limits or Limits()
-    sweep(intake.project)
     _check_points(intake)
     try:
         return _taken(intake, limits)
@@ -116,12 +94,47 @@ def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
 def _files_of(
     intake: Intake, points: Sequence[Checkpoint], limits: Limits, refused: UncleanError
 ) -> Ingested:
-    from realm.store.files import without_commits
-
     with scratched("files") as directory:
-        done = _taken(without_commits(intake, points, limits, directory), limits)
+        done = _taken(_without_commits(intake, points, limits, directory), limits)
     note = f"{refused.message}: the agent's files were kept, its commits not"
     return done._replace(notes=[note, *done.notes])
+
+
+def _without_commits(intake: Intake, points: Sequence[Checkpoint], limits: Limits, directory: Path) -> Intake:
+    """Return an intake of the files of ``points`` alone; its pack is made in ``directory``.
+
+    Raises :class:`RejectedError` when they are not all there.
+    """
+    if intake.pack is None:
+        return intake
+    with quarantine(intake.project) as held:
+        held.take_in(intake.pack, limits, strict=False)
+        made = {point.snapshot: _commit(held, limits, intake.tip, point.snapshot) for point in points}
+        pack = _pack(held, limits, intake.tip, list(made.values()), directory)
+    kept = [point._replace(head=intake.tip, snapshot=made[point.snapshot]) for point in points]
+    return intake._replace(points=kept, pack=pack)
+
+
+def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str) -> str:
+    """Return a commit of our own, in quarantine, with a snapshot's tree."""
+    if snapshot == tip:
+        return tip
+    order = ("commit-tree", "-p", tip, "-m", "snapshot", "--end-of-options", f"{snapshot}^{{tree}}")
+    return _asked(held, limits, *_PERSON, *order).decode("ascii", "replace").strip()
+
+
+def _pack(held: Quarantine, limits: Limits, tip: str, commits: list[str], directory: Path) -> Path:
+    wanted = "".join(f"{oid}\n" for oid in [*commits, f"^{tip}"]).encode()
+    order = ("pack-objects", "-q", "--revs", "--delta-base-offset", str(directory / "files"))
+    name = _asked(held, limits, *order, stdin=wanted).decode("ascii", "replace").strip()
+    return directory / f"files-{name}.pack"
+
+
+def _asked(held: Quarantine, limits: Limits, *arguments: str, stdin: bytes | None = None) -> bytes:
+    result = held.limited(limits, *arguments, stdin=stdin)
+    if result.code != 0:
+        raise RejectedError("the box's files are not all there")
+    return result.out
 
 
 def _taken(intake: Intake, limits: Limits) -> Ingested:
@@ -142,16 +155,14 @@ def _rewritten(
         chain = Chain(intake.tip, objects, made, verifier, naming, limits=limits, fresh=sizes)
         for point in intake.points:
             chain.add(point)
-    keep = None
     if chain.tip != intake.tip:
-        made.store_with(held.prefix, held.env, held.path)
-        keep = move(held, intake.tip, chain.tip)
+        made.write(held.path / "objects" / "pack")
+        held.give(chain.tip, [intake.tip])
     return Ingested(
         tip=chain.tip,
         turns={turn: tuple(commits) for turn, commits in chain.turns.items()},
         dropped=verifier.dropped.lines(),
         notes=chain.notes.lines() + verifier.notes.lines(),
-        keep=keep,
     )
 
 

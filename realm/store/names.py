@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 
 from realm.errors import UsageError
 from realm.text import clean
@@ -10,9 +12,16 @@ from realm.text import clean
 CODE = "refs/realm/"
 META = "refs/realm-meta/"
 TRASH = "refs/realm-trash/"
+TEMPORARY = "refs/realm-tmp/"
+"""What was taken in and no session's ref points to yet: ``<machine>@<process>@<since>/<object id>``."""
 
 LONGEST = 64
 """Characters in a name, at most."""
+
+STALE = 86400.0
+"""Seconds after which what another machine's realm was holding is taken for forgotten."""
+
+_SINCE = int(time.time())
 
 _HINT = "letters, digits, '-', '_' and '.' make a name, such as fix-login"
 
@@ -57,3 +66,25 @@ def _problem(name: str) -> str:  # noqa: C901, PLR0911 - one sentence for each k
     if name == "HEAD" or re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name):
         return f"{shown} means something else to git"
     return ""
+
+
+def temporary(oid: str) -> str:
+    """Return the ref by which this process keeps the object ``oid`` from git's garbage collection."""
+    return f"{TEMPORARY}{machine()}@{os.getpid()}@{_SINCE}/{oid}"
+
+
+def machine() -> str:
+    """Return this machine's name with letters, digits and ``-`` only."""
+    return re.sub(r"[^A-Za-z0-9]", "-", os.uname().nodename) or "unknown"
+
+
+def is_forgotten(host: str, pid: int, since: float) -> bool:
+    """Tell whether what a process marked as its own is left over: it is gone, or it is long ago."""
+    if host == machine():
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:
+            pass
+    return time.time() - since > STALE

@@ -1,25 +1,24 @@
-"""Making git objects and storing many of them with one git process.
+"""Making git objects.
 
-dulwich gives the objects their form; git itself stores them, so
-that permissions of shared repositories, ``core.fsync`` and the like apply.
+dulwich gives them their form and packs them, in a quarantine; the project's git
+fetches them from there, so that permissions of shared repositories,
+``core.fsync`` and the like apply.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from dulwich.object_format import get_object_format
 from dulwich.objects import Blob, Commit, ObjectID, Tree, object_header, parse_tree, serialize_tree
+from dulwich.pack import UnpackedObject, write_pack_data, write_pack_index
 
 from realm.errors import GitError
-from realm.git import command as git_command
-from realm.git import environment as git_environment
-from realm.git import failure, run
+from realm.store.quarantine import quarantine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from realm.model import Identity, Project
@@ -29,9 +28,6 @@ FILE = 0o100644
 EXECUTABLE = 0o100755
 SYMLINK = 0o120000
 GITLINK = 0o160000
-
-_LOOSE_LIMIT = 100
-"""Up to this many objects are stored loose, more as a pack: git's own rule for what it fetches."""
 
 
 class Entry(NamedTuple):
@@ -116,42 +112,26 @@ class Objects:
         made.message = message.rstrip("\n").encode("utf-8", "replace") + b"\n"
         return self._add(Commit.type_num, made.as_raw_string())
 
-    def store(self, project: Project) -> None:
-        """Store everything in ``project``; :class:`GitError` when git cannot (full disk, read-only)."""
-        self.store_with(git_command(project=project), git_environment(), project.root)
-
-    def store_with(self, prefix: list[str], env: Mapping[str, str], cwd: Path) -> None:
-        """Store everything in the repository that ``prefix`` (``git …``) and ``env`` name."""
+    def write(self, directory: Path) -> None:
+        """Write everything as a pack with its index into ``directory``, a repository's ``objects/pack``."""
         if not self._made:
             return
-        few = len(self._made) <= _LOOSE_LIMIT
-        verb = ["unpack-objects", "-q"] if few else ["index-pack", "--stdin"]
-        done = run([*prefix, *verb], cwd=cwd, env=env, stdin=self.pack(), check=False)
-        if done.code != 0:
-            problem = failure(verb[0], done.err)
-            raise GitError(
-                f"the repository cannot be written: {problem.message}",
-                problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',
+        name = directory / f"pack-{os.urandom(20).hex()}"
+        records = (
+            UnpackedObject(kind, decomp_chunks=[data], sha=bytes.fromhex(oid))
+            for oid, (kind, data) in self._made.items()
+        )
+        with name.with_suffix(".pack").open("xb") as file:
+            entries, checksum = write_pack_data(
+                file.write, records, self._format, num_records=len(self._made), compression_level=1
             )
+        rows = sorted((oid, offset, crc) for oid, (offset, crc) in entries.items())
+        with name.with_suffix(".idx").open("xb") as file:
+            write_pack_index(file, rows, checksum, version=2)
         self._made.clear()
 
-    def pack(self) -> bytes:
-        """Return the objects as a pack (gitformat-pack, version 2, no deltas)."""
-        parts = [b"PACK" + struct.pack(">II", 2, len(self._made))]
-        for kind, data in self._made.values():
-            parts.append(_pack_header(kind, len(data)) + zlib.compress(data, 1))
-        body = b"".join(parts)
-        checksum = self._format.new_hash()
-        checksum.update(body)
-        return body + checksum.digest()
-
-
-def _pack_header(kind: int, size: int) -> bytes:
-    """Return an entry's type and size: 4 bits of size beside the type, then 7 a byte, lowest first."""
-    first, size = kind << 4 | size & 15, size >> 4
-    found = bytearray()
-    while size:
-        found.append(first | 0x80)
-        first, size = size & 0x7F, size >> 7
-    found.append(first)
-    return bytes(found)
+    def store(self, project: Project, oid: str, known: Sequence[str]) -> None:
+        """Give ``project`` what ``oid`` reaches and ``known`` do not; see :meth:`Quarantine.give`."""
+        with quarantine(project) as held:
+            self.write(held.path / "objects" / "pack")
+            held.give(oid, known)

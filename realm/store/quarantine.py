@@ -1,8 +1,10 @@
-"""A throw-away repository in which a box's pack is unpacked and looked at.
+"""A throw-away repository in which objects are made or looked at before the project gets them.
 
 It is made by the host below ``REALM_HOME/quarantine``, borrows the project's
-objects and reads no configuration but its own.  Each directory is locked by
-its holder as long as it is in use; :func:`sweep` removes those that are not.
+objects and reads no configuration but its own.  The project fetches from it
+into a temporary ref, so that no garbage collection takes what no session's ref
+points to yet.  Each directory is locked by its holder as long as it is in use;
+:func:`sweep` removes what killed processes left.
 """
 
 from __future__ import annotations
@@ -10,26 +12,27 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import re
 import shutil
 import stat
 import struct
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RejectedError
-from realm.git import GitResult, failure, reason, run
+from realm.git import GitResult, failure, git, reason, run
 from realm.paths import make_private, realm_home
 from realm.store.batch import CatFile
+from realm.store.names import TEMPORARY, is_forgotten, temporary
 from realm.store.stores import is_partial
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from realm.model import Project
-    from realm.store.limits import Limits
 
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "GIT_EXEC_PATH", "TMPDIR", "SYSTEMROOT")
 
@@ -39,6 +42,40 @@ _SMALL = ("-c", "core.packedGitWindowSize=16m", "-c", "core.packedGitLimit=256m"
 _LIMITED = 'ulimit -v "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"'
 
 
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class Limits(NamedTuple):
+    """Limits of one intake; sizes are bytes, times seconds.
+
+    A file above ``file`` is left out, commits above ``commits`` are not kept
+    one by one, a path deeper than ``depth`` or longer than ``path`` is left
+    out.  Everything else is refused as a whole, and stays in the box.
+    """
+
+    pack: int = 8 * GIB
+    total: int = 64 * GIB
+    objects: int = 5_000_000
+    entries: int = 10_000_000
+    file: int = GIB
+    tree: int = 64 * MIB
+    commit: int = 4 * MIB
+    commits: int = 10_000
+    depth: int = 200
+    path: int = 4000
+    memory: int = 4 * GIB
+    cpu: int = 900
+    wall: float = 1800.0
+
+
+_HELD = re.compile(re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+")
+_MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
+_SERVING = f"GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL={os.devnull} git upload-pack"
+"""What a project fetches from; the user's settings for servers are not meant for it."""
+_TRIES = 5
+_COLLECTED = re.compile(rb"temporary '|tmp_(pack|idx|rev|obj)_")
+"""What git says when ``git gc --prune=now`` took the files that it was writing; it is right the next time."""
 _UNCLEAN = b"fsck error in pack"
 """What git says when a pack is whole but something in it should not be."""
 
@@ -116,6 +153,40 @@ class Quarantine:
         if len(oids) > limits.objects:
             raise RejectedError(f"the box's pack was refused: it has {len(oids)} objects")
         return self._sizes(oids, limits)
+
+    def give(self, oid: str, known: Sequence[str]) -> None:
+        """Let the project fetch what the commit ``oid`` reaches and the commits ``known`` do not.
+
+        It is held by :func:`realm.store.names.temporary`'s ref until
+        :func:`realm.store.refs.transact` moves a session's ref to it.  Raises
+        :class:`GitError` when the project cannot be written and
+        :class:`RejectedError` when something is missing.
+        """
+        (self.path / "refs" / "given").write_text(f"{oid}\n")
+        settings = ("fetch.unpackLimit=1", "fetch.writeCommitGraph=false", "protocol.file.allow=always")
+        order = (
+            *(word for setting in settings for word in ("-c", setting)),
+            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-prune"),
+            *("--no-recurse-submodules", "--refmap=", *(f"--negotiation-tip={tip}" for tip in known)),
+            f"--upload-pack={_SERVING}",
+            *("--end-of-options", str(self.path), f"+refs/given:{temporary(oid)}"),
+        )
+        for _ in range(_TRIES):
+            result = git(*order, project=self.project, check=False)
+            if b"bad object refs/" in result.err:
+                # All has come; git looks at every other ref too, and one is damaged: it collects nothing then.
+                result = git("update-ref", temporary(oid), oid, project=self.project, check=False)
+            if result.code == 0:
+                return
+            if not _COLLECTED.search(result.err):
+                break
+        problem = failure("fetch", result.err)
+        if b"remote error" in result.err or b"upload-pack" in result.err:
+            raise RejectedError(f"the work cannot be packed: {problem.message}")
+        raise GitError(
+            f"the repository cannot be written: {problem.message}",
+            problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',
+        )
 
     def limited(self, limits: Limits, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> GitResult:
         """Run git here within the limits; :class:`RejectedError` when it takes too long."""
@@ -207,7 +278,8 @@ def index_ids(path: Path, width: int) -> list[str]:
 
 @contextmanager
 def quarantine(project: Project) -> Iterator[Quarantine]:
-    """Make a quarantine for objects of ``project``; it is removed at the end."""
+    """Make a quarantine for objects of ``project``; it is removed at the end, and others' leftovers first."""
+    sweep(project)
     root = make_private(realm_home() / "quarantine")
     with _locked(root / ".lock"):
         path = Path(tempfile.mkdtemp(prefix=f"{project.name[:40]}-", dir=root))
@@ -219,8 +291,16 @@ def quarantine(project: Project) -> Iterator[Quarantine]:
         os.close(lock)
 
 
-def sweep_quarantine() -> int:
-    """Remove the quarantines that nobody holds any more; return their number."""
+def sweep(project: Project) -> int:
+    """Remove what processes that were killed left behind; return the number of things removed.
+
+    These are quarantines that nobody holds, temporary refs of processes that are
+    gone, and the ``.keep`` files by which an earlier version held its packs.
+    """
+    return _sweep_quarantines() + _sweep_refs(project) + _sweep_keeps(project)
+
+
+def _sweep_quarantines() -> int:
     root = realm_home() / "quarantine"
     if not root.is_dir():
         return 0
@@ -229,6 +309,29 @@ def sweep_quarantine() -> int:
         for path in root.iterdir():
             if path.is_dir() and not path.is_symlink() and _is_free(path / "lock"):
                 shutil.rmtree(path, ignore_errors=True)
+                removed += 1
+    return removed
+
+
+def _sweep_refs(project: Project) -> int:
+    listed = git("for-each-ref", "--format=%(refname)", TEMPORARY, project=project, check=False).text
+    owned = ((line, _HELD.fullmatch(line)) for line in listed.splitlines())
+    gone = [line for line, found in owned if found and is_forgotten(found[1], int(found[2]), int(found[3]))]
+    if gone:
+        orders = "".join(f"option no-deref\0delete {ref}\0\0" for ref in gone)
+        git("update-ref", "--stdin", "-z", project=project, stdin=orders.encode(), check=False)
+    return len(gone)
+
+
+def _sweep_keeps(project: Project) -> int:
+    removed = 0
+    for path in (project.object_stores[0] / "pack").glob("*.keep"):
+        with suppress(OSError):
+            with path.open("rb") as file:
+                found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
+            host = re.sub(r"[^A-Za-z0-9]", "-", found[2]) if found else ""
+            if found and is_forgotten(host, int(found[1]), int(found[3])):
+                path.unlink()
                 removed += 1
     return removed
 

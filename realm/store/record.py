@@ -40,10 +40,10 @@ from realm.store.names import META, check_name
 from realm.store.schema import Summary, dump_run, dump_session, load_run, load_session, write_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from realm.model import Project
-    from realm.store.objects import Entry, Objects
+    from realm.store.objects import Entry
 
 AUTHOR = Identity("realm", "realm@localhost")
 """Who writes records when nobody else is named."""
@@ -173,7 +173,7 @@ def write(
     files: Mapping[str, bytes],
     identity: Identity = AUTHOR,
 ) -> str:
-    """Write the record of a run and return the new meta commit; no ref is moved.
+    """Write the record of a run and return the new meta commit; no session's ref is moved.
 
     ``parent`` is the commit of the run before (``None`` for the first run),
     ``previous`` the commit that this one replaces: what was recorded for this
@@ -181,7 +181,7 @@ def write(
     ``turns/`` before) replaces it.
     Raises :class:`GitError` when the repository cannot be written.
     """
-    from realm.store.objects import DIRECTORY, FILE, Entry, Objects
+    from realm.store.objects import DIRECTORY, FILE, Entry, Moment, Objects
 
     of_turns = {match[1].encode(): files[file] for file in files if (match := _TURN_FILE.fullmatch(file))}
     of_run = {file: data for file, data in files.items() if not _TURN_FILE.fullmatch(file)}
@@ -205,8 +205,10 @@ def write(
     root[b"runs"] = Entry(b"runs", DIRECTORY, made.tree(runs.values()))
     root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
     message = write_summary(session.name, summarise(session, run, totals, state))
-    parents = [parent] if parent else []
-    return _commit(project, made, root=root.values(), parents=parents, message=message, identity=identity)
+    now = identity, Moment(int(time.time()))
+    oid = made.commit(made.tree(root.values()), [parent] if parent else [], message, now, now)
+    made.store(project, oid, [previous or parent or run.before])
+    return oid
 
 
 def parent(project: Project, meta: str) -> str | None:
@@ -238,7 +240,7 @@ def update_session(project: Project, name: str, current_meta: str, session: Sess
 
     For what changes between runs, such as after a push; no ref is moved.
     """
-    from realm.store.objects import FILE, Entry, Objects
+    from realm.store.objects import FILE, Entry, Moment, Objects
 
     made = Objects(project.object_format)
     with CatFile(project) as objects:
@@ -249,23 +251,9 @@ def update_session(project: Project, name: str, current_meta: str, session: Sess
     head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
     parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
     root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
-    return _commit(project, made, root=root.values(), parents=parents, message=message, identity=AUTHOR)
-
-
-def _commit(
-    project: Project,
-    made: Objects,
-    *,
-    root: Iterable[Entry],
-    parents: list[str],
-    message: str,
-    identity: Identity,
-) -> str:
-    from realm.store.objects import Moment
-
-    now = Moment(int(time.time()))
-    oid = made.commit(made.tree(root), parents, message, (identity, now), (identity, now))
-    made.store(project)
+    now = AUTHOR, Moment(int(time.time()))
+    oid = made.commit(made.tree(root.values()), parents, message, now, now)
+    made.store(project, oid, [current_meta])
     return oid
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RealmError, RefRaceError, UsageError
 from realm.git import GitResult, failure, git, reason
-from realm.store.names import CODE, META, TRASH, check_name
+from realm.store.names import CODE, META, TRASH, check_name, temporary
 from realm.store.rows import MetaRow, rows
 from realm.store.trash import (
     Trash,
@@ -102,18 +102,22 @@ def _values(project: Project, names: Iterable[str]) -> dict[str, str]:
     return {ref: oid for oid, ref in pairs if ref in wanted}
 
 
-def transact(project: Project, updates: Sequence[RefUpdate], reason: str) -> None:
+def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: Sequence[str] = ()) -> None:
     """Move all refs or none: each must still be what the update's ``old`` says.
 
-    ``reason`` goes to the reflog where the user keeps one.  Raises
+    The temporary refs that held what they point to now go with it; ``held`` are
+    objects whose temporary refs go too.  ``reason`` goes to the reflog where the user keeps one.  Raises
     :class:`RefRaceError` when a ref is not what was expected and
     :class:`RealmError` when one is symbolic or stays locked.
     """
     _refuse_symbolic(project, [update.ref for update in updates])
-    orders = b"start\0" + b"".join(_order(project, update) for update in updates) + b"prepare\0commit\0"
+    orders = [b"start\0", *(_order(project, update) for update in updates)]
+    let_go = dict.fromkeys([*(update.new for update in updates if update.new), *held])
+    orders += [b"delete %s\0\0" % temporary(oid).encode() for oid in let_go]
+    text = b"".join([*orders, b"prepare\0commit\0"])
     deadline = time.monotonic() + PATIENCE
     while True:
-        result = git("update-ref", "-m", reason, "--stdin", "-z", project=project, stdin=orders, check=False)
+        result = git("update-ref", "-m", reason, "--stdin", "-z", project=project, stdin=text, check=False)
         if result.code == 0:
             return
         lock = _LOCKED.search(result.err)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realm.store.batch import CatFile
-    from realm.store.limits import Limits
     from realm.store.objects import Objects
+    from realm.store.quarantine import Limits
 
 _SHOWN = 100
 """Paths named one by one in a list of what was left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.store.ingest import Limits
+from realm.store.quarantine import Limits
 from tests.support.store import Forge, assert_sound, project_of, take
 
 if TYPE_CHECKING:

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.errors import GitError, RejectedError
-from realm.model import Checkpoint, Totals, TurnText
+from realm.model import Checkpoint, Run, State, Totals, TurnText
+from realm.store import record, refs
 from realm.store import repo as store
-from realm.store.ingest import Ingested, count_turns, diffstat, ingest, sweep, totals
-from realm.store.quarantine import quarantine
+from realm.store.ingest import Ingested, ingest
+from realm.store.names import machine
+from realm.store.quarantine import quarantine, sweep
+from realm.store.stats import count_turns, diffstat, totals
 from tests.support.repos import Repo, git
-from tests.support.store import Box, assert_sound, intake, project_of, seen, take
+from tests.support.store import STARTED, Box, assert_sound, intake, project_of, seen, session, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,8 +131,8 @@ def test_nothing_changed(repo: Repo, tmp_path: Path) -> None:
     for wanted in (box.intake(), intake(project, box.tip, [], None), intake(project, box.tip, [head], empty)):
         done = ingest(wanted)
         assert done == Ingested(box.tip, dropped=[], notes=[])
-        done.release()
     assert not list((repo.path / ".git/objects/pack").iterdir())
+    assert not repo.refs("refs/realm-tmp")
 
 
 def test_second_run_stacks(repo: Repo, tmp_path: Path) -> None:
@@ -176,12 +179,50 @@ def test_moves_are_not_lost_before_the_ref_is_there(repo: Repo, tmp_path: Path) 
     sweep(project)
     repo.git("gc", "-q", "--prune=now")
     assert repo.git("cat-file", "-t", done.tip) == "commit"
-    repo.git("update-ref", "refs/realm/fix", done.tip)
-    done.release()
-    done.release()
+    assert list(repo.refs("refs/realm-tmp").values()) == [done.tip]
+    assert refs.rows(project) == []
+    refs.transact(project, [refs.RefUpdate("refs/realm/fix", None, done.tip)], "test")
+    assert repo.refs("refs/realm-tmp") == {}
     repo.git("gc", "-q", "--prune=now")
     assert repo.files("refs/realm/fix") == ["README.md", "one"]
     assert not list((repo.path / ".git/objects/pack").glob("*.keep"))
+
+
+COLLECTING = """
+import subprocess, sys
+while True:
+    subprocess.run(["git", "gc", "-q", "--prune=now"], cwd=sys.argv[1], stderr=subprocess.DEVNULL)
+"""
+
+
+def test_collection_beside_runs_takes_nothing(repo: Repo, tmp_path: Path) -> None:
+    """A record and the code beside it are whole at every moment, whatever git collects meanwhile."""
+    project = project_of(repo)
+    box = Box.start(project, tmp_path / "box")
+    box.workspace.write("one", "unique")
+    box.point()
+    pack = box.pack()
+    names = [f"s{number}" for number in range(12)]
+    with subprocess.Popen([sys.executable, "-c", COLLECTING, str(repo.path)]) as collector:
+        try:
+            for name in names:
+                done = ingest(intake(project, box.tip, box.points, pack, name=name))
+                run = Run(1, STARTED, box.tip, after=done.tip)
+                meta = record.write(
+                    project, parent=None, previous=None, session=session(name, base=box.tip), run=run,
+                    totals=Totals(), state=State.EXITED, files={"screen.txt": name.encode()},
+                )  # fmt: skip
+                time.sleep(0.05)
+                code = refs.RefUpdate(refs.CODE + name, None, done.tip)
+                refs.transact(project, [code, refs.RefUpdate(refs.META + name, None, meta)], "test")
+        finally:
+            collector.terminate()
+    assert [row.problem for row in refs.rows(project)] == [""] * len(names)
+    for name in names:
+        assert record.read_file(project, name, "runs/0001/screen.txt") == name.encode()
+        assert repo.files(f"refs/realm/{name}") == ["README.md", "one"]
+    assert repo.refs("refs/realm-tmp") == {}
+    assert_sound(repo)
 
 
 def test_sha256(make_repo: Callable[..., Repo], tmp_path: Path) -> None:
@@ -327,7 +368,7 @@ def test_full_disk_is_told(repo: Repo, tmp_path: Path, monkeypatch: pytest.Monke
     fake = tmp_path / "bin/git"
     fake.parent.mkdir()
     says = "cat >/dev/null; echo 'fatal: write error: No space left on device' >&2; exit 128"
-    fake.write_text(f'#!/bin/sh\ncase "$*" in *--keep=*) {says};; esac\nexec {real} "$@"\n')
+    fake.write_text(f'#!/bin/sh\ncase "$*" in *fetch*--negotiation-tip*) {says};; esac\nexec {real} "$@"\n')
     fake.chmod(0o755)
     box = Box.start(project_of(repo), tmp_path / "box")
     box.workspace.write("new")
@@ -365,6 +406,25 @@ def test_quarantine_of_a_killed_realm_is_swept_and_a_live_one_not(repo: Repo) ->
         assert not path.exists()
         assert own.path.is_dir()
     assert not own.path.exists()
+
+
+def test_temporary_refs_of_killed_realms_are_swept_and_others_not(repo: Repo) -> None:
+    project = project_of(repo)
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    now, head = int(time.time()), repo.head()
+    owners = {
+        "dead": f"{machine()}@{gone.pid}@{now}",
+        "old": f"elsewhere@{os.getpid()}@{now - 100_000}",
+        "live": f"{machine()}@{os.getpid()}@{now}",
+        "away": f"elsewhere@{gone.pid}@{now}",
+    }
+    for owner in owners.values():
+        repo.git("update-ref", f"refs/realm-tmp/{owner}/{head}", head)
+    repo.git("update-ref", "refs/realm-tmp/other", head)
+    assert sweep(project) == 2
+    left = {ref.removeprefix("refs/realm-tmp/").split("/")[0] for ref in repo.refs("refs/realm-tmp")}
+    assert left == {owners["live"], owners["away"], "other"}
 
 
 def test_keep_files_of_killed_realms_are_swept_and_others_not(repo: Repo) -> None:
@@ -453,6 +513,37 @@ def test_fast_enough(repo: Repo, tmp_path: Path) -> None:
     box.point()
     wanted = box.intake()
     started = time.monotonic()
-    with ingest(wanted):
-        took = time.monotonic() - started
+    ingest(wanted)
+    took = time.monotonic() - started
     assert took < 1.5
+
+
+def test_damaged_refs_and_settings_of_the_user_do_not_matter(repo: Repo, tmp_path: Path) -> None:
+    """The project's git fetches what was made: nothing of how the user likes to fetch has a say in it."""
+    box = Box.start(project_of(repo), tmp_path / "box")
+    box.workspace.write("new")
+    box.point()
+    wanted = box.intake()
+    (repo.path / ".git/refs/realm-meta").mkdir()
+    (repo.path / ".git/refs/realm-meta/gone").write_text("9" * 40 + "\n")
+    (repo.path / ".git/refs/heads/garbage").write_bytes(b"\0garbage\n")
+    for key, value in {
+        "fetch.prune": "true",
+        "fetch.pruneTags": "true",
+        "fetch.fsckObjects": "true",
+        "fetch.writeCommitGraph": "true",
+        "fetch.unpackLimit": "1000",
+        "fetch.recurseSubmodules": "true",
+        "fetch.output": "compact",
+        "protocol.file.allow": "never",
+        "protocol.allow": "never",
+        "transfer.hideRefs": "refs/given",
+        "uploadpack.hideRefs": "refs",
+        "core.hooksPath": "/nowhere",
+    }.items():
+        repo.git("config", "--global", key, value)
+    done = take(wanted)
+    assert repo.files(done.tip) == ["README.md", "new"]
+    assert not (repo.path / ".git/FETCH_HEAD").exists()
+    assert not (repo.path / ".git/objects/info/commit-graph").exists()
+    assert not (repo.path / ".git/objects/info/commit-graphs").exists()

@@ -56,7 +56,7 @@ def is_healed(user: User, name: str = "cut") -> None:
     assert [volume for volume in volumes if not volume.startswith("realm-base-")] == []
     git_dir = user.repo.path / ".git"
     assert list(git_dir.rglob("*.lock")) == []
-    assert list((git_dir / "objects/pack").glob("*.keep")) == []
+    assert user.repo.refs("refs/realm-tmp") == {}
     quarantine = realm_home() / "quarantine"
     assert [path for path in quarantine.glob("*") if path.is_dir()] == []
     assert list((realm_home() / "tmp").glob("*")) == []
@@ -72,7 +72,9 @@ def is_healed(user: User, name: str = "cut") -> None:
 def _milestones(user: User) -> dict[str, Callable[[subprocess.Popen[str]], None]]:
     """Return ways to wait for the moment after which realm is killed."""
     repo, home = user.repo, realm_home()
-    keep = repo.path / ".git/objects/pack"
+
+    def collected() -> list[Path]:
+        return list((home / "tmp").glob("collect@*"))
 
     def poll(condition: Callable[[], object]) -> Callable[[subprocess.Popen[str]], None]:
         def wait(process: subprocess.Popen[str]) -> None:
@@ -86,11 +88,17 @@ def _milestones(user: User) -> dict[str, Callable[[subprocess.Popen[str]], None]
         "the box is made": poll(lambda: boxes(user)),
         "the agent works": lambda process: (ready(process), None)[1],
         "the results come": poll(lambda: list((home / "tmp").glob("results@*"))),
-        "the results are taken apart": poll(lambda: list((home / "tmp").glob("collect@*"))),
-        "the pack is in quarantine": poll(lambda: list((home / "quarantine").glob("*/objects/pack/*.pack"))),
-        "the pack is in the project": poll(lambda: list(keep.glob("*.keep"))),
+        "the results are taken apart": poll(collected),
+        "the pack is in quarantine": poll(
+            lambda: collected() and list((home / "quarantine").glob("*/objects/pack/*.pack"))
+        ),
+        "the pack is in the project": poll(lambda: collected() and _held(repo)),
         "the refs have moved": poll(lambda: _tip(repo) not in ("", repo.head())),
     }
+
+
+def _held(repo: Repo) -> list[Path]:
+    return [path for path in (repo.path / ".git/refs/realm-tmp").glob("*/*") if path.suffix != ".lock"]
 
 
 def _tip(repo: Repo) -> str:

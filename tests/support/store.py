@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from realm.model import Checkpoint, Identity, Run, Session, State, Totals, TurnText
 from realm.store import record, refs, repo
-from realm.store.ingest import Ingested, Intake, Limits, ingest
+from realm.store.ingest import Ingested, Intake, ingest
 from tests.support.repos import Repo, git
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project
+    from realm.store.quarantine import Limits
 
 ME = Identity("Ada Tester", "ada@example.com")
 SESSION_ID = "5e555e55-0000-4000-8000-5e555e555e55"
@@ -127,10 +128,10 @@ def intake(
 
 def take(wanted: Intake, limits: Limits | None = None) -> Ingested:
     """Take in and move ``refs/realm/<name>`` to the result."""
-    with ingest(wanted, limits) as done:
-        ref = refs.CODE + wanted.session
-        now = refs.tips(wanted.project, wanted.session).code
-        refs.transact(wanted.project, [refs.RefUpdate(ref, now, done.tip)], "test")
+    done = ingest(wanted, limits)
+    ref = refs.CODE + wanted.session
+    now = refs.tips(wanted.project, wanted.session).code
+    refs.transact(wanted.project, [refs.RefUpdate(ref, now, done.tip)], "test")
     return done
 
 

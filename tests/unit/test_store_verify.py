@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.store.batch import CatFile, RawObject
-from realm.store.limits import Limits
 from realm.store.objects import DIRECTORY, EXECUTABLE, FILE, GITLINK, SYMLINK, Entry, Objects, read_tree
+from realm.store.quarantine import Limits
 from realm.store.safety import link_problem, name_problem
 from realm.store.verify import Verifier
 
