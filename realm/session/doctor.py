@@ -193,7 +193,7 @@ def _ask(repository: Path, ui: UI) -> None:
     try:
         agents.find().find_login()
     except RealmError as error:
-        ui.info(f"{error.message}, so only the script was tried; to log in, {error.hint}")
+        ui.info(f"{error.message}, so only the script was tried")
         return
     ui.info("Claude Code is asked one small question:")
     question = ("-p", "Reply with this one word and nothing else: ready")

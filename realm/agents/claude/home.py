@@ -105,7 +105,7 @@ def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]
         names = ", ".join(clean(name, limit=80) for name in left_out)
         found.append(
             f"left out of the env in Claude Code's settings: {names} "
-            "(to pass one on: git config --global --add realm.dockerArgs '-e NAME=VALUE')"
+            "(to pass one on: git config --global realm.dockerArgs '-e NAME=VALUE')"
         )
     return found
 
