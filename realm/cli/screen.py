@@ -53,4 +53,4 @@ def command(
         files.put(html, [found.html()])
     else:
         in_colour = ansi or (output.colored(sys.stdout) and not text)
-        files.write(found.still.ansi() if in_colour else found.still.text())
+        files.write(found.drawing.ansi() if in_colour else found.drawing.text())

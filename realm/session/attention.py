@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realm.terminal.ansi.modes import SYNCHRONIZED
 from realm.terminal.relay.overheard import Overheard
 from realm.terminal.relay.tty import Terminal
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from realm.session.holder import Holder
     from realm.terminal.relay.protocols import Stream
 
-_FOCUS, _SYNCHRONIZED = 1004, 2026
+_FOCUS = 1004
 
 
 class Attention:
@@ -38,7 +39,7 @@ class Attention:
 
     def _settled(self) -> bool:
         """Whether the terminal draws what it gets at once: a synchronized update is not to be disturbed."""
-        return not self._modes.is_on(_SYNCHRONIZED)
+        return not self._modes.is_on(SYNCHRONIZED)
 
     def _here(self) -> bool:
         """Whether the user looks: the program may have stopped asking for reports, and does when it ends."""

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from realm.sandbox.stream import BoxStream
     from realm.session.control import Call, Control
     from realm.session.lock import RunLock
+    from realm.session.recordings import Shown
     from realm.session.run import Plan
-    from realm.session.stills import Shown
     from realm.session.ui import UI
     from realm.terminal.relay.ears import Sound
     from realm.terminal.relay.protocols import Stream
@@ -159,7 +159,7 @@ class Holder:
                     resize=sizes,
                     begin=begin,
                     interrupt=lambda: self.box.signal(signal.SIGINT.name),
-                    idle=self.view.work,
+                    idle=self.view.flush,
                     watch={control.fileno(): answering(control, attached=True)},
                     alive=self.is_alive,
                     again=again,
@@ -182,7 +182,7 @@ class Holder:
                     return drain(
                         stream,
                         tap=tap,
-                        idle=self.view.work,
+                        idle=self.view.flush,
                         watch={control.fileno(): answering(control, attached=False)},
                         alive=self.is_alive,
                         again=lambda: self._listening()[0] if self.rejoin() else None,
@@ -270,7 +270,7 @@ class Holder:
         threading.Thread(target=work, daemon=True).start()
         stream, tap = self._listening()
         with suppress(RealmError):
-            drain(stream, tap=tap, idle=self.view.work, seconds=PAUSE + GRACE + _LAST)
+            drain(stream, tap=tap, idle=self.view.flush, seconds=PAUSE + GRACE + _LAST)
         gone.wait()
         if problems:
             with self._engine_may_go():
@@ -312,18 +312,12 @@ class Holder:
     def _shown(self) -> Shown:
         """Return the screens and the recording for the record."""
         self.view.flush()
-        shown = self.view.shown()
         plan = self.plan
-        if not shown.files:
-            return shown
-        cast = recordings.cast_file(
-            recordings.place(plan.session.id, plan.run.number),
-            self.view.size,
-            plan.config,
-            record=plan.record,
-            title=f"{plan.session.name}, run {plan.run.number}",
+        place = recordings.place(plan.session.id, plan.run.number)
+        title = f"{plan.session.name}, run {plan.run.number}"
+        return recordings.shown(
+            place, self.view.size, plan.config, tty=plan.tty, record=plan.record, title=title
         )
-        return shown._replace(files={**shown.files, **cast})
 
     @contextmanager
     def _engine_may_go(self) -> Iterator[None]:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
     from realm.sandbox.report import BoxReport
+    from realm.session.recordings import Shown
     from realm.session.run import Plan
-    from realm.session.stills import Shown
     from realm.session.ui import UI
     from realm.store.ingest import Ingested
 
@@ -65,8 +65,8 @@ def save(engine: Engine, plan: Plan, box: Box, code: int, shown: Shown | None = 
     :class:`RealmError` with the way out when the work cannot be taken in: the
     sandbox then stays.
     """
-    if shown is None and box.tty:
-        shown = _recorded_screens(plan)
+    if shown is None:
+        shown = _recorded_screens(plan, tty=box.tty)
     try:
         if not box.reported():
             from realm.sandbox.salvage import salvage
@@ -146,10 +146,10 @@ def _recover_one(connection: Engine, plan: Plan, box: Box, ui: UI) -> None:
     summary.tell(plan, outcome, ui)
 
 
-def _recorded_screens(plan: Plan) -> Shown:
+def _recorded_screens(plan: Plan, *, tty: bool) -> Shown:
     name, run = plan.session.name, plan.run.number
     place = recordings.place(plan.session.id, run)
-    return recordings.shown(place, FALLBACK, plan.config, title=f"{name}, run {run}")
+    return recordings.shown(place, FALLBACK, plan.config, tty=tty, title=f"{name}, run {run}")
 
 
 def _taken(plan: Plan, box: Box, exit_code: int, shown: Shown | None, before: Sequence[str]) -> Outcome:

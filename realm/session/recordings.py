@@ -1,45 +1,51 @@
 """The recording of a run: kept in the run's directory while it goes on, in its record afterwards.
 
 ``runs/<session id>/recording/<run>/`` below realm's directory holds what the
-program writes, as it comes (:mod:`realm.terminal.recording.recorder`).  At the end it
+program writes, as it comes (:mod:`realm.terminal.recording`).  It is all that is
+kept of what was shown: screens are played from its end.  When the run is over it
 becomes files of the record: ``screen.txt`` and ``screen.ans``, what the terminal
-showed last, ``turns/…``, what it showed at the end of each turn
-(:mod:`realm.session.stills`), and ``session.cast``, all of it as an asciicast.  With
-``realm.record`` off only as much is kept as a screen is made of, and no cast; a
-file ``unrecorded`` says so to whoever holds the run next.
+showed last, ``turns/…``, what it showed at the end of each turn, and
+``session.cast``, all of it as an asciicast.  ``realm.record`` decides about the
+last of them only; a file ``unrecorded`` says so to whoever holds the run next.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import os
-from typing import TYPE_CHECKING
+import time
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import UsageError
 from realm.paths import make_private, remove_tree
 from realm.sandbox.dockerargs import setting
 from realm.session.lock import run_directory
-from realm.session.stills import Shown, missed
-from realm.terminal.recording import segments
-from realm.terminal.recording.recorder import Recorder, chunks, losses
-from realm.terminal.recording.segments import Size
+from realm.terminal.recording.recorder import Recorder, chunks, losses, markers
+from realm.terminal.recording.segments import Marker, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from realm.config import Config
-    from realm.terminal.ansi.modes import Modes
-    from realm.terminal.emulator.screen import Screen
-    from realm.terminal.recording.cast import Moment
+    from realm.model import Checkpoint
 
 CAST = "session.cast"
 SCREEN = "screen.ans"
-SCREEN_BYTES = 160 * 1024
-"""Output that a screen is made of: some full redraws of a large terminal, a quarter of a second's work."""
+TEXT = "screen.txt"
 _ON, _OFF = {"on", "true", "yes", "1"}, {"off", "false", "no", "0", ""}
 _SMALLEST = 64 * 1024
 _UNRECORDED = "unrecorded"
+_TURNS = "turns"
+_EARLY, _LATE = 1.0, 4.0
+"""Seconds by which a mark may stand before or after the time that the container notes: whole seconds."""
+_SETTLED, _STILL = 1.0, 0.02
+"""Seconds after a turn's end in which an agent may still be drawing its end; a pause between two pictures."""
+_PATIENCE = 3.0
+"""Seconds that the screens of turns may take at the end of a run: the newest come first."""
 
 
 def wanted(config: Config, record: bool | None = None) -> bool:
@@ -88,7 +94,7 @@ def recorder(
         remove_tree(other)
     if not on:
         _mark(directory)
-    return Recorder(directory, limit=2 * SCREEN_BYTES if _is_marked(directory) else most, state=state)
+    return Recorder(directory, limit=most, state=state)
 
 
 def _mark(directory: Path) -> None:
@@ -114,49 +120,149 @@ def discard(session_id: str) -> None:
     remove_tree(run_directory(session_id) / "recording")
 
 
+class Shown(NamedTuple):
+    """What a run's terminal showed, for its record.
+
+    ``files`` are those of the run itself, ``place`` the directory of its
+    recording, ``size`` rows and columns where that does not know.  ``dropped`` is
+    how many bytes of output were not kept, ``incomplete`` whether the last screen
+    may lack some of them.
+    """
+
+    files: Mapping[str, bytes] = {}
+    place: Path | None = None
+    size: tuple[int, int] = (24, 80)
+    dropped: int = 0
+    incomplete: bool = False
+
+    def of_turns(self, points: Iterable[Checkpoint]) -> tuple[dict[str, bytes], list[str]]:
+        """Return the turns' screens as files of the record, and the names of those that are incomplete.
+
+        ``points`` are the states that the container reported; the last one is the
+        run's end.  A turn whose mark was not heard has no screen, nor has an old
+        one where there are more than can be played in a moment.
+        """
+        names = ["screen"] if self.incomplete and SCREEN in self.files else []
+        if SCREEN not in self.files or self.place is None:
+            return {}, names
+        found: dict[str, bytes] = {}
+        ends, open_turn = _ends(list(points))
+        if open_turn:
+            found |= _named(open_turn, self.files[TEXT], self.files[SCREEN])
+            names += [f"{_name(open_turn)}.screen"] if self.incomplete else []
+        deadline = time.monotonic() + _PATIENCE
+        for turn, moment in reversed(_moments(ends, self.place).items()):
+            if time.monotonic() > deadline:
+                break
+            screen = _played(self.place, self.size, moment)
+            if screen is not None:
+                found |= _named(turn, *screen[:2])
+                names += [f"{_name(turn)}.screen"] if screen[2] else []
+        return found, names
+
+
+def drawing_path(turn: int) -> str:
+    """Return the name of a turn's drawing, in the run's directory of the record."""
+    return f"{_name(turn)}.{SCREEN}"
+
+
+def _name(turn: int) -> str:
+    return f"{_TURNS}/{turn:04d}"
+
+
+def _named(turn: int, text: bytes, drawing: bytes) -> dict[str, bytes]:
+    return {f"{_name(turn)}.{TEXT}": text, drawing_path(turn): drawing}
+
+
+def _ends(points: list[Checkpoint]) -> tuple[dict[int, float], int]:
+    """Return when turns ended, and the number of the one that ended with the run, 0 if there is none."""
+    ends: dict[int, float] = {}
+    for point in points[:-1]:
+        if point.turn > 0:
+            ends.setdefault(point.turn, point.time)
+    last = points[-1].turn if points else 0
+    return ends, last if last not in ends else 0
+
+
+def _moments(ends: Mapping[int, float], directory: Path) -> dict[int, float]:
+    """Return when each turn's end was on the screen: the first mark of its time that no earlier turn has.
+
+    An agent still draws after it: its last quiet moment before the next turn
+    counts.  A turn that was interrupted has no mark of its own: it ended when the
+    next one began.  A mark can be forged: more than a wrong picture, in a record
+    whose text is the agent's anyway, does not come of it.
+    """
+    marks, times = _marks(directory)
+    found: dict[int, float] = {}
+    next_ = 0
+    for turn, end in sorted(ends.items()):
+        while next_ < len(marks) and marks[next_][0] < end - _EARLY:
+            next_ += 1
+        if next_ < len(marks) and marks[next_][0] <= end + _LATE:
+            found[turn] = _settled(*marks[next_], times)
+            next_ += 1
+    return found
+
+
+def _marks(directory: Path) -> tuple[list[tuple[float, float]], list[float]]:
+    """Return the ends of turns, each with the time until which it counts, and the times of all output."""
+    marks: list[tuple[float, float]] = []
+    turning = False
+    for moment, marker in markers(directory):
+        if marker is Marker.GAP:
+            continue
+        if marks and marker is Marker.BEGUN:
+            marks[-1] = (marks[-1][0], min(marks[-1][1], moment))
+        if marker is Marker.ENDED or turning:
+            until = moment + (_SETTLED if marker is Marker.ENDED else 0.0)
+            marks.append((moment, until))
+        turning = marker is Marker.BEGUN
+    return marks, [moment for moment, event in chunks(directory) if isinstance(event, bytes)]
+
+
+def _settled(mark: float, until: float, times: list[float]) -> float:
+    """Return the last moment from ``mark`` to ``until`` that was followed by a pause."""
+    window = [mark, *times[bisect_right(times, mark) : bisect_right(times, until)], until]
+    quiet = [before for before, after in itertools.pairwise(window) if after - before >= _STILL]
+    return quiet[-1] if quiet else mark
+
+
 def shown(
-    directory: Path, size: tuple[int, int], config: Config, *, record: bool | None = None, title: str = ""
-) -> Shown:
-    """Return what goes into the record of a run that lost its holder; nothing where nothing was shown.
+    directory: Path, size: tuple[int, int], config: Config, *, tty: bool = True, record: bool | None = None,
+    title: str = "",
+) -> Shown:  # fmt: skip
+    """Return what goes into the record of a run: screens of one with a terminal, and the recording.
 
-    Arguments as for :func:`cast_file`.
+    ``size`` is the terminal's rows and columns where the recording does not know,
+    ``record`` as in :func:`wanted`.  A setting that went wrong since the run began
+    costs the recording, not the work.
     """
-    found, incomplete = last_screen(directory, size, ended=True)
-    if not found:
-        return Shown()
-    files = found | cast_file(directory, size, config, record=record, title=title)
-    return Shown(files, directory, missed(directory)[0], incomplete)
-
-
-def cast_file(
-    directory: Path, size: tuple[int, int], config: Config, *, record: bool | None = None, title: str = ""
-) -> dict[str, bytes]:
-    """Return a recording as ``session.cast``; nothing when there is none, or none is wanted.
-
-    ``size`` is the terminal's rows and columns where the recording does not
-    know; ``record`` is as in :func:`wanted`.  A setting that went wrong since the
-    run began costs the recording, not the work.
-    """
+    screen = _played(directory, size, ended=True) if tty else None
+    files = {TEXT: screen[0], SCREEN: screen[1]} if screen else {}
     with contextlib.suppress(UsageError):
         if wanted(config, record) and (data := cast(directory, size, limit(config), title)):
-            return {CAST: data}
-    return {}
+            files[CAST] = data
+    if not files:
+        return Shown()
+    return Shown(files, directory, size, losses(directory).dropped, bool(screen and screen[2]))
 
 
-def last_screen(
-    directory: Path, size: tuple[int, int], *, ended: bool = False
-) -> tuple[dict[str, bytes], bool]:
-    """Return what a recording shows last as ``screen.txt`` and ``screen.ans``; none of no output.
+def last_screen(directory: Path, size: tuple[int, int]) -> tuple[bytes, bool] | None:
+    """Return the drawing of what a recording shows last, and whether it may lack something."""
+    screen = _played(directory, size)
+    return screen[1:] if screen else None
 
-    Of a run that has ``ended`` it is what a person saw last of the program
-    (:meth:`realm.terminal.emulator.screen.Screen.parting`).  The other value tells
-    whether the screen may lack something of what came before.
-    """
-    screen = _replayed(directory, size)
-    if screen is None:
-        return {}, False
-    text, drawing = screen.parting() if ended else (screen.text(), screen.ansi())
-    return {"screen.txt": text.encode(), SCREEN: drawing}, screen.lost
+
+def text(directory: Path, size: tuple[int, int]) -> str:
+    """Return what a person would read at a recording's end."""
+    screen = _played(directory, size)
+    return screen[0].decode() if screen else ""
+
+
+def screen_at(directory: Path, size: tuple[int, int], moment: float) -> bytes | None:
+    """Return the drawing of what a recording showed at ``moment``, seconds since the epoch."""
+    screen = _played(directory, size, moment)
+    return screen[1] if screen else None
 
 
 def drawing(directory: Path, size: tuple[int, int]) -> bytes:
@@ -164,67 +270,47 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
 
     ``size`` is the terminal's rows and columns.  Empty when nothing was shown.
     """
-    from realm.terminal.ansi.modes import Modes
+    from realm.terminal.recording.playback import play
+    from realm.terminal.render.drawing import draw
 
-    modes = Modes()
-    modes.resize(size[0])
-    screen = _replayed(directory, size, modes)
-    if screen is None:
+    played = play(directory, size)
+    if played is None:
         return b""
-    screen.resize(*size)
-    return modes.redo(screen.ansi())
+    played.screen.resize(*size)
+    return played.modes.redo(draw(played.screen))
 
 
-def _replayed(directory: Path, size: tuple[int, int], modes: Modes | None = None) -> Screen | None:
-    """Return the screen at a recording's end, ``None`` when nothing was shown; ``modes`` take the same."""
-    from realm.terminal.emulator.screen import Screen
+def _played(
+    directory: Path, size: tuple[int, int], until: float = math.inf, *, ended: bool = False
+) -> tuple[bytes, bytes, bool] | None:
+    """Return text and drawing of a screen, and whether it may lack something; ``None`` of no output.
 
-    pieces = [piece for _, piece in chunks(directory, last=SCREEN_BYTES)]
-    length = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
-    if not length:
+    Of a run that has ``ended`` it is what a person saw last of the program: one
+    that left its alternate screen and said a few parting words is remembered by
+    that screen, if there was anything on it.
+    """
+    from realm.terminal.recording.playback import play
+    from realm.terminal.render.drawing import draw, read
+
+    played = play(directory, size, until)
+    if played is None:
         return None
-    screen = Screen(*size, limit=SCREEN_BYTES)
-    if segments.end(directory) > length:
-        screen.doubt()
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            screen.feed(piece)
-            if modes is not None:
-                modes.feed(piece)
-        else:
-            screen.resize(*piece)
-            if modes is not None:
-                modes.resize(piece[0])
-    return screen
+    screen = played.screen
+    left = screen.left() if ended else None
+    rows = left if left and read(screen, left) else None
+    return read(screen, rows).encode("utf-8", "replace"), draw(screen, rows), played.lacking
 
 
 def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> bytes:
-    """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty.
-
-    Of output that costs much work the oldest is left out (:mod:`realm.terminal.recording.effort`).
-    """
+    """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty."""
     from realm.terminal.recording import cast as format_
-    from realm.terminal.recording.effort import newest
 
-    if _is_marked(directory):
-        return b""
-    events, left_out = newest(list(chunks(directory)))
-    if not events:
+    events = [] if _is_marked(directory) else list(chunks(directory))
+    if not any(isinstance(event, bytes) for _, event in events):
         return b""
     begin, event = events[0]
     shape = event if isinstance(event, Size) else Size(*size)
     env = {name: os.environ[name] for name in ("TERM",) if os.environ.get(name)}
     lost = losses(directory)
-    moments = format_.moments(events)
-    if lost.stopped:
-        moments = _noted(moments, "the recording ends here: the disk took no more")
-    return format_.cut(format_.Header(shape, begin, title, env), moments, most, lost.dropped + left_out)
-
-
-def _noted(moments: Iterator[Moment], note: str) -> Iterator[Moment]:
-    """Yield ``moments`` and a marker at their end."""
-    last = None
-    for last in moments:
-        yield last
-    if last is not None:
-        yield last._replace(code="m", data=note)
+    note = "the recording ends here: the disk took no more" if lost.stopped else ""
+    return format_.convert(format_.Header(shape, begin, title, env), events, most, lost.dropped, note)

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.session import recordings, stills
+from realm.session import recordings
 from realm.session.find import find
 from realm.store import record, refs
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from realm.model import Project, Run, Session
     from realm.session.ui import UI
     from realm.terminal.recording.cast import Header, Moment
-    from realm.terminal.render.still import Still
+    from realm.terminal.recording.recorder import Event
+    from realm.terminal.render.drawing import Drawing
 
 CAST_LIMIT = 256 * 1024 * 1024
 """Bytes of a recording that are read from a record."""
@@ -46,7 +47,7 @@ class Asked(NamedTuple):
 class Picture(NamedTuple):
     """A screen; ``title`` says whose, ``incomplete`` whether something may be missing on it."""
 
-    still: Still
+    drawing: Drawing
     title: str
     incomplete: bool = False
 
@@ -54,13 +55,13 @@ class Picture(NamedTuple):
         """Return it as a picture that stands alone."""
         from realm.terminal.render.svg import svg
 
-        return svg(self.still, self.title)
+        return svg(self.drawing, self.title)
 
     def html(self) -> bytes:
         """Return it as a page that stands alone."""
         from realm.terminal.render.html import html
 
-        return html(self.still, self.title)
+        return html(self.drawing, self.title)
 
 
 class Recording(NamedTuple):
@@ -102,23 +103,23 @@ def picture(asked: Asked, turn: int | None = None) -> Picture:
 
     Raises :class:`RealmError` where none was kept.
     """
-    from realm.terminal.render.still import Still
+    from realm.terminal.render.drawing import Drawing
 
     project, session, run = _run(asked)
     title = f"{session.name}, run {run.number}" + (f", turn {turn}" if turn is not None else "")
-    name = recordings.SCREEN if turn is None else stills.drawing_path(turn)
+    name = recordings.SCREEN if turn is None else recordings.drawing_path(turn)
     path = f"{record.run_directory(run.number)}/{name}"
     kept = record.read_file(project, session.name, path, _DRAWING_LIMIT)
     incomplete = name.removesuffix(".ans") in run.incomplete
     if kept is None and turn is not None:
         kept, incomplete = _at_turn(project, session, run.number, turn), False
     elif kept is None:
-        live, incomplete = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
-        kept = live.get(recordings.SCREEN)
+        live = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
+        kept, incomplete = live or (None, False)
     if kept is None:
         hint = _earlier(project, session, run.number, recordings.SCREEN, "screen") or _look(session)
         raise RealmError(f"run {run.number} of {session.name} showed nothing on a terminal", hint)
-    return Picture(Still(kept), title, incomplete)
+    return Picture(Drawing(kept), title, incomplete)
 
 
 def recording(asked: Asked) -> Recording:
@@ -175,18 +176,20 @@ def _at_turn(project: Project, session: Session, number: int, turn: int) -> byte
 
 def _until(found: Recording, end: float) -> bytes:
     """Return what draws the screen ``end`` seconds after a recording's beginning."""
-    from realm.terminal.emulator.screen import Screen
     from realm.terminal.recording.cast import OUTPUT, RESIZE, parse_size
+    from realm.terminal.recording.playback import play_events
+    from realm.terminal.render.drawing import draw
 
-    screen = Screen(*found.header.size, limit=recordings.SCREEN_BYTES)
+    events: list[Event] = []
     for event in found.events:
         if event.time > end:
             break
         if event.code == OUTPUT:
-            screen.feed(event.data.encode("utf-8", "replace"))
+            events.append((event.time, event.data.encode("utf-8", "replace")))
         elif event.code == RESIZE and (size := parse_size(event.data)):
-            screen.resize(*size)
-    return screen.ansi()
+            events.append((event.time, size))
+    played = play_events(events, found.header.size)
+    return draw(played.screen) if played is not None else b""
 
 
 def _earlier(project: Project, session: Session, number: int, file: str, verb: str) -> str:

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from realm.terminal.render.drawing import Drawing
 from realm.terminal.render.html import html
-from realm.terminal.render.still import Still
 from realm.terminal.render.svg import svg
 from tests.attacks.test_replay_hostile import HOSTILE
 
@@ -32,9 +32,9 @@ def parse(picture: bytes) -> ET.Element:
 @pytest.mark.parametrize("name", MARKUP)
 def test_text_stays_text(name: str) -> None:
     attack = MARKUP[name]
-    found = Still(b"\x1b[1;1H\x1b[31m" + attack)
+    found = Drawing(b"\x1b[1;1H\x1b[31m" + attack)
     picture, page = svg(found, attack.decode()), html(found, attack.decode())
-    plain = Still(b"\x1b[1;1H\x1b[31mx")
+    plain = Drawing(b"\x1b[1;1H\x1b[31mx")
     tags = [element.tag for element in parse(svg(plain, "x")).iter()]
     assert [element.tag for element in parse(picture).iter()] == tags
     assert re.findall(rb"<[^>]*>", page) == re.findall(rb"<[^>]*>", html(plain, "x"))
@@ -44,14 +44,14 @@ def test_text_stays_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_sequences_do_nothing(name: str) -> None:
-    found = Still(f"before{HOSTILE[name]}\x1b[31mred".encode("utf-8", "replace"))
+    found = Drawing(f"before{HOSTILE[name]}\x1b[31mred".encode("utf-8", "replace"))
     assert re.fullmatch(r"(?:[^\x00-\x09\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;]*m)*", found.ansi())
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", found.text())
     parse(svg(found))
 
 
 def test_nothing_is_fetched_from_anywhere() -> None:
-    found = Still(b"x")
+    found = Drawing(b"x")
     for form in (svg(found), html(found)):
         text = form.decode().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|url\(|@import|href|src=|<script|data:", text)
@@ -73,7 +73,7 @@ def test_nothing_is_fetched_from_anywhere() -> None:
 )
 def test_a_drawing_made_to_be_large_stays_small(drawing: bytes) -> None:
     started = time.process_time()
-    found = Still(drawing)
+    found = Drawing(drawing)
     assert time.process_time() - started < 30
     assert len(svg(found)) < 2_000_000
     assert len(found.rows) <= 400

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from realm.terminal.emulator.screen import Screen
 from realm.text import clean
+from tests.support.screens import Screen
 
 HARMLESS = re.compile(rb"(?:[^\x00-\x1f\x7f]|\x1b\[\d+;\d+H|\x1b\[[\d;]*m)*")
 HOSTILE = {

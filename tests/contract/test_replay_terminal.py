@@ -46,10 +46,10 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path / "x.cast")
 
 
-def left_on(seat: Seat) -> tuple[str, ...]:
+def left_on(seat: Seat) -> bytes:
     modes = Modes()
     modes.feed(seat.output)
-    return modes.active()
+    return modes.undo()
 
 
 BUSY = (
@@ -69,7 +69,7 @@ def test_it_plays_to_the_end_and_leaves_the_terminal_as_it_was(stage: Stage) -> 
         assert seat.output.endswith(b"ended by 0\r\n")
         assert b"ZXZpbA" not in seat.output
         assert b"1003" not in seat.output
-        assert left_on(seat) == ()
+        assert left_on(seat) == b""
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_keys_end_it(stage: Stage, key: bytes, code: int) -> None:
         assert seat.output.endswith(b"ended by %d\r\n" % code)
         assert b"drawn" + key not in seat.output
         assert seat.settings() == seat.before
-        assert left_on(seat) == ()
+        assert left_on(seat) == b""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -107,7 +107,7 @@ def test_signals_end_it(stage: Stage, number: signal.Signals) -> None:
         assert seat.finish() == 0
         assert seat.output.endswith(b"ended by %d\r\n" % number)
         assert seat.settings() == seat.before
-        assert left_on(seat) == ()
+        assert left_on(seat) == b""
 
 
 def test_the_space_bar_halts_it_and_goes_on(stage: Stage) -> None:
@@ -153,4 +153,4 @@ def test_a_damaged_recording_leaves_the_terminal_as_it_was(stage: Stage, tmp_pat
         assert b"drawn" in seat.output
         assert b"RealmError" in seat.output
         assert seat.settings() == seat.before
-        assert left_on(seat) == ()
+        assert left_on(seat) == b""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.terminal.ansi.modes import Modes
-from realm.terminal.emulator.screen import Screen
+from tests.support.screens import Screen
 from tests.support.terminal import COLUMNS, ROWS, Judge, driver_command, recordings
 from tests.support.waiting import eventually
 

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from realm.terminal.emulator.screen import Screen
 from realm.terminal.relay import detach
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.tty import Terminal
+from tests.support.screens import Screen
 from tests.support.terminal import PtyBox
 
 
@@ -38,7 +38,7 @@ def main(settings: dict[str, Any]) -> int:
     keys = detach.parse(settings.get("detach", ""))
     try:
         with terminal.raw(screen.text):
-            ended = relay(box, terminal, tap=tap, resize=resize, idle=screen.work, detach=keys)
+            ended = relay(box, terminal, tap=tap, resize=resize, detach=keys)
     finally:
         alive = box.process.poll() is None
         box.process.kill()
@@ -47,7 +47,7 @@ def main(settings: dict[str, Any]) -> int:
         "reason": ended.reason,
         "signal": ended.signal,
         "alive": alive,
-        "modes": terminal.modes.active(),
+        "modes": terminal.modes.undo().decode(),
         "screen": screen.text(),
     }
     written = Path(settings["report"] + ".part")

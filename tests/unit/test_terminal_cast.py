@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.terminal.emulator.screen import Screen
 from realm.terminal.recording import cast
 from realm.terminal.recording.cast import MARKER, OUTPUT, RESIZE, Header, Moment
 from realm.terminal.recording.segments import Size
 from tests.support.cast import check
+from tests.support.screens import Screen
 from tests.support.terminal import recordings
 
 plain = st.text(st.characters(exclude_categories=["Cs", "Cc"]))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,14 +90,12 @@ def account(*chunks: bytes) -> Modes:
 def test_exactly_what_is_on_is_undone(output: bytes, undo: bytes) -> None:
     modes = account(output)
     assert modes.undo() == undo
-    assert bool(modes.active()) == bool(undo)
 
 
 def test_what_claude_code_switches_on() -> None:
     modes = account(CLAUDE)
     assert modes.alternate
     assert modes.talking
-    assert "mouse (1003)" in modes.active()
     assert modes.undo() == (
         b"\x1b[?25h\x1b[?2031l\x1b[?2004l"
         b"\x1b[?1004l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[<1u\x1b[?1049l"
@@ -144,7 +144,6 @@ def test_the_account_is_the_same_however_the_stream_is_cut(stream: bytes, cuts: 
         chunks.append(rest[:cut])
         rest = rest[cut:]
     cut_up, whole = account(*chunks, rest), account(stream)
-    assert cut_up.active() == whole.active()
     assert cut_up.undo() == whole.undo()
     assert cut_up.redo() == whole.redo()
 
@@ -155,16 +154,17 @@ def test_after_the_undo_nothing_is_on(stream: bytes) -> None:
     undo = modes.undo()
     # An unfinished sequence of the program's ends where the undo begins.
     modes.feed(b"\x18" + undo if undo else b"")
-    assert modes.active() == ()
     assert modes.undo() in {b"", b"\x1b[?47l"}
 
 
 @given(streams)
 def test_a_redo_in_a_fresh_terminal_switches_on_the_same(stream: bytes) -> None:
-    modes = account(stream + b"\x1b[?2026l")
+    # Links, palette, progress, pointer and title are not done again: their values are not kept.
+    modes = account(
+        re.sub(rb"\x1b\](?:8|11|0|2|9);[^\x07\x1b]*(?:\x07|\x1b\\)", b"", stream) + b"\x1b[?2026l"
+    )
     again = account(modes.redo())
-    wanted = set(modes.active()) - {"link", "palette", "progress", "pointer", "title"}
-    assert set(again.active()) == wanted
+    assert again.redo() == modes.redo()
 
 
 def test_memory_stays_bounded() -> None:

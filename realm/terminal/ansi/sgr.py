@@ -1,11 +1,14 @@
-"""The graphic rendition (SGR) that a stream of bytes leaves behind.
+"""Graphic renditions (SGR): what the parameters mean, for every reader of them.
 
 Numbers and their opposites are those of ECMA-48 and xterm's control sequences.
+A rendition is kept as the parameters that set it (``1;38;5;196``), so that it
+can be written again.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _RESETS = (b"\x1b[m", b"\x1b[0m")
 _SGR = re.compile(rb"(?:\x1b\[|\xc2\x9b)([0-9;:]{0,256})m")
@@ -26,8 +29,77 @@ _OFF: dict[int, tuple[str, ...]] = {
 }  # fmt: skip
 _COLOURS = {38: "foreground", 48: "background", 58: "line colour"}
 _UNDERLINE = 4
-_COLOUR_SIZES = {5: 3, 2: 5}
-"""How many parameters ``38;5;N`` and ``38;2;R;G;B`` have."""
+_INDEXED, _DIRECT = 5, 2
+_BYTE = 255
+_DRAWN = {
+    "bold": "1", "dim": "2", "italic": "3", "underline": "4", "blink": "5", "reverse": "7", "conceal": "8",
+    "strike": "9",
+}  # fmt: skip
+"""What a drawing keeps, besides the two colours, and how it is written there."""
+
+
+def attributes(parameters: str, state: dict[str, str] | None = None) -> dict[str, str]:
+    """Return what is not as normal, by name, after the parameters of one SGR; ``state`` is changed."""
+    state = {} if state is None else state
+    codes = parameters.split(";")
+    index = 0
+    while index < len(codes):
+        head, *rest = codes[index].split(":")
+        number = _int(head)
+        if number in _COLOURS:
+            values = [_int(part) for part in rest or codes[index + 1 : index + 5]]
+            colour, used = _colour(number, values, colon=bool(rest))
+            if colour:
+                state[_COLOURS[number]] = colour
+            index += 0 if rest else used
+        elif number == 0:
+            state.clear()
+        elif number == _UNDERLINE and rest and _int(rest[0]) == 0:
+            state.pop("underline", None)
+        elif number in _ATTRIBUTES:
+            state[_ATTRIBUTES[number]] = ":".join([str(number), *(str(_int(part)) for part in rest[:1])])
+        for name in _OFF.get(number, ()):
+            state.pop(name, None)
+        index += 1
+    return state
+
+
+def _colour(code: int, values: list[int], *, colon: bool) -> tuple[str, int]:
+    """Return the parameters of an extended colour and how many of ``values`` it took."""
+    kind = values[0] if values else 0
+    if kind == _INDEXED:
+        index = values[1] if len(values) > 1 else 0
+        return (f"{code};5;{index}" if index <= _BYTE else ""), 2
+    if kind != _DIRECT:
+        return "", 1
+    # With colons an id of the colour space may stand before the three values.
+    parts = values[1:][-3:] if colon and len(values) == 4 else values[2:5] if colon else values[1:4]  # noqa: PLR2004
+    red, green, blue = (min(part, _BYTE) for part in [*parts, 0, 0, 0][:3])
+    return f"{code};2;{red};{green};{blue}", 4
+
+
+def _int(text: str) -> int:
+    return min(int(text[-6:]), 99999) if text.isdecimal() and text.isascii() else 0
+
+
+@lru_cache(maxsize=4096)
+def rendition(before: str, parameters: str) -> str:
+    """Return the rendition ``before`` after an SGR, as far as a drawing keeps it: semicolons, known codes."""
+    state = attributes(parameters, attributes(before))
+    flags = [code for name, code in _DRAWN.items() if name in state]
+    return ";".join([*flags, *(state[name] for name in ("foreground", "background") if name in state)])
+
+
+@lru_cache(maxsize=4096)
+def paper(codes: str) -> str:
+    """Return the background of a rendition alone: what erased cells take."""
+    return attributes(codes).get("background", "") if codes else ""
+
+
+@lru_cache(maxsize=4096)
+def shows_on_blanks(codes: str) -> bool:
+    """Whether a blank with this rendition looks other than a normal one."""
+    return bool(codes) and not {"background", "reverse", "underline", "strike"}.isdisjoint(attributes(codes))
 
 
 class Pen:
@@ -57,52 +129,16 @@ class Pen:
             # A rendition said again later undoes whatever came between: its last place counts.
             self._parts = list(dict.fromkeys(reversed(self._parts)))[::-1]
             if len(self._parts) > _COMPACT // 4:
-                self._parts = list(self._evaluate().values())
+                self._parts = [code.encode() for code in self.attributes().values()]
 
-    def attributes(self) -> tuple[str, ...]:
-        """Return the names of what is not as normal."""
-        return tuple(self._evaluate())
+    def attributes(self) -> dict[str, str]:
+        """Return what is not as normal, by name."""
+        state: dict[str, str] = {}
+        for part in self._parts:
+            attributes(part.decode("ascii"), state)
+        return state
 
     def redo(self) -> bytes:
         """Return the sequence that gives this rendition to a normal pen, empty if it is normal."""
-        codes = self._evaluate().values()
-        return b"\x1b[%sm" % b";".join(codes) if codes else b""
-
-    def _evaluate(self) -> dict[str, bytes]:
-        state: dict[str, bytes] = {}
-        for part in self._parts:
-            _apply(state, part)
-        return state
-
-
-def _apply(state: dict[str, bytes], part: bytes) -> None:
-    codes = part.split(b";")
-    index = 0
-    while index < len(codes):
-        index += _apply_one(state, codes, index)
-
-
-def _apply_one(state: dict[str, bytes], codes: list[bytes], index: int) -> int:
-    """Apply the code at ``index``; return how many parameters it took."""
-    code = codes[index]
-    head, *rest = code.split(b":")
-    number = int(head or 0)
-    if number in _COLOURS:
-        size = 1 if rest else _colour_size(codes, index)
-        state[_COLOURS[number]] = b";".join(codes[index : index + size])
-        return size
-    if number == 0:
-        state.clear()
-    elif number == _UNDERLINE and rest and rest[0] == b"0":
-        state.pop("underline", None)
-    elif number in _ATTRIBUTES:
-        state[_ATTRIBUTES[number]] = code
-    for name in _OFF.get(number, ()):
-        state.pop(name, None)
-    return 1
-
-
-def _colour_size(codes: list[bytes], index: int) -> int:
-    kind = codes[index + 1] if index + 1 < len(codes) else b""
-    wanted = _COLOUR_SIZES.get(int(kind), 2) if kind.isdigit() else 1
-    return min(wanted, len(codes) - index)
+        codes = self.attributes().values()
+        return b"\x1b[%bm" % ";".join(codes).encode() if codes else b""

@@ -16,17 +16,21 @@ import codecs
 import json
 import math
 import re
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import RealmError
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.recording.filter import Filter
-from realm.terminal.recording.segments import Size
+from realm.terminal.recording.recorder import newest
+from realm.terminal.recording.segments import Marker, Size
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from realm.terminal.recording.recorder import Event
 
 VERSION = 2
 OUTPUT, RESIZE, MARKER = "o", "r", "m"
@@ -41,6 +45,8 @@ _LAST_SECOND = 253_402_300_799
 _LARGEST_NUMBER = 1e15
 _SIZE = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 _FALLBACK = Size(24, 80)
+_TRIES = ((1, 1.2), (8, 0.4), (64, 0.3), (512, math.inf))
+"""Parts of a recording's output that are converted, and the seconds of work that may take."""
 _CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -75,7 +81,31 @@ class Header(NamedTuple):
 # Writing -----------------------------------------------------------------------
 
 
-def moments(events: Iterable[tuple[float, bytes | Size]]) -> Iterator[Moment]:
+def convert(header: Header, events: list[Event], limit: int, lost: int, note: str = "") -> bytes:
+    """Return a recording's ``events`` as a cast of at most about ``limit`` bytes, the newest of it.
+
+    ``lost`` is how many bytes came before them; a ``note`` is put at the end.  What
+    a program writes costs very different amounts of work to make harmless, a
+    megabyte of log a hundredth of a second, a megabyte of nothing but resets
+    twenty: where it takes too long, less is taken.
+    """
+    output = sum(len(event) for _, event in events if isinstance(event, bytes))
+    for part, seconds in _TRIES:
+        found = newest(events, output // part)
+        deadline = time.process_time() + seconds
+        done: list[Moment] = []
+        for moment in moments([*found.opening, *found.events]):
+            done.append(moment)
+            if time.process_time() > deadline:
+                break
+        else:
+            if note and done:
+                done.append(Moment(done[-1].time, MARKER, note))
+            return cut(header, done, limit, lost + found.left_out)
+    return b""
+
+
+def moments(events: Iterable[Event]) -> Iterator[Moment]:
     """Yield what a recording holds (:func:`realm.terminal.recording.recorder.chunks`) as harmless events.
 
     Times count from the first event.  Bytes that are no UTF-8 are replaced; a
@@ -89,6 +119,8 @@ def moments(events: Iterable[tuple[float, bytes | Size]]) -> Iterator[Moment]:
         now = round(moment - begin, 6)
         if isinstance(event, Size):
             yield Moment(now, RESIZE, f"{event.columns}x{event.rows}")
+        elif isinstance(event, Marker):
+            continue
         elif text := through.feed(decoder.decode(event)):
             yield Moment(now, OUTPUT, text)
     if now is not None and (rest := through.feed(decoder.decode(b"", final=True))):

@@ -13,26 +13,29 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from realm.terminal.ansi.modes import Modes
-from realm.terminal.ansi.parser import Parser, numbers
+from realm.terminal.ansi.lexer import CONTROL, CSI, ESCAPE, TEXT, Lexer, numbers
+from realm.terminal.ansi.modes import ALTERNATE, Modes
 from realm.text import HIDING, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from realm.terminal.ansi.lexer import Token
+
 _MOST = 1000
 """The largest count of a function: no terminal has more rows or columns that matter."""
-_COUNTED = frozenset("@ABCDEFGILMPSTXZ`abde")
+_COUNTED = frozenset(b"@ABCDEFGILMPSTXZ`abde")
 """Functions of one number, each of them a movement or a change of cells."""
-_PRIVATE = {6, 7, 25, 47, 1047, 1049}
+_PRIVATE = {6, 7, 25} | ALTERNATE
 _INSERT = 4
 _ERASES = {0, 1, 2}
 _SHAPES = range(7)
-_RENDITION = re.compile(r"[0-9;:]{0,256}")
-_CONTROLS = frozenset("\b\t\n\v\f\r\x0e\x0f")
-_ESCAPES = frozenset(("7", "8", "D", "E", "M", "#8"))
-_EIGHT_BIT = {"\x84": "\x1bD", "\x85": "\x1bE", "\x8d": "\x1bM"}
-_CHARSETS = frozenset(f"{slot}{name}" for slot in "()" for name in "0AB")
+_RENDITION = re.compile(rb"[0-9;:]{0,256}")
+_CONTROLS = {byte: byte.decode() for byte in (b"\b", b"\t", b"\n", b"\v", b"\f", b"\r", b"\x0e", b"\x0f")} | {
+    b"\xc2\x84": "\x1bD", b"\xc2\x85": "\x1bE", b"\xc2\x8d": "\x1bM",
+}  # fmt: skip
+_ESCAPES = frozenset((b"7", b"8", b"D", b"E", b"M", b"#8"))
+_CHARSETS = frozenset(slot + name for slot in (b"(", b")") for name in (b"0", b"A", b"B"))
 # The bulk of every recording, passed as it is: ten times faster than taking it apart.
 _PLAIN = re.compile(
     rf"(?:[^\x00-\x07\x10-\x1f{HIDING}]++"
@@ -48,7 +51,7 @@ class Filter:
     def __init__(self) -> None:
         self._out: list[str] = []
         self._passed: list[str] = []
-        self._parser = Parser(self)
+        self._lexer = Lexer()
         self._modes = Modes()
         self._functions = self._table()
 
@@ -56,14 +59,15 @@ class Filter:
         """Return what may be shown of ``data``; an unfinished sequence waits for its end."""
         place = 0
         while place < len(data):
-            plain = _PLAIN.match(data, place) if self._parser.between else None
+            plain = _PLAIN.match(data, place) if self._lexer.between else None
             if plain is not None:
                 self._out.append(plain[0])
                 place = plain.end()
                 continue
             end = data.find("\x1b", place + 1)
             end = end if end >= 0 else len(data)
-            self._parser.feed(data[place:end])
+            for token in self._lexer.tokens(data[place:end].encode("utf-8", "replace")):
+                self._take(token)
             place = end
         self._account()
         passed = "".join(self._passed)
@@ -80,66 +84,65 @@ class Filter:
     def end(self) -> str:
         """Return what undoes all that is still on, and begin anew."""
         undo = self._undo()
-        self._parser.reset()
+        self._lexer.reset()
         self._modes = Modes()
         return undo
 
     def _undo(self) -> str:
         return self._modes.undo().decode("ascii", "replace")
 
-    # What the parser tells -----------------------------------------------------
+    def _take(self, token: Token) -> None:
+        """Pass a piece of output as far as it is known to be harmless."""
+        if token.kind == TEXT:
+            # Without the characters that hide or reorder others.
+            self._out.append(clean(token.data))
+        elif token.kind == CONTROL:
+            self._out.append(_CONTROLS.get(token.name, ""))
+        elif token.kind == ESCAPE:
+            self._escape(token.name)
+        elif token.kind == CSI:
+            self._function(token.name, token.data)
 
-    def draw(self, data: str) -> None:
-        """Pass text, without the characters that hide or reorder others."""
-        self._out.append(data if data.isascii() else clean(data))
-
-    def control(self, character: str) -> None:
-        """Pass a control character that moves the cursor."""
-        if character in _CONTROLS:
-            self._out.append(character)
-        elif character in _EIGHT_BIT:
-            self._out.append(_EIGHT_BIT[character])
-
-    def escape(self, name: str) -> None:
-        """Pass an escape sequence that moves the cursor or chooses line drawing."""
+    def _escape(self, name: bytes) -> None:
+        """Pass what moves the cursor or chooses line drawing."""
         if name in _ESCAPES or name in _CHARSETS:
-            self._out.append(f"\x1b{name}")
-        elif name == "c":
+            self._out.append(f"\x1b{name.decode()}")
+        elif name == b"c":
             # A full reset would take what has scrolled away as well.
             self._account()
             self._out.append(self._undo() + _RESET)
 
-    def function(self, name: str, parameters: str) -> None:
+    def _function(self, name: bytes, parameters: bytes) -> None:
         """Pass a control function that is known to be harmless, with numbers that are."""
-        if name == "m":
+        if name == b"m":
             if _RENDITION.fullmatch(parameters):
-                self._out.append(f"\x1b[{parameters}m")
+                self._out.append(f"\x1b[{parameters.decode()}m")
             return
-        values = numbers(parameters)
-        if name in _COUNTED:
+        values = numbers(parameters) if parameters else []
+        if len(name) == 1 and name[0] in _COUNTED:
             # With more numbers some of these mean something else (mouse tracking).
             if len(values) <= 1:
-                self._write(values, name)
+                self._write(values, name.decode())
         elif name in self._functions:
             self._functions[name](values)
 
-    def _table(self) -> dict[str, Callable[[list[int]], None]]:
+    def _table(self) -> dict[bytes, Callable[[list[int]], None]]:
         return {
-            "H": lambda values: self._write(values[:2], "H"),
-            "f": lambda values: self._write(values[:2], "H"),
-            "J": lambda values: self._choose(values, _ERASES, "J"),
-            "K": lambda values: self._choose(values, _ERASES, "K"),
-            "?J": lambda values: self._choose(values, _ERASES, "J"),
-            "?K": lambda values: self._choose(values, _ERASES, "K"),
-            "r": lambda values: self._write(values[:2], "r"),
-            "s": lambda _: self.escape("7"),
-            "u": lambda _: self.escape("8"),
-            " q": lambda values: self._choose(values, _SHAPES, " q"),
-            "!p": lambda _: self._out.append("\x1b[!p"),
-            "h": lambda values: self._switch(values, {_INSERT}, "", "h"),
-            "l": lambda values: self._switch(values, {_INSERT}, "", "l"),
-            "?h": lambda values: self._switch(values, _PRIVATE, "?", "h"),
-            "?l": lambda values: self._switch(values, _PRIVATE, "?", "l"),
+            b"H": lambda values: self._write(values[:2], "H"),
+            b"f": lambda values: self._write(values[:2], "H"),
+            b"J": lambda values: self._choose(values, _ERASES, "J"),
+            b"K": lambda values: self._choose(values, _ERASES, "K"),
+            b"?J": lambda values: self._choose(values, _ERASES, "J"),
+            b"?K": lambda values: self._choose(values, _ERASES, "K"),
+            b"r": lambda values: self._write(values[:2], "r"),
+            b"s": lambda _: self._escape(b"7"),
+            b"u": lambda _: self._escape(b"8"),
+            b" q": lambda values: self._choose(values, _SHAPES, " q"),
+            b"!p": lambda _: self._out.append("\x1b[!p"),
+            b"h": lambda values: self._switch(values, {_INSERT}, "", "h"),
+            b"l": lambda values: self._switch(values, {_INSERT}, "", "l"),
+            b"?h": lambda values: self._switch(values, _PRIVATE, "?", "h"),
+            b"?l": lambda values: self._switch(values, _PRIVATE, "?", "l"),
         }
 
     def _write(self, values: list[int], final: str) -> None:

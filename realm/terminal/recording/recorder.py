@@ -13,11 +13,12 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm.terminal.ansi.modes import Modes
 from realm.terminal.recording import segments
-from realm.terminal.recording.segments import Size
+from realm.terminal.recording.segments import Marker, Size, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 _STOPPED = "stopped"
@@ -28,8 +29,12 @@ _SOON, _SECOND = 0.2, 1.0
 """Seconds that output may be put aside, little and much."""
 _BORDERS = (b"\x1b", b"\n")
 
-Event = tuple[float, "bytes | Size"]
-"""Seconds since the epoch, and what came: output, or another size."""
+_CLEAR = b"\x1b[H\x1b[2J"
+_PIECE, _MOMENT = 16 * 1024, 0.3
+"""Bytes that are looked at for modes in one go, and seconds for all of them."""
+
+Event = tuple[float, "bytes | Size | Marker"]
+"""Seconds since the epoch, and what came: output, another size, a marker."""
 
 
 class _Block:
@@ -130,6 +135,12 @@ class Recorder:
             self._since = min(self._since, time.time())
             self._blocks[-1].append(time.time(), segments.RESIZE, segments.SIZE.pack(*size))
 
+    def mark(self, marker: Marker) -> None:
+        """Keep what happened here."""
+        if self._blocks:
+            self._since = min(self._since, time.time())
+            self._blocks[-1].append(time.time(), segments.MARKER, marker.encode())
+
     def flush(self) -> None:
         """Write what was put aside."""
         if self._since == math.inf:
@@ -201,26 +212,28 @@ def losses(directory: Path) -> Losses:
     return Losses(segments.offset_of(first) or 0, (directory / _STOPPED).exists())
 
 
-def chunks(directory: Path, last: int | None = None) -> Iterator[Event]:
+def chunks(directory: Path) -> Iterator[Event]:
     """Yield what was recorded in ``directory``, in order; times never go back.
 
     A recording that lost its beginning starts with its size and the bytes that
-    bring a fresh terminal to the state there.  With ``last`` only about so many
-    bytes of output at the end are wanted.  A recording that another process
+    bring a fresh terminal to the state there.  A recording that another process
     goes on writing is read as far as it is.
     """
-    kept = segments.paths(directory)
-    if last is not None:
-        kept = segments.latest(kept, last)
+    return _events(segments.paths(directory))
+
+
+def _events(paths: Sequence[Path]) -> Iterator[Event]:
     now = 0.0
-    middle = bool(kept) and bool(segments.offset_of(segments.read(kept[0])))
-    for place, path in enumerate(kept):
+    middle = bool(paths) and bool(segments.offset_of(segments.read(paths[0])))
+    for place, path in enumerate(paths):
         for moment, kind, data in segments.frames(segments.read(path)):
             now = max(now, moment)
             if kind == segments.RESIZE and len(data) == segments.SIZE.size:
                 yield now, Size(*segments.SIZE.unpack(data))
+            elif kind == segments.MARKER and data.decode("ascii", "replace") in set(Marker):
+                yield now, Marker(data.decode())
             elif kind == segments.STATE and place == 0 and middle:
-                yield now, data
+                yield now, State(data)
             elif kind == segments.OUTPUT:
                 whole = _from_border(data) if middle else data
                 middle = middle and not whole
@@ -228,12 +241,66 @@ def chunks(directory: Path, last: int | None = None) -> Iterator[Event]:
                     yield now, whole
 
 
-def tail(directory: Path, limit: int) -> bytes:
-    """Return the last output in ``directory``, at most ``limit`` bytes as they came."""
-    kept = segments.latest(segments.paths(directory), limit)
-    frames = (frame for path in kept for frame in segments.frames(segments.read(path)))
-    parts = [data for _, kind, data in frames if kind == segments.OUTPUT]
-    return b"".join(parts)[-limit:] if limit > 0 else b""
+class Tail(NamedTuple):
+    """The newest events, and what comes before them in their place.
+
+    ``opening`` is size and state there, nothing where nothing is missing;
+    ``left_out`` is how many bytes of output are.
+    """
+
+    opening: list[Event]
+    events: list[Event]
+    left_out: int
+
+
+def tail(directory: Path, wanted: int, until: float = math.inf) -> Tail:
+    """Return the last ``wanted`` bytes or so that were recorded up to ``until``, seconds since the epoch."""
+    paths = [path for path in segments.paths(directory) if segments.begin_of(path) <= until]
+    kept = segments.latest(paths, wanted)
+    before = segments.offset_of(segments.read(kept[0])) or 0 if kept else 0
+    found = newest([event for event in _events(kept) if event[0] <= until], wanted)
+    return found._replace(left_out=found.left_out + before)
+
+
+def newest(events: list[Event], wanted: int) -> Tail:
+    """Return the newest of ``events``, with at most ``wanted`` bytes of output."""
+    place, rest = len(events), wanted
+    earlier: list[Event] = []
+    kept: list[Event] = []
+    while place and rest > 0:
+        place -= 1
+        moment, event = events[place]
+        if isinstance(event, bytes) and len(event) > rest:
+            earlier, kept = [(moment, event[:-rest])], [(moment, _from_border(event[-rest:]))]
+        rest -= len(event) if isinstance(event, bytes) else 0
+    kept += events[place + len(kept) :]
+    earlier = events[:place] + earlier
+    if not any(isinstance(event, bytes) for _, event in earlier):
+        return Tail([], events, 0)
+    moment = kept[0][0] if kept else earlier[-1][0]
+    sizes = [event for _, event in earlier if isinstance(event, Size)]
+    output = b"".join(event for _, event in earlier if isinstance(event, bytes))
+    opening: list[Event] = [(moment, sizes[-1])] if sizes else []
+    opening.append((moment, State(_state(output, sizes[-1].rows if sizes else None))))
+    return Tail(opening, kept, len(output))
+
+
+def _state(output: bytes, rows: int | None) -> bytes:
+    """Return what brings a fresh terminal to the state after ``output``, as a moment's work shows it."""
+    modes, until = Modes(), time.monotonic() + _MOMENT
+    if rows is not None:
+        modes.resize(rows)
+    for start in range(0, len(output), _PIECE):
+        modes.feed(output[start : start + _PIECE])
+        if time.monotonic() > until:
+            modes.feed(output[max(start + _PIECE, len(output) - _PIECE) :])
+            break
+    return modes.redo(_CLEAR)
+
+
+def markers(directory: Path) -> list[tuple[float, Marker]]:
+    """Return the markers of a recording, with their times."""
+    return [(moment, event) for moment, event in chunks(directory) if isinstance(event, Marker)]
 
 
 def _from_border(data: bytes) -> bytes:

@@ -5,7 +5,8 @@ eight bytes ``realmre1`` and the number of output bytes before it (``<Q``).
 Frames follow: time in seconds since the epoch (``<d``), length of what comes
 (``<I``), kind (``B``), and that many bytes.  Kinds: 0 output as it came; 1 the
 terminal's size, rows and columns (``<HH``); 2 what brings a fresh terminal to
-the state at the segment's beginning.  Readers skip other kinds.
+the state at the segment's beginning; 3 a marker (:class:`Marker`).  Readers skip
+other kinds.
 
 A last frame that is cut short is not read.  Each writer begins a segment of its
 own: a run can go from one process to another.  When there is more than the limit
@@ -15,8 +16,10 @@ An empty file ``stopped`` says that the disk took no more.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,10 +31,25 @@ OFFSET = struct.Struct("<Q")
 HEAD = len(MAGIC) + OFFSET.size
 FRAME = struct.Struct("<dIB")
 SIZE = struct.Struct("<HH")
-OUTPUT, RESIZE, STATE = 0, 1, 2
+OUTPUT, RESIZE, STATE, MARKER = 0, 1, 2, 3
 SUFFIX = ".rec"
 LARGEST = 64 * 1024 * 1024
 """No reader takes a larger segment or frame."""
+
+
+class Marker(StrEnum):
+    """What happened between two pieces of output."""
+
+    BEGUN = "begun"
+    """The agent began a turn."""
+    ENDED = "ended"
+    """The agent ended a turn."""
+    GAP = "gap"
+    """Some output did not come."""
+
+
+class State(bytes):
+    """What brings a fresh terminal to the state at this place; what was shown there is not known."""
 
 
 class Size(NamedTuple):
@@ -74,6 +92,19 @@ def read(path: Path) -> bytes:
             return file.read(LARGEST)
     except OSError:
         return b""
+
+
+def begin_of(path: Path) -> float:
+    """Return when a segment begins, in seconds since the epoch; infinity when nobody knows."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(HEAD + FRAME.size)
+    except OSError:
+        return math.inf
+    if offset_of(data) is None or len(data) < HEAD + FRAME.size:
+        return math.inf
+    moment: float = FRAME.unpack_from(data, HEAD)[0]
+    return moment
 
 
 def offset_of(data: bytes) -> int | None:

@@ -8,8 +8,8 @@ from realm.terminal.render.palette import INK, PAPER, look
 from realm.terminal.render.svg import escape
 
 if TYPE_CHECKING:
+    from realm.terminal.render.drawing import Drawing, Run
     from realm.terminal.render.palette import Look
-    from realm.terminal.render.still import Run, Still
 
 _PAGE = """\
 <!DOCTYPE html>
@@ -40,10 +40,10 @@ i {{ display: inline-block; width: 2ch; height: 16px; vertical-align: top; font-
 """
 
 
-def html(still: Still, title: str = "") -> bytes:
+def html(drawing: Drawing, title: str = "") -> bytes:
     """Return the page: a plain window with the screen in it and ``title`` at its top."""
-    rows = "".join("".join(map(_run, row)) + "\n" for row in still.rows)
-    page = _PAGE.format(title=escape(title), paper=PAPER, ink=INK, columns=still.columns, rows=rows)
+    rows = "".join("".join(map(_run, row)) + "\n" for row in drawing.rows)
+    page = _PAGE.format(title=escape(title), paper=PAPER, ink=INK, columns=drawing.columns, rows=rows)
     return page.encode("utf-8", "replace")
 
 
@@ -51,7 +51,7 @@ def _run(run: Run) -> str:
     text = escape(run.text)
     if run.columns > len(run.text):
         text = f"<i>{text}</i>"
-    style = _style(look(run.pen))
+    style = _style(look(run.codes))
     return f'<span style="{style}">{text}</span>' if style else text
 
 

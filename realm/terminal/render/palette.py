@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
-from realm.terminal.emulator.cells import DEFAULT
-
-if TYPE_CHECKING:
-    from realm.terminal.emulator.cells import Cell
+from realm.terminal.ansi.sgr import attributes
 
 INK, PAPER = "#d4d7dd", "#1b1e25"
 """Text and background where a program says nothing."""
@@ -31,18 +29,21 @@ class Look(NamedTuple):
     lines: str
 
 
-def look(pen: Cell) -> Look:
+@lru_cache(maxsize=4096)
+def look(codes: str) -> Look:
     """Return what a rendition looks like."""
-    ink, paper = _colour(pen.fg, INK), _colour(pen.bg, "")
-    if pen.reverse:
+    state = attributes(codes)
+    ink, paper = _colour(state.get("foreground"), INK), _colour(state.get("background"), "")
+    if "reverse" in state:
         ink, paper = paper or PAPER, ink
-    lines = (("underline", pen.underscore), ("line-through", pen.strikethrough))
-    return Look(ink, paper, pen.bold, pen.italics, pen.dim, " ".join(name for name, on in lines if on))
+    lines = (("underline", "underline"), ("line-through", "strike"))
+    lined = " ".join(css for css, name in lines if name in state)
+    return Look(ink, paper, "bold" in state, "italic" in state, "dim" in state, lined)
 
 
-def _colour(code: str, default: str) -> str:
-    """Return the colour that an SGR code sets (see :mod:`realm.terminal.emulator.cells`)."""
-    if code == DEFAULT:
+def _colour(code: str | None, default: str) -> str:
+    """Return the colour that an SGR code sets (see :mod:`realm.terminal.ansi.sgr`)."""
+    if code is None:
         return default
     head, *values = [int(part) for part in code.split(";")]
     if not values:

@@ -10,8 +10,8 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from realm.terminal.render.drawing import Drawing, Run
     from realm.terminal.render.palette import Look
-    from realm.terminal.render.still import Run, Still
 
 _WIDTH, _HEIGHT, _SIZE = 8.4, 16, 14
 """A cell and its letters: lines of boxes touch, in the usual fonts, at this height."""
@@ -23,10 +23,10 @@ _XML = "http://www.w3.org/2000/svg"
 _LIGHTS = ("#ff5f57", "#febc2e", "#28c840")
 
 
-def svg(still: Still, title: str = "") -> bytes:
+def svg(drawing: Drawing, title: str = "") -> bytes:
     """Return the picture: a plain window with the screen in it and ``title`` at its top."""
-    rows = max(1, len(still.rows))
-    width = round(still.columns * _WIDTH + 2 * _MARGIN)
+    rows = max(1, len(drawing.rows))
+    width = round(drawing.columns * _WIDTH + 2 * _MARGIN)
     height = rows * _HEIGHT + _BAR + _MARGIN
     name = escape(title)
     frame = f'width="{width - 1}" height="{height - 1}" rx="8" fill="{PAPER}" stroke="#3c414d"'
@@ -38,14 +38,14 @@ def svg(still: Still, title: str = "") -> bytes:
           for place, light in enumerate(_LIGHTS)),
         f'\n<g font-family="{_FONT}" font-size="{_SIZE}" xml:space="preserve">\n',
         f'<text x="{width / 2:g}" y="19" text-anchor="middle" font-size="12" fill="#8b919d">{name}</text>\n',
-        *(part for y, row in enumerate(still.rows) for part in _row(row, _BAR + y * _HEIGHT)),
+        *(part for y, row in enumerate(drawing.rows) for part in _row(row, _BAR + y * _HEIGHT)),
         "</g>\n</svg>\n",
     ]  # fmt: skip
     return "".join(parts).encode("utf-8", "replace")
 
 
 def _row(row: list[Run], top: float) -> Iterator[str]:
-    looks = [(run, look(run.pen)) for run in row]
+    looks = [(run, look(run.codes)) for run in row]
     for run, seen in looks:
         if seen.paper:
             yield (

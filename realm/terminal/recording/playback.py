@@ -1,0 +1,78 @@
+"""The screen at a moment of a recording, played from what was recorded last before it."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.terminal.ansi.modes import Modes
+from realm.terminal.emulator.screen import Screen
+from realm.terminal.recording.recorder import newest, tail
+from realm.terminal.recording.segments import Marker, Size, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from realm.terminal.recording.recorder import Event, Tail
+
+_TRIES = ((160 * 1024, 0.8), (16 * 1024, 0.3), (2048, 0.2), (256, math.inf))
+"""Bytes that a screen is made of, and the seconds that it may take: if it takes longer, fewer are.
+
+The first is some full redraws of a large terminal, and a quarter of a second's work of any usual kind.
+"""
+
+
+class Played(NamedTuple):
+    """A screen and the modes that are on beside it; ``lacking`` whether it may lack something."""
+
+    screen: Screen
+    modes: Modes
+    lacking: bool
+
+
+def play(directory: Path, size: tuple[int, int], until: float = math.inf) -> Played | None:
+    """Return what a recording shows at ``until``, seconds since the epoch; ``None`` of no output.
+
+    ``size`` is rows and columns where the recording does not know.
+    """
+    return _tried(lambda wanted: tail(directory, wanted, until), size)
+
+
+def play_events(events: list[Event], size: tuple[int, int]) -> Played | None:
+    """Return what shows after ``events``; the rest is as in :func:`play`."""
+    return _tried(lambda wanted: newest(events, wanted), size)
+
+
+def _tried(take: Callable[[int], Tail], size: tuple[int, int]) -> Played | None:
+    for wanted, seconds in _TRIES:
+        found = take(wanted)
+        if not any(isinstance(event, bytes) for _, event in [*found.opening, *found.events]):
+            return None
+        played = _play(found, size, time.monotonic() + seconds)
+        if played is not None:
+            return played
+    return None
+
+
+def _play(found: Tail, size: tuple[int, int], deadline: float) -> Played | None:
+    """Play it; return nothing when the time is over."""
+    screen, modes = Screen(*size), Modes()
+    modes.resize(size[0])
+    if found.left_out:
+        screen.doubt()
+    for _, event in [*found.opening, *found.events]:
+        if isinstance(event, Size):
+            screen.resize(*event)
+            modes.resize(event.rows)
+        elif isinstance(event, Marker):
+            if event is Marker.GAP:
+                screen.doubt()
+        else:
+            modes.feed(event)
+            if not screen.feed(event, deadline):
+                return None
+            if isinstance(event, State):
+                screen.doubt()
+    return Played(screen, modes, screen.lacking)

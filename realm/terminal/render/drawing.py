@@ -1,0 +1,172 @@
+"""A screen as readable text, as the fewest harmless bytes that draw it, and read back from these."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyte.screens import wcwidth
+
+from realm.terminal.ansi.lexer import CSI, TEXT, Lexer
+from realm.terminal.ansi.sgr import attributes, shows_on_blanks
+from realm.terminal.emulator.screen import BLANK, COLUMNS, ROWS, Cell, Screen
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes of a drawing that are looked at."""
+NARROWEST = 80
+_NO_WRAP = b"\x1b[?7l"
+_JUMP = 8
+"""From this many blanks on, moving the cursor is shorter than writing them."""
+
+
+def cells(row: Any, columns: int) -> list[Cell]:
+    """Return a row from left to right, without blanks at its end and right halves of wide characters.
+
+    Halves that lost their other one are blank, and so is what cannot be shown.
+    """
+    if not shows_on_blanks(row.default.codes) and row.default.data == " ":
+        columns = min(columns, max(row, default=-1) + 1)
+    found: list[Cell] = []
+    x = 0
+    while x < columns:
+        cell = row[x]
+        text, wide = _glyph(cell.data)
+        whole = not wide or (x + 1 < columns and row[x + 1].data == "")
+        found.append(cell._replace(data=text if text and whole else " "))
+        x += 2 if wide and whole else 1
+    while found and _is_blank(found[-1]):
+        found.pop()
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _glyph(data: str) -> tuple[str, bool]:
+    """Return what can be shown of a cell's text, and whether it takes two columns."""
+    text = clean(data)
+    return text, bool(text) and wcwidth(text[0]) > 1
+
+
+@lru_cache(maxsize=4096)
+def _is_hidden(codes: str) -> bool:
+    return "conceal" in attributes(codes)
+
+
+def _is_blank(cell: Cell) -> bool:
+    """Whether nothing at all is to be seen."""
+    return cell.data == " " and not shows_on_blanks(cell.codes)
+
+
+def read(screen: Screen, rows: Sequence[Any] | None = None) -> str:
+    """Return what a person would read: cleaned lines without trailing blanks, none empty at the end."""
+    lines = (
+        "".join(" " if _is_hidden(cell.codes) else cell.data for cell in cells(row, screen.columns)).rstrip()
+        for row in (screen.shown() if rows is None else rows)
+    )
+    return "\n".join(lines).rstrip("\n")
+
+
+def draw(screen: Screen, rows: Sequence[Any] | None = None) -> bytes:
+    """Return bytes that draw a screen on an empty one: text, cursor positions and renditions, nothing else.
+
+    The cursor ends in its place, unless other ``rows`` than those that are shown are drawn.
+    """
+    out: list[str] = []
+    codes = ""
+    for number, row in enumerate(screen.shown() if rows is None else rows, 1):
+        codes = _draw_row(cells(row, screen.columns), number, out, codes)
+    out += ["\x1b[m"] if codes else []
+    if rows is None:
+        out.append(f"\x1b[{screen.cursor.y + 1};{min(screen.cursor.x, screen.columns - 1) + 1}H")
+    return "".join(out).encode("utf-8", "replace")
+
+
+def _draw_row(row: list[Cell], number: int, out: list[str], codes: str) -> str:
+    """Draw one row; return the rendition at its end."""
+    x, blanks, placed = 0, 0, False
+    for cell in row:
+        if _is_blank(cell):
+            blanks += 1
+        else:
+            if not placed or blanks >= _JUMP:
+                out.append(f"\x1b[{number};{x + 1}H")
+            elif blanks:
+                out.append(_change(codes, "") + " " * blanks)
+                codes = ""
+            placed, blanks = True, 0
+            out.append(_change(codes, cell.codes) + cell.data)
+            codes = cell.codes
+        x += 2 if _glyph(cell.data)[1] else 1
+    return codes
+
+
+def _change(before: str, after: str) -> str:
+    if before == after:
+        return ""
+    return f"\x1b[{'0;' if before and after else ''}{after}m"
+
+
+class Run(NamedTuple):
+    """Characters side by side with one rendition: where they begin, how many columns they take."""
+
+    column: int
+    columns: int
+    text: str
+    codes: str
+
+
+class Drawing:
+    """A screen read back from the bytes that draw it, which anybody may have written.
+
+    Text, cursor positions and renditions are understood and nothing else.
+    ``rows`` end with the last one with something in it; hidden text is blank.
+    ``columns`` is the widest row's width, 80 at least.
+    """
+
+    def __init__(self, drawing: bytes) -> None:
+        paper = Screen(ROWS, COLUMNS)
+        paper.feed(_NO_WRAP)
+        for token in Lexer().tokens(drawing[:LIMIT]):
+            if token.kind == TEXT or (token.kind == CSI and token.name in (b"H", b"m")):
+                paper.take(token)
+        self.rows = [_runs(cells(row, COLUMNS)) for row in paper.shown()]
+        while self.rows and not self.rows[-1]:
+            self.rows.pop()
+        self.columns = max([NARROWEST, *(row[-1].column + row[-1].columns for row in self.rows if row)])
+
+    def text(self) -> str:
+        """Return what a person would read, a line for every row."""
+        rows = ("".join(run.text for run in row).rstrip() for row in self.rows)
+        return "".join(f"{row}\n" for row in rows)
+
+    def ansi(self) -> str:
+        """Return the same in colour: renditions and text, nothing that moves the cursor."""
+        parts = ("".join(f"\x1b[{run.codes}m{run.text}\x1b[m" if run.codes else run.text for run in row)
+                 for row in self.rows)  # fmt: skip
+        return "".join(f"{line}\n" for line in parts)
+
+
+def _runs(row: list[Cell]) -> list[Run]:
+    """Join cells; a wide or composed character stays alone, so that its place is known."""
+    runs: list[Run] = []
+    column = 0
+    for cell in row:
+        columns = 2 if _glyph(cell.data)[1] else 1
+        data = " " * columns if _is_hidden(cell.codes) else cell.data
+        last = runs[-1] if runs else None
+        single = columns == len(data) == 1
+        if last is not None and single and last.columns == len(last.text) and _alike(last.codes, cell):
+            runs[-1] = last._replace(columns=last.columns + 1, text=last.text + data)
+        else:
+            runs.append(Run(column, columns, data, cell.codes))
+        column += columns
+    return runs
+
+
+def _alike(codes: str, cell: Cell) -> bool:
+    """Whether ``cell`` looks the same with the rendition ``codes``: a blank does with most."""
+    return codes == cell.codes or (cell == BLANK and not shows_on_blanks(codes))

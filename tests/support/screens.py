@@ -1,0 +1,14 @@
+"""A terminal's screen that says what it shows."""
+
+from __future__ import annotations
+
+from realm.terminal.emulator.screen import Screen as _Screen
+from realm.terminal.render.drawing import draw, read
+
+
+class Screen(_Screen):
+    def text(self) -> str:
+        return read(self)
+
+    def ansi(self) -> bytes:
+        return draw(self)
