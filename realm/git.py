@@ -191,7 +191,7 @@ def run(
             # Ctrl-C at the terminal does not stop refs that move half-way.
             process_group=0 if _verb(argv) == "update-ref" else None,
         )
-    except FileNotFoundError as problem:
+    except OSError as problem:
         raise missing(problem, cwd) from problem
     except subprocess.TimeoutExpired as problem:
         raise GitError(f"git {_verb(argv)} did not end within {timeout:.0f} seconds") from problem
@@ -203,8 +203,10 @@ def run(
 
 def missing(problem: OSError, cwd: Path | None) -> GitError:
     """Return the error for a git, or a directory to run it in, that is not there."""
-    if cwd is not None and not cwd.is_dir():
-        return GitError(f"the directory {cwd} does not exist")
+    if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112 - Path's own raises where nothing may be looked at
+        return GitError(f"the directory {clean(str(cwd))} does not exist, or cannot be entered")
+    if cwd is not None and not os.access(cwd, os.X_OK):
+        return GitError(f"the directory {clean(str(cwd))} cannot be entered", f"ls -ld '{clean(str(cwd))}'")
     if isinstance(problem, FileNotFoundError):
         return GitError("git is not installed, or not on PATH", "install git 2.30 or newer")
     return GitError("git cannot be run: " + clean(str(problem)), "install git 2.30 or newer")

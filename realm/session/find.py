@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from realm.errors import NoSuchSessionError, NotARepositoryError, RealmError
+from realm.errors import GitError, NoSuchSessionError, NotARepositoryError, RealmError
 from realm.paths import current_directory
 from realm.session import registry
-from realm.store import refs
+from realm.store import listing, refs
 from realm.store.repo import discover
 from realm.text import clean
 
@@ -16,10 +17,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project
+    from realm.store.listing import MetaRow
+
+
+class Found(NamedTuple):
+    """A session and its project; ``row`` is what its refs tell of it."""
+
+    project: Project
+    row: MetaRow
+
+    def sound(self) -> Self:
+        """Return this; :class:`RealmError` when the refs or the record of the session are damaged."""
+        problem = self.row.problem
+        if problem:
+            raise RealmError(
+                f"the session {self.row.name} is damaged: {problem}",
+                _advice(self.project, self.row.name, problem),
+            )
+        return self
 
 
 def find(name: str, directory: Path | None) -> Project:
-    """Return the project that has the session ``name``.
+    """Return the project that has the session ``name``, sound or not; see :func:`locate`."""
+    return locate(name, directory).project
+
+
+def locate(name: str, directory: Path | None) -> Found:
+    """Return the session ``name`` with its project.
 
     With ``directory`` only the repository there is asked.  Without it the one
     around the current directory is, and then the others.  Raises
@@ -27,32 +51,36 @@ def find(name: str, directory: Path | None) -> Project:
     a name that none can have, :class:`RealmError` when several projects have it.
     """
     refs.check_name(name)
+    here = discover(directory) if directory is not None else _around(current_directory())
+    found = _named(here, name) if here else None
+    if found is not None and found.row.code is not None:
+        return found
     if directory is not None:
-        return _in(discover(directory), name)
-    here = _around(current_directory())
-    if here is not None and refs.tips(here, name).code is not None:
-        return here
-    others = [project for project in elsewhere(here) if refs.tips(project, name).code is not None]
+        raise _unknown(name, here, found)
+    every = [found for project in elsewhere(here) if (found := _named(project, name)) is not None]
+    others = [other for other in every if other.row.code is not None]
     if len(others) > 1:
-        places = ", ".join(str(project.root) for project in others)
+        places = ", ".join(str(other.project.root) for other in others)
         raise RealmError(
             f"several projects have a session {name}: {places}",
-            f"say which one: realm -C {others[0].root} …",
+            f"say which one: realm -C {others[0].project.root} …",
         )
     if not others:
-        for project in _everywhere(here):
-            sound(project, name)
-        raise _unknown(name, here)
+        raise _unknown(name, here, found, *every)
     return others[0]
+
+
+def _named(project: Project, name: str) -> Found | None:
+    try:
+        return next((Found(project, row) for row in listing.rows(project, [name])), None)
+    except GitError:  # another project's refs may not be readable
+        return None
 
 
 def sound(project: Project, name: str) -> Project:
     """Return ``project``; :class:`RealmError` when the refs or the record of its session are damaged."""
-    for row in refs.rows(project, [name]):
-        if row.problem:
-            raise RealmError(
-                f"the session {name} is damaged: {row.problem}", _advice(project, name, row.problem)
-            )
+    for row in listing.rows(project, [name]):
+        Found(project, row).sound()
     return project
 
 
@@ -71,14 +99,8 @@ def _advice(project: Project, name: str, problem: str) -> str:
 def _around(directory: Path) -> Project | None:
     try:
         return discover(directory)
-    except NotARepositoryError:
+    except (NotARepositoryError, GitError):
         return None
-
-
-def _in(project: Project, name: str) -> Project:
-    if refs.tips(project, name).code is None:
-        raise _unknown(name, sound(project, name))
-    return project
 
 
 def elsewhere(here: Project | None) -> list[Project]:
@@ -93,16 +115,19 @@ def elsewhere(here: Project | None) -> list[Project]:
     return found
 
 
-def _everywhere(here: Project | None) -> list[Project]:
-    return [*([here] if here else []), *elsewhere(here)]
-
-
-def _unknown(name: str, here: Project | None) -> NoSuchSessionError:
-    names = sorted({row.name for project in _everywhere(here) for row in refs.rows(project)})
-    same = [other for other in names if other.casefold() == name.casefold()]
-    close = same or difflib.get_close_matches(name, names, n=3)
+def _unknown(name: str, here: Project | None, *damaged: Found | None) -> NoSuchSessionError:
+    """Return the error for a session that is nowhere; raise the one of a damaged one."""
+    for found in damaged:
+        if found is not None:
+            found.sound()
+    names = set()
+    for project in [*([here] if here else []), *elsewhere(here)]:
+        with suppress(GitError):
+            names |= {row.name for row in listing.rows(project)}
+    same = [other for other in sorted(names) if other.casefold() == name.casefold()]
+    close = same or difflib.get_close_matches(name, sorted(names), n=3)
     where = f" in {here.root}" if here else ""
-    gone = [str(root) for root in registry.known() if not root.is_dir()]
+    gone = [str(root) for root in registry.known() if registry.is_gone(root)]
     moved = f"; these projects are gone: {', '.join(gone)} (moved? use -C NEW_PLACE)" if gone else ""
     hint = f"did you mean {' or '.join(close)}?" if close else "realm list --all shows every session"
     return NoSuchSessionError(f"there is no session {name}{where}{moved}", hint)

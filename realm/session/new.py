@@ -14,7 +14,7 @@ from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
 from realm.store import repo
-from realm.store.names import check_name
+from realm.store.refs import check_name
 from realm.together import together
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.config import Config
 from realm.errors import RealmError, RefRaceError
 from realm.paths import current_directory
-from realm.session.find import find, sound
+from realm.session.find import locate
 from realm.session.requests import PushRequest, PushResult
 from realm.store import record, refs, remote, repo
 from realm.text import clean
@@ -33,12 +33,11 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     work tree are never touched.  Raises :class:`RealmError` when the remote
     refuses, when there is no such remote, or nothing to push.
     """
-    project = sound(find(request.name, request.directory), request.name)
+    project, row = locate(request.name, request.directory).sound()
     session = record.read_session(project, request.name)
-    tips = refs.tips(project, request.name)
     where = _where(project, request)
     branch = (request.branch or request.name).removeprefix("refs/heads/")
-    code = tips.code or session.base
+    code = row.code or session.base
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
         raise RealmError(
@@ -98,15 +97,14 @@ def _remember(project: Project, session: Session, key: str, oid: str) -> None:
     A run that begins or ends meanwhile moves the record: the note goes on top then.
     """
     for last in (False,) * (_TRIES - 1) + (True,):
-        meta = refs.tips(project, session.name).meta
-        now = record.read_session(project, session.name)
-        if meta is None or now.id != session.id or now.pushed.get(key) == oid:
-            return
-        new = record.update_session(
-            project, session.name, meta, now._replace(pushed={**now.pushed, key: oid})
-        )
+        with record.Record(project, session.name) as found:
+            now, meta = found.session(), found.commit()
+            if now.id != session.id or now.pushed.get(key) == oid:
+                return
+            new = found.amend(now._replace(pushed={**now.pushed, key: oid}))
         try:
-            refs.transact(project, [refs.RefUpdate(refs.META + session.name, meta, new)], "realm: push")
+            update = refs.RefUpdate(refs.META + session.name, meta, new)
+            refs.transact(project, [update], "realm: push", held=[oid])
         except RefRaceError:
             if last:
                 raise

@@ -10,14 +10,14 @@ from realm.paths import current_directory
 from realm.session import registry
 from realm.session.lock import holder
 from realm.session.requests import Listing
-from realm.store import refs
+from realm.store import listing
 from realm.store.repo import discover
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project
-    from realm.store.refs import MetaRow
+    from realm.store.listing import MetaRow
 
 
 def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing:
@@ -31,7 +31,7 @@ def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing
     warnings: list[str] = []
     projects = _projects(directory, all_projects, warnings)
     gone = sum(registry.is_gone(root) for root in registry.known()) if warnings else 0
-    rows = [row for project in projects for row in _rows(project, warnings)]
+    rows = [row for project in projects for row in _rows(project, warnings, others=len(projects) > 1)]
     rows.sort(key=lambda row: (-row.created, row.name))
     return Listing(tuple(rows), tuple(warnings), gone)
 
@@ -72,9 +72,16 @@ def _remembered(warnings: list[str]) -> list[Project]:
     return projects
 
 
-def _rows(project: Project, warnings: list[str]) -> list[SessionRow]:
+def _rows(project: Project, warnings: list[str], *, others: bool) -> list[SessionRow]:
     rows: list[SessionRow] = []
-    for meta in refs.rows(project):
+    try:
+        found = listing.rows(project)
+    except GitError as error:
+        if not others:
+            raise
+        warnings.append(f"skipped {project.root}: {error.message}")
+        return []
+    for meta in found:
         if meta.problem:
             warnings.append(f"session {meta.name} in {project.root}: {meta.problem}")
         rows.append(_row(project, meta))

@@ -40,7 +40,7 @@ def _read() -> dict[str, float]:
 
 
 def remember_project(project: Project) -> None:
-    """Note that realm was used in a project: in its work tree and, if that is a linked one, in the main one.
+    """Note that realm was used in a project: in its main work tree, if it has one.
 
     A linked work tree comes and goes; the sessions stay with the main one.
     """
@@ -48,7 +48,7 @@ def remember_project(project: Project) -> None:
     is_main_there = project.common_dir.name == ".git" and (project.common_dir / "index").exists()
     if is_gone(project.root):  # the user's GIT_DIR names the repository: it is not found without that
         return
-    remember(project.root, *([main] if is_main_there and main != project.root else []))
+    remember(main if is_main_there else project.root)
 
 
 def remember(*roots: Path) -> None:
@@ -106,7 +106,13 @@ def _write(projects: dict[str, float]) -> None:
 
 def is_gone(root: Path) -> bool:
     """Tell whether a work tree is not there any more: removed, moved, or on a disk that is not mounted."""
-    return not os.path.lexists(root / ".git")
+    try:
+        (root / ".git").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it may be there: this user may not look
+        return False
+    return False
 
 
 def known() -> list[Path]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
-from realm.paths import remove_tree
-from realm.session.find import find
+from realm.model import State
+from realm.paths import current_directory, remove_tree
+from realm.session.find import locate
 from realm.session.lock import RunLock, holder, run_directory
 from realm.session.requests import Removal
 from realm.store import record, refs
@@ -26,18 +27,17 @@ if TYPE_CHECKING:
 
 def plan(name: str, directory: Path | None) -> Removal:
     """Say what removing the session would take away; nothing is changed."""
-    project = find(name, directory)
-    tips = refs.tips(project, name)
+    project, row = locate(name, directory)
     session = _session(project, name)
-    code = tips.code or ""
     return Removal(
         name=name,
-        project=project.root,
-        code=code,
-        meta=tips.meta,
-        unpushed=_unpushed(project, session, code),
+        project=project,
+        code=row.code or "",
+        meta=row.meta,
+        session=session,
+        unpushed=_unpushed(project, session, row.code or ""),
         running=session is not None and holder(session.id) is not None,
-        leftovers=1 if _unsaved(project, name) else 0,
+        leftovers=1 if row.state is not State.EXITED else 0,
     )
 
 
@@ -49,32 +49,24 @@ def _session(project: Project, name: str) -> Session | None:
         return None
 
 
-def _unsaved(project: Project, name: str) -> bool:
-    from realm.model import State
-
-    return any(row.state is not State.EXITED for row in refs.rows(project, [name]))
-
-
 def _unpushed(project: Project, session: Session | None, code: str) -> int:
     """Count commits that only this session has."""
     pushed = list(session.pushed.values()) if session else []
-    base = [session.base] if session else []
     if code in pushed:
         return 0
-    known = [oid for oid in [*pushed, *base] if is_there(project, oid)]
-    return count_commits(project, code, known, shared=False)
+    return count_commits(project, code, [*pushed, *([session.base] if session else [])], shared=False)
 
 
 def remove(removal: Removal, ui: UI) -> None:
     """Carry out a plan: the box and its volumes, then the refs.
 
-    Raises :class:`RunningError` while a run goes on and :class:`RefRaceError`
-    when the session moved since it was planned.
+    Of a session whose record is damaged only the refs go: what the record names
+    is nobody's word.  Raises :class:`RunningError` while a run goes on and
+    :class:`RefRaceError` when the session moved since it was planned.
     """
-    project = discover(removal.project)
-    session = _session(project, removal.name)
+    session = removal.session
     if session is None:
-        _move_refs(project, removal)
+        _move_refs(removal)
         return
     with RunLock(session.id, removal.name, 0):
         if not _remove_boxes(session, ui) and removal.leftovers:
@@ -82,7 +74,7 @@ def remove(removal: Removal, ui: UI) -> None:
                 "the engine does not answer, and this session may still have a box on it",
                 "start the engine, then: realm doctor",
             )
-        _move_refs(project, removal)
+        _move_refs(removal)
     remove_tree(run_directory(session.id))
 
 
@@ -92,9 +84,11 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
     try:
         connection = docker.connect()
         lookup.clear(connection, session.id)
-        boxes = lookup.find(connection, session_id=session.id)
+        found = lookup.find(connection, session_id=session.id)
     except EngineError:
         return False
+    # A record from elsewhere may have the id of another session.
+    boxes = [box for box in found if box.labels.get("realm.session", session.name) == session.name]
     for box in boxes:
         if box.state() == "running":
             raise RunningError(
@@ -107,13 +101,14 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
     return True
 
 
-def _move_refs(project: Project, removal: Removal) -> None:
-    tips = refs.Tips(removal.code, removal.meta)
-    updates = refs.trash_updates(project, removal.name, tips)
-    if removal.meta and not is_there(project, removal.meta):  # git keeps no ref to what is not there
-        updates = [update for update in updates if update.new != removal.meta]
+def _move_refs(removal: Removal) -> None:
+    project, tips = removal.project, refs.Tips(removal.code or None, removal.meta)
+    trash = refs.list_trash(project)
+    updates = refs.trash_updates(removal.name, tips, trash)
+    if removal.session is None and removal.meta and not is_there(project, removal.meta):
+        updates = [update for update in updates if update.new != removal.meta]  # git keeps no ref to that
     refs.transact(project, updates, "realm: remove")
-    refs.expire_trash(project)
+    refs.expire_trash(project, trash)
 
 
 def restore(name: str, directory: Path | None) -> Removal:
@@ -122,9 +117,7 @@ def restore(name: str, directory: Path | None) -> Removal:
     Raises :class:`RealmError` when a session of that name exists and
     :class:`NoSuchSessionError` when none was removed.
     """
-    from pathlib import Path as _Path
-
-    project = discover(directory or _Path.cwd())
+    project = discover(directory or current_directory())
     refs.check_name(name)
     refs.check_new(project, name)
     trash = refs.latest_trash(project, name)
@@ -134,4 +127,4 @@ def restore(name: str, directory: Path | None) -> Removal:
             "git for-each-ref refs/realm-trash lists what can be restored",
         )
     refs.transact(project, refs.restore_updates(trash), "realm: restore")
-    return Removal(name, project.root, trash.code or "", trash.meta)
+    return Removal(name, project, trash.code or "", trash.meta)

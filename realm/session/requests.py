@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.model import SessionRow
+    from realm.model import Project, Session, SessionRow
 
 
 class NewRequest(NamedTuple):
@@ -72,12 +72,16 @@ class Listing(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """What ``realm remove`` would take away, and the ids that bring it back."""
+    """What ``realm remove`` would take away, and the ids that bring it back.
+
+    ``session`` is ``None`` where the record is damaged.
+    """
 
     name: str
-    project: Path
+    project: Project
     code: str
     meta: str | None = None
+    session: Session | None = None
     unpushed: int = 0
     running: bool = False
     leftovers: int = 0

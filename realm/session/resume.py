@@ -12,7 +12,7 @@ from realm.session import run as running
 from realm.session.begin import begin
 from realm.session.find import find, sound
 from realm.session.lock import RunLock
-from realm.store import record, refs, repo
+from realm.store import listing, record, refs, repo
 
 if TYPE_CHECKING:
     from realm.model import Project, Run
@@ -69,7 +69,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         login=planning.find_login(plan.agent, plan.args),
         run=planning.starting(len(runs) + 1, tips.code),
         parent=tips.meta,
-        totals=refs.rows(project, [name])[0].totals,
+        totals=listing.rows(project, [name])[0].totals,
         transcript=_transcript(project, name, runs),
     )
     chosen = _image(connection, request, plan, ui)

@@ -60,9 +60,9 @@ def _wait(session: Session) -> None:
 
 def _tell(project: Project, name: str, run: Run, ui: UI) -> None:
     """Say what there is now, as the holder wrote it: it has no terminal to say it on."""
-    from realm.store import refs
+    from realm.store import listing
 
-    row = refs.rows(project, [name])[0]
+    row = listing.rows(project, [name])[0]
     summary.drop_kept(row.id)
     for note in run.notes:
         ui.warn(note)

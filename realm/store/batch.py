@@ -68,7 +68,7 @@ class CatFile:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                 )
-            except FileNotFoundError as problem:
+            except OSError as problem:
                 raise missing(problem, None) from problem
         return self._process
 

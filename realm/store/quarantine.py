@@ -25,7 +25,7 @@ from realm.errors import GitError, RejectedError
 from realm.git import GitResult, failure, git, reason, run
 from realm.paths import make_private, realm_home
 from realm.store.batch import CatFile
-from realm.store.names import TEMPORARY, is_forgotten, temporary
+from realm.store.refs import TEMPORARY, is_forgotten, temporary
 from realm.store.stores import is_partial
 from realm.text import clean
 
@@ -157,7 +157,7 @@ class Quarantine:
     def give(self, oid: str, known: Sequence[str]) -> None:
         """Let the project fetch what the commit ``oid`` reaches and the commits ``known`` do not.
 
-        It is held by :func:`realm.store.names.temporary`'s ref until
+        It is held by :func:`realm.store.refs.temporary`'s ref until
         :func:`realm.store.refs.transact` moves a session's ref to it.  Raises
         :class:`GitError` when the project cannot be written and
         :class:`RejectedError` when something is missing.
@@ -174,7 +174,7 @@ class Quarantine:
         for _ in range(_TRIES):
             result = git(*order, project=self.project, check=False)
             if b"bad object refs/" in result.err:
-                # All has come; git looks at every other ref too, and one is damaged: it collects nothing then.
+                # All has come, but git looks at every other ref too. With a damaged one it collects nothing.
                 result = git("update-ref", temporary(oid), oid, project=self.project, check=False)
             if result.code == 0:
                 return

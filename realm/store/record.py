@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Self
 from realm.errors import GitError, NoSuchSessionError, RealmError
 from realm.model import Identity, Run, Session, State, Totals
 from realm.store.batch import CatFile, RawObject, TooLargeError
-from realm.store.names import META, check_name
+from realm.store.refs import META, check_name
 from realm.store.schema import Summary, dump_run, dump_session, load_run, load_session, write_summary
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Record:
 
     def __init__(self, project: Project, name: str) -> None:
         check_name(name)
+        self._project = project
         self._name = name
         self._format = project.object_format
         self._objects = CatFile(project)
@@ -119,6 +120,32 @@ class Record:
         """
         found = self._get(path, limit)
         return found.data if found is not None and found.kind == "blob" else None
+
+    def commit(self) -> str:
+        """Return the commit that the record is read from."""
+        self._get("", _TREE_LIMIT)
+        return self._commit
+
+    def amend(self, session: Session) -> str:
+        """Return a commit like this one, with the same parents and message, that records ``session``.
+
+        For what changes between runs, such as after a push; no ref is moved.
+        """
+        from realm.store.objects import FILE, Entry, Moment, Objects
+
+        current = self.commit()
+        made = Objects(self._project.object_format)
+        commit = self._objects.get(current, _COMMIT_LIMIT)
+        root = _Reader(self._objects, self._format).tree(current, b"")
+        if commit is None or not root:
+            raise self._damaged("it has no files")
+        head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
+        parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
+        root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
+        now = AUTHOR, Moment(int(time.time()))
+        oid = made.commit(made.tree(root.values()), parents, message, now, now)
+        made.store(self._project, oid, [current])
+        return oid
 
     def _get(self, path: str, limit: int) -> RawObject | None:
         ref = META + self._name
@@ -233,28 +260,6 @@ def summarise(session: Session, run: Run, totals: Totals, state: State) -> Summa
         started=run.started,
         exit_code=run.exit_code,
     )
-
-
-def update_session(project: Project, name: str, current_meta: str, session: Session) -> str:
-    """Return a commit like ``current_meta``, with the same parents and message, that records ``session``.
-
-    For what changes between runs, such as after a push; no ref is moved.
-    """
-    from realm.store.objects import FILE, Entry, Moment, Objects
-
-    made = Objects(project.object_format)
-    with CatFile(project) as objects:
-        commit = objects.get(current_meta, _COMMIT_LIMIT)
-        root = _Reader(objects, project.object_format).tree(current_meta, b"")
-    if commit is None or commit.kind != "commit" or not root:
-        raise RealmError(f"the record of '{name}' is damaged", f"git log {META}{name}")
-    head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
-    parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
-    root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
-    now = AUTHOR, Moment(int(time.time()))
-    oid = made.commit(made.tree(root.values()), parents, message, now, now)
-    made.store(project, oid, [current_meta])
-    return oid
 
 
 class _Reader:

@@ -2,30 +2,22 @@
 
 ``refs/realm/<name>`` is the code, ``refs/realm-meta/<name>`` the record; both
 move in one transaction of git's, each only from the value that was read.
-``refs/realm-trash/<name>/<unix>/{code,meta}`` keeps what was removed.
+``refs/realm-trash/<name>/<unix>/{code,meta}`` keeps what was removed, and
+``refs/realm-tmp/<machine>@<process>@<since>/<object id>`` what was taken in and
+no session's ref points to yet.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError, RefRaceError, UsageError
 from realm.git import GitResult, failure, git, reason
-from realm.store.names import CODE, META, TRASH, check_name, temporary
-from realm.store.rows import MetaRow, rows
-from realm.store.trash import (
-    Trash,
-    expire_trash,
-    keep_updates,
-    latest_trash,
-    list_trash,
-    restore_updates,
-    trash_updates,
-)
-from realm.store.updates import RefUpdate, Tips
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -33,36 +25,103 @@ if TYPE_CHECKING:
 
     from realm.model import Project
 
-__all__ = [
-    "CODE",
-    "META",
-    "TRASH",
-    "MetaRow",
-    "RefUpdate",
-    "Tips",
-    "Trash",
-    "check_name",
-    "check_new",
-    "expire_trash",
-    "keep_updates",
-    "latest_trash",
-    "list_trash",
-    "restore_updates",
-    "rows",
-    "tips",
-    "transact",
-    "trash_updates",
-]
+CODE = "refs/realm/"
+META = "refs/realm-meta/"
+TRASH = "refs/realm-trash/"
+TEMPORARY = "refs/realm-tmp/"
 
+LONGEST = 64
+"""Characters in a name, at most."""
 PATIENCE = 2.0
 """Seconds to wait for another git's lock."""
+STALE = 86400.0
+"""Seconds after which what another machine's realm was holding is taken for forgotten."""
+KEEP_DAYS = 30
+"""Days that a removed session is kept."""
 
+_SINCE = int(time.time())
+_HINT = "letters, digits, '-', '_' and '.' make a name, such as fix-login"
+_TRASHED = re.compile(TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta)")
 _LOCKED = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
 _BROKEN = re.compile(rb"unable to resolve reference '([^']+)': reference broken")
 _LOST = re.compile(
     rb"is at [0-9a-f]+ but expected|reference already exists"
     rb"|unable to resolve reference|is missing but expected"
 )
+
+
+class RefUpdate(NamedTuple):
+    """A wish to move ``ref`` from ``old`` (``None``: it must not exist) to ``new`` (``None``: delete it)."""
+
+    ref: str
+    old: str | None
+    new: str | None
+
+
+class Tips(NamedTuple):
+    """Where a session's refs point; ``None`` where there is no ref."""
+
+    code: str | None
+    meta: str | None
+
+
+class Trash(NamedTuple):
+    """A removed session: when it was removed (seconds since the epoch) and what its refs were."""
+
+    name: str
+    when: int
+    code: str | None
+    meta: str | None
+
+    def updates(self) -> list[RefUpdate]:
+        """Return the updates that forget it."""
+        found = ((self._ref("code"), self.code), (self._ref("meta"), self.meta))
+        return [RefUpdate(ref, oid, None) for ref, oid in found if oid is not None]
+
+    def _ref(self, part: str) -> str:
+        return f"{TRASH}{self.name}/{self.when}/{part}"
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`UsageError` when ``name`` cannot be a session's; it says why in one sentence.
+
+    What passes is also a valid branch name and a valid last part of a ref.
+    """
+    problem = _problem(name)
+    if problem:
+        raise UsageError(problem, _HINT)
+
+
+def is_name(name: str) -> bool:
+    """Tell whether ``name`` can be a session's."""
+    return not _problem(name)
+
+
+def _problem(name: str) -> str:  # noqa: C901, PLR0911 - one sentence for each kind of bad name
+    readable = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", name)
+    shown = f"the session name '{clean(readable, limit=80)}'"
+    if not name:
+        return "the session name is empty"
+    if re.search("[\ud800-\udfff]", name):
+        return f"{shown} is not valid UTF-8"
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", name):
+        return f"{shown} holds a control character"
+    if len(name) > LONGEST:
+        return f"{shown} has {len(name)} characters, more than {LONGEST}"
+    if "/" in name:
+        return f"{shown} holds a '/'"
+    if name[0] in "-.":
+        return f"{shown} starts with '{name[0]}'"
+    if ".." in name:
+        return f"{shown} holds '..'"
+    if name.endswith(".") or name.lower().endswith(".lock"):
+        return f"{shown} ends with '{'.' if name.endswith('.') else '.lock'}', which git does not allow"
+    bad = re.search(r"[^A-Za-z0-9._-]", name)
+    if bad:
+        return f"{shown} holds {'a space' if bad.group() == ' ' else repr(clean(bad.group()))}"
+    if name == "HEAD" or re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name):
+        return f"{shown} means something else to git"
+    return ""
 
 
 def check_new(project: Project, name: str) -> None:
@@ -197,11 +256,18 @@ def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) 
 
 def _winner(project: Project, name: str) -> str:
     """Return which run moved the session, as the end of a sentence."""
-    for row in rows(project, [name]):
-        if row.runs and row.started is not None:
-            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.started))
-            return f" (run {row.runs}, started {when})"
-    return ""
+    form = "%s%x00%(trailers:key=Realm-Started,valueonly)"
+    shown = git(
+        "log", "-1", f"--format={form}", "--end-of-options", META + name, "--", project=project, check=False
+    )
+    found = re.match(r"Run (\d{1,9}) of [^\0]*\0(\d{4}-\d\d-\d\dT[\d:.]{8,15}Z)\n", shown.text + "\n")
+    if found is None:
+        return ""
+    try:
+        when = datetime.fromisoformat(found[2]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return ""
+    return f" (run {found[1]}, started {when})"
 
 
 def _locked(path: Path) -> RealmError:
@@ -213,3 +279,77 @@ def _locked(path: Path) -> RealmError:
     return RealmError(
         f"a ref is locked by another git: {shown}{age}", f"if no git is running any more: rm '{shown}'"
     )
+
+
+def temporary(oid: str) -> str:
+    """Return the ref by which this process keeps the object ``oid`` from git's garbage collection."""
+    return f"{TEMPORARY}{machine()}@{os.getpid()}@{_SINCE}/{oid}"
+
+
+def machine() -> str:
+    """Return this machine's name with letters, digits and ``-`` only."""
+    return re.sub(r"[^A-Za-z0-9]", "-", os.uname().nodename) or "unknown"
+
+
+def is_forgotten(host: str, pid: int, since: float) -> bool:
+    """Tell whether what a process marked as its own is left over: it is gone, or it is long ago."""
+    if host == machine():
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:
+            pass
+    return time.time() - since > STALE
+
+
+def list_trash(project: Project, name: str | None = None) -> list[Trash]:
+    """Return removed sessions (those called ``name``, when given), the latest first."""
+    pattern = f"{TRASH}{name}/" if name else TRASH
+    result = git("for-each-ref", "--format=%(objectname) %(refname)", pattern, project=project)
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for line in result.text.splitlines():
+        oid, ref = line.split(" ", 1)
+        match = _TRASHED.fullmatch(ref)
+        if match:
+            found.setdefault((match[1], int(match[2])), {})[match[3]] = oid
+    rows = [Trash(key[0], key[1], refs.get("code"), refs.get("meta")) for key, refs in found.items()]
+    return sorted(rows, key=lambda row: (-row.when, row.name))
+
+
+def latest_trash(project: Project, name: str) -> Trash | None:
+    """Return the session called ``name`` that was removed last."""
+    return next(iter(list_trash(project, name)), None)
+
+
+def trash_updates(
+    name: str, tips: Tips, known: Sequence[Trash], when: float | None = None
+) -> list[RefUpdate]:
+    """Return the updates that move a session's refs into the trash, which holds ``known`` already."""
+    last = next((trash.when for trash in known if trash.name == name), None)
+    now = int(time.time() if when is None else when)
+    trash = Trash(name, now if last is None else max(now, last + 1), tips.code, tips.meta)
+    into = [RefUpdate(update.ref, None, update.old) for update in trash.updates()]
+    away = ((CODE + name, tips.code), (META + name, tips.meta))
+    return into + [RefUpdate(ref, oid, None) for ref, oid in away if oid is not None]
+
+
+def keep_updates(project: Project, name: str, tips: Tips) -> list[RefUpdate]:
+    """Return the updates that keep what a session is now in the trash, while the session goes on."""
+    made = trash_updates(name, tips, list_trash(project, name))
+    return [update for update in made if update.ref.startswith(TRASH)]
+
+
+def restore_updates(trash: Trash) -> list[RefUpdate]:
+    """Return the updates that bring a removed session back."""
+    back = ((CODE + trash.name, trash.code), (META + trash.name, trash.meta))
+    return [RefUpdate(ref, None, oid) for ref, oid in back if oid is not None] + trash.updates()
+
+
+def expire_trash(project: Project, known: Sequence[Trash]) -> list[Trash]:
+    """Forget what of the trash is older than :data:`KEEP_DAYS`, and return it."""
+    limit = time.time() - KEEP_DAYS * 86400
+    old = [trash for trash in known if trash.when < limit]
+    if old:
+        transact(project, [update for trash in old for update in trash.updates()], "realm: trash expired")
+    return old

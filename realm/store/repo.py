@@ -64,9 +64,11 @@ def discover(start: Path) -> Project:
     directory), or git refuses the repository because of who owns it.
     """
     shown = clean(str(start))
-    if not start.is_dir():
-        what = "is not a directory" if start.exists() else "does not exist"
+    if not os.path.isdir(start):  # noqa: PTH112 - Path's own raises where nothing may be looked at
+        what = "is not a directory" if os.path.lexists(start) else "does not exist"
         raise NotARepositoryError(f"{shown} {what}", "give the directory of a git repository")
+    if not os.access(start, os.X_OK):
+        raise NotARepositoryError(f"{shown} cannot be entered by this user", f"ls -ld '{shown}'")
     found = place(start)
     if found is None:
         raise _none(start, shown)
@@ -195,11 +197,23 @@ def is_there(project: Project, oid: str) -> bool:
 def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True) -> int:
     """Return how many commits ``tip`` reaches and none of ``without`` does.
 
-    Without ``shared`` those that a branch, a tag or a remote branch has do not count either.
+    Ids that the project has not are skipped.  Without ``shared`` those that a
+    branch, a tag or a remote branch has do not count either.
     """
     known = [f"^{oid}" for oid in without]
     others = [] if shared else ["--not", "--branches", "--tags", "--remotes", "--not"]
-    return int(git("rev-list", "--count", *others, "--end-of-options", tip, *known, project=project).out)
+    return int(
+        git(
+            "rev-list",
+            "--count",
+            "--ignore-missing",
+            *others,
+            "--end-of-options",
+            tip,
+            *known,
+            project=project,
+        ).out
+    )
 
 
 def committed(project: Project, base: str, tip: str, paths: Sequence[str]) -> list[bytes]:

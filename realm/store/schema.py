@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from realm.errors import RealmError
 from realm.model import WORKSPACE_ROOT, Run, Session, State, Totals
-from realm.store.names import META
+from realm.store.refs import META
 from realm.text import clean
 
 if TYPE_CHECKING:

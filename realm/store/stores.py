@@ -20,7 +20,7 @@ _OBJECTS = ("--objects", "--no-walk")
 _ROUNDS = 3
 """Fetches for one base: a clone without trees gets the trees first, then the files."""
 
-_DEPTH = 5
+_DEPTH = 6
 """How far alternates of alternates are followed; git stops there too."""
 
 

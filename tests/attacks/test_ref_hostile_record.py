@@ -12,7 +12,7 @@ import pytest
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.session.remove import plan, remove
-from realm.store import record, refs, remote, stats
+from realm.store import listing, record, refs, remote, stats
 from realm.store import repo as repository
 from tests.support.store import Forge, add_session, project_of
 
@@ -71,7 +71,7 @@ def test_message(repo: Repo, tmp_path: Path, message: str) -> None:
     project = project_of(repo)
     add_session(project, "good")
     put(repo, tmp_path, message.encode())
-    rows = {row.name: row for row in refs.rows(project)}
+    rows = {row.name: row for row in listing.rows(project)}
     assert rows["good"].problem == ""
     assert rows["bad"].problem
     assert rows["bad"].problem.isprintable()
@@ -79,7 +79,7 @@ def test_message(repo: Repo, tmp_path: Path, message: str) -> None:
 
 def test_well_formed_message_is_read(repo: Repo, tmp_path: Path) -> None:
     put(repo, tmp_path, GOOD.encode())
-    (row,) = refs.rows(project_of(repo))
+    (row,) = listing.rows(project_of(repo))
     assert (row.problem, row.base, row.runs) == ("", BASE, 1)
 
 
@@ -90,7 +90,7 @@ def test_ref_to_something_else(repo: Repo, target: str) -> None:
     oid = repo.git("rev-parse", {"blob": "HEAD:README.md", "tree": "HEAD^{tree}", "tag": "x"}[target])
     repo.git("update-ref", "refs/realm-meta/bad", oid)
     repo.git("update-ref", "refs/realm/bad", repo.head())
-    (row,) = refs.rows(project)
+    (row,) = listing.rows(project)
     assert row.problem
 
 
@@ -100,7 +100,7 @@ def test_ref_to_a_missing_object_does_not_hide_the_others(repo: Repo) -> None:
     for space in ("realm", "realm-meta"):
         path = repo.path / ".git/refs" / space / "bad"
         path.write_text("9" * 40 + "\n")
-    rows = {row.name: row for row in refs.rows(project)}
+    rows = {row.name: row for row in listing.rows(project)}
     assert rows["good"].problem == ""
     assert "missing" in rows["bad"].problem
 
@@ -109,7 +109,7 @@ def test_garbage_in_a_ref_file(repo: Repo) -> None:
     project = project_of(repo)
     add_session(project, "good")
     (repo.path / ".git/refs/realm/bad").write_bytes(b"\x00\x1bgarbage\n")
-    rows = {row.name: row for row in refs.rows(project)}
+    rows = {row.name: row for row in listing.rows(project)}
     assert rows["good"].problem == ""
     assert rows["bad"].problem == "refs/realm/bad is broken"
 
@@ -118,7 +118,7 @@ def test_name_that_realm_does_not_give(repo: Repo) -> None:
     project = project_of(repo)
     repo.git("update-ref", "refs/realm/a/b", repo.head())
     repo.git("update-ref", "refs/realm/\u202eevil", repo.head())
-    for row in refs.rows(project):
+    for row in listing.rows(project):
         assert row.problem.endswith("is not a name that realm gives")
         assert row.problem.isprintable()
 
@@ -207,7 +207,7 @@ def test_remove_obeys_no_path_in_a_record(repo: Repo, tmp_path: Path, where: str
     assert (victim / "precious").read_text() == "mine\n"
     assert [path.name for path in victim.iterdir()] == ["precious"]
     assert not output.exists()
-    assert refs.rows(project) == []
+    assert listing.rows(project) == []
     trash = refs.latest_trash(project, "bad")
     assert trash is not None
     assert trash.code == repo.head()

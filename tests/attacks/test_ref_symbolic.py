@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.errors import RealmError
-from realm.store import refs
+from realm.store import listing, refs
 from tests.support.store import add_session, project_of
 
 if TYPE_CHECKING:
@@ -35,5 +35,5 @@ def test_shown_as_a_problem(repo: Repo) -> None:
     project = project_of(repo)
     add_session(project, "good")
     repo.git("symbolic-ref", "refs/realm/fix", "refs/heads/main")
-    rows = refs.rows(project)
+    rows = listing.rows(project)
     assert [(row.name, "symbolic ref" in row.problem) for row in rows] == [("fix", True), ("good", False)]

@@ -9,7 +9,7 @@ import pytest
 
 from realm.config import Config
 from realm.errors import NotARepositoryError
-from realm.store import refs
+from realm.store import listing
 from realm.store import repo as repository
 from tests.support.repos import Repo
 from tests.support.store import Box, Forge, project_of, take
@@ -124,7 +124,7 @@ def test_never_obeyed(repo: Repo, tmp_path: Path, trap: Path, below: str) -> Non
     assert Config(start).get("agent") == ""
     assert Config(start).get("dockerArgs") == ""
     assert repository.identity(project, Config(start).of_git()).name == "Ada Tester"
-    assert refs.rows(project) == []
+    assert listing.rows(project) == []
     assert not (tmp_path / "proof").exists()
 
 

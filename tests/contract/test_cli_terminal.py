@@ -24,7 +24,8 @@ from pathlib import Path
 
 def plan(name, directory):
     from realm.session.requests import Removal
-    return Removal(name, Path("/p"), "c" * 40, "d" * 40, unpushed=2)
+    from realm.model import Project
+    return Removal(name, Project(Path("/p"), Path("/p"), Path("/p"), "p"), "c" * 40, "d" * 40, unpushed=2)
 
 def remove(removal, ui):
     with ui.progress("removing the box"):

@@ -15,11 +15,11 @@ import pytest
 
 from realm.errors import GitError, RejectedError
 from realm.model import Checkpoint, Run, State, Totals, TurnText
-from realm.store import record, refs
+from realm.store import listing, record, refs
 from realm.store import repo as store
 from realm.store.ingest import Ingested, ingest
-from realm.store.names import machine
 from realm.store.quarantine import quarantine, sweep
+from realm.store.refs import machine
 from realm.store.stats import count_turns, diffstat, totals
 from tests.support.repos import Repo, git
 from tests.support.store import STARTED, Box, assert_sound, intake, project_of, seen, session, take
@@ -180,7 +180,7 @@ def test_moves_are_not_lost_before_the_ref_is_there(repo: Repo, tmp_path: Path) 
     repo.git("gc", "-q", "--prune=now")
     assert repo.git("cat-file", "-t", done.tip) == "commit"
     assert list(repo.refs("refs/realm-tmp").values()) == [done.tip]
-    assert refs.rows(project) == []
+    assert listing.rows(project) == []
     refs.transact(project, [refs.RefUpdate("refs/realm/fix", None, done.tip)], "test")
     assert repo.refs("refs/realm-tmp") == {}
     repo.git("gc", "-q", "--prune=now")
@@ -217,7 +217,7 @@ def test_collection_beside_runs_takes_nothing(repo: Repo, tmp_path: Path) -> Non
                 refs.transact(project, [code, refs.RefUpdate(refs.META + name, None, meta)], "test")
         finally:
             collector.terminate()
-    assert [row.problem for row in refs.rows(project)] == [""] * len(names)
+    assert [row.problem for row in listing.rows(project)] == [""] * len(names)
     for name in names:
         assert record.read_file(project, name, "runs/0001/screen.txt") == name.encode()
         assert repo.files(f"refs/realm/{name}") == ["README.md", "one"]

@@ -12,7 +12,7 @@ import pytest
 
 from realm.errors import RealmError, RefRaceError, UsageError
 from realm.model import Run, State, Totals
-from realm.store import record, refs
+from realm.store import listing, record, refs
 from tests.support.store import STARTED, add_session, assert_sound, project_of, seen, session
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_collection_loses_nothing(repo: Repo) -> None:
     before = repo.git("rev-parse", "refs/realm/fix", "refs/realm-meta/fix")
     repo.git("gc", "-q", "--prune=now")
     assert repo.git("rev-parse", "refs/realm/fix", "refs/realm-meta/fix") == before
-    assert refs.rows(project)[0].problem == ""
+    assert listing.rows(project)[0].problem == ""
     assert record.read_file(project, "fix", "runs/0001/screen.txt") == b"hello\n"
 
 
@@ -83,7 +83,7 @@ def test_runs_follow_one_another(make_repo: object, object_format: str) -> None:
     assert record.read_file(project, "fix", "runs/0002/screen.txt") == b"late"
     assert record.read_file(project, "fix", "runs/0001/screen.txt") == b"hello\n"
     assert record.read_file(project, "fix", "runs/0009/screen.txt") is None
-    (row,) = refs.rows(project)
+    (row,) = listing.rows(project)
     assert (row.runs, row.exit_code, row.totals, row.state) == (2, 3, Totals(1, 2, 3, 4), State.EXITED)
     assert_sound(made)
 
@@ -92,7 +92,9 @@ def test_session_amended_after_a_push(repo: Repo) -> None:
     project = project_of(repo)
     meta = add_session(project)
     pushed = session(base=repo.head(), pushed={"origin fix": repo.head()})
-    later = record.update_session(project, "fix", meta, pushed)
+    with record.Record(project, "fix") as found:
+        assert found.commit() == meta
+        later = found.amend(pushed)
     refs.transact(project, [refs.RefUpdate("refs/realm-meta/fix", meta, later)], "test")
     assert record.read_session(project, "fix") == pushed
     assert repo.git("log", "-1", "--format=%P%B", later) == repo.git("log", "-1", "--format=%P%B", meta)
@@ -163,7 +165,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from realm.errors import RefRaceError
-from realm.store import refs, repo
+from realm.store import listing, refs, repo
 from realm.store.commits import commit_tree, tree_of
 from realm.model import Identity
 project = repo.discover(Path(sys.argv[1]))
@@ -215,8 +217,10 @@ def test_remove_and_restore(repo: Repo) -> None:
     add_session(project)
     before = repo.refs("refs/realm*")
     for _ in range(3):
-        refs.transact(project, refs.trash_updates(project, "fix", refs.tips(project, "fix")), "remove")
-        assert refs.rows(project) == []
+        refs.transact(
+            project, refs.trash_updates("fix", refs.tips(project, "fix"), refs.list_trash(project)), "remove"
+        )
+        assert listing.rows(project) == []
         assert refs.tips(project, "fix") == refs.Tips(None, None)
         repo.git("gc", "-q", "--prune=now")
         last = refs.latest_trash(project, "fix")
@@ -231,7 +235,9 @@ def test_removing_the_same_name_twice_keeps_both(repo: Repo) -> None:
     for _ in range(2):
         add_session(project)
         refs.transact(
-            project, refs.trash_updates(project, "fix", refs.tips(project, "fix"), 1000.0), "remove"
+            project,
+            refs.trash_updates("fix", refs.tips(project, "fix"), refs.list_trash(project), 1000.0),
+            "remove",
         )
     assert [trash.when for trash in refs.list_trash(project, "fix")] == [1001, 1000]
     assert refs.list_trash(project, "other") == []
@@ -242,19 +248,23 @@ def test_old_trash_expires(repo: Repo) -> None:
     for name, age in (("old", 31), ("young", 29)):
         add_session(project, name)
         when = time.time() - age * 86400
-        refs.transact(project, refs.trash_updates(project, name, refs.tips(project, name), when), "remove")
-    assert [trash.name for trash in refs.expire_trash(project)] == ["old"]
+        refs.transact(
+            project,
+            refs.trash_updates(name, refs.tips(project, name), refs.list_trash(project), when),
+            "remove",
+        )
+    assert [trash.name for trash in refs.expire_trash(project, refs.list_trash(project))] == ["old"]
     assert [trash.name for trash in refs.list_trash(project)] == ["young"]
-    assert refs.expire_trash(project) == []
+    assert refs.expire_trash(project, refs.list_trash(project)) == []
 
 
 def test_rows_by_name(repo: Repo) -> None:
     project = project_of(repo)
     for name in ("a", "b", "ab"):
         add_session(project, name, state=State.RUNNING)
-    assert [row.name for row in refs.rows(project)] == ["a", "ab", "b"]
-    assert [(row.name, row.state) for row in refs.rows(project, ["a", "zz"])] == [("a", State.RUNNING)]
-    assert refs.rows(project, []) == []
+    assert [row.name for row in listing.rows(project)] == ["a", "ab", "b"]
+    assert [(row.name, row.state) for row in listing.rows(project, ["a", "zz"])] == [("a", State.RUNNING)]
+    assert listing.rows(project, []) == []
 
 
 def test_session_without_record_and_record_without_session(repo: Repo) -> None:
@@ -263,7 +273,7 @@ def test_session_without_record_and_record_without_session(repo: Repo) -> None:
     add_session(project, "b")
     repo.git("update-ref", "-d", "refs/realm/a")
     repo.git("update-ref", "-d", "refs/realm-meta/b")
-    a, b = refs.rows(project)
+    a, b = listing.rows(project)
     assert (a.code, a.problem) == (None, "the record has no code beside it")
     assert (b.meta, b.problem) == (None, "the session has no record")
 
@@ -281,7 +291,7 @@ def test_a_thousand_sessions_are_listed_fast(repo: Repo) -> None:
     subprocess.run(command, cwd=repo.path, input="".join(lines).encode(), check=True)
     repo.git("pack-refs", "--all")
     started = time.monotonic()
-    rows = refs.rows(project)
+    rows = listing.rows(project)
     took = time.monotonic() - started
     assert len(rows) == 1001
     assert not any(row.problem for row in rows)
@@ -308,4 +318,4 @@ def test_read_only_repository(repo: Repo, tmp_path: Path) -> None:
     if done.returncode != 0:
         pytest.skip("cannot mount here")
     assert b"the repository cannot be written" in done.stdout
-    assert refs.rows(project) == []
+    assert listing.rows(project) == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import RealmError
-from realm.model import SessionRow, State, Totals
+from realm.model import Project, SessionRow, State, Totals
 from realm.session.requests import Check, Listing, NewRequest, PushRequest, PushResult, Removal, ResumeRequest
 from tests.support.cli import CommandLine
 
@@ -209,7 +209,9 @@ class TestRemove:
     @staticmethod
     def fakes(realm: CommandLine, **facts: Any) -> list[Any]:
         removed: list[Any] = []
-        removal = Removal("x", Path("/p"), CODE, META, **facts)
+        removal = Removal(
+            "x", Project(Path("/p"), Path("/p/.git"), Path("/p/.git"), "p"), CODE, META, **facts
+        )
         realm.fake(
             "remove", plan=lambda *_: removal, remove=recorder(removed, None), restore=lambda *_: removal
         )

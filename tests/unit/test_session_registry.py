@@ -18,7 +18,7 @@ def test_the_last_used_project_comes_first() -> None:
     assert registry.known() == [Path("/a"), Path("/b")]
 
 
-def test_the_main_work_tree_is_remembered_with_a_linked_one(tmp_path: Path) -> None:
+def test_the_main_work_tree_is_remembered_for_a_linked_one(tmp_path: Path) -> None:
     def use(root: str, common: str) -> None:
         (tmp_path / root / ".git").mkdir(parents=True, exist_ok=True)
         project = Project(tmp_path / root, tmp_path / common, tmp_path / common, "x")
@@ -30,7 +30,7 @@ def test_the_main_work_tree_is_remembered_with_a_linked_one(tmp_path: Path) -> N
     use("linked", "main/.git")
     use("beside", "bare/.git")
     use("inner", "main/.git/modules/inner")
-    assert registry.known() == [tmp_path / name for name in ("inner", "beside", "linked", "main")]
+    assert registry.known() == [tmp_path / name for name in ("inner", "beside", "main")]
 
 
 def test_several_are_forgotten_at_once() -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realm.errors import UsageError
-from realm.store.names import check_name, is_name
+from realm.store.refs import check_name, is_name
 
 GOOD = (
     "a",

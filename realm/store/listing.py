@@ -9,7 +9,7 @@ from realm.errors import GitError, RealmError
 from realm.git import GitResult, git
 from realm.model import State, Totals
 from realm.store.batch import CatFile
-from realm.store.names import CODE, META, is_name
+from realm.store.refs import CODE, META, is_name
 from realm.store.schema import Summary, read_summary
 from realm.text import clean
 
