@@ -1,23 +1,35 @@
-"""``realm list``: what sessions there are."""
+"""``realm list``: what sessions there are, as a table and as JSON.
+
+The JSON of a session: ``name``, ``project`` (path), ``created`` and ``started``
+(ISO-8601, UTC; ``started`` is the last run's), ``state``
+(``running``, ``exited``, ``salvage``), ``turns``, ``files``, ``insertions``,
+``deletions``, ``runs`` (numbers), ``ref``, ``base``, ``tip`` (commit ids),
+``id``.  Keys are only ever added.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from realm.cli import output
 from realm.cli.command import verb
+from realm.cli.output import Cell
 from realm.cli.params import common, json_option
-from realm.cli.rows import HEADER, PROJECT_COLUMN, cells, record
-from realm.text import clean
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.model import SessionRow
+    from realm.model import SessionRow, Totals
 
+_HEADER = ("NAME", "PROJECT", "CREATED", "STATE", "CHANGES")
+_PROJECT_COLUMN = 1
+_STYLES = {"running": "green", "salvage": "bold yellow", "exited": ""}
 EXAMPLES = (
     ("list", "the sessions of this project"),
     ("list --all", "those of every project"),
@@ -51,9 +63,9 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
         output.hint("realm list --prune forgets projects that are gone; -C finds one that was moved")
     rows = sorted(listing.rows, key=lambda row: -row.created)
     if as_json:
-        output.json([record(row) for row in rows])
+        output.json([_record(row) for row in rows])
     elif rows:
-        output.table(HEADER, [cells(row) for row in rows], elastic=PROJECT_COLUMN)
+        output.table(_HEADER, [_cells(row) for row in rows], elastic=_PROJECT_COLUMN)
         _advise(rows)
     else:
         output.hint("no sessions yet: realm new NAME starts one")
@@ -71,3 +83,58 @@ def _advise(rows: list[SessionRow]) -> None:
     cut_off = next((row.name for row in rows if row.state.value == "salvage"), None)
     if cut_off is not None and output.is_terminal(sys.stdout):
         output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
+
+
+def _cells(row: SessionRow) -> list[Cell]:
+    """Return the cells of ``row``, short for eyes, exact for a pipe."""
+    terminal = output.is_terminal(sys.stdout)
+    created = _created(row) or ""
+    if terminal:
+        created = output.ago(row.created, time.time()) if created else "unknown"
+    return [
+        Cell(row.name, "bold"),
+        Cell(_home(row.project) if terminal else str(row.project)),
+        Cell(created),
+        Cell(row.state.value, _STYLES[row.state.value]),
+        Cell(_changes(row.totals)),
+    ]
+
+
+def _created(row: SessionRow) -> str | None:
+    """Return when the session was made; ``None`` when its record does not tell."""
+    return output.iso(row.created) if row.created > 0 else None
+
+
+def _home(project: Path) -> str:
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is none
+    text = str(project)
+    return f"~{text[len(home) :]}" if text.startswith(f"{home}/") and home != "/" else text
+
+
+def _changes(totals: Totals) -> str:
+    """Return the size of a session's work in words, turns, files, lines added and removed."""
+    counts = ((totals.turns, "turn"), (totals.files, "file"))
+    parts = [plural(number, what) for number, what in counts if number]
+    if totals.files:
+        parts.append(f"+{totals.insertions} \N{MINUS SIGN}{totals.deletions}")
+    return ", ".join(parts) or "no changes"
+
+
+def _record(row: SessionRow) -> dict[str, str | int | None]:
+    """Return ``row`` as JSON has it."""
+    return {
+        "name": clean(row.name),
+        "project": clean(str(row.project)),
+        "created": _created(row),
+        "started": output.iso(row.started),
+        "state": row.state.value,
+        "turns": row.totals.turns,
+        "files": row.totals.files,
+        "insertions": row.totals.insertions,
+        "deletions": row.totals.deletions,
+        "runs": row.runs,
+        "ref": f"refs/realm/{clean(row.name)}",
+        "base": clean(row.base),
+        "tip": clean(row.tip),
+        "id": clean(row.id),
+    }

@@ -12,10 +12,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from realm.text import clean
+from realm.errors import RealmError
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _GAP = "  "
@@ -186,12 +187,32 @@ def ago(seconds: float, now: float) -> str:
     passed = now - seconds
     for unit, length in (("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400)):
         if passed >= length:
-            return _count(passed // length, unit)
+            return f"{plural(passed // length, unit)} ago"
     for unit, length in (("hour", 3_600), ("minute", 60)):
         if passed >= length:
-            return _count(passed // length, unit)
+            return f"{plural(passed // length, unit)} ago"
     return "just now"
 
 
-def _count(number: float, unit: str) -> str:
-    return f"{number:.0f} {unit}{'' if number == 1 else 's'} ago"
+def put(where: str, pieces: Iterable[bytes]) -> None:
+    """Write ``pieces`` to the file ``where``, or to standard output for ``-``.
+
+    Raises :class:`RealmError` when the file cannot be written.
+    """
+    if where == "-":
+        if sys.stdout is not None:
+            sys.stdout.buffer.writelines(pieces)
+        return
+    try:
+        from pathlib import Path
+
+        with Path(where).open("wb") as file:
+            file.writelines(pieces)
+    except OSError as error:
+        raise RealmError(f"{where} cannot be written: {error.strerror}") from None
+
+
+def write(text: str) -> None:
+    """Write to standard output what ends its own lines."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)

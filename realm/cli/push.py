@@ -9,7 +9,7 @@ import click
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import REMOTE, SESSION, common
-from realm.text import clean
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from realm.session.requests import PushResult
@@ -56,4 +56,4 @@ def _summary(name: str, result: PushResult) -> str:
     target = f"{result.remote}/{result.branch}" if named else f"{result.branch} at {result.remote}"
     if result.up_to_date:
         return f"{target} has all of {name} already"
-    return f"pushed {name} → {target} ({result.commits} commit{'' if result.commits == 1 else 's'})"
+    return f"pushed {name} → {target} ({plural(result.commits, 'commit')})"

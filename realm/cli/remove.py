@@ -10,6 +10,7 @@ from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import SESSION, common
 from realm.errors import RealmError
+from realm.text import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ def command(name: str, directory: Path | None, yes: bool) -> None:
 
 def _lost(removal: Removal) -> str:
     """Say what speaks against removing; empty when nothing does."""
-    commits = f"{removal.unpushed} commit{'' if removal.unpushed == 1 else 's'} that nobody else has"
+    commits = f"{plural(removal.unpushed, 'commit')} that nobody else has"
     unsaved = "work in its container that was never saved and cannot be restored"
     return " and ".join([commits] * (removal.unpushed > 0) + [unsaved] * (removal.leftovers > 0))
 

@@ -51,7 +51,6 @@ def command(
     cast: str | None,
 ) -> None:
     """Play it on a terminal, write it elsewhere."""
-    from realm.cli import files
     from realm.session.screens import Asked, recording
 
     idle = math.inf if idle_limit is None else idle_limit
@@ -59,12 +58,12 @@ def command(
         raise CommandLineError("--speed is a number above 0, --idle-limit one from 0 on")
     found = recording(Asked(name, directory, run))
     if cast is not None:
-        files.put(cast, found.cast())
+        output.put(cast, found.cast())
     elif output.is_terminal(sys.stdout):
         _play(found, speed, idle)
     else:
         for text in found.text():
-            files.write(text)
+            output.write(text)
 
 
 def _play(found: Recording, speed: float, idle_limit: float) -> None:

@@ -39,7 +39,6 @@ def command(
     svg: str | None, html: str | None,
 ) -> None:  # fmt: skip
     """Show the screen, or write it as a file."""
-    from realm.cli import files
     from realm.session.screens import Asked, picture
 
     if (ansi, text, svg is not None, html is not None).count(True) > 1:
@@ -48,9 +47,9 @@ def command(
     if found.incomplete:
         output.warning(f"{found.title}: output came too fast to follow, parts of this screen may be missing")
     if svg is not None:
-        files.put(svg, [found.svg()])
+        output.put(svg, [found.svg()])
     elif html is not None:
-        files.put(html, [found.html()])
+        output.put(html, [found.html()])
     else:
         in_colour = ansi or (output.colored(sys.stdout) and not text)
-        files.write(found.drawing.ansi() if in_colour else found.drawing.text())
+        output.write(found.drawing.ansi() if in_colour else found.drawing.text())

@@ -6,12 +6,13 @@ import os
 import shlex
 import sys
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
 from realm.config import Config
 from realm.errors import RealmError, UsageError
-from realm.model import WORKSPACE_ROOT, Run, Session, new_id
+from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.sandbox import dockerargs
 from realm.session import approvals
 from realm.session.run import Plan
@@ -43,7 +44,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         lambda: approvals.included(project, request.include, config.get_all("include")),
     )
     session = Session(
-        id=new_id(),
+        id=str(uuid.uuid4()),
         name=request.name,
         project=str(project.root),
         workspace=f"{WORKSPACE_ROOT}/{project.name}",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from realm.paths import replace
 from realm.session.lock import run_directory
-from realm.text import clean
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from realm.session.ui import UI
 
 _UNTOLD = "untold"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return ``1 file``, ``2 files``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def describe(totals: Totals) -> str:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from realm.cli import spinner
+from realm.cli import ui as voice
 from realm.cli.ui import TerminalUI
 
 
@@ -23,8 +23,8 @@ def sit_down(monkeypatch: pytest.MonkeyPatch, typed: str = "") -> Tty:
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(sys, "stdin", Tty(typed))
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr(spinner, "DELAY", 0.02)
-    monkeypatch.setattr(spinner, "_PERIOD", 0.01)
+    monkeypatch.setattr(voice, "DELAY", 0.02)
+    monkeypatch.setattr(voice, "_PERIOD", 0.01)
     return stream
 
 
@@ -46,14 +46,14 @@ def test_a_spinner_comes_late_and_goes_without_a_trace(monkeypatch: pytest.Monke
 def test_without_a_terminal_what_takes_long_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)
-    monkeypatch.setattr(spinner, "LONG", 0.02)
+    monkeypatch.setattr(voice, "LONG", 0.02)
     ui = TerminalUI()
     with ui.progress("building"), ui.progress("step 1"):
         end = time.monotonic() + 5
         while not log.getvalue() and time.monotonic() < end:
             time.sleep(0.005)
         time.sleep(0.1)
-    monkeypatch.setattr(spinner, "LONG", 30)
+    monkeypatch.setattr(voice, "LONG", 30)
     with ui.progress("quick"):
         pass
     assert log.getvalue() == "step 1\n"
@@ -61,7 +61,7 @@ def test_without_a_terminal_what_takes_long_is_said_once(monkeypatch: pytest.Mon
 
 def test_what_is_quick_shows_no_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = sit_down(monkeypatch)
-    monkeypatch.setattr(spinner, "DELAY", 30)
+    monkeypatch.setattr(voice, "DELAY", 30)
     with TerminalUI().progress("building"):
         pass
     assert terminal.getvalue() == ""
@@ -112,7 +112,7 @@ def test_a_long_text_stays_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_in_a_pipe_nothing_spins(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spinner, "DELAY", 0)
+    monkeypatch.setattr(voice, "DELAY", 0)
     with TerminalUI().progress("building"):
         time.sleep(0.05)
     assert capsys.readouterr() == ("", "")
