@@ -20,6 +20,7 @@ from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.output import Cell
 from realm.cli.params import common, json_option
+from realm.model import State
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 _HEADER = ("NAME", "PROJECT", "CREATED", "STATE", "CHANGES")
 _PROJECT_COLUMN = 1
-_STYLES = {"running": "green", "salvage": "bold yellow", "exited": ""}
+_WORDS = {
+    State.RUNNING: Cell("running", "green"),
+    State.SALVAGE: Cell("interrupted", "bold yellow"),
+    State.EXITED: Cell("exited", ""),
+}
+"""What people read; programs get the values."""
 EXAMPLES = (
     ("list", "the sessions of this project"),
     ("list --all", "those of every project"),
@@ -38,10 +44,10 @@ EXAMPLES = (
 )
 NOTE = (
     "Outside any repository the sessions of all projects are shown. In a pipe the columns are separated "
-    "by tabs, without a header, and CREATED is in UTC. A state of salvage means that a run was cut off: "
-    "its work is still in the container, and realm resume takes it in. --json writes a list; the manual "
-    "page has its keys. --prune is for projects that were deleted or moved: their sessions lie in their own "
-    "repositories and come back with them."
+    "by tabs, without a header, and CREATED is in UTC. Interrupted means that a run was cut off: its work "
+    "is still in the container, and realm resume takes it in. --json writes a list, in which that state is "
+    "called salvage; the manual page has its keys. --prune is for projects that were deleted or moved: their "
+    "sessions lie in their own repositories and come back with them."
 )
 
 
@@ -80,7 +86,7 @@ def _prune() -> None:
 
 def _advise(rows: list[SessionRow]) -> None:
     """Say how unsaved work comes home, where somebody looks."""
-    cut_off = next((row.name for row in rows if row.state.value == "salvage"), None)
+    cut_off = next((row.name for row in rows if row.state is State.SALVAGE), None)
     if cut_off is not None and output.is_terminal(sys.stdout):
         output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
 
@@ -95,7 +101,7 @@ def _cells(row: SessionRow) -> list[Cell]:
         Cell(row.name, "bold"),
         Cell(_home(row.project) if terminal else str(row.project)),
         Cell(created),
-        Cell(row.state.value, _STYLES[row.state.value]),
+        _WORDS[row.state],
         Cell(_changes(row.totals)),
     ]
 

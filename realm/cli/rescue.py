@@ -21,7 +21,7 @@ NOTE = (
 
 @verb("rescue", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
-@click.argument("target", metavar="<directory>", type=click.Path(path_type=Path))
+@click.argument("target", metavar="directory", type=click.Path(path_type=Path))
 @common
 def command(name: str, target: Path, directory: Path | None) -> None:
     """Write the files and say how many."""

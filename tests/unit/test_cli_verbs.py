@@ -139,7 +139,7 @@ class TestList:
         assert realm("list").out == (
             "new\t/p\t2023-11-14T22:14:20Z\trunning\tno changes\n"
             "old\t/p\t2023-11-14T22:13:20Z\texited\t1 turn, 1 file, +10 \N{MINUS SIGN}3\n"
-            "cut\t/p\t\tsalvage\t3 turns, 2 files, +1 \N{MINUS SIGN}0\n"
+            "cut\t/p\t\tinterrupted\t3 turns, 2 files, +1 \N{MINUS SIGN}0\n"
         )
 
     def test_on_a_terminal_it_has_a_header_and_a_way_out(self, realm: CommandLine) -> None:
@@ -149,7 +149,7 @@ class TestList:
         header, first, *_, last = result.out.splitlines()
         assert header.split() == ["NAME", "PROJECT", "CREATED", "STATE", "CHANGES"]
         assert re.match(r"new +/p +\d+ years? ago +running +no changes$", first)
-        assert re.match(r"cut +/p +unknown +salvage ", last)
+        assert re.match(r"cut +/p +unknown +interrupted ", last)
         assert result.err == "hint: realm resume cut saves the work that a run left in its container\n"
 
     def test_as_json(self, realm: CommandLine) -> None:
