@@ -190,7 +190,8 @@ def test_it_has_a_screen_unless_it_prints() -> None:
 
 def test_its_closing_line_is_known() -> None:
     assert CLAUDE.closing is not None
-    assert CLAUDE.closing.fullmatch(f"claude --dangerously-skip-permissions --resume {ID}".encode())
+    for options in ("", " --dangerously-skip-permissions", " --dangerously-skip-permissions --model opus"):
+        assert CLAUDE.closing.fullmatch(f"claude{options} --resume {ID}".encode())
 
 
 def test_options_that_realm_shares_with_it_are_its_own() -> None:

@@ -48,7 +48,7 @@ class Claude(Agent):
     name = "Claude Code"
     image_part = "claude"
     options = frozenset(f"--{name}" for name in _OPTIONS.split())
-    closing = re.compile(rb"claude(?: --dangerously-skip-permissions)? --resume " + _UUID.encode())
+    closing = re.compile(rb"claude(?: [ -~]{1,200})? --resume " + _UUID.encode())
     suspends_to_background = True
     credentials = f"{DIRECTORY}/.credentials.json"
     credentials_limit = logins.CREDENTIALS_LIMIT
