@@ -14,21 +14,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("logs quick-fix", "what the agent printed so far"),
+    ("logs quick-fix", "what was said, or what the agent printed so far"),
     ("logs quick-fix -f", "and what it prints until it ends"),
 )
-NOTE = "A full-screen program prints pictures rather than lines: realm screen shows them better."
+NOTE = (
+    "Prompts, answers and a line for each tool where the record has the conversation. While a program draws "
+    "on the whole screen, it is the screen: realm screen shows that in colour."
+)
 
 
 @verb("logs", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
 @click.option("-f", "--follow", is_flag=True, help="go on until the agent ends")
+@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="of this run (default: the newest)")
 @common
-def command(name: str, directory: Path | None, follow: bool) -> None:
+def command(name: str, directory: Path | None, follow: bool, run: int | None) -> None:
     """Write plain text to standard output."""
+    from realm.cli.ui import TerminalUI
     from realm.session.logs import logs
+    from realm.session.screens import Asked
 
-    logs(name, directory, _write, follow=follow)
+    logs(Asked(name, directory, run), _write, TerminalUI(), follow=follow)
 
 
 def _write(text: str) -> None:

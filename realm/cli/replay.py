@@ -32,7 +32,7 @@ NOTE = (
 
 @verb("replay", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
-@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="play this run (default: the last)")
+@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="play this run (default: the newest)")
 @click.option("--speed", metavar="<factor>", type=float, default=1.0, help="play so many times faster")
 @click.option("--idle-limit", metavar="<seconds>", type=float, help="make longer pauses this long")
 @click.option(
@@ -51,12 +51,13 @@ def command(
     cast: str | None,
 ) -> None:
     """Play it on a terminal, write it elsewhere."""
+    from realm.cli.ui import TerminalUI
     from realm.session.screens import Asked, recording
 
     idle = math.inf if idle_limit is None else idle_limit
     if not (0 < speed < math.inf and idle >= 0):
         raise CommandLineError("--speed is a number above 0, --idle-limit one from 0 on")
-    found = recording(Asked(name, directory, run))
+    found = recording(Asked(name, directory, run), TerminalUI())
     if cast is not None:
         output.put(cast, found.cast())
     elif output.is_terminal(sys.stdout):

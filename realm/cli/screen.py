@@ -27,7 +27,12 @@ NOTE = (
 
 @verb("screen", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
-@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="show this run (default: the last)")
+@click.option(
+    "--run",
+    metavar="<n>",
+    type=click.IntRange(min=1),
+    help="show this run (default: the newest)",
+)
 @click.option("--turn", metavar="<n>", type=click.IntRange(min=1), help="show the end of this turn")
 @click.option("--ansi", is_flag=True, help="write it in colour, in a pipe too")
 @click.option("--text", is_flag=True, help="write it without colour")
@@ -39,11 +44,12 @@ def command(
     svg: str | None, html: str | None,
 ) -> None:  # fmt: skip
     """Show the screen, or write it as a file."""
+    from realm.cli.ui import TerminalUI
     from realm.session.screens import Asked, picture
 
     if (ansi, text, svg is not None, html is not None).count(True) > 1:
         raise CommandLineError("--ansi, --text, --svg and --html exclude each other", "give one of them")
-    found = picture(Asked(name, directory, run), turn)
+    found = picture(Asked(name, directory, run), TerminalUI(), turn)
     if found.incomplete:
         output.warning(f"{found.title}: output came too fast to follow, parts of this screen may be missing")
     if svg is not None:

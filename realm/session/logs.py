@@ -1,149 +1,141 @@
-"""What an agent printed, as plain text: while it runs, or from its record."""
+"""What an agent said, as plain text: while it runs, or from its record."""
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
+from realm import agents
 from realm.errors import RealmError
-from realm.session import recordings
-from realm.session.find import find
+from realm.session import recordings, screens
 from realm.session.lock import holder
 from realm.store import record
-from realm.terminal.recording.recorder import chunks, losses
+from realm.terminal.ansi.lexer import ESC
+from realm.terminal.recording.recorder import Follower, tail
+from realm.terminal.render.lines import Lines
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from realm.model import Project, Session
+    from realm.agents.base import Said
+    from realm.model import Project, Run, Session
+    from realm.session.screens import Asked
+    from realm.session.ui import UI
 
-PERIOD = 0.3
+    Write = Callable[[str], object]
+
+PERIOD = 0.2
 """Seconds between two looks at a recording that grows."""
-
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
-)
-_SIDEWAYS = re.compile(r"\x1b\[[0-9;]*[CDGHdf]")
-_LINE_ENDS = re.compile(rb"(\n)|\x1b\[(\d*)(?:;\d*)?([ABEFHdf])|\x1b[DEM]")
-_ABSOLUTE = b"Hdf"
-_OVERWRITTEN = re.compile(r"^.*\r(?=\x1b\[[02]?K|[^\x1b\r])", re.DOTALL)
-_OPEN_LIMIT = 1 << 20
-"""Bytes that may wait for the end of their line."""
-_SHORTEST = 3
-_REMEMBERED = 500
+TRANSCRIPT = "transcript.jsonl"
+_TRANSCRIPT_LIMIT = 256 * 1024 * 1024
+_LOOK = 4096
+"""Bytes that are looked at to see whether a program draws."""
+_SIZE = (24, 80)
 
 
-class Plain:
-    """Makes readable lines of what came from a program, piece by piece.
+def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
+    """Write what was said in a run of a session; with ``follow``, go on until it ends.
 
-    A program that draws on its screen ends no lines: there a line ends where the
-    cursor goes to another row.  Such programs draw the same again and again and
-    let single signs turn: what was written lately, and what is no word, is left out.
+    Where the agent's conversation is in the record that is written: prompts,
+    answers, a line for each tool.  Otherwise it is what the agent printed.  Of a
+    run that goes on and whose agent draws its conversation on a screen, it is the
+    screen, and with ``follow`` the conversation when it is over.  Unless a run is
+    asked for, it is the newest that has something.  Raises :class:`RealmError`
+    when nothing was kept.
     """
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._row = b""
-        self._drawing = False
-        self._drawn: dict[str, None] = {}
-
-    def feed(self, data: bytes) -> str:
-        """Return the lines that are complete now."""
-        data, self._rest = self._rest + data, b""
-        begin, found = 0, []
-        for end in _LINE_ENDS.finditer(data):
-            if not self._stays(end):
-                self._drawing = end[1] is None
-                found.append(self._line(data[begin : end.start()]))
-                begin = end.end()
-        self._rest = data[begin:]
-        if len(self._rest) > _OPEN_LIMIT:
-            found.append(self.end())
-        return "".join(found)
-
-    def end(self) -> str:
-        """Return what is left, as a last line."""
-        rest, self._rest = self._rest, b""
-        return self._line(rest) if plain(rest) else ""
-
-    def _stays(self, move: re.Match[bytes]) -> bool:
-        """Tell whether the cursor was in that row already, and note where it is."""
-        kind = move[3] or b""
-        row, before = (move[2] or b"1") if kind and kind in _ABSOLUTE else b"", self._row
-        self._row = row
-        return bool(row) and row == before
-
-    def _line(self, line: bytes) -> str:
-        text = plain(line)
-        if not self._drawing:
-            return f"{text}\n"
-        key = text.strip()
-        if len(key) < _SHORTEST or not any(char.isalnum() for char in key) or key in self._drawn:
-            return ""
-        self._drawn[key] = None
-        if len(self._drawn) > _REMEMBERED:
-            del self._drawn[next(iter(self._drawn))]
-        return f"{text}\n"
+    project, session, run = screens.chosen(asked, _has_log, ui)
+    place = recordings.place(session.id, run.number)
+    talks = agents.find(session.agent).conversations is not None
+    if holder(session.id) is not None and talks and _draws(place):
+        write(f"{recordings.text(place, _SIZE)}\n")
+        if follow:
+            _wait(session)
+            _write_record(project, session, run, write)
+    elif place.is_dir():
+        _write_live(project, session, run, write, follow=follow)
+    else:
+        _write_record(project, session, run, write)
 
 
-def plain(line: bytes) -> str:
-    """Return a line as a person would read it: what moves the cursor is a blank, colours are nothing."""
-    text = line.decode("utf-8", "replace").rstrip("\r")
-    text = _OVERWRITTEN.sub("", text)
-    return clean(_ESCAPES.sub("", _SIDEWAYS.sub(" ", text))).rstrip()
+def _has_log(project: Project, session: Session, run: Run) -> bool:
+    """Tell whether anything that was said in a run was kept."""
+    directory = record.run_directory(run.number)
+    kept = (f"{directory}/{name}" for name in (TRANSCRIPT, recordings.CAST))
+    return recordings.place(session.id, run.number).is_dir() or any(
+        record.read_file(project, session.name, path, screens.CAST_LIMIT) for path in kept
+    )
 
 
-def logs(name: str, directory: Path | None, write: Callable[[str], object], *, follow: bool = False) -> None:
-    """Write what the session's last run printed; with ``follow``, go on until it ends.
+def _draws(place: Path) -> bool:
+    """Tell whether a program writes anything but lines."""
+    return any(isinstance(event, bytes) and ESC in event for _, event in tail(place, _LOOK).events)
 
-    Full-screen programs print pictures, not lines: ``realm screen`` shows them
-    better.  Raises :class:`RealmError` when nothing was kept.
-    """
-    project = find(name, directory)
-    session = record.read_session(project, name)
-    runs = record.read_runs(project, name)
-    number = runs[-1].number if runs else 1
-    place = recordings.place(session.id, number)
-    lines = Plain()
-    if holder(session.id) is None and not place.is_dir():
-        write(lines.feed(_recorded(project, session, number)) + lines.end())
+
+def _wait(session: Session) -> None:
+    while holder(session.id) is not None:
+        time.sleep(PERIOD)
+
+
+def _write_record(project: Project, session: Session, run: Run, write: Write) -> None:
+    path = f"{record.run_directory(run.number)}/{TRANSCRIPT}"
+    transcript = record.read_file(project, session.name, path, _TRANSCRIPT_LIMIT)
+    if transcript:
+        for said in agents.find(session.agent).read(transcript.splitlines()):
+            write(_paragraph(said))
         return
-    for data in _live(place, session, follow=follow):
-        write(lines.feed(data))
-    write(lines.end())
+    lines = Lines()
+    write(lines.feed(_recorded(project, session, run)) + lines.end())
 
 
-def _recorded(project: Project, session: Session, number: int) -> bytes:
+def _paragraph(said: Said) -> str:
+    """Return one entry of a conversation as it is read; a tool's is one line."""
+    if said.who == "tool":
+        return f"  * {clean(said.text, limit=200)}\n"
+    text = clean(said.text, multiline=True).strip()
+    if not text:
+        return ""
+    begin = "> " if said.who == "user" else ""
+    return "".join(f"{begin}{line}".rstrip() + "\n" for line in text.splitlines()) + "\n"
+
+
+def _recorded(project: Project, session: Session, run: Run) -> bytes:
     """Return the output that a run's record holds."""
     from realm.terminal.recording import cast
 
-    path = f"runs/{number:04d}/{recordings.CAST}"
-    found = record.read_file(project, session.name, path)
+    path = f"{record.run_directory(run.number)}/{recordings.CAST}"
+    found = record.read_file(project, session.name, path, screens.CAST_LIMIT)
     if found is None:
         raise RealmError(
-            f"run {number} of {session.name} has no recording: only output on a terminal is kept",
-            f"git show refs/realm-meta/{session.name}:runs/{number:04d}/run.json",
+            f"run {run.number} of {session.name} has no log: it was not recorded, and left no conversation",
+            "realm config shows realm.record",
         )
     _, moments = cast.read(found, path)
-    return "".join(moment.data for moment in moments if moment.code == "o").encode("utf-8", "replace")
+    return "".join(moment.data for moment in moments if moment.code == cast.OUTPUT).encode("utf-8", "replace")
 
 
-def _live(place: Path, session: Session, *, follow: bool) -> Iterator[bytes]:
-    """Yield a recording's output, and what is added to it while somebody holds the run."""
-    seen = 0
-    while True:
-        going_on = follow and holder(session.id) is not None
-        whole = [piece for _, piece in chunks(place) if isinstance(piece, bytes)]
-        # What is shown is counted from the run's beginning: the oldest output may be gone by now.
-        at = losses(place).dropped
-        for piece in whole:
-            if at + len(piece) > seen:
-                yield piece[max(0, seen - at) :]
-            at += len(piece)
-        seen = max(seen, at)
-        if not going_on:
-            return
-        time.sleep(PERIOD)
+def _write_live(project: Project, session: Session, run: Run, write: Write, *, follow: bool) -> None:
+    """Write a recording, and what is added to it while somebody holds the run."""
+    lines, last = Lines(), ""
+    for data in _output(session, run, follow=follow):
+        text = lines.feed(data)
+        write(text)
+        last = text or last
+    write(lines.end())
+    if not last and not recordings.place(session.id, run.number).is_dir():
+        # It was over before anything of it could be read.
+        _write_record(project, session, run, write)
+
+
+def _output(session: Session, run: Run, *, follow: bool) -> Iterator[bytes]:
+    follower = Follower(recordings.place(session.id, run.number))
+    try:
+        while True:
+            going_on = follow and holder(session.id) is not None
+            yield follower.read()
+            if not going_on:
+                return
+            time.sleep(PERIOD)
+    finally:
+        follower.close()

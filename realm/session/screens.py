@@ -16,7 +16,7 @@ from realm.session.find import find
 from realm.store import record, refs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from realm.model import Project, Run, Session
@@ -98,14 +98,15 @@ class Recording(NamedTuple):
         return cast.lines(self.header, cast.harmless(self.events))
 
 
-def picture(asked: Asked, turn: int | None = None) -> Picture:
+def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
     """Return the last screen of a run, or what it showed when ``turn`` ended.
 
-    Raises :class:`RealmError` where none was kept.
+    Unless a run is asked for, it is the newest that has a screen.  Raises
+    :class:`RealmError` where none was kept.
     """
     from realm.terminal.render.drawing import Drawing
 
-    project, session, run = _run(asked)
+    project, session, run = chosen(asked, _has_screen, ui)
     title = f"{session.name}, run {run.number}" + (f", turn {turn}" if turn is not None else "")
     name = recordings.SCREEN if turn is None else recordings.drawing_path(turn)
     path = f"{record.run_directory(run.number)}/{name}"
@@ -117,27 +118,54 @@ def picture(asked: Asked, turn: int | None = None) -> Picture:
         live = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
         kept, incomplete = live or (None, False)
     if kept is None:
-        hint = _earlier(project, session, run.number, recordings.SCREEN, "screen") or _look(session)
-        raise RealmError(f"run {run.number} of {session.name} showed nothing on a terminal", hint)
+        raise RealmError(f"run {run.number} of {session.name} showed nothing on a terminal", _look(session))
     return Picture(Drawing(kept), title, incomplete)
 
 
-def recording(asked: Asked) -> Recording:
-    """Return the recording of a run; :class:`RealmError` where there is none, or it is damaged."""
-    project, session, run = _run(asked)
+def recording(asked: Asked, ui: UI) -> Recording:
+    """Return the recording of a run, the newest that has one unless a run is asked for.
+
+    Raises :class:`RealmError` where there is none, or it is damaged.
+    """
+    project, session, run = chosen(asked, _has_recording, ui)
     return _recording(project, session, run.number)
 
 
-def _run(asked: Asked) -> tuple[Project, Session, Run]:
+def chosen(
+    asked: Asked, has: Callable[[Project, Session, Run], bool], ui: UI
+) -> tuple[Project, Session, Run]:
+    """Return the run that is asked for, else the newest that ``has`` what is wanted, and say which."""
     project = find(asked.name, asked.directory)
     session = record.read_session(project, asked.name)
-    runs = {run.number: run for run in record.read_runs(project, asked.name)}
-    first, *_, last = [*runs, *runs]
-    number = asked.run if asked.run is not None else last
-    if number not in runs:
-        known = "1" if len(runs) == 1 else f"{first} to {last}"
-        raise RealmError(f"session {asked.name} has no run {number}", f"its runs: {known}")
-    return project, session, runs[number]
+    runs = record.read_runs(project, asked.name)
+    if not runs:
+        raise RealmError(f"session {asked.name} has no runs", f"realm resume {asked.name}")
+    if asked.run is not None:
+        for run in runs:
+            if run.number == asked.run:
+                return project, session, run
+        known = str(runs[0].number) if len(runs) == 1 else f"{runs[0].number} to {runs[-1].number}"
+        raise RealmError(f"session {asked.name} has no run {asked.run}", f"its runs: {known}")
+    for run in reversed(runs):
+        if has(project, session, run):
+            if run is not runs[-1]:
+                ui.info(f"run {runs[-1].number} of {asked.name} has none; this is run {run.number}")
+            return project, session, run
+    return project, session, runs[-1]
+
+
+def _has_screen(project: Project, session: Session, run: Run) -> bool:
+    path = f"{record.run_directory(run.number)}/{recordings.SCREEN}"
+    return bool(record.read_file(project, session.name, path, _DRAWING_LIMIT)) or (
+        recordings.last_screen(recordings.place(session.id, run.number), _SIZE) is not None
+    )
+
+
+def _has_recording(project: Project, session: Session, run: Run) -> bool:
+    path = f"{record.run_directory(run.number)}/{recordings.CAST}"
+    return bool(record.read_file(project, session.name, path, CAST_LIMIT)) or bool(
+        recordings.cast(recordings.place(session.id, run.number), _SIZE, CAST_LIMIT)
+    )
 
 
 def _recording(project: Project, session: Session, number: int) -> Recording:
@@ -149,8 +177,7 @@ def _recording(project: Project, session: Session, number: int) -> Recording:
         directory = recordings.place(session.id, number)
         data = recordings.cast(directory, _SIZE, CAST_LIMIT, f"{session.name}, run {number}")
     if not data:
-        hint = "only runs on a terminal are, unless realm.record or --no-record says otherwise: realm config"
-        hint = _earlier(project, session, number, recordings.CAST, "replay") or hint
+        hint = "runs are, unless realm.record or --no-record says otherwise: realm config"
         raise RealmError(f"run {number} of {session.name} was not recorded", hint)
     return Recording(*cast.read(data, f"the recording of run {number} of {session.name}"))
 
@@ -190,14 +217,6 @@ def _until(found: Recording, end: float) -> bytes:
             events.append((event.time, size))
     played = play_events(events, found.header.size)
     return draw(played.screen) if played is not None else b""
-
-
-def _earlier(project: Project, session: Session, number: int, file: str, verb: str) -> str:
-    """Return the command for the newest run before ``number`` that has ``file``, ``""`` without one."""
-    for other in range(number - 1, 0, -1):
-        if record.read_file(project, session.name, f"{record.run_directory(other)}/{file}", CAST_LIMIT):
-            return f"realm {verb} {session.name} --run {other} shows an earlier one"
-    return ""
 
 
 def _look(session: Session) -> str:

@@ -124,10 +124,40 @@ class TestScreen:
         assert realm("screen", "fix").err.startswith("error: run 1 of fix showed nothing on a terminal\n")
         assert realm("replay", "fix").err.startswith("error: run 1 of fix was not recorded\n")
 
-    def test_after_runs_with_one_these_are_told(self, realm: CommandLine, repo: Repo) -> None:
+    def test_a_run_without_any_is_passed_over_and_that_is_said(self, realm: CommandLine, repo: Repo) -> None:
         add_session(repo, files_of(b"seen"), files_of(b"seen", number=2), {"transcript.jsonl": b"{}"})
         for verb in ("screen", "replay"):
-            assert realm(verb, "fix").err.endswith(f"hint: realm {verb} fix --run 2 shows an earlier one\n")
+            result = realm(verb, "fix")
+            assert (result.code, result.out.strip()) == (0, "seen")
+            assert result.err == "run 3 of fix has none; this is run 2\n"
+        assert realm("screen", "fix", "--run", "3").err.startswith("error: run 3 of fix showed nothing")
+
+
+class TestLogs:
+    @pytest.mark.usefixtures("_two_runs")
+    def test_what_was_printed(self, realm: CommandLine) -> None:
+        assert realm("logs", "fix").out == "second run\n"
+        assert realm("logs", "fix", "--run", "1").out == "first\nred <b>\n"
+
+    def test_the_conversation_where_there_is_one(self, realm: CommandLine, repo: Repo) -> None:
+        entries: list[dict[str, object]] = [
+            {"type": "user", "message": {"role": "user", "content": "do it\x1b[31m\nnow"}},
+            {"type": "assistant", "message": {"role": "assistant", "content": [
+                {"type": "text", "text": "I do."},
+                {"type": "tool_use", "id": "1", "name": "Bash", "input": {"command": "ls\u009b6n"}}]}},
+        ]  # fmt: skip
+        transcript = "".join(f"{json.dumps(entry)}\n" for entry in entries).encode()
+        add_session(repo, files_of(b"\x1b[HDoi\x1b[1;6Hg as a k d") | {"transcript.jsonl": transcript})
+        out = realm("logs", "fix").out
+        assert out.startswith("> do it[31m\n> now\n\nI do.\n\n  * Bash")
+        assert "ls6n" in out
+        assert "\x1b" not in out
+
+    def test_a_run_that_left_none_is_passed_over(self, realm: CommandLine, repo: Repo) -> None:
+        add_session(repo, files_of(b"said"), {})
+        result = realm("logs", "fix")
+        assert (result.out, result.err) == ("said\n", "run 2 of fix has none; this is run 1\n")
+        assert realm("logs", "fix", "--run", "2").err.startswith("error: run 2 of fix has no log")
 
 
 class TestTurn:

@@ -3,7 +3,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realm.session.logs import Plain, plain
+from realm.terminal.render.lines import Lines
+
+
+def plain(line: bytes) -> str:
+    lines = Lines()
+    return (lines.feed(line) + lines.end()).rstrip("\n")
 
 
 def test_colours_go_and_words_stay_apart() -> None:
@@ -15,7 +20,7 @@ def test_titles_and_clipboards_leave_nothing() -> None:
 
 
 def test_lines_come_when_they_are_complete() -> None:
-    lines = Plain()
+    lines = Lines()
     assert lines.feed(b"one\r\ntw") == "one\n"
     assert lines.feed(b"o\r\n") == "two\n"
     assert lines.feed(b"rest") == ""
@@ -24,7 +29,7 @@ def test_lines_come_when_they_are_complete() -> None:
 
 
 def test_what_a_program_draws_comes_row_by_row_and_once() -> None:
-    lines = Plain()
+    lines = Lines()
     frame = b"\x1b[2;1H\x1b[1mWorking\x1b[2;10H(1s)\x1b[4;1H\xe2\x9c\xbb\x1b[6;1Hesc to stop"
     assert lines.feed(b"\x1b[2J\x1b[H" + frame) == "Working (1s)\n"
     assert lines.feed(b"\x1b[8;1H") == "esc to stop\n"
@@ -39,13 +44,13 @@ def test_a_bar_that_is_drawn_over_itself_is_one_line() -> None:
 
 
 def test_lines_that_a_program_ends_are_never_left_out() -> None:
-    lines = Plain()
+    lines = Lines()
     assert lines.feed(b"\x1b[H\x1b[2Jok\nok\n\n-\nok") == "ok\nok\n\n-\n"
     assert lines.end() == "ok\n"
 
 
 @given(st.lists(st.binary(max_size=60)))
 def test_no_bytes_leave_a_control_character(pieces: list[bytes]) -> None:
-    lines = Plain()
+    lines = Lines()
     text = "".join(lines.feed(piece) for piece in pieces) + lines.end()
     assert not any((ord(char) < 32 and char not in "\n\t") or 127 <= ord(char) < 160 for char in text)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realm.terminal.recording import recorder as recorder_module
-from realm.terminal.recording.recorder import Losses, Recorder, chunks, losses, tail
+from realm.terminal.recording.recorder import Follower, Losses, Recorder, chunks, losses, tail
 from realm.terminal.recording.segments import Size
 
 if TYPE_CHECKING:
@@ -301,3 +301,21 @@ class TestDisk:
         record(tmp_path / "private", b"secret")
         assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in (tmp_path / "private").iterdir())
+
+
+def test_a_recording_that_grows_is_read_once_also_when_it_is_removed(tmp_path: Path) -> None:
+    follower = Follower(tmp_path)
+    assert follower.read() == b""
+    recorder = Recorder(tmp_path, limit=40_000)
+    read = b""
+    for number in range(400):
+        recorder.feed(b"%08d\n" % number)
+        recorder.flush()
+        read += follower.read()
+    recorder.feed(b"the last words")
+    recorder.flush()
+    for path in list(tmp_path.iterdir()):
+        path.unlink()
+    read += follower.read()
+    follower.close()
+    assert read == b"".join(b"%08d\n" % number for number in range(400)) + b"the last words"

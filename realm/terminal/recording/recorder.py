@@ -11,7 +11,7 @@ import os
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.recording import segments
@@ -307,3 +307,48 @@ def _from_border(data: bytes) -> bytes:
     """Return ``data`` from the first place where no sequence is cut in two."""
     places = [place for border in _BORDERS if (place := data.find(border)) >= 0]
     return data[min(places) :] if places else b""
+
+
+class Follower:
+    """Reads the output of a recording that grows, once.
+
+    The file that is read stays open: what its writer adds to it is read though it
+    is removed meanwhile, as it is when the run is over.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._number = -1
+        self._file: BinaryIO | None = None
+        self._rest = b""
+
+    def read(self) -> bytes:
+        """Return the output that came since the last time."""
+        found = [self._added()]
+        for path in segments.paths(self._directory):
+            if int(path.stem) > self._number:
+                self.close()
+                self._number = int(path.stem)
+                with contextlib.suppress(OSError):
+                    self._file = path.open("rb")
+                    found.append(self._added())
+        return b"".join(found)
+
+    def _added(self) -> bytes:
+        if self._file is None:
+            return b""
+        data = self._rest + self._file.read()
+        if self._file.tell() == len(data):
+            if segments.offset_of(data) is None:
+                self._rest = data[: segments.HEAD]
+                return b""
+            data = data[segments.HEAD :]
+        frames, end = segments.whole_frames(data)
+        self._rest = data[end:]
+        return b"".join(content for _, kind, content in frames if kind == segments.OUTPUT)
+
+    def close(self) -> None:
+        """Leave the file that is read."""
+        if self._file is not None:
+            self._file.close()
+        self._file, self._rest = None, b""

@@ -118,13 +118,26 @@ def offset_of(data: bytes) -> int | None:
 def frames(data: bytes) -> Iterator[tuple[float, int, bytes]]:
     """Yield time, kind and content of a segment's whole frames."""
     place = HEAD if offset_of(data) is not None else len(data)
-    while place + FRAME.size <= len(data):
-        moment, length, kind = FRAME.unpack_from(data, place)
-        place += FRAME.size
-        if length > len(data) - place:
-            return
-        yield moment, kind, data[place : place + length]
-        place += length
+    while (frame := _frame(data, place)) is not None:
+        yield frame
+        place += FRAME.size + len(frame[2])
+
+
+def whole_frames(data: bytes) -> tuple[list[tuple[float, int, bytes]], int]:
+    """Return the whole frames at the beginning of ``data``, and where they end."""
+    found, place = [], 0
+    while (frame := _frame(data, place)) is not None:
+        found.append(frame)
+        place += FRAME.size + len(frame[2])
+    return found, place
+
+
+def _frame(data: bytes, place: int) -> tuple[float, int, bytes] | None:
+    if place + FRAME.size > len(data):
+        return None
+    moment, length, kind = FRAME.unpack_from(data, place)
+    place += FRAME.size
+    return (moment, kind, data[place : place + length]) if length <= len(data) - place else None
 
 
 def end(directory: Path) -> int:
