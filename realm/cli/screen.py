@@ -51,7 +51,7 @@ def command(
         raise CommandLineError("--ansi, --text, --svg and --html exclude each other", "give one of them")
     found = picture(Asked(name, directory, run), TerminalUI(), turn)
     if found.incomplete:
-        output.warning(f"{found.title}: output came too fast to follow, parts of this screen may be missing")
+        output.warning(f"{found.title}: some of the output was not kept, parts of this screen may be missing")
     if svg is not None:
         output.put(svg, [found.svg()])
     elif html is not None:
