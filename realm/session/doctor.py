@@ -141,6 +141,10 @@ _CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
 )
 
 
+_TRIALS = ("trial", "question")
+"""The sessions of a trial."""
+
+
 def repair_terminal() -> None:
     """Put right the terminal that this command runs in; :class:`RealmError` where there is none."""
     import termios
@@ -162,28 +166,53 @@ def trial(ui: UI) -> int:
     A tiny script takes the agent's part, so no login is needed; where there is one,
     Claude Code answers a one-word question afterwards.  Returns 0 when the script's
     commit arrived in the repository; :class:`RealmError` says what did not work.
+    Whatever happens, nothing of the trial stays.
     """
-    from realm.session import new, registry, remove
-
     with tempfile.TemporaryDirectory(prefix="realm-trial-") as place:
         repository = Path(place) / "trial"
         _make_repository(repository)
         ui.info("a throw-away repository is made")
-        request = NewRequest("trial", repository, agent=TRIAL_AGENT, no_input=True)
-        code = new.new(request, _Quiet(ui))
-        ui.info(f"the agent ran in a container and ended with {code}")
-        shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
-        content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
-        remove.remove(remove.plan("trial", repository), ui)
-        registry.forget(repository.resolve())
-        if (code, shown, content) != (0, "Try realm", "made in a container"):
-            raise RealmError(
-                "the trial's commit did not arrive", "realm doctor, then look at the lines above"
-            )
-        ui.info("its commit arrived under refs/realm/trial, and the container is gone: realm works")
-        _ask(repository, ui)
-        registry.forget(repository.resolve())
+        try:
+            _try(repository, ui)
+            _ask(repository, ui)
+        except RealmError as error:
+            # Its repository is gone in a moment, and with it what could be done there.
+            gone = any(name in error.hint for name in (*_TRIALS, str(repository)))
+            hint = "realm doctor checks what it needs" if gone else error.hint
+            raise RealmError(f"the trial failed: {error.message}", hint) from error
+        finally:
+            _clear(repository, ui)
     return 0
+
+
+def _try(repository: Path, ui: UI) -> None:
+    """Let a script work in a container, and look for its commit."""
+    from realm.session import new
+
+    code = new.new(NewRequest("trial", repository, agent=TRIAL_AGENT, no_input=True), _Quiet(ui))
+    ui.info(f"the agent ran in a container and ended with {code}")
+    shown = _run(repository, "log", "--format=%s", "-1", "refs/realm/trial").strip()
+    content = _run(repository, "show", "refs/realm/trial:trial.txt").strip()
+    if (code, shown, content) != (0, "Try realm", "made in a container"):
+        raise RealmError("its commit did not arrive", "realm doctor, then look at the lines above")
+    ui.info("its commit arrived under refs/realm/trial: realm works")
+
+
+def _clear(repository: Path, ui: UI) -> None:
+    """Remove the trial's sessions with their containers and volumes, as far as the engine lets us."""
+    from realm.session import registry, remove
+    from realm.store.listing import rows
+    from realm.store.repo import discover
+
+    registry.forget(repository.resolve())
+    for row in rows(discover(repository)):
+        try:
+            remove.remove(remove.plan(row.name, repository), _Quiet(ui))
+        except RealmError as error:
+            ui.warn(
+                f"a container or volume of the trial may be left ({error.message}): "
+                f"docker ps -a --filter label=realm.session={row.name}"
+            )
 
 
 def _ask(repository: Path, ui: UI) -> None:

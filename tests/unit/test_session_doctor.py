@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.session import doctor
+import pytest
+
+from realm.cli.ui import TerminalUI
+from realm.errors import RealmError
+from realm.session import doctor, new, registry, remove
+from tests.support.repos import git
 from tests.support.store import seen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
+    from realm.session.requests import NewRequest, Removal
+    from realm.session.ui import UI
     from tests.support.repos import Repo
 
 
@@ -27,3 +32,26 @@ def test_trial_touches_no_other_repository(
         doctor._make_repository(tmp_path / "trial")
     assert seen(repo) == before
     assert (tmp_path / "trial/.git").is_dir()
+
+
+def test_nothing_is_left_of_a_trial_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[Path] = []
+    removed: list[str] = []
+
+    def fail(request: NewRequest, ui: UI) -> int:
+        git(request.directory, "update-ref", "refs/realm/trial", "HEAD")
+        registry.remember(request.directory)
+        places.append(request.directory)
+        raise RealmError("the disk is full", f"realm resume trial -C {request.directory}")
+
+    def take(removal: Removal, ui: UI) -> None:
+        removed.append(removal.name)
+
+    monkeypatch.setattr(new, "new", fail)
+    monkeypatch.setattr(remove, "remove", take)
+    with pytest.raises(RealmError, match="the trial failed: the disk is full") as caught:
+        doctor.trial(TerminalUI())
+    assert caught.value.hint == "realm doctor checks what it needs"
+    assert removed == ["trial"]
+    assert not places[0].exists()
+    assert registry.known() == []
