@@ -77,13 +77,6 @@ def _named(project: Project, name: str) -> Found | None:
         return None
 
 
-def sound(project: Project, name: str) -> Project:
-    """Return ``project``; :class:`RealmError` when the refs or the record of its session are damaged."""
-    for row in listing.rows(project, [name]):
-        Found(project, row).sound()
-    return project
-
-
 def _advice(project: Project, name: str, problem: str) -> str:
     """Return what to do about a damaged session; a broken ref is a file that git itself does not remove."""
     ref = f"{refs.CODE}{name}"

@@ -100,8 +100,10 @@ def _take(plan: Plan, report: BoxReport, head: str) -> str:
 def _write(plan: Plan, tips: refs.Tips, session: Session, tip: str) -> None:
     project, name = plan.project, session.name
     runs = record.read_runs(project, name)
+    if not runs:
+        raise RealmError(f"the record of {name} has no run", f"realm resume {name} starts one")
     meta = record.write(
-        project, parent=tips.meta, previous=None, session=session, run=runs[-1],
+        project, parent=tips.meta, previous=tips.meta, session=session, run=runs[-1],
         totals=stats.totals(project, session.base, tip), state=State.EXITED, files={},
     )  # fmt: skip
     updates = [

@@ -10,12 +10,12 @@ from realm.session import approvals, background, intake, rebase, summary
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.begin import begin
-from realm.session.find import find, sound
+from realm.session.find import locate
 from realm.session.lock import RunLock
-from realm.store import listing, record, refs, repo
+from realm.store import listing, record, repo
 
 if TYPE_CHECKING:
-    from realm.model import Project, Run
+    from realm.model import Run
     from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
     from realm.session.requests import ResumeRequest
@@ -31,9 +31,9 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     that this machine did not write asks for is approved before a new run.  Raises
     :class:`RunningError` while another process holds a run.
     """
-    project = sound(find(request.name, request.directory), request.name)
-    session = record.read_session(project, request.name)
-    runs = record.read_runs(project, request.name)
+    project = locate(request.name, request.directory).sound().project
+    with record.Record(project, request.name) as found:
+        session, runs = found.session(), found.runs()
     plan = planning.following(project, session, runs, request)
     with RunLock(session.id, session.name, plan.run.number) as lock:
         connection = docker.connect()
@@ -58,35 +58,26 @@ def _image(connection: Engine, request: ResumeRequest, plan: Plan, ui: UI) -> st
 
 def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, ui: UI) -> int:
     project, name = plan.project, plan.session.name
-    tips = refs.tips(project, name)
-    runs = record.read_runs(project, name)
-    if tips.code is None or tips.meta is None:
+    row = next(iter(listing.rows(project, [name])), None)
+    if row is None or row.code is None or row.meta is None:
         raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
-    session = record.read_session(project, name)
+    with record.Record(project, name) as found:
+        session, runs, transcript = found.session(), found.numbers(), found.newest("transcript.jsonl")
     plan = plan._replace(
         session=session,
         include=approvals.included(project, (), plan.config.get_all("include"), session.include),
         login=planning.find_login(plan.agent, plan.args),
-        run=planning.starting(len(runs) + 1, tips.code),
-        parent=tips.meta,
-        totals=listing.rows(project, [name])[0].totals,
-        transcript=_transcript(project, name, runs),
+        run=planning.starting(len(runs) + 1, row.code),
+        parent=row.meta,
+        totals=row.totals,
+        transcript=transcript,
     )
     chosen = _image(connection, request, plan, ui)
     for warning in dockerargs.warnings(plan.args, project.root):
         ui.warn(warning)
     approvals.announce(plan.include, ui)
-    repo.ensure_readable(project, tips.code)
+    repo.ensure_readable(project, row.code)
     return begin(connection, plan, chosen, lock, ui)
-
-
-def _transcript(project: Project, name: str, runs: list[Run]) -> bytes | None:
-    """Return the conversation as the last run that had one left it."""
-    for run in reversed(runs):
-        found = record.read_file(project, name, f"runs/{run.number:04d}/transcript.jsonl")
-        if found:
-            return found
-    return None
 
 
 def _take_over(

@@ -92,14 +92,16 @@ class Record:
         return load_session(data, self._name, self._format)
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the recorded runs, the first one first."""
+        """Return the numbers of the recorded runs, from 1 on; a record from elsewhere may have none."""
         found = self._get("runs", _TREE_LIMIT)
         if found is None or found.kind != "tree":
             return []
         width = 32 if self._format == "sha256" else 20
         names = re.findall(rb"[0-7]+ ([^\0]+)\0(?s:.{%d})" % width, found.data)
-        numbers = (int(name) for name in names if _RUN_NAME.fullmatch(name))
-        return sorted(number for number in numbers if f"{number:04d}".encode() in names)
+        numbers = sorted(int(name) for name in names if _RUN_NAME.fullmatch(name))
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise self._damaged("its runs are not numbered from 1 on")
+        return numbers
 
     def run(self, number: int) -> Run:
         """Return a recorded run."""
@@ -112,6 +114,13 @@ class Record:
     def runs(self) -> list[Run]:
         """Return every recorded run, the first one first."""
         return [self.run(number) for number in self.numbers()]
+
+    def newest(self, file: str, limit: int = FILE_LIMIT) -> bytes | None:
+        """Return a run's file, such as ``transcript.jsonl``, of the last run that has it."""
+        for number in reversed(self.numbers()):
+            if found := self.file(f"{run_directory(number)}/{file}", limit):
+                return found
+        return None
 
     def file(self, path: str, limit: int = FILE_LIMIT) -> bytes | None:
         """Return a file, such as ``runs/0001/screen.txt``; ``None`` when it is not there.

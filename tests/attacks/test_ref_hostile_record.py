@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
-from realm.session.remove import plan, remove
+from realm.session.remove import plan, remove, restore
 from realm.store import listing, record, refs, remote, stats
 from realm.store import repo as repository
 from tests.support.store import Forge, add_session, project_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.repos import Repo
 
 BASE = "1" * 40
@@ -232,3 +233,45 @@ def test_no_git_takes_a_revision_for_an_option(repo: Repo, tmp_path: Path) -> No
         with suppress(RealmError):
             ask()
         assert not output.exists()
+
+
+def test_a_record_without_runs_is_no_dead_end(repo: Repo, tmp_path: Path) -> None:
+    """Each verb says in a sentence what to do; the work can be listed, put away and brought back."""
+    put(repo, tmp_path, GOOD.encode(), {"session.json": json.dumps(SESSION).encode()})
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
+    }
+    for verb, code in {
+        "list": 0,
+        "screen": 1,
+        "replay": 1,
+        "logs": 1,
+        "attach": 125,
+        "stop": 1,
+        "resume": 125,
+    }.items():
+        line = [sys.executable, "-m", "realm", verb, *([] if verb == "list" else ["bad"])]
+        done = subprocess.run(
+            line, cwd=repo.path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), (verb, done.stderr)
+        assert "bug" not in done.stderr
+        assert verb == "list" or "hint: " in done.stderr
+    remove(plan("bad", repo.path), TerminalUI())
+    assert restore("bad", repo.path).code == repo.head()
+
+
+@pytest.mark.parametrize("numbers", [(2,), (1, 3), (0, 1), (1, 2, 123456789)])
+def test_runs_with_odd_numbers(repo: Repo, tmp_path: Path, numbers: tuple[int, ...]) -> None:
+    project = project_of(repo)
+    forge = Forge(project)
+    run = forge.tree(("100644", b"run.json", forge.blob(b"{}")))
+    runs = forge.tree(*(("40000", b"%04d" % number, run) for number in numbers))
+    put(repo, tmp_path, GOOD.encode())
+    commit = forge.commit(forge.tree(("40000", b"runs", runs)), "", GOOD.encode())
+    with forge.pack(tmp_path / "pack").open("rb") as file:
+        subprocess.run(["git", "unpack-objects", "-q"], cwd=repo.path, stdin=file, check=True)
+    repo.git("update-ref", "refs/realm-meta/bad", commit)
+    with pytest.raises(RealmError, match="damaged"):
+        record.read_runs(project, "bad")

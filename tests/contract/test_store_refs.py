@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -99,6 +100,41 @@ def test_session_amended_after_a_push(repo: Repo) -> None:
     assert record.read_session(project, "fix") == pushed
     assert repo.git("log", "-1", "--format=%P%B", later) == repo.git("log", "-1", "--format=%P%B", meta)
     assert record.read_runs(project, "fix")[0].number == 1
+
+
+def test_many_runs_are_read_at_once(repo: Repo) -> None:
+    """Going on after hundreds of runs takes no longer than after a few."""
+    project = project_of(repo)
+    meta = add_session(project)
+    entries = repo.git("ls-tree", f"{meta}:runs/0001")
+    blob = entries.split()[2]
+    runs = []
+    for number in range(1, 301):
+        text = json.dumps({"version": 1, "number": number, "started": 1.0, "before": repo.head()})
+        made = subprocess.run(
+            ["git", "hash-object", "-w", "--stdin"],
+            cwd=repo.path,
+            input=text,
+            text=True,
+            capture_output=True,
+            check=True,
+        ).stdout.strip()
+        tree = _tree(repo, f"100644 blob {made}\trun.json\n")
+        runs.append(f"040000 tree {tree}\t{number:04d}\n")
+    root = _tree(repo, f"040000 tree {_tree(repo, ''.join(runs))}\truns\n100644 blob {blob}\tsession.json\n")
+    message = repo.git("log", "-1", "--format=%B", meta)
+    repo.git("update-ref", "refs/realm-meta/fix", repo.git("commit-tree", root, "-m", message))
+    started = time.monotonic()
+    with record.Record(project, "fix") as found:
+        assert len(found.runs()) == 300
+        assert found.newest("transcript.jsonl") is None
+    assert time.monotonic() - started < 1
+
+
+def _tree(repo: Repo, lines: str) -> str:
+    command = ["git", "mktree"]
+    done = subprocess.run(command, cwd=repo.path, input=lines, text=True, capture_output=True, check=True)
+    return done.stdout.strip()
 
 
 def test_both_refs_or_none(repo: Repo) -> None:
