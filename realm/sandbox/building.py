@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from realm.config import Config
 from realm.errors import EngineError, ImageError
-from realm.sandbox import archive
+from realm.sandbox import transfer
 from realm.sandbox.image import REFERENCE, Inputs, context, context_dir, inspect
 from realm.text import clean
 
@@ -131,9 +131,9 @@ def with_engine(
     engine: Engine, files: dict[str, bytes], tag: str, arguments: dict[str, str], *, no_cache: bool = False
 ) -> Iterator[str]:
     """Build an image of the context ``files`` with the engine's own builder; give its output line by line."""
-    members = [archive.Entry(name.encode(), 0o644, 0, 0, data, len(data)) for name, data in files.items()]
+    members = [transfer.entry(name, (0, 0), 0o644, data) for name, data in files.items()]
     try:
-        yield from engine.build(b"".join(archive.write(members)), tag, arguments, no_cache=no_cache)
+        yield from engine.build(b"".join(transfer.write(members)), tag, arguments, no_cache=no_cache)
     except EngineError as error:
         raise ImageError(
             f"{_FAILED}: {error.message}" if error.kind != "refused" else _FAILED, _HINT

@@ -14,13 +14,13 @@ import contextlib
 import http.client
 import io
 import json
-import struct
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
 
 from realm.errors import EngineError
 from realm.sandbox.endpoint import Endpoint, dial, resolve
+from realm.sandbox.frames import STDOUT, Demux
 from realm.sandbox.trouble import cause, message, nonsense, refusal, unreachable
 from realm.text import clean
 
@@ -46,7 +46,6 @@ _HTTP_ERROR = 400
 _UPGRADED = (101, 200)
 _NO_DETACH_KEYS = "%FF,%FE,%FF,%FE"
 """Keys by which the engine leaves a terminal: not in any UTF-8, since it holds back what may begin them."""
-_FRAME = struct.Struct(">BxxxL")
 
 
 class Info(NamedTuple):
@@ -86,9 +85,10 @@ class Facts(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A container in a list: its id, labels and the engine's word for its state."""
+    """A container in a list: its id, name, labels and the engine's word for its state."""
 
     id: str
+    name: str
     labels: Mapping[str, str]
     status: str
 
@@ -335,7 +335,7 @@ class Engine:
         """Return the containers, running or not, that have all ``labels`` (``name`` or ``name=value``)."""
         with self._asking():
             return [
-                Listed(found["Id"], found.get("Labels") or {}, found["State"])
+                Listed(found["Id"], _one_name(found), found.get("Labels") or {}, found["State"])
                 for found in self._client.containers(all=True, filters={"label": list(labels)})
             ]
 
@@ -487,6 +487,12 @@ def _version(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def _one_name(found: Mapping[str, Any]) -> str:
+    """Return a container's name; one that is linked to has more, with slashes inside."""
+    names = (str(name).removeprefix("/") for name in found.get("Names") or ())
+    return next((name for name in names if "/" not in name), "")
+
+
 def _volume(found: Mapping[str, Any]) -> Volume:
     return Volume(found["Name"], found.get("Mountpoint") or "", found.get("Labels") or {})
 
@@ -495,23 +501,13 @@ def _read_output(
     sock: socket.socket, begun: bytes, write: Callable[[bytes], object], patience: float, limit: int
 ) -> None:
     """Give the standard output in the engine's frames on ``sock`` to ``write``."""
-    deadline = time.monotonic() + patience
-    held, left, kind = bytearray(begun), 0, 0
+    deadline, demux, more = time.monotonic() + patience, Demux(), begun
     while True:
-        while held:
-            if not left:
-                if len(held) < _FRAME.size:
-                    break
-                kind, left = _FRAME.unpack_from(held)
-                del held[: _FRAME.size]
-                continue
-            piece = bytes(held[:left])
-            del held[: len(piece)]
-            left -= len(piece)
+        for target, piece in demux.feed(more):
             limit -= len(piece)
             if limit < 0:
                 raise EngineError("a command in the container wrote more than allowed")
-            if kind == 1:
+            if target == STDOUT:
                 write(piece)
         sock.settimeout(max(0.01, deadline - time.monotonic()))
         try:
@@ -522,4 +518,3 @@ def _read_output(
             raise EngineError("the engine closed the connection", kind="unreachable") from error
         if not more:
             return
-        held += more

@@ -1,61 +1,134 @@
-"""What each docker flag means to the Engine API.  Pure.
+"""``docker run``'s flags that realm knows, each in one row: its names, syntax, meaning and risk.
 
-The objects are those of ``POST /containers/create`` in the Engine API's
-reference; the flags' syntax is that of ``docker run``.
+``REALM_DOCKER_ARGS`` and ``realm.dockerArgs`` are split as a shell would split
+words and nothing more: a value with ``$(…)`` stays text.  What a flag means is
+put into the body of ``POST /containers/create`` of the Engine API.
 """
 
 from __future__ import annotations
 
+import csv
+import math
 import os
+import re
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from realm.config import size
 from realm.errors import UsageError
-from realm.sandbox.dockerargs import DockerArgs, fields, number, size
+from realm.sandbox import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Json = dict[str, Any]
+_SHOWN = "realm config shows where the docker flags come from"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""A variable that every shell takes."""
 
 
-def _bad(flag: str, value: str, hint: str) -> UsageError:
-    return UsageError(f"docker flag --{flag} does not understand {value!r}", hint)
+class Given(NamedTuple):
+    """A flag as it was given: its row's name, its text and what that means."""
+
+    flag: str
+    text: str
+    value: Any
 
 
-def volume(text: str) -> str:
-    """Return ``-v`` as the engine wants it: ``source:target[:options]``, the source absolute."""
+class DockerArgs(NamedTuple):
+    """Docker flags in the order given; empty when there are none."""
+
+    given: tuple[Given, ...] = ()
+
+    @property
+    def user(self) -> tuple[int, int | None] | None:
+        """The numbers of the user that ``--user`` chose, the group's only where it was given."""
+        chosen = [one.value for one in self.given if one.flag == "user"]
+        return chosen[-1] if chosen else None
+
+    @property
+    def targets(self) -> list[str]:
+        """Where in the sandbox something is mounted."""
+        found = (_ROWS[one.flag].target(one.value) for one in self.given)
+        return [target for target in found if target]
+
+
+# -- what a value may be: each raises ValueError with what is wrong --------------
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in {"1", "t", "true"}:
+        return True
+    if text.lower() in {"0", "f", "false"}:
+        return False
+    raise ValueError("it is true or false")
+
+
+def _amount(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < 2**31:
+        raise ValueError("it is not a number such as 2 or 1.5")
+    return found
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("it is not a whole number") from None
+
+
+def _volume(text: str) -> Json | str:
+    """Return ``-v`` as the engine's bind, ``source:target[:options]``, or as a nameless volume's mount."""
     parts = text.split(":")
-    if not all(parts) or len(parts) > 3 or not (parts[1] if len(parts) > 1 else parts[0]).startswith("/"):  # noqa: PLR2004
-        raise _bad("volume", text, "-v SOURCE:/TARGET[:ro]")
-    source = parts[0]
-    if len(parts) > 1 and (source.startswith((".", "~"))):
-        parts[0] = str(Path(source).expanduser().absolute())
+    if not all(parts) or len(parts) > 3 or not (parts[1:] or parts)[0].startswith("/"):  # noqa: PLR2004
+        raise ValueError("write -v SOURCE:/TARGET[:ro]")
+    if len(parts) == 1:
+        return {"Type": "volume", "Source": "", "Target": text}
+    if parts[0].startswith((".", "~")):
+        parts[0] = _host_path(parts[0])
     return ":".join(parts)
+
+
+def _host_path(text: str) -> str:
+    try:
+        return str(Path(text).expanduser().absolute())
+    except RuntimeError:
+        raise ValueError(f"there is no home directory {text.partition('/')[0]}") from None
 
 
 _MOUNT_KEYS = {
     "type", "source", "src", "target", "dst", "destination", "readonly", "ro", "bind-propagation",
     "volume-nocopy", "tmpfs-size", "tmpfs-mode", "consistency",
 }  # fmt: skip
+_MOUNT_SYNTAX = "write --mount type=bind|volume|tmpfs,source=…,target=/…[,readonly]"
 
 
-def mount(text: str) -> Json:
-    """Return ``--mount`` as a mount of the API."""
-    given = fields(text)
-    hint = "--mount type=bind|volume|tmpfs,source=…,target=/…[,readonly]"
+def _mount(text: str) -> Json:
+    given = _fields(text)
     if unknown := given.keys() - _MOUNT_KEYS:
-        raise _bad("mount", text, f"{min(unknown)} is not one of {', '.join(sorted(_MOUNT_KEYS))}")
+        raise ValueError(f"{min(unknown)} is not one of {', '.join(sorted(_MOUNT_KEYS))}")
     kind = given.get("type", "volume")
     target = given.get("target") or given.get("dst") or given.get("destination") or ""
-    if kind not in {"bind", "volume", "tmpfs"} or not target.startswith("/"):
-        raise _bad("mount", text, hint)
-    made: Json = {"Type": kind, "Source": given.get("source") or given.get("src") or "", "Target": target}
+    source = given.get("source") or given.get("src") or ""
+    if (
+        kind not in {"bind", "volume", "tmpfs"}
+        or not target.startswith("/")
+        or (kind == "bind" and not source)
+    ):
+        raise ValueError(_MOUNT_SYNTAX)
+    made: Json = {"Type": kind, "Source": source, "Target": target}
     made["ReadOnly"] = _is_on(given, "readonly") or _is_on(given, "ro")
     if kind == "bind":
-        if not made["Source"]:
-            raise _bad("mount", text, hint)
-        made["Source"] = str(Path(made["Source"]).expanduser().absolute())
+        made["Source"] = _host_path(source)
         if "bind-propagation" in given:
             made["BindOptions"] = {"Propagation": given["bind-propagation"]}
     if kind == "volume" and _is_on(given, "volume-nocopy"):
@@ -63,6 +136,16 @@ def mount(text: str) -> Json:
     if kind == "tmpfs" and (options := _tmpfs_options(given)):
         made["TmpfsOptions"] = options
     return made
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Return ``a=b,c`` as a mapping; a word without ``=`` has the value ``""``."""
+    try:
+        words = next(csv.reader([text]), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    pairs = (word.partition("=") for word in words)
+    return {key.strip().lower(): value for key, _, value in pairs}
 
 
 def _is_on(given: Mapping[str, str], key: str) -> bool:
@@ -74,66 +157,50 @@ def _tmpfs_options(given: Mapping[str, str]) -> Json:
     if "tmpfs-size" in given:
         options["SizeBytes"] = size(given["tmpfs-size"])
     if "tmpfs-mode" in given:
-        options["Mode"] = _octal(given["tmpfs-mode"])
+        if not re.fullmatch(r"[0-7]{1,5}", given["tmpfs-mode"]):
+            raise ValueError("write a mode as in tmpfs-mode=1777")
+        options["Mode"] = int(given["tmpfs-mode"], 8)
     return options
 
 
-def _octal(text: str) -> int:
-    try:
-        return int(text, 8)
-    except ValueError:
-        raise _bad("mount", f"tmpfs-mode={text}", "tmpfs-mode=1777") from None
-
-
-def port(text: str) -> tuple[str, str, str]:
+def _port(text: str) -> tuple[str, str, str]:
     """Return ``-p`` as (container port with protocol, host address, host port)."""
     rest, _, protocol = text.partition("/")
     host, _, inside = rest.rpartition(":")
     address, _, outside = host.rpartition(":")
-    for value in (inside, outside):
-        low, _, high = value.partition("-")
-        if (value or value is inside) and not (low.isdigit() and (not high or high.isdigit())):
-            raise _bad("publish", text, "-p [ADDRESS:][HOST_PORT:]PORT[/udp]")
-    if protocol not in {"", "tcp", "udp", "sctp"} or "-" in inside:
-        raise _bad("publish", text, "-p [ADDRESS:][HOST_PORT:]PORT[/udp]; one port a flag")
+    fits = re.fullmatch(r"\d+", inside, re.ASCII) and re.fullmatch(r"(\d+(-\d+)?)?", outside, re.ASCII)
+    if not fits or protocol not in {"", "tcp", "udp", "sctp"}:
+        raise ValueError("write -p [ADDRESS:][HOST_PORT:]PORT[/udp], one port a flag")
     return f"{inside}/{protocol or 'tcp'}", address.strip("[]"), outside
 
 
-def ulimit(text: str) -> Json:
-    """Return ``--ulimit name=soft[:hard]``."""
-    name, _, values = text.partition("=")
-    soft, _, hard = values.partition(":")
-    try:
-        return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
-    except ValueError:
-        raise _bad("ulimit", text, "--ulimit nofile=1024:2048") from None
+def _ulimit(text: str) -> Json:
+    found = re.fullmatch(r"([a-z]+)=(-?\d+)(?::(-?\d+))?", text, re.ASCII)
+    if found is None:
+        raise ValueError("write --ulimit nofile=1024:2048")
+    return {"Name": found[1], "Soft": int(found[2]), "Hard": int(found[3] or found[2])}
 
 
-def gpus(text: str) -> Json:
+def _gpus(text: str) -> Json:
     """Return ``--gpus`` as a device request: ``all``, a number, or ``device=…,capabilities=…``."""
-    if text == "all" or text.isdigit():
-        return {"Driver": "", "Count": -1 if text == "all" else int(text), "Capabilities": [["gpu"]]}
-    given = fields(text.replace('"', ""))
+    given = _fields(text.replace('"', ""))
     request: Json = {"Driver": given.get("driver", ""), "Capabilities": [["gpu"]]}
+    count = given.get("count", text)
     if "device" in given:
-        extra = [
-            key
-            for key, value in given.items()
-            if not value and key not in {"driver", "count", "capabilities"}
-        ]
-        request["DeviceIDs"] = [given["device"], *extra]
-    elif given.get("count") == "all" or given.get("count", "").isdigit():
-        request["Count"] = -1 if given["count"] == "all" else int(given["count"])
+        known = {"driver", "count", "capabilities"}
+        more = [key for key, value in given.items() if not value and key not in known]
+        request["DeviceIDs"] = [given["device"], *more]
+    elif count == "all" or re.fullmatch(r"[0-9]{1,4}", count):
+        request["Count"] = -1 if count == "all" else int(count)
     else:
-        raise _bad("gpus", text, "--gpus all, --gpus 2, or --gpus device=0")
+        raise ValueError("write --gpus all, --gpus 2, or --gpus device=0")
     return request
 
 
-def device(text: str) -> Json:
-    """Return ``--device host[:box[:rwm]]``."""
+def _device(text: str) -> Json:
     parts = text.split(":")
     if not parts[0].startswith("/") or len(parts) > 3:  # noqa: PLR2004
-        raise _bad("device", text, "--device /dev/NAME[:/dev/NAME[:rwm]]")
+        raise ValueError("write --device /dev/NAME[:/dev/NAME[:rwm]]")
     inside, mode = parts[0], "rwm"
     if len(parts) > 1:
         inside, mode = (parts[1], mode) if parts[1].startswith("/") else (inside, parts[1])
@@ -142,103 +209,307 @@ def device(text: str) -> Json:
     return {"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": mode}
 
 
-def environment(args: DockerArgs, host: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what ``-e`` and ``--env-file`` set; a name alone takes the host's value if there is one."""
-    host = os.environ if host is None else host
-    found: dict[str, str] = {}
-    for path in args.all("env-file"):
-        for line in _env_lines(path):
-            _set(found, line, host)
-    for text in args.all("env"):
-        _set(found, text, host)
-    return found
+def _user(text: str) -> tuple[int, int | None]:
+    """Return ``--user``; root's group is 0 where none is given."""
+    found = re.fullmatch(r"(root|\d{1,10})(?::(root|\d{1,10}))?", text, re.ASCII)
+    if found is None:
+        raise ValueError("a container's user is a number: write --user UID:GID")
+    uid, gid = (None if word is None else 0 if word == "root" else int(word) for word in found.groups())
+    return uid or 0, 0 if gid is None and not uid else gid
 
 
-def _set(found: dict[str, str], text: str, host: Mapping[str, str]) -> None:
-    name, equals, value = text.partition("=")
-    if not name or not (name[0].isalpha() or name[0] == "_") or not name.replace("_", "a").isalnum():
-        raise _bad("env", name, "-e NAME=VALUE or -e NAME")
-    if equals:
-        found[name] = value
-    elif name in host:
-        found[name] = host[name]
+def _variable(text: str) -> str:
+    if not _NAME.fullmatch(text.partition("=")[0]):
+        raise ValueError("write -e NAME=VALUE or -e NAME, with a NAME of letters, digits and _")
+    return text
 
 
-def _env_lines(path: str) -> Iterator[str]:
+def _variables(text: str) -> tuple[str, ...]:
+    """Return the lines of a file of variables."""
     try:
-        text = Path(path).expanduser().read_text("utf-8-sig")
+        content = Path(_host_path(text)).read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(
-            f"docker flag --env-file cannot read {path}: {reason}", "it is a file of lines NAME=VALUE"
-        ) from None
-    for line in text.splitlines():
-        stripped = line.lstrip()
-        if stripped and not stripped.startswith("#"):
-            yield stripped
+        raise ValueError(f"realm cannot read {text}: {reason}") from None
+    lines = (line.lstrip() for line in content.splitlines())
+    return tuple(_variable(line) for line in lines if line and not line.startswith("#"))
+
+
+# -- what a value does to the body of POST /containers/create --------------------
+
+
+def _nothing(options: Json, value: object) -> None:
+    """Leave the body alone: what ``-e`` sets is often secret and goes in with the other secrets."""
+
+
+def _host(key: str) -> Callable[[Json, Any], None]:
+    def apply(options: Json, value: object) -> None:
+        options["HostConfig"][key] = value
+
+    return apply
+
+
+def _listed(key: str) -> Callable[[Json, Any], None]:
+    def apply(options: Json, value: object) -> None:
+        options["HostConfig"].setdefault(key, []).append(value)
+
+    return apply
+
+
+def _mounted(options: Json, value: Json | str) -> None:
+    _listed("Binds" if isinstance(value, str) else "Mounts")(options, value)
+
+
+def _limited(options: Json, value: int) -> None:
+    options["HostConfig"]["Memory"] = options["HostConfig"]["MemorySwap"] = value
+
+
+def _published(options: Json, value: tuple[str, str, str]) -> None:
+    inside, address, outside = value
+    options.setdefault("ExposedPorts", {})[inside] = {}
+    bindings = options["HostConfig"].setdefault("PortBindings", {})
+    bindings.setdefault(inside, []).append({"HostIp": address, "HostPort": outside})
+
+
+def _tmpfs(options: Json, value: str) -> None:
+    path, _, settings = value.partition(":")
+    options["HostConfig"]["Tmpfs"][path] = settings
+
+
+def _labelled(options: Json, value: str) -> None:
+    name, _, text = value.partition("=")
+    # realm's own labels are how it finds its sandboxes again.
+    if not name.startswith("realm."):
+        options["Labels"][name] = text
+
+
+def _named(options: Json, value: str) -> None:
+    options["Hostname"] = value
+
+
+def _privileged(options: Json, value: bool) -> None:
+    if value:
+        host = options["HostConfig"]
+        host["Privileged"], host["CapDrop"] = True, []
+        host["SecurityOpt"] = [text for text in host["SecurityOpt"] if text != "no-new-privileges"]
+
+
+# -- what it risks: sentences, given the project's root --------------------------
+
+_CAPABILITIES = {"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "NET_ADMIN"}
+_PROTECTION_OFF = {"seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"}
+_SOCKETS = {"docker.sock", "podman.sock"}
+_SOCKET_PLACES = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
+
+
+def _harmless(_value: Any, _root: Path) -> str:
+    return ""
+
+
+def _mount_risk(value: Json | str, root: Path) -> str:
+    if isinstance(value, str):
+        name, _, options = value.split(":", 2) if value.count(":") > 1 else (*value.split(":"), "")
+        source, writable = Path(name), "ro" not in options.split(",")
+        if not name.startswith("/"):
+            return ""
+    elif value["Type"] == "bind":
+        source, writable = Path(value["Source"]), not value["ReadOnly"]
+    else:
+        return ""
+    if source.name in _SOCKETS or source.resolve().name in _SOCKETS:
+        return f"{source} is mounted: the agent can start containers with access to this machine"
+    if writable and (reason := _covered(source, root)):
+        return f"{source} is mounted writable: the agent can change {reason} directly"
+    if socket := _socket_below(source):
+        return f"{source} holds {socket}: the agent can start containers with access to this machine"
+    return ""
+
+
+def _socket_below(source: Path) -> Path | None:
+    """Return the engine's socket when ``source`` is a directory that holds it; it works read-only too."""
+    here = os.environ.get("DOCKER_HOST", "").removeprefix("unix://")
+    places = [Path(place) for place in (*_SOCKET_PLACES, here) if place.startswith("/")]
+    return next(
+        (place for place in places if place.exists() and source.resolve() in place.resolve().parents), None
+    )
+
+
+def _covered(source: Path, root: Path) -> str:
+    source, root, home = source.resolve(), root.resolve(), Path.home().resolve()
+    if source == root or source in root.parents or root in source.parents:
+        return "the project"
+    return "your home directory" if source == home or source in home.parents else ""
+
+
+def _capability_risk(value: str, _root: Path) -> str:
+    name = value.upper().removeprefix("CAP_")
+    return f"--cap-add {name}: the agent can reach out of its container" if name in _CAPABILITIES else ""
+
+
+def _protection_risk(value: str, _root: Path) -> str:
+    off = value.replace(":", "=") in _PROTECTION_OFF
+    return f"--security-opt {value}: a layer of the container's protection is off" if off else ""
+
+
+def _network_risk(value: str, _root: Path) -> str:
+    return "--network host: the agent reaches every service of this machine" if value == "host" else ""
+
+
+def _user_risk(value: tuple[int, int | None], _root: Path) -> str:
+    text = "--user root: the agent is root in its container (Claude Code refuses to run unattended as root)"
+    return "" if value[0] else text
+
+
+def _device_risk(value: Json, _root: Path) -> str:
+    return f"--device {value['PathOnHost']}: the agent has direct access to hardware"
+
+
+def _privilege_risk(value: bool, _root: Path) -> str:
+    return "--privileged: nothing separates the agent from this machine" if value else ""
+
+
+# -- where it mounts something ---------------------------------------------------
+
+
+def _nowhere(_value: Any) -> str:
+    return ""
+
+
+def _mount_target(value: Json | str) -> str:
+    return value.split(":")[1] if isinstance(value, str) else str(value["Target"])
+
+
+def _tmpfs_target(value: str) -> str:
+    return value.partition(":")[0]
+
+
+# -- the table -------------------------------------------------------------------
+
+
+class Flag(NamedTuple):
+    """One flag: what ``parse`` makes of its text is what ``apply``, ``risk`` and ``target`` get.
+
+    Of one that is not ``many`` the last counts.
+    """
+
+    name: str
+    short: str
+    parse: Callable[[str], Any]
+    apply: Callable[[Json, Any], None]
+    risk: Callable[[Any, Path], str] = _harmless
+    target: Callable[[Any], str] = _nowhere
+    many: bool = True
+
+
+TABLE = (
+    Flag("volume", "v", _volume, _mounted, _mount_risk, _mount_target),
+    Flag("mount", "", _mount, _mounted, _mount_risk, _mount_target),
+    Flag("env", "e", _variable, _nothing),
+    Flag("env-file", "", _variables, _nothing),
+    Flag("network", "", _text, _host("NetworkMode"), _network_risk, many=False),
+    Flag("add-host", "", _text, _listed("ExtraHosts")),
+    Flag("dns", "", _text, _listed("Dns")),
+    Flag("publish", "p", _port, _published),
+    Flag("memory", "m", size, _limited, many=False),
+    Flag("cpus", "", lambda text: int(_amount(text) * 1e9), _host("NanoCpus"), many=False),
+    Flag("pids-limit", "", _count, _host("PidsLimit"), many=False),
+    Flag("shm-size", "", size, _host("ShmSize"), many=False),
+    Flag("gpus", "", _gpus, _listed("DeviceRequests")),
+    Flag("device", "", _device, _listed("Devices"), _device_risk),
+    Flag("cap-add", "", _text, _listed("CapAdd"), _capability_risk),
+    Flag("security-opt", "", _text, _listed("SecurityOpt"), _protection_risk),
+    Flag("tmpfs", "", _text, _tmpfs, target=_tmpfs_target),
+    Flag("ulimit", "", _ulimit, _listed("Ulimits")),
+    Flag("label", "l", _text, _labelled),
+    Flag("user", "u", _user, _nothing, _user_risk, many=False),
+    Flag("hostname", "h", _text, _named, many=False),
+    Flag("privileged", "", _boolean, _privileged, _privilege_risk, many=False),
+)
+_ROWS = {row.name: row for row in TABLE}
+_LONG = {**_ROWS, "net": _ROWS["network"]}
+_SHORT = {row.short: row for row in TABLE if row.short}
+
+
+def parse(text: str) -> DockerArgs:
+    """Return the flags in ``text``; ``UsageError`` for one that is unknown, incomplete or wrong."""
+    if not text.strip():
+        return DockerArgs()
+    try:
+        words = iter(shlex.split(text))
+    except ValueError as error:
+        message = f"docker flags: {str(error).lower()} in {text!r}"
+        raise UsageError(message, "quote REALM_DOCKER_ARGS as for a shell") from None
+    return DockerArgs(tuple(_given(words)))
+
+
+def _given(words: Iterator[str]) -> Iterator[Given]:
+    for word in words:
+        row, text = _flag(word)
+        if text is None and row.parse is _boolean:
+            text = "true"
+        if text is None:
+            text = next(words, None)
+        if text is None:
+            raise UsageError(f"docker flag {word} needs a value", _SHOWN)
+        try:
+            value = row.parse(text)
+        except ValueError as error:
+            raise UsageError(
+                f"docker flag --{row.name} does not understand {text!r}: {error}", _SHOWN
+            ) from None
+        if (target := row.target(value)) and layout.is_own(target):
+            raise UsageError(
+                f"docker flag --{row.name}: {layout.normal(target)} is realm's own place in the container",
+                "choose another, such as /data, or a directory in the work tree",
+            )
+        yield Given(row.name, text, value)
+
+
+def _flag(word: str) -> tuple[Flag, str | None]:
+    """Return the flag that ``word`` begins, and its value if that is in the word."""
+    if word.startswith("--"):
+        name, equals, value = word[2:].partition("=")
+        if row := _LONG.get(name):
+            return row, value if equals else None
+    elif word.startswith("-") and (row := _SHORT.get(word[1:2])):
+        rest = word[2:]
+        return row, (rest.removeprefix("=") if rest else None)
+    shown = word.partition("=")[0]
+    what = "flag" if word.startswith("-") else "argument"
+    known = ", ".join(f"-{row.short}/--{row.name}" if row.short else f"--{row.name}" for row in TABLE)
+    raise UsageError(f"docker {what} {shown!r} is not supported", f"supported are {known}")
+
+
+def _that_count(args: DockerArgs) -> Iterator[tuple[Flag, Given]]:
+    last = {one.flag: number for number, one in enumerate(args.given)}
+    for number, one in enumerate(args.given):
+        row = _ROWS[one.flag]
+        if row.many or last[one.flag] == number:
+            yield row, one
 
 
 def apply(options: Json, args: DockerArgs) -> None:
-    """Put ``args`` into the body of a create call; they extend its lists and override its limits."""
-    host: Json = options["HostConfig"]
-    host["Binds"] = host.get("Binds", []) + [volume(text) for text in args.all("volume") if ":" in text]
-    host["Mounts"] = host.get("Mounts", []) + [mount(text) for text in args.all("mount")]
-    for text in args.all("volume"):
-        if ":" not in text:
-            host["Mounts"].append({"Type": "volume", "Source": "", "Target": text})
-    _lists(host, args)
-    _limits(host, args)
-    _ports(options, args)
-    for text in args.all("label"):
-        name, _, value = text.partition("=")
-        # realm's own labels are how it finds its boxes again.
-        if not name.startswith("realm."):
-            options["Labels"][name] = value
-    if hostname := args.last("hostname"):
-        options["Hostname"] = hostname
-    if user := args.last("user"):
-        options["User"] = user
-    if network := args.last("network"):
-        host["NetworkMode"] = network
-    if args.privileged:
-        host["Privileged"] = True
-        host["SecurityOpt"] = [text for text in host["SecurityOpt"] if text != "no-new-privileges"]
-        host["CapDrop"] = []
+    """Put ``args`` into the body of ``POST /containers/create``: they have the last word."""
+    for row, one in _that_count(args):
+        row.apply(options, one.value)
 
 
-def _lists(host: Json, args: DockerArgs) -> None:
-    for flag, key in (
-        ("add-host", "ExtraHosts"),
-        ("dns", "Dns"),
-        ("cap-add", "CapAdd"),
-        ("security-opt", "SecurityOpt"),
-    ):
-        if values := args.all(flag):
-            host[key] = host.get(key, []) + values
-    if values := args.all("device"):
-        host["Devices"] = [device(text) for text in values]
-    if values := args.all("gpus"):
-        host["DeviceRequests"] = [gpus(text) for text in values]
-    if values := args.all("ulimit"):
-        host["Ulimits"] = [ulimit(text) for text in values]
-    for text in args.all("tmpfs"):
-        path, _, settings = text.partition(":")
-        host["Tmpfs"][path] = settings
+def environment(args: DockerArgs, host: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what ``-e`` and ``--env-file`` set; a name alone takes the host's value if there is one."""
+    host = os.environ if host is None else host
+    lines = [line for one in args.given if one.flag == "env-file" for line in one.value]
+    lines += [one.value for one in args.given if one.flag == "env"]
+    found: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if equals:
+            found[name] = value
+        elif name in host:
+            found[name] = host[name]
+    return found
 
 
-def _limits(host: Json, args: DockerArgs) -> None:
-    if memory := args.last("memory"):
-        host["Memory"] = host["MemorySwap"] = size(memory)
-    if cpus := args.last("cpus"):
-        host["NanoCpus"] = int(number(cpus) * 1e9)
-    if pids := args.last("pids-limit"):
-        host["PidsLimit"] = int(number(pids))
-    if shm := args.last("shm-size"):
-        host["ShmSize"] = size(shm)
-
-
-def _ports(options: Json, args: DockerArgs) -> None:
-    for inside, address, outside in map(port, args.all("publish")):
-        options.setdefault("ExposedPorts", {})[inside] = {}
-        bindings = options["HostConfig"].setdefault("PortBindings", {})
-        bindings.setdefault(inside, []).append({"HostIp": address, "HostPort": outside})
+def risks(args: DockerArgs, project_root: Path) -> list[str]:
+    """Return one sentence for everything in ``args`` that weakens the sandbox."""
+    found = (row.risk(one.value, project_root) for row, one in _that_count(args))
+    return [sentence for sentence in found if sentence]

@@ -1,4 +1,4 @@
-"""The engine's frames: standard output and error of a box without a terminal.
+"""The engine's frames: standard output and error of a container without a terminal.
 
 Each frame is an 8-byte header and its data.  Byte 0 names the stream (0 and 1
 output, 2 error, 3 the engine's own error), bytes 1 to 3 are zero, bytes 4 to 7

@@ -31,8 +31,6 @@ FINGERPRINT = "realm.fingerprint"
 VERSION = "realm.claude-version"
 WORKSPACE_LABEL = "realm.workspace"
 """``open`` on an image whose ``/workspace`` anybody may write to."""
-ENTRY_LABEL = "realm.entry"
-"""The digest of the entry script that an image brings."""
 DEFAULT_BASE = "debian:bookworm-slim"
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 _CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
@@ -175,11 +173,6 @@ def _label(engine: Engine, image: str, name: str) -> str:
         found = inspect(engine, image)
         engine.image_labels[image] = found.labels if found else {}
     return str(engine.image_labels[image].get(name, ""))
-
-
-def brings_entry(engine: Engine, image: str) -> bool:
-    """Return whether ``image`` has the entry script that realm ships."""
-    return _label(engine, image, ENTRY_LABEL) == entry_digest()
 
 
 def opens_workspace(engine: Engine, image: str) -> bool:

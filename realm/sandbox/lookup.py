@@ -1,73 +1,89 @@
-"""The boxes that are on the engine, found by their labels."""
+"""The sandboxes that are on the engine, found by their labels and believed for their proof."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from realm.sandbox import volumes
-from realm.sandbox.box import Box
+from realm.sandbox import layout, proof, volumes
+from realm.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from realm.sandbox.docker import Engine
 
 
-def find(engine: Engine, *, session_id: str | None = None, role: str = "box") -> list[Box]:
-    """Return the boxes that are on the engine, also those of which only the volumes are left."""
-    wanted = [f"realm.role={role}"] + ([f"realm.id={session_id}"] if session_id else [])
-    return [box for box, _ in _listed(engine, wanted)]
+class Stranger(NamedTuple):
+    """A container that says that it is a sandbox and cannot prove to be ours: never touched, only named.
+
+    An earlier version made it, or realm with another REALM_HOME, or an image
+    has such labels.  ``running`` is whether it runs.
+    """
+
+    id: str
+    owner: layout.Owner
+    running: bool
 
 
-def unready(engine: Engine, home: str) -> list[Box]:
-    """Return what is being made, or was not made to the end, for the realm directory labelled ``home``.
+def find(engine: Engine, *, session_id: str | None = None, role: str = "box") -> list[Sandbox]:
+    """Return our sandboxes that are on the engine, also those of which only the volumes are left."""
+    wanted = [f"{layout.ROLE}={role}"] + ([f"{layout.ID}={session_id}"] if session_id else [])
+    return [sandbox for sandbox, _ in _listed(engine, wanted)]
 
-    That is boxes that have not been started, and base volumes that are not
+
+def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger]:
+    """Return the containers that say that they are a session's and are not provably ours."""
+    wanted = [f"{layout.ROLE}=box"] + ([f"{layout.ID}={session_id}"] if session_id else [])
+    return [
+        Stranger(found.id, layout.owner(found.labels), found.status in {"running", "paused", "restarting"})
+        for found in engine.containers(*wanted)
+        if not proof.holds("container", found.name, found.labels)
+    ]
+
+
+def unready(engine: Engine) -> list[Sandbox]:
+    """Return what is being made, or was not made to the end, for this REALM_HOME.
+
+    That is sandboxes that have not been started, and base volumes that are not
     filled, with the containers that fill them.
     """
-    return [box for box, status in _listed(engine, [f"realm.home={home}"]) if is_unready(box, status)]
+    listed = _listed(engine, [f"{layout.REALM_HOME}={proof.home()}"])
+    return [sandbox for sandbox, status in listed if is_unready(sandbox, status)]
 
 
-def is_unready(box: Box, status: str = "") -> bool:
-    """Return whether ``box``, whose container's ``status`` may be known, is one of those."""
-    role = box.labels.get("realm.role")
-    if role == "base":
-        return bool(box.volumes) and not volumes.is_filled(box.volumes[0])
-    return role == "box" and (status or box.state()) == "created"
+def is_unready(sandbox: Sandbox, status: str = "") -> bool:
+    """Return whether ``sandbox``, whose container's ``status`` may be known, is one of those."""
+    if sandbox.owner.role == "base":
+        return bool(sandbox.volumes) and not volumes.is_filled(sandbox.volumes[0])
+    return sandbox.owner.role == "box" and (status or sandbox.state()) == "created"
 
 
-def maker(box: Box) -> str:
-    """Return the id of the session that ``box`` is, or was, made for."""
-    return box.labels.get("realm.id") or box.labels.get(volumes.MAKER_LABEL, "")
+def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Sandbox, str]]:
+    """Return the sandboxes with all labels ``wanted`` and their containers' status, empty without one.
 
-
-def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Box, str]]:
-    """Return the boxes with all labels ``wanted`` and their containers' status, empty without a container."""
-    boxes = [(_of(engine, found.id, found.labels), found.status) for found in engine.containers(*wanted)]
-    seen = {name for box, _ in boxes for name in box.volumes}
+    Volumes count as a container's where both prove to be ours and the volume was made for it.
+    """
+    parts: dict[str, list[str]] = {}
+    owners: dict[str, layout.Owner] = {}
     for volume in engine.volumes(*wanted):
-        if volume.name not in seen:
-            box = _of(engine, "", volume.labels)
-            seen.update(box.volumes)
-            boxes.append((box, ""))
-    return boxes
-
-
-def _of(engine: Engine, container: str, labels: Mapping[str, str]) -> Box:
-    try:
-        owned = tuple(str(name) for name in json.loads(labels.get(volumes.VOLUMES_LABEL, "[]")))
-    except ValueError:
-        owned = ()
-    return Box(engine, container, dict(labels), owned)
+        maker = volume.labels.get(layout.SANDBOX, "")
+        if maker and proof.holds("volume", volume.name, volume.labels):
+            parts.setdefault(maker, []).append(volume.name)
+            owners[maker] = layout.owner(volume.labels)
+    found = []
+    for container in engine.containers(*wanted):
+        if proof.holds("container", container.name, container.labels):
+            owned = volumes.in_order(parts.pop(container.name, []))
+            owner = layout.owner(container.labels)
+            found.append((Sandbox(engine, container.id, owner, owned), container.status))
+    found += [(Sandbox(engine, "", owners[name], volumes.in_order(left)), "") for name, left in parts.items()]
+    return found
 
 
 def clear(engine: Engine, session_id: str) -> None:
     """Remove containers that did some work for a session and were killed over it.
 
-    One that salvaged goes alone: the volumes that it had are the dead box's.
+    One that salvaged goes alone: the volumes that it had are the dead sandbox's.
     """
-    for box in find(engine, session_id=session_id, role="tool"):
-        box.remove()
-    for box in find(engine, session_id=session_id, role="salvage"):
-        Box(engine, box.id, box.labels, ()).remove()
+    for sandbox in find(engine, session_id=session_id, role="tool"):
+        sandbox.remove()
+    for sandbox in find(engine, session_id=session_id, role="salvage"):
+        Sandbox(engine, sandbox.id, sandbox.owner, ()).remove()

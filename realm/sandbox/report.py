@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.model import Checkpoint
-from realm.sandbox.archive import Member, Reader
+from realm.sandbox.transfer import Member, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

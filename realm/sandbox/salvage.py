@@ -1,4 +1,4 @@
-"""The work of a box that died before it could report, taken by a second container on its volumes."""
+"""The work of a sandbox that died before it could report, taken by a second container on its volumes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
-from realm.sandbox import archive, files, image, policy
-from realm.sandbox.box import Box
-from realm.sandbox.policy import STATE, WORK, BoxSpec, Volumes
+from realm.sandbox import creation, image, layout, spec, transfer, volumes
+from realm.sandbox.flags import DockerArgs
+from realm.sandbox.sandbox import Sandbox
+from realm.sandbox.spec import SandboxSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,66 +17,64 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
 
 
-def salvage(engine: Engine, box: Box, spec: BoxSpec) -> None:
-    """Take the end-of-run snapshot of a dead box.
+def salvage(engine: Engine, dead: Sandbox, wanted: SandboxSpec) -> None:
+    """Take the end-of-run snapshot of a dead sandbox.
 
-    ``spec`` says where the object stores are now; the box's own container may be
-    gone, or unreadable because they were elsewhere.  ``box.collect`` works afterwards.
-    ``EngineError`` when the snapshot failed: the box must not be removed then.
+    ``wanted`` says where the object stores are now; the sandbox's own container may be
+    gone, or unreadable because they were elsewhere.  ``dead.collect`` works afterwards.
+    ``EngineError`` when the snapshot failed: the sandbox must not be removed then.
     """
-    if not box.volumes:
-        raise EngineError("nothing is left of the box to salvage")
-    work, state, *others = box.volumes
-    owned = Volumes(state, work, tuple(others))
-    spec = spec._replace(command=("snapshot",), network="none", tty=False, stdin=False,
-        labels={**box.labels, "realm.role": "salvage"},
+    if not dead.volumes:
+        raise EngineError("nothing is left of the container to save")
+    uid, gid = wanted.user
+    wanted = wanted._replace(
+        command=("snapshot",), network="none", tty=False, stdin=False, args=DockerArgs(), uid=uid, gid=gid,
+        owner=dead.owner._replace(role="salvage"),
     )  # fmt: skip
-    box.forget()
-    second = Box(engine, _create_again(engine, spec, owned), dict(box.labels), ())
+    dead.forget()
+    second = Sandbox(engine, _create_again(engine, wanted, dead), wanted.owner, ())
     try:
-        entry = archive.entries(STATE, [files.entry_script()], policy.DIRECTORIES, spec.uid, spec.gid)
-        files.put(engine, second.id, STATE, entry)
+        entry = transfer.entries(layout.STATE, [transfer.entry_script()], layout.DIRECTORIES, wanted.user)
+        transfer.put(engine, second.id, layout.STATE, entry)
         second.start()
         second.wait()
-        second.hand_over(box)
+        second.hand_over(dead)
     finally:
         second.remove()
-    if not box.reported():
-        raise EngineError(box.complaint(), "the container was kept; free disk space or memory and retry")
+    if not dead.reported():
+        raise EngineError(dead.complaint(), "the container was kept; free disk space or memory and retry")
 
 
 @contextlib.contextmanager
-def readable(engine: Engine, box: Box) -> Iterator[Box]:
-    """Give a container to read the files of a box from: its own, or one on the volumes that are left.
+def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
+    """Give a container to read a sandbox's files from: its own, or one on the volumes that are left.
 
-    Nothing runs in that one.  Raises ``EngineError`` when nothing is left of the box.
+    Nothing runs in that one.  Raises ``EngineError`` when nothing is left of the sandbox.
     """
-    if box.state() != "gone":
-        yield box
+    if dead.state() != "gone":
+        yield dead
         return
-    if not box.volumes:
-        raise EngineError("nothing is left of the box to salvage")
-    work, state, *others = box.volumes
-    spec = BoxSpec(
-        image=image.REFERENCE, command=("snapshot",), uid=0, gid=0, workspace=WORK, network="none",
-        labels={**box.labels, "realm.role": "salvage"},
-    )  # fmt: skip
-    container = _create_again(engine, spec, Volumes(state, work, tuple(others)))
-    second = Box(engine, container, dict(box.labels), ())
+    if not dead.volumes:
+        raise EngineError("nothing is left of the container to save")
+    owner = dead.owner._replace(role="salvage")
+    wanted = SandboxSpec(image.REFERENCE, ("snapshot",), 0, 0, layout.WORK, owner, network="none")
+    second = Sandbox(engine, _create_again(engine, wanted, dead), owner, ())
     try:
         yield second
     finally:
         second.remove()
 
 
-def _create_again(engine: Engine, spec: BoxSpec, owned: Volumes) -> str:
-    """Return a new container on a dead box's volumes, of realm's own image where the box's is gone."""
-    for name in dict.fromkeys((spec.image, image.REFERENCE)):
-        options = policy.create_options(spec._replace(image=name), owned)
+def _create_again(engine: Engine, wanted: SandboxSpec, dead: Sandbox) -> str:
+    """Return a new container on a dead one's volumes, of realm's own image where the dead one's is gone."""
+    owned = volumes.of(dead.volumes)
+    name = creation.container_name(wanted)
+    labels = {"": volumes.labels(wanted.owner, name, ())[""]}
+    for reference in dict.fromkeys((wanted.image, image.REFERENCE)):
         try:
-            return engine.create(options)
+            return engine.create(spec.create_options(wanted._replace(image=reference), owned, labels), name)
         except EngineError as error:
             if error.kind != "not found":
                 raise
             missing = error
-    raise EngineError(f"no image to save the box's work with: {missing.message}", "realm build")
+    raise EngineError(f"no image to save the container's work with: {missing.message}", "realm build")

@@ -21,24 +21,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import EngineError
 from realm.paths import make_private, realm_home, replace
-from realm.sandbox import archive, files, policy
-from realm.sandbox.policy import STATE, WORK, BoxSpec, Volumes
+from realm.sandbox import layout, proof, transfer
+from realm.sandbox import spec as specs
+from realm.sandbox.flags import DockerArgs
+from realm.sandbox.spec import SandboxSpec, Volumes
 from realm.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from realm.sandbox.docker import Engine, Volume
+    from realm.sandbox.layout import Owner
 
 OVERLAY_FROM_FILES = 200
 """With that many files an overlay starts sooner than a checkout of one's own."""
 BASE_LIFETIME = 7 * 24 * 3600
 """Seconds after which a base volume of another commit is made anew."""
-KEY_LABEL = "realm.base-key"
-MAKER_LABEL = "realm.maker"
-"""On a base volume the session that it was made for; it is not the session's own."""
-VOLUMES_LABEL = "realm.volumes"
+WORK_SUFFIX = "-work"
 
 
 class Base(NamedTuple):
@@ -49,20 +49,29 @@ class Base(NamedTuple):
     tip: str
 
 
-def box_name(spec: BoxSpec) -> str:
-    """Return a name for a container that says whose it is and is not taken."""
-    session = spec.labels.get("realm.session", "")
-    kept = "".join(char if char.isascii() and (char.isalnum() or char in "_.-") else "-" for char in session)
-    run = spec.labels.get("realm.run", "0")
-    return f"realm-{kept[:40]}-{run}-{os.urandom(4).hex()}"
+def labels(owner: Owner, name: str, owned: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the labels of container ``name``, under the empty name, and of its volumes."""
+    common = owner.labels(proof.home())
+    made = {"": {**common, **proof.prove("container", name)}}
+    for volume in owned:
+        made[volume] = {**common, layout.SANDBOX: name, **proof.prove("volume", volume)}
+    return made
 
 
-def labels(spec: BoxSpec, owned: Volumes) -> dict[str, str]:
-    """Return the labels of a box and its volumes: those of its description, and what goes with it."""
-    return {**spec.labels, VOLUMES_LABEL: json.dumps(owned.all)}
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a sandbox's volumes in an order in which they can be removed: its work or its base first."""
+    last = ("-state", "-upper", "-scratch")
+    return tuple(sorted(names, key=lambda name: name.endswith(last)))
 
 
-def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:
+def of(names: tuple[str, ...]) -> Volumes:
+    """Return the volumes of a sandbox whose container is gone; one that is missing is made anew."""
+    prefix = names[0].rpartition("-")[0]
+    made = plain(prefix)
+    return made._replace(others=tuple(name for name in names if name not in made.all))
+
+
+def make(engine: Engine, spec: SandboxSpec, name: str) -> Volumes:
     """Return the volumes for box ``name``.
 
     Plain ones are made by the engine together with the container.
@@ -74,7 +83,7 @@ def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:
     try:
         base = find_base(engine, spec) or make_base(engine, spec)
         made = plain(name)._replace(others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
-        _overlay(engine, made, base, labels(spec, made))
+        _overlay(engine, made, base, labels(spec.owner, name, made.all))
     except EngineError as error:
         remove(engine, made.all if made else ())
         if spec.volumes == "overlay":
@@ -86,22 +95,22 @@ def make(engine: Engine, spec: BoxSpec, name: str) -> Volumes:
 
 def plain(name: str) -> Volumes:
     """Return the names of plain volumes for box ``name``."""
-    return Volumes(f"{name}-state", f"{name}-work")
+    return Volumes(f"{name}-state", f"{name}{WORK_SUFFIX}")
 
 
-def wants_overlay(engine: Engine, spec: BoxSpec) -> bool:
+def wants_overlay(engine: Engine, spec: SandboxSpec) -> bool:
     """Return whether an overlay is worth it, and as far as known possible."""
     if spec.volumes == "overlay":
         return True
     return spec.volumes == "auto" and spec.files >= OVERLAY_FROM_FILES and not has_failed(engine)
 
 
-def _overlay(engine: Engine, made: Volumes, base: Base, owner: Mapping[str, str]) -> None:
-    upper, scratch = (engine.create_volume(name, owner, {}) for name in made.others)
+def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Mapping[str, str]]) -> None:
+    upper, scratch = (engine.create_volume(name, labels[name], {}) for name in made.others)
     options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch}"
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
         raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
-    engine.create_volume(made.work, owner, {"type": "overlay", "device": "overlay", "o": options})
+    engine.create_volume(made.work, labels[made.work], {"type": "overlay", "device": "overlay", "o": options})
 
 
 def remove(engine: Engine, names: tuple[str, ...]) -> None:
@@ -118,15 +127,15 @@ def remove(engine: Engine, names: tuple[str, ...]) -> None:
 # -- base volumes --------------------------------------------------------------
 
 
-def base_key(spec: BoxSpec) -> str:
+def base_key(spec: SandboxSpec) -> str:
     """Return what base volumes of the same use have in common."""
-    parts = (spec.labels.get("realm.home", ""), spec.labels.get("realm.project", ""), spec.workspace)
-    text = "\0".join((*parts, f"{spec.uid}:{spec.gid}"))
+    text = "\0".join((proof.home(), spec.owner.project, spec.workspace, "{}:{}".format(*spec.user)))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _bases(engine: Engine, key: str) -> list[Volume]:
-    return engine.volumes("realm.role=base", f"{KEY_LABEL}={key}")
+    found = engine.volumes(f"{layout.ROLE}=base", f"{layout.BASE_KEY}={key}")
+    return [volume for volume in found if proof.holds("volume", volume.name, volume.labels)]
 
 
 def _marker(name: str) -> Path:
@@ -139,65 +148,59 @@ def is_filled(name: str) -> bool:
     return _marker(name).exists()
 
 
-def _started(volume: Volume) -> int:
-    text = volume.labels.get("realm.started", "")
-    return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def find_base(engine: Engine, spec: BoxSpec) -> Base | None:
+def find_base(engine: Engine, spec: SandboxSpec) -> Base | None:
     """Return the newest base volume of the project; ``None`` when there is none or it is out of date."""
     ready = (volume for volume in _bases(engine, base_key(spec)) if is_filled(volume.name))
-    found = max(ready, key=_started, default=None)
+    found = max(ready, key=lambda volume: layout.owner(volume.labels).started, default=None)
     if found is None:
         return None
-    base = Base(found.name, found.mountpoint, found.labels.get("realm.tip", ""))
-    fresh = base.tip == spec.tip or _started(found) > time.time() - BASE_LIFETIME
-    return base if fresh else None
+    owner = layout.owner(found.labels)
+    fresh = owner.tip == spec.owner.tip or owner.started > time.time() - BASE_LIFETIME
+    return Base(found.name, found.mountpoint, owner.tip) if fresh else None
 
 
-def make_base(engine: Engine, spec: BoxSpec) -> Base:
+def make_base(engine: Engine, spec: SandboxSpec) -> Base:
     """Check the project out into a new base volume, and remove older ones that no box uses."""
     key, name = base_key(spec), f"realm-base-{os.urandom(6).hex()}"
     owned = Volumes(f"{name}-state", name)
-    spec = spec._replace(labels=labels(spec._replace(labels=_base_labels(spec, key)), owned))
+    owner = spec.owner._replace(role="base", started=int(time.time()))
+    known = labels(owner, f"{name}-fill", owned.all)
+    for made in known.values():
+        # It is not the session's own, and outlives it.
+        made[layout.MAKER] = made.pop(layout.ID)
+        made[layout.BASE_KEY] = key
     try:
-        mountpoint = engine.create_volume(name, spec.labels, {})
-        _fill(engine, spec, owned)
+        mountpoint = engine.create_volume(name, known[name], {})
+        _fill(engine, spec, owned, f"{name}-fill", known)
         make_private(_marker(name).parent)
         _marker(name).touch()
     except BaseException:
         remove(engine, (name,))
         raise
     collect_bases(engine, key, keep=name)
-    return Base(name, mountpoint, spec.tip)
+    return Base(name, mountpoint, spec.owner.tip)
 
 
-def _base_labels(spec: BoxSpec, key: str) -> dict[str, str]:
-    kept = {name: spec.labels[name] for name in ("realm.home", "realm.project") if name in spec.labels}
-    return {
-        **kept,
-        KEY_LABEL: key,
-        MAKER_LABEL: spec.labels.get("realm.id", ""),
-        "realm.role": "base",
-        "realm.tip": spec.tip,
-        "realm.started": str(int(time.time())),
-    }
-
-
-def _fill(engine: Engine, spec: BoxSpec, owned: Volumes) -> None:
+def _fill(
+    engine: Engine, spec: SandboxSpec, owned: Volumes, name: str, known: Mapping[str, Mapping[str, str]]
+) -> None:
     """Run the entry script's ``base`` on the work volume."""
-    spec = spec._replace(command=("base",), tty=False, stdin=False, network="none")
-    container = ""
+    uid, gid = spec.user
+    spec = spec._replace(
+        command=("base",), tty=False, stdin=False, network="none", args=DockerArgs(), uid=uid, gid=gid
+    )
+    container = name
     try:
-        container = engine.create(policy.create_options(spec, owned))
-        state = archive.entries(STATE, [files.entry_script()], policy.DIRECTORIES, spec.uid, spec.gid)
-        files.put(engine, container, STATE, state)
-        files.put(engine, container, WORK, archive.entries(WORK, [], [spec.workspace], spec.uid, spec.gid))
+        container = engine.create(specs.create_options(spec, owned, known), name)
+        state = transfer.entries(layout.STATE, [transfer.entry_script()], layout.DIRECTORIES, spec.user)
+        transfer.put(engine, container, layout.STATE, state)
+        transfer.put(
+            engine, container, layout.WORK, transfer.entries(layout.WORK, [], [spec.workspace], spec.user)
+        )
         engine.start(container)
         code = engine.wait(container)
     finally:
-        if container:
-            engine.remove(container)
+        engine.remove(container)
         remove(engine, (owned.state,))
     if code != 0:
         raise EngineError(f"the project could not be checked out into a base volume (exit code {code})")

@@ -33,8 +33,8 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
     from realm.session.control import Asked
     from realm.session.run import Plan
     from realm.session.ui import UI
@@ -94,7 +94,7 @@ def attend(holder: Holder, *, begin: Callable[[], None] | None = None, drawing: 
     return holder.conclude(ended)
 
 
-def take_over(plan: Plan, connection: Engine, box: Box, ui: UI, *, take: bool = False) -> Holder | None:
+def take_over(plan: Plan, connection: Engine, box: Sandbox, ui: UI, *, take: bool = False) -> Holder | None:
     """Take the run from whoever holds it, with all that is needed at hand; ``None`` when nobody does.
 
     Raises :class:`RunningError` when a terminal has it and it is not to be
@@ -141,7 +141,7 @@ def _confirm(holder: Holder, asked: Asked) -> None:
         )
 
 
-def adopt(engine: Engine, plan: Plan, box: Box, lock: RunLock, ui: UI) -> int:
+def adopt(engine: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI) -> int:
     """Show an agent whose holder was killed in this terminal until it ends; return the exit code.
 
     The holder may have been killed in this very terminal: what it left on there
@@ -165,7 +165,6 @@ def start(holder: Holder) -> int:
     """Start the sandbox with a holder in the background; return this process's exit code."""
     with Control(holder.plan.session.id) as control:
         holder.box.start()
-        holder.box.deliver(holder.stream)
         if holder.plan.tty:
             rows, columns = Terminal().size()
             holder.box.resize(rows, columns)

@@ -16,8 +16,8 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
     from realm.session.holder import Holder
     from realm.session.lock import RunLock
     from realm.session.run import Plan
@@ -51,10 +51,10 @@ def begin(
 
 def _made(
     connection: Engine, plan: Plan, image: str, check: Callable[[], object], meanwhile: Callable[[], object]
-) -> tuple[Plan, Box]:
+) -> tuple[Plan, Sandbox]:
     """Make record and sandbox at the same time, or none of them."""
     begun: list[Plan] = []
-    boxes: list[Box] = []
+    boxes: list[Sandbox] = []
 
     def record() -> None:
         check()
@@ -74,7 +74,7 @@ def _made(
     return begun[0], boxes[0]
 
 
-def _undo(begun: list[Plan], boxes: list[Box]) -> None:
+def _undo(begun: list[Plan], boxes: list[Sandbox]) -> None:
     """Leave nothing of what never ran, as far as git and the engine let us.
 
     What stood in the way of the run is what the user is told; the next run
@@ -140,7 +140,7 @@ def _import_holder() -> None:
     import realm.terminal.recording.recorder  # noqa: F401
 
 
-def _held(connection: Engine, plan: Plan, box: Box, lock: RunLock, ui: UI) -> int:
+def _held(connection: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI) -> int:
     from realm.session import background
     from realm.session.holder import Holder
 
@@ -157,8 +157,4 @@ def _start(holder: Holder) -> None:
         import realm.session.intake
         import realm.session.summary  # noqa: F401
 
-    def start() -> None:
-        holder.box.start()
-        holder.box.deliver(holder.stream)
-
-    together(load, start)
+    together(load, holder.box.start)

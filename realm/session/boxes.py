@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
     from realm.session.run import Plan
 
 
-def create(engine: Engine, plan: Plan, image: str) -> Box:
+def create(engine: Engine, plan: Plan, image: str) -> Sandbox:
     """Make the box of a run, ready to be started."""
     spec = running.spec(plan, image, ["run", *running.argv(plan)])
     with packs(plan, plan.run.before) as history:
-        return creation.create(engine, spec, running.files(plan, history), args=plan.args, attended=True)
+        return creation.create(engine, spec, running.files(plan, history))
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def sweep(engine: Engine) -> None:
     that is not ready yet, never will be.
     """
     with suppress(EngineError):
-        for box in lookup.unready(engine, running.home_label()):
-            if holder(lookup.maker(box)) is None and lookup.is_unready(box):
+        for box in lookup.unready(engine):
+            if holder(box.owner.id) is None and lookup.is_unready(box):
                 with suppress(EngineError):
                     box.remove()

@@ -43,11 +43,11 @@ def checks() -> Iterator[Check]:
 
 def problems(config: Config) -> dict[str, UsageError]:
     """Return what is wrong with which setting, by its key; docker's flags among them."""
-    from realm.sandbox import dockerargs
+    from realm.sandbox import flags
 
     found = config.problems()
     try:
-        dockerargs.parse(config.get("dockerArgs"))
+        flags.parse(config.get("dockerArgs"))
     except UsageError as error:
         found.setdefault("dockerArgs", error)
     return found

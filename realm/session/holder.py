@@ -30,9 +30,9 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
-    from realm.sandbox.stream import BoxStream
+    from realm.sandbox.sandbox import Sandbox
+    from realm.sandbox.stream import Attachment
     from realm.session.control import Call, Control
     from realm.session.lock import RunLock
     from realm.session.recordings import Shown
@@ -74,7 +74,7 @@ class Holder:
     """
 
     def __init__(
-        self, engine: Engine, plan: Plan, box: Box, lock: RunLock, ui: UI, stream: BoxStream,
+        self, engine: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI, stream: Attachment,
         drawing: bytes = b"",
     ) -> None:  # fmt: skip
         self.engine, self.plan, self.box, self.lock, self.ui, self.stream = (
@@ -237,7 +237,7 @@ class Holder:
         has the same time to come back in which a sandbox's end becomes known.
         """
         began = time.monotonic()
-        if self.stream.results() is not None or began - self._joined < _LEAST:
+        if began - self._joined < _LEAST:
             return False
         while time.monotonic() - began < _SETTLE:
             if not self.is_alive():
@@ -299,12 +299,7 @@ class Holder:
 
     def _end_of_box(self, *, stop: bool) -> int:
         """End a sandbox whose output has ended, or that is to ``stop``; return its exit code."""
-        results = None if stop else self.stream.results()
-        told = self.box.accept(results)
-        if told is not None:
-            return told
-        # One that said that it was at its end has no more time than that.
-        if stop or results is not None:
+        if stop:
             self.box.stop(GRACE)
         code: int = together(self.box.wait, self.box.prefetch)[0]
         return code
@@ -362,7 +357,7 @@ def is_left(ended: Ended) -> bool:
     return ended.reason in _GONE or ended.signal == signal.SIGHUP
 
 
-def end(box: Box, *, interrupt: bool = True) -> None:
+def end(box: Sandbox, *, interrupt: bool = True) -> None:
     """End a sandbox step by step: interrupt, terminate, kill, with time between."""
     if interrupt:
         box.signal(signal.SIGINT.name)

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.errors import RealmError, RefRaceError, RejectedError, UnpreparedError
+from realm.errors import RealmError, RefRaceError, RejectedError, RunningError, UnpreparedError
 from realm.model import State, Totals
 from realm.paths import realm_home, scratched
 from realm.session import plan as planning
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from realm.model import Project, Run, Session, TurnText
-    from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
     from realm.sandbox.report import BoxReport
+    from realm.sandbox.sandbox import Sandbox
     from realm.session.recordings import Shown
     from realm.session.run import Plan
     from realm.session.ui import UI
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def save(engine: Engine, plan: Plan, box: Box, code: int, shown: Shown | None = None,
+def save(engine: Engine, plan: Plan, box: Sandbox, code: int, shown: Shown | None = None,
          notes: Sequence[str] = ()) -> Outcome:  # fmt: skip
     """Take in the work of a stopped sandbox, write the record, remove the sandbox.
 
@@ -94,7 +94,7 @@ def way_out(plan: Plan) -> str:
     return f"realm resume {name} tries again, realm rescue {name} DIRECTORY writes its files there"
 
 
-def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Box | None:
+def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sandbox | None:
     """Bring home what earlier sandboxes of the planned session still hold; return one that still runs.
 
     This is the one way of every command.  Whoever calls it has the run's lock.
@@ -102,6 +102,7 @@ def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Box 
     """
     from realm.sandbox import lookup
 
+    _refuse_strangers(connection, plan, ui)
     lookup.clear(connection, plan.session.id)
     running_one = None
     for box in lookup.find(connection, session_id=plan.session.id):
@@ -115,13 +116,31 @@ def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Box 
     return running_one
 
 
-def number(box: Box, runs: Sequence[Run]) -> int:
+def _refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
+    """Name a session's containers that this REALM_HOME did not make; one that runs is in the way."""
+    from realm.sandbox import lookup
+
+    name = plan.session.name
+    for stranger in lookup.strangers(connection, session_id=plan.session.id):
+        if stranger.running:
+            raise RunningError(
+                f"a run of session {name} is going on that was started with another REALM_HOME or user, "
+                f"or by an earlier version of realm, in container {stranger.id[:12]}",
+                f"realm attach {name} there; to give it up: docker rm -f {stranger.id[:12]}",
+            )
+        ui.warn(
+            f"container {stranger.id[:12]} of {name} was made by an earlier version of realm or with "
+            f"another REALM_HOME: realm rescue {name} DIRECTORY writes its files there; it stays until "
+            f"docker rm {stranger.id[:12]}"
+        )
+
+
+def number(box: Sandbox, runs: Sequence[Run]) -> int:
     """Return the number of the run that a sandbox is of; of one that does not say it the last."""
-    text = box.labels.get("realm.run", "")
-    return int(text) if text.isdecimal() else runs[-1].number if runs else 0
+    return box.owner.run or (runs[-1].number if runs else 0)
 
 
-def recorded_run(box: Box, plan: Plan, runs: Sequence[Run]) -> Run:
+def recorded_run(box: Sandbox, plan: Plan, runs: Sequence[Run]) -> Run:
     """Return the record's run that a sandbox is of; :class:`RealmError` when the record does not know it."""
     wanted = number(box, runs)
     for run in runs:
@@ -133,7 +152,7 @@ def recorded_run(box: Box, plan: Plan, runs: Sequence[Run]) -> Run:
     )
 
 
-def _recover_one(connection: Engine, plan: Plan, box: Box, ui: UI) -> None:
+def _recover_one(connection: Engine, plan: Plan, box: Sandbox, ui: UI) -> None:
     from realm.session import summary
 
     try:
@@ -152,7 +171,7 @@ def _recorded_screens(plan: Plan, *, tty: bool) -> Shown:
     return recordings.shown(place, FALLBACK, plan.config, tty=tty, title=f"{name}, run {run}")
 
 
-def _taken(plan: Plan, box: Box, exit_code: int, shown: Shown | None, before: Sequence[str]) -> Outcome:
+def _taken(plan: Plan, box: Sandbox, exit_code: int, shown: Shown | None, before: Sequence[str]) -> Outcome:
     with scratched("collect") as directory:
         report = box.collect(directory, limit=COLLECT_LIMIT)
         _check(plan, report)

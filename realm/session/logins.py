@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from realm.agents import BEFORE, Match
 from realm.errors import RealmError
 from realm.paths import realm_home
-from realm.sandbox.policy import STATE
+from realm.sandbox.layout import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realm.agents import Agent, Login
-    from realm.sandbox.box import Box
+    from realm.sandbox.sandbox import Sandbox
     from realm.session.ui import UI
 
 INTERVAL = 20.0
@@ -23,7 +23,7 @@ INTERVAL = 20.0
 
 
 @contextmanager
-def in_step(box: Box, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
+def in_step(box: Sandbox, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
     """Copy a login that either side renews to the other one until the context ends.
 
     Nothing happens for a run that uses keys of the environment.  ``ui`` is told
@@ -61,7 +61,7 @@ def _tell(agent: Agent, matched: set[Match], ui: UI) -> None:
         ui.warn("the login in the box was changed to one that is no renewal of yours: it was not taken")
 
 
-def match(box: Box, agent: Agent, path: str) -> Match:
+def match(box: Sandbox, agent: Agent, path: str) -> Match:
     """Copy the newer login over the older one, once; an engine that fails is asked again later."""
     try:
         inside = box.read_file(path, limit=agent.credentials_limit)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.config import Config
 from realm.errors import RealmError
 from realm.paths import remove_tree
-from realm.sandbox import docker, dockerargs, image
+from realm.sandbox import docker, flags, image
 from realm.session import approvals
 from realm.session import plan as planning
 from realm.session.begin import begin
@@ -103,7 +103,7 @@ def _warm_up() -> None:
 
 def _warn(plan: Plan, request: NewRequest, ui: UI) -> None:
     left_out = 0 if request.wip else repo.dirty_count(plan.project)
-    for warning in dockerargs.warnings(plan.args, plan.project.root):
+    for warning in flags.risks(plan.args, plan.project.root):
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):
         ui.warn(warning)

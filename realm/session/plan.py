@@ -13,7 +13,7 @@ from realm import agents
 from realm.config import Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
-from realm.sandbox import dockerargs
+from realm.sandbox import flags
 from realm.session import approvals
 from realm.session.run import Plan
 from realm.store import record, refs, repo
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from realm.agents import Agent, Login
     from realm.model import Project
-    from realm.sandbox.dockerargs import DockerArgs
+    from realm.sandbox.flags import DockerArgs
     from realm.session.requests import NewRequest, ResumeRequest
 
 _FOR_ALL = 0o005
@@ -35,7 +35,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     """Plan the first run of a session; whether its sandbox sees the object store is left open."""
     program = agent_program(request.agent, config)
     agent = agents.find(program)
-    args = dockerargs.parse(config.get("dockerArgs"))
+    args = flags.parse(config.get("dockerArgs"))
     login = find_login(agent, args)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
@@ -83,7 +83,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     config = Config(project.root)
     config.check()
     agent = agents.find(session.agent)
-    args = dockerargs.parse(config.get("dockerArgs"))
+    args = flags.parse(config.get("dockerArgs"))
     return Plan(
         project=project,
         session=session._replace(project=str(project.root)),
@@ -155,8 +155,6 @@ def find_login(agent: Agent, args: DockerArgs) -> Login:
     """Return the login for a run with these docker flags; raises :class:`RealmError` when one is missing."""
     if not args.given:
         return agent.find_login()
-    from realm.sandbox import flags
-
     return agent.find_login(given=flags.environment(args))
 
 

@@ -48,9 +48,9 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
 def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
     spec = running.spec(plan, image, ["rebase", head])
-    spec = spec._replace(labels={**spec.labels, "realm.role": "tool"})
+    spec = spec._replace(owner=spec.owner._replace(role="tool"))
     with boxes.packs(plan, plan.run.before, head) as history:
-        box = creation.create(connection, spec, running.files(plan, history), args=plan.args)
+        box = creation.create(connection, spec, running.files(plan, history))
     with scratched("rebase") as directory:
         try:
             box.start()

@@ -19,9 +19,9 @@ import time
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm.config import RECORD_LIMIT
 from realm.errors import UsageError
 from realm.paths import make_private, remove_tree
-from realm.sandbox.dockerargs import setting
 from realm.session.lock import run_directory
 from realm.terminal.recording.recorder import Recorder, chunks, losses, markers
 from realm.terminal.recording.segments import Marker, Size
@@ -62,11 +62,8 @@ def wanted(config: Config, record: bool | None = None) -> bool:
 
 
 def limit(config: Config) -> int:
-    """Return how many bytes of a run are recorded; :class:`UsageError` for an invalid size."""
-    found = setting("recordLimit", config.get("recordLimit"))
-    if found < _SMALLEST:
-        raise UsageError(f"realm.recordLimit is {config.get('recordLimit')!r}", "64k is the least")
-    return found
+    """Return how many bytes of a run are recorded; :class:`UsageError` when the setting is no size."""
+    return config.value(RECORD_LIMIT)
 
 
 def place(session_id: str, run: int) -> Path:

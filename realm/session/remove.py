@@ -88,7 +88,7 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
     except EngineError:
         return False
     # A record from elsewhere may have the id of another session.
-    boxes = [box for box in found if box.labels.get("realm.session", session.name) == session.name]
+    boxes = [box for box in found if box.owner.session == session.name]
     for box in boxes:
         if box.state() == "running":
             raise RunningError(

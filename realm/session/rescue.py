@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import tarfile
 from pathlib import Path
@@ -20,8 +19,9 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RejectedError, RunningError
 from realm.paths import current_directory
 from realm.sandbox import docker, lookup
-from realm.sandbox.policy import WORK
+from realm.sandbox.layout import WORK
 from realm.sandbox.salvage import readable
+from realm.sandbox.sandbox import Sandbox
 from realm.session.find import find
 from realm.store import record, refs, safety
 from realm.store.repo import discover
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from realm.model import Project
-    from realm.sandbox.box import Box
     from realm.session.ui import UI
 
 MOST_BYTES = 256 * 1024**3
@@ -89,23 +88,26 @@ def _check_target(target: Path) -> None:
         ) from None
 
 
-def _found(name: str, directory: Path | None) -> tuple[Box, str]:
+def _found(name: str, directory: Path | None) -> tuple[Sandbox, str]:
     """Return the newest container of a session, and what its paths begin with."""
     project, session_id, workspace = _recorded(name, directory)
     root = project.root if project else discover(directory or current_directory()).root
     connection = docker.connect()
+    found = lookup.find(connection, session_id=session_id)
+    # One of an earlier version, or of another REALM_HOME, may be read; its files are judged like all others.
+    for stranger in lookup.strangers(connection, session_id=session_id):
+        found.append(Sandbox(connection, stranger.id, stranger.owner, ()))
     boxes = [
         box
-        for box in lookup.find(connection, session_id=session_id)
-        if box.labels.get("realm.session") == name
-        and (session_id is not None or box.labels.get("realm.project") == str(root))
+        for box in found
+        if box.owner.session == name and (session_id is not None or box.owner.project == str(root))
     ]
     if not boxes:
         raise EngineError(
             f"no container of {name} is left",
             f"git log {refs.CODE}{name} shows what is in git, realm list all sessions",
         )
-    return max(boxes, key=lambda box: (box.state() != "created", _started(box))), workspace
+    return max(boxes, key=lambda box: (box.state() != "created", box.owner.started)), workspace
 
 
 def _recorded(name: str, directory: Path | None) -> tuple[Project | None, str | None, str]:
@@ -119,11 +121,6 @@ def _recorded(name: str, directory: Path | None) -> tuple[Project | None, str | 
     except RealmError:
         return project, None, WORK
     return project, session.id, session.workspace
-
-
-def _started(box: Box) -> int:
-    text = box.labels.get("realm.started", "")
-    return int(text) if re.fullmatch(r"\d{1,12}", text, re.ASCII) else 0
 
 
 class _Pieces:

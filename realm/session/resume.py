@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.errors import NoSuchSessionError, RunningError
-from realm.sandbox import docker, dockerargs, image
+from realm.sandbox import docker, flags, image
 from realm.session import approvals, background, intake, rebase, summary
 from realm.session import plan as planning
-from realm.session import run as running
 from realm.session.begin import begin
 from realm.session.find import locate
 from realm.session.lock import RunLock
@@ -16,8 +15,8 @@ from realm.store import listing, record, repo
 
 if TYPE_CHECKING:
     from realm.model import Run
-    from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
     from realm.session.requests import ResumeRequest
     from realm.session.run import Plan
     from realm.session.ui import UI
@@ -73,7 +72,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         transcript=transcript,
     )
     chosen = _image(connection, request, plan, ui)
-    for warning in dockerargs.warnings(plan.args, project.root):
+    for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)
     approvals.announce(plan.include, ui)
     repo.ensure_readable(project, row.code)
@@ -81,15 +80,16 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
 
 
 def _take_over(
-    connection: Engine, plan: Plan, runs: list[Run], box: Box, request: ResumeRequest, lock: RunLock, ui: UI
+    connection: Engine,
+    plan: Plan,
+    runs: list[Run],
+    box: Sandbox,
+    request: ResumeRequest,
+    lock: RunLock,
+    ui: UI,
 ) -> int:
     """Attach to a sandbox whose holder is gone; it knows nothing of new arguments."""
     name, number = plan.session.name, intake.number(box, runs)
-    if box.labels.get("realm.home", running.home_label()) != running.home_label():
-        raise RunningError(
-            f"a run of session {name} is going on that was started with another REALM_HOME or user",
-            f"realm attach {name} there; when nobody holds it there any more: realm stop {name}",
-        )
     if request.agent_args or request.rebase:
         raise RunningError(
             f"run {number} of {name} is still going on in its container",

@@ -6,7 +6,6 @@ Everything in it was read and checked before anything was made (:mod:`realm.sess
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 import stat
@@ -14,11 +13,12 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import PIDS
+from realm.config import MEMORY, PIDS
 from realm.model import WORKSPACE_ROOT, Run, Totals
-from realm.paths import realm_home
-from realm.sandbox.archive import BoxFile
-from realm.sandbox.policy import STATE, BoxSpec, secrets
+from realm.sandbox import layout
+from realm.sandbox.layout import STATE, Owner
+from realm.sandbox.spec import SandboxSpec, secrets
+from realm.sandbox.transfer import SandboxFile
 from realm.store import repo
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from realm.agents import Agent, Login
     from realm.config import Config
     from realm.model import Identity, Project, Session
-    from realm.sandbox.dockerargs import DockerArgs
+    from realm.sandbox.flags import DockerArgs
     from realm.store.repo import Include
 
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "NO_COLOR")
@@ -95,23 +95,16 @@ def box_user() -> tuple[int, int]:
     return (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
 
 
-def labels(plan: Plan) -> dict[str, str]:
-    """Return what identifies the box whoever finds it."""
-    return {
-        "realm.id": plan.session.id,
-        "realm.session": plan.session.name,
-        "realm.run": str(plan.run.number),
-        "realm.project": str(plan.project.root),
-        "realm.home": home_label(),
-        "realm.role": "box",
-        "realm.tip": plan.run.before,
-        "realm.started": str(int(plan.run.started)),
-    }
-
-
-def home_label() -> str:
-    """Return what tells the boxes of this realm directory from others on the same engine."""
-    return hashlib.sha256(os.fsencode(realm_home().resolve())).hexdigest()[:16]
+def owner(plan: Plan) -> Owner:
+    """Return whose the sandbox is, for whoever finds it."""
+    return Owner(
+        id=plan.session.id,
+        session=plan.session.name,
+        run=plan.run.number,
+        project=str(plan.project.root),
+        tip=plan.run.before,
+        started=int(plan.run.started),
+    )
 
 
 def environment(plan: Plan) -> dict[str, str]:
@@ -132,20 +125,20 @@ def environment(plan: Plan) -> dict[str, str]:
     return {**passed, **plan.agent.environment(STATE), **own}
 
 
-def files(plan: Plan, packs: Sequence[Path] = ()) -> list[BoxFile]:
+def files(plan: Plan, packs: Sequence[Path] = ()) -> list[SandboxFile]:
     """Return what is put into the box before it starts; ``packs`` are its history where it has no store."""
     project = plan.project
     rules = _exclude(plan)
-    found = [BoxFile("/realm/exclude", rules, 0o444, owner="root")] if rules else []
+    found = [SandboxFile("/realm/exclude", rules, 0o444, owner="root")] if rules else []
     if plan.login.variables:
-        found.append(BoxFile("/realm/env", secrets(plan.login.variables), 0o600))
+        found.append(SandboxFile(layout.ENVIRONMENT, secrets(plan.login.variables), 0o600))
     if project.shallow:
         lines = "".join(f"{oid}\n" for oid in project.shallow)
-        found.append(BoxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
-    found += [BoxFile(f"/realm/pack/{path.name}", path, 0o444, owner="root") for path in packs]
+        found.append(SandboxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
+    found += [SandboxFile(f"/realm/pack/{path.name}", path, 0o444, owner="root") for path in packs]
     found += _home(plan)
     for item in plan.include:
-        found.append(BoxFile(f"{plan.session.workspace}/{item.path}", item.source, _mode(item.source)))
+        found.append(SandboxFile(f"{plan.session.workspace}/{item.path}", item.source, _mode(item.source)))
     return found
 
 
@@ -171,26 +164,28 @@ def _escape(path: str) -> str:
     return special[:-1] + "\\ " if special.endswith(" ") else special
 
 
-def _home(plan: Plan) -> list[BoxFile]:
+def _home(plan: Plan) -> list[SandboxFile]:
     """Return what the agent needs in its home, the conversation to go on with included."""
     agent = plan.agent
     found = [
-        BoxFile(f"{STATE}/{file.path}", file.content, file.mode)
+        SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
         for file in agent.files(plan.login, plan.directory)
     ]
     conversation = plan.session.conversation
     if plan.transcript is not None and conversation:
         path = agent.conversation_file(plan.directory, conversation)
         if path is not None:
-            found.append(BoxFile(f"{STATE}/{path}", plan.transcript, 0o600))
+            found.append(SandboxFile(f"{STATE}/{path}", plan.transcript, 0o600))
     return found
 
 
-def spec(plan: Plan, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None) -> BoxSpec:
+def spec(
+    plan: Plan, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None
+) -> SandboxSpec:
     """Return the box's description."""
     uid, gid = box_user()
     config = plan.config
-    return BoxSpec(
+    return SandboxSpec(
         image=image,
         command=tuple(command),
         uid=uid,
@@ -198,15 +193,16 @@ def spec(plan: Plan, image: str, command: Sequence[str], extra: Mapping[str, str
         workspace=plan.session.workspace,
         object_stores=() if plan.history else plan.project.object_stores,
         environment={**environment(plan), **(extra or {})},
-        labels=labels(plan),
+        owner=owner(plan),
         tty=plan.tty,
         stdin=plan.stdin,
         hostname=plan.session.name,
-        memory=config.get("memory"),
+        memory=config.value(MEMORY),
         pids=config.value(PIDS),
         network=config.get("network"),
         volumes=config.get("workspace"),
         files=repo.tracked_count(plan.project),
+        args=plan.args,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies
 
 from realm.errors import RejectedError
-from realm.sandbox import archive, report
+from realm.sandbox import report, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,38 @@ def test_long_name_without_end_is_refused(tmp_path: Path) -> None:
         report.receive(_endless(info.tobuf(tarfile.GNU_FORMAT)), tmp_path, 1 << 20)
 
 
+def _extended(records: bytes) -> bytes:
+    info = tarfile.TarInfo("PaxHeaders.0/x")
+    info.type, info.size = tarfile.XHDTYPE, len(records)
+    return info.tobuf(tarfile.USTAR_FORMAT) + records + b"\0" * (-len(records) % 512)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        b"99 size=1\n", b"x size=1\n", b"0 a=b\n", b"11 size=-1\n", b"12 size=1e9\n", b"no space",
+        b"29 size=99999999999999999999\n",
+    ],
+)  # fmt: skip
+def test_broken_extended_header_is_refused(records: bytes, tmp_path: Path) -> None:
+    data = _extended(records) + _header("out/report", 1) + b"x" * 512 + b"\0" * 1024
+    with pytest.raises(RejectedError):
+        report.receive(iter([data]), tmp_path, 1 << 20)
+
+
+def test_endless_extended_header_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("PaxHeaders.0/x")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 32
+    with pytest.raises(RejectedError, match="larger than allowed"):
+        report.receive(_endless(info.tobuf(tarfile.GNU_FORMAT)), tmp_path, 1 << 20)
+
+
+def test_size_of_an_extended_header_counts(tmp_path: Path) -> None:
+    data = _extended(b"18 size=999999999\n") + _header("out/pack", 1)
+    with pytest.raises(RejectedError, match="larger than allowed"):
+        report.receive(_endless(data), tmp_path, 1 << 20)
+
+
 @pytest.mark.parametrize("data", [b"", b"x" * 100, b"x" * 2048, _header("out/pack", 5000) + b"cut"])
 def test_what_is_no_archive_is_refused(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(RejectedError):
@@ -87,7 +119,7 @@ def test_damaged_archives_are_read_or_refused(changes: list[tuple[int, int]]) ->
     data = bytearray(_valid())
     for place, value in changes:
         data[place] = value
-    reader = archive.Reader(iter([bytes(data)]), 1 << 20)
+    reader = transfer.Reader(iter([bytes(data)]), 1 << 20)
     try:
         for member in reader.files():
             assert len(member.read()) == member.size

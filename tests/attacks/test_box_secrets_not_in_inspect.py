@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.sandbox import policy
-from realm.sandbox.archive import BoxFile
-from realm.sandbox.dockerargs import parse
+from realm.sandbox import spec
+from realm.sandbox.flags import parse
+from realm.sandbox.transfer import SandboxFile
 from tests.support.sandbox import Laboratory, environment_of, follow, laboratory
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def lab(repo: Repo, tmp_path: Path) -> Iterator[Laboratory]:
 
 def test_secrets_are_not_shown(lab: Laboratory) -> None:
     key, flag = "sk-precious-key", "precious-flag"
-    files = [BoxFile("/realm/env", policy.secrets({"ANTHROPIC_API_KEY": key}), 0o600)]
+    files = [SandboxFile("/realm/env", spec.secrets({"ANTHROPIC_API_KEY": key}), 0o600)]
     script = 'printf "%s %s" "$ANTHROPIC_API_KEY" "$TOKEN"; cat /realm/env'
     box = lab.create("sh", "-c", script, put=files, args=parse(f"-e TOKEN={flag}"))
     output, _ = follow(box)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from realm.errors import EngineError, ImageError
 from realm.sandbox import lookup, volumes
-from realm.sandbox.archive import BoxFile
 from realm.sandbox.docker import Engine
-from realm.sandbox.dockerargs import parse
 from realm.sandbox.endpoint import Endpoint
+from realm.sandbox.flags import parse
 from realm.sandbox.salvage import salvage
+from realm.sandbox.transfer import SandboxFile
 from tests.support.sandbox import Laboratory, follow, laboratory, unpacked
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from realm.sandbox.sandbox import Sandbox
     from tests.support.repos import Repo
 
 pytestmark = pytest.mark.engine
@@ -166,7 +168,7 @@ def test_unreadable_files_are_saved(lab: Laboratory) -> None:
 
 def test_full_tmp_does_not_matter(lab: Laboratory) -> None:
     report = lab.run(
-        "echo 1 > new; dd if=/dev/zero of=/tmp/full bs=1M count=50 2>/dev/null", memory="256m"
+        "echo 1 > new; dd if=/dev/zero of=/tmp/full bs=1M count=50 2>/dev/null", memory=256 << 20
     ).report()
     assert report.points[-1].snapshot != lab.repo.head()
 
@@ -176,9 +178,9 @@ def test_files_of_the_user_go_in_with_their_owner_and_mode(lab: Laboratory, tmp_
     source.write_text("from the host\n")
     source.chmod(0o640)
     files = [
-        BoxFile("/workspace/project/.env.test", b"A=1\n", 0o600),
-        BoxFile("/realm/claude/deep/er/" + source.name, source, 0o640),
-        BoxFile("/realm/exclude", b"/.env.test\n", 0o444, owner="root"),
+        SandboxFile("/workspace/project/.env.test", b"A=1\n", 0o600),
+        SandboxFile("/realm/claude/deep/er/" + source.name, source, 0o640),
+        SandboxFile("/realm/exclude", b"/.env.test\n", 0o444, owner="root"),
     ]
     script = "stat -c '%u %a' .env.test /realm/claude/deep/er/* /realm/exclude; cat .env.test /realm/claude/deep/er/*"  # noqa: E501
     ran = lab.run(script, put=files)
@@ -224,6 +226,91 @@ def test_missing_image_of_the_user_is_said(lab: Laboratory) -> None:
 
     with pytest.raises(ImageError, match="there is no image realm-no-such:image"):
         image.ensure(lab.engine, "realm-no-such:image", lambda _: nullcontext())
+
+
+@pytest.mark.parametrize("how", ["plain", "overlay"])
+def test_interrupted_while_the_engine_makes_it(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    lab.create("true", volumes=how).remove()
+    create = lab.engine.create
+
+    def interrupted(*arguments: Any) -> str:
+        create(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab.engine, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lab.create("true", volumes=how)
+    monkeypatch.undo()
+    assert lookup.find(lab.engine, session_id=lab.id) == []
+    assert _volumes(lab) == []
+
+
+def test_user_with_a_number_that_needs_a_long_header(lab: Laboratory) -> None:
+    ran = lab.run("id -u; id -g; echo 1 > new", args=parse("-u 2200000:2300000"))
+    assert (ran.code, ran.stdout.splitlines()) == (0, ["2200000", "2300000"]), ran.stderr
+    report = ran.report()
+    assert report.complete
+    assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
+        "README.md",
+        "new",
+    ]
+
+
+def test_what_is_mounted_leaves_the_home_and_the_work_tree_to_the_user(
+    lab: Laboratory, tmp_path: Path
+) -> None:
+    (tmp_path / "npmrc").write_text("a=b\n")
+    (tmp_path / "npmrc").chmod(0o644)
+    args = parse(
+        f"-v {tmp_path}/npmrc:/realm/home/.config/npm/npmrc:ro --tmpfs /workspace/project/a/b/node_modules"
+    )
+    places = "$HOME $HOME/.config $HOME/.config/npm . a a/b"
+    ran = lab.run(f"stat -c %u {places}; cat $HOME/.config/npm/npmrc", args=args)
+    uid = str(lab.spec().uid)
+    assert ran.stdout.splitlines() == [uid] * 6 + ["a=b"], ran.stderr
+
+
+@pytest.mark.parametrize("made", ["mkfifo", "ln -s /dev/zero", "mkdir"])
+def test_what_is_no_file_is_read_as_none(lab: Laboratory, made: str) -> None:
+    box = lab.create("sh", "-c", f"{made} /realm/claude/c; sleep 100", stdin=False)
+    box.start()
+    eventually(lambda: "c" in _listed(box, "/realm/claude"), 20)
+    assert box.read_file("/realm/claude/c", 100) is None
+    box.signal("SIGKILL")
+    box.wait()
+    assert box.read_file("/realm/claude/c", 100) is None
+
+
+def _listed(box: Sandbox, directory: str) -> list[str]:
+    output: list[bytes] = []
+    assert box.engine.exec(box.id, ["ls", directory], output.append, patience=20) == 0
+    return b"".join(output).decode().split()
+
+
+def test_labels_alone_make_nothing_ours(lab: Laboratory) -> None:
+    """As an image can carry them, copied from a sandbox with its proof."""
+    box = lab.create("true")
+    labels = lab.engine.facts(box.id).labels
+    copied = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+    volume = f"realm-test-{lab.id[:8]}-work"
+    subprocess.run(["docker", "volume", "create", *copied, volume], check=True, capture_output=True)
+    command = ["docker", "run", "-d", *copied, "-v", f"{volume}:/data", box.image, "sleep", "100"]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        (found,) = lookup.find(lab.engine, session_id=lab.id)
+        assert found.id == box.id
+        (stranger,) = lookup.strangers(lab.engine, session_id=lab.id)
+        assert (stranger.id, stranger.running, stranger.owner.session) == (made, True, "test")
+        assert [one.id for one in lookup.unready(lab.engine)].count(made) == 0
+        found.remove()
+        assert lookup.find(lab.engine, session_id=lab.id) == []
+        assert lab.engine.state(made) == "running"
+        assert lab.engine.volume(volume) is not None
+    finally:
+        subprocess.run(["docker", "rm", "-f", made], check=True, capture_output=True)
+        subprocess.run(["docker", "volume", "rm", volume], check=True, capture_output=True)
 
 
 def test_refused_box_leaves_nothing(lab: Laboratory) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import time
@@ -14,7 +13,6 @@ import pytest
 
 from realm.paths import realm_home
 from tests.support import engines
-from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,18 +21,18 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# A holder that is killed, as by the kernel, when it has started its box and not yet given it its files.
+# A holder that is killed, as by the kernel, when its sandbox is made and not yet started.
 KILLED = """
 import os, signal, sys
-from realm.sandbox.box import Box
-Box.deliver = lambda self, stream: os.kill(os.getpid(), signal.SIGKILL)
+from realm.sandbox.sandbox import Sandbox
+Sandbox.start = lambda self: os.kill(os.getpid(), signal.SIGKILL)
 from realm.cli.app import run
 run(sys.argv[1:])
 """
 # One that is killed when its overlay's base volume is there: before, with and in the container that fills it.
 KILLED_AT_BASE = """
 import os, signal, sys
-from realm.sandbox import files, policy
+from realm.sandbox import spec, transfer
 from realm.sandbox.docker import Engine
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -43,8 +41,8 @@ from realm.cli.app import run
 run(sys.argv[1:])
 """
 PLACES = {
-    "volume": "policy.create_options = die",
-    "container": "files.put = die",
+    "volume": "spec.create_options = die",
+    "container": "transfer.put = die",
     "running": "Engine.wait = die",
 }
 IGNORED = "*.log\n"
@@ -63,64 +61,9 @@ def is_clear(user: User) -> None:
     assert list((realm_home() / "tmp").glob("*")) == []
 
 
-def with_files(user: User) -> None:
-    """Let boxes of the project have something to wait for: rules of what git ignores."""
-    (user.repo.path / ".git/info/exclude").write_text(IGNORED)
-
-
-def killed_before_delivery(user: User, *, terminal: bool) -> None:
-    """Begin a session whose holder is killed between the start of its box and the files."""
-    words = [str(user.installed.python), "-c", KILLED, "new", "--agent", "sh", "cut", "-c", "echo x >never"]
-    if not terminal:
-        done = subprocess.run(
-            words, cwd=user.repo.path, env=user.env, stdin=subprocess.PIPE, capture_output=True, check=False
-        )
-        assert done.returncode == -signal.SIGKILL, done
-        return
-    master, slave = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            words, cwd=user.repo.path, env=user.env, stdin=slave, stdout=slave, stderr=slave
-        )
-        assert process.wait(60) == -signal.SIGKILL, os.read(master, 4096)
-    finally:
-        os.close(slave)
-        os.close(master)
-
-
-@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipes"])
-@pytest.mark.parametrize("files", [1, 250], ids=["plain", "overlay"])
-def test_realm_killed_between_start_and_delivery(user: User, *, terminal: bool, files: int) -> None:
-    with_files(user)
-    if files > 1:
-        user.repo.make_files(files)
-    head = user.repo.head()
-    killed_before_delivery(user, terminal=terminal)
-    assert len(boxes(user)) == 1
-    stopped = user.realm("stop", "cut", code=None, limit=60)
-    assert "Traceback" not in stopped.err
-    assert stopped.code in (0, 1), stopped
-    assert user.tip("cut") == head
-    done = user.scripted("cut", "echo one >one", verb="resume")
-    assert "bug" not in done.err
-    assert user.repo.git("diff", "--name-status", head, "refs/realm/cut") == "A\tone"
-    is_clear(user)
-
-
-def test_a_box_that_waits_in_vain_ends_by_itself(user: User) -> None:
-    with_files(user)
-    killed_before_delivery(user, terminal=True)
-    (box,) = boxes(user)
-    eventually(lambda: engines.docker("inspect", "-f", "{{.State.Running}}", box) == "false", 40)
-    user.scripted("cut", "echo one >one", verb="resume")
-    assert user.repo.files("refs/realm/cut") == ["README.md", "one"]
-    is_clear(user)
-
-
 @pytest.mark.parametrize("delay", [0.03, 0.08, 0.13, 0.18, 0.23, 0.28, 0.33, 0.38])
 def test_interrupted_at_its_terminal(user: User, delay: float) -> None:
     """Ctrl-C goes to realm and to every git that it runs; the second one comes from somebody impatient."""
-    with_files(user)
     head = user.repo.head()
     process = user.start(
         "new", "--agent", "sh", "cut", "-c", "echo early >early; sleep 30", start_new_session=True
@@ -160,9 +103,7 @@ def test_a_name_that_is_taken_meanwhile(user: User) -> None:
 
 
 def test_a_box_that_never_ran_goes_with_the_next_run(user: User) -> None:
-    with_files(user)
-    program = KILLED.replace("Box.deliver = lambda self, stream:", "Box.start = lambda self:")
-    words = [str(user.installed.python), "-c", program, "new", "--agent", "true", "cut"]
+    words = [str(user.installed.python), "-c", KILLED, "new", "--agent", "true", "cut"]
     done = subprocess.run(words, cwd=user.repo.path, env=user.env, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL
     assert len(boxes(user)) == 1

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.session.run import home_label
 from tests.support import engines
 from tests.support.waiting import eventually
 
@@ -138,14 +137,30 @@ def test_remove_never_takes_a_running_box_and_asks_before_losing_work(user: User
     assert list(user.leftovers()) == []
 
 
-def test_boxes_that_never_ran_are_cleared_away_by_the_next_run(user: User) -> None:
+def test_what_only_carries_the_labels_is_left_alone(user: User) -> None:
+    """A container and a volume of an image with the labels of a sandbox of this very REALM_HOME."""
     user.scripted("first", "true")
-    labels = {"realm.role": "box", "realm.home": home_label(), "realm.project": str(user.repo.path)}
-    for name, extra in (("dead", {}), ("others", {"realm.home": "another"})):
-        own = {**labels, "realm.id": f"{name}-{user.repo.path.name}", **extra}
-        words = [word for key, value in own.items() for word in ("--label", f"{key}={value}")]
-        engines.docker("create", *words, "realm:latest", "true")
-    user.scripted("second", "true")
-    (left,) = user.leftovers()
-    assert engines.docker("inspect", "-f", '{{index .Config.Labels "realm.home"}}', left) == "another"
-    engines.docker("rm", "-f", left)
+    project = str(user.repo.path)
+    home = user.python("from realm.sandbox import proof; print(proof.home())").strip()
+    labels = {
+        "realm.role": "box",
+        "realm.home": home,
+        "realm.project": project,
+        "realm.id": "x",
+        "realm.proof": "x",
+    }
+    words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+    volume = f"theirs-{user.repo.path.parent.name}-work"
+    engines.docker("volume", "create", *words, "--label", "realm.sandbox=theirs", volume)
+    made = engines.docker("create", *words, "-v", f"{volume}:/data", "realm:latest", "true")
+    going = engines.docker("run", "-d", *words, "realm:latest", "sleep", "60")
+    try:
+        user.scripted("second", "true")
+        user.realm("list", "--all")
+        user.realm("remove", "--yes", "second")
+        assert sorted(user.leftovers()) == sorted([made[:12], going[:12]])
+        assert engines.docker("inspect", "-f", "{{.State.Running}}", going) == "true"
+        assert engines.docker("volume", "ls", "-q", "-f", f"name={volume}") == volume
+    finally:
+        engines.docker("rm", "-f", made, going)
+        engines.docker("volume", "rm", volume)

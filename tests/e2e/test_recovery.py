@@ -33,7 +33,7 @@ sys.exit(run(sys.argv[1:]))
 """
 DIES_BEFORE_REMOVAL = """
 from realm.session import intake
-from realm.sandbox.box import Box
+from realm.sandbox.sandbox import Sandbox
 real = intake._record
 def record(*arguments):
     real(*arguments)

@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.sandbox import building, creation, docker, image, lookup, policy
+from realm.sandbox import building, creation, docker, image, lookup
 from realm.sandbox import report as reports
+from realm.sandbox.layout import Owner
+from realm.sandbox.spec import SandboxSpec
 from tests.support.repos import Repo, git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from realm.sandbox.archive import BoxFile
-    from realm.sandbox.box import Box
     from realm.sandbox.docker import Engine
-    from realm.sandbox.dockerargs import DockerArgs
     from realm.sandbox.report import BoxReport
+    from realm.sandbox.sandbox import Sandbox
+    from realm.sandbox.transfer import SandboxFile
 
 ENTRY = Path(__file__).resolve().parents[2] / "container" / "entry"
 SHELLS = ("dash", "busybox")
@@ -152,38 +153,26 @@ class Laboratory:
     root: Path
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
-    def spec(self, *command: str, **changes: Any) -> policy.BoxSpec:
-        """Return the description of a box on the repository that runs ``command``."""
-        stores = (self.repo.path / ".git" / "objects",)
-        labels = {
-            "realm.role": "box",
-            "realm.id": self.id,
-            "realm.session": "test",
-            "realm.run": "1",
-            "realm.home": self.id,
-            "realm.project": str(self.repo.path),
-            "realm.started": str(int(time.time())),
-        }
+    def spec(self, *command: str, **changes: Any) -> SandboxSpec:
+        """Return the description of a sandbox on the repository that runs ``command``."""
         environment = {"REALM_TIP": self.repo.head(), "REALM_SESSION": "work", "REALM_RUN": "1"}
-        made = policy.BoxSpec(
+        made = SandboxSpec(
             image=image.REFERENCE,
             command=("run", *command),
             uid=os.getuid() or 1000,
             gid=os.getgid() if os.getuid() else 1000,
             workspace="/workspace/project",
-            object_stores=stores,
+            owner=Owner(self.id, "test", 1, str(self.repo.path), self.repo.head(), int(time.time())),
+            object_stores=(self.repo.path / ".git" / "objects",),
             environment=environment | dict(changes.pop("environment", {})),
-            labels=labels,
             network=changes.pop("network", "none"),
             volumes=changes.pop("volumes", "plain"),
         )
         return made._replace(**changes)
 
-    def create(
-        self, *command: str, put: Sequence[BoxFile] = (), args: DockerArgs | None = None, **changes: Any
-    ) -> Box:
-        """Return a box that is not started."""
-        return creation.create(self.engine, self.spec(*command, **changes), put, args=args)
+    def create(self, *command: str, put: Sequence[SandboxFile] = (), **changes: Any) -> Sandbox:
+        """Return a sandbox that is not started."""
+        return creation.create(self.engine, self.spec(*command, **changes), put)
 
     def run(self, script: str, **changes: Any) -> Ran:
         """Run ``script`` in a box to its end."""
@@ -201,7 +190,7 @@ class Laboratory:
         for role in ("box", "salvage", "base"):
             for box in lookup.find(self.engine, session_id=self.id, role=role):
                 box.remove()
-        words = ["docker", "volume", "ls", "-q", "--filter", f"label=realm.home={self.id}"]
+        words = ["docker", "volume", "ls", "-q", "--filter", f"label=realm.maker={self.id}"]
         names = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
         if names:
             subprocess.run(["docker", "volume", "rm", "-f", *names], capture_output=True, check=True)
@@ -211,7 +200,7 @@ class Laboratory:
 class Ran:
     """A box that came to its end."""
 
-    box: Box
+    box: Sandbox
     code: int
     stdout: str
     stderr: str
@@ -222,7 +211,7 @@ class Ran:
         return self.box.collect(self.directory)
 
 
-def follow(box: Box, stdin: bytes = b"") -> tuple[bytes, bytes]:
+def follow(box: Sandbox, stdin: bytes = b"") -> tuple[bytes, bytes]:
     """Start ``box``, give it ``stdin``, and return its output (and error output, without a terminal)."""
     stream = box.attach()
     try:
@@ -260,7 +249,7 @@ def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
             made.clean()
 
 
-def environment_of(box: Box) -> Mapping[str, Any]:
+def environment_of(box: Sandbox) -> Mapping[str, Any]:
     """Return what the engine shows of ``box`` to everybody who may inspect it."""
     done = subprocess.run(["docker", "inspect", box.id], check=True, capture_output=True)
     found: list[Mapping[str, Any]] = json.loads(done.stdout)

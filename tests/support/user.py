@@ -82,10 +82,13 @@ class User:
         command = [str(self.installed.realm), *arguments]
         return Terminal(command, env=self.env, cwd=cwd or self.repo.path, **size)
 
-    def python(self, program: str) -> None:
+    def python(self, program: str) -> str:
         """Run a program with the installed realm's own interpreter, for what no command does."""
         command = [str(self.installed.python), "-c", program]
-        subprocess.run(command, cwd=self.repo.path, env=self.env, check=True)
+        done = subprocess.run(
+            command, cwd=self.repo.path, env=self.env, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return done.stdout
 
     def shell(self, script: str, **size: int) -> Terminal:
         """Run a line of shell in a terminal."""

@@ -17,7 +17,7 @@ from realm.cli.manpage import page
 from realm.cli.params import split, takes_value
 from realm.cli.verbs import HIDDEN, SUMMARIES, find_verb
 from realm.config import SETTINGS, Setting
-from realm.sandbox import dockerargs
+from realm.sandbox import flags
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "TROUBLESHOOTING.md"]
@@ -195,7 +195,7 @@ def test_the_table_of_settings_has_the_defaults(setting: Setting[object]) -> Non
 
 
 def test_every_flag_of_docker_is_named() -> None:
-    assert [flag for flag in dockerargs.FLAGS if f"`--{flag}`" not in readme()] == []
+    assert [row.name for row in flags.TABLE if f"`--{row.name}`" not in readme()] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

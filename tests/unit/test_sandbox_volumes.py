@@ -6,7 +6,8 @@ from realm.errors import EngineError
 from realm.sandbox import volumes
 from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
-from realm.sandbox.policy import BoxSpec
+from realm.sandbox.layout import Owner
+from realm.sandbox.spec import SandboxSpec
 from realm.sandbox.trouble import refusal
 
 PLACE = "/var/lib/docker/volumes/realm-x-1-0a1b2c3d"
@@ -15,8 +16,15 @@ MOUNT = (
     f"lowerdir=/var/lib/docker/volumes/realm-base-0a1b2c3d4e5f/_data,upperdir={PLACE}-upper/_data,"
     f"workdir={PLACE}-scratch/_data: "
 )
-SPEC = BoxSpec(
-    image="x", command=("run",), uid=1, gid=1, workspace="/workspace/x", files=1000, volumes="auto"
+SPEC = SandboxSpec(
+    image="x",
+    command=("run",),
+    uid=1,
+    gid=1,
+    workspace="/workspace/x",
+    owner=Owner("1", "s", 1, "/p", "a" * 40, 0),
+    files=1000,
+    volumes="auto",
 )
 
 

@@ -1,4 +1,4 @@
-"""Output with marks, words of realm's and results in it, shown, noted and heard, however it is cut."""
+"""Output with marks and words of realm's in it, shown, noted and heard, however it is cut."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.sandbox import parcel
-from realm.sandbox.stream import BoxStream
+from realm.sandbox.stream import Attachment
 from realm.terminal.relay import loop as relays
-from realm.terminal.relay.ears import MARK, Sound
+from realm.terminal.relay.ears import Sound
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.overheard import Overheard
 from realm.terminal.relay.protocols import Ended, Reason
@@ -19,11 +18,9 @@ from realm.terminal.relay.protocols import Ended, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TOKEN = "token"
 PROGRAM = b"ab\x07c\x16d\x1b]0;t\x07e\x16\x1b[?73f"
 MARKED = b"a\x16\x1b[?7325lb\x07c\x16d\x1b]0;t\x07e\x16\x1b[?73\x16\x1b[?7325hf"
-WRITTEN = MARKED + MARK + b"\x1b_realm-token;cmVzdWx0cw==\x1b\\"
-"""A turn's beginning, a bell, a title, what is no mark, a turn's end, and results behind all of it."""
+"""A turn's beginning, a bell, a title, what is no mark, and a turn's end."""
 
 
 class Reader:
@@ -67,7 +64,7 @@ class Way:
 
     def __init__(self) -> None:
         self.near, self.far = socket.socketpair()
-        self.stream = BoxStream(self.near, b"", tty=True, token=TOKEN)
+        self.stream = Attachment(self.near, b"", tty=True)
         self.sounds: list[Sound] = []
         self.tapped = b""
         self.reader = Reader()
@@ -110,24 +107,19 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         end.close()
 
 
-def test_the_marks_of_both_kinds_begin_alike() -> None:
-    assert parcel.FIRST == MARK
-
-
 def check(way: Way, *steps: bytes) -> None:
     assert way.relay(*steps) == Ended(Reason.EOF)
     assert way.reader.read() == way.tapped == way.reader.noted == PROGRAM
     assert sorted(way.sounds) == [Sound.RING, Sound.BEGUN, Sound.ENDED]
-    assert way.stream.results() == b"results"
 
 
-@pytest.mark.parametrize("place", range(1, len(WRITTEN)))
+@pytest.mark.parametrize("place", range(1, len(MARKED)))
 def test_however_it_is_cut_the_same_is_shown_noted_and_heard(way: Way, place: int) -> None:
-    check(way, WRITTEN[:place], WRITTEN[place:])
+    check(way, MARKED[:place], MARKED[place:])
 
 
 def test_byte_by_byte_the_same_is_shown_noted_and_heard(way: Way) -> None:
-    check(way, *(bytes([byte]) for byte in WRITTEN))
+    check(way, *(bytes([byte]) for byte in MARKED))
 
 
 def test_a_word_comes_before_what_the_program_says_next(way: Way) -> None:

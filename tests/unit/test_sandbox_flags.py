@@ -7,8 +7,8 @@ import pytest
 from hypothesis import strategies
 
 from realm.errors import UsageError
-from realm.sandbox import dockerargs, flags
-from realm.sandbox.dockerargs import DockerArgs, parse, size
+from realm.sandbox import flags
+from realm.sandbox.flags import DockerArgs, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
         ("--net host", (("network", "host"),)),
         ("--privileged --cpus 1.5", (("privileged", "true"), ("cpus", "1.5"))),
         ("--privileged=false", (("privileged", "false"),)),
+        ("--privileged=T", (("privileged", "T"),)),
         ("--label=", (("label", ""),)),
     ],
 )  # fmt: skip
 def test_flags_are_read_as_docker_reads_them(text: str, given: tuple[tuple[str, str], ...]) -> None:
-    assert parse(text).given == given
+    assert tuple((one.flag, one.text) for one in parse(text).given) == given
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,14 @@ def test_flags_are_read_as_docker_reads_them(text: str, given: tuple[tuple[str, 
         ("-e 'A", "quotation"),
         ("--privileged=perhaps", "true or false"),
         ("--memory lots", "not a valid size"),
-        ("--cpus many", "no number"),
+        ("--cpus many", "not a number"),
+        ("--cpus nan", "not a number"),
+        ("--cpus inf", "not a number"),
+        ("--cpus=-1", "not a number"),
+        ("-e É=1", "--env"),
+        ("-u somebody", "--user UID:GID"),
+        ("--env-file /no/such/file", "cannot read /no/such/file"),
+        ("-v ~nobody-at-all/x:/x", "no home directory"),
         ("-v relative", "--volume"),
         ("--mount type=image,target=/x", "--mount"),
         ("--mount typo=bind,target=/x", "typo"),
@@ -73,15 +81,6 @@ def test_unknown_flag_tells_what_is_supported() -> None:
         parse("--rm")
     assert "-v/--volume" in caught.value.hint
     assert "--privileged" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "bytes_"),
-    [("0", 0), ("512", 512), ("1k", 1024), ("2m", 2 << 20), ("8g", 8 << 30), ("1.5GB", 3 << 29), ("4gib", 4 << 30),  # noqa: E501
-     ("7b", 7)],
-)  # fmt: skip
-def test_sizes(text: str, bytes_: int) -> None:
-    assert size(text) == bytes_
 
 
 @hypothesis.given(strategies.text(max_size=60))
@@ -111,12 +110,11 @@ def test_environment_of_the_host_and_of_files(tmp_path: Path) -> None:
         "--tmpfs /workspace:size=1g",
         "--tmpfs //workspace/shop",
         "-v /x:/workspace/shop/.git/hooks",
-        "--tmpfs /usr/local/lib/realm",
         "-v /x:/realm/home",
     ],
 )
 def test_realms_own_places_are_kept(text: str) -> None:
-    with pytest.raises(UsageError, match="realm's own place in the box") as said:
+    with pytest.raises(UsageError, match="realm's own place in the container") as said:
         parse(text)
     assert "/data" in said.value.hint
 
@@ -130,7 +128,6 @@ def test_realms_own_places_are_kept(text: str) -> None:
         "-v cache:/realm/home/.cache",
         "--mount type=bind,src=/x,dst=/realm/claude/skills",
         "-v /realm:/data",
-        "--tmpfs /usr/local/lib",
     ],
 )
 def test_other_places_may_be_mounted(text: str) -> None:
@@ -140,7 +137,7 @@ def test_other_places_may_be_mounted(text: str) -> None:
 @pytest.mark.parametrize("text", ["-e =x", "-e 'a b=x'", "-e 'A;id=x'", "--env-file /no/such/file"])
 def test_names_that_a_shell_would_not_take_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        flags.environment(parse(text), {})
+        parse(text)
 
 
 @pytest.mark.parametrize(
@@ -166,14 +163,14 @@ def test_names_that_a_shell_would_not_take_are_refused(text: str) -> None:
         ("--device /dev/kvm", "/dev/kvm"),
     ],
 )
-def test_what_weakens_the_box_warns_once(
+def test_what_weakens_the_sandbox_warns_once(
     text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     project = tmp_path / "work" / "project"
     monkeypatch.setenv("HOME", str(home))
     given = text.format(project=project, parent=project.parent, home=home)
-    (line,) = dockerargs.warnings(parse(given), project)
+    (line,) = flags.risks(parse(given), project)
     assert said in line
 
 
@@ -188,9 +185,9 @@ def test_an_engines_socket_is_found_behind_links_and_in_directories(
     for source in ("run", "run/user", "link"):
         for options in ("", ":ro"):
             given = parse(f"-v {tmp_path / source}:/s{options}")
-            (line,) = dockerargs.warnings(given, tmp_path / "project")
+            (line,) = flags.risks(given, tmp_path / "project")
             assert "can start containers" in line
-    assert dockerargs.warnings(parse(f"-v {tmp_path / 'other'}:/s"), tmp_path / "project") == []
+    assert flags.risks(parse(f"-v {tmp_path / 'other'}:/s"), tmp_path / "project") == []
 
 
 @pytest.mark.parametrize("flag", ["memory", "shm-size", "cpus", "pids-limit"])
@@ -205,4 +202,4 @@ def test_a_wrong_number_is_said_with_its_flag(flag: str) -> None:
      "--privileged=false", "-u 1000", "--cap-add NET_BIND_SERVICE"],
 )  # fmt: skip
 def test_harmless_flags_do_not_warn(text: str, tmp_path: Path) -> None:
-    assert dockerargs.warnings(parse(text.format(project=tmp_path)), tmp_path) == []
+    assert flags.risks(parse(text.format(project=tmp_path)), tmp_path) == []

@@ -1,9 +1,9 @@
-"""What a box is and what it may do: from a description to the Engine API's words.  Pure.
+"""What a sandbox is and what it may do: from a description to the Engine API's words.  Pure.
 
-Every box starts with everything off: no capability, no new privileges, a
+Every sandbox starts with everything off: no capability, no new privileges, a
 read-only root, a limit on processes and memory, a user of its own; writable
 are its two volumes and ``/tmp``.  Nothing secret goes into what an inspection
-of the container shows: secrets are a file (``/realm/env``).
+of the container shows: secrets are a file (:data:`layout.ENVIRONMENT`).
 """
 
 from __future__ import annotations
@@ -12,43 +12,26 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from realm.errors import UsageError
-from realm.sandbox import flags
-from realm.sandbox.dockerargs import DockerArgs, setting
+from realm.sandbox import flags, layout
+from realm.sandbox.flags import DockerArgs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STATE = "/realm"
-"""Where the state volume is: entry script, agent's home, results."""
-WORK = "/workspace"
-"""Where the workspace's volume is."""
-OBJECTS = "/objects"
-"""Where the project's object stores are, read-only, numbered from 0."""
-OUT = f"{STATE}/out"
-"""What the host fetches when the box has stopped."""
-NETWORKS = ("open", "none")
-"""``open`` is the engine's default network, ``none`` is none at all."""
-
-WORKSPACES = ("auto", "overlay", "plain")
-"""What the workspace's volume may be: ``auto`` is an overlay where that is worth it, and to be had."""
-
-DIRECTORIES = (f"{STATE}/home", f"{STATE}/claude", f"{STATE}/git", OUT)
-"""What the box's user owns below the state volume."""
+    from realm.sandbox.layout import Owner
 
 
-class BoxSpec(NamedTuple):
-    """One box.
+class SandboxSpec(NamedTuple):
+    """One sandbox.
 
     ``image`` is an image's id or name, ``command`` the entry script's verb and
-    arguments, ``workspace`` the work tree's path in the box.  ``object_stores``
+    arguments, ``workspace`` the work tree's path inside.  ``object_stores``
     are host directories, the project's own first; empty when history comes as
     a pack among the files.  ``environment`` holds nothing secret.  ``memory``
-    is a size such as ``8g``, empty for no limit; ``pids`` the number of
-    processes.  ``volumes`` is ``auto``, ``plain`` or ``overlay``, and ``files``
-    how many files the work tree has, for ``auto`` (0: not known).  ``entry`` is
-    where the entry script is; with a ``token`` results come over the stream, and
-    files too for a box that ``waits`` for them (:mod:`realm.sandbox.parcel`).
+    is in bytes, 0 for no limit; ``pids`` the number of processes; ``network``
+    ``open`` (the engine's default one) or ``none``.  ``volumes`` is ``auto``,
+    ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
+    for ``auto`` (0: not known).  ``args`` are the user's docker flags.
     """
 
     image: str
@@ -56,33 +39,32 @@ class BoxSpec(NamedTuple):
     uid: int
     gid: int
     workspace: str
+    owner: Owner
     object_stores: tuple[Path, ...] = ()
     environment: Mapping[str, str] = {}
-    labels: Mapping[str, str] = {}
     tty: bool = False
     stdin: bool = True
     hostname: str = ""
-    memory: str = ""
+    memory: int = 0
     pids: int = 4096
     network: str = "open"
     volumes: str = "auto"
     files: int = 0
-    entry: str = f"{STATE}/entry"
-    token: str = ""
-    waits: bool = False
+    args: DockerArgs = DockerArgs()
 
     @property
-    def tip(self) -> str:
-        """The commit that the box starts on."""
-        return self.environment.get("REALM_TIP", "")
+    def user(self) -> tuple[int, int]:
+        """The uid and gid that everything inside runs as: the docker flags have the last word."""
+        uid, gid = self.args.user or (self.uid, self.gid)
+        return uid, self.gid if gid is None else gid
 
 
 class Volumes(NamedTuple):
-    """The names of a box's volumes: its state and its work, and others that go with it.
+    """The names of a sandbox's volumes: its state and its work, and others that go with it.
 
-    ``open`` is whether the box's user has a work tree in the work volume already.
+    ``open`` is whether the user has a work tree in the work volume already.
     ``base`` is the base volume below an overlay, empty for a plain one; it is
-    not the box's own.
+    not the sandbox's own.
     """
 
     state: str
@@ -97,19 +79,15 @@ class Volumes(NamedTuple):
         return (self.work, self.state, *self.others)
 
 
-def environment(spec: BoxSpec) -> dict[str, str]:
-    """Return the box's environment as an inspection of it shows it."""
+def environment(spec: SandboxSpec) -> dict[str, str]:
+    """Return the sandbox's environment as an inspection of it shows it."""
     own = {
-        "HOME": f"{STATE}/home",
+        "HOME": layout.HOME,
         "REALM_WORKSPACE": spec.workspace,
         "REALM_STORES": str(len(spec.object_stores)),
         # The engine's init passes signals on to the agent, not to the entry script alone.
         "TINI_KILL_PROCESS_GROUP": "1",
     }
-    if spec.token:
-        own["REALM_PARCEL"] = spec.token
-    if spec.waits:
-        own["REALM_FILES"] = "yes"
     return {**spec.environment, **own}
 
 
@@ -126,9 +104,9 @@ def store_mounts(stores: tuple[Path, ...]) -> list[dict[str, Any]]:
     """
     mounts = []
     for number, store in enumerate(stores):
-        mounts.append(_bind(store, f"{OBJECTS}/{number}"))
+        mounts.append(_bind(store, f"{layout.OBJECTS}/{number}"))
         if (store / "info" / "alternates").exists():
-            mounts.append(_bind(Path("/dev/null"), f"{OBJECTS}/{number}/info/alternates"))
+            mounts.append(_bind(Path("/dev/null"), f"{layout.OBJECTS}/{number}/info/alternates"))
     return mounts
 
 
@@ -139,12 +117,9 @@ def _bind(source: Path, target: str) -> dict[str, Any]:
 def _base(name: str) -> dict[str, Any]:
     """Mount what lies below an overlay, so that the engine knows it to be in use."""
     return {
-        "Type": "volume",
-        "Source": name,
-        "Target": "/base",
-        "ReadOnly": True,
+        "Type": "volume", "Source": name, "Target": layout.BASE, "ReadOnly": True,
         "VolumeOptions": {"NoCopy": True},
-    }
+    }  # fmt: skip
 
 
 def _volume(name: str, target: str, labels: Mapping[str, str], *, copy: bool) -> dict[str, Any]:
@@ -152,17 +127,10 @@ def _volume(name: str, target: str, labels: Mapping[str, str], *, copy: bool) ->
     return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": options}
 
 
-def _check(name: str, value: str, values: tuple[str, ...]) -> None:
-    if value not in values:
-        raise UsageError(
-            f"{name} {value!r} is none of {', '.join(values)}", f"git config realm.{name} {values[0]}"
-        )
-
-
-def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
-    """Return the hardened ``HostConfig``; ``UsageError`` when a setting is none of its values."""
-    _check("workspace", spec.volumes, WORKSPACES)
-    _check("network", spec.network, NETWORKS)
+def host_config(
+    spec: SandboxSpec, volumes: Volumes, labels: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return the hardened ``HostConfig``; ``labels`` are the volumes', by their names."""
     config: dict[str, Any] = {
         "Init": True,
         "CapDrop": ["ALL"],
@@ -174,8 +142,8 @@ def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
         "LogConfig": {"Type": "none"},
         "Mounts": [
             # The image may open /workspace to everybody, which saves a request.
-            _volume(volumes.work, WORK, spec.labels, copy=True),
-            _volume(volumes.state, STATE, spec.labels, copy=bool(spec.token)),
+            _volume(volumes.work, layout.WORK, labels.get(volumes.work, {}), copy=True),
+            _volume(volumes.state, layout.STATE, labels.get(volumes.state, {}), copy=False),
             *store_mounts(spec.object_stores),
             *([_base(volumes.base)] if volumes.base else []),
         ],
@@ -183,35 +151,38 @@ def host_config(spec: BoxSpec, volumes: Volumes) -> dict[str, Any]:
     if spec.network == "none":
         config["NetworkMode"] = "none"
     if spec.memory:
-        config["Memory"] = config["MemorySwap"] = setting("memory", spec.memory)
+        config["Memory"] = config["MemorySwap"] = spec.memory
     return config
 
 
-def create_options(spec: BoxSpec, volumes: Volumes, args: DockerArgs | None = None) -> dict[str, Any]:
+def create_options(
+    spec: SandboxSpec, volumes: Volumes, labels: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
     """Return the body of ``POST /containers/create``; the user's docker flags have the last word.
 
-    What ``-e`` and ``--env-file`` set is not in it: that is often secret, and
-    goes into the box with the other secrets.
+    ``labels`` are the container's, under the empty name, and its volumes'.  What
+    ``-e`` and ``--env-file`` set is not in it: that is often secret, and goes
+    into the sandbox with the other secrets.
     """
     options: dict[str, Any] = {
         "Image": spec.image,
-        "Entrypoint": ["/bin/sh", spec.entry],
+        "Entrypoint": ["/bin/sh", layout.ENTRY],
         "Cmd": list(spec.command),
-        "User": f"{spec.uid}:{spec.gid}",
-        "WorkingDir": WORK,
+        "User": "{}:{}".format(*spec.user),
+        "WorkingDir": layout.WORK,
         "Env": [f"{name}={value}" for name, value in environment(spec).items()],
-        "Labels": dict(spec.labels),
+        "Labels": dict(labels.get("", {})),
         "Tty": spec.tty,
         "OpenStdin": spec.stdin,
         "StdinOnce": spec.stdin,
         "AttachStdin": spec.stdin,
         "AttachStdout": True,
         "AttachStderr": True,
-        "HostConfig": host_config(spec, volumes),
+        "HostConfig": host_config(spec, volumes, labels),
     }
     if hostname := _hostname(spec.hostname):
         options["Hostname"] = hostname
-    flags.apply(options, args or DockerArgs())
+    flags.apply(options, spec.args)
     return options
 
 

@@ -1,0 +1,116 @@
+"""Every path inside a sandbox, and every label and variable that realm sets, each said once."""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.model import WORKSPACE_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+STATE = "/realm"
+"""Where the state volume is: entry script, agent's home, results."""
+WORK = WORKSPACE_ROOT
+"""Where the workspace's volume is."""
+OBJECTS = "/objects"
+"""Where the project's object stores are, read-only, numbered from 0."""
+BASE = "/base"
+"""Where the volume below an overlay is, so that the engine knows it to be in use."""
+HOME = f"{STATE}/home"
+AGENT_HOME = f"{STATE}/claude"
+ENTRY = f"{STATE}/entry"
+"""The script that every container of realm's runs."""
+ENVIRONMENT = f"{STATE}/env"
+"""Lines of shell that set what no inspection of the container may show."""
+GIT = f"{STATE}/git"
+OUT = f"{STATE}/out"
+"""What the host fetches when the sandbox has stopped."""
+DIRECTORIES = (HOME, AGENT_HOME, GIT, OUT)
+"""What the sandbox's user owns below the state volume."""
+
+_OPEN = (HOME, AGENT_HOME)
+"""Directories of realm's in which there may be others' mounts, for caches and the like."""
+_OWN = (STATE, OBJECTS, BASE)
+_DEPTH = len(PurePosixPath(WORK).parts) + 1
+"""Parts of a work tree's path in a sandbox."""
+
+
+def is_own(target: str) -> bool:
+    """Return whether a mount at ``target`` hides the work tree, its ``.git`` or a place of realm's own."""
+    path = PurePosixPath(normal(target))
+    if any(PurePosixPath(place) in path.parents for place in _OPEN):
+        return False
+    if any(path.is_relative_to(place) for place in _OWN):
+        return True
+    return path.is_relative_to(WORK) and (len(path.parts) <= _DEPTH or path.parts[_DEPTH] == ".git")
+
+
+def normal(target: str) -> str:
+    """Return a path in a sandbox without ``..``, ``.`` and needless slashes."""
+    return "/" + posixpath.normpath(target).lstrip("/")
+
+
+def parents(targets: Iterable[str]) -> Iterator[str]:
+    """Yield the directories on the way to mounts below the user's own: the engine would make them root's."""
+    for target in targets:
+        path = PurePosixPath(normal(target))
+        for parent in reversed(path.parents):
+            if any(parent != PurePosixPath(top) and parent.is_relative_to(top) for top in (*_OPEN, WORK)):
+                yield str(parent)
+
+
+# -- labels --------------------------------------------------------------------
+
+ID, SESSION, RUN, PROJECT = "realm.id", "realm.session", "realm.run", "realm.project"
+ROLE, TIP, STARTED = "realm.role", "realm.tip", "realm.started"
+REALM_HOME = "realm.home"
+"""A digest of the REALM_HOME that a container or volume belongs to."""
+SANDBOX = "realm.sandbox"
+"""On a volume the name of the container that it was made for."""
+PROOF = "realm.proof"
+"""What only this REALM_HOME can say of this very container or volume (:mod:`realm.sandbox.proof`)."""
+BASE_KEY, MAKER = "realm.base-key", "realm.maker"
+"""On a base volume what others of the same use have in common, and the session that it was made for."""
+
+
+class Owner(NamedTuple):
+    """Whose a container is: the session with its run, and the project's root.
+
+    ``tip`` is the commit that it starts on, ``started`` seconds since the epoch,
+    ``role`` what it is for: ``box`` for an agent's.
+    """
+
+    id: str
+    session: str
+    run: int
+    project: str
+    tip: str
+    started: int
+    role: str = "box"
+
+    def labels(self, home: str) -> dict[str, str]:
+        """Return what says so on the engine; ``home`` is the digest of the REALM_HOME."""
+        return {
+            ID: self.id, SESSION: self.session, RUN: str(self.run), PROJECT: self.project, REALM_HOME: home,
+            ROLE: self.role, TIP: self.tip, STARTED: str(self.started),
+        }  # fmt: skip
+
+
+def owner(labels: Mapping[str, str]) -> Owner:
+    """Return what :meth:`Owner.labels` said."""
+    return Owner(
+        id=labels.get(ID) or labels.get(MAKER, ""),
+        session=labels.get(SESSION, ""),
+        run=_number(labels.get(RUN)),
+        project=labels.get(PROJECT, ""),
+        tip=labels.get(TIP, ""),
+        started=_number(labels.get(STARTED)),
+        role=labels.get(ROLE, ""),
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004

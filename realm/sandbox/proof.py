@@ -1,0 +1,71 @@
+"""Which containers and volumes are this REALM_HOME's own: a label that nobody else can write.
+
+Any image can carry any label, and every container of it has them then.  So what
+realm removes bears a code made of its very name with a key that lies in
+REALM_HOME: copied to another container or volume it proves nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.paths import make_private, realm_home
+from realm.sandbox import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_KEY, _LENGTH = "key", 32
+
+
+def home() -> str:
+    """Return what tells the sandboxes of this realm directory from others on the same engine."""
+    return hashlib.sha256(os.fsencode(realm_home().resolve())).hexdigest()[:16]
+
+
+def prove(kind: str, name: str) -> dict[str, str]:
+    """Return the label that proves a container or volume of that ``name`` to be ours."""
+    return {layout.PROOF: _code(_made_key(realm_home()), kind, name)}
+
+
+def holds(kind: str, name: str, labels: Mapping[str, str]) -> bool:
+    """Return whether ``labels`` prove the container or volume of that ``name`` to be ours."""
+    key, given = _key(realm_home()), labels.get(layout.PROOF, "").encode()
+    return bool(key) and hmac.compare_digest(given, _code(key, kind, name).encode())
+
+
+def _code(key: bytes, kind: str, name: str) -> str:
+    text = f"{kind}\0{name}".encode("utf-8", "surrogateescape")
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+def _key(directory: Path) -> bytes:
+    """Return the key of a realm directory; nothing where there is none."""
+    try:
+        found = (directory / _KEY).read_bytes()
+    except OSError:
+        return b""
+    return found if len(found) == _LENGTH else b""
+
+
+def _made_key(directory: Path) -> bytes:
+    """Return the key of this REALM_HOME, which is made when there is none."""
+    path = make_private(directory) / _KEY
+    found = _key(directory)
+    if len(found) == _LENGTH:
+        return found
+    own = path.with_name(f"key.{os.getpid()}")
+    own.touch(0o600)
+    own.write_bytes(os.urandom(_LENGTH))
+    if path.exists():
+        own.replace(path)  # cut off by a full disk
+    else:
+        with suppress(FileExistsError):  # of two at once the first one's counts
+            path.hardlink_to(own)
+        own.unlink()
+    return path.read_bytes()

@@ -1,0 +1,198 @@
+"""A sandbox: the container of one run with the volumes that are its own, and what it hands over."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from realm.errors import EngineError, RejectedError
+from realm.paths import remove_tree, scratch
+from realm.sandbox import image, layout, report, transfer, volumes
+from realm.sandbox.docker import KILLED
+from realm.sandbox.stream import Attachment
+from realm.text import clean
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from realm.sandbox.docker import Engine, Facts
+    from realm.sandbox.layout import Owner
+    from realm.sandbox.report import BoxReport
+
+DEFAULT_LIMIT = 4 * 1024**3
+"""Bytes that a sandbox may hand over unless told otherwise."""
+
+
+class Sandbox:
+    """One sandbox, made by :func:`creation.create` or found by :func:`lookup.find`.
+
+    ``id`` is empty when only volumes are left of it; ``volumes`` are those that
+    are there and its own; ``tty`` is whether it has a terminal, if that is known.
+    """
+
+    def __init__(
+        self, engine: Engine, container: str, owner: Owner, owned: tuple[str, ...], *,
+        tty: bool | None = None,
+    ) -> None:  # fmt: skip
+        self.engine = engine
+        self.id = container
+        self.owner = owner
+        self.volumes = owned
+        self._tty = tty
+        self._known: Facts | None = None
+        self._results: Path | None = None
+
+    # -- what it is ----------------------------------------------------------
+
+    def _facts(self) -> Facts:
+        if self._known is None:
+            self._known = self.engine.facts(self.id)
+        return self._known
+
+    @property
+    def tty(self) -> bool:
+        """Whether the container has a terminal."""
+        if self._tty is None:
+            self._tty = bool(self.id and self._facts().tty)
+        return self._tty
+
+    @property
+    def image(self) -> str:
+        """The image that the container runs, or ran; realm's own when the container is gone."""
+        try:
+            return self._facts().image if self.id else image.REFERENCE
+        except EngineError as error:
+            if error.kind == "not found":
+                return image.REFERENCE
+            raise
+
+    def state(self) -> str:
+        """Return ``running``, ``exited``, ``created`` or ``gone`` (its work may still be in its volumes)."""
+        if self.id:
+            return self.engine.state(self.id)
+        # The volume of the work is the last one that is made, and the first that is removed.
+        has_work = any(name.endswith(volumes.WORK_SUFFIX) for name in self.volumes)
+        return "gone" if has_work or not self.volumes else "created"
+
+    # -- its life ------------------------------------------------------------
+
+    def attach(self) -> Attachment:
+        """Return the container's stream; attached before the start, nothing of it is missed."""
+        sock, begun = self.engine.attach(self.id)
+        return self.stream(sock, begun, tty=self.tty)
+
+    def stream(self, sock: socket.socket, begun: bytes, *, tty: bool) -> Attachment:
+        """Return the stream of an attachment that was made before."""
+        return Attachment(sock, begun, tty=tty)
+
+    def start(self) -> None:
+        """Start the container's program."""
+        self.engine.start(self.id)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the container's terminal its size; one that has ended does not mind."""
+        self.engine.resize(self.id, rows, columns)
+
+    def signal(self, name: str) -> None:
+        """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
+        self.engine.signal(self.id, name)
+
+    def stop(self, grace: float) -> None:
+        """Ask the container to end, and end it after ``grace`` seconds."""
+        self.engine.stop(self.id, grace)
+
+    def wait(self) -> int:
+        """Wait for the container to end; return its exit code (137, killed, for one that is gone)."""
+        return self.engine.wait(self.id) if self.id else KILLED
+
+    def remove(self) -> None:
+        """Remove container and volumes, running or not, and results that nobody collected."""
+        self.forget()
+        if self.id:
+            self.engine.remove(self.id)
+        volumes.remove(self.engine, self.volumes)
+
+    # -- its files -----------------------------------------------------------
+
+    def read_file(self, path: str, limit: int) -> bytes | None:
+        """Return a file, running or not; ``None`` when it is none or larger than ``limit``."""
+        if self.state() == "gone":
+            return None
+        try:
+            with self.engine.get(self.id, path) as pieces:
+                return transfer.first_file(pieces, limit)
+        except EngineError as error:
+            if error.kind == "not found":
+                return None
+            raise
+
+    def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Put a file of the container's user into the directory that is there for it."""
+        directory, _, name = path.rpartition("/")
+        uid, gid = (int(part) for part in self._facts().user.split(":"))
+        transfer.put(self.engine, self.id, directory, [transfer.entry(name, (uid, gid), mode, data)])
+
+    # -- what it hands over --------------------------------------------------
+
+    def _fetch(self, limit: int) -> Path:
+        """Bring the results to the host once."""
+        if self._results is None:
+            self._results = scratch("results")
+            try:
+                self._receive(self._results, limit)
+            except BaseException:
+                self.forget()
+                raise
+        return self._results
+
+    def _receive(self, directory: Path, limit: int) -> None:
+        """Save what there is to report; nothing where no container, or none of its files, is left."""
+        if self.state() == "gone":
+            return
+        try:
+            with self.engine.get(self.id, layout.OUT) as pieces:
+                report.receive(pieces, directory, limit)
+        except EngineError as error:
+            if error.kind != "not found":
+                raise
+
+    def prefetch(self) -> None:
+        """Bring a complete report to the host while the container still ends; leave one that is not."""
+        with contextlib.suppress(EngineError, RejectedError, OSError):
+            if not self.reported():
+                self.forget()
+
+    def hand_over(self, other: Sandbox) -> None:
+        """Fetch the results, and let them be ``other``'s."""
+        other._results, self._results = self._fetch(DEFAULT_LIMIT), None
+
+    def forget(self) -> None:
+        """Drop the results that were fetched but not collected."""
+        if self._results is not None:
+            remove_tree(self._results)
+            self._results = None
+
+    def reported(self) -> bool:
+        """Return whether the stopped sandbox finished its report; if not it wants :func:`salvage`."""
+        return report.load(self._fetch(DEFAULT_LIMIT)).complete
+
+    def complaint(self) -> str:
+        """Return why the report is not complete, in the sandbox's own words, cleaned."""
+        errors = report.load(self._fetch(DEFAULT_LIMIT)).errors
+        reason = clean("; ".join(errors) or "it gave no reason", limit=400)
+        return f"the work in the container could not be saved: {reason}"
+
+    def collect(self, dest: Path, limit: int = DEFAULT_LIMIT) -> BoxReport:
+        """Return what the stopped sandbox reports; its pack and transcript are put into ``dest``.
+
+        Raises ``RejectedError`` when there is more than ``limit`` bytes of it.
+        """
+        import shutil
+
+        fetched = self._fetch(limit)
+        for path in fetched.iterdir():
+            shutil.move(path, dest / path.name)
+        remove_tree(fetched)
+        self._results = None
+        return report.load(dest)
