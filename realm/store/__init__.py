@@ -2,5 +2,5 @@
 
 ``repo`` finds the project and asks it things, ``refs`` moves and lists
 sessions' refs, ``record`` reads and writes the record of runs, ``ingest``
-takes in what came out of a box, ``remote`` fetches and pushes.
+takes in what came out of a sandbox, ``remote`` fetches and pushes.
 """

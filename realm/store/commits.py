@@ -28,7 +28,7 @@ _HEADER = re.compile(r"^(?:(tree|parent) ([0-9a-f]{40}|[0-9a-f]{64})|(encoding) 
 
 
 class BoxCommit(NamedTuple):
-    """A commit that a box made, as far as it is of use; ``when`` is seconds since the epoch."""
+    """A commit that a sandbox made, as far as it is of use; ``when`` is seconds since the epoch."""
 
     oid: str
     tree: str
@@ -44,7 +44,7 @@ def parse_commit(oid: str, data: bytes) -> BoxCommit:
     fields = [(match[1] or match[3], match[2] or match[4]) for match in _HEADER.finditer(head)]
     tree = next((value for key, value in fields if key == "tree"), "")
     if not tree:
-        raise RejectedError(f"the box's commit {oid} has no tree")
+        raise RejectedError(f"the container's commit {oid} has no tree")
     encoding = next((value for key, value in fields if key == "encoding"), "utf-8")
     try:
         message = raw.decode(encoding, "replace")
@@ -96,7 +96,7 @@ class Naming(NamedTuple):
 class Chain:
     """Builds the host's commits on ``tip``, point by point.
 
-    ``fresh`` are the ids of what came out of the box: a commit that is not
+    ``fresh`` are the ids of what came out of the sandbox: a commit that is not
     among them is the project's own, and ends the way back along the agent's.
     """
 
@@ -190,7 +190,9 @@ class Chain:
         try:
             found = self._objects.get(oid, self._limits.commit)
         except GitError as problem:
-            raise RejectedError(f"the box's commit {oid} cannot be read: {problem.message}") from problem
+            raise RejectedError(
+                f"the container's commit {oid} cannot be read: {problem.message}"
+            ) from problem
         if found is None or found.kind != "commit":
-            raise RejectedError(f"the box's commit {oid} is missing")
+            raise RejectedError(f"the container's commit {oid} is missing")
         return parse_commit(oid, found.data)

@@ -1,4 +1,4 @@
-"""Taking in what a box made: unpacked and looked at in quarantine, rewritten, then moved.
+"""Taking in what a sandbox made: unpacked and looked at in quarantine, rewritten, then moved.
 
 Nothing of a sandbox's pack touches the project before it has been verified, and
 only what the host's own commits reach is fetched into it.
@@ -34,7 +34,7 @@ _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost")
 
 
 class Intake(NamedTuple):
-    """What a box reported of a run.
+    """What a sandbox reported of a run.
 
     ``tip`` is the commit that the run started on, ``points`` are in the order
     in which they happened, ``texts`` are the turns' prompts and answers by
@@ -71,13 +71,13 @@ class Ingested(NamedTuple):
 
 
 def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
-    """Take in what a box made.
+    """Take in what a sandbox made.
 
     Where git refuses an object of the agent's history, the files are taken in
     without it, and a note says so.  Raises
     :class:`RejectedError` when it fails a check as a whole, and :class:`GitError`
     when the project or the quarantine cannot be written; nothing of it is in
-    the project then, and the box and its pack should stay.
+    the project then, and the sandbox and its pack should stay.
     """
     limits = limits or Limits()
     _check_points(intake)
@@ -133,7 +133,7 @@ def _pack(held: Quarantine, limits: Limits, tip: str, commits: list[str], direct
 def _asked(held: Quarantine, limits: Limits, *arguments: str, stdin: bytes | None = None) -> bytes:
     result = held.limited(limits, *arguments, stdin=stdin)
     if result.code != 0:
-        raise RejectedError("the box's files are not all there")
+        raise RejectedError("the container's files are not all there")
     return result.out
 
 
@@ -171,4 +171,4 @@ def _check_points(intake: Intake) -> None:
     for point in intake.points:
         for oid in (point.head, point.snapshot):
             if not re.fullmatch(rf"[0-9a-f]{{{digits}}}", oid):
-                raise RejectedError("the box reported a state that is not a commit's id")
+                raise RejectedError("the container reported a state that is not a commit's id")

@@ -1,4 +1,4 @@
-"""Messages of the commits that realm writes for a box (pure).
+"""Messages of the commits that realm writes for a sandbox (pure).
 
 The last paragraph names session, run and turn, one ``Realm-<Key>: <value>`` a
 line; no line of the text above can be mistaken for one.

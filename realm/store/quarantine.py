@@ -51,7 +51,7 @@ class Limits(NamedTuple):
 
     A file above ``file`` is left out, commits above ``commits`` are not kept
     one by one, a path deeper than ``depth`` or longer than ``path`` is left
-    out.  Everything else is refused as a whole, and stays in the box.
+    out.  Everything else is refused as a whole, and stays in the sandbox.
     """
 
     pack: int = 8 * GIB
@@ -148,10 +148,10 @@ class Quarantine:
         words = result.out.split()
         found = list((self.path / "objects" / "pack").glob("*.idx"))
         if len(words) < 2 or len(found) != 1:  # noqa: PLR2004 - "pack <id>"
-            raise RejectedError("the box's pack was refused: git did not say what is in it")
+            raise RejectedError("the container's pack was refused: git did not say what is in it")
         oids = index_ids(found[0], 32 if self.project.object_format == "sha256" else 20)
         if len(oids) > limits.objects:
-            raise RejectedError(f"the box's pack was refused: it has {len(oids)} objects")
+            raise RejectedError(f"the container's pack was refused: it has {len(oids)} objects")
         return self._sizes(oids, limits)
 
     def give(self, oid: str, known: Sequence[str]) -> None:
@@ -195,7 +195,7 @@ class Quarantine:
         try:
             return run(argv, cwd=self.path, env=self.env, stdin=stdin, timeout=limits.wall, check=False)
         except GitError as problem:
-            raise RejectedError(f"the box's pack was refused: {problem.message}") from problem
+            raise RejectedError(f"the container's pack was refused: {problem.message}") from problem
 
     def _index_pack(self, pack: Path, limits: Limits, *, strict: bool) -> GitResult:
         order = ["index-pack", "--stdin", "--fix-thin", "--threads=4", f"--max-input-size={limits.pack}"]
@@ -207,9 +207,9 @@ class Quarantine:
         if failed.hint:
             raise failed
         if _UNCLEAN in result.err:
-            raise UncleanError(f"the box's pack was refused: {_cause(result.err)}")
+            raise UncleanError(f"the container's pack was refused: {_cause(result.err)}")
         what = _cause(result.err) or f"git ended with {result.code} at a limit of time or memory"
-        raise RejectedError(f"the box's pack was refused: {what}")
+        raise RejectedError(f"the container's pack was refused: {what}")
 
     def _sizes(self, oids: list[str], limits: Limits) -> dict[str, tuple[str, int]]:
         asked = "".join(f"{oid}\n" for oid in oids).encode()
@@ -220,10 +220,10 @@ class Quarantine:
         tops = {"tree": limits.tree, "commit": limits.commit, "tag": limits.commit}
         for oid, (kind, size) in sizes.items():
             if kind in tops and size > tops[kind]:
-                raise RejectedError(f"the box's pack was refused: the {kind} {oid} has {size} bytes")
+                raise RejectedError(f"the container's pack was refused: the {kind} {oid} has {size} bytes")
         total = sum(size for _, size in sizes.values())
         if total > limits.total:
-            raise RejectedError(f"the box's pack was refused: it unpacks to {total} bytes")
+            raise RejectedError(f"the container's pack was refused: it unpacks to {total} bytes")
         return sizes
 
 
@@ -235,14 +235,14 @@ def _cause(err: bytes) -> str:
 
 
 def _opened(pack: Path) -> IO[bytes]:
-    """Open a box's pack, which must be a plain file and not a link to one."""
+    """Open a sandbox's pack, which must be a plain file and not a link to one."""
     try:
         descriptor = os.open(pack, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as problem:
-        raise RejectedError(f"the box's pack cannot be opened: {problem.strerror}") from problem
+        raise RejectedError(f"the container's pack cannot be opened: {problem.strerror}") from problem
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise RejectedError("the box's pack is not a plain file")
+        raise RejectedError("the container's pack is not a plain file")
     return os.fdopen(descriptor, "rb")
 
 
@@ -269,7 +269,7 @@ def index_ids(path: Path, width: int) -> list[str]:
     """Return the ids in a pack index (gitformat-pack, version 2); ``width`` is an id's bytes."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:8] != b"\xfftOc\0\0\0\x02":
-            raise RejectedError("the box's pack was refused: its index is not version 2")
+            raise RejectedError("the container's pack was refused: its index is not version 2")
         count = struct.unpack_from(">I", data, 8 + 255 * 4)[0]
         start = 8 + 256 * 4
         ids = data[start : start + count * width]

@@ -1,4 +1,4 @@
-"""Which names, links and modes of a box's files may enter the project (pure)."""
+"""Which names, links and modes of a sandbox's files may enter the project (pure)."""
 
 from __future__ import annotations
 

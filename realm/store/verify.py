@@ -1,4 +1,4 @@
-"""Looking at every file that a box changed, and leaving out what is not safe.
+"""Looking at every file that a sandbox changed, and leaving out what is not safe.
 
 Only what differs from the tree that the run started on is looked at: what was
 there before is the user's own, and stays where its successor is left out.
@@ -50,10 +50,10 @@ class Findings:
 
 
 class Verifier:
-    """Turns trees of a box into trees that may enter the project.
+    """Turns trees of a sandbox into trees that may enter the project.
 
     ``objects`` reads the quarantine, ``sizes`` are the types and sizes of the
-    objects that came out of the box, new trees are made in ``made``.
+    objects that came out of the sandbox, new trees are made in ``made``.
     """
 
     def __init__(
@@ -110,14 +110,14 @@ class Verifier:
             found = self._objects.get(oid, self._limits.tree)
             entries = read_tree(found.data, self._format) if found and found.kind == "tree" else None
         except GitError as problem:
-            raise RejectedError(f"the box's files cannot be read: {problem.message}") from problem
+            raise RejectedError(f"the container's files cannot be read: {problem.message}") from problem
         if entries is None:
-            raise RejectedError(f"the box's files cannot be read: {oid} is not a tree")
+            raise RejectedError(f"the container's files cannot be read: {oid} is not a tree")
         self._entries += len(entries)
         if self._entries > self._limits.entries:
-            raise RejectedError("the box's files are too many to look at")
+            raise RejectedError("the container's files are too many to look at")
         if len({entry.name for entry in entries}) != len(entries):
-            raise RejectedError(f"the box's files cannot be read: the tree {oid} names a file twice")
+            raise RejectedError(f"the container's files cannot be read: the tree {oid} names a file twice")
         return entries
 
     def _entry(self, entry: Entry, old: Entry | None, path: bytes, depth: int) -> Entry | None:
@@ -143,7 +143,7 @@ class Verifier:
             return entry
         kind, size = self._sizes.get(entry.oid, ("blob", 0))
         if kind != "blob":
-            raise RejectedError(f"the box's files cannot be read: {_shown(full)} is a {kind}")
+            raise RejectedError(f"the container's files cannot be read: {_shown(full)} is a {kind}")
         problem = self._file_problem(entry, size, depth)
         if problem:
             return self._drop(full, problem, old)
@@ -164,9 +164,9 @@ class Verifier:
         try:
             found = self._objects.get(entry.oid, self._limits.commit)
         except GitError as problem:
-            raise RejectedError(f"the box's files cannot be read: {problem.message}") from problem
+            raise RejectedError(f"the container's files cannot be read: {problem.message}") from problem
         if found is None or found.kind != "blob":
-            raise RejectedError(f"the box's files cannot be read: the link {entry.oid} is missing")
+            raise RejectedError(f"the container's files cannot be read: the link {entry.oid} is missing")
         return link_problem(entry.name, found.data, depth)
 
     def _drop(self, full: bytes, problem: str, old: Entry | None) -> Entry | None:

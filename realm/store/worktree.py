@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 INCLUDE_FILE = ".worktreeinclude"
-"""Patterns, in .gitignore's syntax, of ignored files that boxes get a copy of."""
+"""Patterns, in .gitignore's syntax, of ignored files that sandboxes get a copy of."""
 
 
 class Include(NamedTuple):
-    """A file to copy into the box: ``path`` below the work tree with ``/``, ``source`` on the host."""
+    """A file to copy into the sandbox: ``path`` below the work tree with ``/``, ``source`` on the host."""
 
     path: str
     source: Path
@@ -57,7 +57,7 @@ def write_wip(project: Project, base: str) -> str | None:
     """Return the tree of the work tree as it is, ``None`` when it is ``base``'s tree.
 
     Everything that is not ignored is taken, but no repository of its own that git
-    does not know: a box has not its commits.  It is done in a private copy of the
+    does not know: a sandbox does not have its commits.  It is done in a private copy of the
     index; the user's index, stash and files are not touched.
     """
     import shutil
@@ -125,7 +125,7 @@ def named(project: Project, paths: Sequence[str]) -> tuple[str, ...]:
 def included(
     project: Project, paths: Sequence[str], settings: Sequence[str] = (), before: Sequence[str] = ()
 ) -> list[Include]:
-    """Return the untracked files that the box gets a copy of, sorted by path.
+    """Return the untracked files that the sandbox gets a copy of, sorted by path.
 
     ``paths`` are named on the command line, relative to where the user stands;
     each must exist, be inside the work tree and not be tracked.  ``settings``
@@ -170,7 +170,7 @@ def _inside(project: Project, path: str, start: Path) -> str:
     relative = real.relative_to(root)
     if any(part.lower() == ".git" for part in relative.parts):
         raise UsageError(
-            f"{shown} belongs to git: it is never copied into a box",
+            f"{shown} belongs to git: it is never copied into a container",
             "--include takes files of the project only",
         )
     if _kind(real) is None:
