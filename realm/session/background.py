@@ -26,6 +26,7 @@ from realm.session import recordings, summary
 from realm.session.control import Control
 from realm.session.holder import Holder, is_left
 from realm.session.lock import RunLock, run_directory
+from realm.store import record
 from realm.terminal.relay.protocols import Reason
 from realm.terminal.relay.tty import Terminal
 from realm.text import clean
@@ -79,19 +80,50 @@ def attend(holder: Holder, *, begin: Callable[[], None] | None = None, drawing: 
 
     ``begin`` starts the sandbox; without it the sandbox is running and
     ``drawing`` is what it shows.  Left alone (the detach keys, a closed window)
-    the agent goes on with a background holder and the code is 0.  Told to end,
+    the agent goes on with a background holder and the code is 0.  Suspended, it
+    does the same until the user's shell continues this process.  Told to end,
     realm stops the agent and gives 128 plus the signal's number, as a shell has it.
     """
-    # A closing window sends more than one SIGHUP: outside the relay none may end us.
+    while True:
+        # A closing window sends more than one SIGHUP: outside the relay none may end us.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Control(holder.plan.session.id) as control:
+            ended = holder.attend(control, begin=begin, drawing=drawing)
+            if ended is None:
+                holder.ui.info(f"{holder.plan.session.name} is now attached elsewhere")
+                return 0
+            if is_left(ended):
+                code = _leave(holder, control, ended.reason)
+        if not is_left(ended):
+            return holder.conclude(ended)
+        if ended.reason is not Reason.SUSPENDED:
+            return code
+        again = _suspended(holder)
+        if again is None:
+            return _ended_meanwhile(holder)
+        holder, begin, drawing = again, None, again.view.drawing()
+
+
+def _suspended(holder: Holder) -> Holder | None:
+    """Stop, as a shell expects it of Ctrl-Z, and take the run again afterwards; ``None`` when it is over."""
+    holder.stream.close()
+    holder.lock.close()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    os.killpg(0, signal.SIGTSTP)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with Control(holder.plan.session.id) as control:
-        ended = holder.attend(control, begin=begin, drawing=drawing)
-        if ended is None:
-            holder.ui.info(f"{holder.plan.session.name} is now attached elsewhere")
-            return 0
-        if is_left(ended):
-            return _leave(holder, control, told=ended.reason is Reason.DETACHED)
-    return holder.conclude(ended)
+    return take_over(holder.plan, holder.engine, holder.box, holder.ui)
+
+
+def _ended_meanwhile(holder: Holder) -> int:
+    """Say what became of a run that ended while this process was stopped; return the agent's exit code."""
+    plan = holder.plan
+    name = plan.session.name
+    run = next((run for run in record.read_runs(plan.project, name) if run.number == plan.run.number), None)
+    if run is None or run.ended is None:
+        raise RealmError(f"nobody holds {name} any more", f"realm stop {name} saves its work")
+    summary.tell_kept(plan.session.id, holder.ui)
+    holder.ui.info(f"{name} has ended   realm resume {name}")
+    return run.exit_code or 0
 
 
 def take_over(plan: Plan, connection: Engine, box: Sandbox, ui: UI, *, take: bool = False) -> Holder | None:
@@ -123,6 +155,7 @@ def take_over(plan: Plan, connection: Engine, box: Sandbox, ui: UI, *, take: boo
             stream.close()
             raise
         lock.write()
+        holder.wake()
         return holder
 
 
@@ -155,7 +188,9 @@ def adopt(engine: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI) -> in
             repair(sys.stdin.fileno(), lines=False)
         drawing = recordings.drawing(recordings.place(plan.session.id, plan.run.number), Terminal().size())
     ui.info(f"run {plan.run.number} of {plan.session.name} is still going on: attached")
-    return attend(Holder(engine, plan, box, lock, ui, box.attach(), drawing), drawing=drawing)
+    holder = Holder(engine, plan, box, lock, ui, box.attach(), drawing)
+    holder.wake()
+    return attend(holder, drawing=drawing)
 
 
 # -- in the background ---------------------------------------------------------
@@ -163,27 +198,34 @@ def adopt(engine: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI) -> in
 
 def start(holder: Holder) -> int:
     """Start the sandbox with a holder in the background; return this process's exit code."""
-    with Control(holder.plan.session.id) as control:
+    plan = holder.plan
+    with Control(plan.session.id) as control:
         holder.box.start()
-        if holder.plan.tty:
+        if plan.tty:
             rows, columns = Terminal().size()
             holder.box.resize(rows, columns)
-        return _leave(holder, control, told=True)
+        else:
+            holder.stream.close_write()  # nobody is there to write anything
+        code = _leave(holder, control, Reason.DETACHED)
+    if plan.tty and not plan.agent_args and plan.agent.options is not None:
+        holder.ui.info("  it has no prompt: it waits until you attach")
+    return code
 
 
-def _leave(holder: Holder, control: Control, *, told: bool) -> int:
+def _leave(holder: Holder, control: Control, why: Reason) -> int:
     """Let a holder in the background have the run and return this process's exit code.
 
-    With ``told`` the user asked for it and is told the way back; otherwise the
-    terminal is gone and nobody reads what is said.  Raises :class:`RealmError`
-    when that holder did not come to be.
+    Who left by a key is told the way back; otherwise the terminal is gone and
+    nobody reads what is said.  Raises :class:`RealmError` when that holder did
+    not come to be.
     """
     name = holder.plan.session.name
     _fork(holder, control)
-    if not told:
+    if why not in (Reason.DETACHED, Reason.SUSPENDED):
         return 128 + signal.SIGHUP
+    back = "fg" if why is Reason.SUSPENDED else f"realm attach {name}"
     holder.ui.info(f"{name} is running in the background")
-    holder.ui.info(f"  realm attach {name}   realm stop {name}")
+    holder.ui.info(f"  {back}   realm stop {name}")
     return 0
 
 

@@ -52,7 +52,11 @@ _SETTLE = 2.0
 _STEP = 0.02
 _LEAST = 1.0
 """Seconds that a stream must have lasted: a program that closed its terminal and goes on has none to join."""
-_GONE = {Reason.HANGUP, Reason.DETACHED}
+_AWAKE = 0.5
+"""Seconds after a key that may have stopped the agent in which it would have."""
+_CONTINUE = ("sh", "-c", "grep -qs '^State:.*(stopped)' /proc/[0-9]*/status && kill -CONT -1; :")
+"""Continues every process of the sandbox's user if one of them is stopped; init is not among them."""
+_GONE = {Reason.HANGUP, Reason.DETACHED, Reason.SUSPENDED}
 
 
 class HandedOverError(Exception):
@@ -100,6 +104,7 @@ class Holder:
         )
         self._joined = time.monotonic()
         self._at_end: Callable[[], object] = self.caller.ended
+        self._attended = False
 
     def hear(self, sound: Sound) -> None:
         """Take what the agent let hear."""
@@ -117,7 +122,7 @@ class Holder:
         ``drawing`` is what it shows.
         """
         attention = Attention(self)
-        self._at_end = attention.ended
+        self._at_end, self._attended = attention.ended, True
         while True:
             try:
                 return self._relayed(attention, control, begin, drawing)
@@ -164,6 +169,7 @@ class Holder:
                     alive=self.is_alive,
                     again=again,
                     detach=keys,
+                    suspend=self._suspends if plan.tty else None,
                 )
             except HandedOverError:
                 left = True
@@ -174,7 +180,7 @@ class Holder:
     def drain(self, control: Control) -> Ended | None:
         """Take the sandbox's output until it ends; ``None`` when the run was handed over."""
         self.caller.leave()
-        self._at_end = self.caller.ended
+        self._at_end, self._attended = self.caller.ended, False
         while True:
             stream, tap = self._listening()
             try:
@@ -220,6 +226,23 @@ class Holder:
         taken = call.is_confirmed()
         call.close()
         return taken
+
+    def _suspends(self) -> bool:
+        """Tell whether Ctrl-Z gives the user the shell back; another agent gets the key, and is continued."""
+        if self.plan.agent.suspends_to_background:
+            return True
+        self.wake(after=_AWAKE)
+        return False
+
+    def wake(self, after: float = 0) -> None:
+        """Continue an agent that stopped itself, in a while and without waiting for that: no shell would."""
+
+        def work() -> None:
+            time.sleep(after)
+            with suppress(EngineError):
+                self.engine.exec(self.box.id, _CONTINUE, lambda _: None, patience=10)
+
+        threading.Thread(target=work, daemon=True).start()
 
     # -- a connection that breaks ----------------------------------------------
 
@@ -293,7 +316,10 @@ class Holder:
                     lambda: intake.save(self.engine, self.plan, self.box, code, self._shown(), self.notes),
                 )
         recordings.discard(self.plan.session.id)
-        summary.tell(self.plan, outcome, self.ui)
+        if self._attended and intake.take_back(self.plan, outcome):
+            self.ui.info(f"nothing happened in {self.plan.session.name}: it was taken back, the name is free")
+        else:
+            summary.tell(self.plan, outcome, self.ui)
         self._at_end()
         return code
 

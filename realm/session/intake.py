@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import agents
 from realm.errors import RealmError, RefRaceError, RejectedError, RunningError, UnpreparedError
 from realm.model import State, Totals
-from realm.paths import realm_home, scratched
+from realm.paths import realm_home, remove_tree, scratched
 from realm.session import plan as planning
 from realm.session import recordings
 from realm.session import run as running
+from realm.session.lock import run_directory
 from realm.store import record, refs, repo
 from realm.terminal.relay.tty import FALLBACK
 from realm.text import clean, first_line
@@ -41,6 +42,7 @@ _UNPREPARED = "the workspace could not be prepared"
 _NO_GIT = "the image has no git"
 """Why, where its image is not fit for it."""
 
+TRANSCRIPT = "transcript.jsonl"
 TRANSCRIPT_LIMIT = 256 * 1024**2
 
 
@@ -53,6 +55,27 @@ class Outcome(NamedTuple):
     new_commits: int
     exit_code: int
     notes: tuple[str, ...] = ()
+    is_nothing: bool = False
+    """Whether the agent could not even be run, and nothing was changed or said."""
+
+
+_NOT_RUN = (126, 127)
+"""What a shell exits with when it cannot run a program, or does not find it."""
+
+
+def take_back(plan: Plan, outcome: Outcome) -> bool:
+    """Remove a new session in which nothing happened: its name is free then; tell whether that was done."""
+    if plan.run.number != 1 or not outcome.is_nothing:
+        return False
+    name = plan.session.name
+    gone = [refs.RefUpdate(refs.META + name, outcome.meta, None)]
+    gone.append(refs.RefUpdate(refs.CODE + name, outcome.code, None))
+    try:
+        refs.transact(plan.project, gone, "realm: nothing happened")
+    except RealmError:
+        return False
+    remove_tree(run_directory(plan.session.id))
+    return True
 
 
 def save(engine: Engine, plan: Plan, box: Sandbox, code: int, shown: Shown | None = None,
@@ -248,7 +271,7 @@ def _record(
     if report.transcript is not None:
         size = report.transcript.stat().st_size
         if size <= TRANSCRIPT_LIMIT:
-            files["transcript.jsonl"] = report.transcript.read_bytes()
+            files[TRANSCRIPT] = report.transcript.read_bytes()
         else:
             notes.append(_too_long(plan, size))
     run = _ended(plan.run, exit_code, code, [first_line(text.prompt) for text in texts.values()], notes)
@@ -262,7 +285,8 @@ def _record(
         totals=totals, state=State.EXITED, files=files,
     )  # fmt: skip
     _move(plan, there, code, meta)
-    return Outcome(code, meta, totals, commits, exit_code, tuple(notes))
+    nothing = exit_code in _NOT_RUN and not commits and not texts and not files.get(TRANSCRIPT)
+    return Outcome(code, meta, totals, commits, exit_code, tuple(notes), nothing)
 
 
 def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:

@@ -139,5 +139,7 @@ class RunLock:
         self.close()
 
     def close(self) -> None:
-        """Let go of the run, unless the descriptor was handed over."""
-        os.close(self._handle)
+        """Let go of the run: for good, unless another process has the descriptor, too."""
+        if self._handle >= 0:
+            os.close(self._handle)
+        self._handle = -1

@@ -226,6 +226,20 @@ def test_an_error_of_a_holder_in_the_background_is_told_by_the_next_command(user
     assert user.repo.show("refs/realm/x:file") == "kept\nmore"
 
 
+# --- a session in which nothing happened -------------------------------------
+
+
+def test_a_session_whose_agent_cannot_be_run_is_taken_back(user: User) -> None:
+    done = user.realm("new", "x", "--agent", "no-such-program", code=127)
+    assert "nothing happened in x: it was taken back, the name is free" in done.err
+    assert [ref for ref in user.repo.refs() if "/x" in ref] == []
+    assert (user.listed(), user.leftovers()) == ([], [])
+    user.scripted("x", "echo kept >file; no-such-program", code=127)
+    assert user.repo.show("refs/realm/x:file") == "kept"
+    user.scripted("x", "no-such-program", verb="resume", code=127)
+    assert user.repo.show("refs/realm/x:file") == "kept"
+
+
 # --- rescue ------------------------------------------------------------------
 
 PLANTS = """

@@ -78,3 +78,24 @@ def test_what_is_not_the_sequence_is_lost_nowhere(typed: list[str]) -> None:
     # Keys that neither begin nor continue anything release what is held.
     passed += matcher.feed(b"zz")[0]
     assert passed == sent + b"zz"
+
+
+@pytest.mark.parametrize("key", [b"\x1a", b"\x1b[122;5u", b"\x1b[27;5;122~"])
+def test_ctrl_z_is_asked_about_in_every_form(key: bytes) -> None:
+    assert Matcher(KEYS).feed(b"a" + key) == (b"a" + key, False)
+    matcher = Matcher(KEYS, lambda: True)
+    assert matcher.feed(b"a" + key + b"b") == (b"a", True)
+    assert matcher.suspended
+    matcher = Matcher((), lambda: False)
+    assert matcher.feed(b"a" + key + b"b") == (b"a" + key + b"b", False)
+    assert not matcher.suspended
+
+
+def test_ctrl_z_behind_a_beginning_of_the_detach_keys_takes_that_along() -> None:
+    assert Matcher(KEYS, lambda: True).feed(b"\x10\x1a") == (b"\x10", True)
+
+
+def test_ctrl_z_as_the_detach_key_detaches() -> None:
+    matcher = Matcher((0x1A,), lambda: True)
+    assert matcher.feed(b"\x1a") == (b"", True)
+    assert not matcher.suspended

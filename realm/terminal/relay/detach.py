@@ -10,10 +10,16 @@ kitty keyboard protocol (``CSI 112;5u``) or xterm's modifyOtherKeys
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from realm.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 DEFAULT = "ctrl-p,ctrl-q"
+SUSPEND = 0x1A
+"""Ctrl-Z."""
 
 _CONTROL = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
 _KEY = re.compile(rb"\x1b\[[0-9;:]{1,24}[u~]|.", re.DOTALL)
@@ -50,14 +56,20 @@ class Matcher:
     """Finds the detach sequence in what a user types.
 
     Keys that may still become the sequence are held back and passed on as soon
-    as the next key shows that they are not, or with :meth:`release`.
+    as the next key shows that they are not, or with :meth:`release`.  ``suspend``
+    is asked at each Ctrl-Z that is no part of it: when it says so, all ends there
+    and :attr:`suspended` is true.
     """
 
-    def __init__(self, sequence: tuple[int, ...]) -> None:
+    def __init__(self, sequence: tuple[int, ...], suspend: Callable[[], bool] | None = None) -> None:
         self._sequence = sequence
+        self._suspend = suspend
+        self.suspended = False
+        """Whether it was Ctrl-Z that completed the sequence."""
         self._held: list[bytes] = []
         self._tail = b""
-        self._starts = frozenset({_ESC, sequence[0]} if sequence else ())
+        starts = {_ESC, *sequence[:1], *([SUSPEND] if suspend else [])}
+        self._starts = frozenset(starts if sequence or suspend else ())
         self.begun = False
         """Whether keys are held back."""
 
@@ -91,16 +103,18 @@ class Matcher:
             self._held.append(key)
             return False
         depth = sum(not _is_release(held) for held in self._held)
-        if value == self._sequence[depth]:
+        if value in self._sequence[depth : depth + 1]:
             self._held.append(key)
             return depth + 1 == len(self._sequence)
         passed.extend(self._held)
         self._held.clear()
-        if value == self._sequence[0]:
+        if value in self._sequence[:1]:
             self._held.append(key)
             return False
-        passed.append(key)
-        return False
+        self.suspended = value == SUSPEND and self._suspend is not None and self._suspend()
+        if not self.suspended:
+            passed.append(key)
+        return self.suspended
 
 
 def _split_partial(data: bytes) -> tuple[bytes, bytes]:

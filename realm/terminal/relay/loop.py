@@ -53,6 +53,7 @@ def relay(
     alive: Callable[[], bool] | None = None,
     again: Callable[[], Stream | None] | None = None,
     detach: tuple[int, ...] = (),
+    suspend: Callable[[], bool] | None = None,
 ) -> Ended:
     """Carry bytes both ways until one side is done; return why.
 
@@ -67,7 +68,8 @@ def relay(
     dropped.  ``alive`` is asked now and then as long as nothing at all was said:
     the output ends when that is false.  ``again`` is called when the output has
     ended and returns another stream to go on with, if there is one.  ``detach``
-    is a sequence from :func:`realm.terminal.relay.detach.parse`.
+    is a sequence from :func:`realm.terminal.relay.detach.parse`; ``suspend`` is
+    asked at each Ctrl-Z whether that ends the relay in place of being passed on.
 
     End of input closes the sandbox's input only.  Signal handlers, and the flags
     of the user's descriptors, are afterwards what they were.  To be called in the
@@ -81,7 +83,7 @@ def relay(
             if wakeup.has(signal.SIGINT):
                 # Passed on now it could be lost: an init forwards nothing before its program is a group.
                 return Ended(Reason.SIGNAL, signal.SIGINT)
-        user = _Attached(terminal, wakeup, Matcher(detach), resize, interrupt)
+        user = _Attached(terminal, wakeup, Matcher(detach, suspend), resize, interrupt)
         return _Loop(stream, user, wakeup, tap, idle, watch, alive, again).run()
 
 
@@ -194,7 +196,7 @@ class _Attached:
             self._held_until = time.monotonic() + HELD
             self._pass_on(data)
             if detached:
-                self.ended = Ended(Reason.DETACHED)
+                self.ended = Ended(Reason.SUSPENDED if self._matcher.suspended else Reason.DETACHED)
             return
         self.fd = None
         if self._terminal.is_raw:

@@ -75,6 +75,8 @@ class Reason(StrEnum):
     """SIGTERM, SIGHUP or SIGINT arrived at this process."""
     DETACHED = "detached"
     """The user typed the detach keys."""
+    SUSPENDED = "suspended"
+    """The user typed Ctrl-Z, which was to end the relay."""
     HANGUP = "hangup"
     """The user's terminal is gone."""
     CLOSED = "closed"

@@ -1,0 +1,98 @@
+"""Ctrl-Z: Claude Code goes to the background and the user gets the shell; whoever else stops is continued."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import engines
+from tests.support.driver import Terminal
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+TALK = """
+echo ready
+while read line; do echo "heard $line"; echo "$line" >>heard; [ "$line" = bye ] && break; done
+"""
+
+
+def state(user: User) -> str:
+    (row,) = user.listed()
+    return str(row["state"])
+
+
+def shell(user: User) -> Terminal:
+    """Give a shell as people have it, with jobs."""
+    terminal = Terminal(["bash", "--norc", "-i"], env=user.env | {"PS1": "SHELL> "}, cwd=user.repo.path)
+    terminal.wait_for("SHELL>")
+    return terminal
+
+
+def wait_for_file(user: User) -> None:
+    (box,) = user.leftovers()
+    eventually(lambda: "late.txt" in engines.docker("exec", box, "ls", "/workspace/project"))
+
+
+def say(terminal: Terminal, line: str) -> None:
+    terminal.send(line)
+    terminal.press("Enter")
+
+
+def test_ctrl_z_gives_the_shell_back_while_claude_code_works_on(claude: User) -> None:
+    with shell(claude) as terminal:
+        say(terminal, f"{claude.installed.realm} new tui")
+        terminal.wait_for("bypass permissions on", timeout=120)
+        terminal.send("run sleep 4; echo late >late.txt")
+        terminal.wait_for("late >late.txt")
+        terminal.press("Enter")
+        terminal.wait_for("Bash|Running")
+        terminal.press("C-z")
+        terminal.wait_for("tui is running in the background")
+        terminal.wait_for("Stopped")
+        say(terminal, "echo shell is $((40 + 2))")
+        terminal.wait_for("shell is 42")
+        assert state(claude) == "running"
+        say(terminal, "fg")
+        terminal.wait_for("bypass permissions on", timeout=30)
+        wait_for_file(claude)
+        terminal.press("C-z")
+        eventually(lambda: "fg   realm stop tui" in terminal.history())
+        claude.realm("stop", "tui")
+        say(terminal, "fg")
+        terminal.wait_for("tui has ended")
+    assert claude.repo.show("refs/realm/tui:late.txt") == "late"
+    assert list(claude.leftovers()) == []
+
+
+def test_another_agent_gets_ctrl_z_and_is_continued(user: User) -> None:
+    with user.terminal("new", "x", "--agent", "sh", "-c", TALK) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("C-z")
+        say(terminal, "one")
+        terminal.wait_for("heard one")
+        say(terminal, "bye")
+        assert terminal.wait() == 0
+    assert user.repo.show("refs/realm/x:heard") == "one\nbye"
+
+
+def test_attach_wakes_an_agent_that_stopped_itself(user: User) -> None:
+    user.realm("new", "x", "--detach", "--agent", "sh", "-c", "echo ready; kill -STOP $$; echo woke >file")
+    eventually(lambda: "ready" in user.realm("logs", "x", code=None).out)
+    with user.terminal("attach", "x") as terminal:
+        assert terminal.wait() == 0
+    assert user.repo.show("refs/realm/x:file") == "woke"
+
+
+def test_an_agent_in_the_background_without_a_terminal_has_an_end_of_input(claude: User) -> None:
+    claude.realm("new", "x", "--detach", "--", "-p")
+    eventually(lambda: state(claude) == "exited", 60)
+
+
+def test_an_agent_in_the_background_without_a_prompt_is_said_to_wait(claude: User) -> None:
+    assert "it has no prompt" in claude.realm("new", "x", "--detach").err
+    claude.realm("stop", "x")
