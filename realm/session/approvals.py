@@ -14,7 +14,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import Config
+from realm.config import INCLUDE, Config
 from realm.errors import RealmError
 from realm.paths import make_private, realm_home, replace
 from realm.store import worktree
@@ -103,7 +103,7 @@ def listing(directory: Path, *, approve: bool = False) -> list[Row]:
         )
     if approve:
         approve_patterns(project)
-    own = worktree.included(project, (), Config(project.root).get_all("include"))
+    own = worktree.included(project, (), Config(project.root).values(INCLUDE))
     approved = patterns_approved(project)
     rows = [Row(clean(item.path), "realm.include", approved=True) for item in own]
     carried = [clean(item.path) for item in worktree.matched(project) if item not in own]

@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realm.errors import UsageError
+from realm import config as settings
 from realm.terminal.relay.ears import Sound
 from realm.terminal.relay.notice import BELL, notification
 
@@ -48,14 +48,6 @@ _COMMANDS = 4
 """Commands of the user's that may run at a time."""
 
 
-def bell(config: Config) -> str:
-    """Return when the user's terminal is to ring; :class:`UsageError` when the setting is wrong."""
-    text = config.get("bell").strip().lower()
-    if text not in (UNFOCUSED, ALWAYS, OFF):
-        raise UsageError(f"realm.bell is {text!r}", "git config realm.bell unfocused (or always, off)")
-    return text
-
-
 class Caller:
     """Turns what an agent lets hear into calls to the user, and not into a storm of them.
 
@@ -67,7 +59,7 @@ class Caller:
         self, config: Config, session: Session, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._config, self._session, self._clock = config, session, clock
-        self._setting = bell(config)
+        self._setting = config.value(settings.BELL)
         self._last = self._told = -math.inf
         self._gap = 0.0
         self._running: list[subprocess.Popen[bytes]] = []
@@ -116,7 +108,7 @@ class Caller:
 
     def _run(self, event: str) -> None:
         """Run the user's command, if there is one, and do not wait for it."""
-        command = self._config.get("notify")
+        command = self._config.value(settings.NOTIFY)
         self._running = [process for process in self._running if process.poll() is None]
         if command and len(self._running) < _COMMANDS:
             with contextlib.suppress(OSError):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import Config
+from realm.config import AGENT, INCLUDE, REMOTE, Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.sandbox import flags
@@ -41,7 +40,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
         lambda: repo.ignore_lines(project, config.of_git()),
-        lambda: approvals.included(project, request.include, config.get_all("include")),
+        lambda: approvals.included(project, request.include, config.values(INCLUDE)),
     )
     session = Session(
         id=str(uuid.uuid4()),
@@ -94,7 +93,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
         identity=repo.identity(project, config.of_git()),
         ignore=repo.ignore_lines(project, config.of_git()),
         agent_args=request.agent_args,
-        include=approvals.included(project, (), config.get_all("include"), session.include),
+        include=approvals.included(project, (), config.values(INCLUDE), session.include),
         resume=True,
         tty=wants_tty(no_input=request.no_input)
         or (request.detach and agent.wants_screen(request.agent_args)),
@@ -115,11 +114,7 @@ def recorded(plan: Plan, run: Run) -> Plan:
 
 def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:
     """Split ``--agent``, or the setting, into arguments; empty for Claude Code."""
-    text = config.get("agent") if chosen is None else chosen
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as error:
-        raise UsageError(f"--agent {text!r}: {error}", "quote it as for a shell") from None
+    words = config.value(AGENT) if chosen is None else AGENT.read(chosen, "--agent")
     if chosen is not None and not words:
         raise UsageError("--agent is empty", "name a program, or leave --agent out for Claude Code")
     return words
@@ -172,4 +167,4 @@ def _base(project: Project, request: NewRequest, config: Config) -> str:
         raise UsageError("--remote and --base both say where to start", "give one of them")
     from realm.store import remote
 
-    return remote.fetch_branch(project, config.get("remote"), request.name)
+    return remote.fetch_branch(project, config.value(REMOTE), request.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from realm.config import Config
+from realm.config import REMOTE, Config
 from realm.errors import RealmError, RefRaceError
 from realm.paths import current_directory
 from realm.session.find import locate
@@ -87,7 +87,7 @@ def _message(project: Project, session: Session, code: str) -> str:
 def _where(project: Project, request: PushRequest) -> str:
     """Return the remote, or the URL or path, to push to: what was typed, else the setting."""
     if request.remote is None:
-        return Config(project.root).get("remote")
+        return Config(project.root).value(REMOTE)
     return remote.place(project, request.remote, request.directory or current_directory())
 
 

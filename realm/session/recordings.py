@@ -19,7 +19,7 @@ import time
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import RECORD_LIMIT
+from realm.config import RECORD, RECORD_LIMIT
 from realm.errors import UsageError
 from realm.paths import make_private, remove_tree
 from realm.session.lock import run_directory
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 CAST = "session.cast"
 SCREEN = "screen.ans"
 TEXT = "screen.txt"
-_ON, _OFF = {"on", "true", "yes", "1"}, {"off", "false", "no", "0", ""}
-_SMALLEST = 64 * 1024
 _UNRECORDED = "unrecorded"
 _TURNS = "turns"
 _EARLY, _LATE = 1.0, 4.0
@@ -46,24 +44,6 @@ _SETTLED, _STILL = 1.0, 0.02
 """Seconds after a turn's end in which an agent may still be drawing its end; a pause between two pictures."""
 _PATIENCE = 3.0
 """Seconds that the screens of turns may take at the end of a run: the newest come first."""
-
-
-def wanted(config: Config, record: bool | None = None) -> bool:
-    """Tell whether runs are recorded: ``record`` is what the command line says, if it does.
-
-    Raises :class:`UsageError` when the setting is neither on nor off.
-    """
-    if record is not None:
-        return record
-    text = config.get("record").strip().lower()
-    if text not in _ON | _OFF:
-        raise UsageError(f"realm.record is {text!r}", "git config realm.record on (or off)")
-    return text in _ON
-
-
-def limit(config: Config) -> int:
-    """Return how many bytes of a run are recorded; :class:`UsageError` when the setting is no size."""
-    return config.value(RECORD_LIMIT)
 
 
 def place(session_id: str, run: int) -> Path:
@@ -81,11 +61,12 @@ def recorder(
 ) -> Recorder:
     """Return what keeps a run's output, going on where another holder of the run left off.
 
-    ``record`` is as in :func:`wanted`, ``state`` as in
+    ``record`` is what the command line says about it, if it does, ``state`` as in
     :class:`~realm.terminal.recording.recorder.Recorder`.  What is left of other runs of
     the session goes.  Raises :class:`UsageError` when a setting is wrong.
     """
-    on, most = wanted(config, record), limit(config)
+    on = config.value(RECORD) if record is None else record
+    most = config.value(RECORD_LIMIT)
     directory = place(session_id, run)
     for other in _others(directory):
         remove_tree(other)
@@ -231,13 +212,14 @@ def shown(
     """Return what goes into the record of a run: screens of one with a terminal, and the recording.
 
     ``size`` is the terminal's rows and columns where the recording does not know,
-    ``record`` as in :func:`wanted`.  A setting that went wrong since the run began
+    ``record`` as in :func:`recorder`.  A setting that went wrong since the run began
     costs the recording, not the work.
     """
     screen = _played(directory, size, ended=True) if tty else None
     files = {TEXT: screen[0], SCREEN: screen[1]} if screen else {}
     with contextlib.suppress(UsageError):
-        if wanted(config, record) and (data := cast(directory, size, limit(config), title)):
+        on = config.value(RECORD) if record is None else record
+        if on and (data := cast(directory, size, config.value(RECORD_LIMIT), title)):
             files[CAST] = data
     if not files:
         return Shown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realm.config import INCLUDE
 from realm.errors import NoSuchSessionError, RunningError
 from realm.sandbox import docker, flags, image
 from realm.session import approvals, background, intake, rebase, summary
@@ -64,7 +65,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         session, runs, transcript = found.session(), found.numbers(), found.newest("transcript.jsonl")
     plan = plan._replace(
         session=session,
-        include=approvals.included(project, (), plan.config.get_all("include"), session.include),
+        include=approvals.included(project, (), plan.config.values(INCLUDE), session.include),
         login=planning.find_login(plan.agent, plan.args),
         run=planning.starting(len(runs) + 1, row.code),
         parent=row.meta,

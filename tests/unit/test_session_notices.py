@@ -9,7 +9,6 @@ import pytest
 from realm.config import Config
 from realm.errors import UsageError
 from realm.model import Session
-from realm.session import notices
 from realm.session.notices import Caller
 from realm.terminal.relay.ears import Sound
 
@@ -155,10 +154,10 @@ def test_off_leaves_the_command(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> 
     assert (away.said, away.ran) == ([], ["turn"])
 
 
-def test_another_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_word_is_refused(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REALM_BELL", "loud")
-    with pytest.raises(UsageError, match=r"realm\.bell is 'loud'"):
-        notices.bell(Config())
+    with pytest.raises(UsageError, match="REALM_BELL is 'loud'"):
+        Away(repo, monkeypatch)
 
 
 def test_a_name_from_a_ref_made_by_hand_says_nothing_to_a_terminal(
