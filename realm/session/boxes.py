@@ -10,7 +10,7 @@ from realm.paths import scratched
 from realm.sandbox import creation, lookup
 from realm.session import run as running
 from realm.session.lock import holder
-from realm.store import repo
+from realm.store import stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def packs(plan: Plan, *tips: str) -> Iterator[list[Path]]:
         yield []
         return
     with scratched("history") as directory:
-        yield repo.history_pack(plan.project, tips, directory)
+        yield stores.history_pack(plan.project, tips, directory)
 
 
 def sweep(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from realm.session import approvals
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
-from realm.store import repo
+from realm.store import repo, stores, worktree
 from realm.store.refs import check_name
 from realm.together import together
 
@@ -70,9 +70,9 @@ def _checked(plan: Plan) -> Callable[[], None]:
         from realm.store import refs
 
         refs.check_new(plan.project, plan.session.name)
-        repo.ensure_readable(plan.project, plan.session.base)
+        stores.ensure_readable(plan.project, plan.session.base)
 
-    if not plan.history and not repo.is_partial(plan.project):
+    if not plan.history and not stores.is_partial(plan.project):
         return check
     check()
     return lambda: None
@@ -102,7 +102,7 @@ def _warm_up() -> None:
 
 
 def _warn(plan: Plan, request: NewRequest, ui: UI) -> None:
-    left_out = 0 if request.wip else repo.dirty_count(plan.project)
+    left_out = 0 if request.wip else worktree.dirty_count(plan.project)
     for warning in flags.risks(plan.args, plan.project.root):
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):
@@ -118,7 +118,7 @@ def _with_wip(plan: Plan, request: NewRequest) -> Plan:
     """Make the uncommitted changes the session's first commit."""
     if not request.wip:
         return plan
-    tree = repo.write_wip(plan.project, plan.session.base)
+    tree = worktree.write_wip(plan.project, plan.session.base)
     if tree is None:
         return plan
     from realm.store.commits import commit_tree

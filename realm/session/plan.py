@@ -15,7 +15,7 @@ from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.sandbox import flags
 from realm.session import approvals
 from realm.session.run import Plan
-from realm.store import record, refs, repo
+from realm.store import record, refs, repo, worktree
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
-        lambda: repo.ignore_lines(project, config.of_git()),
+        lambda: worktree.ignore_lines(project, config.of_git()),
         lambda: approvals.included(project, request.include, config.values(INCLUDE)),
     )
     session = Session(
@@ -53,7 +53,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         agent=program,
         image=request.image or "",
         conversation=agent.new_conversation(),
-        include=repo.named(project, request.include),
+        include=worktree.named(project, request.include),
     )
     return Plan(
         project=project,
@@ -91,7 +91,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
         login=_login(agent, args),
         args=args,
         identity=repo.identity(project, config.of_git()),
-        ignore=repo.ignore_lines(project, config.of_git()),
+        ignore=worktree.ignore_lines(project, config.of_git()),
         agent_args=request.agent_args,
         include=approvals.included(project, (), config.values(INCLUDE), session.include),
         resume=True,

@@ -2,7 +2,7 @@
 
 It is the last way out, when a run can be neither saved nor gone on with.  What
 comes is an archive that a hostile program had its hands on: its names and links
-are judged as those of a tree that enters the project (:mod:`realm.store.safety`),
+are judged as those of a tree that enters the project (:mod:`realm.store.verify`),
 nothing is ever written through a link, and nothing that git would take for a
 repository is made, since git obeys what stands in one.
 """
@@ -23,7 +23,7 @@ from realm.sandbox.layout import WORK
 from realm.sandbox.salvage import readable
 from realm.sandbox.sandbox import Sandbox
 from realm.session.find import find
-from realm.store import record, refs, safety
+from realm.store import record, refs, verify
 from realm.store.repo import discover
 from realm.text import clean, listed, plural
 
@@ -40,8 +40,6 @@ _LONGEST = 80
 """Characters of a name that was cleaned."""
 _NAMES = 8
 """How many of the names that were left out are shown."""
-_REPOSITORY = {"head", "objects", "refs"}
-"""What makes git take a directory for a repository."""
 
 
 class Rescued(NamedTuple):
@@ -217,7 +215,7 @@ class Writer:
             self._leave("left out, neither a file nor a link", parts)
 
     def _cleaned(self, part: str) -> str:
-        if not safety.name_problem(os.fsencode(part)):
+        if not verify.name_problem(os.fsencode(part)):
             return part
         self._renamed += 1
         text = os.fsencode(part).decode("utf-8", "replace")
@@ -238,7 +236,7 @@ class Writer:
 
     def _link(self, parts: list[str], target: str) -> None:
         """Make a symbolic link that leads nowhere else."""
-        if safety.link_problem(os.fsencode(parts[-1]), os.fsencode(target), len(parts) - 1):
+        if verify.link_problem(os.fsencode(parts[-1]), os.fsencode(target), len(parts) - 1):
             self._leave("left out, a link that leads elsewhere", parts)
             return
         path = self._target.joinpath(*parts)
@@ -253,10 +251,10 @@ class Writer:
         """Let git take no directory for a repository: it would obey the configuration in there."""
         for place, directories, names in os.walk(self._target):
             entries = [*directories, *names]
-            if not {safety.folded(os.fsencode(entry)) for entry in entries} >= _REPOSITORY:
+            if not verify.is_repository(map(os.fsencode, entries)):
                 continue
             for entry in entries:
-                if safety.folded(os.fsencode(entry)) == "head":
+                if verify.folded(os.fsencode(entry)) == "head":
                     path = Path(place, entry)
                     path.rename(path.with_name(f"{entry}.rescued"))
                     self._leave("called HEAD.rescued now, so that git takes nothing for a repository",
@@ -264,4 +262,4 @@ class Writer:
 
 
 def _is_git(part: str) -> bool:
-    return safety.folded(os.fsencode(part)) in (".git", "git~1")
+    return verify.folded(os.fsencode(part)) in (".git", "git~1")

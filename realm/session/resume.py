@@ -12,7 +12,7 @@ from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
 from realm.session.lock import RunLock
-from realm.store import listing, record, repo
+from realm.store import listing, record, stores
 
 if TYPE_CHECKING:
     from realm.model import Run
@@ -76,7 +76,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)
     approvals.announce(plan.include, ui)
-    repo.ensure_readable(project, row.code)
+    stores.ensure_readable(project, row.code)
     return begin(connection, plan, chosen, lock, ui)
 
 

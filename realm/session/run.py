@@ -19,7 +19,7 @@ from realm.sandbox import layout
 from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
 from realm.sandbox.transfer import SandboxFile
-from realm.store import repo
+from realm.store import worktree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from realm.config import Config
     from realm.model import Identity, Project, Session
     from realm.sandbox.flags import DockerArgs
-    from realm.store.repo import Include
+    from realm.store.worktree import Include
 
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "NO_COLOR")
 _TERMINAL = (
@@ -201,7 +201,7 @@ def spec(
         pids=config.value(PIDS),
         network=config.get("network"),
         volumes=config.get("workspace"),
-        files=repo.tracked_count(plan.project),
+        files=worktree.tracked_count(plan.project),
         args=plan.args,
     )
 

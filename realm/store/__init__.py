@@ -1,6 +1,13 @@
-"""The project's repository; the only room that knows git and dulwich.
+"""The project's repository: the only room that knows how git keeps things.
 
-``repo`` finds the project and asks it things, ``refs`` moves and lists
-sessions' refs, ``record`` reads and writes the record of runs, ``ingest``
-takes in what came out of a sandbox, ``remote`` fetches and pushes.
+Its doors, for the use-cases:
+
+- ``repo`` finds the project and answers simple questions, ``stores`` where its objects lie,
+  ``worktree`` what the user has in hand, ``remote`` fetches and pushes, ``stats`` counts.
+- ``refs`` has the names and moves of sessions, ``listing`` all of them in one look,
+  ``record`` what is kept of each run (``schema``: the grammar of every field).
+- ``ingest`` takes in what a sandbox made: unpacked in a ``quarantine``, looked at by
+  ``verify``, written anew by ``commits`` from ``objects``.  Nothing reaches the project otherwise.
+
+``batch`` reads objects; git itself is run by :mod:`realm.git` alone.
 """

@@ -1,4 +1,8 @@
-"""The commits of a session: each one is written by the host."""
+"""The commits of a session: each one is written by the host.
+
+The last paragraph of a message names session, run and turn, one ``Realm-<Key>:
+<value>`` a line; no line of the text above can be mistaken for one.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,24 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import GitError, RejectedError
 from realm.git import git
 from realm.model import TurnText
-from realm.store.messages import agent_message, turn_message
-from realm.store.objects import Moment, Objects
-from realm.store.overlay import overlay
+from realm.store.objects import DIRECTORY, Moment, Objects
 from realm.store.verify import Findings
-from realm.text import clean
+from realm.text import clean, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from realm.model import Checkpoint, Identity, Project
     from realm.store.batch import CatFile
+    from realm.store.objects import Entry
     from realm.store.quarantine import Limits
     from realm.store.verify import Verifier
 
+SUBJECT = 72
+BODY = 2000
+
+_FORGED = re.compile(r"[\s>#*]*realm-", re.IGNORECASE)
+_TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*")
 _AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _HEADER = re.compile(r"^(?:(tree|parent) ([0-9a-f]{40}|[0-9a-f]{64})|(encoding) (\S+))$", re.MULTILINE)
 
@@ -196,3 +204,96 @@ class Chain:
         if found is None or found.kind != "commit":
             raise RejectedError(f"the container's commit {oid} is missing")
         return parse_commit(oid, found.data)
+
+
+def body_text(text: str, limit: int = BODY) -> str:
+    """Return text for a message's body: cleaned, cut, without lines that look like realm's own."""
+    lines = [line.rstrip() for line in clean(text, multiline=True).splitlines()]
+    kept = "\n".join(line for line in lines if not _FORGED.match(line)).strip()
+    kept = re.sub(r"\n{3,}", "\n\n", kept)
+    return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
+
+
+def trailers(session: str, run: int, turn: int) -> str:
+    """Return the last paragraph of a message."""
+    return f"Realm-Session: {session}\nRealm-Run: {run}\nRealm-Turn: {turn}\n"
+
+
+def turn_message(text: TurnText, session: str, run: int, turn: int) -> str:
+    """Return the message for what a turn left uncommitted: the prompt, and the closing words."""
+    subject = first_line(text.prompt, SUBJECT) or f"Work of run {run}"
+    return _joined(subject, body_text(text.answer), trailers(session, run, turn))
+
+
+def agent_message(message: str, session: str, run: int, turn: int) -> str:
+    """Return the message for a commit that the agent made; its own trailers stay beside realm's."""
+    lines = clean(message, multiline=True).strip().splitlines()
+    whole = lines[0].strip() if lines else ""
+    subject = first_line(whole, SUBJECT) or f"Work of run {run}"
+    rest = "\n".join(lines[1:] if subject == whole else lines)
+    return _joined(subject, body_text(rest), trailers(session, run, turn))
+
+
+def _joined(subject: str, body: str, last: str) -> str:
+    if not body:
+        return f"{subject}\n\n{last}"
+    paragraph = body.rsplit("\n\n", 1)[-1].splitlines()
+    gap = "\n" if all(_TRAILER.fullmatch(line) for line in paragraph) else "\n\n"
+    return f"{subject}\n\n{body}{gap}{last}"
+
+
+def overlay(
+    parent: str | None,
+    commit: str | None,
+    last: str | None,
+    read: Callable[[str], list[Entry]],
+    made: Objects,
+) -> str | None:
+    """Return the tree ``last`` with what differs between the trees ``parent`` and ``commit``.
+
+    An agent commits some of its files and leaves others for later.  The earlier
+    turns' commits hold those others already: its own tree, put on top of them,
+    would take them away for one commit and bring them back with the next.
+
+    ``None`` stands for a directory that is not there.  Where both changed a
+    file, it is ``commit``'s.  New trees are added to ``made``.
+    """
+    if last in (parent, commit):
+        return commit
+    if commit == parent:
+        return last
+    before, after, now = (_entries(tree, read) for tree in (parent, commit, last))
+    merged = []
+    for name in sorted({*before, *after, *now}):
+        entry = _entry(before.get(name), after.get(name), now.get(name), read, made)
+        if entry is not None:
+            merged.append(entry)
+    return made.tree(merged) if merged else None
+
+
+def _entries(tree: str | None, read: Callable[[str], list[Entry]]) -> dict[bytes, Entry]:
+    return {entry.name: entry for entry in read(tree)} if tree is not None else {}
+
+
+def _entry(
+    before: Entry | None,
+    after: Entry | None,
+    now: Entry | None,
+    read: Callable[[str], list[Entry]],
+    made: Objects,
+) -> Entry | None:
+    if after == before:
+        return now
+    if now in (before, after):
+        return after
+    shown = after or now
+    below = (_directory(before), _directory(after), _directory(now))
+    if shown and (after is None or below[1]) and (now is None or below[2]):
+        tree = overlay(*below, read=read, made=made)
+        return shown._replace(oid=tree) if tree else None
+    return after
+
+
+def _directory(entry: Entry | None) -> str | None:
+    """Return the tree of a directory, ``None`` for anything else."""
+    return entry.oid if entry is not None and entry.mode == DIRECTORY else None

@@ -10,38 +10,11 @@ from typing import TYPE_CHECKING
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.git import GitResult, git, place, reason
 from realm.model import Identity, Project
-from realm.store.stores import ensure_readable, history_pack, is_partial, object_stores, unreadable
-from realm.store.worktree import (
-    Include,
-    dirty_count,
-    ignore_lines,
-    included,
-    named,
-    tracked_count,
-    write_wip,
-)
+from realm.store.stores import object_stores, unreadable
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-__all__ = [
-    "Include",
-    "count_commits",
-    "dirty_count",
-    "discover",
-    "ensure_readable",
-    "history_pack",
-    "identity",
-    "ignore_lines",
-    "included",
-    "is_partial",
-    "is_there",
-    "named",
-    "resolve_commit",
-    "tracked_count",
-    "write_wip",
-]
 
 FORMATS = ("sha1", "sha256")
 """Object formats that realm reads and writes."""

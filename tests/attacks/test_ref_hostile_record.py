@@ -15,7 +15,7 @@ import pytest
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.session.remove import plan, remove, restore
-from realm.store import listing, record, refs, remote, stats
+from realm.store import listing, record, refs, remote, stats, stores
 from realm.store import repo as repository
 from tests.support.store import Forge, add_session, project_of
 
@@ -227,7 +227,7 @@ def test_no_git_takes_a_revision_for_an_option(repo: Repo, tmp_path: Path) -> No
         lambda: repository.committed(project, option, head, ["x"]),
         lambda: repository.count_commits(project, option, [head]),
         lambda: repository.is_there(project, option),
-        lambda: repository.ensure_readable(project, option),
+        lambda: stores.ensure_readable(project, option),
         lambda: remote.push(project, oid=option, remote=str(repo.path), branch="x", lease=None),
     ):
         with suppress(RealmError):

@@ -9,7 +9,7 @@ import pytest
 
 from realm.config import Config
 from realm.errors import NotARepositoryError
-from realm.store import listing
+from realm.store import listing, worktree
 from realm.store import repo as repository
 from tests.support.repos import Repo
 from tests.support.store import Box, Forge, project_of, take
@@ -119,8 +119,8 @@ def test_never_obeyed(repo: Repo, tmp_path: Path, trap: Path, below: str) -> Non
     project = repository.discover(start)
     assert project.git_dir == repo.path / ".git"
     assert project.subdir == start.relative_to(repo.path).as_posix()
-    repository.dirty_count(project)
-    repository.write_wip(project, repo.head())
+    worktree.dirty_count(project)
+    worktree.write_wip(project, repo.head())
     assert Config(start).get("agent") == ""
     assert Config(start).get("dockerArgs") == ""
     assert repository.identity(project, Config(start).of_git()).name == "Ada Tester"

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from realm.store.messages import trailers
+from realm.store.commits import trailers
 from tests.support.cast import check
 from tests.support.cli import CommandLine
 from tests.support.recorded import add_session, files_of, live

@@ -14,6 +14,7 @@ import pytest
 from realm.session import query, registry
 from realm.session.find import find
 from realm.store import repo as repository
+from realm.store import stores
 from tests.support.hostile import powerless
 from tests.support.repos import Repo
 from tests.support.store import add_session, project_of
@@ -90,7 +91,7 @@ def test_alternates_as_deep_as_git_follows_them(repo: Repo, tmp_path: Path) -> N
     made.git("reset", "-q", "--hard")
     project = project_of(made)
     assert len(project.object_stores) == 7
-    repository.ensure_readable(project, made.head())
+    stores.ensure_readable(project, made.head())
 
 
 def test_packs_that_are_links(repo: Repo, tmp_path: Path) -> None:
@@ -103,6 +104,6 @@ def test_packs_that_are_links(repo: Repo, tmp_path: Path) -> None:
         path.rename(tmp_path / path.name)
         path.symlink_to(tmp_path / path.name)
     project = project_of(repo)
-    repository.ensure_readable(project, repo.head())
+    stores.ensure_readable(project, repo.head())
     meta = add_session(project, "fix")
     assert repo.refs("refs/realm-meta") == {"refs/realm-meta/fix": meta}

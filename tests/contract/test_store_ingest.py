@@ -15,7 +15,7 @@ import pytest
 
 from realm.errors import GitError, RejectedError
 from realm.model import Checkpoint, Run, State, Totals, TurnText
-from realm.store import listing, record, refs
+from realm.store import listing, record, refs, stores
 from realm.store import repo as store
 from realm.store.ingest import Ingested, ingest
 from realm.store.quarantine import quarantine, sweep
@@ -273,7 +273,7 @@ def test_partial_clone(repo: Repo, tmp_path: Path, kind: str) -> None:
     git(tmp_path, "clone", "-q", f"--filter={kind}", f"file://{repo.path}", "part")
     part = Repo(tmp_path / "part")
     project = project_of(part)
-    store.ensure_readable(project, part.head())
+    stores.ensure_readable(project, part.head())
     repo.path.rename(tmp_path / "away")
     workspace = Repo.init(tmp_path / "box")
     (workspace.path / ".git/objects/info/alternates").write_text(f"{part.path}/.git/objects\n")

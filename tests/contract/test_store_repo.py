@@ -13,7 +13,7 @@ from realm.config import Config
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity
 from realm.store import repo as store
-from realm.store import worktree
+from realm.store import stores, worktree
 from realm.store.quarantine import index_ids
 from tests.support.repos import Repo, git
 from tests.support.store import assert_sound, project_of, seen
@@ -48,7 +48,7 @@ def test_worktree_of_a_bare_repository(repo: Repo, tmp_path: Path, bare: str, na
     git(tmp_path / bare, "worktree", "add", "-q", str(tmp_path / "tree"))
     project = store.discover(tmp_path / "tree")
     assert project.name == name
-    assert store.dirty_count(project) == 0
+    assert worktree.dirty_count(project) == 0
 
 
 def test_submodule(repo: Repo, make_repo: Callable[..., Repo]) -> None:
@@ -205,20 +205,20 @@ def test_ignore_lines_of_settings_are_those_of_git(repo: Repo, sealed: Path, val
         (place / "mine").write_text(f"{place}\n")
     if value is not None:
         repo.git("config", "core.excludesFile", value)
-    assert store.ignore_lines(project, Config(project.root).of_git()) == store.ignore_lines(project)
+    assert worktree.ignore_lines(project, Config(project.root).of_git()) == worktree.ignore_lines(project)
 
 
 def test_dirty_count(repo: Repo) -> None:
     project = project_of(repo)
     repo.write(".gitignore", "ignored\n")
     repo.commit()
-    assert store.dirty_count(project) == 0
+    assert worktree.dirty_count(project) == 0
     repo.write("ignored")
     repo.write("new/one")
     repo.write("new/two")
     repo.write("README.md", "changed")
     repo.git("rm", "-q", "--cached", ".gitignore")
-    assert store.dirty_count(project) == 5  # .gitignore twice: deleted in the index, untracked
+    assert worktree.dirty_count(project) == 5  # .gitignore twice: deleted in the index, untracked
 
 
 def tree_files(repo: Repo, tree: str | None) -> list[str]:
@@ -231,7 +231,7 @@ def test_wip_takes_everything_and_touches_nothing(repo: Repo) -> None:
     repo.write("gone")
     repo.commit()
     project = project_of(repo)
-    assert store.write_wip(project, repo.head()) is None
+    assert worktree.write_wip(project, repo.head()) is None
     repo.write("staged", "staged")
     repo.git("add", "staged")
     repo.write("staged", "and changed again")
@@ -241,7 +241,7 @@ def test_wip_takes_everything_and_touches_nothing(repo: Repo) -> None:
     repo.write("x.log")
     (repo.path / "gone").unlink()
     before = seen(repo)
-    tree = store.write_wip(project, repo.head())
+    tree = worktree.write_wip(project, repo.head())
     assert tree_files(repo, tree) == [".gitignore", "README.md", "intended", "new dir/näme", "staged"]
     assert repo.git("show", f"{tree}:staged") == "and changed again"
     assert seen(repo) == before
@@ -257,7 +257,7 @@ def test_wip_notices_a_change_within_the_same_second(repo: Repo) -> None:
     os.utime(repo.path / "a", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     index = repo.path / ".git/index"
     os.utime(index, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert store.write_wip(project_of(repo), repo.head()) is not None
+    assert worktree.write_wip(project_of(repo), repo.head()) is not None
 
 
 def test_wip_in_a_sparse_checkout(repo: Repo) -> None:
@@ -267,11 +267,11 @@ def test_wip_in_a_sparse_checkout(repo: Repo) -> None:
     repo.git("sparse-checkout", "set", "in")
     assert not (repo.path / "out").exists()
     project = project_of(repo)
-    assert store.write_wip(project, repo.head()) is None
+    assert worktree.write_wip(project, repo.head()) is None
     repo.write("in/c")
     repo.write("elsewhere/d")
     before = seen(repo)
-    tree = store.write_wip(project, repo.head())
+    tree = worktree.write_wip(project, repo.head())
     assert tree_files(repo, tree) == ["README.md", "elsewhere/d", "in/a", "in/c", "out/b"]
     assert seen(repo) == before
 
@@ -284,7 +284,7 @@ def test_wip_with_split_index_and_submodule(repo: Repo, make_repo: Callable[...,
     repo.git("update-index", "--split-index")
     repo.write("new")
     before = seen(repo)
-    tree = store.write_wip(project_of(repo), repo.head())
+    tree = worktree.write_wip(project_of(repo), repo.head())
     assert "160000 commit" in repo.git("ls-tree", str(tree))
     assert "new" in tree_files(repo, tree)
     after = seen(repo)
@@ -300,7 +300,7 @@ def test_wip_leaves_out_repositories_that_git_does_not_know(repo: Repo) -> None:
     Repo(repo.path / "deep/own").commit("Something")
     repo.write("deep/new")
     repo.write("x")
-    tree = store.write_wip(project_of(repo), repo.head())
+    tree = worktree.write_wip(project_of(repo), repo.head())
     assert tree is not None
     assert set(repo.files(tree)) == {*repo.files("HEAD"), "deep/new", "x"}
 
@@ -309,7 +309,7 @@ def test_wip_in_a_linked_worktree_and_subdirectory(repo: Repo, tmp_path: Path) -
     repo.git("worktree", "add", "-q", str(tmp_path / "other"))
     (tmp_path / "other/sub").mkdir()
     (tmp_path / "other/new").write_text("x")
-    tree = store.write_wip(store.discover(tmp_path / "other/sub"), repo.head())
+    tree = worktree.write_wip(store.discover(tmp_path / "other/sub"), repo.head())
     assert tree_files(repo, tree) == ["README.md", "new"]
 
 
@@ -322,7 +322,7 @@ def test_wip_during_a_merge_conflict(repo: Repo) -> None:
     repo.commit()
     repo.git("merge", "-q", "side", check=False)
     before = seen(repo)
-    tree = store.write_wip(project_of(repo), repo.head())
+    tree = worktree.write_wip(project_of(repo), repo.head())
     assert "<<<<<<<" in repo.git("show", f"{tree}:README.md")
     assert seen(repo) == before
 
@@ -330,7 +330,7 @@ def test_wip_during_a_merge_conflict(repo: Repo) -> None:
 def test_wip_without_an_index(repo: Repo) -> None:
     (repo.path / ".git/index").unlink()
     with pytest.raises(RealmError, match="no index"):
-        store.write_wip(project_of(repo), repo.head())
+        worktree.write_wip(project_of(repo), repo.head())
 
 
 def test_ignore_lines(repo: Repo, sealed: Path) -> None:
@@ -338,13 +338,13 @@ def test_ignore_lines(repo: Repo, sealed: Path) -> None:
     (repo.path / ".git/info/exclude").write_text("private")
     (sealed / ".config/git").mkdir(parents=True)
     (sealed / ".config/git/ignore").write_text("*.swp\n")
-    assert store.ignore_lines(project) == b"*.swp\nprivate\n"
+    assert worktree.ignore_lines(project) == b"*.swp\nprivate\n"
     (sealed / "mine").write_text("mine\n")
     repo.git("config", "core.excludesFile", "~/mine")
-    assert store.ignore_lines(project) == b"mine\nprivate\n"
+    assert worktree.ignore_lines(project) == b"mine\nprivate\n"
 
 
-def names(found: list[store.Include]) -> list[str]:
+def names(found: list[worktree.Include]) -> list[str]:
     return [item.path for item in found]
 
 
@@ -364,7 +364,7 @@ def test_include_file_copies_only_what_is_ignored(repo: Repo) -> None:
 def test_no_include_file_needs_no_git(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     project = project_of(repo)
     monkeypatch.setenv("PATH", "")
-    assert store.included(project, []) == []
+    assert worktree.included(project, []) == []
     assert worktree.matched(project) == []
 
 
@@ -376,12 +376,12 @@ def test_named_includes(repo: Repo) -> None:
         repo.write(name)
     (repo.path / "data/link").symlink_to("../..")
     project = project_of(repo, "sub")
-    assert names(store.included(project, ["here"])) == ["sub/here"]
-    assert names(store.included(project, ["../.env", "../data"], ["sub/here", "not-there"])) == [
+    assert names(worktree.included(project, ["here"])) == ["sub/here"]
+    assert names(worktree.included(project, ["../.env", "../data"], ["sub/here", "not-there"])) == [
         *(".env", "data/deep/x", "data/link", "data/new", "sub/here"),
     ]
-    assert names(store.included(project, [str(repo.path / ".env")])) == [".env"]
-    assert store.named(project, ["here", "../data"]) == ("sub/here", "data")
+    assert names(worktree.included(project, [str(repo.path / ".env")])) == [".env"]
+    assert worktree.named(project, ["here", "../data"]) == ("sub/here", "data")
 
 
 def test_includes_of_the_run_before(repo: Repo) -> None:
@@ -389,7 +389,7 @@ def test_includes_of_the_run_before(repo: Repo) -> None:
     repo.write("tracked.txt")
     repo.commit()
     repo.write(".env")
-    found = store.included(project_of(repo), [], before=[".env", "tracked.txt", "gone"])
+    found = worktree.included(project_of(repo), [], before=[".env", "tracked.txt", "gone"])
     assert names(found) == [".env"]
 
 
@@ -417,12 +417,12 @@ def test_refused_includes(repo: Repo, path: str, message: str) -> None:
         made.bind("socket")
         os.chdir(here)
     with pytest.raises(UsageError, match=message):
-        store.included(project_of(repo), [path])
+        worktree.included(project_of(repo), [path])
 
 
 def test_readable(repo: Repo) -> None:
     repo.make_files(50)
-    store.ensure_readable(project_of(repo), repo.head())
+    stores.ensure_readable(project_of(repo), repo.head())
 
 
 def test_missing_and_corrupt_objects(repo: Repo) -> None:
@@ -432,14 +432,14 @@ def test_missing_and_corrupt_objects(repo: Repo) -> None:
     path = repo.path / f".git/objects/{oid[:2]}/{oid[2:]}"
     path.unlink()
     with pytest.raises(RealmError, match=f"missing.*{oid}") as caught:
-        store.ensure_readable(project_of(repo), repo.head())
+        stores.ensure_readable(project_of(repo), repo.head())
     assert caught.value.hint == "git fsck"
     tree = repo.git("rev-parse", "HEAD^{tree}")
     path = repo.path / f".git/objects/{tree[:2]}/{tree[2:]}"
     path.chmod(0o644)
     path.write_bytes(b"garbage")
     with pytest.raises(RealmError, match="cannot be read"):
-        store.ensure_readable(project_of(repo), repo.head())
+        stores.ensure_readable(project_of(repo), repo.head())
 
 
 def test_missing_alternate(repo: Repo, tmp_path: Path) -> None:
@@ -447,7 +447,7 @@ def test_missing_alternate(repo: Repo, tmp_path: Path) -> None:
     head = repo.head()
     repo.path.rename(tmp_path / "moved")
     with pytest.raises(RealmError, match=r"borrows objects from .*project/\.git/objects"):
-        store.ensure_readable(store.discover(tmp_path / "last"), head)
+        stores.ensure_readable(store.discover(tmp_path / "last"), head)
 
 
 @pytest.mark.parametrize("kind", ["blob:none", "tree:0"])
@@ -458,7 +458,7 @@ def test_partial_clone_fetches_what_the_base_needs(repo: Repo, tmp_path: Path, k
     git(tmp_path, "clone", "-q", "--no-checkout", f"--filter={kind}", f"file://{repo.path}", "part")
     project = store.discover(tmp_path / "part")
     head = repo.head()
-    store.ensure_readable(project, head)
+    stores.ensure_readable(project, head)
     repo.path.rename(tmp_path / "away")
     shown = git(tmp_path / "part", "ls-tree", "-r", "--long", head)
     assert shown.count("\n") == 19
@@ -471,14 +471,14 @@ def test_partial_clone_without_its_remote(repo: Repo, tmp_path: Path) -> None:
     head = repo.head()
     repo.path.rename(tmp_path / "away")
     with pytest.raises(RealmError, match="partial clone"):
-        store.ensure_readable(store.discover(tmp_path / "part"), head)
+        stores.ensure_readable(store.discover(tmp_path / "part"), head)
 
 
 def test_history_pack_holds_the_history_alone(repo: Repo, tmp_path: Path) -> None:
     tip = repo.head()
     repo.write("later")
     later = repo.commit()
-    pack, index = store.history_pack(project_of(repo), [tip], tmp_path)
+    pack, index = stores.history_pack(project_of(repo), [tip], tmp_path)
     listed = index_ids(index, 20)
     assert pack.is_file()
     assert tip in listed

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.model import TurnText
-from realm.store.messages import agent_message, body_text, turn_message
+from realm.store.commits import agent_message, body_text, turn_message
 
 TRAILERS = "Realm-Session: fix\nRealm-Run: 2\nRealm-Turn: 3\n"
 

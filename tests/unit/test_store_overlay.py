@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realm.store.commits import overlay
 from realm.store.objects import DIRECTORY, FILE, Entry, Objects, read_tree
-from realm.store.overlay import overlay
 
 Files = dict[str, int]
 
