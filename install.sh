@@ -320,34 +320,61 @@ trial_run() {
 
 digest() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 
-# The label of this realm directory's containers and volumes; nobody else's are touched.
+# The label of this realm directory's containers and volumes, also of those of earlier versions.
 home_label() { (cd -- "$home" && printf %s "$(pwd -P)") | digest | cut -c 1-16; }
 
-ours() { # ours KIND: ids of this realm directory's containers or volumes
-    local all=()
-    if [ "$1" = container ]; then all=(--all); fi
-    docker "$1" ls --quiet ${all[@]+"${all[@]}"} --filter "label=realm.home=$(home_label)"
+# Any image can carry any label: what is removed has one that only this realm directory can write.
+proven() { # proven KIND: of the lines "ID NAME PROOF", the ids of what is ours
+    REALM_HOME=$(cd -- "$home" && pwd -P) "$venv/bin/python" -I -c '
+import sys
+from realm.sandbox import layout, proof
+for line in sys.stdin:
+    found, name, code = line.split()
+    if proof.holds(sys.argv[1], name, {layout.PROOF: code}):
+        print(found)
+' "$1"
+}
+
+our_containers() {
+    docker container ls --all --filter label=realm.proof --format '{{.ID}} {{.Names}} {{.Label "realm.proof"}}' |
+        proven container
+}
+
+our_volumes() {
+    docker volume ls --filter label=realm.proof --format '{{.Name}} {{.Name}} {{.Label "realm.proof"}}' |
+        proven volume
 }
 
 remove_containers() {
-    local containers volumes
+    local containers volumes unproven
     engine_answers || return 0
-    containers=$(ours container)
+    if ! containers=$(our_containers) || ! volumes=$(our_volumes); then
+        say 'warning: realm itself does not run any more; its containers and volumes were left alone:'
+        say '    docker container ls --all --filter label=realm.proof; docker volume ls --filter label=realm.proof'
+        return
+    fi
     if [ -n "$containers" ] && [ -z "$force" ]; then
         die 'some containers still hold work that is not in git' \
             'realm list --all shows them; realm resume or realm remove each, or give --force to lose that work'
     fi
+    unproven=$(docker container ls --all --quiet --filter label=realm.role=box --filter "label=realm.home=$(home_label)" |
+        grep -vxF -- "${containers:-none}") || true
+    if [ -n "$unproven" ] && [ -z "$force" ]; then
+        die "containers of an earlier version may hold work that is not in git: ${unproven//$'\n'/ }" \
+            'realm doctor says how to get it out; docker container rm removes them, --force leaves them where they are'
+    fi
     # shellcheck disable=SC2086 # ids hold no blanks
     if [ -n "$containers" ]; then docker container rm --force --volumes $containers >/dev/null; fi
-    volumes=$(ours volume)
     # shellcheck disable=SC2086
     if [ -n "$volumes" ]; then docker volume rm --force $volumes >/dev/null; fi
     if [ -n "$image" ]; then remove_images; fi
 }
 
 remove_images() {
-    # shellcheck disable=SC2046 # ids hold no blanks
-    docker image rm --force realm:latest $(docker image ls --quiet --filter label=realm.on) >/dev/null 2>&1 || true
+    # Only realm's own: images that somebody built on these have their labels, too.
+    # shellcheck disable=SC2046 # names hold no blanks
+    docker image rm --force realm:latest \
+        $(docker image ls --filter label=realm.on --format '{{.Repository}}:{{.Tag}}' realm) >/dev/null 2>&1 || true
 }
 
 remove_everything() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -241,9 +242,20 @@ def test_builds_the_image_tries_it_out_and_never_drops_work_unasked(user: User, 
     refused = run_installer(home, "--uninstall", "--yes", "--no-image")
     assert refused.returncode == 1
     assert "--force" in refused.stderr
-    assert len(list(mine.leftovers())) == 1
-    done = run_installer(home, "--uninstall", "--yes", "--no-image", "--force")
-    assert done.returncode == 0, done.stderr
-    assert list(mine.leftovers()) == []
-    assert engines.labelled("volume", f"realm.project={user.repo.path}") == []
-    assert everything(home) == set()
+    (container,) = mine.leftovers()
+    forged = json.loads(engines.docker("inspect", "--format", "{{json .Config.Labels}}", container))
+    copied = [word for name in forged for word in ("--label", f"{name}={forged[name]}")]
+    theirs = engines.docker("create", *copied, "--label", f"realm.project={home}", "realm:latest", "true")
+    volume = engines.docker("volume", "create", *copied, "--label", f"realm.project={home}")
+    try:
+        done = run_installer(home, "--uninstall", "--yes", "--no-image", "--force")
+        assert done.returncode == 0, done.stderr
+        assert list(mine.leftovers()) == []
+        assert engines.labelled("volume", f"realm.project={user.repo.path}") == []
+        assert everything(home) == set()
+        # Somebody else's with the same labels are not ours.
+        assert engines.docker("inspect", "--format", "{{.Id}}", theirs) == theirs
+        assert engines.docker("volume", "inspect", "--format", "{{.Name}}", volume) == volume
+    finally:
+        engines.docker("rm", "--force", theirs)
+        engines.docker("volume", "rm", "--force", volume)
