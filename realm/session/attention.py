@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from realm.session.notices import plain
 from realm.terminal.ansi.modes import SYNCHRONIZED
-from realm.terminal.relay.overheard import Overheard
+from realm.terminal.relay.events import Observed
+from realm.terminal.relay.rewrite import Closing, Rewriter
 from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
@@ -33,9 +36,16 @@ class Attention:
 
     def listen(self) -> Stream:
         """Listen to the stream that is held now, and return it as it is to be relayed."""
-        self._overheard = Overheard(self._holder.stream, self._holder.hear, self._settled)
-        self.stream: Stream = self._overheard if self._tty else self._holder.stream
+        self._observed = Observed(
+            self._holder.stream, self._holder.hear, self._settled, rewriter(self._holder)
+        )
+        self.stream: Stream = self._observed if self._tty else self._holder.stream
         return self.stream
+
+    def idle(self) -> bool:
+        """Do what can wait; return whether there is more."""
+        self._holder.view.flush()
+        return self._tty and self._observed.idle()
 
     def _settled(self) -> bool:
         """Whether the terminal draws what it gets at once: a synchronized update is not to be disturbed."""
@@ -43,16 +53,27 @@ class Attention:
 
     def _here(self) -> bool:
         """Whether the user looks: the program may have stopped asking for reports, and does when it ends."""
-        return not (self._overheard.focus.lost and (self._over or self._modes.is_on(_FOCUS)))
+        return not (self._observed.focus.lost and (self._over or self._modes.is_on(_FOCUS)))
 
     def _say(self, word: bytes) -> None:
         if self._over:
             Terminal().show(word)
         else:
-            self._overheard.say(word)
+            self._observed.say(word)
 
     def ended(self) -> None:
         """Call the user when the agent has ended behind their back."""
         self._over = True
         if self._tty:
             self._caller.ended()
+
+
+def rewriter(holder: Holder) -> Rewriter:
+    """Return what changes the agent's output on its way: the window's title, and a command that it leaves."""
+    plan, modes = holder.plan, holder.view.modes
+    name = plain(plan.session.name)
+    pattern = plan.agent.closing
+    closing = None
+    if pattern is not None:
+        closing = Closing(pattern, f"realm resume {name}".encode(), lambda: not modes.talking)
+    return Rewriter(name, closing, drops_apc=bool(os.environ.get("TMUX")))

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.session import logins, recordings
-from realm.session.attention import Attention
+from realm.session.attention import Attention, rewriter
 from realm.session.notices import Caller
 from realm.session.view import View
-from realm.terminal.relay.ears import Ears
+from realm.terminal.relay.events import Observed, Scanner
 from realm.terminal.relay.loop import drain, relay
-from realm.terminal.relay.overheard import Overheard
 from realm.terminal.relay.protocols import Ended, Reason
 from realm.terminal.relay.tty import Terminal
 from realm.together import together
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from realm.session.recordings import Shown
     from realm.session.run import Plan
     from realm.session.ui import UI
-    from realm.terminal.relay.ears import Sound
+    from realm.terminal.relay.events import Event
     from realm.terminal.relay.protocols import Stream
 
 GRACE = 7.0
@@ -106,7 +105,7 @@ class Holder:
         self._at_end: Callable[[], object] = self.caller.ended
         self._attended = False
 
-    def hear(self, sound: Sound) -> None:
+    def hear(self, sound: Event) -> None:
         """Take what the agent let hear."""
         self.view.hear(sound)
         self.caller.hear(sound)
@@ -152,7 +151,7 @@ class Holder:
         left = False  # who leaves, or hands the run over, leaves an agent that goes on
         with (
             logins.in_step(self.box, plan.agent, plan.login, self.ui),
-            terminal.raw(lambda: "" if left else self.view.text()),
+            terminal.raw(lambda: "" if left else self.view.text(), title=rewriter(self).title()),
         ):
             if drawing:
                 terminal.show(drawing)
@@ -164,7 +163,7 @@ class Holder:
                     resize=sizes,
                     begin=begin,
                     interrupt=lambda: self.box.signal(signal.SIGINT.name),
-                    idle=self.view.flush,
+                    idle=attention.idle,
                     watch={control.fileno(): answering(control, attached=True)},
                     alive=self.is_alive,
                     again=again,
@@ -203,11 +202,11 @@ class Holder:
     def _listening(self) -> tuple[Stream, Callable[[bytes], object]]:
         """Return the stream to drain and what takes its output; whoever calls the user hears it."""
         if self.stream.tty:
-            return Overheard(self.stream, self.hear), self.view.keep
-        ears = Ears(self.hear)
+            return Observed(self.stream, self.hear, rewriter=rewriter(self)), self.view.keep
+        scanner = Scanner(self.hear)
 
         def tap(data: bytes) -> None:
-            ears.hear(data)
+            scanner.feed(data)
             self.view.keep(data)
 
         return self.stream, tap

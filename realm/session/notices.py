@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm import config as settings
-from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.events import Event
 from realm.terminal.relay.notice import BELL, notification
 
 if TYPE_CHECKING:
@@ -73,24 +73,24 @@ class Caller:
         """Call without a terminal: none shows the agent any more."""
         self._here, self._say, self._bell = lambda: False, lambda _: None, OFF
 
-    def hear(self, sound: Sound) -> None:
+    def hear(self, sound: Event) -> None:
         """Take what the agent lets hear; call the user when it is news for one who looks away."""
-        if sound is Sound.BEGUN:
+        if sound is Event.BEGUN:
             self._told = -math.inf  # what it waits for next is something else
             return
         now, here = self._clock(), self._here()
         if here:
             self._gap = 0.0
         wanted = not here or self._bell == ALWAYS
-        if sound is Sound.RING and now - self._told < SAME_WAIT:
+        if sound is Event.BELL and now - self._told < SAME_WAIT:
             return
         if wanted and now - self._last < (SHORTEST if here else self._gap):
             return
-        if sound is Sound.ENDED:
+        if sound is Event.ENDED:
             self._told = now  # the user is called, or sees it
         if wanted:
             self._last, self._gap = now, min(max(self._gap * 2, SHORTEST), LONGEST)
-            self._call(TURN if sound is Sound.ENDED else WAITING, here=here)
+            self._call(TURN if sound is Event.ENDED else WAITING, here=here)
 
     def ended(self) -> None:
         """Say that the agent is over; its work has been taken in."""
@@ -102,7 +102,7 @@ class Caller:
         if self._bell != OFF:
             # A bell that the agent rang itself has reached the terminal already.
             ring = b"" if event == WAITING else BELL
-            self._say(ring + notification(f"{_plain(self._session.name)} {_WORDS[event]}", os.environ))
+            self._say(ring + notification(f"{plain(self._session.name)} {_WORDS[event]}", os.environ))
         if not here:
             self._run(event)
 
@@ -130,6 +130,6 @@ def _start(command: str, session: Session, event: str) -> subprocess.Popen[bytes
     )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a session's name as it may be written to a terminal: a ref made by hand may hold anything."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name)

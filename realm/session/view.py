@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from realm.session import recordings
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.recording.segments import Marker
-from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.events import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,9 +35,9 @@ class View:
         self._recorder, self._place = recorder, place
         recorder.resize(*self.size)
 
-    def hear(self, sound: Sound) -> None:
+    def hear(self, sound: Event) -> None:
         """Take what the agent let hear, before the output that follows it."""
-        marker = {Sound.BEGUN: Marker.BEGUN, Sound.ENDED: Marker.ENDED}.get(sound)
+        marker = {Event.BEGUN: Marker.BEGUN, Event.ENDED: Marker.ENDED}.get(sound)
         if self._recorder is not None and marker is not None:
             self._recorder.mark(marker)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.terminal.ansi.modes import Modes
+from realm.terminal.relay.events import Observed
 from realm.terminal.relay.notice import BELL, notification
-from realm.terminal.relay.overheard import Overheard
 from tests.support.terminal import Judge, PlainBox, recordings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def marked(data: bytes, rng: random.Random) -> bytes:
 def overheard(pieces: list[bytes]) -> tuple[bytes, int]:
     """Return what a user's terminal gets with a word of ours wherever one may be, and how many there are."""
     modes, shown, count = Modes(), b"", 0
-    stream = Overheard(Pieces(pieces), lambda _: None, lambda: not modes.is_on(SYNCHRONIZED))
+    stream = Observed(Pieces(pieces), lambda _: None, lambda: not modes.is_on(SYNCHRONIZED))
     while pieces:
         stream.say(WORDS[count % len(WORDS)])
         if stream.pending():

@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from realm.terminal.recording.playback import play_events
 from realm.terminal.relay import detach
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.tty import Terminal
-from tests.support.screens import Screen
+from realm.terminal.render.drawing import read
 from tests.support.terminal import PtyBox
+
+
+_NEWEST = 160_000
+"""Bytes of output that a screen is made of."""
 
 
 class CrashError(Exception):
@@ -20,24 +25,28 @@ class CrashError(Exception):
 
 def main(settings: dict[str, Any]) -> int:
     terminal = Terminal()
-    screen = Screen(*terminal.size())
+    newest = bytearray()
     crash = settings.get("crash", "").encode()
     boxes: list[PtyBox] = []
 
     def tap(data: bytes) -> None:
-        screen.feed(data)
+        newest.extend(data)
+        del newest[:-_NEWEST]
         if crash and crash in data:
             raise CrashError
 
     def resize(rows: int, columns: int) -> None:
         box.resize(rows, columns)
-        screen.resize(rows, columns)
+
+    def screen() -> str:
+        played = play_events([(0.0, bytes(newest))], terminal.size())
+        return read(played.screen) if played is not None else ""
 
     box = PtyBox(settings["program"])
     boxes.append(box)
     keys = detach.parse(settings.get("detach", ""))
     try:
-        with terminal.raw(screen.text):
+        with terminal.raw(screen):
             ended = relay(box, terminal, tap=tap, resize=resize, detach=keys)
     finally:
         alive = box.process.poll() is None
@@ -48,7 +57,7 @@ def main(settings: dict[str, Any]) -> int:
         "signal": ended.signal,
         "alive": alive,
         "modes": terminal.modes.undo().decode(),
-        "screen": screen.text(),
+        "screen": screen(),
     }
     written = Path(settings["report"] + ".part")
     written.write_text(json.dumps(report))

@@ -10,14 +10,14 @@ from realm.config import Config
 from realm.errors import UsageError
 from realm.model import Session
 from realm.session.notices import Caller
-from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.events import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.repos import Repo
 
-RING, BEGUN, ENDED = Sound.RING, Sound.BEGUN, Sound.ENDED
+RING, BEGUN, ENDED = Event.BELL, Event.BEGUN, Event.ENDED
 NOTICE = b"\x1b]9;realm: fix %b\x07"
 TURN = b"\x07" + NOTICE % b"finished a turn"
 WAITING = NOTICE % b"is waiting for you"
@@ -40,7 +40,7 @@ class Away:
         self.caller = Caller(Config(repo.path), session, clock=lambda: self.now)
         self.caller.meet(lambda: self.looks, self.said.append)
 
-    def hear(self, sound: Sound, after: float = 0) -> None:
+    def hear(self, sound: Event, after: float = 0) -> None:
         self.now += after
         self.caller.hear(sound)
 

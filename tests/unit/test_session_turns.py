@@ -14,7 +14,7 @@ from realm.session.recordings import Shown
 from realm.session.view import View
 from realm.terminal.recording import recorder as recorder_module
 from realm.terminal.recording.recorder import Recorder
-from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.events import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ class Run:
         self.clock.now += after
         self.view.keep(text)
 
-    def hear(self, *sounds: Sound) -> None:
+    def hear(self, *sounds: Event) -> None:
         for sound in sounds:
             self.view.hear(sound)
 
@@ -74,9 +74,9 @@ class Run:
 def test_each_turn_has_what_showed_when_its_end_was_drawn(tmp_path: Path, clock: Clock) -> None:
     run = Run(tmp_path, clock)
     for number in (1, 2):
-        run.hear(Sound.BEGUN)
+        run.hear(Event.BEGUN)
         run.show(b"\x1b[H\x1b[2Jworking", after=5)
-        run.hear(Sound.ENDED)
+        run.hear(Event.ENDED)
         run.show(b"\x1b[H\x1b[2Janswer %d" % number, after=0.2)
         run.show(b"\r\nprompt", after=0.3)
         run.show(b"\r\ntyped", after=2)
@@ -86,7 +86,7 @@ def test_each_turn_has_what_showed_when_its_end_was_drawn(tmp_path: Path, clock:
 
 def test_a_picture_that_is_not_complete_yet_does_not_count(tmp_path: Path, clock: Clock) -> None:
     run = Run(tmp_path, clock)
-    run.hear(Sound.BEGUN, Sound.ENDED)
+    run.hear(Event.BEGUN, Event.ENDED)
     run.show(b"answer", after=0.5)
     clock.now += 0.1
     for _ in range(200):
@@ -96,27 +96,27 @@ def test_a_picture_that_is_not_complete_yet_does_not_count(tmp_path: Path, clock
 
 def test_a_prompt_right_after_a_turn_is_not_in_its_picture(tmp_path: Path, clock: Clock) -> None:
     run = Run(tmp_path, clock)
-    run.hear(Sound.BEGUN)
+    run.hear(Event.BEGUN)
     run.show(b"one", after=1)
-    run.hear(Sound.ENDED, Sound.BEGUN)
+    run.hear(Event.ENDED, Event.BEGUN)
     run.show(b" two", after=0.1)
-    run.hear(Sound.ENDED)
+    run.hear(Event.ENDED)
     run.show(b" end", after=0.1)
     assert run.turns(1, 1) == {1: "one", 2: "one two end"}
 
 
 def test_an_interrupted_turn_ends_when_the_next_one_begins(tmp_path: Path, clock: Clock) -> None:
     run = Run(tmp_path, clock)
-    run.hear(Sound.BEGUN)
+    run.hear(Event.BEGUN)
     run.show(b"interrupted", after=1)
-    run.hear(Sound.BEGUN)
+    run.hear(Event.BEGUN)
     run.show(b" next", after=1)
     assert run.turns(1) == {1: "interrupted"}
 
 
 def test_a_ring_is_no_end(tmp_path: Path, clock: Clock) -> None:
     run = Run(tmp_path, clock)
-    run.hear(Sound.RING)
+    run.hear(Event.BELL)
     run.show(b"x")
     assert run.turns(0) == {}
 
@@ -125,7 +125,7 @@ def test_a_turn_that_a_flood_took_has_no_picture_and_what_follows_says_it_is_inc
     tmp_path: Path, clock: Clock
 ) -> None:
     run = Run(tmp_path, clock, limit=8000)
-    run.hear(Sound.ENDED)
+    run.hear(Event.ENDED)
     run.show(b"one", after=1)
     for _ in range(400):
         run.show(b"x" * 30, after=0.01)
@@ -133,7 +133,7 @@ def test_a_turn_that_a_flood_took_has_no_picture_and_what_follows_says_it_is_inc
     for _ in range(100):
         run.show(b"\x1b[Hy" + b"x" * 70, after=0.01)
     run.show(b"\nlast", after=10)
-    run.hear(Sound.ENDED)
+    run.hear(Event.ENDED)
     run.show(b"!", after=0.1)
     turns = run.turns(0, 25.0)
     assert list(turns) == [2]
@@ -143,10 +143,10 @@ def test_a_turn_that_a_flood_took_has_no_picture_and_what_follows_says_it_is_inc
 
 def test_a_turn_of_which_nobody_heard_gets_no_other_turns_picture(tmp_path: Path, clock: Clock) -> None:
     run = Run(tmp_path, clock)
-    run.hear(Sound.ENDED)
+    run.hear(Event.ENDED)
     run.show(b"one", after=0.1)
     clock.now += 60
-    run.hear(Sound.ENDED)
+    run.hear(Event.ENDED)
     run.show(b" three", after=0.1)
     assert run.turns(0, 30, 60) == {1: "one", 3: "one three"}
 
@@ -171,7 +171,7 @@ def test_when_there_is_no_time_the_newest_turns_come_first(
     for number in range(40):
         clock.now = START + 10 * number
         run.show(b"\x1b[H" + b"\x1b[K%d\r" % number * 20_000)
-        run.hear(Sound.ENDED)
+        run.hear(Event.ENDED)
     began = time.monotonic()
     turns = run.turns(*range(0, 400, 10))
     assert time.monotonic() - began < 6
@@ -183,7 +183,7 @@ def test_when_there_is_no_time_the_newest_turns_come_first(
 def test_a_second_holder_goes_on_and_what_did_not_come_is_said(tmp_path: Path, clock: Clock) -> None:
     first = Run(tmp_path, clock)
     first.show(b"one")
-    first.hear(Sound.ENDED)
+    first.hear(Event.ENDED)
     drawing = first.view.drawing()
     second = Run(tmp_path, clock)
     second.view.modes.feed(drawing)
@@ -201,7 +201,7 @@ def test_a_second_holder_goes_on_and_what_did_not_come_is_said(tmp_path: Path, c
 def test_a_place_that_cannot_be_written_costs_only_the_pictures(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "file").write_bytes(b"")
     run = Run(tmp_path / "file", clock)
-    run.hear(Sound.ENDED)
+    run.hear(Event.ENDED)
     run.show(b"x")
     assert recordings.shown(tmp_path / "file", (5, 30), Config(tmp_path)) == Shown()
 
@@ -209,7 +209,7 @@ def test_a_place_that_cannot_be_written_costs_only_the_pictures(tmp_path: Path, 
 def test_a_run_without_a_terminal_has_a_recording_and_no_pictures(tmp_path: Path) -> None:
     view = View((5, 30), tty=False)
     view.record(Recorder(tmp_path, limit=1 << 20), tmp_path)
-    view.hear(Sound.ENDED)
+    view.hear(Event.ENDED)
     view.feed(b"one\ntwo\n")
     view.flush()
     shown = recordings.shown(tmp_path, (5, 30), Config(tmp_path), tty=False)

@@ -10,9 +10,8 @@ import pytest
 
 from realm.sandbox.stream import Attachment
 from realm.terminal.relay import loop as relays
-from realm.terminal.relay.ears import Sound
+from realm.terminal.relay.events import Event, Observed
 from realm.terminal.relay.loop import relay
-from realm.terminal.relay.overheard import Overheard
 from realm.terminal.relay.protocols import Ended, Reason
 
 if TYPE_CHECKING:
@@ -65,10 +64,10 @@ class Way:
     def __init__(self) -> None:
         self.near, self.far = socket.socketpair()
         self.stream = Attachment(self.near, b"", tty=True)
-        self.sounds: list[Sound] = []
+        self.sounds: list[Event] = []
         self.tapped = b""
         self.reader = Reader()
-        self.overheard = Overheard(self.stream, self.sounds.append)
+        self.overheard = Observed(self.stream, self.sounds.append)
 
     def relay(self, *steps: Callable[[], object] | bytes) -> Ended:
         """Relay; take a step whenever all is quiet: the box writes bytes, and ends after the last."""
@@ -110,7 +109,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
 def check(way: Way, *steps: bytes) -> None:
     assert way.relay(*steps) == Ended(Reason.EOF)
     assert way.reader.read() == way.tapped == way.reader.noted == PROGRAM
-    assert sorted(way.sounds) == [Sound.RING, Sound.BEGUN, Sound.ENDED]
+    assert sorted(way.sounds) == [Event.BELL, Event.BEGUN, Event.ENDED]
 
 
 @pytest.mark.parametrize("place", range(1, len(MARKED)))

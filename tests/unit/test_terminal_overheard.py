@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.terminal.relay.overheard import Overheard
+from realm.terminal.relay.events import Observed
 from tests.support.terminal import SocketBox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realm.terminal.relay.ears import Sound
+    from realm.terminal.relay.events import Event
 
 WORD = b"\x07\x1b]9;word\x07"
 
@@ -23,8 +23,8 @@ def box() -> Iterator[SocketBox]:
 
 
 def test_a_mark_alone_is_no_end(box: SocketBox) -> None:
-    sounds: list[Sound] = []
-    stream = Overheard(box, sounds.append)
+    sounds: list[Event] = []
+    stream = Observed(box, sounds.append)
     box.peer.sendall(b"\x16\x1b[?7325h")
     with pytest.raises(BlockingIOError):
         stream.recv(100)
@@ -34,7 +34,7 @@ def test_a_mark_alone_is_no_end(box: SocketBox) -> None:
 
 
 def test_what_may_become_a_mark_comes_at_the_end_at_the_latest(box: SocketBox) -> None:
-    stream = Overheard(box, lambda _: None)
+    stream = Observed(box, lambda _: None)
     box.peer.sendall(b"\x16\x1b[?73")
     with pytest.raises(BlockingIOError):
         stream.recv(100)
@@ -44,7 +44,7 @@ def test_what_may_become_a_mark_comes_at_the_end_at_the_latest(box: SocketBox) -
 
 
 def test_a_word_waits_for_the_end_of_a_sequence(box: SocketBox) -> None:
-    stream = Overheard(box, lambda _: None)
+    stream = Observed(box, lambda _: None)
     box.peer.sendall(b"a\x1b[3")
     stream.recv(100)
     stream.say(WORD)
@@ -58,7 +58,7 @@ def test_a_word_waits_for_the_end_of_a_sequence(box: SocketBox) -> None:
 
 def test_a_word_waits_for_the_end_of_an_update(box: SocketBox) -> None:
     settled = False
-    stream = Overheard(box, lambda _: None, lambda: settled)
+    stream = Observed(box, lambda _: None, lambda: settled)
     stream.say(WORD)
     assert stream.pending() == 0
     settled = True
@@ -66,7 +66,7 @@ def test_a_word_waits_for_the_end_of_an_update(box: SocketBox) -> None:
 
 
 def test_the_last_word_counts(box: SocketBox) -> None:
-    stream = Overheard(box, lambda _: None)
+    stream = Observed(box, lambda _: None)
     stream.say(b"\x07")
     stream.say(WORD)
     assert stream.recv(100) == WORD
@@ -74,7 +74,7 @@ def test_the_last_word_counts(box: SocketBox) -> None:
 
 
 def test_what_goes_in_is_looked_at(box: SocketBox) -> None:
-    stream = Overheard(box, lambda _: None)
+    stream = Observed(box, lambda _: None)
     stream.send(b"x\x1b[")
     stream.send(b"O")
     assert stream.focus.lost

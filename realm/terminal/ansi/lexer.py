@@ -38,7 +38,7 @@ _TOKEN = re.compile(
 )
 # Most sequences are colours, movements and erasures: passed over five times faster than taken apart.
 _RARE = re.compile(rb"\x1b(?!\[[0-9;:]*+[mHKABCDGJX])")
-_RARE_OR_SHIFT = re.compile(rb"\x1b(?!\[[0-9;:]*+[mHKABCDGJX])|[\x0e\x0f]|\xc2[\x80-\x9f]")
+_RARE_OR_CONTROL = re.compile(rb"\x1b(?!\[[0-9;:]*+[mHKABCDGJX])|[\x07\x0e\x0f]|\xc2[\x80-\x9f]")
 _UNFINISHED = re.compile(rb"\x1b(?:\[%b|[ -/]*+)|\xc2(?:\x9b%b)?" % (_BODY, _BODY))
 _HALF_A_CHARACTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 _FINAL = re.compile(rb"[@-~\x18\x1a\x1b\x80-\xff]")
@@ -94,8 +94,10 @@ class Lexer:
 
     def switches(self, data: bytes) -> Iterator[Token]:
         """Yield what is neither text nor a colour, a movement or an erasure."""
-        rare = b"\x0e" in data or b"\x0f" in data or (not data.isascii() and b"\xc2" in data)
-        return self._tokens(data, _RARE_OR_SHIFT if rare else _RARE)
+        rare = (
+            b"\x07" in data or b"\x0e" in data or b"\x0f" in data or (not data.isascii() and b"\xc2" in data)
+        )
+        return self._tokens(data, _RARE_OR_CONTROL if rare else _RARE)
 
     def _tokens(self, data: bytes, wanted: re.Pattern[bytes] | None) -> Iterator[Token]:
         data = self._hold_back(self._carry + data)

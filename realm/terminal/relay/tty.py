@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FALLBACK = (24, 80)
 """Rows and columns where no terminal says otherwise."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_KEEP_TITLE, _BRING_TITLE_BACK = b"\x1b[22;0t", b"\x1b[23;0t"
+"""xterm's stack of titles, which most terminals have and the others pass over."""
+_UNTITLED = ("linux", "dumb", None)
 PATIENCE = 2.0
 """Seconds that a terminal is waited for to take what puts it right."""
 UNDER_WAY = 0.05
@@ -45,6 +48,7 @@ class Terminal:
         self._tty = self.interactive if tty is None else tty and self.interactive
         self._saved: list[Any] | None = None
         self._suspended = False
+        self._title = b""
         self.modes = Modes()
 
     @property
@@ -71,13 +75,14 @@ class Terminal:
             self.modes.feed(data)
 
     @contextmanager
-    def raw(self, last_screen: Callable[[], str] | None = None) -> Iterator[None]:
+    def raw(self, last_screen: Callable[[], str] | None = None, title: bytes = b"") -> Iterator[None]:
         """Raw mode until the block ends, in whatever way; nothing where no program is shown.
 
         Afterwards the line settings are what they were and the modes that are
         still on (:attr:`modes`) are off.  If the program left its alternate
         screen on, ``last_screen()`` is written to the main screen, so that what
-        it last showed can still be read.
+        it last showed can still be read.  ``title`` is the window's meanwhile; the
+        user's own comes back where the terminal has kept it, else it is empty.
         """
         if not self._tty or self.stdin is None:
             yield
@@ -86,6 +91,8 @@ class Terminal:
         self._suspended = False
         try:
             self._make_raw(self.stdin)
+            self._title = title if os.environ.get("TERM") not in _UNTITLED else b""
+            self._entitle()
             yield
         finally:
             # A second signal must not end us between here and the way back.
@@ -95,6 +102,12 @@ class Terminal:
                         self._leave(last_screen)
                 finally:
                     self._saved = None
+
+    def _entitle(self) -> None:
+        if self._title:
+            sequence = b"\x1b]0;%b\x07" % self._title
+            self.modes.feed(sequence)
+            self._write(_KEEP_TITLE + sequence)
 
     def show(self, drawing: bytes) -> None:
         """Write what a program showed elsewhere; only inside :meth:`raw`.
@@ -121,6 +134,7 @@ class Terminal:
             return False
         was_suspended, self._suspended = self._suspended, False
         if was_suspended:
+            self._entitle()
             self._write(self.modes.redo())
         return was_suspended
 
@@ -134,7 +148,7 @@ class Terminal:
             return
         try:
             show = last_screen if self.modes.alternate else None
-            self._write(self.modes.undo())
+            self._write(self.modes.undo() + (_BRING_TITLE_BACK if self._title else b""))
             if show is not None:
                 self._write(_lines(show()))
         finally:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realm.terminal.relay.ears import Ears, Focus, Sound
+from realm.terminal.relay.events import Event, Focus, Scanner
 
 BEGUN, ENDED = b"\x16\x1b[?7325l", b"\x16\x1b[?7325h"
 PIECES = [b"text", b"\x07", b"\x16", BEGUN, ENDED, b"\x1b[31m", b"\x1b]0;a title\x07", b"\x1b]8;;x\x1b\\",
@@ -14,11 +14,11 @@ PIECES = [b"text", b"\x07", b"\x16", BEGUN, ENDED, b"\x1b[31m", b"\x1b]0;a title
           b"\x1b[?1004h", ENDED[:5]]  # fmt: skip
 
 
-def heard(*pieces: bytes) -> tuple[list[Sound], bytes, bool]:
-    sounds: list[Sound] = []
-    ears = Ears(sounds.append)
-    passed = b"".join([ears.hear(piece) for piece in pieces])
-    return sounds, passed, ears.between
+def heard(*pieces: bytes) -> tuple[list[Event], bytes, bool]:
+    sounds: list[Event] = []
+    scanner = Scanner(sounds.append)
+    passed = b"".join([scanner.feed(piece) for piece in pieces])
+    return sounds, passed, scanner.between
 
 
 @st.composite
@@ -30,7 +30,7 @@ def cut(draw: st.DrawFn, pieces: list[bytes]) -> list[bytes]:
 
 @pytest.mark.parametrize("data", [b"\x07", b"text\x07more", b"\x1b]0;title\x07\x07", b"\x1b[31m\x07"])
 def test_a_ring_is_heard_and_passes(data: bytes) -> None:
-    assert heard(data)[:2] == ([Sound.RING], data)
+    assert heard(data)[:2] == ([Event.BELL], data)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,11 @@ def test_the_end_of_a_title_is_no_ring(data: bytes) -> None:
 
 def test_a_title_in_pieces_is_no_ring_and_what_follows_is() -> None:
     assert heard(b"\x1b]0;ti", b"tle", b"\x07")[0] == []
-    assert heard(b"\x1b", b"]0;ti", b"tle", b"\x07", b"\x07")[0] == [Sound.RING]
+    assert heard(b"\x1b", b"]0;ti", b"tle", b"\x07", b"\x07")[0] == [Event.BELL]
 
 
-@pytest.mark.parametrize(("mark", "sound"), [(BEGUN, Sound.BEGUN), (ENDED, Sound.ENDED)])
-def test_a_mark_is_heard_and_taken_out_even_of_a_sequence(mark: bytes, sound: Sound) -> None:
+@pytest.mark.parametrize(("mark", "sound"), [(BEGUN, Event.BEGUN), (ENDED, Event.ENDED)])
+def test_a_mark_is_heard_and_taken_out_even_of_a_sequence(mark: bytes, sound: Event) -> None:
     assert heard(b"a\x1b[3" + mark + b"1mb") == ([sound], b"a\x1b[31mb", True)
     assert heard(mark) == ([sound], b"", True)
 
@@ -54,7 +54,7 @@ def test_a_mark_is_heard_and_taken_out_even_of_a_sequence(mark: bytes, sound: So
 @pytest.mark.parametrize("place", range(1, len(ENDED)))
 def test_a_mark_in_two_pieces_is_heard_and_taken_out(place: int) -> None:
     pieces = b"a\x1b[3" + ENDED[:place], ENDED[place:] + b"1mb"
-    assert heard(*pieces) == ([Sound.ENDED], b"a\x1b[31mb", True)
+    assert heard(*pieces) == ([Event.ENDED], b"a\x1b[31mb", True)
 
 
 @pytest.mark.parametrize("rest", [b"", b"x", b"\x16", b"\x1b[31m", ENDED])
@@ -62,29 +62,29 @@ def test_a_mark_in_two_pieces_is_heard_and_taken_out(place: int) -> None:
 def test_what_only_began_as_a_mark_goes_on(place: int, rest: bytes) -> None:
     sounds, passed, _ = heard(b"a" + ENDED[:place], b"y" + rest)
     assert passed == b"a" + ENDED[:place] + b"y" + (b"" if rest in (ENDED, b"\x16") else rest)
-    assert sounds == [Sound.ENDED] * (rest == ENDED)
+    assert sounds == [Event.ENDED] * (rest == ENDED)
 
 
 def test_at_the_end_nothing_is_held_back() -> None:
-    ears = Ears(lambda _: None)
-    assert ears.hear(b"a" + ENDED[:4]) == b"a"
-    assert ears.rest() == ENDED[:4]
-    assert ears.rest() == b""
+    scanner = Scanner(lambda _: None)
+    assert scanner.feed(b"a" + ENDED[:4]) == b"a"
+    assert scanner.rest() == ENDED[:4]
+    assert scanner.rest() == b""
 
 
 def test_a_mark_in_many_pieces_is_heard() -> None:
-    assert heard(*(bytes([byte]) for byte in b"a" + ENDED + b"b")) == ([Sound.ENDED], b"ab", True)
+    assert heard(*(bytes([byte]) for byte in b"a" + ENDED + b"b")) == ([Event.ENDED], b"ab", True)
 
 
 def test_many_marks_in_one_piece_are_one() -> None:
-    assert heard(ENDED * 1000)[:2] == ([Sound.ENDED], b"")
-    assert heard(ENDED + BEGUN)[0] == [Sound.ENDED, Sound.BEGUN]
+    assert heard(ENDED * 1000)[:2] == ([Event.ENDED], b"")
+    assert heard(ENDED + BEGUN)[0] == [Event.ENDED, Event.BEGUN]
 
 
 @given(cut(PIECES))
 def test_nothing_but_whole_marks_is_taken_out(pieces: list[bytes]) -> None:
-    ears = Ears(lambda _: None)
-    passed = b"".join([ears.hear(piece) for piece in pieces]) + ears.rest()
+    scanner = Scanner(lambda _: None)
+    passed = b"".join([scanner.feed(piece) for piece in pieces]) + scanner.rest()
     assert passed == re.sub(rb"\x16\x1b\[\?7325[hl]", b"", b"".join(pieces))
 
 

@@ -1,0 +1,152 @@
+"""What of a program's output is changed on its way to the user: titles, and a command that it leaves.
+
+The window is called after the session, with the program's own title behind it.
+tmux takes every APC string for a title, which Claude Code's question for kitty's
+graphics is one of: there they are left out.  A program may say goodbye with a
+command that means something else on this side of the sandbox; ours stands in its
+place.  All else passes byte by byte.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.terminal.ansi.lexer import ESC
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LONGEST = 4096
+"""Bytes of a string that is not complete yet that are held back."""
+_LONGEST_COMMAND = 300
+_TITLE = re.compile(rb"\x1b\]([012]);([^\x07\x18\x1a\x1b]*)(?:\x07|\x1b\\)")
+_APC = re.compile(rb"\x1b_[^\x18\x1a\x1b]*\x1b\\")
+_OPEN = re.compile(rb"\x1b(?:\](?:[012](?:;[^\x07\x18\x1a\x1b]*)?)?|_[^\x18\x1a\x1b]*)?\x1b?\Z")
+_COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
+_OPEN_COLOUR = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")
+_UNDONE = re.compile(rb"\x1b\[\?(?:1049|2004|1004|2031)l")
+_PATIENCE = 10
+"""How often it is asked for before the beginning of a command is let go."""
+
+
+class Closing(NamedTuple):
+    """A command that a program leaves on the screen: ``pattern`` begins with a word that is no pattern.
+
+    ``replacement`` stands in its place, where ``is_over()`` tells that the program
+    does not draw on its screen any more.
+    """
+
+    pattern: re.Pattern[bytes]
+    replacement: bytes
+    is_over: Callable[[], bool]
+
+
+class Rewriter:
+    """Changes output, however it is cut; ``name`` is the session's."""
+
+    def __init__(self, name: str, closing: Closing | None = None, *, drops_apc: bool = False) -> None:
+        self._name, self._closing, self._drops_apc = name, closing, drops_apc
+        word = re.match(rb"[\w-]+", closing.pattern.pattern) if closing else None
+        self._word = word[0] if word else b""
+        self._tail = self._held = b""
+        self._waited = 0
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether something is held back that a person may wait for."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the output as it is to be shown; what may have to be changed waits for more."""
+        if not (self._tail or self._held or ESC in data or (self._word and self._word[:1] in data)):
+            return data
+        data = self._held + self._tail + data
+        self._tail = self._held = b""
+        self._waited = 0
+        if ESC in data:
+            data = self._strings(data)
+        return self._commands(data) if self._word else data
+
+    def release(self) -> bytes:
+        """Return what a person may wait for, when nothing comes; of a long one only after a while."""
+        self._waited += 1
+        if len(self._held) > len(self._word) + 1 and self._waited < _PATIENCE:
+            return b""
+        held, self._held = self._held, b""
+        return held
+
+    def rest(self) -> bytes:
+        """Return all that was held back, when no more comes."""
+        rest = self._held + self._tail
+        self._held = self._tail = b""
+        return rest
+
+    # Titles -------------------------------------------------------------------------
+
+    def _strings(self, data: bytes) -> bytes:
+        data = _TITLE.sub(self._titled, data)
+        if self._drops_apc:
+            data = _APC.sub(b"", data)
+        unfinished = _OPEN.search(data, max(0, len(data) - _LONGEST))
+        if unfinished:
+            self._tail = unfinished[0]
+            return data[: unfinished.start()]
+        return data
+
+    def _titled(self, title: re.Match[bytes]) -> bytes:
+        return b"\x1b]%b;%b\x07" % (title[1], self.title(title[2]))
+
+    def title(self, own: bytes = b"") -> bytes:
+        """Return the window's title when the program calls it ``own``."""
+        text = clean(own, limit=200)
+        return clean(f"{self._name}: {text}" if text else self._name).encode("utf-8", "replace")
+
+    # The command --------------------------------------------------------------------
+
+    def _commands(self, data: bytes) -> bytes:
+        """Replace the command, and hold back what may become it."""
+        start = 0
+        while self._closing is not None and (place := data.find(self._word, start)) >= 0:
+            start = place + 1
+            end, is_open = self._match(data, place)
+            if end:
+                new = self._closing.replacement + b"".join(_COLOUR.findall(data, place, end))
+                data = data[:place] + new + data[end:]
+                start = place + len(new)
+            elif is_open:
+                self._held = data[place:]
+                return data[:place]
+        for length in range(min(len(self._word) - 1, len(data)), 0, -1):
+            if data.endswith(self._word[:length]) and self._may_close(data, len(data)):
+                self._held = data[-length:]
+                return data[:-length]
+        return data
+
+    def _may_close(self, data: bytes, place: int) -> bool:
+        return self._closing is not None and (
+            self._closing.is_over() or _UNDONE.search(data, 0, place) is not None
+        )
+
+    def _match(self, data: bytes, place: int) -> tuple[int, bool]:
+        """Return where a command that begins at ``place`` ends, or 0 and whether more could complete it."""
+        if self._closing is None or not self._may_close(data, place):
+            return 0, False
+        plain, at = bytearray(), place
+        places: list[int] = []
+        while at < len(data) and len(plain) < _LONGEST_COMMAND:
+            colour = _COLOUR.match(data, at)
+            if colour:
+                at = colour.end()
+                continue
+            if data[at] < 0x20:  # noqa: PLR2004 - a blank
+                return self._found(bytes(plain), places), _OPEN_COLOUR.match(data, at) is not None
+            plain.append(data[at])
+            at += 1
+            places.append(at)
+        return self._found(bytes(plain), places), len(plain) < _LONGEST_COMMAND
+
+    def _found(self, plain: bytes, places: list[int]) -> int:
+        found = self._closing.pattern.match(plain) if self._closing else None
+        return places[found.end() - 1] if found else 0
