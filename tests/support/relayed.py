@@ -14,7 +14,6 @@ from realm.terminal.relay.tty import Terminal
 from realm.terminal.render.drawing import read
 from tests.support.terminal import PtyBox
 
-
 _NEWEST = 160_000
 """Bytes of output that a screen is made of."""
 
