@@ -6,8 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
-from realm.sandbox import creation, image, layout, spec, transfer, volumes
+from realm.sandbox import creation, layout, spec, transfer, volumes
 from realm.sandbox.flags import DockerArgs
+from realm.sandbox.image import recipe
 from realm.sandbox.sandbox import Sandbox
 from realm.sandbox.spec import SandboxSpec
 
@@ -57,7 +58,7 @@ def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
     if not dead.volumes:
         raise EngineError("nothing is left of the container to save")
     owner = dead.owner._replace(role="salvage")
-    wanted = SandboxSpec(image.REFERENCE, ("snapshot",), 0, 0, layout.WORK, owner, network="none")
+    wanted = SandboxSpec(recipe.REFERENCE, ("snapshot",), 0, 0, layout.WORK, owner, network="none")
     second = Sandbox(engine, _create_again(engine, wanted, dead), owner, ())
     try:
         yield second
@@ -70,7 +71,7 @@ def _create_again(engine: Engine, wanted: SandboxSpec, dead: Sandbox) -> str:
     owned = volumes.of(dead.volumes)
     name = creation.container_name(wanted)
     labels = {"": volumes.labels(wanted.owner, name, ())[""]}
-    for reference in dict.fromkeys((wanted.image, image.REFERENCE)):
+    for reference in dict.fromkeys((wanted.image, recipe.REFERENCE)):
         try:
             return engine.create(spec.create_options(wanted._replace(image=reference), owned, labels), name)
         except EngineError as error:

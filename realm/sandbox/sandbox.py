@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, RejectedError
 from realm.paths import remove_tree, scratch
-from realm.sandbox import image, layout, report, transfer, volumes
+from realm.sandbox import layout, report, transfer, volumes
 from realm.sandbox.docker import KILLED
+from realm.sandbox.image import recipe
 from realm.sandbox.stream import Attachment
 from realm.text import clean
 
@@ -61,10 +62,10 @@ class Sandbox:
     def image(self) -> str:
         """The image that the container runs, or ran; realm's own when the container is gone."""
         try:
-            return self._facts().image if self.id else image.REFERENCE
+            return self._facts().image if self.id else recipe.REFERENCE
         except EngineError as error:
             if error.kind == "not found":
-                return image.REFERENCE
+                return recipe.REFERENCE
             raise
 
     def state(self) -> str:

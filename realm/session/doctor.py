@@ -86,10 +86,11 @@ def _engine(name: str) -> Check:
 
 def _image(name: str) -> Check:
     from realm.sandbox import docker, image
+    from realm.session import images
 
-    wanted = Config(current_directory()).get("image") or None
+    config = Config(current_directory())
     with closing(docker.connect()) as connection:
-        status = image.status(connection, wanted)
+        status = image.status(connection, config.get("image") or None, images.inputs(config))
     if status.missing:
         return Check(
             name, "warn", f"{status.reference} is not built yet", "realm build (the first run does it too)"

@@ -1,20 +1,27 @@
-"""Building the box's image on request."""
+"""The image of sandboxes: what the settings say that it is made of, and building it on request."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realm.config import Config
-from realm.errors import UsageError
-from realm.text import clean
+from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, Config
+from realm.paths import current_directory
+from realm.sandbox.image import recipe
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.sandbox.image.recipe import Inputs
     from realm.session.ui import UI
 
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
-"""A version or a tag of a package; more than that would be a search to npm."""
+
+def inputs(config: Config) -> Inputs:
+    """Return what the settings, and for authorities the environment, say that realm's image is made of."""
+    return recipe.Inputs(
+        config.value(BASE_IMAGE) or recipe.DEFAULT_BASE,
+        config.value(CLAUDE_VERSION),
+        config.value(CA_FILE) or recipe.ca_file(),
+    )
 
 
 def build(claude_version: str | None, base: str | None, ca_file: Path | None, no_cache: bool, ui: UI) -> str:
@@ -22,21 +29,14 @@ def build(claude_version: str | None, base: str | None, ca_file: Path | None, no
 
     Raises :class:`ImageError` with the end of the build's output when it fails.
     """
-    from realm.sandbox import building, docker
+    from realm.sandbox import docker
+    from realm.sandbox.image.build import build_own
 
-    if claude_version and not _VERSION.fullmatch(claude_version):
-        raise UsageError(
-            f"'{clean(claude_version)}' is no version of Claude Code", "realm build --claude-version 2.1.330"
-        )
-    config = Config(Path.cwd())
-    authority = ca_file or (Path(config.get("caFile")) if config.get("caFile") else None)
-    if authority is not None and not authority.is_file():
-        raise UsageError(f"there is no file {authority}", "--ca-file wants a file of certificates (PEM)")
-    return building.build(
-        docker.connect(),
-        claude_version=claude_version or config.get("claudeVersion") or None,
-        base=base or config.get("baseImage"),
-        ca_file=authority,
-        no_cache=no_cache,
-        progress=ui.info,
-    )
+    found = inputs(Config(current_directory()))
+    if base:
+        found = found._replace(base=BASE_IMAGE.read(base, "--base"))
+    if claude_version:
+        found = found._replace(claude_version=CLAUDE_VERSION.read(claude_version, "--claude-version"))
+    if ca_file is not None:
+        found = found._replace(ca_file=ca_file)
+    return build_own(docker.connect(), found, ui.info, no_cache=no_cache)

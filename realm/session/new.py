@@ -9,7 +9,7 @@ from realm.config import Config
 from realm.errors import RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags, image
-from realm.session import approvals
+from realm.session import approvals, images
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
@@ -44,7 +44,7 @@ def new(request: NewRequest, ui: UI) -> int:
     )
     plan = plan._replace(history=planning.needs_history(project, config, local=connection.endpoint.local))
     wanted = request.image or config.get("image") or None
-    chosen = image.ensure(connection, wanted, ui.progress, config, part=plan.agent.image_part)
+    chosen = image.ensure(connection, wanted, images.inputs(config), ui.progress, part=plan.agent.image_part)
     plan = _with_wip(plan, request)
     approvals.announce(plan.include, ui)
     approvals.approve_record(project, plan.session)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from realm.config import INCLUDE
 from realm.errors import NoSuchSessionError, RunningError
 from realm.sandbox import docker, flags, image
-from realm.session import approvals, background, intake, rebase, summary
+from realm.session import approvals, background, images, intake, rebase, summary
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
@@ -53,7 +53,9 @@ def resume(request: ResumeRequest, ui: UI) -> int:
 
 def _image(connection: Engine, request: ResumeRequest, plan: Plan, ui: UI) -> str:
     wanted = request.image or plan.session.image or plan.config.get("image") or None
-    return image.ensure(connection, wanted, ui.progress, plan.config, part=plan.agent.image_part)
+    return image.ensure(
+        connection, wanted, images.inputs(plan.config), ui.progress, part=plan.agent.image_part
+    )
 
 
 def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, ui: UI) -> int:

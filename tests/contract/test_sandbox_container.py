@@ -223,9 +223,10 @@ def test_missing_image_of_the_user_is_said(lab: Laboratory) -> None:
     from contextlib import nullcontext
 
     from realm.sandbox import image
+    from realm.sandbox.image.recipe import Inputs
 
     with pytest.raises(ImageError, match="there is no image realm-no-such:image"):
-        image.ensure(lab.engine, "realm-no-such:image", lambda _: nullcontext())
+        image.ensure(lab.engine, "realm-no-such:image", Inputs(), lambda _: nullcontext())
 
 
 @pytest.mark.parametrize("how", ["plain", "overlay"])

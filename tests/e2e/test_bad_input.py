@@ -306,7 +306,7 @@ def test_docker_flags(user: User, flags: str, said: str) -> None:
 
 def test_a_version_that_is_none(user: User) -> None:
     done = run_as(user, (), "build", "--claude-version", "1 || 2")
-    check_words(done, USAGE, "'1 || 2' is no version of Claude Code")
+    check_words(done, USAGE, "--claude-version is '1 || 2': it is not a version")
 
 
 # --- permissions -------------------------------------------------------------

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.sandbox import building, creation, docker, image, lookup
+from realm.sandbox import creation, docker, image, lookup
 from realm.sandbox import report as reports
+from realm.sandbox.image import recipe
+from realm.sandbox.image.build import build_own
 from realm.sandbox.layout import Owner
 from realm.sandbox.spec import SandboxSpec
 from tests.support.repos import Repo, git
@@ -157,7 +159,7 @@ class Laboratory:
         """Return the description of a sandbox on the repository that runs ``command``."""
         environment = {"REALM_TIP": self.repo.head(), "REALM_SESSION": "work", "REALM_RUN": "1"}
         made = SandboxSpec(
-            image=image.REFERENCE,
+            image=recipe.REFERENCE,
             command=("run", *command),
             uid=os.getuid() or 1000,
             gid=os.getgid() if os.getuid() else 1000,
@@ -241,7 +243,7 @@ def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
     """Yield a laboratory with realm's image; to be made a fixture."""
     with docker.connect() as connection:
         if image.status(connection).missing:
-            building.build(connection)
+            build_own(connection, recipe.Inputs())
         made = Laboratory(connection, repo, root)
         try:
             yield made

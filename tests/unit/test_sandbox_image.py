@@ -10,7 +10,8 @@ import pytest
 from realm.errors import ImageError
 from realm.sandbox import image
 from realm.sandbox.docker import Image
-from realm.sandbox.image import Inputs
+from realm.sandbox.image import build, recipe
+from realm.sandbox.image.recipe import Inputs
 
 if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
@@ -20,24 +21,24 @@ def test_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
     ca = tmp_path / "ca.crt"
     ca.write_text("one")
     first = Inputs("debian:x", "", ca, 1, 1)
-    seen = {image.fingerprint(first)}
+    seen = {recipe.fingerprint(first)}
     for other in (
         Inputs("debian:y", "", ca, 1, 1), Inputs("debian:x", "", None, 1, 1),
         Inputs("debian:x", "", ca, 2, 1), Inputs("debian:x", "", ca, 1, 2),
     ):  # fmt: skip
-        seen.add(image.fingerprint(other))
+        seen.add(recipe.fingerprint(other))
     assert len(seen) == 5
     ca.write_text("two")
-    assert image.fingerprint(first) not in seen
+    assert recipe.fingerprint(first) not in seen
 
 
 def test_context_has_what_docker_build_needs_and_nothing_else(sealed: Path) -> None:
-    home = image.context_dir(Inputs("debian:x", "1.2.3"))
+    home = recipe.context_dir(Inputs("debian:x", "1.2.3"))
     assert home == sealed / ".realm"
     text = (home / "Dockerfile").read_text()
     assert "ARG BASE=debian:x\n" in text
     assert "ARG CLAUDE_CODE_VERSION=1.2.3\n" in text
-    assert f"ARG REALM_FINGERPRINT={image.fingerprint(Inputs('debian:x', '1.2.3'))}\n" in text
+    assert f"ARG REALM_FINGERPRINT={recipe.fingerprint(Inputs('debian:x', '1.2.3'))}\n" in text
     assert (home / "ca.crt").read_bytes() == b""
     assert (home / ".dockerignore").read_text().splitlines()[0] == "*"
     assert sorted(path.name for path in (home / "hooks" / "claude").iterdir()) == [
@@ -49,28 +50,28 @@ def test_context_has_what_docker_build_needs_and_nothing_else(sealed: Path) -> N
 @pytest.mark.parametrize("value", ["a b", "x\nRUN evil", "", "$(id)"])
 def test_values_that_are_no_arguments_are_refused(value: str) -> None:
     with pytest.raises(ImageError):
-        image.context(Inputs(value))
+        recipe.context(Inputs(value))
 
 
-def test_authorities_come_from_the_setting_then_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_authorities_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
-    assert image.ca_file() is None
+    assert recipe.ca_file() is None
     monkeypatch.setenv("SSL_CERT_FILE", "/b")
-    assert image.ca_file() == Path("/b")
+    assert recipe.ca_file() == Path("/b")
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/a")
-    assert image.ca_file() == Path("/a")
+    assert recipe.ca_file() == Path("/a")
 
 
 @pytest.mark.parametrize("name", ["Bad Image", "-x", "../containers/json", "a?b", "a\n", "é"])
 def test_what_cannot_name_an_image_is_said_without_asking(name: str) -> None:
     with pytest.raises(ImageError, match="is no name of an image"):
-        image.inspect(cast("Engine", None), name)
+        build.inspect(cast("Engine", None), name)
 
 
 def test_missing_authorities_are_said() -> None:
     with pytest.raises(ImageError, match="/no/such"):
-        image.fingerprint(Inputs(ca_file=Path("/no/such")))
+        recipe.fingerprint(Inputs(ca_file=Path("/no/such")))
 
 
 def test_user_of_the_image_is_never_root() -> None:
@@ -92,6 +93,6 @@ def test_hook_outside_a_box_is_silent_and_fine(verb: str) -> None:
 )
 def test_version_of_claude_counts_only_where_it_is_fixed(built: str, wanted: str, stale: bool) -> None:
     inputs = Inputs(claude_version=wanted)
-    labels = {image.FINGERPRINT: image.fingerprint(inputs), image.VERSION: built}
+    labels = {recipe.FINGERPRINT: recipe.fingerprint(inputs), recipe.VERSION: built}
     assert image._is_stale(Image("sha256:1", labels), inputs) is stale
     assert image._is_stale(Image("sha256:1", {}), inputs)

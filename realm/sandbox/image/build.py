@@ -1,4 +1,4 @@
-"""Building the box's image: with the docker command's BuildKit, else through the Docker SDK.
+"""Building the sandbox's image: with the docker command's BuildKit, else through the Docker SDK.
 
 The SDK only knows the engine's older builder; that is enough where there is an
 engine and nothing else.
@@ -10,21 +10,25 @@ import re
 import shutil
 import subprocess
 from collections import deque
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Self
 
-from realm.config import Config
 from realm.errors import EngineError, ImageError
 from realm.sandbox import transfer
-from realm.sandbox.image import REFERENCE, Inputs, context, context_dir, inspect
+from realm.sandbox.image.recipe import REFERENCE, Inputs, context, context_dir
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
-    from realm.sandbox.docker import Engine
-    from realm.sandbox.image import Progress
+    from realm.sandbox.docker import Engine, Image
+
+
+Progress = Callable[[str], AbstractContextManager[object]]
+"""Shows that something goes on, for the time of a ``with`` statement."""
+_REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 
 class Steps:
@@ -47,38 +51,29 @@ class Steps:
             self._stack.enter_context(self._progress(f"building {self._name}: {line}"))
 
 
-def build(
-    engine: Engine,
-    *,
-    claude_version: str | None = None,
-    base: str | None = None,
-    ca_file: Path | None = None,
+def build_own(
+    engine: Engine, inputs: Inputs, progress: Callable[[str], object] = lambda _: None, *,
     no_cache: bool = False,
-    progress: Callable[[str], object] = lambda _: None,
-    config: Config | None = None,
-) -> str:
-    """Build ``realm:latest`` and return its id; the settings fill in what is not given.
+) -> str:  # fmt: skip
+    """Build ``realm:latest`` with BuildKit where the docker command has it, else with the engine.
 
-    ``progress`` gets each line of the build's output, cleaned.  Raises
-    ``ImageError`` with the end of the output when it fails.
+    Returns its id.  ``progress`` gets each line of the build's output, cleaned.
+    Raises ``ImageError`` with the end of the output when it fails.
     """
-    settled = Inputs.of(config or Config(Path.cwd()))
-    inputs = Inputs(base or settled.base, settled.claude_version, ca_file or settled.ca_file)
-    return build_image(engine, inputs, claude_version or "", progress, no_cache=no_cache)
-
-
-def build_image(
-    engine: Engine, inputs: Inputs, version: str, progress: Callable[[str], object], *, no_cache: bool
-) -> str:
-    """Build the image of ``inputs`` with BuildKit where the docker command has it, else with the engine."""
     directory = context_dir(inputs)
-    arguments = {"CLAUDE_CODE_VERSION": version} if version else {}
     lines = (
-        _with_cli(directory, arguments, no_cache=no_cache)
+        _with_cli(directory, no_cache=no_cache)
         if has_buildx()
-        else with_engine(engine, context(inputs), REFERENCE, arguments, no_cache=no_cache)
+        else with_engine(engine, context(inputs), REFERENCE, {}, no_cache=no_cache)
     )
     return follow(engine, REFERENCE, lines, progress)
+
+
+def inspect(engine: Engine, reference: str) -> Image | None:
+    """Return what the engine says of an image, ``None`` when it has none of that name."""
+    if not _REFERENCE.fullmatch(reference):
+        raise ImageError(f"'{clean(reference)}' is no name of an image", "docker image ls")
+    return engine.image(reference)
 
 
 def follow(engine: Engine, name: str, lines: Iterator[str], progress: Callable[[str], object]) -> str:
@@ -113,11 +108,9 @@ _FAILED = "the image could not be built"
 _HINT = "behind a proxy that inspects TLS: realm build --ca-file FILE"
 
 
-def _with_cli(directory: Path, arguments: dict[str, str], *, no_cache: bool) -> Iterator[str]:
+def _with_cli(directory: Path, *, no_cache: bool) -> Iterator[str]:
     command = ["docker", "buildx", "build", "--progress=plain", "--load", "--tag", REFERENCE]
     command += ["--no-cache"] if no_cache else []
-    for name, value in arguments.items():
-        command += ["--build-arg", f"{name}={value}"]
     with subprocess.Popen(
         [*command, str(directory)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:

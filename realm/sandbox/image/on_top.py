@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, ImageError
 from realm.paths import data_dir
-from realm.sandbox.image import VERSION, Inputs, entry_digest, inspect
+from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
+from realm.sandbox.image.recipe import VERSION, Inputs, entry_digest
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realm.sandbox.docker import Engine
-    from realm.sandbox.image import Progress
 
 ON_LABEL = "realm.on"
 """The user's name of the image that one was built on."""
@@ -39,8 +39,6 @@ def ensure(engine: Engine, reference: str, image: str, own: str, inputs: Inputs,
     found = inspect(engine, name)
     if found is not None:
         return found.id
-    from realm.sandbox.building import Steps
-
     text = f"building {name}, Claude Code on top of {clean(reference)}"
     with progress(text), Steps(progress, name) as steps:
         built = _build(engine, name, reference, image, own, inputs, steps.show)
@@ -61,8 +59,6 @@ def _build(
     engine: Engine, name: str, reference: str, image: str, own: str, inputs: Inputs,
     show: Callable[[str], object],
 ) -> str:  # fmt: skip
-    from realm.sandbox import building
-
     found = inspect(engine, own)
     own_labels = found.labels if found else {}
     arguments = {
@@ -81,9 +77,9 @@ def _build(
             complaints.append(line.removeprefix(_COMPLAINT))
         show(line)
 
-    lines = building.with_engine(engine, {"Dockerfile": _dockerfile().encode()}, name, arguments)
+    lines = with_engine(engine, {"Dockerfile": _dockerfile().encode()}, name, arguments)
     try:
-        return building.follow(engine, name, lines, hear)
+        return follow(engine, name, lines, hear)
     except ImageError as error:
         shown = clean(reference)
         if complaints:

@@ -1,0 +1,86 @@
+"""The sandbox's image: the user's own, or realm's, which is rebuilt when what it is made of has changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import ImageError
+from realm.sandbox.image.build import Progress, Steps, build_own, inspect
+from realm.sandbox.image.recipe import FINGERPRINT, REFERENCE, VERSION, Inputs, fingerprint
+
+if TYPE_CHECKING:
+    from realm.sandbox.docker import Engine, Image
+
+WORKSPACE_LABEL = "realm.workspace"
+"""``open`` on an image whose ``/workspace`` anybody may write to."""
+
+
+class Status(NamedTuple):
+    """An image as it is on the engine; ``stale`` when its inputs changed since it was built."""
+
+    reference: str
+    missing: bool = False
+    stale: bool = False
+    detail: str = ""
+
+
+def _label(engine: Engine, image: str, name: str) -> str:
+    if image not in engine.image_labels:
+        found = inspect(engine, image)
+        engine.image_labels[image] = found.labels if found else {}
+    return str(engine.image_labels[image].get(name, ""))
+
+
+def opens_workspace(engine: Engine, image: str) -> bool:
+    """Return whether the box's user can make its work tree itself in a volume that comes from ``image``."""
+    return _label(engine, image, WORKSPACE_LABEL) == "open"
+
+
+def _is_stale(found: Image, inputs: Inputs) -> bool:
+    if inputs.claude_version not in {"", found.labels.get(VERSION)}:
+        return True
+    return found.labels.get(FINGERPRINT) != fingerprint(inputs)
+
+
+def status(engine: Engine, image: str | None = None, inputs: Inputs | None = None) -> Status:
+    """Return how the user's image ``image``, or realm's own that is made of ``inputs``, stands."""
+    reference = image or REFERENCE
+    found = inspect(engine, reference)
+    if found is None:
+        return Status(reference, missing=True)
+    stale = image is None and _is_stale(found, inputs or Inputs())
+    return Status(
+        reference,
+        stale=stale,
+        detail=f"{found.size / 1e6:.0f} MB, {found.created}",
+    )
+
+
+def ensure(
+    engine: Engine, image: str | None, inputs: Inputs, progress: Progress, *, part: str | None = None
+) -> str:
+    """Return the id of the user's image ``image``, or of realm's own, which is built when it must be.
+
+    ``part`` names what an agent needs in it; one of the user's that lacks it gets it
+    from realm's own (:mod:`realm.sandbox.image.on_top`).  Raises ``ImageError`` when the
+    user's is missing or a build failed.
+    """
+    if image is None:
+        return _own(engine, inputs, progress)
+    found = inspect(engine, image)
+    if found is None:
+        raise ImageError(f"there is no image {image} on the engine", f"docker pull {image}")
+    if part is None or found.labels.get(f"realm.{part}-version"):
+        return found.id
+    from realm.sandbox.image import on_top
+
+    return on_top.ensure(engine, image, found.id, _own(engine, inputs, progress), inputs, progress)
+
+
+def _own(engine: Engine, inputs: Inputs, progress: Progress) -> str:
+    found = inspect(engine, REFERENCE)
+    if found is not None and not _is_stale(found, inputs):
+        return found.id
+    why = "building" if found is None else "rebuilding (its inputs changed)"
+    with progress(f"{why} {REFERENCE}: the first time takes some minutes"), Steps(progress) as steps:
+        return build_own(engine, inputs, steps.show)

@@ -1,0 +1,129 @@
+"""What realm's own image is made of, and the digest of that.
+
+``realm:latest`` carries a label, ``realm.fingerprint``, which is a digest of
+everything that it was made of but the version of Claude Code, and one with
+that.  The context (``~/.realm``) has the settings written into its Dockerfile,
+so that a plain ``docker build`` of it gives the same image.  The version counts
+only where a setting fixes it: otherwise the one that was built stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from realm.errors import ImageError
+from realm.paths import data_dir, make_private, realm_home
+
+REFERENCE = "realm:latest"
+FINGERPRINT = "realm.fingerprint"
+VERSION = "realm.claude-version"
+DEFAULT_BASE = "debian:bookworm-slim"
+_CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
+_IGNORE = "*\n!Dockerfile\n!entry\n!hooks\n!hooks/claude\n!ca.crt\n"
+
+
+class Inputs(NamedTuple):
+    """What an image is made of, besides what realm ships.
+
+    ``claude_version`` empty is the latest there is.  ``ca_file`` has extra
+    certificate authorities (PEM).  ``uid`` and ``gid`` get a name in the image.
+    """
+
+    base: str = DEFAULT_BASE
+    claude_version: str = ""
+    ca_file: Path | None = None
+    uid: int = os.getuid() or 1000
+    gid: int = os.getgid() if os.getuid() else 1000
+
+
+def ca_file() -> Path | None:
+    """Return the file of extra authorities that the environment names."""
+    names = (os.environ.get(name) for name in _CA_VARIABLES)
+    return next((Path(name).expanduser() for name in names if name), None)
+
+
+def _authorities(inputs: Inputs) -> bytes:
+    if inputs.ca_file is None:
+        return b""
+    try:
+        return inputs.ca_file.read_bytes()
+    except OSError as error:
+        message = f"the certificate authorities in {inputs.ca_file} cannot be read: {error.strerror}"
+        raise ImageError(message, "git config --global realm.caFile FILE") from error
+
+
+def _hooks() -> dict[str, bytes]:
+    directory = data_dir("hooks") / "claude"
+    return {
+        f"hooks/claude/{path.name}": path.read_bytes()
+        for path in sorted(directory.iterdir())
+        if path.is_file()
+    }
+
+
+def _entry() -> bytes:
+    return (data_dir("container") / "entry").read_bytes()
+
+
+def entry_digest() -> str:
+    """Return the digest of the entry script that realm ships."""
+    return hashlib.sha256(_entry()).hexdigest()
+
+
+def fingerprint(inputs: Inputs) -> str:
+    """Return the digest of everything that the image is made of but Claude Code's version."""
+    digest = hashlib.sha256()
+    parts = {
+        "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
+        "ca.crt": _authorities(inputs),
+        "entry": _entry(),
+    }
+    settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}".encode()
+    for name, content in {**parts, **_hooks(), "settings": settings}.items():
+        digest.update(b"%d %b %d\n" % (len(name), name.encode(), len(content)))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _rendered(inputs: Inputs) -> bytes:
+    """Return the Dockerfile with the settings as its arguments' defaults."""
+    text = (data_dir("container") / "Dockerfile").read_text()
+    values = {
+        "BASE": inputs.base,
+        "CLAUDE_CODE_VERSION": inputs.claude_version or "latest",
+        "USER_UID": str(inputs.uid),
+        "USER_GID": str(inputs.gid),
+        "REALM_FINGERPRINT": fingerprint(inputs),
+        "REALM_ENTRY": entry_digest(),
+    }
+    for name, value in values.items():
+        if not re.fullmatch(r"[\w.:/@+-]+", value, re.ASCII):
+            raise ImageError(f"{value!r} cannot be the image's {name}", "realm config shows the settings")
+        text = re.sub(rf"^ARG {name}=.*$", f"ARG {name}={value}", text, flags=re.MULTILINE)
+    return text.encode()
+
+
+def context(inputs: Inputs) -> dict[str, bytes]:
+    """Return the build's context: relative paths and contents."""
+    return {
+        "Dockerfile": _rendered(inputs),
+        ".dockerignore": _IGNORE.encode(),
+        "ca.crt": _authorities(inputs),
+        "entry": _entry(),
+        **_hooks(),
+    }
+
+
+def context_dir(inputs: Inputs) -> Path:
+    """Write the context into realm's directory, for ``docker build`` by hand, and return that."""
+    home = make_private(realm_home())
+    for name, content in context(inputs).items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_bytes() != content:
+            path.write_bytes(content)
+    return home
