@@ -25,7 +25,7 @@ POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 """Before a command: root may then do only what the files' modes allow, as anybody else."""
 
 LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "entry", "hooks", "logs", "projects.json",
-                 "projects.lock", ".dockerignore", "venv", "image.lock"}  # fmt: skip
+                 "projects.lock", ".dockerignore", "venv", "image.lock", "key"}  # fmt: skip
 """What may lie in realm's directory at any time: it belongs to no session."""
 
 
