@@ -103,11 +103,17 @@ def _image(name: str) -> Check:
 
 
 def _login(name: str) -> Check:
+    from realm.sandbox import flags
+    from realm.session import plan
+
+    config = Config(current_directory())
+    agent = agents.find(plan.agent_program(None, config))
+    args = flags.parse(config.get("dockerArgs"))
     try:
-        login = agents.find().find_login()
+        login = plan.find_login(agent, args)
     except RealmError as error:
         return Check(name, "warn", error.message, error.hint)
-    return Check(name, "ok", login.source)
+    return Check(name, "ok", login.source or f"{agent.name} needs none")
 
 
 def _path(name: str) -> Check:
@@ -218,10 +224,12 @@ def _clear(repository: Path, ui: UI) -> None:
 
 def _ask(repository: Path, ui: UI) -> None:
     """Let Claude Code answer one small question, where it has a login."""
-    from realm.session import new
+    from realm.sandbox import flags
+    from realm.session import new, plan
 
+    args = flags.parse(Config(repository).get("dockerArgs"))
     try:
-        agents.find().find_login()
+        plan.find_login(agents.find(), args)
     except RealmError as error:
         ui.info(f"{error.message}, so only the script was tried")
         return

@@ -148,8 +148,6 @@ def _readable(project: Project) -> bool:
 
 def find_login(agent: Agent, args: DockerArgs) -> Login:
     """Return the login for a run with these docker flags; raises :class:`RealmError` when one is missing."""
-    if not args.given:
-        return agent.find_login()
     return agent.find_login(given=flags.environment(args))
 
 

@@ -1,4 +1,4 @@
-"""The trial of ``realm doctor --run``, as far as it needs no engine."""
+"""The checks and the trial of ``realm doctor``, as far as they need no engine."""
 
 from __future__ import annotations
 
@@ -55,3 +55,19 @@ def test_nothing_is_left_of_a_trial_that_fails(monkeypatch: pytest.MonkeyPatch) 
     assert removed == ["trial"]
     assert not places[0].exists()
     assert registry.known() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("REALM_DOCKER_ARGS", "", ("warn", "Claude Code has no login that the container could use")),
+        ("REALM_DOCKER_ARGS", "-e CLAUDE_CODE_USE_VERTEX=1", ("ok", "CLAUDE_CODE_USE_VERTEX is set")),
+        ("REALM_AGENT", "sh", ("ok", "the program needs none")),
+    ],
+)
+def test_the_login_is_that_of_a_run_with_these_settings(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: tuple[str, str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    found = doctor._login("login")
+    assert (found.status, found.detail) == expected
