@@ -164,7 +164,8 @@ class Setting(NamedTuple, Generic[T]):
         try:
             return self.parse(text)
         except ValueError as error:
-            advice = "realm config shows every setting and where it comes from"
+            is_option = name.startswith("--")
+            advice = "" if is_option else "realm config shows every setting and where it comes from"
             raise UsageError(f"{name or f'realm.{self.key}'} is {text!r}: {error}", advice) from None
 
 
@@ -227,7 +228,6 @@ SETTINGS: tuple[Setting[Any], ...] = (
 REMOVED: tuple[tuple[str, str], ...] = ()
 """Keys and variables of settings that an earlier version had."""
 
-_BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 _ASKED = r"^(realm\.[^.]*|core\.excludesfile|(user|author)\.(name|email))$"
 """What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
@@ -275,9 +275,8 @@ class Config:
         """Return those of git's own settings that were read with realm's, such as ``user.name``."""
         return {key: values[-1] for key, values in self._read(own=False).items() if "." in key}
 
-    def lookup(self, key: str) -> Value:
-        """Return the text of setting ``key`` and its source; ``KeyError`` for an unknown key."""
-        setting = _BY_KEY[key]
+    def lookup(self, setting: Setting[Any]) -> Value:
+        """Return the text of a setting and its source."""
         if setting.variable in os.environ:
             return Value(os.environ[setting.variable], "environment")
         values = self._from_git(setting)
@@ -287,12 +286,12 @@ class Config:
 
     def value(self, setting: Setting[T]) -> T:
         """Return what a setting means; :class:`UsageError` when it means nothing."""
-        found = self.lookup(setting.key)
+        found = self.lookup(setting)
         return setting.read(found.text, setting.variable if found.source == "environment" else "")
 
     def values(self, setting: Setting[T]) -> list[T]:
         """Return every value of a setting that may be given many times; errors as :meth:`value`."""
-        return [setting.read(text) for text in self.get_all(setting.key)]
+        return [setting.read(text) for text in self.texts(setting)]
 
     def check(self) -> None:
         """Raise :class:`UsageError` for the first setting that means nothing, whether it is needed or not."""
@@ -318,13 +317,8 @@ class Config:
             if variable in os.environ or key.lower() in known
         ]
 
-    def get(self, key: str) -> str:
-        """Return the text of setting ``key``."""
-        return self.lookup(key).text
-
-    def get_all(self, key: str) -> list[str]:
-        """Return every value of a setting that may be given many times, without empty ones."""
-        setting = _BY_KEY[key]
+    def texts(self, setting: Setting[Any]) -> list[str]:
+        """Return every text of a setting that may be given many times, without empty ones."""
         if setting.variable in os.environ:
             return os.environ[setting.variable].split()
         return [value for value in self._from_git(setting) if value]

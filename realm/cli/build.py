@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from realm.cli import output
 from realm.cli.command import verb
-from realm.cli.params import common, enter
+from realm.cli.params import FILE, common, enter
 from realm.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLES = (
     ("build", "build or bring up to date realm:latest"),
@@ -22,18 +25,20 @@ NOTE = "realm new builds the image by itself when it is missing or out of date."
 @verb("build", EXAMPLES, NOTE)
 @click.option("--claude-version", metavar="<version>", help="install this Claude Code (default: latest)")
 @click.option("--base", metavar="<image>", help="build on this image (default: debian:bookworm-slim)")
-@click.option("--ca-file", metavar="<file>", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+@click.option("--ca-file", metavar="<file>", type=FILE,
               help="trust these certificate authorities, in the build and in containers")  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="build every step anew")
 @common
 def command(
-    directory: Path | None, claude_version: str | None, base: str | None, ca_file: Path | None, no_cache: bool
+    directory: Path | None, claude_version: str | None, base: str | None, ca_file: str | None, no_cache: bool
 ) -> None:
     """Build, and print the image's id."""
     from realm.cli.ui import TerminalUI
+    from realm.config import CA_FILE
     from realm.session.images import build
 
-    authorities = ca_file.absolute() if ca_file is not None else None
+    authorities = CA_FILE.read(ca_file or "", "--ca-file")
+    authorities = authorities.absolute() if authorities is not None else None
     enter(directory)
     ui = TerminalUI()
     image = build(claude_version, base, authorities, no_cache, ui)

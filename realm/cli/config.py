@@ -53,8 +53,8 @@ def command(directory: Path | None, as_json: bool) -> None:
 
 
 def _record(config: Config, setting: Setting[Any], problem: UsageError | None) -> dict[str, str]:
-    found = config.lookup(setting.key)
-    value = " ".join(config.get_all(setting.key)) if setting.many else found.text
+    found = config.lookup(setting)
+    value = " ".join(config.texts(setting)) if setting.many else found.text
     key = f"realm.{setting.key}"
     source = clean(found.source)
     return {

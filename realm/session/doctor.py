@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import Config
+from realm.config import DOCKER_ARGS, IMAGE, Config
 from realm.errors import RealmError, UsageError
 from realm.git import git
 from realm.paths import current_directory, realm_home
@@ -47,7 +47,7 @@ def problems(config: Config) -> dict[str, UsageError]:
 
     found = config.problems()
     try:
-        flags.parse(config.get("dockerArgs"))
+        flags.parse(config.value(DOCKER_ARGS))
     except UsageError as error:
         found.setdefault("dockerArgs", error)
     return found
@@ -90,7 +90,7 @@ def _image(name: str) -> Check:
 
     config = Config(current_directory())
     with closing(docker.connect()) as connection:
-        status = image.status(connection, config.get("image") or None, images.inputs(config))
+        status = image.status(connection, config.value(IMAGE) or None, images.inputs(config))
     if status.missing:
         return Check(
             name, "warn", f"{status.reference} is not built yet", "realm build (the first run does it too)"

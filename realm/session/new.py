@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from realm.config import Config
+from realm.config import IMAGE, Config
 from realm.errors import RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags, image
@@ -43,7 +43,7 @@ def new(request: NewRequest, ui: UI) -> int:
         _warm_up,
     )
     plan = plan._replace(history=planning.needs_history(project, config, local=connection.endpoint.local))
-    wanted = request.image or config.get("image") or None
+    wanted = request.image or config.value(IMAGE) or None
     chosen = image.ensure(connection, wanted, images.inputs(config), ui.progress, part=plan.agent.image_part)
     plan = _with_wip(plan, request)
     approvals.announce(plan.include, ui)

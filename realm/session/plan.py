@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import AGENT, INCLUDE, REMOTE, Config
+from realm.config import AGENT, DOCKER_ARGS, INCLUDE, OBJECTS, REMOTE, Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.sandbox import flags
@@ -34,7 +34,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     """Plan the first run of a session; whether its sandbox sees the object store is left open."""
     program = agent_program(request.agent, config)
     agent = agents.find(program)
-    args = flags.parse(config.get("dockerArgs"))
+    args = flags.parse(config.value(DOCKER_ARGS))
     login = find_login(agent, args)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
@@ -82,7 +82,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     config = Config(project.root)
     config.check()
     agent = agents.find(session.agent)
-    args = flags.parse(config.get("dockerArgs"))
+    args = flags.parse(config.value(DOCKER_ARGS))
     return Plan(
         project=project,
         session=session._replace(project=str(project.root)),
@@ -137,7 +137,7 @@ def needs_history(project: Project, config: Config, *, local: bool) -> bool:
     engine is on another machine, and when the sandbox's user, who is not root,
     may not read what root owns.
     """
-    return config.get("objects") == "history" or not local or not _readable(project)
+    return config.value(OBJECTS) == "history" or not local or not _readable(project)
 
 
 def _readable(project: Project) -> bool:

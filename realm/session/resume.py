@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.config import INCLUDE
+from realm.config import IMAGE, INCLUDE
 from realm.errors import NoSuchSessionError, RunningError
 from realm.sandbox import docker, flags, image
 from realm.session import approvals, background, images, intake, rebase, summary
@@ -52,7 +52,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
 
 
 def _image(connection: Engine, request: ResumeRequest, plan: Plan, ui: UI) -> str:
-    wanted = request.image or plan.session.image or plan.config.get("image") or None
+    wanted = request.image or plan.session.image or plan.config.value(IMAGE) or None
     return image.ensure(
         connection, wanted, images.inputs(plan.config), ui.progress, part=plan.agent.image_part
     )

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import MEMORY, PIDS
+from realm.config import MEMORY, NETWORK, PIDS, WORKSPACE
 from realm.model import WORKSPACE_ROOT, Run, Totals
 from realm.sandbox import layout
 from realm.sandbox.layout import STATE, Owner
@@ -199,8 +199,8 @@ def spec(
         hostname=plan.session.name,
         memory=config.value(MEMORY),
         pids=config.value(PIDS),
-        network=config.get("network"),
-        volumes=config.get("workspace"),
+        network=config.value(NETWORK),
+        volumes=config.value(WORKSPACE),
         files=worktree.tracked_count(plan.project),
         args=plan.args,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.config import Config
+from realm.config import AGENT, DOCKER_ARGS, Config
 from realm.errors import NotARepositoryError
 from realm.store import listing, worktree
 from realm.store import repo as repository
@@ -121,8 +121,8 @@ def test_never_obeyed(repo: Repo, tmp_path: Path, trap: Path, below: str) -> Non
     assert project.subdir == start.relative_to(repo.path).as_posix()
     worktree.dirty_count(project)
     worktree.write_wip(project, repo.head())
-    assert Config(start).get("agent") == ""
-    assert Config(start).get("dockerArgs") == ""
+    assert Config(start).lookup(AGENT).text == ""
+    assert Config(start).lookup(DOCKER_ARGS).text == ""
     assert repository.identity(project, Config(start).of_git()).name == "Ada Tester"
     assert listing.rows(project) == []
     assert not (tmp_path / "proof").exists()
@@ -132,7 +132,7 @@ def test_alone_it_is_no_project(tmp_path: Path, trap: Path) -> None:
     alone = trap.rename(tmp_path / "alone")
     with pytest.raises(NotARepositoryError, match="bare repository"):
         repository.discover(alone)
-    assert Config(alone).get("agent") == ""
+    assert Config(alone).lookup(AGENT).text == ""
 
 
 def test_the_users_own_variable_names_one(
@@ -147,7 +147,7 @@ def test_the_users_own_variable_names_one(
     monkeypatch.setenv("GIT_WORK_TREE", str(home))
     project = repository.discover(home / "sub")
     assert (project.root, project.git_dir, project.subdir) == (home, home / "dotfiles", "sub")
-    assert Config(home).get("agent") == "mine"
+    assert Config(home).lookup(AGENT).text == "mine"
     assert repository.discover(repo.path).git_dir == repo.path / ".git"
     with pytest.raises(NotARepositoryError):
         repository.discover(tmp_path)

@@ -338,7 +338,14 @@ class TestBuild:
     def test_a_missing_file_is_a_usage_error(self, realm: CommandLine) -> None:
         result = realm("build", "--ca-file", "nope.pem")
         assert result.code == 2
-        assert "'nope.pem' does not exist" in result.err
+        assert "--ca-file is 'nope.pem': there is no such file" in result.err
+
+    def test_a_tilde_is_the_home_directory(self, realm: CommandLine, sealed: Path) -> None:
+        asked: list[Any] = []
+        realm.fake("images", build=recorder(asked, "sha256:1"))
+        (sealed / "ca.pem").touch()
+        assert realm("build", "--ca-file=~/ca.pem").code == 0
+        assert asked[0][2] == sealed / "ca.pem"
 
 
 class TestConfig:

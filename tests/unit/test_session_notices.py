@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.config import Config
+from realm.config import MEMORY, NOTIFY, Config
 from realm.errors import UsageError
 from realm.model import Session
 from realm.session.notices import Caller
@@ -205,10 +205,10 @@ def test_commands_that_never_end_are_not_piled_up(repo: Repo, monkeypatch: pytes
 def test_the_command_comes_from_the_user_alone(repo: Repo) -> None:
     repo.git("config", "realm.notify", "echo planted")
     repo.git("config", "realm.memory", "1g")
-    assert Config(repo.path).get("notify") == ""
-    assert Config(repo.path).get("memory") == "1g"
+    assert Config(repo.path).lookup(NOTIFY).text == ""
+    assert Config(repo.path).lookup(MEMORY).text == "1g"
     subprocess.run(["git", "config", "--global", "realm.notify", "echo mine"], check=True)
-    assert Config(repo.path).get("notify") == "echo mine"
+    assert Config(repo.path).lookup(NOTIFY).text == "echo mine"
 
 
 def test_standing_in_the_repository_does_not_make_its_command_the_users(
@@ -218,13 +218,13 @@ def test_standing_in_the_repository_does_not_make_its_command_the_users(
     monkeypatch.chdir(repo.path)
     for variable in ("GIT_DIR", "GIT_COMMON_DIR"):
         monkeypatch.setenv(variable, str(repo.path / ".git"))
-    assert Config().get("notify") == ""
-    assert Config(repo.path).get("notify") == ""
+    assert Config().lookup(NOTIFY).text == ""
+    assert Config(repo.path).lookup(NOTIFY).text == ""
 
 
 def test_what_the_user_includes_for_a_repository_is_not_asked(repo: Repo, tmp_path: Path) -> None:
     (tmp_path / "more").write_text("[realm]\n\tnotify = echo more\n")
     for key, value in (("includeIf.gitdir:/.path", str(tmp_path / "more")), ("realm.notify", "echo mine")):
         subprocess.run(["git", "config", "--global", key, value], check=True)
-    assert Config(repo.path).get("notify") == "echo mine"
-    assert Config(None).get("notify") == "echo mine"
+    assert Config(repo.path).lookup(NOTIFY).text == "echo mine"
+    assert Config(None).lookup(NOTIFY).text == "echo mine"
