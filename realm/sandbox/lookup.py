@@ -30,8 +30,9 @@ def find(engine: Engine, *, session_id: str | None = None, role: str = "box") ->
 
 
 def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger]:
-    """Return the containers that say that they are a session's and are not provably ours."""
-    wanted = [f"{layout.ROLE}=box"] + ([f"{layout.ID}={session_id}"] if session_id else [])
+    """Return the containers that say that they are a session's, or of this REALM_HOME, and prove it not."""
+    whose = f"{layout.ID}={session_id}" if session_id else f"{layout.REALM_HOME}={proof.home()}"
+    wanted = [f"{layout.ROLE}=box", whose]
     return [
         Stranger(found.id, layout.owner(found.labels), found.status in {"running", "paused", "restarting"})
         for found in engine.containers(*wanted)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from realm import agents
 from realm.config import DOCKER_ARGS, IMAGE, Config
-from realm.errors import RealmError, UsageError
+from realm.errors import EngineError, RealmError, UsageError
 from realm.git import git
 from realm.paths import current_directory, realm_home
 from realm.session.requests import Check, NewRequest
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,6 +85,27 @@ def _engine(name: str) -> Check:
     return Check(name, "ok", f"Docker {info.version} at {info.endpoint} ({info.source})")
 
 
+def _containers(name: str) -> Check:
+    """Name what an earlier version left: it bears no proof of this REALM_HOME, and is never removed."""
+    from realm.sandbox import docker, lookup
+
+    try:
+        with closing(docker.connect()) as connection:
+            found = lookup.strangers(connection)
+    except EngineError:
+        return Check(name, "warn", "not looked at: the engine does not answer")
+    if not found:
+        return Check(name, "ok", "none is left of an earlier version")
+    sessions = ", ".join(clean(f"{one.owner.session} ({one.id[:12]})", limit=100) for one in found[:10])
+    first = clean(found[0].owner.session, limit=100)
+    return Check(
+        name,
+        "warn",
+        f"an earlier version of realm left containers that may hold work: {sessions}",
+        f"realm rescue {first} DIRECTORY writes its files there; docker rm -f {found[0].id[:12]} gives it up",
+    )
+
+
 def _image(name: str) -> Check:
     from realm.sandbox import docker, image
     from realm.session import images
@@ -108,7 +130,7 @@ def _login(name: str) -> Check:
 
     config = Config(current_directory())
     agent = agents.find(plan.agent_program(None, config))
-    args = flags.parse(config.get("dockerArgs"))
+    args = flags.parse(config.value(DOCKER_ARGS))
     try:
         login = plan.find_login(agent, args)
     except RealmError as error:
@@ -141,6 +163,7 @@ _CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("git", _git),
     ("settings", _settings),
     ("engine", _engine),
+    ("containers", _containers),
     ("image", _image),
     ("login", _login),
     ("path", _path),
@@ -227,7 +250,7 @@ def _ask(repository: Path, ui: UI) -> None:
     from realm.sandbox import flags
     from realm.session import new, plan
 
-    args = flags.parse(Config(repository).get("dockerArgs"))
+    args = flags.parse(Config(repository).value(DOCKER_ARGS))
     try:
         plan.find_login(agents.find(), args)
     except RealmError as error:

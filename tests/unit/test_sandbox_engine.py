@@ -189,7 +189,7 @@ def fake(place: Path, reply: Reply) -> Iterator[docker.Engine]:
     listener.listen()
 
     def serve(connection: socket.socket) -> None:
-        with connection:
+        with connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             while head := read_head(connection):
                 if b"/_ping" not in head:
                     reply(connection, head)
