@@ -12,7 +12,13 @@ from realm.terminal.relay.rewrite import Closing, Rewriter
 from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
-    from realm.session.holder import Holder
+    from collections.abc import Callable
+
+    from realm.session.notices import Caller
+    from realm.session.run import Plan
+    from realm.session.view import View
+    from realm.terminal.ansi.modes import Modes
+    from realm.terminal.relay.events import Event
     from realm.terminal.relay.protocols import Stream
 
 _FOCUS = 1004
@@ -24,36 +30,34 @@ class Attention:
     A terminal that tells nothing of its focus is taken for one that is looked at.
     """
 
-    def __init__(self, holder: Holder) -> None:
-        self._modes = holder.view.modes
-        self._holder = holder
+    def __init__(
+        self, plan: Plan, view: View, caller: Caller, happened: Callable[[Event], object], stream: Stream
+    ) -> None:
+        self._plan, self._view, self._caller, self._happened = plan, view, caller, happened
         self._over = False
-        self._tty = holder.plan.tty
-        self._caller = holder.caller
-        if self._tty:
-            self._caller.meet(self._here, self._say)
-        self.listen()
+        if plan.tty:
+            caller.meet(self._here, self._say)
+        self.listen(stream)
 
-    def listen(self) -> Stream:
+    def listen(self, stream: Stream) -> Stream:
         """Listen to the stream that is held now, and return it as it is to be relayed."""
-        self._observed = Observed(
-            self._holder.stream, self._holder.hear, self._settled, rewriter(self._holder)
-        )
-        self.stream: Stream = self._observed if self._tty else self._holder.stream
+        changes = rewriter(self._plan, self._view.modes)
+        self._observed = Observed(stream, self._happened, self._settled, changes)
+        self.stream = self._observed if self._plan.tty else stream
         return self.stream
 
     def idle(self) -> bool:
         """Do what can wait; return whether there is more."""
-        self._holder.view.flush()
-        return self._tty and self._observed.idle()
+        self._view.flush()
+        return self._plan.tty and self._observed.idle()
 
     def _settled(self) -> bool:
         """Whether the terminal draws what it gets at once: a synchronized update is not to be disturbed."""
-        return not self._modes.is_on(SYNCHRONIZED)
+        return not self._view.modes.is_on(SYNCHRONIZED)
 
     def _here(self) -> bool:
         """Whether the user looks: the program may have stopped asking for reports, and does when it ends."""
-        return not (self._observed.focus.lost and (self._over or self._modes.is_on(_FOCUS)))
+        return not (self._observed.focus.lost and (self._over or self._view.modes.is_on(_FOCUS)))
 
     def _say(self, word: bytes) -> None:
         if self._over:
@@ -64,13 +68,12 @@ class Attention:
     def ended(self) -> None:
         """Call the user when the agent has ended behind their back."""
         self._over = True
-        if self._tty:
+        if self._plan.tty:
             self._caller.ended()
 
 
-def rewriter(holder: Holder) -> Rewriter:
+def rewriter(plan: Plan, modes: Modes) -> Rewriter:
     """Return what changes the agent's output on its way: the window's title, and a command that it leaves."""
-    plan, modes = holder.plan, holder.view.modes
     name = plain(plan.session.name)
     pattern = plan.agent.closing
     closing = None

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from realm.session.ui import UI
     from realm.terminal.relay.events import Event
     from realm.terminal.relay.protocols import Stream
+    from realm.terminal.relay.rewrite import Rewriter
 
 GRACE = 7.0
 """Seconds that an agent has to end after being told to terminate."""
@@ -120,7 +121,7 @@ class Holder:
         ``begin`` starts the sandbox; without it the sandbox is running and
         ``drawing`` is what it shows.
         """
-        attention = Attention(self)
+        attention = Attention(self.plan, self.view, self.caller, self.hear, self.stream)
         self._at_end, self._attended = attention.ended, True
         while True:
             try:
@@ -146,12 +147,14 @@ class Holder:
             if not self.rejoin():
                 return None
             sizes.redraw = True
-            return attention.listen()
+            return attention.listen(self.stream)
 
         left = False  # who leaves, or hands the run over, leaves an agent that goes on
         with (
             logins.in_step(self.box, plan.agent, plan.login, self.ui),
-            terminal.raw(lambda: "" if left else self.view.text(), title=rewriter(self).title()),
+            terminal.raw(
+                lambda: "" if left else self.view.text(), title=rewriter(self.plan, self.view.modes).title()
+            ),
         ):
             if drawing:
                 terminal.show(drawing)
@@ -202,7 +205,9 @@ class Holder:
     def _listening(self) -> tuple[Stream, Callable[[bytes], object]]:
         """Return the stream to drain and what takes its output; whoever calls the user hears it."""
         if self.stream.tty:
-            return Observed(self.stream, self.hear, rewriter=rewriter(self)), self.view.keep
+            return Observed(
+                self.stream, self.hear, rewriter=rewriter(self.plan, self.view.modes)
+            ), self.view.keep
         scanner = Scanner(self.hear)
 
         def tap(data: bytes) -> None:
@@ -210,6 +215,9 @@ class Holder:
             self.view.keep(data)
 
         return self.stream, tap
+
+    def _rewriter(self) -> Rewriter:
+        return rewriter(self.plan, self.view.modes)
 
     def _give(self, call: Call) -> bool:
         """Hand stream and lock to whoever called; return whether they were taken."""

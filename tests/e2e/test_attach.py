@@ -271,6 +271,23 @@ def test_logs_show_what_was_printed_while_it_runs_and_afterwards(user: User) -> 
     assert "first" in user.realm("screen", "logged").out
 
 
+def test_nothing_of_a_short_run_is_missing_for_who_follows_it(user: User) -> None:
+    lines = [str(number) for number in range(1, 201)]
+    for number in range(5):
+        name = f"short{number}"
+        user.realm(
+            "new", name, "--detach", "--agent", "sh", "-c", "sleep 0.6; seq 1 200; printf 'the last words'"
+        )
+        assert user.realm("logs", "-f", name).out.splitlines() == [*lines, "the last words"]
+
+
+def test_a_run_without_a_terminal_has_a_log(user: User) -> None:
+    user.realm("new", "quiet", "--no-input", "--agent", "sh", "-c", "echo one; echo two >&2; echo three")
+    assert user.realm("logs", "quiet").out == "one\ntwo\nthree\n"
+    assert user.realm("screen", "quiet", code=1).err.startswith("error: run 1 of quiet showed nothing")
+    assert "one" in user.realm("replay", "quiet").out
+
+
 def test_the_users_command_is_run_when_nobody_looks(user: User, tmp_path: Path) -> None:
     told = tmp_path / "told"
     user.extra["REALM_NOTIFY"] = f'echo "$REALM_EVENT $REALM_SESSION" >>{told}'

@@ -292,3 +292,14 @@ def test_attach_repairs_after_realm_was_killed(user: User, fresh: dict[str, str]
         engines.docker("exec", box(user), "touch", "/workspace/project/go")
         check(user, terminal, fresh, 4 if end == "exit 4" else 137, picture=False)
         assert saved(user)
+
+
+def test_the_window_is_called_after_the_session_and_by_its_own_name_afterwards(user: User) -> None:
+    script = r"printf '\033_Gi=31,s=1\033\\\\\033]0;the agent\007the last picture'; read x; exit 0"
+    agent = shlex.join(["new", "x", "--agent", "sh", "-c", script])
+    with user.shell(rf"printf '\033]0;mine\007'; realm {agent}; echo code=$?; sleep 600") as terminal:
+        terminal.wait_for("the last picture")
+        assert terminal.flag("pane_title") == "x: the agent"
+        terminal.press("Enter")
+        terminal.wait_for("^code=0")
+        assert terminal.flag("pane_title") == "mine"
