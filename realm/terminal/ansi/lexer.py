@@ -31,7 +31,8 @@ STRINGS = rb"\]PX^_k"
 """What begins a string after ESC, for a regular expression's class: OSC, DCS, SOS, PM, APC, a title."""
 _TOKEN = re.compile(
     rb"(?P<text>(?:[^\x00-\x1f\x7f\xc2]++|\xc2(?![\x80-\x9f]))++)"
-    rb"|(?:\x1b\[|\xc2\x9b)(?P<body>%b)(?P<final>[@-~]?)"
+    rb"|(?:\x1b\[|\xc2\x9b)(?:(?P<mark>[<-?]?)(?P<parameters>[0-?]*+)(?P<between>[ -/]*+)(?P<final>[@-~])"
+    rb"|(?P<odd>%b[@-~]?))"
     rb"|(?P<string>\x1b[%b]|\xc2[\x90\x98\x9d-\x9f])"
     rb"|\x1b(?P<escape>[ -/]*+[0-~])"
     rb"|(?P<control>[\x00-\x1f\x7f]|\xc2[\x80-\x9f])" % (_BODY, STRINGS)
@@ -50,8 +51,9 @@ _OSCS = (b"\x1b]", b"\xc2\x9d")
 _OSC_NUMBER = re.compile(rb"(\d{1,4})(?:;|\Z)")
 _INSIDE = re.compile(rb"[\x00-\x1f]")
 _CONTROLS = bytes([*range(0x20), 0x7F])
-_MARKS = (b"<", b"=", b">", b"?")
-_INTERMEDIATE = re.compile(rb"[ -/]+\Z")
+_FUNCTION = re.compile(rb"(?P<mark>[<-?]?)(?P<parameters>[ -?]*?)(?P<between>[ -/]*)(?P<final>[@-~])")
+_CHARACTER = 4
+"""Bytes of the longest character."""
 
 
 class Token(NamedTuple):
@@ -99,7 +101,7 @@ class Lexer:
         )
         return self._tokens(data, _RARE_OR_CONTROL if rare else _RARE)
 
-    def _tokens(self, data: bytes, wanted: re.Pattern[bytes] | None) -> Iterator[Token]:
+    def _tokens(self, data: bytes, wanted: re.Pattern[bytes] | None) -> Iterator[Token]:  # noqa: C901 - has to be quick
         data = self._hold_back(self._carry + data)
         self.data = data
         place = 0
@@ -119,8 +121,33 @@ class Lexer:
                 # Not to be had by construction: every byte is in some class.
                 place += 1
                 continue
-            place = match.end()
-            yield from self._taken(match)
+            start, place = place, match.end()
+            kind = match.lastgroup
+            if kind == "text":
+                yield Token(TEXT, b"", match[0], start)
+            elif kind == "final":
+                mark, parameters, between, final = match.group("mark", "parameters", "between", "final")
+                yield Token(CSI, mark + between + final, parameters, start)
+            elif kind == "string":
+                is_osc = match[0] in _OSCS
+                self._until, self._string = (_OSC_END, b"") if is_osc else (_STRING_END, None)
+            elif kind == "escape":
+                yield Token(ESCAPE, match["escape"], b"", start)
+            elif kind == "odd":
+                yield from _odd(match["odd"], start)
+            else:
+                yield Token(CONTROL, match[0], b"", start)
+
+    def skip(self, data: bytes) -> None:
+        """Go past ``data`` as if its tokens had been taken: what is unfinished then is known."""
+        start = data.rfind(ESC)
+        if start >= 0:
+            self.reset()
+            data = data[start:]
+        elif self.between:
+            data = data[-_CHARACTER:]
+        for _ in self._tokens(data, None):
+            pass
 
     def _hold_back(self, data: bytes) -> bytes:
         """Keep what is unfinished at the end; return the rest."""
@@ -160,33 +187,13 @@ class Lexer:
         ends = b"@" <= end[0] < b"\x7f" if until is _FINAL else end[0] in _TERMINATORS
         return end.end() if ends else end.start(), token
 
-    def _taken(self, match: re.Match[bytes]) -> Iterator[Token]:
-        kind, start = match.lastgroup, match.start()
-        if kind == "text":
-            yield Token(TEXT, b"", match[0], start)
-        elif kind == "final":
-            body = match["body"]
-            inside = _INSIDE.findall(body)
-            if inside or b"\x7f" in body:
-                yield from (Token(CONTROL, control, b"", start) for control in inside)
-                body = body.translate(None, _CONTROLS)
-            if match["final"]:
-                yield _function(body, match["final"], start)
-        elif kind == "string":
-            is_osc = match[0] in _OSCS
-            self._until, self._string = (_OSC_END, b"") if is_osc else (_STRING_END, None)
-        elif kind == "escape":
-            yield Token(ESCAPE, match["escape"], b"", start)
-        else:
-            yield Token(CONTROL, match[0], b"", start)
 
-
-def _function(body: bytes, final: bytes, start: int) -> Token:
-    mark = body[:1] if body.startswith(_MARKS) else b""
-    between = _INTERMEDIATE.search(body)
-    end = between.start() if between else len(body)
-    name = mark + (between[0] if between else b"") + final
-    return Token(CSI, name, body[len(mark) : end], start)
+def _odd(body: bytes, start: int) -> Iterator[Token]:
+    """Yield the control characters inside a function, which terminals obey, and what is left of it."""
+    yield from (Token(CONTROL, control, b"", start) for control in _INSIDE.findall(body))
+    found = _FUNCTION.fullmatch(body.translate(None, _CONTROLS))
+    if found:
+        yield Token(CSI, found["mark"] + found["between"] + found["final"], found["parameters"], start)
 
 
 def numbers(parameters: bytes) -> list[int]:

@@ -16,7 +16,7 @@ import re
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING
 
-from realm.terminal.ansi.lexer import CONTROL, ESC, Lexer
+from realm.terminal.ansi.lexer import ESC, Lexer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,10 +61,11 @@ class Scanner:
         """Take the next output; return it without its marks, and without a mark's beginning at its end."""
         if MARK in data or self._held:
             data = self._take_marks(self._held + data)
-        if data and (ESC in data or _BELL in data or data[-1] >= _ASCII or not self._lexer.between):
-            names = {token.name for token in self._lexer.switches(data) if token.kind == CONTROL}
-            if _BELL in names:
+        if _BELL in data:
+            if _BELL in [token.name for token in self._lexer.switches(data)]:
                 self._happened(Event.BELL)
+        elif data and (ESC in data or data[-1] >= _ASCII or not self._lexer.between):
+            self._lexer.skip(data)
         return data
 
     def rest(self) -> bytes:
