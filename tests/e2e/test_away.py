@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 NOTICE = b"\x1b]9;realm: away %b\x07"
-IDLE = "\x1b]0;✳".encode()
+IDLE = "\x1b]0;away: ✳".encode()
 TURN = b"\x07" + NOTICE % b"finished a turn"
 
 
