@@ -118,13 +118,8 @@ def _with_wip(plan: Plan, request: NewRequest) -> Plan:
     """Make the uncommitted changes the session's first commit."""
     if not request.wip:
         return plan
-    tree = worktree.write_wip(plan.project, plan.session.base)
-    if tree is None:
-        return plan
-    from realm.store.commits import commit_tree
-
     message = f"Uncommitted changes when {request.name} began\n\nRealm-Session: {request.name}\n"
-    commit = commit_tree(
-        plan.project, tree=tree, parent=plan.session.base, message=message, identity=plan.identity
-    )
+    commit = worktree.write_wip(plan.project, plan.session.base, message, plan.identity)
+    if commit is None:
+        return plan
     return plan._replace(run=plan.run._replace(before=commit))

@@ -314,6 +314,13 @@ def _sweep_quarantines() -> int:
 
 
 def _sweep_refs(project: Project) -> int:
+    try:
+        packed = TEMPORARY.encode() in (project.common_dir / "packed-refs").read_bytes()
+    except OSError:
+        packed = False
+    places = (project.common_dir / TEMPORARY, project.common_dir / "reftable")
+    if not packed and not any(place.exists() for place in places):
+        return 0
     listed = git("for-each-ref", "--format=%(refname)", TEMPORARY, project=project, check=False).text
     owned = ((line, _HELD.fullmatch(line)) for line in listed.splitlines())
     gone = [line for line, found in owned if found and is_forgotten(found[1], int(found[2]), int(found[3]))]

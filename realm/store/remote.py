@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
 from realm.git import git, reason
+from realm.store.refs import is_name
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def _check_remote(project: Project, remote: str) -> None:
 
 
 def _check_branch(branch: str) -> None:
+    if is_name(branch):  # every name of a session is one of a branch
+        return
     good = git("check-ref-format", f"refs/heads/{branch}", check=False) if "\0" not in branch else None
     if good is None or good.code != 0 or branch.startswith(("-", "refs/")) or branch == "HEAD":
         raise UsageError(

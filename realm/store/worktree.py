@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from realm.model import Project
+    from realm.model import Identity, Project
 
 INCLUDE_FILE = ".worktreeinclude"
 """Patterns, in .gitignore's syntax, of ignored files that sandboxes get a copy of."""
@@ -53,38 +54,41 @@ def tracked_count(project: Project) -> int:
     return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
 
 
-def write_wip(project: Project, base: str) -> str | None:
-    """Return the tree of the work tree as it is, ``None`` when it is ``base``'s tree.
+def write_wip(project: Project, base: str, message: str, identity: Identity) -> str | None:
+    """Return a commit on ``base`` of the work tree as it is, ``None`` when that is ``base``'s tree.
 
     Everything that is not ignored is taken, but no repository of its own that git
-    does not know: a sandbox does not have its commits.  It is done in a private copy of the
-    index; the user's index, stash and files are not touched.
+    does not know: a sandbox does not have its commits.  It is done in a quarantine with a
+    private copy of the index; the user's index, stash and files are not touched.
     """
     import shutil
-    import tempfile
 
-    index = project.git_dir / "index"
-    with tempfile.TemporaryDirectory(prefix="realm-index-") as directory:
-        copy = Path(directory) / "index"
+    from realm.store.commits import moment
+    from realm.store.objects import Objects
+    from realm.store.quarantine import quarantine
+
+    with quarantine(project) as held:
+        copy = held.path / "index"
         try:
-            shutil.copy2(index, copy)  # with its time: git compares files' times with the index's own
+            # With its time: git compares files' times with the index's own.
+            shutil.copy2(project.git_dir / "index", copy)
         except FileNotFoundError:
             raise RealmError("the work tree has no index to compare with", "git reset") from None
-        env = {"GIT_INDEX_FILE": str(copy)}
-        quiet = (
-            "-c",
-            "core.splitIndex=false",
-            "-c",
-            "advice.addEmbeddedRepo=false",
-            "-c",
-            "core.safecrlf=false",
-        )
+        env = {"GIT_INDEX_FILE": str(copy), "GIT_OBJECT_DIRECTORY": str(held.path / "objects")}
+        settings = ("core.splitIndex=false", "advice.addEmbeddedRepo=false", "core.safecrlf=false")
+        quiet = [word for setting in settings for word in ("-c", setting)]
         sparse = ["--sparse"] if (project.git_dir / "info" / "sparse-checkout").exists() else []
         without = [f":(exclude,top,literal){path}" for path in _nested(project)]
         git(*quiet, "add", "--all", *sparse, "--", ".", *without, project=project, env=env)
         tree = git("write-tree", project=project, env=env).text
-    same = git("rev-parse", "--verify", "--end-of-options", f"{base}^{{tree}}", project=project).text
-    return None if tree == same else tree
+        same = git("rev-parse", "--verify", "--end-of-options", f"{base}^{{tree}}", project=project).text
+        if tree == same:
+            return None
+        made, author = Objects(project.object_format), (identity, moment(time.time()))
+        commit = made.commit(tree, [base], message, author, author)
+        made.write(held.path / "objects" / "pack")
+        held.give(commit, [base])
+    return commit
 
 
 def _nested(project: Project) -> list[str]:

@@ -12,7 +12,7 @@ from realm.errors import NotARepositoryError
 from realm.store import listing, worktree
 from realm.store import repo as repository
 from tests.support.repos import Repo
-from tests.support.store import Box, Forge, project_of, take
+from tests.support.store import ME, Box, Forge, project_of, take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +120,7 @@ def test_never_obeyed(repo: Repo, tmp_path: Path, trap: Path, below: str) -> Non
     assert project.git_dir == repo.path / ".git"
     assert project.subdir == start.relative_to(repo.path).as_posix()
     worktree.dirty_count(project)
-    worktree.write_wip(project, repo.head())
+    worktree.write_wip(project, repo.head(), "Changes", ME)
     assert Config(start).lookup(AGENT).text == ""
     assert Config(start).lookup(DOCKER_ARGS).text == ""
     assert repository.identity(project, Config(start).of_git()).name == "Ada Tester"

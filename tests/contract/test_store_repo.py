@@ -21,6 +21,8 @@ from tests.support.store import assert_sound, project_of, seen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from realm.model import Project
+
 
 def test_subdirectory(repo: Repo) -> None:
     repo.write("src/a b/c.py")
@@ -221,6 +223,10 @@ def test_dirty_count(repo: Repo) -> None:
     assert worktree.dirty_count(project) == 5  # .gitignore twice: deleted in the index, untracked
 
 
+def wip(project: Project, base: str) -> str | None:
+    return worktree.write_wip(project, base, "Changes", Identity("Ada", "ada@example.com"))
+
+
 def tree_files(repo: Repo, tree: str | None) -> list[str]:
     assert tree is not None
     return repo.files(tree)
@@ -231,7 +237,7 @@ def test_wip_takes_everything_and_touches_nothing(repo: Repo) -> None:
     repo.write("gone")
     repo.commit()
     project = project_of(repo)
-    assert worktree.write_wip(project, repo.head()) is None
+    assert wip(project, repo.head()) is None
     repo.write("staged", "staged")
     repo.git("add", "staged")
     repo.write("staged", "and changed again")
@@ -241,11 +247,19 @@ def test_wip_takes_everything_and_touches_nothing(repo: Repo) -> None:
     repo.write("x.log")
     (repo.path / "gone").unlink()
     before = seen(repo)
-    tree = worktree.write_wip(project, repo.head())
+    tree = wip(project, repo.head())
     assert tree_files(repo, tree) == [".gitignore", "README.md", "intended", "new dir/näme", "staged"]
     assert repo.git("show", f"{tree}:staged") == "and changed again"
     assert seen(repo) == before
     assert_sound(repo)
+
+
+def test_wip_survives_a_collection(repo: Repo) -> None:
+    repo.write("new", "only here")
+    commit = wip(project_of(repo), repo.head())
+    repo.git("gc", "-q", "--prune=now")
+    assert repo.git("show", f"{commit}:new") == "only here"
+    assert repo.git("log", "-1", "--format=%an %s %P", str(commit)) == f"Ada Changes {repo.head()}"
 
 
 def test_wip_notices_a_change_within_the_same_second(repo: Repo) -> None:
@@ -257,7 +271,7 @@ def test_wip_notices_a_change_within_the_same_second(repo: Repo) -> None:
     os.utime(repo.path / "a", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     index = repo.path / ".git/index"
     os.utime(index, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert worktree.write_wip(project_of(repo), repo.head()) is not None
+    assert wip(project_of(repo), repo.head()) is not None
 
 
 def test_wip_in_a_sparse_checkout(repo: Repo) -> None:
@@ -267,11 +281,11 @@ def test_wip_in_a_sparse_checkout(repo: Repo) -> None:
     repo.git("sparse-checkout", "set", "in")
     assert not (repo.path / "out").exists()
     project = project_of(repo)
-    assert worktree.write_wip(project, repo.head()) is None
+    assert wip(project, repo.head()) is None
     repo.write("in/c")
     repo.write("elsewhere/d")
     before = seen(repo)
-    tree = worktree.write_wip(project, repo.head())
+    tree = wip(project, repo.head())
     assert tree_files(repo, tree) == ["README.md", "elsewhere/d", "in/a", "in/c", "out/b"]
     assert seen(repo) == before
 
@@ -284,7 +298,7 @@ def test_wip_with_split_index_and_submodule(repo: Repo, make_repo: Callable[...,
     repo.git("update-index", "--split-index")
     repo.write("new")
     before = seen(repo)
-    tree = worktree.write_wip(project_of(repo), repo.head())
+    tree = wip(project_of(repo), repo.head())
     assert "160000 commit" in repo.git("ls-tree", str(tree))
     assert "new" in tree_files(repo, tree)
     after = seen(repo)
@@ -300,7 +314,7 @@ def test_wip_leaves_out_repositories_that_git_does_not_know(repo: Repo) -> None:
     Repo(repo.path / "deep/own").commit("Something")
     repo.write("deep/new")
     repo.write("x")
-    tree = worktree.write_wip(project_of(repo), repo.head())
+    tree = wip(project_of(repo), repo.head())
     assert tree is not None
     assert set(repo.files(tree)) == {*repo.files("HEAD"), "deep/new", "x"}
 
@@ -309,7 +323,7 @@ def test_wip_in_a_linked_worktree_and_subdirectory(repo: Repo, tmp_path: Path) -
     repo.git("worktree", "add", "-q", str(tmp_path / "other"))
     (tmp_path / "other/sub").mkdir()
     (tmp_path / "other/new").write_text("x")
-    tree = worktree.write_wip(store.discover(tmp_path / "other/sub"), repo.head())
+    tree = wip(store.discover(tmp_path / "other/sub"), repo.head())
     assert tree_files(repo, tree) == ["README.md", "new"]
 
 
@@ -322,7 +336,7 @@ def test_wip_during_a_merge_conflict(repo: Repo) -> None:
     repo.commit()
     repo.git("merge", "-q", "side", check=False)
     before = seen(repo)
-    tree = worktree.write_wip(project_of(repo), repo.head())
+    tree = wip(project_of(repo), repo.head())
     assert "<<<<<<<" in repo.git("show", f"{tree}:README.md")
     assert seen(repo) == before
 
@@ -330,7 +344,7 @@ def test_wip_during_a_merge_conflict(repo: Repo) -> None:
 def test_wip_without_an_index(repo: Repo) -> None:
     (repo.path / ".git/index").unlink()
     with pytest.raises(RealmError, match="no index"):
-        worktree.write_wip(project_of(repo), repo.head())
+        wip(project_of(repo), repo.head())
 
 
 def test_ignore_lines(repo: Repo, sealed: Path) -> None:
