@@ -112,6 +112,21 @@ def _processes(text: str) -> int:
     return int(text)
 
 
+def _history(text: str) -> int:
+    """Return a number of commits, 0 for all."""
+    if text.strip().lower() == "all":
+        return 0
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) == 0:
+        raise ValueError("it is neither all nor a number of commits")
+    return int(text)
+
+
+def _pattern(text: str) -> str:
+    if text.startswith("-"):
+        raise ValueError("it is not a pattern of branches or tags")
+    return _text(text)
+
+
 def _keys(text: str) -> tuple[int, ...]:
     r"""Return the bytes that a list of keys in docker's syntax stands for; none for ``none``.
 
@@ -187,9 +202,12 @@ BASE_IMAGE = Setting(
     "baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", _image, "base image of realm:latest"
 )
 CA_FILE = Setting("caFile", "REALM_CA_FILE", "", _file, "extra certificate authorities for realm:latest")
-OBJECTS = Setting(
-    "objects", "REALM_OBJECTS", "all", _one_of("all", "history"),
-    "what the box sees of git: all (the object store) or history",
+HISTORY = Setting(
+    "history", "REALM_HISTORY", "all", _history, "history that a container sees: all, or a number of commits"
+)
+HISTORY_REFS = Setting(
+    "historyRefs", "REALM_HISTORY_REFS", "", _pattern,
+    "more branches and tags that a container sees, as patterns", many=True,
 )  # fmt: skip
 DETACH_KEYS = Setting(
     "detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", _keys, "keys that leave a running agent"
@@ -222,14 +240,14 @@ NOTIFY = Setting(
 REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --remote and push use")
 
 SETTINGS: tuple[Setting[Any], ...] = (
-    AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, OBJECTS, DETACH_KEYS,
-    RECORD, RECORD_LIMIT, MEMORY, PIDS, WORKSPACE, NETWORK, BELL, NOTIFY, REMOTE,
+    AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, HISTORY, HISTORY_REFS,
+    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, PIDS, WORKSPACE, NETWORK, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
-REMOVED: tuple[tuple[str, str], ...] = ()
+REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""
 
 
-_ASKED = r"^(realm\.[^.]*|core\.excludesfile|(user|author)\.(name|email))$"
+_ASKED = r"^(realm\.[^.]*|core\.excludesfile|init\.defaultbranch|(user|author)\.(name|email))$"
 """What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
 
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
-from realm.sandbox import flags, image, layout, spec, transfer, volumes
+from realm.sandbox import flags, image, layout, spec, transfer, workspace
 from realm.sandbox.sandbox import Sandbox
 from realm.sandbox.transfer import SandboxFile
 
@@ -16,24 +16,28 @@ if TYPE_CHECKING:
 
     from realm.sandbox.docker import Engine
     from realm.sandbox.spec import SandboxSpec, Volumes
+    from realm.sandbox.workspace import Checkout
 
 
-def create(engine: Engine, wanted: SandboxSpec, given: Sequence[SandboxFile] = ()) -> Sandbox:
+def create(
+    engine: Engine, wanted: SandboxSpec, given: Sequence[SandboxFile] = (), checkout: Checkout | None = None
+) -> Sandbox:
     """Make a sandbox with the files ``given`` in it, ready to be attached and started.
 
-    Raises ``EngineError`` when the engine refuses; nothing is left then.
+    With a ``checkout`` its workspace may lie on a base volume.  Raises
+    ``EngineError`` when the engine refuses; nothing is left then.
     """
     inside = _with_environment(wanted, given)
     name = container_name(wanted)
-    owned = volumes.make(engine, wanted, name)
+    owned = workspace.make(engine, wanted, name, checkout)
     try:
         return _create(engine, wanted, name, owned, inside)
     except EngineError as error:
         if not owned.base or wanted.volumes == "overlay":
             raise
         # An engine that cannot mount an overlay tells only now.
-        volumes.note_failure(engine, error)
-        return _create(engine, wanted, name, volumes.plain(name), inside)
+        workspace.note_failure(engine, error)
+        return _create(engine, wanted, name, workspace.plain(name), inside)
 
 
 def container_name(wanted: SandboxSpec) -> str:
@@ -63,7 +67,7 @@ def _create(
     # By its name a container is removed whose id we were not told any more.
     made = Sandbox(engine, name, wanted.owner, owned.all, tty=wanted.tty)
     try:
-        options = spec.create_options(wanted, owned, volumes.labels(wanted.owner, name, owned.all))
+        options = spec.create_options(wanted, owned, workspace.labels(wanted.owner, name, owned.all))
         made.id = engine.create(options, name)
         _put_all(made, wanted, owned, inside)
     except BaseException:

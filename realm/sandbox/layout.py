@@ -15,8 +15,8 @@ STATE = "/realm"
 """Where the state volume is: entry script, agent's home, results."""
 WORK = WORKSPACE_ROOT
 """Where the workspace's volume is."""
-OBJECTS = "/objects"
-"""Where the project's object stores are, read-only, numbered from 0."""
+HISTORY = "/history"
+"""Where the volume of the project's history is, read-only."""
 BASE = "/base"
 """Where the volume below an overlay is, so that the engine knows it to be in use."""
 HOME = f"{STATE}/home"
@@ -25,6 +25,10 @@ ENTRY = f"{STATE}/entry"
 """The script that every container of realm's runs."""
 ENVIRONMENT = f"{STATE}/env"
 """Lines of shell that set what no inspection of the container may show."""
+LAYOUT = f"{STATE}/layout"
+"""What the host wrote for the entry script (:mod:`realm.sandbox.repositories`)."""
+OBJECTS = f"{STATE}/objects"
+"""An object directory with what of the history is not in the volume."""
 GIT = f"{STATE}/git"
 OUT = f"{STATE}/out"
 """What the host fetches when the sandbox has stopped."""
@@ -33,7 +37,7 @@ DIRECTORIES = (HOME, AGENT_HOME, GIT, OUT)
 
 _OPEN = (HOME, AGENT_HOME)
 """Directories of realm's in which there may be others' mounts, for caches and the like."""
-_OWN = (STATE, OBJECTS, BASE)
+_OWN = (STATE, HISTORY, BASE)
 _DEPTH = len(PurePosixPath(WORK).parts) + 1
 """Parts of a work tree's path in a sandbox."""
 
@@ -72,15 +76,17 @@ SANDBOX = "realm.sandbox"
 """On a volume the name of the container that it was made for."""
 PROOF = "realm.proof"
 """What only this REALM_HOME can say of this very container or volume (:mod:`realm.sandbox.proof`)."""
-BASE_KEY, MAKER = "realm.base-key", "realm.maker"
-"""On a base volume what others of the same use have in common, and the session that it was made for."""
+HISTORY_VOLUME = "realm.history"
+"""On a sandbox the name of the volume with its history."""
+KEY, MAKER = "realm.key", "realm.maker"
+"""On a volume that sandboxes share: its use, and the session that it was made for."""
 
 
 class Owner(NamedTuple):
     """Whose a container is: the session with its run, and the project's root.
 
     ``tip`` is the commit that it starts on, ``started`` seconds since the epoch,
-    ``role`` what it is for: ``box`` for an agent's.
+    ``role`` what it is for: ``box`` for an agent's, ``history`` the volume of its history.
     """
 
     id: str
@@ -90,12 +96,14 @@ class Owner(NamedTuple):
     tip: str
     started: int
     role: str = "box"
+    history: str = ""
 
     def labels(self, home: str) -> dict[str, str]:
         """Return what says so on the engine; ``home`` is the digest of the REALM_HOME."""
+        more = {HISTORY_VOLUME: self.history} if self.history else {}
         return {
             ID: self.id, SESSION: self.session, RUN: str(self.run), PROJECT: self.project, REALM_HOME: home,
-            ROLE: self.role, TIP: self.tip, STARTED: str(self.started),
+            ROLE: self.role, TIP: self.tip, STARTED: str(self.started), **more,
         }  # fmt: skip
 
 
@@ -109,6 +117,7 @@ def owner(labels: Mapping[str, str]) -> Owner:
         tip=labels.get(TIP, ""),
         started=_number(labels.get(STARTED)),
         role=labels.get(ROLE, ""),
+        history=labels.get(HISTORY_VOLUME, ""),
     )
 
 

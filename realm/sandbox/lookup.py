@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.sandbox import layout, proof, volumes
+from realm.sandbox import layout, proof, workspace
 from realm.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger
 def unready(engine: Engine) -> list[Sandbox]:
     """Return what is being made, or was not made to the end, for this REALM_HOME.
 
-    That is sandboxes that have not been started, and base volumes that are not
-    filled, with the containers that fill them.
+    That is sandboxes that have not been started, base volumes that are not filled,
+    with the containers that fill them, and those that fill history volumes.
     """
     listed = _listed(engine, [f"{layout.REALM_HOME}={proof.home()}"])
     return [sandbox for sandbox, status in listed if is_unready(sandbox, status)]
@@ -53,7 +53,9 @@ def unready(engine: Engine) -> list[Sandbox]:
 def is_unready(sandbox: Sandbox, status: str = "") -> bool:
     """Return whether ``sandbox``, whose container's ``status`` may be known, is one of those."""
     if sandbox.owner.role == "base":
-        return bool(sandbox.volumes) and not volumes.is_filled(sandbox.volumes[0])
+        return bool(sandbox.volumes) and not workspace.is_filled(sandbox.volumes[0])
+    if sandbox.owner.role == "upload":
+        return True
     return sandbox.owner.role == "box" and (status or sandbox.state()) == "created"
 
 
@@ -72,10 +74,12 @@ def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Sandbox, str]]:
     found = []
     for container in engine.containers(*wanted):
         if proof.holds("container", container.name, container.labels):
-            owned = volumes.in_order(parts.pop(container.name, []))
+            owned = workspace.in_order(parts.pop(container.name, []))
             owner = layout.owner(container.labels)
             found.append((Sandbox(engine, container.id, owner, owned), container.status))
-    found += [(Sandbox(engine, "", owners[name], volumes.in_order(left)), "") for name, left in parts.items()]
+    found += [
+        (Sandbox(engine, "", owners[name], workspace.in_order(left)), "") for name, left in parts.items()
+    ]
     return found
 
 

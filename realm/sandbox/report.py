@@ -1,6 +1,6 @@
 """What a box reports of its run, read from files that the box wrote: nothing in them is trusted.
 
-The files are those of ``/realm/out`` that ``container/entry`` describes.  A
+The files are those of ``/realm/out`` that ``container/entry`` writes.  A
 number, an id or a path is taken only when it looks like one; everything else
 is left out.
 """
@@ -70,6 +70,7 @@ _LIMITS = {
     b"end.point": SMALL,
     b"conversation": SMALL,
     b"report": REPORT_LIMIT,
+    b"rebase": REPORT_LIMIT,
     b"transcript.jsonl": TRANSCRIPT_LIMIT,
 }
 
@@ -91,7 +92,7 @@ def load(directory: Path) -> BoxReport:
     """Return the report whose files :func:`receive` saved."""
     texts: dict[str, list[str]] = {"error": [], "nested": [], "conflict": []}
     values: dict[str, str] = {}
-    for key, value in _lines(directory / "report"):
+    for key, value in (*_lines(directory / "rebase"), *_lines(directory / "report")):
         if key in texts:
             texts[key].append(value)
         else:

@@ -6,23 +6,24 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
-from realm.sandbox import creation, layout, spec, transfer, volumes
+from realm.sandbox import creation, layout, spec, transfer, workspace
 from realm.sandbox.flags import DockerArgs
 from realm.sandbox.image import recipe
 from realm.sandbox.sandbox import Sandbox
 from realm.sandbox.spec import SandboxSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from realm.sandbox.docker import Engine
+    from realm.sandbox.transfer import SandboxFile
 
 
-def salvage(engine: Engine, dead: Sandbox, wanted: SandboxSpec) -> None:
+def salvage(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence[SandboxFile] = ()) -> None:
     """Take the end-of-run snapshot of a dead sandbox.
 
-    ``wanted`` says where the object stores are now; the sandbox's own container may be
-    gone, or unreadable because they were elsewhere.  ``dead.collect`` works afterwards.
+    ``inside`` are the files that lay out its repositories, as they were or anew.
+    ``dead.collect`` works afterwards.
     ``EngineError`` when the snapshot failed: the sandbox must not be removed then.
     """
     if not dead.volumes:
@@ -35,8 +36,9 @@ def salvage(engine: Engine, dead: Sandbox, wanted: SandboxSpec) -> None:
     dead.forget()
     second = Sandbox(engine, _create_again(engine, wanted, dead), wanted.owner, ())
     try:
-        entry = transfer.entries(layout.STATE, [transfer.entry_script()], layout.DIRECTORIES, wanted.user)
-        transfer.put(engine, second.id, layout.STATE, entry)
+        inside = [transfer.entry_script(), *inside]
+        state = transfer.entries(layout.STATE, inside, layout.DIRECTORIES, wanted.user)
+        transfer.put(engine, second.id, layout.STATE, state)
         second.start()
         second.wait()
         second.hand_over(dead)
@@ -68,9 +70,9 @@ def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
 
 def _create_again(engine: Engine, wanted: SandboxSpec, dead: Sandbox) -> str:
     """Return a new container on a dead one's volumes, of realm's own image where the dead one's is gone."""
-    owned = volumes.of(dead.volumes)
+    owned = workspace.of(dead.volumes)
     name = creation.container_name(wanted)
-    labels = {"": volumes.labels(wanted.owner, name, ())[""]}
+    labels = {"": workspace.labels(wanted.owner, name, ())[""]}
     for reference in dict.fromkeys((wanted.image, recipe.REFERENCE)):
         try:
             return engine.create(spec.create_options(wanted._replace(image=reference), owned, labels), name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, RejectedError
 from realm.paths import remove_tree, scratch
-from realm.sandbox import layout, report, transfer, volumes
+from realm.sandbox import layout, report, transfer, workspace
 from realm.sandbox.docker import KILLED
 from realm.sandbox.image import recipe
 from realm.sandbox.stream import Attachment
@@ -73,7 +73,7 @@ class Sandbox:
         if self.id:
             return self.engine.state(self.id)
         # The volume of the work is the last one that is made, and the first that is removed.
-        has_work = any(name.endswith(volumes.WORK_SUFFIX) for name in self.volumes)
+        has_work = any(name.endswith(workspace.WORK_SUFFIX) for name in self.volumes)
         return "gone" if has_work or not self.volumes else "created"
 
     # -- its life ------------------------------------------------------------
@@ -112,7 +112,7 @@ class Sandbox:
         self.forget()
         if self.id:
             self.engine.remove(self.id)
-        volumes.remove(self.engine, self.volumes)
+        workspace.remove(self.engine, self.volumes)
 
     # -- its files -----------------------------------------------------------
 

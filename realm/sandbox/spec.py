@@ -9,7 +9,6 @@ of the container shows: secrets are a file (:data:`layout.ENVIRONMENT`).
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.sandbox import flags, layout
@@ -25,9 +24,8 @@ class SandboxSpec(NamedTuple):
     """One sandbox.
 
     ``image`` is an image's id or name, ``command`` the entry script's verb and
-    arguments, ``workspace`` the work tree's path inside.  ``object_stores``
-    are host directories, the project's own first; empty when history comes as
-    a pack among the files.  ``environment`` holds nothing secret.  ``memory``
+    arguments, ``workspace`` the work tree's path inside.  ``history`` is
+    the volume of the project's history.  ``environment`` holds nothing secret.  ``memory``
     is in bytes, 0 for no limit; ``pids`` the number of processes; ``network``
     ``open`` (the engine's default one) or ``none``.  ``volumes`` is ``auto``,
     ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
@@ -40,7 +38,7 @@ class SandboxSpec(NamedTuple):
     gid: int
     workspace: str
     owner: Owner
-    object_stores: tuple[Path, ...] = ()
+    history: str = ""
     environment: Mapping[str, str] = {}
     tty: bool = False
     stdin: bool = True
@@ -84,7 +82,6 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
     own = {
         "HOME": layout.HOME,
         "REALM_WORKSPACE": spec.workspace,
-        "REALM_STORES": str(len(spec.object_stores)),
         # The engine's init passes signals on to the agent, not to the entry script alone.
         "TINI_KILL_PROCESS_GROUP": "1",
     }
@@ -96,28 +93,10 @@ def secrets(values: Mapping[str, str]) -> bytes:
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()).encode()
 
 
-def store_mounts(stores: tuple[Path, ...]) -> list[dict[str, Any]]:
-    """Return the read-only mounts of object stores.
-
-    A store's own list of alternates has host paths; it is hidden, because all
-    of them are mounted and listed anew.
-    """
-    mounts = []
-    for number, store in enumerate(stores):
-        mounts.append(_bind(store, f"{layout.OBJECTS}/{number}"))
-        if (store / "info" / "alternates").exists():
-            mounts.append(_bind(Path("/dev/null"), f"{layout.OBJECTS}/{number}/info/alternates"))
-    return mounts
-
-
-def _bind(source: Path, target: str) -> dict[str, Any]:
-    return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": True}
-
-
-def _base(name: str) -> dict[str, Any]:
-    """Mount what lies below an overlay, so that the engine knows it to be in use."""
+def _shared(name: str, target: str) -> dict[str, Any]:
+    """Mount a volume that other sandboxes have too."""
     return {
-        "Type": "volume", "Source": name, "Target": layout.BASE, "ReadOnly": True,
+        "Type": "volume", "Source": name, "Target": target, "ReadOnly": True,
         "VolumeOptions": {"NoCopy": True},
     }  # fmt: skip
 
@@ -144,8 +123,8 @@ def host_config(
             # The image may open /workspace to everybody, which saves a request.
             _volume(volumes.work, layout.WORK, labels.get(volumes.work, {}), copy=True),
             _volume(volumes.state, layout.STATE, labels.get(volumes.state, {}), copy=False),
-            *store_mounts(spec.object_stores),
-            *([_base(volumes.base)] if volumes.base else []),
+            *([_shared(spec.history, layout.HISTORY)] if spec.history else []),
+            *([_shared(volumes.base, layout.BASE)] if volumes.base else []),
         ],
     }
     if spec.network == "none":

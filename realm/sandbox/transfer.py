@@ -34,7 +34,7 @@ class SandboxFile(NamedTuple):
     ``path`` is absolute inside.  ``data`` is the content, or a host file to
     read it from (a symbolic link goes in as a link, a directory with all that
     is in it).  ``owner`` is ``user``, who everything runs as, or ``root``; directories on
-    the way are made where they are missing, and are the user's.
+    the way are made where they are missing, and are the same owner's.
     """
 
     path: str
@@ -116,11 +116,11 @@ def entries(
     made: dict[str, Entry] = {}
     prefix = root.rstrip("/") + "/"
 
-    def parents(name: str) -> None:
+    def parents(name: str, owner: tuple[int, int] = user) -> None:
         parts = name.split("/")
         for depth in range(1, len(parts)):
             part = "/".join(parts[:depth])
-            made.setdefault(part, entry(part, user))
+            made.setdefault(part, entry(part, owner))
 
     for directory in directories:
         if directory.startswith(prefix):
@@ -131,8 +131,9 @@ def entries(
         for file in _expand(given):
             if file.path.startswith(prefix) and _is_usual(file):
                 name = file.path.removeprefix(prefix)
-                parents(name)
-                made[name] = entry(name, (0, 0) if file.owner == "root" else user, file.mode, file.data)
+                owner = (0, 0) if file.owner == "root" else user
+                parents(name, owner)
+                made[name] = entry(name, owner, file.mode, file.data)
     return list(made.values())
 
 

@@ -39,7 +39,7 @@ def begin(
     before the sandbox is started.  When the sandbox cannot be made, or the run
     cannot be recorded, neither is there afterwards; raises what stood in the way.
     """
-    plan, box = _made(connection, plan, image, check, meanwhile)
+    plan, box = _made(connection, plan, image, ui, check, meanwhile)
     try:
         return _held(connection, plan, box, lock, ui)
     except BaseException as error:
@@ -50,8 +50,9 @@ def begin(
 
 
 def _made(
-    connection: Engine, plan: Plan, image: str, check: Callable[[], object], meanwhile: Callable[[], object]
-) -> tuple[Plan, Sandbox]:
+    connection: Engine, plan: Plan, image: str, ui: UI,
+    check: Callable[[], object], meanwhile: Callable[[], object],
+) -> tuple[Plan, Sandbox]:  # fmt: skip
     """Make record and sandbox at the same time, or none of them."""
     begun: list[Plan] = []
     boxes: list[Sandbox] = []
@@ -64,7 +65,7 @@ def _made(
     def make() -> None:
         from realm.session.boxes import create
 
-        boxes.append(create(connection, plan, image))
+        boxes.append(create(connection, plan, image, ui.progress))
 
     try:
         together(record, meanwhile, _import_holder, make)

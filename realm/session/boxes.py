@@ -1,47 +1,112 @@
-"""Making the box of a run, and clearing away what was made for none."""
+"""Making the sandbox of a run, and clearing away what was made for none."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, NamedTuple
 
+from realm.config import HISTORY, HISTORY_REFS, REMOTE
 from realm.errors import EngineError
-from realm.paths import scratched
-from realm.sandbox import creation, lookup
+from realm.sandbox import creation, history, lookup, repositories
+from realm.sandbox.repositories import Repositories
+from realm.sandbox.workspace import Checkout
 from realm.session import run as running
 from realm.session.lock import holder
-from realm.store import stores
+from realm.store import history as histories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
+    from realm.sandbox.spec import SandboxSpec
+    from realm.sandbox.transfer import SandboxFile
     from realm.session.run import Plan
+    from realm.store.history import History
 
 
-def create(engine: Engine, plan: Plan, image: str) -> Sandbox:
-    """Make the box of a run, ready to be started."""
-    spec = running.spec(plan, image, ["run", *running.argv(plan)])
-    with packs(plan, plan.run.before) as history:
-        return creation.create(engine, spec, running.files(plan, history))
+class Outfit(NamedTuple):
+    """What a sandbox is made of: its description, its repositories as files, its base volume."""
+
+    spec: SandboxSpec
+    layout: list[SandboxFile]
+    checkout: Checkout
+
+
+def create(
+    engine: Engine, plan: Plan, image: str, progress: Callable[[str], AbstractContextManager[object]]
+) -> Sandbox:
+    """Make the sandbox of a run, ready to be started."""
+    with outfit(engine, plan, image, ["run", *running.argv(plan)], progress=progress) as made:
+        inside = [*running.files(plan), *made.layout]
+        return creation.create(engine, made.spec, inside, made.checkout)
 
 
 @contextmanager
-def packs(plan: Plan, *tips: str) -> Iterator[list[Path]]:
-    """Give the history of ``tips`` as files, for a box without the object store; else nothing."""
-    if not plan.history:
-        yield []
-        return
-    with scratched("history") as directory:
-        yield stores.history_pack(plan.project, tips, directory)
+def outfit(
+    engine: Engine, plan: Plan, image: str, command: Sequence[str], *, more: Sequence[str] = (),
+    progress: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(), prefer: str = "",
+) -> Iterator[Outfit]:  # fmt: skip
+    """Give what a sandbox of the plan is made of that runs ``command``, its history at hand.
+
+    ``more`` are commits that it must have besides; ``prefer`` is the history
+    volume that it had before.
+    """
+    seen = histories.find(plan.project, _choice(plan), plan.session.base, *more, own=[plan.run.before])
+    shop = history.Workshop(engine, image, running.owner(plan), progress)
+    with history.prepared(shop, seen, prefer=prefer) as ready:
+        spec = running.spec(plan, image, command)._replace(history=ready.volume)
+        spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
+        laid = Repositories(
+            tip=plan.run.before,
+            identity=plan.identity,
+            branch=plan.session.name,
+            object_format=plan.project.object_format,
+            refs=_refs(seen, plan.session.name),
+            symbolic=seen.symbolic,
+            peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
+            objects=ready.objects,
+            shallow=ready.shallow,
+            exclude=running.exclude(plan),
+            known=tuple(more),
+        )
+        base = laid._replace(tip=plan.session.base, branch="", exclude=b"")
+        yield Outfit(
+            spec,
+            [*repositories.files(laid), *ready.files],
+            Checkout(
+                plan.session.base, seen.key, seen.place, [*repositories.files(base), *ready.files],
+                seen.contains, progress,
+            ),
+        )  # fmt: skip
+
+
+def _choice(plan: Plan) -> histories.Choice:
+    config = plan.config
+    return histories.Choice(
+        remote=config.value(REMOTE),
+        default=config.of_git().get("init.defaultbranch", ""),
+        patterns=tuple(config.values(HISTORY_REFS)),
+        limit=config.value(HISTORY),
+    )
+
+
+def _refs(seen: History, branch: str) -> Mapping[str, str]:
+    """Return the refs to lay out: those that the sandbox sees, where its own branch leaves room."""
+    own = f"refs/heads/{branch}"
+    tags = {name: tag.oid for name, tag in seen.tags.items()}
+    return {
+        name: oid
+        for name, oid in {**seen.refs, **tags}.items()
+        if name != own and not name.startswith(f"{own}/")
+    }
 
 
 def sweep(engine: Engine) -> None:
     """Remove what was made for a run and never used: whoever made it was killed and holds its lock no more.
 
-    Only a holder starts a box, or fills a base volume: what has none, and after
+    Only a holder starts a box, or fills a shared volume: what has none, and after
     that is not ready yet, never will be.
     """
     with suppress(EngineError):

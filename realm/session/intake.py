@@ -16,7 +16,6 @@ from realm.model import State, Totals
 from realm.paths import realm_home, remove_tree, scratched
 from realm.session import plan as planning
 from realm.session import recordings
-from realm.session import run as running
 from realm.session.lock import run_directory
 from realm.store import record, refs, repo
 from realm.terminal.relay.tty import FALLBACK
@@ -92,9 +91,7 @@ def save(engine: Engine, plan: Plan, box: Sandbox, code: int, shown: Shown | Non
         shown = _recorded_screens(plan, tty=box.tty)
     try:
         if not box.reported():
-            from realm.sandbox.salvage import salvage
-
-            salvage(engine, box, running.spec(plan, box.image, ["snapshot"]))
+            _salvage(engine, plan, box)
         outcome = _taken(plan, box, code, shown, notes)
     except UnpreparedError:
         raise
@@ -109,6 +106,15 @@ def save(engine: Engine, plan: Plan, box: Sandbox, code: int, shown: Shown | Non
         ) from error
     box.remove()
     return outcome
+
+
+def _salvage(engine: Engine, plan: Plan, box: Sandbox) -> None:
+    """Let a second container on a dead sandbox's volumes take the snapshot."""
+    from realm.sandbox.salvage import salvage
+    from realm.session.boxes import outfit
+
+    with outfit(engine, plan, box.image, ["snapshot"], prefer=box.owner.history) as made:
+        salvage(engine, box, made.spec, made.layout)
 
 
 def way_out(plan: Plan) -> str:

@@ -42,7 +42,6 @@ def new(request: NewRequest, ui: UI) -> int:
         docker.connect,
         _warm_up,
     )
-    plan = plan._replace(history=planning.needs_history(project, config, local=connection.endpoint.local))
     wanted = request.image or config.value(IMAGE) or None
     chosen = image.ensure(connection, wanted, images.inputs(config), ui.progress, part=plan.agent.image_part)
     plan = _with_wip(plan, request)
@@ -62,8 +61,7 @@ def new(request: NewRequest, ui: UI) -> int:
 def _checked(plan: Plan) -> Callable[[], None]:
     """Return what checks the name and the base's objects; these now, where making the box needs them.
 
-    A partial clone fetches what it has not; a box without the object store
-    gets a pack of the history.
+    A partial clone fetches what it has not.
     """
 
     def check() -> None:
@@ -72,7 +70,7 @@ def _checked(plan: Plan) -> Callable[[], None]:
         refs.check_new(plan.project, plan.session.name)
         stores.ensure_readable(plan.project, plan.session.base)
 
-    if not plan.history and not stores.is_partial(plan.project):
+    if not stores.is_partial(plan.project):
         return check
     check()
     return lambda: None

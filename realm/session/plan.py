@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import AGENT, DOCKER_ARGS, INCLUDE, OBJECTS, REMOTE, Config
+from realm.config import AGENT, DOCKER_ARGS, INCLUDE, REMOTE, Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.sandbox import flags
@@ -26,12 +25,9 @@ if TYPE_CHECKING:
     from realm.sandbox.flags import DockerArgs
     from realm.session.requests import NewRequest, ResumeRequest
 
-_FOR_ALL = 0o005
-"""Permission of everybody to list and to enter."""
-
 
 def new(request: NewRequest, project: Project, config: Config) -> Plan:
-    """Plan the first run of a session; whether its sandbox sees the object store is left open."""
+    """Plan the first run of a session."""
     program = agent_program(request.agent, config)
     agent = agents.find(program)
     args = flags.parse(config.value(DOCKER_ARGS))
@@ -128,22 +124,6 @@ def starting(number: int, before: str) -> Run:
 def wants_tty(*, no_input: bool) -> bool:
     """Tell whether the agent gets a terminal: when the user sits at one on both sides."""
     return not no_input and sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def needs_history(project: Project, config: Config, *, local: bool) -> bool:
-    """Tell whether the sandbox gets a pack of its base's history in place of the object store.
-
-    When the user wants it to see no more than that (``realm.objects``), when the
-    engine is on another machine, and when the sandbox's user, who is not root,
-    may not read what root owns.
-    """
-    return config.value(OBJECTS) == "history" or not local or not _readable(project)
-
-
-def _readable(project: Project) -> bool:
-    if os.getuid() != 0:
-        return True
-    return all(store.stat().st_mode & _FOR_ALL == _FOR_ALL for store in project.object_stores)
 
 
 def find_login(agent: Agent, args: DockerArgs) -> Login:

@@ -9,6 +9,7 @@ from realm.errors import RealmError
 from realm.model import Checkpoint, State
 from realm.paths import scratched
 from realm.sandbox import creation
+from realm.sandbox.layout import LAYOUT
 from realm.session import boxes
 from realm.session import run as running
 from realm.session.intake import COLLECT_LIMIT
@@ -47,10 +48,10 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
 
 def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
     """Run git's rebase in a box and take in the result, verified like any other work."""
-    spec = running.spec(plan, image, ["rebase", head])
-    spec = spec._replace(owner=spec.owner._replace(role="tool"))
-    with boxes.packs(plan, plan.run.before, head) as history:
-        box = creation.create(connection, spec, running.files(plan, history))
+    command = ["run", "sh", f"{LAYOUT}/rebase", head, plan.session.base]
+    with boxes.outfit(connection, plan, image, command, more=[head]) as made:
+        spec = made.spec._replace(owner=made.spec.owner._replace(role="tool"))
+        box = creation.create(connection, spec, [*running.files(plan), *made.layout], made.checkout)
     with scratched("rebase") as directory:
         try:
             box.start()

@@ -37,9 +37,6 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     plan = planning.following(project, session, runs, request)
     with RunLock(session.id, session.name, plan.run.number) as lock:
         connection = docker.connect()
-        plan = plan._replace(
-            history=planning.needs_history(project, plan.config, local=connection.endpoint.local)
-        )
         summary.tell_kept(session.id, ui)
         box = intake.recover(connection, plan, runs, ui)
         if box is not None:

@@ -64,7 +64,6 @@ class Plan(NamedTuple):
     transcript: bytes | None = None
     tty: bool = False
     stdin: bool = True
-    history: bool = False
     detach: bool = False
     record: bool | None = None
 
@@ -113,30 +112,19 @@ def environment(plan: Plan) -> dict[str, str]:
         "REALM_SESSION": plan.session.name,
         "REALM_RUN": str(plan.run.number),
         "REALM_TIP": plan.run.before,
-        "REALM_BASE": plan.session.base,
         "REALM_WORKSPACE": plan.session.workspace,
         "REALM_SUBDIR": plan.session.subdir,
-        "REALM_OBJECT_FORMAT": plan.project.object_format,
-        "REALM_USER_NAME": plan.identity.name,
-        "REALM_USER_EMAIL": plan.identity.email,
     }
     names = (*_PASSED_ON, *_TERMINAL)
     passed = {name: os.environ[name] for name in names if os.environ.get(name)}
     return {**passed, **plan.agent.environment(STATE), **own}
 
 
-def files(plan: Plan, packs: Sequence[Path] = ()) -> list[SandboxFile]:
-    """Return what is put into the box before it starts; ``packs`` are its history where it has no store."""
-    project = plan.project
-    rules = _exclude(plan)
-    found = [SandboxFile("/realm/exclude", rules, 0o444, owner="root")] if rules else []
+def files(plan: Plan) -> list[SandboxFile]:
+    """Return what is put into the box before it starts, its repositories excepted."""
+    found = _home(plan)
     if plan.login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(plan.login.variables), 0o600))
-    if project.shallow:
-        lines = "".join(f"{oid}\n" for oid in project.shallow)
-        found.append(SandboxFile("/realm/shallow", lines.encode(), 0o444, owner="root"))
-    found += [SandboxFile(f"/realm/pack/{path.name}", path, 0o444, owner="root") for path in packs]
-    found += _home(plan)
     for item in plan.include:
         found.append(SandboxFile(f"{plan.session.workspace}/{item.path}", item.source, _mode(item.source)))
     return found
@@ -150,7 +138,7 @@ def _mode(path: Path) -> int:
         return 0o644
 
 
-def _exclude(plan: Plan) -> bytes:
+def exclude(plan: Plan) -> bytes:
     """Return rules for what the host's git ignores and for what was copied in; comments are none."""
     names = "".join(f"/{_escape(item.path)}\n" for item in plan.include)
     lines = plan.ignore.splitlines(keepends=True)
@@ -191,7 +179,6 @@ def spec(
         uid=uid,
         gid=gid,
         workspace=plan.session.workspace,
-        object_stores=() if plan.history else plan.project.object_stores,
         environment={**environment(plan), **(extra or {})},
         owner=owner(plan),
         tty=plan.tty,

@@ -79,9 +79,6 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
     plan = planning.following(project, session, runs, ResumeRequest(name, project.root))
     with RunLock(session.id, name, plan.run.number):
         connection = docker.connect()
-        plan = plan._replace(
-            history=planning.needs_history(project, plan.config, local=connection.endpoint.local)
-        )
         boxes = lookup.find(connection, session_id=session.id)
         if not [box for box in boxes if box.state() != "created"]:
             raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")

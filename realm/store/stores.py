@@ -10,7 +10,7 @@ from realm.git import git, reason
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from realm.model import Project
@@ -167,17 +167,3 @@ def _promisor(project: Project) -> str:
     listed = git("config", "--get-regexp", r"^remote\..*\.promisor$", project=project, check=False).text
     key = listed.split(" ")[0]
     return key.removeprefix("remote.").removesuffix(".promisor") or "origin"
-
-
-def history_pack(project: Project, tips: Sequence[str], directory: Path) -> list[Path]:
-    """Write the history of the commits ``tips``, and nothing else, as a pack into ``directory``.
-
-    Returns the ``.pack`` and its ``.idx``.
-    """
-    result = git(
-        *("pack-objects", "--revs", "--quiet", "--delta-base-offset", str(directory / "history")),
-        project=project,
-        stdin="".join(f"{tip}\n" for tip in tips).encode(),
-    )
-    stem = f"history-{result.text}"
-    return [directory / f"{stem}.pack", directory / f"{stem}.idx"]

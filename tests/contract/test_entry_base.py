@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +21,10 @@ def box(repo: Repo, tmp_path: Path) -> HostBox:
     repo.write("gone", "1\n")
     repo.commit("Two files")
     made = HostBox(tmp_path / "box", repo)
+    made.layout = made.layout._replace(branch="")
     assert made.entry("base").returncode == 0
+    shutil.rmtree(made.state / "layout")
+    made.layout = made.layout._replace(branch="work")
     return made
 
 
@@ -53,5 +56,8 @@ def test_index_of_a_base_is_warm(box: HostBox) -> None:
     """Git reads no file whose entry is older than the index."""
     before = (box.workspace / ".git" / "index").stat().st_mtime
     assert before > (box.workspace / "keep").stat().st_mtime + 0.001
-    done = subprocess.run(["git", "diff-files"], cwd=box.workspace, capture_output=True, check=True)
-    assert done.stdout == b""
+    box.run("git diff-files --exit-code")
+
+
+def test_refs_and_settings_are_not_in_a_base(box: HostBox) -> None:
+    assert sorted(path.name for path in (box.workspace / ".git").iterdir()) == ["index", "realm-base"]

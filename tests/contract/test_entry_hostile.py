@@ -60,6 +60,43 @@ def test_work_survives(box: HostBox, script: str) -> None:
     assert taken.show(f"{report.points[-1].snapshot}:work.txt") == "precious"
 
 
+@pytest.mark.parametrize("link", ["", "link"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".git/HEAD",
+        ".git/index",
+        ".git/config",
+        ".git/packed-refs",
+        ".git/refs/heads/work",
+        ".git/info/exclude",
+        ".git/objects/info/alternates",
+        ".gitignore",
+        ".gitattributes",
+        ".gitmodules",
+        "sub/.gitignore",
+        "sub/.git",
+        "../../realm/git/config",
+        "../../realm/git/HEAD",
+        "../../realm/git/index",
+        "../../realm/git/last",
+        "../../realm/git/objects/info/alternates",
+        "../../realm/out/report",
+        "../../realm/out/end.point",
+        "../../realm/out/pack",
+        "../../realm/out/transcript.tmp",
+        "../../realm/out/turns/0001.point",
+        "../../realm/claude/projects/-workspace-project/x.jsonl",
+    ],
+)
+def test_fifo_in_the_place_of_a_file_stops_nothing(box: HostBox, place: str, link: str) -> None:
+    make = f"mkfifo ../fifo; ln -s $PWD/../fifo {place}" if link else f"mkfifo {place}"
+    clear = f"mkdir -p sub ../../realm/claude/projects/-workspace-project; rm -rf {place}"
+    report = box.run(f"echo precious > work.txt; {clear}; {make}; exit 0")
+    assert report.complete
+    assert box.taken(report).show(f"{report.points[-1].snapshot}:work.txt") == "precious"
+
+
 @pytest.mark.parametrize(
     "lost",
     [
@@ -76,7 +113,7 @@ def test_work_survives(box: HostBox, script: str) -> None:
         "git/*",
         "out",
         "out/turns",
-        "*",
+        "[!l]*",
     ],
 )
 def test_work_survives_the_loss_of_what_was_made_for_snapshots(box: HostBox, lost: str) -> None:
@@ -221,7 +258,10 @@ def test_snapshot_of_a_box_that_was_never_prepared_gives_the_tip(box: HostBox) -
 
 def test_snapshot_that_fails_is_not_done(box: HostBox) -> None:
     """The host salvages a box whose report is not done, and keeps it when that fails too."""
+    box.run("echo 1 > a")
+    (box.state / "out" / "report").unlink()
     box.environment["REALM_TIP"] = "f" * 40
+    shutil.rmtree(box.workspace / ".git")
     assert box.entry("snapshot").returncode == 0
     report = box.report()
     assert (report.complete, report.points) == (False, ())

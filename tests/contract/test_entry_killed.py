@@ -52,6 +52,7 @@ def test_work_whose_state_is_lost_is_still_work(repo: Repo, tmp_path: Path, shel
     """An agent on a branch of its own, over a base volume, and the state volume removed by hand."""
     box = HostBox(tmp_path / "box", repo, shell)
     assert box.entry("base").returncode == 0
+    subprocess.run(["rm", "-r", str(box.state / "layout")], check=True)
     box.run(f"echo work >work; git add work; {move}")
     for path in ("git", "out"):
         subprocess.run(["rm", "-r", str(box.state / path)], check=True)

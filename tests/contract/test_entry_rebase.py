@@ -25,14 +25,21 @@ def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
     repo.git("checkout", "-q", "main")
     made = HostBox(tmp_path / "box", repo, request.param)
     made.tip = tip
-    made.environment["REALM_BASE"] = base
+    made.environment["BASE"] = base
     return made
+
+
+def _rebase(box: HostBox, head: str) -> int:
+    box.layout = box.layout._replace(known=(head,))
+    box.lay_out()
+    script = str(box.state / "layout" / "rebase")
+    return box.entry("run", "sh", script, head, box.environment["BASE"]).returncode
 
 
 def test_commits_stand_on_the_new_base(box: HostBox) -> None:
     box.repo.write("main.txt", "main\n")
     head = box.repo.commit("On main")
-    assert box.entry("rebase", head).returncode == 0
+    assert _rebase(box, head) == 0
     report = box.report()
     log = box.taken(report).git("log", "--format=%s", f"{head}..{report.points[-1].head}")
     assert (log.splitlines(), report.complete, report.exit_code) == (["Turn two", "Turn one"], True, 0)
@@ -41,6 +48,7 @@ def test_commits_stand_on_the_new_base(box: HostBox) -> None:
 def test_conflict_names_the_file_and_leaves_nothing(box: HostBox) -> None:
     box.repo.write("a b.txt", "main\n")
     head = box.repo.commit("On main")
-    assert box.entry("rebase", head).returncode == 1
+    assert _rebase(box, head) == 1
     report = box.report()
-    assert (report.conflicts, report.points, report.complete) == (("a b.txt",), (), True)
+    assert (report.conflicts, report.exit_code, report.complete) == (("a b.txt",), 1, True)
+    assert (report.points[-1].head, report.pack) == (box.tip, None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.model import Identity
 from tests.support.sandbox import ENTRY, SHELLS, HostBox
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def test_agent_killed_by_a_signal_has_the_shells_code(box: HostBox) -> None:
 @pytest.mark.parametrize("program", ["no-such-program", "--agent", "-x"])
 def test_missing_program_is_said(box: HostBox, program: str) -> None:
     done = box.entry("run", program)
-    assert (done.returncode, done.stderr) == (127, f"realm: {program}: not found in the box\n".encode())
+    assert (done.returncode, done.stderr) == (127, f"realm: {program}: not found in the sandbox\n".encode())
     assert box.report().exit_code == 127
 
 
@@ -108,7 +109,7 @@ def test_subdirectory_that_is_not_there_gives_the_top(box: HostBox) -> None:
 
 def test_files_put_in_before_stay_and_are_ignored(box: HostBox) -> None:
     (box.workspace / ".env.test").write_text("SECRET=1\n")
-    (box.state / "exclude").write_text("/.env.test\n")
+    box.layout = box.layout._replace(exclude=b"/.env.test\n")
     report = box.run('cat .env.test && git status --porcelain && test -z "$(git status --porcelain)"')
     assert (report.points[-1].snapshot, (box.workspace / ".env.test").read_text()) == (box.tip, "SECRET=1\n")
 
@@ -133,7 +134,7 @@ def test_unknown_tip_is_a_failure_of_realms(box: HostBox) -> None:
 
 
 def test_identity_with_quotes_is_kept(box: HostBox) -> None:
-    box.environment["REALM_USER_NAME"] = 'Ada "the\\first" L'
+    box.layout = box.layout._replace(identity=Identity('Ada "the\\first" L', "ada@example.com"))
     report = box.run("git commit -q --allow-empty -m x")
     assert box.taken(report).git("log", "-1", "--format=%an", report.points[-1].head) == 'Ada "the\\first" L'
 
@@ -150,6 +151,7 @@ def test_conversation_is_the_newest_file(box: HostBox) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_work_is_saved_after_a_signal_to_the_group(box: HostBox, number: signal.Signals) -> None:
     script = "echo saved > work.txt; sleep 60"
+    box.lay_out()
     with subprocess.Popen(
         [*box.command, str(ENTRY), "run", "sh", "-c", script], env=box.variables(), start_new_session=True,
         stdin=subprocess.DEVNULL,
@@ -171,12 +173,25 @@ def _wait_for(path: Path) -> None:
 
 
 def test_history_as_a_pack_needs_no_object_store(box: HostBox) -> None:
-    (box.objects / "0").unlink()
-    box.environment["REALM_STORES"] = "0"
-    (box.state / "pack").mkdir()
+    objects = box.state / "objects"
+    (objects / "pack").mkdir(parents=True)
     subprocess.run(
-        ["git", "pack-objects", "-q", "--revs", str(box.state / "pack" / "pack")],
+        ["git", "pack-objects", "-q", "--revs", str(objects / "pack" / "pack")],
         cwd=box.repo.path, input=f"{box.tip}\n".encode(), check=True, capture_output=True,
     )  # fmt: skip
+    box.layout = box.layout._replace(objects=(str(objects),))
     report = box.run("git log --format=%s && echo x > new")
     assert "new" in box.tree(report)
+
+
+def test_refs_that_the_sandbox_may_see_are_there(box: HostBox) -> None:
+    tag = box.repo.git("tag", "-a", "-m", "One", "v1") or box.repo.git("rev-parse", "v1")
+    main = "refs/remotes/origin/main"
+    box.layout = box.layout._replace(
+        refs={"refs/heads/main": box.tip, main: box.tip, "refs/tags/v1": tag},
+        peeled={"refs/tags/v1": box.tip},
+        symbolic={"refs/remotes/origin/HEAD": main},
+    )
+    asked = "git describe --tags && git log --oneline main.. && git diff origin/main && git rev-parse origin"
+    done = box.entry("run", "sh", "-c", asked)
+    assert done.stdout.decode().splitlines() == ["v1", box.tip], done.stderr

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import EngineError, ImageError
-from realm.sandbox import lookup, volumes
+from realm.sandbox import lookup, workspace
 from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
 from realm.sandbox.flags import parse
-from realm.sandbox.salvage import salvage
 from realm.sandbox.transfer import SandboxFile
-from tests.support.sandbox import Laboratory, follow, laboratory, unpacked
+from realm.together import together
+from tests.support.sandbox import Laboratory, environment_of, follow, laboratory, unpacked
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -57,41 +57,66 @@ def test_overlay_box(lab: Laboratory) -> None:
     _works(lab, "overlay")
 
 
+def _base(box: Sandbox) -> str:
+    """Return the base volume that is below a box's workspace."""
+    mounts = {mount["Destination"]: mount for mount in environment_of(box)["Mounts"]}
+    return str(mounts["/base"]["Name"])
+
+
 def test_overlay_reuses_its_base_for_a_later_commit(lab: Laboratory) -> None:
-    lab.run("true", volumes="overlay").box.remove()
-    first = volumes.find_base(lab.engine, lab.spec())
+    first = lab.run("true", volumes="overlay").box
     lab.repo.write("later", "1\n")
     lab.repo.commit("Later")
     ran = lab.run('cat later && test -z "$(git status --porcelain)"', volumes="overlay")
     assert (ran.code, ran.stdout) == (0, "1\n")
-    assert first is not None
-    assert volumes.find_base(lab.engine, lab.spec()) == first
+    assert _base(ran.box) == _base(first)
 
 
-def test_base_in_use_is_not_collected(lab: Laboratory) -> None:
-    box = lab.create("true", volumes="overlay")
-    base = volumes.find_base(lab.engine, lab.spec())
-    assert base is not None
-    volumes.collect_bases(lab.engine, volumes.base_key(lab.spec()), keep="")
-    assert volumes.find_base(lab.engine, lab.spec()) == base
-    box.remove()
-    volumes.collect_bases(lab.engine, volumes.base_key(lab.spec()), keep="")
-    assert volumes.find_base(lab.engine, lab.spec()) is None
+def test_base_of_a_commit_that_the_box_may_not_see_is_not_used(lab: Laboratory) -> None:
+    lab.repo.git("checkout", "-q", "-b", "private")
+    lab.repo.write("secret", "1\n")
+    lab.repo.commit("Private")
+    first = lab.run("true", volumes="overlay").box
+    lab.repo.git("checkout", "-q", "main")
+    lab.repo.commit("Later")
+    ran = lab.run("ls -A /base/project", volumes="overlay")
+    assert _base(ran.box) != _base(first)
+    assert "secret" not in ran.stdout
+
+
+def test_unused_bases_go_when_there_are_many(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "_RECENT", -1.0)
+    monkeypatch.setattr(workspace, "BASE_LIFETIME", -1.0)
+    kept = lab.create("true", volumes="overlay")
+    for _ in range(4):
+        lab.repo.commit("Next")
+        lab.create("true", volumes="overlay").remove()
+    left = [volume.name for volume in lab.engine.volumes(f"realm.maker={lab.id}", "realm.role=base")]
+    assert _base(kept) in left
+    assert len(left) == workspace.MOST_BASES + 1
+
+
+def test_boxes_that_start_at_once_share_one_history_and_one_base(lab: Laboratory) -> None:
+    made = together(*[lambda: lab.create("true", volumes="overlay")] * 4)
+    assert len({_base(box) for box in made}) == 1
+    for role in ("history", "base"):
+        assert len(lab.engine.volumes(f"realm.maker={lab.id}", f"realm.role={role}")) == 1
+    assert lab.engine.containers(f"realm.id={lab.id}", "realm.role=upload") == []
 
 
 def test_engine_without_overlays_falls_back_and_is_remembered(
     lab: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = volumes.Base("realm-no-such-base", "/nowhere", "")
-    monkeypatch.setattr(volumes, "find_base", lambda *_: broken)
+    broken = workspace.Base("realm-no-such-base", "/nowhere", "")
+    monkeypatch.setattr(workspace, "find_base", lambda *_: broken)
     spec = {"volumes": "auto", "files": 10**6}
     ran = lab.run("echo 1 > new", **spec)
-    assert (ran.code, volumes.has_failed(lab.engine)) == (0, True)
-    assert not volumes.wants_overlay(lab.engine, lab.spec(**spec))
+    assert (ran.code, workspace.has_failed(lab.engine)) == (0, True)
+    assert not workspace.wants_overlay(lab.engine, lab.spec(**spec))
     ran.box.remove()
     with pytest.raises(EngineError):
         lab.create("true", volumes="overlay")
-    volumes.remove(lab.engine, (broken.name,))
+    workspace.remove(lab.engine, (broken.name,))
 
 
 def test_terminal_has_its_size_and_raw_bytes(lab: Laboratory) -> None:
@@ -131,7 +156,7 @@ def test_killed_box_is_salvaged(lab: Laboratory, how: str) -> None:
     found = lookup.find(lab.engine, session_id=lab.id)
     assert [one.id for one in found] == [box.id]
     assert not found[0].reported()
-    salvage(lab.engine, found[0], lab.spec())
+    lab.salvage(found[0])
     report = found[0].collect(lab.root)
     assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
         "README.md",
@@ -149,7 +174,7 @@ def test_box_whose_container_was_removed_is_salvaged(lab: Laboratory, how: str) 
     subprocess.run(["docker", "rm", "-f", box.id], check=True, capture_output=True)
     (found,) = lookup.find(lab.engine, session_id=lab.id)
     assert (found.state(), found.wait(), found.reported()) == ("gone", 137, False)
-    salvage(lab.engine, found, lab.spec())
+    lab.salvage(found)
     report = found.collect(lab.root)
     assert report.complete
     assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
@@ -180,9 +205,10 @@ def test_files_of_the_user_go_in_with_their_owner_and_mode(lab: Laboratory, tmp_
     files = [
         SandboxFile("/workspace/project/.env.test", b"A=1\n", 0o600),
         SandboxFile("/realm/claude/deep/er/" + source.name, source, 0o640),
-        SandboxFile("/realm/exclude", b"/.env.test\n", 0o444, owner="root"),
+        SandboxFile("/realm/of-root", b"", 0o444, owner="root"),
     ]
-    script = "stat -c '%u %a' .env.test /realm/claude/deep/er/* /realm/exclude; cat .env.test /realm/claude/deep/er/*"  # noqa: E501
+    lab.exclude = b"/.env.test\n"
+    script = "stat -c '%u %a' .env.test /realm/claude/deep/er/* /realm/of-root; cat .env.test /realm/claude/deep/er/*"  # noqa: E501
     ran = lab.run(script, put=files)
     uid = lab.spec().uid
     assert ran.stdout.splitlines() == [f"{uid} 600", f"{uid} 640", "0 444", "A=1", "from the host"]

@@ -14,7 +14,6 @@ from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.model import Identity
 from realm.store import repo as store
 from realm.store import stores, worktree
-from realm.store.quarantine import index_ids
 from tests.support.repos import Repo, git
 from tests.support.store import assert_sound, project_of, seen
 
@@ -486,14 +485,3 @@ def test_partial_clone_without_its_remote(repo: Repo, tmp_path: Path) -> None:
     repo.path.rename(tmp_path / "away")
     with pytest.raises(RealmError, match="partial clone"):
         stores.ensure_readable(store.discover(tmp_path / "part"), head)
-
-
-def test_history_pack_holds_the_history_alone(repo: Repo, tmp_path: Path) -> None:
-    tip = repo.head()
-    repo.write("later")
-    later = repo.commit()
-    pack, index = stores.history_pack(project_of(repo), [tip], tmp_path)
-    listed = index_ids(index, 20)
-    assert pack.is_file()
-    assert tip in listed
-    assert later not in listed

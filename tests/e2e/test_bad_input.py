@@ -256,7 +256,7 @@ SETTINGS = {
     "pids": ("0", "realm.pids is '0'"),
     "network": ("lan", "realm.network is 'lan': it is none of"),
     "workspace": ("zfs", "realm.workspace is 'zfs': it is none of"),
-    "objects": ("some", "realm.objects is 'some'"),
+    "history": ("some", "realm.history is 'some'"),
     "record": ("maybe", "realm.record is 'maybe'"),
     "recordLimit": ("-1m", "realm.recordLimit is '-1m': it is not a valid size"),
     "bell": ("loud", "realm.bell is 'loud'"),

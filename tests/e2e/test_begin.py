@@ -29,8 +29,9 @@ Sandbox.start = lambda self: os.kill(os.getpid(), signal.SIGKILL)
 from realm.cli.app import run
 run(sys.argv[1:])
 """
-# One that is killed when its overlay's base volume is there: before, with and in the container that fills it.
-KILLED_AT_BASE = """
+# One that is killed elsewhere: when its overlay's base volume is there (before, with and in the container
+# that fills it), or while the history is put into its volume.
+KILLED_AT = """
 import os, signal, sys
 from realm.sandbox import spec, transfer
 from realm.sandbox.docker import Engine
@@ -42,8 +43,30 @@ run(sys.argv[1:])
 """
 PLACES = {
     "volume": "spec.create_options = die",
-    "container": "transfer.put = die",
+    "container": """
+def put(engine, container, path, entries, put=transfer.put):
+    die() if path == "/realm" else put(engine, container, path, entries)
+transfer.put = put
+""",
     "running": "Engine.wait = die",
+}
+UPLOADS = {
+    "nothing came": "Engine.put = die",
+    "half came": """
+def half(self, container, path, archive, put=Engine.put):
+    def pieces():
+        for piece in archive:
+            yield piece
+            die()
+    put(self, container, path, pieces())
+Engine.put = half
+""",
+    "all came": """
+def late(self, container, path, archive, put=Engine.put):
+    put(self, container, path, archive)
+    die()
+Engine.put = late
+""",
 }
 IGNORED = "*.log\n"
 
@@ -56,7 +79,7 @@ def is_clear(user: User) -> None:
     """Check that no box, volume, lock or scratch directory of the project is left."""
     assert user.leftovers() == []
     volumes = engines.labelled("volume", f"realm.project={user.repo.path}")
-    assert [name for name in volumes if not name.startswith("realm-base-")] == []
+    assert [name for name in volumes if not name.startswith(engines.SHARED)] == []
     assert list((user.repo.path / ".git").rglob("*.lock")) == []
     assert list((realm_home() / "tmp").glob("*")) == []
 
@@ -114,7 +137,7 @@ def test_a_box_that_never_ran_goes_with_the_next_run(user: User) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_a_base_volume_that_is_not_filled_goes_with_the_next_run(user: User, place: str) -> None:
     user.repo.make_files(250)
-    program = KILLED_AT_BASE.replace("PLACE", PLACES[place])
+    program = KILLED_AT.replace("PLACE", PLACES[place])
     words = [str(user.installed.python), "-c", program, "new", "--agent", "true", "cut"]
     done = subprocess.run(words, cwd=user.repo.path, env=user.env, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done
@@ -123,10 +146,21 @@ def test_a_base_volume_that_is_not_filled_goes_with_the_next_run(user: User, pla
     assert len(user.leftovers()) == (0 if place == "volume" else 1)
     user.scripted("other", "true")
     is_clear(user)
-    (base,) = engines.labelled("volume", f"realm.project={user.repo.path}")
+    (base,) = engines.labelled("volume", f"realm.project={user.repo.path}", "realm.role=base")
     assert base not in left
     user.scripted("third", "true")
-    assert engines.labelled("volume", f"realm.project={user.repo.path}") == [base]
+    assert engines.labelled("volume", f"realm.project={user.repo.path}", "realm.role=base") == [base]
+
+
+@pytest.mark.parametrize("place", UPLOADS)
+def test_a_history_that_did_not_come_whole_is_seen_by_nobody(user: User, place: str) -> None:
+    program = KILLED_AT.replace("PLACE", UPLOADS[place])
+    words = [str(user.installed.python), "-c", program, "new", "--agent", "true", "cut"]
+    done = subprocess.run(words, cwd=user.repo.path, env=user.env, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done
+    assert user.scripted("other", "git log --format=%s && git fsck").out.split() == ["Start"]
+    is_clear(user)
+    assert len(engines.labelled("volume", f"realm.project={user.repo.path}", "realm.role=history")) == 1
 
 
 # --- the process ends at once -------------------------------------------------

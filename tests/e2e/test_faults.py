@@ -53,7 +53,7 @@ def is_healed(user: User, name: str = "cut") -> None:
     """Check that nothing of a run is left but its commits and its record."""
     assert user.leftovers() == []
     volumes = engines.labelled("volume", f"realm.project={user.repo.path}")
-    assert [volume for volume in volumes if not volume.startswith("realm-base-")] == []
+    assert [volume for volume in volumes if not volume.startswith(engines.SHARED)] == []
     git_dir = user.repo.path / ".git"
     assert list(git_dir.rglob("*.lock")) == []
     assert user.repo.refs("refs/realm-tmp") == {}

@@ -50,6 +50,10 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout.rstrip("\n")
 
 
+SHARED = ("realm-base-", "realm-history-")
+"""What the volumes are called that stay, for the next sandbox of a project."""
+
+
 def labelled(kind: str, *labels: str) -> list[str]:
     """Return ids of ``kind`` (``container`` or ``volume``) that carry every one of ``labels``."""
     filters = [word for label in labels for word in ("--filter", f"label={label}")]

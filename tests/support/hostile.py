@@ -98,7 +98,7 @@ def _boxes(repo: Repo) -> frozenset[str]:
         f"{kind} {identity}"
         for kind in ("container", "volume")
         for identity in engines.labelled(kind, label)
-        if not (kind == "volume" and identity.startswith("realm-base-"))
+        if not (kind == "volume" and identity.startswith(engines.SHARED))
     )
 
 

@@ -8,22 +8,30 @@ import shutil
 import subprocess
 import time
 import uuid
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.sandbox import creation, docker, image, lookup
+from realm.model import Identity
+from realm.sandbox import creation, docker, history, image, lookup, repositories
 from realm.sandbox import report as reports
 from realm.sandbox.image import recipe
 from realm.sandbox.image.build import build_own
 from realm.sandbox.layout import Owner
+from realm.sandbox.repositories import Repositories
+from realm.sandbox.salvage import salvage
 from realm.sandbox.spec import SandboxSpec
+from realm.sandbox.workspace import Checkout
+from realm.store import history as histories
+from realm.store.repo import discover
 from tests.support.repos import Repo, git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from realm.sandbox.docker import Engine
+    from realm.sandbox.history import Ready
     from realm.sandbox.report import BoxReport
     from realm.sandbox.sandbox import Sandbox
     from realm.sandbox.transfer import SandboxFile
@@ -60,10 +68,12 @@ class HostBox:
         self.workspace.mkdir(parents=True)
         for name in ("git", "out", "home", "claude"):
             (self.state / name).mkdir(parents=True)
-        self.objects.mkdir()
-        (self.objects / "0").symlink_to(self.repo.path / ".git" / "objects")
         self.command, self.path = shell_path(self.shell, self.root / "bin")
         self.tip = self.repo.head()
+        self.layout = Repositories(
+            self.tip, Identity("Ada Tester", "ada@example.com"), "work",
+            objects=(str(self.repo.path / ".git" / "objects"),),
+        )  # fmt: skip
 
     @property
     def workspace(self) -> Path:
@@ -73,9 +83,16 @@ class HostBox:
     def state(self) -> Path:
         return self.root / "realm"
 
-    @property
-    def objects(self) -> Path:
-        return self.root / "objects"
+    def lay_out(self) -> None:
+        """Write what the host puts into a sandbox, once."""
+        if (self.state / "layout").exists():
+            return
+        self.layout = self.layout._replace(tip=self.tip)
+        for file in repositories.files(self.layout):
+            path = self.state / Path(file.path).relative_to("/realm")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.data if isinstance(file.data, bytes) else file.data.read_bytes())
+        (self.state / "git" / "unready").write_text("yes\n")
 
     def variables(self) -> dict[str, str]:
         """Return the environment that a container would have."""
@@ -84,20 +101,17 @@ class HostBox:
             "HOME": str(self.state / "home"),
             "CLAUDE_CONFIG_DIR": str(self.state / "claude"),
             "REALM_STATE_DIR": str(self.state),
-            "REALM_OBJECTS_DIR": str(self.objects),
             "REALM_WORKSPACE": str(self.workspace),
-            "REALM_STORES": "1",
             "REALM_SESSION": "work",
             "REALM_RUN": "1",
             "REALM_TIP": self.tip,
-            "REALM_USER_NAME": "Ada Tester",
-            "REALM_USER_EMAIL": "ada@example.com",
             "LANG": "C.UTF-8",
         }
         return own | self.environment
 
     def entry(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """Run the entry script with ``arguments``."""
+        """Run the entry script with ``arguments``, in a sandbox that the host laid out."""
+        self.lay_out()
         return subprocess.run(
             [*self.command, str(ENTRY), *arguments],
             env=self.variables(), input=stdin, capture_output=True, check=False, timeout=120,
@@ -153,6 +167,7 @@ class Laboratory:
     engine: Engine
     repo: Repo
     root: Path
+    exclude: bytes = b""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def spec(self, *command: str, **changes: Any) -> SandboxSpec:
@@ -165,7 +180,6 @@ class Laboratory:
             gid=os.getgid() if os.getuid() else 1000,
             workspace="/workspace/project",
             owner=Owner(self.id, "test", 1, str(self.repo.path), self.repo.head(), int(time.time())),
-            object_stores=(self.repo.path / ".git" / "objects",),
             environment=environment | dict(changes.pop("environment", {})),
             network=changes.pop("network", "none"),
             volumes=changes.pop("volumes", "plain"),
@@ -174,7 +188,28 @@ class Laboratory:
 
     def create(self, *command: str, put: Sequence[SandboxFile] = (), **changes: Any) -> Sandbox:
         """Return a sandbox that is not started."""
-        return creation.create(self.engine, self.spec(*command, **changes), put)
+        with self.outfit() as (ready, layout, checkout):
+            spec = self.spec(*command, **changes)._replace(history=ready.volume)
+            return creation.create(self.engine, spec, [*put, *layout], checkout)
+
+    @contextmanager
+    def outfit(self) -> Iterator[tuple[Ready, list[SandboxFile], Checkout]]:
+        """Give the history of a box at HEAD, its repositories, and what its workspace may lie on."""
+        seen = histories.find(discover(self.repo.path), histories.Choice(), self.repo.head())
+        shop = history.Workshop(self.engine, recipe.REFERENCE, self.spec().owner, _quietly)
+        with history.prepared(shop, seen) as ready:
+            laid = Repositories(
+                self.repo.head(), Identity("Ada Tester", "ada@example.com"), "work",
+                objects=ready.objects, exclude=self.exclude,
+            )  # fmt: skip
+            layout = [*repositories.files(laid), *ready.files]
+            base = [*repositories.files(laid._replace(branch="", exclude=b"")), *ready.files]
+            yield ready, layout, Checkout(laid.tip, seen.key, seen.place, base, seen.contains, _quietly)
+
+    def salvage(self, box: Sandbox) -> None:
+        """Take the last snapshot of a dead box."""
+        with self.outfit() as (ready, layout, _):
+            salvage(self.engine, box, self.spec()._replace(history=ready.volume), layout)
 
     def run(self, script: str, **changes: Any) -> Ran:
         """Run ``script`` in a box to its end."""
@@ -196,6 +231,10 @@ class Laboratory:
         names = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
         if names:
             subprocess.run(["docker", "volume", "rm", "-f", *names], capture_output=True, check=True)
+
+
+def _quietly(_: str) -> AbstractContextManager[object]:
+    return nullcontext()
 
 
 @dataclass

@@ -106,7 +106,7 @@ def test_environment_of_the_host_and_of_files(tmp_path: Path) -> None:
         "-v /realm",
         "-v /x:/realm/out:ro",
         "--mount type=bind,src=/x,dst=/data/../realm/",
-        "--mount type=tmpfs,target=/objects/0",
+        "--mount type=tmpfs,target=/history/0",
         "--tmpfs /workspace:size=1g",
         "--tmpfs //workspace/shop",
         "-v /x:/workspace/shop/.git/hooks",

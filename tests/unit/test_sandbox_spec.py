@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,19 +34,11 @@ def test_sandbox_is_hardened() -> None:
     assert not any(mount["Type"] == "bind" for mount in host["Mounts"])
 
 
-def test_object_stores_are_read_only_and_their_alternates_hidden(tmp_path: Path) -> None:
-    (tmp_path / "info").mkdir()
-    (tmp_path / "info" / "alternates").touch()
-    binds = [
-        mount
-        for mount in _host(object_stores=(tmp_path, Path("/second")))["Mounts"]
-        if mount["Type"] == "bind"
-    ]
-    assert [(mount["Source"], mount["Target"], mount["ReadOnly"]) for mount in binds] == [
-        (str(tmp_path), "/objects/0", True),
-        ("/dev/null", "/objects/0/info/alternates", True),
-        ("/second", "/objects/1", True),
-    ]
+def test_only_volumes_are_mounted_and_those_of_others_read_only() -> None:
+    mounts = _host(history="realm-history-1")["Mounts"]
+    assert {mount["Type"] for mount in mounts} == {"volume"}
+    shared = [(mount["Source"], mount["Target"]) for mount in mounts if mount.get("ReadOnly")]
+    assert shared == [("realm-history-1", "/history")]
 
 
 def test_entry_script_runs_the_command_as_the_user() -> None:
@@ -63,7 +54,6 @@ def test_entry_script_runs_the_command_as_the_user() -> None:
         True,
         "nder-score",
     )
-    assert "REALM_STORES=0" in made["Env"]
 
 
 @pytest.mark.parametrize(("network", "mode"), [("open", None), ("none", "none")])

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from realm.errors import EngineError
-from realm.sandbox import volumes
+from realm.sandbox import workspace
 from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
 from realm.sandbox.layout import Owner
@@ -26,6 +28,8 @@ SPEC = SandboxSpec(
     files=1000,
     volumes="auto",
 )
+
+CHECKOUT = workspace.Checkout("a" * 40, "key", "/place", [], lambda _: True, lambda _: nullcontext())
 
 
 @pytest.mark.parametrize(
@@ -51,12 +55,12 @@ def test_only_what_speaks_of_overlay_volumes_is_remembered(
     def refuse(*_: object) -> None:
         raise refusal(500, message)
 
-    monkeypatch.setattr(volumes, "find_base", refuse)
-    assert volumes.make(engine, SPEC, "box") == volumes.plain("box")
-    assert volumes.has_failed(engine) == forbids
-    assert volumes.wants_overlay(engine, SPEC) != forbids
+    monkeypatch.setattr(workspace, "find_base", refuse)
+    assert workspace.make(engine, SPEC, "box", CHECKOUT) == workspace.plain("box")
+    assert workspace.has_failed(engine) == forbids
+    assert workspace.wants_overlay(engine, SPEC) != forbids
     with pytest.raises(EngineError):
-        volumes.make(engine, SPEC._replace(volumes="overlay"), "box")
+        workspace.make(engine, SPEC._replace(volumes="overlay"), "box", CHECKOUT)
 
 
 def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(
@@ -67,7 +71,7 @@ def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(
     def fail(*_: object) -> None:
         raise EngineError("the project could not be checked out into a base volume (exit code 1)")
 
-    monkeypatch.setattr(volumes, "find_base", lambda *_: None)
-    monkeypatch.setattr(volumes, "make_base", fail)
-    assert volumes.make(engine, SPEC, "box") == volumes.plain("box")
-    assert not volumes.has_failed(engine)
+    monkeypatch.setattr(workspace, "find_base", lambda *_: None)
+    monkeypatch.setattr(workspace, "make_base", fail)
+    assert workspace.make(engine, SPEC, "box", CHECKOUT) == workspace.plain("box")
+    assert not workspace.has_failed(engine)

@@ -1,0 +1,336 @@
+"""The volumes of a sandbox: its state, and its workspace.
+
+A workspace is a plain volume, which the sandbox fills with a checkout, or an
+overlay: a *base volume* of the project (a checked-out tree with a warm index,
+made once) below, an empty volume for this sandbox's changes above.  That starts
+at once at any size.  Overlays are not to be had on every engine: one that says
+so once is remembered in ``engines.json`` and plain volumes are used there.
+
+An overlay is a volume of the local driver with ``type=overlay``; its upper and
+work directories are the ``Mountpoint`` of two plain volumes.
+
+What is checked out in a base volume stands in ``REALM_HOME/bases/<volume>``,
+which is there when it was filled to the end.  A sandbox gets one only of a commit
+that it may see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from realm.errors import EngineError
+from realm.paths import make_private, realm_home, replace
+from realm.sandbox import layout, proof, transfer
+from realm.sandbox import spec as specs
+from realm.sandbox.flags import DockerArgs
+from realm.sandbox.history import locked
+from realm.sandbox.spec import SandboxSpec, Volumes
+from realm.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.layout import Owner
+    from realm.sandbox.transfer import SandboxFile
+
+OVERLAY_FROM_FILES = 200
+"""With that many files an overlay starts sooner than a checkout of one's own."""
+BASE_LIFETIME = 7 * 24 * 3600
+"""Seconds after which a base volume of another commit is made anew."""
+MOST_BASES = 3
+"""Base volumes of one use that are kept; the engine keeps those that a sandbox has."""
+_RECENT = 3600.0
+"""Seconds for which one that was used is not removed: a sandbox may be about to be made on it."""
+WORK_SUFFIX = "-work"
+
+
+class Checkout(NamedTuple):
+    """What a base volume is made of.
+
+    ``tip`` is the commit that is checked out, ``key`` and ``place`` the repository,
+    ``inside`` the files that a sandbox needs for it; ``sees`` tells whether the
+    sandbox that is being made may see commits.
+    """
+
+    tip: str
+    key: str
+    place: str
+    inside: Sequence[SandboxFile]
+    sees: Callable[[Sequence[str]], bool]
+    progress: Callable[[str], AbstractContextManager[object]]
+
+
+class Base(NamedTuple):
+    """A base volume: its name, where the engine keeps it, and the commit checked out in it."""
+
+    name: str
+    mountpoint: str
+    tip: str
+
+
+def labels(owner: Owner, name: str, owned: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the labels of container ``name``, under the empty name, and of its volumes."""
+    common = owner.labels(proof.home())
+    made = {"": {**common, **proof.prove("container", name)}}
+    for volume in owned:
+        made[volume] = {**common, layout.SANDBOX: name, **proof.prove("volume", volume)}
+    return made
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a sandbox's volumes in an order in which they can be removed: its work or its base first."""
+    last = ("-state", "-upper", "-scratch")
+    return tuple(sorted(names, key=lambda name: name.endswith(last)))
+
+
+def of(names: tuple[str, ...]) -> Volumes:
+    """Return the volumes of a sandbox whose container is gone; one that is missing is made anew."""
+    prefix = names[0].rpartition("-")[0]
+    made = plain(prefix)
+    return made._replace(others=tuple(name for name in names if name not in made.all))
+
+
+def make(engine: Engine, spec: SandboxSpec, name: str, checkout: Checkout | None) -> Volumes:
+    """Return the volumes for sandbox ``name``; without a ``checkout`` there is no overlay.
+
+    Plain ones are made by the engine together with the container.
+    ``EngineError`` when an overlay was demanded and is not to be had.
+    """
+    if checkout is None or not wants_overlay(engine, spec):
+        return plain(name)
+    made: Volumes | None = None
+    try:
+        base = find_base(engine, spec, checkout) or make_base(engine, spec, checkout)
+        made = plain(name)._replace(others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
+        _overlay(engine, made, base, labels(spec.owner, name, made.all))
+    except EngineError as error:
+        remove(engine, made.all if made else ())
+        if spec.volumes == "overlay":
+            raise
+        note_failure(engine, error)
+        return plain(name)
+    return made
+
+
+def plain(name: str) -> Volumes:
+    """Return the names of plain volumes for sandbox ``name``."""
+    return Volumes(f"{name}-state", f"{name}{WORK_SUFFIX}")
+
+
+def wants_overlay(engine: Engine, spec: SandboxSpec) -> bool:
+    """Return whether an overlay is worth it, and as far as known possible."""
+    if spec.volumes == "overlay":
+        return True
+    return spec.volumes == "auto" and spec.files >= OVERLAY_FROM_FILES and not has_failed(engine)
+
+
+def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Mapping[str, str]]) -> None:
+    upper, scratch = (engine.create_volume(name, labels[name], {}) for name in made.others)
+    options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch}"
+    if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
+        raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
+    engine.create_volume(made.work, labels[made.work], {"type": "overlay", "device": "overlay", "o": options})
+
+
+def remove(engine: Engine, names: tuple[str, ...]) -> None:
+    """Remove volumes; those that are gone are fine.
+
+    The first has the workspace, often the most to delete: the others, which an
+    overlay in it may still use, go after it.
+    """
+    if names:
+        engine.remove_volume(names[0])
+        together(*(partial(engine.remove_volume, name) for name in names[1:]))
+
+
+# -- base volumes --------------------------------------------------------------
+
+
+class _Record(NamedTuple):
+    """What is known of a base volume: engine, its use, the repository, the commit, and when it was made."""
+
+    name: str
+    engine: str
+    use: str
+    place: str
+    tip: str
+    made: float
+
+
+def _use(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> str:
+    """Return what base volumes of the same use have in common."""
+    parts = (engine.endpoint.url, checkout.key, spec.workspace, "{}:{}".format(*spec.user))
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _path(name: str) -> Path:
+    return realm_home() / "bases" / name
+
+
+def is_filled(name: str) -> bool:
+    """Return whether base volume ``name`` was filled to the end."""
+    return _path(name).exists()
+
+
+def _records() -> dict[str, _Record | None]:
+    """Return what is known of all base volumes; nothing of those of earlier versions."""
+    found: dict[str, _Record | None] = {}
+    with suppress(OSError):
+        for path in (realm_home() / "bases").iterdir():
+            try:
+                found[path.name] = _Record(**json.loads(path.read_bytes()))
+            except (OSError, ValueError, TypeError):
+                found[path.name] = None
+    return found
+
+
+def find_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base | None:
+    """Return the best base volume that the sandbox may see; ``None`` when none is there or up to date."""
+    use = _use(engine, spec, checkout)
+    known = [record for record in _records().values() if record is not None and record.use == use]
+    known.sort(
+        key=lambda record: (record.tip == spec.owner.tip, record.tip == checkout.tip, record.made),
+        reverse=True,
+    )
+    for record in known:
+        fresh = record.tip in (spec.owner.tip, checkout.tip) or record.made > time.time() - BASE_LIFETIME
+        if not fresh or not checkout.sees([record.tip]):
+            continue
+        found = engine.volume(record.name)
+        if found is not None and proof.holds("volume", found.name, found.labels):
+            with suppress(OSError):
+                os.utime(_path(record.name))
+            return Base(record.name, found.mountpoint, record.tip)
+        _path(record.name).unlink(missing_ok=True)
+    return None
+
+
+def make_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base:
+    """Check the project out into a new base volume, unless another process just has."""
+    use, name = _use(engine, spec, checkout), f"realm-base-{os.urandom(6).hex()}"
+    with checkout.progress("checking the project out, once"), locked(f"base-{use}"):
+        if (base := find_base(engine, spec, checkout)) is not None:
+            return base
+        _collect(engine, use)
+        owned = Volumes(f"{name}-state", name)
+        owner = spec.owner._replace(role="base", tip=checkout.tip, started=int(time.time()))
+        known = labels(owner, f"{name}-fill", owned.all)
+        for made in known.values():
+            # It is not the session's own, and outlives it.
+            made[layout.MAKER] = made.pop(layout.ID)
+        try:
+            mountpoint = engine.create_volume(name, known[name], {})
+            _fill(engine, spec, owned, known, checkout)
+            record = _Record(name, engine.endpoint.url, use, checkout.place, checkout.tip, time.time())
+            make_private(_path(name).parent)
+            replace(_path(name), json.dumps(record._asdict()).encode())
+        except BaseException:
+            remove(engine, (name,))
+            raise
+    return Base(name, mountpoint, checkout.tip)
+
+
+def _fill(
+    engine: Engine,
+    spec: SandboxSpec,
+    owned: Volumes,
+    known: Mapping[str, Mapping[str, str]],
+    checkout: Checkout,
+) -> None:
+    """Run the entry script's ``base`` on the work volume."""
+    uid, gid = spec.user
+    spec = spec._replace(
+        command=("base",), tty=False, stdin=False, network="none", args=DockerArgs(), uid=uid, gid=gid,
+        environment={**spec.environment, "REALM_TIP": checkout.tip},
+    )  # fmt: skip
+    container = f"{owned.work}-fill"
+    try:
+        container = engine.create(specs.create_options(spec, owned, known), container)
+        inside = [transfer.entry_script(), *checkout.inside]
+        state = transfer.entries(layout.STATE, inside, layout.DIRECTORIES, spec.user)
+        transfer.put(engine, container, layout.STATE, state)
+        work = transfer.entries(layout.WORK, [], [spec.workspace], spec.user)
+        transfer.put(engine, container, layout.WORK, work)
+        engine.start(container)
+        code = engine.wait(container)
+    finally:
+        engine.remove(container)
+        remove(engine, (owned.state,))
+    if code != 0:
+        raise EngineError(f"the project could not be checked out into a base volume (exit code {code})")
+
+
+def _collect(engine: Engine, use: str) -> None:
+    """Remove unused base volumes: those of earlier versions, and the oldest of too many."""
+    records = _records()
+    ages = sorted((_used(name), name) for name, record in records.items() if record and record.use == use)
+    old = [name for used, name in ages[: 1 - MOST_BASES] if used < time.time() - _RECENT]
+    for name in (*old, *(name for name, record in records.items() if record is None)):
+        _discard(engine, name)
+
+
+def _used(name: str) -> float:
+    try:
+        return _path(name).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _discard(engine: Engine, name: str) -> None:
+    """Remove a base volume unless a sandbox has it."""
+    try:
+        engine.remove_volume(name)
+    except EngineError as error:
+        if error.kind != "conflict":
+            raise
+    else:
+        _path(name).unlink(missing_ok=True)
+
+
+def prune(engine: Engine) -> None:
+    """Remove the base volumes of projects that are not there any more."""
+    for name, record in _records().items():
+        if record is None or record.engine != engine.endpoint.url:
+            continue
+        if not Path(record.place).exists():
+            _discard(engine, name)
+
+
+# -- what is remembered of engines ----------------------------------------------
+
+
+def _memory() -> Path:
+    return realm_home() / "engines.json"
+
+
+def _remembered() -> dict[str, Any]:
+    try:
+        value = json.loads(_memory().read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def has_failed(engine: Engine) -> bool:
+    """Return whether overlay volumes once failed on this engine."""
+    known = _remembered().get(engine.endpoint.url)
+    return isinstance(known, dict) and known.get("overlay") is False
+
+
+def note_failure(engine: Engine, error: EngineError) -> None:
+    """Remember that this engine cannot do overlay volumes, and why, if that is what the error says."""
+    if error.kind != "unsupported":
+        return
+    make_private(realm_home())
+    known = _remembered()
+    known[engine.endpoint.url] = {"overlay": False, "reason": error.message, "since": int(time.time())}
+    replace(_memory(), json.dumps(known, indent=2).encode() + b"\n")

@@ -1,0 +1,371 @@
+"""What a sandbox may see of a project's history, and that history as packs.
+
+A sandbox sees the history of its base, of the branch that HEAD is to be merged
+with (its upstream), of the default branch here and at the remote, the tags that
+point into these, and what ``realm.historyRefs`` adds.  Nothing else of the
+repository goes in: no stash, no other branch, no other session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from realm.git import git
+from realm.paths import make_private, realm_home, replace
+from realm.store.stores import is_partial
+from realm.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from realm.model import Project
+
+_HEADS, _REMOTES, _TAGS = "refs/heads/", "refs/remotes/", "refs/tags/"
+_LISTED = "%(refname)%00%(objectname)%00%(symref)%00%(HEAD)%00%(upstream)"
+_NAMED = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
+_ANSWERS = 16
+"""Answers on which tags belong to a history that are kept for each project."""
+
+
+class Tag(NamedTuple):
+    """A tag: what it is, and the object that it stands for in the end."""
+
+    oid: str
+    peeled: str
+
+
+class History(NamedTuple):
+    """What a sandbox of ``project`` may see.
+
+    ``trunk`` are the default branch's commits, here and at the remote, which
+    every sandbox of the project sees; ``tips`` all commits whose history it is,
+    these among them; ``own`` those of the session itself, which no other sandbox
+    sees.  ``refs`` map full names to ids, ``symbolic`` to names; ``tags`` are those
+    that point into the history.  ``limit`` is how many commits a shallow one has,
+    0 for all, and ``shallow`` those whose parents are left out.
+    """
+
+    project: Project
+    trunk: tuple[str, ...]
+    tips: tuple[str, ...]
+    own: tuple[str, ...]
+    refs: Mapping[str, str]
+    symbolic: Mapping[str, str]
+    tags: Mapping[str, Tag]
+    limit: int = 0
+    shallow: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells the project's repository from others."""
+        return _key(self.project)
+
+    @property
+    def place(self) -> str:
+        """Where the repository is."""
+        return str(self.project.common_dir)
+
+    @property
+    def annotated(self) -> tuple[str, ...]:
+        """The ids of the tags that are objects of their own."""
+        return _annotated(self.tags)
+
+    def of_trunk(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the default branch's commits and the annotated tags that point into these."""
+        return self.trunk, _annotated(_merged(self.project, self.trunk, self.tags))
+
+    def contains(self, commits: Sequence[str]) -> bool:
+        """Tell whether all ``commits`` are in the history."""
+        return contains(self.project, commits, (*self.tips, *self.own))
+
+    def stands_on(self, known: Sequence[str]) -> bool:
+        """Tell whether a history cut off below ``known`` is enough: all else stands on these very commits."""
+        new = [oid for oid in (*self.tips, *self.own) if oid not in known]
+        if not new:
+            return True
+        count, below = _borders(self.project, new, known)
+        return count <= self.limit and below <= set(known)
+
+    def pack(
+        self, wanted: Iterable[str], known: Iterable[str], directory: Path, *, whole: bool = False
+    ) -> Pack | None:
+        """See :func:`pack`; a ``whole`` history ends at ``shallow``."""
+        return pack(self.project, wanted, known, self.shallow if whole else (), directory)
+
+    def complete(self, directory: Path) -> Pack | None:
+        """Return, for a partial clone, the files of the sandbox's own commits: others may be missing."""
+        if not is_partial(self.project):
+            return None
+        commits = (*self.tips[:1], *self.own)
+        listed = git("rev-list", "--objects", "--no-walk", *commits, "--", project=self.project).out
+        return _written(self.project, [], listed, directory)
+
+
+class Choice(NamedTuple):
+    """What the settings say: the remote, what git calls a new branch, ``historyRefs`` and ``history``."""
+
+    remote: str = "origin"
+    default: str = ""
+    patterns: tuple[str, ...] = ()
+    limit: int = 0
+
+
+def find(project: Project, choice: Choice, base: str, *more: str, own: Sequence[str] = ()) -> History:
+    """Return what a sandbox may see that starts from the commit ``base`` and must have ``more``.
+
+    ``own`` are the session's own commits.
+    """
+    listed, tags, added = together(
+        lambda: _branches(project), lambda: _tags(project), lambda: _added(project, choice.patterns)
+    )
+    commits = (base, *more)
+    trunk, refs, symbolic = _visible(listed, choice, commits)
+    refs |= added
+    tips = _commits(project, dict.fromkeys((*commits, *refs.values())))
+    refs = {name: oid for name, oid in refs.items() if oid in tips}
+    found = History(
+        project, tuple(dict.fromkeys(refs[name] for name in trunk if name in refs)), tips,
+        tuple(oid for oid in own if oid not in tips), refs, symbolic, {}, choice.limit, project.shallow,
+    )  # fmt: skip
+    if not choice.limit:
+        return found._replace(tags=_merged(project, tips, tags))
+    seen, shallow = _newest(project, (*tips, *found.own), choice.limit)
+    kept = {name: tag for name, tag in tags.items() if tag.peeled in seen}
+    return found._replace(tags=kept, shallow=shallow)
+
+
+def _key(project: Project) -> str:
+    return hashlib.sha256(os.fsencode(project.common_dir.resolve())).hexdigest()[:16]
+
+
+def _annotated(tags: Mapping[str, Tag]) -> tuple[str, ...]:
+    return tuple(sorted({tag.oid for tag in tags.values() if tag.oid != tag.peeled}))
+
+
+class _Branch(NamedTuple):
+    oid: str
+    target: str
+    """The ref that a symbolic one stands for."""
+    is_head: bool
+    upstream: str
+
+
+def _branches(project: Project) -> dict[str, _Branch]:
+    shown = git("for-each-ref", f"--format={_LISTED}", _HEADS, _REMOTES, project=project)
+    found = {}
+    for line in shown.text.splitlines():
+        name, oid, target, head, upstream = line.split("\0")
+        found[name] = _Branch(oid, target, head == "*", upstream)
+    return found
+
+
+def _visible(
+    listed: Mapping[str, _Branch], choice: Choice, commits: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
+    """Return the names of the default branch, every ref that is seen, and those that are symbolic."""
+    here = f"{_REMOTES}{choice.remote}/"
+    head = listed.get(f"{here}HEAD")
+    named = [head.target.removeprefix(here)] if head is not None and head.target.startswith(here) else []
+    default = next(
+        (
+            name
+            for name in (*named, choice.default, "main", "master")
+            if name and (_HEADS + name in listed or here + name in listed)
+        ),
+        "",
+    )
+    trunk = tuple(name for name in (_HEADS + default, here + default) if default and name in listed)
+    seen = list(trunk)
+    for name, branch in listed.items():
+        if branch.is_head:
+            seen += [branch.upstream] if branch.upstream in listed else []
+            seen += [name] if branch.oid in commits else []
+    refs = {name: listed[name].oid for name in seen}
+    symbolic = {f"{here}HEAD": head.target} if head is not None and head.target in refs else {}
+    return trunk, refs, symbolic
+
+
+def _added(project: Project, patterns: Sequence[str]) -> dict[str, str]:
+    """Return the refs that ``realm.historyRefs`` adds: patterns of git's, of full names or of short ones."""
+    if not patterns:
+        return {}
+    full = [
+        place + pattern
+        for pattern in patterns
+        for place in ([""] if pattern.startswith("refs/") else [_HEADS, _REMOTES, _TAGS])
+    ]
+    found = {}
+    shown = git("for-each-ref", f"--format={_NAMED}", "--", *full, project=project).text
+    for line in shown.splitlines():
+        name, oid, kind, peeled, peeled_kind = line.split("\0")
+        if "commit" in (kind, peeled_kind):
+            found[name] = oid if kind == "commit" else peeled
+    return found
+
+
+def _commits(project: Project, oids: Iterable[str]) -> tuple[str, ...]:
+    """Return those of ``oids`` that are commits and are there."""
+    asked = [oid for oid in oids if oid]
+    done = git(
+        *("cat-file", "--batch-check=%(objectname) %(objecttype)"),
+        project=project,
+        env={"GIT_NO_LAZY_FETCH": "1"},
+        stdin="".join(f"{oid}\n" for oid in asked).encode(),
+    )
+    kinds = dict(line.split(" ", 1) for line in done.text.splitlines())
+    return tuple(oid for oid in asked if kinds.get(oid) == "commit")
+
+
+# -- tags ----------------------------------------------------------------------
+
+
+def _tags(project: Project) -> dict[str, Tag]:
+    """Return every tag: git has what they stand for beside packed refs, so no object is read."""
+    shown = git("show-ref", "--tags", "-d", project=project, check=False).text
+    found: dict[str, Tag] = {}
+    for line in shown.splitlines():
+        oid, _, name = line.partition(" ")
+        peeled = name.removesuffix("^{}")
+        found[peeled] = Tag(found[peeled].oid if peeled != name else oid, oid)
+    return found
+
+
+def _merged(project: Project, tips: Sequence[str], tags: Mapping[str, Tag]) -> dict[str, Tag]:
+    """Return the tags that point into the history of ``tips``.
+
+    Git walks all of that to tell; the answer is remembered, so that after that
+    it walks only what is new.
+    """
+    if not tags or not tips:
+        return {}
+    path = realm_home() / "history" / f"{_key(project)}.tags"
+    answers = _remembered(path)
+    for answer in answers:
+        if set(answer["tips"]) == set(tips) and _unchanged(answer, tags) == set(tags):
+            return {name: tags[name] for name in answer["merged"] if name in tags}
+    names = next(
+        (found for answer in answers[:4] if (found := _since(project, answer, tips, tags)) is not None), None
+    )
+    if names is None:
+        names = _walked(project, tips, ())
+    kept = sorted(names & set(tags))
+    oids = {name: tag.oid for name, tag in tags.items()}
+    new: dict[str, Any] = {"tips": list(tips), "tags": oids, "merged": kept}
+    with suppress(OSError):
+        make_private(path.parent)
+        replace(path, json.dumps([new, *answers][:_ANSWERS]).encode())
+    return {name: tags[name] for name in kept}
+
+
+def _remembered(path: Path) -> list[dict[str, Any]]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return []
+    return value if isinstance(value, list) else []
+
+
+def _unchanged(answer: Mapping[str, Any], tags: Mapping[str, Tag]) -> set[str]:
+    return {name for name, tag in tags.items() if answer["tags"].get(name) == tag.oid}
+
+
+def _since(
+    project: Project, answer: Mapping[str, Any], tips: Sequence[str], tags: Mapping[str, Tag]
+) -> set[str] | None:
+    """Return the tags in the history of ``tips`` by an earlier answer; ``None`` when that is of no use."""
+    if not contains(project, answer["tips"], tips):
+        return None
+    known = _unchanged(answer, tags)
+    asked = [*tips, *(f"^{oid}" for oid in answer["tips"])]
+    grown = set(git("rev-list", *asked, "--", project=project).text.split())
+    names = {name for name, tag in tags.items() if tag.peeled in grown} | (set(answer["merged"]) & known)
+    new = set(tags) - known - names
+    return names | (_walked(project, tips, new) if new else set())
+
+
+def _walked(project: Project, tips: Sequence[str], names: Iterable[str]) -> set[str]:
+    among = [f"--merged={tip}" for tip in tips]
+    asked = ("for-each-ref", "--format=%(refname)", *among, "--", *(names or (_TAGS,)))
+    return set(git(*asked, project=project).text.splitlines())
+
+
+# -- packs ---------------------------------------------------------------------
+
+
+def contains(project: Project, commits: Sequence[str], tips: Sequence[str]) -> bool:
+    """Tell whether the history of ``tips`` has all ``commits``; those that are gone it has not."""
+    others = [oid for oid in commits if oid not in tips]
+    if not others:
+        return True
+    asked = [*others, *(f"^{tip}" for tip in tips)]
+    done = git("rev-list", "--max-count=1", *asked, "--", project=project, check=False)
+    return done.code == 0 and not done.text
+
+
+def _borders(project: Project, commits: Sequence[str], known: Sequence[str]) -> tuple[int, set[str]]:
+    """Return how many commits ``commits`` have on top of ``known``, and on which they stand."""
+    asked = [*commits, *(f"^{oid}" for oid in known)]
+    lines = git("rev-list", "--boundary", *asked, "--", project=project).text.split()
+    below = {line[1:] for line in lines if line.startswith("-")}
+    return len(lines) - len(below), below
+
+
+def _newest(project: Project, tips: Sequence[str], limit: int) -> tuple[set[str], tuple[str, ...]]:
+    """Return the newest ``limit`` commits, ``tips`` always among them, and those whose parents are not."""
+    shown = git("rev-list", "--parents", f"--max-count={limit}", *tips, "--", project=project).text
+    parents = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
+    cut = [oid for oid, older in parents.items() if not parents.keys() >= set(older)]
+    seen = parents.keys() | set(tips)
+    return seen, tuple({*cut, *(seen - parents.keys()), *(oid for oid in project.shallow if oid in seen)})
+
+
+class Pack(NamedTuple):
+    """A pack on the host: its files, and their size in bytes."""
+
+    files: tuple[Path, ...]
+    size: int
+
+
+def pack(
+    project: Project, wanted: Iterable[str], known: Iterable[str], shallow: Iterable[str], directory: Path
+) -> Pack | None:
+    """Write what ``wanted`` reach and ``known`` do not into ``directory``, as a pack with its index.
+
+    ``shallow`` are commits that end the history.  Nothing is written into the
+    project, and ``directory`` may be on another disk.  ``None`` when there is
+    nothing to write.
+    """
+    lines = [*(f"--shallow {oid}" for oid in shallow), *wanted, *(f"^{oid}" for oid in known)]
+    return _written(project, ["--revs"], "".join(f"{line}\n" for line in lines).encode(), directory)
+
+
+def _written(project: Project, options: list[str], lines: bytes, directory: Path) -> Pack | None:
+    objects = directory / "objects"
+    (objects / "info").mkdir(parents=True)
+    (objects / "pack").mkdir()
+    stores = b"".join(os.fsencode(store) + b"\n" for store in project.object_stores)
+    (objects / "info" / "alternates").write_bytes(stores)
+    partial = is_partial(project)
+    done = git(
+        *("-c", "pack.packSizeLimit=0", "-c", "pack.writeReverseIndex=false"),
+        *("pack-objects", *options, "--quiet", "--non-empty", "--delta-base-offset"),
+        *(["--missing=allow-promisor"] if partial and options else []),
+        str(objects / "pack" / "pack"),
+        project=project,
+        env={"GIT_OBJECT_DIRECTORY": str(objects), "GIT_GRAFT_FILE": os.devnull},
+        stdin=lines,
+    )
+    if not done.text:
+        return None
+    stem = objects / "pack" / f"pack-{done.text}"
+    found = [stem.with_suffix(".pack"), stem.with_suffix(".idx")]
+    if partial:
+        # What it lacks is missing on purpose.
+        found.append(stem.with_suffix(".promisor"))
+        found[-1].touch()
+    return Pack(tuple(found), sum(path.stat().st_size for path in found))
