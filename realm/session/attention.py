@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 
 from realm.session.notices import plain
 from realm.terminal.ansi.modes import SYNCHRONIZED
-from realm.terminal.relay.events import Observed
 from realm.terminal.relay.rewrite import Closing, Rewriter
 from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from realm.session.notices import Caller
     from realm.session.run import Plan
     from realm.session.view import View
     from realm.terminal.ansi.modes import Modes
-    from realm.terminal.relay.events import Event
+    from realm.terminal.relay.events import Observed
     from realm.terminal.relay.protocols import Stream
 
 _FOCUS = 1004
@@ -30,20 +27,18 @@ class Attention:
     A terminal that tells nothing of its focus is taken for one that is looked at.
     """
 
-    def __init__(
-        self, plan: Plan, view: View, caller: Caller, happened: Callable[[Event], object], stream: Stream
-    ) -> None:
-        self._plan, self._view, self._caller, self._happened = plan, view, caller, happened
+    def __init__(self, plan: Plan, view: View, caller: Caller, observed: Observed) -> None:
+        self._plan, self._view, self._caller = plan, view, caller
         self._over = False
         if plan.tty:
             caller.meet(self._here, self._say)
-        self.listen(stream)
+        self.listen(observed)
 
-    def listen(self, stream: Stream) -> Stream:
+    def listen(self, observed: Observed) -> Stream:
         """Listen to the stream that is held now, and return it as it is to be relayed."""
-        changes = rewriter(self._plan, self._view.modes)
-        self._observed = Observed(stream, self._happened, self._settled, changes)
-        self.stream = self._observed if self._plan.tty else stream
+        self._observed = observed
+        observed.settled = self._settled
+        self.stream = observed if self._plan.tty else observed.stream
         return self.stream
 
     def idle(self) -> bool:

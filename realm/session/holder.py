@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from realm.session.ui import UI
     from realm.terminal.relay.events import Event
     from realm.terminal.relay.protocols import Stream
-    from realm.terminal.relay.rewrite import Rewriter
 
 GRACE = 7.0
 """Seconds that an agent has to end after being told to terminate."""
@@ -103,6 +102,7 @@ class Holder:
             recordings.place(session_id, number),
         )
         self._joined = time.monotonic()
+        self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
         self._attended = False
 
@@ -121,7 +121,7 @@ class Holder:
         ``begin`` starts the sandbox; without it the sandbox is running and
         ``drawing`` is what it shows.
         """
-        attention = Attention(self.plan, self.view, self.caller, self.hear, self.stream)
+        attention = Attention(self.plan, self.view, self.caller, self._observe())
         self._at_end, self._attended = attention.ended, True
         while True:
             try:
@@ -147,7 +147,7 @@ class Holder:
             if not self.rejoin():
                 return None
             sizes.redraw = True
-            return attention.listen(self.stream)
+            return attention.listen(self._observe())
 
         left = False  # who leaves, or hands the run over, leaves an agent that goes on
         with (
@@ -216,8 +216,12 @@ class Holder:
 
         return self.stream, tap
 
-    def _rewriter(self) -> Rewriter:
-        return rewriter(self.plan, self.view.modes)
+    def _observe(self) -> Observed:
+        """Return the stream as it is listened to: the same one as long as the stream is."""
+        if self._observed is None or self._observed.stream is not self.stream:
+            changes = rewriter(self.plan, self.view.modes)
+            self._observed = Observed(self.stream, self.hear, changes)
+        return self._observed
 
     def _give(self, call: Call) -> bool:
         """Hand stream and lock to whoever called; return whether they were taken."""
@@ -227,7 +231,7 @@ class Holder:
             "confirms": True,
             "tty": self.stream.tty,
             "drawing": base64.b64encode(self.view.drawing()).decode(),
-            "ahead": base64.b64encode(self.stream.ahead()).decode(),
+            "ahead": base64.b64encode(self._observe().unread + self.stream.ahead()).decode(),
         }
         call.answer(answer, [self.stream.fileno(), self.lock.fileno()])
         taken = call.is_confirmed()

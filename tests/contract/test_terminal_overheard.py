@@ -60,7 +60,8 @@ def marked(data: bytes, rng: random.Random) -> bytes:
 def overheard(pieces: list[bytes]) -> tuple[bytes, int]:
     """Return what a user's terminal gets with a word of ours wherever one may be, and how many there are."""
     modes, shown, count = Modes(), b"", 0
-    stream = Observed(Pieces(pieces), lambda _: None, lambda: not modes.is_on(SYNCHRONIZED))
+    stream = Observed(Pieces(pieces), lambda _: None)
+    stream.settled = lambda: not modes.is_on(SYNCHRONIZED)
     while pieces:
         stream.say(WORDS[count % len(WORDS)])
         if stream.pending():

@@ -59,6 +59,8 @@ def test_claude_codes_turns_call_the_user_who_looks_elsewhere(claude: User, told
         settle(terminal, 1)
         terminal.type(b"\r")
         assert terminal.finish(60) == 0
+        assert b"realm resume away" in terminal.output
+        assert b"claude --dangerously-skip-permissions" not in terminal.output
     assert events(told) == ["turn away"]
     assert claude.repo.show("refs/realm/away:three.txt") == "third"
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.terminal.relay.events import Observed
+from realm.terminal.relay.rewrite import Rewriter
 from tests.support.terminal import SocketBox
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def test_a_word_waits_for_the_end_of_a_sequence(box: SocketBox) -> None:
 
 def test_a_word_waits_for_the_end_of_an_update(box: SocketBox) -> None:
     settled = False
-    stream = Observed(box, lambda _: None, lambda: settled)
+    stream = Observed(box, lambda _: None)
+    stream.settled = lambda: settled
     stream.say(WORD)
     assert stream.pending() == 0
     settled = True
@@ -78,3 +80,13 @@ def test_what_goes_in_is_looked_at(box: SocketBox) -> None:
     stream.send(b"x\x1b[")
     stream.send(b"O")
     assert stream.focus.lost
+
+
+def test_what_is_held_back_can_be_given_to_whoever_reads_next(box: SocketBox) -> None:
+    stream = Observed(box, lambda _: None, Rewriter("fix"))
+    box.peer.sendall(b"a\x1b]0;ti")
+    assert stream.recv(100) == b"a"
+    assert stream.unread == b"\x1b]0;ti"
+    box.peer.sendall(b"tle\x07\x16\x1b[?73")
+    assert stream.recv(100) == b"\x1b]0;fix: title\x07"
+    assert stream.unread == b"\x16\x1b[?73"

@@ -55,12 +55,13 @@ class Scanner:
     def __init__(self, happened: Callable[[Event], object]) -> None:
         self._happened = happened
         self._lexer = Lexer()
-        self._held = b""
+        self.held = b""
+        """The beginning of a mark that waits for the rest of it."""
 
     def feed(self, data: bytes) -> bytes:
         """Take the next output; return it without its marks, and without a mark's beginning at its end."""
-        if MARK in data or self._held:
-            data = self._take_marks(self._held + data)
+        if MARK in data or self.held:
+            data = self._take_marks(self.held + data)
         if _BELL in data:
             if _BELL in [token.name for token in self._lexer.switches(data)]:
                 self._happened(Event.BELL)
@@ -70,7 +71,7 @@ class Scanner:
 
     def rest(self) -> bytes:
         """Return what was held back, when no more output comes."""
-        held, self._held = self._held, b""
+        held, self.held = self.held, b""
         return held
 
     def _take_marks(self, data: bytes) -> bytes:
@@ -79,8 +80,8 @@ class Scanner:
             if place >= 0:
                 self._happened(event)
         start = max(data.rfind(MARK), len(data) - len(_ENDED) + 1)
-        self._held = data[start:] if _ENDED.startswith(data[start:]) else b""
-        return _MARKS.sub(b"", data[: len(data) - len(self._held)])
+        self.held = data[start:] if _ENDED.startswith(data[start:]) else b""
+        return _MARKS.sub(b"", data[: len(data) - len(self.held)])
 
     @property
     def between(self) -> bool:
@@ -117,20 +118,27 @@ class Observed:
 
     ``happened`` is called with each event, ``rewriter`` changes what has to be.
     What is given to :meth:`say` is read next, but only where the program's output
-    stands between two sequences and ``settled()`` holds.
+    stands between two sequences and :attr:`settled` returns true.  It is good as
+    long as its stream: whoever goes on reading that otherwise has to be given
+    what is :attr:`unread`.
     """
 
     tty = True
 
     def __init__(
-        self, stream: Stream, happened: Callable[[Event], object], settled: Callable[[], bool] = lambda: True,
-        rewriter: Rewriter | None = None,
-    ) -> None:  # fmt: skip
-        self._stream, self._settled, self._rewriter = stream, settled, rewriter
+        self, stream: Stream, happened: Callable[[Event], object], rewriter: Rewriter | None = None
+    ) -> None:
+        self.stream, self._rewriter = stream, rewriter
+        self.settled: Callable[[], bool] = lambda: True
         self._scanner = Scanner(happened)
         self._word = self._ready = b""
         self.focus = Focus()
         self.fileno, self.parts, self.close_write = stream.fileno, stream.parts, stream.close_write
+
+    @property
+    def unread(self) -> bytes:
+        """What was read of the stream and is held back."""
+        return self._ready + (self._rewriter.held if self._rewriter else b"") + self._scanner.held
 
     def say(self, word: bytes) -> None:
         """Let the user's terminal have ``word``, complete sequences, as soon as it disturbs nothing."""
@@ -146,11 +154,11 @@ class Observed:
     def pending(self) -> int:
         """Return how many bytes there are that the descriptor does not announce."""
         word = len(self._word) if self._word and self._may_speak() else 0
-        return len(self._ready) or self._stream.pending() or word
+        return len(self._ready) or self.stream.pending() or word
 
     def _may_speak(self) -> bool:
         holding = self._rewriter is not None and self._rewriter.is_holding
-        return self._scanner.between and self._settled() and not holding
+        return self._scanner.between and self.settled() and not holding
 
     def recv(self, size: int) -> bytes:
         """Return some output, ``b""`` when there will be no more; BlockingIOError when there is none."""
@@ -160,7 +168,7 @@ class Observed:
         if self._word and self._may_speak():
             word, self._word = self._word, b""
             return word
-        data = self._stream.recv(size)
+        data = self.stream.recv(size)
         if not data:
             rest = self._scanner.rest()
             return rest if self._rewriter is None else self._rewriter.feed(rest) + self._rewriter.rest()
@@ -173,6 +181,6 @@ class Observed:
 
     def send(self, data: bytes) -> int:
         """Take what goes of some keys, and note what the terminal reports among them."""
-        taken = self._stream.send(data)
+        taken = self.stream.send(data)
         self.focus.feed(data[:taken])
         return taken

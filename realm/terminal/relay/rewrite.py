@@ -58,6 +58,11 @@ class Rewriter:
         """Whether something is held back that a person may wait for."""
         return bool(self._held)
 
+    @property
+    def held(self) -> bytes:
+        """What waits for more, as it came."""
+        return self._held + self._tail
+
     def feed(self, data: bytes) -> bytes:
         """Return the output as it is to be shown; what may have to be changed waits for more."""
         if not (self._tail or self._held or ESC in data or (self._word and self._word[:1] in data)):
