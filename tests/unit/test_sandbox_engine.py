@@ -4,7 +4,10 @@ import contextlib
 import hashlib
 import json
 import re
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -295,3 +298,53 @@ def test_refusal_is_in_the_engines_words_cleaned() -> None:
     made = trouble.refusal(409, "name \x1b[31mtaken")
     assert (made.kind, made.message) == ("conflict", "the Docker engine refused: name [31mtaken")
     assert "HTTP status 500" in trouble.refusal(500, b"").message
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """Return a directory with an authority, and with a key that serves as an engine's and as a user's."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    shutil.copy(tmp_path / "cert.pem", tmp_path / "ca.pem")
+    return tmp_path
+
+
+def test_engine_behind_tls_gets_the_users_certificate(
+    certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    context.load_verify_locations(certificates / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(65536)
+                    secure.sendall(_answer(b"OK", "1.47"))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        environ = {"DOCKER_HOST": f"tcp://127.0.0.1:{listener.getsockname()[1]}", "DOCKER_TLS_VERIFY": "1"}
+        environ["DOCKER_CERT_PATH"] = str(certificates)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        with docker.connect() as connected:
+            assert connected.api == (1, 47)
+        thread.join()
