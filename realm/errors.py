@@ -57,11 +57,11 @@ class GitError(RealmError):
 
 
 class RejectedError(RealmError):
-    """What came out of a box failed a check and was not taken in."""
+    """What came out of a sandbox failed a check and was not taken in."""
 
 
 class UnpreparedError(RejectedError):
-    """The box could not lay out its workspace: the agent never ran, nothing is in it."""
+    """The sandbox could not lay out its workspace: the agent never ran, nothing is in it."""
 
 
 EngineTrouble = Literal[
@@ -80,7 +80,7 @@ class EngineError(RealmError):
 
 
 class ImageError(EngineError):
-    """The box's image is missing or could not be built."""
+    """The sandbox's image is missing or could not be built."""
 
 
 class RunningError(RealmError):

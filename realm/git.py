@@ -71,7 +71,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
     Messages are in English, so that they can be told apart, but the locale
     stays the user's, whose hooks and filters may be run.  Replacement objects
-    are off, because a box does not have them; locks that only save time are
+    are off, because a sandbox does not have them; locks that only save time are
     off, because the user's index is not ours to refresh.
     """
     found = {key: value for key, value in os.environ.items() if key not in _MISLEADING}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 WORKSPACE_ROOT = "/workspace"
-"""Where workspaces lie in every box: the conversation's file name depends on it."""
+"""Where workspaces lie in every sandbox: the conversation's file name depends on it."""
 
 
 class Project(NamedTuple):
@@ -53,13 +53,13 @@ class State(StrEnum):
     RUNNING = "running"
     EXITED = "exited"
     SALVAGE = "salvage"
-    """The run ended without its holder: its work is still in the box."""
+    """The run ended without its holder: its work is still in the sandbox."""
 
 
 class Session(NamedTuple):
     """What is fixed about a session when it is made (``session.json``).
 
-    ``workspace`` is the absolute path in the box, the same in every run.
+    ``workspace`` is the absolute path in the sandbox, the same in every run.
     ``created`` is seconds since the epoch.  ``conversation`` is the id that the
     agent's conversation has; ``None`` where the agent keeps none.  ``agent`` is
     the program given with ``--agent`` (empty: Claude Code).  ``pushed`` maps
@@ -131,7 +131,7 @@ class SessionRow(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A state of the workspace that a box reported (untrusted, syntax checked).
+    """A state of the workspace that a sandbox reported (untrusted, syntax checked).
 
     ``head`` is the commit that the workspace's HEAD was at, ``snapshot`` a
     commit whose tree is everything that was not ignored; its parent is

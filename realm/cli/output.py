@@ -1,6 +1,6 @@
 """What is written where: data to standard output, everything else to standard error.
 
-Every text that may have come from a repository or a box passes :func:`clean`
+Every text that may have come from a repository or a sandbox passes :func:`clean`
 in here, whatever was done to it before.  Colour is decided once: ``--color``,
 ``NO_COLOR``, ``CLICOLOR_FORCE``, then whether the stream is a terminal.
 """

@@ -1,4 +1,4 @@
-"""What a box reports of its run, read from files that the box wrote: nothing in them is trusted.
+"""What a sandbox reports of its run, read from files that the sandbox wrote: nothing in them is trusted.
 
 The files are those of ``/realm/out`` that ``container/entry`` writes.  A
 number, an id or a path is taken only when it looks like one; everything else
@@ -35,8 +35,8 @@ class BoxReport(NamedTuple):
 
     ``points`` are the states reported, in order, the end of the run last;
     ``prompts`` and ``stops`` the hooks' JSON by turn, exactly as received.
-    ``complete`` is whether the box finished its report.  ``errors``, ``nested``
-    and ``conflicts`` are the box's own words (not cleaned).  ``pack`` and
+    ``complete`` is whether the sandbox finished its report.  ``errors``, ``nested``
+    and ``conflicts`` are the sandbox's own words (not cleaned).  ``pack`` and
     ``transcript`` are files on the host, ``conversation`` the agent's id for it.
     """
 

@@ -1,1 +1,1 @@
-"""The use-cases; the only room that joins store, box and terminal."""
+"""The use-cases; the only room that joins store, sandbox and terminal."""

@@ -130,7 +130,7 @@ def _move_back(plan: Plan) -> None:
     if refs.tips(plan.project, plan.session.name).meta != plan.meta:
         return
     back = [refs.RefUpdate(update.ref, update.new, update.old) for update in _updates(plan)]
-    refs.transact(plan.project, back, "realm: the box could not be started")
+    refs.transact(plan.project, back, "realm: the container could not be started")
 
 
 def _import_holder() -> None:

@@ -228,7 +228,7 @@ def _check(plan: Plan, report: BoxReport) -> None:
 
 def _unprepared(report: BoxReport) -> UnpreparedError:
     others = [clean(text, limit=200) for text in report.errors if text != _UNPREPARED]
-    message = ": ".join([f"the box's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
+    message = ": ".join([f"the container's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
     hint = "install git in the image, or build it FROM realm:latest" if _NO_GIT in report.errors else ""
     return UnpreparedError(message, hint or "git fsck, or realm doctor")
 
@@ -260,7 +260,7 @@ def _record(
     code = plan.run.before
     there = refs.tips(project, session.name)
     texts = agents.find(session.agent).turn_texts(report.prompts, report.stops)
-    notes = [*before, *(f"the box reported: {clean(text, limit=200)}" for text in report.errors)]
+    notes = [*before, *(f"the container reported: {clean(text, limit=200)}" for text in report.errors)]
     if there.code is None or there.meta is None:
         notes.append(f"the refs of {session.name} were deleted during the run: they were made anew")
     notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
@@ -298,8 +298,8 @@ def _record(
 def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:
     """Return warnings about files that git ignores, were copied in, and are now in commits."""
     return [
-        f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the box: "
-        "look at it before a push"
+        f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the "
+        "container: look at it before a push"
         for path in repo.committed(plan.project, plan.run.before, code, included)
     ]
 

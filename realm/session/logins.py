@@ -54,11 +54,11 @@ def in_step(box: Sandbox, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
 def _tell(agent: Agent, matched: set[Match], ui: UI) -> None:
     if Match.RENEWED in matched:
         ui.info(
-            f"{agent.name}'s login on this machine was renewed from the box; the one before is in "
+            f"{agent.name}'s login on this machine was renewed from the container; the one before is in "
             f"{realm_home() / BEFORE}"
         )
     if Match.REFUSED in matched:
-        ui.warn("the login in the box was changed to one that is no renewal of yours: it was not taken")
+        ui.warn("the login in the container was changed to one that is no renewal of yours: it was not taken")
 
 
 def match(box: Sandbox, agent: Agent, path: str) -> Match:

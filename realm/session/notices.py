@@ -8,7 +8,7 @@ environment, and a terminal that is there rings and shows a notification
 (``realm.bell``).  The command comes from the user's own configuration only, never
 from a repository's.
 
-Nothing that a box wrote gets into a call, and a box that cries wolf is heard less
+Nothing that a sandbox wrote gets into a call, and a sandbox that cries wolf is heard less
 and less: between two calls lie at first 5 seconds, then twice as many each time,
 up to a minute, until the user looks.
 """

@@ -58,7 +58,7 @@ def _unpushed(project: Project, session: Session | None, code: str) -> int:
 
 
 def remove(removal: Removal, ui: UI) -> None:
-    """Carry out a plan: the box and its volumes, then the refs.
+    """Carry out a plan: the sandbox and its volumes, then the refs.
 
     Of a session whose record is damaged only the refs go: what the record names
     is nobody's word.  Raises :class:`RunningError` while a run goes on and
@@ -71,7 +71,7 @@ def remove(removal: Removal, ui: UI) -> None:
     with RunLock(session.id, removal.name, 0):
         if not _remove_boxes(session, ui) and removal.leftovers:
             raise EngineError(
-                "the engine does not answer, and this session may still have a box on it",
+                "the engine does not answer, and this session may still have a container on it",
                 "start the engine, then: realm doctor",
             )
         _move_refs(removal)
@@ -92,10 +92,10 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
     for box in boxes:
         if box.state() == "running":
             raise RunningError(
-                f"the box of session {session.name} is still running",
+                f"the container of session {session.name} is still running",
                 f"realm stop {session.name} ends it and saves its work",
             )
-    with ui.progress("removing the box"):
+    with ui.progress("removing the container"):
         for box in boxes:
             box.remove()
     return True

@@ -79,6 +79,6 @@ def test_a_renewal_changes_tokens_only_and_the_login_before_is_kept(
     )
     assert found["accessToken"] == "renewed"
     assert set(found) == {"accessToken", "refreshToken", "expiresAt", "scopes", "subscriptionType"}
-    assert "was renewed from the box" in said
+    assert "was renewed from the container" in said
     before = json.loads((realm_home() / "login-before.json").read_text())
     assert before["claudeAiOauth"]["accessToken"] == "mine"

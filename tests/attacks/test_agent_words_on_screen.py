@@ -51,7 +51,7 @@ def test_nor_of_a_forged_report(user: User) -> None:
         printf 'exit 0\nerror {EVIL}\nnested {EVIL}\nconflict {EVIL}\ndone yes\n' >/realm/out/report
     """
     done = user.scripted("report", script)
-    assert "the box reported" in done.err
+    assert "the container reported" in done.err
     assert is_plain(done.err)
     assert list(user.leftovers()) == []
 

@@ -257,5 +257,5 @@ def test_a_session_with_work_in_a_box_is_not_removed_without_the_engine(user: Us
     process.kill()
     process.communicate()
     user.extra["DOCKER_HOST"] = "unix:///no/such/engine.sock"
-    check_words(run_as(user, (), "remove", "--yes", "left"), 1, "may still have a box")
+    check_words(run_as(user, (), "remove", "--yes", "left"), 1, "may still have a container")
     assert "refs/realm/left" in user.repo.refs()

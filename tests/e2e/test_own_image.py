@@ -77,7 +77,7 @@ def test_another_agent_needs_nothing_on_top(user: User, own: str) -> None:
 @pytest.mark.parametrize("own", ["RUN rm /usr/bin/git\n"], indirect=True)
 def test_no_agent_runs_where_there_is_no_git(user: User, own: str) -> None:
     done = user.realm("new", "--agent", "true", "--image", own, "none", code=125)
-    assert "the box's workspace could not be prepared: the image has no git" in done.err
+    assert "the container's workspace could not be prepared: the image has no git" in done.err
     assert "install git in the image" in done.err
     assert "refs/realm/none" not in user.repo.git("for-each-ref")
     assert list(user.leftovers()) == []

@@ -32,7 +32,7 @@ def _label(engine: Engine, image: str, name: str) -> str:
 
 
 def opens_workspace(engine: Engine, image: str) -> bool:
-    """Return whether the box's user can make its work tree itself in a volume that comes from ``image``."""
+    """Return whether the sandbox's user can make its work tree itself in a volume made from ``image``."""
     return _label(engine, image, WORKSPACE_LABEL) == "open"
 
 

@@ -93,7 +93,7 @@ def _build(
 
 
 def _remove_others(engine: Engine, reference: str, built: str) -> None:
-    """Remove what was built on an earlier image of that name; what a box still uses stays."""
+    """Remove what was built on an earlier image of that name; what a sandbox still uses stays."""
     with suppress(EngineError):
         for other in engine.images(f"{ON_LABEL}={reference}"):
             for tag in other.tags:

@@ -1,4 +1,4 @@
-r"""Detach keys: the sequence that leaves a box running, in docker's syntax.
+r"""Detach keys: the sequence that leaves a sandbox running, in docker's syntax.
 
 ``ctrl-p,ctrl-q`` is a comma separated list of keys; a key is one ASCII
 character or ``ctrl-`` and one of ``a-z @ [ \ ] ^ _``.  A control key is also

@@ -58,7 +58,7 @@ class Terminal:
 
     @property
     def is_raw(self) -> bool:
-        """Whether keys go to the box unchanged (see :meth:`raw`)."""
+        """Whether keys go to the sandbox unchanged (see :meth:`raw`)."""
         return self._saved is not None
 
     def size(self) -> tuple[int, int]:
