@@ -192,9 +192,11 @@ class Value(NamedTuple):
 
 
 AGENT = Setting("agent", "REALM_AGENT", "", _words, "program to run in place of Claude Code")
-DOCKER_ARGS = Setting("dockerArgs", "REALM_DOCKER_ARGS", "", _quoted, "docker run flags for every box")
-IMAGE = Setting("image", "REALM_IMAGE", "", _image, "image of the box in place of realm:latest")
-INCLUDE = Setting("include", "REALM_INCLUDE", "", _text, "ignored files to copy into every box", many=True)
+DOCKER_ARGS = Setting("dockerArgs", "REALM_DOCKER_ARGS", "", _quoted, "docker run flags for every container")
+IMAGE = Setting("image", "REALM_IMAGE", "", _image, "image of the containers in place of realm:latest")
+INCLUDE = Setting(
+    "include", "REALM_INCLUDE", "", _text, "ignored files to copy into every container", many=True
+)
 CLAUDE_VERSION = Setting(
     "claudeVersion", "REALM_CLAUDE_VERSION", "", _version, "version of Claude Code in realm:latest"
 )
@@ -216,8 +218,8 @@ RECORD = Setting("record", "REALM_RECORD", "on", _switch, "record what agents sh
 RECORD_LIMIT = Setting(
     "recordLimit", "REALM_RECORD_LIMIT", "8m", _recording, "size of a run's recording; the newest is kept"
 )
-MEMORY = Setting("memory", "REALM_MEMORY", "", _limit, "memory limit of a box, such as 8g")
-PIDS = Setting("pids", "REALM_PIDS", "4096", _processes, "limit on the number of processes in a box")
+MEMORY = Setting("memory", "REALM_MEMORY", "", _limit, "memory limit of a container, such as 8g")
+PIDS = Setting("pids", "REALM_PIDS", "4096", _processes, "limit on the number of processes in a container")
 WORKSPACE = Setting(
     "workspace", "REALM_WORKSPACE", "auto", _one_of("auto", "overlay", "plain"),
     "volume of the workspace: auto, overlay or plain",
