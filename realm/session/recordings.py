@@ -238,12 +238,6 @@ def text(directory: Path, size: tuple[int, int]) -> str:
     return screen[0].decode() if screen else ""
 
 
-def screen_at(directory: Path, size: tuple[int, int], moment: float) -> bytes | None:
-    """Return the drawing of what a recording showed at ``moment``, seconds since the epoch."""
-    screen = _played(directory, size, moment)
-    return screen[1] if screen else None
-
-
 def drawing(directory: Path, size: tuple[int, int]) -> bytes:
     """Return what draws a recording's last screen in a fresh terminal and switches its modes on.
 

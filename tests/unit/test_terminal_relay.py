@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import EngineError
-from realm.terminal.relay.loop import CHUNK, TYPED, drain, relay
+from realm.terminal.relay.loop import drain, relay
 from realm.terminal.relay.protocols import Ended, Reason
+from realm.terminal.relay.user import CHUNK, TYPED
 from tests.support.terminal import SocketBox
 from tests.support.waiting import eventually
 
