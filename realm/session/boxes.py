@@ -103,6 +103,15 @@ def _refs(seen: History, branch: str) -> Mapping[str, str]:
     }
 
 
+def prune() -> None:
+    """Remove the shared volumes of projects that are gone, where an engine can be reached."""
+    from realm.sandbox import docker, workspace
+
+    with suppress(EngineError), docker.connect() as engine:
+        history.prune(engine)
+        workspace.prune(engine)
+
+
 def sweep(engine: Engine) -> None:
     """Remove what was made for a run and never used: whoever made it was killed and holds its lock no more.
 
