@@ -59,12 +59,12 @@ def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
         _write_record(project, session, run, write)
 
 
-def _has_log(project: Project, session: Session, run: Run) -> bool:
+def _has_log(found: record.Record, session: Session, run: Run) -> bool:
     """Tell whether anything that was said in a run was kept."""
     directory = record.run_directory(run.number)
     kept = (f"{directory}/{name}" for name in (TRANSCRIPT, recordings.CAST))
     return recordings.place(session.id, run.number).is_dir() or any(
-        record.read_file(project, session.name, path, screens.CAST_LIMIT) for path in kept
+        found.file(path, screens.CAST_LIMIT) for path in kept
     )
 
 

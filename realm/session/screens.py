@@ -132,38 +132,34 @@ def recording(asked: Asked, ui: UI) -> Recording:
 
 
 def chosen(
-    asked: Asked, has: Callable[[Project, Session, Run], bool], ui: UI
+    asked: Asked, has: Callable[[record.Record, Session, Run], bool], ui: UI
 ) -> tuple[Project, Session, Run]:
     """Return the run that is asked for, else the newest that ``has`` what is wanted, and say which."""
     project = find(asked.name, asked.directory)
-    session = record.read_session(project, asked.name)
-    runs = record.read_runs(project, asked.name)
-    if not runs:
-        raise RealmError(f"session {asked.name} has no runs", f"realm resume {asked.name}")
-    if asked.run is not None:
-        for run in runs:
-            if run.number == asked.run:
-                return project, session, run
+    with record.Record(project, asked.name) as found:
+        session, runs = found.session(), found.runs()
+        if not runs:
+            raise RealmError(f"session {asked.name} has no runs", f"realm resume {asked.name}")
+        wanted = reversed(runs) if asked.run is None else (run for run in runs if run.number == asked.run)
+        run = next((run for run in wanted if asked.run is not None or has(found, session, run)), None)
+    if run is None and asked.run is not None:
         known = str(runs[0].number) if len(runs) == 1 else f"{runs[0].number} to {runs[-1].number}"
         raise RealmError(f"session {asked.name} has no run {asked.run}", f"its runs: {known}")
-    for run in reversed(runs):
-        if has(project, session, run):
-            if run is not runs[-1]:
-                ui.info(f"run {runs[-1].number} of {asked.name} has none; this is run {run.number}")
-            return project, session, run
-    return project, session, runs[-1]
+    if run is not None and run is not runs[-1] and asked.run is None:
+        ui.info(f"run {runs[-1].number} of {asked.name} has none; this is run {run.number}")
+    return project, session, run or runs[-1]
 
 
-def _has_screen(project: Project, session: Session, run: Run) -> bool:
+def _has_screen(found: record.Record, session: Session, run: Run) -> bool:
     path = f"{record.run_directory(run.number)}/{recordings.SCREEN}"
-    return bool(record.read_file(project, session.name, path, _DRAWING_LIMIT)) or (
+    return bool(found.file(path, _DRAWING_LIMIT)) or (
         recordings.last_screen(recordings.place(session.id, run.number), _SIZE) is not None
     )
 
 
-def _has_recording(project: Project, session: Session, run: Run) -> bool:
+def _has_recording(found: record.Record, session: Session, run: Run) -> bool:
     path = f"{record.run_directory(run.number)}/{recordings.CAST}"
-    return bool(record.read_file(project, session.name, path, CAST_LIMIT)) or bool(
+    return bool(found.file(path, CAST_LIMIT)) or bool(
         recordings.cast(recordings.place(session.id, run.number), _SIZE, CAST_LIMIT)
     )
 

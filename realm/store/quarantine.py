@@ -318,8 +318,8 @@ def _sweep_refs(project: Project) -> int:
         packed = TEMPORARY.encode() in (project.common_dir / "packed-refs").read_bytes()
     except OSError:
         packed = False
-    places = (project.common_dir / TEMPORARY, project.common_dir / "reftable")
-    if not packed and not any(place.exists() for place in places):
+    loose = any(path.is_file() for path in (project.common_dir / TEMPORARY).rglob("*"))
+    if not packed and not loose and not (project.common_dir / "reftable").exists():
         return 0
     listed = git("for-each-ref", "--format=%(refname)", TEMPORARY, project=project, check=False).text
     owned = ((line, _HELD.fullmatch(line)) for line in listed.splitlines())
