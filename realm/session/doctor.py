@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from contextlib import closing
@@ -85,7 +86,7 @@ def _engine(name: str) -> Check:
     return Check(name, "ok", f"Docker {info.version} at {info.endpoint} ({info.source})")
 
 
-def _containers(name: str) -> Check:
+def _leftovers(name: str) -> Check:
     """Name what an earlier version left: it bears no proof of this REALM_HOME, and is never removed."""
     from realm.sandbox import docker, lookup
 
@@ -97,12 +98,12 @@ def _containers(name: str) -> Check:
     if not found:
         return Check(name, "ok", "none is left of an earlier version")
     sessions = ", ".join(clean(f"{one.owner.session} ({one.id[:12]})", limit=100) for one in found[:10])
-    first = clean(found[0].owner.session, limit=100)
+    first = clean(f"-C {shlex.quote(found[0].owner.project)} rescue {shlex.quote(found[0].owner.session)}")
     return Check(
         name,
         "warn",
         f"an earlier version of realm left containers that may hold work: {sessions}",
-        f"realm rescue {first} DIRECTORY writes its files there; docker rm -f {found[0].id[:12]} gives it up",
+        f"realm {first} DIRECTORY writes its files there; docker rm -f {found[0].id[:12]} gives it up",
     )
 
 
@@ -163,7 +164,7 @@ _CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("git", _git),
     ("settings", _settings),
     ("engine", _engine),
-    ("containers", _containers),
+    ("leftovers", _leftovers),
     ("image", _image),
     ("login", _login),
     ("path", _path),

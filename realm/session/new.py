@@ -35,6 +35,7 @@ def new(request: NewRequest, ui: UI) -> int:
     project = repo.discover(request.directory)
     config = Config(project.root)
     config.check()
+    planning.mention_removed(config, ui)
     approvals.settle_patterns(project, ui)
     plan: Plan
     plan, connection, _ = together(

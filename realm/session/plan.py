@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import uuid
@@ -11,6 +12,7 @@ from realm import agents
 from realm.config import AGENT, DOCKER_ARGS, INCLUDE, REMOTE, Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
+from realm.paths import make_private, realm_home
 from realm.sandbox import flags
 from realm.session import approvals
 from realm.session.run import Plan
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from realm.model import Project
     from realm.sandbox.flags import DockerArgs
     from realm.session.requests import NewRequest, ResumeRequest
+    from realm.session.ui import UI
 
 
 def new(request: NewRequest, project: Project, config: Config) -> Plan:
@@ -114,6 +117,17 @@ def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:
     if chosen is not None and not words:
         raise UsageError("--agent is empty", "name a program, or leave --agent out for Claude Code")
     return words
+
+
+def mention_removed(config: Config, ui: UI) -> None:
+    """Say of each setting of an earlier version, once and for all, that it means nothing any more."""
+    for name in config.removed():
+        told = realm_home() / "told" / name
+        if not told.exists():
+            ui.warn(f"{name} is set, but means nothing any more")
+            with contextlib.suppress(OSError):
+                make_private(told.parent)
+                told.touch(mode=0o600)
 
 
 def starting(number: int, before: str) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.config import IMAGE, INCLUDE
+from realm.config import IMAGE, INCLUDE, Config
 from realm.errors import NoSuchSessionError, RunningError
 from realm.sandbox import docker, flags, image
 from realm.session import approvals, background, images, intake, rebase, summary
@@ -42,6 +42,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
         if box is not None:
             return _take_over(connection, plan, runs, box, request, lock, ui)
         approvals.settle_record(project, session, ui, approve=request.approve)
+        planning.mention_removed(Config(project.root), ui)
         approvals.settle_patterns(project, ui)
         if request.rebase:
             plan = rebase.rebase(connection, plan, _image(connection, request, plan, ui), ui)

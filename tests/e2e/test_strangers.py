@@ -45,7 +45,7 @@ def test_one_that_is_dead_is_named_read_and_left(user: User, left: str, tmp_path
     engines.docker("kill", left)
     doctor = user.realm("doctor", code=None)
     assert f"x ({left})" in doctor.out
-    assert "realm rescue x DIRECTORY" in doctor.out
+    assert f"realm -C {user.repo.path} rescue x DIRECTORY" in doctor.out
     user.realm("rescue", "x", str(tmp_path / "files"))
     assert (tmp_path / "files" / "file").read_text() == "kept\n"
     done = user.scripted("x", "echo more >more", verb="resume")

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm import config
+from realm.cli.ui import TerminalUI
 from realm.config import SETTINGS, Config
 from realm.errors import UsageError
+from realm.session.plan import mention_removed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,3 +112,13 @@ def test_a_setting_of_an_earlier_version_is_noticed(repo: Repo, monkeypatch: pyt
     repo.git("config", "realm.oldOne", "x")
     monkeypatch.setenv("REALM_OTHER", "")
     assert Config(repo.path).removed() == ["realm.oldOne", "REALM_OTHER"]
+
+
+def test_it_is_mentioned_once(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(config, "REMOVED", (("oldOne", "REALM_OLD_ONE"),))
+    repo.git("config", "realm.oldOne", "x")
+    for _ in range(2):
+        mention_removed(Config(repo.path), TerminalUI())
+    assert capsys.readouterr().err == "warning: realm.oldOne is set, but means nothing any more\n"
