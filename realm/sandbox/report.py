@@ -26,6 +26,7 @@ TRANSCRIPT_LIMIT = 512 * 1024 * 1024
 MAX_TURNS = 10_000
 MAX_LINES = 1000
 
+_TOO_LONG = "transcript.size"
 _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 
@@ -37,7 +38,8 @@ class BoxReport(NamedTuple):
     ``prompts`` and ``stops`` the hooks' JSON by turn, exactly as received.
     ``complete`` is whether the sandbox finished its report.  ``errors``, ``nested``
     and ``conflicts`` are the sandbox's own words (not cleaned).  ``pack`` and
-    ``transcript`` are files on the host, ``conversation`` the agent's id for it.
+    ``transcript`` are files on the host, ``conversation`` the agent's id for it;
+    ``too_long`` the bytes of a transcript that was more than is taken.
     """
 
     points: tuple[Checkpoint, ...] = ()
@@ -51,6 +53,7 @@ class BoxReport(NamedTuple):
     pack: Path | None = None
     transcript: Path | None = None
     conversation: str | None = None
+    too_long: int = 0
 
 
 def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
@@ -63,6 +66,8 @@ def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
         if (name := _known(member)) is not None:
             with (directory / name).open("wb") as file:
                 member.save(file)
+        elif member.name.removeprefix(b"out/") == b"transcript.jsonl":
+            (directory / _TOO_LONG).write_text(str(member.size))
     reader.drain()
 
 
@@ -111,6 +116,7 @@ def load(directory: Path) -> BoxReport:
         pack=_existing(directory / "pack"),
         transcript=_existing(directory / "transcript.jsonl"),
         conversation=conversation or None,
+        too_long=int(_bytes(directory / _TOO_LONG) or 0),
     )
 
 

@@ -7,22 +7,25 @@ do this again from the start, and what is in git already is not taken in twice.
 
 from __future__ import annotations
 
+import shutil
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from realm import agents
 from realm.errors import RealmError, RefRaceError, RejectedError, RunningError, UnpreparedError
 from realm.model import State, Totals
-from realm.paths import realm_home, remove_tree, scratched
+from realm.paths import make_private, realm_home, remove_tree, scratched
 from realm.session import plan as planning
 from realm.session import recordings
 from realm.session.lock import run_directory
+from realm.session.run import Outcome
 from realm.store import record, refs, repo
 from realm.terminal.relay.tty import FALLBACK
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from realm.model import Project, Run, Session, TurnText
     from realm.sandbox.docker import Engine
@@ -43,19 +46,6 @@ _NO_GIT = "the image has no git"
 
 TRANSCRIPT = "transcript.jsonl"
 TRANSCRIPT_LIMIT = 256 * 1024**2
-
-
-class Outcome(NamedTuple):
-    """What a run left: the session's tips, its size, and what the user should know."""
-
-    code: str
-    meta: str
-    totals: Totals
-    new_commits: int
-    exit_code: int
-    notes: tuple[str, ...] = ()
-    is_nothing: bool = False
-    """Whether the agent could not even be run, and nothing was changed or said."""
 
 
 _NOT_RUN = (126, 127)
@@ -274,12 +264,11 @@ def _record(
         notes += _let_out(plan, code, [item.path for item in plan.include])
     session = _with_conversation(session, report)
     files: dict[str, bytes] = {}
-    if report.transcript is not None:
-        size = report.transcript.stat().st_size
-        if size <= TRANSCRIPT_LIMIT:
-            files[TRANSCRIPT] = report.transcript.read_bytes()
-        else:
-            notes.append(_too_long(plan, size))
+    size = report.transcript.stat().st_size if report.transcript is not None else report.too_long
+    if report.transcript is not None and size <= TRANSCRIPT_LIMIT:
+        files[TRANSCRIPT] = report.transcript.read_bytes()
+    elif size:
+        notes.append(_too_long(plan, size, report.transcript))
     run = _ended(plan.run, exit_code, code, [first_line(text.prompt) for text in texts.values()], notes)
     if shown is not None:
         of_turns, incomplete = shown.of_turns(report.points)
@@ -341,11 +330,16 @@ def _totals(project: Project, session: Session, code: str) -> Totals:
     return stats.totals(project, session.base, code)
 
 
-def _too_long(plan: Plan, size: int) -> str:
+def _too_long(plan: Plan, size: int, transcript: Path | None) -> str:
+    """Keep a transcript that is too long for the record beside it, if it came, and say so."""
+    kept = "it was not kept"
+    if transcript is not None:
+        place = make_private(run_directory(plan.session.id)) / f"transcript-{plan.run.number:04d}.jsonl"
+        shutil.copyfile(transcript, place)
+        kept = f"it is in {place}"
     return (
-        f"the conversation has {size / 1e6:.0f} MB, more than the {TRANSCRIPT_LIMIT / 1e6:.0f} MB "
-        "that are kept: "
-        f"realm resume {plan.session.name} continues from the last one that was"
+        f"the conversation has {size / 1e6:.0f} MB, too much for the record: {kept}, and "
+        f"realm resume {plan.session.name} continues from an earlier one"
     )
 
 

@@ -62,7 +62,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     if row is None or row.code is None or row.meta is None:
         raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
     with record.Record(project, name) as found:
-        session, runs, transcript = found.session(), found.numbers(), found.newest("transcript.jsonl")
+        session, runs, transcript = found.session(), found.numbers(), _conversation(found, name, ui)
     plan = plan._replace(
         session=session,
         include=approvals.included(project, (), plan.config.values(INCLUDE), session.include),
@@ -78,6 +78,19 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     approvals.announce(plan.include, ui)
     stores.ensure_readable(project, row.code)
     return begin(connection, plan, chosen, lock, ui)
+
+
+def _conversation(found: record.Record, name: str, ui: UI) -> bytes | None:
+    """Return the conversation of the last run that had one; say so when that of a later one was not kept."""
+    numbers = found.numbers()
+    for number in reversed(numbers):
+        kept = found.file(f"{record.run_directory(number)}/{intake.TRANSCRIPT}")
+        if kept:
+            if number != numbers[-1] and found.run(numbers[-1]).prompts:
+                lost = f"the conversation of run {numbers[-1]} of {name} was not kept"
+                ui.warn(f"{lost}: the agent goes on from that of run {number}")
+            return kept
+    return None
 
 
 def _take_over(

@@ -83,6 +83,19 @@ class Plan(NamedTuple):
         return posixpath.join(self.session.workspace, self.session.subdir).rstrip("/")
 
 
+class Outcome(NamedTuple):
+    """What a run left: the session's tips, its size, and what the user should know."""
+
+    code: str
+    meta: str
+    totals: Totals
+    new_commits: int
+    exit_code: int
+    notes: tuple[str, ...] = ()
+    is_nothing: bool = False
+    """Whether the agent could not even be run, and nothing was changed or said."""
+
+
 def argv(plan: Plan) -> list[str]:
     """Return the agent's arguments."""
     going_on = plan.resume and plan.transcript is not None

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realm.model import Totals
-    from realm.session.intake import Outcome
-    from realm.session.run import Plan
+    from realm.session.run import Outcome, Plan
     from realm.session.ui import UI
 
 _UNTOLD = "untold"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.paths import realm_home
 from realm.session.lock import holder
 from tests.support import engines
 from tests.support.driver import Terminal
@@ -291,3 +292,17 @@ def test_rescue_of_what_runs_or_is_in_git_says_so(user: User, tmp_path: Path) ->
     user.realm("stop", "x")
     assert "no container of x is left" in user.realm("rescue", "x", str(tmp_path / "a"), code=1).err
     assert not (tmp_path / "a").exists()
+
+
+SMALL_TRANSCRIPTS = "from realm.session import intake\nintake.TRANSCRIPT_LIMIT = 2000"
+
+
+def test_a_conversation_too_long_for_the_record_is_said_and_kept_beside_it(claude: User) -> None:
+    claude.realm("new", "x", "--", "-p", "write one.txt with first")
+    done = patched(claude, SMALL_TRANSCRIPTS, "resume", "x", "--", "-p", "write two.txt with second")
+    assert done.returncode == 0, done
+    assert "too much for the record: it is in " in done.stderr
+    (kept,) = realm_home().glob("runs/*/transcript-0002.jsonl")
+    assert b"write two.txt" in kept.read_bytes()
+    done = patched(claude, "", "resume", "x", "--", "-p", "write three.txt with third")
+    assert "the conversation of run 2 of x was not kept: the agent goes on from that of run 1" in done.stderr
