@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from realm.errors import RealmError
+from realm.errors import RealmError, RunningError
 from realm.sandbox import docker, lookup
-from realm.session import background, summary
+from realm.session import background, intake, summary
 from realm.session import plan as planning
 from realm.session.find import find
 from realm.session.lock import holder
@@ -37,6 +37,12 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     boxes = lookup.find(connection, session_id=session.id)
     box = next((box for box in boxes if box.state() == "running"), None)
     if box is None:
+        if holder(session.id) is not None:
+            raise RunningError(
+                f"the agent of {name} was started by another version of realm, or is just ending",
+                f"realm stop {name} ends it and saves its work",
+            )
+        intake.refuse_strangers(connection, plan, ui)
         summary.tell_kept(session.id, ui)
         left = "; its last run's work is still in its container" if boxes else ""
         raise RealmError(f"nothing of session {name} is running{left}", f"realm resume {name}")

@@ -121,7 +121,7 @@ def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sand
     """
     from realm.sandbox import lookup
 
-    _refuse_strangers(connection, plan, ui)
+    refuse_strangers(connection, plan, ui)
     lookup.clear(connection, plan.session.id)
     running_one = None
     for box in lookup.find(connection, session_id=plan.session.id):
@@ -135,7 +135,7 @@ def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sand
     return running_one
 
 
-def _refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
+def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
     """Name a session's containers that this REALM_HOME did not make; one that runs is in the way."""
     from realm.sandbox import lookup
 
@@ -145,7 +145,8 @@ def _refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
             raise RunningError(
                 f"a run of session {name} is going on that was started with another REALM_HOME or user, "
                 f"or by an earlier version of realm, in container {stranger.id[:12]}",
-                f"realm attach {name} there; to give it up: docker rm -f {stranger.id[:12]}",
+                f"realm attach {name} or realm stop {name} there; where that is gone: "
+                f"docker stop {stranger.id[:12]}, then realm rescue {name} DIRECTORY",
             )
         ui.warn(
             f"container {stranger.id[:12]} of {name} was made by an earlier version of realm or with "

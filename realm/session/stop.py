@@ -81,6 +81,7 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
         connection = docker.connect()
         boxes = lookup.find(connection, session_id=session.id)
         if not [box for box in boxes if box.state() != "created"]:
+            intake.refuse_strangers(connection, plan, ui)
             raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
         summary.tell_kept(session.id, ui)
         for box in boxes:

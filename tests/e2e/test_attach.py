@@ -243,6 +243,11 @@ def test_an_agent_of_another_realm_directory_is_left_to_it(user: User, tmp_path:
     os.kill(holder.pid, signal.SIGKILL)
     eventually(lambda: state(user, "theirs") == "salvage")
     user.extra["REALM_HOME"] = str(tmp_path / "elsewhere")
+    assert "docker stop" in user.realm("stop", "theirs", code=1).err
+    engines.docker("stop", *user.leftovers())
+    user.realm("rescue", "theirs", str(tmp_path / "rescued"))
+    assert (tmp_path / "rescued/file").read_text() == "kept\n"
+    del user.extra["REALM_HOME"]
     user.realm("stop", "theirs")
     assert user.repo.show("refs/realm/theirs:file") == "kept"
     assert state(user, "theirs") == "exited"
