@@ -78,8 +78,8 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
 
 
 def _prune() -> None:
-    from realm.session.boxes import prune
     from realm.session.query import forget_gone
+    from realm.session.sandboxes import prune
 
     prune()
     for root in forget_gone():

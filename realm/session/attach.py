@@ -34,9 +34,9 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, runs, request)
     connection = docker.connect()
-    boxes = lookup.find(connection, session_id=session.id)
-    box = next((box for box in boxes if box.state() == "running"), None)
-    if box is None:
+    sandboxes = lookup.find(connection, session_id=session.id)
+    sandbox = next((sandbox for sandbox in sandboxes if sandbox.state() == "running"), None)
+    if sandbox is None:
         if holder(session.id) is not None:
             raise RunningError(
                 f"the agent of {name} was started by another version of realm, or is just ending",
@@ -44,11 +44,11 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
             )
         intake.refuse_strangers(connection, plan, ui)
         summary.tell_kept(session.id, ui)
-        left = "; its last run's work is still in its container" if boxes else ""
+        left = "; its last run's work is still in its container" if sandboxes else ""
         raise RealmError(f"nothing of session {name} is running{left}", f"realm resume {name}")
     if runs and holder(session.id) is not None:
         plan = planning.recorded(plan, runs[-1])
-        held = background.take_over(plan, connection, box, ui, take=take)
+        held = background.take_over(plan, connection, sandbox, ui, take=take)
         if held is not None:
             with contextlib.closing(held.lock):
                 return background.attend(held, drawing=held.view.drawing())

@@ -111,7 +111,7 @@ def _suspended(holder: Holder) -> Holder | None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.killpg(0, signal.SIGTSTP)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    return take_over(holder.plan, holder.engine, holder.box, holder.ui)
+    return take_over(holder.plan, holder.engine, holder.sandbox, holder.ui)
 
 
 def _ended_meanwhile(holder: Holder) -> int:
@@ -126,7 +126,9 @@ def _ended_meanwhile(holder: Holder) -> int:
     return run.exit_code or 0
 
 
-def take_over(plan: Plan, connection: Engine, box: Sandbox, ui: UI, *, take: bool = False) -> Holder | None:
+def take_over(
+    plan: Plan, connection: Engine, sandbox: Sandbox, ui: UI, *, take: bool = False
+) -> Holder | None:
     """Take the run from whoever holds it, with all that is needed at hand; ``None`` when nobody does.
 
     Raises :class:`RunningError` when a terminal has it and it is not to be
@@ -145,10 +147,10 @@ def take_over(plan: Plan, connection: Engine, box: Sandbox, ui: UI, *, take: boo
         stream_fd, lock_fd = asked.fds
         lock = RunLock.adopt(lock_fd, plan.session.id, name, plan.run.number)
         tty = bool(asked.answer.get("tty"))
-        stream = box.stream(socket.socket(fileno=stream_fd), _decoded(asked, "ahead"), tty=tty)
+        stream = sandbox.stream(socket.socket(fileno=stream_fd), _decoded(asked, "ahead"), tty=tty)
         try:
             plan = plan._replace(tty=tty)
-            holder = Holder(connection, plan, box, lock, ui, stream, _decoded(asked, "drawing"))
+            holder = Holder(connection, plan, sandbox, lock, ui, stream, _decoded(asked, "drawing"))
             _confirm(holder, asked)
         except BaseException:
             lock.close()
@@ -174,7 +176,7 @@ def _confirm(holder: Holder, asked: Asked) -> None:
         )
 
 
-def adopt(engine: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI) -> int:
+def adopt(engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -> int:
     """Show an agent whose holder was killed in this terminal until it ends; return the exit code.
 
     The holder may have been killed in this very terminal: what it left on there
@@ -188,7 +190,7 @@ def adopt(engine: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI) -> in
             repair(sys.stdin.fileno(), lines=False)
         drawing = recordings.drawing(recordings.place(plan.session.id, plan.run.number), Terminal().size())
     ui.info(f"run {plan.run.number} of {plan.session.name} is still going on: attached")
-    holder = Holder(engine, plan, box, lock, ui, box.attach(), drawing)
+    holder = Holder(engine, plan, sandbox, lock, ui, sandbox.attach(), drawing)
     holder.wake()
     return attend(holder, drawing=drawing)
 
@@ -200,10 +202,10 @@ def start(holder: Holder) -> int:
     """Start the sandbox with a holder in the background; return this process's exit code."""
     plan = holder.plan
     with Control(plan.session.id) as control:
-        holder.box.start()
+        holder.sandbox.start()
         if plan.tty:
             rows, columns = Terminal().size()
-            holder.box.resize(rows, columns)
+            holder.sandbox.resize(rows, columns)
         else:
             holder.stream.close_write()  # nobody is there to write anything
         code = _leave(holder, control, Reason.DETACHED)

@@ -39,13 +39,13 @@ def begin(
     before the sandbox is started.  When the sandbox cannot be made, or the run
     cannot be recorded, neither is there afterwards; raises what stood in the way.
     """
-    plan, box = _made(connection, plan, image, ui, check, meanwhile)
+    plan, sandbox = _made(connection, plan, image, ui, check, meanwhile)
     try:
-        return _held(connection, plan, box, lock, ui)
+        return _held(connection, plan, sandbox, lock, ui)
     except BaseException as error:
         with suppress(RealmError):
-            if isinstance(error, UnpreparedError) or box.state() == "created":
-                _undo([plan], [box])
+            if isinstance(error, UnpreparedError) or sandbox.state() == "created":
+                _undo([plan], [sandbox])
         raise
 
 
@@ -55,7 +55,7 @@ def _made(
 ) -> tuple[Plan, Sandbox]:  # fmt: skip
     """Make record and sandbox at the same time, or none of them."""
     begun: list[Plan] = []
-    boxes: list[Sandbox] = []
+    sandboxes: list[Sandbox] = []
 
     def record() -> None:
         check()
@@ -63,19 +63,19 @@ def _made(
         _move_refs(begun[0])
 
     def make() -> None:
-        from realm.session.boxes import create
+        from realm.session.sandboxes import create
 
-        boxes.append(create(connection, plan, image, ui.progress))
+        sandboxes.append(create(connection, plan, image, ui.progress))
 
     try:
         together(record, meanwhile, _import_holder, make)
     except BaseException:
-        _undo(begun, boxes)
+        _undo(begun, sandboxes)
         raise
-    return begun[0], boxes[0]
+    return begun[0], sandboxes[0]
 
 
-def _undo(begun: list[Plan], boxes: list[Sandbox]) -> None:
+def _undo(begun: list[Plan], sandboxes: list[Sandbox]) -> None:
     """Leave nothing of what never ran, as far as git and the engine let us.
 
     What stood in the way of the run is what the user is told; the next run
@@ -84,9 +84,9 @@ def _undo(begun: list[Plan], boxes: list[Sandbox]) -> None:
     for plan in begun:
         with suppress(RealmError):
             _move_back(plan)
-    for box in boxes:
+    for sandbox in sandboxes:
         with suppress(RealmError):
-            box.remove()
+            sandbox.remove()
 
 
 def _written(plan: Plan) -> str:
@@ -141,11 +141,11 @@ def _import_holder() -> None:
     import realm.terminal.recording.recorder  # noqa: F401
 
 
-def _held(connection: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI) -> int:
+def _held(connection: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -> int:
     from realm.session import background
     from realm.session.holder import Holder
 
-    holder = Holder(connection, plan, box, lock, ui, box.attach())
+    holder = Holder(connection, plan, sandbox, lock, ui, sandbox.attach())
     if plan.detach:
         return background.start(holder)
     return background.attend(holder, begin=lambda: _start(holder))
@@ -158,4 +158,4 @@ def _start(holder: Holder) -> None:
         import realm.session.intake
         import realm.session.summary  # noqa: F401
 
-    together(load, holder.box.start)
+    together(load, holder.sandbox.start)

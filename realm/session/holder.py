@@ -77,13 +77,13 @@ class Holder:
     """
 
     def __init__(
-        self, engine: Engine, plan: Plan, box: Sandbox, lock: RunLock, ui: UI, stream: Attachment,
+        self, engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI, stream: Attachment,
         drawing: bytes = b"",
     ) -> None:  # fmt: skip
-        self.engine, self.plan, self.box, self.lock, self.ui, self.stream = (
+        self.engine, self.plan, self.sandbox, self.lock, self.ui, self.stream = (
             engine,
             plan,
-            box,
+            sandbox,
             lock,
             ui,
             stream,
@@ -151,7 +151,7 @@ class Holder:
 
         left = False  # who leaves, or hands the run over, leaves an agent that goes on
         with (
-            logins.in_step(self.box, plan.agent, plan.login, self.ui),
+            logins.in_step(self.sandbox, plan.agent, plan.login, self.ui),
             terminal.raw(
                 lambda: "" if left else self.view.text(), title=rewriter(self.plan, self.view.modes).title()
             ),
@@ -165,7 +165,7 @@ class Holder:
                     tap=self.view.feed,
                     resize=sizes,
                     begin=begin,
-                    interrupt=lambda: self.box.signal(signal.SIGINT.name),
+                    interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
                     idle=attention.idle,
                     watch={control.fileno(): answering(control, attached=True)},
                     alive=self.is_alive,
@@ -186,7 +186,7 @@ class Holder:
         while True:
             stream, tap = self._listening()
             try:
-                with logins.in_step(self.box, self.plan.agent, self.plan.login, self.ui):
+                with logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui):
                     return drain(
                         stream,
                         tap=tap,
@@ -251,7 +251,7 @@ class Holder:
         def work() -> None:
             time.sleep(after)
             with suppress(EngineError):
-                self.engine.exec(self.box.id, _CONTINUE, lambda _: None, patience=10)
+                self.engine.exec(self.sandbox.id, _CONTINUE, lambda _: None, patience=10)
 
         threading.Thread(target=work, daemon=True).start()
 
@@ -260,7 +260,7 @@ class Holder:
     def is_alive(self) -> bool:
         """Return whether the sandbox may still say something; no answer of the engine says nothing of it."""
         try:
-            return self.box.state() == "running"
+            return self.sandbox.state() == "running"
         except EngineError:
             return True
 
@@ -278,7 +278,7 @@ class Holder:
                 return False
             time.sleep(_STEP)
         try:
-            stream = self.box.attach()
+            stream = self.sandbox.attach()
         except EngineError:
             return False  # what can be said of that is said by whoever takes the work in
         self.stream.close()
@@ -295,7 +295,7 @@ class Holder:
 
         def work() -> None:
             try:
-                end(self.box, interrupt=interrupt)
+                end(self.sandbox, interrupt=interrupt)
             except RealmError as error:
                 problems.append(error)
             finally:
@@ -312,19 +312,21 @@ class Holder:
 
     def conclude(self, ended: Ended) -> int:
         """Take in the work of a run whose stream has ended; return the exit code."""
-        from realm.session import boxes, intake, summary
+        from realm.session import intake, sandboxes, summary
 
         number = _signal(ended)
         with self._engine_may_go():
             if number:
                 self.halt(interrupt=False)
-            code = self._end_of_box(stop=bool(number))
+            code = self._end_of_sandbox(stop=bool(number))
             self.stream.close()
             code = 128 + number if number else code
             with self.ui.progress("saving the work"):
                 _, outcome = together(
-                    lambda: boxes.sweep(self.engine),
-                    lambda: intake.save(self.engine, self.plan, self.box, code, self._shown(), self.notes),
+                    lambda: sandboxes.sweep(self.engine),
+                    lambda: intake.save(
+                        self.engine, self.plan, self.sandbox, code, self._shown(), self.notes
+                    ),
                 )
         recordings.discard(self.plan.session.id)
         if self._attended and intake.take_back(self.plan, outcome):
@@ -334,11 +336,11 @@ class Holder:
         self._at_end()
         return code
 
-    def _end_of_box(self, *, stop: bool) -> int:
+    def _end_of_sandbox(self, *, stop: bool) -> int:
         """End a sandbox whose output has ended, or that is to ``stop``; return its exit code."""
         if stop:
-            self.box.stop(GRACE)
-        code: int = together(self.box.wait, self.box.prefetch)[0]
+            self.sandbox.stop(GRACE)
+        code: int = together(self.sandbox.wait, self.sandbox.prefetch)[0]
         return code
 
     def _shown(self) -> Shown:
@@ -394,14 +396,14 @@ def is_left(ended: Ended) -> bool:
     return ended.reason in _GONE or ended.signal == signal.SIGHUP
 
 
-def end(box: Sandbox, *, interrupt: bool = True) -> None:
+def end(sandbox: Sandbox, *, interrupt: bool = True) -> None:
     """End a sandbox step by step: interrupt, terminate, kill, with time between."""
     if interrupt:
-        box.signal(signal.SIGINT.name)
+        sandbox.signal(signal.SIGINT.name)
         deadline = time.monotonic() + PAUSE
-        while time.monotonic() < deadline and box.state() == "running":
+        while time.monotonic() < deadline and sandbox.state() == "running":
             time.sleep(0.1)
-    box.stop(GRACE)
+    sandbox.stop(GRACE)
 
 
 def _signal(ended: Ended) -> int:
@@ -421,7 +423,7 @@ class _Sizes:
     def __call__(self, rows: int, columns: int) -> None:
         """Tell the sandbox its size."""
         if self.redraw and self._holder.plan.tty:
-            self._holder.box.resize(max(1, rows - 1), columns)
+            self._holder.sandbox.resize(max(1, rows - 1), columns)
         self.redraw = False
-        self._holder.box.resize(rows, columns)
+        self._holder.sandbox.resize(rows, columns)
         self._holder.view.resize(rows, columns)

@@ -67,7 +67,7 @@ def take_back(plan: Plan, outcome: Outcome) -> bool:
     return True
 
 
-def save(engine: Engine, plan: Plan, box: Sandbox, code: int, shown: Shown | None = None,
+def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown | None = None,
          notes: Sequence[str] = ()) -> Outcome:  # fmt: skip
     """Take in the work of a stopped sandbox, write the record, remove the sandbox.
 
@@ -78,11 +78,11 @@ def save(engine: Engine, plan: Plan, box: Sandbox, code: int, shown: Shown | Non
     sandbox then stays.
     """
     if shown is None:
-        shown = _recorded_screens(plan, tty=box.tty)
+        shown = _recorded_screens(plan, tty=sandbox.tty)
     try:
-        if not box.reported():
-            _salvage(engine, plan, box)
-        outcome = _taken(plan, box, code, shown, notes)
+        if not sandbox.reported():
+            _salvage(engine, plan, sandbox)
+        outcome = _taken(plan, sandbox, code, shown, notes)
     except UnpreparedError:
         raise
     except RejectedError as error:
@@ -94,17 +94,17 @@ def save(engine: Engine, plan: Plan, box: Sandbox, code: int, shown: Shown | Non
             f"{error.filename or realm_home()}; it is still in its container",
             way_out(plan),
         ) from error
-    box.remove()
+    sandbox.remove()
     return outcome
 
 
-def _salvage(engine: Engine, plan: Plan, box: Sandbox) -> None:
+def _salvage(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
     """Let a second container on a dead sandbox's volumes take the snapshot."""
     from realm.sandbox.salvage import salvage
-    from realm.session.boxes import outfit
+    from realm.session.sandboxes import outfit
 
-    with outfit(engine, plan, box.image, ["snapshot"], prefer=box.owner.history) as made:
-        salvage(engine, box, made.spec, made.layout)
+    with outfit(engine, plan, sandbox.image, ["snapshot"], prefer=sandbox.owner.history) as made:
+        salvage(engine, sandbox, made.spec, made.layout)
 
 
 def way_out(plan: Plan) -> str:
@@ -124,14 +124,14 @@ def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sand
     refuse_strangers(connection, plan, ui)
     lookup.clear(connection, plan.session.id)
     running_one = None
-    for box in lookup.find(connection, session_id=plan.session.id):
-        state = box.state()
+    for sandbox in lookup.find(connection, session_id=plan.session.id):
+        state = sandbox.state()
         if state == "running":
-            running_one = box
-        elif state == "created" or (run := recorded_run(box, plan, runs)).ended is not None:
-            box.remove()
+            running_one = sandbox
+        elif state == "created" or (run := recorded_run(sandbox, plan, runs)).ended is not None:
+            sandbox.remove()
         else:
-            _recover_one(connection, planning.recorded(plan, run), box, ui)
+            _recover_one(connection, planning.recorded(plan, run), sandbox, ui)
     return running_one
 
 
@@ -155,14 +155,14 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
         )
 
 
-def number(box: Sandbox, runs: Sequence[Run]) -> int:
+def number(sandbox: Sandbox, runs: Sequence[Run]) -> int:
     """Return the number of the run that a sandbox is of; of one that does not say it the last."""
-    return box.owner.run or (runs[-1].number if runs else 0)
+    return sandbox.owner.run or (runs[-1].number if runs else 0)
 
 
-def recorded_run(box: Sandbox, plan: Plan, runs: Sequence[Run]) -> Run:
+def recorded_run(sandbox: Sandbox, plan: Plan, runs: Sequence[Run]) -> Run:
     """Return the record's run that a sandbox is of; :class:`RealmError` when the record does not know it."""
-    wanted = number(box, runs)
+    wanted = number(sandbox, runs)
     for run in runs:
         if run.number == wanted:
             return run
@@ -172,14 +172,14 @@ def recorded_run(box: Sandbox, plan: Plan, runs: Sequence[Run]) -> Run:
     )
 
 
-def _recover_one(connection: Engine, plan: Plan, box: Sandbox, ui: UI) -> None:
+def _recover_one(connection: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> None:
     from realm.session import summary
 
     try:
         with ui.progress("saving what the last run left in its container"):
-            outcome = save(connection, plan, box, box.wait())
+            outcome = save(connection, plan, sandbox, sandbox.wait())
     except UnpreparedError:
-        box.remove()
+        sandbox.remove()
         return
     ui.info(f"recovered the unsaved work of run {plan.run.number} of {plan.session.name}")
     summary.tell(plan, outcome, ui)
@@ -191,9 +191,11 @@ def _recorded_screens(plan: Plan, *, tty: bool) -> Shown:
     return recordings.shown(place, FALLBACK, plan.config, tty=tty, title=f"{name}, run {run}")
 
 
-def _taken(plan: Plan, box: Sandbox, exit_code: int, shown: Shown | None, before: Sequence[str]) -> Outcome:
+def _taken(
+    plan: Plan, sandbox: Sandbox, exit_code: int, shown: Shown | None, before: Sequence[str]
+) -> Outcome:
     with scratched("collect") as directory:
-        report = box.collect(directory, limit=COLLECT_LIMIT)
+        report = sandbox.collect(directory, limit=COLLECT_LIMIT)
         _check(plan, report)
         try:
             return _record(plan, report, exit_code, shown, before)

@@ -23,7 +23,7 @@ INTERVAL = 20.0
 
 
 @contextmanager
-def in_step(box: Sandbox, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
+def in_step(sandbox: Sandbox, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
     """Copy a login that either side renews to the other one until the context ends.
 
     Nothing happens for a run that uses keys of the environment.  ``ui`` is told
@@ -38,7 +38,7 @@ def in_step(box: Sandbox, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
 
     def watch() -> None:
         while not stop.wait(INTERVAL):
-            matched.add(match(box, agent, path))
+            matched.add(match(sandbox, agent, path))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -47,7 +47,7 @@ def in_step(box: Sandbox, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
     finally:
         stop.set()
         thread.join(timeout=5)
-        matched.add(match(box, agent, path))
+        matched.add(match(sandbox, agent, path))
         _tell(agent, matched, ui)
 
 
@@ -61,13 +61,13 @@ def _tell(agent: Agent, matched: set[Match], ui: UI) -> None:
         ui.warn("the login in the container was changed to one that is no renewal of yours: it was not taken")
 
 
-def match(box: Sandbox, agent: Agent, path: str) -> Match:
+def match(sandbox: Sandbox, agent: Agent, path: str) -> Match:
     """Copy the newer login over the older one, once; an engine that fails is asked again later."""
     try:
-        inside = box.read_file(path, limit=agent.credentials_limit)
+        inside = sandbox.read_file(path, limit=agent.credentials_limit)
         renewal = agent.renew(inside or b"")
         if renewal.inside is not None:
-            box.write_file(path, renewal.inside, mode=0o600)
+            sandbox.write_file(path, renewal.inside, mode=0o600)
     except (RealmError, OSError):
         return Match.SAME
     return renewal.match

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def new(request: NewRequest, ui: UI) -> int:
-    """Make a session, run the agent in a box, keep its work; return the agent's exit code.
+    """Make a session, run the agent in a sandbox, keep its work; return the agent's exit code.
 
     Raises :class:`RealmError` (and its kinds) when the name, the project, the
     login, the engine or the image is not fit; then nothing was made.
@@ -60,7 +60,7 @@ def new(request: NewRequest, ui: UI) -> int:
 
 
 def _checked(plan: Plan) -> Callable[[], None]:
-    """Return what checks the name and the base's objects; these now, where making the box needs them.
+    """Return what checks the name and the base's objects; these now, where making the sandbox needs them.
 
     A partial clone fetches what it has not.
     """
@@ -97,7 +97,7 @@ def _is_taken(plan: Plan) -> bool:
 
 def _warm_up() -> None:
     """Import, while others wait for git, what is needed right after."""
-    import realm.session.boxes  # noqa: F401
+    import realm.session.sandboxes  # noqa: F401
 
 
 def _warn(plan: Plan, request: NewRequest, ui: UI) -> None:

@@ -1,4 +1,4 @@
-"""Replaying a session on the project's HEAD, in a box, with nothing lost when it does not go."""
+"""Replaying a session on the project's HEAD, in a sandbox, with nothing lost when it does not go."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from realm.model import Checkpoint, State
 from realm.paths import scratched
 from realm.sandbox import creation
 from realm.sandbox.layout import LAYOUT
-from realm.session import boxes
 from realm.session import run as running
+from realm.session import sandboxes
 from realm.session.intake import COLLECT_LIMIT
 from realm.session.plan import starting
 from realm.store import ingest, record, refs, repo, stats
@@ -47,21 +47,21 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
 
 
 def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
-    """Run git's rebase in a box and take in the result, verified like any other work."""
+    """Run git's rebase in a sandbox and take in the result, verified like any other work."""
     command = ["run", "sh", f"{LAYOUT}/rebase", head, plan.session.base]
-    with boxes.outfit(connection, plan, image, command, more=[head]) as made:
+    with sandboxes.outfit(connection, plan, image, command, more=[head]) as made:
         spec = made.spec._replace(owner=made.spec.owner._replace(role="tool"))
-        box = creation.create(connection, spec, [*running.files(plan), *made.layout], made.checkout)
+        sandbox = creation.create(connection, spec, [*running.files(plan), *made.layout], made.checkout)
     with scratched("rebase") as directory:
         try:
-            box.start()
-            code = box.wait()
-            report = box.collect(directory, limit=COLLECT_LIMIT)
+            sandbox.start()
+            code = sandbox.wait()
+            report = sandbox.collect(directory, limit=COLLECT_LIMIT)
             if code != 0:
                 raise _conflict(plan, report)
             return _take(plan, report, head)
         finally:
-            box.remove()
+            sandbox.remove()
 
 
 def _conflict(plan: Plan, report: BoxReport) -> RealmError:

@@ -88,16 +88,16 @@ def _remove_boxes(session: Session, ui: UI) -> bool:
     except EngineError:
         return False
     # A record from elsewhere may have the id of another session.
-    boxes = [box for box in found if box.owner.session == session.name]
-    for box in boxes:
-        if box.state() == "running":
+    sandboxes = [sandbox for sandbox in found if sandbox.owner.session == session.name]
+    for sandbox in sandboxes:
+        if sandbox.state() == "running":
             raise RunningError(
                 f"the container of session {session.name} is still running",
                 f"realm stop {session.name} ends it and saves its work",
             )
     with ui.progress("removing the container"):
-        for box in boxes:
-            box.remove()
+        for sandbox in sandboxes:
+            sandbox.remove()
     return True
 
 

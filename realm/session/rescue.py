@@ -58,11 +58,11 @@ def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
     """
     refs.check_name(name)
     _check_target(target)
-    box, prefix = _found(name, directory)
-    if box.state() == "running":
+    sandbox, prefix = _found(name, directory)
+    if sandbox.state() == "running":
         raise RunningError(f"the agent of {name} still runs", f"realm stop {name} ends it and saves its work")
     writer = Writer(target, prefix)
-    with ui.progress(f"writing the files of {name}"), readable(box.engine, box) as opened:
+    with ui.progress(f"writing the files of {name}"), readable(sandbox.engine, sandbox) as opened:
         try:
             with opened.engine.get(opened.id, WORK) as pieces:
                 writer.write(pieces)
@@ -95,17 +95,19 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str]:
     # One of an earlier version, or of another REALM_HOME, may be read; its files are judged like all others.
     for stranger in lookup.strangers(connection, session_id=session_id):
         found.append(Sandbox(connection, stranger.id, stranger.owner, ()))
-    boxes = [
-        box
-        for box in found
-        if box.owner.session == name and (session_id is not None or box.owner.project == str(root))
+    sandboxes = [
+        sandbox
+        for sandbox in found
+        if sandbox.owner.session == name and (session_id is not None or sandbox.owner.project == str(root))
     ]
-    if not boxes:
+    if not sandboxes:
         raise EngineError(
             f"no container of {name} is left",
             f"git log {refs.CODE}{name} shows what is in git, realm list all sessions",
         )
-    return max(boxes, key=lambda box: (box.state() != "created", box.owner.started)), workspace
+    return max(
+        sandboxes, key=lambda sandbox: (sandbox.state() != "created", sandbox.owner.started)
+    ), workspace
 
 
 def _recorded(name: str, directory: Path | None) -> tuple[Project | None, str | None, str]:

@@ -38,9 +38,9 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     with RunLock(session.id, session.name, plan.run.number) as lock:
         connection = docker.connect()
         summary.tell_kept(session.id, ui)
-        box = intake.recover(connection, plan, runs, ui)
-        if box is not None:
-            return _take_over(connection, plan, runs, box, request, lock, ui)
+        sandbox = intake.recover(connection, plan, runs, ui)
+        if sandbox is not None:
+            return _take_over(connection, plan, runs, sandbox, request, lock, ui)
         approvals.settle_record(project, session, ui, approve=request.approve)
         planning.mention_removed(Config(project.root), ui)
         approvals.settle_patterns(project, ui)
@@ -97,22 +97,22 @@ def _take_over(
     connection: Engine,
     plan: Plan,
     runs: list[Run],
-    box: Sandbox,
+    sandbox: Sandbox,
     request: ResumeRequest,
     lock: RunLock,
     ui: UI,
 ) -> int:
     """Attach to a sandbox whose holder is gone; it knows nothing of new arguments."""
-    name, number = plan.session.name, intake.number(box, runs)
+    name, number = plan.session.name, intake.number(sandbox, runs)
     if request.agent_args or request.rebase:
         raise RunningError(
             f"run {number} of {name} is still going on in its container",
             f"realm attach {name} shows it, realm stop {name} ends it",
         )
-    if box.tty and not planning.wants_tty(no_input=request.no_input):
+    if sandbox.tty and not planning.wants_tty(no_input=request.no_input):
         raise RunningError(
             f"run {number} of {name} is still going on, and needs a terminal to be shown",
             f"realm stop {name} ends it and saves its work",
         )
-    plan = planning.recorded(plan, intake.recorded_run(box, plan, runs))._replace(tty=box.tty)
-    return background.adopt(connection, plan, box, lock, ui)
+    plan = planning.recorded(plan, intake.recorded_run(sandbox, plan, runs))._replace(tty=sandbox.tty)
+    return background.adopt(connection, plan, sandbox, lock, ui)

@@ -103,7 +103,7 @@ def argv(plan: Plan) -> list[str]:
 
 
 def box_user() -> tuple[int, int]:
-    """Return uid and gid of the box: the user's own, for root a plain user's."""
+    """Return uid and gid of the sandbox: the user's own, for root a plain user's."""
     return (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
 
 
@@ -120,7 +120,7 @@ def owner(plan: Plan) -> Owner:
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """Return the box's environment; secrets go another way (:func:`secrets`)."""
+    """Return the sandbox's environment; secrets go another way (:func:`secrets`)."""
     own = {
         "REALM_SESSION": plan.session.name,
         "REALM_RUN": str(plan.run.number),
@@ -134,7 +134,7 @@ def environment(plan: Plan) -> dict[str, str]:
 
 
 def files(plan: Plan) -> list[SandboxFile]:
-    """Return what is put into the box before it starts, its repositories excepted."""
+    """Return what is put into the sandbox before it starts, its repositories excepted."""
     found = _home(plan)
     if plan.login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(plan.login.variables), 0o600))
@@ -183,7 +183,7 @@ def _home(plan: Plan) -> list[SandboxFile]:
 def spec(
     plan: Plan, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None
 ) -> SandboxSpec:
-    """Return the box's description."""
+    """Return the sandbox's description."""
     uid, gid = box_user()
     config = plan.config
     return SandboxSpec(
@@ -212,5 +212,5 @@ def new_run(number: int, before: str) -> Run:
 
 
 def workspace_path(project: Project) -> str:
-    """Return where the project's work tree lies in its boxes."""
+    """Return where the project's work tree lies in its sandboxes."""
     return f"{WORKSPACE_ROOT}/{project.name}"

@@ -79,13 +79,13 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
     plan = planning.following(project, session, runs, ResumeRequest(name, project.root))
     with RunLock(session.id, name, plan.run.number):
         connection = docker.connect()
-        boxes = lookup.find(connection, session_id=session.id)
-        if not [box for box in boxes if box.state() != "created"]:
+        sandboxes = lookup.find(connection, session_id=session.id)
+        if not [sandbox for sandbox in sandboxes if sandbox.state() != "created"]:
             intake.refuse_strangers(connection, plan, ui)
             raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
         summary.tell_kept(session.id, ui)
-        for box in boxes:
-            if box.state() == "running":
-                end(box)
+        for sandbox in sandboxes:
+            if sandbox.state() == "running":
+                end(sandbox)
         if intake.recover(connection, plan, runs, ui) is not None:
             raise RunningError(f"a container of {name} does not end", "docker ps; realm doctor")

@@ -115,11 +115,11 @@ def prune() -> None:
 def sweep(engine: Engine) -> None:
     """Remove what was made for a run and never used: whoever made it was killed and holds its lock no more.
 
-    Only a holder starts a box, or fills a shared volume: what has none, and after
+    Only a holder starts a sandbox, or fills a shared volume: what has none, and after
     that is not ready yet, never will be.
     """
     with suppress(EngineError):
-        for box in lookup.unready(engine):
-            if holder(box.owner.id) is None and lookup.is_unready(box):
+        for sandbox in lookup.unready(engine):
+            if holder(sandbox.owner.id) is None and lookup.is_unready(sandbox):
                 with suppress(EngineError):
-                    box.remove()
+                    sandbox.remove()
