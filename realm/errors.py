@@ -56,6 +56,10 @@ class GitError(RealmError):
     """A git command that was expected to work did not."""
 
 
+class NoGitError(GitError):
+    """There is no git to run."""
+
+
 class RejectedError(RealmError):
     """What came out of a sandbox failed a check and was not taken in."""
 

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from realm.errors import GitError
+from realm.errors import GitError, NoGitError
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -208,8 +208,8 @@ def missing(problem: OSError, cwd: Path | None) -> GitError:
     if cwd is not None and not os.access(cwd, os.X_OK):
         return GitError(f"the directory {clean(str(cwd))} cannot be entered", f"ls -ld '{clean(str(cwd))}'")
     if isinstance(problem, FileNotFoundError):
-        return GitError("git is not installed, or not on PATH", "install git 2.30 or newer")
-    return GitError("git cannot be run: " + clean(str(problem)), "install git 2.30 or newer")
+        return NoGitError("git is not installed, or not on PATH", "install git 2.30 or newer")
+    return NoGitError("git cannot be run: " + clean(str(problem)), "install git 2.30 or newer")
 
 
 def failure(verb: str, err: bytes) -> GitError:

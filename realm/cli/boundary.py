@@ -105,7 +105,10 @@ def _report(error: Exception, verb: str | None) -> int:
     if isinstance(error, FileNotFoundError):
         error = _lost_place() or error
     if isinstance(error, errors.RealmError):
-        output.error(error.message, error.hint, error.usage if isinstance(error, CommandLineError) else "")
+        hint = error.hint
+        if isinstance(error, errors.UsageError) and not hint and verb:
+            hint = f"realm {verb} --help explains it"
+        output.error(error.message, hint, error.usage if isinstance(error, CommandLineError) else "")
         return error.exit_code
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""

@@ -229,14 +229,20 @@ def _fits(volume: Volume, sight: Sight) -> bool:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Let one process at a time do what goes by ``name``."""
-    directory = make_private(realm_home() / "history")
-    handle = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    """Let one process at a time do what goes by ``name``; nothing is left of that."""
+    path = make_private(realm_home() / "history") / f"{name}.lock"
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:  # else whoever had it has removed it, and another file counts
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+        finally:
+            os.close(handle)
 
 
 def _made(shop: Workshop, sight: Sight, spool: Path) -> Volume:

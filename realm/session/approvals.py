@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import INCLUDE, Config
@@ -156,6 +157,12 @@ def approve_record(project: Project, session: Session) -> None:
         _approve(_RECORD, project, _content(session))
 
 
+def forget_record(project: Project, session: Session) -> None:
+    """Take back :func:`approve_record`, of a session that did not come to be."""
+    with suppress(OSError):
+        _place(_RECORD, project, _content(session))[0].unlink(missing_ok=True)
+
+
 def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) -> None:
     """Make sure that the user wants what the record of a session asks for, unless this machine wrote it.
 
@@ -166,7 +173,8 @@ def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) 
     if not asked or _is_approved(_RECORD, project, _content(session)):
         return
     message = (
-        f"the record of {session.name} was not written on this machine and asks to {', to '.join(asked)}"
+        f"the record of {session.name} was written on another machine, or by an earlier version of realm, "
+        f"and asks to {', to '.join(asked)}"
     )
     if not approve and not ui.confirm(f"{message}. Allow it?"):
         raise RealmError(

@@ -6,7 +6,7 @@ import difflib
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from realm.errors import GitError, NoSuchSessionError, NotARepositoryError, RealmError
+from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositoryError, RealmError
 from realm.paths import current_directory
 from realm.session import registry
 from realm.store import listing, refs
@@ -92,6 +92,8 @@ def _advice(project: Project, name: str, problem: str) -> str:
 def _around(directory: Path) -> Project | None:
     try:
         return discover(directory)
+    except NoGitError:
+        raise
     except (NotARepositoryError, GitError):
         return None
 

@@ -15,8 +15,8 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError, RejectedError, RunningError, UnpreparedError
 from realm.model import State, Totals
 from realm.paths import make_private, realm_home, remove_tree, scratched
+from realm.session import approvals, recordings
 from realm.session import plan as planning
-from realm.session import recordings
 from realm.session.lock import run_directory
 from realm.session.run import Outcome
 from realm.store import record, refs, repo
@@ -64,6 +64,7 @@ def take_back(plan: Plan, outcome: Outcome) -> bool:
     except RealmError:
         return False
     remove_tree(run_directory(plan.session.id))
+    approvals.forget_record(plan.project, plan.session)
     return True
 
 

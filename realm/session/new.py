@@ -47,8 +47,8 @@ def new(request: NewRequest, ui: UI) -> int:
     chosen = image.ensure(connection, wanted, images.inputs(config), ui.progress, part=plan.agent.image_part)
     plan = _with_wip(plan, request)
     approvals.announce(plan.include, ui)
-    approvals.approve_record(project, plan.session)
     try:
+        approvals.approve_record(project, plan.session)
         with RunLock(plan.session.id, request.name, 1) as lock:
             return begin(
                 connection, plan, chosen, lock, ui,
@@ -78,12 +78,13 @@ def _checked(plan: Plan) -> Callable[[], None]:
 
 
 def _forget(plan: Plan) -> None:
-    """Remove the run's directory of a session that did not come to be."""
+    """Remove what this machine keeps of a session that did not come to be."""
     from realm.store import refs
 
     with suppress(RealmError):
         if refs.tips(plan.project, plan.session.name).code is None or _is_taken(plan):
             remove_tree(run_directory(plan.session.id))
+            approvals.forget_record(plan.project, plan.session)
 
 
 def _is_taken(plan: Plan) -> bool:

@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from realm.errors import GitError
 from realm.git import git
 from realm.paths import make_private, realm_home, replace
 from realm.store.stores import is_partial
@@ -351,15 +352,19 @@ def _written(project: Project, options: list[str], lines: bytes, directory: Path
     stores = b"".join(os.fsencode(store) + b"\n" for store in project.object_stores)
     (objects / "info" / "alternates").write_bytes(stores)
     partial = is_partial(project)
-    done = git(
-        *("-c", "pack.packSizeLimit=0", "-c", "pack.writeReverseIndex=false"),
-        *("pack-objects", *options, "--quiet", "--non-empty", "--delta-base-offset"),
-        *(["--missing=allow-promisor"] if partial and options else []),
-        str(objects / "pack" / "pack"),
-        project=project,
-        env={"GIT_OBJECT_DIRECTORY": str(objects), "GIT_GRAFT_FILE": os.devnull},
-        stdin=lines,
-    )
+    try:
+        done = git(
+            *("-c", "pack.packSizeLimit=0", "-c", "pack.writeReverseIndex=false"),
+            *("pack-objects", *options, "--quiet", "--non-empty", "--delta-base-offset"),
+            *(["--missing=allow-promisor"] if partial and options else []),
+            str(objects / "pack" / "pack"),
+            project=project,
+            env={"GIT_OBJECT_DIRECTORY": str(objects), "GIT_GRAFT_FILE": os.devnull},
+            stdin=lines,
+        )
+    except GitError as error:
+        message = f"the project's history cannot be packed: {error.message}"
+        raise GitError(message, error.hint or "git fsck") from error
     if not done.text:
         return None
     stem = objects / "pack" / f"pack-{done.text}"

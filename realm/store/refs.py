@@ -165,7 +165,8 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
     """Move all refs or none: each must still be what the update's ``old`` says.
 
     The temporary refs that held what they point to now go with it; ``held`` are
-    objects whose temporary refs go too.  ``reason`` goes to the reflog where the user keeps one.  Raises
+    objects whose temporary refs go too; they all go as well when the refs are not moved.
+    ``reason`` goes to the reflog where the user keeps one.  Raises
     :class:`RefRaceError` when a ref is not what was expected and
     :class:`RealmError` when one is symbolic or stays locked.
     """
@@ -180,6 +181,8 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
         if result.code == 0:
             return
         lock = _LOCKED.search(result.err)
+        if lock is None or time.monotonic() > deadline:
+            _let_go(project, let_go)
         if lock is None:
             raise _refused(project, updates, result)
         if time.monotonic() > deadline:
@@ -187,6 +190,12 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
         from random import uniform
 
         time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
+
+
+def _let_go(project: Project, oids: Iterable[str]) -> None:
+    """Remove the temporary refs of objects that no ref will point to, as far as that goes now."""
+    orders = b"".join(b"delete %s\0\0" % temporary(oid).encode() for oid in oids)
+    git("update-ref", "--stdin", "-z", project=project, stdin=orders, check=False)
 
 
 def _order(project: Project, update: RefUpdate) -> bytes:

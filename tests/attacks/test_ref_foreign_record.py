@@ -30,7 +30,8 @@ def test_it_is_not_obeyed(elsewhere: User) -> None:
     before = elsewhere.repo.refs()
     refused = elsewhere.realm("resume", "fix", "-c", "cat .env", code=125)
     assert (
-        "was not written on this machine and asks to run sh, to copy .env into the container" in refused.err
+        "was written on another machine, or by an earlier version of realm, "
+        "and asks to run sh, to copy .env into the container" in refused.err
     )
     assert "realm resume fix --approve" in refused.err
     assert refused.out == ""

@@ -171,6 +171,18 @@ def test_races_are_told(repo: Repo) -> None:
         refs.transact(project, [refs.RefUpdate(ref, head, None)], "test")
 
 
+def test_what_was_not_recorded_is_held_no_longer(repo: Repo) -> None:
+    project = project_of(repo)
+    add_session(project)
+    changed = record.read_session(project, "fix")._replace(pushed={"origin main": repo.head()})
+    with record.Record(project, "fix") as found:
+        amended = found.amend(changed)
+    assert repo.refs(refs.TEMPORARY)
+    with pytest.raises(RefRaceError):
+        refs.transact(project, [refs.RefUpdate("refs/realm-meta/fix", None, amended)], "test")
+    assert not repo.refs(refs.TEMPORARY)
+
+
 def test_missing_object_is_refused(repo: Repo) -> None:
     with pytest.raises(RealmError):
         refs.transact(project_of(repo), [refs.RefUpdate("refs/realm/a", None, "9" * 40)], "test")

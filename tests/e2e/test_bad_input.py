@@ -172,6 +172,15 @@ def _object(repo: Repo, oid: str) -> Path:
 
 
 def _delete(repo: Repo, oid: str) -> None:
+    """Lose one object: those in packs are made loose first."""
+    for number, pack in enumerate((repo.path / ".git/objects/pack").glob("*.pack")):
+        aside = repo.path / f".git/aside-{number}"
+        pack.rename(aside)
+        for other in pack.parent.glob(f"{pack.stem}.*"):
+            other.unlink()
+        with aside.open("rb") as file:
+            subprocess.run(["git", "unpack-objects", "-q"], cwd=repo.path, stdin=file, check=True)
+        aside.unlink()
     _object(repo, oid).unlink()
 
 
@@ -204,7 +213,7 @@ def test_objects_that_are_garbage(user: User, tmp_path: Path) -> None:
     place = _garbled_object(tmp_path)
     before = Traces.of(user.repo, engine=True)
     done = run_as(user, (), "new", "--agent", "true", "x", cwd=place)
-    check_words(done, RUN_FAILED, "could not be prepared")
+    check_words(done, RUN_FAILED, "is corrupt")
     assert "git fsck" in done.err
     assert Traces.of(user.repo, engine=True) == before
 
@@ -557,7 +566,7 @@ RECORDS = {
     "session.json is not there": Damaged(_without("session.json"), "damaged"),
     "run.json is no JSON": Damaged(_changed("runs/0001/run.json", lambda _: b"\xff"), "not valid JSON"),
     "run.json is newer": Damaged(_changed("runs/0001/run.json", _newer), "newer realm"),
-    "run.json is not there": Damaged(_without("runs/0001/run.json"), "missing"),
+    "run.json is not there": Damaged(_without("runs/0001/run.json"), "it has no runs/0001/run.json"),
     "a blob is lost": Damaged(_missing_blob, ""),
     "the commit is lost": Damaged(_missing_commit, ""),
     "the record is a symbolic ref": Damaged(_symbolic(META), "symbolic"),

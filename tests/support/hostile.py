@@ -28,6 +28,9 @@ LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "entry", "hook
                  "projects.lock", ".dockerignore", "venv", "image.lock", "key"}  # fmt: skip
 """What may lie in realm's directory at any time: it belongs to no session."""
 
+_SHARED = tuple(f"history/{prefix}" for prefix in engines.SHARED)
+"""What is known of the volumes that a project's sandboxes share; such a volume outlives a refusal too."""
+
 
 def powerless() -> tuple[str, ...]:
     """Return what to put before a command so that permissions count, also for root."""
@@ -89,7 +92,7 @@ def _own() -> frozenset[str]:
         below = path.relative_to(home)
         if below.parts[0] not in LEFT_FOR_GOOD and not path.is_dir():
             found.add(str(below))
-    return frozenset(found - {"quarantine/.lock"})
+    return frozenset(found - {"quarantine/.lock"} - {path for path in found if path.startswith(_SHARED)})
 
 
 def _boxes(repo: Repo) -> frozenset[str]:

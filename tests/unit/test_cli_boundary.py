@@ -49,6 +49,11 @@ def test_without_a_hint_an_error_is_one_line(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "error: it broke\n"
 
 
+def test_where_a_command_line_is_wrong_its_help_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    guard(raising(UsageError("--agent is empty")), ["new", "x"])
+    assert capsys.readouterr().err == "error: --agent is empty\n\nhint: realm new --help explains it\n"
+
+
 def test_a_usage_error_shows_how_the_command_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     guard(raising(CommandLineError("wrong", "realm x --help", "realm x <name>")), ["x"])
     assert capsys.readouterr().err == "error: wrong\n\nusage: realm x <name>\nhint: realm x --help\n"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.cli.app import run
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.session import doctor, new, registry, remove
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from realm.session.requests import NewRequest, Removal
     from realm.session.ui import UI
     from tests.support.repos import Repo
+
+
+@pytest.mark.usefixtures("sealed")
+def test_every_word_has_a_column_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
+    run(["doctor"])
+    shown = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert len(shown) == len(doctor._CHECKS)
+    assert {line[5] + line[15] for line in shown} == {"  "}
+    assert not any(line[16].isspace() for line in shown)
 
 
 def test_trial_touches_no_other_repository(
