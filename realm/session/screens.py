@@ -53,13 +53,13 @@ class Picture(NamedTuple):
 
     def svg(self) -> bytes:
         """Return it as a picture that stands alone."""
-        from realm.terminal.render.svg import svg
+        from realm.terminal.render.pictures import svg
 
         return svg(self.drawing, self.title)
 
     def html(self) -> bytes:
         """Return it as a page that stands alone."""
-        from realm.terminal.render.html import html
+        from realm.terminal.render.pictures import html
 
         return html(self.drawing, self.title)
 

@@ -9,8 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from realm.terminal.render.drawing import Drawing
-from realm.terminal.render.html import html
-from realm.terminal.render.svg import svg
+from realm.terminal.render.pictures import html, svg
 from tests.attacks.test_replay_hostile import HOSTILE
 
 MARKUP = {

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from realm.config import DETACH_KEYS
 from realm.terminal.recording.playback import play_events
-from realm.terminal.relay import detach
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.tty import Terminal
 from realm.terminal.render.drawing import read
@@ -43,7 +43,7 @@ def main(settings: dict[str, Any]) -> int:
 
     box = PtyBox(settings["program"])
     boxes.append(box)
-    keys = detach.parse(settings.get("detach", ""))
+    keys = DETACH_KEYS.read(settings.get("detach", ""))
     try:
         with terminal.raw(screen):
             ended = relay(box, terminal, tap=tap, resize=resize, detach=keys)

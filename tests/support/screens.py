@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realm.terminal.emulator.screen import Screen as _Screen
+from realm.terminal.emulator import Screen as _Screen
 from realm.terminal.render.drawing import draw, read
 
 

@@ -123,7 +123,7 @@ def test_doubt_lasts_until_all_is_drawn_anew() -> None:
 def test_narrow_characters_are_narrow() -> None:
     from pyte.screens import wcwidth
 
-    from realm.terminal.emulator.screen import _PARTS
+    from realm.terminal.emulator import _PARTS
 
     narrow = [chr(code) for code in range(0x20, 0x3000) if _PARTS.fullmatch(chr(code)).lastgroup]  # type: ignore[union-attr]
     assert len(narrow) > 700

@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realm.terminal.render.drawing import Drawing
-from realm.terminal.render.html import html
-from realm.terminal.render.palette import INK, PAPER
-from realm.terminal.render.svg import svg
+from realm.terminal.render.pictures import INK, PAPER, html, svg
 from tests.support.screens import Screen
 from tests.support.terminal import recordings
 

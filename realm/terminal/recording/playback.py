@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.terminal.ansi.modes import Modes
-from realm.terminal.emulator.screen import Screen
+from realm.terminal.emulator import Screen
 from realm.terminal.recording.recorder import newest, tail
 from realm.terminal.recording.segments import Marker, Size, State
 

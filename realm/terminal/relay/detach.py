@@ -1,10 +1,8 @@
-r"""Detach keys: the sequence that leaves a sandbox running, in docker's syntax.
+"""Detach keys: the sequence that leaves a sandbox running.
 
-``ctrl-p,ctrl-q`` is a comma separated list of keys; a key is one ASCII
-character or ``ctrl-`` and one of ``a-z @ [ \ ] ^ _``.  A control key is also
-recognised in the forms that terminals send once a program has switched on the
-kitty keyboard protocol (``CSI 112;5u``) or xterm's modifyOtherKeys
-(``CSI 27;5;112~``).
+A control key is also recognised in the forms that terminals send once a program
+has switched on the kitty keyboard protocol (``CSI 112;5u``) or xterm's
+modifyOtherKeys (``CSI 27;5;112~``).
 """
 
 from __future__ import annotations
@@ -12,12 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from realm.errors import UsageError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEFAULT = "ctrl-p,ctrl-q"
 SUSPEND = 0x1A
 """Ctrl-Z."""
 
@@ -31,25 +26,6 @@ _CTRL = 4
 _LAST_ASCII = 127
 _ESC = 0x1B
 _RELEASE = b"3"
-
-
-def parse(keys: str) -> tuple[int, ...]:
-    """Return the bytes that ``keys`` stands for; empty or ``none`` gives ``()``.
-
-    Raises :class:`UsageError` for a key that has no such name.
-    """
-    if keys in {"", "none"}:
-        return ()
-    return tuple(_parse_key(key.strip()) for key in keys.split(","))
-
-
-def _parse_key(key: str) -> int:
-    if len(key) == 1 and key.isascii() and key.isprintable():
-        return ord(key)
-    name = key.lower()
-    if name.startswith("ctrl-") and len(name) == len("ctrl-x") and name[-1] in _CONTROL:
-        return _CONTROL.index(name[-1])
-    raise UsageError(f"no such key: {key!r}", "write keys as in ctrl-p,ctrl-q")
 
 
 class Matcher:
@@ -90,7 +66,10 @@ class Matcher:
         return held
 
     def _look(self, data: bytes) -> tuple[bytes, bool]:
-        data, self._tail = _split_partial(self._tail + data)
+        data, self._tail = self._tail + data, b""
+        partial = _PARTIAL.search(data, max(0, len(data) - 32))
+        if partial:
+            data, self._tail = data[: partial.start()], partial[0]
         passed: list[bytes] = []
         for match in _KEY.finditer(data):
             if self._take(match.group(), passed):
@@ -115,11 +94,6 @@ class Matcher:
         if not self.suspended:
             passed.append(key)
         return self.suspended
-
-
-def _split_partial(data: bytes) -> tuple[bytes, bytes]:
-    match = _PARTIAL.search(data, max(0, len(data) - 32))
-    return (data[: match.start()], match.group()) if match else (data, b"")
 
 
 def _value(key: bytes) -> int | None:

@@ -58,7 +58,7 @@ def relay(
     dropped.  ``alive`` is asked now and then as long as nothing at all was said:
     the output ends when that is false.  ``again`` is called when the output has
     ended and returns another stream to go on with, if there is one.  ``detach``
-    is a sequence from :func:`realm.terminal.relay.detach.parse`; ``suspend`` is
+    are the bytes of the detach keys; ``suspend`` is
     asked at each Ctrl-Z whether that ends the relay in place of being passed on.
 
     End of input closes the sandbox's input only.  Signal handlers, and the flags
@@ -158,8 +158,11 @@ class _Loop:
         if not (readable or writable or ahead):
             return None if gather else self._quiet()
         self._busy = True
-        if self._wakeup.fileno() in readable and (ended := self._signalled()):
-            return ended
+        if self._wakeup.fileno() in readable:
+            # All of them are seen to; the first that ends the relay says how.
+            ends = [ended for number in self._wakeup.take() if (ended := user.signal(number))]
+            if ends:
+                return ends[0]
         self._move(readable, writable, ahead=ahead)
         for fd in [fd for fd in self._watch if fd in readable]:
             if not self._watch[fd]():
@@ -177,11 +180,6 @@ class _Loop:
             user.flush(writable)
             if ahead or fd in readable:
                 self._take()
-
-    def _signalled(self) -> Ended | None:
-        """See to the signals that arrived; return how they end the relay, if they do."""
-        found = [self._user.signal(number) for number in self._wakeup.take()]
-        return next((ended for ended in found if ended), None)
 
     def _take(self) -> None:
         """Take a piece of what came, if anything did, and show it."""

@@ -9,7 +9,7 @@ from pyte.screens import wcwidth
 
 from realm.terminal.ansi.lexer import CSI, TEXT, Lexer
 from realm.terminal.ansi.sgr import attributes, shows_on_blanks
-from realm.terminal.emulator.screen import BLANK, COLUMNS, ROWS, Cell, Screen
+from realm.terminal.emulator import BLANK, COLUMNS, ROWS, Cell, Screen
 from realm.text import clean
 
 if TYPE_CHECKING:
