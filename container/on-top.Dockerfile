@@ -1,4 +1,4 @@
-# Claude Code, its hooks and the entry script on top of an image of the user's own.
+# Claude Code and its hooks on top of an image of the user's own.
 #
 # Needs no network: all of it comes out of realm's image.  What the user's image
 # has of its own stays what it is, a claude of its own included.
@@ -10,7 +10,6 @@ FROM ${REALM} AS realm
 FROM ${BASE}
 USER root
 COPY --from=realm /usr/local/bin/claude /usr/local/lib/realm/claude
-COPY --from=realm /usr/local/lib/realm/entry /usr/local/lib/realm/entry
 COPY --from=realm /etc/claude-code/ /etc/claude-code/
 # The authorities that realm's image knows, for Claude Code alone.
 COPY --from=realm /etc/ssl/certs/ca-certificates.crt /usr/local/lib/realm/ca-certificates.crt
@@ -27,7 +26,6 @@ RUN grep -q "^[^:]*:[^:]*:${USER_GID}:" /etc/group || echo "agent:x:${USER_GID}:
     grep -q "^[^:]*:[^:]*:${USER_UID}:" /etc/passwd \
     || echo "agent:x:${USER_UID}:${USER_GID}::/realm/home:/bin/sh" >> /etc/passwd; \
     mkdir -p /workspace /realm && chmod 1777 /workspace /realm
-ARG REALM_ENTRY=
 ARG CLAUDE_CODE_VERSION=
 ARG REALM_ON=
-LABEL realm.claude-version="${CLAUDE_CODE_VERSION}" realm.workspace="open" realm.entry="${REALM_ENTRY}" realm.on="${REALM_ON}"
+LABEL realm.claude-version="${CLAUDE_CODE_VERSION}" realm.workspace="open" realm.on="${REALM_ON}"

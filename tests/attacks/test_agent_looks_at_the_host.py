@@ -43,8 +43,8 @@ def test_no_way_out(precious: User) -> None:
         ls /var/run/docker.sock /run/docker.sock 2>/dev/null && echo SOCKET
         touch /objects/0/x 2>/dev/null && echo WROTE-OBJECTS
         touch /usr/x /etc/x 2>/dev/null && echo WROTE-ROOT
-        ls /usr/local/lib/realm/entry || echo NO-ENTRY
-        rm -f /usr/local/lib/realm/entry 2>/dev/null && echo REMOVED-ENTRY
+        ls /realm/entry || echo NO-ENTRY
+        rm -f /realm/entry 2>/dev/null && echo REMOVED-ENTRY
         grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; id -u
         mount -t tmpfs x /mnt 2>/dev/null && echo MOUNTED
         unshare -r true 2>/dev/null && echo UNSHARED

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.engine
 
 BARE = """FROM realm:latest
 USER root
-RUN rm -r /usr/local/bin/claude /usr/local/lib/realm /etc/claude-code && rmdir /workspace /realm
-LABEL realm.claude-version= realm.entry= realm.workspace= realm.fingerprint=
+RUN rm -rf /usr/local/bin/claude /usr/local/lib/realm /etc/claude-code && rmdir /workspace /realm
+LABEL realm.claude-version= realm.workspace= realm.fingerprint=
 """
 """An image with git and sh, and nothing of realm's."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 """Before a command: root may then do only what the files' modes allow, as anybody else."""
 
-LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "entry", "hooks", "logs", "projects.json",
+LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "hooks", "logs", "projects.json",
                  "projects.lock", ".dockerignore", "venv", "image.lock", "key"}  # fmt: skip
 """What may lie in realm's directory at any time: it belongs to no session."""
 

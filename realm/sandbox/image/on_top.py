@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from realm.errors import EngineError, ImageError
 from realm.paths import data_dir
 from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
-from realm.sandbox.image.recipe import VERSION, Inputs, entry_digest
+from realm.sandbox.image.recipe import VERSION, Inputs
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def _build(
         "BASE": image,
         "USER_UID": str(inputs.uid),
         "USER_GID": str(inputs.gid),
-        "REALM_ENTRY": entry_digest(),
         "CLAUDE_CODE_VERSION": own_labels.get(VERSION, ""),
         "REALM_ON": reference,
     }

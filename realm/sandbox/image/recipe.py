@@ -23,7 +23,7 @@ FINGERPRINT = "realm.fingerprint"
 VERSION = "realm.claude-version"
 DEFAULT_BASE = "debian:bookworm-slim"
 _CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
-_IGNORE = "*\n!Dockerfile\n!entry\n!hooks\n!hooks/claude\n!ca.crt\n"
+_IGNORE = "*\n!Dockerfile\n!hooks\n!hooks/claude\n!ca.crt\n"
 
 
 class Inputs(NamedTuple):
@@ -65,22 +65,12 @@ def _hooks() -> dict[str, bytes]:
     }
 
 
-def _entry() -> bytes:
-    return (data_dir("container") / "entry").read_bytes()
-
-
-def entry_digest() -> str:
-    """Return the digest of the entry script that realm ships."""
-    return hashlib.sha256(_entry()).hexdigest()
-
-
 def fingerprint(inputs: Inputs) -> str:
     """Return the digest of everything that the image is made of but Claude Code's version."""
     digest = hashlib.sha256()
     parts = {
         "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
         "ca.crt": _authorities(inputs),
-        "entry": _entry(),
     }
     settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}".encode()
     for name, content in {**parts, **_hooks(), "settings": settings}.items():
@@ -98,7 +88,6 @@ def _rendered(inputs: Inputs) -> bytes:
         "USER_UID": str(inputs.uid),
         "USER_GID": str(inputs.gid),
         "REALM_FINGERPRINT": fingerprint(inputs),
-        "REALM_ENTRY": entry_digest(),
     }
     for name, value in values.items():
         if not re.fullmatch(r"[\w.:/@+-]+", value, re.ASCII):
@@ -113,7 +102,6 @@ def context(inputs: Inputs) -> dict[str, bytes]:
         "Dockerfile": _rendered(inputs),
         ".dockerignore": _IGNORE.encode(),
         "ca.crt": _authorities(inputs),
-        "entry": _entry(),
         **_hooks(),
     }
 
