@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,6 +49,9 @@ MOST_VOLUMES = 3
 """Volumes that a project may have before the oldest unused goes."""
 _RECENT = 3600.0
 """Seconds for which one that was used is not removed: a sandbox may be about to mount it."""
+
+
+_PART = re.compile(r"[0-9a-f]{8}")
 
 
 class Pack(Protocol):
@@ -174,13 +178,20 @@ def _path(name: str) -> Path:
 
 
 def read(name: str) -> Volume | None:
-    """Return what is known of the volume ``name``."""
+    """Return what is known of the volume ``name``; ``None`` where that is not what was written."""
     try:
         value = json.loads(_path(name).read_bytes())
         texts = {field: tuple(map(str, value[field])) for field in ("tips", "tags", "parts", "shallow")}
-        return Volume(**{**value, **texts})
+        volume = Volume(**{**value, **texts})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    proper = all(map(is_id, (*volume.tips, *volume.tags, *volume.shallow)))
+    return volume if proper and all(map(_PART.fullmatch, volume.parts)) else None
+
+
+def is_id(text: str) -> bool:
+    """Tell whether ``text``, from a file that is kept, may be given to git as an object's id."""
+    return re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None
 
 
 def _all(shop: Workshop, key: str) -> list[Volume]:
@@ -368,6 +379,16 @@ def _remove(engine: Engine, name: str) -> None:
             raise
         return
     _path(name).unlink(missing_ok=True)
+
+
+def forget(name: str) -> str:
+    """Let no sandbox be made on volume ``name`` any more, which is damaged; return whose it was.
+
+    It is removed when the next one is made.
+    """
+    volume = read(name)
+    _path(name).unlink(missing_ok=True)
+    return volume.place if volume is not None else ""
 
 
 def prune(engine: Engine) -> None:

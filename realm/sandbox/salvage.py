@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from realm.sandbox.transfer import SandboxFile
 
 
+class UnsavedError(EngineError):
+    """The second container has run, but could not take the snapshot."""
+
+
 def salvage(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence[SandboxFile] = ()) -> None:
     """Take the end-of-run snapshot of a dead sandbox.
 
     ``inside`` are the files that lay out its repositories, as they were or anew.
     ``dead.collect`` works afterwards.
-    ``EngineError`` when the snapshot failed: the sandbox must not be removed then.
+    ``EngineError`` when that failed, :class:`UnsavedError` when the snapshot did: the
+    sandbox must not be removed then.
     """
     if not dead.volumes:
         raise EngineError("nothing is left of the container to save")
@@ -45,7 +50,7 @@ def salvage(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence
     finally:
         second.remove()
     if not dead.reported():
-        raise EngineError(dead.complaint(), "the container was kept; free disk space or memory and retry")
+        raise UnsavedError(dead.complaint(), "the container was kept; free disk space or memory and retry")
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ from realm.paths import make_private, realm_home, replace
 from realm.sandbox import layout, proof, transfer
 from realm.sandbox import spec as specs
 from realm.sandbox.flags import DockerArgs
-from realm.sandbox.history import locked
+from realm.sandbox.history import is_id, locked
 from realm.sandbox.spec import SandboxSpec, Volumes
 from realm.together import together
 
@@ -156,7 +156,10 @@ def remove(engine: Engine, names: tuple[str, ...]) -> None:
 
 
 class _Record(NamedTuple):
-    """What is known of a base volume: engine, its use, the repository, the commit, and when it was made."""
+    """What is known of a base volume: engine, its use, the repository, the commit, and when it was made.
+
+    One that is damaged has no commit, and nothing is made on it.
+    """
 
     name: str
     engine: str
@@ -187,7 +190,8 @@ def _records() -> dict[str, _Record | None]:
     with suppress(OSError):
         for path in (realm_home() / "bases").iterdir():
             try:
-                found[path.name] = _Record(**json.loads(path.read_bytes()))
+                record = _Record(**json.loads(path.read_bytes()))
+                found[path.name] = record if is_id(record.tip) or not record.tip else None
             except (OSError, ValueError, TypeError):
                 found[path.name] = None
     return found
@@ -196,7 +200,8 @@ def _records() -> dict[str, _Record | None]:
 def find_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base | None:
     """Return the best base volume that the sandbox may see; ``None`` when none is there or up to date."""
     use = _use(engine, spec, checkout)
-    known = [record for record in _records().values() if record is not None and record.use == use]
+    records = _records().values()
+    known = [record for record in records if record is not None and record.use == use and record.tip]
     known.sort(
         key=lambda record: (record.tip == spec.owner.tip, record.tip == checkout.tip, record.made),
         reverse=True,
@@ -270,11 +275,12 @@ def _fill(
 
 
 def _collect(engine: Engine, use: str) -> None:
-    """Remove unused base volumes: those of earlier versions, and the oldest of too many."""
+    """Remove unused base volumes: those of earlier versions, the damaged, and the oldest of too many."""
     records = _records()
     ages = sorted((_used(name), name) for name, record in records.items() if record and record.use == use)
     old = [name for used, name in ages[: 1 - MOST_BASES] if used < time.time() - _RECENT]
-    for name in (*old, *(name for name, record in records.items() if record is None)):
+    spoiled = [name for name, record in records.items() if record is None or not record.tip]
+    for name in dict.fromkeys((*old, *spoiled)):
         _discard(engine, name)
 
 
@@ -294,6 +300,13 @@ def _discard(engine: Engine, name: str) -> None:
             raise
     else:
         _path(name).unlink(missing_ok=True)
+
+
+def forget(place: str) -> None:
+    """Let no sandbox be made on the base volumes of a repository any more: what they stand on is damaged."""
+    for name, record in _records().items():
+        if record is not None and record.place == place:
+            replace(_path(name), json.dumps(record._replace(tip="")._asdict()).encode())
 
 
 def prune(engine: Engine) -> None:

@@ -65,7 +65,7 @@ def _made(
     def make() -> None:
         from realm.session.sandboxes import create
 
-        sandboxes.append(create(connection, plan, image, ui.progress))
+        sandboxes.append(create(connection, plan, image, ui))
 
     try:
         together(record, meanwhile, _import_holder, make)

@@ -15,7 +15,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError, RejectedError, RunningError, UnpreparedError
 from realm.model import State, Totals
 from realm.paths import make_private, realm_home, remove_tree, scratched
-from realm.session import approvals, recordings
+from realm.session import approvals, recordings, sandboxes
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.run import Outcome
@@ -84,7 +84,9 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         if not sandbox.reported():
             _salvage(engine, plan, sandbox)
         outcome = _taken(plan, sandbox, code, shown, notes)
-    except UnpreparedError:
+    except UnpreparedError as error:
+        if _NO_GIT not in error.message:
+            sandboxes.forget(sandbox)
         raise
     except RejectedError as error:
         error.hint = error.hint or way_out(plan)
@@ -101,11 +103,16 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
 
 def _salvage(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
     """Let a second container on a dead sandbox's volumes take the snapshot."""
-    from realm.sandbox.salvage import salvage
-    from realm.session.sandboxes import outfit
+    from realm.sandbox.salvage import UnsavedError, salvage
 
-    with outfit(engine, plan, sandbox.image, ["snapshot"], prefer=sandbox.owner.history) as made:
-        salvage(engine, sandbox, made.spec, made.layout)
+    try:
+        with sandboxes.outfit(
+            engine, plan, sandbox.image, ["snapshot"], prefer=sandbox.owner.history
+        ) as made:
+            salvage(engine, sandbox, made.spec, made.layout)
+    except UnsavedError:
+        sandboxes.forget(sandbox)
+        raise
 
 
 def way_out(plan: Plan) -> str:
@@ -224,7 +231,9 @@ def _unprepared(report: BoxReport) -> UnpreparedError:
     others = [clean(text, limit=200) for text in report.errors if text != _UNPREPARED]
     message = ": ".join([f"the container's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
     hint = "install git in the image, or build it FROM realm:latest" if _NO_GIT in report.errors else ""
-    return UnpreparedError(message, hint or "git fsck, or realm doctor")
+    return UnpreparedError(
+        message, hint or "try again: its copy of the history is made anew; git fsck checks the project's own"
+    )
 
 
 def _as_noted_since(plan: Plan) -> Plan | None:

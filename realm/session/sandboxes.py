@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import HISTORY, HISTORY_REFS, REMOTE
 from realm.errors import EngineError
-from realm.sandbox import creation, history, lookup, repositories
+from realm.sandbox import creation, history, lookup, repositories, workspace
 from realm.sandbox.repositories import Repositories
 from realm.sandbox.workspace import Checkout
 from realm.session import run as running
 from realm.session.lock import holder
 from realm.store import history as histories
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,22 +24,27 @@ if TYPE_CHECKING:
     from realm.sandbox.spec import SandboxSpec
     from realm.sandbox.transfer import SandboxFile
     from realm.session.run import Plan
+    from realm.session.ui import UI
     from realm.store.history import History
 
 
 class Outfit(NamedTuple):
-    """What a sandbox is made of: its description, its repositories as files, its base volume."""
+    """What a sandbox is made of: its description, its repositories as files, its base volume.
+
+    ``unmatched`` are the patterns of ``realm.historyRefs`` that name nothing.
+    """
 
     spec: SandboxSpec
     layout: list[SandboxFile]
     checkout: Checkout
+    unmatched: tuple[str, ...]
 
 
-def create(
-    engine: Engine, plan: Plan, image: str, progress: Callable[[str], AbstractContextManager[object]]
-) -> Sandbox:
+def create(engine: Engine, plan: Plan, image: str, ui: UI) -> Sandbox:
     """Make the sandbox of a run, ready to be started."""
-    with outfit(engine, plan, image, ["run", *running.argv(plan)], progress=progress) as made:
+    with outfit(engine, plan, image, ["run", *running.argv(plan)], progress=ui.progress) as made:
+        for pattern in made.unmatched:
+            ui.warn(f"no branch or tag matches realm.historyRefs {clean(pattern)}")
         inside = [*running.files(plan), *made.layout]
         return creation.create(engine, made.spec, inside, made.checkout)
 
@@ -79,6 +85,7 @@ def outfit(
                 plan.session.base, seen.key, seen.place, [*repositories.files(base), *ready.files],
                 seen.contains, progress,
             ),
+            seen.unmatched,
         )  # fmt: skip
 
 
@@ -103,9 +110,16 @@ def _refs(seen: History, branch: str) -> Mapping[str, str]:
     }
 
 
+def forget(sandbox: Sandbox) -> None:
+    """Let no other sandbox be made on the volumes that this one shares: one of them is damaged."""
+    place = history.forget(sandbox.owner.history) if sandbox.owner.history else ""
+    if place:
+        workspace.forget(place)
+
+
 def prune() -> None:
     """Remove the shared volumes of projects that are gone, where an engine can be reached."""
-    from realm.sandbox import docker, workspace
+    from realm.sandbox import docker
 
     with suppress(EngineError), docker.connect() as engine:
         history.prune(engine)

@@ -12,11 +12,12 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError
 from realm.git import git
 from realm.paths import make_private, realm_home, replace
+from realm.store.schema import is_oid
 from realm.store.stores import is_partial
 from realm.together import together
 
@@ -48,7 +49,8 @@ class History(NamedTuple):
     these among them; ``own`` those of the session itself, which no other sandbox
     sees.  ``refs`` map full names to ids, ``symbolic`` to names; ``tags`` are those
     that point into the history.  ``limit`` is how many commits a shallow one has,
-    0 for all, and ``shallow`` those whose parents are left out.
+    0 for all, and ``shallow`` those whose parents are left out.  ``unmatched`` are
+    the patterns of the settings that name nothing.
     """
 
     project: Project
@@ -60,6 +62,7 @@ class History(NamedTuple):
     tags: Mapping[str, Tag]
     limit: int = 0
     shallow: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -121,7 +124,7 @@ def find(project: Project, choice: Choice, base: str, *more: str, own: Sequence[
 
     ``own`` are the session's own commits.
     """
-    listed, tags, added = together(
+    listed, tags, (added, unmatched) = together(
         lambda: _branches(project), lambda: _tags(project), lambda: _added(project, choice.patterns)
     )
     commits = (base, *more)
@@ -132,6 +135,7 @@ def find(project: Project, choice: Choice, base: str, *more: str, own: Sequence[
     found = History(
         project, tuple(dict.fromkeys(refs[name] for name in trunk if name in refs)), tips,
         tuple(oid for oid in own if oid not in tips), refs, symbolic, {}, choice.limit, project.shallow,
+        unmatched,
     )  # fmt: skip
     if not choice.limit:
         return found._replace(tags=_merged(project, tips, tags))
@@ -191,22 +195,26 @@ def _visible(
     return trunk, refs, symbolic
 
 
-def _added(project: Project, patterns: Sequence[str]) -> dict[str, str]:
-    """Return the refs that ``realm.historyRefs`` adds: patterns of git's, of full names or of short ones."""
-    if not patterns:
-        return {}
-    full = [
-        place + pattern
-        for pattern in patterns
-        for place in ([""] if pattern.startswith("refs/") else [_HEADS, _REMOTES, _TAGS])
-    ]
-    found = {}
-    shown = git("for-each-ref", f"--format={_NAMED}", "--", *full, project=project).text
-    for line in shown.splitlines():
-        name, oid, kind, peeled, peeled_kind = line.split("\0")
-        if "commit" in (kind, peeled_kind):
-            found[name] = oid if kind == "commit" else peeled
-    return found
+def _added(project: Project, patterns: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the refs that ``realm.historyRefs`` adds, and which of its patterns add none.
+
+    They are patterns of git's, of full names or of short ones.
+    """
+    found: dict[str, str] = {}
+    unmatched = []
+    for pattern in patterns:
+        places = [""] if pattern.startswith("refs/") else [_HEADS, _REMOTES, _TAGS]
+        full = [place + pattern for place in places]
+        shown = git("for-each-ref", f"--format={_NAMED}", "--end-of-options", *full, project=project).text
+        named = {}
+        for line in shown.splitlines():
+            name, oid, kind, peeled, peeled_kind = line.split("\0")
+            if "commit" in (kind, peeled_kind):
+                named[name] = oid if kind == "commit" else peeled
+        found |= named
+        if not named:
+            unmatched.append(pattern)
+    return found, tuple(unmatched)
 
 
 def _commits(project: Project, oids: Iterable[str]) -> tuple[str, ...]:
@@ -245,10 +253,10 @@ def _merged(project: Project, tips: Sequence[str], tags: Mapping[str, Tag]) -> d
     if not tags or not tips:
         return {}
     path = realm_home() / "history" / f"{_key(project)}.tags"
-    answers = _remembered(path)
+    answers = _remembered(path, project.object_format)
     for answer in answers:
-        if set(answer["tips"]) == set(tips) and _unchanged(answer, tags) == set(tags):
-            return {name: tags[name] for name in answer["merged"] if name in tags}
+        if set(answer.tips) == set(tips) and _unchanged(answer, tags) == set(tags):
+            return {name: tags[name] for name in answer.merged if name in tags}
     names = next(
         (found for answer in answers[:4] if (found := _since(project, answer, tips, tags)) is not None), None
     )
@@ -256,42 +264,59 @@ def _merged(project: Project, tips: Sequence[str], tags: Mapping[str, Tag]) -> d
         names = _walked(project, tips, ())
     kept = sorted(names & set(tags))
     oids = {name: tag.oid for name, tag in tags.items()}
-    new: dict[str, Any] = {"tips": list(tips), "tags": oids, "merged": kept}
+    kept_answers = [_Answer(tuple(tips), oids, tuple(kept)), *answers][:_ANSWERS]
     with suppress(OSError):
         make_private(path.parent)
-        replace(path, json.dumps([new, *answers][:_ANSWERS]).encode())
+        replace(path, json.dumps([answer._asdict() for answer in kept_answers]).encode())
     return {name: tags[name] for name in kept}
 
 
-def _remembered(path: Path) -> list[dict[str, Any]]:
+class _Answer(NamedTuple):
+    """Which tags, by their names and ids, were found in the history of ``tips``: ``merged``."""
+
+    tips: tuple[str, ...]
+    tags: Mapping[str, str]
+    merged: tuple[str, ...]
+
+
+def _remembered(path: Path, object_format: str) -> list[_Answer]:
+    """Return the answers that are kept; none where the file is not what was written."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        answers = [
+            _Answer(
+                tuple(map(str, value["tips"])),
+                {str(name): str(oid) for name, oid in value["tags"].items()},
+                tuple(map(str, value["merged"])),
+            )
+            for value in json.loads(path.read_bytes())
+        ]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return []
-    return value if isinstance(value, list) else []
+    oids = {oid for answer in answers for oid in (*answer.tips, *answer.tags.values())}
+    return answers if all(is_oid(oid, object_format) for oid in oids) else []
 
 
-def _unchanged(answer: Mapping[str, Any], tags: Mapping[str, Tag]) -> set[str]:
-    return {name for name, tag in tags.items() if answer["tags"].get(name) == tag.oid}
+def _unchanged(answer: _Answer, tags: Mapping[str, Tag]) -> set[str]:
+    return {name for name, tag in tags.items() if answer.tags.get(name) == tag.oid}
 
 
 def _since(
-    project: Project, answer: Mapping[str, Any], tips: Sequence[str], tags: Mapping[str, Tag]
+    project: Project, answer: _Answer, tips: Sequence[str], tags: Mapping[str, Tag]
 ) -> set[str] | None:
     """Return the tags in the history of ``tips`` by an earlier answer; ``None`` when that is of no use."""
-    if not contains(project, answer["tips"], tips):
+    if not contains(project, answer.tips, tips):
         return None
     known = _unchanged(answer, tags)
-    asked = [*tips, *(f"^{oid}" for oid in answer["tips"])]
+    asked = [*tips, *(f"^{oid}" for oid in answer.tips)]
     grown = set(git("rev-list", *asked, "--", project=project).text.split())
-    names = {name for name, tag in tags.items() if tag.peeled in grown} | (set(answer["merged"]) & known)
+    names = {name for name, tag in tags.items() if tag.peeled in grown} | (set(answer.merged) & known)
     new = set(tags) - known - names
     return names | (_walked(project, tips, new) if new else set())
 
 
 def _walked(project: Project, tips: Sequence[str], names: Iterable[str]) -> set[str]:
     among = [f"--merged={tip}" for tip in tips]
-    asked = ("for-each-ref", "--format=%(refname)", *among, "--", *(names or (_TAGS,)))
+    asked = ("for-each-ref", "--format=%(refname)", *among, "--end-of-options", *(names or (_TAGS,)))
     return set(git(*asked, project=project).text.splitlines())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.paths import realm_home
 from realm.store import history
 from realm.store.history import Choice, History
 from tests.support.repos import Repo, git
@@ -105,6 +107,32 @@ def test_patterns_add_branches_and_tags(feature: Repo) -> None:
     assert "refs/heads/private" in found.refs
     assert "refs/tags/private-tag" in found.tags
     assert set(seen(feature, patterns=("refs/heads/private",)).refs) > {"refs/heads/private"}
+
+
+def test_patterns_that_name_nothing_are_told(feature: Repo) -> None:
+    found = seen(feature, patterns=("priv*", "relase/*", "refs/tags/v9", "--all"))
+    assert found.unmatched == ("relase/*", "refs/tags/v9", "--all")
+    assert "refs/heads/private" in found.refs
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        '[{"tips": ["--output=made"], "tags": {}, "merged": []}]',
+        '[{"tips": ["HEAD"], "tags": {"refs/tags/v1": "--all"}, "merged": ["refs/tags/v1"]}]',
+        '[{"tips": [1]}]',
+        '{"tips": 1}',
+        "[1]",
+        "nonsense",
+    ],
+)
+def test_what_is_remembered_is_no_option_of_gits(feature: Repo, kept: str) -> None:
+    expected = seen(feature).tags
+    (path,) = (realm_home() / "history").glob("*.tags")
+    path.write_text(kept)
+    assert seen(feature).tags == expected
+    assert json.loads(path.read_text())[0]["merged"] == sorted(expected)
+    assert not (feature.path / "made").exists()
 
 
 @pytest.mark.parametrize(("default", "trunk"), [("trunk", "trunk"), ("", "main"), ("none", "main")])

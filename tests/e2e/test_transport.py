@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import engines
 from tests.support.repos import Repo, git
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +145,44 @@ def test_history_that_was_removed_by_hand_is_made_anew(user: User) -> None:
     user.scripted("second", WORK)
     assert user.repo.files("refs/realm/second") == ["README.md", "new.txt"]
     assert shared(user) == ["history"]
+
+
+def damage(user: User) -> None:
+    """Cut the end of every pack in the history volume, as an engine does that crashes."""
+    (volume,) = engines.labelled("volume", f"realm.project={user.repo.path}", "realm.role=history")
+    cut = "for f in /h/*/pack/*.pack; do truncate -s -30 $f; done"
+    engines.docker(
+        *("run", "--rm", "-u", "0", "--entrypoint", "sh", "-v", f"{volume}:/h", "realm:latest", "-c", cut)
+    )
+
+
+def test_history_that_is_damaged_is_made_anew_by_the_next_start(user: User) -> None:
+    user.repo.make_files(250)
+    user.scripted("first", "true")
+    damage(user)
+    done = user.scripted("second", "true", code=125)
+    assert "could not be prepared" in done.err
+    assert "try again" in done.err
+    user.scripted("second", WORK)
+    assert "new.txt" in user.repo.files("refs/realm/second")
+    assert shared(user) == ["history", "base"]
+
+
+def test_work_on_a_damaged_history_is_saved_with_another(user: User) -> None:
+    user.realm("new", "x", "--detach", "--agent", "sh", "-c", "echo 1 > work; sleep 600")
+    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    eventually(lambda: engines.docker("exec", box, "sh", "-c", "cat /workspace/*/work", check=False) == "1")
+    damage(user)
+    engines.docker("kill", box)
+    eventually(lambda: user.listed()[0]["state"] != "running")
+    user.scripted("x", "cat work", verb="resume")
+    assert user.repo.files("refs/realm/x") == ["README.md", "work"]
+
+
+def test_pattern_that_names_nothing_is_told(user: User) -> None:
+    user.repo.git("config", "--add", "realm.historyRefs", "relase/*")
+    done = user.scripted("typo", "true")
+    assert "no branch or tag matches realm.historyRefs relase/*" in done.err
 
 
 def test_rewritten_main_leaves_nothing_of_what_it_was(user: User) -> None:
