@@ -1,9 +1,9 @@
 """What the user approved: pattern files that a project carries, and records that came from elsewhere.
 
 ``approvals/`` below realm's directory has one small file for each approval.  Its
-name is the SHA-256 of what it is about: the kind, the repository (the real path
-of its common directory) and the digest of the very content, so that whatever
-changes has to be approved anew.  What the file holds is for people to read.
+name is the SHA-256 of what it is about: the kind, the repository and the digest
+of the very content, so that whatever changes has to be approved anew.  What the
+file holds is for people to read.
 """
 
 from __future__ import annotations
@@ -35,25 +35,39 @@ _SHOWN = 500
 """Characters of a program or an image that a question shows."""
 
 
-def _place(kind: str, project: Project, content: bytes) -> tuple[Path, dict[str, str]]:
-    """Return the file that stands for an approval, and what it says."""
-    about = {
-        "kind": kind,
-        "repository": os.fsencode(project.common_dir.resolve()).decode("utf-8", "backslashreplace"),
-        "content": hashlib.sha256(content).hexdigest(),
-    }
-    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    return realm_home() / "approvals" / name, about
+def _repository(project: Project) -> list[str]:
+    """Return what stands for a repository: where it is, and which directory on the disk, so that it may move.
+
+    The second is device and inode of its common directory with inode and time of
+    change of the file ``description``, which git makes with it and then leaves alone:
+    a clone, a copy and whatever gets the same inode later differ in them.
+    """
+    place = project.common_dir
+    found = [os.fsencode(place.resolve()).decode("utf-8", "backslashreplace")]
+    with suppress(OSError):
+        own, made = place.stat(), (place / "description").lstat()
+        found.append(f"{own.st_dev}:{own.st_ino}:{made.st_ino}:{made.st_ctime_ns}")
+    return found
+
+
+def _places(kind: str, project: Project, content: bytes) -> list[tuple[Path, dict[str, str]]]:
+    """Return the files that stand for an approval, and what they say: one of them is enough."""
+    found = []
+    for repository in _repository(project):
+        about = {"kind": kind, "repository": repository, "content": hashlib.sha256(content).hexdigest()}
+        name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        found.append((realm_home() / "approvals" / name, about))
+    return found
 
 
 def _approve(kind: str, project: Project, content: bytes) -> None:
-    path, about = _place(kind, project, content)
-    make_private(path.parent)
-    replace(path, json.dumps(about, indent=2).encode() + b"\n")
+    for path, about in _places(kind, project, content):
+        make_private(path.parent)
+        replace(path, json.dumps(about, indent=2).encode() + b"\n")
 
 
 def _is_approved(kind: str, project: Project, content: bytes) -> bool:
-    return _place(kind, project, content)[0].exists()
+    return any(path.exists() for path, _ in _places(kind, project, content))
 
 
 def patterns_approved(project: Project) -> bool:
