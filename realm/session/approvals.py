@@ -174,7 +174,8 @@ def approve_record(project: Project, session: Session) -> None:
 def forget_record(project: Project, session: Session) -> None:
     """Take back :func:`approve_record`, of a session that did not come to be."""
     with suppress(OSError):
-        _place(_RECORD, project, _content(session))[0].unlink(missing_ok=True)
+        for path, _ in _places(_RECORD, project, _content(session)):
+            path.unlink(missing_ok=True)
 
 
 def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) -> None:
