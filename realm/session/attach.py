@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, RunningError
 from realm.sandbox import docker, lookup
-from realm.session import background, intake, summary
+from realm.session import background, claim, intake, summary
 from realm.session import plan as planning
 from realm.session.find import find
 from realm.session.lock import holder
@@ -31,6 +31,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     project = find(name, directory)
     session = record.read_session(project, name)
     runs = record.read_runs(project, name)
+    claim.check(project, session)
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, runs, request)
     connection = docker.connect()

@@ -9,7 +9,7 @@ from realm.config import IMAGE, Config
 from realm.errors import RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags, image
-from realm.session import approvals, images
+from realm.session import approvals, claim, images
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
@@ -50,6 +50,7 @@ def new(request: NewRequest, ui: UI) -> int:
     try:
         approvals.approve_record(project, plan.session)
         with RunLock(plan.session.id, request.name, 1) as lock:
+            claim.take(project, plan.session)
             return begin(
                 connection, plan, chosen, lock, ui,
                 check=_checked(plan), meanwhile=lambda: _warn(plan, request, ui),

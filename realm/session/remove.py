@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
 from realm.model import State
 from realm.paths import current_directory, remove_tree
+from realm.session import claim
 from realm.session.find import locate
 from realm.session.lock import RunLock, holder, run_directory
 from realm.session.requests import Removal
@@ -29,13 +30,16 @@ def plan(name: str, directory: Path | None) -> Removal:
     """Say what removing the session would take away; nothing is changed."""
     project, row = locate(name, directory)
     session = _session(project, name)
+    unpushed = _unpushed(project, session, row.code or "")
+    if session is not None and claim.is_anothers(project, session):
+        return Removal(name, project, row.code or "", row.meta, unpushed=unpushed)
     return Removal(
         name=name,
         project=project,
         code=row.code or "",
         meta=row.meta,
         session=session,
-        unpushed=_unpushed(project, session, row.code or ""),
+        unpushed=unpushed,
         running=session is not None and holder(session.id) is not None,
         leftovers=1 if row.state is not State.EXITED else 0,
     )
@@ -60,8 +64,8 @@ def _unpushed(project: Project, session: Session | None, code: str) -> int:
 def remove(removal: Removal, ui: UI) -> None:
     """Carry out a plan: the sandbox and its volumes, then the refs.
 
-    Of a session whose record is damaged only the refs go: what the record names
-    is nobody's word.  Raises :class:`RunningError` while a run goes on and
+    Of a session whose record is damaged, or has another session's id, only the
+    refs go: what the record names is nobody's word.  Raises :class:`RunningError` while a run goes on and
     :class:`RefRaceError` when the session moved since it was planned.
     """
     session = removal.session

@@ -74,7 +74,7 @@ class Listing(NamedTuple):
 class Removal(NamedTuple):
     """What ``realm remove`` would take away, and the ids that bring it back.
 
-    ``session`` is ``None`` where the record is damaged.
+    ``session`` is ``None`` where the record is damaged, or has the id of another session.
     """
 
     name: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from realm.config import IMAGE, INCLUDE, Config
 from realm.errors import NoSuchSessionError, RunningError
 from realm.sandbox import docker, flags, image
-from realm.session import approvals, background, images, intake, rebase, summary
+from realm.session import approvals, background, claim, images, intake, rebase, summary
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
@@ -35,7 +35,9 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     with record.Record(project, request.name) as found:
         session, runs = found.session(), found.runs()
     plan = planning.following(project, session, runs, request)
+    claim.check(project, session)
     with RunLock(session.id, session.name, plan.run.number) as lock:
+        claim.take(project, session)
         connection = docker.connect()
         summary.tell_kept(session.id, ui)
         sandbox = intake.recover(connection, plan, runs, ui)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, RunningError
 from realm.sandbox import docker, lookup
-from realm.session import control, intake, summary
+from realm.session import claim, control, intake, summary
 from realm.session import plan as planning
 from realm.session.find import find
 from realm.session.holder import end
@@ -34,6 +34,7 @@ def stop(name: str, directory: Path | None, ui: UI) -> None:
     """
     project = find(name, directory)
     session = record.read_session(project, name)
+    claim.check(project, session)
     with ui.progress(f"stopping {name}"):
         asked = control.ask(session.id, {"op": "stop"})
         if asked is not None:
@@ -78,6 +79,7 @@ def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI)
     name = session.name
     plan = planning.following(project, session, runs, ResumeRequest(name, project.root))
     with RunLock(session.id, name, plan.run.number):
+        claim.take(project, session)
         connection = docker.connect()
         sandboxes = lookup.find(connection, session_id=session.id)
         if not [sandbox for sandbox in sandboxes if sandbox.state() != "created"]:

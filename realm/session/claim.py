@@ -1,0 +1,78 @@
+"""Whose the files on this machine are that go by a session's id.
+
+A record can come from anywhere, and so can the id in it: another session's, to
+have that one's container stopped or its files removed.  So
+``runs/<session id>/session`` below realm's directory says which session had a run
+here last: ``{"name": …, "project": <work tree>, "repository": <common directory>}``.
+Another one with that id has to wait until the first has no work left outside git.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError
+from realm.model import State
+from realm.paths import make_private, replace
+from realm.session.lock import run_directory
+from realm.store import listing
+from realm.store.repo import discover
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from realm.model import Project, Session
+    from realm.store.listing import MetaRow
+
+_FILE = "session"
+
+
+def take(project: Project, session: Session) -> None:
+    """Note that this session has a run here; who calls it has the run's lock.  Errors as :func:`check`."""
+    check(project, session)
+    replace(make_private(run_directory(session.id)) / _FILE, json.dumps(_whose(project, session)).encode())
+
+
+def check(project: Project, session: Session) -> None:
+    """Raise :class:`RealmError` when another session with the same id has work here that is not in git."""
+    found = _other(project, session)
+    if found is not None and found[1].state is not State.EXITED:
+        place, row = found
+        raise RealmError(
+            f"the record of {session.name} has the id of another session, {row.name} in {clean(str(place))}, "
+            "whose last run is not over",
+            f"realm -C {clean(str(place))} stop {row.name}; realm new NAME --base refs/realm/{session.name} "
+            "goes on with the commits alone",
+        )
+
+
+def is_anothers(project: Project, session: Session) -> bool:
+    """Tell whether another session that is still there has the same id, and had a run here last."""
+    return _other(project, session) is not None
+
+
+def _whose(project: Project, session: Session) -> dict[str, str]:
+    return {
+        "name": session.name,
+        "project": str(project.root),
+        "repository": str(project.common_dir.resolve()),
+    }
+
+
+def _other(project: Project, session: Session) -> tuple[Path, MetaRow] | None:
+    """Return the other session that the id belongs to, with its work tree."""
+    try:
+        noted = json.loads((run_directory(session.id) / _FILE).read_bytes())
+        name, root, repository = (str(noted[key]) for key in ("name", "project", "repository"))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    own = _whose(project, session)
+    if (name, repository) == (own["name"], own["repository"]):
+        return None
+    try:
+        home = project if repository == own["repository"] else discover(Path(root))
+        rows = listing.rows(home, [name]) if str(home.common_dir.resolve()) == repository else []
+    except RealmError:  # it is not there any more
+        return None
+    return next(((home.root, row) for row in rows if row.id == session.id), None)
