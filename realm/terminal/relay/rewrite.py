@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LONGEST = 4096
 """Bytes of a string that is not complete yet that are held back."""
 _LONGEST_COMMAND = 300
+_LONGEST_HELD = 4 * _LONGEST_COMMAND
+"""Bytes of a command's beginning that are held back, the colours in it among them."""
 _TITLE = re.compile(rb"\x1b\]([012]);([^\x07\x18\x1a\x1b]*)(?:\x07|\x1b\\)")
 _APC = re.compile(rb"\x1b_[^\x18\x1a\x1b]*\x1b\\")
 _OPEN = re.compile(rb"\x1b(?:\](?:[012](?:;[^\x07\x18\x1a\x1b]*)?)?|_[^\x18\x1a\x1b]*)?\x1b?\Z")
@@ -140,17 +142,20 @@ class Rewriter:
             return 0, False
         plain, at = bytearray(), place
         places: list[int] = []
-        while at < len(data) and len(plain) < _LONGEST_COMMAND:
+        end = min(len(data), place + _LONGEST_HELD)
+        while at < end and len(plain) < _LONGEST_COMMAND:
             colour = _COLOUR.match(data, at)
             if colour:
                 at = colour.end()
                 continue
             if data[at] < 0x20:  # noqa: PLR2004 - a blank
-                return self._found(bytes(plain), places), _OPEN_COLOUR.match(data, at) is not None
+                is_open = end == len(data) and _OPEN_COLOUR.match(data, at) is not None
+                return self._found(bytes(plain), places), is_open
             plain.append(data[at])
             at += 1
             places.append(at)
-        return self._found(bytes(plain), places), len(plain) < _LONGEST_COMMAND
+        is_open = end == len(data) and len(plain) < _LONGEST_COMMAND
+        return self._found(bytes(plain), places), is_open
 
     def _found(self, plain: bytes, places: list[int]) -> int:
         found = self._closing.pattern.match(plain) if self._closing else None
