@@ -15,7 +15,6 @@ a JSON string.  Unknown keys are skipped.
 from __future__ import annotations
 
 import json
-import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -177,7 +176,7 @@ class _Fields:
     def time(self, key: str) -> float:
         """Return a finite number from 0 to the year 9999, in seconds."""
         value = self._get(key, None, (int, float))
-        if not (math.isfinite(value) and 0 <= value < _LAST_SECOND):
+        if not 0 <= value < _LAST_SECOND:  # which nothing that is not a number is
             raise self._error(f"has no valid '{key}'")
         return float(value)
 

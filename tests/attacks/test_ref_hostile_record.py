@@ -148,6 +148,7 @@ FILES = (
     json.dumps(SESSION | {"created": 1e300}).encode(),
     b'{"version": 1, "created": NaN}',
     json.dumps(SESSION).encode().replace(b'"created": 1', b'"created": 1' + b"0" * 5000),
+    json.dumps(SESSION).encode().replace(b'"created": 1', b'"created": 1' + b"0" * 400),
     json.dumps(SESSION | {"id": None}).encode(),
     json.dumps(SESSION | {"name": 5}).encode(),
     json.dumps(SESSION | {"agent": "rm -rf"}).encode(),
