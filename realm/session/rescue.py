@@ -10,10 +10,10 @@ repository is made, since git obeys what stands in one.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import tarfile
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RejectedError, RunningError
@@ -29,6 +29,7 @@ from realm.text import clean, listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from realm.model import Project
     from realm.session.ui import UI
@@ -38,6 +39,7 @@ MOST_ENTRIES = 10_000_000
 _CHUNK = 1024 * 1024
 _LONGEST = 80
 """Characters of a name that was cleaned."""
+_HEAD = "HEAD.rescued"
 _NAMES = 8
 """How many of the names that were left out are shown."""
 
@@ -149,27 +151,32 @@ class Writer:
         self._written: dict[str, Path] = {}
         self._left_out: dict[str, list[str]] = {}
         self._renamed = 0
+        self._size = self._entries = 0
+        self._heads: dict[Path, str] = {}
         self.files = 0
 
     def write(self, pieces: Iterable[bytes]) -> None:
         """Write all that may be; raises :class:`RejectedError` for what is no archive, or is too large."""
         self._target.mkdir(parents=True, exist_ok=True)
         self._target = self._target.resolve()
-        size = entries = 0
         try:
             with tarfile.open(fileobj=cast("IO[bytes]", _Pieces(iter(pieces))), mode="r|") as archive:
                 for member in archive:
                     archive.members = []  # type: ignore[attr-defined]  # they would all be kept
-                    size, entries = size + member.size, entries + 1
-                    if size > MOST_BYTES or entries > MOST_ENTRIES:
-                        raise RejectedError("the container holds more than can be rescued")
+                    self._entries += 1
+                    self._count(member.size)
                     self._take(archive, member)
         except tarfile.TarError as error:
             raise RejectedError(f"the container's files cannot be read: {clean(str(error))}") from error
         # Only now: nothing is written through a link.
         for parts, link in self._links:
             self._link(parts, link)
-        self._disarm()
+        self._name_heads()
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > MOST_BYTES or self._entries > MOST_ENTRIES:
+            raise RejectedError("the container holds more than can be rescued")
 
     def notes(self) -> Iterator[str]:
         """Yield what is to be said besides."""
@@ -192,7 +199,7 @@ class Writer:
         parts = [self._cleaned(part) for part in parts]
         try:
             self._make(archive, member, parts)
-        except FileExistsError:
+        except (FileExistsError, NotADirectoryError):
             self._leave("left out, since the name is taken", parts)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
@@ -200,13 +207,14 @@ class Writer:
             self._leave("left out, since the name is too long", parts)
 
     def _make(self, archive: tarfile.TarFile, member: tarfile.TarInfo, parts: list[str]) -> None:
-        path = self._target.joinpath(*parts)
+        path = self._place(parts)
         if member.issym():
             self._links.append((parts, member.linkname))
         elif member.isdir():
             path.mkdir(parents=True, exist_ok=True)
         elif member.islnk() and member.linkname in self._written:
             before = self._written[member.linkname]
+            self._count(before.stat().st_size)
             with before.open("rb") as content:
                 self._file(path, content, runs=os.access(before, os.X_OK))
         elif member.isreg():
@@ -241,7 +249,7 @@ class Writer:
         if verify.link_problem(os.fsencode(parts[-1]), os.fsencode(target), len(parts) - 1):
             self._leave("left out, a link that leads elsewhere", parts)
             return
-        path = self._target.joinpath(*parts)
+        path = self._place(parts)
         if os.path.realpath(path.parent) != str(path.parent) or os.path.lexists(path):
             self._leave("left out, since the name is taken", parts)
             return
@@ -249,18 +257,33 @@ class Writer:
         path.symlink_to(target)
         self.files += 1
 
-    def _disarm(self) -> None:
-        """Let git take no directory for a repository: it would obey the configuration in there."""
-        for place, directories, names in os.walk(self._target):
-            entries = [*directories, *names]
-            if not verify.is_repository(map(os.fsencode, entries)):
+    def _place(self, parts: list[str]) -> Path:
+        """Return where to write something; nothing is called HEAD before all is there.
+
+        git takes a directory for a repository by that name, and obeys the
+        configuration in there: none is one at any moment, whatever cuts us off.
+        """
+        place = self._target
+        for part in parts:
+            if verify.folded(os.fsencode(part)) == "head":
+                place = place / f"{_HEAD}-{hashlib.sha256(os.fsencode(part)).hexdigest()[:8]}"
+                self._heads[place] = part
+            else:
+                place = place / part
+        return place
+
+    def _name_heads(self) -> None:
+        """Give what is called HEAD its name, where git then takes nothing for a repository."""
+        for place, part in sorted(self._heads.items(), reverse=True):  # what is inside another goes first
+            if not os.path.lexists(place):
                 continue
-            for entry in entries:
-                if verify.folded(os.fsencode(entry)) == "head":
-                    path = Path(place, entry)
-                    path.rename(path.with_name(f"{entry}.rescued"))
-                    self._leave("called HEAD.rescued now, so that git takes nothing for a repository",
-                                [str(path.relative_to(self._target))])  # fmt: skip
+            others = [name for name in os.listdir(place.parent) if name != place.name]  # noqa: PTH208 - names
+            final = place.with_name(part)
+            if verify.is_repository(map(os.fsencode, [*others, part])) or os.path.lexists(final):
+                shown = str(place.relative_to(self._target))
+                self._leave(f"HEAD, called {_HEAD} now, so that git takes nothing for a repository", [shown])
+            else:
+                place.rename(final)
 
 
 def _is_git(part: str) -> bool:

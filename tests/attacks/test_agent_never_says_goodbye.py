@@ -1,4 +1,4 @@
-"""The beginning of a command that is replaced, without an end: the user sees it, and realm does not keep it."""
+"""The beginning of a command that is replaced, without an end: shown, and not kept."""
 
 from __future__ import annotations
 

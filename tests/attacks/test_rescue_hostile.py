@@ -122,6 +122,77 @@ def test_a_bare_repository_is_no_repository_any_more(tmp_path: Path) -> None:
     assert any("HEAD.rescued" in note for note in writer.notes())
 
 
+BARE: tuple[Member, ...] = (
+    ("workspace/p/bare/HEAD", FILE, "ref: refs/heads/main\n"),
+    ("workspace/p/bare/config", FILE, "[core]\n\tbare = false\n\tfsmonitor = touch planted\n"),
+    ("workspace/p/bare/objects", DIRECTORY, ""),
+    ("workspace/p/bare/refs", DIRECTORY, ""),
+)
+
+
+def assert_no_repository(place: Path) -> None:
+    for directory in (path for path in (place / "out").rglob("*") if path.is_dir()):
+        done = subprocess.run(
+            ["git", "rev-parse", "--git-dir"], cwd=directory, capture_output=True, check=False
+        )
+        assert done.returncode != 0, directory
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [("workspace/p/bare/HEAD.rescued/full", FILE, "x")],
+        [("workspace/p/bare/HEAD:" + "x" * 249, FILE, "x")],
+        [("workspace/p/bare/HEAD ", FILE, "x"), ("workspace/p/bare/head/x", FILE, "x")],
+        [("workspace/p/bare/HEAD", HARD, "workspace/p/bare/config")],
+    ],
+    ids=range(4),
+)
+def test_no_name_beside_it_keeps_a_bare_repository_one(tmp_path: Path, after: list[Member]) -> None:
+    other = [(name.replace("/bare", "/zoo"), kind, text) for name, kind, text in BARE]
+    written(tmp_path, *BARE, *after, *other)
+    assert_no_repository(tmp_path)
+
+
+def test_what_breaks_off_leaves_no_repository(tmp_path: Path) -> None:
+    """The agent ends the rescue in the middle, with a file that is too large."""
+    whole = packed(*BARE, ("workspace/p/zoo", FILE, "x" * 2000))
+    with pytest.raises(RejectedError):
+        Writer(tmp_path / "out", "/workspace/p").write([whole[: whole.index(b"x" * 2000) + 512]])
+    assert (tmp_path / "out/bare/config").exists()
+    assert_no_repository(tmp_path)
+
+
+def test_other_files_called_head_keep_their_names(tmp_path: Path) -> None:
+    writer = written(
+        tmp_path,
+        ("workspace/p/HEAD", FILE, "mine"),
+        ("workspace/p/a/head/HEAD", FILE, "mine"),
+        ("workspace/p/b/HEAD", LINK, "../HEAD"),
+    )
+    assert tree(tmp_path) == {"HEAD", "a", "a/head", "a/head/HEAD", "b", "b/HEAD"}
+    assert (tmp_path / "out/b/HEAD").read_text() == "mine"
+    assert list(writer.notes()) == []
+
+
+def test_hard_links_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realm.session.rescue.MOST_BYTES", 10_000)
+    links = [(f"workspace/p/link{number}", HARD, "workspace/p/a") for number in range(100)]
+    with pytest.raises(RejectedError, match="more than can be rescued"):
+        written(tmp_path, ("workspace/p/a", FILE, "x" * 1000), *links)
+
+
+def test_a_file_in_the_place_of_a_directory_costs_that_alone(tmp_path: Path) -> None:
+    writer = written(
+        tmp_path,
+        ("workspace/p/a\x01", FILE, "x"),
+        ("workspace/p/a\\/b/c", FILE, "y"),
+        ("workspace/p/kept", FILE, "z"),
+    )
+    assert tree(tmp_path) == {"a_", "kept"}
+    assert any("taken" in note for note in writer.notes())
+
+
 def test_names_are_cleaned(tmp_path: Path) -> None:
     writer = written(tmp_path, ("workspace/p/a\x1b[31m\nb", FILE, "x"), ("workspace/p/c\\d", FILE, "y"))
     assert tree(tmp_path) == {"a_[31m_b", "c_d"}
