@@ -92,6 +92,7 @@ def _take(plan: Plan, report: BoxReport, head: str) -> str:
             pack=report.pack,
             started=now,
             identity=repo.identity(plan.project),
+            known=(plan.run.before,),
             replay=True,
         )
     )

@@ -40,7 +40,8 @@ class Intake(NamedTuple):
     in which they happened, ``texts`` are the turns' prompts and answers by
     number, ``pack`` is the file that came out (``None``: nothing new),
     ``started`` is in seconds since the epoch, ``identity`` signs the commits.
-    ``replay`` keeps messages as they are: the commits are realm's own, rebased.
+    ``known`` are further commits that the sandbox began with.  ``replay`` keeps
+    messages as they are: the commits are realm's own, rebased.
     """
 
     project: Project
@@ -52,6 +53,7 @@ class Intake(NamedTuple):
     pack: Path | None
     started: float
     identity: Identity
+    known: Sequence[str] = ()
     replay: bool = False
 
 
@@ -108,9 +110,11 @@ def _without_commits(intake: Intake, points: Sequence[Checkpoint], limits: Limit
     if intake.pack is None:
         return intake
     with quarantine(intake.project) as held:
-        held.take_in(intake.pack, limits, strict=False)
+        fresh = held.take_in(intake.pack, limits, strict=False)
         made = {point.snapshot: _commit(held, limits, intake.tip, point.snapshot) for point in points}
-        pack = _pack(held, limits, intake.tip, list(made.values()), directory)
+        commits = list(made.values())
+        held.check_closed(commits, (intake.tip, *intake.known), {*fresh, *commits}, limits)
+        pack = _pack(held, limits, intake.tip, commits, directory)
     kept = [point._replace(head=intake.tip, snapshot=made[point.snapshot]) for point in points]
     return intake._replace(points=kept, pack=pack)
 
@@ -156,7 +160,9 @@ def _rewritten(
         for point in intake.points:
             chain.add(point)
     if chain.tip != intake.tip:
+        fresh = {*sizes, *made.ids}
         made.write(held.path / "objects" / "pack")
+        held.check_closed([chain.tip], (intake.tip, *intake.known), fresh, limits)
         held.give(chain.tip, [intake.tip])
     return Ingested(
         tip=chain.tip,

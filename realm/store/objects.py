@@ -85,6 +85,11 @@ class Objects:
         found = self._made.get(oid)
         return found[1] if found else None
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the objects that are made and not stored."""
+        return frozenset(self._made)
+
     def blob(self, data: bytes) -> str:
         """Add a file's content and return its id."""
         return self._add(Blob.type_num, data)

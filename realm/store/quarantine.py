@@ -30,7 +30,7 @@ from realm.store.stores import is_partial
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from realm.model import Project
 
@@ -74,6 +74,8 @@ _MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
 _SERVING = f"GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL={os.devnull} git upload-pack"
 """What a project fetches from; the user's settings for servers are not meant for it."""
 _TRIES = 5
+_LARGE = 1 << 31
+"""Set in an index's offset that stands in another table."""
 _COLLECTED = re.compile(rb"temporary '|tmp_(pack|idx|rev|obj)_")
 """What git says when ``git gc --prune=now`` took the files that it was writing; it is right the next time."""
 _UNCLEAN = b"fsck error in pack"
@@ -91,6 +93,8 @@ class Quarantine:
         self.path = path
         self.project = project
         self.partial = is_partial(project)
+        self.bases: frozenset[str] = frozenset()
+        """Objects of the project that the pack had deltas on and not in it."""
         self.prefix = ["git", *_SMALL]
         self.env = {key: os.environ[key] for key in _KEPT if key in os.environ} | {
             "GIT_DIR": str(path),
@@ -136,7 +140,7 @@ class Quarantine:
         return CatFile(argv=[*self.prefix, "cat-file", "--batch"], env=self.env)
 
     def take_in(self, pack: Path, limits: Limits, *, strict: bool = True) -> dict[str, tuple[str, int]]:
-        """Unpack ``pack`` here and return each object's type and size by id.
+        """Unpack ``pack`` here and return the type and size of each object in it by id.
 
         Raises :class:`RejectedError` when git finds anything wrong with it or
         it goes beyond ``limits``, :class:`UncleanError` when that is the content
@@ -152,7 +156,35 @@ class Quarantine:
         oids = index_ids(found[0], 32 if self.project.object_format == "sha256" else 20)
         if len(oids) > limits.objects:
             raise RejectedError(f"the container's pack was refused: it has {len(oids)} objects")
-        return self._sizes(oids, limits)
+        sizes = self._sizes(oids, limits)
+        self.bases = frozenset(oids[_count(pack) :])
+        return {oid: size for oid, size in sizes.items() if oid not in self.bases}
+
+    def check_closed(
+        self, tips: Sequence[str], known: Sequence[str], fresh: Container[str], limits: Limits
+    ) -> None:
+        """Raise :class:`RejectedError` when ``tips`` reach something that a sandbox was not given.
+
+        That is what neither is ``fresh`` nor reached by ``known``, the commits that
+        it began with: whoever knows an id, of a stash say, could have it fetched
+        into the session, and read it in the next run.
+        """
+        below = [f"^{oid}" for oid in known]
+        strange = {oid for oid in (*self._reached([*tips, *below], limits), *self.bases) if oid not in fresh}
+        if strange:  # of older states git lists some again; all of the history takes it longer
+            strange.difference_update(self._reached(known, limits))
+        if strange:
+            raise RejectedError(
+                f"the container's pack was refused: it names {len(strange)} objects of the repository that "
+                f"were not in the container, {min(strange)} among them"
+            )
+
+    def _reached(self, revisions: Sequence[str], limits: Limits) -> list[str]:
+        order = ("rev-list", "--objects", "--no-object-names", "--missing=allow-any", "--stdin")
+        result = self.limited(limits, *order, stdin="".join(f"{oid}\n" for oid in revisions).encode())
+        if result.code != 0:
+            raise RejectedError(f"the container's pack was refused: {reason(result.err)}")
+        return result.out.decode("ascii", "replace").split()
 
     def give(self, oid: str, known: Sequence[str]) -> None:
         """Let the project fetch what the commit ``oid`` reaches and the commits ``known`` do not.
@@ -265,15 +297,31 @@ def _index_bytes(project: Project) -> int:
     return total
 
 
+def _count(pack: Path) -> int:
+    """Return how many objects a pack says that it has: git puts bases that it lacks behind these."""
+    with _opened(pack) as file:
+        return int.from_bytes(file.read(12)[8:], "big")
+
+
 def index_ids(path: Path, width: int) -> list[str]:
-    """Return the ids in a pack index (gitformat-pack, version 2); ``width`` is an id's bytes."""
+    """Return the ids in a pack index (gitformat-pack, version 2) in the pack's order.
+
+    ``width`` is an id's bytes.
+    """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:8] != b"\xfftOc\0\0\0\x02":
             raise RejectedError("the container's pack was refused: its index is not version 2")
         count = struct.unpack_from(">I", data, 8 + 255 * 4)[0]
         start = 8 + 256 * 4
         ids = data[start : start + count * width]
-    return [ids[at : at + width].hex() for at in range(0, len(ids), width)]
+        start += count * (width + 4)
+        offsets = list(struct.unpack_from(f">{count}I", data, start))
+        large = start + count * 4
+        for place, offset in enumerate(offsets):
+            if offset & _LARGE:
+                offsets[place] = struct.unpack_from(">Q", data, large + (offset & ~_LARGE) * 8)[0]
+    order = sorted(range(count), key=offsets.__getitem__)
+    return [ids[at * width : (at + 1) * width].hex() for at in order]
 
 
 @contextmanager
