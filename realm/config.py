@@ -153,7 +153,7 @@ def _one_of(*values: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         word = text.strip().lower()
         if word not in values:
-            raise ValueError(f"it is none of {', '.join(values)}")
+            raise ValueError(f"it must be one of {', '.join(values)}")
         return word
 
     return parse

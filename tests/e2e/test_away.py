@@ -108,5 +108,5 @@ def test_the_terminal_of_a_user_who_looks(user: User, told: Path, setting: str, 
 def test_a_wrong_setting_is_said_before_anything_begins(user: User) -> None:
     user.extra["REALM_BELL"] = "loud"
     done = user.realm("new", "away", "--agent", "true", code=125)
-    assert "realm.bell is 'loud'" in done.err
+    assert "REALM_BELL is 'loud'" in done.err
     assert user.leftovers() == []

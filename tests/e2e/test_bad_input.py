@@ -263,8 +263,8 @@ def test_options_that_name_nothing(user: User, options: tuple[str, ...]) -> None
 SETTINGS = {
     "memory": ("lots", "realm.memory is 'lots': it is not a valid size"),
     "pids": ("0", "realm.pids is '0'"),
-    "network": ("lan", "realm.network is 'lan': it is none of"),
-    "workspace": ("zfs", "realm.workspace is 'zfs': it is none of"),
+    "network": ("lan", "realm.network is 'lan': it must be one of"),
+    "workspace": ("zfs", "realm.workspace is 'zfs': it must be one of"),
     "history": ("some", "realm.history is 'some'"),
     "record": ("maybe", "realm.record is 'maybe'"),
     "recordLimit": ("-1m", "realm.recordLimit is '-1m': it is not a valid size"),
