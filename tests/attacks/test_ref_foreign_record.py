@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,19 @@ def test_it_is_not_obeyed(elsewhere: User) -> None:
 def test_it_is_obeyed_once_approved(elsewhere: User) -> None:
     assert elsewhere.realm("resume", "fix", "--approve", "-c", "cat .env").out == "TOKEN=1\n"
     assert elsewhere.realm("resume", "fix", "-c", "cat .env").out == "TOKEN=1\n"
+
+
+def test_the_approval_moves_with_the_repository(user: User, tmp_path: Path) -> None:
+    """A copy of the repository has none of its own as long as the first one is there."""
+    user.scripted("fix", "true")
+    copy = tmp_path / "copy"
+    shutil.copytree(user.repo.path, copy)
+    assert (
+        "written on another machine"
+        in user.realm("-C", str(copy), "resume", "fix", "-c", "true", code=125).err
+    )
+    user.repo.path.rename(tmp_path / "moved")
+    user.realm("-C", str(tmp_path / "moved"), "resume", "fix", "-c", "true", cwd=tmp_path)
 
 
 def test_on_a_terminal_the_user_is_asked(elsewhere: User) -> None:
