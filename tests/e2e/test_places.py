@@ -58,13 +58,11 @@ def test_a_session_of_a_linked_work_tree_that_is_removed(user: User, tmp_path: P
     linked = tmp_path / "linked"
     user.repo.git("worktree", "add", "-q", "-b", "side", str(linked))
     user.realm("new", "--agent", "true", "wt", cwd=linked)
-    (row,) = json.loads(user.realm("list", "--json", cwd=tmp_path).out)
-    assert row["project"] == str(linked)
     user.repo.git("worktree", "remove", str(linked))
     listed = user.realm("list", "--all", "--json", cwd=tmp_path)
     (row,) = json.loads(listed.out)
     assert (row["name"], row["project"]) == ("wt", str(user.repo.path))
-    assert f"{linked} is not there any more" in listed.err
+    assert listed.err == ""  # the session is the repository's, and nothing of it is missing
     user.realm("resume", "wt", "-c", "true", cwd=tmp_path)
 
 
