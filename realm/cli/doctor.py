@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from realm.session.requests import Check
-    from realm.session.ui import UI
+    from realm.session.requests import UI, Check
 
 EXAMPLES = (
     ("doctor", "check git, engine, image, login, PATH and disk"),

@@ -58,7 +58,7 @@ NOTE = (
 @common
 def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bool) -> None:
     """Show the sessions as a table or as JSON."""
-    from realm.session.query import list_sessions
+    from realm.session.find import list_sessions
 
     if prune:
         _prune()
@@ -78,7 +78,7 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
 
 
 def _prune() -> None:
-    from realm.session.query import forget_gone
+    from realm.session.find import forget_gone
     from realm.session.sandboxes import prune
 
     prune()

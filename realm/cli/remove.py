@@ -15,8 +15,7 @@ from realm.text import plural
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.session.requests import Removal
-    from realm.session.ui import UI
+    from realm.session.requests import UI, Removal
 
 EXAMPLES = (
     ("remove quick-fix", "asks when work would be lost from sight"),

@@ -49,18 +49,9 @@ _NO_DETACH_KEYS = "%FF,%FE,%FF,%FE"
 
 
 class Info(NamedTuple):
-    """What an engine says of itself; sizes in bytes."""
+    """Which engine it is, where, and who said so."""
 
-    name: str
     version: str
-    api: str
-    system: str
-    architecture: str
-    cpus: int
-    memory: int
-    storage: str
-    root: str
-    rootless: bool
     endpoint: str
     source: str
 
@@ -173,20 +164,7 @@ class Engine:
         """Return what the engine says of itself."""
         with self._asking():
             answer: dict[str, Any] = self._client.info()
-            return Info(
-                name=clean(answer.get("Name", "")),
-                version=clean(answer.get("ServerVersion", "")),
-                api="{}.{}".format(*self.api),
-                system=clean(answer.get("OperatingSystem", "")),
-                architecture=clean(answer.get("Architecture", "")),
-                cpus=int(answer.get("NCPU", 0)),
-                memory=int(answer.get("MemTotal", 0)),
-                storage=clean(answer.get("Driver", "")),
-                root=clean(answer.get("DockerRootDir", "")),
-                rootless=any("rootless" in option for option in answer.get("SecurityOptions") or []),
-                endpoint=self.endpoint.url,
-                source=self.endpoint.source,
-            )
+            return Info(clean(answer.get("ServerVersion", "")), self.endpoint.url, self.endpoint.source)
 
     # -- images --------------------------------------------------------------
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project, Session
-    from realm.session.ui import UI
+    from realm.session.requests import UI
     from realm.store.worktree import Include
 
 _PATTERNS, _RECORD = "patterns", "record"

@@ -18,7 +18,7 @@ from realm.store import record
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 
 def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> int:
@@ -52,5 +52,5 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
         held = background.take_over(plan, connection, sandbox, ui, take=take)
         if held is not None:
             with contextlib.closing(held.lock):
-                return background.attend(held, drawing=held.view.drawing())
+                return background.attend(held, drawing=held.state.drawing())
     return resume(request, ui)

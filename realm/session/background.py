@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
     from realm.session.control import Asked
+    from realm.session.requests import UI
     from realm.session.run import Plan
-    from realm.session.ui import UI
 
 LOG = "keeper.log"
 _READY = b"ready"
@@ -101,7 +101,7 @@ def attend(holder: Holder, *, begin: Callable[[], None] | None = None, drawing: 
         again = _suspended(holder)
         if again is None:
             return _ended_meanwhile(holder)
-        holder, begin, drawing = again, None, again.view.drawing()
+        holder, begin, drawing = again, None, again.state.drawing()
 
 
 def _suspended(holder: Holder) -> Holder | None:
@@ -233,7 +233,7 @@ def _leave(holder: Holder, control: Control, why: Reason) -> int:
 
 def _fork(holder: Holder, control: Control) -> None:
     """Start the background holder; return when it has the run, raise what it says when it has not."""
-    holder.view.flush()
+    holder.state.flush()
     sys.stdout.flush()
     sys.stderr.flush()
     told_by, ready = os.pipe()

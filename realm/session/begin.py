@@ -20,18 +20,14 @@ if TYPE_CHECKING:
     from realm.sandbox.sandbox import Sandbox
     from realm.session.holder import Holder
     from realm.session.lock import RunLock
+    from realm.session.requests import UI
     from realm.session.run import Plan
-    from realm.session.ui import UI
     from realm.store.refs import RefUpdate
-
-
-def _nothing() -> None:
-    """Refuse nothing."""
 
 
 def begin(
     connection: Engine, plan: Plan, image: str, lock: RunLock, ui: UI,
-    *, check: Callable[[], object] = _nothing, meanwhile: Callable[[], object] = _nothing,
+    *, check: Callable[[], object] = lambda: None, meanwhile: Callable[[], object] = lambda: None,
 ) -> int:  # fmt: skip
     """Record the run that is planned, run its agent in a sandbox of ``image``; return the agent's exit code.
 
@@ -41,7 +37,13 @@ def begin(
     """
     plan, sandbox = _made(connection, plan, image, ui, check, meanwhile)
     try:
-        return _held(connection, plan, sandbox, lock, ui)
+        from realm.session import background
+        from realm.session.holder import Holder
+
+        holder = Holder(connection, plan, sandbox, lock, ui, sandbox.attach())
+        if plan.detach:
+            return background.start(holder)
+        return background.attend(holder, begin=lambda: _start(holder))
     except BaseException as error:
         with suppress(RealmError):
             if isinstance(error, UnpreparedError) or sandbox.state() == "created":
@@ -137,18 +139,7 @@ def _import_holder() -> None:
     """Import, while the engine makes the sandbox, what holds it."""
     import realm.session.background
     import realm.session.recordings
-    import realm.session.view
     import realm.terminal.recording.recorder  # noqa: F401
-
-
-def _held(connection: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -> int:
-    from realm.session import background
-    from realm.session.holder import Holder
-
-    holder = Holder(connection, plan, sandbox, lock, ui, sandbox.attach())
-    if plan.detach:
-        return background.start(holder)
-    return background.attend(holder, begin=lambda: _start(holder))
 
 
 def _start(holder: Holder) -> None:

@@ -22,7 +22,7 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 GIT_MINIMUM = (2, 30)
 

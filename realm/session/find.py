@@ -1,14 +1,16 @@
-"""Finding a session by its name: here first, then in every project realm was used in."""
+"""Finding sessions: one by its name, here first, then wherever realm was used; or all there are."""
 
 from __future__ import annotations
 
-import difflib
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositoryError, RealmError
+from realm.model import SessionRow, State
 from realm.paths import current_directory
 from realm.session import registry
+from realm.session.lock import holder
+from realm.session.requests import Listing
 from realm.store import listing, refs
 from realm.store.repo import discover
 from realm.text import clean
@@ -120,9 +122,101 @@ def _unknown(name: str, here: Project | None, *damaged: Found | None) -> NoSuchS
         with suppress(GitError):
             names |= {row.name for row in listing.rows(project)}
     same = [other for other in sorted(names) if other.casefold() == name.casefold()]
+    import difflib  # milliseconds that only a wrong name takes
+
     close = same or difflib.get_close_matches(name, sorted(names), n=3)
     where = f" in {here.root}" if here else ""
     gone = [str(root) for root in registry.known() if registry.is_gone(root)]
     moved = f"; these projects are gone: {', '.join(gone)} (moved? use -C NEW_PLACE)" if gone else ""
     hint = f"did you mean {' or '.join(close)}?" if close else "realm list --all shows every session"
     return NoSuchSessionError(f"there is no session {name}{where}{moved}", hint)
+
+
+def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing:
+    """Return the sessions of the repository at ``directory`` (default: here), newest first.
+
+    Outside any repository, and with ``all_projects``, those of every project
+    realm was used in; remembered projects that are gone are named in the
+    warnings.  Raises :class:`NotARepositoryError` when ``directory`` was given
+    and is no repository.
+    """
+    warnings: list[str] = []
+    projects = _projects(directory, all_projects, warnings)
+    gone = sum(registry.is_gone(root) for root in registry.known()) if warnings else 0
+    rows = [row for project in projects for row in _rows(project, warnings, others=len(projects) > 1)]
+    rows.sort(key=lambda row: (-row.created, row.name))
+    return Listing(tuple(rows), tuple(warnings), gone)
+
+
+def forget_gone() -> list[Path]:
+    """Forget the projects that are not there any more, and return where they were.
+
+    No session is lost: one whose project is found again is there again.
+    """
+    gone = [root for root in registry.known() if registry.is_gone(root)]
+    registry.forget(*gone)
+    return gone
+
+
+def _projects(directory: Path | None, all_projects: bool, warnings: list[str]) -> list[Project]:
+    if directory is not None and not all_projects:
+        return [discover(directory)]
+    found: dict[Path, Project] = {}
+    try:
+        here = discover(directory or current_directory())
+        found[here.common_dir] = here
+    except NotARepositoryError:
+        all_projects = True
+    if all_projects:
+        for project in _remembered(warnings):
+            found.setdefault(project.common_dir, project)
+    return list(found.values())
+
+
+def _remembered(warnings: list[str]) -> list[Project]:
+    projects: list[Project] = []
+    for root in registry.known():
+        try:
+            projects.append(discover(root))
+        except (NotARepositoryError, GitError) as error:
+            gone = registry.is_gone(root)
+            warnings.append(f"{root} is not there any more: skipped" if gone else f"skipped: {error.message}")
+    return projects
+
+
+def _rows(project: Project, warnings: list[str], *, others: bool) -> list[SessionRow]:
+    rows: list[SessionRow] = []
+    try:
+        found = listing.rows(project)
+    except GitError as error:
+        if not others:
+            raise
+        warnings.append(f"skipped {project.root}: {error.message}")
+        return []
+    for meta in found:
+        if meta.problem:
+            warnings.append(f"session {meta.name} in {project.root}: {meta.problem}")
+        rows.append(_row(project, meta))
+    return rows
+
+
+def _row(project: Project, meta: MetaRow) -> SessionRow:
+    return SessionRow(
+        name=meta.name,
+        project=project.root,
+        created=meta.created,
+        state=_state(meta),
+        totals=meta.totals,
+        base=meta.base,
+        tip=meta.code or "",
+        runs=meta.runs,
+        id=meta.id,
+        started=meta.started,
+    )
+
+
+def _state(meta: MetaRow) -> State:
+    """Return what a session is doing: "running" in the record without a holder is work left in a sandbox."""
+    if meta.id and holder(meta.id) is not None:
+        return State.RUNNING
+    return State.SALVAGE if meta.state is not State.EXITED else State.EXITED

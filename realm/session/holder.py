@@ -8,6 +8,7 @@ run's control socket.
 from __future__ import annotations
 
 import base64
+import os
 import signal
 import threading
 import time
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING
 from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.session import logins, recordings
-from realm.session.attention import Attention, rewriter
-from realm.session.notices import Caller
-from realm.session.view import View
+from realm.session.notices import Attention, Caller, plain
+from realm.session.recordings import TerminalState
+from realm.terminal.ansi.modes import Modes
 from realm.terminal.relay.events import Observed, Scanner
 from realm.terminal.relay.loop import drain, relay
 from realm.terminal.relay.protocols import Ended, Reason
+from realm.terminal.relay.rewrite import Closing, Rewriter
 from realm.terminal.relay.tty import Terminal
 from realm.together import together
 
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
     from realm.session.control import Call, Control
     from realm.session.lock import RunLock
     from realm.session.recordings import Shown
+    from realm.session.requests import UI
     from realm.session.run import Plan
-    from realm.session.ui import UI
     from realm.terminal.relay.events import Event
     from realm.terminal.relay.protocols import Stream
 
@@ -80,36 +82,25 @@ class Holder:
         self, engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI, stream: Attachment,
         drawing: bytes = b"",
     ) -> None:  # fmt: skip
-        self.engine, self.plan, self.sandbox, self.lock, self.ui, self.stream = (
-            engine,
-            plan,
-            sandbox,
-            lock,
-            ui,
-            stream,
-        )
+        self.engine, self.plan, self.sandbox = engine, plan, sandbox
+        self.lock, self.ui, self.stream = lock, ui, stream
         self.caller = Caller(plan.config, plan.session)
-        self.view = View(Terminal().size(), tty=plan.tty)
         self.notes: list[str] = []
         """What the run's record is to say besides what the intake finds."""
-        if drawing:
-            self.view.keep(drawing)
-        session_id, number = plan.session.id, plan.run.number
-        self.view.record(
-            recordings.recorder(
-                session_id, number, plan.config, record=plan.record, state=self.view.modes.redo
-            ),
-            recordings.place(session_id, number),
-        )
+        session_id, number, modes = plan.session.id, plan.run.number, Modes()
+        modes.feed(drawing)
+        recorder = recordings.recorder(session_id, number, plan.config, record=plan.record, state=modes.redo)
+        place = recordings.place(session_id, number)
+        self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
         self._joined = time.monotonic()
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
         self._attended = False
 
-    def hear(self, sound: Event) -> None:
+    def hear(self, event: Event) -> None:
         """Take what the agent let hear."""
-        self.view.hear(sound)
-        self.caller.hear(sound)
+        self.state.hear(event)
+        self.caller.hear(event)
 
     # -- with a terminal, and without -----------------------------------------
 
@@ -121,7 +112,7 @@ class Holder:
         ``begin`` starts the sandbox; without it the sandbox is running and
         ``drawing`` is what it shows.
         """
-        attention = Attention(self.plan, self.view, self.caller, self._observe())
+        attention = Attention(self.plan, self.state, self.caller, self._observe())
         self._at_end, self._attended = attention.ended, True
         while True:
             try:
@@ -132,14 +123,14 @@ class Holder:
             except HandedOverError as over:
                 if self._give(over.call):
                     return None
-                begin, drawing = None, self.view.drawing()
+                begin, drawing = None, self.state.drawing()
 
     def _relayed(
         self, attention: Attention, control: Control, begin: Callable[[], None] | None, drawing: bytes
     ) -> Ended:
         plan = self.plan
         terminal = Terminal(tty=plan.tty, stdin=plan.stdin)
-        terminal.modes = self.view.modes
+        terminal.modes = self.state.modes
         keys = plan.config.value(DETACH_KEYS) if plan.tty else ()
         sizes = _Sizes(self, redraw=begin is None)
 
@@ -153,7 +144,7 @@ class Holder:
         with (
             logins.in_step(self.sandbox, plan.agent, plan.login, self.ui),
             terminal.raw(
-                lambda: "" if left else self.view.text(), title=rewriter(self.plan, self.view.modes).title()
+                lambda: "" if left else self.state.text(), title=rewriter(self.plan, self.state.modes).title()
             ),
         ):
             if drawing:
@@ -162,7 +153,7 @@ class Holder:
                 ended = relay(
                     attention.stream,
                     terminal,
-                    tap=self.view.feed,
+                    tap=self.state.feed,
                     resize=sizes,
                     begin=begin,
                     interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
@@ -190,7 +181,7 @@ class Holder:
                     return drain(
                         stream,
                         tap=tap,
-                        idle=self.view.flush,
+                        idle=self.state.flush,
                         watch={control.fileno(): answering(control, attached=False)},
                         alive=self.is_alive,
                         again=lambda: self._listening()[0] if self.rejoin() else None,
@@ -206,31 +197,31 @@ class Holder:
         """Return the stream to drain and what takes its output; whoever calls the user hears it."""
         if self.stream.tty:
             return Observed(
-                self.stream, self.hear, rewriter=rewriter(self.plan, self.view.modes)
-            ), self.view.keep
+                self.stream, self.hear, rewriter=rewriter(self.plan, self.state.modes)
+            ), self.state.keep
         scanner = Scanner(self.hear)
 
         def tap(data: bytes) -> None:
             scanner.feed(data)
-            self.view.keep(data)
+            self.state.keep(data)
 
         return self.stream, tap
 
     def _observe(self) -> Observed:
         """Return the stream as it is listened to: the same one as long as the stream is."""
         if self._observed is None or self._observed.stream is not self.stream:
-            changes = rewriter(self.plan, self.view.modes)
+            changes = rewriter(self.plan, self.state.modes)
             self._observed = Observed(self.stream, self.hear, changes)
         return self._observed
 
     def _give(self, call: Call) -> bool:
         """Hand stream and lock to whoever called; return whether they were taken."""
-        self.view.flush()
+        self.state.flush()
         answer = {
             "ok": True,
             "confirms": True,
             "tty": self.stream.tty,
-            "drawing": base64.b64encode(self.view.drawing()).decode(),
+            "drawing": base64.b64encode(self.state.drawing()).decode(),
             "ahead": base64.b64encode(self._observe().unread + self.stream.ahead()).decode(),
         }
         call.answer(answer, [self.stream.fileno(), self.lock.fileno()])
@@ -283,7 +274,7 @@ class Holder:
             return False  # what can be said of that is said by whoever takes the work in
         self.stream.close()
         self.stream, self._joined = stream, time.monotonic()
-        self.view.doubt()
+        self.state.doubt()
         return True
 
     # -- its end ---------------------------------------------------------------
@@ -304,7 +295,7 @@ class Holder:
         threading.Thread(target=work, daemon=True).start()
         stream, tap = self._listening()
         with suppress(RealmError):
-            drain(stream, tap=tap, idle=self.view.flush, seconds=PAUSE + GRACE + _LAST)
+            drain(stream, tap=tap, idle=self.state.flush, seconds=PAUSE + GRACE + _LAST)
         gone.wait()
         if problems:
             with self._engine_may_go():
@@ -318,7 +309,8 @@ class Holder:
         with self._engine_may_go():
             if number:
                 self.halt(interrupt=False)
-            code = self._end_of_sandbox(stop=bool(number))
+                self.sandbox.stop(GRACE)
+            code, _ = together(self.sandbox.wait, self.sandbox.prefetch)
             self.stream.close()
             code = 128 + number if number else code
             with self.ui.progress("saving the work"):
@@ -336,21 +328,14 @@ class Holder:
         self._at_end()
         return code
 
-    def _end_of_sandbox(self, *, stop: bool) -> int:
-        """End a sandbox whose output has ended, or that is to ``stop``; return its exit code."""
-        if stop:
-            self.sandbox.stop(GRACE)
-        code: int = together(self.sandbox.wait, self.sandbox.prefetch)[0]
-        return code
-
     def _shown(self) -> Shown:
         """Return the screens and the recording for the record."""
-        self.view.flush()
+        self.state.flush()
         plan = self.plan
         place = recordings.place(plan.session.id, plan.run.number)
         title = f"{plan.session.name}, run {plan.run.number}"
         return recordings.shown(
-            place, self.view.size, plan.config, tty=plan.tty, record=plan.record, title=title
+            place, self.state.size, plan.config, tty=plan.tty, record=plan.record, title=title
         )
 
     @contextmanager
@@ -413,6 +398,16 @@ def _signal(ended: Ended) -> int:
     return int(signal.SIGPIPE) if ended.reason is Reason.CLOSED else 0
 
 
+def rewriter(plan: Plan, modes: Modes) -> Rewriter:
+    """Return what changes the agent's output on its way: the window's title, and a command that it leaves."""
+    name = plain(plan.session.name)
+    pattern = plan.agent.closing
+    closing = None
+    if pattern is not None:
+        closing = Closing(pattern, f"realm resume {name}".encode(), lambda: not modes.talking)
+    return Rewriter(name, closing, drops_apc=bool(os.environ.get("TMUX")))
+
+
 class _Sizes:
     """Passes sizes on; with ``redraw`` the next one differs for a moment, so that the program draws anew."""
 
@@ -426,4 +421,4 @@ class _Sizes:
             self._holder.sandbox.resize(max(1, rows - 1), columns)
         self.redraw = False
         self._holder.sandbox.resize(rows, columns)
-        self._holder.view.resize(rows, columns)
+        self._holder.state.resize(rows, columns)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, Config
+from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, Config
 from realm.paths import current_directory
+from realm.sandbox import image
 from realm.sandbox.image import recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.sandbox.docker import Engine
     from realm.sandbox.image.recipe import Inputs
-    from realm.session.ui import UI
+    from realm.session.requests import UI
+    from realm.session.run import Plan
 
 
 def inputs(config: Config) -> Inputs:
@@ -22,6 +25,12 @@ def inputs(config: Config) -> Inputs:
         config.value(CLAUDE_VERSION),
         config.value(CA_FILE) or recipe.ca_file(),
     )
+
+
+def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
+    """Return the id of a run's image: the one ``asked`` for, the session's, the setting's or realm's own."""
+    wanted = asked or plan.session.image or plan.config.value(IMAGE) or None
+    return image.ensure(connection, wanted, inputs(plan.config), ui.progress, part=plan.agent.image_part)
 
 
 def build(claude_version: str | None, base: str | None, ca_file: Path | None, no_cache: bool, ui: UI) -> str:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from realm.model import Project, Run, Session, TurnText
+    from realm.model import Run, TurnText
     from realm.sandbox.docker import Engine
     from realm.sandbox.report import BoxReport
     from realm.sandbox.sandbox import Sandbox
     from realm.session.recordings import Shown
+    from realm.session.requests import UI
     from realm.session.run import Plan
-    from realm.session.ui import UI
     from realm.store.ingest import Ingested
 
 COLLECT_LIMIT = 4 * 1024**3
@@ -79,7 +79,9 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
     sandbox then stays.
     """
     if shown is None:
-        shown = _recorded_screens(plan, tty=sandbox.tty)
+        place = recordings.place(plan.session.id, plan.run.number)
+        title = f"{plan.session.name}, run {plan.run.number}"
+        shown = recordings.shown(place, FALLBACK, plan.config, tty=sandbox.tty, title=title)
     try:
         if not sandbox.reported():
             _salvage(engine, plan, sandbox)
@@ -193,12 +195,6 @@ def _recover_one(connection: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> No
     summary.tell(plan, outcome, ui)
 
 
-def _recorded_screens(plan: Plan, *, tty: bool) -> Shown:
-    name, run = plan.session.name, plan.run.number
-    place = recordings.place(plan.session.id, run)
-    return recordings.shown(place, FALLBACK, plan.config, tty=tty, title=f"{name}, run {run}")
-
-
 def _taken(
     plan: Plan, sandbox: Sandbox, exit_code: int, shown: Shown | None, before: Sequence[str]
 ) -> Outcome:
@@ -275,19 +271,27 @@ def _record(
         commits = sum(len(made) for made in ingested.turns.values())
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
         notes += _let_out(plan, code, [item.path for item in plan.include])
-    session = _with_conversation(session, report)
+    if found := agents.find(session.agent).conversation_id(report.conversation or ""):
+        session = session._replace(conversation=found)  # the agent may have begun another (/clear)
     files: dict[str, bytes] = {}
     size = report.transcript.stat().st_size if report.transcript is not None else report.too_long
     if report.transcript is not None and size <= TRANSCRIPT_LIMIT:
         files[TRANSCRIPT] = report.transcript.read_bytes()
     elif size:
         notes.append(_too_long(plan, size, report.transcript))
-    run = _ended(plan.run, exit_code, code, [first_line(text.prompt) for text in texts.values()], notes)
+    prompts = tuple(first_line(text.prompt) for text in texts.values())
+    run = plan.run._replace(
+        ended=time.time(), exit_code=exit_code, after=code, prompts=prompts, notes=tuple(notes)
+    )
     if shown is not None:
         of_turns, incomplete = shown.of_turns(report.points)
         files = {**files, **shown.files, **of_turns}
         run = run._replace(dropped=shown.dropped, incomplete=tuple(incomplete))
-    totals = _totals(project, session, code)
+    totals = Totals()
+    if code != session.base:
+        from realm.store import stats
+
+        totals = stats.totals(project, session.base, code)
     meta = record.write(
         project, parent=plan.parent, previous=plan.meta, session=session, run=run,
         totals=totals, state=State.EXITED, files=files,
@@ -321,26 +325,6 @@ def _ingest(plan: Plan, report: BoxReport, texts: Mapping[int, TurnText]) -> Ing
         identity=repo.identity(plan.project),
     )
     return ingest.ingest(intake)
-
-
-def _with_conversation(session: Session, report: BoxReport) -> Session:
-    """Return the session with its last conversation: the agent may have begun another (``/clear``)."""
-    found = agents.find(session.agent).conversation_id(report.conversation or "")
-    return session._replace(conversation=found) if found else session
-
-
-def _ended(run: Run, exit_code: int, after: str, prompts: list[str], notes: list[str]) -> Run:
-    return run._replace(
-        ended=time.time(), exit_code=exit_code, after=after, prompts=tuple(prompts), notes=tuple(notes)
-    )
-
-
-def _totals(project: Project, session: Session, code: str) -> Totals:
-    if code == session.base:
-        return Totals()
-    from realm.store import stats
-
-    return stats.totals(project, session.base, code)
 
 
 def _too_long(plan: Plan, size: int, transcript: Path | None) -> str:

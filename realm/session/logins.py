@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from realm.agents import Agent, Login
     from realm.sandbox.sandbox import Sandbox
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 INTERVAL = 20.0
 """Seconds between looks; tokens live for hours, so a renewal is rare."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from realm.agents.base import Said
     from realm.model import Project, Run, Session
+    from realm.session.requests import UI
     from realm.session.screens import Asked
-    from realm.session.ui import UI
 
     Write = Callable[[str], object]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from realm.config import IMAGE, Config
+from realm.config import Config
 from realm.errors import RealmError
 from realm.paths import remove_tree
-from realm.sandbox import docker, flags, image
+from realm.sandbox import docker, flags
 from realm.session import approvals, claim, images
 from realm.session import plan as planning
 from realm.session.begin import begin
@@ -20,9 +20,8 @@ from realm.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realm.session.requests import NewRequest
+    from realm.session.requests import UI, NewRequest
     from realm.session.run import Plan
-    from realm.session.ui import UI
 
 
 def new(request: NewRequest, ui: UI) -> int:
@@ -43,8 +42,7 @@ def new(request: NewRequest, ui: UI) -> int:
         docker.connect,
         _warm_up,
     )
-    wanted = request.image or config.value(IMAGE) or None
-    chosen = image.ensure(connection, wanted, images.inputs(config), ui.progress, part=plan.agent.image_part)
+    chosen = images.ensure(connection, plan, request.image, ui)
     plan = _with_wip(plan, request)
     approvals.announce(plan.include, ui)
     try:

@@ -26,19 +26,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm import config as settings
+from realm.terminal.ansi.modes import SYNCHRONIZED
 from realm.terminal.relay.events import Event
 from realm.terminal.relay.notice import BELL, notification
+from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realm.config import Config
     from realm.model import Session
+    from realm.session.recordings import TerminalState
+    from realm.session.run import Plan
+    from realm.terminal.relay.events import Observed
+    from realm.terminal.relay.protocols import Stream
 
 TURN, WAITING, ENDED = "turn", "waiting", "ended"
 _WORDS = {TURN: "finished a turn", WAITING: "is waiting for you", ENDED: "has ended"}
 
-UNFOCUSED, ALWAYS, OFF = "unfocused", "always", "off"
+ALWAYS, OFF = "always", "off"
+_FOCUS = 1004
+"""The mode in which a terminal reports its focus."""
 
 SHORTEST, LONGEST = 5.0, 60.0
 """Seconds between two calls, at first and at most."""
@@ -73,24 +81,24 @@ class Caller:
         """Call without a terminal: none shows the agent any more."""
         self._here, self._say, self._bell = lambda: False, lambda _: None, OFF
 
-    def hear(self, sound: Event) -> None:
+    def hear(self, event: Event) -> None:
         """Take what the agent lets hear; call the user when it is news for one who looks away."""
-        if sound is Event.BEGUN:
+        if event is Event.BEGUN:
             self._told = -math.inf  # what it waits for next is something else
             return
         now, here = self._clock(), self._here()
         if here:
             self._gap = 0.0
         wanted = not here or self._bell == ALWAYS
-        if sound is Event.BELL and now - self._told < SAME_WAIT:
+        if event is Event.BELL and now - self._told < SAME_WAIT:
             return
         if wanted and now - self._last < (SHORTEST if here else self._gap):
             return
-        if sound is Event.ENDED:
+        if event is Event.ENDED:
             self._told = now  # the user is called, or sees it
         if wanted:
             self._last, self._gap = now, min(max(self._gap * 2, SHORTEST), LONGEST)
-            self._call(TURN if sound is Event.ENDED else WAITING, here=here)
+            self._call(TURN if event is Event.ENDED else WAITING, here=here)
 
     def ended(self) -> None:
         """Say that the agent is over; its work has been taken in."""
@@ -128,6 +136,52 @@ def _start(command: str, session: Session, event: str) -> subprocess.Popen[bytes
         env={**os.environ, **own},
         start_new_session=True,
     )
+
+
+class Attention:
+    """The user of an attached run: :attr:`stream` is what the relay is to be given.
+
+    A terminal that tells nothing of its focus is taken for one that is looked at.
+    """
+
+    def __init__(self, plan: Plan, state: TerminalState, caller: Caller, observed: Observed) -> None:
+        self._plan, self._state, self._caller = plan, state, caller
+        self._over = False
+        if plan.tty:
+            caller.meet(self._here, self._say)
+        self.listen(observed)
+
+    def listen(self, observed: Observed) -> Stream:
+        """Listen to the stream that is held now, and return it as it is to be relayed."""
+        self._observed = observed
+        observed.settled = self._settled
+        self.stream = observed if self._plan.tty else observed.stream
+        return self.stream
+
+    def idle(self) -> bool:
+        """Do what can wait; return whether there is more."""
+        self._state.flush()
+        return self._plan.tty and self._observed.idle()
+
+    def _settled(self) -> bool:
+        """Whether the terminal draws what it gets at once: a synchronized update is not to be disturbed."""
+        return not self._state.modes.is_on(SYNCHRONIZED)
+
+    def _here(self) -> bool:
+        """Whether the user looks: the program may have stopped asking for reports, and does when it ends."""
+        return not (self._observed.focus.lost and (self._over or self._state.modes.is_on(_FOCUS)))
+
+    def _say(self, word: bytes) -> None:
+        if self._over:
+            Terminal().show(word)
+        else:
+            self._observed.say(word)
+
+    def ended(self) -> None:
+        """Call the user when the agent has ended behind their back."""
+        self._over = True
+        if self._plan.tty:
+            self._caller.ended()
 
 
 def plain(name: str) -> str:

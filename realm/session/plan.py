@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from realm.agents import Agent, Login
     from realm.model import Project
     from realm.sandbox.flags import DockerArgs
-    from realm.session.requests import NewRequest, ResumeRequest
-    from realm.session.ui import UI
+    from realm.session.requests import UI, NewRequest, ResumeRequest
 
 
 def new(request: NewRequest, project: Project, config: Config) -> Plan:

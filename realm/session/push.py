@@ -15,7 +15,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from realm.model import Project, Session
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 
 _SUBJECTS = 100

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from realm.model import Session
     from realm.sandbox.docker import Engine
     from realm.sandbox.report import BoxReport
+    from realm.session.requests import UI
     from realm.session.run import Plan
-    from realm.session.ui import UI
 
 
 def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:

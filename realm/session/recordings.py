@@ -25,6 +25,7 @@ from realm.paths import make_private, remove_tree
 from realm.session.lock import run_directory
 from realm.terminal.recording.recorder import Recorder, chunks, losses, markers
 from realm.terminal.recording.segments import Marker, Size
+from realm.terminal.relay.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from realm.config import Config
     from realm.model import Checkpoint
+    from realm.terminal.ansi.modes import Modes
 
 CAST = "session.cast"
 SCREEN = "screen.ans"
@@ -68,29 +70,70 @@ def recorder(
     on = config.value(RECORD) if record is None else record
     most = config.value(RECORD_LIMIT)
     directory = place(session_id, run)
-    for other in _others(directory):
-        remove_tree(other)
+    with contextlib.suppress(OSError):
+        for other in [path for path in directory.parent.iterdir() if path != directory]:
+            remove_tree(other)
     if not on:
-        _mark(directory)
+        with contextlib.suppress(OSError):  # where that cannot be written nothing can
+            make_private(directory)
+            (directory / _UNRECORDED).touch(mode=0o600)
     return Recorder(directory, limit=most, state=state)
 
 
-def _mark(directory: Path) -> None:
-    """Note that the run is not to be recorded; where that cannot be written nothing can."""
-    with contextlib.suppress(OSError):
-        make_private(directory)
-        (directory / _UNRECORDED).touch(mode=0o600)
+class TerminalState:
+    """What a run's output goes into on its way: the account of the terminal's modes, and the recording.
 
+    ``size`` is rows and columns, ``directory`` where ``recorder`` writes; what is
+    shown is played from there.  A run without a terminal (``tty`` false) has no screen.
+    """
 
-def _is_marked(directory: Path) -> bool:
-    return (directory / _UNRECORDED).exists()
+    def __init__(
+        self, size: tuple[int, int], modes: Modes, recorder: Recorder, directory: Path, *, tty: bool
+    ) -> None:
+        self.modes = modes
+        self.size = size
+        """Rows and columns of the terminal that shows it, or showed it last."""
+        self._tty, self._recorder, self._directory = tty, recorder, directory
+        recorder.resize(*size)
 
+    def hear(self, event: Event) -> None:
+        """Take what the agent let hear, before the output that follows it."""
+        marker = {Event.BEGUN: Marker.BEGUN, Event.ENDED: Marker.ENDED}.get(event)
+        if marker is not None:
+            self._recorder.mark(marker)
 
-def _others(directory: Path) -> list[Path]:
-    try:
-        return [path for path in directory.parent.iterdir() if path != directory]
-    except OSError:
-        return []
+    def feed(self, data: bytes) -> None:
+        """Record output, on the relay's path."""
+        # Without a terminal nothing has made line ends of it as a screen wants them.
+        self._recorder.feed(data if self._tty else data.replace(b"\n", b"\r\n"))
+
+    def keep(self, data: bytes) -> None:
+        """Take output that no terminal takes account of."""
+        self.modes.feed(data)
+        self.feed(data)
+
+    def flush(self) -> None:
+        """Write all that came so far: others may read it, or go on with it."""
+        self._recorder.flush()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Take account of a new size."""
+        self.size = (rows, columns)
+        self._recorder.resize(rows, columns)
+
+    def doubt(self) -> None:
+        """Take it that some output did not come."""
+        self._recorder.mark(Marker.GAP)
+
+    def text(self) -> str:
+        """Return what a person would read."""
+        self.flush()
+        return text(self._directory, self.size) if self._tty else ""
+
+    def drawing(self) -> bytes:
+        """Return what draws the screen in a fresh terminal and switches its modes on."""
+        self.flush()
+        return drawing(self._directory, self.size) if self._tty else b""
 
 
 def discard(session_id: str) -> None:
@@ -278,7 +321,7 @@ def cast(directory: Path, size: tuple[int, int], most: int, title: str = "") -> 
     """Return a recording as an asciicast of at most about ``most`` bytes, the newest of it; none is empty."""
     from realm.terminal.recording import cast as format_
 
-    events = [] if _is_marked(directory) else list(chunks(directory))
+    events = [] if (directory / _UNRECORDED).exists() else list(chunks(directory))
     if not any(isinstance(event, bytes) for _, event in events):
         return b""
     begin, event = events[0]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project, Session
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 
 def plan(name: str, directory: Path | None) -> Removal:

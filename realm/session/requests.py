@@ -1,10 +1,11 @@
-"""What the use-cases are asked for and what they answer; cheap to import."""
+"""What the use-cases are asked for, what they answer, and whom they speak through; cheap to import."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from realm.model import Project, Session, SessionRow
@@ -94,3 +95,22 @@ class Check(NamedTuple):
     status: Literal["ok", "warn", "fail"]
     detail: str
     hint: str = ""
+
+
+class UI(Protocol):
+    """The voice of realm.  All text is shown on standard error, cleaned by the caller."""
+
+    interactive: bool
+    """Whether somebody can answer a question."""
+
+    def warn(self, text: str) -> None:
+        """Say what the user should know though the work goes on."""
+
+    def info(self, text: str) -> None:
+        """Say what was done."""
+
+    def progress(self, text: str) -> AbstractContextManager[None]:
+        """Show that something is going on until the context ends."""
+
+    def confirm(self, question: str) -> bool:
+        """Ask a yes/no question; ``False`` when nobody can answer."""

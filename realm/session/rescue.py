@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 MOST_BYTES = 256 * 1024**3
 MOST_ENTRIES = 10_000_000

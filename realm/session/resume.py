@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.config import IMAGE, INCLUDE, Config
+from realm.config import INCLUDE, Config
 from realm.errors import NoSuchSessionError, RunningError
-from realm.sandbox import docker, flags, image
+from realm.sandbox import docker, flags
 from realm.session import approvals, background, claim, images, intake, rebase, summary
 from realm.session import plan as planning
 from realm.session.begin import begin
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from realm.model import Run
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
-    from realm.session.requests import ResumeRequest
+    from realm.session.requests import UI, ResumeRequest
     from realm.session.run import Plan
-    from realm.session.ui import UI
 
 
 def resume(request: ResumeRequest, ui: UI) -> int:
@@ -47,15 +46,8 @@ def resume(request: ResumeRequest, ui: UI) -> int:
         planning.mention_removed(Config(project.root), ui)
         approvals.settle_patterns(project, ui)
         if request.rebase:
-            plan = rebase.rebase(connection, plan, _image(connection, request, plan, ui), ui)
+            plan = rebase.rebase(connection, plan, images.ensure(connection, plan, request.image, ui), ui)
         return _run(connection, plan, request, lock, ui)
-
-
-def _image(connection: Engine, request: ResumeRequest, plan: Plan, ui: UI) -> str:
-    wanted = request.image or plan.session.image or plan.config.value(IMAGE) or None
-    return image.ensure(
-        connection, wanted, images.inputs(plan.config), ui.progress, part=plan.agent.image_part
-    )
 
 
 def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, ui: UI) -> int:
@@ -74,7 +66,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         totals=row.totals,
         transcript=transcript,
     )
-    chosen = _image(connection, request, plan, ui)
+    chosen = images.ensure(connection, plan, request.image, ui)
     for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)
     approvals.announce(plan.include, ui)

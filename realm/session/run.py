@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
 from realm.config import MEMORY, NETWORK, PIDS, WORKSPACE
-from realm.model import WORKSPACE_ROOT, Run, Totals
+from realm.model import Totals
 from realm.sandbox import layout
 from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from realm.agents import Agent, Login
     from realm.config import Config
-    from realm.model import Identity, Project, Session
+    from realm.model import Identity, Project, Run, Session
     from realm.sandbox.flags import DockerArgs
     from realm.store.worktree import Include
 
@@ -100,11 +99,6 @@ def argv(plan: Plan) -> list[str]:
     """Return the agent's arguments."""
     going_on = plan.resume and plan.transcript is not None
     return plan.agent.argv(plan.agent_args, conversation=plan.session.conversation, resume=going_on)
-
-
-def box_user() -> tuple[int, int]:
-    """Return uid and gid of the sandbox: the user's own, for root a plain user's."""
-    return (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
 
 
 def owner(plan: Plan) -> Owner:
@@ -184,7 +178,8 @@ def spec(
     plan: Plan, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None
 ) -> SandboxSpec:
     """Return the sandbox's description."""
-    uid, gid = box_user()
+    # Root's agent is a plain user all the same.
+    uid, gid = (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
     config = plan.config
     return SandboxSpec(
         image=image,
@@ -204,13 +199,3 @@ def spec(
         files=worktree.tracked_count(plan.project),
         args=plan.args,
     )
-
-
-def new_run(number: int, before: str) -> Run:
-    """Return a run that starts now."""
-    return Run(number=number, started=time.time(), before=before)
-
-
-def workspace_path(project: Project) -> str:
-    """Return where the project's work tree lies in its sandboxes."""
-    return f"{WORKSPACE_ROOT}/{project.name}"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from realm.sandbox.sandbox import Sandbox
     from realm.sandbox.spec import SandboxSpec
     from realm.sandbox.transfer import SandboxFile
+    from realm.session.requests import UI
     from realm.session.run import Plan
-    from realm.session.ui import UI
     from realm.store.history import History
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project, Run, Session
-    from realm.session.ui import UI
+    from realm.session.requests import UI
     from realm.terminal.recording.cast import Header, Moment
     from realm.terminal.recording.recorder import Event
     from realm.terminal.render.drawing import Drawing

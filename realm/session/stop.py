@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project, Run, Session
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 PATIENCE = 120.0
 """Seconds that a holder has to end the agent and save its work."""

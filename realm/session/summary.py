@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realm.model import Totals
+    from realm.session.requests import UI
     from realm.session.run import Outcome, Plan
-    from realm.session.ui import UI
 
 _UNTOLD = "untold"
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.session import query, registry
-from realm.session.find import find
+from realm.session import registry
+from realm.session.find import find, list_sessions
 from realm.store import repo as repository
 from realm.store import stores
 from tests.support.hostile import powerless
@@ -65,7 +65,7 @@ def test_one_whose_refs_cannot_be_read(repo: Repo, make_repo: Callable[..., Repo
         registry.remember_project(project_of(made))
     add_session(project_of(repo), "fix")
     (other.path / ".git/packed-refs").write_bytes(b"\0garbage")
-    listing = query.list_sessions(None, all_projects=True)
+    listing = list_sessions(None, all_projects=True)
     assert [row.name for row in listing.rows] == ["fix"]
     assert any(str(other.path) in text for text in listing.warnings)
     assert find("fix", None).root == repo.path
@@ -76,7 +76,7 @@ def test_a_removed_linked_work_tree_is_not_missed(repo: Repo, tmp_path: Path) ->
     registry.remember_project(repository.discover(tmp_path / "linked"))
     add_session(project_of(repo), "fix")
     repo.git("worktree", "remove", str(tmp_path / "linked"))
-    listing = query.list_sessions(None, all_projects=True)
+    listing = list_sessions(None, all_projects=True)
     assert listing.warnings == ()
     assert [row.name for row in listing.rows] == ["fix"]
 

@@ -15,7 +15,7 @@ from tests.support.cli import CommandLine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from realm.session.ui import UI
+    from realm.session.requests import UI
 
 CODE, META = "c" * 40, "d" * 40
 

@@ -172,10 +172,10 @@ def test_version_that_both_speak(newest: str, oldest: str, used: str, serve: Ser
 
 def test_calls_of_several_threads_at_once(serve: Serve) -> None:
     answers: list[object] = []
-    with docker.connect(serve(_answer(b'{"Name": "a"}', "1.41"))) as connected:
+    with docker.connect(serve(_answer(b'{"ServerVersion": "a"}', "1.41"))) as connected:
 
         def ask() -> None:
-            answers.extend(connected.info().name for _ in range(50))
+            answers.extend(connected.info().version for _ in range(50))
 
         together(*[ask] * 4)
     assert answers == ["a"] * 200

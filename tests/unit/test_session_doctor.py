@@ -16,8 +16,7 @@ from tests.support.store import seen
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.session.requests import NewRequest, Removal
-    from realm.session.ui import UI
+    from realm.session.requests import UI, NewRequest, Removal
     from tests.support.repos import Repo
 
 

@@ -10,8 +10,8 @@ import pytest
 from realm.config import Config
 from realm.model import Checkpoint
 from realm.session import recordings
-from realm.session.recordings import Shown
-from realm.session.view import View
+from realm.session.recordings import Shown, TerminalState
+from realm.terminal.ansi.modes import Modes
 from realm.terminal.recording import recorder as recorder_module
 from realm.terminal.recording.recorder import Recorder
 from realm.terminal.relay.events import Event
@@ -47,24 +47,25 @@ class Run:
 
     def __init__(self, place: Path, clock: Clock, limit: int = 1 << 20) -> None:
         self.place, self.clock = place, clock
-        self.view = View((5, 30), tty=True)
-        self.view.record(Recorder(place, limit=limit, state=self.view.modes.redo), place)
+        modes = Modes()
+        recorder = Recorder(place, limit=limit, state=modes.redo)
+        self.state = TerminalState((5, 30), modes, recorder, place, tty=True)
         self.incomplete: list[str] = []
 
     def show(self, text: bytes, after: float = 0.0) -> None:
         """Write something after a while."""
         self.clock.now += after
-        self.view.keep(text)
+        self.state.keep(text)
 
     def hear(self, *sounds: Event) -> None:
         for sound in sounds:
-            self.view.hear(sound)
+            self.state.hear(sound)
 
     def turns(self, *ends: float, end_turn: int | None = None) -> dict[int, str]:
         """Return the texts of turns of which the container says that they ended so long after the start."""
         points = [Checkpoint("0", "0", turn, START + end) for turn, end in enumerate(ends, 1)]
         points.append(Checkpoint("0", "0", len(ends) if end_turn is None else end_turn, START + 9999))
-        self.view.flush()
+        self.state.flush()
         files, self.incomplete = recordings.shown(self.place, (5, 30), Config(self.place)).of_turns(points)
         named = {name: data for name, data in files.items() if name.endswith("txt")}
         assert [f"{name[:-3]}ans" for name in named] == [name for name in files if name.endswith("ans")]
@@ -184,12 +185,12 @@ def test_a_second_holder_goes_on_and_what_did_not_come_is_said(tmp_path: Path, c
     first = Run(tmp_path, clock)
     first.show(b"one")
     first.hear(Event.ENDED)
-    drawing = first.view.drawing()
+    drawing = first.state.drawing()
     second = Run(tmp_path, clock)
-    second.view.modes.feed(drawing)
+    second.state.modes.feed(drawing)
     second.show(b" two", after=10)
     assert second.turns(0) == {1: "one"}
-    second.view.doubt()
+    second.state.doubt()
     second.show(b" three", after=1)
     second.turns(0)
     assert second.incomplete == ["screen"]
@@ -207,11 +208,11 @@ def test_a_place_that_cannot_be_written_costs_only_the_pictures(tmp_path: Path, 
 
 
 def test_a_run_without_a_terminal_has_a_recording_and_no_pictures(tmp_path: Path) -> None:
-    view = View((5, 30), tty=False)
-    view.record(Recorder(tmp_path, limit=1 << 20), tmp_path)
-    view.hear(Event.ENDED)
-    view.feed(b"one\ntwo\n")
-    view.flush()
+    recorder = Recorder(tmp_path, limit=1 << 20)
+    state = TerminalState((5, 30), Modes(), recorder, tmp_path, tty=False)
+    state.hear(Event.ENDED)
+    state.feed(b"one\ntwo\n")
+    state.flush()
     shown = recordings.shown(tmp_path, (5, 30), Config(tmp_path), tty=False)
     assert list(shown.files) == ["session.cast"]
     assert b"one\\r\\ntwo" in shown.files["session.cast"]

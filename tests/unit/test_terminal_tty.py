@@ -143,7 +143,7 @@ def test_a_terminal_that_is_gone_is_no_error() -> None:
 
 
 def test_a_relay_loads_no_emulator() -> None:
-    modules = "realm.terminal.relay.loop, realm.terminal.relay.tty, realm.session.view"
+    modules = "realm.terminal.relay.loop, realm.terminal.relay.tty, realm.session.recordings"
     code = f"import sys, {modules}; print('pyte' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
