@@ -77,7 +77,8 @@ class Verb(click.Command):
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return what follows the verb: arguments in the field's notation, then options."""
         arguments = [parameter for parameter in self.params if isinstance(parameter, click.Argument)]
-        return [*(placeholder(argument) for argument in arguments), "[options]"]
+        named = [(f"<{argument.metavar or argument.name}>", argument.required) for argument in arguments]
+        return [*(name if required else f"[{name}]" for name, required in named), "[options]"]
 
 
 class AgentVerb(Verb):
@@ -170,12 +171,6 @@ def option_rows(command: click.Command, ctx: click.Context) -> list[tuple[str, s
     """Return every option of ``command`` as it is written, and what it does."""
     options = [parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)]
     return [record for option in options if (record := option.get_help_record(ctx))]
-
-
-def placeholder(argument: click.Argument) -> str:
-    """Return ``argument`` as usage lines write it."""
-    name = f"<{argument.metavar or argument.name}>"
-    return name if argument.required else f"[{name}]"
 
 
 def usage(ctx: click.Context) -> str:

@@ -60,7 +60,7 @@ def command(directory: Path | None, trial_wanted: bool, repair_wanted: bool, as_
             _show(check)
     failed = any(check.status == "fail" for check in done)
     if as_json:
-        output.json([_record(check) for check in done])
+        output.json([{key: clean(value) for key, value in check._asdict().items()} for check in done])
     if failed and trial_wanted:
         output.hint("the trial run waits until no check fails")
     return doctor.trial(ui) if trial_wanted and not failed else int(failed)
@@ -102,8 +102,3 @@ def _lines(text: str, indent: int) -> list[str]:
         return [text]
     room = max(shutil.get_terminal_size().columns - indent, _READABLE)
     return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
-
-
-def _record(check: Check) -> dict[str, str]:
-    """Return ``check`` as JSON has it."""
-    return {name: clean(getattr(check, name)) for name in ("name", "status", "detail", "hint")}

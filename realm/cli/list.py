@@ -61,7 +61,12 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
     from realm.session.find import list_sessions
 
     if prune:
-        _prune()
+        from realm.session.find import forget_gone
+        from realm.session.sandboxes import prune as prune_volumes
+
+        prune_volumes()
+        for root in forget_gone():
+            output.say(clean(f"forgot {root}"))
     listing = list_sessions(directory, all_projects)
     for text in listing.warnings:
         output.warning(text)
@@ -75,15 +80,6 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
         _advise(rows)
     else:
         output.hint("no sessions yet: realm new NAME starts one")
-
-
-def _prune() -> None:
-    from realm.session.find import forget_gone
-    from realm.session.sandboxes import prune
-
-    prune()
-    for root in forget_gone():
-        output.say(clean(f"forgot {root}"))
 
 
 def _advise(rows: list[SessionRow]) -> None:

@@ -22,6 +22,11 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 _GAP = "  "
 _NARROWEST = 12
 """Columns that a cell is never cut below."""
+_UNITS = (
+    ("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400),
+    ("hour", 3_600), ("minute", 60),
+)  # fmt: skip
+"""What a time is said in, and the seconds of each."""
 _chosen = {"color": "auto"}
 
 
@@ -163,13 +168,14 @@ def _widths(lines: Sequence[Sequence[Cell]], elastic: int) -> list[int]:
 
 
 def _aligned(line: Sequence[Cell], widths: Sequence[int]) -> str:
-    cells = [Cell(cut(cell.text, columns), cell.style) for cell, columns in zip(line, widths, strict=True)]
-    painted = [
-        paint(cell.text, cell.style, sys.stdout) + " " * (columns - width(cell.text))
-        for cell, columns in zip(cells, widths, strict=True)
+    cells = [
+        (cut(cell.text, columns), cell.style, columns) for cell, columns in zip(line, widths, strict=True)
     ]
-    painted[-1] = paint(cells[-1].text, cells[-1].style, sys.stdout)
-    return _GAP.join(painted)
+    painted = [
+        paint(text, style, sys.stdout) + " " * (columns - width(text)) for text, style, columns in cells[:-1]
+    ]
+    text, style, _ = cells[-1]
+    return _GAP.join([*painted, paint(text, style, sys.stdout)])
 
 
 def iso(seconds: float | None) -> str | None:
@@ -185,10 +191,7 @@ def iso(seconds: float | None) -> str | None:
 def ago(seconds: float, now: float) -> str:
     """Return how long before ``now`` (both seconds since the epoch) something was, in words."""
     passed = now - seconds
-    for unit, length in (("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400)):
-        if passed >= length:
-            return f"{plural(passed // length, unit)} ago"
-    for unit, length in (("hour", 3_600), ("minute", 60)):
+    for unit, length in _UNITS:
         if passed >= length:
             return f"{plural(passed // length, unit)} ago"
     return "just now"

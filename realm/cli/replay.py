@@ -17,8 +17,6 @@ from realm.cli.params import FILE, SESSION, common
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.session.screens import Recording
-
 EXAMPLES = (
     ("replay quick-fix --speed 4 --idle-limit 1", "watch the last run, without its pauses"),
     ("replay quick-fix --run 1 --cast run1.cast", "a file for asciinema"),
@@ -57,20 +55,13 @@ def command(
     idle = math.inf if idle_limit is None else idle_limit
     if not (0 < speed < math.inf and idle >= 0):
         raise CommandLineError("--speed is a number above 0, --idle-limit one from 0 on")
-    found = recording(Asked(name, directory, run), TerminalUI())
+    ui = TerminalUI()
+    found = recording(Asked(name, directory, run), ui)
     if cast is not None:
         output.put(cast, found.cast())
     elif output.is_terminal(sys.stdout):
-        _play(found, speed, idle)
+        if number := found.play(ui, speed=speed, idle_limit=idle):
+            signal.raise_signal(number)  # as if it had not been caught
     else:
         for text in found.text():
             output.write(text)
-
-
-def _play(found: Recording, speed: float, idle_limit: float) -> None:
-    from realm.cli.ui import TerminalUI
-
-    number = found.play(TerminalUI(), speed=speed, idle_limit=idle_limit)
-    if number:
-        # As if it had not been caught.
-        signal.raise_signal(number)

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from realm.errors import EngineError
 from realm.sandbox.endpoint import Endpoint, dial, resolve
-from realm.sandbox.frames import STDOUT, Demux
+from realm.sandbox.stream import STDOUT, Demux
 from realm.sandbox.trouble import cause, message, nonsense, refusal, unreachable
 from realm.text import clean
 

@@ -64,11 +64,6 @@ class Endpoint(NamedTuple):
         return self.scheme == "unix"
 
 
-def _docker_config(environ: Mapping[str, str]) -> Path:
-    directory = environ.get("DOCKER_CONFIG")
-    return Path(directory) if directory else Path(environ.get("HOME") or Path.home()) / ".docker"
-
-
 def _read_json(path: Path) -> dict[str, object]:
     try:
         value = json.loads(path.read_bytes())
@@ -77,17 +72,13 @@ def _read_json(path: Path) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _dig(value: object, *keys: str) -> object:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
 def _from_context(name: str, source: str, directory: Path) -> Endpoint:
     import hashlib
 
     meta = directory / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
-    host = _dig(_read_json(meta), "Endpoints", "docker", "Host")
+    host: object = _read_json(meta)
+    for key in ("Endpoints", "docker", "Host"):
+        host = host.get(key) if isinstance(host, dict) else None
     if not isinstance(host, str) or not host:
         raise EngineError(f"docker context {name!r} ({source}) does not exist", "docker context ls")
     tls = (directory / "contexts" / "tls" / meta.parent.name / "docker").is_dir()
@@ -131,7 +122,7 @@ def resolve(environ: Mapping[str, str] | None = None) -> Endpoint:
                 url, "DOCKER_HOST", tls=bool(environ.get("DOCKER_TLS_VERIFY")) or url.startswith("https://")
             )
         )
-    directory = _docker_config(environ)
+    directory = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home(), ".docker"))
     name, source = environ.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
     if not name:
         current = _read_json(directory / "config.json").get("currentContext")

@@ -86,7 +86,7 @@ def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Sandbox, str]]:
 def clear(engine: Engine, session_id: str) -> None:
     """Remove containers that did some work for a session and were killed over it.
 
-    One that salvaged goes alone: the volumes that it had are the dead sandbox's.
+    One that took a snapshot goes alone: the volumes that it had are the dead sandbox's.
     """
     for sandbox in find(engine, session_id=session_id, role="tool"):
         sandbox.remove()

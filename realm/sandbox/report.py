@@ -31,7 +31,7 @@ _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 
 
-class BoxReport(NamedTuple):
+class Report(NamedTuple):
     """The results of a run.
 
     ``points`` are the states reported, in order, the end of the run last;
@@ -93,7 +93,7 @@ def _known(member: Member) -> str | None:
     return f"{int(found[1])}.{found[2].decode()}"
 
 
-def load(directory: Path) -> BoxReport:
+def load(directory: Path) -> Report:
     """Return the report whose files :func:`receive` saved."""
     texts: dict[str, list[str]] = {"error": [], "nested": [], "conflict": []}
     values: dict[str, str] = {}
@@ -104,7 +104,7 @@ def load(directory: Path) -> BoxReport:
             values[key] = value
     code = values.get("exit", "")
     conversation = _bytes(directory / "conversation").strip().decode("ascii", "replace")
-    return BoxReport(
+    return Report(
         points=tuple(_points(directory)),
         prompts=_hooks(directory, "prompt.json"),
         stops=_hooks(directory, "stop.json"),

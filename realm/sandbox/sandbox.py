@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from realm.sandbox.docker import Engine, Facts
     from realm.sandbox.layout import Owner
-    from realm.sandbox.report import BoxReport
+    from realm.sandbox.report import Report
 
 DEFAULT_LIMIT = 4 * 1024**3
 """Bytes that a sandbox may hand over unless told otherwise."""
@@ -175,7 +175,7 @@ class Sandbox:
             self._results = None
 
     def reported(self) -> bool:
-        """Return whether the stopped sandbox finished its report; if not it wants :func:`salvage`."""
+        """Return whether the stopped sandbox finished its report; if not see :func:`creation.snapshot`."""
         return report.load(self._fetch(DEFAULT_LIMIT)).complete
 
     def complaint(self) -> str:
@@ -184,7 +184,7 @@ class Sandbox:
         reason = clean("; ".join(errors) or "it gave no reason", limit=400)
         return f"the work in the container could not be saved: {reason}"
 
-    def collect(self, dest: Path, limit: int = DEFAULT_LIMIT) -> BoxReport:
+    def collect(self, dest: Path, limit: int = DEFAULT_LIMIT) -> Report:
         """Return what the stopped sandbox reports; its pack and transcript are put into ``dest``.
 
         Raises ``RejectedError`` when there is more than ``limit`` bytes of it.

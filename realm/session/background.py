@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
     from realm.session.run import Plan
 
-LOG = "keeper.log"
+LOG = "holder.log"
 _READY = b"ready"
 _ANSWER = 65536
 

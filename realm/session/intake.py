@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from realm.model import Run, TurnText
     from realm.sandbox.docker import Engine
-    from realm.sandbox.report import BoxReport
+    from realm.sandbox.report import Report
     from realm.sandbox.sandbox import Sandbox
     from realm.session.recordings import Shown
     from realm.session.requests import UI
@@ -84,7 +84,7 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         shown = recordings.shown(place, FALLBACK, plan.config, tty=sandbox.tty, title=title)
     try:
         if not sandbox.reported():
-            _salvage(engine, plan, sandbox)
+            _snapshot(engine, plan, sandbox)
         outcome = _taken(plan, sandbox, code, shown, notes)
     except UnpreparedError as error:
         if _NO_GIT not in error.message:
@@ -103,16 +103,16 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
     return outcome
 
 
-def _salvage(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
+def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
     """Let a second container on a dead sandbox's volumes take the snapshot."""
-    from realm.sandbox.salvage import UnsavedError, salvage
+    from realm.sandbox import creation
 
     try:
         with sandboxes.outfit(
             engine, plan, sandbox.image, ["snapshot"], prefer=sandbox.owner.history
         ) as made:
-            salvage(engine, sandbox, made.spec, made.layout)
-    except UnsavedError:
+            creation.snapshot(engine, sandbox, made.spec, made.layout)
+    except creation.UnsavedError:
         sandboxes.forget(sandbox)
         raise
 
@@ -210,7 +210,7 @@ def _taken(
             return _record(latest, report, exit_code, shown, before)
 
 
-def _check(plan: Plan, report: BoxReport) -> None:
+def _check(plan: Plan, report: Report) -> None:
     """Raise when the sandbox does not hand over the state of its workspace: it must not be removed then."""
     if report.complete and not report.points and _UNPREPARED in report.errors:
         raise _unprepared(report)
@@ -223,7 +223,7 @@ def _check(plan: Plan, report: BoxReport) -> None:
         )
 
 
-def _unprepared(report: BoxReport) -> UnpreparedError:
+def _unprepared(report: Report) -> UnpreparedError:
     others = [clean(text, limit=200) for text in report.errors if text != _UNPREPARED]
     message = ": ".join([f"the container's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
     hint = "install git in the image, or build it FROM realm:latest" if _NO_GIT in report.errors else ""
@@ -253,7 +253,7 @@ def _as_noted_since(plan: Plan) -> Plan | None:
 
 
 def _record(
-    plan: Plan, report: BoxReport, exit_code: int, shown: Shown | None, before: Sequence[str]
+    plan: Plan, report: Report, exit_code: int, shown: Shown | None, before: Sequence[str]
 ) -> Outcome:
     project, session = plan.project, plan.session
     code = plan.run.before
@@ -310,7 +310,7 @@ def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:
     ]
 
 
-def _ingest(plan: Plan, report: BoxReport, texts: Mapping[int, TurnText]) -> Ingested:
+def _ingest(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Ingested:
     from realm.store import ingest
 
     intake = ingest.Intake(

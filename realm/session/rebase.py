@@ -20,13 +20,13 @@ from realm.text import clean
 if TYPE_CHECKING:
     from realm.model import Session
     from realm.sandbox.docker import Engine
-    from realm.sandbox.report import BoxReport
+    from realm.sandbox.report import Report
     from realm.session.requests import UI
     from realm.session.run import Plan
 
 
 def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
-    """Put the session's commits on HEAD; return the launch with its session's new base.
+    """Put the session's commits on HEAD; return the plan with its session's new base.
 
     The commits as they were stay reachable below ``refs/realm-trash/``.  Raises
     :class:`RealmError` naming the files when they conflict; nothing has changed then.
@@ -64,7 +64,7 @@ def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
             sandbox.remove()
 
 
-def _conflict(plan: Plan, report: BoxReport) -> RealmError:
+def _conflict(plan: Plan, report: Report) -> RealmError:
     name = plan.session.name
     paths = ", ".join(clean(path, limit=200) for path in report.conflicts[:10])
     if not paths:
@@ -78,7 +78,7 @@ def _conflict(plan: Plan, report: BoxReport) -> RealmError:
     )
 
 
-def _take(plan: Plan, report: BoxReport, head: str) -> str:
+def _take(plan: Plan, report: Report, head: str) -> str:
     now = time.time()
     points = [Checkpoint(point.head, point.head, 0, point.time) for point in report.points]
     taken = ingest.ingest(

@@ -19,8 +19,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RejectedError, RunningError
 from realm.paths import current_directory
 from realm.sandbox import docker, lookup
+from realm.sandbox.creation import readable
 from realm.sandbox.layout import WORK
-from realm.sandbox.salvage import readable
 from realm.sandbox.sandbox import Sandbox
 from realm.session.find import find
 from realm.store import record, refs, verify

@@ -257,7 +257,7 @@ def test_snapshot_of_a_box_that_was_never_prepared_gives_the_tip(box: HostBox) -
 
 
 def test_snapshot_that_fails_is_not_done(box: HostBox) -> None:
-    """The host salvages a box whose report is not done, and keeps it when that fails too."""
+    """The host takes the snapshot of a box whose report is not done, and keeps it when that fails too."""
     box.run("echo 1 > a")
     (box.state / "out" / "report").unlink()
     box.environment["REALM_TIP"] = "f" * 40

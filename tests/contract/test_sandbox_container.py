@@ -1,4 +1,4 @@
-"""Real boxes on the engine: life, streams, results, salvage, and nothing left over."""
+"""Real boxes on the engine: life, streams, results, snapshots, and nothing left over."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_stop_lets_the_work_be_saved(lab: Laboratory) -> None:
 
 
 @pytest.mark.parametrize("how", ["plain", "overlay"])
-def test_killed_box_is_salvaged(lab: Laboratory, how: str) -> None:
+def test_killed_box_has_its_snapshot_taken(lab: Laboratory, how: str) -> None:
     box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
     box.start()
     time.sleep(1.5)
@@ -156,7 +156,7 @@ def test_killed_box_is_salvaged(lab: Laboratory, how: str) -> None:
     found = lookup.find(lab.engine, session_id=lab.id)
     assert [one.id for one in found] == [box.id]
     assert not found[0].reported()
-    lab.salvage(found[0])
+    lab.snapshot(found[0])
     report = found[0].collect(lab.root)
     assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [
         "README.md",
@@ -167,14 +167,14 @@ def test_killed_box_is_salvaged(lab: Laboratory, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["plain", "overlay"])
-def test_box_whose_container_was_removed_is_salvaged(lab: Laboratory, how: str) -> None:
+def test_box_whose_container_was_removed_has_its_snapshot_taken(lab: Laboratory, how: str) -> None:
     box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
     box.start()
     time.sleep(1.5)
     subprocess.run(["docker", "rm", "-f", box.id], check=True, capture_output=True)
     (found,) = lookup.find(lab.engine, session_id=lab.id)
     assert (found.state(), found.wait(), found.reported()) == ("gone", 137, False)
-    lab.salvage(found)
+    lab.snapshot(found)
     report = found.collect(lab.root)
     assert report.complete
     assert unpacked(lab.repo, report, lab.root / "taken").files(report.points[-1].snapshot) == [

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from realm.model import Identity
 from realm.sandbox import creation, docker, history, image, lookup, repositories
 from realm.sandbox import report as reports
+from realm.sandbox.creation import snapshot
 from realm.sandbox.image import recipe
 from realm.sandbox.image.build import build_own
 from realm.sandbox.layout import Owner
 from realm.sandbox.repositories import Repositories
-from realm.sandbox.salvage import salvage
 from realm.sandbox.spec import SandboxSpec
 from realm.sandbox.workspace import Checkout
 from realm.store import history as histories
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from realm.sandbox.docker import Engine
     from realm.sandbox.history import Ready
-    from realm.sandbox.report import BoxReport
+    from realm.sandbox.report import Report
     from realm.sandbox.sandbox import Sandbox
     from realm.sandbox.transfer import SandboxFile
 
@@ -117,13 +117,13 @@ class HostBox:
             env=self.variables(), input=stdin, capture_output=True, check=False, timeout=120,
         )  # fmt: skip
 
-    def run(self, script: str, *, code: int = 0) -> BoxReport:
+    def run(self, script: str, *, code: int = 0) -> Report:
         """Run ``script`` as the agent and return the report."""
         done = self.entry("run", "sh", "-c", script)
         assert done.returncode == code, done.stderr.decode(errors="replace")
         return self.report()
 
-    def report(self) -> BoxReport:
+    def report(self) -> Report:
         """Return what was reported, read as the host reads it."""
         destination = self.root / f"collected-{uuid.uuid4().hex}"
         destination.mkdir()
@@ -138,16 +138,16 @@ class HostBox:
         """Call the entry script as a hook does."""
         assert self.entry("turn", verb, stdin=text.encode()).returncode == 0
 
-    def taken(self, report: BoxReport) -> Repo:
+    def taken(self, report: Report) -> Repo:
         """Return a repository that holds what the host has and the report's pack, and nothing else."""
         return unpacked(self.repo, report, self.root / f"taken-{uuid.uuid4().hex}")
 
-    def tree(self, report: BoxReport, point: int = -1) -> list[str]:
+    def tree(self, report: Report, point: int = -1) -> list[str]:
         """Return the paths in a reported snapshot."""
         return self.taken(report).files(report.points[point].snapshot)
 
 
-def unpacked(repo: Repo, report: BoxReport, where: Path) -> Repo:
+def unpacked(repo: Repo, report: Report, where: Path) -> Repo:
     """Return a new repository at ``where`` that borrows from ``repo`` and has the report's pack."""
     made = Repo.init(where, bare=True)
     (where / "objects" / "info" / "alternates").write_text(f"{repo.path / '.git' / 'objects'}\n")
@@ -206,10 +206,10 @@ class Laboratory:
             base = [*repositories.files(laid._replace(branch="", exclude=b"")), *ready.files]
             yield ready, layout, Checkout(laid.tip, seen.key, seen.place, base, seen.contains, _quietly)
 
-    def salvage(self, box: Sandbox) -> None:
+    def snapshot(self, box: Sandbox) -> None:
         """Take the last snapshot of a dead box."""
         with self.outfit() as (ready, layout, _):
-            salvage(self.engine, box, self.spec()._replace(history=ready.volume), layout)
+            snapshot(self.engine, box, self.spec()._replace(history=ready.volume), layout)
 
     def run(self, script: str, **changes: Any) -> Ran:
         """Run ``script`` in a box to its end."""
@@ -247,7 +247,7 @@ class Ran:
     stderr: str
     directory: Path
 
-    def report(self) -> BoxReport:
+    def report(self) -> Report:
         """Return its report."""
         return self.box.collect(self.directory)
 

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from realm.sandbox.frames import Demux
+from realm.sandbox.stream import Demux
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

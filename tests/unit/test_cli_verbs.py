@@ -135,7 +135,7 @@ class TestList:
     )
 
     def test_in_a_pipe_it_is_tabs_newest_first(self, realm: CommandLine) -> None:
-        realm.fake("query", list_sessions=lambda *_: Listing(self.ROWS, ()))
+        realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
         assert realm("list").out == (
             "new\t/p\t2023-11-14T22:14:20Z\trunning\tno changes\n"
             "old\t/p\t2023-11-14T22:13:20Z\texited\t1 turn, 1 file, +10 \N{MINUS SIGN}3\n"
@@ -143,7 +143,7 @@ class TestList:
         )
 
     def test_on_a_terminal_it_has_a_header_and_a_way_out(self, realm: CommandLine) -> None:
-        realm.fake("query", list_sessions=lambda *_: Listing(self.ROWS, ()))
+        realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
         realm.terminal()
         result = realm("list")
         header, first, *_, last = result.out.splitlines()
@@ -153,7 +153,7 @@ class TestList:
         assert result.err == "hint: realm resume cut saves the work that a run left in its container\n"
 
     def test_as_json(self, realm: CommandLine) -> None:
-        realm.fake("query", list_sessions=lambda *_: Listing(self.ROWS, ()))
+        realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
         new, old, cut = json.loads(realm("list", "--json").out)
         assert old == {
             "name": "old", "project": "/p", "created": "2023-11-14T22:13:20Z", "started": None,
@@ -165,7 +165,7 @@ class TestList:
         assert cut["created"] is None
 
     def test_nothing_is_a_hint_and_no_output(self, realm: CommandLine) -> None:
-        realm.fake("query", list_sessions=lambda *_: Listing((), ("/gone is not there any more: skipped",)))
+        realm.fake("find", list_sessions=lambda *_: Listing((), ("/gone is not there any more: skipped",)))
         result = realm("list")
         assert (result.code, result.out) == (0, "")
         warning = "warning: /gone is not there any more: skipped\n"
@@ -174,7 +174,7 @@ class TestList:
 
     def test_where_it_looks(self, realm: CommandLine) -> None:
         asked: list[Any] = []
-        realm.fake("query", list_sessions=recorder(asked, Listing()))
+        realm.fake("find", list_sessions=recorder(asked, Listing()))
         realm("list")
         realm("list", "--all")
         realm("-C", "sub", "list")
@@ -183,7 +183,7 @@ class TestList:
 
     def test_what_a_repository_holds_is_cleaned(self, realm: CommandLine) -> None:
         row = SessionRow("a\x1b[2J", Path("/p\n\udcff"), 1, State.EXITED, Totals(), CODE, CODE, 1, "\x07")
-        realm.fake("query", list_sessions=lambda *_: Listing((row,), ("b\x1b]0;t\x07",)))
+        realm.fake("find", list_sessions=lambda *_: Listing((row,), ("b\x1b]0;t\x07",)))
         result = realm("list")
         assert result.out == "a[2J\t/p \t1970-01-01T00:00:01Z\texited\tno changes\n"
         assert result.err == "warning: b]0;t\n"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import EngineError
-from realm.sandbox.frames import STDERR, STDOUT, Demux
+from realm.sandbox.stream import STDERR, STDOUT, Demux
 
 
 def frame(stream: int, data: bytes) -> bytes:
