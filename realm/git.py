@@ -65,6 +65,11 @@ class GitResult(NamedTuple):
         """Standard output as text, without the last line end."""
         return self.out.decode("utf-8", "surrogateescape").removesuffix("\n")
 
+    @property
+    def lines(self) -> list[str]:
+        """The lines of standard output; a ref's name may hold what :meth:`str.splitlines` ends one at."""
+        return self.text.split("\n") if self.out else []
+
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment as git should see it.

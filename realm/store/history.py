@@ -163,7 +163,7 @@ class _Branch(NamedTuple):
 def _branches(project: Project) -> dict[str, _Branch]:
     shown = git("for-each-ref", f"--format={_LISTED}", _HEADS, _REMOTES, project=project)
     found = {}
-    for line in shown.text.splitlines():
+    for line in shown.lines:
         name, oid, target, head, upstream = line.split("\0")
         found[name] = _Branch(oid, target, head == "*", upstream)
     return found
@@ -205,9 +205,9 @@ def _added(project: Project, patterns: Sequence[str]) -> tuple[dict[str, str], t
     for pattern in patterns:
         places = [""] if pattern.startswith("refs/") else [_HEADS, _REMOTES, _TAGS]
         full = [place + pattern for place in places]
-        shown = git("for-each-ref", f"--format={_NAMED}", "--end-of-options", *full, project=project).text
+        shown = git("for-each-ref", f"--format={_NAMED}", "--end-of-options", *full, project=project)
         named = {}
-        for line in shown.splitlines():
+        for line in shown.lines:
             name, oid, kind, peeled, peeled_kind = line.split("\0")
             if "commit" in (kind, peeled_kind):
                 named[name] = oid if kind == "commit" else peeled
@@ -235,9 +235,9 @@ def _commits(project: Project, oids: Iterable[str]) -> tuple[str, ...]:
 
 def _tags(project: Project) -> dict[str, Tag]:
     """Return every tag: git has what they stand for beside packed refs, so no object is read."""
-    shown = git("show-ref", "--tags", "-d", project=project, check=False).text
+    shown = git("show-ref", "--tags", "-d", project=project, check=False)
     found: dict[str, Tag] = {}
-    for line in shown.splitlines():
+    for line in shown.lines:
         oid, _, name = line.partition(" ")
         peeled = name.removesuffix("^{}")
         found[peeled] = Tag(found[peeled].oid if peeled != name else oid, oid)
@@ -317,7 +317,7 @@ def _since(
 def _walked(project: Project, tips: Sequence[str], names: Iterable[str]) -> set[str]:
     among = [f"--merged={tip}" for tip in tips]
     asked = ("for-each-ref", "--format=%(refname)", *among, "--end-of-options", *(names or (_TAGS,)))
-    return set(git(*asked, project=project).text.splitlines())
+    return set(git(*asked, project=project).lines)
 
 
 # -- packs ---------------------------------------------------------------------

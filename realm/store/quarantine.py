@@ -369,8 +369,8 @@ def _sweep_refs(project: Project) -> int:
     loose = any(path.is_file() for path in (project.common_dir / TEMPORARY).rglob("*"))
     if not packed and not loose and not (project.common_dir / "reftable").exists():
         return 0
-    listed = git("for-each-ref", "--format=%(refname)", TEMPORARY, project=project, check=False).text
-    owned = ((line, _HELD.fullmatch(line)) for line in listed.splitlines())
+    listed = git("for-each-ref", "--format=%(refname)", TEMPORARY, project=project, check=False).lines
+    owned = ((line, _HELD.fullmatch(line)) for line in listed)
     gone = [line for line, found in owned if found and is_forgotten(found[1], int(found[2]), int(found[3]))]
     if gone:
         orders = "".join(f"option no-deref\0delete {ref}\0\0" for ref in gone)

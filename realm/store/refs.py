@@ -132,7 +132,7 @@ def check_new(project: Project, name: str) -> None:
     """
     check_name(name)
     result = git("for-each-ref", "--format=%(refname)", CODE, META, project=project)
-    for ref in result.text.splitlines():
+    for ref in result.lines:
         prefix = CODE if ref.startswith(CODE) else META
         taken = ref.removeprefix(prefix).split("/")[0]
         if taken == name and prefix == CODE:
@@ -157,7 +157,7 @@ def _values(project: Project, names: Iterable[str]) -> dict[str, str]:
     """Return what the refs point to; those that are not there are left out."""
     wanted = list(names)
     result = git("for-each-ref", "--format=%(objectname) %(refname)", *wanted, project=project)
-    pairs = (line.split(" ", 1) for line in result.text.splitlines())
+    pairs = (line.split(" ", 1) for line in result.lines)
     return {ref: oid for oid, ref in pairs if ref in wanted}
 
 
@@ -218,7 +218,7 @@ def _refuse_symbolic(project: Project, names: list[str]) -> None:
     """
     targets = [_symbolic_target(project.common_dir / name) for name in names]
     if (project.common_dir / "reftable").is_dir():
-        shown = git("for-each-ref", "--format=%(symref)", *names, project=project).text.splitlines()
+        shown = git("for-each-ref", "--format=%(symref)", *names, project=project).lines
         targets += [line for line in shown if line]
     for target in targets:
         if target:
@@ -317,7 +317,7 @@ def list_trash(project: Project, name: str | None = None) -> list[Trash]:
     pattern = f"{TRASH}{name}/" if name else TRASH
     result = git("for-each-ref", "--format=%(objectname) %(refname)", pattern, project=project)
     found: dict[tuple[str, int], dict[str, str]] = {}
-    for line in result.text.splitlines():
+    for line in result.lines:
         oid, ref = line.split(" ", 1)
         match = _TRASHED.fullmatch(ref)
         if match:

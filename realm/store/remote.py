@@ -47,7 +47,7 @@ class PushOutcome(NamedTuple):
 
 def remotes(project: Project) -> list[str]:
     """Return the names of the repository's remotes."""
-    return git("remote", project=project).text.splitlines()
+    return git("remote", project=project).lines
 
 
 def place(project: Project, remote: str, directory: Path) -> str:
