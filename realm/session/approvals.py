@@ -1,5 +1,7 @@
 """What the user approved: pattern files that a project carries, and records that came from elsewhere.
 
+What this machine pushed is noted in the same way, since a record from elsewhere
+could name any commit as one that may be overwritten.
 ``approvals/`` below realm's directory has one small file for each approval.  Its
 name is the SHA-256 of what it is about: the kind, the repository and the digest
 of the very content, so that whatever changes has to be approved anew.  What the
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
     from realm.store.worktree import Include
 
-_PATTERNS, _RECORD = "patterns", "record"
+_PATTERNS, _RECORD, _PUSHED = "patterns", "record", "pushed"
 _SHOWN = 500
 """Characters of a program or an image that a question shows."""
 
@@ -127,13 +129,14 @@ def listing(directory: Path, *, approve: bool = False) -> list[Row]:
 
 def settle_patterns(project: Project, ui: UI) -> None:
     """Ask once whether a ``.worktreeinclude`` that names files may count; without a terminal it does not."""
-    if patterns_approved(project):
+    content = worktree.pattern_file(project)
+    if content is None or _is_approved(_PATTERNS, project, content):
         return
     names = [clean(item.path) for item in worktree.matched(project)]
     if not names:
         return
     if ui.confirm(f"{worktree.INCLUDE_FILE} asks for copies of {listed(names)} in the container. Allow it?"):
-        approve_patterns(project)
+        _approve(_PATTERNS, project, content)  # what was asked about, whatever it has become meanwhile
         return
     ui.warn(
         f"{listed(names)} stayed out of the container: you have not approved this {worktree.INCLUDE_FILE} "
@@ -198,3 +201,19 @@ def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) 
             f"realm resume {session.name} --approve approves it",
         )
     approve_record(project, session)
+
+
+def _push(session: Session, place: str, oid: str) -> bytes:
+    return json.dumps([session.id, place, oid]).encode()
+
+
+def note_push(project: Project, session: Session, place: str, oid: str) -> None:
+    """Note that this machine put ``oid`` at ``place``, a remote and a branch, if it can be written."""
+    with suppress(OSError):
+        _approve(_PUSHED, project, _push(session, place, oid))
+
+
+def last_push(project: Project, session: Session, place: str) -> str | None:
+    """Return what the record says was pushed to ``place`` last, where this machine did it."""
+    oid = session.pushed.get(place)
+    return oid if oid and _is_approved(_PUSHED, project, _push(session, place, oid)) else None

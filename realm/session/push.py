@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from realm.config import REMOTE, Config
 from realm.errors import RealmError, RefRaceError
 from realm.paths import current_directory
+from realm.session import approvals
 from realm.session.find import locate
 from realm.session.requests import PushRequest, PushResult
 from realm.store import record, refs, remote, repo
@@ -44,7 +45,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
             f"session {request.name} has no commits to push", f"realm resume {request.name} goes on with it"
         )
     shown = remote.shown(where)
-    known = session.pushed.get(f"{shown} {branch}")
+    known = approvals.last_push(project, session, f"{shown} {branch}")
     oid = code
     if request.squash:
         oid = remote.squash(project, session.base, code, _message(project, session, code), known)
@@ -56,6 +57,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     except remote.RefusedError as error:
         error.hint = _advice(request, moved=error.moved)
         raise
+    approvals.note_push(project, session, f"{shown} {branch}", oid)
     _remember(project, session, f"{shown} {branch}", oid)
     return PushResult(
         shown, branch, oid, 1 if request.squash else count, outcome.unchanged, tuple(outcome.lines)
