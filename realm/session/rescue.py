@@ -14,6 +14,7 @@ import hashlib
 import os
 import stat
 import tarfile
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RejectedError, RunningError
@@ -170,7 +171,8 @@ class Writer:
             raise RejectedError(f"the container's files cannot be read: {clean(str(error))}") from error
         # Only now: nothing is written through a link.
         for parts, link in self._links:
-            self._link(parts, link)
+            with self._costing(parts):
+                self._link(parts, link)
         self._name_heads()
 
     def _count(self, size: int) -> None:
@@ -197,8 +199,14 @@ class Writer:
                 self._leave("left out as git's own", parts)
             return
         parts = [self._cleaned(part) for part in parts]
-        try:
+        with self._costing(parts):
             self._make(archive, member, parts)
+
+    @contextmanager
+    def _costing(self, parts: list[str]) -> Iterator[None]:
+        """Let a path that cannot be made cost itself alone."""
+        try:
+            yield
         except (FileExistsError, NotADirectoryError):
             self._leave("left out, since the name is taken", parts)
         except OSError as error:

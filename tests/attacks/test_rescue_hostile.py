@@ -187,9 +187,12 @@ def test_a_file_in_the_place_of_a_directory_costs_that_alone(tmp_path: Path) -> 
         tmp_path,
         ("workspace/p/a\x01", FILE, "x"),
         ("workspace/p/a\\/b/c", FILE, "y"),
+        ("workspace/p/a\\/link", LINK, "x"),
+        (f"workspace/p/{'/'.join(['d' * 200] * 30)}/link", LINK, "x"),
         ("workspace/p/kept", FILE, "z"),
+        ("workspace/p/last", LINK, "kept"),
     )
-    assert tree(tmp_path) == {"a_", "kept"}
+    assert tree(tmp_path) == {"a_", "kept", "last"}
     assert any("taken" in note for note in writer.notes())
 
 
