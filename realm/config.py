@@ -225,7 +225,7 @@ WORKSPACE = Setting(
     "volume of the workspace: auto, overlay or plain",
 )  # fmt: skip
 NETWORK = Setting(
-    "network", "REALM_NETWORK", "open", _one_of("open", "none"), "network of a box: open or none"
+    "network", "REALM_NETWORK", "open", _one_of("open", "none"), "network of a container: open or none"
 )
 BELL = Setting(
     "bell", "REALM_BELL", "unfocused", _one_of("unfocused", "always", "off"),

@@ -52,7 +52,7 @@ class State(StrEnum):
 
     RUNNING = "running"
     EXITED = "exited"
-    SALVAGE = "salvage"
+    INTERRUPTED = "salvage"
     """The run ended without its holder: its work is still in the sandbox."""
 
 

@@ -84,7 +84,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.fixture
 def user(installed: Installed, repo: Repo, tmp_path: Path) -> Iterator[User]:
-    """Return a person with the installed realm in ``repo``; what boxes are left over goes at the end."""
+    """Return a person with the installed realm in ``repo``; what sandboxes are left over goes at the end."""
     yield User(installed, repo)
     if not engines.missing():
         clean_engine(tmp_path)
@@ -92,7 +92,7 @@ def user(installed: Installed, repo: Repo, tmp_path: Path) -> Iterator[User]:
 
 @pytest.fixture
 def api() -> Iterator[MessagesApi]:
-    """Return the stand-in for the Messages API, reachable from every box."""
+    """Return the stand-in for the Messages API, reachable from every sandbox."""
     with MessagesApi(engines.gateway()) as serving:
         yield serving
 

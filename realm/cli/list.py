@@ -32,7 +32,7 @@ _HEADER = ("NAME", "PROJECT", "CREATED", "STATE", "CHANGES")
 _PROJECT_COLUMN = 1
 _WORDS = {
     State.RUNNING: Cell("running", "green"),
-    State.SALVAGE: Cell("interrupted", "bold yellow"),
+    State.INTERRUPTED: Cell("interrupted", "bold yellow"),
     State.EXITED: Cell("exited", ""),
 }
 """What people read; programs get the values."""
@@ -84,7 +84,7 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
 
 def _advise(rows: list[SessionRow]) -> None:
     """Say how unsaved work comes home, where somebody looks."""
-    cut_off = next((row.name for row in rows if row.state is State.SALVAGE), None)
+    cut_off = next((row.name for row in rows if row.state is State.INTERRUPTED), None)
     if cut_off is not None and output.is_terminal(sys.stdout):
         output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
 

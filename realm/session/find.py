@@ -219,4 +219,4 @@ def _state(meta: MetaRow) -> State:
     """Return what a session is doing: "running" in the record without a holder is work left in a sandbox."""
     if meta.id and holder(meta.id) is not None:
         return State.RUNNING
-    return State.SALVAGE if meta.state is not State.EXITED else State.EXITED
+    return State.INTERRUPTED if meta.state is not State.EXITED else State.EXITED

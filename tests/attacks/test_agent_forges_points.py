@@ -40,7 +40,7 @@ def test_another_branch_does_not_become_the_sessions_history(user: User) -> None
 
 
 @pytest.mark.parametrize("what", ["1" * 40, "tree", "blob", "tag"])
-def test_what_is_no_commit_is_refused_and_the_box_kept(user: User, what: str) -> None:
+def test_what_is_no_commit_is_refused_and_the_sandbox_kept(user: User, what: str) -> None:
     user.repo.git("tag", "-a", "-m", "T", "v1")
     names = {"tree": "HEAD^{tree}", "blob": "HEAD:README.md", "tag": "v1"}
     oid = user.repo.head(names[what]) if what in names else what
@@ -71,7 +71,7 @@ def test_a_forged_pack(user: User, kind: str) -> None:
     assert list((user.repo.path / ".git/objects/pack").glob("tmp_*")) == []
 
 
-def test_more_than_a_box_may_hand_over(user: User) -> None:
+def test_more_than_a_sandbox_may_hand_over(user: User) -> None:
     script = "truncate -s 5G /realm/out/pack" + END.format(head="$REALM_TIP", snapshot="$REALM_TIP")
     done = user.scripted("huge", script, code=125)
     check_words(done, 125, "larger than allowed")

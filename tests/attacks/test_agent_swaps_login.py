@@ -1,4 +1,4 @@
-"""An agent that writes another login into its box must not log the host into another account."""
+"""An agent that writes another login into its sandbox must not log the host into another account."""
 
 from __future__ import annotations
 

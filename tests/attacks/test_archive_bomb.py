@@ -1,4 +1,4 @@
-"""Results from a box end where the host's limit is, and broken ones are refused."""
+"""Results from a sandbox end where the host's limit is, and broken ones are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results from a box cannot name where they are written on the host."""
+"""Results from a sandbox cannot name where they are written on the host."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 from realm.errors import RejectedError
 from realm.model import Checkpoint
-from tests.support.store import Box, Forge, assert_sound, copy_command, intake, project_of, take
+from tests.support.store import Forge, Sandbox, assert_sound, copy_command, intake, project_of, take
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,12 +98,12 @@ def test_what_it_was_given_may_come_back(repo: Repo, tmp_path: Path) -> None:
         repo.commit(f"Step {number}")
     subprocess.run(["git", "rm", "-rq", "old"], cwd=repo.path, check=True)
     repo.commit("Remove them")
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.git("reset", "-q", "--hard", "HEAD~2")
-    box.workspace.write("new", "new\n")
-    box.workspace.commit("On an old one")
-    box.point()
-    done = box.ingest()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.git("reset", "-q", "--hard", "HEAD~2")
+    sandbox.workspace.write("new", "new\n")
+    sandbox.workspace.commit("On an old one")
+    sandbox.point()
+    done = sandbox.ingest()
     assert repo.git("ls-tree", "-r", "--name-only", done.tip).split("\n")[-4:] != []
     assert repo.git("show", f"{done.tip}:old/2") == "2"
     assert_sound(repo)

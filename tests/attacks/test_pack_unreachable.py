@@ -19,9 +19,9 @@ def test_only_what_the_tip_reaches_is_moved(repo: Repo, tmp_path: Path) -> None:
     tag = forge.add(
         "tag", b"object %s\ntype commit\ntag x\ntagger E <e@e> 1 +0000\n\nx\n" % forge.tip.encode()
     )
-    box = forge.commit(forge.tree(("100644", b"ok", forge.blob()), ("120000", b"out", bad)))
-    take(forge.intake(tmp_path / "pack", box))
-    for oid in (stray, bad, tag, box):
+    sandbox = forge.commit(forge.tree(("100644", b"ok", forge.blob()), ("120000", b"out", bad)))
+    take(forge.intake(tmp_path / "pack", sandbox))
+    for oid in (stray, bad, tag, sandbox):
         assert repo.git("cat-file", "-t", oid, check=False) == ""
     assert_sound(repo)
 

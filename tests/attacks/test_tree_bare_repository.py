@@ -12,7 +12,7 @@ from realm.errors import NotARepositoryError
 from realm.store import listing, worktree
 from realm.store import repo as repository
 from tests.support.repos import Repo
-from tests.support.store import ME, Box, Forge, project_of, take
+from tests.support.store import ME, Forge, Sandbox, project_of, take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,17 +64,17 @@ def test_what_is_none_is_kept(repo: Repo, tmp_path: Path, names: Sequence[str]) 
 
 def test_in_pieces(repo: Repo, tmp_path: Path) -> None:
     """One part lies in the work tree when a turn ends, the other is committed afterwards."""
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("odd/HEAD", "ref: refs/heads/x\n")
-    box.workspace.write("odd/config", "[core]\n")
-    box.point(1)
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("odd/HEAD", "ref: refs/heads/x\n")
+    sandbox.workspace.write("odd/config", "[core]\n")
+    sandbox.point(1)
     for name in ("objects", "refs"):
-        box.workspace.write(f"odd/{name}/keep")
-    box.workspace.git("add", "odd/objects", "odd/refs")
-    box.workspace.git("reset", "-q", "--", "odd/HEAD", "odd/config")
-    box.workspace.commit("The rest", add=False)
-    box.point(2)
-    done = box.ingest()
+        sandbox.workspace.write(f"odd/{name}/keep")
+    sandbox.workspace.git("add", "odd/objects", "odd/refs")
+    sandbox.workspace.git("reset", "-q", "--", "odd/HEAD", "odd/config")
+    sandbox.workspace.commit("The rest", add=False)
+    sandbox.point(2)
+    done = sandbox.ingest()
     for oid in repo.git("rev-list", f"{repo.head()}..{done.tip}").split():
         found = {path.split("/")[1] for path in repo.files(oid) if path.startswith("odd/")}
         assert not {"HEAD", "objects", "refs"} <= found
@@ -85,11 +85,11 @@ def test_the_projects_own_stays_as_it_was(repo: Repo, tmp_path: Path) -> None:
     for name in GIT:
         repo.write(f"data/a.git/{name}{'/keep' if name in ('objects', 'refs') else ''}", "old")
     repo.commit()
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("data/a.git/config", "[core]\n\tfsmonitor = touch /tmp/x\n")
-    box.workspace.write("data/new", "new")
-    box.point(1)
-    done = box.ingest()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("data/a.git/config", "[core]\n\tfsmonitor = touch /tmp/x\n")
+    sandbox.workspace.write("data/new", "new")
+    sandbox.point(1)
+    done = sandbox.ingest()
     assert repo.git("show", f"{done.tip}:data/a.git/config") == "old"
     assert repo.git("show", f"{done.tip}:data/new") == "new"
     assert len(done.dropped) == 1

@@ -20,22 +20,22 @@ _SIZE, _SHORT = 65536, 16
 
 def main(container: str, *, only_read: bool = False) -> None:
     connection = docker.connect()
-    box, begun = connection.attach(container)
-    box.setblocking(True)
+    sandbox, begun = connection.attach(container)
+    sandbox.setblocking(True)
     tty.setraw(0)
     connection.start(container)
     write_all(1, begun)
-    carry(box.fileno(), only_read=only_read)
+    carry(sandbox.fileno(), only_read=only_read)
 
 
-def carry(box: int, *, only_read: bool) -> None:
-    """Relay between ``box`` and standard input and output until the box ends."""
+def carry(sandbox: int, *, only_read: bool) -> None:
+    """Relay between ``sandbox`` and standard input and output until the sandbox ends."""
     while True:
-        readable, _, _ = select.select([box, 0], [], [])
+        readable, _, _ = select.select([sandbox, 0], [], [])
         if 0 in readable:
-            write_all(box, os.read(0, _SIZE))
-        if box in readable:
-            data = os.read(box, _SIZE)
+            write_all(sandbox, os.read(0, _SIZE))
+        if sandbox in readable:
+            data = os.read(sandbox, _SIZE)
             if not data:
                 return
             write_all(1, data[-_SHORT:] if only_read else data)

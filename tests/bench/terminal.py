@@ -1,6 +1,6 @@
 """The terminal's figures: output, keys and attaching, each against docker's own on the same pseudo-terminal.
 
-The rivals run in containers of the same image with the options of a box that
+The rivals run in containers of the same image with the options of a sandbox that
 matter here: no log (``--log-driver none``) where that is said, an init, a
 read-only root.
 """
@@ -50,9 +50,9 @@ _NO_LOG = ("--log-driver", "none")
 
 
 def docker_options(image: str, script: str, log: Sequence[str] = _NO_LOG) -> list[str]:
-    """Return docker's words for a container as equal to a box as is needed."""
-    like_a_box = ["--init", "--read-only", "--tmpfs", "/tmp:exec"]
-    return ["--rm", "-it", *like_a_box, *log, "--entrypoint", "bash", image, "-c", script]
+    """Return docker's words for a container as equal to a sandbox as is needed."""
+    like_a_sandbox = ["--init", "--read-only", "--tmpfs", "/tmp:exec"]
+    return ["--rm", "-it", *like_a_sandbox, *log, "--entrypoint", "bash", image, "-c", script]
 
 
 def terminal_figures(setting: Setting, image: str) -> Iterator[Figure]:
@@ -69,7 +69,7 @@ def flood_figures(setting: Setting, image: str) -> Iterator[Figure]:
     """Throughput against ``docker run``, processor time against the bare relay, memory.
 
     The bar is for ``docker run -it`` as people type it, with the log that the
-    engine keeps then.  A box has none, so there is a comparison with docker
+    engine keeps then.  A sandbox has none, so there is a comparison with docker
     without a log, too; with ``REALM_BENCH_FULL=1`` also with what the engine
     gives to somebody who reads it and writes nothing: no relay can be faster.
     """
@@ -189,12 +189,12 @@ def _p99(values: list[float]) -> float:
 
 
 def attach_figure(setting: Setting) -> Figure:
-    """From the command to the whole screen, against the first byte of ``docker attach`` to the same box."""
+    """From the command to the whole screen, against the first byte of ``docker attach`` to the same one."""
     run = setting.named(setting.realm_run(_DRAW, "--detach", program="bash"), 0)
     name = run[run.index("bash") + 1]
     with Outer(run, setting) as outer:
         outer.finish()
-    box = engines.labelled("container", f"realm.session={name}", f"realm.project={setting.directory}")[0]
+    sandbox = engines.labelled("container", f"realm.session={name}", f"realm.project={setting.directory}")[0]
     ours: list[float] = []
     theirs: list[float] = []
     every = [f"row {row} ".encode() for row in range(1, ROWS)]
@@ -204,7 +204,7 @@ def attach_figure(setting: Setting) -> Figure:
             time.sleep(SETTLE)
             outer.type(b"\x10\x11")
             outer.finish()
-        with Outer(["docker", "attach", box], setting) as outer:
+        with Outer(["docker", "attach", sandbox], setting) as outer:
             other = outer.first() - outer.began
         if number:
             ours.append(took * 1e3)

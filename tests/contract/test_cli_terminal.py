@@ -28,10 +28,10 @@ def plan(name, directory):
     return Removal(name, Project(Path("/p"), Path("/p"), Path("/p"), "p"), "c" * 40, "d" * 40, unpushed=2)
 
 def remove(removal, ui):
-    with ui.progress("removing the box"):
+    with ui.progress("removing the sandbox"):
         while not Path("go").exists():
             time.sleep(0.02)
-    ui.warn("the box was slow")
+    ui.warn("the sandbox was slow")
 
 made = types.ModuleType("realm.session.remove")
 made.plan, made.remove = plan, remove
@@ -59,13 +59,13 @@ def test_removing_asks_spins_and_prints_the_way_back(start: Callable[..., Termin
         terminal.wait_for(r"session x has 2 commits that nobody else has\. Remove it\? \[y/N\]")
         terminal.send("y")
         terminal.press("Enter")
-        terminal.wait_for(r"^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] removing the box$")
+        terminal.wait_for(r"^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] removing the sandbox$")
         (tmp_path / "go").touch()
         terminal.wait_for(r"hint: realm restore x brings it back")
         assert terminal.wait() == 0
         lines = terminal.history().splitlines()
         assert lines[1:6] == [
-            "warning: the box was slow",
+            "warning: the sandbox was slow",
             "removed x",
             f"  code    {'c' * 40}",
             f"  record  {'d' * 40}",
@@ -85,10 +85,10 @@ def test_backing_out_of_a_question_removes_nothing(key: str, start: Callable[...
 
 def test_ctrl_c_takes_the_spinner_away(start: Callable[..., Terminal]) -> None:
     with start("remove", "x", "--yes") as terminal:
-        terminal.wait_for(r"removing the box")
+        terminal.wait_for(r"removing the sandbox")
         terminal.press("C-c")
         assert terminal.wait() == 130
-        assert "removing the box" not in terminal.history()
+        assert "removing the sandbox" not in terminal.history()
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.sandbox import SHELLS, HostBox
+from tests.support.sandbox import SHELLS, HostSandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=SHELLS)
-def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
+def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostSandbox:
     base = repo.head()
     repo.git("checkout", "-q", "-b", "session")
     repo.write("a b.txt", "session\n")
@@ -23,32 +23,32 @@ def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
     repo.write("other", "session\n")
     tip = repo.commit("Turn two")
     repo.git("checkout", "-q", "main")
-    made = HostBox(tmp_path / "box", repo, request.param)
+    made = HostSandbox(tmp_path / "sandbox", repo, request.param)
     made.tip = tip
     made.environment["BASE"] = base
     return made
 
 
-def _rebase(box: HostBox, head: str) -> int:
-    box.layout = box.layout._replace(known=(head,))
-    box.lay_out()
-    script = str(box.state / "layout" / "rebase")
-    return box.entry("run", "sh", script, head, box.environment["BASE"]).returncode
+def _rebase(sandbox: HostSandbox, head: str) -> int:
+    sandbox.layout = sandbox.layout._replace(known=(head,))
+    sandbox.lay_out()
+    script = str(sandbox.state / "layout" / "rebase")
+    return sandbox.entry("run", "sh", script, head, sandbox.environment["BASE"]).returncode
 
 
-def test_commits_stand_on_the_new_base(box: HostBox) -> None:
-    box.repo.write("main.txt", "main\n")
-    head = box.repo.commit("On main")
-    assert _rebase(box, head) == 0
-    report = box.report()
-    log = box.taken(report).git("log", "--format=%s", f"{head}..{report.points[-1].head}")
+def test_commits_stand_on_the_new_base(sandbox: HostSandbox) -> None:
+    sandbox.repo.write("main.txt", "main\n")
+    head = sandbox.repo.commit("On main")
+    assert _rebase(sandbox, head) == 0
+    report = sandbox.report()
+    log = sandbox.taken(report).git("log", "--format=%s", f"{head}..{report.points[-1].head}")
     assert (log.splitlines(), report.complete, report.exit_code) == (["Turn two", "Turn one"], True, 0)
 
 
-def test_conflict_names_the_file_and_leaves_nothing(box: HostBox) -> None:
-    box.repo.write("a b.txt", "main\n")
-    head = box.repo.commit("On main")
-    assert _rebase(box, head) == 1
-    report = box.report()
+def test_conflict_names_the_file_and_leaves_nothing(sandbox: HostSandbox) -> None:
+    sandbox.repo.write("a b.txt", "main\n")
+    head = sandbox.repo.commit("On main")
+    assert _rebase(sandbox, head) == 1
+    report = sandbox.report()
     assert (report.conflicts, report.exit_code, report.complete) == (("a b.txt",), 1, True)
-    assert (report.points[-1].head, report.pack) == (box.tip, None)
+    assert (report.points[-1].head, report.pack) == (sandbox.tip, None)

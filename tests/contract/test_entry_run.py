@@ -1,4 +1,4 @@
-"""The entry script prepares a workspace, runs the agent, and reports: run here as it runs in a box."""
+"""The entry script prepares a workspace, runs the agent, and reports: run here as it runs in a sandbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.model import Identity
-from tests.support.sandbox import ENTRY, SHELLS, HostBox
+from tests.support.sandbox import ENTRY, SHELLS, HostSandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,111 +20,114 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=SHELLS)
-def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
+def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostSandbox:
     if shutil.which(request.param) is None:
         pytest.skip(f"no {request.param}")
     repo.write("src/main.py", "print('hello')\n")
     repo.write(".gitignore", "*.log\n")
     repo.commit("Add a program")
-    return HostBox(tmp_path / "box", repo, request.param)
+    return HostSandbox(tmp_path / "sandbox", repo, request.param)
 
 
-def test_agent_finds_the_commit_on_a_branch_with_history(box: HostBox) -> None:
+def test_agent_finds_the_commit_on_a_branch_with_history(sandbox: HostSandbox) -> None:
     script = "git symbolic-ref --short HEAD && git log --format=%s && git status --porcelain && pwd"
-    done = box.entry("run", "sh", "-c", script)
-    assert done.stdout.decode().splitlines() == ["work", "Add a program", "Start", str(box.workspace)]
+    done = sandbox.entry("run", "sh", "-c", script)
+    assert done.stdout.decode().splitlines() == ["work", "Add a program", "Start", str(sandbox.workspace)]
 
 
-def test_agent_that_changes_nothing_reports_the_tip_and_no_pack(box: HostBox) -> None:
-    report = box.run("true")
-    assert [(point.head, point.snapshot) for point in report.points] == [(box.tip, box.tip)]
+def test_agent_that_changes_nothing_reports_the_tip_and_no_pack(sandbox: HostSandbox) -> None:
+    report = sandbox.run("true")
+    assert [(point.head, point.snapshot) for point in report.points] == [(sandbox.tip, sandbox.tip)]
     assert (report.complete, report.exit_code, report.pack, report.errors) == (True, 0, None, ())
 
 
-def test_uncommitted_work_is_in_the_snapshot_without_ignored_files(box: HostBox) -> None:
-    report = box.run("echo new > new.txt; rm README.md; echo x > debug.log")
-    assert box.tree(report) == [".gitignore", "new.txt", "src/main.py"]
-    assert report.points[-1].head == box.tip
+def test_uncommitted_work_is_in_the_snapshot_without_ignored_files(sandbox: HostSandbox) -> None:
+    report = sandbox.run("echo new > new.txt; rm README.md; echo x > debug.log")
+    assert sandbox.tree(report) == [".gitignore", "new.txt", "src/main.py"]
+    assert report.points[-1].head == sandbox.tip
 
 
-def test_agents_commits_are_reported_with_what_it_left_over(box: HostBox) -> None:
-    report = box.run("echo 1 > a && git add a && git commit -qm Mine && echo 2 > b")
-    taken = box.taken(report)
+def test_agents_commits_are_reported_with_what_it_left_over(sandbox: HostSandbox) -> None:
+    report = sandbox.run("echo 1 > a && git add a && git commit -qm Mine && echo 2 > b")
+    taken = sandbox.taken(report)
     assert (
         taken.git("log", "--format=%s %an <%ae>", report.points[-1].head, "-1")
         == "Mine Ada Tester <ada@example.com>"
     )
     assert taken.head(f"{report.points[-1].snapshot}^") == report.points[-1].head
-    assert "b" in box.tree(report)
+    assert "b" in sandbox.tree(report)
 
 
-def test_change_in_the_second_of_a_commit_is_not_missed(box: HostBox) -> None:
-    report = box.run("echo 1 > a && git add a && git commit -qm Mine && echo 2 > a")
-    assert box.taken(report).show(f"{report.points[-1].snapshot}:a") == "2"
+def test_change_in_the_second_of_a_commit_is_not_missed(sandbox: HostSandbox) -> None:
+    report = sandbox.run("echo 1 > a && git add a && git commit -qm Mine && echo 2 > a")
+    assert sandbox.taken(report).show(f"{report.points[-1].snapshot}:a") == "2"
 
 
-def test_agents_own_index_and_branch_stay_as_they_are(box: HostBox) -> None:
-    box.run("echo 1 > staged && git add staged && echo 2 > unstaged")
+def test_agents_own_index_and_branch_stay_as_they_are(sandbox: HostSandbox) -> None:
+    sandbox.run("echo 1 > staged && git add staged && echo 2 > unstaged")
     done = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=box.workspace, capture_output=True, text=True, check=True
+        ["git", "status", "--porcelain"], cwd=sandbox.workspace, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["A  staged", "?? unstaged"]
 
 
-def test_exit_code_is_the_agents(box: HostBox) -> None:
-    assert box.run("exit 7", code=7).exit_code == 7
+def test_exit_code_is_the_agents(sandbox: HostSandbox) -> None:
+    assert sandbox.run("exit 7", code=7).exit_code == 7
 
 
-def test_agent_killed_by_a_signal_has_the_shells_code(box: HostBox) -> None:
-    assert box.run("kill -KILL $$", code=137).exit_code == 137
+def test_agent_killed_by_a_signal_has_the_shells_code(sandbox: HostSandbox) -> None:
+    assert sandbox.run("kill -KILL $$", code=137).exit_code == 137
 
 
 @pytest.mark.parametrize("program", ["no-such-program", "--agent", "-x"])
-def test_missing_program_is_said(box: HostBox, program: str) -> None:
-    done = box.entry("run", program)
+def test_missing_program_is_said(sandbox: HostSandbox, program: str) -> None:
+    done = sandbox.entry("run", program)
     assert (done.returncode, done.stderr) == (127, f"realm: {program}: not found in the sandbox\n".encode())
-    assert box.report().exit_code == 127
+    assert sandbox.report().exit_code == 127
 
 
-def test_standard_input_reaches_the_agent(box: HostBox) -> None:
-    assert box.entry("run", "cat", stdin=b"\x00task\n").stdout == b"\x00task\n"
+def test_standard_input_reaches_the_agent(sandbox: HostSandbox) -> None:
+    assert sandbox.entry("run", "cat", stdin=b"\x00task\n").stdout == b"\x00task\n"
 
 
-def test_secrets_reach_the_agent_and_leave_the_file(box: HostBox) -> None:
-    (box.state / "env").write_text("export KEY='a b'\\''c'\n")
-    done = box.entry("run", "sh", "-c", 'printf %s "$KEY"')
+def test_secrets_reach_the_agent_and_leave_the_file(sandbox: HostSandbox) -> None:
+    (sandbox.state / "env").write_text("export KEY='a b'\\''c'\n")
+    done = sandbox.entry("run", "sh", "-c", 'printf %s "$KEY"')
     assert done.stdout == b"a b'c"
-    assert (box.state / "env").read_bytes() == b""
+    assert (sandbox.state / "env").read_bytes() == b""
 
 
-def test_agent_starts_in_the_subdirectory(box: HostBox) -> None:
-    box.environment["REALM_SUBDIR"] = "src"
-    assert box.entry("run", "pwd").stdout.decode().strip() == str(box.workspace / "src")
+def test_agent_starts_in_the_subdirectory(sandbox: HostSandbox) -> None:
+    sandbox.environment["REALM_SUBDIR"] = "src"
+    assert sandbox.entry("run", "pwd").stdout.decode().strip() == str(sandbox.workspace / "src")
 
 
-def test_subdirectory_that_is_not_there_gives_the_top(box: HostBox) -> None:
-    box.environment["REALM_SUBDIR"] = "gone"
-    assert box.entry("run", "pwd").stdout.decode().strip() == str(box.workspace)
+def test_subdirectory_that_is_not_there_gives_the_top(sandbox: HostSandbox) -> None:
+    sandbox.environment["REALM_SUBDIR"] = "gone"
+    assert sandbox.entry("run", "pwd").stdout.decode().strip() == str(sandbox.workspace)
 
 
-def test_files_put_in_before_stay_and_are_ignored(box: HostBox) -> None:
-    (box.workspace / ".env.test").write_text("SECRET=1\n")
-    box.layout = box.layout._replace(exclude=b"/.env.test\n")
-    report = box.run('cat .env.test && git status --porcelain && test -z "$(git status --porcelain)"')
-    assert (report.points[-1].snapshot, (box.workspace / ".env.test").read_text()) == (box.tip, "SECRET=1\n")
+def test_files_put_in_before_stay_and_are_ignored(sandbox: HostSandbox) -> None:
+    (sandbox.workspace / ".env.test").write_text("SECRET=1\n")
+    sandbox.layout = sandbox.layout._replace(exclude=b"/.env.test\n")
+    report = sandbox.run('cat .env.test && git status --porcelain && test -z "$(git status --porcelain)"')
+    assert (report.points[-1].snapshot, (sandbox.workspace / ".env.test").read_text()) == (
+        sandbox.tip,
+        "SECRET=1\n",
+    )
 
 
-def test_file_put_in_where_the_tip_has_one_is_kept(box: HostBox) -> None:
-    (box.workspace / "README.md").write_text("mine\n")
-    report = box.run("true")
-    assert box.taken(report).show(f"{report.points[-1].snapshot}:README.md") == "mine"
+def test_file_put_in_where_the_tip_has_one_is_kept(sandbox: HostSandbox) -> None:
+    (sandbox.workspace / "README.md").write_text("mine\n")
+    report = sandbox.run("true")
+    assert sandbox.taken(report).show(f"{report.points[-1].snapshot}:README.md") == "mine"
 
 
-def test_unknown_tip_is_a_failure_of_realms(box: HostBox) -> None:
-    box.environment["REALM_TIP"] = "f" * 40
-    done = box.entry("run", "touch", str(box.root / "ran"))
-    report = box.report()
-    assert (done.returncode, report.exit_code, report.complete, (box.root / "ran").exists()) == (
+def test_unknown_tip_is_a_failure_of_realms(sandbox: HostSandbox) -> None:
+    sandbox.environment["REALM_TIP"] = "f" * 40
+    done = sandbox.entry("run", "touch", str(sandbox.root / "ran"))
+    report = sandbox.report()
+    assert (done.returncode, report.exit_code, report.complete, (sandbox.root / "ran").exists()) == (
         125,
         125,
         True,
@@ -133,14 +136,16 @@ def test_unknown_tip_is_a_failure_of_realms(box: HostBox) -> None:
     assert report.errors == ("the workspace could not be prepared",)
 
 
-def test_identity_with_quotes_is_kept(box: HostBox) -> None:
-    box.layout = box.layout._replace(identity=Identity('Ada "the\\first" L', "ada@example.com"))
-    report = box.run("git commit -q --allow-empty -m x")
-    assert box.taken(report).git("log", "-1", "--format=%an", report.points[-1].head) == 'Ada "the\\first" L'
+def test_identity_with_quotes_is_kept(sandbox: HostSandbox) -> None:
+    sandbox.layout = sandbox.layout._replace(identity=Identity('Ada "the\\first" L', "ada@example.com"))
+    report = sandbox.run("git commit -q --allow-empty -m x")
+    assert (
+        sandbox.taken(report).git("log", "-1", "--format=%an", report.points[-1].head) == 'Ada "the\\first" L'
+    )
 
 
-def test_conversation_is_the_newest_file(box: HostBox) -> None:
-    report = box.run(
+def test_conversation_is_the_newest_file(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
         'd=$CLAUDE_CONFIG_DIR/projects/-workspace-project; mkdir -p "$d"; echo old > "$d/old.jsonl"; '
         'touch -t 202001010000 "$d/old.jsonl"; echo new > "$d/new.jsonl"; echo helper > "$d/agent-1.jsonl"'
     )
@@ -149,20 +154,21 @@ def test_conversation_is_the_newest_file(box: HostBox) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_work_is_saved_after_a_signal_to_the_group(box: HostBox, number: signal.Signals) -> None:
+def test_work_is_saved_after_a_signal_to_the_group(sandbox: HostSandbox, number: signal.Signals) -> None:
     script = "echo saved > work.txt; sleep 60"
-    box.lay_out()
+    sandbox.lay_out()
     with subprocess.Popen(
-        [*box.command, str(ENTRY), "run", "sh", "-c", script], env=box.variables(), start_new_session=True,
+        [*sandbox.command, str(ENTRY), "run", "sh", "-c", script],
+        env=sandbox.variables(), start_new_session=True,
         stdin=subprocess.DEVNULL,
     ) as process:  # fmt: skip
-        _wait_for(box.workspace / "work.txt")
+        _wait_for(sandbox.workspace / "work.txt")
         time.sleep(0.5)  # until the shell has started its program
         subprocess.run(["kill", f"-{number.value}", "--", f"-{process.pid}"], check=True)
         code = process.wait(30)
-    report = box.report()
+    report = sandbox.report()
     assert (code, report.complete) == (128 + number.value, True)
-    assert "work.txt" in box.tree(report)
+    assert "work.txt" in sandbox.tree(report)
 
 
 def _wait_for(path: Path) -> None:
@@ -172,26 +178,26 @@ def _wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
-def test_history_as_a_pack_needs_no_object_store(box: HostBox) -> None:
-    objects = box.state / "objects"
+def test_history_as_a_pack_needs_no_object_store(sandbox: HostSandbox) -> None:
+    objects = sandbox.state / "objects"
     (objects / "pack").mkdir(parents=True)
     subprocess.run(
         ["git", "pack-objects", "-q", "--revs", str(objects / "pack" / "pack")],
-        cwd=box.repo.path, input=f"{box.tip}\n".encode(), check=True, capture_output=True,
+        cwd=sandbox.repo.path, input=f"{sandbox.tip}\n".encode(), check=True, capture_output=True,
     )  # fmt: skip
-    box.layout = box.layout._replace(objects=(str(objects),))
-    report = box.run("git log --format=%s && echo x > new")
-    assert "new" in box.tree(report)
+    sandbox.layout = sandbox.layout._replace(objects=(str(objects),))
+    report = sandbox.run("git log --format=%s && echo x > new")
+    assert "new" in sandbox.tree(report)
 
 
-def test_refs_that_the_sandbox_may_see_are_there(box: HostBox) -> None:
-    tag = box.repo.git("tag", "-a", "-m", "One", "v1") or box.repo.git("rev-parse", "v1")
+def test_refs_that_the_sandbox_may_see_are_there(sandbox: HostSandbox) -> None:
+    tag = sandbox.repo.git("tag", "-a", "-m", "One", "v1") or sandbox.repo.git("rev-parse", "v1")
     main = "refs/remotes/origin/main"
-    box.layout = box.layout._replace(
-        refs={"refs/heads/main": box.tip, main: box.tip, "refs/tags/v1": tag},
-        peeled={"refs/tags/v1": box.tip},
+    sandbox.layout = sandbox.layout._replace(
+        refs={"refs/heads/main": sandbox.tip, main: sandbox.tip, "refs/tags/v1": tag},
+        peeled={"refs/tags/v1": sandbox.tip},
         symbolic={"refs/remotes/origin/HEAD": main},
     )
     asked = "git describe --tags && git log --oneline main.. && git diff origin/main && git rev-parse origin"
-    done = box.entry("run", "sh", "-c", asked)
-    assert done.stdout.decode().splitlines() == ["v1", box.tip], done.stderr
+    done = sandbox.entry("run", "sh", "-c", asked)
+    assert done.stdout.decode().splitlines() == ["v1", sandbox.tip], done.stderr

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.sandbox import ENTRY, SHELLS, HostBox
+from tests.support.sandbox import ENTRY, SHELLS, HostSandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,72 +16,72 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=SHELLS)
-def box(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostBox:
+def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostSandbox:
     if shutil.which(request.param) is None:
         pytest.skip(f"no {request.param}")
-    made = HostBox(tmp_path / "box", repo, request.param)
+    made = HostSandbox(tmp_path / "sandbox", repo, request.param)
     made.environment["TURN"] = f"{' '.join(made.command)} {ENTRY} turn"
     return made
 
 
-def test_each_turn_has_its_own_state(box: HostBox) -> None:
-    report = box.run(
+def test_each_turn_has_its_own_state(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
         "echo '{\"n\":1}' | $TURN start; echo 1 > a; echo '{\"m\":1}' | $TURN stop;"
         "echo '{\"n\":2}' | $TURN start; echo 2 > b; echo '{}' | $TURN stop; echo 3 > c"
     )
     assert [point.turn for point in report.points] == [1, 2, 2]
-    assert [box.tree(report, i) for i in range(3)] == [
+    assert [sandbox.tree(report, i) for i in range(3)] == [
         ["README.md", "a"], ["README.md", "a", "b"], ["README.md", "a", "b", "c"],
     ]  # fmt: skip
     assert report.prompts == {1: b'{"n":1}\n', 2: b'{"n":2}\n'}
     assert report.stops == {1: b'{"m":1}\n', 2: b"{}\n"}
 
 
-def test_interrupted_turn_is_saved_before_the_next(box: HostBox) -> None:
-    report = box.run(
+def test_interrupted_turn_is_saved_before_the_next(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
         "$TURN start < /dev/null; echo 1 > a; $TURN start < /dev/null; echo 2 > b; $TURN stop < /dev/null"
     )
-    assert [box.tree(report, i) for i in range(2)] == [["README.md", "a"], ["README.md", "a", "b"]]
+    assert [sandbox.tree(report, i) for i in range(2)] == [["README.md", "a"], ["README.md", "a", "b"]]
 
 
-def test_turns_work_is_kept_when_the_repository_is_deleted_later(box: HostBox) -> None:
-    report = box.run(
+def test_turns_work_is_kept_when_the_repository_is_deleted_later(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
         "$TURN start < /dev/null; echo 1 > a; git add a; git commit -qm Mine; $TURN stop < /dev/null;"
         "$TURN start < /dev/null; rm -rf .git a; echo 2 > b"
     )
     first = report.points[0]
-    assert box.taken(report).git("log", "-1", "--format=%s", first.head) == "Mine"
-    assert [box.tree(report, i) for i in (0, -1)] == [["README.md", "a"], ["README.md", "b"]]
+    assert sandbox.taken(report).git("log", "-1", "--format=%s", first.head) == "Mine"
+    assert [sandbox.tree(report, i) for i in (0, -1)] == [["README.md", "a"], ["README.md", "b"]]
 
 
-def test_turn_without_change_repeats_the_state(box: HostBox) -> None:
-    report = box.run("$TURN start < /dev/null; $TURN stop < /dev/null")
-    assert {(point.head, point.snapshot) for point in report.points} == {(box.tip, box.tip)}
+def test_turn_without_change_repeats_the_state(sandbox: HostSandbox) -> None:
+    report = sandbox.run("$TURN start < /dev/null; $TURN stop < /dev/null")
+    assert {(point.head, point.snapshot) for point in report.points} == {(sandbox.tip, sandbox.tip)}
     assert report.pack is None
 
 
-def test_stop_without_a_prompt_is_ignored(box: HostBox) -> None:
-    report = box.run("echo 1 > a; echo '{}' | $TURN stop")
+def test_stop_without_a_prompt_is_ignored(sandbox: HostSandbox) -> None:
+    report = sandbox.run("echo 1 > a; echo '{}' | $TURN stop")
     assert (len(report.points), dict(report.stops)) == (1, {})
 
 
-def test_hook_says_nothing(box: HostBox) -> None:
-    done = box.entry("run", "sh", "-c", "echo '{}' | $TURN start; rm -rf .git; echo '{}' | $TURN stop")
+def test_hook_says_nothing(sandbox: HostSandbox) -> None:
+    done = sandbox.entry("run", "sh", "-c", "echo '{}' | $TURN start; rm -rf .git; echo '{}' | $TURN stop")
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
-def test_embedded_repository_is_left_alone_while_the_agent_works(box: HostBox) -> None:
-    report = box.run(
+def test_embedded_repository_is_left_alone_while_the_agent_works(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
         "$TURN start < /dev/null; git init -q sub; (cd sub && echo 1 > f && git add f && git commit -qm inner);"  # noqa: E501
         "$TURN stop < /dev/null; test -d sub/.git || exit 9"
     )
-    assert [box.tree(report, i) for i in (0, -1)] == [["README.md"], ["README.md", "sub/f"]]
+    assert [sandbox.tree(report, i) for i in (0, -1)] == [["README.md"], ["README.md", "sub/f"]]
 
 
-def test_points_that_the_agent_made_up_do_not_spoil_the_end(box: HostBox) -> None:
-    report = box.run(
+def test_points_that_the_agent_made_up_do_not_spoil_the_end(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
         "$TURN start < /dev/null; echo 1 > a; $TURN stop < /dev/null;"
-        f"f={'f' * 40}; echo $f $f 1 > {box.state}/out/turns/0001.point; echo 2 > b"
+        f"f={'f' * 40}; echo $f $f 1 > {sandbox.state}/out/turns/0001.point; echo 2 > b"
     )
-    taken = box.taken(report)
+    taken = sandbox.taken(report)
     assert taken.files(report.points[-1].snapshot) == ["README.md", "a", "b"]

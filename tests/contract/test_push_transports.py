@@ -37,7 +37,7 @@ refs.transact(project, [refs.RefUpdate(refs.CODE + {name!r}, None, TIP),
                         refs.RefUpdate(refs.META + {name!r}, None, meta)], "made by a test")
 """
     tree = repo.git("rev-parse", "HEAD^{tree}")
-    tip = repo.git("commit-tree", "-p", base, "-m", "Work in a box", tree)
+    tip = repo.git("commit-tree", "-p", base, "-m", "Work in a sandbox", tree)
     user.python(program.replace("TIP", repr(tip)))
     return tip
 
@@ -98,11 +98,11 @@ def test_over_a_path(user: User, origin: Repo) -> None:
 def test_squashed_commits_are_named_in_the_one_that_is_pushed(user: User, origin: Repo) -> None:
     tip = make_session(user)
     user.realm("push", "feature", "--squash", "--as", "refs/heads/one")
-    assert origin.git("log", "-1", "--format=%B", "one") == "Work in a box\n"
+    assert origin.git("log", "-1", "--format=%B", "one") == "Work in a sandbox\n"
     more = user.repo.git("commit-tree", "-p", tip, "-m", "More\n\nat length", f"{tip}^{{tree}}")
     user.repo.git("update-ref", "refs/realm/feature", more)
     user.realm("push", "feature", "--squash", "--as", "two")
-    assert origin.git("log", "-1", "--format=%B", "two") == "feature\n\n* Work in a box\n* More\n"
+    assert origin.git("log", "-1", "--format=%B", "two") == "feature\n\n* Work in a sandbox\n* More\n"
     assert set(origin.refs("refs/heads")) == {"refs/heads/main", "refs/heads/one", "refs/heads/two"}
 
 

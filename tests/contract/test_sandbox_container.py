@@ -1,4 +1,4 @@
-"""Real boxes on the engine: life, streams, results, snapshots, and nothing left over."""
+"""Real sandboxes on the engine: life, streams, results, snapshots, and nothing left over."""
 
 from __future__ import annotations
 
@@ -44,43 +44,43 @@ def _works(lab: Laboratory, how: str) -> None:
     assert (ran.code, ran.stdout, ran.stderr, report.exit_code) == (3, "out\n", "err\n", 3)
     taken = unpacked(lab.repo, report, lab.root / f"taken-{how}")
     assert taken.files(report.points[-1].snapshot) == ["README.md", "new"]
-    ran.box.remove()
-    ran.box.remove()
-    assert (ran.box.state(), _volumes(lab)) == ("gone", [])
+    ran.sandbox.remove()
+    ran.sandbox.remove()
+    assert (ran.sandbox.state(), _volumes(lab)) == ("gone", [])
 
 
-def test_plain_box(lab: Laboratory) -> None:
+def test_plain_sandbox(lab: Laboratory) -> None:
     _works(lab, "plain")
 
 
-def test_overlay_box(lab: Laboratory) -> None:
+def test_overlay_sandbox(lab: Laboratory) -> None:
     _works(lab, "overlay")
 
 
-def _base(box: Sandbox) -> str:
-    """Return the base volume that is below a box's workspace."""
-    mounts = {mount["Destination"]: mount for mount in environment_of(box)["Mounts"]}
+def _base(sandbox: Sandbox) -> str:
+    """Return the base volume that is below a sandbox's workspace."""
+    mounts = {mount["Destination"]: mount for mount in environment_of(sandbox)["Mounts"]}
     return str(mounts["/base"]["Name"])
 
 
 def test_overlay_reuses_its_base_for_a_later_commit(lab: Laboratory) -> None:
-    first = lab.run("true", volumes="overlay").box
+    first = lab.run("true", volumes="overlay").sandbox
     lab.repo.write("later", "1\n")
     lab.repo.commit("Later")
     ran = lab.run('cat later && test -z "$(git status --porcelain)"', volumes="overlay")
     assert (ran.code, ran.stdout) == (0, "1\n")
-    assert _base(ran.box) == _base(first)
+    assert _base(ran.sandbox) == _base(first)
 
 
-def test_base_of_a_commit_that_the_box_may_not_see_is_not_used(lab: Laboratory) -> None:
+def test_base_of_a_commit_that_the_sandbox_may_not_see_is_not_used(lab: Laboratory) -> None:
     lab.repo.git("checkout", "-q", "-b", "private")
     lab.repo.write("secret", "1\n")
     lab.repo.commit("Private")
-    first = lab.run("true", volumes="overlay").box
+    first = lab.run("true", volumes="overlay").sandbox
     lab.repo.git("checkout", "-q", "main")
     lab.repo.commit("Later")
     ran = lab.run("ls -A /base/project", volumes="overlay")
-    assert _base(ran.box) != _base(first)
+    assert _base(ran.sandbox) != _base(first)
     assert "secret" not in ran.stdout
 
 
@@ -96,9 +96,9 @@ def test_unused_bases_go_when_there_are_many(lab: Laboratory, monkeypatch: pytes
     assert len(left) == workspace.MOST_BASES + 1
 
 
-def test_boxes_that_start_at_once_share_one_history_and_one_base(lab: Laboratory) -> None:
+def test_sandboxes_that_start_at_once_share_one_history_and_one_base(lab: Laboratory) -> None:
     made = together(*[lambda: lab.create("true", volumes="overlay")] * 4)
-    assert len({_base(box) for box in made}) == 1
+    assert len({_base(sandbox) for sandbox in made}) == 1
     for role in ("history", "base"):
         assert len(lab.engine.volumes(f"realm.maker={lab.id}", f"realm.role={role}")) == 1
     assert lab.engine.containers(f"realm.id={lab.id}", "realm.role=upload") == []
@@ -113,48 +113,48 @@ def test_engine_without_overlays_falls_back_and_is_remembered(
     ran = lab.run("echo 1 > new", **spec)
     assert (ran.code, workspace.has_failed(lab.engine)) == (0, True)
     assert not workspace.wants_overlay(lab.engine, lab.spec(**spec))
-    ran.box.remove()
+    ran.sandbox.remove()
     with pytest.raises(EngineError):
         lab.create("true", volumes="overlay")
     workspace.remove(lab.engine, (broken.name,))
 
 
 def test_terminal_has_its_size_and_raw_bytes(lab: Laboratory) -> None:
-    box = lab.create("sh", "-c", "sleep 0.5; stty size; printf '\\033[1m\\377'", tty=True)
-    stream = box.attach()
+    sandbox = lab.create("sh", "-c", "sleep 0.5; stty size; printf '\\033[1m\\377'", tty=True)
+    stream = sandbox.attach()
     assert stream.tty
-    box.start()
-    box.resize(33, 101)
+    sandbox.start()
+    sandbox.resize(33, 101)
     stream._socket.setblocking(True)
     output = b"".join(iter(lambda: stream.recv(65536), b""))
     stream.close()
-    assert (output, box.wait()) == (b"33 101\r\n\x1b[1m\xff", 0)
+    assert (output, sandbox.wait()) == (b"33 101\r\n\x1b[1m\xff", 0)
 
 
 def test_input_ends_while_output_goes_on(lab: Laboratory) -> None:
-    box = lab.create("sh", "-c", "cat; sleep 0.3; echo after")
-    assert follow(box, b"\x00task\n") == (b"\x00task\nafter\n", b"")
+    sandbox = lab.create("sh", "-c", "cat; sleep 0.3; echo after")
+    assert follow(sandbox, b"\x00task\n") == (b"\x00task\nafter\n", b"")
 
 
 def test_stop_lets_the_work_be_saved(lab: Laboratory) -> None:
-    box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False)
-    box.start()
+    sandbox = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False)
+    sandbox.start()
     time.sleep(1.5)
-    box.stop(20)
-    assert box.wait() == 128 + 15
-    assert box.reported()
-    assert box.collect(lab.root).points[-1].snapshot != lab.repo.head()
+    sandbox.stop(20)
+    assert sandbox.wait() == 128 + 15
+    assert sandbox.reported()
+    assert sandbox.collect(lab.root).points[-1].snapshot != lab.repo.head()
 
 
 @pytest.mark.parametrize("how", ["plain", "overlay"])
-def test_killed_box_has_its_snapshot_taken(lab: Laboratory, how: str) -> None:
-    box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
-    box.start()
+def test_killed_sandbox_has_its_snapshot_taken(lab: Laboratory, how: str) -> None:
+    sandbox = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
+    sandbox.start()
     time.sleep(1.5)
-    box.signal("SIGKILL")
-    box.wait()
+    sandbox.signal("SIGKILL")
+    sandbox.wait()
     found = lookup.find(lab.engine, session_id=lab.id)
-    assert [one.id for one in found] == [box.id]
+    assert [one.id for one in found] == [sandbox.id]
     assert not found[0].reported()
     lab.snapshot(found[0])
     report = found[0].collect(lab.root)
@@ -167,11 +167,11 @@ def test_killed_box_has_its_snapshot_taken(lab: Laboratory, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["plain", "overlay"])
-def test_box_whose_container_was_removed_has_its_snapshot_taken(lab: Laboratory, how: str) -> None:
-    box = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
-    box.start()
+def test_sandbox_whose_container_was_removed_has_its_snapshot_taken(lab: Laboratory, how: str) -> None:
+    sandbox = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False, volumes=how)
+    sandbox.start()
     time.sleep(1.5)
-    subprocess.run(["docker", "rm", "-f", box.id], check=True, capture_output=True)
+    subprocess.run(["docker", "rm", "-f", sandbox.id], check=True, capture_output=True)
     (found,) = lookup.find(lab.engine, session_id=lab.id)
     assert (found.state(), found.wait(), found.reported()) == ("gone", 137, False)
     lab.snapshot(found)
@@ -215,19 +215,21 @@ def test_files_of_the_user_go_in_with_their_owner_and_mode(lab: Laboratory, tmp_
     assert ran.report().points[-1].snapshot == lab.repo.head()
 
 
-def test_running_box_gives_and_takes_files(lab: Laboratory) -> None:
-    box = lab.create(
+def test_running_sandbox_gives_and_takes_files(lab: Laboratory) -> None:
+    sandbox = lab.create(
         "sh", "-c", "until test -s /realm/claude/c; do sleep 0.1; done; stat -c %a /realm/claude/c"
     )
-    box.start()
-    assert box.read_file("/realm/claude/c", 100) is None
-    box.write_file("/realm/claude/c", b"new", 0o600)
-    assert box.read_file("/realm/claude/c", 100) == b"new"
-    assert box.read_file("/realm/claude/c", 2) is None
-    assert box.wait() == 0
+    sandbox.start()
+    assert sandbox.read_file("/realm/claude/c", 100) is None
+    sandbox.write_file("/realm/claude/c", b"new", 0o600)
+    assert sandbox.read_file("/realm/claude/c", 100) == b"new"
+    assert sandbox.read_file("/realm/claude/c", 2) is None
+    assert sandbox.wait() == 0
 
 
-def test_docker_flags_reach_the_box(lab: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_flags_reach_the_sandbox(
+    lab: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "data").mkdir(mode=0o755)
     (tmp_path / "data" / "f").write_text("mounted\n")
     monkeypatch.setenv("TAKEN", "from host")
@@ -301,33 +303,33 @@ def test_what_is_mounted_leaves_the_home_and_the_work_tree_to_the_user(
 
 @pytest.mark.parametrize("made", ["mkfifo", "ln -s /dev/zero", "mkdir"])
 def test_what_is_no_file_is_read_as_none(lab: Laboratory, made: str) -> None:
-    box = lab.create("sh", "-c", f"{made} /realm/claude/c; sleep 100", stdin=False)
-    box.start()
-    eventually(lambda: "c" in _listed(box, "/realm/claude"), 20)
-    assert box.read_file("/realm/claude/c", 100) is None
-    box.signal("SIGKILL")
-    box.wait()
-    assert box.read_file("/realm/claude/c", 100) is None
+    sandbox = lab.create("sh", "-c", f"{made} /realm/claude/c; sleep 100", stdin=False)
+    sandbox.start()
+    eventually(lambda: "c" in _listed(sandbox, "/realm/claude"), 20)
+    assert sandbox.read_file("/realm/claude/c", 100) is None
+    sandbox.signal("SIGKILL")
+    sandbox.wait()
+    assert sandbox.read_file("/realm/claude/c", 100) is None
 
 
-def _listed(box: Sandbox, directory: str) -> list[str]:
+def _listed(sandbox: Sandbox, directory: str) -> list[str]:
     output: list[bytes] = []
-    assert box.engine.exec(box.id, ["ls", directory], output.append, patience=20) == 0
+    assert sandbox.engine.exec(sandbox.id, ["ls", directory], output.append, patience=20) == 0
     return b"".join(output).decode().split()
 
 
 def test_labels_alone_make_nothing_ours(lab: Laboratory) -> None:
     """As an image can carry them, copied from a sandbox with its proof."""
-    box = lab.create("true")
-    labels = lab.engine.facts(box.id).labels
+    sandbox = lab.create("true")
+    labels = lab.engine.facts(sandbox.id).labels
     copied = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
     volume = f"realm-test-{lab.id[:8]}-work"
     subprocess.run(["docker", "volume", "create", *copied, volume], check=True, capture_output=True)
-    command = ["docker", "run", "-d", *copied, "-v", f"{volume}:/data", box.image, "sleep", "100"]
+    command = ["docker", "run", "-d", *copied, "-v", f"{volume}:/data", sandbox.image, "sleep", "100"]
     made = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     try:
         (found,) = lookup.find(lab.engine, session_id=lab.id)
-        assert found.id == box.id
+        assert found.id == sandbox.id
         (stranger,) = lookup.strangers(lab.engine, session_id=lab.id)
         assert (stranger.id, stranger.running, stranger.owner.session) == (made, True, "test")
         assert [one.id for one in lookup.unready(lab.engine)].count(made) == 0
@@ -340,7 +342,7 @@ def test_labels_alone_make_nothing_ours(lab: Laboratory) -> None:
         subprocess.run(["docker", "volume", "rm", volume], check=True, capture_output=True)
 
 
-def test_refused_box_leaves_nothing(lab: Laboratory) -> None:
+def test_refused_sandbox_leaves_nothing(lab: Laboratory) -> None:
     with pytest.raises(EngineError):
         lab.create("true", image="realm-no-such:image")
     assert (lookup.find(lab.engine, session_id=lab.id), _volumes(lab)) == ([], [])
@@ -357,20 +359,23 @@ def test_engine_that_is_reached_through_the_docker_command(lab: Laboratory) -> N
     through = Engine(Endpoint("ssh://nobody@nowhere", "DOCKER_HOST"))
     with through:
         through.negotiate()
-        box = lab.create("sh", "-c", "cat; sleep 0.3; echo 1 > new")
+        sandbox = lab.create("sh", "-c", "cat; sleep 0.3; echo 1 > new")
         (found,) = lookup.find(through, session_id=lab.id)
         assert follow(found, b"task") == (b"task", b"")
         assert found.wait() == 0
-    assert box.collect(lab.root).complete
+    assert sandbox.collect(lab.root).complete
 
 
-def test_results_that_nobody_finishes_reading_do_not_lock_the_box(lab: Laboratory) -> None:
-    box = lab.create("sh", "-c", "head -c 3000000 /dev/urandom >big", stdin=False)
-    box.start()
-    box.wait()
-    with pytest.raises(OSError, match="no space left"), box.engine.get(box.id, "/realm/out") as pieces:  # noqa: PT012
+def test_results_that_nobody_finishes_reading_do_not_lock_the_sandbox(lab: Laboratory) -> None:
+    sandbox = lab.create("sh", "-c", "head -c 3000000 /dev/urandom >big", stdin=False)
+    sandbox.start()
+    sandbox.wait()
+    with (  # noqa: PT012
+        pytest.raises(OSError, match="no space left"),
+        sandbox.engine.get(sandbox.id, "/realm/out") as pieces,
+    ):
         next(pieces)
         raise OSError("no space left")
-    assert box.state() == "exited"
-    box.remove()
-    assert box.state() == "gone"
+    assert sandbox.state() == "exited"
+    sandbox.remove()
+    assert sandbox.state() == "gone"

@@ -1,4 +1,4 @@
-"""What a box made is taken in by realm and read by real git."""
+"""What a sandbox made is taken in by realm and read by real git."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from realm.store.quarantine import quarantine, sweep
 from realm.store.refs import machine
 from realm.store.stats import count_turns, diffstat, totals
 from tests.support.repos import Repo, git
-from tests.support.store import STARTED, Box, assert_sound, intake, project_of, seen, session, take
+from tests.support.store import STARTED, Sandbox, assert_sound, intake, project_of, seen, session, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,20 +34,20 @@ def log(made: Repo, form: str, ref: str = "refs/realm/fix") -> list[str]:
 
 def test_turns_become_commits(repo: Repo, tmp_path: Path) -> None:
     before = seen(repo)
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("one.txt", "1\n")
-    box.point(1)
-    box.workspace.write("two.txt", "2\n")
-    box.workspace.commit("Add two\n\nBecause of one.")
-    box.workspace.write("run.sh", "#!/bin/sh\n", mode=0o755)
-    box.point(2)
-    box.point(3)
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("one.txt", "1\n")
+    sandbox.point(1)
+    sandbox.workspace.write("two.txt", "2\n")
+    sandbox.workspace.commit("Add two\n\nBecause of one.")
+    sandbox.workspace.write("run.sh", "#!/bin/sh\n", mode=0o755)
+    sandbox.point(2)
+    sandbox.point(3)
     texts = {
         1: TurnText("Write one\nwith a 1", "Done.\n\nBoth lines."),
         2: TurnText("\x1b[31mWrite two", "\x07" + "x" * 3000),
         3: TurnText("Nothing", "Nothing"),
     }
-    done = box.ingest(texts)
+    done = sandbox.ingest(texts)
     assert log(repo, "%s") == ["[31mWrite two", "Add two", "Write one", "Start"]
     assert repo.git("log", "-1", "--format=%B", "refs/realm/fix~2") == (
         "Write one\n\nDone.\n\nBoth lines.\n\nRealm-Session: fix\nRealm-Run: 1\nRealm-Turn: 1\n"
@@ -61,10 +61,10 @@ def test_turns_become_commits(repo: Repo, tmp_path: Path) -> None:
     assert {turn: len(commits) for turn, commits in done.turns.items()} == {1: 1, 2: 2}
     assert done.tip == repo.head("refs/realm/fix") == done.turns[2][-1]
     assert (done.dropped, done.notes) == ([], [])
-    assert count_turns(box.project, box.tip, done.tip) == 2
-    assert diffstat(box.project, box.tip, done.tip) == Totals(0, 3, 3, 0)
-    assert totals(box.project, box.tip, done.tip) == Totals(2, 3, 3, 0)
-    assert totals(box.project, box.tip, box.tip) == Totals()
+    assert count_turns(sandbox.project, sandbox.tip, done.tip) == 2
+    assert diffstat(sandbox.project, sandbox.tip, done.tip) == Totals(0, 3, 3, 0)
+    assert totals(sandbox.project, sandbox.tip, done.tip) == Totals(2, 3, 3, 0)
+    assert totals(sandbox.project, sandbox.tip, sandbox.tip) == Totals()
     assert seen(repo) == before
     assert_sound(repo)
     repo.git("gc", "-q", "--prune=now")
@@ -76,18 +76,18 @@ def test_a_commit_of_some_files_leaves_the_others_recorded(repo: Repo, tmp_path:
     repo.write("src/a", "a\n")
     repo.write("src/gone", "g\n")
     repo.commit("More")
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("src/left", "left\n")
-    box.workspace.write("deep/er/left", "left\n")
-    box.workspace.write("src/a", "changed\n")
-    box.point(1)
-    box.workspace.git("reset", "-q")
-    box.workspace.write("src/b", "b\n")
-    box.workspace.git("add", "src/b")
-    box.workspace.git("rm", "-q", "src/gone")
-    box.workspace.git("commit", "-q", "-m", "Add b, drop gone")
-    box.point(2)
-    box.ingest({1: TurnText("First"), 2: TurnText("Second")})
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("src/left", "left\n")
+    sandbox.workspace.write("deep/er/left", "left\n")
+    sandbox.workspace.write("src/a", "changed\n")
+    sandbox.point(1)
+    sandbox.workspace.git("reset", "-q")
+    sandbox.workspace.write("src/b", "b\n")
+    sandbox.workspace.git("add", "src/b")
+    sandbox.workspace.git("rm", "-q", "src/gone")
+    sandbox.workspace.git("commit", "-q", "-m", "Add b, drop gone")
+    sandbox.point(2)
+    sandbox.ingest({1: TurnText("First"), 2: TurnText("Second")})
     assert log(repo, "%s") == ["Add b, drop gone", "First", "More", "Start"]
     changed = repo.git("diff", "--name-status", "refs/realm/fix~1", "refs/realm/fix").splitlines()
     assert changed == ["A\tsrc/b", "D\tsrc/gone"]
@@ -101,47 +101,51 @@ def test_everything_ignored_or_deleted_or_renamed(repo: Repo, tmp_path: Path) ->
     repo.write("src/a")
     repo.write("src/b")
     repo.commit()
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.git("mv", "src", "lib")
-    box.workspace.write("noise.log")
-    (box.workspace.path / "README.md").unlink()
-    (box.workspace.path / "link").symlink_to("lib/a")
-    box.point()
-    box.ingest()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.git("mv", "src", "lib")
+    sandbox.workspace.write("noise.log")
+    (sandbox.workspace.path / "README.md").unlink()
+    (sandbox.workspace.path / "link").symlink_to("lib/a")
+    sandbox.point()
+    sandbox.ingest()
     assert repo.files("refs/realm/fix") == [".gitignore", "lib/a", "lib/b", "link"]
     assert_sound(repo)
 
 
 def test_empty_tree(repo: Repo, tmp_path: Path) -> None:
-    box = Box.start(project_of(repo), tmp_path / "box")
-    (box.workspace.path / "README.md").unlink()
-    box.point()
-    box.ingest()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    (sandbox.workspace.path / "README.md").unlink()
+    sandbox.point()
+    sandbox.ingest()
     assert repo.files("refs/realm/fix") == []
     assert_sound(repo)
 
 
 def test_nothing_changed(repo: Repo, tmp_path: Path) -> None:
     project = project_of(repo)
-    box = Box.start(project, tmp_path / "box")
-    box.point(1)
+    sandbox = Sandbox.start(project, tmp_path / "sandbox")
+    sandbox.point(1)
     empty = tmp_path / "empty"
     empty.touch()
-    head = Checkpoint(box.tip, box.tip, 1, time.time())
-    for wanted in (box.intake(), intake(project, box.tip, [], None), intake(project, box.tip, [head], empty)):
+    head = Checkpoint(sandbox.tip, sandbox.tip, 1, time.time())
+    for wanted in (
+        sandbox.intake(),
+        intake(project, sandbox.tip, [], None),
+        intake(project, sandbox.tip, [head], empty),
+    ):
         done = ingest(wanted)
-        assert done == Ingested(box.tip, dropped=[], notes=[])
+        assert done == Ingested(sandbox.tip, dropped=[], notes=[])
     assert not list((repo.path / ".git/objects/pack").iterdir())
     assert not repo.refs("refs/realm-tmp")
 
 
 def test_second_run_stacks(repo: Repo, tmp_path: Path) -> None:
     project = project_of(repo)
-    box = Box.start(project, tmp_path / "box")
-    box.workspace.write("one")
-    box.point()
-    first = box.ingest().tip
-    again = Box.start(project, tmp_path / "again", first)
+    sandbox = Sandbox.start(project, tmp_path / "sandbox")
+    sandbox.workspace.write("one")
+    sandbox.point()
+    first = sandbox.ingest().tip
+    again = Sandbox.start(project, tmp_path / "again", first)
     again.workspace.write("two")
     again.workspace.commit("Second")
     again.point()
@@ -155,15 +159,15 @@ def test_second_run_stacks(repo: Repo, tmp_path: Path) -> None:
 
 
 def test_amended_commit_of_an_earlier_turn(repo: Repo, tmp_path: Path) -> None:
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("a")
-    box.workspace.commit("First try")
-    box.point(1)
-    box.workspace.write("b")
-    box.workspace.git("add", "-A")
-    box.workspace.git("commit", "-q", "--amend", "-m", "Second try")
-    box.point(2)
-    done = box.ingest({2: TurnText("Amend it")})
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("a")
+    sandbox.workspace.commit("First try")
+    sandbox.point(1)
+    sandbox.workspace.write("b")
+    sandbox.workspace.git("add", "-A")
+    sandbox.workspace.git("commit", "-q", "--amend", "-m", "Second try")
+    sandbox.point(2)
+    done = sandbox.ingest({2: TurnText("Amend it")})
     assert log(repo, "%s") == ["Amend it", "First try", "Start"]
     assert done.notes == ["the agent rewrote its history: its files were kept, its commits since then not"]
     assert repo.files("refs/realm/fix") == ["README.md", "a", "b"]
@@ -171,10 +175,10 @@ def test_amended_commit_of_an_earlier_turn(repo: Repo, tmp_path: Path) -> None:
 
 def test_moves_are_not_lost_before_the_ref_is_there(repo: Repo, tmp_path: Path) -> None:
     project = project_of(repo)
-    box = Box.start(project, tmp_path / "box")
-    box.workspace.write("one", "unique")
-    box.point()
-    done = ingest(box.intake())
+    sandbox = Sandbox.start(project, tmp_path / "sandbox")
+    sandbox.workspace.write("one", "unique")
+    sandbox.point()
+    done = ingest(sandbox.intake())
     repo.git("gc", "-q", "--prune=now")
     sweep(project)
     repo.git("gc", "-q", "--prune=now")
@@ -198,18 +202,18 @@ while True:
 def test_collection_beside_runs_takes_nothing(repo: Repo, tmp_path: Path) -> None:
     """A record and the code beside it are whole at every moment, whatever git collects meanwhile."""
     project = project_of(repo)
-    box = Box.start(project, tmp_path / "box")
-    box.workspace.write("one", "unique")
-    box.point()
-    pack = box.pack()
+    sandbox = Sandbox.start(project, tmp_path / "sandbox")
+    sandbox.workspace.write("one", "unique")
+    sandbox.point()
+    pack = sandbox.pack()
     names = [f"s{number}" for number in range(12)]
     with subprocess.Popen([sys.executable, "-c", COLLECTING, str(repo.path)]) as collector:
         try:
             for name in names:
-                done = ingest(intake(project, box.tip, box.points, pack, name=name))
-                run = Run(1, STARTED, box.tip, after=done.tip)
+                done = ingest(intake(project, sandbox.tip, sandbox.points, pack, name=name))
+                run = Run(1, STARTED, sandbox.tip, after=done.tip)
                 meta = record.write(
-                    project, parent=None, previous=None, session=session(name, base=box.tip), run=run,
+                    project, parent=None, previous=None, session=session(name, base=sandbox.tip), run=run,
                     totals=Totals(), state=State.EXITED, files={"screen.txt": name.encode()},
                 )  # fmt: skip
                 time.sleep(0.05)
@@ -229,13 +233,13 @@ def test_sha256(make_repo: Callable[..., Repo], tmp_path: Path) -> None:
     made = make_repo("modern", object_format="sha256")
     made.write("sub/a", "1")
     made.commit()
-    box = Box.start(project_of(made), tmp_path / "box")
-    box.workspace.write("sub/b", "2")
-    box.workspace.commit("By the agent")
-    (box.workspace.path / "bad").symlink_to("/etc")
-    box.workspace.write("c", "3")
-    box.point()
-    done = box.ingest()
+    sandbox = Sandbox.start(project_of(made), tmp_path / "sandbox")
+    sandbox.workspace.write("sub/b", "2")
+    sandbox.workspace.commit("By the agent")
+    (sandbox.workspace.path / "bad").symlink_to("/etc")
+    sandbox.workspace.write("c", "3")
+    sandbox.point()
+    done = sandbox.ingest()
     assert made.files("refs/realm/fix") == ["c", "sub/a", "sub/b"]
     assert len(done.tip) == 64
     assert_sound(made)
@@ -249,13 +253,13 @@ def test_shallow(repo: Repo, tmp_path: Path) -> None:
     cut = Repo(tmp_path / "cut")
     project = project_of(cut)
     assert project.shallow == (cut.head(),)
-    git(tmp_path, "clone", "-q", str(cut.path), "box", check=False)
-    box = Box(project, Repo(tmp_path / "box"), cut.head())
-    box.workspace.write("new")
-    box.workspace.commit("By the agent")
-    box.workspace.write("newer")
-    box.point()
-    box.ingest()
+    git(tmp_path, "clone", "-q", str(cut.path), "sandbox", check=False)
+    sandbox = Sandbox(project, Repo(tmp_path / "sandbox"), cut.head())
+    sandbox.workspace.write("new")
+    sandbox.workspace.commit("By the agent")
+    sandbox.workspace.write("newer")
+    sandbox.point()
+    sandbox.ingest()
     assert cut.files("refs/realm/fix") == ["README.md", "f0", "f1", "f2", "new", "newer"]
     assert_sound(cut)
     cut.git("gc", "-q", "--prune=now")
@@ -275,15 +279,15 @@ def test_partial_clone(repo: Repo, tmp_path: Path, kind: str) -> None:
     project = project_of(part)
     stores.ensure_readable(project, part.head())
     repo.path.rename(tmp_path / "away")
-    workspace = Repo.init(tmp_path / "box")
+    workspace = Repo.init(tmp_path / "sandbox")
     (workspace.path / ".git/objects/info/alternates").write_text(f"{part.path}/.git/objects\n")
     workspace.git("checkout", "-q", "-B", "work", part.head())
-    box = Box(project, workspace, part.head())
-    box.workspace.write("sub/new", "x")
-    box.workspace.commit("By the agent")
-    box.workspace.write("sub/old", "changed")
-    box.point()
-    box.ingest()
+    sandbox = Sandbox(project, workspace, part.head())
+    sandbox.workspace.write("sub/new", "x")
+    sandbox.workspace.commit("By the agent")
+    sandbox.workspace.write("sub/old", "changed")
+    sandbox.point()
+    sandbox.ingest()
     assert part.git("ls-tree", "-r", "--name-only", "refs/realm/fix").split() == [
         "README.md",
         "sub/new",
@@ -303,10 +307,10 @@ def test_borrowed_objects_and_linked_worktree(repo: Repo, tmp_path: Path) -> Non
     (tmp_path / "last/.git/objects/info/alternates").write_text("../../../middle/.git/objects\n")
     git(tmp_path / "last", "worktree", "add", "-q", str(tmp_path / "tree"))
     project = store.discover(tmp_path / "tree")
-    box = Box.start(project, tmp_path / "box")
-    box.workspace.write("new")
-    box.point()
-    done = box.ingest()
+    sandbox = Sandbox.start(project, tmp_path / "sandbox")
+    sandbox.workspace.write("new")
+    sandbox.point()
+    done = sandbox.ingest()
     last = Repo(tmp_path / "last")
     assert last.files("refs/realm/fix") == ["README.md", "new"]
     assert repo.git("cat-file", "-t", done.tip, check=False) == ""
@@ -315,11 +319,11 @@ def test_borrowed_objects_and_linked_worktree(repo: Repo, tmp_path: Path) -> Non
 
 def test_shared_repository_keeps_group_permissions(repo: Repo, tmp_path: Path) -> None:
     repo.git("config", "core.sharedRepository", "group")
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("new")
-    box.point()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("new")
+    sandbox.point()
     mask = os.umask(0o077)
-    box.ingest()
+    sandbox.ingest()
     os.umask(mask)
     (pack,) = (repo.path / ".git/objects/pack").glob("*.pack")
     assert pack.stat().st_mode & 0o777 == 0o440
@@ -337,19 +341,19 @@ def test_hooks_and_signing_of_the_user_stay_out_of_it(repo: Repo, tmp_path: Path
         repo.write(f".git/hooks/{hook}", f"#!/bin/sh\ntouch '{tmp_path}/{hook}-ran'\nexit 1\n", mode=0o755)
     repo.git("config", "commit.gpgSign", "true")
     repo.git("config", "gpg.program", "false")
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("new")
-    box.point()
-    box.ingest()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("new")
+    sandbox.point()
+    sandbox.ingest()
     assert not list(tmp_path.glob("*-ran"))
     assert "gpgsig" not in repo.git("cat-file", "-p", "refs/realm/fix")
 
 
 def test_broken_work_leaves_the_project_alone(repo: Repo, tmp_path: Path) -> None:
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("new")
-    box.point()
-    wanted = box.intake()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("new")
+    sandbox.point()
+    wanted = sandbox.intake()
     assert wanted.pack is not None
     wanted.pack.write_bytes(wanted.pack.read_bytes()[:-30])
     before = seen(repo)
@@ -370,10 +374,10 @@ def test_full_disk_is_told(repo: Repo, tmp_path: Path, monkeypatch: pytest.Monke
     says = "cat >/dev/null; echo 'fatal: write error: No space left on device' >&2; exit 128"
     fake.write_text(f'#!/bin/sh\ncase "$*" in *fetch*--negotiation-tip*) {says};; esac\nexec {real} "$@"\n')
     fake.chmod(0o755)
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("new")
-    box.point()
-    wanted = box.intake()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("new")
+    sandbox.point()
+    wanted = sandbox.intake()
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     with pytest.raises(GitError, match="No space left on device") as caught:
         ingest(wanted)
@@ -459,10 +463,10 @@ def test_many_intakes_at_once(repo: Repo, tmp_path: Path) -> None:
     waiting = []
     for number in range(6):
         (tmp_path / f"{number}").mkdir()
-        box = Box.start(project, tmp_path / f"{number}/box")
-        box.workspace.write(f"file{number}")
-        box.point()
-        wanted = intake(project, box.tip, box.points, box.pack(), name=f"s{number}")
+        sandbox = Sandbox.start(project, tmp_path / f"{number}/sandbox")
+        sandbox.workspace.write(f"file{number}")
+        sandbox.point()
+        wanted = intake(project, sandbox.tip, sandbox.points, sandbox.pack(), name=f"s{number}")
         order = tmp_path / f"{number}/intake"
         order.write_bytes(pickle.dumps(wanted))
         waiting.append(subprocess.Popen([sys.executable, "-c", script, str(order)]))
@@ -486,19 +490,19 @@ os._exit(0)
 
 def test_killed_at_any_moment(repo: Repo, tmp_path: Path, sealed: Path) -> None:
     project = project_of(repo)
-    box = Box.start(project, tmp_path / "box")
+    sandbox = Sandbox.start(project, tmp_path / "sandbox")
     for number in range(50):
-        box.workspace.write(f"new/{number}", f"{number}\n" * 100)
-    box.point()
+        sandbox.workspace.write(f"new/{number}", f"{number}\n" * 100)
+    sandbox.point()
     order = tmp_path / "intake"
-    order.write_bytes(pickle.dumps(box.intake()))
+    order.write_bytes(pickle.dumps(sandbox.intake()))
     codes = set()
     for delay in (0.001, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15):
         command = [sys.executable, "-c", KILLED, str(order), str(delay)]
         codes.add(subprocess.run(command, check=False).returncode)
         assert_sound(repo)
     assert codes <= {0, -9}
-    done = box.ingest()
+    done = sandbox.ingest()
     assert len(repo.files(done.tip)) == 51
     assert [path.name for path in (sealed / ".realm/quarantine").iterdir()] == [".lock"]
     assert not list((repo.path / ".git/objects/pack").glob("*.keep"))
@@ -507,11 +511,11 @@ def test_killed_at_any_moment(repo: Repo, tmp_path: Path, sealed: Path) -> None:
 
 def test_fast_enough(repo: Repo, tmp_path: Path) -> None:
     repo.make_files(1000)
-    box = Box.start(project_of(repo), tmp_path / "box")
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
     for number in range(21):
-        box.workspace.write(f"src/d0000/new{number}", "x" * 100)
-    box.point()
-    wanted = box.intake()
+        sandbox.workspace.write(f"src/d0000/new{number}", "x" * 100)
+    sandbox.point()
+    wanted = sandbox.intake()
     started = time.monotonic()
     ingest(wanted)
     took = time.monotonic() - started
@@ -520,10 +524,10 @@ def test_fast_enough(repo: Repo, tmp_path: Path) -> None:
 
 def test_damaged_refs_and_settings_of_the_user_do_not_matter(repo: Repo, tmp_path: Path) -> None:
     """The project's git fetches what was made: nothing of how the user likes to fetch has a say in it."""
-    box = Box.start(project_of(repo), tmp_path / "box")
-    box.workspace.write("new")
-    box.point()
-    wanted = box.intake()
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    sandbox.workspace.write("new")
+    sandbox.point()
+    wanted = sandbox.intake()
     (repo.path / ".git/refs/realm-meta").mkdir()
     (repo.path / ".git/refs/realm-meta/gone").write_text("9" * 40 + "\n")
     (repo.path / ".git/refs/heads/garbage").write_bytes(b"\0garbage\n")

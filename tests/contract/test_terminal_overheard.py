@@ -11,7 +11,7 @@ import pytest
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.relay.events import Observed
 from realm.terminal.relay.notice import BELL, notification
-from tests.support.terminal import Judge, PlainBox, recordings
+from tests.support.terminal import Judge, PlainSandbox, recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ WORDS = [BELL + notification("fix finished a turn", {"TERM": term}) for term in 
 SYNCHRONIZED = 2026
 
 
-class Pieces(PlainBox):
-    """A box's stream that has been written already."""
+class Pieces(PlainSandbox):
+    """A sandbox's stream that has been written already."""
 
     tty = True
 
@@ -52,7 +52,7 @@ def cut(data: bytes, rng: random.Random, count: int) -> list[bytes]:
 
 
 def marked(data: bytes, rng: random.Random) -> bytes:
-    """Put marks anywhere, also into sequences: the box's programs write as they like."""
+    """Put marks anywhere, also into sequences: the sandbox's programs write as they like."""
     pieces = cut(data, rng, 50)
     return b"".join(piece + rng.choice((BEGUN, ENDED)) for piece in pieces)
 

@@ -209,7 +209,7 @@ def test_stop_and_attach_of_what_does_not_run_say_so(user: User) -> None:
         assert "realm resume over" in done.err
 
 
-def test_a_killed_keeper_leaves_a_box_that_can_be_attached_or_stopped(user: User) -> None:
+def test_a_killed_keeper_leaves_a_sandbox_that_can_be_attached_or_stopped(user: User) -> None:
     user.realm("new", "orphan", "--detach", "--agent", "sh", "-c", "echo kept >file; sleep 600")
     holder = _holder(user)
     time.sleep(1)
@@ -267,8 +267,8 @@ def test_logs_show_what_was_printed_while_it_runs_and_afterwards(user: User) -> 
     user.realm("new", "logged", "--detach", "--agent", "sh", "-c", f"{script}; sleep 1")
     eventually(lambda: user.realm("logs", "logged").out == "first\n")
     follower = user.start("logs", "-f", "logged")
-    box = user.leftovers()[0]
-    engines.docker("exec", box, "touch", "/workspace/project/go")
+    sandbox = user.leftovers()[0]
+    engines.docker("exec", sandbox, "touch", "/workspace/project/go")
     out, _ = follower.communicate(timeout=60)
     assert out == "first\nsecond\n"
     eventually(lambda: state(user, "logged") == "exited")

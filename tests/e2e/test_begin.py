@@ -71,12 +71,12 @@ Engine.put = late
 IGNORED = "*.log\n"
 
 
-def boxes(user: User) -> list[str]:
+def sandboxes(user: User) -> list[str]:
     return engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
 
 
 def is_clear(user: User) -> None:
-    """Check that no box, volume, lock or scratch directory of the project is left."""
+    """Check that no sandbox, volume, lock or scratch directory of the project is left."""
     assert user.leftovers() == []
     volumes = engines.labelled("volume", f"realm.project={user.repo.path}")
     assert [name for name in volumes if not name.startswith(engines.SHARED)] == []
@@ -125,11 +125,11 @@ def test_a_name_that_is_taken_meanwhile(user: User) -> None:
     is_clear(user)
 
 
-def test_a_box_that_never_ran_goes_with_the_next_run(user: User) -> None:
+def test_a_sandbox_that_never_ran_goes_with_the_next_run(user: User) -> None:
     words = [str(user.installed.python), "-c", KILLED, "new", "--agent", "true", "cut"]
     done = subprocess.run(words, cwd=user.repo.path, env=user.env, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert len(boxes(user)) == 1
+    assert len(sandboxes(user)) == 1
     user.scripted("other", "true")
     is_clear(user)
 

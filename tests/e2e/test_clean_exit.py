@@ -72,7 +72,7 @@ def check(user: User, terminal: Terminal, fresh: dict[str, str], code: int, *, p
         assert shown < lines.index(f"code={code}")
 
 
-def box(user: User) -> str:
+def sandbox(user: User) -> str:
     (found,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
     return found
 
@@ -109,14 +109,14 @@ def test_ctrl_c(user: User, fresh: dict[str, str]) -> None:
 
 def test_the_container_is_killed(user: User, fresh: dict[str, str]) -> None:
     with begin(user, PICTURE + WAIT) as terminal:
-        engines.docker("kill", box(user))
+        engines.docker("kill", sandbox(user))
         check(user, terminal, fresh, 137)
         assert saved(user)
 
 
 def test_the_container_is_removed(user: User, fresh: dict[str, str]) -> None:
     with begin(user, PICTURE + WAIT) as terminal:
-        engines.docker("rm", "--force", box(user))
+        engines.docker("rm", "--force", sandbox(user))
         check(user, terminal, fresh, 137)
         assert saved(user)
 
@@ -203,7 +203,7 @@ def interrupts_twice(_: User, terminal: Terminal) -> None:
 
 
 def kills_the_container(user: User, _: Terminal) -> None:
-    engines.docker("kill", box(user))
+    engines.docker("kill", sandbox(user))
 
 
 def ends_realm(user: User, _: Terminal) -> None:
@@ -289,7 +289,7 @@ def test_attach_repairs_after_realm_was_killed(user: User, fresh: dict[str, str]
         terminal.wait_for("still going on: attached|the last picture")
         eventually(lambda: user.listed()[0]["state"] == "running")
         time.sleep(1)
-        engines.docker("exec", box(user), "touch", "/workspace/project/go")
+        engines.docker("exec", sandbox(user), "touch", "/workspace/project/go")
         check(user, terminal, fresh, 4 if end == "exit 4" else 137, picture=False)
         assert saved(user)
 

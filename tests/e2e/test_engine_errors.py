@@ -250,7 +250,7 @@ def test_resume_and_doctor_say_that_the_engine_is_down(engineless: User) -> None
 
 
 @pytest.mark.engine
-def test_a_session_with_work_in_a_box_is_not_removed_without_the_engine(user: User) -> None:
+def test_a_session_with_work_in_a_sandbox_is_not_removed_without_the_engine(user: User) -> None:
     process = user.start("new", "--agent", "sh", "left", "-c", "echo x >x; echo ready; sleep 60")
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

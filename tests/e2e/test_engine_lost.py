@@ -45,13 +45,13 @@ def passage(user: User, tmp_path: Path) -> Iterator[engines.Passage]:
 
 
 def kept(user: User, script: str = TALK) -> int:
-    """Begin a session called ``x`` without a terminal; return its keeper's process."""
+    """Begin a session called ``x`` without a terminal; return its holder_process's process."""
     with user.terminal("new", "x", "--detach", "--agent", "sh", "-c", script) as terminal:
         assert terminal.wait() == 0
-    return keeper(user)
+    return holder_process(user)
 
 
-def keeper(user: User) -> int:
+def holder_process(user: User) -> int:
     found = holder(session_id(user))
     assert found is not None
     assert not found.attached
@@ -67,13 +67,13 @@ def state(user: User) -> str:
     return str(row["state"])
 
 
-def box(user: User) -> str:
+def sandbox(user: User) -> str:
     (found,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
     return found
 
 
-def in_box(user: User, *words: str) -> None:
-    engines.docker("exec", box(user), *words)
+def in_sandbox(user: User, *words: str) -> None:
+    engines.docker("exec", sandbox(user), *words)
 
 
 def has_ended(pid: int) -> bool:
@@ -133,8 +133,8 @@ def test_an_agent_that_ended_without_an_engine_to_talk_to_has_its_work_saved(
     pid = kept(user, "echo early >early; until [ -e /tmp/go ]; do sleep 0.1; done; echo late >late")
     passage.cut()
     eventually(lambda: has_ended(pid), 20)
-    in_box(user, "touch", "/tmp/go")
-    ended = box(user)
+    in_sandbox(user, "touch", "/tmp/go")
+    ended = sandbox(user)
     eventually(lambda: engines.docker("inspect", "-f", "{{.State.Status}}", ended) == "exited")
     user.extra.pop("DOCKER_HOST")
     assert state(user) == "salvage"
@@ -151,7 +151,7 @@ def test_a_keeper_whose_connection_breaks_makes_another(user: User, passage: eng
         passage.drop()
     time.sleep(SETTLED)
     assert state(user) == "running"
-    assert keeper(user) == pid
+    assert holder_process(user) == pid
     with user.terminal("attach", "x") as terminal:
         talk(terminal, "one")
         terminal.wait_for("heard one")

@@ -45,7 +45,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def boxes(user: User) -> list[str]:
+def sandboxes(user: User) -> list[str]:
     return engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
 
 
@@ -85,7 +85,7 @@ def _milestones(user: User) -> dict[str, Callable[[subprocess.Popen[str]], None]
 
     return {
         "the ref exists": poll((repo.path / ".git/refs/realm/cut").exists),
-        "the box is made": poll(lambda: boxes(user)),
+        "the sandbox is made": poll(lambda: sandboxes(user)),
         "the agent works": lambda process: (ready(process), None)[1],
         "the results come": poll(lambda: list((home / "tmp").glob("results@*"))),
         "the results are taken apart": poll(collected),
@@ -109,7 +109,7 @@ def _tip(repo: Repo) -> str:
         return ""
 
 
-MOMENTS = ("the ref exists", "the box is made", "the agent works", "the results come",
+MOMENTS = ("the ref exists", "the sandbox is made", "the agent works", "the results come",
            "the results are taken apart", "the pack is in quarantine", "the pack is in the project",
            "the refs have moved")  # fmt: skip
 
@@ -119,7 +119,7 @@ def test_killed_when(user: User, moment: str) -> None:
     process = new(user, AGENT)
     _milestones(user)[moment](process)
     kill(process)
-    began = bool(boxes(user)) and _wait_for_boxes(user)
+    began = bool(sandboxes(user)) and _wait_for_sandboxes(user)
     heal(user)
     files = user.repo.files("refs/realm/cut") if "refs/realm/cut" in user.repo.refs() else []
     if began or moment in MOMENTS[2:]:
@@ -129,11 +129,14 @@ def test_killed_when(user: User, moment: str) -> None:
         assert files in ([], ["README.md"])
 
 
-def _wait_for_boxes(user: User) -> bool:
-    """Wait until no box runs; return whether one had ever been started."""
+def _wait_for_sandboxes(user: User) -> bool:
+    """Wait until no sandbox runs; return whether one had ever been started."""
 
     def states() -> list[str]:
-        return [engines.docker("inspect", "-f", "{{.State.Status}}", box, check=False) for box in boxes(user)]
+        return [
+            engines.docker("inspect", "-f", "{{.State.Status}}", sandbox, check=False)
+            for sandbox in sandboxes(user)
+        ]
 
     eventually(lambda: "running" not in states(), 60)
     return any(state != "created" for state in states())
@@ -143,7 +146,7 @@ def heal(user: User, name: str = "cut") -> None:
     """Run the next command, ``resume``, and check what it leaves."""
     if f"refs/realm/{name}" not in user.repo.refs():
         check_words(run_as(user, (), "resume", name, "--no-input"), 125, "no session")
-        # Before its ref a session has at most a box that never ran: the next run clears it away.
+        # Before its ref a session has at most a sandbox that never ran: the next run clears it away.
         user.scripted(f"next-{time.monotonic_ns()}", "true")
         is_healed(user, name)
         return
@@ -166,7 +169,7 @@ def test_killed_at_any_time(user: User) -> None:
             process.kill()
             output, _ = process.communicate()
             ended = False
-        _wait_for_boxes(user)
+        _wait_for_sandboxes(user)
         heal(user, name)
         if "ready" in output:
             assert user.repo.files(f"refs/realm/{name}") == ["one", "two"], delay
@@ -176,58 +179,58 @@ def test_killed_at_any_time(user: User) -> None:
 
 def test_killed_twice_on_the_way_home(user: User) -> None:
     kill(ready(new(user, AGENT)))
-    _wait_for_boxes(user)
+    _wait_for_sandboxes(user)
     for delay in (0.25, 0.45, 0.7):
         process = user.start("resume", "cut", "--no-input", "-c", "true")
         time.sleep(delay)
         kill(process)
-        _wait_for_boxes(user)
+        _wait_for_sandboxes(user)
     heal(user)
     assert user.repo.files("refs/realm/cut") == ["one", "two"]
 
 
-# --- the box is killed -------------------------------------------------------
+# --- the sandbox is killed -------------------------------------------------------
 
 
-def test_a_box_killed_while_its_workspace_is_laid_out_deletes_nothing(user: User) -> None:
+def test_a_sandbox_killed_while_its_workspace_is_laid_out_deletes_nothing(user: User) -> None:
     user.repo.make_files(3000)
     user.extra["REALM_WORKSPACE"] = "plain"
     process = new(user, "echo ready")
-    eventually(lambda: any(_running(box) for box in boxes(user)), 60)
-    for box in boxes(user):
-        engines.docker("kill", box, check=False)
+    eventually(lambda: any(_running(sandbox) for sandbox in sandboxes(user)), 60)
+    for sandbox in sandboxes(user):
+        engines.docker("kill", sandbox, check=False)
     process.communicate(timeout=120)
     heal(user)
     if "refs/realm/cut" in user.repo.refs():
         assert user.repo.git("diff", "--stat", "HEAD", "refs/realm/cut") == ""
 
 
-def _running(box: str) -> bool:
-    return engines.docker("inspect", "-f", "{{.State.Running}}", box, check=False) == "true"
+def _running(sandbox: str) -> bool:
+    return engines.docker("inspect", "-f", "{{.State.Running}}", sandbox, check=False) == "true"
 
 
-def test_a_box_removed_by_hand_still_gives_its_volumes(user: User) -> None:
+def test_a_sandbox_removed_by_hand_still_gives_its_volumes(user: User) -> None:
     process = ready(new(user, ENDLESS))
     kill(process)
-    (box,) = boxes(user)
-    engines.docker("rm", "--force", box)
+    (sandbox,) = sandboxes(user)
+    engines.docker("rm", "--force", sandbox)
     heal(user)
     assert user.repo.files("refs/realm/cut") == ["README.md", "early"]
 
 
-def test_a_box_removed_by_hand_under_realms_eyes(user: User) -> None:
+def test_a_sandbox_removed_by_hand_under_realms_eyes(user: User) -> None:
     process = ready(new(user, ENDLESS))
-    (box,) = boxes(user)
-    engines.docker("rm", "--force", box)
+    (sandbox,) = sandboxes(user)
+    engines.docker("rm", "--force", sandbox)
     process.communicate(timeout=60)
     heal(user)
     assert user.repo.files("refs/realm/cut") == ["README.md", "early"]
 
 
-def test_a_box_and_volumes_that_are_gone_do_not_block_the_session(user: User) -> None:
+def test_a_sandbox_and_volumes_that_are_gone_do_not_block_the_session(user: User) -> None:
     kill(ready(new(user, ENDLESS)))
-    (box,) = boxes(user)
-    engines.docker("rm", "--force", box)
+    (sandbox,) = sandboxes(user)
+    engines.docker("rm", "--force", sandbox)
     for volume in engines.labelled("volume", f"realm.project={user.repo.path}"):
         engines.docker("volume", "rm", volume)
     heal(user)
@@ -236,8 +239,8 @@ def test_a_box_and_volumes_that_are_gone_do_not_block_the_session(user: User) ->
 
 def test_only_a_part_of_the_volumes_is_left(user: User) -> None:
     kill(ready(new(user, ENDLESS)))
-    (box,) = boxes(user)
-    engines.docker("rm", "--force", box)
+    (sandbox,) = sandboxes(user)
+    engines.docker("rm", "--force", sandbox)
     for volume in engines.labelled("volume", f"realm.project={user.repo.path}"):
         if volume.endswith("-state"):
             engines.docker("volume", "rm", volume)
@@ -248,14 +251,14 @@ def test_only_a_part_of_the_volumes_is_left(user: User) -> None:
     assert user.leftovers() == []
 
 
-def test_the_image_is_gone_while_a_box_is_left(user: User) -> None:
+def test_the_image_is_gone_while_a_sandbox_is_left(user: User) -> None:
     made = engines.docker("create", "realm:latest", "true")
     engines.docker("commit", made, "realm-test-fault:1")
     engines.docker("rm", made)
     process = new(user, ENDLESS, "--image", "realm-test-fault:1")
     kill(ready(process))
-    (box,) = boxes(user)
-    engines.docker("kill", box)
+    (sandbox,) = sandboxes(user)
+    engines.docker("kill", sandbox)
     engines.docker("rmi", "--force", "realm-test-fault:1")
     done = user.realm("resume", "cut", "--no-input", "-c", "true", code=None)
     assert "early" in user.repo.files("refs/realm/cut"), done.err
@@ -309,7 +312,7 @@ def test_somebody_else_moves_the_ref_during_a_run(user: User) -> None:
     assert "changed by somebody else" in errors
     assert other[:12] in errors
     assert user.tip("cut") == other
-    assert len(boxes(user)) == 1
+    assert len(sandboxes(user)) == 1
     advice = next(line for line in errors.splitlines() if line.startswith("hint: "))
     commands = advice.removeprefix("hint: ").split(", then")[0]
     subprocess.run(["sh", "-ec", commands], cwd=user.repo.path, check=True)
@@ -319,10 +322,10 @@ def test_somebody_else_moves_the_ref_during_a_run(user: User) -> None:
     is_healed(user)
 
 
-def test_the_project_moves_while_a_box_is_left(user: User, tmp_path: Path) -> None:
+def test_the_project_moves_while_a_sandbox_is_left(user: User, tmp_path: Path) -> None:
     kill(ready(new(user, ENDLESS)))
-    (box,) = boxes(user)
-    engines.docker("kill", box)
+    (sandbox,) = sandboxes(user)
+    engines.docker("kill", sandbox)
     moved = tmp_path / "moved"
     user.repo.path.rename(moved)
     project, user.repo.path = user.repo.path, moved
@@ -356,7 +359,7 @@ def test_no_space_for_the_work(user: User, tmp_path: Path) -> None:
         assert process.returncode == 125, errors
         assert "space" in errors
         assert "hint: " in errors
-        assert len(boxes(user)) == 1
+        assert len(sandboxes(user)) == 1
         ballast.unlink()
         heal(user)
         assert repo.files("refs/realm/cut") == ["README.md", "big"]
@@ -370,7 +373,7 @@ def test_no_space_in_realms_directory(user: User, tmp_path: Path) -> None:
         _, errors = process.communicate("\n", timeout=60)
         assert process.returncode == 125, errors
         assert "pace" in errors
-        assert len(boxes(user)) == 1
+        assert len(sandboxes(user)) == 1
         ballast.unlink()
         heal(user)
         assert user.repo.files("refs/realm/cut") == ["README.md", "big"]
@@ -387,6 +390,6 @@ def test_a_limit_on_the_size_of_files(user: User) -> None:
     assert process.returncode == 125, errors
     assert "Traceback" not in errors
     assert "bug" not in errors, errors
-    assert len(boxes(user)) == 1
+    assert len(sandboxes(user)) == 1
     heal(user)
     assert user.repo.files("refs/realm/cut") == ["README.md", "big"]

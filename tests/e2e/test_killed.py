@@ -39,11 +39,13 @@ def state(user: User) -> str:
 
 
 def running(user: User) -> bool:
-    boxes = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
-    return any(engines.docker("inspect", "-f", "{{.State.Running}}", box) == "true" for box in boxes)
+    sandboxes = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    return any(
+        engines.docker("inspect", "-f", "{{.State.Running}}", sandbox) == "true" for sandbox in sandboxes
+    )
 
 
-def test_killing_realm_leaves_the_box_at_work_and_resume_brings_it_home(user: User) -> None:
+def test_killing_realm_leaves_the_sandbox_at_work_and_resume_brings_it_home(user: User) -> None:
     process = started(user, SLOW)
     process.kill()
     finish(process)
@@ -55,7 +57,7 @@ def test_killing_realm_leaves_the_box_at_work_and_resume_brings_it_home(user: Us
     assert state(user) == "exited"
 
 
-def test_a_box_still_running_after_its_holder_was_killed_is_attached_to(user: User) -> None:
+def test_a_sandbox_still_running_after_its_holder_was_killed_is_attached_to(user: User) -> None:
     process = started(user, SLOW)
     process.kill()
     finish(process)
@@ -64,10 +66,10 @@ def test_a_box_still_running_after_its_holder_was_killed_is_attached_to(user: Us
     assert list(user.leftovers()) == []
 
 
-def test_killing_the_box_keeps_its_work(user: User) -> None:
+def test_killing_the_sandbox_keeps_its_work(user: User) -> None:
     process = started(user, ENDLESS)
-    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
-    engines.docker("kill", box)
+    (sandbox,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    engines.docker("kill", sandbox)
     code, errors = finish(process)
     assert code == 137, errors
     assert user.repo.files("refs/realm/victim") == ["README.md", "early.txt"]
@@ -78,8 +80,8 @@ def test_killing_both_keeps_the_work_for_resume(user: User) -> None:
     process = started(user, ENDLESS)
     process.kill()
     finish(process)
-    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
-    engines.docker("kill", box)
+    (sandbox,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    engines.docker("kill", sandbox)
     user.scripted("victim", "cat early.txt", verb="resume")
     assert "early.txt" in user.repo.files("refs/realm/victim")
     assert list(user.leftovers()) == []
@@ -124,15 +126,15 @@ def test_an_agent_that_destroys_its_repository_still_gets_its_files_saved(user: 
     assert user.repo.files("refs/realm/victim") == ["README.md", "kept.txt"]
 
 
-def test_remove_never_takes_a_running_box_and_asks_before_losing_work(user: User) -> None:
+def test_remove_never_takes_a_running_sandbox_and_asks_before_losing_work(user: User) -> None:
     process = started(user, ENDLESS)
     process.kill()
     finish(process)
     assert "still running" in user.realm("remove", "victim", "--yes", code=1).err
-    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
-    engines.docker("kill", box)
+    (sandbox,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    engines.docker("kill", sandbox)
     assert "--yes" in user.realm("remove", "victim", code=None).err
-    assert list(user.leftovers()) == [box]
+    assert list(user.leftovers()) == [sandbox]
     user.realm("remove", "victim", "--yes")
     assert list(user.leftovers()) == []
 

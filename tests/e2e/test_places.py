@@ -196,7 +196,7 @@ def test_history_mode_and_plain_workspace(user: User) -> None:
     assert user.repo.files("refs/realm/less") == ["README.md", "x"]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="others' boxes run under their own id")
+@pytest.mark.skipif(os.getuid() != 0, reason="others' sandboxes run under their own id")
 def test_objects_that_only_root_may_read(user: User) -> None:
     subprocess.run(["chmod", "-R", "go=", str(user.repo.path / ".git")], check=True)
     user.scripted("private", "cat README.md; echo x >x")

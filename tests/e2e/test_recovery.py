@@ -75,7 +75,7 @@ def state(user: User) -> str:
     return str(row["state"])
 
 
-def box(user: User) -> str:
+def sandbox(user: User) -> str:
     (found,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
     return found
 
@@ -90,7 +90,7 @@ def in_background(user: User, script: str = WORKS) -> int:
 
 
 def let_end(user: User) -> None:
-    engines.docker("exec", box(user), "touch", "/workspace/project/go")
+    engines.docker("exec", sandbox(user), "touch", "/workspace/project/go")
 
 
 def stopped_with(user: User, *words: str) -> Done:
@@ -103,7 +103,7 @@ def stopped_with(user: User, *words: str) -> Done:
 
 def test_stop_saves_the_work_of_a_dead_container_whose_holder_died(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
-    engines.docker("kill", box(user))
+    engines.docker("kill", sandbox(user))
     eventually(lambda: state(user) == "salvage")
     done = user.realm("stop", "x")
     assert "recovered the unsaved work of run 1 of x" in done.err
@@ -258,7 +258,7 @@ def tree(place: Path) -> set[str]:
 def dead(user: User) -> str:
     """Leave a dead container without a holder; return its id."""
     os.kill(in_background(user, PLANTS), signal.SIGKILL)
-    found = box(user)
+    found = sandbox(user)
     engines.docker("kill", found)
     return found
 

@@ -87,14 +87,14 @@ def test_modes_links_and_odd_names_survive(user: User) -> None:
     assert modes == {"README.md": "100644", "a b/ü.txt": "100644", "link": "120000", "run.sh": "100755"}
 
 
-def test_history_and_branch_are_visible_in_the_box(user: User) -> None:
+def test_history_and_branch_are_visible_in_the_sandbox(user: User) -> None:
     done = user.scripted(
         "look", "git log --format=%s; git branch --show-current; git status --porcelain; pwd; id -u"
     )
     assert done.out.splitlines() == ["Start", "look", "/workspace/project", "1000"]
 
 
-def test_the_box_does_not_see_the_work_tree_or_gits_configuration(user: User) -> None:
+def test_the_sandbox_does_not_see_the_work_tree_or_gits_configuration(user: User) -> None:
     user.repo.write(".env", "TOKEN=1")
     user.repo.write(".git/info/exclude", ".env\n")
     user.repo.git("config", "remote.origin.url", "https://user:hunter2@example.com/x.git")
@@ -133,7 +133,7 @@ def test_a_push_during_a_run_is_no_hindrance(user: User) -> None:
     assert bare.refs("refs/heads")["refs/heads/busy"] == user.tip("busy") != first
 
 
-def test_nothing_of_the_box_is_left(user: User) -> None:
+def test_nothing_of_the_sandbox_is_left(user: User) -> None:
     user.scripted("gone", "echo x >x")
     assert list(user.leftovers()) == []
 

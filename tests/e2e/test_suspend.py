@@ -34,8 +34,8 @@ def shell(user: User) -> Terminal:
 
 
 def wait_for_file(user: User) -> None:
-    (box,) = user.leftovers()
-    eventually(lambda: "late.txt" in engines.docker("exec", box, "ls", "/workspace/project"))
+    (sandbox,) = user.leftovers()
+    eventually(lambda: "late.txt" in engines.docker("exec", sandbox, "ls", "/workspace/project"))
 
 
 def say(terminal: Terminal, line: str) -> None:

@@ -170,10 +170,12 @@ def test_history_that_is_damaged_is_made_anew_by_the_next_start(user: User) -> N
 
 def test_work_on_a_damaged_history_is_saved_with_another(user: User) -> None:
     user.realm("new", "x", "--detach", "--agent", "sh", "-c", "echo 1 > work; sleep 600")
-    (box,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
-    eventually(lambda: engines.docker("exec", box, "sh", "-c", "cat /workspace/*/work", check=False) == "1")
+    (sandbox,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
+    eventually(
+        lambda: engines.docker("exec", sandbox, "sh", "-c", "cat /workspace/*/work", check=False) == "1"
+    )
     damage(user)
-    engines.docker("kill", box)
+    engines.docker("kill", sandbox)
     eventually(lambda: user.listed()[0]["state"] != "running")
     user.scripted("x", "cat work", verb="resume")
     assert user.repo.files("refs/realm/x") == ["README.md", "work"]

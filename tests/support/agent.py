@@ -14,7 +14,7 @@ PROGRAM = "/usr/local/bin/claude"
 
 
 def replace_claude(user: User, place: Path, script: str) -> None:
-    """Let every box of ``user`` find ``script`` where the image has Claude Code."""
+    """Let every sandbox of ``user`` find ``script`` where the image has Claude Code."""
     place.mkdir(exist_ok=True)
     program = place / "claude"
     program.write_text(f"#!/bin/sh\n{script}\n")

@@ -196,7 +196,7 @@ class _Server(ThreadingHTTPServer):
         self.api = api
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing when a client hangs up: killed boxes do."""
+        """Say nothing when a client hangs up: killed sandboxes do."""
 
 
 class _Handler(BaseHTTPRequestHandler):

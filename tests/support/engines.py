@@ -63,7 +63,7 @@ def labelled(kind: str, *labels: str) -> list[str]:
 
 @functools.cache
 def gateway() -> str:
-    """Return the host's address on the engine's default bridge, reachable from every box."""
+    """Return the host's address on the engine's default bridge, reachable from every sandbox."""
     pools = json.loads(docker("network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"))
     # An engine that was never told a gateway names none: it takes the subnet's first address.
     return str(pools[0].get("Gateway") or ipaddress.ip_network(pools[0]["Subnet"])[1])

@@ -69,7 +69,7 @@ def fill(place: Path) -> Path:
 
 @dataclass(frozen=True)
 class Traces:
-    """Everything that realm could have made: refs, files of its own, boxes, and the work tree."""
+    """Everything that realm could have made: refs, files of its own, sandboxes, and the work tree."""
 
     refs: str
     own: frozenset[str]
@@ -80,8 +80,9 @@ class Traces:
     def of(cls, repo: Repo, *, engine: bool = False) -> Traces:
         """Look at ``repo``, realm's directory and, with ``engine``, the engine."""
         listed = subprocess.run(["git", "for-each-ref"], cwd=repo.path, capture_output=True, check=False)
-        return cls(listed.stdout.decode(errors="replace"), _own(), _boxes(repo) if engine else frozenset(),
-                   frozenset(path.name for path in repo.path.iterdir()))  # fmt: skip
+        sandboxes = _sandboxes(repo) if engine else frozenset()
+        files = frozenset(path.name for path in repo.path.iterdir())
+        return cls(listed.stdout.decode(errors="replace"), _own(), sandboxes, files)
 
 
 def _own() -> frozenset[str]:
@@ -95,7 +96,7 @@ def _own() -> frozenset[str]:
     return frozenset(found - {"quarantine/.lock"} - {path for path in found if path.startswith(_SHARED)})
 
 
-def _boxes(repo: Repo) -> frozenset[str]:
+def _sandboxes(repo: Repo) -> frozenset[str]:
     label = f"realm.project={repo.path}"
     return frozenset(
         f"{kind} {identity}"

@@ -1,4 +1,4 @@
-"""Sessions whose runs showed something: made in a repository without any box."""
+"""Sessions whose runs showed something: made in a repository without any sandbox."""
 
 from __future__ import annotations
 

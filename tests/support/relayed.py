@@ -12,7 +12,7 @@ from realm.terminal.recording.playback import play_events
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.tty import Terminal
 from realm.terminal.render.drawing import read
-from tests.support.terminal import PtyBox
+from tests.support.terminal import PtySandbox
 
 _NEWEST = 160_000
 """Bytes of output that a screen is made of."""
@@ -26,7 +26,7 @@ def main(settings: dict[str, Any]) -> int:
     terminal = Terminal()
     newest = bytearray()
     crash = settings.get("crash", "").encode()
-    boxes: list[PtyBox] = []
+    sandboxes: list[PtySandbox] = []
 
     def tap(data: bytes) -> None:
         newest.extend(data)
@@ -35,22 +35,22 @@ def main(settings: dict[str, Any]) -> int:
             raise CrashError
 
     def resize(rows: int, columns: int) -> None:
-        box.resize(rows, columns)
+        sandbox.resize(rows, columns)
 
     def screen() -> str:
         played = play_events([(0.0, bytes(newest))], terminal.size())
         return read(played.screen) if played is not None else ""
 
-    box = PtyBox(settings["program"])
-    boxes.append(box)
+    sandbox = PtySandbox(settings["program"])
+    sandboxes.append(sandbox)
     keys = DETACH_KEYS.read(settings.get("detach", ""))
     try:
         with terminal.raw(screen):
-            ended = relay(box, terminal, tap=tap, resize=resize, detach=keys)
+            ended = relay(sandbox, terminal, tap=tap, resize=resize, detach=keys)
     finally:
-        alive = box.process.poll() is None
-        box.process.kill()
-        box.process.wait()
+        alive = sandbox.process.poll() is None
+        sandbox.process.kill()
+        sandbox.process.wait()
     report = {
         "reason": ended.reason,
         "signal": ended.signal,

@@ -1,4 +1,4 @@
-"""Boxes for tests: the entry script on the host itself, and real ones on the engine."""
+"""Sandboxes for tests: the entry script on the host itself, and real ones on the engine."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def shell_path(shell: str, directory: Path) -> tuple[list[str], str]:
 
 
 @dataclass
-class HostBox:
-    """A box without an engine: the entry script on directories below ``root``."""
+class HostSandbox:
+    """A sandbox without an engine: the entry script on directories below ``root``."""
 
     root: Path
     repo: Repo
@@ -162,7 +162,7 @@ def unpacked(repo: Repo, report: Report, where: Path) -> Repo:
 
 @dataclass
 class Laboratory:
-    """Boxes of a test on the engine, removed when it is over."""
+    """Sandboxes of a test on the engine, removed when it is over."""
 
     engine: Engine
     repo: Repo
@@ -194,7 +194,7 @@ class Laboratory:
 
     @contextmanager
     def outfit(self) -> Iterator[tuple[Ready, list[SandboxFile], Checkout]]:
-        """Give the history of a box at HEAD, its repositories, and what its workspace may lie on."""
+        """Give the history of a sandbox at HEAD, its repositories, and what its workspace may lie on."""
         seen = histories.find(discover(self.repo.path), histories.Choice(), self.repo.head())
         shop = history.Workshop(self.engine, recipe.REFERENCE, self.spec().owner, _quietly)
         with history.prepared(shop, seen) as ready:
@@ -206,27 +206,27 @@ class Laboratory:
             base = [*repositories.files(laid._replace(branch="", exclude=b"")), *ready.files]
             yield ready, layout, Checkout(laid.tip, seen.key, seen.place, base, seen.contains, _quietly)
 
-    def snapshot(self, box: Sandbox) -> None:
-        """Take the last snapshot of a dead box."""
+    def snapshot(self, sandbox: Sandbox) -> None:
+        """Take the last snapshot of a dead sandbox."""
         with self.outfit() as (ready, layout, _):
-            snapshot(self.engine, box, self.spec()._replace(history=ready.volume), layout)
+            snapshot(self.engine, sandbox, self.spec()._replace(history=ready.volume), layout)
 
     def run(self, script: str, **changes: Any) -> Ran:
-        """Run ``script`` in a box to its end."""
-        box = self.create("sh", "-c", script, **changes)
-        output = follow(box)
-        code = box.wait()
+        """Run ``script`` in a sandbox to its end."""
+        sandbox = self.create("sh", "-c", script, **changes)
+        output = follow(sandbox)
+        code = sandbox.wait()
         directory = self.root / f"collected-{uuid.uuid4().hex}"
         directory.mkdir()
         return Ran(
-            box, code, output[0].decode(errors="replace"), output[1].decode(errors="replace"), directory
+            sandbox, code, output[0].decode(errors="replace"), output[1].decode(errors="replace"), directory
         )
 
     def clean(self) -> None:
-        """Remove every box and base volume of this test."""
+        """Remove every sandbox and base volume of this test."""
         for role in ("box", "salvage", "base"):
-            for box in lookup.find(self.engine, session_id=self.id, role=role):
-                box.remove()
+            for sandbox in lookup.find(self.engine, session_id=self.id, role=role):
+                sandbox.remove()
         words = ["docker", "volume", "ls", "-q", "--filter", f"label=realm.maker={self.id}"]
         names = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
         if names:
@@ -239,9 +239,9 @@ def _quietly(_: str) -> AbstractContextManager[object]:
 
 @dataclass
 class Ran:
-    """A box that came to its end."""
+    """A sandbox that came to its end."""
 
-    box: Sandbox
+    sandbox: Sandbox
     code: int
     stdout: str
     stderr: str
@@ -249,14 +249,14 @@ class Ran:
 
     def report(self) -> Report:
         """Return its report."""
-        return self.box.collect(self.directory)
+        return self.sandbox.collect(self.directory)
 
 
-def follow(box: Sandbox, stdin: bytes = b"") -> tuple[bytes, bytes]:
-    """Start ``box``, give it ``stdin``, and return its output (and error output, without a terminal)."""
-    stream = box.attach()
+def follow(sandbox: Sandbox, stdin: bytes = b"") -> tuple[bytes, bytes]:
+    """Start ``sandbox``, give it ``stdin``, and return its output (and error output, without a terminal)."""
+    stream = sandbox.attach()
     try:
-        box.start()
+        sandbox.start()
         stream._socket.setblocking(True)
         if stdin:
             stream._socket.sendall(stdin)
@@ -264,7 +264,7 @@ def follow(box: Sandbox, stdin: bytes = b"") -> tuple[bytes, bytes]:
         data = b"".join(iter(lambda: stream.recv(65536), b""))
     finally:
         stream.close()
-    return (data, b"") if box.tty else demux(data)
+    return (data, b"") if sandbox.tty else demux(data)
 
 
 def demux(data: bytes) -> tuple[bytes, bytes]:
@@ -290,11 +290,11 @@ def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
             made.clean()
 
 
-def environment_of(box: Sandbox) -> Mapping[str, Any]:
-    """Return what the engine shows of ``box`` to everybody who may inspect it."""
-    done = subprocess.run(["docker", "inspect", box.id], check=True, capture_output=True)
+def environment_of(sandbox: Sandbox) -> Mapping[str, Any]:
+    """Return what the engine shows of ``sandbox`` to everybody who may inspect it."""
+    done = subprocess.run(["docker", "inspect", sandbox.id], check=True, capture_output=True)
     found: list[Mapping[str, Any]] = json.loads(done.stdout)
     return found[0]
 
 
-__all__ = ["ENTRY", "SHELLS", "HostBox", "Laboratory", "Ran", "demux", "environment_of", "follow", "git"]
+__all__ = ["ENTRY", "SHELLS", "HostSandbox", "Laboratory", "Ran", "demux", "environment_of", "follow", "git"]

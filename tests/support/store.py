@@ -1,4 +1,4 @@
-"""What tests of the store need: a pretended box, and a forge of git objects that git would not make."""
+"""What tests of the store need: a pretended sandbox, and a forge of git objects that git would not make."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add_session(project: Project, name: str = "fix", *, state: State = State.EXI
 
 
 @dataclass
-class Box:
+class Sandbox:
     """A clone that plays the workspace, and what it reports."""
 
     project: Project
@@ -75,7 +75,7 @@ class Box:
     points: list[Checkpoint] = field(default_factory=list)
 
     @classmethod
-    def start(cls, project: Project, path: Path, tip: str | None = None) -> Box:
+    def start(cls, project: Project, path: Path, tip: str | None = None) -> Sandbox:
         """Make the workspace at ``path``, on ``tip`` (HEAD)."""
         tip = tip or repo.resolve_commit(project, "HEAD")
         git(path.parent, "clone", "-q", "--shared", "--no-checkout", str(project.common_dir), str(path))
@@ -93,8 +93,8 @@ class Box:
         return self.points[-1]
 
     def pack(self) -> Path:
-        """Pack what the points hold, as the box's entry does."""
-        path = self.workspace.path.parent / "box.pack"
+        """Pack what the points hold, as the sandbox's entry does."""
+        path = self.workspace.path.parent / "sandbox.pack"
         oids = [oid for point in self.points for oid in (point.head, point.snapshot)]
         orders = "".join(f"{oid}\n" for oid in oids) + f"^{self.tip}\n"
         command = ["git", "pack-objects", "--revs", "--thin", "--stdout", "-q"]

@@ -1,4 +1,4 @@
-"""Both sides of a relay for tests: a user's pseudo-terminal, a box on another, and tmux as a judge."""
+"""Both sides of a relay for tests: a user's pseudo-terminal, a sandbox on another, and tmux as a judge."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def set_size(fd: int, rows: int, columns: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-class PlainBox:
-    """A box's stream that holds nothing but its program's output."""
+class PlainSandbox:
+    """A sandbox's stream that holds nothing but its program's output."""
 
     def parts(self, data: bytes, /) -> list[tuple[int, bytes]]:
         return [(1, data)]
@@ -56,8 +56,8 @@ class PlainBox:
         return 0
 
 
-class SocketBox(PlainBox):
-    """A box's stream over one end of a socket pair; :attr:`peer` is the program's end."""
+class SocketSandbox(PlainSandbox):
+    """A sandbox's stream over one end of a socket pair; :attr:`peer` is the program's end."""
 
     def __init__(self, *, tty: bool = True) -> None:
         self.tty = tty
@@ -84,8 +84,8 @@ class SocketBox(PlainBox):
         self.peer.close()
 
 
-class PtyBox(PlainBox):
-    """A box whose program runs in a pseudo-terminal, as in a container with one."""
+class PtySandbox(PlainSandbox):
+    """A sandbox whose program runs in a pseudo-terminal, as in a container with one."""
 
     tty = True
 
@@ -131,7 +131,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 def driver_command(program: Sequence[str], report: Path, **options: Any) -> list[str]:
-    """Return the command of a small realm: ``program`` in a box, relayed to this terminal.
+    """Return the command of a small realm: ``program`` in a sandbox, relayed to this terminal.
 
     Options: ``detach`` (keys), ``crash`` (raise when this text comes by).
     ``report`` gets how it ended, as JSON.

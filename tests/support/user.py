@@ -110,13 +110,13 @@ class User:
         return self.repo.head(f"refs/realm/{name}")
 
     def leftovers(self) -> Sequence[str]:
-        """Return the boxes (containers) that are still there for this person's project."""
+        """Return the sandboxes (containers) that are still there for this person's project."""
         return engines.labelled("container", f"realm.project={self.repo.path}")
 
 
 def clean_engine(below: Path) -> None:
     """Remove every container and volume that realm made for projects below the directory ``below``."""
-    # Listed, not inspected one by one: others' boxes may be busy, and the engine would make us wait.
+    # Listed, not inspected one by one: others' sandboxes may be busy, and the engine would make us wait.
     for kind, identity in (("container", "{{.ID}}"), ("volume", "{{.Name}}")):
         every = ["--all"] if kind == "container" else []
         wanted = ["--filter", "label=realm.project", "--format", identity + ' {{.Label "realm.project"}}']

@@ -95,7 +95,7 @@ def test_the_later_expiry_is_the_newer() -> None:
     assert login.newer(None, credentials(1))
 
 
-def test_only_tokens_are_taken_from_a_box(host: dict[str, str], tmp_path: Path) -> None:
+def test_only_tokens_are_taken_from_a_sandbox(host: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / ".credentials.json"
     kept = {
         "claudeAiOauth": {"accessToken": "a", "refreshToken": "r", "expiresAt": 1, "scopes": ["s"]},

@@ -131,7 +131,7 @@ class TestList:
             "id2",
             started=1_700_000_060,
         ),
-        SessionRow("cut", Path("/p"), 0, State.SALVAGE, Totals(3, 2, 1, 0), CODE, CODE, 1, "id3"),
+        SessionRow("cut", Path("/p"), 0, State.INTERRUPTED, Totals(3, 2, 1, 0), CODE, CODE, 1, "id3"),
     )
 
     def test_in_a_pipe_it_is_tabs_newest_first(self, realm: CommandLine) -> None:

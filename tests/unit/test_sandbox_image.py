@@ -82,7 +82,7 @@ HOOK = Path(__file__).resolve().parents[2] / "hooks" / "claude" / "turn"
 
 
 @pytest.mark.parametrize("verb", ["start", "stop"])
-def test_hook_outside_a_box_is_silent_and_fine(verb: str) -> None:
+def test_hook_outside_a_sandbox_is_silent_and_fine(verb: str) -> None:
     done = subprocess.run(["sh", str(HOOK), verb], input=b"x" * 200_000, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 

@@ -56,11 +56,11 @@ def test_only_what_speaks_of_overlay_volumes_is_remembered(
         raise refusal(500, message)
 
     monkeypatch.setattr(workspace, "find_base", refuse)
-    assert workspace.make(engine, SPEC, "box", CHECKOUT) == workspace.plain("box")
+    assert workspace.make(engine, SPEC, "sandbox", CHECKOUT) == workspace.plain("sandbox")
     assert workspace.has_failed(engine) == forbids
     assert workspace.wants_overlay(engine, SPEC) != forbids
     with pytest.raises(EngineError):
-        workspace.make(engine, SPEC._replace(volumes="overlay"), "box", CHECKOUT)
+        workspace.make(engine, SPEC._replace(volumes="overlay"), "sandbox", CHECKOUT)
 
 
 def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(
@@ -73,5 +73,5 @@ def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(
 
     monkeypatch.setattr(workspace, "find_base", lambda *_: None)
     monkeypatch.setattr(workspace, "make_base", fail)
-    assert workspace.make(engine, SPEC, "box", CHECKOUT) == workspace.plain("box")
+    assert workspace.make(engine, SPEC, "sandbox", CHECKOUT) == workspace.plain("sandbox")
     assert not workspace.has_failed(engine)

@@ -1,4 +1,4 @@
-"""Whatever trees a box makes, what the verifier lets through is harmless."""
+"""Whatever trees a sandbox makes, what the verifier lets through is harmless."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import pytest
 from realm.terminal.relay import loop
 from realm.terminal.relay.loop import drain, relay
 from realm.terminal.relay.protocols import Ended, Reason
-from tests.support.terminal import SocketBox
+from tests.support.terminal import SocketSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,12 +55,12 @@ class Nobody:
 
 
 def attached(
-    box: Stream, alive: Callable[[], bool], again: Callable[[], Stream | None], *, can_type: bool = True
+    sandbox: Stream, alive: Callable[[], bool], again: Callable[[], Stream | None], *, can_type: bool = True
 ) -> tuple[Ended, bytes]:
     tapped: list[bytes] = []
     seat = Nobody(can_type=can_type)
     ended = relay(
-        box, seat, tap=tapped.append, resize=lambda *_: None, idle=lambda: False, alive=alive, again=again
+        sandbox, seat, tap=tapped.append, resize=lambda *_: None, idle=lambda: False, alive=alive, again=again
     )
     for fd in (seat.stdin, seat.typing, seat.reading, seat.stdout):
         if fd is not None:
@@ -68,9 +68,11 @@ def attached(
     return ended, b"".join(tapped)
 
 
-def kept(box: Stream, alive: Callable[[], bool], again: Callable[[], Stream | None]) -> tuple[Ended, bytes]:
+def kept(
+    sandbox: Stream, alive: Callable[[], bool], again: Callable[[], Stream | None]
+) -> tuple[Ended, bytes]:
     tapped: list[bytes] = []
-    ended = drain(box, tap=tapped.append, idle=lambda: False, watch={}, alive=alive, again=again)
+    ended = drain(sandbox, tap=tapped.append, idle=lambda: False, watch={}, alive=alive, again=again)
     return ended, b"".join(tapped)
 
 
@@ -88,11 +90,11 @@ def carry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 @pytest.fixture
-def boxes() -> Iterator[list[SocketBox]]:
-    made = [SocketBox() for _ in range(3)]
+def sandboxes() -> Iterator[list[SocketSandbox]]:
+    made = [SocketSandbox() for _ in range(3)]
     yield made
-    for box in made:
-        box.close()
+    for sandbox in made:
+        sandbox.close()
 
 
 class Asked:
@@ -112,10 +114,10 @@ def nothing() -> Stream | None:
     return None
 
 
-def test_a_silent_stream_of_a_box_that_is_gone_ends(carry: Carry, boxes: list[SocketBox]) -> None:
+def test_a_silent_stream_of_a_sandbox_that_is_gone_ends(carry: Carry, sandboxes: list[SocketSandbox]) -> None:
     alive = Asked(2)
     began = time.monotonic()
-    assert carry(boxes[0], alive, nothing) == (Ended(Reason.EOF), b"")
+    assert carry(sandboxes[0], alive, nothing) == (Ended(Reason.EOF), b"")
     gaps = [end - begin for begin, end in itertools.pairwise([began, *alive.at])]
     # Ever more rarely.
     assert gaps[0] >= GAP
@@ -123,23 +125,27 @@ def test_a_silent_stream_of_a_box_that_is_gone_ends(carry: Carry, boxes: list[So
     assert gaps[2] >= 4 * GAP
 
 
-def test_a_box_that_has_said_something_is_not_asked_any_more(carry: Carry, boxes: list[SocketBox]) -> None:
+def test_a_sandbox_that_has_said_something_is_not_asked_any_more(
+    carry: Carry, sandboxes: list[SocketSandbox]
+) -> None:
     alive = Asked(0)
-    boxes[0].peer.sendall(b"word")
-    threading.Timer(5 * GAP, boxes[0].peer.close).start()
-    assert carry(boxes[0], alive, nothing) == (Ended(Reason.EOF), b"word")
+    sandboxes[0].peer.sendall(b"word")
+    threading.Timer(5 * GAP, sandboxes[0].peer.close).start()
+    assert carry(sandboxes[0], alive, nothing) == (Ended(Reason.EOF), b"word")
     assert alive.at == []
 
 
-def test_after_a_stream_that_broke_it_goes_on_with_the_next(carry: Carry, boxes: list[SocketBox]) -> None:
-    for number, box in enumerate(boxes):
-        box.peer.sendall(b"%d" % number)
-        box.peer.close()
-    rest = iter(boxes[1:])
-    assert carry(boxes[0], Asked(0), lambda: next(rest, None)) == (Ended(Reason.EOF), b"012")
+def test_after_a_stream_that_broke_it_goes_on_with_the_next(
+    carry: Carry, sandboxes: list[SocketSandbox]
+) -> None:
+    for number, sandbox in enumerate(sandboxes):
+        sandbox.peer.sendall(b"%d" % number)
+        sandbox.peer.close()
+    rest = iter(sandboxes[1:])
+    assert carry(sandboxes[0], Asked(0), lambda: next(rest, None)) == (Ended(Reason.EOF), b"012")
 
 
-def test_a_signal_ends_it_whatever_could_go_on(carry: Carry, boxes: list[SocketBox]) -> None:
+def test_a_signal_ends_it_whatever_could_go_on(carry: Carry, sandboxes: list[SocketSandbox]) -> None:
     def fail() -> Stream | None:
         raise AssertionError
 
@@ -147,23 +153,23 @@ def test_a_signal_ends_it_whatever_could_go_on(carry: Carry, boxes: list[SocketB
         os.kill(os.getpid(), signal.SIGTERM)
         return True
 
-    assert carry(boxes[0], end, fail)[0] == Ended(Reason.SIGNAL, signal.SIGTERM)
+    assert carry(sandboxes[0], end, fail)[0] == Ended(Reason.SIGNAL, signal.SIGTERM)
 
 
-def test_a_signal_between_two_streams_ends_the_second(carry: Carry, boxes: list[SocketBox]) -> None:
+def test_a_signal_between_two_streams_ends_the_second(carry: Carry, sandboxes: list[SocketSandbox]) -> None:
     def again() -> Stream:
         os.kill(os.getpid(), signal.SIGTERM)
-        return boxes[1]
+        return sandboxes[1]
 
-    boxes[0].peer.close()
-    assert carry(boxes[0], Asked(0), again)[0] == Ended(Reason.SIGNAL, signal.SIGTERM)
+    sandboxes[0].peer.close()
+    assert carry(sandboxes[0], Asked(0), again)[0] == Ended(Reason.SIGNAL, signal.SIGTERM)
 
 
-def test_what_is_said_last_is_heard_and_not_for_ever(boxes: list[SocketBox]) -> None:
+def test_what_is_said_last_is_heard_and_not_for_ever(sandboxes: list[SocketSandbox]) -> None:
     heard: list[bytes] = []
-    threading.Timer(GAP, boxes[0].peer.sendall, [b"bye"]).start()
-    threading.Timer(2 * GAP, boxes[0].peer.close).start()
-    assert drain(boxes[0], tap=heard.append, seconds=20) == Ended(Reason.EOF)
-    boxes[1].peer.sendall(b" and more")
-    assert drain(boxes[1], tap=heard.append, seconds=GAP) == Ended(Reason.TIMEOUT)
+    threading.Timer(GAP, sandboxes[0].peer.sendall, [b"bye"]).start()
+    threading.Timer(2 * GAP, sandboxes[0].peer.close).start()
+    assert drain(sandboxes[0], tap=heard.append, seconds=20) == Ended(Reason.EOF)
+    sandboxes[1].peer.sendall(b" and more")
+    assert drain(sandboxes[1], tap=heard.append, seconds=GAP) == Ended(Reason.TIMEOUT)
     assert b"".join(heard) == b"bye and more"

@@ -59,7 +59,7 @@ class Reader:
 
 
 class Way:
-    """A box and a reader with the relay between them, which does one thing at a time."""
+    """A sandbox and a reader with the relay between them, which does one thing at a time."""
 
     def __init__(self) -> None:
         self.near, self.far = socket.socketpair()
@@ -70,7 +70,7 @@ class Way:
         self.overheard = Observed(self.stream, self.sounds.append)
 
     def relay(self, *steps: Callable[[], object] | bytes) -> Ended:
-        """Relay; take a step whenever all is quiet: the box writes bytes, and ends after the last."""
+        """Relay; take a step whenever all is quiet: the sandbox writes bytes, and ends after the last."""
         left = list(steps)
 
         def tap(data: bytes) -> None:
@@ -90,7 +90,7 @@ class Way:
         return lambda: os.write(self.reader.typing, keys)
 
     def got(self) -> bytes:
-        """Return what the box has got."""
+        """Return what the sandbox has got."""
         try:
             return self.far.recv(1_000_000, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -157,7 +157,7 @@ def test_what_a_reader_does_not_take_at_once_comes_later(way: Way) -> None:
     assert b"".join([*read, way.reader.read()]) == b"".join(screens) == way.tapped
 
 
-def test_a_box_that_takes_nothing_gets_all_later(way: Way) -> None:
+def test_a_sandbox_that_takes_nothing_gets_all_later(way: Way) -> None:
     way.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     typed = [bytes([65 + number]) * 500 for number in range(50)]
     got: list[bytes] = []

@@ -6,7 +6,7 @@ import pytest
 
 from realm.terminal.relay.events import Observed
 from realm.terminal.relay.rewrite import Rewriter
-from tests.support.terminal import SocketBox
+from tests.support.terminal import SocketSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,49 +17,49 @@ WORD = b"\x07\x1b]9;word\x07"
 
 
 @pytest.fixture
-def box() -> Iterator[SocketBox]:
-    made = SocketBox()
+def sandbox() -> Iterator[SocketSandbox]:
+    made = SocketSandbox()
     yield made
     made.close()
 
 
-def test_a_mark_alone_is_no_end(box: SocketBox) -> None:
+def test_a_mark_alone_is_no_end(sandbox: SocketSandbox) -> None:
     sounds: list[Event] = []
-    stream = Observed(box, sounds.append)
-    box.peer.sendall(b"\x16\x1b[?7325h")
+    stream = Observed(sandbox, sounds.append)
+    sandbox.peer.sendall(b"\x16\x1b[?7325h")
     with pytest.raises(BlockingIOError):
         stream.recv(100)
     assert len(sounds) == 1
-    box.peer.close()
+    sandbox.peer.close()
     assert stream.recv(100) == b""
 
 
-def test_what_may_become_a_mark_comes_at_the_end_at_the_latest(box: SocketBox) -> None:
-    stream = Observed(box, lambda _: None)
-    box.peer.sendall(b"\x16\x1b[?73")
+def test_what_may_become_a_mark_comes_at_the_end_at_the_latest(sandbox: SocketSandbox) -> None:
+    stream = Observed(sandbox, lambda _: None)
+    sandbox.peer.sendall(b"\x16\x1b[?73")
     with pytest.raises(BlockingIOError):
         stream.recv(100)
-    box.peer.close()
+    sandbox.peer.close()
     assert stream.recv(100) == b"\x16\x1b[?73"
     assert stream.recv(100) == b""
 
 
-def test_a_word_waits_for_the_end_of_a_sequence(box: SocketBox) -> None:
-    stream = Observed(box, lambda _: None)
-    box.peer.sendall(b"a\x1b[3")
+def test_a_word_waits_for_the_end_of_a_sequence(sandbox: SocketSandbox) -> None:
+    stream = Observed(sandbox, lambda _: None)
+    sandbox.peer.sendall(b"a\x1b[3")
     stream.recv(100)
     stream.say(WORD)
     assert stream.pending() == 0
-    box.peer.sendall(b"1mb")
+    sandbox.peer.sendall(b"1mb")
     assert stream.recv(100) == b"1mb"
     assert stream.pending() == len(WORD)
     assert stream.recv(100) == WORD
     assert stream.pending() == 0
 
 
-def test_a_word_waits_for_the_end_of_an_update(box: SocketBox) -> None:
+def test_a_word_waits_for_the_end_of_an_update(sandbox: SocketSandbox) -> None:
     settled = False
-    stream = Observed(box, lambda _: None)
+    stream = Observed(sandbox, lambda _: None)
     stream.settled = lambda: settled
     stream.say(WORD)
     assert stream.pending() == 0
@@ -67,26 +67,26 @@ def test_a_word_waits_for_the_end_of_an_update(box: SocketBox) -> None:
     assert stream.recv(stream.pending()) == WORD
 
 
-def test_the_last_word_counts(box: SocketBox) -> None:
-    stream = Observed(box, lambda _: None)
+def test_the_last_word_counts(sandbox: SocketSandbox) -> None:
+    stream = Observed(sandbox, lambda _: None)
     stream.say(b"\x07")
     stream.say(WORD)
     assert stream.recv(100) == WORD
     assert stream.pending() == 0
 
 
-def test_what_goes_in_is_looked_at(box: SocketBox) -> None:
-    stream = Observed(box, lambda _: None)
+def test_what_goes_in_is_looked_at(sandbox: SocketSandbox) -> None:
+    stream = Observed(sandbox, lambda _: None)
     stream.send(b"x\x1b[")
     stream.send(b"O")
     assert stream.focus.lost
 
 
-def test_what_is_held_back_can_be_given_to_whoever_reads_next(box: SocketBox) -> None:
-    stream = Observed(box, lambda _: None, Rewriter("fix"))
-    box.peer.sendall(b"a\x1b]0;ti")
+def test_what_is_held_back_can_be_given_to_whoever_reads_next(sandbox: SocketSandbox) -> None:
+    stream = Observed(sandbox, lambda _: None, Rewriter("fix"))
+    sandbox.peer.sendall(b"a\x1b]0;ti")
     assert stream.recv(100) == b"a"
     assert stream.unread == b"\x1b]0;ti"
-    box.peer.sendall(b"tle\x07\x16\x1b[?73")
+    sandbox.peer.sendall(b"tle\x07\x16\x1b[?73")
     assert stream.recv(100) == b"\x1b]0;fix: title\x07"
     assert stream.unread == b"\x16\x1b[?73"

@@ -13,7 +13,7 @@ from realm.errors import EngineError
 from realm.terminal.relay.loop import drain, relay
 from realm.terminal.relay.protocols import Ended, Reason
 from realm.terminal.relay.user import CHUNK, TYPED
-from tests.support.terminal import SocketBox
+from tests.support.terminal import SocketSandbox
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ class Seat:
 
 
 class Room:
-    """A relay between a box and a seat, with the far ends played by threads."""
+    """A relay between a sandbox and a seat, with the far ends played by threads."""
 
     def __init__(self, *, tty: bool) -> None:
-        self.box = SocketBox(tty=tty)
+        self.sandbox = SocketSandbox(tty=tty)
         self.seat = Seat()
         self.sizes: list[tuple[int, int]] = []
         self.tapped: list[bytes] = []
@@ -72,12 +72,12 @@ class Room:
             "tap": self.tapped.append,
             "resize": lambda rows, columns: self.sizes.append((rows, columns)),
         }
-        return relay(self.box, self.seat, **(settings | options))
+        return relay(self.sandbox, self.seat, **(settings | options))
 
     def close(self) -> None:
         for thread in self._threads:
             thread.join(20)
-        self.box.close()
+        self.sandbox.close()
         self.seat.close()
 
 
@@ -100,8 +100,8 @@ def frame(stream: int, data: bytes) -> bytes:
 
 
 def test_output_reaches_user_tap_and_account(room: Room) -> None:
-    room.box.peer.sendall(b"hello")
-    room.box.peer.close()
+    room.sandbox.peer.sendall(b"hello")
+    room.sandbox.peer.close()
     assert room.relay() == Ended(Reason.EOF)
     assert os.read(room.seat.reading, 100) == b"hello"
     assert room.tapped == [b"hello"]
@@ -110,8 +110,8 @@ def test_output_reaches_user_tap_and_account(room: Room) -> None:
 
 def test_the_size_is_set_before_the_first_byte_moves(room: Room) -> None:
     order: list[str] = []
-    room.box.peer.sendall(b"x")
-    room.box.peer.close()
+    room.sandbox.peer.sendall(b"x")
+    room.sandbox.peer.close()
     room.relay(
         begin=lambda: order.append("begin"),
         resize=lambda *_: order.append("resize"),
@@ -127,7 +127,7 @@ def test_a_resize_while_attaching_is_applied(room: Room) -> None:
 
     def program() -> None:
         eventually(lambda: len(room.sizes) > 1, 20)
-        room.box.peer.close()
+        room.sandbox.peer.close()
 
     room.play(program)
     room.relay(begin=begin)
@@ -140,28 +140,28 @@ def test_every_resize_is_applied(room: Room) -> None:
             room.seat.rows = rows
             os.kill(os.getpid(), signal.SIGWINCH)
             eventually(lambda rows=rows: room.sizes[-1:] == [(rows, 80)], 20)  # type: ignore[misc]
-        room.box.peer.close()
+        room.sandbox.peer.close()
 
     room.play(play)
     room.relay()
     assert [rows for rows, _ in room.sizes][-10:] == list(range(30, 40))
 
 
-def test_a_box_without_a_size_is_no_matter(room: Room) -> None:
+def test_a_sandbox_without_a_size_is_no_matter(room: Room) -> None:
     def resize(_rows: int, _columns: int) -> None:
-        raise EngineError("the box has ended")
+        raise EngineError("the sandbox has ended")
 
-    room.box.peer.close()
+    room.sandbox.peer.close()
     assert room.relay(resize=resize).reason is Reason.EOF
 
 
-def test_end_of_input_closes_the_boxs_input_only(room: Room) -> None:
+def test_end_of_input_closes_the_sandboxs_input_only(room: Room) -> None:
     def program() -> None:
         got = b""
-        while data := room.box.peer.recv(100):
+        while data := room.sandbox.peer.recv(100):
             got += data
-        room.box.peer.sendall(b"read " + got)
-        room.box.peer.close()
+        room.sandbox.peer.sendall(b"read " + got)
+        room.sandbox.peer.close()
 
     os.write(room.seat.typing, b"task")
     os.close(room.seat.typing)
@@ -170,12 +170,12 @@ def test_end_of_input_closes_the_boxs_input_only(room: Room) -> None:
     assert os.read(room.seat.reading, 100) == b"read task"
 
 
-def test_without_input_the_box_sees_its_end_at_once(room: Room) -> None:
+def test_without_input_the_sandbox_sees_its_end_at_once(room: Room) -> None:
     room.seat.stdin = None
 
     def program() -> None:
-        assert room.box.peer.recv(10) == b""
-        room.box.peer.close()
+        assert room.sandbox.peer.recv(10) == b""
+        room.sandbox.peer.close()
 
     room.play(program)
     assert room.relay().reason is Reason.EOF
@@ -191,9 +191,9 @@ def test_a_megabyte_typed_arrives_whole(room: Room) -> None:
         os.close(room.seat.typing)
 
     def program() -> None:
-        while data := room.box.peer.recv(3_000):
+        while data := room.sandbox.peer.recv(3_000):
             got.extend(data)
-        room.box.peer.close()
+        room.sandbox.peer.close()
 
     room.play(user)
     room.play(program)
@@ -201,7 +201,7 @@ def test_a_megabyte_typed_arrives_whole(room: Room) -> None:
     assert bytes(got) == sent
 
 
-def test_a_box_that_reads_nothing_holds_the_user_back(room: Room) -> None:
+def test_a_sandbox_that_reads_nothing_holds_the_user_back(room: Room) -> None:
     written = 0
 
     def user() -> None:
@@ -214,23 +214,23 @@ def test_a_box_that_reads_nothing_holds_the_user_back(room: Room) -> None:
                 quiet = time.monotonic()
             except BlockingIOError:
                 time.sleep(0.01)
-        room.box.peer.close()
+        room.sandbox.peer.close()
 
     room.play(user)
     room.relay()
     assert written < 2 * TYPED + CHUNK + 2_000_000
 
 
-def test_a_user_who_reads_nothing_holds_the_box_back(room: Room) -> None:
+def test_a_user_who_reads_nothing_holds_the_sandbox_back(room: Room) -> None:
     written = 0
 
     def program() -> None:
         nonlocal written
-        room.box.peer.setblocking(False)
+        room.sandbox.peer.setblocking(False)
         quiet = time.monotonic()
         while time.monotonic() < quiet + 0.5:
             try:
-                written += room.box.peer.send(bytes(4096))
+                written += room.sandbox.peer.send(bytes(4096))
                 quiet = time.monotonic()
             except BlockingIOError:
                 time.sleep(0.01)
@@ -254,7 +254,7 @@ def test_an_interrupt_outside_raw_mode_is_passed_on(room: Room) -> None:
 
     def interrupt() -> None:
         interrupts.append(1)
-        room.box.peer.close()
+        room.sandbox.peer.close()
 
     ended = room.relay(resize=lambda *_: os.kill(os.getpid(), signal.SIGINT), interrupt=interrupt)
     assert ended.reason is Reason.EOF
@@ -272,7 +272,7 @@ def test_an_interrupt_while_the_program_is_started_ends_the_relay(room: Room) ->
 
 def test_a_reader_that_closed_ends_the_relay(room: Room) -> None:
     os.close(room.seat.reading)
-    room.box.peer.sendall(b"x")
+    room.sandbox.peer.sendall(b"x")
     assert room.relay().reason is Reason.CLOSED
 
 
@@ -284,11 +284,11 @@ def test_a_terminal_that_is_gone_ends_the_relay(room: Room) -> None:
 
 def test_a_program_that_closed_its_input_is_still_heard(room: Room) -> None:
     def program() -> None:
-        room.box.peer.shutdown(0)
+        room.sandbox.peer.shutdown(0)
         os.write(room.seat.typing, b"unheard")
         time.sleep(0.1)
-        room.box.peer.sendall(b"still here")
-        room.box.peer.close()
+        room.sandbox.peer.sendall(b"still here")
+        room.sandbox.peer.close()
 
     room.play(program)
     assert room.relay().reason is Reason.EOF
@@ -298,12 +298,12 @@ def test_a_program_that_closed_its_input_is_still_heard(room: Room) -> None:
 def test_detach_keys_end_the_relay_and_are_not_sent(room: Room) -> None:
     os.write(room.seat.typing, b"ab\x10\x11")
     assert room.relay(detach=(16, 17)).reason is Reason.DETACHED
-    assert room.box.peer.recv(100) == b"ab"
+    assert room.sandbox.peer.recv(100) == b"ab"
 
 
 def test_output_and_errors_stay_apart(framed: Room) -> None:
-    framed.box.peer.sendall(frame(1, b"out ") + frame(2, b"err ") + frame(1, b"put"))
-    framed.box.peer.close()
+    framed.sandbox.peer.sendall(frame(1, b"out ") + frame(2, b"err ") + frame(1, b"put"))
+    framed.sandbox.peer.close()
     assert framed.relay().reason is Reason.EOF
     assert os.read(framed.seat.reading, 100) == b"out put"
     assert os.read(framed.seat.complaints, 100) == b"err "
@@ -311,7 +311,7 @@ def test_output_and_errors_stay_apart(framed: Room) -> None:
 
 def test_malformed_frames_are_an_error_and_handlers_come_back(framed: Room) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    framed.box.peer.sendall(b"not a frame")
+    framed.sandbox.peer.sendall(b"not a frame")
     with pytest.raises(EngineError):
         framed.relay()
     assert signal.getsignal(signal.SIGTERM) == before
@@ -323,10 +323,10 @@ def test_idle_work_is_done_when_nothing_moves_and_until_it_is_done(room: Room) -
     def idle() -> bool:
         more = bool(left.pop(0))
         if not more:
-            room.box.peer.close()
+            room.sandbox.peer.close()
         return more
 
-    room.box.peer.sendall(b"x")
+    room.sandbox.peer.sendall(b"x")
     assert room.relay(idle=idle).reason is Reason.EOF
     assert left == []
 
@@ -337,7 +337,7 @@ def test_further_descriptors_are_watched(room: Room) -> None:
 
     def ready() -> bool:
         seen.append(os.read(read, 10))
-        room.box.peer.close()
+        room.sandbox.peer.close()
         return False
 
     os.write(write, b"turn")
@@ -347,7 +347,7 @@ def test_further_descriptors_are_watched(room: Room) -> None:
     os.close(write)
 
 
-class ReadAheadBox(SocketBox):
+class ReadAheadSandbox(SocketSandbox):
     """A stream that holds bytes its descriptor does not announce, as TLS does."""
 
     def __init__(self) -> None:
@@ -366,9 +366,9 @@ class ReadAheadBox(SocketBox):
 
 
 def test_bytes_that_a_stream_read_ahead_are_not_forgotten(room: Room) -> None:
-    room.box.close()
-    room.box = ReadAheadBox()
-    room.box.peer.close()
+    room.sandbox.close()
+    room.sandbox = ReadAheadSandbox()
+    room.sandbox.peer.close()
     assert room.relay().reason is Reason.EOF
     assert os.read(room.seat.reading, 100) == b"held back"
 
@@ -377,11 +377,11 @@ def test_a_lone_beginning_of_the_detach_keys_goes_through_after_a_moment(room: R
     os.write(room.seat.typing, b"\x10")
 
     def program() -> None:
-        room.box.peer.settimeout(5)
-        assert room.box.peer.recv(100) == b"\x10"
+        room.sandbox.peer.settimeout(5)
+        assert room.sandbox.peer.recv(100) == b"\x10"
         os.write(room.seat.typing, b"\x11")
-        assert room.box.peer.recv(100) == b"\x11"
-        room.box.peer.close()
+        assert room.sandbox.peer.recv(100) == b"\x11"
+        room.sandbox.peer.close()
 
     room.play(program)
     began = time.monotonic()
@@ -391,14 +391,14 @@ def test_a_lone_beginning_of_the_detach_keys_goes_through_after_a_moment(room: R
 
 def test_the_rest_of_a_frame_is_read_by_whoever_comes_next(framed: Room) -> None:
     whole = frame(1, b"one ") + frame(2, b"three")
-    framed.box.peer.sendall(whole[:10])
+    framed.sandbox.peer.sendall(whole[:10])
 
     def stop() -> bool:
         os.kill(os.getpid(), signal.SIGTERM)
         return False
 
     assert framed.relay(idle=stop).reason is Reason.SIGNAL
-    framed.box.peer.sendall(whole[10:])
-    framed.box.peer.close()
-    assert drain(framed.box, tap=framed.tapped.append) == Ended(Reason.EOF)
+    framed.sandbox.peer.sendall(whole[10:])
+    framed.sandbox.peer.close()
+    assert drain(framed.sandbox, tap=framed.tapped.append) == Ended(Reason.EOF)
     assert b"".join(framed.tapped) == b"one three"

@@ -114,8 +114,10 @@ def test_renditions_in_svg_and_html(output: bytes, expected: dict[str, str]) -> 
 )
 def test_backgrounds(output: bytes, colour: str) -> None:
     found = still(output)
-    boxes = [box.attrib for box in parse(svg(found)).iter(f"{NAMESPACE}rect")][1:]
-    assert [(box["fill"], box["x"], box["width"]) for box in boxes] == [(colour, "12", "8.4")]
+    sandboxes = [sandbox.attrib for sandbox in parse(svg(found)).iter(f"{NAMESPACE}rect")][1:]
+    assert [(sandbox["fill"], sandbox["x"], sandbox["width"]) for sandbox in sandboxes] == [
+        (colour, "12", "8.4")
+    ]
     assert f"background: {colour}" in html(found).decode()
 
 

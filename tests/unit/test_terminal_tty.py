@@ -112,7 +112,7 @@ def test_a_stop_hands_the_terminal_back_and_takes_it_again(pair: tuple[int, int]
     assert termios.tcgetattr(slave) == before
 
 
-def test_a_box_without_a_terminal_leaves_the_users_alone(pair: tuple[int, int]) -> None:
+def test_a_sandbox_without_a_terminal_leaves_the_users_alone(pair: tuple[int, int]) -> None:
     master, slave = pair
     before = termios.tcgetattr(slave)
     terminal = Terminal(tty=False, descriptors=(slave, slave, slave))

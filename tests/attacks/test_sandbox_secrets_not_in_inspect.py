@@ -31,13 +31,13 @@ def test_secrets_are_not_shown(lab: Laboratory) -> None:
     key, flag = "sk-precious-key", "precious-flag"
     files = [SandboxFile("/realm/env", spec.secrets({"ANTHROPIC_API_KEY": key}), 0o600)]
     script = 'printf "%s %s" "$ANTHROPIC_API_KEY" "$TOKEN"; cat /realm/env'
-    box = lab.create("sh", "-c", script, put=files, args=parse(f"-e TOKEN={flag}"))
-    output, _ = follow(box)
-    box.wait()
+    sandbox = lab.create("sh", "-c", script, put=files, args=parse(f"-e TOKEN={flag}"))
+    output, _ = follow(sandbox)
+    sandbox.wait()
     assert output.decode() == f"{key} {flag}"
-    shown = json.dumps(environment_of(box))
-    logs = subprocess.run(["docker", "logs", box.id], capture_output=True, check=False)
+    shown = json.dumps(environment_of(sandbox))
+    logs = subprocess.run(["docker", "logs", sandbox.id], capture_output=True, check=False)
     volumes = json.dumps(lab.engine.volumes())
     for text in (shown, logs.stdout.decode(), volumes):
         assert "precious" not in text
-    assert box.read_file("/realm/env", 1000) == b""
+    assert sandbox.read_file("/realm/env", 1000) == b""

@@ -1,4 +1,4 @@
-"""A box has no capability, cannot gain privileges, cannot write outside its own places."""
+"""A sandbox has no capability, cannot gain privileges, cannot write outside its own places."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lab(repo: Repo, tmp_path: Path) -> Iterator[Laboratory]:
     yield from laboratory(repo, tmp_path)
 
 
-def test_box_is_powerless(lab: Laboratory) -> None:
+def test_sandbox_is_powerless(lab: Laboratory) -> None:
     script = (
         "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status;"
         "for f in /x /etc/x /usr/bin/x /realm/x /realm/entry /etc/claude-code/turn; do"
