@@ -77,16 +77,11 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
         output.json([_record(row) for row in rows])
     elif rows:
         output.table(_HEADER, [_cells(row) for row in rows], elastic=_PROJECT_COLUMN)
-        _advise(rows)
+        cut_off = next((row.name for row in rows if row.state is State.INTERRUPTED), None)
+        if cut_off is not None and output.is_terminal(sys.stdout):
+            output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
     else:
         output.hint("no sessions yet: realm new NAME starts one")
-
-
-def _advise(rows: list[SessionRow]) -> None:
-    """Say how unsaved work comes home, where somebody looks."""
-    cut_off = next((row.name for row in rows if row.state is State.INTERRUPTED), None)
-    if cut_off is not None and output.is_terminal(sys.stdout):
-        output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
 
 
 def _cells(row: SessionRow) -> list[Cell]:

@@ -28,11 +28,6 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_FRAMES = "|/-\\"
 
 
-def _frames() -> str:
-    encoding = (sys.stderr.encoding or "ascii").lower().replace("-", "")
-    return _FRAMES if encoding == "utf8" else _PLAIN_FRAMES
-
-
 class Spinner:
     """Show ``text`` beside something that moves, from :data:`DELAY` until the context ends."""
 
@@ -71,7 +66,8 @@ class Spinner:
             output.say(self._text)
 
     def _turn(self) -> None:
-        frames, step, wait = _frames(), 0, DELAY
+        encoding = (sys.stderr.encoding or "ascii").lower().replace("-", "")
+        frames, step, wait = _FRAMES if encoding == "utf8" else _PLAIN_FRAMES, 0, DELAY
         while not self._ended.wait(wait):
             self._draw(frames[step % len(frames)])
             step, wait = step + 1, _PERIOD

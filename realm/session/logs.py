@@ -51,7 +51,8 @@ def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
     if holder(session.id) is not None and talks and _draws(place):
         write(f"{recordings.text(place, _SIZE)}\n")
         if follow:
-            _wait(session)
+            while holder(session.id) is not None:
+                time.sleep(PERIOD)
             _write_record(project, session, run, write)
     elif place.is_dir():
         _write_live(project, session, run, write, follow=follow)
@@ -71,11 +72,6 @@ def _has_log(found: record.Record, session: Session, run: Run) -> bool:
 def _draws(place: Path) -> bool:
     """Tell whether a program writes anything but lines."""
     return any(isinstance(event, bytes) and ESC in event for _, event in tail(place, _LOOK).events)
-
-
-def _wait(session: Session) -> None:
-    while holder(session.id) is not None:
-        time.sleep(PERIOD)
 
 
 def _write_record(project: Project, session: Session, run: Run, write: Write) -> None:

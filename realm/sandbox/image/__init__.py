@@ -24,16 +24,12 @@ class Status(NamedTuple):
     detail: str = ""
 
 
-def _label(engine: Engine, image: str, name: str) -> str:
+def opens_workspace(engine: Engine, image: str) -> bool:
+    """Return whether the sandbox's user can make its work tree itself in a volume made from ``image``."""
     if image not in engine.image_labels:
         found = inspect(engine, image)
         engine.image_labels[image] = found.labels if found else {}
-    return str(engine.image_labels[image].get(name, ""))
-
-
-def opens_workspace(engine: Engine, image: str) -> bool:
-    """Return whether the sandbox's user can make its work tree itself in a volume made from ``image``."""
-    return _label(engine, image, WORKSPACE_LABEL) == "open"
+    return engine.image_labels[image].get(WORKSPACE_LABEL) == "open"
 
 
 def _is_stale(found: Image, inputs: Inputs) -> bool:
