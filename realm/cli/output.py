@@ -64,7 +64,7 @@ def paint(text: str, style: str, stream: TextIO | None) -> str:
     return f"\x1b[{codes}m{text}\x1b[0m" if codes and text and colored(stream) else text
 
 
-def data(text: str = "") -> None:
+def data(text: str) -> None:
     """Write a line to standard output; the caller cleans what goes in."""
     if sys.stdout is not None:
         sys.stdout.write(f"{text}\n")

@@ -101,7 +101,7 @@ class UnsavedError(EngineError):
     """The second container has run, but could not take the snapshot."""
 
 
-def snapshot(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence[SandboxFile] = ()) -> None:
+def snapshot(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence[SandboxFile]) -> None:
     """Take the end-of-run snapshot of a dead sandbox, by a second container on its volumes.
 
     ``inside`` are the files that lay out its repositories, as they were or anew.

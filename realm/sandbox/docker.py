@@ -235,14 +235,14 @@ class Engine:
 
     def exec(
         self, container: str, command: Sequence[str], write: Callable[[bytes], object], *, patience: float,
-        limit: int = 1 << 20, user: str = "",
+        limit: int = 1 << 20,
     ) -> int:  # fmt: skip
         """Run ``command`` in a running container and give its output to ``write``; return the exit code.
 
         Raises ``EngineError`` after ``patience`` seconds or more than ``limit`` bytes.
         """
         with self._asking():
-            made = self._client.exec_create(container, list(command), stdin=False, user=user)["Id"]
+            made = self._client.exec_create(container, list(command), stdin=False)["Id"]
         sock, begun = self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False})
         with sock:
             _read_output(sock, begun, write, patience, limit)

@@ -494,9 +494,8 @@ def apply(options: Json, args: DockerArgs) -> None:
         row.apply(options, one.value)
 
 
-def environment(args: DockerArgs, host: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(args: DockerArgs) -> dict[str, str]:
     """Return what ``-e`` and ``--env-file`` set; a name alone takes the host's value if there is one."""
-    host = os.environ if host is None else host
     lines = [line for one in args.given if one.flag == "env-file" for line in one.value]
     lines += [one.value for one in args.given if one.flag == "env"]
     found: dict[str, str] = {}
@@ -504,8 +503,8 @@ def environment(args: DockerArgs, host: Mapping[str, str] | None = None) -> dict
         name, equals, value = line.partition("=")
         if equals:
             found[name] = value
-        elif name in host:
-            found[name] = host[name]
+        elif name in os.environ:
+            found[name] = os.environ[name]
     return found
 
 

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
     from realm.store.ingest import Ingested
 
-COLLECT_LIMIT = 4 * 1024**3
-"""Bytes that a sandbox may hand over in all."""
-
 _UNPREPARED = "the workspace could not be prepared"
 """What a sandbox reports that gave up before the agent was started."""
 _NO_GIT = "the image has no git"
@@ -199,7 +196,7 @@ def _taken(
     plan: Plan, sandbox: Sandbox, exit_code: int, shown: Shown | None, before: Sequence[str]
 ) -> Outcome:
     with scratched("collect") as directory:
-        report = sandbox.collect(directory, limit=COLLECT_LIMIT)
+        report = sandbox.collect(directory)
         _check(plan, report)
         try:
             return _record(plan, report, exit_code, shown, before)

@@ -12,7 +12,6 @@ from realm.sandbox import creation
 from realm.sandbox.layout import LAYOUT
 from realm.session import run as running
 from realm.session import sandboxes
-from realm.session.intake import COLLECT_LIMIT
 from realm.session.plan import starting
 from realm.store import ingest, record, refs, repo, stats
 from realm.text import clean
@@ -56,7 +55,7 @@ def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
         try:
             sandbox.start()
             code = sandbox.wait()
-            report = sandbox.collect(directory, limit=COLLECT_LIMIT)
+            report = sandbox.collect(directory)
             if code != 0:
                 raise _conflict(plan, report)
             return _take(plan, report, head)

@@ -21,7 +21,7 @@ from realm.sandbox.transfer import SandboxFile
 from realm.store import worktree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from realm.agents import Agent, Login
@@ -174,9 +174,7 @@ def _home(plan: Plan) -> list[SandboxFile]:
     return found
 
 
-def spec(
-    plan: Plan, image: str, command: Sequence[str], extra: Mapping[str, str] | None = None
-) -> SandboxSpec:
+def spec(plan: Plan, image: str, command: Sequence[str]) -> SandboxSpec:
     """Return the sandbox's description."""
     # Root's agent is a plain user all the same.
     uid, gid = (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
@@ -187,7 +185,7 @@ def spec(
         uid=uid,
         gid=gid,
         workspace=plan.session.workspace,
-        environment={**environment(plan), **(extra or {})},
+        environment=environment(plan),
         owner=owner(plan),
         tty=plan.tty,
         stdin=plan.stdin,

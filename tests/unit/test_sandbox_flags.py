@@ -92,11 +92,12 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
     assert isinstance(made, DockerArgs)
 
 
-def test_environment_of_the_host_and_of_files(tmp_path: Path) -> None:
+def test_environment_of_the_host_and_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOSTS", "h")
     file = tmp_path / "file.env"
     file.write_text("# comment\n\nA=1\n  B=two words \nHOSTS\nMISSING\n")
     args = parse(f"--env-file {file} -e A=2 -e HOSTS")
-    assert flags.environment(args, {"HOSTS": "h"}) == {"A": "2", "B": "two words ", "HOSTS": "h"}
+    assert flags.environment(args) == {"A": "2", "B": "two words ", "HOSTS": "h"}
 
 
 @pytest.mark.parametrize(
