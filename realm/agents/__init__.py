@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realm.agents.base import BEFORE, Agent, HomeFile, Login, Match, Renewal, Said, newest
+from realm.agents.base import BEFORE, Agent, HomeFile, Login, Match, Renewal, Said
 from realm.agents.claude import Claude
 from realm.agents.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BEFORE", "Agent", "HomeFile", "Login", "Match", "Renewal", "Said", "find", "newest"]
+__all__ = ["BEFORE", "Agent", "HomeFile", "Login", "Match", "Renewal", "Said", "find"]
 
 _KNOWN: dict[str, type[Agent]] = {
     "claude": Claude,

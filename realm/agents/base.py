@@ -98,7 +98,10 @@ class Agent:
     """Bytes that this file may have."""
 
     conversations: ClassVar[str | None] = None
-    """The directory below which its conversations lie in the state directory."""
+    """Which files of the state directory are its conversations, as a pattern of the shell's.
+
+    The newest is the run's, and should be one that :meth:`conversation_id` knows.
+    """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         self.words = tuple(words)
@@ -177,9 +180,3 @@ class Agent:
         """Yield what is said in the ``lines`` of a conversation's file (untrusted)."""
         del lines
         return iter(())
-
-
-def newest(agent: Agent, files: Iterable[tuple[str, float]]) -> str | None:
-    """Return the path of the conversation that was written last, of ``files`` with their times."""
-    times = {path: time for path, time in files if agent.conversation_id(path) is not None}
-    return max(times, key=lambda path: times[path], default=None)

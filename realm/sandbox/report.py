@@ -38,7 +38,7 @@ class Report(NamedTuple):
     ``prompts`` and ``stops`` the hooks' JSON by turn, exactly as received.
     ``complete`` is whether the sandbox finished its report.  ``errors``, ``nested``
     and ``conflicts`` are the sandbox's own words (not cleaned).  ``pack`` and
-    ``transcript`` are files on the host, ``conversation`` the agent's id for it;
+    ``transcript`` are files on the host, ``conversation`` the latter's path inside;
     ``too_long`` the bytes of a transcript that was more than is taken.
     """
 
@@ -66,7 +66,7 @@ def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
         if (name := _known(member)) is not None:
             with (directory / name).open("wb") as file:
                 member.save(file)
-        elif member.name.removeprefix(b"out/") == b"transcript.jsonl":
+        elif member.name.removeprefix(b"out/") == b"transcript":
             (directory / _TOO_LONG).write_text(str(member.size))
     reader.drain()
 
@@ -76,7 +76,7 @@ _LIMITS = {
     b"conversation": SMALL,
     b"report": REPORT_LIMIT,
     b"rebase": REPORT_LIMIT,
-    b"transcript.jsonl": TRANSCRIPT_LIMIT,
+    b"transcript": TRANSCRIPT_LIMIT,
 }
 
 
@@ -114,7 +114,7 @@ def load(directory: Path) -> Report:
         nested=tuple(texts["nested"]),
         conflicts=tuple(texts["conflict"]),
         pack=_existing(directory / "pack"),
-        transcript=_existing(directory / "transcript.jsonl"),
+        transcript=_existing(directory / "transcript"),
         conversation=conversation or None,
         too_long=int(_bytes(directory / _TOO_LONG) or 0),
     )

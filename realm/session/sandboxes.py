@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import HISTORY, HISTORY_REFS, REMOTE
 from realm.errors import EngineError
-from realm.sandbox import creation, history, lookup, repositories, workspace
+from realm.sandbox import creation, history, layout, lookup, repositories, workspace
 from realm.sandbox.repositories import Repositories
+from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
 from realm.session import run as running
 from realm.session.lock import holder
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
     from realm.sandbox.spec import SandboxSpec
-    from realm.sandbox.transfer import SandboxFile
     from realm.session.requests import UI
     from realm.session.run import Plan
     from realm.store.history import History
@@ -80,13 +80,18 @@ def outfit(
         base = laid._replace(tip=plan.session.base, branch="", exclude=b"")
         yield Outfit(
             spec,
-            [*repositories.files(laid), *ready.files],
+            [*repositories.files(laid), *ready.files, *_conversations(plan)],
             Checkout(
                 plan.session.base, seen.key, seen.place, [*repositories.files(base), *ready.files],
                 seen.contains, progress,
             ),
             seen.unmatched,
         )  # fmt: skip
+
+
+def _conversations(plan: Plan) -> Iterator[SandboxFile]:
+    if pattern := plan.agent.conversations:
+        yield SandboxFile(layout.CONVERSATIONS, f"{pattern}\n".encode(), owner="root")
 
 
 def _choice(plan: Plan) -> histories.Choice:

@@ -29,13 +29,13 @@ GAMES = {
     "a path": "echo ../../../../etc/cron.d/x >/realm/out/conversation",
     "an absolute path": "echo /etc/passwd >/realm/out/conversation",
     "an option": "echo --dangerous >/realm/out/conversation",
-    "a link": "ln -s /etc/passwd /realm/out/transcript.jsonl; ln -s /etc/passwd /realm/out/conversation",
-    "a pipe": "mkfifo /realm/out/transcript.jsonl /realm/out/conversation /realm/out/pack",
-    "a directory": "mkdir -p /realm/out/transcript.jsonl/../pack /realm/out/conversation",
+    "a link": "ln -s /etc/passwd /realm/out/transcript; ln -s /etc/passwd /realm/out/conversation",
+    "a pipe": "mkfifo /realm/out/transcript /realm/out/conversation /realm/out/pack",
+    "a directory": "mkdir -p /realm/out/transcript/../pack /realm/out/conversation",
     "other files": "mkdir -p /realm/out/a/b; echo x >/realm/out/a/b/c; echo x >'/realm/out/..evil'",
     "an escape": r"printf '\033[2J\033]0;x\007' >/realm/out/conversation",
-    "hard links": "ln /realm/entry /realm/out/transcript.jsonl; echo x >/realm/out/conversation",
-    "a large file": "truncate -s 600M /realm/out/transcript.jsonl",
+    "hard links": "ln /realm/entry /realm/out/transcript; echo x >/realm/out/conversation",
+    "a large file": "truncate -s 600M /realm/out/transcript",
     "many files": "i=0; while [ $i -lt 3000 ]; do : >/realm/out/turns/$i.point; i=$((i+1)); done",
 }
 

@@ -84,9 +84,9 @@ def test_work_survives(sandbox: HostSandbox, script: str) -> None:
         "../../realm/out/report",
         "../../realm/out/end.point",
         "../../realm/out/pack",
-        "../../realm/out/transcript.tmp",
+        "../../realm/out/transcript",
         "../../realm/out/turns/0001.point",
-        "../../realm/claude/projects/-workspace-project/x.jsonl",
+        "../../realm/claude/projects/-workspace-project/next.jsonl",
     ],
 )
 def test_fifo_in_the_place_of_a_file_stops_nothing(sandbox: HostSandbox, place: str, link: str) -> None:

@@ -34,7 +34,7 @@ def test_killed_before_it_marked_anything(repo: Repo, tmp_path: Path, shell: str
 @pytest.mark.parametrize("shell", ["dash", "busybox"])
 def test_a_conversation_that_came_in_part_is_not_taken(repo: Repo, tmp_path: Path, shell: str) -> None:
     sandbox = HostSandbox(tmp_path / "sandbox", repo, shell)
-    talk = sandbox.state / "claude/projects/p/1.jsonl"
+    talk = sandbox.state / "claude/projects/p/part.jsonl"
     talk.parent.mkdir(parents=True)
     talk.write_text("half")
     (sandbox.state / "git/unready").write_text("yes\n")

@@ -144,13 +144,24 @@ def test_identity_with_quotes_is_kept(sandbox: HostSandbox) -> None:
     )
 
 
-def test_conversation_is_the_newest_file(sandbox: HostSandbox) -> None:
+def test_conversation_is_the_newest_file_of_those_that_the_host_names(sandbox: HostSandbox) -> None:
     report = sandbox.run(
-        'd=$CLAUDE_CONFIG_DIR/projects/-workspace-project; mkdir -p "$d"; echo old > "$d/old.jsonl"; '
-        'touch -t 202001010000 "$d/old.jsonl"; echo new > "$d/new.jsonl"; echo helper > "$d/agent-1.jsonl"'
+        "d=../../realm/claude/projects/-workspace-project; mkdir -p $d && cd $d; echo old > last.jsonl; "
+        "touch -t 202001010000 last.jsonl; echo new > next.jsonl; echo helper > agent-1.jsonl; "
+        "ln -s /etc/passwd link.jsonl; mkdir adir.jsonl"
     )
     assert report.transcript is not None
-    assert (report.conversation, report.transcript.read_text()) == ("new", "new\n")
+    assert report.transcript.read_text() == "new\n"
+    assert report.conversation == "claude/projects/-workspace-project/next.jsonl"
+
+
+def test_agent_without_conversations_has_none(sandbox: HostSandbox) -> None:
+    sandbox.lay_out()
+    (sandbox.state / "layout" / "conversations").unlink()
+    report = sandbox.run(
+        "mkdir -p ../../realm/claude/projects/x; echo 1 > ../../realm/claude/projects/x/next.jsonl"
+    )
+    assert (report.conversation, report.transcript, report.complete) == (None, None, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

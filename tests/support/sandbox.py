@@ -92,6 +92,7 @@ class HostSandbox:
             path = self.state / Path(file.path).relative_to("/realm")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.data if isinstance(file.data, bytes) else file.data.read_bytes())
+        (self.state / "layout" / "conversations").write_text("claude/projects/*/????.jsonl\n")
         (self.state / "git" / "unready").write_text("yes\n")
 
     def variables(self) -> dict[str, str]:
@@ -99,7 +100,6 @@ class HostSandbox:
         own = {
             "PATH": self.path,
             "HOME": str(self.state / "home"),
-            "CLAUDE_CONFIG_DIR": str(self.state / "claude"),
             "REALM_STATE_DIR": str(self.state),
             "REALM_WORKSPACE": str(self.workspace),
             "REALM_SESSION": "work",

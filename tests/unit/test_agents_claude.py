@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fnmatch
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -140,16 +141,13 @@ def test_a_conversations_id_is_checked(name: str, found: str | None) -> None:
     assert CLAUDE.conversation_id(name) == found
 
 
-def test_the_newest_conversation_counts() -> None:
-    place = "claude/projects/-workspace-p"
-    other = ID.replace("0", "f")
-    files = [
-        (f"{place}/{ID}.jsonl", 1.5),
-        (f"{place}/{other}.jsonl", 2.5),
-        (f"{place}/agent-{ID}.jsonl", 9.0),
-    ]
-    assert agents.newest(CLAUDE, files) == f"{place}/{other}.jsonl"
-    assert agents.newest(CLAUDE, files[2:]) is None
+def test_pattern_of_conversations_names_them_and_not_those_of_helpers() -> None:
+    place, id_ = "claude/projects/-workspace-x", "0f0f0f0f-0000-4000-8000-000000000000"
+    assert CLAUDE.conversation_file("/workspace/x", id_) == f"{place}/{id_}.jsonl"
+    assert CLAUDE.conversations is not None
+    assert fnmatch.fnmatchcase(f"{place}/{id_}.jsonl", CLAUDE.conversations)
+    for other in (f"agent-{id_[9:]}", "agent-0f0f0f0f", f"{id_}/subagents/agent-0f0f0f0f"):
+        assert not fnmatch.fnmatchcase(f"{place}/{other}.jsonl", CLAUDE.conversations)
 
 
 def test_of_the_settings_variables_only_what_reaches_and_chooses_a_model_goes_in(tmp_path: Path) -> None:

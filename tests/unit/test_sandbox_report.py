@@ -25,8 +25,8 @@ def archive(name: str, size: int) -> bytes:
 def test_a_transcript_that_is_too_long_is_not_dropped_without_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, too_long: int
 ) -> None:
-    monkeypatch.setitem(report._LIMITS, b"transcript.jsonl", 100)
-    report.receive(iter([archive("out/transcript.jsonl", size)]), tmp_path, 1 << 20)
+    monkeypatch.setitem(report._LIMITS, b"transcript", 100)
+    report.receive(iter([archive("out/transcript", size)]), tmp_path, 1 << 20)
     found = report.load(tmp_path)
     assert found.too_long == too_long
     assert (found.transcript is None) == bool(too_long)

@@ -52,7 +52,7 @@ class Claude(Agent):
     suspends_to_background = True
     credentials = f"{DIRECTORY}/.credentials.json"
     credentials_limit = logins.CREDENTIALS_LIMIT
-    conversations = f"{DIRECTORY}/projects"
+    conversations = f"{DIRECTORY}/projects/*/????????-????-????-????-????????????.jsonl"
 
     def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
         """Return the command line; a conversation that the user's arguments choose wins over ours."""
