@@ -134,7 +134,9 @@ def wants_overlay(engine: Engine, spec: SandboxSpec) -> bool:
 
 
 def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Mapping[str, str]]) -> None:
-    upper, scratch = (engine.create_volume(name, labels[name], {}) for name in made.others)
+    upper, scratch = together(
+        *(partial(engine.create_volume, name, labels[name], {}) for name in made.others)
+    )
     options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch}"
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
         raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
