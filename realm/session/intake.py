@@ -286,9 +286,7 @@ def _record(
         run = run._replace(dropped=shown.dropped, incomplete=tuple(incomplete))
     totals = Totals()
     if code != session.base:
-        from realm.store import stats
-
-        totals = stats.totals(project, session.base, code)
+        totals = repo.totals(project, session.base, code)
     meta = record.write(
         project, parent=plan.parent, previous=plan.meta, session=session, run=run,
         totals=totals, state=State.EXITED, files=files,

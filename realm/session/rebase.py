@@ -13,7 +13,7 @@ from realm.sandbox.layout import LAYOUT
 from realm.session import run as running
 from realm.session import sandboxes
 from realm.session.plan import starting
-from realm.store import ingest, record, refs, repo, stats
+from realm.store import ingest, record, refs, repo
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _write(plan: Plan, tips: refs.Tips, session: Session, tip: str) -> None:
         raise RealmError(f"the record of {name} has no run", f"realm resume {name} starts one")
     meta = record.write(
         project, parent=tips.meta, previous=tips.meta, session=session, run=runs[-1],
-        totals=stats.totals(project, session.base, tip), state=State.EXITED, files={},
+        totals=repo.totals(project, session.base, tip), state=State.EXITED, files={},
     )  # fmt: skip
     updates = [
         refs.RefUpdate(refs.CODE + name, tips.code, tip),

@@ -183,7 +183,7 @@ def _at_turn(project: Project, session: Session, number: int, turn: int) -> byte
 
     For turns without a screen of their own: of an older record, or ended in a flood.
     """
-    from realm.store.stats import turn_times
+    from realm.store.repo import turn_times
 
     tip = refs.tips(project, session.name).code or session.base
     times = turn_times(project, session.base, tip)

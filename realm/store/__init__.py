@@ -2,8 +2,8 @@
 
 Its doors, for the use-cases:
 
-- ``repo`` finds the project and answers simple questions, ``stores`` where its objects lie,
-  ``worktree`` what the user has in hand, ``remote`` fetches and pushes, ``stats`` counts.
+- ``repo`` finds the project, answers simple questions and counts, ``stores`` where its objects lie,
+  ``worktree`` what the user has in hand, ``remote`` fetches and pushes.
 - ``refs`` has the names and moves of sessions, ``listing`` all of them in one look,
   ``record`` what is kept of each run (``schema``: the grammar of every field).
 - ``ingest`` takes in what a sandbox made: unpacked in a ``quarantine``, looked at by

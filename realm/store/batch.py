@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 
-_ANSWER = 3
-"""Words in the line before an object's content."""
-
-
 class TooLargeError(GitError):
     """An object is larger than the reader allowed; the process has been ended."""
 
@@ -87,13 +83,14 @@ class CatFile:
         except BrokenPipeError:
             raise self._broken(spec) from None
         words = process.stdout.readline().split()
-        if len(words) != _ANSWER or not words[2].isdigit():
+        if len(words) != 3 or not words[2].isdigit():  # noqa: PLR2004 - id, kind, size
             if words and words[-1] in (b"missing", b"ambiguous"):
                 return None
             raise self._broken(spec)
         size = int(words[2])
         if size > limit:
-            self._kill()
+            process.kill()
+            self.close()
             raise TooLargeError(f"{spec} has {size} bytes, more than the {limit} allowed")
         data = process.stdout.read(size + 1)
         if len(data) != size + 1:
@@ -105,12 +102,6 @@ class CatFile:
         self._process = None
         err = process.communicate()[1] if process else b""
         return GitError(f"git cannot read {spec}: {reason(err) or 'it gave no answer'}", "git fsck")
-
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
 
     def close(self) -> None:
         """End the process."""

@@ -177,22 +177,18 @@ class Chain:
         except RejectedError:
             found, commit = [], None
         before, self._head = self._head, point.head
-        return self._accepted(found, commit is not None and commit.oid == before)
-
-    def _accepted(self, found: list[BoxCommit], descends: bool) -> list[BoxCommit]:
-        if not descends:
-            self.notes.add(self._refused(found))
+        if commit is None or commit.oid != before:
+            most = self._limits.commits
+            self.notes.add(
+                f"the agent made more than {most} commits: its files were kept, its commits not"
+                if len(found) >= self._left
+                else "the agent rewrote its history: its files were kept, its commits since then not"
+            )
             return []
         if any(len(commit.parents) > 1 for commit in found):
             self.notes.add("the agent made merges: they were kept as commits with one parent")
         self._left -= len(found)
         return found[::-1]
-
-    def _refused(self, found: list[BoxCommit]) -> str:
-        if len(found) >= self._left:
-            most = self._limits.commits
-            return f"the agent made more than {most} commits: its files were kept, its commits not"
-        return "the agent rewrote its history: its files were kept, its commits since then not"
 
     def _commit(self, oid: str) -> BoxCommit:
         try:

@@ -142,28 +142,21 @@ def _asked(held: Quarantine, limits: Limits, *arguments: str, stdin: bytes | Non
 
 
 def _taken(intake: Intake, limits: Limits) -> Ingested:
-    with quarantine(intake.project) as held:
-        filled = intake.pack is not None and intake.pack.lstat().st_size > 0
-        sizes = held.take_in(intake.pack, limits) if intake.pack is not None and filled else {}
-        return _rewritten(intake, limits, held, sizes)
-
-
-def _rewritten(
-    intake: Intake, limits: Limits, held: Quarantine, sizes: Mapping[str, tuple[str, int]]
-) -> Ingested:
-    project = intake.project
+    project, pack = intake.project, intake.pack
     made = Objects(project.object_format)
     naming = Naming(intake.session, intake.run, intake.identity, intake.started, intake.texts, intake.replay)
-    with held.cat_file() as objects:
-        verifier = Verifier(objects, sizes, made, limits, project.object_format)
-        chain = Chain(intake.tip, objects, made, verifier, naming, limits=limits, fresh=sizes)
-        for point in intake.points:
-            chain.add(point)
-    if chain.tip != intake.tip:
-        fresh = {*sizes, *made.ids}
-        made.write(held.path / "objects" / "pack")
-        held.check_closed([chain.tip], (intake.tip, *intake.known), fresh, limits)
-        held.give(chain.tip, [intake.tip])
+    with quarantine(project) as held:
+        sizes = held.take_in(pack, limits) if pack is not None and pack.lstat().st_size > 0 else {}
+        with held.cat_file() as objects:
+            verifier = Verifier(objects, sizes, made, limits, project.object_format)
+            chain = Chain(intake.tip, objects, made, verifier, naming, limits=limits, fresh=sizes)
+            for point in intake.points:
+                chain.add(point)
+        if chain.tip != intake.tip:
+            fresh = {*sizes, *made.ids}
+            made.write(held.path / "objects" / "pack")
+            held.check_closed([chain.tip], (intake.tip, *intake.known), fresh, limits)
+            held.give(chain.tip, [intake.tip])
     return Ingested(
         tip=chain.tip,
         turns={turn: tuple(commits) for turn, commits in chain.turns.items()},

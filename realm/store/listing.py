@@ -10,7 +10,7 @@ from realm.git import GitResult, git
 from realm.model import State, Totals
 from realm.store.batch import CatFile
 from realm.store.refs import CODE, META, is_name
-from realm.store.schema import Summary, read_summary
+from realm.store.schema import read_summary
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -109,9 +109,10 @@ def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str], obj
     if problem:
         return row._replace(problem=problem)
     try:
-        return _filled(row, read_summary(meta.message if meta and meta.message else "", object_format))
+        summary = read_summary(meta.message if meta and meta.message else "", object_format)
     except RealmError as damage:
         return row._replace(problem=damage.message)
+    return row._replace(**summary._asdict())
 
 
 def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> str:
@@ -127,17 +128,3 @@ def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str])
     if code is None:
         return "the record has no code beside it"
     return "" if meta else "the session has no record"
-
-
-def _filled(row: MetaRow, summary: Summary) -> MetaRow:
-    return row._replace(
-        id=summary.id,
-        project=summary.project,
-        created=summary.created,
-        state=summary.state,
-        base=summary.base,
-        totals=summary.totals,
-        runs=summary.runs,
-        started=summary.started,
-        exit_code=summary.exit_code,
-    )

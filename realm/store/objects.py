@@ -54,10 +54,6 @@ def read_tree(data: bytes, object_format: str) -> list[Entry]:
         raise GitError("a tree object is malformed", "git fsck") from problem
 
 
-def _sort_key(entry: Entry) -> bytes:
-    return entry.name + b"/" if entry.mode == DIRECTORY else entry.name
-
-
 def _person(identity: Identity) -> bytes:
     drop = str.maketrans("", "", "<>\n\r\0")
     name = identity.name.translate(drop).strip() or "realm"
@@ -96,7 +92,9 @@ class Objects:
 
     def tree(self, entries: Iterable[Entry]) -> str:
         """Add a directory and return its id; ``entries`` may come in any order."""
-        rows = [(e.name, e.mode, ObjectID(e.oid.encode())) for e in sorted(entries, key=_sort_key)]
+        # git sorts a directory as if its name ended in a slash.
+        inorder = sorted(entries, key=lambda entry: entry.name + b"/" * (entry.mode == DIRECTORY))
+        rows = [(entry.name, entry.mode, ObjectID(entry.oid.encode())) for entry in inorder]
         return self._add(Tree.type_num, b"".join(serialize_tree(rows)))
 
     def commit(

@@ -112,28 +112,17 @@ class Quarantine:
         for name in ("objects/info", "objects/pack", "refs"):
             (self.path / name).mkdir(parents=True)
         (self.path / "HEAD").write_text("ref: refs/heads/none\n")
-        (self.path / "config").write_text(self._config())
+        config = "[core]\nrepositoryFormatVersion = 1\nbare = true\n"
+        config += "[gc]\nauto = 0\n[protocol]\nallow = never\n[extensions]\n"
+        if self.project.object_format != "sha1":
+            config += f"objectFormat = {self.project.object_format}\n"
+        if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
+            config += "partialClone = none\n"
+        (self.path / "config").write_text(config)
         borrowed = b"".join(_quoted(store) + b"\n" for store in self.project.object_stores)
         (self.path / "objects" / "info" / "alternates").write_bytes(borrowed)
         if self.project.shallow:
             (self.path / "shallow").write_text("".join(f"{oid}\n" for oid in self.project.shallow))
-
-    def _config(self) -> str:
-        lines = [
-            "[core]",
-            "repositoryFormatVersion = 1",
-            "bare = true",
-            "[gc]",
-            "auto = 0",
-            "[protocol]",
-            "allow = never",
-        ]
-        lines += ["[extensions]"]
-        if self.project.object_format != "sha1":
-            lines.append(f"objectFormat = {self.project.object_format}")
-        if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
-            lines.append("partialClone = none")
-        return "\n".join(lines) + "\n"
 
     def cat_file(self) -> CatFile:
         """Return a reader of the quarantine's and the project's objects."""

@@ -37,7 +37,7 @@ from realm.errors import GitError, NoSuchSessionError, RealmError
 from realm.model import Identity, Run, Session, State, Totals
 from realm.store.batch import CatFile, RawObject, TooLargeError
 from realm.store.refs import META, check_name
-from realm.store.schema import Summary, dump_run, dump_session, load_run, load_session, write_summary
+from realm.store.schema import Summary, dump, load_run, load_session, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,12 +145,12 @@ class Record:
         current = self.commit()
         made = Objects(self._project.object_format)
         commit = self._objects.get(current, _COMMIT_LIMIT)
-        root = _Reader(self._objects, self._format).tree(current, b"")
+        root = _tree(self._objects, self._format, current, b"")
         if commit is None or not root:
             raise self._damaged("it has no files")
         head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
         parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
-        root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
+        root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
         now = AUTHOR, Moment(int(time.time()))
         oid = made.commit(made.tree(root.values()), parents, message, now, now)
         made.store(self._project, oid, [current])
@@ -227,20 +227,26 @@ def write(
     made = Objects(project.object_format)
     number = f"{run.number:04d}".encode()
     with CatFile(project) as objects:
-        reader = _Reader(objects, project.object_format)
-        root = reader.tree(parent, b"")
-        runs = reader.tree(parent, b"runs")
-        kept = reader.tree(previous, b"runs/" + number)
-        turns = reader.tree(previous, b"runs/" + number + b"/turns")
-    for file, data in {**of_run, "run.json": dump_run(run)}.items():
+        root, runs, kept, turns = (
+            _tree(objects, project.object_format, commit, path)
+            for commit, path in (
+                (parent, b""), (parent, b"runs"),
+                (previous, b"runs/" + number), (previous, b"runs/" + number + b"/turns"),
+            )
+        )  # fmt: skip
+    for file, data in {**of_run, "run.json": dump(run)}.items():
         kept[file.encode()] = Entry(file.encode(), FILE, made.blob(data))
     turns |= {name: Entry(name, FILE, made.blob(data)) for name, data in of_turns.items()}
     if turns:
         kept[b"turns"] = Entry(b"turns", DIRECTORY, made.tree(turns.values()))
     runs[number] = Entry(number, DIRECTORY, made.tree(kept.values()))
     root[b"runs"] = Entry(b"runs", DIRECTORY, made.tree(runs.values()))
-    root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump_session(session)))
-    message = write_summary(session.name, summarise(session, run, totals, state))
+    root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
+    summary = Summary(
+        session.id, session.project, session.created, state, session.base, run.number, totals,
+        run.started, run.exit_code,
+    )  # fmt: skip
+    message = write_summary(session.name, summary)
     now = identity, Moment(int(time.time()))
     oid = made.commit(made.tree(root.values()), [parent] if parent else [], message, now, now)
     made.store(project, oid, [previous or parent or run.before])
@@ -256,35 +262,13 @@ def parent(project: Project, meta: str) -> str | None:
     return found[1] if found else None
 
 
-def summarise(session: Session, run: Run, totals: Totals, state: State) -> Summary:
-    """Return the summary that stands in the meta commit's message."""
-    return Summary(
-        id=session.id,
-        project=session.project,
-        created=session.created,
-        state=state,
-        base=session.base,
-        runs=run.number,
-        totals=totals,
-        started=run.started,
-        exit_code=run.exit_code,
-    )
+def _tree(objects: CatFile, object_format: str, commit: str | None, path: bytes) -> dict[bytes, Entry]:
+    """Return the entries of a directory of a meta commit by name, none when it is not there."""
+    from realm.store.objects import read_tree
 
-
-class _Reader:
-    """Trees of existing meta commits, by path."""
-
-    def __init__(self, objects: CatFile, object_format: str) -> None:
-        self._objects = objects
-        self._format = object_format
-
-    def tree(self, commit: str | None, path: bytes) -> dict[bytes, Entry]:
-        """Return the entries of a directory by name, none when it is not there."""
-        from realm.store.objects import read_tree
-
-        if commit is None:
-            return {}
-        found = self._objects.get(f"{commit}:{path.decode()}", _TREE_LIMIT)
-        if found is None or found.kind != "tree":
-            return {}
-        return {entry.name: entry for entry in read_tree(found.data, self._format)}
+    if commit is None:
+        return {}
+    found = objects.get(f"{commit}:{path.decode()}", _TREE_LIMIT)
+    if found is None or found.kind != "tree":
+        return {}
+    return {entry.name: entry for entry in read_tree(found.data, object_format)}

@@ -37,12 +37,10 @@ class RefusedError(RealmError):
 
 
 class PushOutcome(NamedTuple):
-    """What a push did: the server's own lines (clean text), and how the branch moved."""
+    """What a push did: the server's own lines (clean text), and whether the branch was there already."""
 
     lines: tuple[str, ...]
-    created: bool
-    forced: bool
-    unchanged: bool = False
+    unchanged: bool
 
 
 def remotes(project: Project) -> list[str]:
@@ -141,7 +139,7 @@ def push(
     flag, _ = _answer(result)
     if result.code != 0 or flag == "!":
         raise _push_failure(project, oid, remote, branch, result)
-    return PushOutcome(_server_lines(result), flag == "*", flag == "+", flag == "=")
+    return PushOutcome(_server_lines(result), flag == "=")
 
 
 def _push(project: Project, how: list[str], remote: str, refspec: str) -> GitResult:
@@ -214,12 +212,8 @@ def squash(project: Project, base: str, tip: str, message: str, known: str | Non
     from realm.store.repo import identity
 
     tree = tree_of(project, tip)
-    if known and _is_step(project, known, tree, base):
-        return known
+    if known:
+        asked = ("log", "-1", "--format=%T %P", "--end-of-options", known, "--")
+        if git(*asked, project=project, check=False).text.split() == [tree, base]:
+            return known
     return commit_tree(project, tree=tree, parent=base, message=message, identity=identity(project))
-
-
-def _is_step(project: Project, commit: str, tree: str, base: str) -> bool:
-    asked = ("log", "-1", "--format=%T %P", "--end-of-options", commit, "--")
-    found = git(*asked, project=project, check=False)
-    return found.code == 0 and found.text.split() == [tree, base]

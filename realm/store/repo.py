@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
 from realm.git import GitResult, git, place, reason
-from realm.model import Identity, Project
+from realm.model import Identity, Project, Totals
 from realm.store.stores import object_stores, unreadable
 from realm.text import clean
 
@@ -175,18 +175,8 @@ def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, sh
     """
     known = [f"^{oid}" for oid in without]
     others = [] if shared else ["--not", "--branches", "--tags", "--remotes", "--not"]
-    return int(
-        git(
-            "rev-list",
-            "--count",
-            "--ignore-missing",
-            *others,
-            "--end-of-options",
-            tip,
-            *known,
-            project=project,
-        ).out
-    )
+    asked = ("rev-list", "--count", "--ignore-missing", *others, "--end-of-options", tip, *known)
+    return int(git(*asked, project=project).out)
 
 
 def committed(project: Project, base: str, tip: str, paths: Sequence[str]) -> list[bytes]:
@@ -204,6 +194,55 @@ def subjects(project: Project, base: str, tip: str) -> list[str]:
     order = ("log", "-z", "--reverse", "--format=%s", "--end-of-options", f"{base}..{tip}", "--")
     shown = git(*order, project=project).out
     return [clean(line) for line in shown.split(b"\0") if line]
+
+
+_NUMBER = re.compile(r"[0-9]{1,12}")
+_RUN_AND_TURN = "%x00".join(
+    f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn")
+)
+
+
+def diffstat(project: Project, base: str, tip: str) -> Totals:
+    """Return how many files and lines differ between two commits (no turns), as ``git diff`` counts them."""
+    if base == tip:
+        return Totals()
+    how = ("diff-tree", "-r", "-M", "--shortstat", "--no-ext-diff", "--no-textconv", "--end-of-options")
+    text = git(*how, base, tip, project=project).text
+    found = {word: int(number) for number, word in re.findall(r"(\d+) (file|insertion|deletion)", text)}
+    return Totals(
+        files=found.get("file", 0), insertions=found.get("insertion", 0), deletions=found.get("deletion", 0)
+    )
+
+
+def count_turns(project: Project, base: str, tip: str) -> int:
+    """Return how many turns changed something between two commits, by the commits' trailers."""
+    if base == tip:
+        return 0
+    lines = _log(project, _RUN_AND_TURN, base, tip)
+    return len({line for line in lines if line.strip("\0 ")})
+
+
+def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], float]:
+    """Return when each turn that changed something ended, by run and turn, in seconds since the epoch."""
+    times: dict[tuple[int, int], float] = {}
+    for line in _log(project, f"%at%x00{_RUN_AND_TURN}", base, tip):
+        # An agent's own message may have such trailers too: realm's stand last.
+        words = [field.split()[-1:] for field in line.split("\0")]
+        numbers = [int(word[0]) for word in words if word and _NUMBER.fullmatch(word[0])]
+        if len(numbers) == 3:  # noqa: PLR2004 - time, run, turn
+            moment, run, turn = numbers
+            times[run, turn] = max(times.get((run, turn), 0.0), float(moment))
+    return times
+
+
+def _log(project: Project, form: str, base: str, tip: str) -> list[str]:
+    asked = ("log", f"--format={form}", "--end-of-options", f"{base}..{tip}", "--")
+    return git(*asked, project=project).text.splitlines()
+
+
+def totals(project: Project, base: str, tip: str) -> Totals:
+    """Return turns, files and lines of the work between two commits; two git processes."""
+    return diffstat(project, base, tip)._replace(turns=count_turns(project, base, tip))
 
 
 _CRUD = " .,:;<>\"\\'\t"

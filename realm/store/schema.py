@@ -47,11 +47,6 @@ _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
 _REMOTE = re.compile(r"[^\0-\x1f\x7f]{1,4096}")
 
 
-def is_uuid(text: str) -> bool:
-    """Tell whether ``text`` is a UUID in its usual form, which makes it safe as a file's name."""
-    return _UUID.fullmatch(text) is not None
-
-
 def is_oid(text: str, object_format: str) -> bool:
     """Tell whether ``text`` is an object's id in full."""
     return _OID[object_format].fullmatch(text) is not None
@@ -71,19 +66,10 @@ def _is_absolute(path: str) -> bool:
     return path.startswith("/") and "\0" not in path and len(path) <= _PATH_LIMIT
 
 
-def dump_session(session: Session) -> bytes:
-    """Return ``session.json``."""
-    return _dump(session._asdict())
-
-
-def dump_run(run: Run) -> bytes:
-    """Return ``run.json``."""
-    return _dump(run._asdict())
-
-
-def _dump(fields: dict[str, Any]) -> bytes:
-    text = json.dumps({**fields, "version": VERSION}, indent=2, sort_keys=True, allow_nan=False)
-    return text.encode("ascii") + b"\n"
+def dump(found: Session | Run) -> bytes:
+    """Return ``session.json`` or ``run.json``."""
+    fields = {**found._asdict(), "version": VERSION}
+    return json.dumps(fields, indent=2, sort_keys=True, allow_nan=False).encode("ascii") + b"\n"
 
 
 def load_session(data: bytes, name: str, object_format: str) -> Session:

@@ -50,11 +50,6 @@ def object_stores(own: Path) -> list[Path]:
     return [store for store in _walk(own) if store == own or store.is_dir()]
 
 
-def missing_stores(own: Path) -> list[Path]:
-    """Return the alternates that are named but not there."""
-    return [store for store in _walk(own) if not store.is_dir()]
-
-
 def _walk(own: Path) -> list[Path]:
     found, level = [own], [own]
     for _ in range(_DEPTH):
@@ -84,10 +79,12 @@ def ensure_readable(project: Project, base: str) -> None:
     4 ms at 1,000 files.
     """
     _check_permissions(project)
-    if not is_partial(project) and _all_there(project, base):
+    asked = ("rev-list", *_OBJECTS, "--quiet", "--end-of-options", base)
+    partial = is_partial(project)
+    if not partial and git(*asked, project=project, check=False).code == 0:
         return
     gone = _missing(project, base)
-    rounds = _ROUNDS if is_partial(project) else 0
+    rounds = _ROUNDS if partial else 0
     while gone and rounds:
         _fetch(project, gone)
         gone, rounds = _missing(project, base), rounds - 1
@@ -98,9 +95,9 @@ def ensure_readable(project: Project, base: str) -> None:
 
 def unreadable(project: Project, what: str) -> RealmError:
     """Return the error for objects that cannot be read: a borrowed store that is gone, else ``what``."""
-    stores = missing_stores(project.object_stores[0])
-    if stores:
-        what = f"the repository borrows objects from {clean(str(stores[0]))}, which is not there"
+    gone = [store for store in _walk(project.object_stores[0]) if not store.is_dir()]
+    if gone:
+        what = f"the repository borrows objects from {clean(str(gone[0]))}, which is not there"
     return RealmError(what, "git fsck")
 
 
@@ -111,13 +108,6 @@ def _check_permissions(project: Project) -> None:
             if not os.access(path, os.R_OK):
                 who = f"sudo chown -R \"$(id -un)\" '{clean(str(store))}'"
                 raise RealmError(f"{clean(str(path))} cannot be read by this user", who)
-
-
-def _all_there(project: Project, base: str) -> bool:
-    return (
-        git("rev-list", *_OBJECTS, "--quiet", "--end-of-options", base, project=project, check=False).code
-        == 0
-    )
 
 
 def _missing(project: Project, base: str) -> list[str]:
@@ -139,14 +129,8 @@ def _fetch(project: Project, oids: list[str]) -> None:
     remote = _promisor(project)
     result = git(
         *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-auto-maintenance"),
-        *(
-            "--no-write-fetch-head",
-            "--recurse-submodules=no",
-            "--filter=blob:none",
-            "--stdin",
-            "--end-of-options",
-            remote,
-        ),
+        *("--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin"),
+        *("--end-of-options", remote),
         project=project,
         stdin="".join(f"{oid}\n" for oid in oids).encode(),
         check=False,

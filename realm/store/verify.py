@@ -34,8 +34,6 @@ _GITS_OWN = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".mailmap"
 _SHOWN = 100
 """Paths named one by one in a list of what was left out."""
 
-_LINK_LIMIT = 64 * 1024
-
 
 class Findings:
     """What was left out or is worth a word, each said once, in order."""

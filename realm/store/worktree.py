@@ -30,18 +30,8 @@ class Include(NamedTuple):
 
 def dirty_count(project: Project) -> int:
     """Return how many files differ from HEAD or are new and not ignored."""
-    result = git(
-        *(
-            "status",
-            "--porcelain",
-            "-z",
-            "--no-renames",
-            "--untracked-files=all",
-            "--ignore-submodules=dirty",
-        ),
-        project=project,
-    )
-    return result.out.count(b"\0")
+    asked = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    return git(*asked, "--ignore-submodules=dirty", project=project).out.count(b"\0")
 
 
 def tracked_count(project: Project) -> int:
@@ -63,7 +53,7 @@ def write_wip(project: Project, base: str, message: str, identity: Identity) -> 
     """
     import shutil
 
-    from realm.store.commits import moment
+    from realm.store.commits import moment, tree_of
     from realm.store.objects import Objects
     from realm.store.quarantine import quarantine
 
@@ -78,23 +68,18 @@ def write_wip(project: Project, base: str, message: str, identity: Identity) -> 
         settings = ("core.splitIndex=false", "advice.addEmbeddedRepo=false", "core.safecrlf=false")
         quiet = [word for setting in settings for word in ("-c", setting)]
         sparse = ["--sparse"] if (project.git_dir / "info" / "sparse-checkout").exists() else []
-        without = [f":(exclude,top,literal){path}" for path in _nested(project)]
+        # Untracked repositories are listed as a whole, with a slash at the end.
+        untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
+        without = [f":(exclude,top,literal){path[:-1]}" for path in untracked if path.endswith("/")]
         git(*quiet, "add", "--all", *sparse, "--", ".", *without, project=project, env=env)
         tree = git("write-tree", project=project, env=env).text
-        same = git("rev-parse", "--verify", "--end-of-options", f"{base}^{{tree}}", project=project).text
-        if tree == same:
+        if tree == tree_of(project, base):
             return None
         made, author = Objects(project.object_format), (identity, moment(time.time()))
         commit = made.commit(tree, [base], message, author, author)
         made.write(held.path / "objects" / "pack")
         held.give(commit, [base])
     return commit
-
-
-def _nested(project: Project) -> list[str]:
-    """Return the untracked directories that are repositories of their own; git lists these as a whole."""
-    untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
-    return [path.rstrip("/") for path in untracked if path.endswith("/")]
 
 
 def _excludes(project: Project, known: Mapping[str, str] | None) -> str:

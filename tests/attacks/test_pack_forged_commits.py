@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.errors import RealmError
-from realm.store.stats import count_turns
+from realm.store.repo import count_turns
 from tests.support.store import STARTED, Forge, assert_sound, project_of, take
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from realm.store import repo as store
 from realm.store.ingest import Ingested, ingest
 from realm.store.quarantine import quarantine, sweep
 from realm.store.refs import machine
-from realm.store.stats import count_turns, diffstat, totals
+from realm.store.repo import count_turns, diffstat, totals
 from tests.support.repos import Repo, git
 from tests.support.store import STARTED, Sandbox, assert_sound, intake, project_of, seen, session, take
 

@@ -14,8 +14,7 @@ from realm.errors import RealmError
 from realm.model import Run, Session, State, Totals
 from realm.store.schema import (
     Summary,
-    dump_run,
-    dump_session,
+    dump,
     is_inside,
     load_run,
     load_session,
@@ -82,12 +81,12 @@ summaries = st.builds(
 
 @given(sessions)
 def test_session(session: Session) -> None:
-    assert load_session(dump_session(session), "x", "sha1") == session
+    assert load_session(dump(session), "x", "sha1") == session
 
 
 @given(runs)
 def test_run(run: Run) -> None:
-    assert load_run(dump_run(run), "x", 7, "sha1") == run
+    assert load_run(dump(run), "x", 7, "sha1") == run
 
 
 GOOD = Session(ID, "x", "/p", "/workspace/p", "1" * 40, 1.0)
@@ -172,7 +171,7 @@ def test_wild_values_of_a_run(value: object, key: str) -> None:
 
 
 def test_form_is_stable() -> None:
-    data = dump_run(Run(1, 2.5, "abc"))
+    data = dump(Run(1, 2.5, "abc"))
     found = json.loads(data)
     assert found["version"] == 1
     assert list(found) == sorted(found)
