@@ -28,9 +28,6 @@ T = TypeVar("T")
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([kmgt]?)(?:i?b)?", re.ASCII)
-_IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*", re.ASCII)
-"""A version or a tag of a package; more than that would be a search to npm."""
 _SMALLEST = 64 * 1024
 _MOST_PROCESSES = 2**22
 """The most process ids that Linux has."""
@@ -54,16 +51,20 @@ def _quoted(text: str) -> str:
     return text
 
 
-def _image(text: str) -> str:
-    if text and not _IMAGE.fullmatch(text):
-        raise ValueError("it is not the name of an image")
-    return text
+def _shaped(pattern: str, problem: str) -> Callable[[str], str]:
+    """Return a parser of texts that are empty or match; it raises with ``problem`` for others."""
+
+    def parse(text: str) -> str:
+        if text and not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(problem)
+        return text
+
+    return parse
 
 
-def _version(text: str) -> str:
-    if text and not _VERSION.fullmatch(text):
-        raise ValueError("it is not a version")
-    return text
+_image = _shaped(r"[A-Za-z0-9][\w.:/@-]*", "it is not the name of an image")
+# A version or a tag of a package; more than that would be a search to npm.
+_version = _shaped(r"[A-Za-z0-9][A-Za-z0-9.+-]*", "it is not a version")
 
 
 def _file(text: str) -> Path | None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from realm.agents.base import BEFORE, Agent, HomeFile, Login, Match, Renewal, Said
 from realm.agents.claude import Claude
-from realm.agents.command import Command
+from realm.agents.claude.login import from_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["BEFORE", "Agent", "HomeFile", "Login", "Match", "Renewal", "Said", "find"]
 
-_KNOWN: dict[str, type[Agent]] = {
-    "claude": Claude,
-}
+
+class Command(Agent):
+    """A program named with ``--agent``; often a wrapper of an agent that uses the same keys."""
+
+    name = "the program"
+
+    def find_login(
+        self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
+    ) -> Login:
+        """Return the keys of the environment; none is needed, and the host's own login is not for it."""
+        del given
+        return from_environment(environ)
+
+
+_KNOWN: dict[str, type[Agent]] = {"claude": Claude}
 """The agents that realm knows, by their program."""
 
 

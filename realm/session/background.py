@@ -28,7 +28,7 @@ from realm.session.holder import Holder, is_left
 from realm.session.lock import RunLock, run_directory
 from realm.store import record
 from realm.terminal.relay.protocols import Reason
-from realm.terminal.relay.tty import Terminal
+from realm.terminal.relay.tty import Terminal, repair
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -184,8 +184,6 @@ def adopt(engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -
     """
     drawing = b""
     if plan.tty:
-        from realm.terminal.relay.repair import repair
-
         with contextlib.suppress(OSError, termios.error):
             repair(sys.stdin.fileno(), lines=False)
         drawing = recordings.drawing(recordings.place(plan.session.id, plan.run.number), Terminal().size())

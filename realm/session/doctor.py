@@ -180,7 +180,7 @@ def repair_terminal() -> None:
     """Put right the terminal that this command runs in; :class:`RealmError` where there is none."""
     import termios
 
-    from realm.terminal.relay.repair import repair
+    from realm.terminal.relay.tty import repair
 
     try:
         with Path("/dev/tty").open("r+b", buffering=0) as terminal:

@@ -218,10 +218,6 @@ class Screen(PyteScreen):
         else:
             self.cursor.x = self.columns - width
 
-    def _repeat(self, count: int) -> None:
-        """REP, as far as a row goes."""
-        self._write(self._last * min(count, self.columns))
-
     # Functions ----------------------------------------------------------------------
 
     def _control(self, name: bytes) -> None:
@@ -272,7 +268,8 @@ class Screen(PyteScreen):
             b"M": lambda count: self._shift_rows(-count), b"P": lambda count: self._shift_cells(-count),
             b"S": lambda count: self._scroll(-count), b"T": self._scroll, b"X": self._erase_cells,
             b"Z": lambda count: self._tab_on(-count), b"`": self.cursor_to_column, b"a": self.cursor_forward,
-            b"b": self._repeat, b"d": self.cursor_to_line, b"e": self.cursor_down,
+            b"b": lambda count: self._write(self._last * min(count, self.columns)),
+            b"d": self.cursor_to_line, b"e": self.cursor_down,
         }  # fmt: skip
         table: dict[bytes, Callable[[list[int]], object]] = {
             b"H": lambda values: self.cursor_position(*values[:2]),

@@ -6,7 +6,7 @@ import termios
 import tty
 
 from realm.terminal.ansi.modes import Modes
-from realm.terminal.relay.repair import RESET, repair
+from realm.terminal.relay.tty import RESET, repair
 
 EVERYTHING = (
     b"\x1b[?1049h\x1b[>5u\x1b[?9;1000;1002;1003;1004;1006;1015;1016;2004;2031;1h\x1b[?25l\x1b[?7l"

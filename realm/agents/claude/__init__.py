@@ -1,17 +1,21 @@
-"""Claude Code, by what version 2.1.330 does."""
+"""Claude Code, by what version 2.1.330 does.
+
+Its conversation file has one JSON object a line:
+``{"type": "user"|"assistant", "timestamp": "…Z", "isSidechain": bool, "isMeta": bool,
+"message": {"content": "text" | [{"type": "text", "text": …} | {"type": "tool_use",
+"name": …, "input": {…}} | {"type": "tool_result", …}]}}``; other types are its own affairs.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realm.agents.base import Agent, HomeFile, Login, Renewal, Said
 from realm.agents.claude import home
 from realm.agents.claude import login as logins
-from realm.agents.claude.transcript import read
 from realm.model import TurnText
 
 if TYPE_CHECKING:
@@ -21,6 +25,13 @@ DIRECTORY = "claude"
 """Its configuration directory in the state directory."""
 
 _TEXT_LIMIT = 100_000
+_LINE_LIMIT = 16 * 1024 * 1024
+"""Bytes; a line may hold a pasted file."""
+
+_WHO = {"user": "user", "assistant": "agent"}
+_TELLING = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
+"""What of a tool's input says best what it does, in this order."""
+
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?")
 """Those of its helpers are called ``agent-*.jsonl``."""
@@ -119,15 +130,39 @@ class Claude(Agent):
         }
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
-        """Yield prompts, answers and calls of tools."""
-        return read(lines)
+        """Yield prompts, answers and calls of tools; what is no such line is passed over."""
+        for line in lines:
+            entry = logins.json_object(line) if len(line) <= _LINE_LIMIT else {}
+            who = _WHO.get(str(entry.get("type")))
+            message = entry.get("message")
+            aside = entry.get("isSidechain") or entry.get("isMeta")
+            if who is None or aside or not isinstance(message, dict):
+                continue
+            time = entry.get("timestamp")
+            for said in _said(who, message.get("content")):
+                yield said._replace(time=time if isinstance(time, str) else "")
 
 
 def _text(raw: bytes | None, key: str) -> str:
     """Return the string ``key`` of a hook's JSON, cut; empty when it is not there or not text."""
-    try:
-        value = json.loads(raw or b"{}")
-    except (ValueError, RecursionError):
-        return ""
-    found = value.get(key) if isinstance(value, dict) else None
+    found = logins.json_object(raw or b"").get(key)
     return found[:_TEXT_LIMIT] if isinstance(found, str) else ""
+
+
+def _said(who: str, content: object) -> Iterator[Said]:
+    if isinstance(content, str):
+        yield Said(who, content)
+    for part in content if isinstance(content, list) else ():
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "text" and isinstance(part.get("text"), str):
+            yield Said(who, part["text"])
+        elif part.get("type") == "tool_use":
+            yield Said("tool", _call(part))
+
+
+def _call(part: dict[str, Any]) -> str:
+    given = part.get("input")
+    values = given if isinstance(given, dict) else {}
+    told = next((values[key] for key in _TELLING if isinstance(values.get(key), str)), "")
+    return " ".join(f"{part.get('name') or 'tool'} {told}".split())

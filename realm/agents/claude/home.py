@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.agents.base import HomeFile
-from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir
+from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir, json_object
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -27,22 +27,11 @@ if TYPE_CHECKING:
 
 _COPIED = ("CLAUDE.md", "commands", "agents", "skills", "output-styles", "rules")
 
-_HOST_ONLY_SETTINGS = (
-    "apiKeyHelper",
-    "awsAuthRefresh",
-    "awsCredentialExport",
-    "enabledPlugins",
-    "env",
-    "extraKnownMarketplaces",
-    "fileSuggestion",
-    "forceLoginMethod",
-    "gcpAuthRefresh",
-    "hooks",
-    "otelHeadersHelper",
-    "permissions",
-    "sandbox",
-    "statusLine",
-)
+_HOST_ONLY_SETTINGS = frozenset({
+    "apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "enabledPlugins", "env",
+    "extraKnownMarketplaces", "fileSuggestion", "forceLoginMethod", "gcpAuthRefresh", "hooks",
+    "otelHeadersHelper", "permissions", "sandbox", "statusLine",
+})  # fmt: skip
 """Settings that name programs of the host, or that only make sense there."""
 
 _FIT = re.compile(
@@ -82,11 +71,8 @@ def settings_environment(environ: Mapping[str, str] = os.environ) -> Environment
     be secrets, or paths and programs of this machine.
     """
     given = _read_object(host_config_dir(environ) / "settings.json").get("env")
-    texts = (
-        {name: value for name, value in given.items() if isinstance(value, str)}
-        if isinstance(given, dict)
-        else {}
-    )
+    pairs = given.items() if isinstance(given, dict) else ()
+    texts = {name: value for name, value in pairs if isinstance(value, str)}
     kept = {name: value for name, value in texts.items() if _FIT.fullmatch(name)}
     return Environment(kept, sorted(texts.keys() - kept.keys()))
 
@@ -117,8 +103,10 @@ def files(login: Login, directory: str, environ: Mapping[str, str] = os.environ)
     copies without write permission; nothing of them is ever read back.
     """
     host = host_config_dir(environ)
+    # Its state lies beside the default directory, but inside one that was chosen.
+    state = _read_object((host if environ.get("CLAUDE_CONFIG_DIR") else Path.home()) / ".claude.json")
     found = [
-        HomeFile(".claude.json", _dump(_global_state(login, directory, _read_state(host, environ)))),
+        HomeFile(".claude.json", _dump(_global_state(login, directory, state))),
         HomeFile("settings.json", _dump(_settings(_read_object(host / "settings.json"), environ)), 0o644),
         *_copies(host),
     ]
@@ -133,15 +121,9 @@ def _dump(value: Mapping[str, Any]) -> bytes:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return json_object(path.read_bytes())
+    except OSError:
         return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _read_state(host: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    inside = bool(environ.get("CLAUDE_CONFIG_DIR"))
-    return _read_object(host / ".claude.json" if inside else Path.home() / ".claude.json")
 
 
 def _global_state(login: Login, directory: str, host: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,15 +115,20 @@ def _read_keychain() -> bytes | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def json_object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object that ``data`` is, empty when it is none."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def parse(raw: bytes) -> dict[str, Any] | None:
     """Return the checked OAuth part of a credentials file, or ``None`` when it is not one."""
     if len(raw) > CREDENTIALS_LIMIT:
         return None
-    try:
-        whole = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    part = whole.get("claudeAiOauth") if isinstance(whole, dict) else None
+    part = json_object(raw).get("claudeAiOauth")
     if not isinstance(part, dict) or not isinstance(part.get("expiresAt"), (int, float)):
         return None
     texts = (part.get("accessToken"), part.get("refreshToken"))
@@ -136,11 +141,9 @@ def parse(raw: bytes) -> dict[str, Any] | None:
 
 def newer(ours: bytes | None, theirs: bytes | None) -> bool:
     """Tell whether ``theirs`` is a login that was renewed after ``ours``."""
-    new = parse(theirs) if theirs else None
-    old = parse(ours) if ours else None
-    if new is None:
-        return False
-    return old is None or new["expiresAt"] > old["expiresAt"]
+    new = parse(theirs or b"")
+    old = parse(ours or b"")
+    return new is not None and (old is None or new["expiresAt"] > old["expiresAt"])
 
 
 def may_be_taken(ours: bytes | None, theirs: bytes, now: float | None = None) -> bool:
@@ -148,8 +151,7 @@ def may_be_taken(ours: bytes | None, theirs: bytes, now: float | None = None) ->
 
     ``now`` is in seconds since the epoch.
     """
-    old = parse(ours) if ours else None
-    new = parse(theirs)
+    old, new = parse(ours or b""), parse(theirs)
     if old is None or new is None:
         return False
     moment = (time.time() if now is None else now) * 1000
@@ -169,10 +171,10 @@ def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bo
     path = host_config_dir(environ) / ".credentials.json"
     part = parse(renewed)
     try:
-        whole = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        whole = json_object(path.read_bytes())
+    except OSError:
         return False
-    if part is None or not isinstance(whole, dict) or not isinstance(whole.get("claudeAiOauth"), dict):
+    if part is None or not isinstance(whole.get("claudeAiOauth"), dict):
         return False
     replace(make_private(realm_home()) / BEFORE, json.dumps(whole).encode(), durable=True)
     tokens = {key: part[key] for key in ("accessToken", "refreshToken", "expiresAt")}

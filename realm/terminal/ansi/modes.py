@@ -67,7 +67,7 @@ class Modes:
         self._doubtful = False
         self._screen = 0
         self._titles: set[bytes] = set()
-        self._handlers: dict[tuple[str, bytes], Callable[[Token], None]] = {
+        self._handlers: dict[tuple[str, bytes], Callable[[Token], object]] = {
             (CSI, b"?h"): lambda token: self._set(token, on=True),
             (CSI, b"?l"): lambda token: self._set(token, on=False),
             (CSI, b"?s"): self._save_modes,
@@ -80,7 +80,7 @@ class Modes:
             (CSI, b"<u"): self._pop_keys,
             (CSI, b"=u"): self._change_keys,
             (CSI, b">m"): self._set_other_keys,
-            (CSI, b">n"): self._reset_other_keys,
+            (CSI, b">n"): lambda token: self._other_keys.pop(numbers(token.data)[0], None),
             (CSI, b"!p"): lambda _: self._soft_reset(),
             (ESCAPE, b"c"): lambda _: self._reset(),
             (ESCAPE, b"7"): lambda _: self._save_cursor(),
@@ -180,7 +180,7 @@ class Modes:
     def _save_modes(self, token: Token) -> None:
         for mode in numbers(token.data)[:_MAX_SAVED]:
             if mode in ON_AT_START or mode in OFF_AT_START:
-                self._saved[mode] = (mode in self._modes) != (mode in ON_AT_START)
+                self._saved[mode] = self.is_on(mode)
             elif mode in ALTERNATE:
                 self._saved[mode] = self.alternate
 
@@ -243,9 +243,6 @@ class Modes:
         self._other_keys.pop(key, None)
         if key in _OTHER_KEYS and value:
             self._other_keys[key] = b"%d" % min(value, 9)
-
-    def _reset_other_keys(self, token: Token) -> None:
-        self._other_keys.pop(numbers(token.data)[0], None)
 
     # Character sets and the saved cursor ---------------------------------------
 
@@ -316,7 +313,6 @@ class Modes:
     def undo(self) -> bytes:
         """Return the bytes that switch off what is on, and nothing else; empty when nothing is."""
         after = self._saves[False] if self._screen == SAVES_CURSOR else Save()
-        other = not self.alternate
         return b"".join([
             *self._undo_strings(),
             *(b"\x1b[%dl" % mode for mode in reversed(self._ansi)),
@@ -326,8 +322,10 @@ class Modes:
             *(b"\x1b[>%dm" % key for key in self._other_keys),
             self._undo_keys(alternate=self.alternate),
             _private(self._screen, on=False) if self._screen else b"\x1b[?47l" if self._doubtful else b"",
-            self._undo_hidden_keys(alternate=other),
-            self._undo_charsets({**self._charsets, **dict(after.charsets)}, self._shift or after.shift),
+            self._undo_hidden_keys(alternate=not self.alternate),
+            *(b"\x1b%cB" % slot for slot in {**self._charsets, **dict(after.charsets)}),
+            b"\x0f" if self._shift or after.shift else b"",
+            b"\x1b%G" if self._other_charset else b"",
             b"\x1b[m" if self._pen.attributes() or after.pen.attributes() else b"",
         ])  # fmt: skip
 
@@ -354,10 +352,6 @@ class Modes:
             return keys
         return b"\x1b[?1047h" + keys + b"\x1b[?1047l"
 
-    def _undo_charsets(self, charsets: dict[int, bytes], shift: bytes) -> bytes:
-        designations = b"".join(b"\x1b%cB" % slot for slot in charsets)
-        return designations + (b"\x0f" if shift else b"") + (b"\x1b%G" if self._other_charset else b"")
-
     def redo(self, drawing: bytes = b"") -> bytes:
         """Return the bytes that switch on, in a fresh terminal, what is on.
 
@@ -366,14 +360,13 @@ class Modes:
         terminal would show nothing until its end; nor are links, palette,
         pointer, progress and title, whose values are not kept.
         """
-        region = b"\x1b7\x1b[%d;%dr\x1b8" % self._region if self._region else b""
         return b"".join([
             self._redo_keys(alternate=False),
             _private(self._screen, on=True) + self._redo_keys(alternate=True) if self._screen else b"",
             drawing,
             *(b"\x1b[%dh" % mode for mode in self._ansi),
             *(_private(mode, on=mode not in ON_AT_START) for mode in self._modes if mode != SYNCHRONIZED),
-            region,
+            b"\x1b7\x1b[%d;%dr\x1b8" % self._region if self._region else b"",
             *(b"\x1b[>%d;%bm" % (key, value) for key, value in self._other_keys.items()),
             b"\x1b[%b q" % self._shape if self._shape else b"",
             b"\x1b%@" if self._other_charset else b"",

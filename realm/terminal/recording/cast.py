@@ -227,17 +227,13 @@ def _header(found: dict[str, Any]) -> Header:
     size = parse_size(f"{width}x{height}") or _FALLBACK
     timestamp = _number(found.get("timestamp"))
     title, env = found.get("title"), found.get("env")
+    pairs = list(env.items())[:50] if isinstance(env, dict) else []
     return Header(
         size,
         timestamp if timestamp is not None and 0 <= timestamp <= _LAST_SECOND else None,
         clean(title, limit=200) if isinstance(title, str) else "",
-        _texts(env) if isinstance(env, dict) else {},
+        {clean(key, limit=100): clean(value, limit=200) for key, value in pairs if isinstance(value, str)},
     )
-
-
-def _texts(env: dict[str, Any]) -> dict[str, str]:
-    pairs = list(env.items())[:50]
-    return {clean(key, limit=100): clean(value, limit=200) for key, value in pairs if isinstance(value, str)}
 
 
 def _events(data: bytes, start: int, where: str) -> Iterator[Moment]:

@@ -50,8 +50,8 @@ class Writer:
     def _open(self) -> Callable[[memoryview | bytes], int]:
         mode = os.fstat(self._fd).st_mode
         if stat.S_ISSOCK(mode):
-            self._socket = socket.socket(fileno=os.dup(self._fd))
-            return partial(_send, self._socket)
+            connection = self._socket = socket.socket(fileno=os.dup(self._fd))
+            return lambda data: connection.send(data, socket.MSG_DONTWAIT)
         if stat.S_ISREG(mode):
             return partial(os.write, self._fd)
         self._own = _reopen(self._fd)
@@ -169,10 +169,6 @@ class _PatientWriter:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._former if self._former is not None else signal.SIG_DFL)
         os.close(self._own)
-
-
-def _send(connection: socket.socket, data: memoryview | bytes) -> int:
-    return connection.send(data, socket.MSG_DONTWAIT)
 
 
 def _reopen(fd: int) -> int | None:
