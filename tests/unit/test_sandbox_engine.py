@@ -224,7 +224,7 @@ def read_head(connection: socket.socket) -> bytes:
             return b""
         head += more
     if length := re.search(rb"Content-Length: (\d+)", head):
-        connection.recv(int(length[1]))
+        connection.recv(int(length[1]), socket.MSG_WAITALL)
     return head
 
 
@@ -284,7 +284,8 @@ def test_command_in_a_container_gives_its_output_and_code(tmp_path: Path) -> Non
             connection.sendall(frames[10:])
             return
         body = b'{"Id": "e1"}' if b"/containers/" in head else b'{"ExitCode": 3}'
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
 
     with fake(tmp_path, reply) as engine:
         got: list[bytes] = []
