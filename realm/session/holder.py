@@ -140,15 +140,12 @@ class Holder:
             sizes.redraw = True
             return attention.listen(self._observe())
 
-        left = False  # who leaves, or hands the run over, leaves an agent that goes on
         with (
             logins.in_step(self.sandbox, plan.agent, plan.login, self.ui),
-            terminal.raw(
-                lambda: "" if left else self.state.text(), title=rewriter(self.plan, self.state.modes).title()
-            ),
+            terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
         ):
             if drawing:
-                terminal.show(drawing)
+                terminal.draw(drawing)
             try:
                 ended = relay(
                     attention.stream,
@@ -165,9 +162,9 @@ class Holder:
                     suspend=self._suspends if plan.tty else None,
                 )
             except HandedOverError:
-                left = True
+                terminal.is_left = True
                 raise
-            left = is_left(ended)
+            terminal.is_left = is_left(ended)
         return ended
 
     def drain(self, control: Control) -> Ended | None:

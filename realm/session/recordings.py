@@ -130,6 +130,11 @@ class TerminalState:
         self.flush()
         return text(self._directory, self.size) if self._tty else ""
 
+    def below(self) -> int:
+        """Return how many rows under the cursor nothing is written any more."""
+        self.flush()
+        return below(self._directory, self.size) if self._tty else 0
+
     def drawing(self) -> bytes:
         """Return what draws the screen in a fresh terminal and switches its modes on."""
         self.flush()
@@ -294,6 +299,15 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
         return b""
     played.screen.resize(*size)
     return played.modes.redo(draw(played.screen))
+
+
+def below(directory: Path, size: tuple[int, int]) -> int:
+    """Return how many rows under the cursor nothing is written any more on a recording's last screen."""
+    from realm.terminal.recording.playback import play
+    from realm.terminal.render import drawing as rendering
+
+    played = play(directory, size)
+    return 0 if played is None or played.screen.alternate else rendering.below(played.screen)
 
 
 def _played(

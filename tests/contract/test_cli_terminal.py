@@ -105,3 +105,17 @@ def test_the_window_is_called_realm(start: Callable[..., Terminal]) -> None:
     with start("remove", "x") as terminal:
         terminal.wait_for(r"Remove it\? \[y/N\]")
         assert terminal.flag("pane_current_command") == "realm"
+
+
+@pytest.mark.parametrize("left_on", [r"\033[?1049h\033[5;1H\033[?25l", r"\033[5;1H", r"\033[3;9r\033[?6h"])
+def test_a_terminal_that_was_put_right_goes_on_below_what_was_there(left_on: str, tmp_path: Path) -> None:
+    env = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    repair = shlex.join([sys.executable, "-m", "realm", "doctor", "--terminal"])
+    script = f"printf '\\033]2;mine\\007'; seq 12; printf '\\033[22;0t\\033]0;ours\\007{left_on}'; {repair}"
+    with Terminal(
+        ["sh", "-c", f"{script}; echo after; read line"], env=env, cwd=tmp_path, rows=20
+    ) as terminal:
+        terminal.wait_for("after")
+        assert terminal.history().split() == [*map(str, range(1, 13)), "after"]
+        assert terminal.flag("alternate_on") == "0"
+        assert terminal.flag("pane_title") == "mine"

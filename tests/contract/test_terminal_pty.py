@@ -131,7 +131,7 @@ def test_a_program_that_cleans_up_itself_gets_nothing_undone_again(path: Path) -
     program = shell(r"printf '\033[?1049h\033[?2004hx\033[?2004l\033[?1049lbye'")
     with Seat(driver_command(program, path)) as seat:
         seat.finish()
-        assert seat.output.endswith(b"byeafter realm\r\n")
+        assert seat.output.endswith(b"\x1b[?1049lbye\r\nafter realm\r\n")
 
 
 def test_sizes_reach_the_program(path: Path) -> None:

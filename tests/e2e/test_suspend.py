@@ -96,3 +96,26 @@ def test_an_agent_in_the_background_without_a_terminal_has_an_end_of_input(claud
 def test_an_agent_in_the_background_without_a_prompt_is_said_to_wait(claude: User) -> None:
     assert "it has no prompt" in claude.realm("new", "x", "--detach").err
     claude.realm("stop", "x")
+
+
+def lines(terminal: Terminal) -> list[str]:
+    return [line for line in terminal.history().splitlines() if line]
+
+
+def test_what_the_user_has_on_the_screen_stays_when_a_run_is_left_and_shown_again(user: User) -> None:
+    with shell(user) as terminal:
+        say(terminal, "seq 3")
+        say(terminal, f"{user.installed.realm} new x --agent sh -c 'echo one; printf two; read line'")
+        terminal.wait_for("^two", timeout=60)
+        terminal.press("C-p", "C-q")
+        terminal.wait_for("realm stop x")
+        before = lines(terminal)
+        assert before[-5:] == ["one", "two", "x is running in the background", *before[-2:]]
+        say(terminal, f"{user.installed.realm} attach x")
+        terminal.wait_until(lambda: terminal.screen() == "one\ntwo", "the agent's screen alone")
+        terminal.press("Enter")
+        terminal.wait_for("x: no changes")
+        # All of it in order, and nothing written over.
+        after = lines(terminal)
+        assert after[: len(before) - 1] == before[:-1]
+        assert after[len(before) :][:3] == ["one", "two", "x: no changes   realm resume x   realm remove x"]

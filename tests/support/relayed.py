@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from realm.config import DETACH_KEYS
-from realm.terminal.recording.playback import play_events
+from realm.terminal.recording.playback import Played, play_events
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.tty import Terminal
-from realm.terminal.render.drawing import read
+from realm.terminal.render.drawing import below, draw, read
 from tests.support.terminal import PtySandbox
 
 _NEWEST = 160_000
@@ -37,15 +37,28 @@ def main(settings: dict[str, Any]) -> int:
     def resize(rows: int, columns: int) -> None:
         sandbox.resize(rows, columns)
 
-    def screen() -> str:
-        played = play_events([(0.0, bytes(newest))], terminal.size())
-        return read(played.screen) if played is not None else ""
+    class Shown:
+        def _played(self) -> Played | None:
+            return play_events([(0.0, bytes(newest))], terminal.size())
 
+        def text(self) -> str:
+            played = self._played()
+            return read(played.screen) if played is not None else ""
+
+        def below(self) -> int:
+            played = self._played()
+            return below(played.screen) if played is not None else 0
+
+        def drawing(self) -> bytes:
+            played = self._played()
+            return played.modes.redo(draw(played.screen)) if played is not None else b""
+
+    shown = Shown()
     sandbox = PtySandbox(settings["program"])
     sandboxes.append(sandbox)
     keys = DETACH_KEYS.read(settings.get("detach", ""))
     try:
-        with terminal.raw(screen):
+        with terminal.raw(shown):
             ended = relay(sandbox, terminal, tap=tap, resize=resize, detach=keys)
     finally:
         alive = sandbox.process.poll() is None
@@ -56,7 +69,7 @@ def main(settings: dict[str, Any]) -> int:
         "signal": ended.signal,
         "alive": alive,
         "modes": terminal.modes.undo().decode(),
-        "screen": screen(),
+        "screen": shown.text(),
     }
     written = Path(settings["report"] + ".part")
     written.write_text(json.dumps(report))

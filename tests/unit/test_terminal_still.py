@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realm.terminal.render.drawing import Drawing
+from realm.terminal.render.drawing import Drawing, below
 from realm.terminal.render.pictures import INK, PAPER, html, svg
 from tests.support.screens import Screen
 from tests.support.terminal import recordings
@@ -164,3 +164,20 @@ def test_any_drawing_makes_well_formed_pictures(drawing: bytes) -> None:
     _Reader(html(found, drawing.decode("latin-1")))
     assert not re.search(r"[\x00-\x09\x0b-\x1a\x1c-\x1f\x7f-\x9f]", found.ansi() + found.text())
     assert re.fullmatch(r"(?:[^\x1b]|\x1b\[[0-9;]*m)*", found.ansi())
+
+
+@pytest.mark.parametrize(
+    ("output", "rows"),
+    [
+        (b"", 0),
+        (b"one\r\n", 0),
+        (b"one", 1),
+        (b"\r\n\r\none\x1b[H", 3),
+        (b"\r\none\r\n\r\n\r\n", 0),
+        (b"\x1b[24;1Hlast\x1b[A", 2),
+    ],
+)
+def test_the_rows_to_go_down_to_an_empty_one(output: bytes, rows: int) -> None:
+    screen = Screen(24, 80)
+    screen.feed(output)
+    assert below(screen) == rows

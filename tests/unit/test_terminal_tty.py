@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 import termios
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -33,11 +34,34 @@ def null() -> Iterator[int]:
 
 
 def read_now(fd: int) -> bytes:
-    os.set_blocking(fd, False)
-    try:
-        return os.read(fd, 65536)
-    except BlockingIOError:
-        return b""
+    """Read what was written: a terminal hands on the second of two writes a little later."""
+    found = b""
+    while select.select([fd], [], [], 0.05)[0]:
+        found += os.read(fd, 65536)
+    return found
+
+
+class Shown(NamedTuple):
+    """What a program shows: ``words``, which end ``under`` rows below the cursor."""
+
+    words: str
+    under: int = 0
+
+    def text(self) -> str:
+        return self.words
+
+    def below(self) -> int:
+        return self.under
+
+    def drawing(self) -> bytes:
+        return self.words.encode()
+
+
+class Unplayable(Shown):
+    """What cannot be shown."""
+
+    def text(self) -> str:
+        raise ZeroDivisionError
 
 
 def test_it_is_interactive_when_input_and_output_are_terminals(pair: tuple[int, int], null: int) -> None:
@@ -65,7 +89,7 @@ def test_raw_mode_goes_and_takes_the_modes_along(pair: tuple[int, int]) -> None:
     master, slave = pair
     before = termios.tcgetattr(slave)
     terminal = Terminal(descriptors=(slave, slave, slave))
-    with terminal.raw(lambda: "last \x1b[31mwords"):
+    with terminal.raw(Shown("last \x1b[31mwords")):
         assert termios.tcgetattr(slave) != before
         terminal.note(b"\x1b[?1049h\x1b[?2004h")
     assert termios.tcgetattr(slave) == before
@@ -76,11 +100,7 @@ def test_a_picture_that_cannot_be_had_leaves_nothing_on(pair: tuple[int, int]) -
     master, slave = pair
     before = termios.tcgetattr(slave)
     terminal = Terminal(descriptors=(slave, slave, slave))
-
-    def fail() -> str:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError), terminal.raw(fail):
+    with pytest.raises(ZeroDivisionError), terminal.raw(Unplayable("")):
         terminal.note(b"\x1b[?1049h\x1b[?2004h")
     assert termios.tcgetattr(slave) == before
     assert read_now(master) == b"\x1b[?2004l\x1b[?1049l"
@@ -89,9 +109,29 @@ def test_a_picture_that_cannot_be_had_leaves_nothing_on(pair: tuple[int, int]) -
 def test_a_program_on_the_main_screen_leaves_its_text_itself(pair: tuple[int, int]) -> None:
     master, slave = pair
     terminal = Terminal(descriptors=(slave, slave, slave))
-    with terminal.raw(lambda: "not shown"):
+    with terminal.raw(Shown("not shown", under=2)):
         terminal.note(b"\x1b[?25l")
-    assert read_now(master) == b"\x1b[?25h"
+    assert read_now(master) == b"\x1b[?25h\r\n\n"
+
+
+def test_a_program_that_goes_on_elsewhere_leaves_no_screen(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    terminal = Terminal(descriptors=(slave, slave, slave))
+    with terminal.raw(Shown("not shown")):
+        terminal.note(b"\x1b[?1049h")
+        terminal.is_left = True
+    assert read_now(master) == b"\x1b[?1049l"
+
+
+def test_a_stop_scrolls_what_the_user_has_out_of_the_way_of_the_program(pair: tuple[int, int]) -> None:
+    master, slave = pair
+    terminal = Terminal(descriptors=(slave, slave, slave))
+    with terminal.raw(Shown("shown", under=1)):
+        terminal.suspend()
+        assert read_now(master) == b"\r\n"
+        assert terminal.resume()
+        assert read_now(master) == b"\r\x1b[J" + b"\n" * 29 + b"\x1b[Hshown"
+    assert read_now(master) == b"\r\n"
 
 
 def test_a_stop_hands_the_terminal_back_and_takes_it_again(pair: tuple[int, int]) -> None:

@@ -64,6 +64,19 @@ class UserTerminal(Protocol):
         """Take it again; return whether the program must redraw."""
 
 
+class Shown(Protocol):
+    """What a program shows, for whoever takes its place in the terminal or goes back to it."""
+
+    def text(self) -> str:
+        """Return what a person would read."""
+
+    def below(self) -> int:
+        """Return how many rows under the cursor nothing is written any more; 0: the cursor's own is empty."""
+
+    def drawing(self) -> bytes:
+        """Return what draws it on an empty screen and switches its modes on."""
+
+
 class Reason(StrEnum):
     """Why a relay ended."""
 

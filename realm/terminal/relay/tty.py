@@ -18,7 +18,9 @@ from realm.terminal.relay.writer import Writer
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from realm.terminal.relay.protocols import Shown
 
 FALLBACK = (24, 80)
 """Rows and columns where no terminal says otherwise."""
@@ -47,7 +49,10 @@ class Terminal:
         _, self.stdout, self.stderr = descriptors
         self._tty = self.interactive if tty is None else tty and self.interactive
         self._saved: list[Any] | None = None
+        self._shown: Shown | None = None
         self._suspended = False
+        self.is_left = False
+        """Whether the program goes on without this terminal: then its last screen does not stay here."""
         self._title = b""
         self.modes = Modes()
 
@@ -75,20 +80,21 @@ class Terminal:
             self.modes.feed(data)
 
     @contextmanager
-    def raw(self, last_screen: Callable[[], str] | None = None, title: bytes = b"") -> Iterator[None]:
+    def raw(self, shown: Shown | None = None, title: bytes = b"") -> Iterator[None]:
         """Raw mode until the block ends, in whatever way; nothing where no program is shown.
 
-        Afterwards the line settings are what they were and the modes that are
-        still on (:attr:`modes`) are off.  If the program left its alternate
-        screen on, ``last_screen()`` is written to the main screen, so that what
-        it last showed can still be read.  ``title`` is the window's meanwhile; the
-        user's own comes back where the terminal has kept it, else it is empty.
+        Afterwards the line settings are what they were, the modes that are
+        still on (:attr:`modes`) are off, and the cursor is in an empty line below
+        what was ``shown``.  If the program ended with its alternate screen on,
+        the text of that is written to the main screen, so that it can still be
+        read.  ``title`` is the window's meanwhile; the user's own comes back where
+        the terminal has kept it, else it is empty.
         """
         if not self._tty or self.stdin is None:
             yield
             return
         self._saved = termios.tcgetattr(self.stdin)
-        self._suspended = False
+        self._shown, self._suspended = shown, False
         try:
             self._make_raw(self.stdin)
             self._title = title if os.environ.get("TERM") not in _UNTITLED else b""
@@ -99,7 +105,7 @@ class Terminal:
             with _held(*_ENDING):
                 try:
                     if not self._suspended:
-                        self._leave(last_screen)
+                        self._leave(stays=not self.is_left)
                 finally:
                     self._saved = None
 
@@ -109,18 +115,26 @@ class Terminal:
             self.modes.feed(sequence)
             self._write(_KEEP_TITLE + sequence)
 
-    def show(self, drawing: bytes) -> None:
-        """Write what a program showed elsewhere; only inside :meth:`raw`.
+    def show(self, words: bytes) -> None:
+        """Write what moves nothing, such as a bell."""
+        self._write(words)
+
+    def draw(self, drawing: bytes) -> None:
+        """Draw what a program shows already; only inside :meth:`raw`.
 
         What it switches on has to stand in :attr:`modes` already: noted twice,
-        keys that were pushed once would be taken back twice.
+        keys that were pushed once would be taken back twice.  A program that is
+        not on the alternate screen gets an empty one: what the user has there
+        scrolls up, out of its way.
         """
+        if drawing and not self.modes.alternate:
+            drawing = b"\r\x1b[J" + b"\n" * (self.size()[0] - 1) + b"\x1b[H" + drawing
         self._write(drawing)
 
     def suspend(self) -> None:
         """Hand the terminal back for a while, as before a stop by the shell; only inside :meth:`raw`."""
         if self._saved is not None and not self._suspended:
-            self._leave(None)
+            self._leave(stays=False)
             self._suspended = True
 
     def resume(self) -> bool:
@@ -135,22 +149,30 @@ class Terminal:
         was_suspended, self._suspended = self._suspended, False
         if was_suspended:
             self._entitle()
-            self._write(self.modes.redo())
+            if self._shown is not None:
+                self.draw(self._shown.drawing())
+            else:
+                self._write(self.modes.redo())
         return was_suspended
 
     def _make_raw(self, stdin: int) -> None:
         # TCSADRAIN, not tty.setraw's TCSAFLUSH: what was typed ahead is meant for the program.
         tty.setraw(stdin, termios.TCSADRAIN)
 
-    def _leave(self, last_screen: Callable[[], str] | None) -> None:
+    def _leave(self, *, stays: bool) -> None:
+        """Hand the terminal back; ``stays``: an alternate screen that is on is left as text."""
         if self.stdin is None or not _in_foreground(self.stdin):
             # Another program has the terminal now; the shell gave it its own settings.
             return
         try:
-            show = last_screen if self.modes.alternate else None
+            alternate = self.modes.alternate
             self._write(self.modes.undo() + (_BRING_TITLE_BACK if self._title else b""))
-            if show is not None:
-                self._write(_lines(show()))
+            if self._shown is None:
+                pass
+            elif not alternate:
+                self._write(b"\r" + b"\n" * self._shown.below())
+            elif stays:
+                self._write(_lines(self._shown.text()))
         finally:
             self._restore(self.stdin, discard=self.modes.talking)
 
@@ -229,11 +251,14 @@ RESET = b"".join([
     b"\x1b[?1047l",  # the main screen; 1049 would move the cursor of a terminal that is on it already
     b"\x1b[<99u\x1b[=0u\x1b[>4;0m",  # kitty keys of the main screen, xterm's other keys
     *(b"\x1b[?%dl" % mode for mode in _OFF),
-    b"\x1b7\x1b[r\x1b8",  # the whole screen scrolls; it moves the cursor, hence kept and put back
     b"\x1b[4l\x1b[20l\x1b[?7h\x1b[?25h",  # replace, plain line feeds, wrap, a cursor
     b"\x1b>\x1b(B\x1b)B\x0f\x1b[0 q\x1b[0m",  # keypad, charsets, cursor's shape, colours
+    b"\x1b[23;0t",  # the title that was put aside when ours was set, if one was
+    # The whole screen scrolls.  This and some of the modes move the cursor, and where it was says nothing
+    # of the main screen: below everything is the one place where words go over nothing.
+    b"\x1b[r\x1b[9999;1H\n",
 ])  # fmt: skip
-"""Bytes that bring any mode of a terminal back, and show nothing."""
+"""Bytes that bring any mode of a terminal back, show nothing, and leave the cursor in an empty last line."""
 
 _INPUT = termios.BRKINT | termios.ICRNL | termios.IXON | termios.IMAXBEL
 _OUTPUT = termios.OPOST | termios.ONLCR

@@ -70,6 +70,12 @@ def read(screen: Screen, rows: Sequence[Any] | None = None) -> str:
     return "\n".join(lines).rstrip("\n")
 
 
+def below(screen: Screen) -> int:
+    """Return how many rows under the cursor nothing is written any more; 0: the cursor's own is empty."""
+    free = max((y for y, row in enumerate(screen.shown(), 1) if cells(row, screen.columns)), default=0)
+    return max(0, free - int(screen.cursor.y))
+
+
 def draw(screen: Screen, rows: Sequence[Any] | None = None) -> bytes:
     """Return bytes that draw a screen on an empty one: text, cursor positions and renditions, nothing else.
 
