@@ -70,7 +70,8 @@ def _made(
         sandboxes.append(create(connection, plan, image, ui))
 
     try:
-        together(record, meanwhile, _import_holder, make)
+        with ui.progress("making the container"):
+            together(record, meanwhile, _import_holder, make)
     except BaseException:
         _undo(begun, sandboxes)
         raise

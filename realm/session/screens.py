@@ -118,7 +118,10 @@ def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
         live = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
         kept, incomplete = live or (None, False)
     if kept is None:
-        raise RealmError(f"run {run.number} of {session.name} showed nothing on a terminal", _look(session))
+        raise RealmError(
+            f"run {run.number} of {session.name} showed nothing on a terminal",
+            f"realm logs {session.name} --run {run.number} prints what it wrote",
+        )
     return Picture(Drawing(kept), title, incomplete)
 
 
@@ -189,8 +192,16 @@ def _at_turn(project: Project, session: Session, number: int, turn: int) -> byte
     times = turn_times(project, session.base, tip)
     if (number, turn) not in times:
         known = ", ".join(str(other) for run, other in sorted(times) if run == number)
-        hint = f"turns of run {number} with changes: {known}" if known else _look(session)
-        raise RealmError(f"turn {turn} of run {number} of {session.name} left no commit", hint)
+        elsewhere = max((run for run, other in times if other == turn), default=0)
+        if known:
+            hint = f"turns of run {number} with changes: {known}"
+        elif elsewhere:
+            hint = (
+                f"realm screen {session.name} --run {elsewhere} --turn {turn} shows that of run {elsewhere}"
+            )
+        else:
+            hint = _look(session)
+        raise RealmError(f"run {number} of {session.name} has no turn {turn} with changes", hint)
     found = _recording(project, session, number)
     if found.header.timestamp is None or found.header.timestamp > times[number, turn] + _SECOND:
         raise RealmError(f"the recording of run {number} begins after turn {turn}", _look(session))

@@ -92,7 +92,7 @@ class TestScreen:
             (["fix", "--ansi", "--text"], 2, "error: --ansi, --text, --svg and --html exclude each other"),
             (["fix", "--svg", "-", "--html", "x"], 2, "error: --ansi, --text, --svg and --html exclude"),
             (["fix", "--svg", "/nowhere/x.svg"], 1, "error: /nowhere/x.svg cannot be written: No such file"),
-            (["fix", "--turn", "1"], 1, "error: turn 1 of run 2 of fix left no commit\n"),
+            (["fix", "--turn", "1"], 1, "error: run 2 of fix has no turn 1 with changes\n"),
         ],
     )
     def test_what_cannot_be(self, realm: CommandLine, arguments: list[str], code: int, error: str) -> None:
@@ -121,7 +121,9 @@ class TestScreen:
 
     def test_a_run_without_a_terminal(self, realm: CommandLine, repo: Repo) -> None:
         add_session(repo, {"transcript.jsonl": b"{}"})
-        assert realm("screen", "fix").err.startswith("error: run 1 of fix showed nothing on a terminal\n")
+        assert realm("screen", "fix").err.startswith(
+            "error: run 1 of fix showed nothing on a terminal\n\nhint: realm logs fix --run 1 prints"
+        )
         assert realm("replay", "fix").err.startswith("error: run 1 of fix was not recorded\n")
 
     def test_a_run_without_any_is_passed_over_and_that_is_said(self, realm: CommandLine, repo: Repo) -> None:
@@ -188,7 +190,7 @@ class TestTurn:
         assert realm("screen", "fix").out == "end\n"
         result = realm("screen", "fix", "--turn", "2")
         assert result.err == (
-            "error: turn 2 of run 1 of fix left no commit\n\nhint: turns of run 1 with changes: 1, 3\n"
+            "error: run 1 of fix has no turn 2 with changes\n\nhint: turns of run 1 with changes: 1, 3\n"
         )
 
     def test_what_was_kept_of_the_turn_comes_first(self, realm: CommandLine, repo: Repo) -> None:
