@@ -355,7 +355,7 @@ def _sweep_refs(project: Project) -> int:
         packed = TEMPORARY.encode() in (project.common_dir / "packed-refs").read_bytes()
     except OSError:
         packed = False
-    loose = any(path.is_file() for path in (project.common_dir / TEMPORARY).rglob("*"))
+    loose = any(files for _, _, files in os.walk(project.common_dir / TEMPORARY))
     if not packed and not loose and not (project.common_dir / "reftable").exists():
         return 0
     listed = git("for-each-ref", "--format=%(refname)", TEMPORARY, project=project, check=False).lines

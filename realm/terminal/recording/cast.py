@@ -45,7 +45,7 @@ _LAST_SECOND = 253_402_300_799
 _LARGEST_NUMBER = 1e15
 _SIZE = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 _FALLBACK = Size(24, 80)
-_TRIES = ((1, 1.2), (8, 0.4), (64, 0.3), (512, math.inf))
+_TRIES = ((1, 1.2), (16, 0.2), (512, math.inf))
 """Parts of a recording's output that are converted, and the seconds of work that may take."""
 _CLEAR = "\x1b[H\x1b[2J"
 
