@@ -84,6 +84,8 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
         "REALM_WORKSPACE": spec.workspace,
         # The engine's init passes signals on to the agent, not to the entry script alone.
         "TINI_KILL_PROCESS_GROUP": "1",
+        # Its warning of a signal that comes too early would stand on the agent's screen.
+        "TINI_VERBOSITY": "0",
     }
     return {**spec.environment, **own}
 
