@@ -32,15 +32,16 @@ def create(
     """
     inside = _with_environment(wanted, given)
     name = container_name(wanted)
-    owned = workspace.make(engine, wanted, name, checkout)
-    try:
-        return _create(engine, wanted, name, owned, inside)
-    except EngineError as error:
-        if not owned.base or wanted.volumes == "overlay":
-            raise
-        # An engine that cannot mount an overlay tells only now.
-        workspace.note_failure(engine, error)
-        return _create(engine, wanted, name, workspace.plain(name), inside)
+    with workspace.unsettled(engine, wanted.owner, workspace.possible(name)):
+        owned = workspace.make(engine, wanted, name, checkout)
+        try:
+            return _create(engine, wanted, name, owned, inside)
+        except EngineError as error:
+            if not owned.base or wanted.volumes == "overlay":
+                raise
+            # An engine that cannot mount an overlay tells only now.
+            workspace.note_failure(engine, error)
+            return _create(engine, wanted, name, workspace.plain(name), inside)
 
 
 def container_name(wanted: SandboxSpec) -> str:

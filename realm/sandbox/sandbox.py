@@ -110,9 +110,10 @@ class Sandbox:
     def remove(self) -> None:
         """Remove container and volumes, running or not, and results that nobody collected."""
         self.forget()
-        if self.id:
-            self.engine.remove(self.id)
-        workspace.remove(self.engine, self.volumes)
+        with workspace.unsettled(self.engine, self.owner, self.volumes):
+            if self.id:
+                self.engine.remove(self.id)
+            workspace.remove(self.engine, self.volumes)
 
     # -- its files -----------------------------------------------------------
 

@@ -20,7 +20,7 @@ import hashlib
 import json
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,7 +35,7 @@ from realm.sandbox.spec import SandboxSpec, Volumes
 from realm.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from realm.sandbox.docker import Engine
@@ -126,6 +126,12 @@ def plain(name: str) -> Volumes:
     return Volumes(f"{name}-state", f"{name}{WORK_SUFFIX}")
 
 
+def possible(name: str) -> tuple[str, ...]:
+    """Return the names of all volumes that sandbox ``name`` may get, in an order in which they can go."""
+    made = plain(name)
+    return (made.work, f"{name}-upper", f"{name}-scratch", made.state)
+
+
 def wants_overlay(engine: Engine, spec: SandboxSpec) -> bool:
     """Return whether an overlay is worth it, and as far as known possible."""
     if spec.volumes == "overlay":
@@ -141,6 +147,41 @@ def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Map
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
         raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
     engine.create_volume(made.work, labels[made.work], {"type": "overlay", "device": "overlay", "o": options})
+
+
+@contextmanager
+def unsettled(engine: Engine, owner: Owner, names: tuple[str, ...]) -> Iterator[None]:
+    """Note that volumes have no container yet, or will have none soon: there is nobody's work in them.
+
+    Whoever is killed meanwhile leaves the note to :func:`settle`.
+    """
+    if not names:
+        yield
+        return
+    note = _unsettled() / names[0]
+    make_private(note.parent)
+    known = {"engine": engine.endpoint.url, "session": owner.id, "volumes": names}
+    replace(note, json.dumps(known).encode())
+    yield
+    note.unlink(missing_ok=True)
+
+
+def settle(engine: Engine, is_held: Callable[[str], bool]) -> None:
+    """Remove volumes that were noted by somebody who was killed; those that a container has come later.
+
+    ``is_held`` tells of a session's id whether somebody has a run of it in hand.
+    """
+    with suppress(OSError):
+        for note in _unsettled().iterdir():
+            with suppress(OSError, ValueError, TypeError, KeyError, EngineError):
+                known = json.loads(note.read_bytes())
+                if known["engine"] == engine.endpoint.url and not is_held(str(known["session"])):
+                    remove(engine, tuple(map(str, known["volumes"])))
+                    note.unlink(missing_ok=True)
+
+
+def _unsettled() -> Path:
+    return realm_home() / "volumes"
 
 
 def remove(engine: Engine, names: tuple[str, ...]) -> None:

@@ -137,6 +137,7 @@ def sweep(engine: Engine) -> None:
     Only a holder starts a sandbox, or fills a shared volume: what has none, and after
     that is not ready yet, never will be.
     """
+    workspace.settle(engine, lambda session_id: holder(session_id) is not None)
     with suppress(EngineError):
         for sandbox in lookup.unready(engine):
             if holder(sandbox.owner.id) is None and lookup.is_unready(sandbox):

@@ -134,6 +134,44 @@ def test_a_sandbox_that_never_ran_goes_with_the_next_run(user: User) -> None:
     is_clear(user)
 
 
+# One that is killed before its sandbox's container is there, or when that is gone again.
+KILLED_BESIDE = {
+    "before": """
+from realm.sandbox import workspace
+def made(*args, make=workspace.make):
+    make(*args)
+    die()
+workspace.make = made
+""",
+    "after": """
+from realm.sandbox import workspace
+def settled(*args, remove=Engine.remove):
+    remove(*args)
+    die()
+def end(*_):
+    Engine.remove = settled
+    raise KeyboardInterrupt
+from realm.sandbox.sandbox import Sandbox
+Sandbox.attach = end
+""",
+}
+
+
+@pytest.mark.parametrize("place", KILLED_BESIDE)
+def test_volumes_that_nobody_worked_in_go_with_the_next_run(user: User, place: str) -> None:
+    user.repo.make_files(250)
+    user.scripted("first", "true")
+    program = KILLED_AT.replace("PLACE", KILLED_BESIDE[place])
+    words = [str(user.installed.python), "-c", program, "new", "--agent", "true", "cut"]
+    done = subprocess.run(words, cwd=user.repo.path, env=user.env, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done
+    assert user.leftovers() == []
+    volumes = engines.labelled("volume", f"realm.project={user.repo.path}")
+    assert [name for name in volumes if not name.startswith(engines.SHARED)] != []
+    user.scripted("other", "true")
+    is_clear(user)
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_base_volume_that_is_not_filled_goes_with_the_next_run(user: User, place: str) -> None:
     user.repo.make_files(250)
