@@ -10,7 +10,7 @@ from realm.sandbox import docker, lookup
 from realm.session import background, claim, intake, summary
 from realm.session import plan as planning
 from realm.session.find import find
-from realm.session.lock import holder
+from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
 from realm.session.resume import resume
 from realm.store import record
@@ -35,18 +35,20 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, runs, request)
     connection = docker.connect()
-    sandboxes = lookup.find(connection, session_id=session.id)
-    sandbox = next((sandbox for sandbox in sandboxes if sandbox.state() == "running"), None)
+    found = lookup.find(connection, session_id=session.id)
+    sandbox = next((sandbox for sandbox in found if sandbox.state() == "running"), None)
     if sandbox is None:
         if holder(session.id) is not None:
             raise RunningError(
                 f"the agent of {name} was started by another version of realm, or is just ending",
                 f"realm stop {name} ends it and saves its work",
             )
-        intake.refuse_strangers(connection, plan, ui)
-        summary.tell_kept(session.id, ui)
-        left = "; its last run's work is still in its container" if sandboxes else ""
-        raise RealmError(f"nothing of session {name} is running{left}", f"realm resume {name}")
+        with RunLock(session.id, name, plan.run.number):
+            claim.take(project, session)
+            summary.tell_kept(session.id, ui)
+            sandbox = intake.recover(connection, plan, runs, ui)
+        if sandbox is None:
+            raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
     if runs and holder(session.id) is not None:
         plan = planning.recorded(plan, runs[-1])
         held = background.take_over(plan, connection, sandbox, ui, take=take)

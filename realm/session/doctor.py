@@ -238,7 +238,8 @@ def _clear(repository: Path, ui: UI) -> None:
     registry.forget(repository.resolve())
     for row in rows(discover(repository)):
         try:
-            remove.remove(remove.plan(row.name, repository), _Quiet(ui))
+            quiet = _Quiet(ui)
+            remove.remove(remove.plan(row.name, repository, quiet, force=True), quiet)
         except RealmError as error:
             ui.warn(
                 f"a container or volume of the trial may be left ({error.message}): "

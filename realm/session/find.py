@@ -205,7 +205,7 @@ def _row(project: Project, meta: MetaRow) -> SessionRow:
         name=meta.name,
         project=project.root,
         created=meta.created,
-        state=_state(meta),
+        state=state(meta),
         totals=meta.totals,
         base=meta.base,
         tip=meta.code or "",
@@ -215,8 +215,11 @@ def _row(project: Project, meta: MetaRow) -> SessionRow:
     )
 
 
-def _state(meta: MetaRow) -> State:
-    """Return what a session is doing: "running" in the record without a holder is work left in a sandbox."""
+def state(meta: MetaRow) -> State:
+    """Return what a session is doing: "running" in the record without a holder is work left in a sandbox.
+
+    What is interrupted is what :func:`realm.session.intake.recover` brings home.
+    """
     if meta.id and holder(meta.id) is not None:
         return State.RUNNING
     return State.INTERRUPTED if meta.state is not State.EXITED else State.EXITED

@@ -1,8 +1,8 @@
 """Taking a session away, and bringing it back.
 
-The commits go nowhere: ``remove`` moves both refs below ``refs/realm-trash/``,
-where git's clean-up leaves them alone for 30 days, and ``restore`` moves them
-back.
+The commits go nowhere: what its last run left is brought home first, ``remove``
+then moves both refs below ``refs/realm-trash/``, where git's clean-up leaves them
+alone for 30 days, and ``restore`` moves them back.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningErr
 from realm.model import State
 from realm.paths import current_directory, remove_tree
 from realm.session import claim
-from realm.session.find import locate
-from realm.session.lock import RunLock, holder, run_directory
-from realm.session.requests import Removal
+from realm.session.find import locate, state
+from realm.session.lock import RunLock, run_directory
+from realm.session.requests import Removal, ResumeRequest
 from realm.store import record, refs
 from realm.store.repo import count_commits, discover, is_there
 
@@ -26,23 +26,30 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 
-def plan(name: str, directory: Path | None) -> Removal:
-    """Say what removing the session would take away; nothing is changed."""
+def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> Removal:
+    """Bring home what the session's last run left, and say what removing it would take away.
+
+    Raises :class:`RunningError` while a run goes on, :class:`RealmError` when work cannot be
+    saved, unless it is to be given up (``force``).
+    """
     project, row = locate(name, directory)
     session = _session(project, name)
-    unpushed = _unpushed(project, session, row.code or "")
-    if session is not None and claim.is_anothers(project, session):
-        return Removal(name, project, row.code or "", row.meta, unpushed=unpushed)
-    return Removal(
-        name=name,
-        project=project,
-        code=row.code or "",
-        meta=row.meta,
-        session=session,
-        unpushed=unpushed,
-        running=session is not None and holder(session.id) is not None,
-        leftovers=1 if row.state is not State.EXITED else 0,
-    )
+    if session is None or claim.is_anothers(project, session):
+        return Removal(
+            name, project, row.code or "", row.meta, unpushed=_unpushed(project, session, row.code)
+        )
+    given_up = False
+    try:
+        _bring_home(project, session, ui)
+    except RunningError:
+        raise
+    except RealmError as error:
+        given_up = state(row) is State.INTERRUPTED
+        if given_up and not force:
+            raise _not_saved(name, error) from error
+    tips = refs.tips(project, name)
+    unpushed = _unpushed(project, session, tips.code)
+    return Removal(name, project, tips.code or "", tips.meta, session, unpushed, given_up)
 
 
 def _session(project: Project, name: str) -> Session | None:
@@ -53,16 +60,45 @@ def _session(project: Project, name: str) -> Session | None:
         return None
 
 
-def _unpushed(project: Project, session: Session | None, code: str) -> int:
+def _bring_home(project: Project, session: Session, ui: UI) -> None:
+    from realm.sandbox import docker
+    from realm.session import intake
+    from realm.session import plan as planning
+
+    with RunLock(session.id, session.name, 0), docker.connect() as connection:
+        runs = record.read_runs(project, session.name)
+        following = planning.following(project, session, runs, ResumeRequest(session.name, project.root))
+        if intake.recover(connection, following, runs, ui) is not None:
+            raise _still_running(session.name)
+
+
+def _still_running(name: str) -> RunningError:
+    return RunningError(
+        f"the container of session {name} is still running", f"realm stop {name} ends it and saves its work"
+    )
+
+
+def _not_saved(name: str, error: RealmError) -> RealmError:
+    """Return the error for work that a removal would lose."""
+    if isinstance(error, EngineError) and error.kind == "unreachable":
+        return EngineError(
+            f"this session may still have a container with work: {error.message}",
+            f"{error.hint}; realm remove {name} --force gives the work up",
+            kind=error.kind,
+        )
+    return type(error)(error.message, f"{error.hint}; realm remove {name} --force gives it up")
+
+
+def _unpushed(project: Project, session: Session | None, code: str | None) -> int:
     """Count commits that only this session has."""
     pushed = list(session.pushed.values()) if session else []
-    if code in pushed:
+    if not code or code in pushed:
         return 0
     return count_commits(project, code, [*pushed, *([session.base] if session else [])], shared=False)
 
 
 def remove(removal: Removal, ui: UI) -> None:
-    """Carry out a plan: the sandbox and its volumes, then the refs.
+    """Carry out a plan.
 
     Of a session whose record is damaged, or has another session's id, only the
     refs go: what the record names is nobody's word.  Raises :class:`RunningError` while a run goes on and
@@ -73,36 +109,27 @@ def remove(removal: Removal, ui: UI) -> None:
         _move_refs(removal)
         return
     with RunLock(session.id, removal.name, 0):
-        if not _remove_boxes(session, ui) and removal.leftovers:
-            raise EngineError(
-                "the engine does not answer, and this session may still have a container on it",
-                "start the engine, then: realm doctor",
-            )
+        if removal.given_up:
+            _give_up(session, ui)
         _move_refs(removal)
     remove_tree(run_directory(session.id))
 
 
-def _remove_boxes(session: Session, ui: UI) -> bool:
+def _give_up(session: Session, ui: UI) -> None:
+    """Remove what is left of the session on the engine, where there is one, whatever is in it."""
     from realm.sandbox import docker, lookup
 
     try:
         connection = docker.connect()
+    except EngineError as error:
+        ui.warn(f"a container of {session.name} may be left: {error.message}")
+        return
+    with connection, ui.progress("removing the container"):
         lookup.clear(connection, session.id)
-        found = lookup.find(connection, session_id=session.id)
-    except EngineError:
-        return False
-    # A record from elsewhere may have the id of another session.
-    sandboxes = [sandbox for sandbox in found if sandbox.owner.session == session.name]
-    for sandbox in sandboxes:
-        if sandbox.state() == "running":
-            raise RunningError(
-                f"the container of session {session.name} is still running",
-                f"realm stop {session.name} ends it and saves its work",
-            )
-    with ui.progress("removing the container"):
-        for sandbox in sandboxes:
+        for sandbox in lookup.find(connection, session_id=session.id):
+            if sandbox.state() == "running":
+                raise _still_running(session.name)
             sandbox.remove()
-    return True
 
 
 def _move_refs(removal: Removal) -> None:

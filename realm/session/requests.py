@@ -75,7 +75,8 @@ class Listing(NamedTuple):
 class Removal(NamedTuple):
     """What ``realm remove`` would take away, and the ids that bring it back.
 
-    ``session`` is ``None`` where the record is damaged, or has the id of another session.
+    ``session`` is ``None`` where the record is damaged, or has the id of another session;
+    ``given_up`` says that work in its container goes with it that could not be saved.
     """
 
     name: str
@@ -84,8 +85,7 @@ class Removal(NamedTuple):
     meta: str | None = None
     session: Session | None = None
     unpushed: int = 0
-    running: bool = False
-    leftovers: int = 0
+    given_up: bool = False
 
 
 class Check(NamedTuple):

@@ -6,20 +6,22 @@ import time
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, RunningError
+from realm.model import State
 from realm.sandbox import docker, lookup
 from realm.session import claim, control, intake, summary
 from realm.session import plan as planning
-from realm.session.find import find
+from realm.session.find import find, state
 from realm.session.holder import end
 from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
-from realm.store import record
+from realm.store import listing, record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.model import Project, Run, Session
+    from realm.model import Project, Session
     from realm.session.requests import UI
+    from realm.store.listing import MetaRow
 
 PATIENCE = 120.0
 """Seconds that a holder has to end the agent and save its work."""
@@ -40,12 +42,12 @@ def stop(name: str, directory: Path | None, ui: UI) -> None:
         if asked is not None:
             asked.close()
             _wait(session)
-        runs = record.read_runs(project, name)
-        unsaved = not runs or runs[-1].ended is None
-        if asked is None or unsaved:
-            _without_holder(project, session, runs, ui)
-    if not unsaved:
-        _tell(project, name, runs[-1], ui)
+        row = listing.rows(project, [name])[0]
+        saved = state(row) is not State.INTERRUPTED
+        if asked is None or not saved:
+            _without_holder(project, session, ui)
+    if saved:
+        _tell(project, row, ui)
 
 
 def _wait(session: Session) -> None:
@@ -59,13 +61,11 @@ def _wait(session: Session) -> None:
         time.sleep(0.05)
 
 
-def _tell(project: Project, name: str, run: Run, ui: UI) -> None:
+def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     """Say what there is now, as the holder wrote it: it has no terminal to say it on."""
-    from realm.store import listing
-
-    row = listing.rows(project, [name])[0]
+    name = row.name
     summary.drop_kept(row.id)
-    for note in run.notes:
+    for note in record.read_runs(project, name)[-1].notes:
         ui.warn(note)
     if not row.totals.turns:
         ui.info(f"{name}: stopped, no changes   realm resume {name}   realm remove {name}")
@@ -74,9 +74,10 @@ def _tell(project: Project, name: str, run: Run, ui: UI) -> None:
     ui.info(f"  realm resume {name}   realm push {name}")
 
 
-def _without_holder(project: Project, session: Session, runs: list[Run], ui: UI) -> None:
+def _without_holder(project: Project, session: Session, ui: UI) -> None:
     """Stop a sandbox whose holder is gone, as its new holder, and bring its work home."""
     name = session.name
+    runs = record.read_runs(project, name)
     plan = planning.following(project, session, runs, ResumeRequest(name, project.root))
     with RunLock(session.id, name, plan.run.number):
         claim.take(project, session)

@@ -49,7 +49,8 @@ def test_remove_takes_its_refs_alone(
     place = clone if name == "mine" else repo
     if name == "bad":
         add_session(project, "bad")
-    remove(plan(name, place.path), TerminalUI())
+    ui = TerminalUI()
+    remove(plan(name, place.path, ui), ui)
     assert (run / "recording/0001/000.cast").read_text() == "precious\n"
     assert name not in [row.name for row in listing.rows(project_of(place))]
     assert "mine" in [row.name for row in listing.rows(project)]

@@ -205,7 +205,7 @@ def test_remove_obeys_no_path_in_a_record(repo: Repo, tmp_path: Path, where: str
     put(repo, tmp_path, message.encode(), {"session.json": json.dumps(fields).encode()})
     project = project_of(repo)
     ui = TerminalUI()
-    remove(plan("bad", repo.path), ui)
+    remove(plan("bad", repo.path, ui), ui)
     assert (victim / "precious").read_text() == "mine\n"
     assert [path.name for path in victim.iterdir()] == ["precious"]
     assert not output.exists()
@@ -259,7 +259,8 @@ def test_a_record_without_runs_is_no_dead_end(repo: Repo, tmp_path: Path) -> Non
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), (verb, done.stderr)
         assert "bug" not in done.stderr
         assert verb == "list" or "hint: " in done.stderr
-    remove(plan("bad", repo.path), TerminalUI())
+    ui = TerminalUI()
+    remove(plan("bad", repo.path, ui), ui)
     assert restore("bad", repo.path).code == repo.head()
 
 

@@ -22,7 +22,7 @@ PROGRAM = """\
 import sys, time, types
 from pathlib import Path
 
-def plan(name, directory):
+def plan(name, directory, ui, *, force):
     from realm.session.requests import Removal
     from realm.model import Project
     return Removal(name, Project(Path("/p"), Path("/p"), Path("/p"), "p"), "c" * 40, "d" * 40, unpushed=2)

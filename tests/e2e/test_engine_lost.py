@@ -138,7 +138,10 @@ def test_an_agent_that_ended_without_an_engine_to_talk_to_has_its_work_saved(
     eventually(lambda: engines.docker("inspect", "-f", "{{.State.Status}}", ended) == "exited")
     user.extra.pop("DOCKER_HOST")
     assert state(user) == "salvage"
-    check_words(run_as(user, (), "attach", "x"), 125, "its last run's work is still in its container")
+    told = run_as(user, (), "attach", "x")
+    check_words(told, 125, "nothing of session x is running")
+    assert "recovered the unsaved work of run 1 of x" in told.err
+    assert state(user) == "exited"
     assert user.realm("resume", "x", "--no-input", "-c", "true").code == 0
     assert user.repo.files("refs/realm/x") == ["README.md", "early", "late"]
     assert list(user.leftovers()) == []

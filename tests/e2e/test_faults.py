@@ -247,7 +247,8 @@ def test_only_a_part_of_the_volumes_is_left(user: User) -> None:
     done = user.realm("resume", "cut", "--no-input", "-c", "true", code=None)
     if done.code:
         check_words(done, 125, "cannot be taken out")
-        user.realm("remove", "--yes", "cut")
+        check_words(user.realm("remove", "--yes", "cut", code=1), 1, "cannot be taken out")
+        user.realm("remove", "--force", "cut")
     assert user.leftovers() == []
 
 

@@ -126,17 +126,21 @@ def test_an_agent_that_destroys_its_repository_still_gets_its_files_saved(user: 
     assert user.repo.files("refs/realm/victim") == ["README.md", "kept.txt"]
 
 
-def test_remove_never_takes_a_running_sandbox_and_asks_before_losing_work(user: User) -> None:
+def test_remove_never_takes_a_running_sandbox_and_brings_home_what_a_dead_one_has(user: User) -> None:
     process = started(user, ENDLESS)
     process.kill()
     finish(process)
     assert "still running" in user.realm("remove", "victim", "--yes", code=1).err
     (sandbox,) = engines.labelled("container", f"realm.project={user.repo.path}", "realm.role=box")
     engines.docker("kill", sandbox)
-    assert "--yes" in user.realm("remove", "victim", code=None).err
-    assert list(user.leftovers()) == [sandbox]
+    asked = user.realm("remove", "victim", code=1).err
+    assert "recovered the unsaved work of run 1 of victim" in asked
+    assert "session victim has 1 commit that nobody else has" in asked
+    assert (state(user), list(user.leftovers())) == ("exited", [])
     user.realm("remove", "victim", "--yes")
-    assert list(user.leftovers()) == []
+    assert user.listed() == []
+    user.realm("restore", "victim")
+    assert user.repo.files("refs/realm/victim") == ["README.md", "early.txt"]
 
 
 def test_what_only_carries_the_labels_is_left_alone(user: User) -> None:

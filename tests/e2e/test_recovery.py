@@ -147,6 +147,54 @@ def test_refs_that_were_deleted_during_a_run_are_made_anew(user: User, gone: tup
     user.scripted("x", "cat file", verb="resume")
 
 
+def test_remove_brings_the_work_home_or_is_refused(user: User) -> None:
+    os.kill(in_background(user), signal.SIGKILL)
+    engines.docker("kill", sandbox(user))
+    lock = user.repo.path / ".git/refs/realm/x.lock"
+    lock.touch()
+    refused = user.realm("remove", "x", "--yes", code=1)
+    assert "the work of run 1 could not be recorded" in refused.err
+    assert "realm rescue x DIRECTORY" in refused.err
+    assert "realm remove x --force gives it up" in refused.err
+    assert (state(user), len(user.leftovers())) == ("salvage", 1)
+    lock.unlink()
+    done = user.realm("remove", "x", "--yes")
+    assert "recovered the unsaved work of run 1 of x" in done.err
+    assert (user.listed(), user.leftovers()) == ([], [])
+    user.realm("restore", "x")
+    assert user.repo.show("refs/realm/x:file") == "kept"
+
+
+def test_remove_by_force_gives_up_what_cannot_be_saved(user: User) -> None:
+    os.kill(in_background(user), signal.SIGKILL)
+    user.extra["DOCKER_HOST"] = "unix:///no/such/engine.sock"
+    refused = user.realm("remove", "x", "--yes", code=1)
+    assert "may still have a container with work" in refused.err
+    assert user.listed()
+    running = sandbox(user)
+    assert "may be left" in user.realm("remove", "x", "--force").err
+    assert user.listed() == []
+    user.extra.pop("DOCKER_HOST")
+    user.realm("restore", "x")
+    assert "still running" in user.realm("remove", "x", "--force", code=1).err
+    engines.docker("kill", running)
+    lock = user.repo.path / ".git/refs/realm/x.lock"
+    lock.touch()
+    user.realm("remove", "x", "--force", code=1)  # nothing moves a ref that is locked
+    lock.unlink()
+    user.realm("remove", "x", "--force")
+    assert (user.listed(), user.leftovers()) == ([], [])
+
+
+def test_attach_to_what_has_ended_brings_the_work_home(user: User) -> None:
+    os.kill(in_background(user), signal.SIGKILL)
+    engines.docker("kill", sandbox(user))
+    done = user.realm("attach", "x", code=125)
+    assert "recovered the unsaved work of run 1 of x" in done.err
+    assert "nothing of session x is running" in done.err
+    assert (state(user), user.leftovers()) == ("exited", [])
+
+
 def test_a_bad_setting_refuses_an_attach_and_leaves_the_holder_alone(user: User) -> None:
     pid = in_background(user)
     user.repo.git("config", "realm.detachKeys", "ctrl-ä")
