@@ -87,7 +87,8 @@ class Run(NamedTuple):
 
     Times are seconds since the epoch; ``ended`` and ``exit_code`` are ``None``
     while the run goes on.  ``before`` and ``after`` are the session's commits
-    at both ends.  ``prompts`` are the first lines of what the agent was asked.
+    at both ends.  ``prompts`` are the first lines of what the agent was asked,
+    ``closing`` is the first line of what it said last.
     ``dropped`` is how many bytes of output no screen was made of, because they
     came faster than they could be looked at; ``incomplete`` names the screens
     that may lack some of them (``screen``, ``turns/0002.screen``).
@@ -101,6 +102,7 @@ class Run(NamedTuple):
     after: str | None = None
     box: str = ""
     prompts: tuple[str, ...] = ()
+    closing: str = ""
     notes: tuple[str, ...] = ()
     dropped: int = 0
     incomplete: tuple[str, ...] = ()

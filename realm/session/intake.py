@@ -43,6 +43,8 @@ _NO_GIT = "the image has no git"
 
 TRANSCRIPT = "transcript.jsonl"
 TRANSCRIPT_LIMIT = 256 * 1024**2
+WORDS = 200
+"""Characters that are kept of the first line of an agent's last words."""
 
 
 _NOT_RUN = (126, 127)
@@ -277,9 +279,11 @@ def _record(
     elif size:
         notes.append(_too_long(plan, size, report.transcript))
     prompts = tuple(first_line(text.prompt) for text in texts.values())
+    answers = [text.answer for text in texts.values() if text.answer.strip()]
     run = plan.run._replace(
-        ended=time.time(), exit_code=exit_code, after=code, prompts=prompts, notes=tuple(notes)
-    )
+        ended=time.time(), exit_code=exit_code, after=code, prompts=prompts, notes=tuple(notes),
+        closing=first_line(answers[-1], WORDS) if answers else "",
+    )  # fmt: skip
     if shown is not None:
         of_turns, incomplete = shown.of_turns(report.points)
         files = {**files, **shown.files, **of_turns}

@@ -58,7 +58,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         error.hint = _advice(request, moved=error.moved)
         raise
     approvals.note_push(project, session, f"{shown} {branch}", oid)
-    _remember(project, session, f"{shown} {branch}", oid)
+    _remember(project, session, f"{shown} {branch}", oid, code)
     return PushResult(
         shown, branch, oid, 1 if request.squash else count, outcome.unchanged, tuple(outcome.lines)
     )
@@ -93,17 +93,17 @@ def _where(project: Project, request: PushRequest) -> str:
     return remote.place(project, request.remote, request.directory or current_directory())
 
 
-def _remember(project: Project, session: Session, key: str, oid: str) -> None:
-    """Note what the remote branch is now: the next push's lease.
+def _remember(project: Project, session: Session, key: str, oid: str, tip: str) -> None:
+    """Note what the remote branch is now, the next push's lease; ``tip`` is what was pushed, squashed or not.
 
     A run that begins or ends meanwhile moves the record: the note goes on top then.
     """
     for last in (False,) * (_TRIES - 1) + (True,):
         with record.Record(project, session.name) as found:
             now, meta = found.session(), found.commit()
-            if now.id != session.id or now.pushed.get(key) == oid:
+            if now.id != session.id or (now.pushed.get(key) == oid and found.says_pushed(tip, key)):
                 return
-            new = found.amend(now._replace(pushed={**now.pushed, key: oid}))
+            new = found.amend(now._replace(pushed={**now.pushed, key: oid}), tip, key)
         try:
             update = refs.RefUpdate(refs.META + session.name, meta, new)
             refs.transact(project, [update], "realm: push", held=[oid])

@@ -29,7 +29,8 @@ class MetaRow(NamedTuple):
     ``code`` and ``meta`` are where the refs point.  When ``problem`` is not
     empty it is a sentence about what is wrong, and what could not be read has
     its default.  Times are seconds since the epoch; ``runs`` is the number of
-    the last run, ``started`` and ``exit_code`` are that run's.
+    the last run, ``started``, ``ended`` and ``exit_code`` are that run's; the rest is
+    as in :class:`~realm.store.schema.Summary`.
     """
 
     name: str
@@ -44,6 +45,11 @@ class MetaRow(NamedTuple):
     runs: int = 0
     started: float | None = None
     exit_code: int | None = None
+    ended: float | None = None
+    prompt: str = ""
+    words: str = ""
+    pushed_tip: str = ""
+    pushed: str = ""
     problem: str = ""
 
 

@@ -37,7 +37,7 @@ from realm.errors import GitError, NoSuchSessionError, RealmError
 from realm.model import Identity, Run, Session, State, Totals
 from realm.store.batch import CatFile, RawObject, TooLargeError
 from realm.store.refs import META, check_name
-from realm.store.schema import Summary, dump, load_run, load_session, write_summary
+from realm.store.schema import Summary, dump, load_run, load_session, read_summary, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,10 +135,11 @@ class Record:
         self._get("", _TREE_LIMIT)
         return self._commit
 
-    def amend(self, session: Session) -> str:
-        """Return a commit like this one, with the same parents and message, that records ``session``.
+    def amend(self, session: Session, tip: str = "", pushed: str = "") -> str:
+        """Return a commit like this one, with the same parents, that records ``session``.
 
-        For what changes between runs, such as after a push; no ref is moved.
+        For what changes between runs, such as after a push (of ``tip``, to the remote and
+        branch ``pushed``); no ref is moved.
         """
         from realm.store.objects import FILE, Entry, Moment, Objects
 
@@ -150,11 +151,20 @@ class Record:
             raise self._damaged("it has no files")
         head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
         parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
+        if tip:
+            summary = _summary(self._objects, self._format, current)
+            summary = summary._replace(pushed_tip=tip, pushed=pushed)
+            message = write_summary(session.name, summary) if summary.id else message
         root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
         now = AUTHOR, Moment(int(time.time()))
         oid = made.commit(made.tree(root.values()), parents, message, now, now)
         made.store(self._project, oid, [current])
         return oid
+
+    def says_pushed(self, tip: str, pushed: str) -> bool:
+        """Tell whether the summary has it that ``tip`` was pushed to the remote and branch ``pushed``."""
+        summary = _summary(self._objects, self._format, self.commit())
+        return (summary.pushed_tip, summary.pushed) == (tip, pushed) or not summary.id
 
     def _get(self, path: str, limit: int) -> RawObject | None:
         ref = META + self._name
@@ -234,6 +244,7 @@ def write(
                 (previous, b"runs/" + number), (previous, b"runs/" + number + b"/turns"),
             )
         )  # fmt: skip
+        before = _summary(objects, project.object_format, previous or parent)
     for file, data in {**of_run, "run.json": dump(run)}.items():
         kept[file.encode()] = Entry(file.encode(), FILE, made.blob(data))
     turns |= {name: Entry(name, FILE, made.blob(data)) for name, data in of_turns.items()}
@@ -244,13 +255,24 @@ def write(
     root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
     summary = Summary(
         session.id, session.project, session.created, state, session.base, run.number, totals,
-        run.started, run.exit_code,
+        run.started, run.exit_code, run.ended, before.prompt or next(iter(run.prompts), ""),
+        run.closing or before.words, before.pushed_tip, before.pushed,
     )  # fmt: skip
     message = write_summary(session.name, summary)
     now = identity, Moment(int(time.time()))
     oid = made.commit(made.tree(root.values()), [parent] if parent else [], message, now, now)
     made.store(project, oid, [previous or parent or run.before])
     return oid
+
+
+def _summary(objects: CatFile, object_format: str, commit: str | None) -> Summary:
+    """Return what a meta commit says in its message; an empty summary where it says nothing sound."""
+    found = objects.get(commit, _COMMIT_LIMIT) if commit else None
+    message = found.data.decode("utf-8", "replace").partition("\n\n")[2] if found else ""
+    try:
+        return read_summary(message, object_format)
+    except RealmError:
+        return Summary("", "", 0.0, State.EXITED, "", 0)
 
 
 def parent(project: Project, meta: str) -> str | None:

@@ -108,6 +108,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         after=fields.maybe("after", lambda key: fields.text(key, oid)),
         box=fields.text("box", _CONTAINER.fullmatch, ""),
         prompts=fields.texts("prompts"),
+        closing=fields.text("closing", lambda _: True, ""),
         notes=fields.texts("notes"),
         dropped=fields.maybe("dropped", lambda key: fields.whole(key, 0, _MOST)) or 0,
         incomplete=fields.texts("incomplete", _SCREEN.fullmatch),
@@ -201,7 +202,12 @@ def _is_text(item: object) -> bool:
 
 
 class Summary(NamedTuple):
-    """What ``realm list`` shows of a session; times are seconds since the epoch."""
+    """What ``realm list`` shows of a session; times are seconds since the epoch.
+
+    ``prompt`` is the first line of the first thing that the agent was asked, ``words``
+    that of what it said last.  ``pushed`` is where the commit ``pushed_tip``, the
+    session's last one then, was pushed, a remote and a branch.
+    """
 
     id: str
     project: str
@@ -212,6 +218,11 @@ class Summary(NamedTuple):
     totals: Totals = Totals()
     started: float | None = None
     exit_code: int | None = None
+    ended: float | None = None
+    prompt: str = ""
+    words: str = ""
+    pushed_tip: str = ""
+    pushed: str = ""
 
 
 _SUMMARY_LIMIT = 100_000
@@ -241,7 +252,12 @@ def write_summary(name: str, summary: Summary) -> str:
         "Deletions": str(totals.deletions),
         "Started": "" if summary.started is None else iso(summary.started),
         "Exit": "" if summary.exit_code is None else str(summary.exit_code),
+        "Ended": "" if summary.ended is None else iso(summary.ended),
+        "Prompt": _quoted(summary.prompt) if summary.prompt else "",
+        "Words": _quoted(summary.words) if summary.words else "",
     }
+    if summary.pushed_tip:
+        lines["Pushed"] = f"{summary.pushed_tip} {_quoted(summary.pushed)}"
     body = "".join(f"Realm-{key}: {value}\n" for key, value in lines.items() if value)
     return f"Run {summary.runs} of {name}\n\n{body}"
 
@@ -260,6 +276,7 @@ def read_summary(message: str, object_format: str) -> Summary:
             found.setdefault(match[1], match[2])
     if "Version" not in found:
         raise RealmError("the record is not one of realm's")
+    pushed_tip, _, pushed = found.get("Pushed", "").partition(" ")
     try:
         if _number(found["Version"]) > VERSION:
             raise RealmError("the record was written by a newer realm", "upgrade realm")
@@ -275,6 +292,11 @@ def read_summary(message: str, object_format: str) -> Summary:
             ),
             started=_time(found["Started"]) if "Started" in found else None,
             exit_code=_number(found["Exit"], sign="-?") if "Exit" in found else None,
+            ended=_time(found["Ended"]) if "Ended" in found else None,
+            prompt=_unquoted(found.get("Prompt", "")),
+            words=_unquoted(found.get("Words", "")),
+            pushed_tip=_checked(pushed_tip, lambda oid: not oid or _OID[object_format].fullmatch(oid)),
+            pushed=_unquoted(pushed),
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:
         raise RealmError(f"the record's summary is damaged ({clean(str(problem), limit=60)})") from problem

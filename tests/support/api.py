@@ -95,11 +95,18 @@ def bash(command: str) -> Step:
     return Step("Bash", {"command": command, "description": "Do as asked"})
 
 
+def _question(text: str, *labels: str) -> Step:
+    options = [{"label": label, "description": f"Take {label}"} for label in labels]
+    asked = {"question": text, "header": "Choice", "options": options, "multiSelect": False}
+    return Step("AskUserQuestion", {"questions": [asked]})
+
+
 def plan(prompt: str) -> Plan:
     """Turn a prompt into a plan; every line of these forms is a step, the rest is talk.
 
     ``write FILE with TEXT``, ``run COMMAND``, ``commit FILE`` (write it and
-    commit it with git), ``wait SECONDS``, ``say TEXT`` (the closing words).
+    commit it with git), ``wait SECONDS``, ``ask QUESTION | LABEL | LABEL`` (of the user),
+    ``say TEXT`` (the closing words).
     """
     steps: list[Step] = []
     closing = "Done."
@@ -114,6 +121,8 @@ def plan(prompt: str) -> Plan:
         elif verb == "commit" and rest:
             name = shlex.quote(rest)
             steps.append(bash(f"echo {name} > {name} && git add {name} && git commit -q -m 'Add {rest}'"))
+        elif verb == "ask" and rest:
+            steps.append(_question(*(part.strip() for part in rest.split("|"))))
         elif verb == "wait" and rest.replace(".", "", 1).isdigit():
             steps.append(Step(delay=float(rest)))
         elif verb == "say":

@@ -76,6 +76,11 @@ summaries = st.builds(
     totals=st.builds(Totals, counts, counts, counts, counts),
     started=st.none() | times,
     exit_code=st.none() | st.integers(-255, 255),
+    ended=st.none() | times,
+    prompt=words,
+    words=words,
+    pushed_tip=st.just("") | oids,
+    pushed=words,
 )
 
 
@@ -185,7 +190,13 @@ def test_summary(summary: Summary) -> None:
     assert found.created == pytest.approx(summary.created, abs=1e-4)
     assert (found.id, found.project, found.state) == (summary.id, summary.project, summary.state)
     assert (found.totals, found.runs, found.exit_code) == (summary.totals, summary.runs, summary.exit_code)
-    assert (found.started is None) == (summary.started is None)
+    assert (found.started is None, found.ended is None) == (summary.started is None, summary.ended is None)
+    assert (found.prompt, found.words, found.pushed_tip) == (
+        summary.prompt,
+        summary.words,
+        summary.pushed_tip,
+    )
+    assert found.pushed == (summary.pushed if summary.pushed_tip else "")
 
 
 @given(words)
