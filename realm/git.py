@@ -9,9 +9,11 @@ it has a real ``.git`` at its top, or the user's ``GIT_DIR`` names it.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 
 from realm.errors import GitError, NoGitError
 from realm.text import clean
@@ -30,6 +32,12 @@ _MISLEADING = frozenset({
     "GIT_NAMESPACE", "GIT_NOGLOB_PATHSPECS", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_QUARANTINE_PATH",
     "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
 })  # fmt: skip
+
+_OF_THE_USER = frozenset({
+    "GIT_DIFF_OPTS", "GIT_EXTERNAL_DIFF", "GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
+    "GIT_LITERAL_PATHSPECS", "GIT_NOGLOB_PATHSPECS",
+})  # fmt: skip
+"""Variables among these that say how the user wants to see things, and nothing about where they are."""
 
 _FULL_DISK = ("No space left on device", "Disk quota exceeded")
 
@@ -150,6 +158,27 @@ def git(
         timeout=timeout,
         check=check,
     )
+
+
+def become(*args: str, project: Project) -> NoReturn:
+    """Let git take this process's place, as if the user had typed it where they stand.
+
+    Their pager, colours, aliases of formats and language apply; it is only told which
+    repository is meant.  Raises :class:`GitError` when git is not there.
+    """
+    env = {key: value for key, value in os.environ.items() if key not in _MISLEADING - _OF_THE_USER}
+    env.update(GIT_NO_REPLACE_OBJECTS="1", GIT_OPTIONAL_LOCKS="0")
+    argv = command(*args, project=project)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    cwd = project.root / project.subdir
+    try:
+        os.chdir(cwd)
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - no shell is wanted
+    except OSError as problem:
+        raise missing(problem, cwd) from problem
 
 
 def run(

@@ -7,6 +7,7 @@ and words that bash takes apart at ``=``.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, S
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import common
+from realm.cli.verbs import RUNNING, find_verb
 from realm.errors import RealmError
 
 if TYPE_CHECKING:
@@ -73,20 +75,23 @@ class _Bash(_Complete, BashComplete):
         return self.source_template % self.source_vars() + _BASH_GIT
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Put together what readline took apart at ``=``."""
+        """Put together what readline took apart at ``=``, and at ``@`` behind verbs without an agent."""
         words, begun = super().get_completion_args()
+        turns = find_verb(words)[0] not in RUNNING
         joined: list[str] = []
         for word in [*words, begun]:
-            if joined and (word == "=" or (joined[-1].startswith("--") and joined[-1].endswith("="))):
+            before = joined[-1] if joined else ""
+            value = word == "=" or (before.startswith("--") and before.endswith("="))
+            if before and (value or (turns and (word == "@" or before.endswith("@")))):
                 joined[-1] += word
             else:
                 joined.append(word)
         return joined[:-1], joined[-1]
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """Return values alone: for readline what stands behind ``=`` is a word of its own."""
+        """Return values alone: for readline what stands behind ``=`` or ``@`` is a word of its own."""
         return [
-            CompletionItem(str(item.value).rpartition("=")[2], item.type, item.help)
+            CompletionItem(re.split("[=@]", str(item.value))[-1], item.type, item.help)
             for item in super().get_completions(args, incomplete)
         ]
 

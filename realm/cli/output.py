@@ -64,6 +64,14 @@ def paint(text: str, style: str, stream: TextIO | None) -> str:
     return f"\x1b[{codes}m{text}\x1b[0m" if codes and text and colored(stream) else text
 
 
+def color_of_git() -> list[str]:
+    """Return the option that makes git colour as realm was told to; none where its own settings decide."""
+    when = _chosen["color"]
+    if when == "auto" and os.environ.get("NO_COLOR"):
+        when = "never"
+    return [] if when == "auto" else [f"--color={when}"]
+
+
 def data(text: str) -> None:
     """Write a line to standard output; the caller cleans what goes in."""
     if sys.stdout is not None:
@@ -132,19 +140,19 @@ def width(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
 
 
-def cut(text: str, columns: int) -> str:
-    """Return ``text`` with its beginning replaced by an ellipsis when it takes more than ``columns``."""
+def cut(text: str, columns: int, *, end: bool = False) -> str:
+    """Return ``text`` with its beginning, or its ``end``, replaced by an ellipsis when it is too wide."""
     if width(text) <= columns:
         return text
     while text and width(text) >= columns:
-        text = text[1:]
-    return f"…{text}"
+        text = text[:-1] if end else text[1:]
+    return f"{text}…" if end else f"…{text}"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], elastic: int) -> None:
+def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], elastic: int, *, end: bool = False) -> None:
     """Write a table: aligned and headed on a terminal, tab separated and whole in a pipe.
 
-    Column ``elastic`` is cut at its beginning when a terminal is too narrow.
+    Column ``elastic`` is cut at its beginning, or its ``end``, when a terminal is too narrow.
     """
     cleaned = [[Cell(clean(cell.text), cell.style) for cell in row] for row in rows]
     if not is_terminal(sys.stdout):
@@ -154,7 +162,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], elastic: int) -
     lines = [[Cell(title, "dim") for title in header], *cleaned]
     widths = _widths(lines, elastic)
     for line in lines:
-        data(_aligned(line, widths))
+        data(_aligned(line, widths, end=end))
 
 
 def _widths(lines: Sequence[Sequence[Cell]], elastic: int) -> list[int]:
@@ -167,9 +175,10 @@ def _widths(lines: Sequence[Sequence[Cell]], elastic: int) -> list[int]:
     return widths
 
 
-def _aligned(line: Sequence[Cell], widths: Sequence[int]) -> str:
+def _aligned(line: Sequence[Cell], widths: Sequence[int], *, end: bool) -> str:
     cells = [
-        (cut(cell.text, columns), cell.style, columns) for cell, columns in zip(line, widths, strict=True)
+        (cut(cell.text, columns, end=end), cell.style, columns)
+        for cell, columns in zip(line, widths, strict=True)
     ]
     painted = [
         paint(text, style, sys.stdout) + " " * (columns - width(text)) for text, style, columns in cells[:-1]
@@ -195,6 +204,15 @@ def ago(seconds: float, now: float) -> str:
         if passed >= length:
             return f"{plural(passed // length, unit)} ago"
     return "just now"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took: its two largest units."""
+    whole = round(seconds)
+    if whole < _UNITS[-1][1]:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
 
 
 def put(where: str, pieces: Iterable[bytes]) -> None:

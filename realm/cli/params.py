@@ -14,6 +14,7 @@ on; one behind the beginning of the agent's arguments is the agent's.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -211,6 +212,40 @@ def _refs(*below: str, first: bool = True, more: Sequence[str] = ()) -> Candidat
     return candidates
 
 
+class SessionAt(Completed):
+    """A session's name, or a turn of it: ``name@3``; the value is a :class:`realm.session.requests.At`."""
+
+    def __init__(self) -> None:
+        super().__init__("session", _turns)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Return the name and the turn's number."""
+        from realm.session.requests import At
+
+        if isinstance(value, At):
+            return value
+        name, sign, number = str(value).rpartition("@")
+        if not sign:
+            return At(str(value))
+        if not re.fullmatch("[1-9][0-9]{0,8}", number):
+            example = f"as in {name or 'NAME'}@2: realm log {name or 'NAME'}"
+            raise CommandLineError(f"'{number}' is not the number of a turn", example)
+        return At(name, int(number))
+
+
+def _turns(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    """Offer names, and behind a name and ``@`` its turns, the newest first."""
+    from realm.session.requests import At
+    from realm.session.review import place, turns
+
+    name, sign, begun = incomplete.rpartition("@")
+    if not sign:
+        return SESSION.shell_complete(ctx, ctx.command.params[0], incomplete)
+    found = reversed(turns(place(At(name), ctx.params.get("directory"))))
+    wanted = (turn for turn in found if str(turn.number).startswith(begun))
+    return [CompletionItem(f"{name}@{turn.number}", help=turn.prompt) for turn in wanted]
+
+
 def _after_name(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     """Offer files among the agent's arguments, and directories where the project may stand."""
     if ctx.meta.get(AGENT_BEGAN):
@@ -219,6 +254,7 @@ def _after_name(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]
 
 
 SESSION = Completed("session", _refs("refs/realm/"))
+SESSION_AT = SessionAt()
 REMOVED = Completed("session", _refs("refs/realm-trash/"))
 REVISION = Completed("revision", _refs("refs/heads/", "refs/tags/", first=False, more=["HEAD"]))
 REMOTE = Completed("remote", _refs("refs/remotes/"))

@@ -21,6 +21,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "restore": "Bring a removed session back",
     },
     "Review": {
+        "log": "List the turns of a session, with their prompts",
+        "diff": "Show what a session, or a turn of it, changed",
         "screen": "Show the screen of a session, as it is or was last",
         "replay": "Play the recording of a run",
         "push": "Push a session to a branch on a remote",

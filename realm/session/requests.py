@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from realm.model import Project, Session, SessionRow
 
 
+class At(NamedTuple):
+    """A session, and one of its turns where ``name@turn`` was typed (:mod:`realm.store.turns`)."""
+
+    name: str
+    turn: int | None = None
+
+
 class NewRequest(NamedTuple):
     """``realm new``: ``directory`` is the project or any directory inside it."""
 

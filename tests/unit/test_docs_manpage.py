@@ -23,7 +23,7 @@ def plain() -> str:
 @pytest.mark.parametrize("verb", SUMMARIES)
 def test_every_command_and_option_stands_in_the_page(verb: str) -> None:
     text = page()
-    begin = text.index(f".SS realm {verb}")
+    begin = text.index(f".SS realm {verb} ")
     section = text[begin : text.find("\n.S", begin + 1)].replace("\\-", "-")
     assert SUMMARIES[verb] in section
     for option in load(verb).params:

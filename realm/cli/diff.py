@@ -1,0 +1,62 @@
+"""``realm diff``: what a session changed, shown by the user's own git."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from realm.cli import output
+from realm.cli.boundary import CommandLineError
+from realm.cli.command import verb
+from realm.cli.params import FILE, SESSION_AT, common
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.session.requests import At
+
+EXAMPLES = (
+    ("diff quick-fix", "all of it, against the commit that it started on"),
+    ("diff quick-fix@2 --stat", "as it was when turn 2 ended, in short"),
+    ("diff quick-fix --turn 3", "what turn 3 changed; --turn 2..4 for several"),
+    ("diff quick-fix -- src", "some paths only"),
+)
+NOTE = (
+    "Your git shows it, with your pager, colours and settings. Turns are numbered as realm log does. While "
+    "the agent works, turns that ended are there. The exit code is git's."
+)
+_TURNS = re.compile(r"([1-9][0-9]{0,8})(?:\.\.([1-9][0-9]{0,8}))?")
+
+
+def _between(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    found = _TURNS.fullmatch(value)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 0 < first <= last:
+        raise CommandLineError(f"--turn is '{value}': it is no turn, and no range of turns", "--turn 2..4")
+    return first, last
+
+
+@verb("diff", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION_AT)
+@click.argument("paths", nargs=-1, type=FILE)
+@click.option(
+    "--turn", "between", metavar="<n>", callback=_between, help="what turn <n> changed, or <m>..<n>"
+)
+@click.option("--stat", is_flag=True, help="only which files, and how much of them")
+@click.option("--tool", is_flag=True, help="show it in your difftool")
+@common
+def command(
+    name: At, paths: tuple[str, ...], directory: Path | None, between: tuple[int, int] | None,
+    stat: bool, tool: bool,
+) -> Any:  # fmt: skip
+    """Let git show it."""
+    from realm.session.review import diff
+
+    if stat and tool:
+        raise CommandLineError("--stat and --tool exclude each other", "give one of them")
+    options = [] if tool else [*output.color_of_git(), *(["--stat"] if stat else [])]
+    diff(name, directory, between=between, options=options, tool=tool, paths=paths)

@@ -1,0 +1,98 @@
+"""``realm log``: the turns of a session, as a table and as JSON.
+
+The JSON of a turn: ``turn`` (its number, as in ``name@2``), ``run``, ``prompt`` (its first
+line), ``began``, ``ended`` (ISO-8601, UTC, or null), ``files``, ``commits`` (ids, the oldest
+first), ``before`` and ``after`` (the commits at its ends).  Keys are only ever added.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.output import Cell
+from realm.cli.params import SESSION_AT, common, json_option
+from realm.text import plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.session.requests import At
+    from realm.store.turns import Turn
+
+EXAMPLES = (
+    ("log quick-fix", "what was asked, turn by turn, the newest first"),
+    ("log quick-fix --reverse", "in the order in which it happened"),
+    ("log quick-fix --json | jq '.[].prompt'", "for scripts"),
+)
+NOTE = (
+    "Turns are numbered through all runs of a session: quick-fix@2 names the second one, for realm diff and "
+    "others. One that changed nothing has its number too, and so has what a program without prompts did in a "
+    "run. In a pipe the columns are separated by tabs, without a header, and times are in UTC."
+)
+_HEADER = ("TURN", "ENDED", "TOOK", "FILES", "PROMPT")
+_PROMPT = 4
+
+
+@verb("log", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION_AT)
+@click.option("--reverse", is_flag=True, help="the oldest turn first")
+@json_option
+@common
+def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> None:
+    """Show the turns as a table or as JSON."""
+    from realm.session.review import place, turns
+
+    whole = place(name._replace(turn=None), directory)
+    found = turns(whole)[: name.turn]
+    if not reverse:
+        found.reverse()
+    if as_json:
+        output.json([_record(turn) for turn in found])
+    elif found:
+        from realm.cli.pager import paged
+
+        with paged(whole.project):
+            output.table(_HEADER, [_cells(turn) for turn in found], elastic=_PROMPT, end=True)
+    else:
+        output.hint(f"no turns yet: realm resume {name.name} goes on with it")
+
+
+def _cells(turn: Turn) -> list[Cell]:
+    ended = output.iso(turn.ended) or ""
+    if ended and turn.ended is not None and output.is_terminal(sys.stdout):
+        ended = output.ago(turn.ended, time.time())
+    return [
+        Cell(f"@{turn.number}", "yellow"),
+        Cell(ended),
+        Cell(took(turn)),
+        Cell(plural(turn.files, "file") if turn.files else "no changes"),
+        Cell(turn.prompt),
+    ]
+
+
+def took(turn: Turn) -> str:
+    """Return how long a turn took, in words; empty where nobody noted it."""
+    if turn.began is None or turn.ended is None:
+        return ""
+    return output.duration(max(0.0, turn.ended - turn.began))
+
+
+def _record(turn: Turn) -> dict[str, object]:
+    """Return ``turn`` as JSON has it."""
+    return {
+        "turn": turn.number,
+        "run": turn.run,
+        "prompt": turn.prompt,
+        "began": output.iso(turn.began),
+        "ended": output.iso(turn.ended),
+        "files": turn.files,
+        "commits": [commit.oid for commit in turn.commits],
+        "before": turn.before,
+        "after": turn.after,
+    }

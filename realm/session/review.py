@@ -1,0 +1,76 @@
+"""Looking at what a session did: the user's own git shows it, realm only says which commits are meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from realm import git
+from realm.errors import RealmError
+from realm.session.find import locate
+from realm.store import record
+from realm.store import turns as numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realm.model import Project
+    from realm.session.requests import At
+    from realm.store.turns import Turn
+
+
+class Place(NamedTuple):
+    """A session's chain in its project, from its base to where it was asked for."""
+
+    project: Project
+    name: str
+    base: str
+    tip: str
+
+
+def place(at: At, directory: Path | None) -> Place:
+    """Return where a session, or the turn of it that was asked for, begins and ends."""
+    project, row = locate(at.name, directory).sound()
+    whole = Place(project, at.name, row.base, row.code or row.base)
+    if at.turn is None:
+        return whole
+    return whole._replace(tip=numbered.pick(at.name, turns(whole), at.turn).after)
+
+
+def turns(whole: Place) -> list[Turn]:
+    """Return every turn of a session, the first one first."""
+    with record.Record(whole.project, whole.name) as found:
+        runs = found.runs()
+    return numbered.turns(whole.project, whole.base, whole.tip, runs)
+
+
+def diff(
+    at: At, directory: Path | None, *, between: tuple[int, int] | None = None, options: Sequence[str] = (),
+    tool: bool = False, paths: Sequence[str] = (),
+) -> NoReturn:  # fmt: skip
+    """Let the user's git show what a session changed against its base, in this process's place.
+
+    ``between`` are the first and the last of the turns whose changes are wanted instead.
+    Raises :class:`RealmError` where there is no such session or turn, or nothing was changed.
+    """
+    if between is None:
+        whole = place(at, directory)
+        begin, end = whole.base, whole.tip
+        ends = [f"{begin}...{end}"]
+    else:
+        whole = place(at._replace(turn=None), directory)
+        found = turns(whole)
+        begin = numbered.pick(at.name, found, between[0]).before
+        end = numbered.pick(at.name, found, between[1]).after
+        ends = [begin, end]
+    if begin == end:
+        raise RealmError(f"{_named(at, between)} changed nothing", f"realm log {at.name}")
+    verb = "difftool" if tool else "diff"
+    git.become(verb, *options, "--end-of-options", *ends, "--", *paths, project=whole.project)
+
+
+def _named(at: At, between: tuple[int, int] | None) -> str:
+    if between is None or between[0] == between[1]:
+        number = at.turn if between is None else between[0]
+        return at.name if number is None else f"turn {number} of {at.name}"
+    return f"turns {between[0]} to {between[1]} of {at.name}"

@@ -1,0 +1,157 @@
+"""The turns of a session, numbered through all of its runs: ``<name>@1`` is the first.
+
+A turn is known by the trailers ``Realm-Run`` and ``Realm-Turn`` of its commits,
+and, where it changed nothing, by the prompt in its run's record.  What a run
+changed before its first prompt, and all that an agent without prompts does, is a
+turn too (``Realm-Turn: 0``) when there are commits of it.  Turns are counted in the
+order of runs and prompts: a number never changes while the session goes on.
+
+Commits without these trailers (uncommitted changes taken along by ``--wip``, the
+user's own put on top) belong to no turn; the next turn begins on them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import RealmError
+from realm.git import git
+from realm.text import clean, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from realm.model import Project, Run
+
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_MOST = 100_000
+"""Prompts of one run that are believed."""
+_FORM = "%x00".join(
+    [
+        "/%H", "%at", "%s",  # no path begins with a slash: it tells a commit from the names of files
+        *(f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn")),
+    ]
+)  # fmt: skip
+_FIELDS = 5
+
+
+class Commit(NamedTuple):
+    """A commit of a session's chain: ``when`` in seconds since the epoch, ``files`` what it changed.
+
+    ``key`` are run and turn, ``None`` for one that belongs to no turn; ``subject`` is clean.
+    """
+
+    oid: str
+    when: float
+    subject: str
+    key: tuple[int, int] | None
+    files: tuple[bytes, ...] = ()
+
+
+class Turn(NamedTuple):
+    """One turn: ``number`` counts through the session, ``run`` and ``turn`` are those of the trailers.
+
+    ``before`` and ``after`` are the commits at its both ends, the same when it changed
+    nothing; ``commits`` are its own, the oldest first.  ``began`` and ``ended`` are seconds since
+    the epoch, ``None`` where nobody noted it.  ``prompt`` is the first line, clean.
+    """
+
+    number: int
+    run: int
+    turn: int
+    before: str
+    after: str
+    commits: tuple[Commit, ...] = ()
+    began: float | None = None
+    ended: float | None = None
+    prompt: str = ""
+
+    @property
+    def files(self) -> int:
+        """How many files it changed."""
+        return len({name for commit in self.commits for name in commit.files})
+
+
+def chain(project: Project, base: str, tip: str) -> list[Commit]:
+    """Return the commits from ``base`` (not itself) to ``tip``, the oldest first; one git process."""
+    if base == tip:
+        return []
+    how = ("log", "-z", "--reverse", "--topo-order", "--name-only", "--no-show-signature")
+    asked = (*how, f"--format={_FORM}", "--end-of-options", f"{base}..{tip}", "--")
+    return list(_commits(git(*asked, project=project).out.split(b"\0")))
+
+
+def _commits(cells: list[bytes]) -> Iterator[Commit]:
+    place = 0
+    while place + _FIELDS <= len(cells):
+        fields = [cell.decode("utf-8", "replace") for cell in cells[place : place + _FIELDS]]
+        oid, when, subject, *numbers = fields
+        place += _FIELDS
+        start = place
+        while place < len(cells) and not cells[place].startswith(b"/"):
+            place += 1
+        files = tuple(name.removeprefix(b"\n") for name in cells[start:place] if name)
+        yield Commit(oid.strip("/\n"), float(when or 0), clean(subject), _key(numbers), files)
+
+
+def _key(numbers: Sequence[str]) -> tuple[int, int] | None:
+    # An agent's own message may have such trailers too: realm's stand last.
+    last = [found.split()[-1:] for found in numbers]
+    if not all(word and _NUMBER.fullmatch(word[0]) for word in last):
+        return None
+    return int(last[0][0]), int(last[1][0])
+
+
+def turns(project: Project, base: str, tip: str, runs: Sequence[Run]) -> list[Turn]:
+    """Return every turn of a session, the first one first.
+
+    ``base`` and ``tip`` are the ends of its chain, ``runs`` its record's (none where there is no record).
+    """
+    commits = chain(project, base, tip)
+    made: dict[tuple[int, int], list[int]] = {}
+    for place, commit in enumerate(commits):
+        if commit.key is not None:
+            made.setdefault(commit.key, []).append(place)
+    places = {commit.oid: place for place, commit in enumerate(commits)}
+    known = {run.number: run for run in runs}
+    found: list[Turn] = []
+    end = -1  # where the last turn ended, as a place in the chain
+    for run, turn in _keys(made, runs):
+        record = known.get(run)
+        own = made.get((run, turn), [])
+        if not own and record is not None and (not found or found[-1].run != run):
+            end = max(end, places.get(record.before, -1))
+        begin, end = (own[0] - 1, own[-1]) if own else (end, end)
+        mine = tuple(commits[place] for place in own)
+        prompts = record.prompts if record is not None else ()
+        prompt = first_line(prompts[turn - 1]) if 0 < turn <= len(prompts) else ""
+        found.append(
+            Turn(
+                number=len(found) + 1,
+                run=run,
+                turn=turn,
+                before=commits[begin].oid if begin >= 0 else base,
+                after=commits[end].oid if end >= 0 else base,
+                commits=mine,
+                began=record.started if record is not None and turn <= 1 else None,
+                ended=mine[-1].when if mine else None,
+                prompt=prompt or (mine[-1].subject if mine else ""),
+            )
+        )
+    return found
+
+
+def _keys(made: dict[tuple[int, int], list[int]], runs: Sequence[Run]) -> list[tuple[int, int]]:
+    asked = {(run.number, turn) for run in runs for turn in range(1, min(len(run.prompts), _MOST) + 1)}
+    return sorted({*made, *asked})
+
+
+def pick(name: str, found: Sequence[Turn], number: int) -> Turn:
+    """Return the turn ``number`` of ``found``, all turns of the session ``name``."""
+    if 0 < number <= len(found):
+        return found[number - 1]
+    if not found:
+        raise RealmError(f"session {name} has no turns yet", f"realm resume {name}")
+    one = "one turn" if len(found) == 1 else f"turns 1 to {len(found)}"
+    raise RealmError(f"session {name} has no turn {number}", f"it has {one}: realm log {name}")

@@ -1,0 +1,200 @@
+"""Looking at sessions: turns by number, and the user's own git that shows what they changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.driver import Terminal
+from tests.support.history import Asked, Past, realm
+
+if TYPE_CHECKING:
+    from tests.support.repos import Repo
+
+
+@pytest.fixture
+def past(repo: Repo) -> Past:
+    """Return a session of two runs and four turns, the second of which changed nothing."""
+    made = Past(repo)
+    made.run(
+        Asked("write one.txt", {"one.txt": "1\n"}, "I wrote it."),
+        Asked("what is in it?"),
+        Asked(
+            "two at once",
+            {"two.txt": "2\n"},
+            commits=[("Three", {"three.txt": "3\n", "one.txt": "one\n"})],
+        ),
+    )
+    made.run(Asked("write src/four.txt", {"src/four.txt": "4\n"}))
+    return made
+
+
+def log(past: Past, *arguments: str) -> list[dict[str, object]]:
+    done = realm(past.repo.path, "log", "--json", "--reverse", past.name, *arguments)
+    assert (done.code, done.err) == (0, "")
+    return list(json.loads(done.out))
+
+
+def test_turns_are_numbered_through_all_runs_also_those_that_changed_nothing(past: Past) -> None:
+    found = log(past)
+    assert [(turn["turn"], turn["run"], turn["prompt"], turn["files"]) for turn in found] == [
+        (1, 1, "write one.txt", 1),
+        (2, 1, "what is in it?", 0),
+        (3, 1, "two at once", 3),
+        (4, 2, "write src/four.txt", 1),
+    ]
+    ends = [(turn["before"], turn["after"]) for turn in found]
+    assert ends[0][0] == past.base
+    assert ends[1] == (ends[0][1], ends[0][1])
+    assert [after for _, after in ends[:-1]] == [before for before, _ in ends[1:]]
+    assert ends[-1][1] == past.tip
+    assert [len(turn["commits"]) for turn in found] == [1, 0, 2, 1]  # type: ignore[arg-type]
+
+
+def test_the_newest_turn_comes_first_in_the_table(past: Past) -> None:
+    done = realm(past.repo.path, "log", "fix")
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == ["@4", "@3", "@2", "@1"]
+    assert done.out.splitlines()[2].endswith("\t\t\tno changes\twhat is in it?")
+    assert realm(past.repo.path, "log", "fix@2").out.splitlines() == done.out.splitlines()[2:]
+
+
+def test_what_git_would_not_number_is_numbered_all_the_same(repo: Repo) -> None:
+    """Work of a program without prompts, and commits of the user's own between two runs."""
+    past = Past(repo)
+    past.run(Asked("", {"made.txt": "x\n"}))
+    own = repo.git("commit-tree", "-m", "Mine", "-p", past.tip, f"{past.tip}^{{tree}}")
+    past.run(Asked("go on", {"made.txt": "y\n"}), before=own)
+    past.run()
+    found = log(past)
+    assert [(turn["turn"], turn["run"], turn["prompt"]) for turn in found] == [
+        (1, 1, "Work of run 1"),
+        (2, 2, "go on"),
+    ]
+    assert found[1]["before"] == own
+
+
+def test_a_diff_is_against_the_commit_that_the_session_started_on(past: Past) -> None:
+    past.repo.write("later.txt", "later\n")
+    past.repo.commit("Later")
+    done = realm(past.repo.path, "diff", "fix")
+    assert done.out == past.repo.git("diff", f"{past.base}...refs/realm/fix") + "\n"
+    assert "later.txt" not in done.out
+    whole = realm(past.repo.path, "diff", "fix", "--stat").out
+    assert "4 files changed" in whole
+    assert "two.txt" not in realm(past.repo.path, "diff", "fix@2").out
+
+
+@pytest.mark.parametrize(
+    ("turns", "names"),
+    [
+        ("1", ["one.txt"]),
+        ("3", ["one.txt", "three.txt", "two.txt"]),
+        ("3..4", ["one.txt", "src/four.txt", "three.txt", "two.txt"]),
+        ("2..3", ["one.txt", "three.txt", "two.txt"]),
+    ],
+)
+def test_a_diff_of_turns_is_what_they_changed(past: Past, turns: str, names: list[str]) -> None:
+    out = realm(past.repo.path, "diff", "fix", "--turn", turns).out
+    assert [line.split(" b/")[1] for line in out.splitlines() if line.startswith("diff --git")] == names
+
+
+def test_paths_are_seen_from_where_the_user_stands(past: Past) -> None:
+    (past.repo.path / "src").mkdir()
+    assert "four.txt" in realm(past.repo.path / "src", "diff", "fix", "--", "four.txt").out
+    assert realm(past.repo.path / "src", "diff", "fix", "--", "one.txt").out == ""
+    assert "one.txt" in realm(past.repo.path / "src", "diff", "fix", "--", "../one.txt").out
+
+
+def test_the_users_settings_apply(past: Past) -> None:
+    past.repo.git("config", "diff.noprefix", "true")
+    assert "diff --git one.txt one.txt" in realm(past.repo.path, "diff", "fix").out
+    assert "\x1b[" not in realm(past.repo.path, "diff", "fix").out
+    assert "\x1b[" in realm(past.repo.path, "--color=always", "diff", "fix").out
+    shown = realm(past.repo.path, "diff", "fix@1", env={"GIT_EXTERNAL_DIFF": "echo mine"})
+    assert shown.out.startswith("mine one.txt ")
+
+
+def test_a_difftool_shows_it(past: Past) -> None:
+    past.repo.git("config", "diff.tool", "mine")
+    past.repo.git("config", "difftool.prompt", "false")
+    past.repo.git("config", "difftool.mine.cmd", 'echo "$MERGED"; cat "$REMOTE"')
+    assert realm(past.repo.path, "diff", "fix@1", "--tool").out == "one.txt\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message", "hint"),
+    [
+        (["diff", "fix@9"], 1, "session fix has no turn 9", "it has turns 1 to 4: realm log fix"),
+        (["diff", "fix", "--turn", "9"], 1, "session fix has no turn 9", "it has turns 1 to 4"),
+        (["diff", "fix", "--turn", "2"], 1, "turn 2 of fix changed nothing", "realm log fix"),
+        (["diff", "fix", "--turn", "4..3"], 2, "--turn is '4..3'", "--turn 2..4"),
+        (["diff", "fix", "--turn", "0"], 2, "--turn is '0'", "--turn 2..4"),
+        (["diff", "fix@x"], 2, "'x' is not the number of a turn", "as in fix@2: realm log fix"),
+        (["diff", "fix@"], 2, "'' is not the number of a turn", "as in fix@2: realm log fix"),
+        (["diff", "fix@0"], 2, "'0' is not the number of a turn", "as in fix@2: realm log fix"),
+        (["log", "fxi"], 1, "there is no session fxi", "did you mean fix?"),
+        (["diff", "fix", "--stat", "--tool"], 2, "--stat and --tool exclude each other", "give one"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(
+    past: Past, arguments: list[str], code: int, message: str, hint: str
+) -> None:
+    done = realm(past.repo.path, *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert f"error: {message}" in done.err
+    assert f"hint: {hint}" in done.err
+
+
+def test_a_session_without_changes_has_nothing_to_show(repo: Repo) -> None:
+    past = Past(repo)
+    past.run()
+    done = realm(repo.path, "log", "fix")
+    assert (done.code, done.out, done.err) == (
+        0,
+        "",
+        "hint: no turns yet: realm resume fix goes on with it\n",
+    )
+    done = realm(repo.path, "diff", "fix")
+    assert (done.code, done.err) == (1, "error: fix changed nothing\n\nhint: realm log fix\n")
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "at", "offered"),
+    [
+        ("zsh", "realm diff fix@", "2", ["fix@4", "fix@3", "fix@2", "fix@1"]),
+        ("fish", "realm diff fix@", "fix@", ["fix@4", "fix@3", "fix@2", "fix@1"]),
+        ("bash", "realm diff fix @", "3", ["4", "3", "2", "1"]),
+        ("bash", "realm diff --stat fix @ 3", "5", ["3"]),
+        ("zsh", "realm diff nix@", "2", []),
+    ],
+)
+def test_turns_are_completed(past: Past, shell: str, words: str, at: str, offered: list[str]) -> None:
+    env = {"_REALM_COMPLETE": f"{shell}_complete", "COMP_WORDS": words, "COMP_CWORD": at}
+    shown = realm(past.repo.path, env=env)
+    lines = [line.partition("\t")[0] for line in shown.out.splitlines()]
+    found = [line.removeprefix("plain,") for line in lines if line.startswith(("fix@", "plain,"))]
+    assert found == offered
+    assert (shown.code, shown.err) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_on_a_terminal_the_users_pager_shows_it(past: Past) -> None:
+    past.repo.git("config", "core.pager", "sed 's/^/paged: /'")
+    with terminal(past, "log", "fix") as shown:
+        assert shown.wait() == 0
+        assert "paged: TURN" in shown.history()
+        assert "paged: @4" in shown.history()
+    with terminal(past, "diff", "fix@1") as shown:
+        assert shown.wait() == 0
+        assert "paged: diff --git a/one.txt b/one.txt" in shown.history()
+
+
+def terminal(past: Past, *arguments: str) -> Terminal:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    return Terminal([sys.executable, "-m", "realm", *arguments], env=env, cwd=past.repo.path)

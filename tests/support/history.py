@@ -1,0 +1,130 @@
+"""Sessions with a past: runs and turns taken in as from a sandbox, without an engine; realm run on them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.model import Run, State, TurnText
+from realm.store import record, refs, repo
+from realm.text import first_line
+from tests.support.store import STARTED, Sandbox, intake, project_of, session, take
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.support.repos import Repo
+
+Files = dict[str, str | None]
+"""What a turn leaves behind: content by path, ``None`` for a file that goes."""
+
+SECONDS = 60.0
+"""Between the ends of two turns."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A turn: its prompt, what it changed, its closing words; ``commits`` are the agent's own, in order."""
+
+    prompt: str
+    files: Files = field(default_factory=dict)
+    answer: str = ""
+    commits: Sequence[tuple[str, Files]] = ()
+
+
+@dataclass
+class Past:
+    """A session that grows run by run; ``base`` is where it began."""
+
+    repo: Repo
+    name: str = "fix"
+    runs: list[Run] = field(default_factory=list)
+    id: str = "5e555e55-0000-4000-8000-5e555e555e55"
+
+    def __post_init__(self) -> None:
+        self.base = self.tip = self.repo.head()
+        self.meta: str | None = None
+
+    def run(
+        self,
+        *turns: Asked,
+        exit_code: int = 0,
+        before: str | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Add a run; ``before`` is the commit it starts on (the session's tip)."""
+        project, number = project_of(self.repo), len(self.runs) + 1
+        start, started = before or self.tip, STARTED + 3600 * number
+        place = self.repo.path.parent / f"sandbox-{self.name}-{number}"
+        made = Sandbox.start(project, place, start)
+        for turn, asked in enumerate(turns, 1 if turns and turns[0].prompt else 0):
+            for message, changed in asked.commits:
+                _change(place, changed)
+                made.workspace.commit(message)
+            _change(place, asked.files)
+            made.point(turn, started + SECONDS * (turn + 1))
+        texts = {n: TurnText(asked.prompt, asked.answer) for n, asked in enumerate(turns, 1) if asked.prompt}
+        if before is not None or refs.tips(project, self.name).code is None:
+            self._move(start)
+        done = take(
+            intake(
+                project,
+                start,
+                made.points,
+                made.pack(),
+                texts=texts,
+                name=self.name,
+                run=number,
+                started=started,
+            )
+        )
+        prompts = tuple(first_line(text.prompt) for text in texts.values())
+        run = Run(number, started, start, started + 3000, exit_code, done.tip, prompts=prompts)
+        totals = repo.totals(project, self.base, done.tip)
+        meta = record.write(
+            project, parent=self.meta, previous=None, run=run, totals=totals,
+            session=session(self.name, base=self.base, id=self.id, project=str(self.repo.path)),
+            state=State.EXITED, files=files or {},
+        )  # fmt: skip
+        refs.transact(project, [refs.RefUpdate(refs.META + self.name, self.meta, meta)], "test")
+        self.tip, self.meta = done.tip, meta
+        self.runs.append(run)
+
+    def _move(self, to: str) -> None:
+        self.repo.git("update-ref", refs.CODE + self.name, to)
+
+
+def _change(place: Path, files: Files) -> None:
+    for name, content in files.items():
+        path = place / name
+        if content is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def realm(where: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ended:
+    """Run this checkout's realm in ``where``, in pipes."""
+    command = [sys.executable, "-m", "realm", *arguments]
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        command, cwd=where, env={**os.environ, "PYTHONPATH": root, **(env or {})},
+        input=stdin.encode(), capture_output=True, check=False,
+    )  # fmt: skip
+    return Ended(
+        done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    )
