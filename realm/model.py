@@ -56,6 +56,25 @@ class State(StrEnum):
     """The run ended without its holder: its work is still in the sandbox."""
 
 
+class Activity(StrEnum):
+    """What an agent does, as its terminal and its hooks tell."""
+
+    WORKING = "working"
+    ASKS = "asks"
+    """It waits for the answer to a question."""
+    RANG = "rang"
+    """It rang the bell of its terminal while it was working."""
+    READY = "ready"
+    """It waits for a first prompt."""
+    DONE = "done"
+    """It has ended a turn, or itself without a complaint."""
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """The user ended it."""
+    INTERRUPTED = "interrupted"
+    """Its run was cut off."""
+
+
 class Session(NamedTuple):
     """What is fixed about a session when it is made (``session.json``).
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from realm.agents.base import BEFORE, Agent, HomeFile, Login, Match, Renewal, Said
+from realm.agents.base import BEFORE, Agent, HomeFile, Login, Match, News, Renewal, Said
 from realm.agents.claude import Claude
 from realm.agents.claude.login import from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BEFORE", "Agent", "HomeFile", "Login", "Match", "Renewal", "Said", "find"]
+__all__ = ["BEFORE", "Agent", "HomeFile", "Login", "Match", "News", "Renewal", "Said", "find"]
 
 
 class Command(Agent):

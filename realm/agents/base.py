@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from realm.model import TurnText
+    from realm.model import Activity, TurnText
 
 
 BEFORE = "login-before.json"
@@ -67,6 +67,22 @@ class Said(NamedTuple):
     who: str
     text: str
     time: str = ""
+
+
+class News(NamedTuple):
+    """What an agent's hook said, untrusted and not yet cleaned.
+
+    ``activity`` is what the agent does now; of one that asks there are the ``question``
+    and, where a number answers it, the ``options``; ``prompt`` is what it was just asked,
+    ``words`` what it just answered, ``conversation`` the id of its conversation.
+    """
+
+    activity: Activity
+    question: str = ""
+    options: tuple[str, ...] = ()
+    prompt: str = ""
+    words: str = ""
+    conversation: str = ""
 
 
 class Agent:
@@ -175,6 +191,11 @@ class Agent:
         """Return what was asked and answered, by turn, from what its hooks reported (untrusted)."""
         del prompts, answers
         return {}
+
+    def news(self, told: bytes) -> News | None:
+        """Return what its hook said in ``told`` (untrusted), ``None`` for nothing of interest."""
+        del told
+        return None
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield what is said in the ``lines`` of a conversation's file (untrusted)."""

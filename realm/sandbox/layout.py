@@ -34,6 +34,8 @@ OBJECTS = f"{STATE}/objects"
 GIT = f"{STATE}/git"
 OUT = f"{STATE}/out"
 """What the host fetches when the sandbox has stopped."""
+NOW = f"{OUT}/now"
+"""What the agent's hook said last, as it came, while the agent runs."""
 DIRECTORIES = (HOME, AGENT_HOME, GIT, OUT)
 """What the sandbox's user owns below the state volume."""
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.session import logins, recordings
+from realm.session.account import Bookkeeper
 from realm.session.notices import Attention, Caller, plain
 from realm.session.recordings import TerminalState
 from realm.terminal.ansi.modes import Modes
-from realm.terminal.relay.events import Observed, Scanner
+from realm.terminal.relay.events import Event, Observed, Scanner
 from realm.terminal.relay.loop import drain, relay
 from realm.terminal.relay.protocols import Ended, Reason
 from realm.terminal.relay.rewrite import Closing, Rewriter
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from realm.session.recordings import Shown
     from realm.session.requests import UI
     from realm.session.run import Plan
-    from realm.terminal.relay.events import Event
     from realm.terminal.relay.protocols import Stream
 
 GRACE = 7.0
@@ -92,6 +92,7 @@ class Holder:
         recorder = recordings.recorder(session_id, number, plan.config, record=plan.record, state=modes.redo)
         place = recordings.place(session_id, number)
         self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
+        self.books = Bookkeeper(plan, sandbox)
         self._joined = time.monotonic()
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
@@ -99,8 +100,10 @@ class Holder:
 
     def hear(self, event: Event) -> None:
         """Take what the agent let hear."""
-        self.state.hear(event)
-        self.caller.hear(event)
+        self.books.hear(event)
+        if event is not Event.TOLD:
+            self.state.hear(event)
+            self.caller.hear(event)
 
     # -- with a terminal, and without -----------------------------------------
 
@@ -300,7 +303,7 @@ class Holder:
 
     def conclude(self, ended: Ended) -> int:
         """Take in the work of a run whose stream has ended; return the exit code."""
-        from realm.session import intake, sandboxes, summary
+        from realm.session import account, intake, sandboxes, summary
 
         number = _signal(ended)
         with self._engine_may_go():
@@ -318,6 +321,7 @@ class Holder:
                     ),
                 )
         recordings.discard(self.plan.session.id)
+        account.forget(self.plan.session.id)
         if self._attended and intake.take_back(self.plan, outcome):
             self.ui.info(f"nothing happened in {self.plan.session.name}: it was taken back, the name is free")
         else:

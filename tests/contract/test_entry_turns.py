@@ -85,3 +85,28 @@ def test_points_that_the_agent_made_up_do_not_spoil_the_end(sandbox: HostSandbox
     )
     taken = sandbox.taken(report)
     assert taken.files(report.points[-1].snapshot) == ["README.md", "a", "b"]
+
+
+def told(sandbox: HostSandbox, script: str) -> bytes:
+    """Return what the newest word of the hooks is after ``script``; they never wait."""
+    sandbox.run(script)
+    return (sandbox.state / "out" / "now").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("echo first | $TURN start", b"first\n"),
+        ("echo first | $TURN start; echo Which? | $TURN asks", b"Which?\n"),
+        ("echo first | $TURN start; echo Which? | $TURN asks; echo that | $TURN answered", b"that\n"),
+        ("echo first | $TURN start; mkfifo $REALM_STATE_DIR/out/now; echo last | $TURN stop", b"last\n"),
+        ("mkfifo $REALM_STATE_DIR/out/asking; echo Which? | $TURN asks", b"Which?\n"),
+    ],
+)
+def test_what_a_hook_said_last_lies_ready(sandbox: HostSandbox, script: str, word: bytes) -> None:
+    assert told(sandbox, script) == word
+
+
+def test_who_asks_is_marked_until_it_is_answered(sandbox: HostSandbox) -> None:
+    sandbox.run("echo Which? | $TURN asks; ls -d $REALM_STATE_DIR/out/asking > before; echo | $TURN answered")
+    assert not (sandbox.state / "out" / "asking").exists()

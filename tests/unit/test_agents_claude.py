@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm import agents
-from realm.agents import Login
-from realm.model import TurnText
+from realm.agents import Login, News
+from realm.model import Activity, TurnText
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,3 +221,54 @@ def test_what_was_said_is_read_from_the_conversation() -> None:
         agents.Said("tool", "Bash ls -l"),
         agents.Said("tool", "3"),
     ]
+
+
+def hook(kind: str, **fields: Any) -> bytes:
+    return json.dumps({"hook_event_name": kind, "session_id": ID, **fields}).encode()
+
+
+def asked(*questions: Any) -> bytes:
+    return hook("PermissionRequest", tool_name="AskUserQuestion", tool_input={"questions": list(questions)})
+
+
+WHICH = {"question": "Which?", "options": [{"label": "One"}, {"label": "Two"}], "multiSelect": False}
+
+
+@pytest.mark.parametrize(
+    ("told", "news"),
+    [
+        (hook("UserPromptSubmit", prompt="fix it"), News(Activity.WORKING, prompt="fix it")),
+        (hook("Stop", last_assistant_message="Fixed."), News(Activity.DONE, words="Fixed.")),
+        (asked(WHICH), News(Activity.ASKS, "Which?", ("One", "Two"))),
+        (asked(WHICH, WHICH), News(Activity.ASKS, "Which?")),
+        (asked({**WHICH, "multiSelect": True}), News(Activity.ASKS, "Which?")),
+        (
+            hook("PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}),
+            News(Activity.ASKS, "to use Bash ls"),
+        ),
+        (
+            hook("PermissionRequest", tool_name="ExitPlanMode", tool_input={"plan": "1. …"}),
+            News(Activity.ASKS, "to go on with its plan"),
+        ),
+        (hook("PostToolUse", tool_name="AskUserQuestion"), News(Activity.WORKING)),
+    ],
+)
+def test_what_its_hooks_say_is_read(told: bytes, news: News) -> None:
+    assert CLAUDE.news(told) == news._replace(conversation=ID)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"", b"[]", b"{", b"\xff", hook("Other"), b'{"hook_event_name": []}',
+        hook("PermissionRequest"), hook("PermissionRequest", tool_name=3, tool_input=[]),
+        hook("PermissionRequest", tool_input={"questions": "all"}), asked(), asked(3), asked({}),
+        asked({"question": {}, "options": 3}), asked({"options": [3, {"label": 3}]}),
+        asked({"options": {"label": 1}}),
+        hook("Stop", last_assistant_message=3), hook("UserPromptSubmit", prompt=[]),
+        json.dumps({"hook_event_name": "Stop", "session_id": "../../x"}).encode(),
+    ],
+)  # fmt: skip
+def test_whatever_its_hooks_say_is_survived(told: bytes) -> None:
+    news = CLAUDE.news(told)
+    assert news is None or (isinstance(news.question, str) and news.conversation in {"", ID})

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from realm.terminal.relay.events import Event, Focus, Scanner
 
-BEGUN, ENDED = b"\x16\x1b[?7325l", b"\x16\x1b[?7325h"
-PIECES = [b"text", b"\x07", b"\x16", BEGUN, ENDED, b"\x1b[31m", b"\x1b]0;a title\x07", b"\x1b]8;;x\x1b\\",
-          "ä€😀".encode(), b"\x1bPq\x1b\\", b"\x1b(B", b"\x1bc", b"\r\n",
+BEGUN, ENDED, TOLD = b"\x16\x1b[?7325l", b"\x16\x1b[?7325h", b"\x16\x1b[?7326h"
+PIECES = [b"text", b"\x07", b"\x16", BEGUN, ENDED, TOLD, b"\x1b[31m", b"\x1b]0;a title\x07",
+          b"\x1b]8;;x\x1b\\", "ä€😀".encode(), b"\x1bPq\x1b\\", b"\x1b(B", b"\x1bc", b"\r\n",
           b"\x1b[?1004h", ENDED[:5]]  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_a_title_in_pieces_is_no_ring_and_what_follows_is() -> None:
     assert heard(b"\x1b", b"]0;ti", b"tle", b"\x07", b"\x07")[0] == [Event.BELL]
 
 
-@pytest.mark.parametrize(("mark", "sound"), [(BEGUN, Event.BEGUN), (ENDED, Event.ENDED)])
+@pytest.mark.parametrize(("mark", "sound"), [(BEGUN, Event.BEGUN), (ENDED, Event.ENDED), (TOLD, Event.TOLD)])
 def test_a_mark_is_heard_and_taken_out_even_of_a_sequence(mark: bytes, sound: Event) -> None:
     assert heard(b"a\x1b[3" + mark + b"1mb") == ([sound], b"a\x1b[31mb", True)
     assert heard(mark) == ([sound], b"", True)
@@ -85,7 +85,7 @@ def test_many_marks_in_one_piece_are_one() -> None:
 def test_nothing_but_whole_marks_is_taken_out(pieces: list[bytes]) -> None:
     scanner = Scanner(lambda _: None)
     passed = b"".join([scanner.feed(piece) for piece in pieces]) + scanner.rest()
-    assert passed == re.sub(rb"\x16\x1b\[\?7325[hl]", b"", b"".join(pieces))
+    assert passed == re.sub(rb"\x16\x1b\[\?(7325[hl]|7326h)", b"", b"".join(pieces))
 
 
 @given(cut(PIECES))

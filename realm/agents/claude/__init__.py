@@ -13,10 +13,10 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from realm.agents.base import Agent, HomeFile, Login, Renewal, Said
+from realm.agents.base import Agent, HomeFile, Login, News, Renewal, Said
 from realm.agents.claude import home
 from realm.agents.claude import login as logins
-from realm.model import TurnText
+from realm.model import Activity, TurnText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ DIRECTORY = "claude"
 """Its configuration directory in the state directory."""
 
 _TEXT_LIMIT = 100_000
+_CHOICES = 9
 _LINE_LIMIT = 16 * 1024 * 1024
 """Bytes; a line may hold a pasted file."""
 
@@ -129,6 +130,22 @@ class Claude(Agent):
             for number in sorted({*prompts, *answers})
         }
 
+    def news(self, told: bytes) -> News | None:
+        """Return what a hook's JSON says: a prompt, an answer, a question, or that one was answered."""
+        entry = logins.json_object(told)
+        kind, conversation = entry.get("hook_event_name"), str(entry.get("session_id", ""))
+        if kind == "UserPromptSubmit":
+            news = News(Activity.WORKING, prompt=_text(told, "prompt"))
+        elif kind == "Stop":
+            news = News(Activity.DONE, words=_text(told, "last_assistant_message"))
+        elif kind == "PermissionRequest":
+            news = News(Activity.ASKS, *_question(entry))
+        elif kind == "PostToolUse":
+            news = News(Activity.WORKING)
+        else:
+            return None
+        return news._replace(conversation=self.conversation_id(conversation) or "")
+
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield prompts, answers and calls of tools; what is no such line is passed over."""
         for line in lines:
@@ -147,6 +164,22 @@ def _text(raw: bytes | None, key: str) -> str:
     """Return the string ``key`` of a hook's JSON, cut; empty when it is not there or not text."""
     found = logins.json_object(raw or b"").get(key)
     return found[:_TEXT_LIMIT] if isinstance(found, str) else ""
+
+
+def _question(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return what is asked, and the labels where one of them is the answer."""
+    given = entry.get("tool_input")
+    asked = given.get("questions") if isinstance(given, dict) else None
+    if not isinstance(asked, list) or not asked or not isinstance(asked[0], dict):
+        tool = entry.get("tool_name")
+        if tool == "ExitPlanMode":
+            return "to go on with its plan", ()
+        return f"to use {_call({'name': tool, 'input': given})}", ()
+    text, options = str(asked[0].get("question", "")), asked[0].get("options")
+    listed = [option for option in options if isinstance(option, dict)] if isinstance(options, list) else []
+    labels = [str(option.get("label")) for option in listed]
+    is_simple = len(asked) == 1 and not asked[0].get("multiSelect") and len(labels) <= _CHOICES
+    return text, tuple(labels) if is_simple else ()
 
 
 def _said(who: str, content: object) -> Iterator[Said]:

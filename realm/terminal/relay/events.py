@@ -3,11 +3,11 @@
 All of it stands on the path between program and user, so a piece of output that
 holds nothing of interest costs a few searches for a single byte each.
 
-A sandbox marks where a turn of its agent begins and ends by a private mode that
-no terminal knows (``SYN CSI ? 7325 l`` and ``h``, see ``container/entry``), with a
-control character before it that terminals ignore and programs do not write, to be
-found by.  Whatever runs in the sandbox can write the same: a mark says *that*
-something happened and nothing else.
+A sandbox marks where a turn of its agent begins and ends, and that its hook has more
+to say, by private modes that no terminal knows (``SYN CSI ? 7325 l`` and ``h``, ``SYN
+CSI ? 7326 h``, see ``container/entry``), with a control character before them that
+terminals ignore and programs do not write, to be found by.  Whatever runs in the
+sandbox can write the same: a mark says *that* something happened and nothing else.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MARK = b"\x16"
 """What every mark begins with; programs do not write it."""
-_BEGUN, _ENDED = MARK + b"\x1b[?7325l", MARK + b"\x1b[?7325h"
-_MARKS = re.compile(re.escape(MARK) + rb"\x1b\[\?7325[hl]")
+_BEGUN, _ENDED, _TOLD = (MARK + b"\x1b[?" + mode for mode in (b"7325l", b"7325h", b"7326h"))
+_MARKS = re.compile(re.escape(MARK) + rb"\x1b\[\?(7325[hl]|7326h)")
 _BELL = b"\x07"
 _ASCII = 0x80
 
@@ -41,9 +41,11 @@ class Event(IntEnum):
     """The agent has begun a turn: somebody gave it a prompt."""
     ENDED = auto()
     """The agent has ended a turn."""
+    TOLD = auto()
+    """The agent's hook has said something that lies in the sandbox."""
 
 
-_EVENTS = {_BEGUN: Event.BEGUN, _ENDED: Event.ENDED}
+_EVENTS = {_BEGUN: Event.BEGUN, _ENDED: Event.ENDED, _TOLD: Event.TOLD}
 
 
 class Scanner:
@@ -80,7 +82,7 @@ class Scanner:
             if place >= 0:
                 self._happened(event)
         start = max(data.rfind(MARK), len(data) - len(_ENDED) + 1)
-        self.held = data[start:] if _ENDED.startswith(data[start:]) else b""
+        self.held = data[start:] if any(mark.startswith(data[start:]) for mark in _EVENTS) else b""
         return _MARKS.sub(b"", data[: len(data) - len(self.held)])
 
     @property
