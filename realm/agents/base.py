@@ -85,6 +85,24 @@ class News(NamedTuple):
     conversation: str = ""
 
 
+class Exchange(NamedTuple):
+    """A prompt and what followed it, untrusted and not yet cleaned.
+
+    ``answer`` are the last words, ``line`` is where in the conversation's file it begins, counted
+    from 0; ``began`` and ``ended`` are ISO 8601, empty when the agent did not say.  ``cost`` is in
+    dollars; 0, as the numbers of tokens, where it is not known.
+    """
+
+    prompt: str
+    answer: str = ""
+    line: int = 0
+    began: str = ""
+    ended: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+
 class Agent:
     """A program that realm runs in a sandbox; here one that nothing is known about.
 
@@ -199,5 +217,10 @@ class Agent:
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield what is said in the ``lines`` of a conversation's file (untrusted)."""
+        del lines
+        return iter(())
+
+    def exchanges(self, lines: Iterable[bytes]) -> Iterator[Exchange]:
+        """Yield the prompts in the ``lines`` of a conversation's file, with what followed (untrusted)."""
         del lines
         return iter(())

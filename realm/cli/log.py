@@ -53,7 +53,7 @@ def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> N
     if not reverse:
         found.reverse()
     if as_json:
-        output.json([_record(turn) for turn in found])
+        output.json([fields(turn) for turn in found])
     elif found:
         from realm.cli.pager import paged
 
@@ -83,7 +83,7 @@ def took(turn: Turn) -> str:
     return output.duration(max(0.0, turn.ended - turn.began))
 
 
-def _record(turn: Turn) -> dict[str, object]:
+def fields(turn: Turn) -> dict[str, object]:
     """Return ``turn`` as JSON has it."""
     return {
         "turn": turn.number,

@@ -46,7 +46,8 @@ realm list --json writes a list of objects with name, project, created and start
 started is the last run's), state (running, exited, or salvage for interrupted), turns, files,
 insertions, deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and
 hint. realm log --json: turn, run, prompt, began, ended (ISO-8601, UTC, or null), files,
-commits, before and after. realm config --json: key, value, source, variable, help and problem. realm
+commits, before and after; realm show --json adds answer, exit_code, tokens_in, tokens_out, cost
+and screen. realm config --json: key, value, source, variable, help and problem. realm
 include --json: path, source and approved. Keys are only ever added.
 """
 AWAY = """\

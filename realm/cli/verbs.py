@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Review": {
         "log": "List the turns of a session, with their prompts",
+        "show": "Show a turn: prompt, closing words, changes, screen",
         "diff": "Show what a session, or a turn of it, changed",
         "screen": "Show the screen of a session, as it is or was last",
         "replay": "Play the recording of a run",

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from realm import git
 from realm.errors import RealmError
 from realm.session.find import locate
-from realm.store import record
+from realm.store import record, repo
 from realm.store import turns as numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from realm.agents.base import Exchange
     from realm.model import Project
     from realm.session.requests import At
     from realm.store.turns import Turn
@@ -74,3 +75,54 @@ def _named(at: At, between: tuple[int, int] | None) -> str:
         number = at.turn if between is None else between[0]
         return at.name if number is None else f"turn {number} of {at.name}"
     return f"turns {between[0]} to {between[1]} of {at.name}"
+
+
+class Shown(NamedTuple):
+    """A turn with all that the record has of it; texts are untrusted and not yet cleaned.
+
+    ``exit_code`` is the run's, where the turn was its last and it has ended; ``screen`` what
+    the terminal showed at the end (see :class:`realm.terminal.render.drawing.Drawing`).
+    """
+
+    whole: Place
+    turn: Turn
+    said: Exchange | None = None
+    exit_code: int | None = None
+    screen: bytes | None = None
+    stat: str = ""
+
+
+def show(at: At, directory: Path | None, columns: int) -> Shown:
+    """Return a turn, the last one unless another is asked for; ``columns`` is how wide its changes may be.
+
+    Raises :class:`RealmError` where there is no such session or turn.
+    """
+    from realm.session import words
+
+    whole = place(at._replace(turn=None), directory)
+    with record.Record(whole.project, at.name) as found:
+        runs = found.runs()
+        every = numbered.turns(whole.project, whole.base, whole.tip, runs)
+        turn = numbered.pick(at.name, every, at.turn or max(1, len(every)))
+        run = next((run for run in runs if run.number == turn.run), None)
+        is_last = all(other.run != turn.run for other in every[turn.number :])
+        shown = Shown(whole, turn)
+        if run is not None:
+            shown = Shown(
+                whole, turn, words.of_turn(found, found.session(), run, turn.turn),
+                run.exit_code if is_last else None, _screen(found, turn, is_last=is_last),
+            )  # fmt: skip
+    if turn.commits:
+        shown = shown._replace(stat=repo.changes(whole.project, turn.before, turn.after, columns))
+    return shown
+
+
+def _screen(found: record.Record, turn: Turn, *, is_last: bool) -> bytes | None:
+    from realm.session import recordings, screens
+
+    names = [recordings.drawing_path(turn.turn)] if turn.turn else []
+    for name in [*names, *([recordings.SCREEN] if is_last else [])]:
+        kept = found.file(f"{record.run_directory(turn.run)}/{name}", screens.DRAWING_LIMIT)
+        if kept:
+            return kept
+    return None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CAST_LIMIT = 256 * 1024 * 1024
 """Bytes of a recording that are read from a record."""
-_DRAWING_LIMIT = 16 * 1024 * 1024
+DRAWING_LIMIT = 16 * 1024 * 1024
 _SIZE = (24, 80)
 _SECOND = 1.0
 """A turn's commit has the second in which the turn ended: all of that is shown."""
@@ -110,7 +110,7 @@ def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
     title = f"{session.name}, run {run.number}" + (f", turn {turn}" if turn is not None else "")
     name = recordings.SCREEN if turn is None else recordings.drawing_path(turn)
     path = f"{record.run_directory(run.number)}/{name}"
-    kept = record.read_file(project, session.name, path, _DRAWING_LIMIT)
+    kept = record.read_file(project, session.name, path, DRAWING_LIMIT)
     incomplete = name.removesuffix(".ans") in run.incomplete
     if kept is None and turn is not None:
         kept, incomplete = _at_turn(project, session, run.number, turn), False
@@ -155,7 +155,7 @@ def chosen(
 
 def _has_screen(found: record.Record, session: Session, run: Run) -> bool:
     path = f"{record.run_directory(run.number)}/{recordings.SCREEN}"
-    return bool(found.file(path, _DRAWING_LIMIT)) or (
+    return bool(found.file(path, DRAWING_LIMIT)) or (
         recordings.last_screen(recordings.place(session.id, run.number), _SIZE) is not None
     )
 

@@ -214,6 +214,12 @@ def diffstat(project: Project, base: str, tip: str) -> Totals:
     )
 
 
+def changes(project: Project, before: str, after: str, columns: int) -> str:
+    """Return which files differ between two commits and how much, as ``git diff --stat`` does; cleaned."""
+    how = ("diff", f"--stat={columns}", "--no-color", "--no-ext-diff", "--no-textconv", "--end-of-options")
+    return clean(git(*how, before, after, "--", project=project).text, multiline=True)
+
+
 def count_turns(project: Project, base: str, tip: str) -> int:
     """Return how many turns changed something between two commits, by the commits' trailers."""
     if base == tip:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -162,6 +163,56 @@ def test_a_session_without_changes_has_nothing_to_show(repo: Repo) -> None:
     )
     done = realm(repo.path, "diff", "fix")
     assert (done.code, done.err) == (1, "error: fix changed nothing\n\nhint: realm log fix\n")
+
+
+def entry(kind: str, content: object, **more: object) -> bytes:
+    message = {"role": kind, "content": content, **more}
+    return (
+        json.dumps({"type": kind, "timestamp": "2026-11-26T10:00:00Z", "message": message}).encode() + b"\n"
+    )
+
+
+def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
+    past = Past(repo)
+    talk = [
+        entry("user", "write\none.txt"),
+        entry("assistant", [{"type": "text", "text": "Doing"}], id="m1", usage={"input_tokens": 7}),
+        entry("user", [{"type": "tool_result", "content": "ok"}]),
+        entry("assistant", [{"type": "text", "text": "Did\x1b[2J it."}], id="m2", usage={"output_tokens": 5}),
+        entry("assistant", [{"type": "text", "text": "Did it.\nBye."}], id="m2", usage={"output_tokens": 5}),
+        entry("user", "next"),
+        entry("assistant", [{"type": "text", "text": "No."}], id="m3"),
+    ]
+    kept = {
+        "transcript.jsonl": b"".join(talk),
+        "screen.ans": b"\x1b[1;1Hlast screen",
+        "turns/0001.screen.ans": b"\x1b[1;1Hfirst screen",
+    }
+    past.run(Asked("write\none.txt", {"one.txt": "1\n"}, "Did it."), Asked("next"), exit_code=3, files=kept)
+    done = realm(repo.path, "show", "fix@1")
+    assert (done.code, done.err) == (0, "")
+    head, tokens, *rest = done.out.splitlines()
+    assert re.fullmatch(r"turn 1 of fix: run 1, ended .* ago\), took 2 min 0 s", head)
+    assert tokens == "tokens: 7 in, 5 out"
+    commit = repo.git("log", "-1", "--format=%h %s", "--abbrev=10", "refs/realm/fix")
+    shown = ["", "> write", "> one.txt", "", "Did it.", "Bye.", "", commit, " one.txt | 1 +"]
+    assert rest == [*shown, " 1 file changed, 1 insertion(+)", "", "first screen"]
+    last = realm(repo.path, "show", "fix").out
+    assert last.startswith(
+        "turn 2 of fix: run 1, exit code 3\n\n> next\n\nNo.\n\nno changes\n\nlast screen\n"
+    )
+    found = json.loads(realm(repo.path, "show", "fix@1", "--json").out)
+    assert (found["prompt"], found["answer"]) == ("write\none.txt", "Did it.\nBye.")
+    assert (found["tokens_in"], found["cost"], found["screen"]) == (7, None, "first screen\n")
+
+
+def test_a_turn_without_a_conversation_is_shown_by_its_commits(past: Past) -> None:
+    out = realm(past.repo.path, "show", "fix@3").out
+    assert "> two at once\n" in out
+    assert re.search(r"^[0-9a-f]{10} Three$", out, re.MULTILINE)
+    assert "3 files changed" in out
+    done = realm(past.repo.path, "show", "fix@5")
+    assert (done.code, done.err.splitlines()[0]) == (1, "error: session fix has no turn 5")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from realm.agents.base import Agent, HomeFile, Login, News, Renewal, Said
+from realm.agents.base import Agent, Exchange, HomeFile, Login, News, Renewal, Said
 from realm.agents.claude import home
 from realm.agents.claude import login as logins
 from realm.model import Activity, TurnText
@@ -145,6 +145,12 @@ class Claude(Agent):
         else:
             return None
         return news._replace(conversation=self.conversation_id(conversation) or "")
+
+    def exchanges(self, lines: Iterable[bytes]) -> Iterator[Exchange]:
+        """Yield each prompt with its answer and its tokens; see :mod:`realm.agents.claude.exchanges`."""
+        from realm.agents.claude.exchanges import exchanges
+
+        return exchanges(lines)
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield prompts, answers and calls of tools; what is no such line is passed over."""

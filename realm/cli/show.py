@@ -1,0 +1,114 @@
+"""``realm show``: one turn with all that is known of it.
+
+Its JSON has the keys of ``realm log --json``, and: ``prompt`` in full, ``answer`` (the closing
+words), ``exit_code`` (where the run ended with this turn, else null), ``tokens_in``,
+``tokens_out``, ``cost`` (dollars; these three null where the record does not tell), ``screen``
+(plain text, or null).  Keys are only ever added.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.log import fields, took
+from realm.cli.params import SESSION_AT, common, json_option
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from realm.session.requests import At
+    from realm.session.review import Shown
+
+EXAMPLES = (
+    ("show quick-fix", "the last turn: what was asked and said, what changed, what the screen showed"),
+    ("show quick-fix@2", "turn 2, as realm log numbers them"),
+)
+NOTE = "The tokens count all that was sent and received in the turn, also what the model had read before."
+
+
+@verb("show", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION_AT)
+@json_option
+@common
+def command(name: At, directory: Path | None, as_json: bool) -> None:
+    """Show a turn, in the pager where it is a terminal."""
+    from realm.cli.pager import paged
+    from realm.session.review import show
+
+    columns = shutil.get_terminal_size().columns if output.is_terminal(sys.stdout) else 80
+    shown = show(name, directory, columns)
+    if as_json:
+        output.json(_record(shown))
+        return
+    with paged(shown.whole.project):
+        output.write("\n".join(_parts(shown)))
+
+
+def _parts(shown: Shown) -> Iterator[str]:
+    turn, said = shown.turn, shown.said
+    yield from _head(shown)
+    prompt = clean(said.prompt if said else turn.prompt, multiline=True).strip()
+    yield "".join(f"> {line}".rstrip() + "\n" for line in prompt.splitlines())
+    answer = clean(said.answer, multiline=True).strip() if said else ""
+    if answer:
+        yield f"{answer}\n"
+    if turn.commits:
+        commits = (
+            f"{output.paint(commit.oid[:10], 'yellow', sys.stdout)} {commit.subject}\n"
+            for commit in turn.commits
+        )
+        yield "".join(commits) + f"{shown.stat}\n"
+    else:
+        yield "no changes\n"
+    if shown.screen is not None:
+        yield _screen(shown.screen)
+
+
+def _head(shown: Shown) -> Iterator[str]:
+    turn, said = shown.turn, shown.said
+    facts = [f"run {turn.run}"]
+    if turn.ended is not None:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(turn.ended))
+        facts.append(f"ended {moment} ({output.ago(turn.ended, time.time())})")
+    if taken := took(turn):
+        facts.append(f"took {taken}")
+    if shown.exit_code is not None:
+        facts.append(f"exit code {shown.exit_code}")
+    title = output.paint(f"turn {turn.number} of {shown.whole.name}", "bold", sys.stdout)
+    spent = ""
+    if said and (said.tokens_in or said.tokens_out):
+        cost = f", ${said.cost:.2f}" if said.cost else ""
+        spent = f"tokens: {said.tokens_in:,} in, {said.tokens_out:,} out{cost}\n"
+    yield f"{title}: {', '.join(facts)}\n{spent}"
+
+
+def _screen(drawing: bytes) -> str:
+    from realm.terminal.render.drawing import Drawing
+
+    found = Drawing(drawing)
+    return found.ansi() if output.colored(sys.stdout) else found.text()
+
+
+def _record(shown: Shown) -> dict[str, object]:
+    from realm.terminal.render.drawing import Drawing
+
+    said = shown.said
+    return {
+        **fields(shown.turn),
+        "prompt": clean(said.prompt, multiline=True) if said else shown.turn.prompt,
+        "answer": clean(said.answer, multiline=True) if said else None,
+        "exit_code": shown.exit_code,
+        "tokens_in": said.tokens_in if said else None,
+        "tokens_out": said.tokens_out if said else None,
+        "cost": said.cost if said and said.cost else None,
+        "screen": Drawing(shown.screen).text() if shown.screen else None,
+    }

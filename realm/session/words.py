@@ -1,0 +1,43 @@
+"""What was said in a turn: its prompt in full, the closing words, what it cost, from the record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realm import agents
+from realm.session.intake import TRANSCRIPT, TRANSCRIPT_LIMIT
+from realm.store import record
+from realm.text import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realm.agents.base import Exchange
+    from realm.model import Run, Session
+
+
+def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exchange | None:
+    """Return what was said in a turn of a run; ``None`` where the record does not tell."""
+    path = f"{record.run_directory(run.number)}/{TRANSCRIPT}"
+    kept = found.file(path, TRANSCRIPT_LIMIT)
+    if not kept or not 0 < turn <= len(run.prompts):
+        return None
+    told = list(agents.find(session.agent).exchanges(kept.splitlines()))
+    place = find(told, run.prompts, turn)
+    return None if place is None else told[place]
+
+
+def find(told: Sequence[Exchange], prompts: Sequence[str], turn: int) -> int | None:
+    """Return which of a conversation's exchanges is turn ``turn`` (from 1) of a run that asked ``prompts``.
+
+    A conversation begins with that of earlier runs, and may have prompts that no hook told of: the
+    run's are looked for from the end, each before the one that came after it.
+    """
+    place = len(told)
+    for prompt in reversed(prompts[turn - 1 :]):
+        while place > 0 and first_line(told[place - 1].prompt) != first_line(prompt):
+            place -= 1
+        place -= 1
+        if place < 0:
+            return None
+    return place
