@@ -101,6 +101,19 @@ class Session(NamedTuple):
     include: tuple[str, ...] = ()
 
 
+class Taken(NamedTuple):
+    """How far the work of a run that goes on is in git.
+
+    ``number`` is that of the last hand-over taken in, ``turn`` its turn; ``head`` and
+    ``snapshot`` are the state as the sandbox has it, whose commits the host wrote anew.
+    """
+
+    number: int
+    turn: int
+    head: str
+    snapshot: str
+
+
 class Run(NamedTuple):
     """One container lifetime of a session (``runs/NNNN/run.json``).
 
@@ -110,7 +123,12 @@ class Run(NamedTuple):
     ``closing`` is the first line of what it said last.
     ``dropped`` is how many bytes of output no screen was made of, because they
     came faster than they could be looked at; ``incomplete`` names the screens
-    that may lack some of them (``screen``, ``turns/0002.screen``).
+    that may lack some of them (``screen``, ``turns/0002.screen``).  ``taken`` is set
+    while the run goes on and ``after`` is not its last commit yet.
+
+    What was said is kept by turn, as far as it is new.  ``continues`` is the run whose
+    conversation this one goes on with (0: none); ``begins`` is the turn with which
+    another conversation began (0: none did), and ``said`` the bytes of all of it.
     """
 
     number: int
@@ -125,6 +143,10 @@ class Run(NamedTuple):
     notes: tuple[str, ...] = ()
     dropped: int = 0
     incomplete: tuple[str, ...] = ()
+    taken: Taken | None = None
+    continues: int = 0
+    begins: int = 0
+    said: int = 0
 
 
 class Totals(NamedTuple):

@@ -39,7 +39,8 @@ class Report(NamedTuple):
     ``complete`` is whether the sandbox finished its report.  ``errors``, ``nested``
     and ``conflicts`` are the sandbox's own words (not cleaned).  ``pack`` and
     ``transcript`` are files on the host, ``conversation`` the latter's path inside;
-    ``too_long`` the bytes of a transcript that was more than is taken.
+    ``too_long`` the bytes of a transcript that was more than is taken.  The transcript
+    is that from byte ``begins`` on.
     """
 
     points: tuple[Checkpoint, ...] = ()
@@ -54,6 +55,7 @@ class Report(NamedTuple):
     transcript: Path | None = None
     conversation: str | None = None
     too_long: int = 0
+    begins: int = 0
 
 
 def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:

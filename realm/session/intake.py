@@ -7,48 +7,32 @@ do this again from the start, and what is in git already is not taken in twice.
 
 from __future__ import annotations
 
-import shutil
-import time
 from typing import TYPE_CHECKING
 
-from realm import agents
-from realm.errors import RealmError, RefRaceError, RejectedError, RunningError, UnpreparedError
-from realm.model import State, Totals
-from realm.paths import make_private, realm_home, remove_tree, scratched
-from realm.session import approvals, recordings, sandboxes
+from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
+from realm.paths import realm_home, remove_tree, scratched
+from realm.session import approvals, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
-from realm.session.run import Outcome
-from realm.store import record, refs, repo
+from realm.store import refs
 from realm.terminal.relay.tty import FALLBACK
-from realm.text import clean, first_line
+from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from realm.model import Run, TurnText
+    from realm.model import Run
     from realm.sandbox.docker import Engine
     from realm.sandbox.report import Report
     from realm.sandbox.sandbox import Sandbox
     from realm.session.recordings import Shown
     from realm.session.requests import UI
-    from realm.session.run import Plan
-    from realm.store.ingest import Ingested
+    from realm.session.run import Outcome, Plan
 
 _UNPREPARED = "the workspace could not be prepared"
 """What a sandbox reports that gave up before the agent was started."""
 _NO_GIT = "the image has no git"
 """Why, where its image is not fit for it."""
-
-TRANSCRIPT = "transcript.jsonl"
-TRANSCRIPT_LIMIT = 256 * 1024**2
-WORDS = 200
-"""Characters that are kept of the first line of an agent's last words."""
-
-
-_NOT_RUN = (126, 127)
-"""What a shell exits with when it cannot run a program, or does not find it."""
 
 
 def take_back(plan: Plan, outcome: Outcome) -> bool:
@@ -90,13 +74,13 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
             sandboxes.forget(sandbox)
         raise
     except RejectedError as error:
-        error.hint = error.hint or way_out(plan)
+        error.hint = error.hint or take.way_out(plan)
         raise
     except OSError as error:
         raise RealmError(
             f"the work of run {plan.run.number} could not be saved: {error.strerror or error}: "
             f"{error.filename or realm_home()}; it is still in its container",
-            way_out(plan),
+            take.way_out(plan),
         ) from error
     sandbox.remove()
     return outcome
@@ -114,12 +98,6 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
     except creation.UnsavedError:
         sandboxes.forget(sandbox)
         raise
-
-
-def way_out(plan: Plan) -> str:
-    """Return what to do about work that could not be taken in."""
-    name = plan.session.name
-    return f"realm resume {name} tries again, realm rescue {name} DIRECTORY writes its files there"
 
 
 def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sandbox | None:
@@ -200,13 +178,7 @@ def _taken(
     with scratched("collect") as directory:
         report = sandbox.collect(directory)
         _check(plan, report)
-        try:
-            return _record(plan, report, exit_code, shown, before)
-        except RefRaceError:
-            latest = _as_noted_since(plan)
-            if latest is None:
-                raise
-            return _record(latest, report, exit_code, shown, before)
+        return take.take(plan, report, before, ending=take.Ending(exit_code, shown))
 
 
 def _check(plan: Plan, report: Report) -> None:
@@ -218,7 +190,7 @@ def _check(plan: Plan, report: Report) -> None:
         raise RejectedError(
             f"the work of run {plan.run.number} cannot be taken out of its container: "
             f"{reasons or 'it gave no report'}",
-            way_out(plan),
+            take.way_out(plan),
         )
 
 
@@ -228,140 +200,4 @@ def _unprepared(report: Report) -> UnpreparedError:
     hint = "install git in the image, or build it FROM realm:latest" if _NO_GIT in report.errors else ""
     return UnpreparedError(
         message, hint or "try again: its copy of the history is made anew; git fsck checks the project's own"
-    )
-
-
-def _as_noted_since(plan: Plan) -> Plan | None:
-    """Return the plan with its record as it is now, ``None`` where somebody else changed more than that.
-
-    A push during the run notes in the record where it went; refs that were
-    deleted during the run are made anew.
-    """
-    project, name = plan.project, plan.session.name
-    tips = refs.tips(project, name)
-    if tips.code not in (None, plan.run.before):
-        return None
-    if tips.meta is None:
-        return plan
-    if record.parent(project, tips.meta) != plan.parent:
-        return None
-    noted = record.read_session(project, name)
-    if noted._replace(pushed={}) != plan.session._replace(pushed={}):
-        return None
-    return plan._replace(meta=tips.meta, session=noted)
-
-
-def _record(
-    plan: Plan, report: Report, exit_code: int, shown: Shown | None, before: Sequence[str]
-) -> Outcome:
-    project, session = plan.project, plan.session
-    code = plan.run.before
-    there = refs.tips(project, session.name)
-    texts = agents.find(session.agent).turn_texts(report.prompts, report.stops)
-    notes = [*before, *(f"the container reported: {clean(text, limit=200)}" for text in report.errors)]
-    if there.code is None or there.meta is None:
-        notes.append(f"the refs of {session.name} were deleted during the run: they were made anew")
-    notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
-              for path in report.nested]  # fmt: skip
-    commits = 0
-    if any((point.head, point.snapshot) != (code, code) for point in report.points):
-        ingested = _ingest(plan, report, texts)
-        code = ingested.tip
-        commits = sum(len(made) for made in ingested.turns.values())
-        notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
-        notes += _let_out(plan, code, [item.path for item in plan.include])
-    if found := agents.find(session.agent).conversation_id(report.conversation or ""):
-        session = session._replace(conversation=found)  # the agent may have begun another (/clear)
-    files: dict[str, bytes] = {}
-    size = report.transcript.stat().st_size if report.transcript is not None else report.too_long
-    if report.transcript is not None and size <= TRANSCRIPT_LIMIT:
-        files[TRANSCRIPT] = report.transcript.read_bytes()
-    elif size:
-        notes.append(_too_long(plan, size, report.transcript))
-    prompts = tuple(first_line(text.prompt) for text in texts.values())
-    answers = [text.answer for text in texts.values() if text.answer.strip()]
-    run = plan.run._replace(
-        ended=time.time(), exit_code=exit_code, after=code, prompts=prompts, notes=tuple(notes),
-        closing=first_line(answers[-1], WORDS) if answers else "",
-    )  # fmt: skip
-    if shown is not None:
-        of_turns, incomplete = shown.of_turns(report.points)
-        files = {**files, **shown.files, **of_turns}
-        run = run._replace(dropped=shown.dropped, incomplete=tuple(incomplete))
-    totals = Totals()
-    if code != session.base:
-        totals = repo.totals(project, session.base, code)
-    meta = record.write(
-        project, parent=plan.parent, previous=plan.meta, session=session, run=run,
-        totals=totals, state=State.EXITED, files=files,
-    )  # fmt: skip
-    _move(plan, there, code, meta)
-    nothing = exit_code in _NOT_RUN and not commits and not texts and not files.get(TRANSCRIPT)
-    return Outcome(code, meta, totals, commits, exit_code, tuple(notes), nothing)
-
-
-def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:
-    """Return warnings about files that git ignores, were copied in, and are now in commits."""
-    return [
-        f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the "
-        "container: look at it before a push"
-        for path in repo.committed(plan.project, plan.run.before, code, included)
-    ]
-
-
-def _ingest(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Ingested:
-    from realm.store import ingest
-
-    intake = ingest.Intake(
-        project=plan.project,
-        session=plan.session.name,
-        run=plan.run.number,
-        tip=plan.run.before,
-        points=report.points,
-        texts=texts,
-        pack=report.pack,
-        started=plan.run.started,
-        identity=repo.identity(plan.project),
-    )
-    return ingest.ingest(intake)
-
-
-def _too_long(plan: Plan, size: int, transcript: Path | None) -> str:
-    """Keep a transcript that is too long for the record beside it, if it came, and say so."""
-    kept = "it was not kept"
-    if transcript is not None:
-        place = make_private(run_directory(plan.session.id)) / f"transcript-{plan.run.number:04d}.jsonl"
-        shutil.copyfile(transcript, place)
-        kept = f"it is in {place}"
-    return (
-        f"the conversation has {size / 1e6:.0f} MB, too much for the record: {kept}, and "
-        f"realm resume {plan.session.name} continues from an earlier one"
-    )
-
-
-def _move(plan: Plan, there: refs.Tips, code: str, meta: str) -> None:
-    """Move both refs from what the run began with, where they are ``there``, to what it made."""
-    name = plan.session.name
-    updates = [refs.RefUpdate(refs.META + name, plan.meta if there.meta else None, meta)]
-    if code != plan.run.before or there.code is None:
-        updates.append(refs.RefUpdate(refs.CODE + name, plan.run.before if there.code else None, code))
-    try:
-        refs.transact(plan.project, updates, f"realm: run {plan.run.number}")
-    except RealmError as error:
-        raise type(error)(
-            f"the work of run {plan.run.number} could not be recorded, it is still in its container: "
-            f"{error.message}",
-            _after_a_race(plan),
-        ) from error
-
-
-def _after_a_race(plan: Plan) -> str:
-    """Return how work comes home that could not be recorded."""
-    name = plan.session.name
-    now = refs.tips(plan.project, name).code
-    if now is None or now == plan.run.before:
-        return way_out(plan)
-    return (
-        f"git branch {name}-other {now[:12]} && git update-ref {refs.CODE}{name} {plan.run.before}, "
-        f"then realm resume {name} takes it in; merge the two afterwards"
     )

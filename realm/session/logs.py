@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 PERIOD = 0.2
 """Seconds between two looks at a recording that grows."""
-TRANSCRIPT = "transcript.jsonl"
-_TRANSCRIPT_LIMIT = 256 * 1024 * 1024
 _LOOK = 4096
 """Bytes that are looked at to see whether a program draws."""
 _SIZE = (24, 80)
@@ -62,11 +60,9 @@ def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
 
 def _has_log(found: record.Record, session: Session, run: Run) -> bool:
     """Tell whether anything that was said in a run was kept."""
-    directory = record.run_directory(run.number)
-    kept = (f"{directory}/{name}" for name in (TRANSCRIPT, recordings.CAST))
-    return recordings.place(session.id, run.number).is_dir() or any(
-        found.file(path, screens.CAST_LIMIT) for path in kept
-    )
+    path = f"{record.run_directory(run.number)}/{recordings.CAST}"
+    kept = recordings.place(session.id, run.number).is_dir() or found.said(run.number)
+    return bool(kept or found.file(path, screens.CAST_LIMIT))
 
 
 def _draws(place: Path) -> bool:
@@ -75,8 +71,8 @@ def _draws(place: Path) -> bool:
 
 
 def _write_record(project: Project, session: Session, run: Run, write: Write) -> None:
-    path = f"{record.run_directory(run.number)}/{TRANSCRIPT}"
-    transcript = record.read_file(project, session.name, path, _TRANSCRIPT_LIMIT)
+    with record.Record(project, session.name) as found:
+        transcript = found.said(run.number)
     if transcript:
         for said in agents.find(session.agent).read(transcript.splitlines()):
             write(_paragraph(said))

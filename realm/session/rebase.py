@@ -103,9 +103,10 @@ def _write(plan: Plan, tips: refs.Tips, session: Session, tip: str) -> None:
     runs = record.read_runs(project, name)
     if not runs:
         raise RealmError(f"the record of {name} has no run", f"realm resume {name} starts one")
+    turns = record.count_turns(project, tips.meta)
     meta = record.write(
         project, parent=tips.meta, previous=tips.meta, session=session, run=runs[-1],
-        totals=repo.totals(project, session.base, tip), state=State.EXITED, files={},
+        totals=repo.diffstat(project, session.base, tip)._replace(turns=turns), state=State.EXITED, files={},
     )  # fmt: skip
     updates = [
         refs.RefUpdate(refs.CODE + name, tips.code, tip),

@@ -56,12 +56,15 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     if row is None or row.code is None or row.meta is None:
         raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
     with record.Record(project, name) as found:
-        session, runs, transcript = found.session(), found.numbers(), _conversation(found, name, ui)
+        session, runs = found.session(), found.numbers()
+        continued, transcript = _conversation(found, name, ui)
     plan = plan._replace(
         session=session,
         include=approvals.included(project, (), plan.config.values(INCLUDE), session.include),
         login=planning.find_login(plan.agent, plan.args),
-        run=planning.starting(len(runs) + 1, row.code),
+        run=planning.starting(len(runs) + 1, row.code)._replace(
+            continues=continued, said=len(transcript or b"")
+        ),
         parent=row.meta,
         totals=row.totals,
         transcript=transcript,
@@ -74,17 +77,19 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     return begin(connection, plan, chosen, lock, ui)
 
 
-def _conversation(found: record.Record, name: str, ui: UI) -> bytes | None:
-    """Return the conversation of the last run that had one; say so when that of a later one was not kept."""
+def _conversation(found: record.Record, name: str, ui: UI) -> tuple[int, bytes | None]:
+    """Return the last run in which anything was said, and the conversation to go on with; 0 where none was.
+
+    Says so when that of a later run was not kept.
+    """
     numbers = found.numbers()
     for number in reversed(numbers):
-        kept = found.file(f"{record.run_directory(number)}/{intake.TRANSCRIPT}")
-        if kept:
+        if found.said(number):
             if number != numbers[-1] and found.run(numbers[-1]).prompts:
                 lost = f"the conversation of run {numbers[-1]} of {name} was not kept"
                 ui.warn(f"{lost}: the agent goes on from that of run {number}")
-            return kept
-    return None
+            return number, found.conversation(number)
+    return 0, None
 
 
 def _take_over(

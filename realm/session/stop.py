@@ -67,7 +67,7 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     summary.drop_kept(row.id)
     for note in record.read_runs(project, name)[-1].notes:
         ui.warn(note)
-    if not row.totals.turns:
+    if row.code == row.base:
         ui.info(f"{name}: stopped, no changes   realm resume {name}   realm remove {name}")
         return
     ui.info(f"{name}: stopped ({summary.describe(row.totals)}) on refs/realm/{name}")

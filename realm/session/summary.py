@@ -36,7 +36,7 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     for note in outcome.notes:
         ui.warn(note)
     if not outcome.new_commits:
-        then = "push" if outcome.totals.turns or outcome.totals.files else "remove"
+        then = "push" if outcome.code != plan.session.base else "remove"
         ui.info(f"{name}: no changes   realm resume {name}   realm {then} {name}")
         return
     commits = plural(outcome.new_commits, "commit")

@@ -104,8 +104,10 @@ class Naming(NamedTuple):
 class Chain:
     """Builds the host's commits on ``tip``, point by point.
 
-    ``fresh`` are the ids of what came out of the sandbox: a commit that is not
-    among them is the project's own, and ends the way back along the agent's.
+    ``head`` is the agent's commit that ``tip`` stands for, ``base`` the one that the
+    run began on: what was there is not looked at.  ``fresh`` are the ids of what came
+    out of the sandbox: a commit that is not among them is the project's own, and ends
+    the way back along the agent's.
     """
 
     def __init__(
@@ -118,6 +120,8 @@ class Chain:
         *,
         limits: Limits,
         fresh: Container[str],
+        base: str,
+        head: str,
     ) -> None:
         self.tip = tip
         self._fresh = fresh
@@ -129,8 +133,9 @@ class Chain:
         self._naming = naming
         self._limits = limits
         self._left = limits.commits
-        self._head = tip
-        self._base = self._tree = self._commit(tip).tree
+        self._head = head
+        self._base = self._commit(base).tree
+        self._tree = self._commit(tip).tree
         self._now = time.time()
         self._latest = min(naming.started, self._now)
 

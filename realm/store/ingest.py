@@ -42,6 +42,11 @@ class Intake(NamedTuple):
     ``started`` is in seconds since the epoch, ``identity`` signs the commits.
     ``known`` are further commits that the sandbox began with.  ``replay`` keeps
     messages as they are: the commits are realm's own, rebased.
+
+    Where a part of the run was taken in before, ``onto`` is the commit that came of
+    it and ``head`` the sandbox's own at that point.  What only the sandbox has of that
+    part is in ``earlier``, packs in an object directory, unless ``pack`` has it again;
+    ``keep`` adds this pack there by that name, when it proves sound.
     """
 
     project: Project
@@ -55,6 +60,10 @@ class Intake(NamedTuple):
     identity: Identity
     known: Sequence[str] = ()
     replay: bool = False
+    onto: str = ""
+    head: str = ""
+    earlier: Path | None = None
+    keep: str = ""
 
 
 class Ingested(NamedTuple):
@@ -116,7 +125,7 @@ def _without_commits(intake: Intake, points: Sequence[Checkpoint], limits: Limit
         held.check_closed(commits, (intake.tip, *intake.known), {*fresh, *commits}, limits)
         pack = _pack(held, limits, intake.tip, commits, directory)
     kept = [point._replace(head=intake.tip, snapshot=made[point.snapshot]) for point in points]
-    return intake._replace(points=kept, pack=pack)
+    return intake._replace(points=kept, pack=pack, head=intake.tip)
 
 
 def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str) -> str:
@@ -142,27 +151,43 @@ def _asked(held: Quarantine, limits: Limits, *arguments: str, stdin: bytes | Non
 
 
 def _taken(intake: Intake, limits: Limits) -> Ingested:
-    project, pack = intake.project, intake.pack
+    project, onto = intake.project, intake.onto or intake.tip
     made = Objects(project.object_format)
     naming = Naming(intake.session, intake.run, intake.identity, intake.started, intake.texts, intake.replay)
-    with quarantine(project) as held:
-        sizes = held.take_in(pack, limits) if pack is not None and pack.lstat().st_size > 0 else {}
+    with quarantine(project, intake.earlier) as held:
+        sizes = held.earlier(limits) | _unpacked(intake, held, limits)
         with held.cat_file() as objects:
             verifier = Verifier(objects, sizes, made, limits, project.object_format)
-            chain = Chain(intake.tip, objects, made, verifier, naming, limits=limits, fresh=sizes)
+            chain = Chain(
+                onto, objects, made, verifier, naming,
+                limits=limits, fresh=sizes, base=intake.tip, head=intake.head or intake.tip,
+            )  # fmt: skip
             for point in intake.points:
                 chain.add(point)
-        if chain.tip != intake.tip:
+        if chain.tip != onto:
             fresh = {*sizes, *made.ids}
             made.write(held.path / "objects" / "pack")
-            held.check_closed([chain.tip], (intake.tip, *intake.known), fresh, limits)
-            held.give(chain.tip, [intake.tip])
+            held.check_closed([chain.tip], (intake.tip, onto, *intake.known), fresh, limits)
+            held.give(chain.tip, [onto])
+        if intake.keep:
+            held.keep(intake.keep)
     return Ingested(
         tip=chain.tip,
         turns={turn: tuple(commits) for turn, commits in chain.turns.items()},
         dropped=verifier.dropped.lines(),
         notes=chain.notes.lines() + verifier.notes.lines(),
     )
+
+
+def _unpacked(intake: Intake, held: Quarantine, limits: Limits) -> dict[str, tuple[str, int]]:
+    """Unpack what came, and return the type and size of each object by id."""
+    if intake.pack is None or intake.pack.lstat().st_size == 0:
+        return {}
+    sizes = held.take_in(intake.pack, limits)
+    if intake.keep and held.bases:
+        # Kept with them, they would pass for the sandbox's own the next time.
+        raise RejectedError("the container's pack was refused: it builds on objects that are not in it")
+    return sizes
 
 
 def _check_points(intake: Intake) -> None:

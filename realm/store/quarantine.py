@@ -89,12 +89,14 @@ class UncleanError(RejectedError):
 class Quarantine:
     """An open quarantine; made by :func:`quarantine`."""
 
-    def __init__(self, path: Path, project: Project) -> None:
+    def __init__(self, path: Path, project: Project, earlier: Path | None = None) -> None:
         self.path = path
         self.project = project
+        self._earlier = earlier
         self.partial = is_partial(project)
         self.bases: frozenset[str] = frozenset()
         """Objects of the project that the pack had deltas on and not in it."""
+        self._pack: Path | None = None
         self.prefix = ["git", *_SMALL]
         self.env = {key: os.environ[key] for key in _KEPT if key in os.environ} | {
             "GIT_DIR": str(path),
@@ -119,7 +121,8 @@ class Quarantine:
         if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
             config += "partialClone = none\n"
         (self.path / "config").write_text(config)
-        borrowed = b"".join(_quoted(store) + b"\n" for store in self.project.object_stores)
+        stores = [*self.project.object_stores, *([self._earlier] if self._earlier else [])]
+        borrowed = b"".join(_quoted(store) + b"\n" for store in stores)
         (self.path / "objects" / "info" / "alternates").write_bytes(borrowed)
         if self.project.shallow:
             (self.path / "shallow").write_text("".join(f"{oid}\n" for oid in self.project.shallow))
@@ -146,8 +149,26 @@ class Quarantine:
         if len(oids) > limits.objects:
             raise RejectedError(f"the container's pack was refused: it has {len(oids)} objects")
         sizes = self._sizes(oids, limits)
+        self._pack = found[0]
         self.bases = frozenset(oids[_count(pack) :])
         return {oid: size for oid, size in sizes.items() if oid not in self.bases}
+
+    def earlier(self, limits: Limits) -> dict[str, tuple[str, int]]:
+        """Return the type and size of each object that came before, as :meth:`take_in` does."""
+        width = 32 if self.project.object_format == "sha256" else 20
+        packs = (self._earlier / "pack").glob("*.idx") if self._earlier else ()
+        oids = {oid for path in packs for oid in index_ids(path, width)}
+        return self._sizes(list(oids), limits) if oids else {}
+
+    def keep(self, name: str) -> None:
+        """Keep the pack that was taken in with what came before, as ``pack-<name>``."""
+        if self._earlier is None:
+            return
+        place = make_private(self._earlier / "pack") / f"pack-{name}"
+        if self._pack is not None:
+            # The index last: without it git does not see the pack.
+            shutil.move(self._pack.with_suffix(".pack"), place.with_suffix(".pack"))
+            shutil.move(self._pack, place.with_suffix(".idx"))
 
     def check_closed(
         self, tips: Sequence[str], known: Sequence[str], fresh: Container[str], limits: Limits
@@ -314,15 +335,19 @@ def index_ids(path: Path, width: int) -> list[str]:
 
 
 @contextmanager
-def quarantine(project: Project) -> Iterator[Quarantine]:
-    """Make a quarantine for objects of ``project``; it is removed at the end, and others' leftovers first."""
+def quarantine(project: Project, earlier: Path | None = None) -> Iterator[Quarantine]:
+    """Make a quarantine for objects of ``project``; it is removed at the end, and others' leftovers first.
+
+    ``earlier`` is an object directory with packs that were taken in before, and came to
+    nothing that the project has; it may not exist.
+    """
     sweep(project)
     root = make_private(realm_home() / "quarantine")
     with _locked(root / ".lock"):
         path = Path(tempfile.mkdtemp(prefix=f"{project.name[:40]}-", dir=root))
         lock = _lock(path / "lock", fcntl.LOCK_EX)
     try:
-        yield Quarantine(path, project)
+        yield Quarantine(path, project, earlier)
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)

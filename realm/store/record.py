@@ -8,7 +8,8 @@ parent).  The commit's message is the summary that ``realm list`` shows, see
 
     session.json              what is fixed about the session
     runs/0001/run.json        one run: number, times, commits, exit code
-    runs/0001/<file>          what else was kept: transcript.jsonl, screen.txt, screen.ans, session.cast
+    runs/0001/<file>          what else was kept: screen.txt, screen.ans, session.cast
+    runs/0001/talk/<file>     what was said in each turn, in the agent's own format: 0001.jsonl
     runs/0001/turns/<file>    what the terminal showed when a turn ended: 0001.screen.txt, 0001.screen.ans
     runs/0002/…
 
@@ -22,6 +23,10 @@ with text, cursor positions and colours alone.  Where output came faster than it
 could be looked at, ``run.json`` has the number of its bytes in ``dropped``, and in
 ``incomplete`` the names of screens that may lack some of it, because the program
 had not drawn everything anew since: ``screen``, ``turns/0002.screen``.
+
+Nothing that was said is stored twice: a run has what it added to the
+conversation of the run that it ``continues``.  :meth:`Record.conversation` puts
+them together; earlier versions kept all of it in each run's ``transcript.jsonl``.
 
 A record may have been fetched from somewhere else: it is read as untrusted, with
 limits on sizes and a grammar for every field; one that breaks it is damaged.
@@ -54,13 +59,21 @@ _COMMIT_LIMIT = 1024 * 1024
 _TREE_LIMIT = 16 * 1024 * 1024
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_TURN_FILE = re.compile(r"turns/([0-9]{4,5}\.screen\.(?:txt|ans))")
+_BELOW = re.compile(r"turns/[0-9]{4,5}\.screen\.(?:txt|ans)|talk/[0-9]{4,5}\.jsonl")
+_TALK = re.compile(rb"([0-9]{4,5})\.jsonl")
+_WHOLE = "transcript.jsonl"
+"""Where earlier versions kept the whole conversation."""
 _RUN_NAME = re.compile(rb"[0-9]{4,9}")
 
 
 def run_directory(number: int) -> str:
     """Return the path of a run's directory in the record."""
     return f"runs/{number:04d}"
+
+
+def talk_file(turn: int) -> str:
+    """Return the name of what was said in a turn, in the run's directory."""
+    return f"talk/{turn:04d}.jsonl"
 
 
 class Record:
@@ -115,13 +128,6 @@ class Record:
         """Return every recorded run, the first one first."""
         return [self.run(number) for number in self.numbers()]
 
-    def newest(self, file: str, limit: int = FILE_LIMIT) -> bytes | None:
-        """Return a run's file, such as ``transcript.jsonl``, of the last run that has it."""
-        for number in reversed(self.numbers()):
-            if found := self.file(f"{run_directory(number)}/{file}", limit):
-                return found
-        return None
-
     def file(self, path: str, limit: int = FILE_LIMIT) -> bytes | None:
         """Return a file, such as ``runs/0001/screen.txt``; ``None`` when it is not there.
 
@@ -129,6 +135,41 @@ class Record:
         """
         found = self._get(path, limit)
         return found.data if found is not None and found.kind == "blob" else None
+
+    def talk(self, number: int) -> dict[int, str]:
+        """Return the paths of what was said in a run by turn, in order; turn 0 is before any."""
+        directory = f"{run_directory(number)}/talk"
+        entries = _tree(self._objects, self._format, self.commit(), directory.encode())
+        found = (match for name in entries if (match := _TALK.fullmatch(name)))
+        return {turn: f"{directory}/{turn:04d}.jsonl" for turn in sorted(int(match[1]) for match in found)}
+
+    def said(self, number: int) -> bytes:
+        """Return what was said in a run, of an old record in the runs before it, too; empty when nothing was.
+
+        As everywhere here it is in the agent's own format.
+        """
+        whole = self.file(f"{run_directory(number)}/{_WHOLE}")
+        return whole or b"".join(self.file(path) or b"" for path in self.talk(number).values())
+
+    def conversation(self, number: int, turn: int | None = None) -> bytes:
+        """Return the conversation that a run was left with, from its beginning; at most 512 MiB of it.
+
+        With ``turn`` it is what it was at the end of that turn; an old record does not know that.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while number > 0 and size < FILE_LIMIT:
+            if whole := self.file(f"{run_directory(number)}/{_WHOLE}"):
+                parts.append(whole)
+                break
+            run, talk = self.run(number), self.talk(number)
+            begins = run.begins if turn is None or run.begins <= turn else 0
+            wanted = (at for at in talk if begins <= at and (turn is None or at <= turn))
+            found = b"".join(self.file(talk[at]) or b"" for at in wanted)
+            parts.append(found)
+            size += len(found)
+            number, turn = (0 if begins else run.continues), None
+        return b"".join(reversed(parts))
 
     def commit(self) -> str:
         """Return the commit that the record is read from."""
@@ -224,32 +265,35 @@ def write(
     ``parent`` is the commit of the run before (``None`` for the first run),
     ``previous`` the commit that this one replaces: what was recorded for this
     run there is kept unless ``files`` (file name to content, a turn's with
-    ``turns/`` before) replaces it.
+    ``turns/`` or ``talk/`` before) replaces it.
     Raises :class:`GitError` when the repository cannot be written.
     """
     from realm.store.objects import DIRECTORY, FILE, Entry, Moment, Objects
 
-    of_turns = {match[1].encode(): files[file] for file in files if (match := _TURN_FILE.fullmatch(file))}
-    of_run = {file: data for file, data in files.items() if not _TURN_FILE.fullmatch(file)}
+    of_run = {file: data for file, data in files.items() if not _BELOW.fullmatch(file)}
     for file in of_run:
-        if not _FILE_NAME.fullmatch(file) or file in ("run.json", "turns"):
+        if not _FILE_NAME.fullmatch(file) or file in ("run.json", "turns", "talk"):
             raise ValueError(f"not a name of a record's file: {file!r}")
     made = Objects(project.object_format)
     number = f"{run.number:04d}".encode()
     with CatFile(project) as objects:
-        root, runs, kept, turns = (
+        root, runs, kept, *below = (
             _tree(objects, project.object_format, commit, path)
             for commit, path in (
-                (parent, b""), (parent, b"runs"),
-                (previous, b"runs/" + number), (previous, b"runs/" + number + b"/turns"),
+                (parent, b""), (parent, b"runs"), (previous, b"runs/" + number),
+                (previous, b"runs/" + number + b"/turns"), (previous, b"runs/" + number + b"/talk"),
             )
         )  # fmt: skip
         before = _summary(objects, project.object_format, previous or parent)
     for file, data in {**of_run, "run.json": dump(run)}.items():
         kept[file.encode()] = Entry(file.encode(), FILE, made.blob(data))
-    turns |= {name: Entry(name, FILE, made.blob(data)) for name, data in of_turns.items()}
-    if turns:
-        kept[b"turns"] = Entry(b"turns", DIRECTORY, made.tree(turns.values()))
+    for directory, entries in zip((b"turns", b"talk"), below, strict=True):
+        for file in files.keys() - of_run:
+            place, _, name = file.encode().partition(b"/")
+            if place == directory:
+                entries[name] = Entry(name, FILE, made.blob(files[file]))
+        if entries:
+            kept[directory] = Entry(directory, DIRECTORY, made.tree(entries.values()))
     runs[number] = Entry(number, DIRECTORY, made.tree(kept.values()))
     root[b"runs"] = Entry(b"runs", DIRECTORY, made.tree(runs.values()))
     root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
@@ -273,6 +317,12 @@ def _summary(objects: CatFile, object_format: str, commit: str | None) -> Summar
         return read_summary(message, object_format)
     except RealmError:
         return Summary("", "", 0.0, State.EXITED, "", 0)
+
+
+def count_turns(project: Project, meta: str | None) -> int:
+    """Return how many turns a session had when the run that ``meta`` records was over; 0 without one."""
+    with CatFile(project) as objects:
+        return _summary(objects, project.object_format, meta).totals.turns
 
 
 def parent(project: Project, meta: str) -> str | None:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from realm.errors import RealmError
-from realm.model import WORKSPACE_ROOT, Run, Session, State, Totals
+from realm.model import WORKSPACE_ROOT, Run, Session, State, Taken, Totals
 from realm.store.refs import META
 from realm.text import clean
 
@@ -112,7 +112,21 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         notes=fields.texts("notes"),
         dropped=fields.maybe("dropped", lambda key: fields.whole(key, 0, _MOST)) or 0,
         incomplete=fields.texts("incomplete", _SCREEN.fullmatch),
+        taken=fields.maybe("taken", lambda key: _taken(fields.items(key), oid)),
+        continues=fields.maybe("continues", lambda key: fields.whole(key, 0, number - 1)) or 0,
+        begins=fields.maybe("begins", lambda key: fields.whole(key, 0, _MOST)) or 0,
+        said=fields.maybe("said", lambda key: fields.whole(key, 0, _MOST)) or 0,
     )
+
+
+def _taken(found: list[Any], is_oid: Callable[[str], object]) -> Taken | None:
+    """Return what ``taken`` holds: two numbers and two ids; nothing where it is not that."""
+    match found:
+        case [int(number), int(turn), str(head), str(snapshot)] if (
+            0 <= min(number, turn) <= max(number, turn) <= _MOST and is_oid(head) and is_oid(snapshot)
+        ):
+            return Taken(number, turn, head, snapshot)
+    return None
 
 
 class _Fields:
@@ -152,6 +166,10 @@ class _Fields:
         if not isinstance(value, kind) or isinstance(value, bool):
             raise self._error(f"has no valid '{key}'")
         return value
+
+    def items(self, key: str) -> list[Any]:
+        """Return a list of anything."""
+        return list(self._get(key, None, list))
 
     def text(self, key: str, is_good: Callable[[str], object], default: str | None = None) -> str:
         """Return a string that ``is_good``."""

@@ -36,7 +36,7 @@ def test_read(old: Repo) -> None:
     project = project_of(old)
     with record.Record(project, "fix") as found:
         session, (first, second) = found.session(), found.runs()
-        assert found.newest("transcript.jsonl") == b'{"type":"user"}\n'
+        assert found.said(1) == found.conversation(1) == b'{"type":"user"}\n'
         assert found.file("runs/0001/screen.ans") == b"\x1b[1mhello"
         assert found.file("runs/0001/turns/0001.screen.txt") == b"turn\n"
     assert session.workspace == "/workspace/pr-ject"

@@ -33,13 +33,13 @@ from realm.cli.app import run
 sys.exit(run(sys.argv[1:]))
 """
 DIES_BEFORE_REMOVAL = """
-from realm.session import intake
+from realm.session import take
 from realm.sandbox.sandbox import Sandbox
-real = intake._record
+real = take._taken
 def record(*arguments):
     real(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-intake._record = record
+take._taken = record
 """
 NEVER_READY = """
 from realm.session import background
@@ -342,7 +342,7 @@ def test_rescue_of_what_runs_or_is_in_git_says_so(user: User, tmp_path: Path) ->
     assert not (tmp_path / "a").exists()
 
 
-SMALL_TRANSCRIPTS = "from realm.session import intake\nintake.TRANSCRIPT_LIMIT = 2000"
+SMALL_TRANSCRIPTS = "from realm.session import take\ntake.TRANSCRIPT_LIMIT = 2000"
 
 
 def test_a_conversation_too_long_for_the_record_is_said_and_kept_beside_it(claude: User) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.model import Run, Session, State, Totals
+from realm.model import Run, Session, State, Taken, Totals
 from realm.store.schema import (
     Summary,
     dump,
@@ -64,6 +64,10 @@ runs = st.builds(
     notes=texts,
     dropped=counts,
     incomplete=st.lists(st.sampled_from(["screen", "turns/0002.screen", "turns/12345.screen"])).map(tuple),
+    taken=st.none() | st.builds(Taken, counts, counts, oids, oids),
+    continues=st.just(0),
+    begins=counts,
+    said=counts,
 )
 summaries = st.builds(
     Summary,

@@ -1,0 +1,291 @@
+"""Taking what a sandbox hands over into git: at the end of a turn while it runs, and of the run.
+
+Both are one function, and so is the recovery of a run that was broken off.  It can be
+called at any time by whoever holds the run: how far a run has been taken in stands in its
+record, which moves together with the code, so that nothing is taken twice, and what is
+killed in the middle is done again from there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import agents
+from realm.errors import RealmError, RefRaceError
+from realm.model import State, Taken, Totals
+from realm.paths import make_private
+from realm.session.lock import run_directory
+from realm.session.run import Outcome
+from realm.store import record, refs, repo
+from realm.text import clean, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realm.model import Checkpoint, Run, Session, TurnText
+    from realm.sandbox.report import Report
+    from realm.session.recordings import Shown
+    from realm.session.run import Plan
+    from realm.store.ingest import Ingested
+
+TRANSCRIPT_LIMIT = 256 * 1024**2
+"""Bytes of a conversation that are kept."""
+WORDS = 200
+"""Characters that are kept of the first line of an agent's last words."""
+_NOT_RUN = (126, 127)
+"""What a shell exits with when it cannot run a program, or does not find it."""
+_TRIES = 5
+
+
+class Ending(NamedTuple):
+    """What is known when a run is over: the agent's exit code, and what its terminal showed."""
+
+    exit_code: int
+    shown: Shown | None = None
+
+
+class _Now(NamedTuple):
+    """A run as git has it; ``meta`` and ``code`` are what its refs are expected to be (``None``: gone)."""
+
+    session: Session
+    run: Run
+    meta: str | None
+    code: str | None
+    previous: str
+
+
+def take(
+    plan: Plan, report: Report, notes: Sequence[str] = (), *, number: int = 0, ending: Ending | None = None
+) -> Outcome:
+    """Take in what ``report`` has and git has not, and renew the run's record; both refs move together.
+
+    ``number`` is that of the hand-over where the run goes on, and without ``ending`` it does.
+    ``notes`` go into the record before what is found here.  Raises :class:`RealmError`
+    with the way out when it cannot be done: nothing has moved then.
+    """
+    for tries in range(_TRIES):
+        now = _now(plan)
+        try:
+            return _taken(plan, now, report, notes, number, ending)
+        except RefRaceError:
+            # A push notes in the record where it went; whatever else moves a ref is not ours to undo.
+            if tries == _TRIES - 1 or _now(plan) == now:
+                raise
+    raise AssertionError("unreachable")
+
+
+def way_out(plan: Plan) -> str:
+    """Return what to do about work that could not be taken in."""
+    name = plan.session.name
+    return f"realm resume {name} tries again, realm rescue {name} DIRECTORY writes its files there"
+
+
+def _now(plan: Plan) -> _Now:
+    """Return how git has the run; refs that were deleted meanwhile are made anew from its beginning."""
+    project, name = plan.project, plan.session.name
+    tips = refs.tips(project, name)
+    session, run, meta = plan.session, plan.run, plan.meta
+    if tips.meta is not None and record.parent(project, tips.meta) == plan.parent:
+        with record.Record(project, name) as found:
+            noted = found.session()
+            if (
+                found.commit() == tips.meta
+                and noted.id == session.id
+                and found.numbers()[-1:] == [run.number]
+            ):
+                session, run, meta = noted, found.run(run.number), tips.meta
+    if tips.meta is None or tips.code is None:
+        run = run._replace(taken=None, after=None)
+    before = (run.after if run.taken is not None else None) or run.before
+    return _Now(session, run, meta if tips.meta else None, before if tips.code else None, meta)
+
+
+def _taken(
+    plan: Plan, now: _Now, report: Report, before: Sequence[str], number: int, ending: Ending | None
+) -> Outcome:
+    project, run = plan.project, now.run
+    begun = run.taken or Taken(0, 0, run.before, run.before)
+    code = (run.after if run.taken is not None else None) or run.before
+    points = [point for point in report.points if point.turn >= begun.turn]
+    texts = agents.find(now.session.agent).turn_texts(report.prompts, report.stops)
+    notes = [
+        *run.notes,
+        *before,
+        *(f"the container reported: {clean(text, limit=200)}" for text in report.errors),
+    ]
+    if now.code is None or now.meta is None:
+        notes.append(f"the refs of {now.session.name} were deleted during the run: they were made anew")
+    notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
+              for path in report.nested]  # fmt: skip
+    if any((point.head, point.snapshot) != (begun.head, begun.snapshot) for point in points):
+        ingested = _ingest(plan, report, points, texts, begun, code)
+        code = ingested.tip
+        notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
+        notes += _let_out(plan, code, [item.path for item in plan.include])
+    last = points[-1] if points else None
+    turn = last.turn if last else begun.turn
+    said = _Talk(now.session, run, {})
+    with record.Record(project, now.session.name) as found:
+        said = _heard(said, found if now.meta else None, report, turn)
+    if ending is not None and (lost := _too_long(plan, report)):
+        notes.append(lost)
+    prompts = dict(enumerate(run.prompts, 1)) | {at: first_line(text.prompt) for at, text in texts.items()}
+    answers = [text.answer for text in texts.values() if text.answer.strip()]
+    run = said.run._replace(
+        after=code, prompts=tuple(prompts[at] for at in sorted(prompts)), notes=tuple(dict.fromkeys(notes)),
+        closing=first_line(answers[-1], WORDS) if answers else run.closing,
+    )  # fmt: skip
+    files = said.files
+    if ending is None:
+        run = run._replace(taken=begun if last is None else Taken(number, turn, last.head, last.snapshot))
+    else:
+        run = run._replace(ended=time.time(), exit_code=ending.exit_code, taken=None)
+        if ending.shown is not None:
+            of_turns, incomplete = ending.shown.of_turns(report.points)
+            files = {**files, **ending.shown.files, **of_turns}
+            run = run._replace(dropped=ending.shown.dropped, incomplete=tuple(incomplete))
+    commits = repo.count_commits(project, code, [run.before]) if code != run.before else 0
+    totals = _totals(plan, code, len(prompts) or int(commits > 0))
+    meta = record.write(
+        project, parent=plan.parent, previous=now.previous, session=said.session, run=run,
+        totals=totals, state=State.RUNNING if ending is None else State.EXITED, files=files,
+    )  # fmt: skip
+    _move(plan, now, code, meta)
+    exit_code = ending.exit_code if ending else 0
+    nothing = exit_code in _NOT_RUN and not commits and not prompts and not said.files
+    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing)
+
+
+def _totals(plan: Plan, code: str, turns: int) -> Totals:
+    """Return the size of the session; ``turns`` are those of this run."""
+    base = plan.session.base
+    size = repo.diffstat(plan.project, base, code) if code != base else Totals()
+    return size._replace(turns=record.count_turns(plan.project, plan.parent) + turns)
+
+
+def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:
+    """Return warnings about files that git ignores, were copied in, and are now in commits."""
+    return [
+        f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the "
+        "container: look at it before a push"
+        for path in repo.committed(plan.project, plan.run.before, code, included)
+    ]
+
+
+def _ingest(
+    plan: Plan,
+    report: Report,
+    points: Sequence[Checkpoint],
+    texts: dict[int, TurnText],
+    begun: Taken,
+    code: str,
+) -> Ingested:
+    from realm.store import ingest
+
+    intake = ingest.Intake(
+        project=plan.project,
+        session=plan.session.name,
+        run=plan.run.number,
+        tip=plan.run.before,
+        points=points,
+        texts=texts,
+        pack=report.pack,
+        started=plan.run.started,
+        identity=repo.identity(plan.project),
+        onto=code,
+        head=begun.head,
+    )
+    return ingest.ingest(intake)
+
+
+# -- what was said ---------------------------------------------------------------
+
+
+class _Talk(NamedTuple):
+    """A session and a run with what was said, and the files of that."""
+
+    session: Session
+    run: Run
+    files: dict[str, bytes]
+
+
+def _heard(talk: _Talk, found: record.Record | None, report: Report, turn: int) -> _Talk:
+    """Return the talk with what the report adds to it; ``found`` is the record so far.
+
+    The report has the conversation from some byte on.  What goes on where the record
+    ends is kept as the turn's; another conversation (``/clear``), or one that was
+    changed in its middle, begins with a turn of its own.
+    """
+    session, run, _ = talk
+    if report.transcript is None or report.transcript.stat().st_size + report.begins > TRANSCRIPT_LIMIT:
+        return talk
+    data = report.transcript.read_bytes()
+    conversation = (
+        agents.find(session.agent).conversation_id(report.conversation or "") or session.conversation
+    )
+    parts = found.talk(run.number) if found else {}
+    if conversation == session.conversation and report.begins <= run.said:
+        known = run.said - report.begins
+        so_far = found.conversation(run.number)[report.begins :] if found and known else b""
+        if data[:known] == so_far:
+            more = data[known:]
+            if not more:
+                return talk
+            file = record.talk_file(turn)
+            before = found.file(parts[turn]) if found and turn in parts else b""
+            return _Talk(session, run._replace(said=run.said + len(more)), {file: (before or b"") + more})
+    if report.begins or not data:
+        return talk
+    if parts or run.continues:
+        turn = max(turn, 1, *(at + 1 for at in parts))
+    run = run._replace(said=len(data), begins=turn, continues=0)
+    return _Talk(session._replace(conversation=conversation), run, {record.talk_file(turn): data})
+
+
+def _too_long(plan: Plan, report: Report) -> str:
+    """Keep a conversation that is too long for the record beside it, if it came; return what to say of it."""
+    size = report.transcript.stat().st_size if report.transcript is not None else report.too_long
+    if size <= TRANSCRIPT_LIMIT:
+        return ""
+    kept = "it was not kept"
+    if report.transcript is not None:
+        place = make_private(run_directory(plan.session.id)) / f"transcript-{plan.run.number:04d}.jsonl"
+        shutil.copyfile(report.transcript, place)
+        kept = f"it is in {place}"
+    return (
+        f"the conversation has {size / 1e6:.0f} MB, too much for the record: {kept}, and "
+        f"realm resume {plan.session.name} continues from an earlier one"
+    )
+
+
+# -- moving the refs -------------------------------------------------------------
+
+
+def _move(plan: Plan, now: _Now, code: str, meta: str) -> None:
+    """Move both refs from what they were to what was made."""
+    name = plan.session.name
+    updates = [refs.RefUpdate(refs.META + name, now.meta, meta)]
+    if code != now.code:
+        updates.append(refs.RefUpdate(refs.CODE + name, now.code, code))
+    try:
+        refs.transact(plan.project, updates, f"realm: run {plan.run.number}")
+    except RealmError as error:
+        raise type(error)(
+            f"the work of run {plan.run.number} could not be recorded, it is still in its container: "
+            f"{error.message}",
+            _after_a_race(plan, now),
+        ) from error
+
+
+def _after_a_race(plan: Plan, now: _Now) -> str:
+    """Return how work comes home that could not be recorded."""
+    name = plan.session.name
+    tip = refs.tips(plan.project, name).code
+    if tip is None or tip == now.code:
+        return way_out(plan)
+    return (
+        f"git branch {name}-other {tip[:12]} && git update-ref {refs.CODE}{name} {now.code}, "
+        f"then realm resume {name} takes it in; merge the two afterwards"
+    )
