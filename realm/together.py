@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_T = TypeVar("_T")
 PATIENCE = 10.0
 """Seconds that tasks are waited for after an interrupt."""
+
+
+class Begun(Generic[_T]):
+    """Something harmless that is done in a thread of its own from now on, until its result is wanted."""
+
+    def __init__(self, task: Callable[[], _T]) -> None:
+        self._results: list[_T] = []
+        self._problem: BaseException | None = None
+
+        def run() -> None:
+            try:
+                self._results.append(task())
+            except BaseException as problem:  # noqa: BLE001 - raised where the result is wanted
+                self._problem = problem
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+
+    def result(self) -> _T:
+        """Wait for the end; return the result or raise what was raised."""
+        self._thread.join()
+        if self._problem is not None:
+            raise self._problem
+        return self._results[0]
 
 
 def together(*tasks: Callable[[], Any]) -> list[Any]:

@@ -14,6 +14,7 @@ from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
 from realm.session.resume import resume
 from realm.store import record
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +29,14 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     Raises :class:`RunningError` when another terminal has it and
     :class:`RealmError` when nothing is running.
     """
+    engine = Begun(docker.connect)
     project = find(name, directory)
     session = record.read_session(project, name)
     runs = record.read_runs(project, name)
     claim.check(project, session)
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, runs, request)
-    connection = docker.connect()
+    connection = engine.result()
     found = lookup.find(connection, session_id=session.id)
     sandbox = next((sandbox for sandbox in found if sandbox.state() == "running"), None)
     if sandbox is None:

@@ -22,20 +22,23 @@ if TYPE_CHECKING:
     from realm.session.lock import RunLock
     from realm.session.requests import UI
     from realm.session.run import Plan
+    from realm.store.history import History
     from realm.store.refs import RefUpdate
+    from realm.together import Begun
 
 
 def begin(
-    connection: Engine, plan: Plan, image: str, lock: RunLock, ui: UI,
+    connection: Engine, plan: Plan, image: str, seen: Begun[History], lock: RunLock, ui: UI,
     *, check: Callable[[], object] = lambda: None, meanwhile: Callable[[], object] = lambda: None,
 ) -> int:  # fmt: skip
     """Record the run that is planned, run its agent in a sandbox of ``image``; return the agent's exit code.
 
-    ``check`` may still refuse, before anything is recorded; ``meanwhile`` is done
-    before the sandbox is started.  When the sandbox cannot be made, or the run
-    cannot be recorded, neither is there afterwards; raises what stood in the way.
+    ``seen`` is what the sandbox may see.  ``check`` may still refuse, before
+    anything is recorded; ``meanwhile`` is done before the sandbox is started.  When
+    the sandbox cannot be made, or the run cannot be recorded, neither is there
+    afterwards; raises what stood in the way.
     """
-    plan, sandbox = _made(connection, plan, image, ui, check, meanwhile)
+    plan, sandbox = _made(connection, plan, image, seen, ui, check, meanwhile)
     try:
         from realm.session import background
         from realm.session.holder import Holder
@@ -52,7 +55,7 @@ def begin(
 
 
 def _made(
-    connection: Engine, plan: Plan, image: str, ui: UI,
+    connection: Engine, plan: Plan, image: str, seen: Begun[History], ui: UI,
     check: Callable[[], object], meanwhile: Callable[[], object],
 ) -> tuple[Plan, Sandbox]:  # fmt: skip
     """Make record and sandbox at the same time, or none of them."""
@@ -67,7 +70,7 @@ def _made(
     def make() -> None:
         from realm.session.sandboxes import create
 
-        sandboxes.append(create(connection, plan, image, ui))
+        sandboxes.append(create(connection, plan, image, seen.result(), ui))
 
     try:
         with ui.progress("making the container"):

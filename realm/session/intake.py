@@ -92,7 +92,7 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
 
     try:
         with sandboxes.outfit(
-            engine, plan, sandbox.image, ["snapshot"], prefer=sandbox.owner.history
+            engine, plan, sandbox.image, ["snapshot"], sandboxes.sight(plan), prefer=sandbox.owner.history
         ) as made:
             creation.snapshot(engine, sandbox, made.spec, made.layout)
     except creation.UnsavedError:

@@ -9,13 +9,13 @@ from realm.config import Config
 from realm.errors import RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags
-from realm.session import approvals, claim, images
+from realm.session import approvals, claim, images, sandboxes
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
 from realm.store import repo, stores, worktree
 from realm.store.refs import check_name
-from realm.together import together
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,27 +31,26 @@ def new(request: NewRequest, ui: UI) -> int:
     login, the engine or the image is not fit; then nothing was made.
     """
     check_name(request.name)
+    # What only git is asked for is found while the engine's library is imported.
+    engine = Begun(docker.connect)
     project = repo.discover(request.directory)
     config = Config(project.root)
     config.check()
     planning.mention_removed(config, ui)
     approvals.settle_patterns(project, ui)
-    plan: Plan
-    plan, connection, _ = together(
-        lambda: planning.new(request, project, config),
-        docker.connect,
-        _warm_up,
-    )
+    plan = _with_wip(planning.new(request, project, config), request)
+    seen = Begun(lambda: sandboxes.sight(plan))
+    left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
+    connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
-    plan = _with_wip(plan, request)
     approvals.announce(plan.include, ui)
     try:
         approvals.approve_record(project, plan.session)
         with RunLock(plan.session.id, request.name, 1) as lock:
             claim.take(project, plan.session)
             return begin(
-                connection, plan, chosen, lock, ui,
-                check=_checked(plan), meanwhile=lambda: _warn(plan, request, ui),
+                connection, plan, chosen, seen, lock, ui,
+                check=_checked(plan), meanwhile=lambda: _warn(plan, left_out.result(), ui),
             )  # fmt: skip
     except BaseException:
         _forget(plan)
@@ -95,13 +94,7 @@ def _is_taken(plan: Plan) -> bool:
     return False
 
 
-def _warm_up() -> None:
-    """Import, while others wait for git, what is needed right after."""
-    import realm.session.sandboxes  # noqa: F401
-
-
-def _warn(plan: Plan, request: NewRequest, ui: UI) -> None:
-    left_out = 0 if request.wip else worktree.dirty_count(plan.project)
+def _warn(plan: Plan, left_out: int, ui: UI) -> None:
     for warning in flags.risks(plan.args, plan.project.root):
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):

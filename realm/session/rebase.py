@@ -48,7 +48,7 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
 def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
     """Run git's rebase in a sandbox and take in the result, verified like any other work."""
     command = ["run", "sh", f"{LAYOUT}/rebase", head, plan.session.base]
-    with sandboxes.outfit(connection, plan, image, command, more=[head]) as made:
+    with sandboxes.outfit(connection, plan, image, command, sandboxes.sight(plan, head), more=[head]) as made:
         spec = made.spec._replace(owner=made.spec.owner._replace(role="tool"))
         sandbox = creation.create(connection, spec, [*running.files(plan), *made.layout], made.checkout)
     with scratched("rebase") as directory:

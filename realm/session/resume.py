@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from realm.config import INCLUDE, Config
 from realm.errors import NoSuchSessionError, RunningError
 from realm.sandbox import docker, flags
-from realm.session import approvals, background, claim, images, intake, rebase, summary
+from realm.session import approvals, background, claim, images, intake, rebase, sandboxes, summary
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
 from realm.session.lock import RunLock
 from realm.store import listing, record, stores
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from realm.model import Run
@@ -30,6 +31,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     that this machine did not write asks for is approved before a new run.  Raises
     :class:`RunningError` while another process holds a run.
     """
+    engine = Begun(docker.connect)
     project = locate(request.name, request.directory).sound().project
     with record.Record(project, request.name) as found:
         session, runs = found.session(), found.runs()
@@ -37,7 +39,7 @@ def resume(request: ResumeRequest, ui: UI) -> int:
     claim.check(project, session)
     with RunLock(session.id, session.name, plan.run.number) as lock:
         claim.take(project, session)
-        connection = docker.connect()
+        connection = engine.result()
         summary.tell_kept(session.id, ui)
         sandbox = intake.recover(connection, plan, runs, ui)
         if sandbox is not None:
@@ -69,12 +71,13 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         totals=row.totals,
         transcript=transcript,
     )
+    seen = Begun(lambda: sandboxes.sight(plan))
     chosen = images.ensure(connection, plan, request.image, ui)
     for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)
     approvals.announce(plan.include, ui)
     stores.ensure_readable(project, row.code)
-    return begin(connection, plan, chosen, lock, ui)
+    return begin(connection, plan, chosen, seen, lock, ui)
 
 
 def _conversation(found: record.Record, name: str, ui: UI) -> tuple[int, bytes | None]:

@@ -40,9 +40,14 @@ class Outfit(NamedTuple):
     unmatched: tuple[str, ...]
 
 
-def create(engine: Engine, plan: Plan, image: str, ui: UI) -> Sandbox:
-    """Make the sandbox of a run, ready to be started."""
-    with outfit(engine, plan, image, ["run", *running.argv(plan)], progress=ui.progress) as made:
+def sight(plan: Plan, *more: str) -> History:
+    """Return what a sandbox of the plan may see; ``more`` are commits that it must have besides."""
+    return histories.find(plan.project, _choice(plan), plan.session.base, *more, own=[plan.run.before])
+
+
+def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> Sandbox:
+    """Make the sandbox of a run, which sees what is ``seen``, ready to be started."""
+    with outfit(engine, plan, image, ["run", *running.argv(plan)], seen, progress=ui.progress) as made:
         for pattern in made.unmatched:
             ui.warn(f"no branch or tag matches realm.historyRefs {clean(pattern)}")
         inside = [*running.files(plan), *made.layout]
@@ -51,15 +56,15 @@ def create(engine: Engine, plan: Plan, image: str, ui: UI) -> Sandbox:
 
 @contextmanager
 def outfit(
-    engine: Engine, plan: Plan, image: str, command: Sequence[str], *, more: Sequence[str] = (),
+    engine: Engine, plan: Plan, image: str, command: Sequence[str], seen: History, *,
+    more: Sequence[str] = (),
     progress: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(), prefer: str = "",
 ) -> Iterator[Outfit]:  # fmt: skip
     """Give what a sandbox of the plan is made of that runs ``command``, its history at hand.
 
-    ``more`` are commits that it must have besides; ``prefer`` is the history
-    volume that it had before.
+    ``seen`` is its :func:`sight`, with the commits ``more``; ``prefer`` is the
+    history volume that it had before.
     """
-    seen = histories.find(plan.project, _choice(plan), plan.session.base, *more, own=[plan.run.before])
     shop = history.Workshop(engine, image, running.owner(plan), progress)
     with history.prepared(shop, seen, prefer=prefer) as ready:
         spec = running.spec(plan, image, command)._replace(history=ready.volume)
