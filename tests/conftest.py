@@ -6,6 +6,9 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+# realm imports it in a thread, which could be in the middle of that when pytest, at a test's end,
+# makes errors of warnings again.
+import docker  # noqa: F401
 import hypothesis
 import pytest
 

@@ -122,15 +122,18 @@ class Engine:
     @contextlib.contextmanager
     def _asking(self) -> Generator[None, None, None]:
         """Let what the SDK raises be an EngineError."""
-        from docker.errors import APIError, DockerException
-        from requests.exceptions import RequestException
-        from urllib3.exceptions import HTTPError
+        # Whole packages: of two threads that import a package and a module in it neither gets all of them.
+        import docker
+        import requests
+        import urllib3
 
         try:
             yield
-        except APIError as error:
+        except docker.errors.APIError as error:
             raise refusal(error.status_code or 0, error.explanation) from error
-        except (RequestException, HTTPError, OSError, DockerException) as error:
+        except (
+            requests.RequestException, urllib3.exceptions.HTTPError, OSError, docker.errors.DockerException,
+        ) as error:  # fmt: skip
             raise unreachable(self.endpoint, cause(error)) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise nonsense(self.endpoint) from error
