@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.session.intake import TRANSCRIPT, TRANSCRIPT_LIMIT
-from realm.store import record
 from realm.text import first_line
 
 if TYPE_CHECKING:
@@ -14,12 +12,12 @@ if TYPE_CHECKING:
 
     from realm.agents.base import Exchange
     from realm.model import Run, Session
+    from realm.store import record
 
 
 def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exchange | None:
     """Return what was said in a turn of a run; ``None`` where the record does not tell."""
-    path = f"{record.run_directory(run.number)}/{TRANSCRIPT}"
-    kept = found.file(path, TRANSCRIPT_LIMIT)
+    kept = found.said(run.number)
     if not kept or not 0 < turn <= len(run.prompts):
         return None
     told = list(agents.find(session.agent).exchanges(kept.splitlines()))
