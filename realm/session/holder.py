@@ -55,8 +55,19 @@ _LEAST = 1.0
 """Seconds that a stream must have lasted: a program that closed its terminal and goes on has none to join."""
 _AWAKE = 0.5
 """Seconds after a key that may have stopped the agent in which it would have."""
-_CONTINUE = ("sh", "-c", "grep -qs '^State:.*(stopped)' /proc/[0-9]*/status && kill -CONT -1; :")
-"""Continues every process of the sandbox's user if one of them is stopped; init is not among them."""
+_RARELY = 5.0
+"""Seconds from one look at an agent that does not answer to the next."""
+_CONTINUE = ("sh", "-c", """
+look() { read -r line <"$1" && set -- ${line##*) } && state=$1 group=$3 session=$4 front=$6; }
+look /proc/1/stat
+own=$session
+for process in /proc/[0-9]*/stat; do
+  look "$process" && [ "$state$session" = "T$own" ] && { [ "$front" = "$group" ] || [ "$front" = -1 ]; } &&
+    kill -CONT "-$group"
+done 2>/dev/null
+:
+""")  # fmt: skip
+"""Continues what is stopped in the agent's session, in the foreground where it has a terminal."""
 _GONE = {Reason.HANGUP, Reason.DETACHED, Reason.SUSPENDED}
 
 
@@ -94,6 +105,7 @@ class Holder:
         self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
         self.books = Bookkeeper(plan, sandbox)
         self._joined = time.monotonic()
+        self._looked = 0.0
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
         self._attended = False
@@ -163,6 +175,7 @@ class Holder:
                     again=again,
                     detach=keys,
                     suspend=self._suspends if plan.tty else None,
+                    stalled=self._stalled,
                 )
             except HandedOverError:
                 terminal.is_left = True
@@ -185,6 +198,7 @@ class Holder:
                         watch={control.fileno(): answering(control, attached=False)},
                         alive=self.is_alive,
                         again=lambda: self._listening()[0] if self.rejoin() else None,
+                        stalled=self.wake,
                     )
             except StoppedError:
                 self.halt()
@@ -235,6 +249,12 @@ class Holder:
             return True
         self.wake(after=_AWAKE)
         return False
+
+    def _stalled(self) -> None:
+        """Look after an agent that does not answer a key, now and then: it may have stopped itself."""
+        if time.monotonic() - self._looked > _RARELY:
+            self._looked = time.monotonic()
+            self.wake()
 
     def wake(self, after: float = 0) -> None:
         """Continue an agent that stopped itself, in a while and without waiting for that: no shell would."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,6 +87,47 @@ def test_attach_wakes_an_agent_that_stopped_itself(user: User) -> None:
     with user.terminal("attach", "x") as terminal:
         assert terminal.wait() == 0
     assert user.repo.show("refs/realm/x:file") == "woke"
+
+
+@pytest.mark.parametrize("itself", ["kill -STOP $$", "stty -echo raw; kill -STOP $$; stty sane"])
+def test_a_key_wakes_an_agent_that_stopped_itself_while_it_is_shown(user: User, itself: str) -> None:
+    with user.terminal(
+        "new", "x", "--agent", "sh", "-c", f"echo ready; {itself}; echo woke >file"
+    ) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("x")
+        assert terminal.wait(20) == 0
+    assert user.repo.show("refs/realm/x:file") == "woke"
+
+
+@pytest.mark.parametrize("where", ["with a terminal", "without one"])
+def test_an_agent_that_stopped_itself_in_the_background_goes_on(user: User, where: str) -> None:
+    script = "echo ready; kill -STOP $$; echo woke >file"
+    words = ("new", "x", "--detach", "--agent", "sh", "-c", script)
+    if where == "with a terminal":
+        with user.terminal(*words) as terminal:
+            assert terminal.wait() == 0
+    else:
+        user.realm(*words)
+    eventually(lambda: state(user) == "exited", 30)
+    assert user.repo.show("refs/realm/x:file") == "woke"
+
+
+def test_a_job_that_the_user_stopped_stays_stopped(user: User) -> None:
+    with user.terminal("new", "x", "--agent", "bash", "--", "--norc", "-i") as terminal:
+        terminal.wait_for(r"[$#]\s*$")
+        say(terminal, "sleep 1234")
+        time.sleep(0.5)
+        terminal.press("C-z")
+        terminal.wait_for("Stopped")
+        time.sleep(3)
+        say(terminal, "jobs; grep State /proc/$(jobs -p)/status >stat")
+        terminal.wait_for(r"Stopped\s+sleep 1234")
+        say(terminal, "kill -9 %1; sleep 0.2")
+        terminal.wait_for("Killed")
+        say(terminal, "exit")
+        terminal.wait()
+    assert "T (stopped)" in user.repo.show("refs/realm/x:stat")
 
 
 def test_an_agent_in_the_background_without_a_terminal_has_an_end_of_input(claude: User) -> None:

@@ -44,6 +44,7 @@ def relay(
     again: Callable[[], Stream | None] | None = None,
     detach: tuple[int, ...] = (),
     suspend: Callable[[], bool] | None = None,
+    stalled: Callable[[], object] | None = None,
 ) -> Ended:
     """Carry bytes both ways until one side is done; return why.
 
@@ -60,6 +61,7 @@ def relay(
     ended and returns another stream to go on with, if there is one.  ``detach``
     are the bytes of the detach keys; ``suspend`` is
     asked at each Ctrl-Z whether that ends the relay in place of being passed on.
+    ``stalled`` is called a second after a key that got no answer but an echo.
 
     End of input closes the sandbox's input only.  Signal handlers, and the flags
     of the user's descriptors, are afterwards what they were.  To be called in the
@@ -74,7 +76,7 @@ def relay(
                 # Passed on now it could be lost: an init forwards nothing before its program is a group.
                 return Ended(Reason.SIGNAL, signal.SIGINT)
         user = Attached(terminal, wakeup, Matcher(detach, suspend), resize, interrupt)
-        return _Loop(stream, user, wakeup, tap, idle, watch, alive, again).run()
+        return _Loop(stream, user, wakeup, tap, idle, watch, alive, again, stalled).run()
 
 
 def drain(
@@ -85,17 +87,19 @@ def drain(
     watch: Mapping[int, Callable[[], bool]] | None = None,
     alive: Callable[[], bool] | None = None,
     again: Callable[[], Stream | None] | None = None,
+    stalled: Callable[[], object] | None = None,
     seconds: float | None = None,
 ) -> Ended:
     """Take a sandbox's output while nobody looks, so that its program can go on; return why it ended.
 
     It ends with the output, with SIGTERM or SIGINT, or after ``seconds``: so the
-    last words of a program that was told to stop are heard.  The rest is as in
+    last words of a program that was told to stop are heard.  ``stalled`` is called
+    after 5 seconds of silence, then after longer ones.  The rest is as in
     :func:`relay`.  The input stays open: the program waits for whoever comes
     back.  SIGHUP is ignored.
     """
     with Wakeup(_ENDING) as wakeup:
-        return _Loop(stream, Nobody(), wakeup, tap, idle, watch, alive, again, seconds).run()
+        return _Loop(stream, Nobody(), wakeup, tap, idle, watch, alive, again, stalled, seconds).run()
 
 
 class _Loop:
@@ -105,12 +109,13 @@ class _Loop:
         self, stream: Stream, user: Attached | Nobody, wakeup: Wakeup, tap: Callable[[bytes], object],
         idle: Callable[[], object] | None, watch: Mapping[int, Callable[[], bool]] | None,
         alive: Callable[[], bool] | None, again: Callable[[], Stream | None] | None,
-        seconds: float | None = None,
+        stalled: Callable[[], object] | None, seconds: float | None = None,
     ) -> None:  # fmt: skip
         self._stream, self._user, self._wakeup, self._tap = stream, user, wakeup, tap
         self._idle, self._watch, self._alive, self._again = idle, dict(watch or {}), alive, again
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._pace = Pace()
+        self._doubt = Doubt(stalled, self._pace, alone=isinstance(user, Nobody))
         self._begin()
 
     def _begin(self) -> None:
@@ -174,6 +179,7 @@ class _Loop:
         user, fd = self._user, self._stream.fileno()
         if user.fd in readable:
             user.take()
+            self._doubt.typed()
         if fd in writable:
             user.send()
         if user.ended is None:
@@ -205,7 +211,7 @@ class _Loop:
 
     def _timeout(self) -> float | None:
         """Return the seconds for which nothing has to be done if nothing comes."""
-        waits = [self._user.patience()]
+        waits = [self._user.patience(), self._doubt.wait()]
         if self._busy and self._idle is not None:
             waits.append(QUIET)
         now = time.monotonic()
@@ -225,9 +231,54 @@ class _Loop:
                 self._last = Reason.EOF
             self._gap = min(2 * self._gap, LAST_LOOK)
             self._look = time.monotonic() + self._gap
+        self._doubt.look()
         if self._busy and self._idle is not None:
             self._busy = bool(self._idle())
         return None
+
+
+class Doubt:
+    """When a program that says nothing may have stopped itself, which no end of anything tells.
+
+    With a user it is doubted a second after a key that got no more than an echo,
+    which may be the terminal's own; where nobody types one (``alone``), after ever
+    longer silences.  ``ask`` is called then.
+    """
+
+    ANSWER, ECHO = 1.0, 64
+    """Seconds that a key has to be answered, and bytes that are no answer."""
+    FIRST, LAST = 5.0, 320.0
+    """Seconds of silence, at first and at most."""
+
+    def __init__(self, ask: Callable[[], object] | None, pace: Pace, *, alone: bool) -> None:
+        self._ask, self._pace, self._alone = ask, pace, alone
+        self._since, self._gap = time.monotonic(), self.FIRST
+        self._due: float | None = None
+        self._heard = 0
+
+    def typed(self) -> None:
+        """Take note of a key."""
+        if self._due is None:
+            self._due, self._heard = time.monotonic() + self.ANSWER, self._pace.total
+
+    def wait(self) -> float | None:
+        """Return the seconds until it is time to look, ``None`` when that is never."""
+        if self._ask is None:
+            return None
+        if self._alone:
+            if self._pace.last > self._since:
+                self._since, self._gap = self._pace.last, self.FIRST
+            return max(0.0, self._since + self._gap - time.monotonic())
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
+
+    def look(self) -> None:
+        """Ask, when it is time to and nothing was said."""
+        if self._ask is None or self.wait() != 0:
+            return
+        self._due, silent = None, self._pace.total - self._heard <= self.ECHO
+        self._since, self._gap = time.monotonic(), min(2 * self._gap, self.LAST)
+        if silent or self._alone:
+            self._ask()
 
 
 class Pace:
@@ -251,8 +302,10 @@ class Pace:
     """Bytes taken at a time at most, and in a flood."""
 
     def __init__(self) -> None:
-        self._burst = 0
-        self._last = 0.0
+        self._burst = self.total = 0
+        """``total``: all bytes that came."""
+        self.last = 0.0
+        """When some came last, in seconds of the monotonic clock."""
         self._gap = self.LONGEST
         self.flood = False
         """Whether output comes without end."""
@@ -260,8 +313,9 @@ class Pace:
     def took(self, count: int) -> None:
         """Take note of ``count`` bytes that just came."""
         now = time.monotonic()
-        self._burst = count if now - self._last > self.BREATH else self._burst + count
-        self._last = now
+        self._burst = count if now - self.last > self.BREATH else self._burst + count
+        self.total += count
+        self.last = now
         self.flood = self._burst >= self.FLOOD
         if count > self.MUCH:
             self._gap /= 2
@@ -276,4 +330,4 @@ class Pace:
         """Return the seconds for which output should gather, 0 outside a flood."""
         if not self.flood or self._gap < self.SHORTEST:
             return 0.0
-        return max(0.0, self._last + self._gap - time.monotonic())
+        return max(0.0, self.last + self._gap - time.monotonic())
