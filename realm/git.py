@@ -166,9 +166,7 @@ def become(*args: str, project: Project) -> NoReturn:
     Their pager, colours, aliases of formats and language apply; it is only told which
     repository is meant.  Raises :class:`GitError` when git is not there.
     """
-    env = {key: value for key, value in os.environ.items() if key not in _MISLEADING - _OF_THE_USER}
-    env.update(GIT_NO_REPLACE_OBJECTS="1", GIT_OPTIONAL_LOCKS="0")
-    argv = command(*args, project=project)
+    argv, env = command(*args, project=project), _of_the_user()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
@@ -179,6 +177,20 @@ def become(*args: str, project: Project) -> NoReturn:
         os.execvpe(argv[0], argv, env)  # noqa: S606 - no shell is wanted
     except OSError as problem:
         raise missing(problem, cwd) from problem
+
+
+def type_in(*args: str, project: Project, env: Mapping[str, str] | None = None) -> int:
+    """Run git as if the user had typed it where they stand, and return its exit code; see :func:`become`."""
+    argv, cwd = command(*args, project=project), project.root / project.subdir
+    try:
+        return subprocess.run(argv, cwd=cwd, env=_of_the_user() | dict(env or {}), check=False).returncode
+    except OSError as problem:
+        raise missing(problem, cwd) from problem
+
+
+def _of_the_user() -> dict[str, str]:
+    env = {key: value for key, value in os.environ.items() if key not in _MISLEADING - _OF_THE_USER}
+    return env | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def run(

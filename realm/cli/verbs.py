@@ -24,6 +24,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "log": "List the turns of a session, with their prompts",
         "show": "Show a turn: prompt, closing words, changes, screen",
         "diff": "Show what a session, or a turn of it, changed",
+        "apply": "Bring what a session changed into the work tree",
+        "merge": "Merge a session into the current branch",
         "screen": "Show the screen of a session, as it is or was last",
         "replay": "Play the recording of a run",
         "push": "Push a session to a branch on a remote",

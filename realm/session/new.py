@@ -15,6 +15,7 @@ from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
 from realm.store import repo, stores, worktree
 from realm.store.refs import check_name
+from realm.store.turns import WIP
 from realm.together import Begun
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _with_wip(plan: Plan, request: NewRequest) -> Plan:
     """Make the uncommitted changes the session's first commit."""
     if not request.wip:
         return plan
-    message = f"Uncommitted changes when {request.name} began\n\nRealm-Session: {request.name}\n"
+    message = f"{WIP}{request.name} began\n\nRealm-Session: {request.name}\n"
     commit = worktree.write_wip(plan.project, plan.session.base, message, plan.identity)
     if commit is None:
         return plan

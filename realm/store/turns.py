@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Run
 
+WIP = "Uncommitted changes when "
+"""How the subject of the commit begins that ``realm new --wip`` makes."""
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _MOST = 100_000
 """Prompts of one run that are believed."""

@@ -44,6 +44,29 @@ def tracked_count(project: Project) -> int:
     return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
 
 
+def snapshot(project: Project, index: Path, objects: Path | None = None) -> str:
+    """Return a tree of the work tree as it is, but for what git ignores, and make ``index`` the index of it.
+
+    New objects go to the directory ``objects``, else to the project's own.
+    """
+    import shutil
+
+    try:
+        # With its time: git compares files' times with the index's own.
+        shutil.copy2(project.git_dir / "index", index)
+    except FileNotFoundError:
+        raise RealmError("the work tree has no index to compare with", "git reset") from None
+    env = {"GIT_INDEX_FILE": str(index)} | ({"GIT_OBJECT_DIRECTORY": str(objects)} if objects else {})
+    settings = ("core.splitIndex=false", "advice.addEmbeddedRepo=false", "core.safecrlf=false")
+    quiet = [word for setting in settings for word in ("-c", setting)]
+    sparse = ["--sparse"] if (project.git_dir / "info" / "sparse-checkout").exists() else []
+    # Untracked repositories are listed as a whole, with a slash at the end.
+    untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
+    without = [f":(exclude,top,literal){path[:-1]}" for path in untracked if path.endswith("/")]
+    git(*quiet, "add", "--all", *sparse, "--", ".", *without, project=project, env=env)
+    return git("write-tree", project=project, env=env).text
+
+
 def write_wip(project: Project, base: str, message: str, identity: Identity) -> str | None:
     """Return a commit on ``base`` of the work tree as it is, ``None`` when that is ``base``'s tree.
 
@@ -51,28 +74,12 @@ def write_wip(project: Project, base: str, message: str, identity: Identity) -> 
     does not know: a sandbox does not have its commits.  It is done in a quarantine with a
     private copy of the index; the user's index, stash and files are not touched.
     """
-    import shutil
-
     from realm.store.commits import moment, tree_of
     from realm.store.objects import Objects
     from realm.store.quarantine import quarantine
 
     with quarantine(project) as held:
-        copy = held.path / "index"
-        try:
-            # With its time: git compares files' times with the index's own.
-            shutil.copy2(project.git_dir / "index", copy)
-        except FileNotFoundError:
-            raise RealmError("the work tree has no index to compare with", "git reset") from None
-        env = {"GIT_INDEX_FILE": str(copy), "GIT_OBJECT_DIRECTORY": str(held.path / "objects")}
-        settings = ("core.splitIndex=false", "advice.addEmbeddedRepo=false", "core.safecrlf=false")
-        quiet = [word for setting in settings for word in ("-c", setting)]
-        sparse = ["--sparse"] if (project.git_dir / "info" / "sparse-checkout").exists() else []
-        # Untracked repositories are listed as a whole, with a slash at the end.
-        untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
-        without = [f":(exclude,top,literal){path[:-1]}" for path in untracked if path.endswith("/")]
-        git(*quiet, "add", "--all", *sparse, "--", ".", *without, project=project, env=env)
-        tree = git("write-tree", project=project, env=env).text
+        tree = snapshot(project, held.path / "index", held.path / "objects")
         if tree == tree_of(project, base):
             return None
         made, author = Objects(project.object_format), (identity, moment(time.time()))

@@ -1,0 +1,45 @@
+"""``realm apply``: what a session changed, onto the work tree."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.boundary import CommandLineError
+from realm.cli.command import verb
+from realm.cli.params import FILE, SESSION_AT, common
+from realm.text import plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.session.requests import At
+
+EXAMPLES = (
+    ("apply quick-fix", "all of it, as changes that are not committed"),
+    ("apply quick-fix@2 -- src", "some paths as they were when turn 2 ended"),
+    ("apply quick-fix -p", "hunk by hunk: your git asks about each one"),
+)
+NOTE = (
+    "It is merged three-way with your files as they are. Where both changed the same lines, or a file that "
+    "git ignores is in the way, nothing is changed. Your index and your branch stay as they are."
+)
+
+
+@verb("apply", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION_AT)
+@click.argument("paths", nargs=-1, type=FILE)
+@click.option("-p", "--patch", "pick", is_flag=True, help="choose hunk by hunk")
+@common
+def command(name: At, paths: tuple[str, ...], directory: Path | None, pick: bool) -> None:
+    """Change the files and say how many."""
+    from realm.session.integrate import apply
+
+    if pick and not output.is_terminal(sys.stdin):
+        raise CommandLineError("--patch asks questions and needs a terminal", "realm apply NAME -- PATHS")
+    done = apply(name, directory, paths, pick=pick)
+    lines = f"+{done.insertions} \N{MINUS SIGN}{done.deletions}"
+    output.data(f"applied {name.name} to the work tree ({plural(done.files, 'file')}, {lines})")

@@ -1,0 +1,59 @@
+"""``realm merge``: a session's work into the current branch, with the user's own git."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import SESSION_AT, common
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.session.requests import UI, At
+
+EXAMPLES = (
+    ("merge quick-fix", "into the branch that is checked out"),
+    ("merge quick-fix --squash -m 'Fix the rounding'", "as one commit"),
+    ("merge quick-fix --remove", "and remove the session afterwards"),
+)
+NOTE = (
+    "Your own git merges: hooks, signing and settings work as always, and so do git merge --abort and "
+    "--continue after a conflict. The first commit of a session that was started with --wip is left out, "
+    "since these changes are still yours. The exit code is git's."
+)
+
+
+@verb("merge", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION_AT)
+@click.option("--squash", is_flag=True, help="make one commit of it")
+@click.option("-m", "--message", metavar="<text>", default="", help="the message (default: the prompts)")
+@click.option("--remove", "then", is_flag=True, help="remove the session when it is merged")
+@common
+def command(name: At, directory: Path | None, squash: bool, message: str, then: bool) -> int:
+    """Merge, and offer to remove the session."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.integrate import merge
+
+    ui = TerminalUI()
+    code = merge(name, directory, squash=squash, message=message)
+    if code == 0 and name.turn is None:
+        _offer(name.name, directory, ui, then=then)
+    return code
+
+
+def _offer(name: str, directory: Path | None, ui: UI, *, then: bool) -> None:
+    """Remove the session where that is wanted; say how otherwise."""
+    from realm.model import State
+    from realm.session.find import locate, state
+    from realm.session.remove import plan, remove
+
+    busy = state(locate(name, directory).row) is not State.EXITED
+    if busy or not (then or (ui.interactive and ui.confirm(f"Remove session {name}?"))):
+        output.hint(f"realm remove {name} removes the session" + (" once it has ended" if busy else ""))
+        return
+    remove(plan(name, directory, ui), ui)
+    output.say(f"removed {name}; realm restore {name} brings it back")

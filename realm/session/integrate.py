@@ -1,0 +1,160 @@
+"""Taking a session's work: onto the user's work tree, or into their branch.
+
+When a session took uncommitted changes along (``--wip``), its first commit holds them, and they
+are still in the user's work tree: they are no part of what is taken.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import git
+from realm.errors import RealmError
+from realm.paths import scratched
+from realm.session.review import Place, place, turns
+from realm.store import merging, repo, worktree
+from realm.store import turns as numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realm.model import Totals
+    from realm.session.requests import At
+    from realm.store.turns import Commit
+
+
+class Work(NamedTuple):
+    """What a session did: where it lies, its chain, and the commit that it begins on.
+
+    ``begin`` is the session's base, or the commit of the user's uncommitted changes on it.
+    """
+
+    whole: Place
+    commits: Sequence[Commit]
+    begin: str
+
+
+def work(at: At, directory: Path | None) -> Work:
+    """Return what a session did, up to a turn where one is asked for; :class:`RealmError` when nothing."""
+    whole = place(at, directory)
+    commits = numbered.chain(whole.project, whole.base, whole.tip)
+    first = commits[0] if commits else None
+    begin = whole.base
+    if first is not None and first.key is None and first.subject.startswith(numbered.WIP):
+        begin = first.oid
+    if whole.tip == begin:
+        raise RealmError(f"{at.name} changed nothing", f"realm log {at.name}")
+    return Work(whole, commits, begin)
+
+
+def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = False) -> Totals:
+    """Bring what a session changed into the work tree, uncommitted; return how much that was.
+
+    It is merged three-way with the files as they are now.  With ``pick`` the user's git asks
+    about each hunk.  Raises :class:`RealmError`, and changes nothing,
+    when both changed the same lines or an ignored file is in the way.
+    """
+    done = work(at, directory)
+    project, theirs = done.whole.project, done.whole.tip
+    if paths:
+        theirs = merging.limited(project, done.begin, theirs, paths)
+    with scratched("apply") as held:
+        index = held / "index"
+        now = worktree.snapshot(project, index)
+        try:
+            after = merging.merge(project, done.begin, now, theirs)
+        except merging.ConflictError as conflict:
+            raise RealmError(
+                f"{at.name} does not go onto your work tree: {conflict.message}",
+                f"realm merge {at.name} leaves conflicts to you, realm apply {at.name} -- PATHS takes a part",
+            ) from None
+        if after == now:
+            raise RealmError(f"your work tree has all of {at.name} already", "git status")
+        if pick:
+            chosen = ("restore", "-p", f"--source={after}", "--", *(paths or [":/"]))
+            git.type_in(*chosen, project=project)
+            return repo.diffstat(project, now, worktree.snapshot(project, index))
+        merging.rewrite_files(project, index, now, after)
+        return repo.diffstat(project, now, after)
+
+
+def merge(at: At, directory: Path | None, *, squash: bool = False, message: str = "") -> int:
+    """Merge a session into the current branch with the user's git; return its exit code.
+
+    Hooks, signing and settings of theirs apply.  A conflict is left in the work tree, as ``git merge``
+    leaves it.  Raises :class:`RealmError`, and changes nothing, when there is nothing to merge or
+    the work builds on uncommitted changes that are not committed yet.
+    """
+    done = work(at, directory)
+    project, tip = done.whole.project, done.whole.tip
+    head = repo.resolve_commit(project, "HEAD")
+    stash = []
+    if done.begin != done.whole.base:
+        tip = _without_wip(done, head)
+        stash = ["--autostash"]
+    text = message or describe(done, squash=squash)
+    if not squash:
+        own = ["--no-ff"] if message else []
+        return git.type_in("merge", *stash, *own, "-m", text, "--end-of-options", tip, project=project)
+    if stash:
+        tree = merging.merge(project, done.whole.base, head, tip)
+        made = merging.commit(project, tree, head, text)
+        return git.type_in("merge", "--ff-only", *stash, "--end-of-options", made, project=project)
+    return _squash(done, text)
+
+
+def _squash(done: Work, text: str) -> int:
+    project = done.whole.project
+    if git.git("diff", "--cached", "--quiet", project=project, check=False).code != 0:
+        raise RealmError(
+            "there are staged changes, which would go into the same commit", "git stash, or git commit"
+        )
+    code = git.type_in("merge", "--squash", "--end-of-options", done.whole.tip, project=project)
+    if code != 0 or git.git("diff", "--cached", "--quiet", project=project, check=False).code == 0:
+        return code
+    return git.type_in("commit", "-m", text, project=project)
+
+
+def _without_wip(done: Work, head: str) -> str:
+    """Return the chain without the commit of uncommitted changes.
+
+    Where it builds on these, and the user has committed them, it goes onto their commit.
+    """
+    project, base = done.whole.project, done.whole.base
+    chain = [commit.oid for commit in done.commits]
+    try:
+        return merging.without_first(project, chain, base)
+    except merging.ConflictError as conflict:
+        if merging.is_contained(project, base, done.begin, head):
+            with suppress(merging.ConflictError):
+                return merging.without_first(project, chain, head)
+            return done.whole.tip  # git shows the conflicts
+        name = done.whole.name
+        raise RealmError(
+            f"{name} builds on the changes that were not committed when it began: {conflict.message}",
+            f"commit these first (git add -A; git commit), then: realm merge {name}",
+        ) from None
+
+
+def describe(done: Work, *, squash: bool) -> str:
+    """Return a commit's message for a session's work: made of its prompts."""
+    asked = [turn.prompt for turn in turns(done.whole) if turn.prompt and turn.commits]
+    name = done.whole.name
+    return message(name, asked) if squash else f"Merge session '{name}'\n\n{_listed(asked)}".rstrip() + "\n"
+
+
+def message(name: str, prompts: Sequence[str]) -> str:
+    """Return the message of one commit that holds what came of ``prompts``; its subject is the first one."""
+    subject = prompts[0] if prompts else name
+    return f"{subject}\n\n{_listed(prompts[1:])}".rstrip() + "\n"
+
+
+_LISTED = 100
+
+
+def _listed(prompts: Sequence[str]) -> str:
+    more = len(prompts) - _LISTED
+    lines = [f"* {prompt}\n" for prompt in prompts[:_LISTED]]
+    return "".join([*lines, *([f"* and {more} more\n"] if more > 0 else [])])

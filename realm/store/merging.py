@@ -1,0 +1,163 @@
+"""Bringing a session's changes together with others, in memory: trees go in, a tree comes out.
+
+No work tree and no index of the user's is needed.  git 2.38 merges in one step (``merge-tree``), with
+renames; an older one applies the difference three-way to an index of our own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError, RealmError
+from realm.git import git, reason
+from realm.paths import scratched
+from realm.store.commits import tree_of
+from realm.text import clean, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realm.model import Project
+
+_PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "commit.gpgSign=false")
+_UNKNOWN = 129
+"""What git exits with that does not know an option."""
+
+
+class ConflictError(RealmError):
+    """Both sides changed the same lines of ``paths`` (clean text)."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(f"both sides changed {listed(list(paths) or ['the same files'])}")
+        self.paths = tuple(paths)
+
+
+def merge(project: Project, base: str, ours: str, theirs: str) -> str:
+    """Return the tree of ``ours`` with what ``theirs`` changed since ``base`` (commits or trees).
+
+    Raises :class:`ConflictError` where both changed the same; nothing but objects is written.
+    """
+    trees = [tree_of(project, rev) for rev in (base, ours, theirs)]
+    if trees[0] == trees[1]:
+        return trees[2]
+    if trees[2] in trees[:2]:
+        return trees[1]
+    root = _commit(project, trees[0])
+    sides = [_commit(project, tree, root) for tree in trees[1:]]
+    how = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
+    done = git(*how, "--end-of-options", *sides, project=project, check=False)
+    if done.code == _UNKNOWN:
+        return _applied(project, *trees)
+    cells = done.out.decode("utf-8", "replace").split("\0")
+    if done.code == 0:
+        return cells[0].strip()
+    if done.code == 1:
+        raise ConflictError([clean(name, limit=200) for name in dict.fromkeys(cells[1:]) if name])
+    raise GitError(f"git merge-tree: {reason(done.err)}", "git fsck")
+
+
+def _commit(project: Project, tree: str, *parents: str) -> str:
+    """Return a commit that nothing points to: git merges commits, not trees."""
+    above = [word for parent in parents for word in ("-p", parent)]
+    return git(*_PERSON, "commit-tree", *above, "-m", "realm", tree, project=project).text
+
+
+def _applied(project: Project, base: str, ours: str, theirs: str) -> str:
+    how = ("diff-tree", "-p", "--binary", "--full-index", "--no-ext-diff", "--no-textconv")
+    patch = git(*how, base, theirs, project=project).out
+    with scratched("merge") as directory:
+        env = {"GIT_INDEX_FILE": str(directory / "index")}
+        git("read-tree", ours, project=project, env=env)
+        order = ("apply", "--cached", "--3way", "--whitespace=nowarn")
+        done = git(*order, project=project, env=env, stdin=patch, check=False)
+        unmerged = git("diff", "--name-only", "--diff-filter=U", "-z", "--cached", project=project, env=env)
+        names = [clean(name, limit=200) for name in unmerged.out.split(b"\0") if name]
+        if done.code != 0 or names:
+            raise ConflictError(names)
+        return git("write-tree", project=project, env=env).text
+
+
+def is_contained(project: Project, base: str, tip: str, onto: str) -> bool:
+    """Tell whether ``onto`` has all that changed from ``base`` to ``tip``: merging changes nothing."""
+    try:
+        return merge(project, base, onto, tip) == tree_of(project, onto)
+    except ConflictError:
+        return False
+
+
+def limited(project: Project, base: str, tip: str, paths: Sequence[str]) -> str:
+    """Return the tree of ``base`` with ``paths`` as ``tip`` has them.
+
+    These are git's pathspecs, seen from where the user stands.  Raises :class:`RealmError` for
+    a path that neither has.
+    """
+    with scratched("paths") as directory:
+        env = {"GIT_INDEX_FILE": str(directory / "index")}
+        git("read-tree", tree_of(project, base), project=project, env=env)
+        order = ("restore", "--staged", f"--source={tip}", "--", *paths)
+        done = git(*order, project=project, cwd=project.root / project.subdir, env=env, check=False)
+        if done.code != 0:
+            raise RealmError(reason(done.err), "paths are seen from where you stand")
+        return git("write-tree", project=project, env=env).text
+
+
+def without_first(project: Project, commits: Sequence[str], onto: str) -> str:
+    """Return the last of ``commits``, a chain, without what the first one of them changed.
+
+    The others are made again on ``onto``, with their authors and messages.  Raises
+    :class:`ConflictError` where a later one builds on the first.
+    """
+    tip = onto
+    for before, commit in itertools.pairwise(commits):
+        tip = _again(project, commit, merge(project, before, tip, commit), tip)
+    return tip
+
+
+def commit(project: Project, tree: str, parent: str, message: str) -> str:
+    """Return a commit by the user; no ref points to it."""
+    return git("commit-tree", "-p", parent, "-F", "-", tree, project=project, stdin=message.encode()).text
+
+
+def _again(project: Project, commit: str, tree: str, parent: str) -> str:
+    form = "--format=%an%x00%ae%x00%ad%x00%B"
+    told = git("log", "-1", "--no-show-signature", "--date=raw", form, commit, "--", project=project).text
+    name, email, date, message = told.split("\0", 3)
+    env = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email, "GIT_AUTHOR_DATE": date}
+    order = ("commit-tree", "-p", parent, "-F", "-", tree)
+    return git(*order, project=project, env=env, stdin=message.encode("utf-8", "surrogateescape")).text
+
+
+def rewrite_files(project: Project, index: Path, before: str, after: str) -> None:
+    """Make the work tree, which is ``before`` and of which ``index`` knows the files, ``after`` (trees).
+
+    The user's own index is not touched.  Raises :class:`RealmError`, and changes nothing, when a
+    file that git ignores would be overwritten, or one has changed meanwhile.
+    """
+    if blocked := _blocked(project, before, after):
+        ignored = f"{listed(blocked)} would be overwritten, which git ignores"
+        raise RealmError(f"nothing was changed: {ignored}", "git status --ignored")
+    order = ("read-tree", "-m", "-u", before, after)
+    done = git(*order, project=project, env={"GIT_INDEX_FILE": str(index)}, check=False)
+    if done.code != 0:
+        raise RealmError(f"nothing was changed: {reason(done.err)}", "git status --ignored")
+
+
+def _blocked(project: Project, before: str, after: str) -> list[str]:
+    """Return what lies where new files go and is not in ``before``: git holds ignored files worthless."""
+    found = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after, project=project)
+    cells = found.out.split(b"\0")[:-1]
+    kinds = dict(zip(cells[1::2], cells[::2], strict=True))
+    known = {name for name, kind in kinds.items() if kind != b"A"}
+    blocked = []
+    for name in (name for name, kind in kinds.items() if kind == b"A"):
+        path = PurePosixPath(os.fsdecode(name))
+        for part in (path, *path.parents[:-1]):
+            there = project.root / part
+            is_way = part != path and there.is_dir() and not there.is_symlink()
+            if os.path.lexists(there) and not is_way and os.fsencode(part) not in known:
+                blocked.append(clean(str(part), limit=200))
+    return list(dict.fromkeys(blocked))

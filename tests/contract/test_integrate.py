@@ -1,0 +1,255 @@
+"""Taking a session's work, in real repositories: onto the work tree, into a branch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.driver import Terminal
+from tests.support.history import Asked, Past, realm
+
+if TYPE_CHECKING:
+    from tests.support.repos import Repo
+
+MINUS = "\N{MINUS SIGN}"
+LINES = "".join(f"{number}\n" for number in range(1, 21))
+
+
+@pytest.fixture
+def past(repo: Repo) -> Past:
+    """Return a session of two turns on a project of three files."""
+    repo.write("a.txt", LINES)
+    repo.write("gone.txt", "x\n")
+    repo.write("sub/b.txt", "b\n")
+    repo.write(".gitignore", "*.log\n")
+    repo.commit("Files")
+    made = Past(repo)
+    made.run(
+        Asked("change a", {"a.txt": LINES.replace("10\n", "ten\n"), "gone.txt": None}),
+        Asked("more", {"sub/b.txt": "B\n", "new file.txt": "n\n"}),
+    )
+    return made
+
+
+def begin(repo: Repo) -> Past:
+    """Return a session that took the work tree's changes along, as ``realm new --wip`` does."""
+    head = repo.head()
+    repo.git("add", "-A")
+    wip = repo.git(
+        "commit-tree", "-p", head, "-m", "Uncommitted changes when fix began", repo.git("write-tree")
+    )
+    repo.git("reset", "-q")
+    past = Past(repo)
+    past.tip = wip
+    return past
+
+
+def status(repo: Repo) -> list[str]:
+    return repo.git("status", "--porcelain", "-uall").splitlines()
+
+
+class TestApply:
+    def test_it_changes_the_work_tree_and_nothing_else(self, past: Past) -> None:
+        repo = past.repo
+        before = repo.refs(), repo.git("ls-files", "--stage")
+        done = realm(repo.path, "apply", "fix")
+        assert (done.code, done.err) == (0, "")
+        assert done.out == f"applied fix to the work tree (4 files, +3 {MINUS}3)\n"
+        assert status(repo) == [" M a.txt", " D gone.txt", " M sub/b.txt", '?? "new file.txt"']
+        assert (repo.refs(), repo.git("ls-files", "--stage")) == before
+        again = realm(repo.path, "apply", "fix")
+        assert (again.code, again.err.splitlines()[0]) == (1, "error: your work tree has all of fix already")
+
+    def test_edits_beside_it_stay(self, past: Past) -> None:
+        repo = past.repo
+        repo.write("later.txt", "l\n")
+        repo.write("a.txt", LINES.replace("20\n", "twenty\n"))
+        repo.commit("Later")
+        repo.write("a.txt", LINES.replace("20\n", "twenty\n").replace("1\n", "one\n", 1))
+        repo.write("mine.txt", "m\n")
+        repo.git("add", "mine.txt")
+        assert realm(repo.path, "apply", "fix@1").code == 0
+        assert (repo.path / "a.txt").read_text().split()[::9] == ["one", "ten", "19"]
+        assert status(repo) == [" M a.txt", " D gone.txt", "A  mine.txt"]
+
+    def test_what_it_would_overwrite_is_named_and_nothing_is_changed(self, past: Past) -> None:
+        repo = past.repo
+        repo.write("a.txt", LINES.replace("10\n", "mine\n"))
+        repo.write("new file.txt", "mine\n")
+        before = status(repo)
+        done = realm(repo.path, "apply", "fix")
+        assert done.code == 1
+        assert "both sides changed a.txt and new file.txt" in done.err
+        assert "hint: realm merge fix leaves conflicts to you" in done.err
+        assert status(repo) == before
+        assert realm(repo.path, "apply", "fix", "--", "sub").code == 0
+        assert [line for line in status(repo) if line not in before] == [" M sub/b.txt"]
+
+    def test_an_ignored_file_in_the_way_stays(self, repo: Repo) -> None:
+        past = Past(repo)
+        past.run(Asked("log", {"made.log": "theirs\n", "README.md": "r\n"}))
+        repo.write(".gitignore", "*.log\n")
+        repo.commit("Ignore")
+        repo.write("made.log", "mine\n")
+        done = realm(repo.path, "apply", "fix")
+        assert done.code == 1
+        assert "nothing was changed" in done.err
+        assert (repo.path / "made.log").read_text() == "mine\n"
+        assert status(repo) == []
+
+    def test_paths_are_seen_from_where_the_user_stands(self, past: Past) -> None:
+        assert realm(past.repo.path / "sub", "apply", "fix", "--", "b.txt").code == 0
+        assert status(past.repo) == [" M sub/b.txt"]
+        assert realm(past.repo.path, "apply", "fix", "--", "no.txt").code == 1
+
+    def test_uncommitted_changes_that_went_along_are_not_doubled(self, repo: Repo) -> None:
+        repo.write("a.txt", LINES)
+        repo.commit("A")
+        repo.write("a.txt", LINES.replace("10\n", "mine\n"))
+        repo.write("own.txt", "own\n")
+        past = begin(repo)
+        past.run(Asked("go", {"own.txt": "own\ntheirs\n", "new.txt": "n\n"}), before=past.tip)
+        done = realm(repo.path, "apply", "fix")
+        assert (done.code, done.err) == (0, "")
+        assert done.out == f"applied fix to the work tree (2 files, +2 {MINUS}0)\n"
+        assert status(repo) == [" M a.txt", "?? new.txt", "?? own.txt"]
+        assert (repo.path / "own.txt").read_text() == "own\ntheirs\n"
+
+    @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+    def test_hunks_are_picked_in_a_terminal(self, past: Past) -> None:
+        with terminal(past, "apply", "fix", "-p", "--", "a.txt", "sub") as shown:
+            shown.wait_for(r"\+ten")
+            shown.press("n", "Enter")
+            shown.wait_for(r"\+B")
+            shown.press("y", "Enter")
+            assert shown.wait() == 0
+        assert status(past.repo) == [" M sub/b.txt"]
+
+    def test_without_a_terminal_nobody_can_pick(self, past: Past) -> None:
+        done = realm(past.repo.path, "apply", "fix", "-p")
+        assert (done.code, done.err.splitlines()[0]) == (
+            2,
+            "error: --patch asks questions and needs a terminal",
+        )
+
+
+class TestMerge:
+    def test_it_goes_forward_or_makes_a_merge_as_git_does(self, past: Past) -> None:
+        repo = past.repo
+        done = realm(repo.path, "merge", "fix@1")
+        assert (done.code, "Fast-forward" in done.out) == (0, True)
+        repo.write("later.txt", "l\n")
+        repo.commit("Later")
+        done = realm(repo.path, "merge", "fix")
+        assert done.code == 0
+        assert done.err == "hint: realm remove fix removes the session\n"
+        assert repo.git("log", "-1", "--format=%B").strip() == "Merge session 'fix'\n\n* change a\n* more"
+        assert repo.head("HEAD^2") == past.tip
+        assert status(repo) == []
+
+    def test_squashed_it_is_one_commit_about_the_first_prompt(self, past: Past) -> None:
+        repo = past.repo
+        before = repo.head()
+        assert realm(repo.path, "merge", "fix", "--squash").code == 0
+        assert repo.head("HEAD^") == before
+        assert repo.git("log", "-1", "--format=%B").strip() == "change a\n\n* more"
+        assert repo.head("HEAD^{tree}") == repo.head("refs/realm/fix^{tree}")
+        assert realm(repo.path, "merge", "fix", "--squash").code == 0
+        assert repo.head("HEAD^") == before
+
+    def test_a_message_of_ones_own(self, past: Past) -> None:
+        assert realm(past.repo.path, "merge", "fix", "-m", "Mine").code == 0
+        assert past.repo.git("log", "-1", "--format=%s %P").split()[0] == "Mine"
+        assert past.repo.head("HEAD^2") == past.tip
+
+    def test_staged_changes_do_not_go_along(self, past: Past) -> None:
+        past.repo.write("mine.txt", "m\n")
+        past.repo.git("add", "mine.txt")
+        done = realm(past.repo.path, "merge", "fix", "--squash")
+        assert (done.code, done.err.splitlines()[0]) == (
+            1,
+            "error: there are staged changes, which would go into the same commit",
+        )
+        assert status(past.repo) == ["A  mine.txt"]
+
+    def test_a_conflict_is_left_to_the_user(self, past: Past) -> None:
+        past.repo.write("a.txt", LINES.replace("10\n", "mine\n"))
+        past.repo.commit("Mine")
+        done = realm(past.repo.path, "merge", "fix")
+        assert done.code == 1
+        assert "CONFLICT (content): Merge conflict in a.txt" in done.out
+        assert "UU a.txt" in status(past.repo)
+        assert "realm remove" not in done.err
+
+    def test_the_users_hooks_run(self, past: Past) -> None:
+        hook = past.repo.path / ".git/hooks/commit-msg"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text('#!/bin/sh\necho hooked >> "$1"\n')
+        hook.chmod(0o755)
+        assert realm(past.repo.path, "merge", "fix", "--squash").code == 0
+        assert past.repo.git("log", "-1", "--format=%B").strip().endswith("hooked")
+
+    def test_it_can_remove_the_session(self, past: Past) -> None:
+        done = realm(past.repo.path, "merge", "fix", "--remove", env={"DOCKER_HOST": "unix:///nonexistent"})
+        assert done.code == 0
+        assert "removed fix; realm restore fix brings it back" in done.err
+        assert not past.repo.refs("refs/realm/")
+        assert past.repo.head() == past.tip
+
+
+@pytest.fixture
+def wip(repo: Repo) -> Past:
+    """Return a session that began with changes of the user's, which are still in the work tree."""
+    repo.write("a.txt", LINES)
+    repo.commit("A")
+    repo.write("a.txt", LINES.replace("1\n", "one\n", 1))
+    repo.write("own.txt", "own\n")
+    past = begin(repo)
+    theirs = LINES.replace("1\n", "one\n", 1).replace("20\n", "twenty\n")
+    past.run(
+        Asked("end", {"a.txt": theirs, "new.txt": "n\n"}), Asked("again", {"new.txt": "N\n"}), before=past.tip
+    )
+    return past
+
+
+class TestMergeOfUncommittedChanges:
+    @pytest.mark.parametrize("squash", [False, True])
+    def test_the_users_own_stay_uncommitted(self, wip: Past, squash: bool) -> None:
+        repo = wip.repo
+        done = realm(repo.path, "merge", "fix", *(["--squash"] if squash else []))
+        assert done.code == 0, done.err
+        subjects = repo.git("log", "--format=%s", f"{wip.base}..HEAD").splitlines()
+        assert subjects == (["end"] if squash else ["again", "end"])
+        assert repo.show("HEAD:a.txt") == LINES.replace("20\n", "twenty\n").strip()
+        assert (repo.path / "a.txt").read_text().startswith("one\n2\n")
+        assert status(repo) == [" M a.txt", "?? own.txt"]
+        assert repo.git("stash", "list") == ""
+
+    def test_once_committed_they_are_not_doubled(self, wip: Past) -> None:
+        wip.repo.commit("My own")
+        assert realm(wip.repo.path, "merge", "fix").code == 0
+        assert (wip.repo.path / "a.txt").read_text().split()[::19] == ["one", "twenty"]
+        assert status(wip.repo) == []
+        assert "Uncommitted" not in wip.repo.git("log", "--format=%s")
+
+    def test_work_that_builds_on_them_waits_for_them(self, wip: Past) -> None:
+        wip.run(Asked("own", {"own.txt": "own and theirs\n"}))
+        before = status(wip.repo), wip.repo.head()
+        done = realm(wip.repo.path, "merge", "fix")
+        assert done.code == 1
+        assert "error: fix builds on the changes that were not committed when it began: " in done.err
+        assert "hint: commit these first (git add -A; git commit), then: realm merge fix" in done.err
+        assert (status(wip.repo), wip.repo.head()) == before
+        wip.repo.commit("My own")
+        assert realm(wip.repo.path, "merge", "fix").code == 0
+        assert (wip.repo.path / "own.txt").read_text() == "own and theirs\n"
+
+
+def terminal(past: Past, *arguments: str) -> Terminal:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    return Terminal([sys.executable, "-m", "realm", *arguments], env=env, cwd=past.repo.path)
