@@ -118,7 +118,7 @@ def snapshot(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequenc
         owner=dead.owner._replace(role="salvage"),
     )  # fmt: skip
     dead.forget()
-    second = Sandbox(engine, _create_again(engine, wanted, dead), wanted.owner, ())
+    second = _create_again(engine, wanted, dead)
     try:
         inside = [transfer.entry_script(), *inside]
         state = transfer.entries(layout.STATE, inside, layout.DIRECTORIES, wanted.user)
@@ -145,21 +145,26 @@ def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
         raise EngineError("nothing is left of the container to save")
     owner = dead.owner._replace(role="salvage")
     wanted = SandboxSpec(recipe.REFERENCE, ("snapshot",), 0, 0, layout.WORK, owner, network="none")
-    second = Sandbox(engine, _create_again(engine, wanted, dead), owner, ())
+    second = _create_again(engine, wanted, dead)
     try:
         yield second
     finally:
         second.remove()
 
 
-def _create_again(engine: Engine, wanted: SandboxSpec, dead: Sandbox) -> str:
-    """Return a new container on a dead one's volumes, of realm's own image where the dead one's is gone."""
+def _create_again(engine: Engine, wanted: SandboxSpec, dead: Sandbox) -> Sandbox:
+    """Return a new container on a dead one's volumes, of realm's own image where the dead one's is gone.
+
+    A volume that is missing is made anew and is the new one's.
+    """
     owned = workspace.of(dead.volumes)
     name = container_name(wanted)
-    labels = {"": workspace.labels(wanted.owner, name, ())[""]}
+    anew = tuple(volume for volume in owned.all if volume not in dead.volumes)
+    labels = workspace.labels(wanted.owner, name, anew)
     for reference in dict.fromkeys((wanted.image, recipe.REFERENCE)):
+        options = spec.create_options(wanted._replace(image=reference), owned, labels)
         try:
-            return engine.create(spec.create_options(wanted._replace(image=reference), owned, labels), name)
+            return Sandbox(engine, engine.create(options, name), wanted.owner, anew)
         except EngineError as error:
             if error.kind != "not found":
                 raise

@@ -85,11 +85,12 @@ class Listed(NamedTuple):
 
 
 class Volume(NamedTuple):
-    """A volume; ``mountpoint`` is where the engine keeps it on its machine."""
+    """A volume; ``mountpoint`` is where the engine keeps it on its machine, ``options`` its driver's."""
 
     name: str
     mountpoint: str
     labels: Mapping[str, str]
+    options: Mapping[str, str] = {}
 
 
 class Engine:
@@ -475,7 +476,9 @@ def _one_name(found: Mapping[str, Any]) -> str:
 
 
 def _volume(found: Mapping[str, Any]) -> Volume:
-    return Volume(found["Name"], found.get("Mountpoint") or "", found.get("Labels") or {})
+    return Volume(
+        found["Name"], found.get("Mountpoint") or "", found.get("Labels") or {}, found.get("Options") or {}
+    )
 
 
 def _read_output(

@@ -6,21 +6,36 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.sandbox import layout, proof, workspace
 from realm.sandbox.sandbox import Sandbox
+from realm.text import clean
 
 if TYPE_CHECKING:
-    from realm.sandbox.docker import Engine
+    from realm.sandbox.docker import Engine, Volume
 
 
 class Stranger(NamedTuple):
     """A container that says that it is a sandbox and cannot prove to be ours: never touched, only named.
 
     An earlier version made it, or realm with another REALM_HOME, or an image
-    has such labels.  ``running`` is whether it runs.
+    has such labels.  ``running`` is whether it runs.  Where only ``volumes`` are
+    left of it, ``id`` is empty.
     """
 
     id: str
     owner: layout.Owner
-    running: bool
+    running: bool = False
+    volumes: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """What is to be seen on the engine, as a phrase."""
+        return f"container {self.id[:12]}" if self.id else f"volume {self.volumes[0]}"
+
+    @property
+    def removal(self) -> str:
+        """The command that gives it up."""
+        container = [f"docker rm -f {self.id[:12]}"] if self.id else []
+        volumes = [f"docker volume rm {' '.join(self.volumes)}"] if self.volumes else []
+        return clean(" && ".join([*container, *volumes]))
 
 
 def find(engine: Engine, *, session_id: str | None = None, role: str = "box") -> list[Sandbox]:
@@ -30,14 +45,30 @@ def find(engine: Engine, *, session_id: str | None = None, role: str = "box") ->
 
 
 def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger]:
-    """Return the containers that say that they are a session's, or of this REALM_HOME, and prove it not."""
+    """Return what says that it is a session's, or of this REALM_HOME, and proves it not.
+
+    That is containers, and volumes with work whose container is gone.
+    """
     whose = f"{layout.ID}={session_id}" if session_id else f"{layout.REALM_HOME}={proof.home()}"
     wanted = [f"{layout.ROLE}=box", whose]
-    return [
-        Stranger(found.id, layout.owner(found.labels), found.status in {"running", "paused", "restarting"})
-        for found in engine.containers(*wanted)
-        if not proof.holds("container", found.name, found.labels)
+    containers = engine.containers(*wanted)
+    found = [
+        Stranger(one.id, layout.owner(one.labels), one.status in {"running", "paused", "restarting"})
+        for one in containers
+        if not proof.holds("container", one.name, one.labels)
     ]
+    there = {container.name for container in containers}
+    left: dict[str, list[Volume]] = {}
+    for volume in engine.volumes(*wanted):
+        # An earlier version did not say for which container it made a volume, but named it so.
+        maker = volume.labels.get(layout.SANDBOX) or volume.name.rpartition("-")[0]
+        if maker not in there and not proof.holds("volume", volume.name, volume.labels):
+            left.setdefault(maker, []).append(volume)
+    for volumes in left.values():
+        names = workspace.in_order(volume.name for volume in volumes)
+        if names[0].endswith(workspace.WORK_SUFFIX):
+            found.append(Stranger("", layout.owner(volumes[0].labels), volumes=names))
+    return found
 
 
 def unready(engine: Engine) -> list[Sandbox]:
@@ -86,9 +117,8 @@ def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Sandbox, str]]:
 def clear(engine: Engine, session_id: str) -> None:
     """Remove containers that did some work for a session and were killed over it.
 
-    One that took a snapshot goes alone: the volumes that it had are the dead sandbox's.
+    One that took a snapshot leaves the volumes that are the dead sandbox's.
     """
-    for sandbox in find(engine, session_id=session_id, role="tool"):
-        sandbox.remove()
-    for sandbox in find(engine, session_id=session_id, role="salvage"):
-        Sandbox(engine, sandbox.id, sandbox.owner, ()).remove()
+    for role in ("tool", "salvage"):
+        for sandbox in find(engine, session_id=session_id, role=role):
+            sandbox.remove()

@@ -335,7 +335,13 @@ def _used(name: str) -> float:
 
 
 def _discard(engine: Engine, name: str) -> None:
-    """Remove a base volume unless a sandbox has it."""
+    """Remove a base volume unless a sandbox has it, or a workspace without a container lies on it."""
+    found = engine.volume(name)
+    if found is not None and any(
+        f"lowerdir={found.mountpoint}," in other.options.get("o", "")
+        for other in engine.volumes(f"{layout.ROLE}=box")
+    ):
+        return
     try:
         engine.remove_volume(name)
     except EngineError as error:

@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.lookup import Stranger
     from realm.session.requests import UI
 
 GIT_MINIMUM = (2, 30)
@@ -87,24 +89,49 @@ def _engine(name: str) -> Check:
 
 
 def _leftovers(name: str) -> Check:
-    """Name what an earlier version left: it bears no proof of this REALM_HOME, and is never removed."""
+    """Name what has work and will not be brought home: it is never removed.
+
+    What an earlier version left bears no proof of this REALM_HOME; of the rest git has no session any more.
+    """
     from realm.sandbox import docker, lookup
 
     try:
         with closing(docker.connect()) as connection:
-            found = lookup.strangers(connection)
+            found, lost = lookup.strangers(connection), _without_session(connection)
     except EngineError:
         return Check(name, "warn", "not looked at: the engine does not answer")
-    if not found:
-        return Check(name, "ok", "none is left of an earlier version")
-    sessions = ", ".join(clean(f"{one.owner.session} ({one.id[:12]})", limit=100) for one in found[:10])
+    if not found and not lost:
+        return Check(name, "ok", "no work is left outside git that nobody would find")
+    why = "an earlier version of realm left what may hold work" if found else "work of sessions that are gone"
+    found = found or lost
+    sessions = ", ".join(clean(f"{one.owner.session} ({one.what})", limit=160) for one in found[:10])
     first = clean(f"-C {shlex.quote(found[0].owner.project)} rescue {shlex.quote(found[0].owner.session)}")
     return Check(
         name,
         "warn",
-        f"an earlier version of realm left containers that may hold work: {sessions}",
-        f"realm {first} DIRECTORY writes its files there; docker rm -f {found[0].id[:12]} gives it up",
+        f"{why}: {sessions}",
+        f"realm {first} DIRECTORY writes its files there; {found[0].removal} gives it up",
     )
+
+
+def _without_session(connection: Engine) -> list[Stranger]:
+    """Return our own sandboxes that nobody holds and whose session no known project has."""
+    from realm.sandbox import lookup
+    from realm.session import registry
+    from realm.session.lock import holder
+    from realm.store import listing
+    from realm.store.repo import discover
+
+    left = [sandbox for sandbox in lookup.find(connection) if holder(sandbox.owner.id) is None]
+    known = set()
+    for root in {*registry.known(), *(Path(sandbox.owner.project) for sandbox in left)} if left else ():
+        with suppress(RealmError):
+            known |= {row.id for row in listing.rows(discover(root))}
+    return [
+        lookup.Stranger(sandbox.id, sandbox.owner, volumes=sandbox.volumes)
+        for sandbox in left
+        if sandbox.owner.id not in known and sandbox.state() != "created"
+    ]
 
 
 def _image(name: str) -> Check:

@@ -136,9 +136,9 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
                 f"docker stop {stranger.id[:12]}, then realm rescue {name} DIRECTORY",
             )
         ui.warn(
-            f"container {stranger.id[:12]} of {name} was made by an earlier version of realm or with "
+            f"{clean(stranger.what)} of {name} was made by an earlier version of realm or with "
             f"another REALM_HOME: realm rescue {name} DIRECTORY writes its files there; it stays until "
-            f"docker rm {stranger.id[:12]}"
+            f"{stranger.removal}"
         )
 
 

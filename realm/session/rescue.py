@@ -97,7 +97,7 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str]:
     found = lookup.find(connection, session_id=session_id)
     # One of an earlier version, or of another REALM_HOME, may be read; its files are judged like all others.
     for stranger in lookup.strangers(connection, session_id=session_id):
-        found.append(Sandbox(connection, stranger.id, stranger.owner, ()))
+        found.append(Sandbox(connection, stranger.id, stranger.owner, stranger.volumes))
     sandboxes = [
         sandbox
         for sandbox in found

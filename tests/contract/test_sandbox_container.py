@@ -330,8 +330,9 @@ def test_labels_alone_make_nothing_ours(lab: Laboratory) -> None:
     try:
         (found,) = lookup.find(lab.engine, session_id=lab.id)
         assert found.id == sandbox.id
-        (stranger,) = lookup.strangers(lab.engine, session_id=lab.id)
+        stranger, other = lookup.strangers(lab.engine, session_id=lab.id)
         assert (stranger.id, stranger.running, stranger.owner.session) == (made, True, "test")
+        assert (other.id, other.running, other.volumes) == ("", False, (volume,))
         assert [one.id for one in lookup.unready(lab.engine)].count(made) == 0
         found.remove()
         assert lookup.find(lab.engine, session_id=lab.id) == []

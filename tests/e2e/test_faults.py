@@ -240,16 +240,17 @@ def test_a_sandbox_and_volumes_that_are_gone_do_not_block_the_session(user: User
 def test_only_a_part_of_the_volumes_is_left(user: User) -> None:
     kill(ready(new(user, ENDLESS)))
     (sandbox,) = sandboxes(user)
+    made = engines.docker("inspect", "-f", "{{.Name}}", sandbox).strip("/")
     engines.docker("rm", "--force", sandbox)
-    for volume in engines.labelled("volume", f"realm.project={user.repo.path}"):
-        if volume.endswith("-state"):
-            engines.docker("volume", "rm", volume)
+    engines.docker("volume", "rm", f"{made}-state")
     done = user.realm("resume", "cut", "--no-input", "-c", "true", code=None)
     if done.code:
         check_words(done, 125, "cannot be taken out")
         check_words(user.realm("remove", "--yes", "cut", code=1), 1, "cannot be taken out")
         user.realm("remove", "--force", "cut")
     assert user.leftovers() == []
+    name = engines.docker("volume", "ls", "-q", "-f", f"name={made}")
+    assert name == "", "a volume that was made anew for the rescue"
 
 
 def test_the_image_is_gone_while_a_sandbox_is_left(user: User) -> None:

@@ -186,6 +186,19 @@ def test_remove_by_force_gives_up_what_cannot_be_saved(user: User) -> None:
     assert (user.listed(), user.leftovers()) == ([], [])
 
 
+def test_work_whose_session_is_gone_is_named_by_doctor(user: User, tmp_path: Path) -> None:
+    found = dead(user)
+    for kind in ("realm", "realm-meta"):
+        user.repo.git("update-ref", "-d", f"refs/{kind}/x")
+    told = user.realm("doctor", code=None).out
+    assert f"work of sessions that are gone: x (container {found})" in told
+    (advice,) = [line for line in told.splitlines() if "rescue x" in line]
+    user.realm("-C", str(user.repo.path), "rescue", "x", str(tmp_path / "rescued"))
+    command = advice.partition("writes its files there; ")[2].removesuffix(" gives it up").strip()
+    subprocess.run(["sh", "-ec", command], check=True, capture_output=True)
+    assert "work of sessions" not in user.realm("doctor", code=None).out
+
+
 def test_attach_to_what_has_ended_brings_the_work_home(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
     engines.docker("kill", sandbox(user))

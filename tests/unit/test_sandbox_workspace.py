@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from realm.errors import EngineError
+from realm.paths import realm_home
 from realm.sandbox import workspace
-from realm.sandbox.docker import Engine
+from realm.sandbox.docker import Engine, Volume
 from realm.sandbox.endpoint import Endpoint
 from realm.sandbox.layout import Owner
 from realm.sandbox.spec import SandboxSpec
 from realm.sandbox.trouble import refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLACE = "/var/lib/docker/volumes/realm-x-1-0a1b2c3d"
 MOUNT = (
@@ -75,3 +81,42 @@ def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(
     monkeypatch.setattr(workspace, "make_base", fail)
     assert workspace.make(engine, SPEC, "sandbox", CHECKOUT) == workspace.plain("sandbox")
     assert not workspace.has_failed(engine)
+
+
+class Volumes:
+    """An engine with volumes alone."""
+
+    def __init__(self, *volumes: Volume) -> None:
+        self.endpoint = Endpoint("unix:///nowhere.sock", "default")
+        self.all = {volume.name: volume for volume in volumes}
+
+    def volume(self, name: str) -> Volume | None:
+        return self.all.get(name)
+
+    def volumes(self, *_: str) -> list[Volume]:
+        return list(self.all.values())
+
+    def remove_volume(self, name: str) -> None:
+        del self.all[name]
+
+
+def test_a_base_stays_as_long_as_a_workspace_without_a_container_lies_on_it(tmp_path: Path) -> None:
+    options = f"lowerdir={PLACE}-base/_data,upperdir={PLACE}-upper/_data,workdir={PLACE}-scratch/_data"
+    engine = Volumes(
+        Volume("base", f"{PLACE}-base/_data", {}),
+        Volume("other", f"{PLACE}-base/_data2", {}),
+        Volume("x-work", "", {}, {"type": "overlay", "o": options}),
+    )
+    bases = realm_home() / "bases"
+    bases.mkdir(parents=True)
+    for name in ("base", "other"):
+        known = {
+            "name": name, "engine": engine.endpoint.url, "use": "u", "place": str(tmp_path / "gone"),
+            "tip": "a" * 40, "made": 0.0,
+        }  # fmt: skip
+        (bases / name).write_text(json.dumps(known))
+    workspace.prune(cast("Engine", engine))
+    assert list(engine.all) == ["base", "x-work"]
+    engine.remove_volume("x-work")
+    workspace.prune(cast("Engine", engine))
+    assert list(engine.all) == []
