@@ -29,6 +29,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "screen": "Show the screen of a session, as it is or was last",
         "replay": "Play the recording of a run",
         "push": "Push a session to a branch on a remote",
+        "share": "Put a session at a remote, for another machine",
+        "fetch": "Take a session that was shared by a remote",
     },
     "Setup": {
         "include": "Show or approve what is copied into containers",

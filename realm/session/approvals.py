@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
     from realm.store.worktree import Include
 
-_PATTERNS, _RECORD, _PUSHED = "patterns", "record", "pushed"
+_PATTERNS, _RECORD, _PUSHED, _SHARED = "patterns", "record", "pushed", "shared"
 _SHOWN = 500
 """Characters of a program or an image that a question shows."""
 
@@ -217,3 +217,15 @@ def last_push(project: Project, session: Session, place: str) -> str | None:
     """Return what the record says was pushed to ``place`` last, where this machine did it."""
     oid = session.pushed.get(place)
     return oid if oid and _is_approved(_PUSHED, project, _push(session, place, oid)) else None
+
+
+def note_shared(project: Project, session: Session, place: str, oids: Iterable[str]) -> None:
+    """Note that this machine put a session's commits at ``place``, or took them from there."""
+    with suppress(OSError):
+        for oid in oids:
+            _approve(_SHARED, project, _push(session, place, oid))
+
+
+def is_shared(project: Project, session: Session, place: str, oid: str) -> bool:
+    """Tell whether this machine has put ``oid`` at ``place``, or taken it from there."""
+    return _is_approved(_SHARED, project, _push(session, place, oid))

@@ -79,17 +79,18 @@ def talk_file(turn: int) -> str:
 class Record:
     """The record of a session as it is now, open for reading with one git process; a context manager.
 
+    With ``commit`` it is the one in that commit, wherever the session's ref points.
     Every read raises :class:`NoSuchSessionError` when there is no record, and
     :class:`RealmError` when it is damaged or newer than this realm.
     """
 
-    def __init__(self, project: Project, name: str) -> None:
+    def __init__(self, project: Project, name: str, commit: str = "") -> None:
         check_name(name)
         self._project = project
         self._name = name
         self._format = project.object_format
         self._objects = CatFile(project)
-        self._commit = ""
+        self._commit = commit
 
     def __enter__(self) -> Self:
         return self

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
 from realm.git import git, reason
-from realm.store.refs import is_name
+from realm.store.refs import CODE, META, Tips, is_name, temporary
 from realm.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from realm.git import GitResult
     from realm.model import Project
+    from realm.store.refs import RefUpdate
 
 _LINES = 50
 """Lines of a server's answer that are kept."""
@@ -217,3 +221,93 @@ def squash(project: Project, base: str, tip: str, message: str, known: str | Non
         if git(*asked, project=project, check=False).text.split() == [tree, base]:
             return known
     return commit_tree(project, tree=tree, parent=base, message=message, identity=identity(project))
+
+
+# -- sessions as they are, under the same names --------------------------------
+
+
+def session_tips(project: Project, remote: str, name: str) -> Tips:
+    """Return where the refs of the session ``name`` point at ``remote``."""
+    _check_remote(project, remote)
+    wanted = (CODE + name, META + name)
+    result = git("ls-remote", "--end-of-options", remote, *wanted, project=project, check=False)
+    if result.code != 0:
+        raise RealmError(
+            f"cannot reach {shown(remote)}: {_why(remote, result)}", f"git ls-remote {shown(remote)}"
+        )
+    rows = (line.split("\t") for line in result.lines)
+    found = {row[1]: row[0] for row in rows if len(row) == 2 and _is_id(project, row[0])}  # noqa: PLR2004 - id, ref
+    return Tips(found.get(wanted[0]), found.get(wanted[1]))
+
+
+def _is_id(project: Project, text: str) -> bool:
+    return re.fullmatch(rf"[0-9a-f]{{{len(project.zero)}}}", text) is not None
+
+
+def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) -> None:
+    """Move refs at ``remote``, all or none, each only from where it is expected to be.
+
+    Raises :class:`RefusedError` when one is elsewhere, or the remote does not take it.
+    """
+    leases = [f"--force-with-lease={update.ref}:{update.old or ''}" for update in updates]
+    specs = [f"{update.new}:{update.ref}" for update in updates]
+    command = (
+        "push",
+        "--porcelain",
+        "--atomic",
+        "--no-follow-tags",
+        *leases,
+        "--end-of-options",
+        remote,
+        *specs,
+    )
+    result = git(*command, project=project, check=False)
+    if result.code == 0:
+        return
+    if _is_moved(result) or _MOVED.search(result.out + result.err):
+        raise RefusedError(f"it changed at {shown(remote)} just now", moved=True)
+    said = "; ".join(_server_lines(result)[:5]) or _answer(result)[1] or _why(remote, result)
+    raise RefusedError(f"{shown(remote)} refused it: {said}")
+
+
+@contextmanager
+def fetched_session(project: Project, remote: str, name: str, tips: Tips) -> Iterator[None]:
+    """Have the commits ``tips`` of the session ``name`` at ``remote`` here, kept by temporary refs meanwhile.
+
+    Git checks every object that comes.  Raises :class:`RealmError` when they do not come.
+    """
+    pairs = ((CODE + name, tips.code), (META + name, tips.meta))
+    wanted = [(ref, oid, temporary(oid)) for ref, oid in pairs if oid is not None]
+    result = git(
+        *(
+            "-c",
+            "fetch.fsckObjects=true",
+            "-c",
+            "fetch.fsck.hasDotgit=error",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+        ),
+        *("--no-auto-maintenance", "--recurse-submodules=no", "--refmap=", "--end-of-options", remote),
+        *(f"+{ref}:{kept}" for ref, _, kept in wanted),
+        project=project,
+        check=False,
+    )
+    try:
+        if result.code != 0:
+            raise RealmError(
+                f"cannot fetch {name} from {shown(remote)}: {_why(remote, result)}", _again(name)
+            )
+        for ref, oid, kept in wanted:
+            asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{kept}^{{commit}}")
+            if git(*asked, project=project, check=False).text != oid:
+                raise RealmError(f"{ref} changed at {shown(remote)} just now, or is no commit", _again(name))
+        yield
+    finally:
+        orders = b"".join(b"delete %s\0\0" % kept.encode() for _, _, kept in wanted)
+        git("update-ref", "--stdin", "-z", project=project, stdin=orders, check=False)
+
+
+def _again(name: str) -> str:
+    return f"realm fetch {name}"

@@ -167,6 +167,12 @@ def is_there(project: Project, oid: str) -> bool:
     return git("cat-file", "-e", "--end-of-options", oid, project=project, check=False).code == 0
 
 
+def is_ancestor(project: Project, old: str, new: str) -> bool:
+    """Tell whether the commit ``new`` has ``old`` in its history; not when either of them is not here."""
+    asked = ("merge-base", "--is-ancestor", "--end-of-options", old, new)
+    return git(*asked, project=project, check=False).code == 0
+
+
 def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True) -> int:
     """Return how many commits ``tip`` reaches and none of ``without`` does.
 

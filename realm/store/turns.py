@@ -105,6 +105,18 @@ def _key(numbers: Sequence[str]) -> tuple[int, int] | None:
     return int(last[0][0]), int(last[1][0])
 
 
+def base(project: Project, tip: str) -> str:
+    """Return the commit that a session without a record starts on: the first one back that is not realm's."""
+    form = "--format=%H %(trailers:key=Realm-Session,valueonly,separator=%x2C)"
+    asked = ("log", "--first-parent", f"--max-count={_MOST}", form, "--end-of-options", tip, "--")
+    last = tip
+    for line in git(*asked, project=project).lines:
+        last, _, session = line.partition(" ")
+        if not session:
+            break
+    return last
+
+
 def turns(project: Project, base: str, tip: str, runs: Sequence[Run]) -> list[Turn]:
     """Return every turn of a session, the first one first.
 

@@ -1,0 +1,42 @@
+"""``realm share``: put a session at a remote, for another machine or another person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import REMOTE, SESSION, common
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("share quick-fix", "its commits, as refs/realm/quick-fix on origin"),
+    ("share quick-fix --with-conversation", "its record too, so that the conversation goes on elsewhere"),
+)
+NOTE = (
+    "realm fetch takes it on the other machine, and realm resume goes on with it there. The record has all "
+    "that was asked, answered and shown; without it the commits alone are shared. What somebody else has "
+    "shared meanwhile is never overwritten."
+)
+
+
+@verb("share", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION)
+@click.option(
+    "--to", "remote", metavar="<remote>", type=REMOTE, help="a remote, URL or path (default: origin)"
+)
+@click.option("--with-conversation", "conversation", is_flag=True, help="share the record, too")
+@common
+def command(name: str, remote: str | None, conversation: bool, directory: Path | None) -> None:
+    """Share it and say what the other side types."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.share import share
+
+    done = share(name, directory, remote, TerminalUI(), conversation=conversation)
+    what = f"{name} and its record" if done.conversation else f"the commits of {name}"
+    output.data(f"shared {what} by {done.remote}" if done.changed else f"{done.remote} has {what} already")
+    output.hint(f"elsewhere: realm fetch {name}, then realm resume {name}")

@@ -1,0 +1,212 @@
+"""Sharing a session by a remote: its refs go there under the same names, and come from there.
+
+Each ref moves there only from where this machine last saw it, so that of two people
+who go on with a session the second one is told.  What was seen is noted beside
+the approvals (:mod:`realm.session.approvals`), not in the record, which travels too.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import agents
+from realm.config import REMOTE, Config
+from realm.errors import RealmError, RunningError
+from realm.model import WORKSPACE_ROOT, Run, Session, State, Totals
+from realm.paths import current_directory
+from realm.session import approvals, claim, registry
+from realm.session.find import locate
+from realm.session.lock import RunLock, holder
+from realm.store import record, refs, remote, repo, turns
+from realm.store.refs import CODE, META, RefUpdate, Tips
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.model import Project
+    from realm.session.requests import UI
+
+
+class Shared(NamedTuple):
+    """What was done: with which remote, whether anything moved, and whether the record went along."""
+
+    remote: str
+    changed: bool
+    conversation: bool
+
+
+def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversation: bool = False) -> Shared:
+    """Put the session's commits at a remote, as ``refs/realm/<name>``; with ``conversation`` its record too.
+
+    Raises :class:`RealmError` when somebody else put a session of that name there, or went on with this one.
+    """
+    project, row = locate(name, directory).sound()
+    session = record.read_session(project, name)
+    where = _where(project, directory, to)
+    if conversation and holder(session.id) is not None:
+        raise RunningError(
+            f"a run of {name} is going on, and its record changes with it",
+            f"realm stop {name}, then share it",
+        )
+    own = Tips(row.code, row.meta if conversation else None)
+    there = remote.session_tips(project, where, name)
+    updates = [
+        RefUpdate(ref, old, new)
+        for ref, old, new in ((CODE + name, there.code, own.code), (META + name, there.meta, own.meta))
+        if new is not None and new != old
+    ]
+    shown = remote.shown(where)
+    for update in updates:
+        if update.old and not _goes_on(project, session, shown, update.old, update.new or ""):
+            raise _taken(name, shown)
+    if conversation:
+        ui.warn(
+            f"whoever can read {shown} can read all that was asked, answered and shown in {name}, "
+            "and secrets that were part of it"
+        )
+    if updates:
+        try:
+            with ui.progress(f"sharing {name} by {shown}"):
+                remote.push_session(project, where, updates)
+        except remote.RefusedError as error:
+            if error.moved:
+                raise _taken(name, shown) from error
+            error.hint = f"realm push {name} puts it on a branch"
+            raise
+    approvals.note_shared(project, session, shown, [oid for oid in own if oid])
+    return Shared(shown, bool(updates), conversation)
+
+
+def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shared:
+    """Take a session from a remote, or what somebody added to it there; ``realm resume`` goes on with it.
+
+    Without its record the session gets one that is made of its commits.  Raises
+    :class:`RealmError` when both sides went on, or what came is no session.
+    """
+    refs.check_name(name)
+    project = repo.discover(directory or current_directory())
+    where = _where(project, directory, source)
+    shown = remote.shown(where)
+    there = remote.session_tips(project, where, name)
+    if there.code is None:
+        raise RealmError(f"{shown} has no session {name}", f"git ls-remote {shown} 'refs/realm/*'")
+    with ui.progress(f"fetching {name}"), remote.fetched_session(project, where, name, there):
+        here = refs.tips(project, name)
+        if here.code is None:
+            session = _new(project, name, there, shown)
+            changed = True
+        else:
+            session = record.read_session(project, name)
+            changed = _further(project, session, here, there, shown)
+    approvals.note_shared(project, session, shown, [oid for oid in there if oid])
+    return Shared(shown, changed, there.meta is not None)
+
+
+def _where(project: Project, directory: Path | None, given: str | None) -> str:
+    if given is None:
+        return Config(project.root).value(REMOTE)
+    return remote.place(project, given, directory or current_directory())
+
+
+def _goes_on(project: Project, session: Session, place: str, old: str, new: str) -> bool:
+    """Tell whether ``new`` overwrites nobody's work at a ref of ``place`` that is at ``old``."""
+    return approvals.is_shared(project, session, place, old) or repo.is_ancestor(project, old, new)
+
+
+def _taken(name: str, shown: str) -> RealmError:
+    return RealmError(
+        f"{name} at {shown} has work that is not here: somebody else shared it",
+        f"realm fetch {name} takes it, unless this one has gone on too; "
+        f"realm push {name} --as BRANCH puts this one beside it",
+    )
+
+
+def _new(project: Project, name: str, there: Tips, shown: str) -> Session:
+    """Make a session that is not here yet of what was fetched; return it."""
+    refs.check_new(project, name)
+    assert there.code is not None  # noqa: S101 - who calls it has looked
+    if there.meta is None:
+        session, metas = _rebuilt(project, name, there.code, shown)
+    else:
+        session, metas = _recorded(project, name, there), [there.meta]
+        claim.check(project, session)
+    made = [RefUpdate(CODE + name, None, there.code), RefUpdate(META + name, None, metas[-1])]
+    refs.transact(project, made, f"realm: fetched from {shown}", held=metas)
+    registry.remember_project(project)
+    return session
+
+
+def _recorded(project: Project, name: str, there: Tips) -> Session:
+    """Return the session of a record that was fetched; raises when anything in it is damaged."""
+    assert there.code is not None  # noqa: S101 - as above
+    with record.Record(project, name, there.meta or "") as found:
+        session = found.session()
+        found.runs()
+    if not repo.is_ancestor(project, session.base, there.code):
+        raise RealmError(
+            f"the record of {name} is not about its commits", f"git log {CODE}{name} at the remote shows them"
+        )
+    return session
+
+
+def _rebuilt(project: Project, name: str, code: str, shown: str) -> tuple[Session, list[str]]:
+    """Return a session made of its commits alone, and the records of its runs."""
+    base = turns.base(project, code)
+    agent = agents.find(())
+    session = Session(
+        id=str(uuid.uuid4()), name=name, project=str(project.root),
+        workspace=f"{WORKSPACE_ROOT}/{project.name}", base=base, created=time.time(),
+        conversation=agent.new_conversation(),
+    )  # fmt: skip
+    found = turns.turns(project, base, code, ())
+    last = max((turn.run for turn in found), default=1)
+    metas: list[str] = []
+    before = base
+    for number in range(1, last + 1):
+        own = [turn for turn in found if turn.run == number and turn.turn > 0]
+        after = code if number == last else (own[-1].after if own else before)
+        run = Run(
+            number=number, started=time.time(), ended=time.time(), before=before, after=after, exit_code=0,
+            prompts=tuple(turn.prompt for turn in own),
+            notes=(f"fetched from {clean(shown, limit=200)} without its record",) if number == last else (),
+        )  # fmt: skip
+        totals = repo.diffstat(project, base, after) if after != base else Totals()
+        count = sum(turn.run <= number for turn in found)
+        metas.append(record.write(
+            project, parent=metas[-1] if metas else None, previous=None, session=session, run=run,
+            totals=totals._replace(turns=count), state=State.EXITED, files={},
+        ))  # fmt: skip
+        before = after
+    return session, metas
+
+
+def _further(project: Project, session: Session, here: Tips, there: Tips, shown: str) -> bool:
+    """Move a session that is here to what was fetched; return whether it was behind."""
+    name = session.name
+    assert here.code is not None and there.code is not None  # noqa: S101, PT018 - who calls it has looked
+    behind = here.code != there.code and not repo.is_ancestor(project, there.code, here.code)
+    news = there.meta not in {None, here.meta} and not (
+        approvals.is_shared(project, session, shown, there.meta or "")
+    )
+    if not behind and not news:
+        return False
+    forward = repo.is_ancestor(project, here.code, there.code)
+    if behind and not forward and not approvals.is_shared(project, session, shown, here.code):
+        raise RealmError(
+            f"{name} has gone on here and at {shown}",
+            f"realm push {name} --as BRANCH keeps this one; realm remove {name}, then realm fetch {name} "
+            "takes theirs",
+        )
+    if not behind and here.meta and not approvals.is_shared(project, session, shown, here.meta):
+        return False  # the commits are the same, and this machine's record of them is newer
+    with RunLock(session.id, name, 0):
+        if news:
+            _recorded(project, name, there)
+        updates = [RefUpdate(CODE + name, here.code, there.code)] if behind else []
+        updates += [RefUpdate(META + name, here.meta, there.meta)] if news else []
+        updates += refs.keep_updates(project, name, here)
+        refs.transact(project, updates, f"realm: fetched from {shown}")
+    return True

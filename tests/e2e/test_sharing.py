@@ -1,0 +1,42 @@
+"""A session goes on elsewhere: another clone at another path, with its conversation."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import Repo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.api import MessagesApi
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+
+def test_a_conversation_goes_on_at_another_place(claude: User, api: MessagesApi, tmp_path: Path) -> None:
+    origin = Repo.init(tmp_path / "origin.git", bare=True)
+    claude.repo.git("remote", "add", "origin", str(origin.path))
+    claude.repo.git("push", "-q", "origin", "HEAD:refs/heads/main")
+    claude.realm("new", "tax", "--", "-p", "write one.txt with first")
+    claude.realm("share", "tax", "--with-conversation")
+    place = tmp_path / "another" / "name"
+    subprocess.run(["git", "clone", "-q", "-b", "main", str(origin.path), str(place)], check=True)
+    elsewhere = replace(
+        claude, repo=Repo(place), extra={**claude.extra, "REALM_HOME": str(tmp_path / "home")}
+    )
+    elsewhere.realm("fetch", "tax")
+    elsewhere.realm("resume", "tax", "--", "-p", "write two.txt with second")
+    assert api.asked[-1].prompts()[-2:] == ["write one.txt with first", "write two.txt with second"]
+    assert elsewhere.repo.files("refs/realm/tax") == ["README.md", "one.txt", "two.txt"]
+    elsewhere.realm("share", "tax", "--with-conversation")
+    claude.realm("fetch", "tax")
+    assert claude.tip("tax") == elsewhere.tip("tax")
+    claude.realm("resume", "tax", "--", "-p", "write three.txt with third")
+    assert api.asked[-1].prompts()[-3:][0] == "write one.txt with first"
+    assert claude.repo.files("refs/realm/tax") == ["README.md", "one.txt", "three.txt", "two.txt"]
