@@ -173,6 +173,22 @@ def is_ancestor(project: Project, old: str, new: str) -> bool:
     return git(*asked, project=project, check=False).code == 0
 
 
+def merge_base(project: Project, one: str, other: str) -> str | None:
+    """Return the best common ancestor of two commits, ``None`` where they have none."""
+    return git("merge-base", "--end-of-options", one, other, project=project, check=False).text or None
+
+
+def changed_names(project: Project, before: str, after: str) -> frozenset[bytes]:
+    """Return the raw names of the files that differ between two commits."""
+    how = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", before, after)
+    return frozenset(git(*how, project=project).out.split(b"\0")[:-1])
+
+
+def branch(project: Project) -> str | None:
+    """Return the name of the branch that is checked out, clean; ``None`` where HEAD is detached."""
+    return clean(git("symbolic-ref", "--quiet", "--short", "HEAD", project=project, check=False).text) or None
+
+
 def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True) -> int:
     """Return how many commits ``tip`` reaches and none of ``without`` does.
 

@@ -1,0 +1,46 @@
+"""``realm conflicts``: which sessions would be in each other's way.
+
+The JSON is a list of ``{"one": …, "other": …, "paths": […]}``; ``other`` may be the branch
+that is checked out.  Keys are only ever added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.output import Cell
+from realm.cli.params import SESSION, common, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("conflicts", "among all sessions that are not merged, and with the branch checked out"),
+    ("conflicts tax ship", "between these"),
+)
+NOTE = (
+    "They are merged in memory, two at a time: nothing of yours changes. Sessions that are listed together "
+    "can both be taken, but the second one needs a hand."
+)
+
+
+@verb("conflicts", EXAMPLES, NOTE)
+@click.argument("names", nargs=-1, type=SESSION)
+@json_option
+@common
+def command(names: tuple[str, ...], directory: Path | None, as_json: bool) -> None:
+    """Show what collides."""
+    from realm.session.overlap import conflicts
+
+    found = conflicts(names, directory)
+    if as_json:
+        output.json([item._asdict() for item in found])
+    elif found:
+        rows = [[Cell(item.one), Cell(item.other), Cell(", ".join(item.paths))] for item in found]
+        output.table(("SESSION", "AND", "FILES"), rows, elastic=2, end=True)
+    else:
+        output.hint("no two of them collide")
