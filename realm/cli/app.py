@@ -31,6 +31,8 @@ PLAIN_GIT = (
     ("git diff HEAD...refs/realm/<name>", "all of it at once"),
     ("git merge refs/realm/<name>", "take it"),
 )
+_MODULES = {"_manpage": "manpage", "try": "attempt"}
+"""Verbs whose modules cannot be called like them."""
 _COLUMN = 20
 """Width of the first column, the same in every section."""
 
@@ -46,7 +48,7 @@ class Application(click.Group):
         """Import the verb ``cmd_name``; ``None`` when there is no such verb."""
         if cmd_name not in SUMMARIES and cmd_name not in HIDDEN:
             return None
-        module = importlib.import_module(f"realm.cli.{cmd_name.lstrip('_')}")
+        module = importlib.import_module(f"realm.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
 

@@ -16,7 +16,7 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, S
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import common
-from realm.cli.verbs import RUNNING, find_verb
+from realm.cli.verbs import AGENT, find_verb
 from realm.errors import RealmError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _Bash(_Complete, BashComplete):
     def get_completion_args(self) -> tuple[list[str], str]:
         """Put together what readline took apart at ``=``, and at ``@`` behind verbs without an agent."""
         words, begun = super().get_completion_args()
-        turns = find_verb(words)[0] not in RUNNING
+        turns = find_verb(words)[0] not in AGENT
         joined: list[str] = []
         for word in [*words, begun]:
             before = joined[-1] if joined else ""

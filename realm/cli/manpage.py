@@ -70,7 +70,8 @@ ENVIRONMENT = (
     ("REALM_HOME", "where realm keeps its own files (default: ~/.realm)"),
 )
 _OWN_FAILURE = (
-    "realm new and realm resume: realm itself failed, for whatever reason; other codes are the agent's"
+    "realm new, resume, attach and try: realm itself failed, for whatever reason; other codes are those of "
+    "what ran"
 )
 STATUS = (
     ("0", "all went well"),

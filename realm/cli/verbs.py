@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "log": "List the turns of a session, with their prompts",
         "show": "Show a turn: prompt, closing words, changes, screen",
         "diff": "Show what a session, or a turn of it, changed",
+        "try": "Run a command on what a session made, keep nothing",
         "apply": "Bring what a session changed into the work tree",
         "merge": "Merge a session into the current branch",
         "screen": "Show the screen of a session, as it is or was last",
@@ -48,8 +49,11 @@ SUMMARIES = {verb: summary for verbs in SECTIONS.values() for verb, summary in v
 HIDDEN = ("_manpage",)
 """For scripts: the installer writes the manual page with it."""
 
-RUNNING = frozenset(("new", "resume", "attach"))
-"""The verbs that run an agent and pass its exit code on."""
+RUNNING = frozenset(("new", "resume", "attach", "try"))
+"""The verbs that run a program and pass its exit code on."""
+
+AGENT = frozenset(("new", "resume"))
+"""The verbs whose last arguments are the agent's."""
 
 GLOBAL_VALUES = ("-C", "--color")
 """Options before the verb that take a value."""

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine, Volume
 
 
+TRY = "try"
+"""The role of a sandbox in which somebody tries something: nothing in it is anybody's work."""
+
+
 class Stranger(NamedTuple):
     """A container that says that it is a sandbox and cannot prove to be ours: never touched, only named.
 
@@ -75,7 +79,8 @@ def unready(engine: Engine) -> list[Sandbox]:
     """Return what is being made, or was not made to the end, for this REALM_HOME.
 
     That is sandboxes that have not been started, base volumes that are not filled,
-    with the containers that fill them, and those that fill history volumes.
+    with the containers that fill them, and those that fill history volumes.  Sandboxes
+    to try something in count as well, whatever they do.
     """
     listed = _listed(engine, [f"{layout.REALM_HOME}={proof.home()}"])
     return [sandbox for sandbox, status in listed if is_unready(sandbox, status)]
@@ -85,7 +90,7 @@ def is_unready(sandbox: Sandbox, status: str = "") -> bool:
     """Return whether ``sandbox``, whose container's ``status`` may be known, is one of those."""
     if sandbox.owner.role == "base":
         return bool(sandbox.volumes) and not workspace.is_filled(sandbox.volumes[0])
-    if sandbox.owner.role == "upload":
+    if sandbox.owner.role in ("upload", TRY):
         return True
     return sandbox.owner.role == "box" and (status or sandbox.state()) == "created"
 

@@ -49,6 +49,18 @@ class ResumeRequest(NamedTuple):
     no_record: bool = False
 
 
+class TryRequest(NamedTuple):
+    """``realm try``: without a ``command`` it is a shell; ``host`` is in a work tree of this machine."""
+
+    at: At
+    directory: Path | None = None
+    command: tuple[str, ...] = ()
+    host: bool = False
+    include: tuple[str, ...] = ()
+    image: str | None = None
+    no_input: bool = False
+
+
 class PushRequest(NamedTuple):
     """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``."""
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import HISTORY, HISTORY_REFS, REMOTE
 from realm.errors import EngineError
+from realm.paths import remove_tree
 from realm.sandbox import creation, history, layout, lookup, repositories, workspace
 from realm.sandbox.repositories import Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
 from realm.session import run as running
-from realm.session.lock import holder
+from realm.session.lock import holder, run_directory
 from realm.store import history as histories
 from realm.text import clean
 
@@ -148,3 +149,5 @@ def sweep(engine: Engine) -> None:
             if holder(sandbox.owner.id) is None and lookup.is_unready(sandbox):
                 with suppress(EngineError):
                     sandbox.remove()
+                if sandbox.owner.role == lookup.TRY:
+                    remove_tree(run_directory(sandbox.owner.id))

@@ -1,15 +1,16 @@
-"""The user's work tree: looked at, never changed."""
+"""The user's work tree: looked at, never changed; and linked ones that are made for a while."""
 
 from __future__ import annotations
 
 import os
 import stat
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
-from realm.git import git
+from realm.git import environment, git
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -224,3 +225,57 @@ def matched(project: Project) -> list[Include]:
 
 def _list(project: Project, *args: str) -> list[str]:
     return [os.fsdecode(name) for name in git(*args, project=project).out.split(b"\0") if name]
+
+
+def plain_environment() -> dict[str, str]:
+    """Return this process's environment without what would lead a program's git elsewhere."""
+    found = environment()
+    for name in ("GIT_NO_REPLACE_OBJECTS", "GIT_OPTIONAL_LOCKS", "LANGUAGE"):
+        found.pop(name, None)
+        if name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+@contextmanager
+def linked(project: Project, directory: Path, commit: str) -> Iterator[None]:
+    """Make ``directory`` a linked work tree at ``commit`` until the context ends.
+
+    No hook is run and no filter, whatever the attributes in the commit's tree ask for.  What a
+    killed process left of one is forgotten now.
+    """
+    env = _without_programs(project)
+    git("worktree", "prune", project=project, env=env)
+    git(
+        "worktree",
+        "add",
+        "--quiet",
+        "--detach",
+        "--no-checkout",
+        str(directory),
+        commit,
+        project=project,
+        env=env,
+    )
+    try:
+        found = git("rev-parse", "--absolute-git-dir", cwd=directory, env=env).text
+        there = (f"--git-dir={found}", f"--work-tree={directory}")
+        git(*there, "read-tree", "--reset", "-u", commit, cwd=directory, env=env)
+        yield
+    finally:
+        git("worktree", "remove", "--force", "--force", str(directory), project=project, env=env, check=False)
+
+
+def _without_programs(project: Project) -> dict[str, str]:
+    """Return variables that turn off hooks and every filter that is configured anywhere (git-config(1))."""
+    asked = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$")
+    found = git(*asked, project=project, check=False).text.split("\0")
+    names = dict.fromkeys(name for name in found if name)
+    settings = {"core.hooksPath": os.devnull, "core.fsmonitor": "false"}
+    settings |= {name: "false" if name.endswith(".required") else "" for name in names}
+    pairs = [
+        (f"GIT_CONFIG_{kind}_{number}", value)
+        for number, pair in enumerate(settings.items())
+        for kind, value in zip(("KEY", "VALUE"), pair, strict=True)
+    ]
+    return {"GIT_CONFIG_COUNT": str(len(settings)), **dict(pairs)}

@@ -51,3 +51,16 @@ def test_the_users_own_attributes_count(trapped: tuple[Past, Path]) -> None:
     past.repo.write(".gitattributes", "*.txt diff=trap\n")
     assert realm(past.repo.path, "diff", "fix").code == 0
     assert sprung.exists()
+
+
+def test_a_work_tree_to_try_it_in_runs_no_filter_and_no_hook(trapped: tuple[Past, Path]) -> None:
+    past, sprung = trapped
+    past.repo.git("config", "filter.trap.required", "true")
+    for name in ("post-checkout", "post-index-change"):
+        hook = past.repo.path / ".git/hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {sprung}\n")
+        hook.chmod(0o755)
+    done = realm(past.repo.path, "try", "fix", "--host", "cat", "a.txt")
+    assert (done.code, done.out) == (0, "a\n"), done.err
+    assert not sprung.exists()

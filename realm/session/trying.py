@@ -1,0 +1,140 @@
+"""Trying what a session made: in a sandbox that leaves nothing, or in a work tree on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from typing import TYPE_CHECKING
+
+from realm import agents
+from realm.config import INCLUDE
+from realm.errors import RealmError
+from realm.paths import remove_tree, scratched
+from realm.sandbox import creation, docker, flags, lookup
+from realm.session import approvals, images, sandboxes
+from realm.session import plan as planning
+from realm.session import run as running
+from realm.session.lock import RunLock, run_directory
+from realm.session.requests import ResumeRequest
+from realm.session.review import Place, place
+from realm.store import record, stores, worktree
+from realm.terminal.relay.loop import relay
+from realm.terminal.relay.protocols import Reason
+from realm.terminal.relay.tty import Terminal
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
+    from realm.session.requests import UI, TryRequest
+    from realm.session.run import Plan
+    from realm.store.worktree import Include
+
+_SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+
+
+def attempt(request: TryRequest, ui: UI) -> int:
+    """Run a command, or a shell, on what a session made, and return its exit code; nothing of it comes back.
+
+    Raises :class:`RealmError` where there is no such session or turn, or it cannot be run.
+    """
+    whole = place(request.at, request.directory)
+    return _on_host(request, whole) if request.host else _in_sandbox(request, whole, ui)
+
+
+def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
+    project, name = whole.project, whole.name
+    with record.Record(project, name) as found:
+        session, runs = found.session(), found.runs()
+    asked = ResumeRequest(name, request.directory, image=request.image, no_input=request.no_input)
+    approvals.settle_record(project, session, ui, approve=False)
+    approvals.settle_patterns(project, ui)
+    plan = planning.following(project, session, runs, asked)
+    own = session._replace(id=str(uuid.uuid4()))
+    include = approvals.included(project, request.include, plan.config.values(INCLUDE), session.include)
+    plan = plan._replace(
+        session=own, login=agents.Login(), run=planning.starting(plan.run.number, whole.tip), include=include
+    )
+    for warning in flags.risks(plan.args, project.root):
+        ui.warn(warning)
+    approvals.announce(include, ui)
+    stores.ensure_readable(project, whole.tip)
+    with docker.connect() as connection:
+        image = images.ensure(connection, plan, request.image, ui)
+        try:
+            with RunLock(own.id, name, 0):
+                return _run(connection, plan, image, request.command or _SHELL, ui)
+        finally:
+            remove_tree(run_directory(own.id))
+            sandboxes.sweep(connection)
+
+
+def _run(connection: Engine, plan: Plan, image: str, command: Sequence[str], ui: UI) -> int:
+    seen = sandboxes.sight(plan)
+    with (
+        ui.progress("making the container"),
+        sandboxes.outfit(connection, plan, image, ["try", *command], seen, progress=ui.progress) as made,
+    ):
+        spec = made.spec._replace(owner=made.spec.owner._replace(role=lookup.TRY))
+        sandbox = creation.create(connection, spec, [*running.files(plan), *made.layout], made.checkout)
+    try:
+        return _joined(plan, sandbox)
+    finally:
+        sandbox.remove()
+
+
+def _joined(plan: Plan, sandbox: Sandbox) -> int:
+    """Join the user's terminal, or pipes, with the sandbox until one of them ends; return the exit code."""
+    terminal = Terminal(tty=plan.tty, stdin=plan.stdin)
+    stream = sandbox.attach()
+    with terminal.raw():
+        ended = relay(
+            stream, terminal, tap=terminal.note, resize=sandbox.resize, begin=sandbox.start,
+            interrupt=lambda: sandbox.signal(signal.SIGINT.name), alive=lambda: sandbox.state() == "running",
+        )  # fmt: skip
+    stream.close()
+    if ended.reason in {Reason.EOF, Reason.LOST}:
+        return sandbox.wait()
+    return 128 + (ended.signal or signal.SIGHUP)
+
+
+def _on_host(request: TryRequest, whole: Place) -> int:
+    project = whole.project
+    copies = worktree.included(project, request.include)
+    with scratched("try") as held:
+        directory = held / project.name
+        with worktree.linked(project, directory, whole.tip):
+            for item in copies:
+                _copy(item, directory)
+            below = directory / project.subdir
+            shell = os.environ.get("SHELL") or "sh"
+            return _wait(request.command or (shell,), below if below.is_dir() else directory)
+
+
+def _copy(item: Include, directory: Path) -> None:
+    """Copy a file into a work tree in which an agent may have left links."""
+    target = directory / item.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.parent.resolve().is_relative_to(directory.resolve()):
+        raise RealmError(f"{clean(item.path)} would be copied elsewhere", "leave it out of --include")
+    target.unlink(missing_ok=True)
+    shutil.copy2(item.source, target, follow_symlinks=False)
+
+
+def _wait(command: Sequence[str], directory: Path) -> int:
+    """Run a command and return its exit code as a shell says it; Ctrl-C is the command's."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        process = subprocess.Popen(command, cwd=directory, env=worktree.plain_environment())
+        code = process.wait()
+    except OSError as error:
+        raise RealmError(f"{command[0]} cannot be run: {error.strerror}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 128 - code if code < 0 else code
