@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("conflicts", "among all sessions that are not merged, and with the branch checked out"),
-    ("conflicts tax ship", "between these"),
+    ("conflicts tax ship", "among these"),
 )
 NOTE = (
     "They are merged in memory, two at a time: nothing of yours changes. Sessions that are listed together "

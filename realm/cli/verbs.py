@@ -29,7 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "merge": "Merge a session into the current branch",
         "screen": "Show the screen of a session, as it is or was last",
         "replay": "Play the recording of a run",
-        "conflicts": "Tell which sessions would be in each other's way",
+        "conflicts": "Tell which sessions collide when merged",
         "push": "Push a session to a branch on a remote",
         "share": "Put a session at a remote, for another machine",
         "fetch": "Take a session that was shared by a remote",
