@@ -159,7 +159,12 @@ class Totals(NamedTuple):
 
 
 class SessionRow(NamedTuple):
-    """One line of ``realm list``."""
+    """One line of ``realm list``.
+
+    ``since`` is when ``activity`` began, ``prompt`` the first line of the first prompt,
+    ``words`` that of the last answer.  ``exit_code`` and ``ended`` are the last run's,
+    ``merged_into`` and ``pushed_to`` the branches that have all of its work.
+    """
 
     name: str
     project: Path
@@ -171,6 +176,15 @@ class SessionRow(NamedTuple):
     runs: int
     id: str
     started: float | None = None
+    activity: Activity = Activity.DONE
+    since: float | None = None
+    question: str = ""
+    prompt: str = ""
+    words: str = ""
+    exit_code: int | None = None
+    ended: float | None = None
+    merged_into: str = ""
+    pushed_to: str = ""
 
 
 class Checkpoint(NamedTuple):

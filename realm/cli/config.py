@@ -44,7 +44,7 @@ def command(directory: Path | None, as_json: bool) -> None:
         output.json(records)
         return
     output.table(
-        ("SETTING", "VALUE", "SOURCE", "ENVIRONMENT"), [_cells(found) for found in records], elastic=1
+        ("SETTING", "VALUE", "SOURCE", "ENVIRONMENT"), [_cells(found) for found in records], elastic=[1]
     )
     for problem in problems.values():
         output.warning(problem.message)

@@ -40,7 +40,7 @@ def command(directory: Path | None, approve: bool, as_json: bool) -> None:
     words = {True: Cell("copied", "green"), False: Cell("not approved", "bold yellow")}
     table = [[Cell(row.path), Cell(row.source), words[row.approved]] for row in rows]
     if table:
-        output.table(("FILE", "SOURCE", "STATE"), table, elastic=0)
+        output.table(("FILE", "SOURCE", "STATE"), table, elastic=[0])
     else:
         output.hint("nothing is copied in: git config --add realm.include PATH names a file")
     if any(not row.approved for row in rows):

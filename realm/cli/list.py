@@ -1,10 +1,13 @@
-"""``realm list``: what sessions there are, as a table and as JSON.
+"""``realm list``: who needs the user, as a table that may be watched, and as JSON.
 
-The JSON of a session: ``name``, ``project`` (path), ``created`` and ``started``
-(ISO-8601, UTC; ``started`` is the last run's), ``state``
-(``running``, ``exited``, ``salvage``), ``turns``, ``files``, ``insertions``,
-``deletions``, ``runs`` (numbers), ``ref``, ``base``, ``tip`` (commit ids),
-``id``.  Keys are only ever added.
+The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` and
+``ended`` (ISO-8601, UTC; the last two are the last run's), ``state`` (``running``,
+``exited``, ``salvage``), ``activity`` (``working``, ``asks``, ``rang``, ``ready``,
+``done``, ``failed``, ``stopped``, ``interrupted``) with ``since``, ``question``,
+``prompt`` (the first one's first line), ``last_words`` (that of the last answer),
+``exit_code``, ``turns``, ``files``, ``insertions``, ``deletions``, ``runs`` (numbers),
+``merged_into`` and ``pushed_to`` (branches that have all of its work, or null),
+``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
 """
 
 from __future__ import annotations
@@ -17,34 +20,48 @@ from typing import TYPE_CHECKING
 import click
 
 from realm.cli import output
+from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
 from realm.cli.output import Cell
 from realm.cli.params import common, json_option
-from realm.model import State
+from realm.model import Activity, State
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from realm.model import SessionRow, Totals
+    from realm.session.requests import Listing
 
-_HEADER = ("NAME", "PROJECT", "CREATED", "STATE", "CHANGES")
-_PROJECT_COLUMN = 1
-_WORDS = {
-    State.RUNNING: Cell("running", "green"),
-    State.INTERRUPTED: Cell("interrupted", "bold yellow"),
-    State.EXITED: Cell("exited", ""),
+_NONE = "\N{EN DASH}"
+_WAITS = {
+    Activity.ASKS: "asks",
+    Activity.RANG: "rang the bell",
+    Activity.READY: "waiting for a prompt",
 }
-"""What people read; programs get the values."""
+"""What needs the user, in words."""
+_STYLES = {
+    **dict.fromkeys(_WAITS, "bold yellow"),
+    Activity.INTERRUPTED: "bold yellow",
+    Activity.WORKING: "cyan",
+    Activity.DONE: "green",
+    Activity.FAILED: "red",
+}
+_SETTLED, _WORKING, _OVER = 1, 2, 3
+"""How much a session needs the user, after those that wait (0)."""
 EXAMPLES = (
     ("list", "the sessions of this project"),
+    ("list --watch", "the same, kept up to date"),
     ("list --all", "those of every project"),
     ("list --prune", "forget projects that are gone"),
     ("list --json | jq -r '.[].name'", "for scripts"),
 )
 NOTE = (
-    "Outside any repository the sessions of all projects are shown. In a pipe the columns are separated "
-    "by tabs, without a header, and CREATED is in UTC. Interrupted means that a run was cut off: its work "
+    "First come sessions that need an answer, then finished ones, then those at work, then what is merged or "
+    "pushed. TASK is the first prompt, or in quotes the agent's last words. Outside any repository the "
+    "sessions of all projects are shown. In a pipe the columns are separated by tabs, without a header, "
+    "always with the project, and LAST is in UTC. Interrupted means that a run was cut off: its work "
     "is still in the container, and realm resume takes it in. --json writes a list, in which that state is "
     "called salvage; the manual page has its keys. --prune is for projects that were deleted or moved: their "
     "sessions lie in their own repositories and come back with them."
@@ -53,13 +70,19 @@ NOTE = (
 
 @verb("list", EXAMPLES, NOTE)
 @click.option("--all", "all_projects", is_flag=True, help="list the sessions of every project")
+@click.option("--waiting", is_flag=True, help="list only those that need you")
+@click.option("--watch", is_flag=True, help="keep the table up to date until q or Ctrl-C")
 @click.option("--prune", is_flag=True, help="first forget the projects that are not there any more")
 @json_option
 @common
-def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bool) -> None:
+def command(
+    directory: Path | None, all_projects: bool, waiting: bool, watch: bool, prune: bool, as_json: bool
+) -> None:
     """Show the sessions as a table or as JSON."""
     from realm.session.find import list_sessions
 
+    if watch and (as_json or not output.is_terminal(sys.stdout)):
+        raise CommandLineError("--watch draws on a terminal", "realm list --json, as often as you like")
     if prune:
         from realm.session.find import forget_gone
         from realm.session.sandboxes import prune as prune_volumes
@@ -67,36 +90,117 @@ def command(directory: Path | None, all_projects: bool, prune: bool, as_json: bo
         prune_volumes()
         for root in forget_gone():
             output.say(clean(f"forgot {root}"))
-    listing = list_sessions(directory, all_projects)
+
+    if watch:
+        from realm.cli.watch import watched
+
+        def picture() -> list[str]:
+            rows = _sorted(list_sessions(directory, all_projects).rows, waiting=waiting)
+            return _lines(rows) or ["nothing needs you" if waiting else "no sessions yet"]
+
+        watched(picture)
+    else:
+        _tell(list_sessions(directory, all_projects), waiting=waiting, as_json=as_json)
+
+
+def _tell(listing: Listing, *, waiting: bool, as_json: bool) -> None:
+    rows = _sorted(listing.rows, waiting=waiting)
     for text in listing.warnings:
         output.warning(text)
     if listing.gone:
         output.hint("realm list --prune forgets projects that are gone; -C finds one that was moved")
-    rows = sorted(listing.rows, key=lambda row: -row.created)
     if as_json:
         output.json([_record(row) for row in rows])
     elif rows:
-        output.table(_HEADER, [_cells(row) for row in rows], elastic=_PROJECT_COLUMN)
-        cut_off = next((row.name for row in rows if row.state is State.INTERRUPTED), None)
-        if cut_off is not None and output.is_terminal(sys.stdout):
-            output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
+        _show(rows)
+    elif waiting:
+        output.hint("nothing needs you: realm list shows every session")
     else:
         output.hint("no sessions yet: realm new NAME starts one")
 
 
-def _cells(row: SessionRow) -> list[Cell]:
-    """Return the cells of ``row``, short for eyes, exact for a pipe."""
-    terminal = output.is_terminal(sys.stdout)
-    created = _created(row) or ""
-    if terminal:
-        created = output.ago(row.created, time.time()) if created else "unknown"
-    return [
-        Cell(row.name, "bold"),
-        Cell(_home(row.project) if terminal else str(row.project)),
-        Cell(created),
-        _WORDS[row.state],
-        Cell(_changes(row.totals)),
+def _show(rows: Sequence[SessionRow]) -> None:
+    if not output.is_terminal(sys.stdout):
+        output.table((), [_piped(row) for row in rows], [])
+        return
+    for line in _lines(rows):
+        output.data(line)
+    cut_off = next((row.name for row in rows if row.state is State.INTERRUPTED), None)
+    if cut_off is not None:
+        output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
+
+
+def _sorted(rows: Sequence[SessionRow], *, waiting: bool) -> list[SessionRow]:
+    """Return the rows as they are listed, what needs the user first; with ``waiting`` nothing else."""
+    kept = [row for row in rows if not waiting or row.activity in _WAITS]
+    return sorted(kept, key=lambda row: (_rank(row), -(row.since or row.created)))
+
+
+def _rank(row: SessionRow) -> int:
+    """Return how far down a session stands: what needs the user most is 0."""
+    if row.activity in _WAITS:
+        return 0
+    if row.activity is Activity.WORKING:
+        return _WORKING
+    return _OVER if _is_over(row) else _SETTLED
+
+
+def _is_over(row: SessionRow) -> bool:
+    return row.state is State.EXITED and bool(row.merged_into or row.pushed_to)
+
+
+def _lines(rows: Sequence[SessionRow]) -> list[str]:
+    """Return the table as a terminal has it; none for no rows."""
+    if not rows:
+        return []
+    now = time.time()
+    several = len({row.project for row in rows}) > 1
+    cells = [
+        [
+            Cell(row.name, "bold"),
+            *([Cell(_home(row.project))] if several else []),
+            Cell(_state(row, now), "" if _is_over(row) else _STYLES.get(row.activity, "")),
+            Cell(output.brief(row.since, now) if row.since else _NONE),
+            Cell(_changes(row.totals) or _NONE),
+            Cell(_task(row) or _NONE),
+        ]
+        for row in rows
     ]
+    header = ("NAME", *(["PROJECT"] if several else []), "STATE", "LAST", "CHANGES", "TASK")
+    task, state = len(header) - 1, len(header) - 4
+    return output.aligned(header, cells, [task, state, *([1] if several else [])], end=[task, state])
+
+
+def _piped(row: SessionRow) -> list[Cell]:
+    """Return the cells of ``row``, exact for a pipe."""
+    return [
+        Cell(row.name),
+        Cell(str(row.project)),
+        Cell(_state(row, None)),
+        Cell(output.iso(row.since) or ""),
+        Cell(_changes(row.totals)),
+        Cell(_task(row)),
+    ]
+
+
+def _state(row: SessionRow, now: float | None) -> str:
+    """Return what a session is doing, or how it ended; how long it has been at it where ``now`` is given."""
+    if row.activity is Activity.ASKS and row.question:
+        return f"asks: {row.question}"
+    if row.activity in _WAITS:
+        return _WAITS[row.activity]
+    if row.activity is Activity.WORKING:
+        length = f" {output.duration(max(0.0, now - row.since))}" if now and row.since else ""
+        return f"working{length}"
+    if _is_over(row):
+        return f"merged into {row.merged_into}" if row.merged_into else f"pushed to {row.pushed_to}"
+    return f"failed (exit {row.exit_code})" if row.activity is Activity.FAILED else row.activity.value
+
+
+def _task(row: SessionRow) -> str:
+    """Return what it is about: what it said last once it is done, else what it was asked first."""
+    said_all = row.activity not in _WAITS and row.activity is not Activity.WORKING
+    return f'"{row.words}"' if said_all and row.words else row.prompt
 
 
 def _created(row: SessionRow) -> str | None:
@@ -111,12 +215,11 @@ def _home(project: Path) -> str:
 
 
 def _changes(totals: Totals) -> str:
-    """Return the size of a session's work in words, turns, files, lines added and removed."""
-    counts = ((totals.turns, "turn"), (totals.files, "file"))
-    parts = [plural(number, what) for number, what in counts if number]
-    if totals.files:
-        parts.append(f"+{totals.insertions} \N{MINUS SIGN}{totals.deletions}")
-    return ", ".join(parts) or "no changes"
+    """Return the size of a session's work in words, files, lines added and removed; empty for none."""
+    if not totals.files:
+        return ""
+    lines = ((totals.insertions, "+"), (totals.deletions, "\N{MINUS SIGN}"))
+    return " ".join([plural(totals.files, "file"), *(f"{sign}{number}" for number, sign in lines if number)])
 
 
 def _record(row: SessionRow) -> dict[str, str | int | None]:
@@ -126,12 +229,21 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "project": clean(str(row.project)),
         "created": _created(row),
         "started": output.iso(row.started),
+        "ended": output.iso(row.ended),
         "state": row.state.value,
+        "activity": row.activity.value,
+        "since": output.iso(row.since),
+        "question": clean(row.question) or None,
+        "prompt": clean(row.prompt) or None,
+        "last_words": clean(row.words) or None,
+        "exit_code": row.exit_code,
         "turns": row.totals.turns,
         "files": row.totals.files,
         "insertions": row.totals.insertions,
         "deletions": row.totals.deletions,
         "runs": row.runs,
+        "merged_into": clean(row.merged_into) or None,
+        "pushed_to": clean(row.pushed_to) or None,
         "ref": f"refs/realm/{clean(row.name)}",
         "base": clean(row.base),
         "tip": clean(row.tip),

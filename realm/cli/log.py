@@ -58,7 +58,7 @@ def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> N
         from realm.cli.pager import paged
 
         with paged(whole.project):
-            output.table(_HEADER, [_cells(turn) for turn in found], elastic=_PROMPT, end=True)
+            output.table(_HEADER, [_cells(turn) for turn in found], elastic=[_PROMPT], end=[_PROMPT])
     else:
         output.hint(f"no turns yet: realm resume {name.name} goes on with it")
 

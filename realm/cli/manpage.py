@@ -42,9 +42,11 @@ REFS = (
     ("refs/realm-trash/", "what realm remove took away and realm restore brings back"),
 )
 JSON = """\
-realm list --json writes a list of objects with name, project, created and started (ISO-8601, UTC;
-started is the last run's), state (running, exited, or salvage for interrupted), turns, files,
-insertions, deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and
+realm list --json writes a list of objects with name, project, created, started and ended (ISO-8601,
+UTC; the last two are the last run's), state (running, exited, or salvage for interrupted), activity
+(working, asks, rang, ready, done, failed, stopped, interrupted) and since, question, prompt (the
+first), last_words, exit_code, merged_into, pushed_to (branches, or null), turns, files, insertions,
+deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and
 hint. realm log --json: turn, run, prompt, began, ended (ISO-8601, UTC, or null), files,
 commits, before and after; realm show --json adds answer, exit_code, tokens_in, tokens_out, cost
 and screen. realm config --json: key, value, source, variable, help and problem. realm

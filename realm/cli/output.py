@@ -16,17 +16,18 @@ from realm.errors import RealmError
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _GAP = "  "
-_NARROWEST = 12
-"""Columns that a cell is never cut below."""
+_NARROWEST = (12, 6)
+"""Columns that a cell is not cut below, and is not where even that is too wide for the terminal."""
 _UNITS = (
     ("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400),
     ("hour", 3_600), ("minute", 60),
 )  # fmt: skip
 """What a time is said in, and the seconds of each."""
+_BRIEF = (("y", 31_557_600), ("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60))
 _chosen = {"color": "auto"}
 
 
@@ -141,44 +142,73 @@ def width(text: str) -> int:
 
 
 def cut(text: str, columns: int, *, end: bool = False) -> str:
-    """Return ``text`` with its beginning, or its ``end``, replaced by an ellipsis when it is too wide."""
+    """Return ``text`` with an ellipsis for its beginning when it takes more than ``columns``.
+
+    With ``end`` it stands for the end, behind the last word that has room.
+    """
     if width(text) <= columns:
         return text
-    while text and width(text) >= columns:
-        text = text[:-1] if end else text[1:]
-    return f"{text}…" if end else f"…{text}"
+    short = text
+    while short and width(short) >= columns:
+        short = short[:-1] if end else short[1:]
+    if not end:
+        return f"…{short}"
+    if not text[len(short)].isspace():
+        short = short.rpartition(" ")[0] or short
+    return f"{short.rstrip()}…"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], elastic: int, *, end: bool = False) -> None:
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    elastic: Sequence[int],
+    *,
+    end: Collection[int] = (),
+) -> None:
     """Write a table: aligned and headed on a terminal, tab separated and whole in a pipe.
 
-    Column ``elastic`` is cut at its beginning, or its ``end``, when a terminal is too narrow.
+    The columns ``elastic`` are cut, in this order, when a terminal is too narrow: at the
+    beginning, those in ``end`` at their end.
     """
-    cleaned = [[Cell(clean(cell.text), cell.style) for cell in row] for row in rows]
     if not is_terminal(sys.stdout):
-        for row in cleaned:
-            data("\t".join(paint(cell.text, cell.style, sys.stdout) for cell in row))
+        for row in rows:
+            data("\t".join(paint(clean(cell.text), cell.style, sys.stdout) for cell in row))
         return
+    for line in aligned(header, rows, elastic, end=end):
+        data(line)
+
+
+def aligned(
+    header: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    elastic: Sequence[int],
+    *,
+    end: Collection[int] = (),
+) -> list[str]:
+    """Return the lines of a table as :func:`table` writes them on a terminal."""
+    cleaned = [[Cell(clean(cell.text), cell.style) for cell in row] for row in rows]
     lines = [[Cell(title, "dim") for title in header], *cleaned]
     widths = _widths(lines, elastic)
-    for line in lines:
-        data(_aligned(line, widths, end=end))
+    return [_aligned(line, widths, end) for line in lines]
 
 
-def _widths(lines: Sequence[Sequence[Cell]], elastic: int) -> list[int]:
+def _widths(lines: Sequence[Sequence[Cell]], elastic: Sequence[int]) -> list[int]:
     import shutil  # milliseconds that only tables need
 
     widths = [max(width(line[column].text) for line in lines) for column in range(len(lines[0]))]
     surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - shutil.get_terminal_size().columns
-    if surplus > 0:
-        widths[elastic] = max(widths[elastic] - surplus, min(widths[elastic], _NARROWEST))
+    for least, column in [(least, column) for least in _NARROWEST for column in elastic]:
+        if surplus > 0:
+            narrow = max(widths[column] - surplus, min(widths[column], least))
+            surplus -= widths[column] - narrow
+            widths[column] = narrow
     return widths
 
 
-def _aligned(line: Sequence[Cell], widths: Sequence[int], *, end: bool) -> str:
+def _aligned(line: Sequence[Cell], widths: Sequence[int], end: Collection[int]) -> str:
     cells = [
-        (cut(cell.text, columns, end=end), cell.style, columns)
-        for cell, columns in zip(line, widths, strict=True)
+        (cut(cell.text, columns, end=column in end), cell.style, columns)
+        for column, (cell, columns) in enumerate(zip(line, widths, strict=True))
     ]
     painted = [
         paint(text, style, sys.stdout) + " " * (columns - width(text)) for text, style, columns in cells[:-1]
@@ -204,6 +234,12 @@ def ago(seconds: float, now: float) -> str:
         if passed >= length:
             return f"{plural(passed // length, unit)} ago"
     return "just now"
+
+
+def brief(seconds: float, now: float) -> str:
+    """Return how long before ``now`` something was, as short as it can be said: ``now``, ``12m``, ``2h``."""
+    passed = now - seconds
+    return next((f"{passed // length:.0f}{unit}" for unit, length in _BRIEF if passed >= length), "now")
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stop": "End an agent from elsewhere; its work is saved",
         "rescue": "Write the files of a container to a directory",
         "logs": "Print what an agent wrote, as text",
-        "list": "List sessions, newest first",
+        "list": "List sessions: which need you, what the others do",
         "remove": "Remove a session and everything that belongs to it",
         "restore": "Bring a removed session back",
     },

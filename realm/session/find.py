@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositoryError, RealmError
-from realm.model import SessionRow, State
+from realm.model import Activity, SessionRow, State
 from realm.paths import current_directory
-from realm.session import registry
+from realm.session import account, registry
 from realm.session.lock import holder
 from realm.session.requests import Listing
-from realm.store import listing, refs
+from realm.store import listing, merged, refs
 from realm.store.repo import discover
 from realm.text import clean
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from realm.model import Project
     from realm.store.listing import MetaRow
+
+
+_BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 class Found(NamedTuple):
@@ -187,7 +191,8 @@ def _remembered(warnings: list[str]) -> list[Project]:
 def _rows(project: Project, warnings: list[str], *, others: bool) -> list[SessionRow]:
     rows: list[SessionRow] = []
     try:
-        found = listing.rows(project)
+        found, branches = listing.survey(project)
+        into = merged.merged(project, found, branches)
     except GitError as error:
         if not others:
             raise
@@ -196,23 +201,55 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
     for meta in found:
         if meta.problem:
             warnings.append(f"session {meta.name} in {project.root}: {meta.problem}")
-        rows.append(_row(project, meta))
+        rows.append(_row(project, meta, into.get(meta.name, "")))
     return rows
 
 
-def _row(project: Project, meta: MetaRow) -> SessionRow:
-    return SessionRow(
+def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
+    now = state(meta)
+    noted = account.read(meta.id) if meta.id and now is not State.EXITED else None
+    if noted is not None and noted.run != meta.runs:
+        noted = None
+    if now is State.RUNNING:
+        activity = noted.activity if noted else Activity.WORKING
+    else:
+        activity = Activity.INTERRUPTED if now is State.INTERRUPTED else _ended(meta.exit_code)
+    is_pushed = bool(meta.code) and meta.code == meta.pushed_tip
+    row = SessionRow(
         name=meta.name,
         project=project.root,
         created=meta.created,
-        state=state(meta),
+        state=now,
         totals=meta.totals,
         base=meta.base,
         tip=meta.code or "",
         runs=meta.runs,
         id=meta.id,
         started=meta.started,
+        activity=activity,
+        since=meta.ended or meta.started,
+        prompt=meta.prompt,
+        words=meta.words,
+        exit_code=meta.exit_code,
+        ended=meta.ended,
+        merged_into=merged_into,
+        pushed_to=meta.pushed.replace(" ", "/", 1) if is_pushed else "",
     )
+    if noted is None:
+        return row
+    return row._replace(
+        since=noted.since if now is State.RUNNING else row.since,
+        question=noted.question if now is State.RUNNING else "",
+        prompt=row.prompt or noted.prompt,
+        words=noted.words or row.words,
+    )
+
+
+def _ended(code: int | None) -> Activity:
+    """Return how a run ended, by the agent's exit code: an interrupt or a termination is the user's."""
+    if code in _BY_SIGNAL:
+        return Activity.STOPPED
+    return Activity.FAILED if code else Activity.DONE
 
 
 def state(meta: MetaRow) -> State:

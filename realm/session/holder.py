@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.session import logins, recordings
-from realm.session.account import Bookkeeper
+from realm.session.bookkeeper import Bookkeeper
 from realm.session.notices import Attention, Caller, plain
 from realm.session.recordings import TerminalState
 from realm.terminal.ansi.modes import Modes

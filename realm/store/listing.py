@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 _MESSAGE_LIMIT = 1_000_000
+_HEAD_LIMIT = 4096
+_MAIN = "refs/remotes/origin/HEAD"
 _FIELDS = "%(refname)%00%(objectname)%00%(symref)%00"
 _BROKEN = re.compile(r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)")
 
@@ -69,10 +71,37 @@ def rows(project: Project, names: Sequence[str] | None = None) -> list[MetaRow]:
     patterns = [CODE, META] if names is None else [space + name for name in names for space in (CODE, META)]
     if not patterns:
         return []
-    refs, broken = _read(project, patterns)
+    found = _rows(project, *_read(project, patterns))
+    return found if names is None else [row for row in found if row.name in names]
+
+
+def survey(project: Project) -> tuple[list[MetaRow], dict[str, str]]:
+    """Return every session, and the commits of the branches that may have its work by their names.
+
+    These are the branch that is checked out and the main one of the remote ``origin``.
+    """
+    head = _head(project)
+    refs, broken = _read(project, [CODE, META, *head, _MAIN])
+    main = refs.pop(_MAIN, None)
+    heads = [found for name in head if (found := refs.pop(name, None))]
+    branches = {clean(ref.name.removeprefix("refs/heads/")): ref.oid for ref in heads}
+    if main is not None and main.oid not in branches.values():
+        branches[clean(main.symbolic.removeprefix("refs/remotes/")) or "origin"] = main.oid
+    return _rows(project, refs, broken), branches
+
+
+def _head(project: Project) -> list[str]:
+    """Return the ref of the branch that is checked out, if one is."""
+    try:
+        with (project.git_dir / "HEAD").open("rb") as file:
+            text = file.read(_HEAD_LIMIT).decode("utf-8", "surrogateescape").strip()
+    except OSError:
+        return []
+    return [text.removeprefix("ref: ")] if text.startswith("ref: refs/heads/") else []
+
+
+def _rows(project: Project, refs: dict[str, _Ref], broken: list[str]) -> list[MetaRow]:
     known = {ref.split("/", 2)[2] for ref in [*refs, *broken]}
-    if names is not None:
-        known &= set(names)
     return [
         _row(name, refs.get(CODE + name), refs.get(META + name), broken, project.object_format)
         for name in sorted(known)

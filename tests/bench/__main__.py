@@ -33,6 +33,7 @@ BARE_BARS = {USUAL: 1.8, 80_000: 2.0}
 QUICK = 15
 PROMPTS = 9
 MANY_SESSIONS = 100
+MOST_SESSIONS = 1000
 PARTS = ("commands", "terminal", "runs", "prompt")
 
 
@@ -51,6 +52,10 @@ def quick_figures(setting: Setting) -> Iterator[Figure]:
     yield compare("completion of a name", ["env", *asked, realm], click, setting, QUICK, 2.5)
     setting.make_sessions(MANY_SESSIONS)
     yield compare(f"realm list, {MANY_SESSIONS} sessions", [realm, "list"], click, setting, QUICK, 3)
+    setting.make_sessions(MOST_SESSIONS, start=MANY_SESSIONS)
+    plain = f"{setting.python} -c pass && git for-each-ref refs/realm refs/realm-meta"
+    refs = Rival("git for-each-ref and a bare interpreter", ("sh", "-c", plain))
+    yield compare(f"realm list, {MOST_SESSIONS} sessions", [realm, "list"], refs, setting, QUICK, 5)
 
 
 def run_figures(setting: Setting, files: int) -> Iterator[Figure]:

@@ -79,9 +79,9 @@ class Setting:
         """Return docker's command for the same image and script."""
         return ["docker", "run", "--rm", "-it", "--entrypoint", "sh", IMAGE, "-c", script]
 
-    def make_sessions(self, count: int) -> None:
-        """Make ``count`` sessions as if they had been run."""
-        program = _SESSIONS.format(root=str(self.directory), count=count)
+    def make_sessions(self, count: int, start: int = 0) -> None:
+        """Make sessions as if they had been run, until there are ``count`` where there were ``start``."""
+        program = _SESSIONS.format(root=str(self.directory), start=start, count=count)
         subprocess.run([str(self.python), "-c", program], env=self.env, check=True)
 
     def way_back(self, name: str, script: str, runs: int) -> Figure:
@@ -121,13 +121,14 @@ from realm.model import Run, Session, State, Totals
 from realm.store import record, refs, repo
 project = repo.discover(Path({root!r}))
 base = repo.resolve_commit(project, "HEAD")
-for number in range({count}):
+updates = []
+for number in range({start}, {count}):
     name = f"session-{{number:03}}"
     session = Session(id=str(uuid.uuid4()), name=name, project=str(project.root),
                       workspace="/workspace/project", base=base, created=time.time())
     run = Run(1, time.time(), base, time.time(), 0, base)
     meta = record.write(project, parent=None, previous=None, session=session, run=run,
                         totals=Totals(), state=State.EXITED, files={{}})
-    refs.transact(project, [refs.RefUpdate(refs.CODE + name, None, base),
-                            refs.RefUpdate(refs.META + name, None, meta)], "made for a figure")
+    updates += [refs.RefUpdate(refs.CODE + name, None, base), refs.RefUpdate(refs.META + name, None, meta)]
+refs.transact(project, updates, "made for a figure")
 """

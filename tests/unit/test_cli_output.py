@@ -50,7 +50,7 @@ ROWS = [
 
 
 def test_in_a_pipe_a_table_is_tabs_without_header_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table(("NAME", "PROJECT", "REST"), ROWS, elastic=1)
+    output.table(("NAME", "PROJECT", "REST"), ROWS, elastic=[1])
     assert capsys.readouterr().out == "a\t/a/long/way/to/the/project\tx\nbcd\t/p\ty z\n"
 
 
@@ -58,7 +58,7 @@ def test_on_a_terminal_a_table_is_aligned_with_a_header(monkeypatch: pytest.Monk
     stream = Tty()
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setenv("NO_COLOR", "1")
-    output.table(("NAME", "PROJECT", "REST"), ROWS, elastic=1)
+    output.table(("NAME", "PROJECT", "REST"), ROWS, elastic=[1])
     assert stream.getvalue().splitlines() == [
         "NAME  PROJECT                     REST",
         "a     /a/long/way/to/the/project  x",
@@ -71,7 +71,7 @@ def test_a_narrow_terminal_cuts_the_elastic_column_only(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "30")
-    output.table(("NAME", "PROJECT", "REST"), ROWS, elastic=1)
+    output.table(("NAME", "PROJECT", "REST"), ROWS, elastic=[1])
     lines = stream.getvalue().splitlines()
     assert lines[1] == "a     …ay/to/the/project  x"
     assert max(map(len, lines)) <= 30
@@ -84,14 +84,14 @@ def test_wide_characters_take_two_columns() -> None:
 
 
 def test_cells_are_cleaned(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table(("A", "B"), [[Cell("a\x1b[31m\tb\n"), Cell("\u202ec")]], elastic=0)
+    output.table(("A", "B"), [[Cell("a\x1b[31m\tb\n"), Cell("\u202ec")]], elastic=[0])
     assert capsys.readouterr().out == "a[31m b \tc\n"
 
 
 def test_colour_does_not_shift_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Tty()
     monkeypatch.setattr(sys, "stdout", stream)
-    output.table(("N", "P"), [[Cell("a", "bold"), Cell("b")], [Cell("long"), Cell("c")]], elastic=1)
+    output.table(("N", "P"), [[Cell("a", "bold"), Cell("b")], [Cell("long"), Cell("c")]], elastic=[1])
     assert "\x1b[1ma\x1b[0m     b" in stream.getvalue()
 
 
@@ -127,5 +127,5 @@ def test_closed_streams_are_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     output.data("x")
     output.error("x", "y")
-    output.table(("A",), [[Cell("a")]], elastic=0)
+    output.table(("A",), [[Cell("a")]], elastic=[0])
     assert sys.stdout is None

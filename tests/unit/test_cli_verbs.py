@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import RealmError
-from realm.model import Project, SessionRow, State, Totals
+from realm.model import Activity, Project, SessionRow, State, Totals
 from realm.session.requests import Check, Listing, NewRequest, PushRequest, PushResult, Removal, ResumeRequest
 from tests.support.cli import CommandLine
 
@@ -130,39 +130,106 @@ class TestList:
             1,
             "id2",
             started=1_700_000_060,
+            since=1_700_000_060,
+            activity=Activity.WORKING,
+            prompt="raise it",
         ),
-        SessionRow("cut", Path("/p"), 0, State.INTERRUPTED, Totals(3, 2, 1, 0), CODE, CODE, 1, "id3"),
+        SessionRow(
+            "cut",
+            Path("/p"),
+            0,
+            State.INTERRUPTED,
+            Totals(3, 2, 1, 0),
+            CODE,
+            CODE,
+            1,
+            "id3",
+            activity=Activity.INTERRUPTED,
+        ),
     )
 
-    def test_in_a_pipe_it_is_tabs_newest_first(self, realm: CommandLine) -> None:
+    def test_in_a_pipe_it_is_tabs_with_the_project(self, realm: CommandLine) -> None:
         realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
         assert realm("list").out == (
-            "new\t/p\t2023-11-14T22:14:20Z\trunning\tno changes\n"
-            "old\t/p\t2023-11-14T22:13:20Z\texited\t1 turn, 1 file, +10 \N{MINUS SIGN}3\n"
-            "cut\t/p\t\tinterrupted\t3 turns, 2 files, +1 \N{MINUS SIGN}0\n"
+            "old\t/p\tdone\t\t1 file +10 \N{MINUS SIGN}3\t\n"
+            "cut\t/p\tinterrupted\t\t2 files +1\t\n"
+            "new\t/p\tworking\t2023-11-14T22:14:20Z\t\traise it\n"
         )
 
     def test_on_a_terminal_it_has_a_header_and_a_way_out(self, realm: CommandLine) -> None:
         realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
         realm.terminal()
         result = realm("list")
-        header, first, *_, last = result.out.splitlines()
-        assert header.split() == ["NAME", "PROJECT", "CREATED", "STATE", "CHANGES"]
-        assert re.match(r"new +/p +\d+ years? ago +running +no changes$", first)
-        assert re.match(r"cut +/p +unknown +interrupted ", last)
+        header, *rows = result.out.splitlines()
+        assert header.split() == ["NAME", "STATE", "LAST", "CHANGES", "TASK"]
+        assert re.match(r"old +done +\N{EN DASH} +1 file \+10 \N{MINUS SIGN}3 +\N{EN DASH}$", rows[0])
+        assert re.match(r"cut +interrupted ", rows[1])
+        assert re.match(r"new +working \d+ h \d+ min +\d+y +\N{EN DASH} +raise it$", rows[2])
         assert result.err == "hint: realm resume cut saves the work that a run left in its container\n"
 
     def test_as_json(self, realm: CommandLine) -> None:
         realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
-        new, old, cut = json.loads(realm("list", "--json").out)
+        old, cut, new = json.loads(realm("list", "--json").out)
         assert old == {
             "name": "old", "project": "/p", "created": "2023-11-14T22:13:20Z", "started": None,
-            "state": "exited",
-            "turns": 1, "files": 1, "insertions": 10, "deletions": 3, "runs": 2, "ref": "refs/realm/old",
-            "base": CODE, "tip": META, "id": "id1",
+            "ended": None, "state": "exited", "activity": "done", "since": None, "question": None,
+            "prompt": None, "last_words": None, "exit_code": None,
+            "turns": 1, "files": 1, "insertions": 10, "deletions": 3, "runs": 2,
+            "merged_into": None, "pushed_to": None,
+            "ref": "refs/realm/old", "base": CODE, "tip": META, "id": "id1",
         }  # fmt: skip
         assert new["started"] == "2023-11-14T22:14:20Z"
+        assert (new["prompt"], new["activity"]) == ("raise it", "working")
         assert cut["created"] is None
+
+    def row(self, name: str, activity: Activity, **facts: Any) -> SessionRow:
+        state = State.RUNNING if activity in (Activity.ASKS, Activity.WORKING) else State.EXITED
+        made = SessionRow(name, Path("/p"), 1.0, state, Totals(), CODE, META, 1, name, activity=activity)
+        return made._replace(**facts)
+
+    def test_who_needs_you_comes_first_and_what_is_over_last(self, realm: CommandLine) -> None:
+        rows = (
+            self.row("merged", Activity.DONE, merged_into="main", since=9.0),
+            self.row("pushed", Activity.DONE, pushed_to="origin/x", since=8.0),
+            self.row("works", Activity.WORKING, since=7.0, prompt="write it"),
+            self.row("early", Activity.DONE, since=5.0, words="Wrote it.", prompt="write it"),
+            self.row("late", Activity.FAILED, since=6.0, exit_code=3, words="I cannot"),
+            self.row("asks", Activity.ASKS, since=1.0, question="Which?", prompt="choose"),
+            self.row("stopped", Activity.STOPPED, since=4.0, exit_code=130),
+        )
+        realm.fake("find", list_sessions=lambda *_: Listing(rows))
+        lines = [line.split("\t") for line in realm("list").out.splitlines()]
+        assert [(line[0], line[2], line[5]) for line in lines] == [
+            ("asks", "asks: Which?", "choose"),
+            ("late", "failed (exit 3)", '"I cannot"'),
+            ("early", "done", '"Wrote it."'),
+            ("stopped", "stopped", ""),
+            ("works", "working", "write it"),
+            ("merged", "merged into main", ""),
+            ("pushed", "pushed to origin/x", ""),
+        ]
+        assert [line.split("\t")[0] for line in realm("list", "--waiting").out.splitlines()] == ["asks"]
+
+    def test_a_narrow_terminal_breaks_no_word(
+        self, realm: CommandLine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        question = "Which of the databases should it be, the old one or the new one?"
+        row = self.row("ship", Activity.ASKS, question=question, prompt="raise shipping to 5 euros or so")
+        other = self.row("far", Activity.DONE, project=Path("/a/long/way/to/another/project"))
+        realm.terminal()
+        monkeypatch.setenv("COLUMNS", "72")
+        realm.fake("find", list_sessions=lambda *_: Listing((row, other)))
+        header, first, second = realm("list").out.splitlines()
+        assert header.split() == ["NAME", "PROJECT", "STATE", "LAST", "CHANGES", "TASK"]
+        assert max(map(len, (header, first, second))) <= 72
+        assert "raise…" in first
+        assert re.search(r"  asks: (\w+ )*\w+…", first)
+        assert all(word in question.split() for word in re.findall(r"asks: (.*?)…", first)[0].split())
+
+    def test_watching_needs_a_terminal(self, realm: CommandLine) -> None:
+        result = realm("list", "--watch")
+        assert (result.code, result.out) == (2, "")
+        assert "--watch draws on a terminal" in result.err
 
     def test_nothing_is_a_hint_and_no_output(self, realm: CommandLine) -> None:
         realm.fake("find", list_sessions=lambda *_: Listing((), ("/gone is not there any more: skipped",)))
@@ -185,7 +252,7 @@ class TestList:
         row = SessionRow("a\x1b[2J", Path("/p\n\udcff"), 1, State.EXITED, Totals(), CODE, CODE, 1, "\x07")
         realm.fake("find", list_sessions=lambda *_: Listing((row,), ("b\x1b]0;t\x07",)))
         result = realm("list")
-        assert result.out == "a[2J\t/p \t1970-01-01T00:00:01Z\texited\tno changes\n"
+        assert result.out == "a[2J\t/p \tdone\t\t\t\n"
         assert result.err == "warning: b]0;t\n"
         assert "\\u001b" not in realm("list", "--json").out
 

@@ -9,7 +9,7 @@ import pytest
 from realm import agents
 from realm.model import Activity
 from realm.session import account
-from realm.session.account import Bookkeeper
+from realm.session.bookkeeper import Bookkeeper
 from realm.session.lock import run_directory
 from realm.terminal.relay.events import Event
 from tests.support.waiting import eventually

@@ -1,0 +1,134 @@
+"""Keeping the account of a run (:mod:`realm.session.account`): what its holder hears, and looks up."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError
+from realm.model import Activity
+from realm.sandbox import layout
+from realm.session import account as accounts
+from realm.session.account import Account
+from realm.terminal.relay.events import Event
+from realm.text import clean, first_line
+
+if TYPE_CHECKING:
+    from realm.agents.base import News
+    from realm.sandbox.sandbox import Sandbox
+    from realm.session.run import Plan
+
+_TOLD_LIMIT = 4 * 1024 * 1024
+"""Bytes of what a hook said that are read: a prompt may have whole files in it."""
+_TEXT, _LABEL = 200, 80
+"""Characters that are kept of a question or an answer, and of one thing to choose."""
+_FIRST_PROMPT = f"{layout.OUT}/turns/0001.prompt.json"
+_EARLY = (1.0, 3.0, 10.0)
+"""Seconds from one look to the next in a run without a terminal, whose stream has no marks."""
+_PAUSE = 0.2
+"""Seconds between two looks into the sandbox: what runs there can ask for any number of them."""
+
+
+class Bookkeeper:
+    """Keeps the account of one run for its holder.
+
+    Marks in the stream are taken at once; what the agent's hook said beside one is read out
+    of the sandbox in a thread, so that nobody waits for the engine.
+    """
+
+    def __init__(self, plan: Plan, sandbox: Sandbox) -> None:
+        self._plan, self._sandbox = plan, sandbox
+        found = accounts.read(plan.session.id)
+        going_on = found is not None and found.run == plan.run.number
+        # A program without a screen, or one that nothing is known of, works from the start.
+        waits = plan.tty and plan.agent.options is not None
+        fresh = Account(plan.run.number, Activity.READY if waits else Activity.WORKING, time.time())
+        self.account = found if found is not None and going_on else fresh
+        self.renew()
+        if going_on:
+            self._look()  # a mark may have come while nobody held the run
+        else:
+            self._note(self.account)
+
+    def renew(self) -> None:
+        """Go on in another process, in which no thread of this one lives."""
+        self._lock = threading.Lock()
+        self._looking = self._again = False
+        if not self._plan.tty and self._plan.agent.options is not None and not self.account.prompt:
+            threading.Thread(target=self._look_early, daemon=True).start()
+
+    def _look_early(self) -> None:
+        for seconds in _EARLY:
+            time.sleep(seconds)
+            self._look()
+
+    def hear(self, event: Event) -> None:
+        """Take what the agent let hear."""
+        if event is Event.TOLD:
+            self._look()
+            return
+        with self._lock:
+            now = self.account.activity
+            if event is Event.BEGUN:
+                self._become(Activity.WORKING)
+                self._note(self.account._replace(turns=self.account.turns + 1))
+            elif event is Event.ENDED:
+                self._become(Activity.DONE)
+            elif now is Activity.WORKING:
+                self._become(Activity.RANG)
+
+    def become(self, activity: Activity) -> None:
+        """Note that the agent does something else now."""
+        with self._lock:
+            self._become(activity)
+
+    def _become(self, activity: Activity) -> None:
+        account = self.account
+        if account.activity is not activity:
+            self._note(account._replace(activity=activity, since=time.time(), question="", options=()))
+
+    def _note(self, account: Account) -> None:
+        self.account = account
+        accounts.write(self._plan.session.id, account)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._again = True
+            if self._looking:
+                return
+            self._looking = True
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._again:
+                    self._looking = False
+                    return
+                self._again = False
+            with contextlib.suppress(RealmError, OSError):
+                # What came in quick succession is there no more: the first prompt is kept longest.
+                for path in ([] if self.account.prompt else [_FIRST_PROMPT]) + [layout.NOW]:
+                    told = self._sandbox.read_file(path, _TOLD_LIMIT)
+                    digest = hashlib.sha256(told or b"").hexdigest()
+                    if told and digest != self.account.told and (news := self._plan.agent.news(told)):
+                        self._take(news, digest)
+            time.sleep(_PAUSE)
+
+    def _take(self, news: News, told: str) -> None:
+        with self._lock:
+            self._become(news.activity)
+            account = self.account
+            self._note(
+                account._replace(
+                    question=first_line(news.question, _TEXT),
+                    options=tuple(clean(label, limit=_LABEL) for label in news.options),
+                    prompt=account.prompt or first_line(news.prompt),
+                    words=first_line(news.words, _TEXT) or account.words,
+                    conversation=news.conversation or account.conversation,
+                    told=told,
+                )
+            )

@@ -1,0 +1,122 @@
+"""Which sessions have been merged: by ancestry, or because the same changes are there.
+
+Asked are the branch that is checked out and the one that the remote takes for its main
+one.  A session is in there when its last commit is, or when changes with the same patch
+ids are: of each of its commits (a rebase), or of all of it (a squash).  Patches are
+looked at for a moment only; what was found is kept below realm's directory
+(``merged/<digest of the repository's path>.json``: by the branch's commit, by the
+session's last commit, whether it is in there), so that the next look goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError
+from realm.git import git
+from realm.paths import make_private, realm_home, replace
+from realm.store.schema import is_oid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from realm.model import Project
+    from realm.store.listing import MetaRow
+
+PATIENCE = 0.4
+"""Seconds that all patches of a listing may take."""
+_ONE = 2.0
+"""Seconds that a single git may take."""
+_COMMITS = 300
+"""Commits of a branch that are compared with a session's."""
+_PATHS = 200
+"""Files that a session may change to be compared."""
+_LIMIT = 16 * 1024 * 1024
+_PATCH = ("-p", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
+_LOG = ("log", "--format=commit %H", "--no-merges", *_PATCH)
+
+
+def merged(project: Project, sessions: Sequence[MetaRow], branches: Mapping[str, str]) -> dict[str, str]:
+    """Return by session's name the branch that has it; ``branches`` are the commits to ask, by name."""
+    asked = {
+        row.name: (row.base, row.code)
+        for row in sessions
+        if not row.problem and row.code and row.code != row.base and row.totals.files
+    }
+    if not asked or not branches:
+        return {}
+    import hashlib  # milliseconds that a project without work in sessions does not wait for
+
+    path = realm_home() / "merged" / f"{hashlib.sha256(bytes(project.common_dir)).hexdigest()[:32]}.json"
+    known = _read(path, project.object_format)
+    now: dict[str, dict[str, bool]] = {oid: dict(known.get(oid, {})) for oid in branches.values()}
+    deadline = time.monotonic() + PATIENCE
+    for oid, answers in now.items():
+        with contextlib.suppress(GitError):
+            _ask(project, oid, [pair for pair in asked.values() if pair[1] not in answers], answers, deadline)
+    if now != known:
+        with contextlib.suppress(OSError):
+            make_private(path.parent)
+            replace(path, json.dumps(now).encode())
+    return {
+        name: found
+        for name, (_, tip) in asked.items()
+        if (found := next((branch for branch, oid in branches.items() if now[oid].get(tip)), ""))
+    }
+
+
+def _read(path: Path, object_format: str) -> dict[str, dict[str, bool]]:
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(_LIMIT))
+        return {
+            oid: {tip: bool(value) for tip, value in tips.items()}
+            for oid, tips in found.items()
+            if is_oid(oid, object_format)
+        }
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def _ask(
+    project: Project, branch: str, sessions: Iterable[tuple[str, str]], answers: dict[str, bool],
+    deadline: float,
+) -> None:  # fmt: skip
+    """Put into ``answers`` which tips the commit ``branch`` has, as far as that is known in time."""
+    wanted = dict.fromkeys(sessions)
+    if not wanted:
+        return
+    tips = "".join(f"{tip}\n" for tip in dict.fromkeys(tip for _, tip in wanted))
+    order = f"{tips}^{branch}\n".encode()
+    outside = set(git("rev-list", "--stdin", project=project, stdin=order, timeout=_ONE).lines)
+    for base, tip in wanted:
+        if tip not in outside:
+            answers[tip] = True
+        elif time.monotonic() < deadline:
+            answers[tip] = _has_patches(project, branch, base, tip)
+
+
+def _has_patches(project: Project, branch: str, base: str, tip: str) -> bool:
+    """Tell whether ``branch`` has the changes of ``base..tip``, one by one or all in one."""
+    listed = git("diff-tree", "-r", "-z", "--name-only", base, tip, project=project, timeout=_ONE)
+    paths = [os.fsdecode(path) for path in listed.out.split(b"\0")[:-1]]
+    if not paths or len(paths) > _PATHS:
+        return False
+    there = _patch_ids(project, *_LOG, f"--max-count={_COMMITS}", f"{base}..{branch}", "--", *paths)
+    if not there:
+        return False
+    whole = _patch_ids(project, "diff-tree", *_PATCH, base, tip)
+    return whole <= there or _patch_ids(project, *_LOG, f"{base}..{tip}", "--") <= there
+
+
+def _patch_ids(project: Project, *command: str) -> set[str]:
+    """Return the ids of the patches that a git command writes."""
+    env = {"GIT_LITERAL_PATHSPECS": "1"}
+    patches = git(*command, project=project, timeout=_ONE, env=env).out
+    found = git("patch-id", "--stable", project=project, stdin=patches, timeout=_ONE).lines if patches else []
+    return {line.partition(" ")[0] for line in found}
