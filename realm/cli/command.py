@@ -11,7 +11,7 @@ from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.params import AGENT_BEGAN, claimed, here, regain, split, takes_value
 from realm.cli.verbs import SUMMARIES
-from realm.text import listed
+from realm.text import clean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,9 @@ click.Context.formatter_class = Formatter
 class Verb(click.Command):
     """A command with ``examples`` (command line without the program's name, what it does) and a ``note``."""
 
+    allow_extra_args = True
+    """Surplus arguments are refused in our words."""
+
     def __init__(
         self, *args: Any, examples: Sequence[tuple[str, str]] = (), note: str = "", **kwargs: Any
     ) -> None:
@@ -56,10 +59,16 @@ class Verb(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; every error knows which command it is about."""
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+        if rest and not ctx.resilient_parsing:
+            surplus = listed([clean(word, limit=80) or "''" for word in rest])
+            many = "s" if len(rest) > 1 else ""
+            hint = f"{ctx.command_path} --help explains it"
+            raise CommandLineError(f"unexpected argument{many}: {surplus}", hint, usage(ctx))
+        return rest
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write summary, examples, usage, options and note."""

@@ -164,7 +164,7 @@ def _asked(session: Session) -> list[str]:
 
 
 def _content(session: Session) -> bytes:
-    fields = (session.id, session.agent, session.image, session.include)
+    fields = (session.id, session.agent, session.image, session.include, session.base)
     return json.dumps(fields).encode()
 
 

@@ -10,8 +10,8 @@ from realm.model import Checkpoint, State
 from realm.paths import scratched
 from realm.sandbox import creation
 from realm.sandbox.layout import LAYOUT
+from realm.session import approvals, sandboxes
 from realm.session import run as running
-from realm.session import sandboxes
 from realm.session.plan import starting
 from realm.store import ingest, record, refs, repo
 from realm.text import clean
@@ -41,6 +41,7 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
         tip = head if tips.code == session.base else _replay(connection, quiet, image, head)
     moved = session._replace(base=head)
     _write(plan, tips, moved, tip)
+    approvals.approve_record(project, moved)  # what it asks for was approved before
     ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
     return plan._replace(session=moved)
 

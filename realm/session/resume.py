@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realm.config import INCLUDE, Config
-from realm.errors import NoSuchSessionError, RunningError
+from realm.errors import NoSuchSessionError, RealmError, RunningError
 from realm.sandbox import docker, flags
 from realm.session import approvals, background, claim, images, intake, rebase, sandboxes, summary
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
 from realm.session.lock import RunLock
-from realm.store import listing, record, stores
+from realm.store import listing, record, repo, stores
 from realm.together import Begun
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         transcript=transcript,
     )
     seen = Begun(lambda: sandboxes.sight(plan))
+    if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent
+        raise RealmError(
+            f"{name} began on {session.base[:10]}, says its record, but its commits do not build on that",
+            f"realm new NAME --base refs/realm/{name} goes on with the commits alone",
+        )
     chosen = images.ensure(connection, plan, request.image, ui)
     for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)

@@ -92,7 +92,7 @@ class Outcome(NamedTuple):
     exit_code: int
     notes: tuple[str, ...] = ()
     is_nothing: bool = False
-    """Whether the agent could not even be run, and nothing was changed or said."""
+    """Whether the agent could not even be run, or failed before its first prompt, and nothing was changed."""
 
 
 def argv(plan: Plan) -> list[str]:

@@ -36,6 +36,8 @@ WORDS = 200
 """Characters that are kept of the first line of an agent's last words."""
 _NOT_RUN = (126, 127)
 """What a shell exits with when it cannot run a program, or does not find it."""
+_SIGNALLED = 128
+"""What a program that a signal ended exits with at least."""
 _TRIES = 5
 
 
@@ -154,7 +156,8 @@ def _taken(
     )  # fmt: skip
     _move(plan, now, code, meta)
     exit_code = ending.exit_code if ending else 0
-    nothing = exit_code in _NOT_RUN and not commits and not prompts and not said.files
+    failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
+    nothing = failed and not commits and not prompts and not said.files
     return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing)
 
 

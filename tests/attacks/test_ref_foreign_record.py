@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.model import State, Totals
+from realm.store import record
+from tests.support.store import project_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -67,4 +71,37 @@ def test_on_a_terminal_the_user_is_asked(elsewhere: User) -> None:
 
 def test_what_this_machine_wrote_needs_no_approval(user: User) -> None:
     user.scripted("mine", "true")
+    assert user.realm("resume", "mine", "-c", "echo again").out == "again\n"
+
+
+def test_it_does_not_choose_what_history_the_agent_sees(user: User) -> None:
+    """A base on another branch would show that branch; the approval was for another base, too."""
+    user.scripted("fix", "true")
+    repo = user.repo
+    repo.git("checkout", "-q", "-b", "private")
+    repo.write("secret", "swordfish\n")
+    private = repo.commit("Private")
+    repo.git("checkout", "-q", "-")
+    project = project_of(repo)
+    meta = repo.head("refs/realm-meta/fix")
+    (run,) = record.read_runs(project, "fix")
+    session = record.read_session(project, "fix")._replace(base=private)
+    forged = record.write(
+        project, parent=None, previous=meta, session=session, run=run, totals=Totals(),
+        state=State.EXITED, files={},
+    )  # fmt: skip
+    repo.git("update-ref", "refs/realm-meta/fix", forged)
+    refused = user.realm("resume", "fix", "-c", "git log -p --all", code=125)
+    assert "asks to run sh" in refused.err
+    refused = user.realm("resume", "fix", "--approve", "-c", "git log -p --all", code=125)
+    assert f"began on {private[:10]}, says its record, but its commits do not" in refused.err
+    assert "swordfish" not in refused.out
+    assert not user.leftovers()
+
+
+def test_what_was_approved_is_so_after_a_rebase(user: User) -> None:
+    user.scripted("mine", "echo more >more; git add more; git commit -qm More")
+    user.repo.write("other", "")
+    user.repo.commit("Other")
+    user.realm("resume", "mine", "--rebase", "-c", "true")
     assert user.realm("resume", "mine", "-c", "echo again").out == "again\n"

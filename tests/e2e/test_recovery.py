@@ -302,6 +302,16 @@ def test_a_session_whose_agent_cannot_be_run_is_taken_back(user: User) -> None:
     assert user.repo.show("refs/realm/x:file") == "kept"
 
 
+def test_a_session_that_only_got_a_wrong_option_is_taken_back(claude: User) -> None:
+    done = claude.realm("new", "x", "--typo", code=1)
+    assert "unknown option" in done.out + done.err
+    assert "nothing happened in x: it was taken back, the name is free" in done.err
+    assert (claude.listed(), claude.leftovers()) == ([], [])
+    claude.realm("new", "x", "--", "-p", "write one.txt with first")
+    claude.realm("resume", "x", "--typo", code=1)
+    assert [row["name"] for row in claude.listed()] == ["x"]
+
+
 # --- rescue ------------------------------------------------------------------
 
 PLANTS = """

@@ -71,6 +71,8 @@ def test_git_realm_calls_itself_so(realm: CommandLine) -> None:
         (["--bad"], 2, "there is no option --bad", "realm --help explains it"),
         (["push", "x", "--sqush"], 2, "there is no option --sqush", "did you mean --squash?"),
         (["push"], 2, "<name> is missing", "realm push --help explains it"),
+        (["list", "x"], 2, "unexpected argument: x", "realm list --help explains it"),
+        (["restore", "x", "y", "\x1b[2J"], 2, "unexpected arguments: y and [2J", "realm restore --help"),
         (["new"], 125, "<name> is missing", "realm new --help explains it"),
         (["new", "--", "x"], 125, "<name> is missing", "realm new --help explains it"),
         (["new", "--bas", "x"], 125, "there is no option --bas", "did you mean --base?"),
