@@ -41,6 +41,6 @@ def command(names: tuple[str, ...], directory: Path | None, as_json: bool) -> No
         output.json([item._asdict() for item in found])
     elif found:
         rows = [[Cell(item.one), Cell(item.other), Cell(", ".join(item.paths))] for item in found]
-        output.table(("SESSION", "AND", "FILES"), rows, elastic=2, end=True)
+        output.table(("SESSION", "AND", "FILES"), rows, elastic=[2], end=[2])
     else:
         output.hint("no two of them collide")
