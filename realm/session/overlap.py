@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
 from realm.paths import current_directory
 from realm.session.find import locate
+from realm.session.review import place
 from realm.store import listing, merging, repo
+from realm.store.commits import tree_of
+from realm.text import clean
+from realm.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from realm.model import Project
+    from realm.model import Project, Totals
+    from realm.session.requests import At
+    from realm.session.review import Place
+
+_AT_ONCE = 4
+"""Sandboxes that checks run in at the same time."""
+_TAIL = 64 * 1024
+"""Bytes of a check's output in which its last line is looked for."""
 
 
 class Work(NamedTuple):
@@ -76,3 +93,63 @@ def _colliding(project: Project, one: str, other: str) -> tuple[str, ...]:
     except RealmError as error:
         return (error.message,)
     return ()
+
+
+class Checked(NamedTuple):
+    """How a command ended on what a session made: exit code, seconds, the last line that it printed."""
+
+    exit_code: int
+    seconds: float
+    last: str
+
+
+class Side(NamedTuple):
+    """One of several sessions: its size, and how many of its files others of them changed, too."""
+
+    name: str
+    tip: str
+    totals: Totals
+    shared: int
+    same: str
+    """The name of an earlier one that has the very same files; empty where there is none."""
+    checked: Checked | None = None
+
+
+def compare(asked: Sequence[At], directory: Path | None, check: str | None) -> list[Side]:
+    """Return sessions, or turns of them, side by side; with ``check`` a line of shell is run on each.
+
+    It runs as ``realm try`` does it, in a sandbox each, some at a time.
+    """
+    places = [place(at, directory) for at in asked]
+    files = [repo.changed_names(whole.project, whole.base, whole.tip) for whole in places]
+    trees = [tree_of(whole.project, whole.tip) for whole in places]
+    names = [at.name if at.turn is None else f"{at.name}@{at.turn}" for at in asked]
+    sides = []
+    for number, whole in enumerate(places):
+        others = frozenset().union(*(found for other, found in enumerate(files) if other != number))
+        first = trees.index(trees[number])
+        totals = repo.diffstat(whole.project, whole.base, whole.tip)
+        turns = totals._replace(turns=repo.count_turns(whole.project, whole.base, whole.tip))
+        same = names[first] if first != number else ""
+        sides.append(Side(names[number], whole.tip, turns, len(files[number] & others), same))
+    if check is None:
+        return sides
+    found: list[Checked] = []
+    tasks = [partial(_checked, name, whole, check) for name, whole in zip(names, places, strict=True)]
+    for start in range(0, len(tasks), _AT_ONCE):
+        found += together(*tasks[start : start + _AT_ONCE])
+    return [side._replace(checked=one) for side, one in zip(sides, found, strict=True)]
+
+
+def _checked(name: str, whole: Place, check: str) -> Checked:
+    began = time.monotonic()
+    command = (sys.executable, "-m", "realm", "-C", str(whole.project.root), "try", "--no-input", name)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [*command, "--", "sh", "-c", check], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        code = process.wait()
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
+        lines = clean(output.read(), multiline=True).split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return Checked(code, time.monotonic() - began, last)

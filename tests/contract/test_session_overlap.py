@@ -66,3 +66,20 @@ def test_a_name_that_is_none(repo: Repo) -> None:
     done = realm(repo.path, "conflicts", "nothing")
     assert done.code == 1
     assert "there is no session nothing" in done.err
+
+
+def test_sessions_side_by_side(repo: Repo) -> None:
+    three(repo)
+    change(repo, "again", 4, {"text": TEXT.replace("line 3\n", "ship\n")})
+    done = realm(repo.path, "compare", "--json", "tax", "ship", "late", "again", "tax@1")
+    assert (done.code, done.err) == (0, "")
+    rows = json.loads(done.out)
+    assert [row["name"] for row in rows] == ["tax", "ship", "late", "again", "tax@1"]
+    assert [row["same"] for row in rows] == [None, None, None, "ship", "tax"]
+    assert [(row["turns"], row["files"], row["insertions"], row["deletions"]) for row in rows[:2]] == [
+        (1, 2, 2, 1),
+        (1, 1, 1, 1),
+    ]
+    assert [row["shared"] for row in rows[1:4]] == [1, 1, 1]
+    told = realm(repo.path, "compare", "tax", "ship").out.splitlines()
+    assert told == ["tax\t1\t2\t+2 −1\t1 file", "ship\t1\t1\t+1 −1\t1 file"]  # noqa: RUF001 - as above
