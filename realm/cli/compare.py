@@ -48,7 +48,8 @@ def command(names: tuple[At, ...], directory: Path | None, check: str | None, as
         output.json([_fields(side) for side in found])
     else:
         header = ["NAME", "TURNS", "FILES", "LINES", "IN COMMON", *(["CHECK", "LAST WORDS"] if check else [])]
-        output.table(header, [_cells(side) for side in found], elastic=len(header) - 1, end=True)
+        last = len(header) - 1
+        output.table(header, [_cells(side) for side in found], elastic=[last], end=[last])
     return int(any(side.checked is not None and side.checked.exit_code != 0 for side in found))
 
 

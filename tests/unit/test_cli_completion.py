@@ -72,7 +72,7 @@ def asked(shell: str, line: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("diff fix-one --st", ["--stat"]),
         ("diff fix-one -- ", [":file"]),
         ("resume fix-one --re", ["--rebase"]),
-        ("help co", ["conflicts", "config", "completion"]),
+        ("help co", ["compare", "conflicts", "config", "completion"]),
         ("completion ", ["bash", "zsh", "fish"]),
         ("nonsense ", []),
         ("build --ca-file ", [":file"]),
