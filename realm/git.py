@@ -188,9 +188,13 @@ def type_in(*args: str, project: Project, env: Mapping[str, str] | None = None) 
         raise missing(problem, cwd) from problem
 
 
+def user_environment() -> dict[str, str]:
+    """Return this process's environment without what leads git elsewhere, for programs of the user's."""
+    return {key: value for key, value in os.environ.items() if key not in _MISLEADING - _OF_THE_USER}
+
+
 def _of_the_user() -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if key not in _MISLEADING - _OF_THE_USER}
-    return env | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
+    return user_environment() | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def run(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from realm.cli import output
+from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
 from realm.cli.params import REMOTE, SESSION, common
 from realm.text import clean, plural
@@ -36,6 +37,7 @@ NOTE = (
     help="push to this remote, URL or path (default: origin)",
 )
 @click.option("--squash", is_flag=True, help="push one commit that holds all of it")
+@click.option("-m", "--message", metavar="<text>", default="", help="its message (default: the prompts)")
 @click.option("--force", is_flag=True, help="replace whatever the branch has")
 @common
 def command(**options: Any) -> None:
@@ -45,8 +47,15 @@ def command(**options: Any) -> None:
     from realm.session.requests import PushRequest
 
     request = PushRequest(**options)
+    if request.message and not request.squash:
+        raise CommandLineError("--message is the message of one commit", "add --squash")
     result = push(request, TerminalUI())
-    output.data(clean(_summary(request.name, result)))
+    tell(request.name, result)
+
+
+def tell(name: str, result: PushResult) -> None:
+    """Say where a session was pushed to, and what the server said."""
+    output.data(clean(_summary(name, result)))
     for line in result.lines:
         output.data(clean(line))
 

@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "compare": "Show several sessions side by side",
         "conflicts": "Tell which sessions collide when merged",
         "push": "Push a session to a branch on a remote",
+        "pr": "Push a session and make a pull or merge request of it",
         "share": "Put a session at a remote, for another machine",
         "fetch": "Take a session that was shared by a remote",
     },

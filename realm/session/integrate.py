@@ -145,10 +145,13 @@ def describe(done: Work, *, squash: bool) -> str:
     return message(name, asked) if squash else f"Merge session '{name}'\n\n{_listed(asked)}".rstrip() + "\n"
 
 
-def message(name: str, prompts: Sequence[str]) -> str:
-    """Return the message of one commit that holds what came of ``prompts``; its subject is the first one."""
-    subject = prompts[0] if prompts else name
-    return f"{subject}\n\n{_listed(prompts[1:])}".rstrip() + "\n"
+def message(name: str, about: Sequence[str], *, titled: bool = True) -> str:
+    """Return the message of one commit that holds all that was asked, or done, in a session.
+
+    Its subject is the first of ``about`` where it is to be ``titled`` by that, else the session's name.
+    """
+    subject = about[0] if about and titled else name
+    return f"{subject}\n\n{_listed(about[1:] if titled else about)}".rstrip() + "\n"
 
 
 _LISTED = 100

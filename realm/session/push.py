@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from realm.config import REMOTE, Config
 from realm.errors import RealmError, RefRaceError
 from realm.paths import current_directory
-from realm.session import approvals
+from realm.session import approvals, integrate
 from realm.session.find import locate
 from realm.session.requests import PushRequest, PushResult
-from realm.store import record, refs, remote, repo
+from realm.store import record, refs, remote, repo, turns
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 
-_SUBJECTS = 100
-"""Commits that a squashed one's message names."""
 _TRIES = 5
 """How often a push is noted in a record that moves."""
 
@@ -48,7 +46,9 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     known = approvals.last_push(project, session, f"{shown} {branch}")
     oid = code
     if request.squash:
-        oid = remote.squash(project, session.base, code, _message(project, session, code), known)
+        text = request.message or _message(project, session, code)
+        same = None if request.message else known
+        oid = remote.squash(project, session.base, code, text, same)
     try:
         with ui.progress(f"pushing to {shown}"):
             outcome = remote.push(
@@ -77,13 +77,12 @@ def _advice(request: PushRequest, *, moved: bool) -> str:
 
 
 def _message(project: Project, session: Session, code: str) -> str:
-    """Return the message of all commits as one: the session's name, and what each was about."""
-    subjects = repo.subjects(project, session.base, code)
-    if len(subjects) == 1:
-        return f"{subjects[0]}\n"
-    listed = "".join(f"* {subject}\n" for subject in subjects[:_SUBJECTS])
-    more = len(subjects) - _SUBJECTS
-    return f"{session.name}\n\n{listed}" + (f"* and {more} more\n" if more > 0 else "")
+    """Return the message of all commits as one: the prompts, or what each commit was about."""
+    with record.Record(project, session.name) as found:
+        every = turns.turns(project, session.base, code, found.runs())
+    prompts = [turn.prompt for turn in every if turn.commits and turn.prompt]
+    subjects = prompts or repo.subjects(project, session.base, code)
+    return integrate.message(session.name, subjects, titled=bool(prompts) or len(subjects) == 1)
 
 
 def _where(project: Project, request: PushRequest) -> str:

@@ -62,13 +62,17 @@ class TryRequest(NamedTuple):
 
 
 class PushRequest(NamedTuple):
-    """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``."""
+    """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``.
+
+    ``message`` is that of a squashed commit; the prompts where it is empty.
+    """
 
     name: str
     directory: Path | None = None
     branch: str | None = None
     remote: str | None = None
     squash: bool = False
+    message: str = ""
     force: bool = False
 
 

@@ -9,7 +9,7 @@ import subprocess
 import uuid
 from typing import TYPE_CHECKING
 
-from realm import agents
+from realm import agents, git
 from realm.config import INCLUDE
 from realm.errors import RealmError
 from realm.paths import remove_tree, scratched
@@ -131,7 +131,7 @@ def _wait(command: Sequence[str], directory: Path) -> int:
     """Run a command and return its exit code as a shell says it; Ctrl-C is the command's."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        process = subprocess.Popen(command, cwd=directory, env=worktree.plain_environment())
+        process = subprocess.Popen(command, cwd=directory, env=git.user_environment())
         code = process.wait()
     except OSError as error:
         raise RealmError(f"{command[0]} cannot be run: {error.strerror}") from error

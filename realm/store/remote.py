@@ -65,6 +65,19 @@ def is_url(remote: str) -> bool:
     return not remote.startswith("-") and (":" in remote or "/" in remote)
 
 
+def urls(project: Project, remote: str) -> list[str]:
+    """Return what is pushed to under the name ``remote``: as git rewrites it, and as it is configured."""
+    if is_url(remote):
+        return [remote]
+    asked = (
+        ("remote", "get-url", "--push", remote),
+        ("config", "--get", f"remote.{remote}.pushurl"),
+        ("config", "--get", f"remote.{remote}.url"),
+    )
+    found = (git(*order, project=project, check=False) for order in asked)
+    return [result.text for result in found if result.code == 0]
+
+
 def shown(remote: str) -> str:
     """Return a remote as it may be shown and kept: a URL without a user's name and password."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", clean(remote))

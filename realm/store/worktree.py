@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
-from realm.git import environment, git
+from realm.git import git
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -225,16 +225,6 @@ def matched(project: Project) -> list[Include]:
 
 def _list(project: Project, *args: str) -> list[str]:
     return [os.fsdecode(name) for name in git(*args, project=project).out.split(b"\0") if name]
-
-
-def plain_environment() -> dict[str, str]:
-    """Return this process's environment without what would lead a program's git elsewhere."""
-    found = environment()
-    for name in ("GIT_NO_REPLACE_OBJECTS", "GIT_OPTIONAL_LOCKS", "LANGUAGE"):
-        found.pop(name, None)
-        if name in os.environ:
-            found[name] = os.environ[name]
-    return found
 
 
 @contextmanager

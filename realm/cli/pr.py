@@ -1,0 +1,55 @@
+"""``realm pr``: a session as a pull or merge request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import REMOTE, SESSION, common
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("pr quick-fix", "push it and make a request of it"),
+    ("pr quick-fix --draft --base release", "a draft, into the branch release"),
+)
+NOTE = (
+    "It is pushed as realm push does. Then gh (GitHub) or glab (GitLab) makes the request, where it is "
+    "installed: title and text are the session's prompts. Otherwise the link is printed at which you make it."
+)
+
+
+@verb("pr", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION)
+@click.option("--draft", is_flag=True, help="make a draft")
+@click.option("--base", metavar="<branch>", default="", help="merge into this branch (default: the forge's)")
+@click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
+@click.option("--to", "remote", metavar="<remote>", type=REMOTE, help="push to this remote (default: origin)")
+@click.option("--squash", is_flag=True, help="push one commit that holds all of it")
+@click.option("--force", is_flag=True, help="replace whatever the branch has")
+@common
+def command(
+    name: str, directory: Path | None, branch: str | None, remote: str | None, base: str,
+    draft: bool, squash: bool, force: bool,
+) -> None:  # fmt: skip
+    """Push, make the request and print its address."""
+    from realm.cli.push import tell
+    from realm.cli.ui import TerminalUI
+    from realm.session.pr import make
+    from realm.session.requests import PushRequest
+
+    asked = PushRequest(name, directory, branch, remote, squash=squash, force=force)
+    made = make(asked, TerminalUI(), base=base, draft=draft)
+    tell(name, made.pushed)
+    if not made.by_hand:
+        output.data(clean(made.url))
+    elif made.url:
+        output.data(clean(made.url))
+        output.hint("open that address to make the request; with gh or glab installed realm does it")
+    else:
+        output.hint("realm knows no address for requests on that remote: make it there by hand")
