@@ -125,6 +125,9 @@ class Agent:
     suspends_to_background: ClassVar[bool] = False
     """Whether Ctrl-Z hands the run to a background holder; otherwise the agent gets the key."""
 
+    tells_turns: ClassVar[bool] = False
+    """Whether its hooks tell where a turn begins and ends."""
+
     credentials: ClassVar[str | None] = None
     """Where its login lies in the state directory, if it has one that can be renewed."""
 

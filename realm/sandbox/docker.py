@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from realm.errors import EngineError
 from realm.sandbox.endpoint import Endpoint, dial, resolve
-from realm.sandbox.stream import STDOUT, Demux
+from realm.sandbox.stream import STDOUT, Demux, Lines
 from realm.sandbox.trouble import cause, message, nonsense, refusal, unreachable
 from realm.text import clean
 
@@ -252,6 +252,12 @@ class Engine:
             _read_output(sock, begun, write, patience, limit)
         with self._asking():
             return int(self._client.exec_inspect(made)["ExitCode"] or 0)
+
+    def listen(self, container: str, command: Sequence[str]) -> Lines:
+        """Run ``command`` in a running container and return the lines that it writes, as they come."""
+        with self._asking():
+            made = self._client.exec_create(container, list(command), stdin=False)["Id"]
+        return Lines(*self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False}))
 
     def wait(self, container: str) -> int:
         """Wait for a container to end; return its exit code (137, killed, for one that is gone)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm.errors import RejectedError
 from realm.model import Checkpoint
 from realm.sandbox.transfer import Member, Reader
 
@@ -29,6 +30,8 @@ MAX_LINES = 1000
 _TOO_LONG = "transcript.size"
 _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
+_STATE = re.compile(_POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?")
+_SAID = re.compile(rb"(\d{1,12}) ([^\n]+)\n?")
 
 
 class Report(NamedTuple):
@@ -93,6 +96,43 @@ def _known(member: Member) -> str | None:
     if found is None or not 0 < int(found[1]) <= MAX_TURNS or member.size > HOOK_LIMIT:
         return None
     return f"{int(found[1])}.{found[2].decode()}"
+
+
+_TURN_LIMITS = {
+    b"point": SMALL,
+    b"said": 2 * SMALL,
+    b"words": TRANSCRIPT_LIMIT,
+    b"prompt.json": HOOK_LIMIT,
+    b"stop.json": HOOK_LIMIT,
+}
+
+
+def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report:
+    """Save what is handed over at the end of a turn, the archive ``pieces``, and return it.
+
+    Raises ``RejectedError`` when it is more than ``limit`` bytes, or says no state.
+    """
+    reader = Reader(pieces, limit)
+    for member in reader.files():
+        name = member.name.rpartition(b"/")[2]
+        if name == b"pack" or member.size <= _TURN_LIMITS.get(name, -1):
+            with (directory / name.decode()).open("wb") as file:
+                member.save(file)
+    reader.drain()
+    found = _STATE.fullmatch(_bytes(directory / "point"))
+    if found is None or not 0 < (turn := int(found[4])) <= MAX_TURNS:
+        raise RejectedError("the container handed over a turn without its state")
+    prompt, stop = directory / "prompt.json", directory / "stop.json"
+    said = _SAID.fullmatch(_bytes(directory / "said"))
+    return Report(
+        points=(Checkpoint(found[1].decode(), found[2].decode(), turn, float(found[3])),),
+        prompts={turn: prompt.read_bytes()} if prompt.is_file() else {},
+        stops={turn: stop.read_bytes()} if stop.is_file() else {},
+        pack=_existing(directory / "pack"),
+        transcript=_existing(directory / "words") if said else None,
+        conversation=said[2].decode("ascii", "replace") if said else None,
+        begins=int(said[1]) if said else 0,
+    )
 
 
 def load(directory: Path) -> Report:

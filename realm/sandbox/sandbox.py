@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine, Facts
     from realm.sandbox.layout import Owner
     from realm.sandbox.report import Report
+    from realm.sandbox.stream import Lines
 
 DEFAULT_LIMIT = 4 * 1024**3
 """Bytes that a sandbox may hand over unless told otherwise."""
@@ -136,6 +137,23 @@ class Sandbox:
         transfer.put(self.engine, self.id, directory, [transfer.entry(name, (uid, gid), mode, data)])
 
     # -- what it hands over --------------------------------------------------
+
+    def watch(self, first: int) -> Lines:
+        """Return lines with the numbers of what is handed over while it runs, from ``first`` on."""
+        return self.engine.listen(self.id, ["sh", layout.ENTRY, "watch", str(first)])
+
+    def handed_over(self, number: int, dest: Path, limit: int = DEFAULT_LIMIT) -> Report | None:
+        """Return what the running sandbox handed over with that number; ``None`` when there is no such thing.
+
+        Its files are put into ``dest``.  Raises ``RejectedError`` for what makes no sense.
+        """
+        try:
+            with self.engine.get(self.id, f"{layout.LIVE}/{number:04d}") as pieces:
+                return report.receive_turn(pieces, dest, limit)
+        except EngineError as error:
+            if error.kind == "not found":
+                return None
+            raise
 
     def _fetch(self, limit: int) -> Path:
         """Bring the results to the host once."""

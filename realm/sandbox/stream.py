@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from realm.errors import EngineError
 
@@ -69,6 +70,46 @@ class Demux:
         self._target = _TARGET[header[0]]
         self._left = int.from_bytes(header[4:], "big")
         return len(piece)
+
+
+class Lines:
+    """The lines that a command in a container writes, as they come; a context manager that leaves it."""
+
+    LONGEST = 1000
+    """Bytes of a line that are believed; longer ones are cut."""
+
+    def __init__(self, sock: socket.socket, begun: bytes) -> None:
+        """``begun`` was read already."""
+        sock.setblocking(True)
+        self._socket, self._begun = sock, begun
+        self._demux = Demux()
+        self._line = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def read(self, seconds: float | None = None) -> list[bytes] | None:
+        """Return the lines that come next, none within ``seconds``; ``None`` when there will be no more.
+
+        Raises :class:`EngineError` when the connection breaks.
+        """
+        data, self._begun = self._begun, b""
+        if not data:
+            if not select.select([self._socket], (), (), seconds)[0]:
+                return []
+            try:
+                data = self._socket.recv(65536)
+            except OSError as error:
+                raise EngineError("the engine closed the connection", kind="unreachable") from error
+            if not data:
+                return None
+        whole = b"".join(piece for target, piece in self._demux.feed(data) if target == STDOUT)
+        *lines, rest = (self._line + whole).split(b"\n")
+        self._line = rest[: self.LONGEST]
+        return [line[: self.LONGEST] for line in lines]
 
 
 class Attachment:

@@ -19,6 +19,7 @@ from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.session import logins, recordings
 from realm.session.bookkeeper import Bookkeeper
+from realm.session.live import Taker
 from realm.session.notices import Attention, Caller, plain
 from realm.session.recordings import TerminalState
 from realm.terminal.ansi.modes import Modes
@@ -156,6 +157,7 @@ class Holder:
             return attention.listen(self._observe())
 
         with (
+            Taker(self.engine, plan, self.sandbox) as taker,
             logins.in_step(self.sandbox, plan.agent, plan.login, self.ui),
             terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
         ):
@@ -167,7 +169,7 @@ class Holder:
                     terminal,
                     tap=self.state.feed,
                     resize=sizes,
-                    begin=begin,
+                    begin=taker.beginning(begin),
                     interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
                     idle=attention.idle,
                     watch={control.fileno(): answering(control, attached=True)},
@@ -190,7 +192,11 @@ class Holder:
         while True:
             stream, tap = self._listening()
             try:
-                with logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui):
+                with (
+                    Taker(self.engine, self.plan, self.sandbox) as taker,
+                    logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui),
+                ):
+                    taker.start()
                     return drain(
                         stream,
                         tap=tap,

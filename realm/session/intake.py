@@ -83,6 +83,7 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
             take.way_out(plan),
         ) from error
     sandbox.remove()
+    remove_tree(take.earlier(plan.session.id))
     return outcome
 
 

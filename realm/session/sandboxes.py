@@ -98,6 +98,9 @@ def outfit(
 def _conversations(plan: Plan) -> Iterator[SandboxFile]:
     if pattern := plan.agent.conversations:
         yield SandboxFile(layout.CONVERSATIONS, f"{pattern}\n".encode(), owner="root")
+    if plan.transcript and plan.session.conversation:
+        path = plan.agent.conversation_file(plan.directory, plan.session.conversation)
+        yield SandboxFile(layout.SAID, f"{len(plan.transcript)} {path}\n".encode(), owner="root")
 
 
 def _choice(plan: Plan) -> histories.Choice:

@@ -23,6 +23,7 @@ from realm.text import clean, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from realm.model import Checkpoint, Run, Session, TurnText
     from realm.sandbox.report import Report
@@ -78,6 +79,11 @@ def take(
     raise AssertionError("unreachable")
 
 
+def earlier(session_id: str) -> Path:
+    """Return where the packs of a run's turns are kept until its end: the later ones build on them."""
+    return run_directory(session_id) / "earlier"
+
+
 def way_out(plan: Plan) -> str:
     """Return what to do about work that could not be taken in."""
     name = plan.session.name
@@ -110,6 +116,8 @@ def _taken(
     project, run = plan.project, now.run
     begun = run.taken or Taken(0, 0, run.before, run.before)
     code = (run.after if run.taken is not None else None) or run.before
+    if number and number <= begun.number:
+        raise RealmError(f"hand-over {number} of run {run.number} is in git already")
     points = [point for point in report.points if point.turn >= begun.turn]
     texts = agents.find(now.session.agent).turn_texts(report.prompts, report.stops)
     notes = [
@@ -122,7 +130,7 @@ def _taken(
     notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
               for path in report.nested]  # fmt: skip
     if any((point.head, point.snapshot) != (begun.head, begun.snapshot) for point in points):
-        ingested = _ingest(plan, report, points, texts, begun, code)
+        ingested = _ingest(plan, report, points, texts, begun, code, number)
         code = ingested.tip
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
         notes += _let_out(plan, code, [item.path for item in plan.include])
@@ -184,6 +192,7 @@ def _ingest(
     texts: dict[int, TurnText],
     begun: Taken,
     code: str,
+    number: int,
 ) -> Ingested:
     from realm.store import ingest
 
@@ -199,6 +208,8 @@ def _ingest(
         identity=repo.identity(plan.project),
         onto=code,
         head=begun.head,
+        earlier=earlier(plan.session.id) if number else None,
+        keep=f"{number:04d}" if number else "",
     )
     return ingest.ingest(intake)
 

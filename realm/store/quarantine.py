@@ -121,7 +121,10 @@ class Quarantine:
         if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
             config += "partialClone = none\n"
         (self.path / "config").write_text(config)
-        stores = [*self.project.object_stores, *([self._earlier] if self._earlier else [])]
+        stores = [
+            *self.project.object_stores,
+            *([self._earlier] if self._earlier and self._earlier.is_dir() else []),
+        ]
         borrowed = b"".join(_quoted(store) + b"\n" for store in stores)
         (self.path / "objects" / "info" / "alternates").write_bytes(borrowed)
         if self.project.shallow:

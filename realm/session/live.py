@@ -1,0 +1,186 @@
+"""Taking turns in while the agent goes on: a child of the holder, so that the terminal never waits.
+
+It listens, by a command of its own in the sandbox, for what is handed over at the end
+of each turn (``container/entry``), fetches it and takes it into git.  What runs in the
+sandbox can say what it wants there: a number means that there may be something to
+look at, and nothing else.
+
+The child has the run's lock through its holder, and ends when that does: by a word when
+the holder gives the run away or takes in the end, at once when it was killed.  At whatever
+line that happens, the next holder goes on where git is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, Self
+
+from realm.errors import EngineError
+from realm.paths import make_private, scratched
+from realm.session.lock import run_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
+    from realm.session.run import Plan
+
+LOG = "holder.log"
+_STOP = b"."
+_PATIENCE = 5.0
+"""Seconds that the child may go on with what it has in hand when it is to end."""
+_DELAY = 1.0
+"""Seconds after its start that a sandbox is left alone: no turn ends so soon, and somebody waits for it."""
+_BREATH = 0.2
+"""Seconds after a turn's end in which a run that is over ends: its end takes it all in."""
+_AGAIN = 2.0
+"""Seconds until the next try where the command in the sandbox has ended."""
+_SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGWINCH", "SIGCONT", "SIGTSTP")
+
+
+class Taker:
+    """Whoever takes in the turns of a run that goes on; a context manager that ends it.
+
+    :meth:`start` begins with it, once the sandbox runs; an agent that tells nothing of
+    its turns has nothing to be taken in.
+    """
+
+    def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
+        self._engine, self._plan, self._sandbox = engine, plan, sandbox
+        self._child = 0
+        self._pipe = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def beginning(self, begin: Callable[[], None] | None) -> Callable[[], None] | None:
+        """Return what starts the sandbox, and then this; without ``begin`` that is now."""
+        if begin is None:
+            self.start()
+            return None
+
+        def both() -> None:
+            begin()
+            self.start(_DELAY)
+
+        return both
+
+    def start(self, delay: float = 0) -> None:
+        """Let the child begin, ``delay`` seconds from now."""
+        if not self._plan.agent.tells_turns:
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        read, write = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(write)
+            _Child(self._engine, self._plan, self._sandbox, read).run(delay)
+        os.close(read)
+        self._pipe = write
+
+    def stop(self) -> None:
+        """End the child, which finishes what it has in hand, if that does not take too long."""
+        if self._child == 0:
+            return
+        with contextlib.suppress(OSError):
+            os.write(self._pipe, _STOP)
+        os.close(self._pipe)
+        deadline = time.monotonic() + _PATIENCE
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(self._child, os.WNOHANG)[0] == 0:
+                if time.monotonic() > deadline:
+                    os.kill(self._child, signal.SIGKILL)
+                    os.waitpid(self._child, 0)
+                    break
+                time.sleep(0.005)
+        self._child, self._pipe = 0, -1
+
+
+class _Child:
+    """The child's own life; it never returns."""
+
+    def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox, pipe: int) -> None:
+        self._engine, self._plan, self._sandbox, self._pipe = engine, plan, sandbox, pipe
+        self._busy = threading.Lock()
+        self._next = 1
+
+    def run(self, delay: float) -> None:
+        """Take in turns until told to end."""
+        try:
+            self._leave_the_holder()
+            time.sleep(delay)
+            self._engine.renew()
+            self._take_turns()
+        except BaseException:  # noqa: BLE001 - the last place where it can be said
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            # What could not be taken in now is at the run's end; until then there is nothing to do.
+            with contextlib.suppress(BaseException):
+                threading.Event().wait()
+            os._exit(1)
+
+    def _leave_the_holder(self) -> None:
+        """Let go of the terminal, its signals, and what the holder answers them with."""
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for name in _SIGNALS:
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        place = make_private(run_directory(self._plan.session.id)) / LOG
+        written = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for target, source in ((0, nothing), (1, nothing), (2, written)):
+            os.dup2(source, target)
+        threading.Thread(target=self._mind_the_holder, daemon=True).start()
+
+    def _mind_the_holder(self) -> None:
+        """End with the holder: at once when it is gone, after what is in hand when it says so."""
+        if os.read(self._pipe, 1) == _STOP:
+            self._busy.acquire()
+        os._exit(0)
+
+    def _take_turns(self) -> None:
+        from realm.store import record
+
+        run = next(run for run in record.read_runs(self._plan.project, self._plan.name)
+                   if run.number == self._plan.run.number)  # fmt: skip
+        self._next = (run.taken.number if run.taken else 0) + 1
+        while True:
+            # An engine that cannot be reached may be there again later.
+            with contextlib.suppress(EngineError):
+                if self._sandbox.state() == "running":
+                    self._follow()
+            time.sleep(_AGAIN)
+
+    def _follow(self) -> None:
+        """Take in what is handed over as long as the sandbox says so."""
+        with self._sandbox.watch(self._next) as lines:
+            while (heard := lines.read()) is not None:
+                if heard and lines.read(_BREATH) is None:
+                    return
+                while heard and self._take(self._next):
+                    self._next += 1
+
+    def _take(self, number: int) -> bool:
+        """Take in a turn, and rest as long as that took; return whether there was one."""
+        from realm.session import take
+
+        began = time.monotonic()
+        with self._busy, scratched("turn") as directory:
+            report = self._sandbox.handed_over(number, directory)
+            if report is None:
+                return False
+            take.take(self._plan, report, number=number)
+        time.sleep(time.monotonic() - began)
+        return True

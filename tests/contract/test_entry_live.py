@@ -1,0 +1,193 @@
+"""What the entry script hands over turn by turn, taken in as it comes, and the end of the run on top."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.model import TurnText
+from realm.sandbox import report as reports
+from tests.support.repos import git
+from tests.support.sandbox import ENTRY, SHELLS, HostSandbox
+from tests.support.store import assert_sound, intake, project_of, take
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.model import Checkpoint
+    from realm.sandbox.report import Report
+    from tests.support.repos import Repo
+
+KEEP = 'cp -R "$REALM_STATE_DIR/out/live" "$REALM_STATE_DIR/kept"'
+"""What is handed over goes at the run's end: an agent that shows us what there was."""
+
+
+@pytest.fixture(params=SHELLS)
+def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostSandbox:
+    made = HostSandbox(tmp_path / "sandbox", repo, request.param)
+    made.environment["TURN"] = f"{' '.join(made.command)} {ENTRY} turn"
+    return made
+
+
+def turns(*scripts: str, tail: str = ":") -> str:
+    """Return a script of turns, one prompt each."""
+    parts = [
+        f"echo '{{\"n\":{n}}}' | $TURN start; {script}; echo '{{}}' | $TURN stop;"
+        for n, script in enumerate(scripts, 1)
+    ]
+    return "set -e; " + " ".join(parts) + f" {KEEP}; {tail}"
+
+
+def handed_over(sandbox: HostSandbox) -> list[Report]:
+    """Return what was handed over, read as the host reads it."""
+    found = []
+    for place in sorted((sandbox.state / "kept").iterdir()):
+        destination = sandbox.root / f"turn-{place.name}"
+        destination.mkdir()
+        done = subprocess.run(
+            ["tar", "--format=ustar", "-C", str(place.parent), "-cf", "-", place.name],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        found.append(reports.receive_turn(iter([done.stdout, b""]), destination, 1 << 30))
+    return found
+
+
+class Host:
+    """Takes in what is handed over, in order, as a holder does."""
+
+    def __init__(self, sandbox: HostSandbox) -> None:
+        self.sandbox, self.project = sandbox, project_of(sandbox.repo)
+        self.onto = self.head = sandbox.tip
+        self.notes: list[str] = []
+        self._count = 0
+
+    def take(self, points: tuple[Checkpoint, ...], pack: Path | None, *, last: bool = False) -> list[str]:
+        """Take in some states and return the session's subjects, the oldest first."""
+        self._count += 1
+        texts = {turn: TurnText(f"turn {turn}") for turn in range(10)}
+        wanted = intake(self.project, self.sandbox.tip, points, pack, texts=texts)._replace(
+            onto=self.onto, head=self.head,
+            earlier=None if last else self.sandbox.root / "earlier",
+            keep="" if last else f"{self._count:04d}",
+        )  # fmt: skip
+        done = take(wanted)
+        self.onto, self.head = done.tip, points[-1].head
+        self.notes += done.notes
+        log = self.sandbox.repo.git("log", "--reverse", "--format=%s", f"{self.sandbox.tip}..refs/realm/fix")
+        return log.splitlines()
+
+
+CASES = {
+    "snapshots": (
+        ("echo 1 >a", "echo 2 >b", ":"),
+        [["turn 1"], ["turn 1", "turn 2"], ["turn 1", "turn 2"]],
+    ),
+    "commits": (
+        ("echo 1 >a; git add a; git commit -qm one; echo 2 >b", "git add b; git commit -qm two; echo 3 >c"),
+        [["one", "turn 1"], ["one", "turn 1", "two", "turn 2"]],
+    ),
+    "a commit amended": (
+        (
+            "echo 1 >a; git add a; git commit -qm one",
+            "echo 2 >a; git commit -qa --amend -m better",
+            "echo 3 >c",
+        ),
+        [["one"], ["one", "turn 2"], ["one", "turn 2", "turn 3"]],
+    ),
+    "commits on top of what was amended": (
+        (
+            "echo 1 >a; git add a; git commit -qm one",
+            "git commit -q --amend -m better; echo 2 >b; git add b; git commit -qm two",
+            "echo 3 >c; git add c; git commit -qm three",
+        ),
+        [["one"], ["one", "turn 2"], ["one", "turn 2", "three"]],
+    ),
+    "reset to the start": (
+        (
+            "echo 1 >a; git add a; git commit -qm one",
+            "git reset -q --hard HEAD~1",
+            "echo 1 >a; git add a; git commit -qm again",
+        ),
+        [["one"], ["one", "turn 2"], ["one", "turn 2", "again"]],
+    ),
+    "what an earlier turn had, back again": (
+        ("echo 1 >a", "echo 2 >a", "echo 1 >a", "rm a"),
+        [[f"turn {n}" for n in range(1, last + 1)] for last in range(1, 5)],
+    ),
+    "a repository thrown away": (
+        ("echo 1 >a; git add a; git commit -qm one", "rm -rf .git; echo 2 >b", "echo 3 >c"),
+        [["one"], ["one", "turn 2"], ["one", "turn 2", "turn 3"]],
+    ),
+    "an interrupted turn": (
+        ("echo 1 >a; echo '{}' | $TURN start; echo 2 >b", "echo 3 >c"),
+        [["turn 1"], ["turn 1", "turn 2"], ["turn 1", "turn 2", "turn 3"]],
+    ),
+    "a turn that ends twice": (
+        ("echo 1 >a; echo '{}' | $TURN stop; echo 2 >b", "echo 3 >c"),
+        [["turn 1"], ["turn 1", "turn 1"], ["turn 1", "turn 1", "turn 2"]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_turns_come_home_one_by_one_and_the_end_adds_what_is_new(sandbox: HostSandbox, case: str) -> None:
+    scripts, wanted = CASES[case]
+    end = sandbox.run(turns(*scripts, tail="echo last >last"))
+    host = Host(sandbox)
+    live = handed_over(sandbox)
+    for report, subjects in zip(live, wanted, strict=True):
+        assert host.take(report.points, report.pack) == subjects
+        assert sandbox.repo.head("refs/realm/fix^{tree}") == _tree(sandbox, report)
+    assert host.take(end.points[-1:], end.pack, last=True) == [*wanted[-1], f"turn {end.points[-1].turn}"]
+    assert sandbox.repo.files("refs/realm/fix") == sandbox.tree(end)
+    assert not (sandbox.state / "out/live").exists()
+    assert_sound(sandbox.repo)
+
+
+def test_what_was_said_is_handed_over_once(sandbox: HostSandbox) -> None:
+    talk = sandbox.state / "claude/projects/p"
+    talk.mkdir(parents=True)
+    (talk / "aaaa.jsonl").write_text("before\n")
+    sandbox.lay_out()
+    (sandbox.state / "layout/said").write_text("7 claude/projects/p/aaaa.jsonl\n")
+    first, second = (f"{talk}/{name}.jsonl" for name in ("aaaa", "bbbb"))
+    sandbox.run(
+        turns(
+            f"echo 1 >>{first}", ":", f"echo 2 >>{first}", f"sleep 1; echo 3 >{second}", f"echo 4 >>{second}"
+        )
+    )
+    found = [
+        (report.begins, report.conversation, report.transcript.read_text() if report.transcript else None)
+        for report in handed_over(sandbox)
+    ]
+    one, two = "claude/projects/p/aaaa.jsonl", "claude/projects/p/bbbb.jsonl"
+    assert found == [(7, one, "1\n"), (9, one, ""), (9, one, "2\n"), (0, two, "3\n"), (2, two, "4\n")]
+
+
+def test_whoever_watches_hears_of_each_and_ends_when_another_does(sandbox: HostSandbox) -> None:
+    sandbox.lay_out()
+    watch = [*sandbox.command, str(ENTRY), "watch"]
+    live, bell = sandbox.state / "out/live", sandbox.state / "out/bell"
+    environment = sandbox.variables()
+    with subprocess.Popen([*watch, "1"], env=environment, stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout is not None
+        eventually(bell.exists)
+        for number in ("0001", "0002"):
+            (live / number).mkdir(parents=True)
+            (live / number / "point").write_text("x\n")
+        with bell.open("r+b", buffering=0) as fifo:
+            fifo.write(b"\n")
+            assert [one.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
+        with subprocess.Popen([*watch, "2"], env=environment, stdout=subprocess.PIPE, text=True) as two:
+            assert two.stdout is not None
+            assert two.stdout.readline() == "2\n"
+            assert one.wait(10) == 0
+            two.kill()
+
+
+def _tree(sandbox: HostSandbox, report: Report) -> str:
+    """Return the tree of the state that was handed over, as the sandbox has it."""
+    return git(sandbox.state / "git", "rev-parse", f"{report.points[-1].snapshot}^{{tree}}")

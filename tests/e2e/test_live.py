@@ -1,0 +1,149 @@
+"""Turns are in git while the agent goes on, whoever holds the run and whatever breaks it off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.paths import realm_home
+from tests.e2e.test_conversation import leave, say, subjects
+from tests.support import engines
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+FIRST, SECOND, THIRD = "write one.txt with first", "write two.txt with second", "write three.txt with third"
+
+
+def recorded(claude: User, name: str, run: int = 1) -> dict[str, object]:
+    found: dict[str, object] = json.loads(claude.repo.show(f"refs/realm-meta/{name}:runs/{run:04d}/run.json"))
+    return found
+
+
+def said(claude: User, name: str, run: int = 1) -> list[str]:
+    """Return the prompts that the record's conversation files have, each as often as it stands there."""
+    files = claude.repo.git(
+        "ls-tree", "-r", "--name-only", f"refs/realm-meta/{name}", f"runs/{run:04d}/talk/"
+    )
+    text = "".join(claude.repo.show(f"refs/realm-meta/{name}:{file}") + "\n" for file in files.splitlines())
+    entries = [json.loads(line) for line in text.splitlines() if line]
+    contents = [entry["message"]["content"] for entry in entries if entry.get("type") == "user"]
+    return [content for content in contents if isinstance(content, str) and not content.startswith("<")]
+
+
+def has(claude: User, name: str, *wanted: str) -> None:
+    eventually(lambda: subjects(claude.repo, name) == list(wanted), 10)
+
+
+def sandbox_of(claude: User) -> str:
+    (found,) = engines.labelled("container", f"realm.project={claude.repo.path}", "realm.role=box")
+    return found
+
+
+def test_each_turn_is_in_git_while_the_next_one_works(claude: User) -> None:
+    with claude.terminal("new", "tui") as terminal:
+        say(terminal, FIRST, "Wrote one.txt")
+        has(claude, "tui", FIRST)
+        assert recorded(claude, "tui")["prompts"] == [FIRST]
+        say(terminal, SECOND, "Wrote two.txt")
+        has(claude, "tui", FIRST, SECOND)
+        assert claude.repo.files("refs/realm/tui") == ["README.md", "one.txt", "two.txt"]
+        (row,) = claude.listed()
+        assert (row["state"], row["turns"], row["files"]) == ("running", 2, 2)
+        say(terminal, "say nothing to do", "nothing to do")
+        eventually(lambda: recorded(claude, "tui")["prompts"] == [FIRST, SECOND, "say nothing to do"], 10)
+        assert leave(terminal) == 0
+    assert subjects(claude.repo, "tui") == [FIRST, SECOND]
+    assert said(claude, "tui") == [FIRST, SECOND, "say nothing to do"]
+    assert claude.repo.git("rev-list", "--count", "refs/realm-meta/tui") == "1"
+    (row,) = claude.listed()
+    assert (row["state"], row["turns"], row["files"]) == ("exited", 3, 2)
+    assert "taken" not in {key for key, value in recorded(claude, "tui").items() if value}
+    session = json.loads(claude.repo.show("refs/realm-meta/tui:session.json"))
+    assert not (realm_home() / "runs" / session["id"] / "earlier").exists()
+    assert list(claude.leftovers()) == []
+
+
+def holder_of(claude: User) -> int:
+    session = json.loads(claude.repo.show("refs/realm-meta/bg:session.json"))
+    return int(json.loads((realm_home() / "runs" / session["id"] / "lock").read_bytes())["pid"])
+
+
+def in_background(claude: User, *prompts: str) -> None:
+    """Start a session called ``bg`` whose agent answers the first prompt with nobody there."""
+    claude.realm("new", "bg", "--detach", "--", prompts[0])
+    has(claude, "bg", prompts[0])
+    for number, prompt in enumerate(prompts[1:], 2):
+        with claude.terminal("attach", "bg") as terminal:
+            say(terminal, prompt, "Wrote")
+            has(claude, "bg", *prompts[:number])
+            terminal.press("C-p", "C-q")
+            assert terminal.wait() == 0
+
+
+def test_whoever_holds_the_run_takes_its_turns_in(claude: User) -> None:
+    in_background(claude, FIRST, SECOND)
+    with claude.terminal("attach", "bg") as terminal:
+        say(terminal, "wait 3", "wait 3")
+        terminal.press("C-p", "C-q")
+        terminal.wait()
+    assert len(recorded(claude, "bg")["prompts"]) == 2  # type: ignore[arg-type]
+    eventually(lambda: len(recorded(claude, "bg")["prompts"]) == 3, 20)  # type: ignore[arg-type]
+    claude.realm("stop", "bg")
+    assert subjects(claude.repo, "bg") == [FIRST, SECOND]
+    assert list(claude.leftovers()) == []
+
+
+def test_a_killed_holder_has_its_turns_in_git_and_the_next_one_goes_on(claude: User) -> None:
+    in_background(claude, FIRST, SECOND)
+    os.kill(holder_of(claude), signal.SIGKILL)
+    eventually(lambda: claude.listed()[0]["state"] == "salvage", 10)
+    assert subjects(claude.repo, "bg") == [FIRST, SECOND]
+    assert recorded(claude, "bg")["prompts"] == [FIRST, SECOND]
+    with claude.terminal("attach", "bg") as terminal:
+        say(terminal, THIRD, "Wrote three.txt")
+        has(claude, "bg", FIRST, SECOND, THIRD)
+        assert leave(terminal) == 0
+    assert subjects(claude.repo, "bg") == [FIRST, SECOND, THIRD]
+    assert said(claude, "bg") == [FIRST, SECOND, THIRD]
+
+
+def test_a_killed_sandbox_has_its_turns_in_git_and_the_rest_is_recovered(claude: User) -> None:
+    in_background(claude, FIRST, SECOND)
+    with claude.terminal("attach", "bg") as terminal:
+        say(terminal, "run echo half > half.txt; sleep 600", r"Doing as asked . \d")
+        os.kill(holder_of(claude), signal.SIGKILL)
+        engines.docker("kill", sandbox_of(claude))
+        terminal.wait()
+    assert subjects(claude.repo, "bg") == [FIRST, SECOND]
+    assert "recovered" in claude.realm("resume", "bg", "-p", THIRD).err
+    assert subjects(claude.repo, "bg") == [FIRST, SECOND, "run echo half > half.txt; sleep 600", THIRD]
+    assert claude.repo.show("refs/realm/bg:half.txt") == "half"
+    assert claude.listed()[0]["turns"] == 4
+
+
+def test_what_was_said_is_stored_once_over_runs_and_conversations(claude: User) -> None:
+    with claude.terminal("new", "tui") as terminal:
+        say(terminal, FIRST, "Wrote one.txt")
+        terminal.send("/clear")
+        terminal.wait_for("/clear")
+        terminal.press("Enter")
+        terminal.wait_until(lambda: "Wrote one.txt" not in terminal.screen(), "an empty conversation")
+        say(terminal, SECOND, "Wrote two.txt")
+        has(claude, "tui", FIRST, SECOND)
+        assert leave(terminal) == 0
+    claude.realm("resume", "tui", "-p", THIRD)
+    claude.realm("resume", "tui", "-p", "write four.txt with fourth")
+    assert said(claude, "tui", 1) == [FIRST, SECOND]
+    assert said(claude, "tui", 2) == [THIRD]
+    assert said(claude, "tui", 3) == ["write four.txt with fourth"]
+    asked = claude.realm("logs", "tui").out
+    assert "fourth" in asked
+    assert THIRD not in asked
