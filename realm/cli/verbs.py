@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "merge": "Merge a session into the current branch",
         "screen": "Show the screen of a session, as it is or was last",
         "replay": "Play the recording of a run",
+        "grep": "Look for words in prompts, answers and screens",
         "compare": "Show several sessions side by side",
         "conflicts": "Tell which sessions collide when merged",
         "push": "Push a session to a branch on a remote",

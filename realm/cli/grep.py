@@ -1,0 +1,60 @@
+"""``realm grep``: look for words in what was asked, answered and shown.
+
+The JSON of a line: ``project``, ``name``, ``turn`` (as in ``name@2``), ``where`` (``prompt``,
+``answer`` or ``screen``) and ``line``.  Keys are only ever added.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import SESSION, common, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("grep shipping", "in all sessions of this project"),
+    ("grep -i 'deprecat(ed|ion)' tax ship", "a regular expression, in two sessions"),
+    ("grep --all TODO", "in every project"),
+)
+NOTE = (
+    "Prompts, closing words and the screens at the end of turns are looked at; git grep and git log -G look "
+    "into the code: git grep PATTERN refs/realm/NAME. The exit code is 1 when nothing was found."
+)
+
+
+@verb("grep", EXAMPLES, NOTE)
+@click.argument("pattern")
+@click.argument("names", nargs=-1, type=SESSION)
+@click.option("-i", "--ignore-case", is_flag=True, help="take upper and lower case for the same")
+@click.option("--all", "everywhere", is_flag=True, help="look into the sessions of every project")
+@json_option
+@common
+def command(
+    pattern: str,
+    names: tuple[str, ...],
+    directory: Path | None,
+    ignore_case: bool,
+    everywhere: bool,
+    as_json: bool,
+) -> int:
+    """Print the lines, each with its turn."""
+    from realm.session.search import search
+
+    found = search(pattern, names, directory, ignore_case=ignore_case, everywhere=everywhere)
+    if as_json:
+        hits = [{**hit._asdict(), "project": str(hit.project)} for hit in found]
+        output.json(hits)
+        return int(not hits)
+    any_found = False
+    for hit in found:
+        any_found = True
+        where = output.paint(f"{hit.name}@{hit.turn}", "cyan", sys.stdout)
+        output.data(f"{where} {output.paint(hit.where, 'dim', sys.stdout)}: {hit.line}")
+    return int(not any_found)
