@@ -8,6 +8,7 @@ import click
 
 from realm.cli.command import agent_verb
 from realm.cli.params import AGENT_ARGUMENTS, FILE, REVISION, directory_option, here
+from realm.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,8 @@ EXAMPLES = (
     ('new quick-fix "explain this codebase"', "begin with a prompt"),
     ("new docs ~/src/site --base v2.1", "another project, an older state"),
     ('new lint -- -p "fix the warnings"', "no screen: answer and exit"),
+    ('new tax --count 3 "raise the rate"', "three attempts in the background: tax-1, tax-2, tax-3"),
+    ("new fix --each tasks.txt", "one in the background for each line of a file"),
 )
 NOTE = (
     "What realm does not know goes to the agent, and so does everything behind it but realm's own long "
@@ -37,14 +40,32 @@ NOTE = (
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--agent", metavar="<cmd>", help="run this program in place of Claude Code")
 @click.option("--detach", is_flag=True, help="run in the background (see realm attach)")
+@click.option("--count", metavar="<n>", type=click.IntRange(1, 100),
+              help="start this many in the background, from one commit")  # fmt: skip
+@click.option("--each", metavar="<file>", type=FILE,
+              help="start one in the background for each line of a file (-: standard input)")  # fmt: skip
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option
-def command(directory: Path | None, no_input: bool, **options: Any) -> int:
+def command(
+    directory: Path | None, no_input: bool, count: int | None, each: str | None, **options: Any
+) -> int:  # fmt: skip
     """Hand the request to the session room and return the agent's exit code."""
     from realm.cli.ui import TerminalUI
-    from realm.session.new import new
     from realm.session.requests import NewRequest
 
     request = NewRequest(directory=here(directory), no_input=no_input, **options)
-    return new(request, TerminalUI(no_input=no_input))
+    ui = TerminalUI(no_input=no_input)
+    if count is None and each is None:
+        from realm.session.new import new
+
+        return new(request, ui)
+    from realm.session.several import read_tasks, several
+
+    if count is not None and each is not None:
+        raise UsageError("--count and --each both say how many to start", "give one of them")
+    if request.remote:
+        raise UsageError("--remote starts one session, on the branch of its name", "leave it out, or --count")
+    given = request.agent_args
+    tasks = [given] * count if count is not None else [(*given, task) for task in read_tasks(each or "")]
+    return several(request, tasks, ui)

@@ -1,0 +1,92 @@
+"""Several new sessions at once, in the background, all from the same commit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError, UsageError
+from realm.store import refs, repo
+from realm.text import clean, listed, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realm.session.requests import UI, NewRequest
+
+MOST = 100
+_TASKS_LIMIT = 1_000_000
+_TASKS = "give a file of tasks, one a line"
+
+
+def read_tasks(file: str) -> list[str]:
+    """Return the tasks in a file, or for ``-`` on standard input: one a line, no empty ones, no comments."""
+    try:
+        data = sys.stdin.buffer.read(_TASKS_LIMIT) if file == "-" else _read(Path(file))
+        text = data.decode()
+    except OSError as error:
+        raise UsageError(
+            f"{clean(file)} cannot be read: {error.strerror}", "give a file of tasks, one a line"
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{clean(file)} is not UTF-8", _TASKS) from None
+    found = [line.strip() for line in text.splitlines()]
+    return [line for line in found if line and not line.startswith("#")]
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_TASKS_LIMIT)
+
+
+def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> int:
+    """Start a session in the background for each of ``tasks``, the agent's arguments; return the exit code.
+
+    They are called ``<name>-1`` and so on.  Every name is checked before the first one is
+    started.  One that cannot be started does not keep the others from it: the code is
+    that of the first that could not.
+    """
+    if not 0 < len(tasks) <= MOST:
+        raise UsageError(f"{len(tasks)} sessions at once are not 1 to {MOST}", "start fewer of them")
+    project = repo.discover(request.directory)
+    names = [f"{request.name}-{number}" for number in range(1, len(tasks) + 1)]
+    for name in names:
+        refs.check_new(project, name)
+    base = repo.resolve_commit(project, "HEAD" if request.base is None else request.base)
+    begun = [name for name, task in zip(names, tasks, strict=True) if _start(request, name, base, task) == 0]
+    # What kept one from it was said by its own process.
+    failed = [name for name in names if name not in begun]
+    if begun:
+        ui.info(f"{plural(len(begun), 'session')} in the background: {listed(begun)}")
+        ui.info(f"  realm list --watch   realm compare {' '.join(begun)}")
+    if failed:
+        raise RealmError(f"{listed(failed)} could not be started", "the messages above say why")
+    return 0
+
+
+def _start(request: NewRequest, name: str, base: str, task: Sequence[str]) -> int:
+    options = ["--detach", f"--base={base}"]
+    options += ["--wip"] if request.wip else []
+    options += ["--no-record"] if request.no_record else []
+    options += ["--no-input"] if request.no_input else []
+    options += [f"--include={path}" for path in request.include]
+    options += [f"--image={request.image}"] if request.image else []
+    options += [f"--agent={request.agent}"] if request.agent else []
+    command = (
+        sys.executable,
+        "-m",
+        "realm",
+        "-C",
+        str(request.directory),
+        "new",
+        *options,
+        name,
+        "--",
+        *task,
+    )
+    try:
+        return subprocess.run(command, check=False).returncode
+    except OSError as error:
+        raise RealmError(f"realm cannot start itself: {error.strerror}", "realm doctor") from error
