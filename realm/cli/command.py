@@ -86,7 +86,10 @@ class Verb(click.Command):
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return what follows the verb: arguments in the field's notation, then options."""
         arguments = [parameter for parameter in self.params if isinstance(parameter, click.Argument)]
-        named = [(f"<{argument.metavar or argument.name}>", argument.required) for argument in arguments]
+        named = [
+            (f"<{argument.metavar or argument.name}>{'…' if argument.nargs < 0 else ''}", argument.required)
+            for argument in arguments
+        ]
         return [*(name if required else f"[{name}]" for name, required in named), "[options]"]
 
 

@@ -206,7 +206,9 @@ def _refs(*below: str, first: bool = True, more: Sequence[str] = ()) -> Candidat
         names = git("for-each-ref", "--format=%(refname:lstrip=2)", *below, project=project).text.split("\n")
         if first:
             names = [name.partition("/")[0] for name in names]
-        begun = (name for name in dict.fromkeys((*more, *names)) if name and name.startswith(incomplete))
+        given = ctx.params.get("names") or ()
+        others = dict.fromkeys(name for name in (*more, *names) if name not in given)
+        begun = (name for name in others if name and name.startswith(incomplete))
         return [CompletionItem(name) for name in begun if _SAFE.issuperset(name) and name[0] != "-"]
 
     return candidates

@@ -9,15 +9,20 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import REMOTE, SESSION, common
+from realm.cli.params import REMOTE, common
+from realm.cli.several import each, meant, sessions
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.cli.several import Meant
     from realm.session.requests import PushResult
 
 EXAMPLES = (
     ("push quick-fix", "to the branch quick-fix on origin"),
     ("push quick-fix --as fix/crash --squash", "to another branch, as one commit"),
+    ("push --all", "every session with commits that were not pushed yet"),
 )
 NOTE = (
     "Your own git pushes: credential helpers, ssh and hooks work as always. Local branches and the work "
@@ -27,7 +32,7 @@ NOTE = (
 
 
 @verb("push", EXAMPLES, NOTE)
-@click.argument("name", type=SESSION)
+@sessions("push every session that has commits and is not all pushed")
 @click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
 @click.option(
     "--to",
@@ -40,17 +45,27 @@ NOTE = (
 @click.option("-m", "--message", metavar="<text>", default="", help="its message (default: the prompts)")
 @click.option("--force", is_flag=True, help="replace whatever the branch has")
 @common
-def command(**options: Any) -> None:
+def command(names: tuple[str, ...], directory: Path | None, everyone: bool, **options: Any) -> int:
     """Push and say where to."""
     from realm.cli.ui import TerminalUI
     from realm.session.push import push
     from realm.session.requests import PushRequest
 
-    request = PushRequest(**options)
-    if request.message and not request.squash:
+    ui = TerminalUI()
+    if options["message"] and not options["squash"]:
         raise CommandLineError("--message is the message of one commit", "add --squash")
-    result = push(request, TerminalUI())
-    tell(request.name, result)
+    found = meant(
+        names, directory, everyone=everyone, among=lambda row: row.totals.files > 0 and not row.pushed_to
+    )
+    if len(found) > 1 and options["branch"]:
+        raise CommandLineError("--as names the branch of one session", "name one session, or leave --as out")
+    if not found:
+        output.hint("nothing to push")
+
+    def send(one: Meant) -> None:
+        tell(one.name, push(PushRequest(one.name, one.directory, **options), ui))
+
+    return each(found, send)
 
 
 def tell(name: str, result: PushResult) -> None:

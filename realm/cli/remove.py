@@ -8,18 +8,21 @@ import click
 
 from realm.cli import output
 from realm.cli.command import verb
-from realm.cli.params import SESSION, common
+from realm.cli.params import common
+from realm.cli.several import each, meant, sessions
 from realm.errors import RealmError
+from realm.model import State
 from realm.text import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.cli.several import Meant
     from realm.session.requests import UI, Removal
 
 EXAMPLES = (
     ("remove quick-fix", "asks when work would be lost from sight"),
-    ("remove quick-fix --yes", "does not ask"),
+    ("remove one two --yes", "does not ask"),
 )
 NOTE = (
     "What the last run left in its container is saved first. The commits stay in the repository for 30 days: "
@@ -29,17 +32,25 @@ NOTE = (
 
 
 @verb("remove", EXAMPLES, NOTE)
-@click.argument("name", type=SESSION)
+@sessions("remove every session whose agent does not run")
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--force", is_flag=True, help="give up work that cannot be saved")
 @common
-def command(name: str, directory: Path | None, yes: bool, force: bool) -> None:
+def command(names: tuple[str, ...], directory: Path | None, everyone: bool, yes: bool, force: bool) -> int:
     """Ask where work would go, remove, and print the way back."""
     from realm.cli.ui import TerminalUI
-    from realm.session.remove import plan, remove
 
     ui = TerminalUI()
-    removal = plan(name, directory, ui, force=force)
+    found = meant(names, directory, everyone=everyone, among=lambda row: row.state is not State.RUNNING)
+    if not found:
+        output.hint("no session to remove")
+    return each(found, lambda one: _remove(one, ui, yes=yes, force=force))
+
+
+def _remove(one: Meant, ui: UI, *, yes: bool, force: bool) -> None:
+    from realm.session.remove import plan, remove
+
+    removal = plan(one.name, one.directory, ui, force=force)
     if removal.unpushed and not yes:
         _ask(removal, ui)
     remove(removal, ui)

@@ -10,13 +10,18 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import FILE, SESSION, common
+from realm.cli.params import FILE, common
+from realm.cli.several import each, meant, sessions
+from realm.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.cli.several import Meant
+
 EXAMPLES = (
     ("screen quick-fix", "what it shows now, or showed last"),
+    ("screen --all", "those of every session, each below its name"),
     ("screen quick-fix --run 1 --svg run1.svg", "a picture for a README or an issue"),
 )
 NOTE = (
@@ -26,7 +31,7 @@ NOTE = (
 
 
 @verb("screen", EXAMPLES, NOTE)
-@click.argument("name", type=SESSION)
+@sessions("show the screen of every session that has one")
 @click.option(
     "--run",
     metavar="<n>",
@@ -40,22 +45,34 @@ NOTE = (
 @click.option("--html", metavar="<file>", type=FILE, help="write a page; - is standard output")
 @common
 def command(
-    name: str, directory: Path | None, run: int | None, turn: int | None, ansi: bool, text: bool,
-    svg: str | None, html: str | None,
-) -> None:  # fmt: skip
-    """Show the screen, or write it as a file."""
+    names: tuple[str, ...], directory: Path | None, everyone: bool, run: int | None, turn: int | None,
+    ansi: bool, text: bool, svg: str | None, html: str | None,
+) -> int:  # fmt: skip
+    """Show the screens, or write one as a file."""
     from realm.cli.ui import TerminalUI
     from realm.session.screens import Asked, picture
 
     if (ansi, text, svg is not None, html is not None).count(True) > 1:
         raise CommandLineError("--ansi, --text, --svg and --html exclude each other", "give one of them")
-    found = picture(Asked(name, directory, run), TerminalUI(), turn)
-    if found.incomplete:
-        output.warning(f"{found.title}: some of the output was not kept, parts of this screen may be missing")
-    if svg is not None:
-        output.put(svg, [found.svg()])
-    elif html is not None:
-        output.put(html, [found.html()])
-    else:
-        in_colour = ansi or (output.colored(sys.stdout) and not text)
-        output.write(found.drawing.ansi() if in_colour else found.drawing.text())
+    found = meant(names, directory, everyone=everyone, among=lambda row: row.runs > 0)
+    if len(found) != 1 and (svg is not None or html is not None):
+        raise CommandLineError("a file holds one screen", "name one session")
+    ui = TerminalUI()
+
+    def show(one: Meant) -> None:
+        shown = picture(Asked(one.name, one.directory, run), ui, turn)
+        if shown.incomplete:
+            output.warning(
+                f"{shown.title}: some of the output was not kept, parts of this screen may be missing"
+            )
+        if svg is not None:
+            output.put(svg, [shown.svg()])
+        elif html is not None:
+            output.put(html, [shown.html()])
+        else:
+            if len(found) > 1:
+                output.data(output.paint(f"== {clean(shown.title)} ==", "bold", sys.stdout))
+            in_colour = ansi or (output.colored(sys.stdout) and not text)
+            output.write(shown.drawing.ansi() if in_colour else shown.drawing.text())
+
+    return each(found, show)

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from realm.cli import output
 from realm.cli.command import verb
-from realm.cli.params import SESSION, common
+from realm.cli.params import common
+from realm.cli.several import each, meant, sessions
+from realm.model import State
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = (("stop quick-fix", "end the agent and save its work"),)
+EXAMPLES = (
+    ("stop quick-fix", "end the agent and save its work"),
+    ("stop --all", "those of every session of this project that is running"),
+)
 NOTE = (
     "The agent is interrupted, after 3 seconds told to terminate, and killed after 7 more. Its work is saved."
 )
 
 
 @verb("stop", EXAMPLES, NOTE)
-@click.argument("name", type=SESSION)
+@sessions("stop every agent that runs, and save what runs that were cut off left")
 @common
-def command(name: str, directory: Path | None) -> None:
-    """Stop the agent and say what there is now."""
+def command(names: tuple[str, ...], directory: Path | None, everyone: bool) -> int:
+    """Stop the agents and say what there is now."""
     from realm.cli.ui import TerminalUI
     from realm.session.stop import stop
 
-    stop(name, directory, TerminalUI())
+    found = meant(names, directory, everyone=everyone, among=lambda row: row.state is not State.EXITED)
+    if not found:
+        output.hint("no agent is running")
+    ui = TerminalUI()
+    return each(found, lambda one: stop(one.name, one.directory, ui))

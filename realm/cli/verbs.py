@@ -13,11 +13,13 @@ SECTIONS: dict[str, dict[str, str]] = {
         "new": "Start a session: Claude Code in a throw-away container",
         "resume": "Go on with a session, in the same conversation",
         "attach": "Show an agent that runs in the background",
-        "stop": "End an agent from elsewhere; its work is saved",
+        "stop": "End agents from elsewhere; their work is saved",
+        "wait": "Wait until agents have ended",
+        "exec": "Run a shell or a command beside an agent",
         "rescue": "Write the files of a container to a directory",
         "logs": "Print what an agent wrote, as text",
         "list": "List sessions: which need you, what the others do",
-        "remove": "Remove a session and everything that belongs to it",
+        "remove": "Remove sessions and everything that belongs to them",
         "restore": "Bring a removed session back",
     },
     "Review": {
@@ -27,12 +29,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "try": "Run a command on what a session made, keep nothing",
         "apply": "Bring what a session changed into the work tree",
         "merge": "Merge a session into the current branch",
-        "screen": "Show the screen of a session, as it is or was last",
+        "screen": "Show the screens of sessions, as they are or were last",
         "replay": "Play the recording of a run",
         "grep": "Look for words in prompts, answers and screens",
         "compare": "Show several sessions side by side",
         "conflicts": "Tell which sessions collide when merged",
-        "push": "Push a session to a branch on a remote",
+        "push": "Push sessions to branches on a remote",
         "pr": "Push a session and make a pull or merge request of it",
         "share": "Put a session at a remote, for another machine",
         "fetch": "Take a session that was shared by a remote",
@@ -52,7 +54,7 @@ SUMMARIES = {verb: summary for verbs in SECTIONS.values() for verb, summary in v
 HIDDEN = ("_manpage",)
 """For scripts: the installer writes the manual page with it."""
 
-RUNNING = frozenset(("new", "resume", "attach", "try"))
+RUNNING = frozenset(("new", "resume", "attach", "try", "wait", "exec"))
 """The verbs that run a program and pass its exit code on."""
 
 AGENT = frozenset(("new", "resume"))

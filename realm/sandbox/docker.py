@@ -46,6 +46,8 @@ _HTTP_ERROR = 400
 _UPGRADED = (101, 200)
 _NO_DETACH_KEYS = "%FF,%FE,%FF,%FE"
 """Keys by which the engine leaves a terminal: not in any UTF-8, since it holds back what may begin them."""
+_RARE_KEYS = ",".join(["ctrl-^"] * 4)
+"""Detach keys for a command: its request is JSON, which holds no byte that is no character."""
 
 
 class Info(NamedTuple):
@@ -258,6 +260,33 @@ class Engine:
         with self._asking():
             made = self._client.exec_create(container, list(command), stdin=False)["Id"]
         return Lines(*self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False}))
+
+    def begin(
+        self, container: str, command: Sequence[str], *, tty: bool, directory: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[str, socket.socket, bytes]:  # fmt: skip
+        """Start ``command`` in a running container, in its ``directory``.
+
+        Returns an id, the socket of its input and output, and what already came of it.
+        """
+        with self._asking():
+            made = self._client.exec_create(
+                container, list(command), stdin=True, tty=tty, workdir=directory or None,
+                environment=dict(environment or {}), detach_keys=_RARE_KEYS,
+            )["Id"]  # fmt: skip
+        sock, begun = self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": tty})
+        return made, sock, begun
+
+    def resize_exec(self, process: str, rows: int, columns: int) -> None:
+        """Tell the terminal of a started command its size; one that has ended does not mind."""
+        with _unless("not found", "conflict"), self._asking():
+            self._client.exec_resize(process, height=rows, width=columns)
+
+    def exec_code(self, process: str) -> int | None:
+        """Return the exit code of a started command, ``None`` while it runs."""
+        with self._asking():
+            found = self._client.exec_inspect(process)
+        return None if found["Running"] else int(found["ExitCode"] or 0)
 
     def wait(self, container: str) -> int:
         """Wait for a container to end; return its exit code (137, killed, for one that is gone)."""

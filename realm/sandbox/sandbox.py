@@ -15,6 +15,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from realm.sandbox.docker import Engine, Facts
@@ -87,6 +88,16 @@ class Sandbox:
     def stream(self, sock: socket.socket, begun: bytes, *, tty: bool) -> Attachment:
         """Return the stream of an attachment that was made before."""
         return Attachment(sock, begun, tty=tty)
+
+    def run(
+        self, command: Sequence[str], *, tty: bool, directory: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[str, Attachment]:  # fmt: skip
+        """Start another program in the running container; return its id for the engine, and its stream."""
+        process, sock, begun = self.engine.begin(
+            self.id, command, tty=tty, directory=directory, environment=environment
+        )
+        return process, Attachment(sock, begun, tty=tty)
 
     def start(self) -> None:
         """Start the container's program."""

@@ -1,0 +1,70 @@
+"""Running something in the container of an agent that is at work."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import signal
+from typing import TYPE_CHECKING
+
+from realm.errors import EngineError, RealmError
+from realm.sandbox import docker, lookup
+from realm.session import claim
+from realm.session.find import find
+from realm.store import record
+from realm.terminal.relay.loop import relay
+from realm.terminal.relay.protocols import Reason
+from realm.terminal.relay.tty import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realm.model import Session
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
+
+_SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+
+
+def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
+    """Run ``command``, else a shell, in the workspace of a running agent; return its exit code.
+
+    It has this terminal where there is one, else standard input, output and error.
+    Raises :class:`RealmError` when nothing of the session is running.
+    """
+    session, engine, sandbox = running(name, directory)
+    terminal = Terminal()
+    tty = terminal.interactive
+    where = posixpath.join(session.workspace, session.subdir).rstrip("/")
+    passed = {key: os.environ[key] for key in ("TERM", "COLORTERM", "LANG") if os.environ.get(key)}
+    environment = passed if tty else {}
+    process, stream = sandbox.run(command or _SHELL, tty=tty, directory=where, environment=environment)
+    with terminal.raw():
+        ended = relay(
+            stream, terminal, tap=terminal.note, resize=lambda *size: engine.resize_exec(process, *size),
+            alive=lambda: _is_alive(engine, process),
+        )  # fmt: skip
+    stream.close()
+    if ended.reason in {Reason.EOF, Reason.LOST}:
+        return engine.exec_code(process) or 0
+    return 128 + (ended.signal or signal.SIGHUP)
+
+
+def running(name: str, directory: Path | None) -> tuple[Session, Engine, Sandbox]:
+    """Return a session with the sandbox of its run; :class:`RealmError` when nothing of it is running."""
+    project = find(name, directory)
+    session = record.read_session(project, name)
+    claim.check(project, session)
+    engine = docker.connect()
+    for sandbox in lookup.find(engine, session_id=session.id):
+        if sandbox.state() == "running":
+            return session, engine, sandbox
+    raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
+
+
+def _is_alive(engine: Engine, process: str) -> bool:
+    try:
+        return engine.exec_code(process) is None
+    except EngineError:
+        return True

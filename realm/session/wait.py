@@ -1,0 +1,71 @@
+"""Waiting for agents to end, by the locks of their holders: no engine is asked."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import RealmError
+from realm.model import Activity, State
+from realm.session import account
+from realm.session.find import locate, state
+from realm.session.lock import holder
+from realm.store import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from realm.model import Project
+    from realm.session.requests import UI
+
+_STEP = 0.1
+"""Seconds between two looks at the locks."""
+
+
+class _Awaited(NamedTuple):
+    name: str
+    project: Project
+    id: str
+
+
+def wait(names: Iterable[tuple[str, Path | None]], ui: UI, *, first: bool = False) -> int:
+    """Wait until the runs of sessions, names with directories, are over; return the first exit code but 0.
+
+    With ``first`` it is that of the first that is over.  A question that an agent asks
+    meanwhile is said.  Raises :class:`RealmError` when a run was cut off.
+    """
+    pending = []
+    for name, directory in names:
+        found = locate(name, directory).sound()
+        pending.append(_Awaited(name, found.project, found.row.id))
+    codes: list[int] = []
+    said: dict[str, str] = {}
+    while pending:
+        for one in [one for one in pending if holder(one.id) is None]:
+            pending.remove(one)
+            codes.append(_code(one))
+            if first:
+                return codes[0]
+        for one in pending:
+            now = account.read(one.id)
+            question = now.question if now and now.activity is Activity.ASKS else ""
+            if question and question != said.get(one.id):
+                ui.info(f"{one.name} asks: {question}")
+            said[one.id] = question
+        if pending:
+            time.sleep(_STEP)
+    return next((code for code in codes if code), 0)
+
+
+def _code(one: _Awaited) -> int:
+    """Return the exit code of a session's last run, which nobody holds."""
+    row = next(iter(listing.rows(one.project, [one.name])), None)
+    if row is None:
+        raise RealmError(f"session {one.name} was removed", f"realm restore {one.name}")
+    if state(row) is State.INTERRUPTED:
+        raise RealmError(
+            f"the run of {one.name} was cut off, its work is still in its container",
+            f"realm attach {one.name} goes back to an agent that runs, realm stop {one.name} saves the work",
+        )
+    return row.exit_code or 0
