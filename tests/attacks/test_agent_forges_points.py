@@ -48,7 +48,9 @@ def test_what_is_no_commit_is_refused_and_the_sandbox_kept(user: User, what: str
     check_words(done, 125, "")
     assert user.tip("forge") == user.repo.head()
     assert len(user.leftovers()) == 1
-    user.realm("remove", "--yes", "forge")
+    assert "--force gives it up" in user.realm("remove", "--yes", "forge", code=1).err
+    assert len(user.leftovers()) == 1
+    user.realm("remove", "--yes", "--force", "forge")
     assert list(user.leftovers()) == []
 
 
