@@ -208,6 +208,11 @@ class Agent:
         del path
         return None
 
+    def moved(self, data: bytes, conversation: str) -> bytes:
+        """Return a conversation's file as that of the one with the id ``conversation``."""
+        del conversation
+        return data
+
     def turn_texts(self, prompts: Mapping[int, bytes], answers: Mapping[int, bytes]) -> dict[int, TurnText]:
         """Return what was asked and answered, by turn, from what its hooks reported (untrusted)."""
         del prompts, answers

@@ -13,16 +13,20 @@ from realm.cli.params import REMOVED, common
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = (("restore quick-fix", "undo realm remove quick-fix"),)
+EXAMPLES = (
+    ("restore quick-fix", "undo realm remove quick-fix"),
+    ("restore quick-fix --replace", "undo realm rewind quick-fix@2: what it is now goes to the trash"),
+)
 
 
 @verb("restore", EXAMPLES)
 @click.argument("name", type=REMOVED)
+@click.option("--replace", is_flag=True, help="put a session that has the name into the trash")
 @common
-def command(name: str, directory: Path | None) -> None:
+def command(name: str, directory: Path | None, replace: bool) -> None:
     """Restore and say what is back."""
     from realm.session.remove import restore
 
-    removal = restore(name, directory)
+    removal = restore(name, directory, replace=replace)
     output.ids(f"restored {removal.name}", {"code": removal.code, "record": removal.meta})
     output.hint(f"realm resume {removal.name} goes on with it")

@@ -19,6 +19,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rescue": "Write the files of a container to a directory",
         "logs": "Print what an agent wrote, as text",
         "list": "List sessions: which need you, what the others do",
+        "fork": "Start a second session where a turn of one ended",
+        "rewind": "Put a session back to where a turn ended",
         "remove": "Remove sessions and everything that belongs to them",
         "restore": "Bring a removed session back",
     },

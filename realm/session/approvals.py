@@ -174,6 +174,12 @@ def approve_record(project: Project, session: Session) -> None:
         _approve(_RECORD, project, _content(session))
 
 
+def approve_alike(project: Project, session: Session, made: Session) -> None:
+    """Approve what the record of ``made`` says where that of ``session``, its origin, was approved."""
+    if _is_approved(_RECORD, project, _content(session)):
+        approve_record(project, made)
+
+
 def forget_record(project: Project, session: Session) -> None:
     """Take back :func:`approve_record`, of a session that did not come to be."""
     with suppress(OSError):

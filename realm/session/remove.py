@@ -142,20 +142,46 @@ def _move_refs(removal: Removal) -> None:
     refs.expire_trash(project, trash)
 
 
-def restore(name: str, directory: Path | None) -> Removal:
+def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
     """Bring back the session of that name that was removed last, and return what it is.
 
-    Raises :class:`RealmError` when a session of that name exists and
+    With ``replace`` one that exists, and is not running, goes to the trash in its place, such as one
+    that was rewound.  Raises :class:`RealmError` when a session of that name exists otherwise, and
     :class:`NoSuchSessionError` when none was removed.
     """
     project = discover(directory or current_directory())
     refs.check_name(name)
+    there = refs.tips(project, name)
+    if replace and there.code is not None:
+        return _swap(project, name, there)
     refs.check_new(project, name)
+    trash = _removed(project, name)
+    refs.transact(project, refs.restore_updates(trash), "realm: restore")
+    return Removal(name, project, trash.code or "", trash.meta)
+
+
+def _removed(project: Project, name: str) -> refs.Trash:
     trash = refs.latest_trash(project, name)
     if trash is None:
         raise NoSuchSessionError(
             f"no removed session {name} in {project.root}",
             "git for-each-ref refs/realm-trash lists what can be restored",
         )
-    refs.transact(project, refs.restore_updates(trash), "realm: restore")
+    return trash
+
+
+def _swap(project: Project, name: str, there: refs.Tips) -> Removal:
+    """Put what a session is now into the trash and what was put there last in its place."""
+    session, trash = record.read_session(project, name), _removed(project, name)
+    with RunLock(session.id, name, 0):
+        refs.transact(
+            project,
+            [
+                refs.RefUpdate(refs.CODE + name, there.code, trash.code),
+                refs.RefUpdate(refs.META + name, there.meta, trash.meta),
+                *refs.keep_updates(project, name, there),
+                *trash.updates(),
+            ],
+            "realm: restore",
+        )
     return Removal(name, project, trash.code or "", trash.meta)

@@ -39,6 +39,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import GitError, NoSuchSessionError, RealmError
+from realm.git import git
 from realm.model import Identity, Run, Session, State, Totals
 from realm.store.batch import CatFile, RawObject, TooLargeError
 from realm.store.refs import META, check_name
@@ -136,6 +137,24 @@ class Record:
         """
         found = self._get(path, limit)
         return found.data if found is not None and found.kind == "blob" else None
+
+    def files(self, number: int) -> dict[str, bytes]:
+        """Return what was kept of a run, by name, but ``run.json`` and what was said."""
+        kept = {}
+        for place in ("", "turns/"):
+            entries = _tree(
+                self._objects,
+                self._format,
+                self.commit(),
+                f"{run_directory(number)}/{place}".rstrip("/").encode(),
+            )
+            for name in sorted(entries):
+                path = f"{place}{name.decode('utf-8', 'replace')}"
+                known = _BELOW.fullmatch(path) if place else _FILE_NAME.fullmatch(path)
+                data = self.file(f"{run_directory(number)}/{path}") if known else None
+                if data is not None and path not in ("run.json", _WHOLE):
+                    kept[path] = data
+        return kept
 
     def talk(self, number: int) -> dict[int, str]:
         """Return the paths of what was said in a run by turn, in order; turn 0 is before any."""
@@ -324,6 +343,19 @@ def count_turns(project: Project, meta: str | None) -> int:
     """Return how many turns a session had when the run that ``meta`` records was over; 0 without one."""
     with CatFile(project) as objects:
         return _summary(objects, project.object_format, meta).totals.turns
+
+
+def of_run(project: Project, meta: str, number: int) -> str | None:
+    """Return the record as it was when run ``number`` was over; ``meta`` is later.  ``None`` for run 0."""
+    if number < 1:
+        return None
+    form = "--format=%H %(trailers:key=Realm-Run,valueonly,separator=%x20)"
+    asked = ("log", "--no-show-signature", "--first-parent", form, "--end-of-options", meta, "--")
+    for line in git(*asked, project=project).lines:
+        oid, _, run = line.partition(" ")
+        if run.strip() == str(number):
+            return oid
+    return None
 
 
 def parent(project: Project, meta: str) -> str | None:

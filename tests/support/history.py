@@ -17,6 +17,7 @@ from tests.support.store import STARTED, Sandbox, intake, project_of, session, t
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from realm.model import Session
     from tests.support.repos import Repo
 
 Files = dict[str, str | None]
@@ -44,6 +45,7 @@ class Past:
     name: str = "fix"
     runs: list[Run] = field(default_factory=list)
     id: str = "5e555e55-0000-4000-8000-5e555e555e55"
+    conversation: str | None = None
 
     def __post_init__(self) -> None:
         self.base = self.tip = self.repo.head()
@@ -55,6 +57,8 @@ class Past:
         exit_code: int = 0,
         before: str | None = None,
         files: Mapping[str, bytes] | None = None,
+        said: int = 0,
+        continues: int = 0,
     ) -> None:
         """Add a run; ``before`` is the commit it starts on (the session's tip)."""
         project, number = project_of(self.repo), len(self.runs) + 1
@@ -84,15 +88,20 @@ class Past:
         )
         prompts = tuple(first_line(text.prompt) for text in texts.values())
         run = Run(number, started, start, started + 3000, exit_code, done.tip, prompts=prompts)
+        run = run._replace(said=said, continues=continues)
         totals = repo.totals(project, self.base, done.tip)
         meta = record.write(
             project, parent=self.meta, previous=None, run=run, totals=totals,
-            session=session(self.name, base=self.base, id=self.id, project=str(self.repo.path)),
+            session=self._session(),
             state=State.EXITED, files=files or {},
         )  # fmt: skip
         refs.transact(project, [refs.RefUpdate(refs.META + self.name, self.meta, meta)], "test")
         self.tip, self.meta = done.tip, meta
         self.runs.append(run)
+
+    def _session(self) -> Session:
+        known = {"base": self.base, "id": self.id, "project": str(self.repo.path)}
+        return session(self.name, conversation=self.conversation, **known)
 
     def _move(self, to: str) -> None:
         self.repo.git("update-ref", refs.CODE + self.name, to)

@@ -283,7 +283,7 @@ class TestRemove:
             "remove",
             plan=lambda *_, **__: removal,
             remove=recorder(removed, None),
-            restore=lambda *_: removal,
+            restore=lambda *_, **__: removal,
         )
         return removed
 

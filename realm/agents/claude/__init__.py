@@ -36,6 +36,7 @@ _TELLING = ("command", "file_path", "path", "pattern", "url", "query", "descript
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?")
 """Those of its helpers are called ``agent-*.jsonl``."""
+_OWN_ID = re.compile(rb'"sessionId": ?"(' + _UUID.encode() + rb')"')
 
 _CHOOSES_CONVERSATION = ("--resume", "-r", "--continue", "-c", "--session-id", "--from-pr", "--fork-session")
 
@@ -121,6 +122,12 @@ class Claude(Agent):
         """Return the UUID that the file is named after."""
         found = _CONVERSATION.fullmatch(path)
         return found[1] if found else None
+
+    def moved(self, data: bytes, conversation: str) -> bytes:
+        """Put the new id wherever one of the file's own, ``sessionId`` of its lines, stands."""
+        for old in dict.fromkeys(_OWN_ID.findall(data)):
+            data = data.replace(old, conversation.encode())
+        return data
 
     def turn_texts(self, prompts: Mapping[int, bytes], answers: Mapping[int, bytes]) -> dict[int, TurnText]:
         """Return ``prompt`` of the hook UserPromptSubmit and ``last_assistant_message`` of Stop."""

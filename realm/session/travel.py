@@ -1,0 +1,166 @@
+"""Time travel: a session put back to the end of a turn, or a second one that begins there.
+
+Code and conversation both: the record is cut where the turn ended, and the
+conversation gets a new id, so that an agent that goes on knows nothing of what came later.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import agents
+from realm.errors import RealmError
+from realm.model import State
+from realm.session import approvals, claim, registry, words
+from realm.session.find import locate, state
+from realm.session.lock import RunLock
+from realm.session.review import Place, place
+from realm.store import record, refs, repo
+from realm.store import turns as numbered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.model import Run, Session
+    from realm.session.requests import At
+    from realm.store.turns import Turn
+
+
+class Moved(NamedTuple):
+    """Where a session is now: at which turn, on which commit, and which it was on before."""
+
+    turn: int
+    code: str
+    before: str
+
+
+class _Cut(NamedTuple):
+    """A record as it was at the end of a turn: not written yet."""
+
+    whole: Place
+    turn: Turn
+    last: int
+    session: Session
+    run: Run
+    files: dict[str, bytes]
+    meta: str
+
+
+def fork(at: At, new: str, directory: Path | None) -> Moved:
+    """Start the session ``new`` where a turn of another ended (its last one), with the conversation so far.
+
+    No file of the project's is copied: its commits are the other's.  Raises :class:`RealmError`
+    when there is no such turn or a session has the name.
+    """
+    whole = place(at._replace(turn=None), directory)
+    project = whole.project
+    refs.check_new(project, new)
+    with record.Record(project, at.name) as found:
+        cut = _cut(found, whole, at)
+    old = cut.session
+    session = old._replace(
+        id=str(uuid.uuid4()), name=new, created=time.time(), pushed={}, project=str(project.root)
+    )
+    meta = _written(cut._replace(session=session))
+    refs.transact(
+        project,
+        [refs.RefUpdate(refs.CODE + new, None, cut.turn.after), refs.RefUpdate(refs.META + new, None, meta)],
+        f"realm: fork of {at.name}",
+    )
+    approvals.approve_alike(project, old, session)
+    registry.remember_project(project)
+    return Moved(cut.turn.number, cut.turn.after, whole.tip)
+
+
+def rewind(at: At, directory: Path | None) -> Moved:
+    """Put a session back to the end of a turn; what it was goes to the trash, from where it can be restored.
+
+    Raises :class:`RealmError` when there is no such turn, nothing came after it, or the session's
+    last run is not over.
+    """
+    project, row = locate(at.name, directory).sound()
+    if state(row) is not State.EXITED:
+        raise RealmError(
+            f"the last run of {at.name} is not over", f"realm stop {at.name} ends it and saves its work"
+        )
+    claim.check(project, record.read_session(project, at.name))
+    with RunLock(row.id, at.name, 0):
+        whole, tips = place(at._replace(turn=None), directory), refs.tips(project, at.name)
+        with record.Record(project, at.name) as found:
+            cut = _cut(found, whole, at)
+        if cut.turn.number == cut.last and cut.turn.after == tips.code:
+            raise RealmError(f"{at.name} is where turn {cut.turn.number} ended", f"realm log {at.name}")
+        meta = _written(cut)
+        refs.transact(
+            project,
+            [
+                refs.RefUpdate(refs.CODE + at.name, tips.code, cut.turn.after),
+                refs.RefUpdate(refs.META + at.name, tips.meta, meta),
+                *refs.keep_updates(project, at.name, tips),
+            ],
+            f"realm: rewind to turn {cut.turn.number}",
+        )
+    return Moved(cut.turn.number, cut.turn.after, tips.code or "")
+
+
+def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
+    """Return the record as it was when a turn had ended, the last one unless another is asked for."""
+    session, runs = found.session(), found.runs()
+    every = numbered.turns(whole.project, whole.base, whole.tip, runs)
+    turn = numbered.pick(at.name, every, at.turn or max(1, len(every)))
+    run = next((run for run in runs if run.number == turn.run), None)
+    if run is None:
+        raise RealmError(f"the record of {at.name} does not know run {turn.run}", f"realm log {at.name}")
+    is_last = all(other.run != turn.run for other in every[turn.number :]) and run.taken is None
+    files = found.files(run.number)
+    if not is_last:
+        files = {
+            name: data
+            for name, data in files.items()
+            if name.startswith("turns/") and _number(name) <= turn.turn
+        }
+    talk = _conversation(found, session, run, turn)
+    if session.conversation:
+        session = session._replace(conversation=str(uuid.uuid4()))
+        talk = agents.find(session.agent).moved(talk, session.conversation or "")
+    begins = max(1, turn.turn)
+    if talk:
+        files[record.talk_file(begins)] = talk
+    run = run._replace(
+        prompts=run.prompts[: turn.turn], after=turn.after, taken=None, ended=run.ended or time.time(),
+        continues=0, begins=begins if talk else 0, said=len(talk),
+        incomplete=tuple(name for name in run.incomplete if is_last or f"{name}.ans" in files),
+    )  # fmt: skip
+    return _Cut(whole, turn, len(every), session, run, files, found.commit())
+
+
+def _number(name: str) -> int:
+    return int(name.partition("/")[2].partition(".")[0])
+
+
+def _conversation(found: record.Record, session: Session, run: Run, turn: Turn) -> bytes:
+    """Return the conversation up to the end of a turn; one kept as a whole is cut at the next prompt."""
+    talk = found.conversation(run.number, turn.turn or None)
+    if turn.turn and not found.talk(run.number) and turn.turn < len(run.prompts):
+        lines = talk.splitlines(keepends=True)
+        told = list(agents.find(session.agent).exchanges(lines))
+        following = words.find(told, run.prompts, turn.turn + 1)
+        if following is None:
+            raise RealmError(
+                f"the conversation of {session.name} cannot be cut at turn {turn.number}",
+                f"git switch -c NAME {turn.after[:12]} takes the code of it",
+            )
+        talk = b"".join(lines[: told[following].line])
+    return talk
+
+
+def _written(cut: _Cut) -> str:
+    whole, run = cut.whole, cut.run
+    above = record.of_run(whole.project, cut.meta, run.number - 1)
+    size = repo.diffstat(whole.project, whole.base, cut.turn.after)
+    return record.write(
+        whole.project, parent=above, previous=None, session=cut.session, run=run,
+        totals=size._replace(turns=cut.turn.number), state=State.EXITED, files=cut.files,
+    )  # fmt: skip
