@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from realm.cli.command import agent_verb
-from realm.cli.params import AGENT_ARGUMENTS, SESSION, directory_option
+from realm.cli.params import AGENT_ARGUMENTS, REVISION, SESSION, directory_option
 
 EXAMPLES = (
     ("resume quick-fix", "open the conversation where it ended"),
     ('resume quick-fix "now add tests"', "and ask for something"),
+    ("resume quick-fix --take my-fix", "put your own commits on top of it first"),
     ("resume quick-fix --rebase", "put its commits onto the project's HEAD first"),
 )
 NOTE = (
@@ -27,6 +28,7 @@ NOTE = (
 @click.argument("name", type=SESSION)
 @click.argument("agent_args", nargs=-1, type=AGENT_ARGUMENTS)
 @click.option("--rebase", is_flag=True, help="replay the session's commits on the project's HEAD first")
+@click.option("--take", metavar="<rev>", type=REVISION, help="put your own commits up to <rev> on top first")
 @click.option("--approve", is_flag=True,
               help="let a record from elsewhere choose program, image and included files")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")

@@ -12,6 +12,7 @@ from realm.sandbox import creation
 from realm.sandbox.layout import LAYOUT
 from realm.session import approvals, sandboxes
 from realm.session import run as running
+from realm.session.lock import run_directory
 from realm.session.plan import starting
 from realm.store import ingest, record, refs, repo
 from realm.text import clean
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from realm.sandbox.report import Report
     from realm.session.requests import UI
     from realm.session.run import Plan
+
+_CONFLICTS = "conflicts"
+"""A file in the session's directory that is there since a rebase failed, until one succeeds."""
 
 
 def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
@@ -37,13 +41,23 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
         ui.info(f"{session.name} is on HEAD already")
         return plan
     quiet = plan._replace(run=starting(plan.run.number, tips.code), tty=False, stdin=False)
+    conflicts = run_directory(session.id) / _CONFLICTS
+    conflicts.touch(mode=0o600)
     with ui.progress(f"replaying {session.name} on {head[:10]}"):
         tip = head if tips.code == session.base else _replay(connection, quiet, image, head)
+    conflicts.unlink()
     moved = session._replace(base=head)
     _write(plan, tips, moved, tip)
     approvals.approve_record(project, moved)  # what it asks for was approved before
     ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
     return plan._replace(session=moved)
+
+
+def to_merge(plan: Plan) -> list[str]:
+    """Return the commits that the agent is to merge with: HEAD, where the session did not go onto it."""
+    if not (run_directory(plan.session.id) / _CONFLICTS).exists():
+        return []
+    return [repo.resolve_commit(plan.project, "HEAD")]
 
 
 def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:

@@ -42,6 +42,7 @@ class ResumeRequest(NamedTuple):
     directory: Path | None = None
     agent_args: tuple[str, ...] = ()
     rebase: bool = False
+    take: str | None = None
     approve: bool = False
     image: str | None = None
     no_input: bool = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from realm.config import INCLUDE, Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError
 from realm.sandbox import docker, flags
-from realm.session import approvals, background, claim, images, intake, rebase, sandboxes, summary
+from realm.session import approvals, background, claim, images, intake, onto, rebase, sandboxes, summary
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
@@ -49,6 +49,8 @@ def resume(request: ResumeRequest, ui: UI) -> int:
         approvals.settle_patterns(project, ui)
         if request.rebase:
             plan = rebase.rebase(connection, plan, images.ensure(connection, plan, request.image, ui), ui)
+        if request.take is not None:
+            onto.put(project, session.name, request.take, ui)
         return _run(connection, plan, request, lock, ui)
 
 
@@ -71,7 +73,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         totals=row.totals,
         transcript=transcript,
     )
-    seen = Begun(lambda: sandboxes.sight(plan))
+    seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent
         raise RealmError(
             f"{name} began on {session.base[:10]}, says its record, but its commits do not build on that",
@@ -111,7 +113,7 @@ def _take_over(
 ) -> int:
     """Attach to a sandbox whose holder is gone; it knows nothing of new arguments."""
     name, number = plan.session.name, intake.number(sandbox, runs)
-    if request.agent_args or request.rebase:
+    if request.agent_args or request.rebase or request.take is not None:
         raise RunningError(
             f"run {number} of {name} is still going on in its container",
             f"realm attach {name} shows it, realm stop {name} ends it",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError
 from realm.git import git, reason
@@ -113,7 +113,7 @@ def without_first(project: Project, commits: Sequence[str], onto: str) -> str:
     """
     tip = onto
     for before, commit in itertools.pairwise(commits):
-        tip = _again(project, commit, merge(project, before, tip, commit), tip)
+        tip = again(project, commit, merge(project, before, tip, commit), tip)
     return tip
 
 
@@ -122,13 +122,32 @@ def commit(project: Project, tree: str, parent: str, message: str) -> str:
     return git("commit-tree", "-p", parent, "-F", "-", tree, project=project, stdin=message.encode()).text
 
 
-def _again(project: Project, commit: str, tree: str, parent: str) -> str:
+class Missing(NamedTuple):
+    """A commit that another one does not reach."""
+
+    oid: str
+    parents: tuple[str, ...]
+    message: str
+
+
+def missing(project: Project, wanted: str, tip: str) -> list[Missing]:
+    """Return the commits that ``wanted`` reaches and ``tip`` does not, parents first."""
+    form = "--format=%H%x00%P%x00%B%x00"
+    how = ("log", "--reverse", "--topo-order", "--no-show-signature", form, "--end-of-options")
+    cells = git(*how, f"{tip}..{wanted}", "--", project=project).text.split("\0")
+    rows = zip(cells[::3], cells[1::3], cells[2::3], strict=False)
+    return [Missing(oid.strip(), tuple(parents.split()), message) for oid, parents, message in rows]
+
+
+def again(project: Project, commit: str, tree: str, parent: str, message: str = "") -> str:
+    """Return a commit of ``tree`` on ``parent`` with the author and the message of ``commit``, or another."""
     form = "--format=%an%x00%ae%x00%ad%x00%B"
     told = git("log", "-1", "--no-show-signature", "--date=raw", form, commit, "--", project=project).text
-    name, email, date, message = told.split("\0", 3)
+    name, email, date, own = told.split("\0", 3)
     env = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email, "GIT_AUTHOR_DATE": date}
     order = ("commit-tree", "-p", parent, "-F", "-", tree)
-    return git(*order, project=project, env=env, stdin=message.encode("utf-8", "surrogateescape")).text
+    text = (message or own).encode("utf-8", "surrogateescape")
+    return git(*order, project=project, env=env, stdin=text).text
 
 
 def rewrite_files(project: Project, index: Path, before: str, after: str) -> None:

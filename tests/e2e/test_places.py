@@ -239,3 +239,28 @@ def test_resume_rebase_reports_conflicts_and_loses_nothing(user: User) -> None:
     assert done.code != 0
     assert "README.md" in done.err
     assert user.tip("rb") == tip
+
+
+def test_after_a_conflict_the_agent_can_merge_the_users_branch(user: User) -> None:
+    user.repo.git("checkout", "-q", "-b", "feature")
+    user.scripted("rb", "echo theirs >README.md")
+    user.repo.write("README.md", "ours\n")
+    user.repo.commit("Ours")
+    hidden = user.scripted("rb", "git rev-parse -q --verify refs/heads/feature", verb="resume", code=1)
+    assert hidden.out == ""
+    user.realm("resume", "--rebase", "rb", "-c", "true", code=125)
+    user.scripted(
+        "rb", "git merge -X ours feature >log 2>&1; git log --format=%s feature -1 >>log", verb="resume"
+    )
+    assert user.repo.show("refs/realm/rb:log").endswith("Ours")
+    assert user.repo.show("refs/realm/rb:README.md") == "theirs"
+
+
+def test_what_the_user_fixed_by_hand_reaches_the_agent(user: User) -> None:
+    user.scripted("rb", "echo theirs >made.txt")
+    user.repo.write("mine.txt", "mine\n")
+    user.repo.commit("Mine")
+    done = user.realm("resume", "--take", "main", "rb", "-c", "cat mine.txt made.txt")
+    assert done.out == "mine\ntheirs\n"
+    assert "1 commit of main on top of rb" in done.err
+    assert user.repo.files("refs/realm/rb") == ["README.md", "made.txt", "mine.txt"]
