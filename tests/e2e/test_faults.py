@@ -374,7 +374,10 @@ def test_no_space_in_realms_directory(user: User, tmp_path: Path) -> None:
         ballast = hostile.fill(disk)
         _, errors = process.communicate("\n", timeout=60)
         assert process.returncode == 125, errors
-        assert "pace" in errors
+        assert "the work of run 1 could not be saved: No space left on device" in errors
+        assert str(disk / "realm") in errors
+        assert "it is still in its container" in errors
+        assert "realm rescue cut DIRECTORY writes its files there" in errors
         assert len(sandboxes(user)) == 1
         ballast.unlink()
         heal(user)

@@ -189,3 +189,13 @@ def test_doctor_shows_each_step_of_a_run_on_a_machine_where_git_has_no_identity(
     assert "realm works" in done.err
     assert "Claude Code has no login that the container could use, so only the script was tried" in done.err
     assert list(user.leftovers()) == []
+
+
+def test_an_agent_can_tell_what_terminal_it_is_in(user: User) -> None:
+    told = {"TERM_PROGRAM": "WezTerm", "TERM_PROGRAM_VERSION": "20240203", "COLORTERM": "truecolor"}
+    user.extra |= told | {"TERM": "xterm-kitty", "MY_SECRET": "swordfish"}
+    done = user.scripted("x", "env")
+    found = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+    assert {name: found[name] for name in told} == told
+    assert found["TERM"] == "xterm-kitty"
+    assert "MY_SECRET" not in found
