@@ -159,9 +159,10 @@ def unsettled(engine: Engine, owner: Owner, names: tuple[str, ...]) -> Iterator[
         yield
         return
     note = _unsettled() / names[0]
-    make_private(note.parent)
     known = {"engine": engine.endpoint.url, "session": owner.id, "volumes": names}
-    replace(note, json.dumps(known).encode())
+    with suppress(OSError):  # a full disk does not keep a sandbox from being removed
+        make_private(note.parent)
+        replace(note, json.dumps(known).encode())
     yield
     note.unlink(missing_ok=True)
 

@@ -130,16 +130,10 @@ class Holder:
         """
         attention = Attention(self.plan, self.state, self.caller, self._observe())
         self._at_end, self._attended = attention.ended, True
-        while True:
-            try:
-                return self._relayed(attention, control, begin, drawing)
-            except StoppedError:
-                self.halt()
-                return Ended(Reason.EOF)
-            except HandedOverError as over:
-                if self._give(over.call):
-                    return None
-                begin, drawing = None, self.state.drawing()
+        return self._answering(
+            lambda: self._relayed(attention, control, begin, drawing),
+            again=lambda: self._relayed(attention, control, None, self.state.drawing()),
+        )
 
     def _relayed(
         self, attention: Attention, control: Control, begin: Callable[[], None] | None, drawing: bytes
@@ -189,29 +183,38 @@ class Holder:
         """Take the sandbox's output until it ends; ``None`` when the run was handed over."""
         self.caller.leave()
         self._at_end, self._attended = self.caller.ended, False
-        while True:
+
+        def drained() -> Ended:
             stream, tap = self._listening()
+            with (
+                Taker(self.engine, self.plan, self.sandbox) as taker,
+                logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui),
+            ):
+                taker.start()
+                return drain(
+                    stream,
+                    tap=tap,
+                    idle=self.state.flush,
+                    watch={control.fileno(): answering(control, attached=False)},
+                    alive=self.is_alive,
+                    again=lambda: self._listening()[0] if self.rejoin() else None,
+                    stalled=self.wake,
+                )
+
+        return self._answering(drained, again=drained)
+
+    def _answering(self, hold: Callable[[], Ended], *, again: Callable[[], Ended]) -> Ended | None:
+        """Do ``hold``, see to who calls, go on with ``again``; ``None`` when the run was handed over."""
+        while True:
             try:
-                with (
-                    Taker(self.engine, self.plan, self.sandbox) as taker,
-                    logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui),
-                ):
-                    taker.start()
-                    return drain(
-                        stream,
-                        tap=tap,
-                        idle=self.state.flush,
-                        watch={control.fileno(): answering(control, attached=False)},
-                        alive=self.is_alive,
-                        again=lambda: self._listening()[0] if self.rejoin() else None,
-                        stalled=self.wake,
-                    )
+                return hold()
             except StoppedError:
                 self.halt()
                 return Ended(Reason.EOF)
             except HandedOverError as over:
                 if self._give(over.call):
                     return None
+                hold = again
 
     def _listening(self) -> tuple[Stream, Callable[[bytes], object]]:
         """Return the stream to drain and what takes its output; whoever calls the user hears it."""

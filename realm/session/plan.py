@@ -53,23 +53,18 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         conversation=agent.new_conversation(),
         include=worktree.named(project, request.include),
     )
-    return Plan(
+    plan = Plan(
         project=project,
         session=session,
         run=starting(1, base),
         config=config,
         login=login,
         args=args,
-        agent_args=request.agent_args,
         include=include,
         identity=identity,
         ignore=ignore,
-        tty=wants_tty(no_input=request.no_input)
-        or (request.detach and agent.wants_screen(request.agent_args)),
-        stdin=not request.no_input,
-        detach=request.detach,
-        record=False if request.no_record else None,
     )
+    return _as_asked(plan, request)
 
 
 def following(project: Project, session: Session, runs: Sequence[Run], request: ResumeRequest) -> Plan:
@@ -81,7 +76,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     config.check()
     agent = agents.find(session.agent)
     args = flags.parse(config.value(DOCKER_ARGS))
-    return Plan(
+    plan = Plan(
         project=project,
         session=session._replace(project=str(project.root)),
         run=starting(len(runs) + 1, ""),
@@ -90,11 +85,18 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
         args=args,
         identity=repo.identity(project, config.of_git()),
         ignore=worktree.ignore_lines(project, config.of_git()),
-        agent_args=request.agent_args,
         include=approvals.included(project, (), config.values(INCLUDE), session.include),
         resume=True,
-        tty=wants_tty(no_input=request.no_input)
-        or (request.detach and agent.wants_screen(request.agent_args)),
+    )
+    return _as_asked(plan, request)
+
+
+def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:
+    """Return the plan with what the command line says of the agent, its terminal and the recording."""
+    needs_one = request.detach and plan.agent.wants_screen(request.agent_args)
+    return plan._replace(
+        agent_args=request.agent_args,
+        tty=wants_tty(no_input=request.no_input) or needs_one,
         stdin=not request.no_input,
         detach=request.detach,
         record=False if request.no_record else None,
