@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from realm.cli import output
+from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
 from realm.cli.params import common
 from realm.cli.several import each, meant, sessions
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("remove quick-fix", "asks when work would be lost from sight"),
     ("remove one two --yes", "does not ask"),
+    ("remove --merged", "those whose work is in the branch that is checked out, or the main one"),
 )
 NOTE = (
     "What the last run left in its container is saved first. The commits stay in the repository for 30 days: "
@@ -33,18 +35,26 @@ NOTE = (
 
 @verb("remove", EXAMPLES, NOTE)
 @sessions("remove every session whose agent does not run")
+@click.option("--merged", is_flag=True, help="remove those that are merged")
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--force", is_flag=True, help="give up work that cannot be saved")
 @common
-def command(names: tuple[str, ...], directory: Path | None, everyone: bool, yes: bool, force: bool) -> int:
+def command(
+    names: tuple[str, ...], directory: Path | None, everyone: bool, merged: bool, yes: bool, force: bool
+) -> int:
     """Ask where work would go, remove, and print the way back."""
     from realm.cli.ui import TerminalUI
 
     ui = TerminalUI()
-    found = meant(names, directory, everyone=everyone, among=lambda row: row.state is not State.RUNNING)
+    if merged and (names or everyone):
+        raise CommandLineError("--merged means every merged session", "name none, and leave --all out")
+    found = meant(
+        names, directory, everyone=everyone or merged,
+        among=lambda row: row.state is not State.RUNNING and bool(row.merged_into or not merged),
+    )  # fmt: skip
     if not found:
         output.hint("no session to remove")
-    return each(found, lambda one: _remove(one, ui, yes=yes, force=force))
+    return each(found, lambda one: _remove(one, ui, yes=yes or merged, force=force))
 
 
 def _remove(one: Meant, ui: UI, *, yes: bool, force: bool) -> None:

@@ -202,6 +202,25 @@ class TestMerge:
         assert past.repo.head() == past.tip
 
 
+def test_merged_sessions_are_removed_together(past: Past) -> None:
+    repo, quiet = past.repo, {"DOCKER_HOST": "unix:///nonexistent"}
+    other = Past(repo, "other", id="6e555e55-0000-4000-8000-5e555e555e55")
+    other.run(Asked("other", {"other.txt": "o\n"}))
+    third = Past(repo, "third", id="7e555e55-0000-4000-8000-5e555e555e55")
+    third.run(Asked("third", {"third.txt": "t\n"}), Asked("more", {"third.txt": "T\n"}))
+    assert realm(repo.path, "merge", "fix").code == 0
+    assert realm(repo.path, "merge", "third", "--squash").code == 0
+    done = realm(repo.path, "remove", "--merged", env=quiet)
+    assert done.code == 0, done.err
+    assert [line for line in done.out.splitlines() if line.startswith("removed")] == [
+        "removed fix",
+        "removed third",
+    ]
+    assert list(repo.refs("refs/realm/")) == ["refs/realm/other"]
+    assert realm(repo.path, "remove", "--merged", env=quiet).err == "hint: no session to remove\n"
+    assert realm(repo.path, "remove", "--merged", "other", env=quiet).code == 2
+
+
 @pytest.fixture
 def wip(repo: Repo) -> Past:
     """Return a session that began with changes of the user's, which are still in the work tree."""
