@@ -30,6 +30,8 @@ from realm.paths import current_directory
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from realm.session.requests import At
+
 F = TypeVar("F", bound="Callable[..., Any]")
 AGENT_BEGAN = "realm.agent_began"
 """Where a context notes that the agent's arguments have begun."""
@@ -214,6 +216,19 @@ def _refs(*below: str, first: bool = True, more: Sequence[str] = ()) -> Candidat
     return candidates
 
 
+def parted(text: str) -> At:
+    """Return the session's name and the turn's number in ``name`` or ``name@3``."""
+    from realm.session.requests import At
+
+    name, sign, number = text.rpartition("@")
+    if not sign:
+        return At(text)
+    if not re.fullmatch("[1-9][0-9]{0,8}", number):
+        example = f"as in {name or 'NAME'}@2: realm log {name or 'NAME'}"
+        raise CommandLineError(f"'{number}' is not the number of a turn", example)
+    return At(name, int(number))
+
+
 class SessionAt(Completed):
     """A session's name, or a turn of it: ``name@3``; the value is a :class:`realm.session.requests.At`."""
 
@@ -224,15 +239,7 @@ class SessionAt(Completed):
         """Return the name and the turn's number."""
         from realm.session.requests import At
 
-        if isinstance(value, At):
-            return value
-        name, sign, number = str(value).rpartition("@")
-        if not sign:
-            return At(str(value))
-        if not re.fullmatch("[1-9][0-9]{0,8}", number):
-            example = f"as in {name or 'NAME'}@2: realm log {name or 'NAME'}"
-            raise CommandLineError(f"'{number}' is not the number of a turn", example)
-        return At(name, int(number))
+        return value if isinstance(value, At) else parted(str(value))
 
 
 def _turns(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
@@ -257,6 +264,8 @@ def _after_name(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]
 
 SESSION = Completed("session", _refs("refs/realm/"))
 SESSION_AT = SessionAt()
+SESSION_OR_TURN = Completed("session", _turns)
+"""The same as it was typed, for verbs that take several; :func:`parted` takes it apart."""
 REMOVED = Completed("session", _refs("refs/realm-trash/"))
 REVISION = Completed("revision", _refs("refs/heads/", "refs/tags/", first=False, more=["HEAD"]))
 REMOTE = Completed("remote", _refs("refs/remotes/"))

@@ -9,7 +9,7 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import REMOTE, common
+from realm.cli.params import REMOTE, SESSION_OR_TURN, common, parted
 from realm.cli.several import each, meant, sessions
 from realm.text import clean, plural
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("push quick-fix", "to the branch quick-fix on origin"),
+    ("push quick-fix@2", "as it was when turn 2 ended"),
     ("push quick-fix --as fix/crash --squash", "to another branch, as one commit"),
     ("push --all", "every session with commits that were not pushed yet"),
 )
@@ -32,7 +33,7 @@ NOTE = (
 
 
 @verb("push", EXAMPLES, NOTE)
-@sessions("push every session that has commits and is not all pushed")
+@sessions("push every session that has commits and is not all pushed", SESSION_OR_TURN)
 @click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
 @click.option(
     "--to",
@@ -63,7 +64,8 @@ def command(names: tuple[str, ...], directory: Path | None, everyone: bool, **op
         output.hint("nothing to push")
 
     def send(one: Meant) -> None:
-        tell(one.name, push(PushRequest(one.name, one.directory, **options), ui))
+        at = parted(one.name)
+        tell(at.name, push(PushRequest(at.name, one.directory, turn=at.turn, **options), ui))
 
     return each(found, send)
 

@@ -10,7 +10,7 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import FILE, common
+from realm.cli.params import FILE, SESSION_OR_TURN, common, parted
 from realm.cli.several import each, meant, sessions
 from realm.text import clean
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.cli.several import Meant
+    from realm.session.screens import Asked
 
 EXAMPLES = (
     ("screen quick-fix", "what it shows now, or showed last"),
     ("screen --all", "those of every session, each below its name"),
+    ("screen quick-fix@2", "what it showed when turn 2 ended"),
     ("screen quick-fix --run 1 --svg run1.svg", "a picture for a README or an issue"),
 )
 NOTE = (
@@ -31,7 +33,7 @@ NOTE = (
 
 
 @verb("screen", EXAMPLES, NOTE)
-@sessions("show the screen of every session that has one")
+@sessions("show the screen of every session that has one", SESSION_OR_TURN)
 @click.option(
     "--run",
     metavar="<n>",
@@ -50,7 +52,7 @@ def command(
 ) -> int:  # fmt: skip
     """Show the screens, or write one as a file."""
     from realm.cli.ui import TerminalUI
-    from realm.session.screens import Asked, picture
+    from realm.session.screens import picture
 
     if (ansi, text, svg is not None, html is not None).count(True) > 1:
         raise CommandLineError("--ansi, --text, --svg and --html exclude each other", "give one of them")
@@ -60,7 +62,8 @@ def command(
     ui = TerminalUI()
 
     def show(one: Meant) -> None:
-        shown = picture(Asked(one.name, one.directory, run), ui, turn)
+        asked, at = _asked(one, run, turn)
+        shown = picture(asked, ui, at)
         if shown.incomplete:
             output.warning(
                 f"{shown.title}: some of the output was not kept, parts of this screen may be missing"
@@ -76,3 +79,17 @@ def command(
             output.write(shown.drawing.ansi() if in_colour else shown.drawing.text())
 
     return each(found, show)
+
+
+def _asked(one: Meant, run: int | None, turn: int | None) -> tuple[Asked, int | None]:
+    """Return which run is asked for, and which of its turns, by ``name@2`` or by the options."""
+    from realm.session.review import find_turn
+    from realm.session.screens import Asked
+
+    at = parted(one.name)
+    if at.turn is None:
+        return Asked(one.name, one.directory, run), turn
+    if run is not None or turn is not None:
+        raise CommandLineError(f"{one.name} names a turn already", "leave --run and --turn out")
+    found = find_turn(at, one.directory)
+    return Asked(at.name, one.directory, found.run), found.turn or None

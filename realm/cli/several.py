@@ -8,7 +8,7 @@ import click
 
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
-from realm.cli.params import SESSION
+from realm.cli.params import SESSION, Completed
 from realm.errors import RealmError
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class Meant(NamedTuple):
     directory: Path | None
 
 
-def sessions(text: str) -> Callable[[F], F]:
-    """Return the decorator that gives a verb ``names`` and the option ``--all`` (``everyone``)."""
+def sessions(text: str, kind: Completed = SESSION) -> Callable[[F], F]:
+    """Return the decorator that gives a verb ``names`` of a kind, and ``--all`` (``everyone``)."""
 
     def add(command: F) -> F:
-        names = click.argument("names", metavar="name", nargs=-1, type=SESSION)
+        names = click.argument("names", metavar="name", nargs=-1, type=kind)
         return names(click.option("--all", "everyone", is_flag=True, help=text)(command))
 
     return add

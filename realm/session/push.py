@@ -10,7 +10,8 @@ from realm.errors import RealmError, RefRaceError
 from realm.paths import current_directory
 from realm.session import approvals, integrate
 from realm.session.find import locate
-from realm.session.requests import PushRequest, PushResult
+from realm.session.requests import At, PushRequest, PushResult
+from realm.session.review import find_turn
 from realm.store import record, refs, remote, repo, turns
 from realm.text import clean
 
@@ -37,6 +38,8 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     where = _where(project, request)
     branch = (request.branch or request.name).removeprefix("refs/heads/")
     code = row.code or session.base
+    if request.turn is not None:
+        code = find_turn(At(request.name, request.turn), request.directory).after
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
         raise RealmError(

@@ -65,7 +65,8 @@ class TryRequest(NamedTuple):
 class PushRequest(NamedTuple):
     """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``.
 
-    ``message`` is that of a squashed commit; the prompts where it is empty.
+    ``message`` is that of a squashed commit; the prompts where it is empty.  With a ``turn``
+    (:mod:`realm.store.turns`) it is pushed as it was when that ended.
     """
 
     name: str
@@ -74,6 +75,7 @@ class PushRequest(NamedTuple):
     remote: str | None = None
     squash: bool = False
     message: str = ""
+    turn: int | None = None
     force: bool = False
 
 

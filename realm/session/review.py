@@ -38,6 +38,12 @@ def place(at: At, directory: Path | None) -> Place:
     return whole._replace(tip=numbered.pick(at.name, turns(whole), at.turn).after)
 
 
+def find_turn(at: At, directory: Path | None) -> Turn:
+    """Return the turn that is asked for, the last one unless a number says which."""
+    found = turns(place(at._replace(turn=None), directory))
+    return numbered.pick(at.name, found, at.turn or max(1, len(found)))
+
+
 def turns(whole: Place) -> list[Turn]:
     """Return every turn of a session, the first one first."""
     with record.Record(whole.project, whole.name) as found:

@@ -8,15 +8,12 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
-
-if TYPE_CHECKING:
-    from tests.support.repos import Repo
+from tests.support.repos import Repo
 
 
 @pytest.fixture
@@ -204,6 +201,18 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
     found = json.loads(realm(repo.path, "show", "fix@1", "--json").out)
     assert (found["prompt"], found["answer"]) == ("write\none.txt", "Did it.\nBye.")
     assert (found["tokens_in"], found["cost"], found["screen"]) == (7, None, "first screen\n")
+
+
+def test_screens_and_pushes_know_turns_too(repo: Repo, tmp_path: Path) -> None:
+    past = Past(repo)
+    past.run(Asked("one", {"a": "1\n"}), files={"screen.ans": b"\x1b[1;1Hrun 1"})
+    kept = {"screen.ans": b"\x1b[1;1Hend", "turns/0001.screen.ans": b"\x1b[1;1Hsecond"}
+    past.run(Asked("two", {"a": "2\n"}), Asked("three", {"a": "3\n"}), files=kept)
+    assert realm(repo.path, "screen", "fix@2").out == "second\n"
+    assert realm(repo.path, "screen", "fix@2", "--turn", "1").code == 2
+    origin = Repo.init(tmp_path / "origin.git", bare=True)
+    assert realm(repo.path, "push", "fix@2", "--to", str(origin.path)).code == 0
+    assert origin.show("fix:a") == "2"
 
 
 def test_a_turn_without_a_conversation_is_shown_by_its_commits(past: Past) -> None:
