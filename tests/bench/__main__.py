@@ -5,7 +5,7 @@ on a shared machine only ratios mean anything, and those are for people.
 Repositories have 1,000 files, and 60 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
 memory, and more rounds.  Arguments choose parts: ``commands``, ``terminal``,
-``runs``, ``prompt``.
+``runs``, ``prompt``, ``turns``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.bench.measure import Figure, Rival, compare, render
 from tests.bench.prompt import first_prompt
 from tests.bench.setting import IMAGE, Setting
 from tests.bench.terminal import terminal_figures
+from tests.bench.turns import turn_figures
 from tests.support import engines
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ QUICK = 15
 PROMPTS = 9
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
-PARTS = ("commands", "terminal", "runs", "prompt")
+PARTS = ("commands", "terminal", "runs", "prompt", "turns")
 
 
 def sizes() -> tuple[int, ...]:
@@ -96,6 +97,10 @@ def engine_figures(place: Path, parts: Collection[str]) -> Iterator[Figure]:
         for files in sizes():
             with Setting(place, files, "prompt") as setting:
                 yield first_prompt(setting, files, PROMPTS)
+    if "turns" in parts:
+        for files in sizes():
+            with Setting(place, files, "turns") as setting:
+                yield turn_figures(setting, files)
 
 
 if __name__ == "__main__":

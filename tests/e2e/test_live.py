@@ -11,6 +11,7 @@ import pytest
 
 from realm.paths import realm_home
 from tests.e2e.test_conversation import leave, say, subjects
+from tests.e2e.test_recovery import patched
 from tests.support import engines
 from tests.support.waiting import eventually
 
@@ -147,3 +148,50 @@ def test_what_was_said_is_stored_once_over_runs_and_conversations(claude: User) 
     asked = claude.realm("logs", "tui").out
     assert "fourth" in asked
     assert THIRD not in asked
+
+
+HOOK = "sh /etc/claude-code/turn"
+WITHIN = "; ".join(
+    f"echo '{{}}' | {HOOK} start; echo {n} >{n}.txt; echo '{{}}' | {HOOK} stop; sleep 1.5" for n in (1, 2, 3)
+)
+"""Three turns that the agent plays within its own, the first."""
+KILLED = """
+import os, signal
+from realm.session import take
+from realm.store import quarantine, refs
+def dying(real, after=False):
+    def call(*arguments, **options):
+        number = getattr(call, "count", 0)
+        call.count = number + 1
+        done = real(*arguments, **options) if after or not number else None
+        if number:
+            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return call
+STEP
+"""
+STEPS = {
+    "before it is verified": "quarantine.Quarantine.take_in = dying(quarantine.Quarantine.take_in)",
+    "before it is kept": "quarantine.Quarantine.keep = dying(quarantine.Quarantine.keep)",
+    "when it is kept": "quarantine.Quarantine.keep = dying(quarantine.Quarantine.keep, after=True)",
+    "before the refs move": "take._move = dying(take._move)",
+    "when the refs have moved": "take._move = dying(take._move, after=True)",
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_while_the_second_turn_is_taken_in(claude: User, step: str) -> None:
+    """The holder and its child are gone at once; whoever comes next has every turn once, in order."""
+    patch = KILLED.replace("STEP", STEPS[step])
+    assert patched(claude, patch, "new", "bg", "-p", f"run {WITHIN}").returncode == -signal.SIGKILL
+    assert claude.listed()[0]["state"] == "salvage"
+    assert len(subjects(claude.repo, "bg")) < len(files := ["1.txt", "2.txt", "3.txt"])
+    engines.docker("wait", sandbox_of(claude))
+    claude.realm("stop", "bg")
+    assert claude.repo.files("refs/realm/bg") == [*files, "README.md"]
+    log = claude.repo.git("log", "--reverse", "--name-only", "--format=", "main..refs/realm/bg").split()
+    assert log == files
+    assert list(claude.leftovers()) == []
+    assert claude.repo.git("for-each-ref", "refs/realm-tmp") == ""
+    assert claude.repo.git("fsck", "--strict", "--no-dangling", "--no-progress") == ""
