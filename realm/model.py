@@ -114,6 +114,18 @@ class Taken(NamedTuple):
     snapshot: str
 
 
+class Kept(NamedTuple):
+    """What is kept beside a session's work (:mod:`realm.store.branches`).
+
+    ``commits`` are those that nothing else has: no branch, no tag, not the session itself.
+    """
+
+    kind: str
+    name: str
+    oid: str
+    commits: int
+
+
 class Run(NamedTuple):
     """One container lifetime of a session (``runs/NNNN/run.json``).
 
@@ -129,6 +141,7 @@ class Run(NamedTuple):
     What was said is kept by turn, as far as it is new.  ``continues`` is the run whose
     conversation this one goes on with (0: none); ``begins`` is the turn with which
     another conversation began (0: none did), and ``said`` the bytes of all of it.
+    ``kept`` is what was kept beside the session's work when the run had ended.
     """
 
     number: int
@@ -147,6 +160,7 @@ class Run(NamedTuple):
     continues: int = 0
     begins: int = 0
     said: int = 0
+    kept: tuple[Kept, ...] = ()
 
 
 class Totals(NamedTuple):
@@ -199,6 +213,16 @@ class Checkpoint(NamedTuple):
     snapshot: str
     turn: int
     time: float
+
+
+class Left(NamedTuple):
+    """What an agent left beside its work (untrusted): a commit, and the full name of its ref.
+
+    A stash is called ``stash``, a commit that no ref points to ``detached``.
+    """
+
+    oid: str
+    name: str
 
 
 class TurnText(NamedTuple):

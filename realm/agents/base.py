@@ -140,6 +140,9 @@ class Agent:
     The newest is the run's, and should be one that :meth:`conversation_id` knows.
     """
 
+    worktrees: ClassVar[str] = ""
+    """Where in the project it makes linked work trees of its own, which are no part of the project."""
+
     def __init__(self, words: Sequence[str] = ()) -> None:
         self.words = tuple(words)
 

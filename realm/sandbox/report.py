@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RejectedError
-from realm.model import Checkpoint
+from realm.model import Checkpoint, Left
 from realm.sandbox.transfer import Member, Reader
 
 if TYPE_CHECKING:
@@ -27,11 +27,15 @@ TRANSCRIPT_LIMIT = 512 * 1024 * 1024
 MAX_TURNS = 10_000
 MAX_LINES = 1000
 
+MAX_LEFT = 200
+"""Branches, stashes and the like that are taken from a sandbox."""
+
 _TOO_LONG = "transcript.size"
 _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 _STATE = re.compile(_POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?")
 _SAID = re.compile(rb"(\d{1,12}) ([^\n]+)\n?")
+_LEFT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x20\x7f]{1,1000})")
 
 
 class Report(NamedTuple):
@@ -44,6 +48,10 @@ class Report(NamedTuple):
     ``transcript`` are files on the host, ``conversation`` the latter's path inside;
     ``too_long`` the bytes of a transcript that was more than is taken.  The transcript
     is that from byte ``begins`` on.
+
+    ``left`` is what else the agent left in its repository, the stashes the newest first;
+    ``left_all`` is whether there is no more of that; ``left_pack`` has what of it is not
+    in ``pack``.
     """
 
     points: tuple[Checkpoint, ...] = ()
@@ -59,6 +67,9 @@ class Report(NamedTuple):
     conversation: str | None = None
     too_long: int = 0
     begins: int = 0
+    left: tuple[Left, ...] = ()
+    left_all: bool = False
+    left_pack: Path | None = None
 
 
 def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
@@ -79,6 +90,7 @@ def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
 _LIMITS = {
     b"end.point": SMALL,
     b"conversation": SMALL,
+    b"kept": REPORT_LIMIT,
     b"report": REPORT_LIMIT,
     b"rebase": REPORT_LIMIT,
     b"transcript": TRANSCRIPT_LIMIT,
@@ -88,8 +100,8 @@ _LIMITS = {
 def _known(member: Member) -> str | None:
     """Return the name that ``member`` gets on the host; ``None`` when it is unknown or too large."""
     name = member.name.removeprefix(b"out/")
-    if name == b"pack":
-        return "pack"
+    if name in (b"pack", b"kept.pack"):
+        return name.decode()
     if name in _LIMITS:
         return name.decode() if member.size <= _LIMITS[name] else None
     found = _TURN.fullmatch(name)
@@ -159,6 +171,9 @@ def load(directory: Path) -> Report:
         transcript=_existing(directory / "transcript"),
         conversation=conversation or None,
         too_long=int(_bytes(directory / _TOO_LONG) or 0),
+        left=tuple(_left(directory)),
+        left_all=_bytes(directory / "kept").endswith(b"\nall\n") or _bytes(directory / "kept") == b"all\n",
+        left_pack=_existing(directory / "kept.pack"),
     )
 
 
@@ -195,6 +210,12 @@ def _points(directory: Path) -> Iterator[Checkpoint]:
     last = max(turn, prompts[-1][0] if prompts else 0)
     if (point := _point(directory / "end.point", last)) is not None:
         yield point
+
+
+def _left(directory: Path) -> Iterator[Left]:
+    for line in _bytes(directory / "kept").split(b"\n")[:MAX_LEFT]:
+        if found := _LEFT.fullmatch(line):
+            yield Left(found[1].decode(), found[2].decode("utf-8", "surrogateescape"))
 
 
 def _point(path: Path, turn: int) -> Checkpoint | None:

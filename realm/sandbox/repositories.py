@@ -10,12 +10,15 @@ Below ``/realm/layout``, which is root's, so that the agent cannot change it:
     none of the settings that an agent can change
 ``known``
     what the host has already, for ``git pack-objects``: ``^`` and an id a line
+``kept``
+    which refs of ``workspace`` are those of earlier runs, an id and a name a line
 ``rebase``
     the script that runs in an agent's place to replay commits
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.paths import data_dir
@@ -57,7 +60,8 @@ class Repositories(NamedTuple):
     ``peeled`` has the ids of the commits that annotated tags of ``refs`` point
     to.  ``objects`` are the object directories inside, ``shallow`` the commits
     whose parents are not there.  ``exclude`` are rules of gitignore.  ``known``
-    are further commits that the host has.
+    are further commits that the host has.  ``kept`` are those of ``refs`` that earlier runs
+    left, ``stashes`` their stashes with what these are about, the oldest first.
     """
 
     tip: str
@@ -71,15 +75,18 @@ class Repositories(NamedTuple):
     shallow: tuple[str, ...] = ()
     exclude: bytes = b""
     known: tuple[str, ...] = ()
+    kept: Mapping[str, str] = {}
+    stashes: tuple[tuple[str, str], ...] = ()
 
 
 def files(given: Repositories) -> list[SandboxFile]:
     """Return the files of the layout, and of the agent's home what names who commits."""
     own = _configuration(given.object_format)
-    alone = given._replace(refs={}, symbolic={}, branch="")
+    alone = given._replace(refs={}, symbolic={}, branch="", stashes=())
     known = "".join(f"^{oid}\n" for oid in (given.tip, *given.known))
     found = {
         f"{LAYOUT}/known": known.encode(),
+        f"{LAYOUT}/kept": _listed(given.kept),
         **_repository("workspace", own + _identity(given.identity), given),
         **_repository("snapshots", own + _SNAPSHOTS.encode(), alone),
     }
@@ -105,9 +112,25 @@ def _repository(name: str, configuration: bytes, given: Repositories) -> dict[st
         found[f"{top}/packed-refs"] = _packed(given)
     if given.shallow:
         found[f"{top}/shallow"] = "".join(f"{oid}\n" for oid in given.shallow).encode()
+    if given.stashes:
+        found[f"{top}/refs/stash"] = f"{given.stashes[-1][0]}\n".encode()
+        found[f"{top}/logs/refs/stash"] = _stashes(given)
     for ref, target in given.symbolic.items():
         found[f"{top}/{ref}"] = f"ref: {target}\n".encode()
     return found
+
+
+def _listed(refs: Mapping[str, str]) -> bytes:
+    return "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())).encode("utf-8", "surrogateescape")
+
+
+def _stashes(given: Repositories) -> bytes:
+    """Return the reflog that is git's list of stashes."""
+    before, lines = "0" * len(given.tip), []
+    for oid, about in given.stashes:
+        lines.append(f"{before} {oid} realm <realm@localhost> {int(time.time())} +0000\t{about}\n")
+        before = oid
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _packed(given: Repositories) -> bytes:

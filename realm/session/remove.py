@@ -16,7 +16,7 @@ from realm.session import claim
 from realm.session.find import locate, state
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import Removal, ResumeRequest
-from realm.store import record, refs
+from realm.store import branches, record, refs
 from realm.store.repo import count_commits, discover, is_there
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _give_up(session: Session, ui: UI) -> None:
 def _move_refs(removal: Removal) -> None:
     project, tips = removal.project, refs.Tips(removal.code or None, removal.meta)
     trash = refs.list_trash(project)
-    updates = refs.trash_updates(removal.name, tips, trash)
+    updates = refs.trash_updates(removal.name, tips, trash, branches=branches.listed(project, removal.name))
     if removal.session is None and removal.meta and not is_there(project, removal.meta):
         updates = [update for update in updates if update.new != removal.meta]  # git keeps no ref to that
     refs.transact(project, updates, "realm: remove")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from realm.agents import Agent, Login
     from realm.config import Config
-    from realm.model import Identity, Project, Run, Session
+    from realm.model import Identity, Kept, Project, Run, Session
     from realm.sandbox.flags import DockerArgs
     from realm.store.worktree import Include
 
@@ -93,6 +93,7 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()
     is_nothing: bool = False
     """Whether the agent could not even be run, or failed before its first prompt, and nothing was changed."""
+    kept: tuple[Kept, ...] = ()
 
 
 def argv(plan: Plan) -> list[str]:
@@ -146,8 +147,10 @@ def _mode(path: Path) -> int:
 
 
 def exclude(plan: Plan) -> bytes:
-    """Return rules for what the host's git ignores and for what was copied in; comments are none."""
-    names = "".join(f"/{_escape(item.path)}\n" for item in plan.include)
+    """Return rules for what the host's git ignores, for what was copied in, and for agents' work trees."""
+    names = "".join(f"/{_escape(item.path)}\n" for item in plan.include) + (
+        f"/{plan.agent.worktrees}/\n" if plan.agent.worktrees else ""
+    )
     lines = plan.ignore.splitlines(keepends=True)
     ignored = b"".join(line for line in lines if line.strip() and not line.startswith(b"#"))
     return ignored + names.encode("utf-8", "surrogateescape")

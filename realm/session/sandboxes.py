@@ -14,6 +14,7 @@ from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
+from realm.store import branches
 from realm.store import history as histories
 from realm.text import clean
 
@@ -43,7 +44,15 @@ class Outfit(NamedTuple):
 
 def sight(plan: Plan, *more: str) -> History:
     """Return what a sandbox of the plan may see; ``more`` are commits that it must have besides."""
-    return histories.find(plan.project, _choice(plan), plan.session.base, *more, own=[plan.run.before])
+    own = dict.fromkeys([plan.run.before, *_kept(plan).values()])
+    return histories.find(plan.project, _choice(plan), plan.session.base, *more, own=[*own])
+
+
+def _kept(plan: Plan) -> dict[str, str]:
+    """Return what was kept beside the session's work, by its refs; a first run has nothing."""
+    if plan.run.number == 1:
+        return {}
+    return branches.listed(plan.project, plan.session.name)
 
 
 def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> Sandbox:
@@ -70,20 +79,26 @@ def outfit(
     with history.prepared(shop, seen, prefer=prefer) as ready:
         spec = running.spec(plan, image, command)._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
+        refs, kept = _refs(seen, plan.session.name), _kept(plan)
+        beside = branches.inside(plan.project, kept, [*refs, f"refs/heads/{plan.session.name}"])
         laid = Repositories(
             tip=plan.run.before,
             identity=plan.identity,
             branch=plan.session.name,
             object_format=plan.project.object_format,
-            refs=_refs(seen, plan.session.name),
+            refs={**refs, **beside.refs},
             symbolic=seen.symbolic,
             peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
             objects=ready.objects,
             shallow=ready.shallow,
             exclude=running.exclude(plan),
-            known=tuple(more),
+            known=(*more, *kept.values()),
+            kept=beside.refs,
+            stashes=tuple(beside.stashes),
         )
-        base = laid._replace(tip=plan.session.base, branch="", exclude=b"")
+        base = laid._replace(
+            tip=plan.session.base, branch="", exclude=b"", refs=refs, known=tuple(more), kept={}, stashes=()
+        )
         yield Outfit(
             spec,
             [*repositories.files(laid), *ready.files, *_conversations(plan)],

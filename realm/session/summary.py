@@ -17,7 +17,7 @@ from realm.text import clean, plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realm.model import Totals
+    from realm.model import Kept, Totals
     from realm.session.requests import UI
     from realm.session.run import Outcome, Plan
 
@@ -38,12 +38,37 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     if not outcome.new_commits:
         then = "push" if outcome.code != plan.session.base else "remove"
         ui.info(f"{name}: no changes   realm resume {name}   realm {then} {name}")
+        _tell_beside(plan, outcome, ui)
         return
     commits = plural(outcome.new_commits, "commit")
     whole = f"in all {describe(outcome.totals)}" if plan.run.number > 1 else describe(outcome.totals)
     ui.info(f"{name}: {commits} ({whole}) on refs/realm/{name}")
     ui.info(f"  git log -p {plan.session.base[:10]}..refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")
+    _tell_beside(plan, outcome, ui)
+
+
+def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
+    """Say what was kept beside the work, and where."""
+    if text := beside(outcome.kept):
+        ui.info(f"  also kept: {text}")
+        ui.info(f"  git for-each-ref refs/realm-branches/{plan.session.name}")
+
+
+def beside(kept: Sequence[Kept]) -> str:
+    """Return in a few words what is kept that only the agent had; empty where that is nothing."""
+    said = [
+        f"{word} {row.name} ({plural(row.commits, 'commit')})"
+        for kind, word in (("heads", "branch"), ("worktree", "work tree"), ("tags", "tag"))
+        for row in kept
+        if row.kind == kind and row.commits
+    ]
+    stashes, detached = ([row for row in kept if row.kind == kind] for kind in ("stash", "detached"))
+    if stashes:
+        said.append("1 stash" if len(stashes) == 1 else f"{len(stashes)} stashes")
+    if detached:
+        said.append(plural(len(detached), "detached commit"))
+    return ", ".join(said)
 
 
 def keep(session_id: str, words: Sequence[str]) -> None:

@@ -22,14 +22,16 @@ from realm.store import record, refs, repo
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from realm.model import Checkpoint, Run, Session, TurnText
     from realm.sandbox.report import Report
     from realm.session.recordings import Shown
     from realm.session.run import Plan
+    from realm.store.commits import Twin
     from realm.store.ingest import Ingested
+    from realm.store.left import Found
 
 TRANSCRIPT_LIMIT = 256 * 1024**2
 """Bytes of a conversation that are kept."""
@@ -129,9 +131,10 @@ def _taken(
         notes.append(f"the refs of {now.session.name} were deleted during the run: they were made anew")
     notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
               for path in report.nested]  # fmt: skip
+    twins: Mapping[str, Twin] = {}
     if any((point.head, point.snapshot) != (begun.head, begun.snapshot) for point in points):
         ingested = _ingest(plan, report, points, texts, begun, code, number)
-        code = ingested.tip
+        code, twins = ingested.tip, ingested.twins
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
         notes += _let_out(plan, code, [item.path for item in plan.include])
     last = points[-1] if points else None
@@ -141,6 +144,9 @@ def _taken(
         said = _heard(said, found if now.meta else None, report, turn)
     if ending is not None and (lost := _too_long(plan, report)):
         notes.append(lost)
+    beside = _beside(plan, report, code, turn, twins, ending)
+    if beside is not None:
+        notes += beside.notes
     prompts = dict(enumerate(run.prompts, 1)) | {at: first_line(text.prompt) for at, text in texts.items()}
     answers = [text.answer for text in texts.values() if text.answer.strip()]
     run = said.run._replace(
@@ -151,7 +157,12 @@ def _taken(
     if ending is None:
         run = run._replace(taken=begun if last is None else Taken(number, turn, last.head, last.snapshot))
     else:
-        run = run._replace(ended=time.time(), exit_code=ending.exit_code, taken=None)
+        run = run._replace(
+            ended=time.time(),
+            exit_code=ending.exit_code,
+            taken=None,
+            kept=tuple(beside.kept if beside else ()),
+        )
         if ending.shown is not None:
             of_turns, incomplete = ending.shown.of_turns(report.points)
             files = {**files, **ending.shown.files, **of_turns}
@@ -162,11 +173,28 @@ def _taken(
         project, parent=plan.parent, previous=now.previous, session=said.session, run=run,
         totals=totals, state=State.RUNNING if ending is None else State.EXITED, files=files,
     )  # fmt: skip
-    _move(plan, now, code, meta)
+    _move(plan, now, code, meta, beside.updates if beside else ())
     exit_code = ending.exit_code if ending else 0
     failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
-    nothing = failed and not commits and not prompts and not said.files
-    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing)
+    nothing = failed and not commits and not prompts and not said.files and not run.kept
+    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept)
+
+
+def _beside(
+    plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], ending: Ending | None
+) -> Found | None:
+    """Take in what else is in the sandbox's repository, where the run has ended."""
+    if ending is None:
+        if twins:
+            from realm.session import left
+
+            left.remember(plan, twins)
+        return None
+    if not report.left and plan.run.number == 1:
+        return None
+    from realm.session import left
+
+    return left.take(plan, report, code, turn, twins)
 
 
 def _totals(plan: Plan, code: str, turns: int) -> Totals:
@@ -277,10 +305,10 @@ def _too_long(plan: Plan, report: Report) -> str:
 # -- moving the refs -------------------------------------------------------------
 
 
-def _move(plan: Plan, now: _Now, code: str, meta: str) -> None:
-    """Move both refs from what they were to what was made."""
+def _move(plan: Plan, now: _Now, code: str, meta: str, beside: Sequence[refs.RefUpdate]) -> None:
+    """Move both refs from what they were to what was made, and those ``beside`` with them."""
     name = plan.session.name
-    updates = [refs.RefUpdate(refs.META + name, now.meta, meta)]
+    updates = [refs.RefUpdate(refs.META + name, now.meta, meta), *beside]
     if code != now.code:
         updates.append(refs.RefUpdate(refs.CODE + name, now.code, code))
     try:

@@ -63,7 +63,7 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     session = old._replace(
         id=str(uuid.uuid4()), name=new, created=time.time(), pushed={}, project=str(project.root)
     )
-    meta = _written(cut._replace(session=session))
+    meta = _written(cut._replace(session=session, run=cut.run._replace(kept=())))
     refs.transact(
         project,
         [refs.RefUpdate(refs.CODE + new, None, cut.turn.after), refs.RefUpdate(refs.META + new, None, meta)],

@@ -101,13 +101,20 @@ class Naming(NamedTuple):
         return agent_message(message, self.session, self.run, turn)
 
 
+class Twin(NamedTuple):
+    """The host's commit for one of an agent's; ``exact`` is whether it has just the same files."""
+
+    oid: str
+    exact: bool
+
+
 class Chain:
     """Builds the host's commits on ``tip``, point by point.
 
     ``head`` is the agent's commit that ``tip`` stands for, ``base`` the one that the
     run began on: what was there is not looked at.  ``fresh`` are the ids of what came
     out of the sandbox: a commit that is not among them is the project's own, and ends
-    the way back along the agent's.
+    the way back along the agent's.  ``twins`` are the host's commits by the agent's.
     """
 
     def __init__(
@@ -126,6 +133,7 @@ class Chain:
         self.tip = tip
         self._fresh = fresh
         self.turns: dict[int, list[str]] = {}
+        self.twins: dict[str, Twin] = {}
         self.notes = Findings()
         self._objects = objects
         self._made = made
@@ -144,11 +152,16 @@ class Chain:
         for commit in self._agents_own(point):
             message = self._naming.agents(commit.message, point.turn)
             self._write(self._tree_of(commit), message, commit.when, point.turn)
+            own = self._verifier.tree(commit.tree, self._base)
+            self.twins[commit.oid] = Twin(self.tip, own == self._tree)
         tree = self._verifier.tree(self._commit(point.snapshot).tree, self._base)
         if tree != self._tree:
             text = self._naming.texts.get(point.turn, TurnText())
             message = turn_message(text, self._naming.session, self._naming.run, point.turn)
             self._write(tree, message, point.time, point.turn)
+        if point.head in self._fresh and point.head not in self.twins:
+            own = self._verifier.tree(self._commit(point.head).tree, self._base)
+            self.twins[point.head] = Twin(self.tip, own == self._tree)
 
     def _tree_of(self, commit: BoxCommit) -> str:
         """Return the tree that stands for an agent's commit: what it changed, on what is recorded already."""
@@ -196,6 +209,9 @@ class Chain:
         return found[::-1]
 
     def _commit(self, oid: str) -> BoxCommit:
+        made = self._made.data(oid)
+        if made is not None:
+            return parse_commit(oid, made)
         try:
             found = self._objects.get(oid, self._limits.commit)
         except GitError as problem:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Checkpoint, Identity, Project, TurnText
+    from realm.store.commits import Twin
     from realm.store.quarantine import Quarantine
 
 _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost")
@@ -72,13 +73,15 @@ class Ingested(NamedTuple):
     ``tip`` is the session's new tip (the old one when nothing changed); the
     project has it, and a temporary ref holds it until a session's ref does.
     ``turns`` are the commits of each turn, ``dropped`` says which files were left
-    out and why, ``notes`` what else is worth a word; both are clean text.
+    out and why, ``notes`` what else is worth a word; both are clean text.  ``twins`` are
+    the host's commits by the sandbox's.
     """
 
     tip: str
     turns: Mapping[int, tuple[str, ...]] = {}
     dropped: Sequence[str] = ()
     notes: Sequence[str] = ()
+    twins: Mapping[str, Twin] = {}
 
 
 def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
@@ -176,6 +179,7 @@ def _taken(intake: Intake, limits: Limits) -> Ingested:
         turns={turn: tuple(commits) for turn, commits in chain.turns.items()},
         dropped=verifier.dropped.lines(),
         notes=chain.notes.lines() + verifier.notes.lines(),
+        twins=chain.twins,
     )
 
 

@@ -2,7 +2,8 @@
 
 ``refs/realm/<name>`` is the code, ``refs/realm-meta/<name>`` the record; both
 move in one transaction of git's, each only from the value that was read.
-``refs/realm-trash/<name>/<unix>/{code,meta}`` keeps what was removed, and
+``refs/realm-trash/<name>/<unix>/{code,meta}`` keeps what was removed, with what was kept
+beside it (:mod:`realm.store.branches`) below ``branches``, and
 ``refs/realm-tmp/<machine>@<process>@<since>/<object id>`` what was taken in and
 no session's ref points to yet.
 """
@@ -21,12 +22,13 @@ from realm.git import GitResult, failure, git, reason
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from realm.model import Project
 
 CODE = "refs/realm/"
 META = "refs/realm-meta/"
+BRANCHES = "refs/realm-branches/"
 TRASH = "refs/realm-trash/"
 TEMPORARY = "refs/realm-tmp/"
 
@@ -41,7 +43,7 @@ KEEP_DAYS = 30
 
 _SINCE = int(time.time())
 _HINT = "letters, digits, '-', '_' and '.' make a name, such as fix-login"
-_TRASHED = re.compile(TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta)")
+_TRASHED = re.compile(TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta|branches/[^/]+/[^/]+)")
 _LOCKED = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
 _BROKEN = re.compile(rb"unable to resolve reference '([^']+)': reference broken")
 _LOST = re.compile(
@@ -66,20 +68,36 @@ class Tips(NamedTuple):
 
 
 class Trash(NamedTuple):
-    """A removed session: when it was removed (seconds since the epoch) and what its refs were."""
+    """A removed session: when it was removed (seconds since the epoch) and what its refs were.
+
+    ``branches`` are those below :data:`BRANCHES` and the name, as ``<kind>/<name>``; without ``code`` and
+    ``meta`` only these were overwritten.
+    """
 
     name: str
     when: int
     code: str | None
     meta: str | None
+    branches: Mapping[str, str] = {}
 
     def updates(self) -> list[RefUpdate]:
         """Return the updates that forget it."""
-        found = ((self._ref("code"), self.code), (self._ref("meta"), self.meta))
-        return [RefUpdate(ref, oid, None) for ref, oid in found if oid is not None]
+        return [RefUpdate(here, oid, None) for here, _, oid in self._moves()]
 
-    def _ref(self, part: str) -> str:
-        return f"{TRASH}{self.name}/{self.when}/{part}"
+    def _moves(self) -> list[tuple[str, str, str]]:
+        """Return for each ref its place in the trash, its own, and what it is."""
+        found = [("code", CODE + self.name, self.code), ("meta", META + self.name, self.meta)]
+        found += [(f"branches/{at}", f"{BRANCHES}{self.name}/{at}", oid) for at, oid in self.branches.items()]
+        top = f"{TRASH}{self.name}/{self.when}"
+        return [(f"{top}/{part}", ref, oid) for part, ref, oid in found if oid is not None]
+
+    def moved_in(self) -> list[RefUpdate]:
+        """Return the updates that put it into the trash, whether or not they are taken away."""
+        return [RefUpdate(here, None, oid) for here, _, oid in self._moves()]
+
+    def taken_away(self) -> list[RefUpdate]:
+        """Return the updates that take away what it was."""
+        return [RefUpdate(ref, oid, None) for _, ref, oid in self._moves()]
 
 
 def check_name(name: str) -> None:
@@ -322,37 +340,54 @@ def list_trash(project: Project, name: str | None = None) -> list[Trash]:
         match = _TRASHED.fullmatch(ref)
         if match:
             found.setdefault((match[1], int(match[2])), {})[match[3]] = oid
-    rows = [Trash(key[0], key[1], refs.get("code"), refs.get("meta")) for key, refs in found.items()]
+    rows = [
+        Trash(
+            name, when, refs.get("code"), refs.get("meta"),
+            {part.removeprefix("branches/"): oid for part, oid in refs.items() if "/" in part},
+        )
+        for (name, when), refs in found.items()
+    ]  # fmt: skip
     return sorted(rows, key=lambda row: (-row.when, row.name))
 
 
 def latest_trash(project: Project, name: str) -> Trash | None:
     """Return the session called ``name`` that was removed last."""
-    return next(iter(list_trash(project, name)), None)
+    return next((trash for trash in list_trash(project, name) if trash.code or trash.meta), None)
+
+
+def _trash(
+    name: str, tips: Tips, known: Sequence[Trash], branches: Mapping[str, str], when: float | None = None
+) -> Trash:
+    """Return what goes into the trash, which holds ``known`` already; ``branches`` are full names and ids."""
+    last = next((trash.when for trash in known if trash.name == name), None)
+    now = int(time.time() if when is None else when)
+    top = f"{BRANCHES}{name}/"
+    parts = {ref.removeprefix(top): oid for ref, oid in branches.items()}
+    return Trash(name, now if last is None else max(now, last + 1), tips.code, tips.meta, parts)
 
 
 def trash_updates(
-    name: str, tips: Tips, known: Sequence[Trash], when: float | None = None
-) -> list[RefUpdate]:
+    name: str, tips: Tips, known: Sequence[Trash], when: float | None = None,
+    branches: Mapping[str, str] = {},
+) -> list[RefUpdate]:  # fmt: skip
     """Return the updates that move a session's refs into the trash, which holds ``known`` already."""
-    last = next((trash.when for trash in known if trash.name == name), None)
-    now = int(time.time() if when is None else when)
-    trash = Trash(name, now if last is None else max(now, last + 1), tips.code, tips.meta)
-    into = [RefUpdate(update.ref, None, update.old) for update in trash.updates()]
-    away = ((CODE + name, tips.code), (META + name, tips.meta))
-    return into + [RefUpdate(ref, oid, None) for ref, oid in away if oid is not None]
+    trash = _trash(name, tips, known, branches, when)
+    return trash.moved_in() + trash.taken_away()
 
 
 def keep_updates(project: Project, name: str, tips: Tips) -> list[RefUpdate]:
     """Return the updates that keep what a session is now in the trash, while the session goes on."""
-    made = trash_updates(name, tips, list_trash(project, name))
-    return [update for update in made if update.ref.startswith(TRASH)]
+    return _trash(name, tips, list_trash(project, name), {}).moved_in()
+
+
+def trash_branches(project: Project, name: str, branches: Mapping[str, str]) -> list[RefUpdate]:
+    """Return the updates that keep in the trash what is overwritten of what was kept beside a session."""
+    return _trash(name, Tips(None, None), list_trash(project, name), branches).moved_in()
 
 
 def restore_updates(trash: Trash) -> list[RefUpdate]:
     """Return the updates that bring a removed session back."""
-    back = ((CODE + trash.name, trash.code), (META + trash.name, trash.meta))
-    return [RefUpdate(ref, None, oid) for ref, oid in back if oid is not None] + trash.updates()
+    return [RefUpdate(update.ref, None, update.old) for update in trash.taken_away()] + trash.updates()
 
 
 def expire_trash(project: Project, known: Sequence[Trash]) -> list[Trash]:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from realm.errors import RealmError
-from realm.model import WORKSPACE_ROOT, Run, Session, State, Taken, Totals
+from realm.model import WORKSPACE_ROOT, Kept, Run, Session, State, Taken, Totals
 from realm.store.refs import META
 from realm.text import clean
 
@@ -116,7 +116,20 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         continues=fields.maybe("continues", lambda key: fields.whole(key, 0, number - 1)) or 0,
         begins=fields.maybe("begins", lambda key: fields.whole(key, 0, _MOST)) or 0,
         said=fields.maybe("said", lambda key: fields.whole(key, 0, _MOST)) or 0,
+        kept=tuple(fields.maybe("kept", lambda key: _kept(fields.items(key), oid)) or ()),
     )
+
+
+def _kept(found: list[Any], is_oid: Callable[[str], object]) -> list[Kept]:
+    """Return what ``kept`` holds, without what is no such thing."""
+    rows = []
+    for item in found[:_LIST_LIMIT]:
+        match item:
+            case [str(kind), str(name), str(oid), int(commits)] if (
+                len(kind) + len(name) < _PATH_LIMIT and is_oid(oid) and 0 <= commits <= _MOST
+            ):
+                rows.append(Kept(clean(kind), clean(name), oid, commits))
+    return rows
 
 
 def _taken(found: list[Any], is_oid: Callable[[str], object]) -> Taken | None:

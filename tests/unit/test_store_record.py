@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.model import Run, Session, State, Taken, Totals
+from realm.model import Kept, Run, Session, State, Taken, Totals
 from realm.store.schema import (
     Summary,
     dump,
@@ -68,6 +68,7 @@ runs = st.builds(
     continues=st.just(0),
     begins=counts,
     said=counts,
+    kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
 )
 summaries = st.builds(
     Summary,

@@ -67,6 +67,7 @@ class Claude(Agent):
     credentials = f"{DIRECTORY}/.credentials.json"
     credentials_limit = logins.CREDENTIALS_LIMIT
     conversations = f"{DIRECTORY}/projects/*/????????-????-????-????-????????????.jsonl"
+    worktrees = ".claude/worktrees"
 
     def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
         """Return the command line; a conversation that the user's arguments choose wins over ours."""

@@ -1,0 +1,75 @@
+"""What else an agent left in its repository when its run ended: taken in beside its work."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.paths import replace
+from realm.session import sandboxes
+from realm.session.lock import run_directory
+from realm.store import left
+from realm.store.commits import Twin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from realm.sandbox.report import Report
+    from realm.session.run import Plan
+    from realm.store.left import Found
+
+_TWIN = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ([01])")
+
+
+def take(plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin]) -> Found:
+    """Take in what else ``report`` has of a run that ended with the commit ``code``."""
+
+    def visible() -> Sequence[str]:
+        seen = sandboxes.sight(plan)
+        return (*seen.tips, *seen.own)
+
+    return left.take(
+        left.Wanted(
+            project=plan.project,
+            session=plan.session.name,
+            run=plan.run.number,
+            turn=turn,
+            tip=plan.run.before,
+            code=code,
+            left=report.left,
+            is_all=report.left_all,
+            pack=report.left_pack,
+            started=plan.run.started,
+            identity=plan.identity,
+            twins={**_remembered(plan), **twins},
+            visible=visible,
+        )
+    )
+
+
+def _file(plan: Plan) -> Path:
+    return run_directory(plan.session.id) / "twins"
+
+
+def remember(plan: Plan, twins: Mapping[str, Twin]) -> None:
+    """Keep, while a run goes on, which commits of ours stand for the agent's: a branch may begin at one.
+
+    Where that is lost, such a branch has another commit like ours.
+    """
+    known = {**_remembered(plan), **twins}
+    lines = (f"{oid} {twin.oid} {int(twin.exact)}\n" for oid, twin in known.items())
+    with suppress(OSError):
+        replace(_file(plan), "".join([f"{plan.run.number}\n", *lines]).encode())
+
+
+def _remembered(plan: Plan) -> dict[str, Twin]:
+    try:
+        run, *lines = _file(plan).read_text("ascii", "replace").splitlines()
+    except (OSError, ValueError):
+        return {}
+    found = (match for line in lines if (match := _TWIN.fullmatch(line)))
+    return (
+        {match[1]: Twin(match[2], match[3] == "1") for match in found} if run == str(plan.run.number) else {}
+    )

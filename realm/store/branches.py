@@ -1,0 +1,128 @@
+"""What else an agent left in its repository: other branches, tags, stashes, detached commits, work trees.
+
+They are ``refs/realm-branches/<session>/<kind>/<name>`` in the project, each verified and
+written anew like the session's own commits.  Kinds are ``heads``, ``tags``, ``stash``
+(numbered, 1 is the oldest), ``detached`` (commits that no ref pointed to) and ``worktree``
+(linked work trees without a branch).  A name has its bytes other than ``a-z 0-9 - _ .`` as
+``%`` and two hex digits, so that ``alt`` and ``alt/x`` may both be there, and ``Alt`` too.
+
+In a sandbox they are at their own names again, where these are free, else below ``refs/kept``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.git import git
+from realm.store.refs import BRANCHES
+from realm.text import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from realm.model import Project
+
+KINDS = ("heads", "tags", "stash", "detached", "worktree")
+ASIDE = "refs/kept/"
+"""Where in a sandbox those are whose own names are not free."""
+
+_LONGEST = 200
+"""Bytes of an escaped name; a file's name has 255, and git needs some."""
+_CUT = 150
+_PART = re.compile(r"[a-z0-9._%-]{1,250}")
+_BAD = re.compile(r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[/.]|^@$")
+
+
+def escape(name: str) -> str:
+    """Return a ref's name as one part of another's; no two names have the same."""
+    raw = os.fsencode(name)
+    plain = re.sub(rb"[^a-z0-9._-]|\.(?=\.|$)|^\.|\.(?=lock$)", lambda found: b"%%%02x" % found[0][0], raw)
+    if len(plain) <= _LONGEST:
+        return plain.decode("ascii")
+    return f"{plain[:_CUT].decode('ascii')}%-{hashlib.sha256(raw).hexdigest()[:32]}"
+
+
+def unescape(part: str) -> str | None:
+    """Return the name that :func:`escape` made ``part`` of, ``None`` where it does not tell."""
+    name = os.fsdecode(re.sub(rb"%([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), part.encode()))
+    return name if escape(name) == part and not _BAD.search(name) else None
+
+
+def listed(project: Project, session: str) -> dict[str, str]:
+    """Return the refs of what is kept beside a session, and where they point; stashes in their order."""
+    found = git("for-each-ref", "--format=%(objectname) %(refname)", f"{BRANCHES}{session}/", project=project)
+    pairs = (line.split(" ", 1) for line in found.lines)
+    return in_order({ref: oid for oid, ref in pairs if parts(ref) is not None})
+
+
+def in_order(found: Mapping[str, str]) -> dict[str, str]:
+    """Return refs by kind and name, numbers as numbers."""
+
+    def order(ref: str) -> tuple[int, int, str]:
+        kind, part = parts(ref) or (KINDS[-1], "")
+        return KINDS.index(kind), len(part) if kind == "stash" else 0, part
+
+    return {ref: found[ref] for ref in sorted(found, key=order)}
+
+
+def parts(ref: str) -> tuple[str, str] | None:
+    """Return kind and escaped name of a ref, ``None`` of one that is none of these."""
+    words = ref.removeprefix(BRANCHES).split("/")
+    if len(words) != 3 or words[1] not in KINDS or not _PART.fullmatch(words[2]):  # noqa: PLR2004
+        return None
+    return words[1], words[2]
+
+
+# -- back into a sandbox ---------------------------------------------------------
+
+
+class Inside(NamedTuple):
+    """What a sandbox gets of it: refs, and stashes with what they are about, the oldest first."""
+
+    refs: Mapping[str, str]
+    stashes: Sequence[tuple[str, str]]
+
+
+def inside(project: Project, kept: Mapping[str, str], laid: Iterable[str]) -> Inside:
+    """Return how ``kept``, from :func:`listed`, is laid out beside the refs ``laid``."""
+    taken = set(laid)
+    found: dict[str, str] = {}
+    stashes = []
+    for ref, oid in kept.items():
+        kind, part = parts(ref) or ("", "")
+        if kind == "stash":
+            stashes.append((oid, _subject(project, oid)))
+            continue
+        name = unescape(part)
+        own = f"refs/{kind}/{name}"
+        if kind not in ("heads", "tags") or name is None or not _is_free(own, taken):
+            own = f"{ASIDE}{kind}/{part}"
+        taken.add(own)
+        found[own] = oid
+    return Inside(found, stashes)
+
+
+def _is_free(name: str, taken: set[str]) -> bool:
+    """Tell whether git can have a ref ``name`` beside others: none may be the directory of another."""
+    parents = {name[:at] for at, char in enumerate(name) if char == "/"}
+    return name not in taken and not parents & taken and not any(n.startswith(f"{name}/") for n in taken)
+
+
+def _subject(project: Project, oid: str) -> str:
+    return first_line(git("log", "-1", "--format=%s", "--end-of-options", oid, "--", project=project).text)
+
+
+def place(name: str) -> str:
+    """Return kind and escaped name of a ref in a sandbox, empty where it cannot be one of git's."""
+    kind, _, rest = name.removeprefix("refs/").partition("/")
+    if not rest or _BAD.search(name):
+        return ""
+    if kind in ("heads", "tags"):
+        return f"{kind}/{escape(rest)}"
+    kind, _, part = rest.partition("/")
+    if not name.startswith(ASIDE) or kind not in KINDS or kind == "stash" or not part:
+        return ""
+    return f"{kind}/{part if _PART.fullmatch(part) else escape(part)}"

@@ -1,0 +1,309 @@
+"""Taking in what else a sandbox left in its repository (:mod:`realm.store.branches`).
+
+Each commit is verified and written anew like the session's own, on the newest commit of its
+first-parent way that the host has already.  All of it stands apart from the session's work: what
+is wrong here costs nothing of that.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import RejectedError
+from realm.git import git
+from realm.model import Checkpoint, Kept
+from realm.store import history
+from realm.store.branches import ASIDE, in_order, listed, parts, place, unescape
+from realm.store.commits import Chain, Naming, moment, parse_commit
+from realm.store.ingest import Intake, ingest
+from realm.store.objects import Objects
+from realm.store.quarantine import Limits, UncleanError, quarantine
+from realm.store.refs import BRANCHES, RefUpdate, trash_branches
+from realm.store.verify import Findings, Verifier
+from realm.text import clean, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping, Sequence
+    from pathlib import Path
+
+    from realm.model import Identity, Left, Project
+    from realm.store.batch import CatFile
+    from realm.store.commits import BoxCommit, Twin
+    from realm.store.quarantine import Quarantine
+
+
+class Wanted(NamedTuple):
+    """What a sandbox reported; see :class:`realm.store.ingest.Intake`.
+
+    ``left`` are commits and names, the stashes the newest first; ``is_all`` is whether what is kept
+    already and not among them was deleted.  ``code`` is the session's newest commit, and
+    ``twins`` are commits of it by the sandbox's own.  ``visible`` tells which commits the
+    sandbox could see besides.
+    """
+
+    project: Project
+    session: str
+    run: int
+    turn: int
+    tip: str
+    code: str
+    left: Sequence[Left]
+    is_all: bool
+    pack: Path | None
+    started: float
+    identity: Identity
+    twins: Mapping[str, Twin] = {}
+    visible: Callable[[], Sequence[str]] = tuple
+
+
+class Found(NamedTuple):
+    """What came of it: how refs move (what they point to is in the project), what is kept now, notes."""
+
+    updates: Sequence[RefUpdate] = ()
+    kept: Sequence[Kept] = ()
+    notes: Sequence[str] = ()
+
+
+def take(wanted: Wanted, limits: Limits | None = None) -> Found:
+    """Take in what else a sandbox left; what is overwritten or deleted goes to the trash.
+
+    What fails a check is left out, and a note says so.  Raises :class:`GitError` when
+    the project or the quarantine cannot be written.
+    """
+    project, session = wanted.project, wanted.session
+    before = listed(project, session)
+    if not wanted.left and not before:
+        return Found()
+    notes = Findings()
+    after: dict[str, str] = {} if wanted.is_all else dict(before)
+    named = _named(wanted.left, notes)
+    made = _made(wanted, named, limits or Limits(), before, notes)
+    for at in named:
+        ref = f"{BRANCHES}{session}/{at}"
+        if ref in before:
+            after[ref] = before[ref]  # also where what it is now was left out
+    after |= {f"{BRANCHES}{session}/{at}": oid for at, oid in made.items()}
+    old = {ref: oid for ref, oid in before.items() if after.get(ref) != oid}
+    updates = trash_branches(project, session, old) if old else []
+    for ref in sorted({*before, *after}):
+        if before.get(ref) != after.get(ref):
+            updates.append(RefUpdate(ref, before.get(ref), after.get(ref)))
+    return Found(updates, _rows(wanted, after), notes.lines())
+
+
+def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
+    """Return what is left by kind and escaped name; the first counts where two would have the same."""
+    found: dict[str, Left] = {}
+    number = sum(item.name == "stash" for item in left)
+    for item in sorted(left, key=lambda item: item.name.startswith(ASIDE)):
+        if item.name == "stash":
+            at = f"stash/{number}"
+            number -= 1
+        elif item.name == "detached":
+            at = f"detached/{item.oid[:12]}"
+        else:
+            at = place(item.name)
+            if not at:
+                notes.add(f"the ref {clean(item.name, limit=100)} was left out: it has no proper name")
+                continue
+        found.setdefault(at, item)
+    return found
+
+
+def _made(
+    wanted: Wanted, named: Mapping[str, Left], limits: Limits, before: Mapping[str, str], notes: Findings
+) -> dict[str, str]:
+    """Let the project have what is left; return the commits by kind and name, without what is left out."""
+    with quarantine(wanted.project) as held:
+        try:
+            sizes = held.take_in(wanted.pack, limits) if wanted.pack is not None else {}
+        except UncleanError:
+            return _files(wanted, named, limits, notes)
+        except RejectedError as refused:
+            notes.add(f"other branches and stashes were left out: {refused.message}")
+            sizes = {}
+        with held.cat_file() as objects:
+            writer = _Writer(wanted, limits, objects, sizes, before)
+            made: dict[str, str] = {}
+            for at, left in named.items():
+                try:
+                    made[at] = writer.twin(left)
+                except RejectedError as refused:
+                    notes.add(_left_out(left, refused))
+        for note in writer.notes():
+            notes.add(note)
+        return writer.given(held, named, made, notes)
+
+
+def _left_out(left: Left, refused: RejectedError) -> str:
+    return f"{clean(left.name, limit=100)} was left out: {refused.message}"
+
+
+def _files(wanted: Wanted, named: Mapping[str, Left], limits: Limits, notes: Findings) -> dict[str, str]:
+    """Take in the files of each without its commits, where git refuses an object."""
+    made = {}
+    for at, left in named.items():
+        point = Checkpoint(left.oid, left.oid, wanted.turn, time.time())
+        try:
+            done = ingest(
+                Intake(
+                    wanted.project, wanted.session, wanted.run, wanted.tip, [point], {}, wanted.pack,
+                    wanted.started, wanted.identity,
+                ),
+                limits,
+            )  # fmt: skip
+        except RejectedError as refused:
+            notes.add(_left_out(left, refused))
+            continue
+        for note in done.notes:
+            notes.add(f"{clean(left.name, limit=100)}: {note}")
+        made[f"detached/{left.oid[:12]}" if left.name == "stash" else at] = done.tip
+    return made
+
+
+class _Writer:
+    """Writes the host's commits for a sandbox's; ``sizes`` are the objects of its pack."""
+
+    def __init__(
+        self, wanted: Wanted, limits: Limits, objects: CatFile, sizes: Mapping[str, tuple[str, int]],
+        before: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        project = wanted.project
+        self._wanted = wanted
+        self._limits = limits
+        self._objects = objects
+        self._fresh: Container[str] = sizes
+        self._sizes = sizes
+        self._made = Objects(project.object_format)
+        self._verifier = Verifier(objects, sizes, self._made, limits, project.object_format)
+        self._naming = Naming(wanted.session, wanted.run, wanted.identity, wanted.started, {})
+        self._twins = dict(wanted.twins)
+        self._known = [wanted.tip, wanted.code, *before.values()]
+        self._asked = False
+        self._notes = Findings()
+
+    def notes(self) -> list[str]:
+        """Return what is worth a word."""
+        dropped = [f"left out: {path}" for path in self._verifier.dropped.lines()]
+        return [*self._notes.lines(), *dropped, *self._verifier.notes.lines()]
+
+    def twin(self, left: Left) -> str:
+        """Return the commit for one of the sandbox's; :class:`RejectedError` when it cannot be had."""
+        return self._stash(left.oid) if left.name == "stash" else self._commit(left.oid)
+
+    def _commit(self, oid: str) -> str:
+        start = self._start(oid)
+        if start == oid:
+            return self._twins[oid].oid if oid in self._twins else oid
+        onto = self._twins[start].oid if start in self._twins else start
+        chain = Chain(
+            onto, self._objects, self._made, self._verifier, self._naming,
+            limits=self._limits, fresh=self._fresh, base=onto, head=start,
+        )  # fmt: skip
+        chain.add(Checkpoint(oid, oid, self._wanted.turn, time.time()))
+        self._twins |= chain.twins
+        for note in chain.notes.lines():
+            self._notes.add(f"in another branch, {note}")
+        return chain.tip
+
+    def _start(self, oid: str) -> str:
+        """Return the newest commit on the first-parent way that has a twin, or is the project's."""
+        start, steps = oid, 0
+        while start in self._fresh and steps <= self._limits.commits:
+            if start in self._twins and self._twins[start].exact:
+                return start
+            parents = self._read(start).parents
+            if not parents:
+                return self._wanted.tip
+            start, steps = parents[0], steps + 1
+        if start in self._fresh:
+            return self._wanted.tip
+        if start not in self._twins:
+            self._check_visible(start)
+        return start
+
+    def _check_visible(self, oid: str) -> None:
+        """Raise unless the sandbox was given a commit of the project's: whoever knows an id could name it."""
+        if self._read(oid).oid in self._known:
+            return
+        if not history.contains(self._wanted.project, [oid], self._known):
+            if not self._asked:
+                self._known += self._wanted.visible()
+                self._asked = True
+            if not history.contains(self._wanted.project, [oid], self._known):
+                raise RejectedError(f"it builds on the commit {oid[:12]}, which was not in the container")
+
+    def _stash(self, oid: str) -> str:
+        """Return a stash: a commit of the work tree, whose parents are its base, its index and new files."""
+        if oid not in self._fresh:
+            return self._commit(oid)
+        found = self._read(oid)
+        if not 2 <= len(found.parents) <= 3:  # noqa: PLR2004
+            return self._commit(oid)
+        base = self._commit(found.parents[0])
+        below = self._read(base).tree
+        index = self._bare(self._read(found.parents[1]), below, [base])
+        new = [self._bare(self._read(parent), below, []) for parent in found.parents[2:]]
+        return self._bare(found, below, [base, index, *new])
+
+    def _bare(self, commit: BoxCommit, below: str, parents: list[str]) -> str:
+        """Return a commit with its message alone, as git has those of a stash."""
+        who = self._naming.identity, moment(min(commit.when, time.time()))
+        message = clean(first_line(commit.message), limit=200) or "stash"
+        return self._made.commit(self._verifier.tree(commit.tree, below), parents, message, who, who)
+
+    def _read(self, oid: str) -> BoxCommit:
+        made = self._made.data(oid)
+        if made is not None:
+            return parse_commit(oid, made)
+        found = self._objects.get(oid, self._limits.commit)
+        if found is None or found.kind != "commit":
+            raise RejectedError("it is not all there")
+        return parse_commit(oid, found.data)
+
+    def given(
+        self, held: Quarantine, named: Mapping[str, Left], made: dict[str, str], notes: Findings
+    ) -> dict[str, str]:
+        """Let the project have what was made, but what names objects that the sandbox was not given."""
+        ids = self._made.ids
+        fresh = {*self._sizes, *ids}
+        new = [oid for oid in dict.fromkeys(made.values()) if oid in ids]
+        if not new:
+            return made
+        self._made.write(held.path / "objects" / "pack")
+        try:
+            held.check_closed(new, self._known, fresh, self._limits)
+        except RejectedError:
+            for at, oid in list(made.items()):
+                try:
+                    held.check_closed([oid], self._known, fresh, self._limits)
+                except RejectedError as refused:
+                    notes.add(_left_out(named[at], refused))
+                    del made[at]
+        for oid in new:
+            if oid in made.values():
+                held.give(oid, [self._wanted.code])
+        return made
+
+
+def _rows(wanted: Wanted, after: Mapping[str, str]) -> list[Kept]:
+    rows = []
+    for ref, oid in in_order(after).items():
+        kind, part = parts(ref) or ("", "")
+        asked = (
+            "rev-list",
+            "--count",
+            "--not",
+            "--branches",
+            "--tags",
+            "--remotes",
+            wanted.code,
+            "--not",
+            oid,
+        )
+        count = git(*asked, "--", project=wanted.project, check=False).text
+        name = unescape(part)
+        shown = clean(part if name is None else name, limit=200)
+        rows.append(Kept(kind, shown, oid, int(count) if count.isdigit() else 0))
+    return rows

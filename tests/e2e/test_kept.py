@@ -1,0 +1,60 @@
+"""What an agent leaves beside its work comes home, goes back at resume, and goes where its session goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.api import MessagesApi
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+TOP = "refs/realm-branches/side/"
+SIDE = (
+    "commit() { echo $1 >$1; git add $1; git commit -qm $1; }; commit mine; git checkout -q -b alt; "
+    "commit one; git checkout -q side; echo 1 >>README.md; git stash -q; "
+    "git worktree add -q .claude/worktrees/wt -b wt; "
+    "echo 2 >.claude/worktrees/wt/two; echo rest >rest"
+)
+
+
+def kept(user: User) -> list[str]:
+    return sorted(name.removeprefix(TOP) for name in user.repo.refs() if name.startswith(TOP))
+
+
+def test_from_new_to_restore(user: User) -> None:
+    said = user.scripted("side", SIDE).err
+    assert "also kept: branch alt (1 commit), branch wt (1 commit), 1 stash\n" in said, said
+    assert kept(user) == ["heads/alt", "heads/wt", "stash/1"]
+    assert user.repo.files("refs/realm/side") == ["README.md", "mine", "rest"]
+    assert user.repo.files(f"{TOP}heads/wt") == ["README.md", "mine", "two"]
+    assert user.repo.head(f"{TOP}heads/alt^") == user.repo.head("refs/realm/side^")
+    said = user.scripted(
+        "side",
+        "set -e; git show alt:one; git show wt:two; git stash pop -q; git branch -q -D wt",
+        verb="resume",
+    ).err
+    assert "also kept: branch alt (1 commit)\n" in said, said
+    assert kept(user) == ["heads/alt"]
+    assert user.repo.show("refs/realm/side:README.md").endswith("1")
+    user.realm("remove", "side", "--yes")
+    assert kept(user) == []
+    user.realm("restore", "side")
+    assert kept(user) == ["heads/alt"]
+    user.scripted("side", "git show alt:one", verb="resume")
+
+
+def test_claudes_work_tree(claude: User, api: MessagesApi) -> None:
+    """What Claude Code does in a linked work tree is not in the session's tree, and is on its branch."""
+    prompt = "write one.txt with first"
+    claude.realm("new", "wt", "--", "--worktree", "foo", "-p", prompt)
+    (branch,) = claude.repo.refs("refs/realm-branches/wt/heads")
+    assert branch.endswith("/worktree-foo")
+    assert claude.repo.show(f"{branch}:one.txt") == "first"
+    assert claude.repo.files("refs/realm/wt") == ["README.md"]
+    claude.realm("resume", "wt", "--", "-p", "write two.txt with second")
+    assert claude.repo.show("refs/realm/wt:two.txt") == "second"
+    assert api.asked[-1].prompts()[-2:] == [prompt, "write two.txt with second"]
