@@ -45,7 +45,7 @@ def command(name: At, directory: Path | None, as_json: bool) -> None:
     from realm.session.review import show
 
     columns = shutil.get_terminal_size().columns if output.is_terminal(sys.stdout) else 80
-    shown = show(name, directory, columns)
+    shown = show(name, directory, columns, drawn=output.colored(sys.stdout) and not as_json)
     if as_json:
         output.json(_record(shown))
         return
@@ -70,7 +70,7 @@ def _parts(shown: Shown) -> Iterator[str]:
     else:
         yield "no changes\n"
     if shown.screen is not None:
-        yield _screen(shown.screen)
+        yield _screen(shown)
 
 
 def _head(shown: Shown) -> Iterator[str]:
@@ -91,16 +91,16 @@ def _head(shown: Shown) -> Iterator[str]:
     yield f"{title}: {', '.join(facts)}\n{spent}"
 
 
-def _screen(drawing: bytes) -> str:
+def _screen(shown: Shown) -> str:
+    """Return the screen, in colour where it was drawn."""
+    if not shown.drawn:
+        return clean(shown.screen or b"", multiline=True).rstrip("\n") + "\n"
     from realm.terminal.render.drawing import Drawing
 
-    found = Drawing(drawing)
-    return found.ansi() if output.colored(sys.stdout) else found.text()
+    return Drawing(shown.screen or b"").ansi()
 
 
 def _record(shown: Shown) -> dict[str, object]:
-    from realm.terminal.render.drawing import Drawing
-
     said = shown.said
     return {
         **fields(shown.turn),
@@ -110,5 +110,5 @@ def _record(shown: Shown) -> dict[str, object]:
         "tokens_in": said.tokens_in if said else None,
         "tokens_out": said.tokens_out if said else None,
         "cost": said.cost if said and said.cost else None,
-        "screen": Drawing(shown.screen).text() if shown.screen else None,
+        "screen": _screen(shown) if shown.screen else None,
     }

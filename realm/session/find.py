@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositoryError, RealmError
 from realm.model import Activity, SessionRow, State
 from realm.paths import current_directory
-from realm.session import account, registry
+from realm.session import registry
 from realm.session.lock import holder
 from realm.session.requests import Listing
-from realm.store import listing, merged, refs
+from realm.store import listing, refs
 from realm.store.repo import discover
 from realm.text import clean
 
@@ -192,6 +192,8 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
     rows: list[SessionRow] = []
     try:
         found, branches = listing.survey(project)
+        from realm.store import merged  # what finding one session does not wait for
+
         into = merged.merged(project, found, branches)
     except GitError as error:
         if not others:
@@ -207,6 +209,8 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
 
 def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
     now = state(meta)
+    from realm.session import account
+
     noted = account.read(meta.id) if meta.id and now is not State.EXITED else None
     if noted is not None and noted.run != meta.runs:
         noted = None

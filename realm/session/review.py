@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from realm import git
 from realm.errors import RealmError
 from realm.session.find import locate
-from realm.store import record, repo
-from realm.store import turns as numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from realm.agents.base import Exchange
     from realm.model import Project
     from realm.session.requests import At
+    from realm.store import record
     from realm.store.turns import Turn
 
 
@@ -35,17 +34,28 @@ def place(at: At, directory: Path | None) -> Place:
     whole = Place(project, at.name, row.base, row.code or row.base)
     if at.turn is None:
         return whole
-    return whole._replace(tip=numbered.pick(at.name, turns(whole), at.turn).after)
+    return whole._replace(tip=picked(whole, turns(whole), at.turn).after)
 
 
 def find_turn(at: At, directory: Path | None) -> Turn:
     """Return the turn that is asked for, the last one unless a number says which."""
-    found = turns(place(at._replace(turn=None), directory))
-    return numbered.pick(at.name, found, at.turn or max(1, len(found)))
+    whole = place(at._replace(turn=None), directory)
+    found = turns(whole)
+    return picked(whole, found, at.turn or max(1, len(found)))
+
+
+def picked(whole: Place, found: Sequence[Turn], number: int) -> Turn:
+    """Return the turn ``number`` of all that a session has; :class:`RealmError` where it has no such turn."""
+    from realm.store.turns import pick
+
+    return pick(whole.name, found, number)
 
 
 def turns(whole: Place) -> list[Turn]:
     """Return every turn of a session, the first one first."""
+    from realm.store import record  # what a diff of everything does not wait for
+    from realm.store import turns as numbered
+
     with record.Record(whole.project, whole.name) as found:
         runs = found.runs()
     return numbered.turns(whole.project, whole.base, whole.tip, runs)
@@ -67,8 +77,8 @@ def diff(
     else:
         whole = place(at._replace(turn=None), directory)
         found = turns(whole)
-        begin = numbered.pick(at.name, found, between[0]).before
-        end = numbered.pick(at.name, found, between[1]).after
+        begin = picked(whole, found, between[0]).before
+        end = picked(whole, found, between[1]).after
         ends = [begin, end]
     if begin == end:
         raise RealmError(f"{_named(at, between)} changed nothing", f"realm log {at.name}")
@@ -86,8 +96,9 @@ def _named(at: At, between: tuple[int, int] | None) -> str:
 class Shown(NamedTuple):
     """A turn with all that the record has of it; texts are untrusted and not yet cleaned.
 
-    ``exit_code`` is the run's, where the turn was its last and it has ended; ``screen`` what
-    the terminal showed at the end (see :class:`realm.terminal.render.drawing.Drawing`).
+    ``exit_code`` is the run's, where the turn was its last and it has ended; ``screen`` is what
+    the terminal showed at the end: text, or with ``drawn`` what draws it
+    (:class:`realm.terminal.render.drawing.Drawing`).
     """
 
     whole: Place
@@ -95,15 +106,18 @@ class Shown(NamedTuple):
     said: Exchange | None = None
     exit_code: int | None = None
     screen: bytes | None = None
+    drawn: bool = False
     stat: str = ""
 
 
-def show(at: At, directory: Path | None, columns: int) -> Shown:
+def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -> Shown:
     """Return a turn, the last one unless another is asked for; ``columns`` is how wide its changes may be.
 
     Raises :class:`RealmError` where there is no such session or turn.
     """
     from realm.session import words
+    from realm.store import record, repo
+    from realm.store import turns as numbered
 
     whole = place(at._replace(turn=None), directory)
     with record.Record(whole.project, at.name) as found:
@@ -112,23 +126,26 @@ def show(at: At, directory: Path | None, columns: int) -> Shown:
         turn = numbered.pick(at.name, every, at.turn or max(1, len(every)))
         run = next((run for run in runs if run.number == turn.run), None)
         is_last = all(other.run != turn.run for other in every[turn.number :])
-        shown = Shown(whole, turn)
+        shown = Shown(whole, turn, drawn=drawn)
         if run is not None:
-            shown = Shown(
-                whole, turn, words.of_turn(found, found.session(), run, turn.turn),
-                run.exit_code if is_last else None, _screen(found, turn, is_last=is_last),
-            )  # fmt: skip
+            shown = shown._replace(
+                said=words.of_turn(found, found.session(), run, turn.turn),
+                exit_code=run.exit_code if is_last else None,
+                screen=_screen(found, turn, "ans" if drawn else "txt", is_last=is_last),
+            )
     if turn.commits:
         shown = shown._replace(stat=repo.changes(whole.project, turn.before, turn.after, columns))
     return shown
 
 
-def _screen(found: record.Record, turn: Turn, *, is_last: bool) -> bytes | None:
-    from realm.session import recordings, screens
-
-    names = [recordings.drawing_path(turn.turn)] if turn.turn else []
-    for name in [*names, *([recordings.SCREEN] if is_last else [])]:
-        kept = found.file(f"{record.run_directory(turn.run)}/{name}", screens.DRAWING_LIMIT)
+def _screen(found: record.Record, turn: Turn, kind: str, *, is_last: bool) -> bytes | None:
+    """Return what was kept of the screen at a turn's end (:mod:`realm.store.record` names the files)."""
+    names = [f"turns/{turn.turn:04d}.screen.{kind}"] if turn.turn else []
+    for name in [*names, *([f"screen.{kind}"] if is_last else [])]:
+        kept = found.file(f"runs/{turn.run:04d}/{name}", _SCREEN_LIMIT)
         if kept:
             return kept
     return None
+
+
+_SCREEN_LIMIT = 4 * 1024 * 1024

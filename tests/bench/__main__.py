@@ -4,7 +4,7 @@ Pairs are interleaved, medians are compared, and nothing passes or fails here:
 on a shared machine only ratios mean anything, and those are for people.
 Repositories have 1,000 files, and 60 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
-memory, and more rounds.  Arguments choose parts: ``commands``, ``terminal``,
+memory, and more rounds.  Arguments choose parts: ``commands``, ``review``, ``terminal``,
 ``runs``, ``prompt``, ``turns``.
 """
 
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.measure import Figure, Rival, compare, render
 from tests.bench.prompt import first_prompt
+from tests.bench.review import review_figures
 from tests.bench.setting import IMAGE, Setting
 from tests.bench.terminal import terminal_figures
 from tests.bench.turns import turn_figures
@@ -35,7 +36,7 @@ QUICK = 15
 PROMPTS = 9
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
-PARTS = ("commands", "terminal", "runs", "prompt", "turns")
+PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns")
 
 
 def sizes() -> tuple[int, ...]:
@@ -76,6 +77,9 @@ def main(parts: Collection[str]) -> int:
         if "commands" in parts:
             with Setting(Path(place), 1_000, "many-sessions") as setting:
                 figures += quick_figures(setting)
+        if "review" in parts:
+            with Setting(Path(place), 1_000, "review") as setting:
+                figures += review_figures(setting, QUICK)
         if why := engines.missing():
             print(f"no Docker engine ({why}): runs and the terminal are not measured")
         else:

@@ -182,8 +182,9 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
     ]
     kept = {
         "transcript.jsonl": b"".join(talk),
-        "screen.ans": b"\x1b[1;1Hlast screen",
-        "turns/0001.screen.ans": b"\x1b[1;1Hfirst screen",
+        "screen.ans": b"\x1b[1;1H\x1b[1mlast screen",
+        "screen.txt": b"la\x07st screen",
+        "turns/0001.screen.txt": b"first screen\n",
     }
     past.run(Asked("write\none.txt", {"one.txt": "1\n"}, "Did it."), Asked("next"), exit_code=3, files=kept)
     done = realm(repo.path, "show", "fix@1")
@@ -198,6 +199,7 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
     assert last.startswith(
         "turn 2 of fix: run 1, exit code 3\n\n> next\n\nNo.\n\nno changes\n\nlast screen\n"
     )
+    assert "\x1b[1mlast screen" in realm(repo.path, "--color=always", "show", "fix").out
     found = json.loads(realm(repo.path, "show", "fix@1", "--json").out)
     assert (found["prompt"], found["answer"]) == ("write\none.txt", "Did it.\nBye.")
     assert (found["tokens_in"], found["cost"], found["screen"]) == (7, None, "first screen\n")
