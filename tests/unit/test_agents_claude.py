@@ -56,6 +56,13 @@ def test_it_starts_without_questions(tmp_path: Path) -> None:
     assert load(files["settings.json"])["skipDangerousModePermissionPrompt"] is True
 
 
+def test_servers_of_the_users_own_configuration_are_not_there(tmp_path: Path) -> None:
+    server = {"mcpServers": {"mine": {"command": "/home/ada/serve"}}}
+    (tmp_path / ".claude.json").write_text(json.dumps({**server, "projects": {"/home/ada/p": server}}))
+    (tmp_path / "settings.json").write_text(json.dumps(server))
+    assert [path for path, file in config(tmp_path).items() if b"/home/ada" in file.content] == []
+
+
 def test_the_key_itself_is_in_no_file(tmp_path: Path) -> None:
     key = "sk-ant-secret-part-0123456789abcdefghij"
     files = config(tmp_path, Login({"ANTHROPIC_API_KEY": key}))

@@ -30,7 +30,7 @@ _COPIED = ("CLAUDE.md", "commands", "agents", "skills", "output-styles", "rules"
 _HOST_ONLY_SETTINGS = frozenset({
     "apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "enabledPlugins", "env",
     "extraKnownMarketplaces", "fileSuggestion", "forceLoginMethod", "gcpAuthRefresh", "hooks",
-    "otelHeadersHelper", "permissions", "sandbox", "statusLine",
+    "mcpServers", "otelHeadersHelper", "permissions", "sandbox", "statusLine",
 })  # fmt: skip
 """Settings that name programs of the host, or that only make sense there."""
 
