@@ -9,12 +9,13 @@ its workspace, with ``/`` between parts.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from realm.model import Activity, TurnText
 
@@ -101,6 +102,21 @@ class Exchange(NamedTuple):
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float = 0.0
+
+
+class Field(Enum):
+    """What the field for prompts on an agent's screen has in it."""
+
+    EMPTY = 1
+    DRAFT = 2
+    BUSY = 3
+    """It is there, and the agent works."""
+    NONE = 4
+    """No such field is to be seen."""
+
+
+Rows = Sequence[Sequence[tuple[str, str]]]
+"""What a screen shows (untrusted): rows of texts, each with the parameters of its SGR sequence."""
 
 
 class Agent:
@@ -225,6 +241,25 @@ class Agent:
         """Return what its hook said in ``told`` (untrusted), ``None`` for nothing of interest."""
         del told
         return None
+
+    def paste(self, text: str) -> bytes | None:
+        """Return the keys that give it ``text`` as a prompt, ``None`` where that cannot be done by keys."""
+        del text
+        return None
+
+    def choose(self, number: int) -> bytes:
+        """Return the keys that answer its question by a number."""
+        return str(number).encode()
+
+    def field(self, rows: Rows) -> Field:
+        """Return what its field for prompts has in it."""
+        del rows
+        return Field.NONE
+
+    def offers(self, rows: Rows, number: int, label: str) -> bool:
+        """Tell whether its screen shows a question with this numbered answer."""
+        del rows, number, label
+        return False
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield what is said in the ``lines`` of a conversation's file (untrusted)."""

@@ -14,6 +14,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "resume": "Go on with a session, in the same conversation",
         "attach": "Show an agent that runs in the background",
         "stop": "End agents from elsewhere; their work is saved",
+        "send": "Give a running agent a prompt, or an answer",
         "wait": "Wait until agents have ended",
         "exec": "Run a shell or a command beside an agent",
         "rescue": "Write the files of a container to a directory",

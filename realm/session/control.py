@@ -7,6 +7,9 @@ travel beside the answer (``SCM_RIGHTS``)::
                                         the sandbox's stream and the lock.  {"ok": true} from the asker
                                         takes the run over; the holder says {"ok": true} to that
                                         unless its patience had an end before
+    {"op": "send", "text": "…"}      →  {"ok": true, "turns": 1} when it was typed behind so many prompts,
+                                        {"ok": true, "queued": 2} when it waits with one other;
+                                        "answer": 2 instead of "text" answers a question
     {"op": "stop"}                   →  {"ok": true}; the holder stops the agent and saves its work
     either                           →  {"ok": false, "why": "…"}
 

@@ -13,14 +13,16 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
+from realm.model import Activity
 from realm.session import logins, recordings
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.live import Taker
 from realm.session.notices import Attention, Caller, plain
+from realm.session.prompts import Prompter
 from realm.session.recordings import TerminalState
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.relay.events import Event, Observed, Scanner
@@ -69,6 +71,7 @@ done 2>/dev/null
 :
 """)  # fmt: skip
 """Continues what is stopped in the agent's session, in the foreground where it has a terminal."""
+_TURNING = (Activity.WORKING, Activity.ASKS, Activity.RANG)
 _GONE = {Reason.HANGUP, Reason.DETACHED, Reason.SUSPENDED}
 
 
@@ -105,6 +108,7 @@ class Holder:
         place = recordings.place(session_id, number)
         self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
         self.books = Bookkeeper(plan, sandbox)
+        self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream)
         self._joined = time.monotonic()
         self._looked = 0.0
         self._observed: Observed | None = None
@@ -165,8 +169,8 @@ class Holder:
                     resize=sizes,
                     begin=taker.beginning(begin),
                     interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
-                    idle=attention.idle,
-                    watch={control.fileno(): answering(control, attached=True)},
+                    idle=lambda: attention.idle() | self._idle(),
+                    watch={control.fileno(): self._answers(control, attached=True)},
                     alive=self.is_alive,
                     again=again,
                     detach=keys,
@@ -194,8 +198,8 @@ class Holder:
                 return drain(
                     stream,
                     tap=tap,
-                    idle=self.state.flush,
-                    watch={control.fileno(): answering(control, attached=False)},
+                    idle=self._idle,
+                    watch={control.fileno(): self._answers(control, attached=False)},
                     alive=self.is_alive,
                     again=lambda: self._listening()[0] if self.rejoin() else None,
                     stalled=self.wake,
@@ -236,6 +240,18 @@ class Holder:
             changes = rewriter(self.plan, self.state.modes)
             self._observed = Observed(self.stream, self.hear, changes)
         return self._observed
+
+    def _idle(self) -> bool:
+        """Do what can wait; return whether there is more."""
+        self.state.flush()
+        observed = self._observed
+        again = self.prompts.idle(interrupted=observed is not None and observed.interrupted)
+        if observed is not None and self.books.account.activity not in _TURNING:
+            observed.interrupted = False
+        return again
+
+    def _answers(self, control: Control, *, attached: bool) -> Callable[[], bool]:
+        return answering(control, attached=attached, prompt=self.prompts.answer)
 
     def _give(self, call: Call) -> bool:
         """Hand stream and lock to whoever called; return whether they were taken."""
@@ -335,6 +351,8 @@ class Holder:
         from realm.session import account, intake, sandboxes, summary
 
         number = _signal(ended)
+        if waiting := self.prompts.rest():
+            self.notes.append(waiting)
         with self._engine_may_go():
             if number:
                 self.halt(interrupt=False)
@@ -385,8 +403,10 @@ class Holder:
             ) from error
 
 
-def answering(control: Control, *, attached: bool) -> Callable[[], bool]:
-    """Return what answers a call: it raises what the holder has to do."""
+def answering(
+    control: Control, *, attached: bool, prompt: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Callable[[], bool]:
+    """Return what answers a call: it raises what the holder has to do; ``prompt`` sees to prompts."""
 
     def answer() -> bool:
         call = control.call()
@@ -399,7 +419,10 @@ def answering(control: Control, *, attached: bool) -> Callable[[], bool]:
             call.answer({"ok": True})
             call.close()
             raise StoppedError
-        call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
+        if operation == "send":
+            call.answer(prompt(call.request))
+        else:
+            call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
         call.close()
         return True
 

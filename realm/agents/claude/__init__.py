@@ -13,13 +13,15 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from realm.agents.base import Agent, Exchange, HomeFile, Login, News, Renewal, Said
+from realm.agents.base import Agent, Exchange, Field, HomeFile, Login, News, Renewal, Said
 from realm.agents.claude import home
 from realm.agents.claude import login as logins
 from realm.model import Activity, TurnText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from realm.agents.base import Rows
 
 DIRECTORY = "claude"
 """Its configuration directory in the state directory."""
@@ -32,6 +34,13 @@ _LINE_LIMIT = 16 * 1024 * 1024
 _WHO = {"user": "user", "assistant": "agent"}
 _TELLING = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
 """What of a tool's input says best what it does, in this order."""
+
+_SIGN = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
+_RULE = re.compile("\N{BOX DRAWINGS LIGHT HORIZONTAL}{10,}\\s*")
+_GREY = re.compile(r"(?:.*;)?(?:2|38;5;24[0-9])(?:;.*)?")
+"""Renditions in which it writes what is no text of the user's: dim, or a grey of the palette."""
+_RECOGNIZED = 12
+"""Characters of an answer that was cut by which it is recognized."""
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?")
@@ -161,6 +170,39 @@ class Claude(Agent):
 
         return exchanges(lines)
 
+    def paste(self, text: str) -> bytes:
+        """Return a bracketed paste and Enter; a blank behind a last word that would open a menu."""
+        last = (text.split() or [""])[-1]
+        more = " " if last[:1] in ("/", "@") else ""
+        return b"\x1b[200~" + (text + more).encode("utf-8", "replace") + b"\x1b[201~\r"
+
+    def field(self, rows: Rows) -> Field:
+        """Return what is between the last two rules, behind the sign that is grey while it works."""
+        texts = ["".join(text for text, _ in row) for row in rows]
+        rules = [place for place, text in enumerate(texts) if _RULE.fullmatch(text)]
+        if len(rules) < 2 or rules[-1] - rules[-2] < 2:  # noqa: PLR2004 - one above, one below, a row between
+            return Field.NONE
+        inside = rows[rules[-2] + 1 : rules[-1]]
+        if not inside[0] or not inside[0][0][0].startswith(_SIGN):
+            return Field.NONE
+        if _is_grey(inside[0][0][1]) or "esc to interrupt" in " ".join(texts[rules[-1] :]):
+            return Field.BUSY
+        first = (inside[0][0][0].removeprefix(_SIGN), inside[0][0][1])
+        runs = (first, *inside[0][1:], *(run for row in inside[1:] for run in row))
+        written = "".join(text.strip() for text, codes in runs if not _is_grey(codes))
+        # A proposal is grey, but for its first character, on which the cursor stands.
+        proposes = any(text.strip() for text, codes in runs if _is_grey(codes))
+        return Field.EMPTY if not written or (proposes and len(written) == 1) else Field.DRAFT
+
+    def offers(self, rows: Rows, number: int, label: str) -> bool:
+        """Tell whether a row has the number and as much of the label as a row has room for."""
+        answer = f"{number}. {label}"
+        shown = ("".join(text for text, _ in row).strip().removeprefix(_SIGN).strip() for row in rows)
+        return any(
+            text == answer or (len(text) > _RECOGNIZED and answer.startswith(text.rstrip("\u2026")))
+            for text in shown
+        )
+
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield prompts, answers and calls of tools; what is no such line is passed over."""
         for line in lines:
@@ -173,6 +215,10 @@ class Claude(Agent):
             time = entry.get("timestamp")
             for said in _said(who, message.get("content")):
                 yield said._replace(time=time if isinstance(time, str) else "")
+
+
+def _is_grey(codes: str) -> bool:
+    return _GREY.fullmatch(codes) is not None
 
 
 def _text(raw: bytes | None, key: str) -> str:

@@ -28,6 +28,8 @@ MARK = b"\x16"
 """What every mark begins with; programs do not write it."""
 _BEGUN, _ENDED, _TOLD = (MARK + b"\x1b[?" + mode for mode in (b"7325l", b"7325h", b"7326h"))
 _MARKS = re.compile(re.escape(MARK) + rb"\x1b\[\?(7325[hl]|7326h)")
+_INTERRUPTS = (ESC, b"\x03", b"\x1b[27u", b"\x1b[99;5u")
+"""Escape and Ctrl-C, as a terminal sends them, and as one does that speaks kitty's protocol."""
 _BELL = b"\x07"
 _ASCII = 0x80
 
@@ -135,6 +137,8 @@ class Observed:
         self._scanner = Scanner(happened)
         self._word = self._ready = b""
         self.focus = Focus()
+        self.interrupted = False
+        """Whether a key was passed on that may have ended a turn."""
         self.fileno, self.parts, self.close_write = stream.fileno, stream.parts, stream.close_write
 
     @property
@@ -185,4 +189,5 @@ class Observed:
         """Take what goes of some keys, and note what the terminal reports among them."""
         taken = self.stream.send(data)
         self.focus.feed(data[:taken])
+        self.interrupted = self.interrupted or data[:taken] in _INTERRUPTS
         return taken

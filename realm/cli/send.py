@@ -1,0 +1,66 @@
+"""``realm send``: a prompt for a running agent, from elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.boundary import CommandLineError
+from realm.cli.command import verb
+from realm.cli.params import FILE, SESSION, common
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ('send quick-fix "now the docs"', "the next prompt"),
+    ("send quick-fix - < task.md", "from standard input"),
+    ("send quick-fix --answer 2", "the second answer to its question"),
+)
+NOTE = (
+    "The prompt is pasted and submitted when the agent is at its own, empty prompt; while it works it is "
+    "kept until then. A question is only answered by --answer, and where somebody has begun to write "
+    "nothing is added. Agents that realm knows no prompt of take none."
+)
+
+
+@verb("send", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION)
+@click.argument("words", metavar="text", nargs=-1, type=FILE)
+@click.option("--answer", metavar="<n>", type=click.IntRange(min=1), help="answer the agent's question")
+@common
+def command(name: str, words: tuple[str, ...], directory: Path | None, answer: int | None) -> None:
+    """Give it and return when the agent has it."""
+    from realm.cli.ui import TerminalUI
+    from realm.session import send
+
+    if answer is not None:
+        if words:
+            raise CommandLineError("--answer takes no text with it", "leave one of them out")
+        send.choose(name, directory, answer, TerminalUI())
+        return
+    send.send(name, directory, _text(words), TerminalUI())
+
+
+def _text(words: tuple[str, ...]) -> str:
+    """Return the prompt, cleaned; :class:`CommandLineError` where there is none, or it is too long."""
+    from realm.session.prompts import LIMIT
+
+    if words == ("-",) or (not words and sys.stdin is not None and not output.is_terminal(sys.stdin)):
+        given = sys.stdin.buffer.read(4 * LIMIT + 1).decode("utf-8", "replace")
+    else:
+        given = " ".join(words)
+    text = clean(given, multiline=True).strip()
+    if not text:
+        raise CommandLineError(
+            "there is no text to send", 'realm send NAME "what to do", or - for standard input'
+        )
+    if len(text) > LIMIT:
+        raise CommandLineError(
+            f"the text has more than {LIMIT} characters", "put it into a file of the project"
+        )
+    return text

@@ -1,0 +1,75 @@
+"""Prompts and answers from elsewhere for the real Claude Code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+
+def row(user: User, name: str) -> dict[str, Any]:
+    return next(row for row in user.listed() if row["name"] == name)
+
+
+def turns(user: User, name: str) -> list[str]:
+    log = user.repo.git("log", "--reverse", "--format=%s", f"main..refs/realm/{name}")
+    return log.splitlines()
+
+
+def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: User) -> None:
+    with claude.terminal("new", "far", "--detach") as terminal:
+        assert terminal.wait() == 0
+    # It may not have drawn its prompt yet: then this one waits.
+    claude.realm("send", "far", "write one.txt with first")
+    eventually(lambda: row(claude, "far")["activity"] == "done", 60)
+    assert claude.realm("send", "far", "-", stdin="wait 3\nwrite two.txt with \x1b[201~second\n").err == (
+        "far has the prompt\n"
+    )
+    waits = claude.realm("send", "far", "write three.txt with third").err
+    assert waits == "far is busy: it gets this when it is at its prompt\n"
+    more = claude.realm("send", "far", "ask Which? | Red | Blue").err
+    assert more == "far is busy: it gets this when it is at its prompt, after 1 other\n"
+    eventually(lambda: row(claude, "far")["activity"] == "asks", 60)
+    refused = claude.realm("send", "far", "anything", code=1).err
+    assert "far was given nothing: it asks: Which?" in refused
+    assert "realm send far --answer N (1 Red, 2 Blue)" in refused
+    assert "the answers are 1 to 2" in claude.realm("send", "far", "--answer", "3", code=1).err
+    assert claude.realm("send", "far", "--answer", "2").err == "far was answered: Blue\n"
+    eventually(lambda: row(claude, "far")["activity"] == "done", 60)
+    assert "it asks nothing" in claude.realm("send", "far", "--answer", "1", code=1).err
+    claude.realm("stop", "far")
+    assert turns(claude, "far") == ["write one.txt with first", "wait 3", "write three.txt with third"]
+    assert claude.repo.show("refs/realm/far:two.txt") == "[201~second"
+
+
+def test_a_draft_is_not_joined_and_an_interrupted_turn_is_over(claude: User) -> None:
+    with claude.terminal("new", "near") as terminal:
+        terminal.wait_for("bypass permissions on", timeout=120)
+        terminal.send("half a tho")
+        terminal.wait_for("half a tho")
+        assert "somebody has begun to write" in claude.realm("send", "near", "more", code=1).err
+        terminal.press("C-u")
+        assert claude.realm("send", "near", "wait 30").err == "near has the prompt\n"
+        eventually(lambda: row(claude, "near")["activity"] == "working")
+        terminal.wait_for("esc to interrupt")
+        terminal.press("Escape")
+        eventually(lambda: row(claude, "near")["activity"] == "done", 20)
+        terminal.press("C-u")
+        terminal.wait_for("\u276f")
+        assert claude.realm("send", "near", "say Fine.").err == "near has the prompt\n"
+        terminal.wait_for("Fine.")
+
+
+def test_who_takes_no_prompts_says_so(user: User, claude: User) -> None:
+    user.realm("new", "--detach", "--agent", "sh", "plain", "-c", "sleep 60")
+    assert "plain was given nothing: it has no terminal" in user.realm("send", "plain", "x", code=1).err
+    user.realm("stop", "plain")
+    assert "nothing of session plain is running" in user.realm("send", "plain", "x", code=1).err
+    assert "there is no text to send" in claude.realm("send", "plain", " ", code=2).err
