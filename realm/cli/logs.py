@@ -18,8 +18,8 @@ EXAMPLES = (
     ("logs quick-fix -f", "and what it prints until it ends"),
 )
 NOTE = (
-    "Prompts, answers and a line for each tool where the record has the conversation. While a program draws "
-    "on the whole screen, it is the screen: realm screen shows that in colour."
+    "Prompts, answers and a line for each tool where the agent keeps a conversation, as Claude Code does; "
+    "otherwise what it printed. realm screen shows the screen in colour."
 )
 
 

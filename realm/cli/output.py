@@ -251,6 +251,12 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
 
 
+def flush() -> None:
+    """Let whoever reads standard output have what was written so far."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
 def put(where: str, pieces: Iterable[bytes]) -> None:
     """Write ``pieces`` to the file ``where``, or to standard output for ``-``.
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
 from realm.cli.params import FILE, SESSION, common
+from realm.errors import RealmError
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ def _text(words: tuple[str, ...]) -> str:
     """Return the prompt, cleaned; :class:`CommandLineError` where there is none, or it is too long."""
     from realm.session.prompts import LIMIT
 
-    if words == ("-",) or (not words and sys.stdin is not None and not output.is_terminal(sys.stdin)):
-        given = sys.stdin.buffer.read(4 * LIMIT + 1).decode("utf-8", "replace")
-    else:
-        given = " ".join(words)
+    given = " ".join(words)
+    if words == ("-",):
+        try:
+            given = sys.stdin.buffer.read(4 * LIMIT + 1).decode("utf-8", "replace") if sys.stdin else ""
+        except OSError as error:
+            raise RealmError(f"standard input cannot be read: {error.strerror or error}") from None
     text = clean(given, multiline=True).strip()
     if not text:
         raise CommandLineError(

@@ -255,11 +255,14 @@ class Engine:
         with self._asking():
             return int(self._client.exec_inspect(made)["ExitCode"] or 0)
 
-    def listen(self, container: str, command: Sequence[str]) -> Lines:
-        """Run ``command`` in a running container and return the lines that it writes, as they come."""
+    def listen(self, container: str, command: Sequence[str], longest: int = 1000) -> Lines:
+        """Run ``command`` in a running container and return the lines that it writes, as they come.
+
+        They are cut to ``longest`` bytes.
+        """
         with self._asking():
             made = self._client.exec_create(container, list(command), stdin=False)["Id"]
-        return Lines(*self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False}))
+        return Lines(*self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False}), longest)
 
     def begin(
         self, container: str, command: Sequence[str], *, tty: bool, directory: str = "",

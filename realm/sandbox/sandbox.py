@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from realm.sandbox.report import Report
     from realm.sandbox.stream import Lines
 
+_LONG_LINE = 16 * 1024**2
+"""Bytes of a line of a file that is followed."""
 DEFAULT_LIMIT = 4 * 1024**3
 """Bytes that a sandbox may hand over unless told otherwise."""
 
@@ -152,6 +154,10 @@ class Sandbox:
     def watch(self, first: int) -> Lines:
         """Return lines with the numbers of what is handed over while it runs, from ``first`` on."""
         return self.engine.listen(self.id, ["sh", layout.ENTRY, "watch", str(first)])
+
+    def follow(self, path: str) -> Lines:
+        """Return the lines of a file that is, or comes to be, in the running container, as they are added."""
+        return self.engine.listen(self.id, ["tail", "-c", "+1", "-F", path], longest=_LONG_LINE)
 
     def handed_over(self, number: int, dest: Path, limit: int = DEFAULT_LIMIT) -> Report | None:
         """Return what the running sandbox handed over with that number; ``None`` when there is no such thing.

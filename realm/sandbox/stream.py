@@ -75,11 +75,9 @@ class Demux:
 class Lines:
     """The lines that a command in a container writes, as they come; a context manager that leaves it."""
 
-    LONGEST = 1000
-    """Bytes of a line that are believed; longer ones are cut."""
-
-    def __init__(self, sock: socket.socket, begun: bytes) -> None:
-        """``begun`` was read already."""
+    def __init__(self, sock: socket.socket, begun: bytes, longest: int) -> None:
+        """``begun`` was read already; lines are cut to ``longest`` bytes."""
+        self._longest = longest
         sock.setblocking(True)
         self._socket, self._begun = sock, begun
         self._demux = Demux()
@@ -108,8 +106,8 @@ class Lines:
                 return None
         whole = b"".join(piece for target, piece in self._demux.feed(data) if target == STDOUT)
         *lines, rest = (self._line + whole).split(b"\n")
-        self._line = rest[: self.LONGEST]
-        return [line[: self.LONGEST] for line in lines]
+        self._line = rest[: self._longest]
+        return [line[: self._longest] for line in lines]
 
 
 class Attachment:

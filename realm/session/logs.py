@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.errors import RealmError
-from realm.session import recordings, screens
+from realm.errors import EngineError, RealmError
+from realm.sandbox import docker, layout, lookup
+from realm.session import account, recordings, screens
 from realm.session.lock import holder
 from realm.store import record
 from realm.terminal.ansi.lexer import ESC
@@ -16,11 +19,12 @@ from realm.terminal.render.lines import Lines
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from realm.agents.base import Said
     from realm.model import Project, Run, Session
+    from realm.sandbox.sandbox import Sandbox
     from realm.session.requests import UI
     from realm.session.screens import Asked
 
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 PERIOD = 0.2
 """Seconds between two looks at a recording that grows."""
+_MOST = 256 * 1024 * 1024
+"""Bytes of a conversation that are read."""
 _LOOK = 4096
 """Bytes that are looked at to see whether a program draws."""
 _SIZE = (24, 80)
@@ -36,22 +42,23 @@ _SIZE = (24, 80)
 def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
     """Write what was said in a run of a session; with ``follow``, go on until it ends.
 
-    Where the agent's conversation is in the record that is written: prompts,
-    answers, a line for each tool.  Otherwise it is what the agent printed.  Of a
-    run that goes on and whose agent draws its conversation on a screen, it is the
-    screen, and with ``follow`` the conversation when it is over.  Unless a run is
-    asked for, it is the newest that has something.  Raises :class:`RealmError`
-    when nothing was kept.
+    Where the agent keeps a conversation that is written, from its container while it
+    runs, then from the record: prompts, answers, a line for each tool.  Otherwise it is
+    what the agent printed, or while it draws on a screen and has said nothing yet, that
+    screen.  Unless a run is asked for, it is the newest that has something.  Raises
+    :class:`RealmError` when nothing was kept.
     """
     project, session, run = screens.chosen(asked, _has_log, ui)
     place = recordings.place(session.id, run.number)
     talks = agents.find(session.agent).conversations is not None
-    if holder(session.id) is not None and talks and _draws(place):
+    runs = place.is_dir() and holder(session.id) is not None
+    if runs and talks and follow:
+        _follow(project, session, run, write)
+    elif runs and talks and (said := _said_so_far(session)):
+        for entry in said:
+            write(_paragraph(entry))
+    elif runs and talks and _draws(place):
         write(f"{recordings.text(place, _SIZE)}\n")
-        if follow:
-            while holder(session.id) is not None:
-                time.sleep(PERIOD)
-            _write_record(project, session, run, write)
     elif place.is_dir():
         _write_live(project, session, run, write, follow=follow)
     else:
@@ -68,6 +75,63 @@ def _has_log(found: record.Record, session: Session, run: Run) -> bool:
 def _draws(place: Path) -> bool:
     """Tell whether a program writes anything but lines."""
     return any(isinstance(event, bytes) and ESC in event for _, event in tail(place, _LOOK).events)
+
+
+def _conversation(session: Session) -> str | None:
+    """Return where the conversation of the run that goes on lies in its container."""
+    now = account.read(session.id)
+    conversation = (now.conversation if now else "") or session.conversation
+    if not conversation:
+        return None
+    directory = posixpath.join(session.workspace, session.subdir).rstrip("/")
+    path = agents.find(session.agent).conversation_file(directory, conversation)
+    return f"{layout.STATE}/{path}" if path else None
+
+
+def _container(session: Session) -> Sandbox | None:
+    """Return the container of the run that goes on; ``None`` where no engine tells of one."""
+    with suppress(EngineError):
+        for sandbox in lookup.find(docker.connect(), session_id=session.id):
+            if sandbox.state() == "running":
+                return sandbox
+    return None
+
+
+def _said_so_far(session: Session) -> list[Said]:
+    """Return what was said in the run that goes on, as far as it can be had."""
+    path, sandbox = _conversation(session), _container(session)
+    with suppress(EngineError):
+        found = sandbox.read_file(path, _MOST) if sandbox and path else None
+        return list(agents.find(session.agent).read((found or b"").splitlines()))
+    return []
+
+
+def _follow(project: Project, session: Session, run: Run, write: Write) -> None:
+    """Write the conversation of the run that goes on as it is said, until it ends."""
+    agent = agents.find(session.agent)
+    written: set[Said] = set()
+
+    def tell(lines: Iterable[bytes]) -> None:
+        for said in agent.read(lines):
+            if said not in written:
+                written.add(said)
+                write(_paragraph(said))
+
+    while holder(session.id) is not None:
+        path, sandbox = _conversation(session), _container(session)
+        if path is None or sandbox is None:
+            time.sleep(PERIOD)
+            continue
+        with suppress(EngineError), sandbox.follow(path) as lines:
+            while (heard := lines.read(PERIOD)) is not None:
+                tell(heard)
+                if not heard and _conversation(session) != path:
+                    break  # the agent began another
+        time.sleep(PERIOD)
+    with record.Record(project, session.name) as found:
+        tell((found.said(run.number) or b"").splitlines())
+    if not written:
+        _write_record(project, session, run, write)
 
 
 def _write_record(project: Project, session: Session, run: Run, write: Write) -> None:

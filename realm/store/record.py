@@ -212,9 +212,9 @@ class Record:
             raise self._damaged("it has no files")
         head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
         parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
-        if tip:
+        if tip or session.name != self._name:
             summary = _summary(self._objects, self._format, current)
-            summary = summary._replace(pushed_tip=tip, pushed=pushed)
+            summary = summary._replace(pushed_tip=tip, pushed=pushed) if tip else summary
             message = write_summary(session.name, summary) if summary.id else message
         root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
         now = AUTHOR, Moment(int(time.time()))

@@ -385,6 +385,20 @@ def trash_branches(project: Project, name: str, branches: Mapping[str, str]) -> 
     return _trash(name, Tips(None, None), list_trash(project, name), branches).moved_in()
 
 
+def rename_updates(
+    old: str, tips: Tips, new: str, meta: str, branches: Mapping[str, str] = {}
+) -> list[RefUpdate]:
+    """Return the updates that call a session ``new``, with ``meta`` for its record.
+
+    ``branches`` are what is kept beside it, full names and ids.
+    """
+    moves = [(CODE + old, CODE + new, tips.code, tips.code), (META + old, META + new, tips.meta, meta)]
+    top = f"{BRANCHES}{old}/"
+    moves += [(ref, f"{BRANCHES}{new}/{ref.removeprefix(top)}", oid, oid) for ref, oid in branches.items()]
+    away = [RefUpdate(before, oid, None) for before, _, oid, _ in moves]
+    return away + [RefUpdate(after, None, oid) for _, after, _, oid in moves]
+
+
 def restore_updates(trash: Trash) -> list[RefUpdate]:
     """Return the updates that bring a removed session back."""
     return [RefUpdate(update.ref, None, update.old) for update in trash.taken_away()] + trash.updates()

@@ -69,7 +69,10 @@ def test_a_draft_is_not_joined_and_an_interrupted_turn_is_over(claude: User) -> 
 
 def test_who_takes_no_prompts_says_so(user: User, claude: User) -> None:
     user.realm("new", "--detach", "--agent", "sh", "plain", "-c", "sleep 60")
-    assert "plain was given nothing: it has no terminal" in user.realm("send", "plain", "x", code=1).err
+    assert (
+        "plain was given nothing: it takes prompts from its terminal only"
+        in user.realm("send", "plain", "x", code=1).err
+    )
     user.realm("stop", "plain")
     assert "nothing of session plain is running" in user.realm("send", "plain", "x", code=1).err
     assert "there is no text to send" in claude.realm("send", "plain", " ", code=2).err

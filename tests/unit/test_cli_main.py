@@ -158,7 +158,8 @@ def test_a_deleted_current_directory_is_no_bug(
     line = verb.split()
     wanted = [found for found in load(line[0]).params if isinstance(found, click.Argument) and found.required]
     several = verb in ("stop", "remove", "push", "screen", "wait")
-    given = {"completion": ["bash"], "rewind": ["x@1"]}.get(verb, ["x"] * max(len(wanted), several))
+    usual = {"completion": ["bash"], "rewind": ["x@1"], "port": ["x", "1"], "send": ["x", "hi"]}
+    given = usual.get(verb, ["x"] * max(len(wanted), several))
     done = realm(*line, *given)
     assert done.code in (0, 1, 125), done.err
     assert "bug" not in done.err

@@ -1,0 +1,42 @@
+"""``realm port``: a server in an agent's container, on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import SESSION, common
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PORT = click.IntRange(1, 65535)
+EXAMPLES = (
+    ("port quick-fix 3000", "what listens on 3000 in there, at 127.0.0.1:3000 here"),
+    ("port quick-fix 80 --at 8080", "at another port here"),
+)
+NOTE = (
+    "It is there until Ctrl-C, or until the agent ends. Only this machine reaches it, and the container's "
+    "network stays as closed as it is: each connection goes through the engine. What answers is the agent's."
+)
+
+
+@verb("port", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION)
+@click.argument("port", type=_PORT)
+@click.option("--at", "local", metavar="<port>", type=click.IntRange(0, 65535),
+              help="the port on this machine; 0 is any that is free (default: the same)")  # fmt: skip
+@common
+def command(name: str, port: int, directory: Path | None, local: int | None) -> None:
+    """Carry connections until there is nobody to carry them to."""
+    from realm.cli.ui import TerminalUI
+    from realm.session.port import Door
+
+    with Door(name, directory, port, port if local is None else local, TerminalUI()) as door:
+        output.data(f"http://127.0.0.1:{door.local}")
+        output.flush()
+        output.say(f"port {port} of {name}, until Ctrl-C")
+        door.serve()

@@ -1,0 +1,127 @@
+"""A server of a running agent's on this machine's loopback: each connection is a command in its container.
+
+So it needs nothing of the container's network, which may be none at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from typing import TYPE_CHECKING, Self
+
+from realm.errors import EngineError, RealmError
+from realm.session.exec import running
+from realm.session.lock import holder
+from realm.terminal.relay.protocols import STDOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.sandbox.stream import Attachment
+    from realm.session.requests import UI
+
+_MOST = 64
+"""Connections at a time."""
+_PIECE = 65536
+_PERIOD = 1.0
+"""Seconds from one look whether the agent still runs to the next."""
+_RELAY = ("sh", "-c", """
+if command -v socat >/dev/null; then exec socat -T 3600 - "TCP:localhost:$1"; fi
+if command -v bash >/dev/null; then exec bash -c '
+  { exec 3<>"/dev/tcp/127.0.0.1/$1" || exec 3<>"/dev/tcp/::1/$1"; } 2>/dev/null || exit 1
+  exec 4<&0; cat <&4 >&3 & writer=$!; cat <&3; kill "$writer"; exit 0' bash "$1"
+fi
+exec nc 127.0.0.1 "$1"
+""", "sh")  # fmt: skip
+"""Joins standard input and output with a port, by what the image has; the port is the next argument."""
+
+
+class Door:
+    """Listens at 127.0.0.1 for a running session's port while entered; ``local`` is where.
+
+    Raises :class:`RealmError` when nothing of the session is running, or the local port is taken.
+    """
+
+    def __init__(self, name: str, directory: Path | None, port: int, local: int, ui: UI) -> None:
+        self._session, self._engine, self._sandbox = running(name, directory)
+        self._port, self._ui = port, ui
+        self._free = threading.Semaphore(_MOST)
+        self._asking = threading.Lock()
+        self._warned = False
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._listener.bind(("127.0.0.1", local))
+            self._listener.listen(_MOST)
+        except OSError as error:
+            self._listener.close()
+            raise RealmError(
+                f"port {local} of this machine cannot be had: {error.strerror}",
+                f"realm port {name} {port} --at 0 takes a free one",
+            ) from None
+        self.local = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        self._engine.close()
+
+    def serve(self) -> None:
+        """Carry connections until the agent has ended."""
+        while holder(self._session.id) is not None or self._sandbox.state() == "running":
+            if not select.select([self._listener], [], [], _PERIOD)[0]:
+                continue
+            connection, _ = self._listener.accept()
+            if not self._free.acquire(timeout=_PERIOD):
+                connection.close()
+                continue
+            threading.Thread(target=self._carry, args=(connection,), daemon=True).start()
+
+    def _carry(self, connection: socket.socket) -> None:
+        with contextlib.closing(connection), contextlib.suppress(OSError, EngineError):
+            try:
+                with self._asking:
+                    process, stream = self._sandbox.run([*_RELAY, str(self._port)], tty=False)
+                with contextlib.closing(stream):
+                    threading.Thread(target=_up, args=(connection, stream), daemon=True).start()
+                    carried = _down(stream, connection)
+                if not carried and not self._warned and self._engine.exec_code(process):
+                    self._warned = True
+                    self._ui.warn(f"nothing answers on port {self._port} of {self._session.name} yet")
+            finally:
+                self._free.release()
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+def _up(connection: socket.socket, stream: Attachment) -> None:
+    """Carry what the client sends, and that it is all."""
+    with contextlib.suppress(OSError, ValueError):
+        while data := connection.recv(_PIECE):
+            while data:
+                select.select([], [stream.fileno()], [])
+                with contextlib.suppress(BlockingIOError):
+                    data = data[stream.send(data) :]
+        stream.close_write()
+
+
+def _down(stream: Attachment, connection: socket.socket) -> int:
+    """Carry what the server sends until that is all; return how many bytes it was."""
+    carried = 0
+    while True:
+        if not stream.pending():
+            select.select([stream.fileno()], [], [])
+        try:
+            data = stream.recv(_PIECE)
+        except BlockingIOError:
+            continue
+        if not data:
+            return carried
+        for target, part in stream.parts(data):
+            if target == STDOUT:
+                connection.sendall(part)
+                carried += len(part)
