@@ -44,18 +44,19 @@ NOTE = (
               help="start this many in the background, from one commit")  # fmt: skip
 @click.option("--each", metavar="<file>", type=FILE,
               help="start one in the background for each line of a file (-: standard input)")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="say only what needs attention")
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option
 def command(
-    directory: Path | None, no_input: bool, count: int | None, each: str | None, **options: Any
-) -> int:  # fmt: skip
+    directory: Path | None, no_input: bool, quiet: bool, count: int | None, each: str | None, **options: Any
+) -> int:
     """Hand the request to the session room and return the agent's exit code."""
     from realm.cli.ui import TerminalUI
     from realm.session.requests import NewRequest
 
     request = NewRequest(directory=here(directory), no_input=no_input, **options)
-    ui = TerminalUI(no_input=no_input)
+    ui = TerminalUI(no_input=no_input, quiet=quiet)
     if count is None and each is None:
         from realm.session.new import new
 

@@ -85,9 +85,13 @@ class Spinner:
 
 
 class TerminalUI:
-    """realm's voice on standard error; ``interactive`` when a person can see and answer it."""
+    """realm's voice on standard error; ``interactive`` when a person can see and answer it.
 
-    def __init__(self, *, no_input: bool = False) -> None:
+    A ``quiet`` one does not say what was done.
+    """
+
+    def __init__(self, *, no_input: bool = False, quiet: bool = False) -> None:
+        self._quiet = quiet
         self.interactive = not no_input and output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr)
         self._spinners: list[Spinner] = []
 
@@ -99,7 +103,8 @@ class TerminalUI:
     def info(self, text: str) -> None:
         """Say what was done."""
         self._clear()
-        output.say(clean(text, multiline=True))
+        if not self._quiet:
+            output.say(clean(text, multiline=True))
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:

@@ -96,8 +96,10 @@ def merge(at: At, directory: Path | None, *, squash: bool = False, message: str 
         stash = ["--autostash"]
     text = message or describe(done, squash=squash)
     if not squash:
-        own = ["--no-ff"] if message else []
-        return git.type_in("merge", *stash, *own, "-m", text, "--end-of-options", tip, project=project)
+        own = ["--no-ff", "-m", text] if message else ["-m", text]
+        if not message and repo.is_ancestor(project, head, tip):
+            own = ["--no-edit"]  # git has no use for a message then, and says so
+        return git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
     if stash:
         tree = merging.merge(project, done.whole.base, head, tip)
         made = merging.commit(project, tree, head, text)

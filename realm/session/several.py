@@ -67,7 +67,7 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
 
 
 def _start(request: NewRequest, name: str, base: str, task: Sequence[str]) -> int:
-    options = ["--detach", f"--base={base}"]
+    options = ["--detach", "--quiet", f"--base={base}"]
     options += ["--wip"] if request.wip else []
     options += ["--no-record"] if request.no_record else []
     options += ["--no-input"] if request.no_input else []
