@@ -132,7 +132,7 @@ class Run(NamedTuple):
     Times are seconds since the epoch; ``ended`` and ``exit_code`` are ``None``
     while the run goes on.  ``before`` and ``after`` are the session's commits
     at both ends.  ``prompts`` are the first lines of what the agent was asked,
-    ``closing`` is the first line of what it said last.
+    ``closing`` is the first line of what it said last, ``stopped`` whether ``realm stop`` ended it.
     ``dropped`` is how many bytes of output no screen was made of, because they
     came faster than they could be looked at; ``incomplete`` names the screens
     that may lack some of them (``screen``, ``turns/0002.screen``).  ``taken`` is set
@@ -153,6 +153,7 @@ class Run(NamedTuple):
     box: str = ""
     prompts: tuple[str, ...] = ()
     closing: str = ""
+    stopped: bool = False
     notes: tuple[str, ...] = ()
     dropped: int = 0
     incomplete: tuple[str, ...] = ()

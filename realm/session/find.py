@@ -217,7 +217,7 @@ def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
     if now is State.RUNNING:
         activity = noted.activity if noted else Activity.WORKING
     else:
-        activity = Activity.INTERRUPTED if now is State.INTERRUPTED else _ended(meta.exit_code)
+        activity = Activity.INTERRUPTED if now is State.INTERRUPTED else _ended(meta)
     is_pushed = bool(meta.code) and meta.code == meta.pushed_tip
     row = SessionRow(
         name=meta.name,
@@ -249,11 +249,11 @@ def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
     )
 
 
-def _ended(code: int | None) -> Activity:
-    """Return how a run ended, by the agent's exit code: an interrupt or a termination is the user's."""
-    if code in _BY_SIGNAL:
+def _ended(meta: MetaRow) -> Activity:
+    """Return how a run ended: stopped by the user, in whatever way, or by itself."""
+    if meta.stopped or meta.exit_code in _BY_SIGNAL:
         return Activity.STOPPED
-    return Activity.FAILED if code else Activity.DONE
+    return Activity.FAILED if meta.exit_code else Activity.DONE
 
 
 def state(meta: MetaRow) -> State:

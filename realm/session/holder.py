@@ -213,6 +213,7 @@ class Holder:
             try:
                 return hold()
             except StoppedError:
+                self.plan = self.plan._replace(run=self.plan.run._replace(stopped=True))
                 self.halt()
                 return Ended(Reason.EOF)
             except HandedOverError as over:

@@ -90,5 +90,6 @@ def _without_holder(project: Project, session: Session, ui: UI) -> None:
         for sandbox in sandboxes:
             if sandbox.state() == "running":
                 end(sandbox)
+                runs = [run._replace(stopped=run.ended is None) for run in runs]
         if intake.recover(connection, plan, runs, ui) is not None:
             raise RunningError(f"a container of {name} does not end", "docker ps; realm doctor")

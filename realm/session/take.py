@@ -160,6 +160,7 @@ def _taken(
         run = run._replace(
             ended=time.time(),
             exit_code=ending.exit_code,
+            stopped=plan.run.stopped,
             taken=None,
             kept=tuple(beside.kept if beside else ()),
         )

@@ -50,6 +50,7 @@ class MetaRow(NamedTuple):
     ended: float | None = None
     prompt: str = ""
     words: str = ""
+    stopped: bool = False
     pushed_tip: str = ""
     pushed: str = ""
     problem: str = ""

@@ -320,7 +320,7 @@ def write(
     summary = Summary(
         session.id, session.project, session.created, state, session.base, run.number, totals,
         run.started, run.exit_code, run.ended, before.prompt or next(iter(run.prompts), ""),
-        run.closing or before.words, before.pushed_tip, before.pushed,
+        run.closing or before.words, run.stopped, before.pushed_tip, before.pushed,
     )  # fmt: skip
     message = write_summary(session.name, summary)
     now = identity, Moment(int(time.time()))

@@ -109,6 +109,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         box=fields.text("box", _CONTAINER.fullmatch, ""),
         prompts=fields.texts("prompts"),
         closing=fields.text("closing", lambda _: True, ""),
+        stopped=fields.flag("stopped"),
         notes=fields.texts("notes"),
         dropped=fields.maybe("dropped", lambda key: fields.whole(key, 0, _MOST)) or 0,
         incomplete=fields.texts("incomplete", _SCREEN.fullmatch),
@@ -205,6 +206,13 @@ class _Fields:
             raise self._error(f"has no valid '{key}'")
         return int(value)
 
+    def flag(self, key: str) -> bool:
+        """Return whether it is so; not where the field is missing."""
+        value = self._found.get(key)
+        if value not in (None, True, False) or isinstance(value, int) != isinstance(value, bool):
+            raise self._error(f"has no valid '{key}'")
+        return value is True
+
     def maybe(self, key: str, read: Callable[[str], T]) -> T | None:
         """Return what ``read`` makes of the field, ``None`` where it is missing or null."""
         return None if self._found.get(key) is None else read(key)
@@ -252,6 +260,7 @@ class Summary(NamedTuple):
     ended: float | None = None
     prompt: str = ""
     words: str = ""
+    stopped: bool = False
     pushed_tip: str = ""
     pushed: str = ""
 
@@ -287,6 +296,8 @@ def write_summary(name: str, summary: Summary) -> str:
         "Prompt": _quoted(summary.prompt) if summary.prompt else "",
         "Words": _quoted(summary.words) if summary.words else "",
     }
+    if summary.stopped:
+        lines["Stopped"] = "yes"
     if summary.pushed_tip:
         lines["Pushed"] = f"{summary.pushed_tip} {_quoted(summary.pushed)}"
     body = "".join(f"Realm-{key}: {value}\n" for key, value in lines.items() if value)
@@ -326,6 +337,7 @@ def read_summary(message: str, object_format: str) -> Summary:
             ended=_time(found["Ended"]) if "Ended" in found else None,
             prompt=_unquoted(found.get("Prompt", "")),
             words=_unquoted(found.get("Words", "")),
+            stopped="Stopped" in found,
             pushed_tip=_checked(pushed_tip, lambda oid: not oid or _OID[object_format].fullmatch(oid)),
             pushed=_unquoted(pushed),
         )

@@ -66,9 +66,10 @@ def test_what_was_asked_and_answered_and_how_it_ended(realm: CommandLine, repo: 
     add(repo, "bb", base, base, exit_code=3)
     add(repo, "ccc", base, base, exit_code=130)
     add(repo, "dddd", base, base, ended=None, exit_code=None)
+    add(repo, "eeeee", base, base, exit_code=3, stopped=True)
     rows = listed(realm)
-    assert [rows[name]["activity"] for name in ("a", "bb", "ccc", "dddd")] == [
-        "done", "failed", "stopped", "interrupted",
+    assert [rows[name]["activity"] for name in ("a", "bb", "ccc", "dddd", "eeeee")] == [
+        "done", "failed", "stopped", "interrupted", "stopped",
     ]  # fmt: skip
     assert (rows["a"]["prompt"], rows["a"]["last_words"]) == ("write a", "Wrote a.")
     assert rows["a"]["ended"] == "1970-01-01T00:01:00Z"

@@ -30,6 +30,7 @@ def test_five_sessions_cost_a_handful_of_commands(user: User) -> None:
     assert states(user) == {"one": "done", "two": "done", "bad": "failed", "long": "working"}
     stopped = user.realm("stop", "--all")
     assert "long: stopped" in stopped.err
+    assert states(user)["long"] == "stopped"
     assert user.realm("stop", "--all").err == "hint: no agent is running\n"
     wrong = user.realm("stop", "one", "nope", "two", code=1).err
     assert wrong.count("error: ") == 3

@@ -84,6 +84,7 @@ summaries = st.builds(
     ended=st.none() | times,
     prompt=words,
     words=words,
+    stopped=st.booleans(),
     pushed_tip=st.just("") | oids,
     pushed=words,
 )
