@@ -141,7 +141,8 @@ class Run(NamedTuple):
     What was said is kept by turn, as far as it is new.  ``continues`` is the run whose
     conversation this one goes on with (0: none); ``begins`` is the turn with which
     another conversation began (0: none did), and ``said`` the bytes of all of it.
-    ``kept`` is what was kept beside the session's work when the run had ended.
+    ``kept`` is what was kept beside the session's work when the run had ended, ``took`` how many
+    seconds each prompt took, by what the agent noted, 0 where it is not known.
     """
 
     number: int
@@ -162,6 +163,7 @@ class Run(NamedTuple):
     begins: int = 0
     said: int = 0
     kept: tuple[Kept, ...] = ()
+    took: tuple[float, ...] = ()
 
 
 class Totals(NamedTuple):

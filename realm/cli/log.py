@@ -1,8 +1,9 @@
 """``realm log``: the turns of a session, as a table and as JSON.
 
 The JSON of a turn: ``turn`` (its number, as in ``name@2``), ``run``, ``prompt`` (its first
-line), ``began``, ``ended`` (ISO-8601, UTC, or null), ``files``, ``commits`` (ids, the oldest
-first), ``before`` and ``after`` (the commits at its ends).  Keys are only ever added.
+line), ``ended`` (ISO-8601, UTC, or null), ``seconds`` (how long it took, or null),
+``files``, ``commits`` (ids, the oldest first), ``before`` and ``after`` (the commits at
+its ends).  Keys are only ever added.
 """
 
 from __future__ import annotations
@@ -78,9 +79,7 @@ def _cells(turn: Turn) -> list[Cell]:
 
 def took(turn: Turn) -> str:
     """Return how long a turn took, in words; empty where nobody noted it."""
-    if turn.began is None or turn.ended is None:
-        return ""
-    return output.duration(max(0.0, turn.ended - turn.began))
+    return "" if turn.took is None else output.duration(turn.took)
 
 
 def fields(turn: Turn) -> dict[str, object]:
@@ -89,8 +88,8 @@ def fields(turn: Turn) -> dict[str, object]:
         "turn": turn.number,
         "run": turn.run,
         "prompt": turn.prompt,
-        "began": output.iso(turn.began),
         "ended": output.iso(turn.ended),
+        "seconds": turn.took,
         "files": turn.files,
         "commits": [commit.oid for commit in turn.commits],
         "before": turn.before,

@@ -16,6 +16,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals
 from realm.paths import make_private
+from realm.session import words
 from realm.session.lock import run_directory
 from realm.session.run import Outcome
 from realm.store import record, refs, repo
@@ -149,7 +150,12 @@ def _taken(
         notes += beside.notes
     prompts = dict(enumerate(run.prompts, 1)) | {at: first_line(text.prompt) for at, text in texts.items()}
     answers = [text.answer for text in texts.values() if text.answer.strip()]
+    took = dict(enumerate(run.took, 1))
+    for data in said.files.values():
+        told = agents.find(now.session.agent).exchanges(data.splitlines())
+        took |= words.took(list(told), prompts, max(turn, *prompts, 0))
     run = said.run._replace(
+        took=tuple(took.get(at, 0.0) for at in range(1, max(took, default=0) + 1)),
         after=code, prompts=tuple(prompts[at] for at in sorted(prompts)), notes=tuple(dict.fromkeys(notes)),
         closing=first_line(answers[-1], WORDS) if answers else run.closing,
     )  # fmt: skip

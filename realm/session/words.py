@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from realm import agents
 from realm.text import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from realm.agents.base import Exchange
     from realm.model import Run, Session
@@ -39,3 +40,25 @@ def find(told: Sequence[Exchange], prompts: Sequence[str], turn: int) -> int | N
         if place < 0:
             return None
     return place
+
+
+def took(told: Sequence[Exchange], prompts: Mapping[int, str], last: int) -> dict[int, float]:
+    """Return how many seconds prompts took, by their numbers, of which ``told`` ends with number ``last``."""
+    found: dict[int, float] = {}
+    for number, exchange in zip(range(last, 0, -1), reversed(told), strict=False):
+        if first_line(exchange.prompt) != prompts.get(number):
+            break
+        begun, ended = _moment(exchange.began), _moment(exchange.ended)
+        if begun is not None and ended is not None and 0 <= ended - begun < _LONGEST:
+            found[number] = ended - begun
+    return found
+
+
+_LONGEST = 30 * 86400.0
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp() if text else None
+    except (ValueError, OverflowError):
+        return None

@@ -118,6 +118,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         begins=fields.maybe("begins", lambda key: fields.whole(key, 0, _MOST)) or 0,
         said=fields.maybe("said", lambda key: fields.whole(key, 0, _MOST)) or 0,
         kept=tuple(fields.maybe("kept", lambda key: _kept(fields.items(key), oid)) or ()),
+        took=fields.seconds("took"),
     )
 
 
@@ -224,6 +225,14 @@ class _Fields:
         if len(value) > _LIST_LIMIT or not good:
             raise self._error(f"has no valid '{key}'")
         return tuple(value)
+
+    def seconds(self, key: str) -> tuple[float, ...]:
+        """Return a list of numbers of seconds, empty where it is missing."""
+        value = self._get(key, [], list)
+        good = all(type(item) in (int, float) and 0 <= item < _LAST_SECOND for item in value)
+        if len(value) > _LIST_LIMIT or not good:
+            raise self._error(f"has no valid '{key}'")
+        return tuple(map(float, value))
 
     def mapping(
         self, key: str, is_key: Callable[[str], object], is_value: Callable[[str], object]

@@ -55,8 +55,8 @@ class Turn(NamedTuple):
     """One turn: ``number`` counts through the session, ``run`` and ``turn`` are those of the trailers.
 
     ``before`` and ``after`` are the commits at its both ends, the same when it changed
-    nothing; ``commits`` are its own, the oldest first.  ``began`` and ``ended`` are seconds since
-    the epoch, ``None`` where nobody noted it.  ``prompt`` is the first line, clean.
+    nothing; ``commits`` are its own, the oldest first.  ``took`` are seconds, ``ended`` seconds
+    since the epoch, ``None`` where nobody noted them.  ``prompt`` is the first line, clean.
     """
 
     number: int
@@ -65,7 +65,7 @@ class Turn(NamedTuple):
     before: str
     after: str
     commits: tuple[Commit, ...] = ()
-    began: float | None = None
+    took: float | None = None
     ended: float | None = None
     prompt: str = ""
 
@@ -148,12 +148,21 @@ def turns(project: Project, base: str, tip: str, runs: Sequence[Run]) -> list[Tu
                 before=commits[begin].oid if begin >= 0 else base,
                 after=commits[end].oid if end >= 0 else base,
                 commits=mine,
-                began=record.started if record is not None and turn <= 1 else None,
+                took=_took(record, turn, mine),
                 ended=mine[-1].when if mine else None,
                 prompt=prompt or (mine[-1].subject if mine else ""),
             )
         )
     return found
+
+
+def _took(record: Run | None, turn: int, commits: Sequence[Commit]) -> float | None:
+    """Return how long a turn took: as the agent noted, else a run's first one since its beginning."""
+    if record is None:
+        return None
+    if 0 < turn <= len(record.took) and record.took[turn - 1]:
+        return record.took[turn - 1]
+    return max(0.0, commits[-1].when - record.started) if commits and turn <= 1 else None
 
 
 def _keys(made: dict[tuple[int, int], list[int]], runs: Sequence[Run]) -> list[tuple[int, int]]:

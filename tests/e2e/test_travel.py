@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,3 +39,14 @@ def test_an_agent_goes_on_from_the_turn_that_it_was_taken_to(claude: User, api: 
 
     claude.realm("restore", "fix", "--replace")
     assert ask(claude, api, "resume", "fix", third) == [first, second, third]
+
+
+def test_the_log_says_how_long_each_turn_took(claude: User, api: MessagesApi) -> None:
+    ask(claude, api, "new", "fix", "write 1.txt with 1")
+    ask(claude, api, "resume", "fix", "write 2.txt with 2")
+    shown = json.loads(claude.realm("log", "fix", "--json").out)
+    assert [turn["prompt"] for turn in shown] == ["write 2.txt with 2", "write 1.txt with 1"]
+    assert all(0 < turn["seconds"] < 60 for turn in shown)
+    (last,) = (json.loads(claude.realm("show", "fix", "--json").out),)
+    assert (last["answer"], last["exit_code"]) == ("Wrote 2.txt.", 0)
+    assert last["tokens_out"] > 0

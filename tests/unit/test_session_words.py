@@ -6,7 +6,7 @@ import pytest
 
 from realm import agents
 from realm.agents.base import Exchange
-from realm.session.words import find
+from realm.session.words import find, took
 
 CLAUDE = agents.find()
 
@@ -60,3 +60,18 @@ def test_what_is_no_prompt_does_not_count_as_one() -> None:
         {"type": "user", "message": {"content": [{"type": "text", "text": "[Request interrupted by user]"}]}},
     ]
     assert [found.prompt for found in CLAUDE.exchanges(json.dumps(line).encode() for line in lines)] == ["go"]
+
+
+def test_how_long_prompts_took_is_read_from_the_end() -> None:
+    at = [f"2026-11-26T10:00:{second:02}.500Z" for second in range(10)]
+    told = [
+        Exchange("earlier", began=at[0], ended=at[1]),
+        Exchange("one\nmore", began=at[1], ended=at[3]),
+        Exchange("two", began=at[5], ended=at[4]),
+        Exchange("three", began="nonsense", ended=at[9]),
+        Exchange("four", began=at[6], ended=at[9]),
+    ]
+    assert took(told, {1: "one", 2: "two", 3: "three", 4: "four"}, 4) == {1: 2.0, 4: 3.0}
+    assert took(told, {1: "four"}, 1) == {1: 3.0}
+    assert took(told, {1: "other"}, 1) == {}
+    assert took([], {1: "one"}, 1) == {}

@@ -69,6 +69,7 @@ runs = st.builds(
     begins=counts,
     said=counts,
     kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
+    took=st.lists(times).map(tuple),
 )
 summaries = st.builds(
     Summary,
