@@ -40,8 +40,8 @@ _DELAY = 1.0
 """Seconds after its start that a sandbox is left alone: no turn ends so soon, and somebody waits for it."""
 _BREATH = 0.2
 """Seconds after a turn's end in which a run that is over ends: its end takes it all in."""
-_AGAIN = 2.0
-"""Seconds until the next try where the command in the sandbox has ended."""
+_AGAIN, _LATEST = 2.0, 300.0
+"""Seconds until the next try where the sandbox says no more; twice as long each time, up to the latter."""
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGWINCH", "SIGCONT", "SIGTSTP")
 
 
@@ -156,12 +156,16 @@ class _Child:
         run = next(run for run in record.read_runs(self._plan.project, self._plan.name)
                    if run.number == self._plan.run.number)  # fmt: skip
         self._next = (run.taken.number if run.taken else 0) + 1
+        pause = _AGAIN
         while True:
+            before = self._next
             # An engine that cannot be reached may be there again later.
             with contextlib.suppress(EngineError):
                 if self._sandbox.state() == "running":
                     self._follow()
-            time.sleep(_AGAIN)
+            # A sandbox that an earlier version of realm began has no such command.
+            pause = _AGAIN if self._next > before else min(2 * pause, _LATEST)
+            time.sleep(pause)
 
     def _follow(self) -> None:
         """Take in what is handed over as long as the sandbox says so."""

@@ -150,6 +150,35 @@ def test_what_was_said_is_stored_once_over_runs_and_conversations(claude: User) 
     assert THIRD not in asked
 
 
+def test_a_prompt_given_while_one_works_is_recorded_and_nothing_is_twice(claude: User) -> None:
+    """Claude Code takes it up within the turn that goes on: it ends once, for both."""
+    first = "run sleep 3; echo first >one.txt"
+    with claude.terminal("new", "tui") as terminal:
+        say(terminal, first, r"Doing as asked . \d")
+        terminal.send("say thank you")
+        terminal.wait_for("say thank you")
+        terminal.press("Enter")
+        eventually(lambda: "one.txt" in claude.repo.files("refs/realm/tui"), 30)
+        assert recorded(claude, "tui")["prompts"] == [first, "say thank you"]
+        assert leave(terminal) == 0
+    assert claude.repo.files("refs/realm/tui") == ["README.md", "one.txt"]
+    assert len(subjects(claude.repo, "tui")) == 1
+
+
+def test_history_that_a_later_turn_rewrites_is_one_commit_on_top(claude: User) -> None:
+    amend = "run echo better >one.txt; git commit -qa --amend -m Better"
+    with claude.terminal("new", "tui") as terminal:
+        say(terminal, "commit one.txt", "Done")
+        has(claude, "tui", "Add one.txt")
+        before = claude.tip("tui")
+        say(terminal, amend, r"amend[^>]*Done")
+        has(claude, "tui", "Add one.txt", amend)
+        assert leave(terminal) == 0
+    assert claude.repo.head("refs/realm/tui~1") == before
+    assert claude.repo.show("refs/realm/tui:one.txt") == "better"
+    assert "rewrote its history" in str(recorded(claude, "tui")["notes"])
+
+
 HOOK = "sh /etc/claude-code/turn"
 WITHIN = "; ".join(
     f"echo '{{}}' | {HOOK} start; echo {n} >{n}.txt; echo '{{}}' | {HOOK} stop; sleep 1.5" for n in (1, 2, 3)
