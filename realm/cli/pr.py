@@ -32,10 +32,11 @@ NOTE = (
 @click.option("--to", "remote", metavar="<remote>", type=REMOTE, help="push to this remote (default: origin)")
 @click.option("--squash", is_flag=True, help="push one commit that holds all of it")
 @click.option("--force", is_flag=True, help="replace whatever the branch has")
+@click.option("--yes", is_flag=True, help="do not ask about large files and the like")
 @common
 def command(
     name: str, directory: Path | None, branch: str | None, remote: str | None, base: str,
-    draft: bool, squash: bool, force: bool,
+    draft: bool, squash: bool, force: bool, yes: bool,
 ) -> None:  # fmt: skip
     """Push, make the request and print its address."""
     from realm.cli.push import tell
@@ -43,7 +44,7 @@ def command(
     from realm.session.pr import make
     from realm.session.requests import PushRequest
 
-    asked = PushRequest(name, directory, branch, remote, squash=squash, force=force)
+    asked = PushRequest(name, directory, branch, remote, squash=squash, force=force, yes=yes)
     made = make(asked, TerminalUI(), base=base, draft=draft)
     tell(name, made.pushed)
     if not made.by_hand:

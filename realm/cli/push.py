@@ -45,6 +45,7 @@ NOTE = (
 @click.option("--squash", is_flag=True, help="push one commit that holds all of it")
 @click.option("-m", "--message", metavar="<text>", default="", help="its message (default: the prompts)")
 @click.option("--force", is_flag=True, help="replace whatever the branch has")
+@click.option("--yes", is_flag=True, help="do not ask about large files and the like")
 @common
 def command(names: tuple[str, ...], directory: Path | None, everyone: bool, **options: Any) -> int:
     """Push and say where to."""

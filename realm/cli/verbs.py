@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "grep": "Look for words in prompts, answers and screens",
         "compare": "Show several sessions side by side",
         "conflicts": "Tell which sessions collide when merged",
+        "drop": "Leave files out of the commits of a session",
         "push": "Push sessions to branches on a remote",
         "pr": "Push a session and make a pull or merge request of it",
         "share": "Put a session at a remote, for another machine",

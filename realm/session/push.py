@@ -12,7 +12,7 @@ from realm.session import approvals, integrate
 from realm.session.find import locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
-from realm.store import record, refs, remote, repo, turns
+from realm.store import record, refs, remote, repo, turns, unusual
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 
+_SHOWN = 5
+"""How many unusual things are named in a question."""
 _TRIES = 5
 """How often a push is noted in a record that moves."""
 
@@ -45,6 +47,9 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         raise RealmError(
             f"session {request.name} has no commits to push", f"realm resume {request.name} goes on with it"
         )
+    if not request.yes:
+        look = unusual.find if request.squash else unusual.find_to_push
+        _ask(session, look(project, session.base, code), ui)
     shown = remote.shown(where)
     known = approvals.last_push(project, session, f"{shown} {branch}")
     oid = code
@@ -65,6 +70,20 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     return PushResult(
         shown, branch, oid, 1 if request.squash else count, outcome.unchanged, tuple(outcome.lines)
     )
+
+
+def _ask(session: Session, found: list[unusual.Unusual], ui: UI) -> None:
+    """Ask before something goes out that may be an accident."""
+    name = session.name
+    if not found:
+        return
+    sentence = f"{name}: {'; '.join(one.what for one in found[:_SHOWN])}"
+    paths = " ".join(shlex.quote(clean(one.path)) for one in found[:_SHOWN] if one.path)
+    if not ui.interactive:
+        dropping = f", realm drop {name} {paths} leaves it out" if paths else ""
+        raise RealmError(sentence, f"realm push {name} --yes pushes it all the same{dropping}")
+    if not ui.confirm(f"{sentence}. Push it?"):
+        raise RealmError(f"{name} was not pushed", f"realm drop {name} {paths}" if paths else "")
 
 
 def _advice(request: PushRequest, *, moved: bool) -> str:

@@ -66,7 +66,7 @@ class PushRequest(NamedTuple):
     """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``.
 
     ``message`` is that of a squashed commit; the prompts where it is empty.  With a ``turn``
-    (:mod:`realm.store.turns`) it is pushed as it was when that ended.
+    (:mod:`realm.store.turns`) it is pushed as it was when that ended.  With ``yes`` nothing is asked.
     """
 
     name: str
@@ -77,6 +77,7 @@ class PushRequest(NamedTuple):
     message: str = ""
     turn: int | None = None
     force: bool = False
+    yes: bool = False
 
 
 class PushResult(NamedTuple):

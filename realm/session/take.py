@@ -8,6 +8,7 @@ killed in the middle is done again from there.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,7 @@ from realm.paths import make_private
 from realm.session import words
 from realm.session.lock import run_directory
 from realm.session.run import Outcome
-from realm.store import record, refs, repo
+from realm.store import record, refs, repo, unusual
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
@@ -209,6 +210,18 @@ def _totals(plan: Plan, code: str, turns: int) -> Totals:
     base = plan.session.base
     size = repo.diffstat(plan.project, base, code) if code != base else Totals()
     return size._replace(turns=record.count_turns(plan.project, plan.parent) + turns)
+
+
+def _unusual(plan: Plan, old: str, new: str) -> list[str]:
+    """Return warnings about what may be an accident, with the way to drop it."""
+    if old == new:
+        return []
+    name = plan.session.name
+    return [
+        f"{one.what}: " + (f"realm drop {name} {shlex.quote(clean(one.path))} leaves it out" if one.path
+                           else f"realm diff {name} --stat shows which")
+        for one in unusual.find(plan.project, old, new)
+    ]  # fmt: skip
 
 
 def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:

@@ -115,6 +115,13 @@ class Objects:
         made.message = message.rstrip("\n").encode("utf-8", "replace") + b"\n"
         return self._add(Commit.type_num, made.as_raw_string())
 
+    def rewritten(self, data: bytes, tree: str, parent: str) -> str:
+        """Add a commit that has ``data`` but for its tree and parent; return its id."""
+        head, _, message = data.partition(b"\n\n")
+        kept = [line for line in head.split(b"\n") if not line.startswith((b"tree ", b"parent "))]
+        lines = [b"tree " + tree.encode(), b"parent " + parent.encode(), *kept]
+        return self._add(Commit.type_num, b"\n".join(lines) + b"\n\n" + message)
+
     def write(self, directory: Path) -> None:
         """Write everything as a pack with its index into ``directory``, a repository's ``objects/pack``."""
         if not self._made:

@@ -224,3 +224,15 @@ def test_killed_while_the_second_turn_is_taken_in(claude: User, step: str) -> No
     assert list(claude.leftovers()) == []
     assert claude.repo.git("for-each-ref", "refs/realm-tmp") == ""
     assert claude.repo.git("fsck", "--strict", "--no-dangling", "--no-progress") == ""
+
+
+def test_what_may_be_an_accident_is_kept_and_said_once(user: User) -> None:
+    done = user.scripted(
+        "heap", "mkdir out; cd out; seq 2500 | xargs touch; head -c 52000000 /dev/zero >'a b'"
+    )
+    assert "a b has 52 MB: realm drop heap 'out/a b' leaves it out" in done.err
+    assert "2501 new files below out: realm drop heap out leaves it out" in done.err
+    assert "out/a b" in user.repo.files("refs/realm/heap")
+    assert "MB" not in user.scripted("heap", "touch more", verb="resume").err
+    user.realm("drop", "heap", "out")
+    assert user.repo.files("refs/realm/heap") == ["README.md", "more"]

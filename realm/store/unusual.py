@@ -1,0 +1,180 @@
+"""What a session should hardly have brought, and leaving it out of commits again.
+
+Large files, heaps of new ones below one directory, and most of the tree gone are
+mostly an accident: a build's output that no rule ignores, a clean-up gone wrong.  They
+are kept like all else; whoever reads this is told, and can have them dropped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.git import git
+from realm.store.batch import CatFile
+from realm.store.commits import parse_commit
+from realm.store.objects import DIRECTORY, Objects, read_tree
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from realm.model import Project
+    from realm.store.objects import Entry
+
+LARGE = 50 * 1024**2
+"""Bytes of a large file; GitHub takes none of twice that."""
+HEAP = 2000
+"""New files below one directory that are a heap."""
+LEAST_GONE = 20
+"""Deleted files that are worth a word, where they are more than half of all."""
+_COMMIT_LIMIT = 4 * 1024**2
+_TREE_LIMIT = 64 * 1024**2
+
+
+class Unusual(NamedTuple):
+    """One such thing: what it is in words, and the path to drop, from the project's top, if there is one."""
+
+    what: str
+    path: str
+
+
+class _Change(NamedTuple):
+    path: str
+    before: str
+    after: str
+    status: str
+
+
+def find(project: Project, old: str, new: str) -> list[Unusual]:
+    """Return what is unusual about the difference between two commits."""
+    changes = list(_changes(project, old, new))
+    added = [change for change in changes if change.status == "A"]
+    sizes = _sizes(project, [change.after for change in changes if change.status in "AM"])
+    found = [
+        _large(change.path, sizes[change.after]) for change in changes if sizes.get(change.after, 0) > LARGE
+    ]
+    found += [
+        Unusual(f"{count} new files below {clean(place, limit=200)}", place)
+        for place, count in _heaps([change.path for change in added])
+    ]
+    moved = {change.after for change in added}
+    gone = sum(change.status == "D" and change.before not in moved for change in changes)
+    if gone >= LEAST_GONE:
+        listed = git("ls-tree", "-r", "-z", "--name-only", "--end-of-options", old, project=project).out
+        every = listed.count(b"\0")
+        if gone * 2 > every:
+            found.append(Unusual(f"{gone} of {every} files are deleted", ""))
+    return found
+
+
+def find_to_push(project: Project, base: str, tip: str) -> list[Unusual]:
+    """Return what is unusual about commits to be pushed; large files that only one of them has, too."""
+    listed = git("rev-list", "--objects", "--end-of-options", f"{base}..{tip}", project=project)
+    named = dict(line.split(" ", 1) for line in listed.lines if " " in line)
+    sizes = _sizes(project, list(named))
+    inside = {path for oid, path in named.items() if sizes.get(oid, 0) > LARGE}
+    found = find(project, base, tip)
+    known = {one.path for one in found}
+    more = {named[oid]: size for oid, size in sizes.items() if size > LARGE and named[oid] in inside - known}
+    return [*found, *(_large(path, size) for path, size in more.items())]
+
+
+def _large(path: str, size: int) -> Unusual:
+    return Unusual(f"{clean(path, limit=200)} has {size / 1e6:.0f} MB", path)
+
+
+def _changes(project: Project, old: str, new: str) -> Iterator[_Change]:
+    asked = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--end-of-options", old, new)
+    fields = git(*asked, project=project).out.decode("utf-8", "surrogateescape").split("\0")
+    for head, path in zip(fields[::2], fields[1::2], strict=False):
+        _, _, before, after, status = head.split(" ")
+        yield _Change(path, before, after, status[:1])
+
+
+def _sizes(project: Project, oids: Sequence[str]) -> dict[str, int]:
+    """Return the bytes of the blobs among some objects."""
+    if not oids:
+        return {}
+    form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+    asked = "".join(f"{oid}\n" for oid in oids).encode()
+    rows = (line.split(" ") for line in git("cat-file", form, "--buffer", project=project, stdin=asked).lines)
+    return {row[0]: int(row[2]) for row in rows if row[1:2] == ["blob"]}
+
+
+def _heaps(paths: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield the directories with a heap of the files below them: the deepest that holds one as a whole."""
+    below: Counter[str] = Counter()
+    for path in paths:
+        parts = path.split("/")
+        below.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+    heaps = {place: count for place, count in below.items() if count >= HEAP}
+    for place, count in heaps.items():
+        parent = place.rpartition("/")[0]
+        deeper = any(other.startswith(f"{place}/") and heaps[other] == count for other in heaps)
+        if not deeper and heaps.get(parent, count) == count:
+            yield place, count
+
+
+# -- leaving it out --------------------------------------------------------------
+
+
+def without(project: Project, start: str, tip: str, paths: Sequence[str]) -> str:
+    """Return a commit like ``tip`` whose commits since ``start`` leave ``paths`` as they were there.
+
+    Commits that then change nothing are left out; the others keep message, author and
+    dates.  The new commits are held by a temporary ref; ``tip`` itself is
+    returned where none of its commits changes a path.
+    """
+    made = Objects(project.object_format)
+    listed = git("rev-list", "--reverse", "--end-of-options", f"{start}..{tip}", project=project).lines
+    with CatFile(project) as objects:
+
+        def read(oid: str) -> list[Entry]:
+            data = made.data(oid)
+            if data is None:
+                found = objects.get(oid, _TREE_LIMIT)
+                data = found.data if found is not None else b""
+            return read_tree(data, project.object_format)
+
+        def commit(oid: str) -> bytes:
+            found = objects.get(oid, _COMMIT_LIMIT)
+            return found.data if found is not None else b""
+
+        base = parse_commit(start, commit(start)).tree
+        parent, last = start, base
+        for oid in listed:
+            data = commit(oid)
+            tree = parse_commit(oid, data).tree
+            for path in paths:
+                parts = path.encode("utf-8", "surrogateescape").split(b"/")
+                tree = _restored(made, read, tree, base, parts) or made.tree([])
+            if tree != last:
+                parent, last = made.rewritten(data, tree, parent), tree
+    if parent == tip:
+        return tip
+    if parent != start:
+        made.store(project, parent, [start])
+    return parent
+
+
+def _restored(
+    made: Objects, read: Callable[[str], list[Entry]], tree: str, base: str | None, parts: Sequence[bytes]
+) -> str | None:
+    """Return ``tree`` with what is at a path as ``base`` has it, ``None`` when nothing is left."""
+    now = {entry.name: entry for entry in read(tree)}
+    before = {entry.name: entry for entry in read(base)} if base is not None else {}
+    name, rest = parts[0], parts[1:]
+    old, new = before.get(name), now.get(name)
+    if rest and new is not None and new.mode == DIRECTORY:
+        inside = old.oid if old is not None and old.mode == DIRECTORY else None
+        below = _restored(made, read, new.oid, inside, rest)
+        old = new._replace(oid=below) if below else None
+    elif rest:
+        return tree
+    if old == new:
+        return tree
+    now.pop(name, None)
+    if old is not None:
+        now[name] = old
+    return made.tree(now.values()) if now else None
