@@ -6,21 +6,23 @@ are still in the user's work tree: they are no part of what is taken.
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import git
 from realm.errors import RealmError
-from realm.paths import scratched
+from realm.paths import current_directory, scratched
 from realm.session.review import Place, place, turns
 from realm.store import merging, repo, worktree
 from realm.store import turns as numbered
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realm.model import Totals
+    from realm.model import Project, Totals
     from realm.session.requests import At
     from realm.store.turns import Commit
 
@@ -39,6 +41,11 @@ class Work(NamedTuple):
 def work(at: At, directory: Path | None) -> Work:
     """Return what a session did, up to a turn where one is asked for; :class:`RealmError` when nothing."""
     whole = place(at, directory)
+    if directory is None and not _stands_in(whole.project):
+        raise RealmError(
+            f"{at.name} is a session of {clean(str(whole.project.root))}",
+            f"realm -C {shlex.quote(str(whole.project.root))} … takes it there",
+        )
     commits = numbered.chain(whole.project, whole.base, whole.tip)
     first = commits[0] if commits else None
     begin = whole.base
@@ -47,6 +54,10 @@ def work(at: At, directory: Path | None) -> Work:
     if whole.tip == begin:
         raise RealmError(f"{at.name} changed nothing", f"realm log {at.name}")
     return Work(whole, commits, begin)
+
+
+def _stands_in(project: Project) -> bool:
+    return current_directory().resolve().is_relative_to(project.root.resolve())
 
 
 def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = False) -> Totals:

@@ -20,6 +20,7 @@ from realm.errors import GitError
 from realm.git import git
 from realm.paths import make_private, realm_home, replace
 from realm.store.schema import is_oid
+from realm.store.turns import WIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -103,6 +104,7 @@ def _ask(
 
 def _has_patches(project: Project, branch: str, base: str, tip: str) -> bool:
     """Tell whether ``branch`` has the changes of ``base..tip``, one by one or all in one."""
+    base = _begin(project, base, tip)
     listed = git("diff-tree", "-r", "-z", "--name-only", base, tip, project=project, timeout=_ONE)
     paths = [os.fsdecode(path) for path in listed.out.split(b"\0")[:-1]]
     if not paths or len(paths) > _PATHS:
@@ -112,6 +114,13 @@ def _has_patches(project: Project, branch: str, base: str, tip: str) -> bool:
         return False
     whole = _patch_ids(project, "diff-tree", *_PATCH, base, tip)
     return whole <= there or _patch_ids(project, *_LOG, f"{base}..{tip}", "--") <= there
+
+
+def _begin(project: Project, base: str, tip: str) -> str:
+    """Return what a session's own work begins on: uncommitted changes that it took along are none."""
+    order = ("log", "--reverse", "--no-show-signature", "--format=%H %s", f"{base}..{tip}", "--")
+    first, _, subject = next(iter(git(*order, project=project, timeout=_ONE).lines), "").partition(" ")
+    return first if subject.startswith(WIP) else base
 
 
 def _patch_ids(project: Project, *command: str) -> set[str]:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.session import registry
+from realm.store import merging
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
-
-if TYPE_CHECKING:
-    from tests.support.repos import Repo
+from tests.support.repos import Repo
+from tests.support.store import project_of
 
 MINUS = "\N{MINUS SIGN}"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LINES = "".join(f"{number}\n" for number in range(1, 21))
 
 
@@ -236,6 +240,36 @@ def wip(repo: Repo) -> Past:
     return past
 
 
+def test_another_projects_session_is_taken_only_there(past: Past, tmp_path: Path) -> None:
+    elsewhere = Repo.init(tmp_path / "elsewhere")
+    elsewhere.commit("Start")
+    root = past.repo.path
+    registry.remember_project(project_of(past.repo))
+    for verb in ("apply", "merge"):
+        done = realm(elsewhere.path, verb, "fix")
+        assert (done.code, done.err.splitlines()[0]) == (1, f"error: fix is a session of {root}")
+    assert status(past.repo) == []
+    assert realm(elsewhere.path, "-C", str(root), "apply", "fix").code == 0
+
+
+@pytest.mark.parametrize("ours", [LINES.replace("20\n", "twenty\n"), LINES.replace("10\n", "mine\n"), LINES])
+def test_an_older_git_merges_alike(past: Past, ours: str) -> None:
+    repo, project = past.repo, project_of(past.repo)
+    repo.write("a.txt", ours)
+    repo.write("sub/mine.txt", "m\n")
+    head = repo.commit("Ours")
+
+    def merged(way: Callable[..., str]) -> str | tuple[str, ...]:
+        try:
+            return way(project, *(repo.head(f"{rev}^{{tree}}") for rev in (past.base, head, past.tip)))
+        except merging.ConflictError as conflict:
+            return conflict.paths
+
+    new = merged(merging.merge)
+    assert merged(merging._applied) == new
+    assert (new == ("a.txt",)) == ("mine" in ours)
+
+
 class TestMergeOfUncommittedChanges:
     @pytest.mark.parametrize("squash", [False, True])
     def test_the_users_own_stay_uncommitted(self, wip: Past, squash: bool) -> None:
@@ -248,6 +282,11 @@ class TestMergeOfUncommittedChanges:
         assert (repo.path / "a.txt").read_text().startswith("one\n2\n")
         assert status(repo) == [" M a.txt", "?? own.txt"]
         assert repo.git("stash", "list") == ""
+
+    def test_what_was_merged_without_them_counts_as_merged(self, wip: Past) -> None:
+        assert realm(wip.repo.path, "merge", "fix", "--squash").code == 0
+        done = realm(wip.repo.path, "remove", "--merged", env={"DOCKER_HOST": "unix:///nonexistent"})
+        assert (done.code, done.out.splitlines()[0]) == (0, "removed fix")
 
     def test_once_committed_they_are_not_doubled(self, wip: Past) -> None:
         wip.repo.commit("My own")
