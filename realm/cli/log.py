@@ -47,10 +47,12 @@ _PROMPT = 4
 @common
 def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> None:
     """Show the turns as a table or as JSON."""
-    from realm.session.review import place, turns
+    from realm.session.review import picked, place, turns
 
     whole = place(name._replace(turn=None), directory)
-    found = turns(whole)[: name.turn]
+    found = turns(whole)
+    if name.turn is not None:
+        found = found[: picked(whole, found, name.turn).number]
     if not reverse:
         found.reverse()
     if as_json:

@@ -32,9 +32,8 @@ def command(name: At, directory: Path | None) -> None:
     from realm.session.travel import rewind
 
     if name.turn is None:
-        raise CommandLineError(
-            "which turn to go back to is missing", f"realm rewind {name.name}@2: realm log {name.name}"
-        )
+        way = f"realm log {name.name} lists them, realm rewind {name.name}@2"
+        raise CommandLineError("which turn to go back to is missing", way)
     moved = rewind(name, directory)
     output.data(clean(f"{name.name} is back where turn {moved.turn} ended, on {moved.code[:10]}"))
     output.hint(

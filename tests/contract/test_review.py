@@ -136,6 +136,7 @@ def test_a_difftool_shows_it(past: Past) -> None:
         (["diff", "fix@x"], 2, "'x' is not the number of a turn", "as in fix@2: realm log fix"),
         (["diff", "fix@"], 2, "'' is not the number of a turn", "as in fix@2: realm log fix"),
         (["diff", "fix@0"], 2, "'0' is not the number of a turn", "as in fix@2: realm log fix"),
+        (["log", "fix@9"], 1, "session fix has no turn 9", "it has turns 1 to 4"),
         (["log", "fxi"], 1, "there is no session fxi", "did you mean fix?"),
         (["diff", "fix", "--stat", "--tool"], 2, "--stat and --tool exclude each other", "give one"),
     ],

@@ -40,7 +40,7 @@ def asked(shell: str, line: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ("line", "expected"),
     [
         ("", list(SUMMARIES)),
-        ("re", ["resume", "rescue", "rewind", "rename", "remove", "restore", "replay"]),
+        ("re", ["resume", "rewind", "rename", "remove", "restore", "replay", "rescue"]),
         ("resume ", ["fix-one", "fix-two", "other"]),
         ("push fi", ["fix-one", "fix-two"]),
         ("remove fix-one ", ["fix-two", "other"]),
