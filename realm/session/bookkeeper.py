@@ -86,9 +86,8 @@ class Bookkeeper:
             self._become(activity)
 
     def _become(self, activity: Activity) -> None:
-        account = self.account
-        if account.activity is not activity:
-            self._note(account._replace(activity=activity, since=time.time(), question="", options=()))
+        if self.account.activity is not activity:
+            self._note(_changed(self.account, activity))
 
     def _note(self, account: Account) -> None:
         self.account = account
@@ -120,8 +119,7 @@ class Bookkeeper:
 
     def _take(self, news: News, told: str) -> None:
         with self._lock:
-            self._become(news.activity)
-            account = self.account
+            account = _changed(self.account, news.activity)
             self._note(
                 account._replace(
                     question=first_line(news.question, _TEXT),
@@ -132,3 +130,10 @@ class Bookkeeper:
                     told=told,
                 )
             )
+
+
+def _changed(account: Account, activity: Activity) -> Account:
+    """Return the account of an agent that does something else now, if it is something else."""
+    if account.activity is activity:
+        return account
+    return account._replace(activity=activity, since=time.time(), question="", options=())

@@ -8,6 +8,7 @@ run's control socket.
 from __future__ import annotations
 
 import base64
+import math
 import os
 import signal
 import threading
@@ -71,6 +72,8 @@ done 2>/dev/null
 :
 """)  # fmt: skip
 """Continues what is stopped in the agent's session, in the foreground where it has a terminal."""
+_INTERRUPTED = 3.0
+"""Seconds after a key that may end a turn in which its screen tells whether it did."""
 _TURNING = (Activity.WORKING, Activity.ASKS, Activity.RANG)
 _GONE = {Reason.HANGUP, Reason.DETACHED, Reason.SUSPENDED}
 
@@ -245,11 +248,9 @@ class Holder:
     def _idle(self) -> bool:
         """Do what can wait; return whether there is more."""
         self.state.flush()
-        observed = self._observed
-        again = self.prompts.idle(interrupted=observed is not None and observed.interrupted)
-        if observed is not None and self.books.account.activity not in _TURNING:
-            observed.interrupted = False
-        return again
+        ago = time.monotonic() - (self._observed.interrupted if self._observed else -math.inf)
+        turning = self.books.account.activity in _TURNING
+        return self.prompts.idle(interrupted=turning and ago < _INTERRUPTED)
 
     def _answers(self, control: Control, *, attached: bool) -> Callable[[], bool]:
         return answering(control, attached=attached, prompt=self.prompts.answer)

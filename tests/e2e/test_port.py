@@ -23,7 +23,7 @@ exec perl -MIO::Socket::INET -e '
   $| = 1; print "up\n"; $SIG{CHLD} = "IGNORE"; $SIG{INT} = sub { exit 0 };
   while (1) {
     $c = $s->accept or next;
-    next if fork;
+    if (fork) { close $c; next }
     while (<$c>) { last if /^\r?$/; $size = $1 if m{^GET /(\d+)}; }
     print $c "HTTP/1.0 200 OK\r\n\r\n", "x" x ($size || 5);
     exit;

@@ -12,7 +12,9 @@ sandbox can write the same: a mark says *that* something happened and nothing el
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING
 
@@ -137,8 +139,8 @@ class Observed:
         self._scanner = Scanner(happened)
         self._word = self._ready = b""
         self.focus = Focus()
-        self.interrupted = False
-        """Whether a key was passed on that may have ended a turn."""
+        self.interrupted = -math.inf
+        """When a key was passed on that may have ended a turn, by the monotonic clock."""
         self.fileno, self.parts, self.close_write = stream.fileno, stream.parts, stream.close_write
 
     @property
@@ -189,5 +191,6 @@ class Observed:
         """Take what goes of some keys, and note what the terminal reports among them."""
         taken = self.stream.send(data)
         self.focus.feed(data[:taken])
-        self.interrupted = self.interrupted or data[:taken] in _INTERRUPTS
+        if data[:taken] in _INTERRUPTS:
+            self.interrupted = time.monotonic()
         return taken
