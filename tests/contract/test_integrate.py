@@ -311,3 +311,17 @@ class TestMergeOfUncommittedChanges:
 def terminal(past: Past, *arguments: str) -> Terminal:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     return Terminal([sys.executable, "-m", "realm", *arguments], env=env, cwd=past.repo.path)
+
+
+def test_in_a_linked_work_tree_it_is_that_one(past: Past, tmp_path: Path) -> None:
+    repo, there = past.repo, tmp_path / "linked"
+    repo.git("worktree", "add", "-q", "-b", "side", str(there))
+    (there / "sub").mkdir(exist_ok=True)
+    assert realm(there / "sub", "apply", "fix@1", "--", "../a.txt").code == 0
+    linked = Repo(there)
+    assert (status(linked), status(repo)) == ([" M a.txt"], [])
+    linked.git("checkout", "-q", ".")
+    before = repo.head()
+    assert realm(there / "sub", "merge", "fix").code == 0
+    assert (linked.head(), repo.head(), status(repo), status(linked)) == (past.tip, before, [], [])
+    assert "sub/b.txt" in realm(there / "sub", "diff", "fix", "--", "b.txt").out
