@@ -142,7 +142,8 @@ class Run(NamedTuple):
     conversation this one goes on with (0: none); ``begins`` is the turn with which
     another conversation began (0: none did), and ``said`` the bytes of all of it.
     ``kept`` is what was kept beside the session's work when the run had ended, ``took`` how many
-    seconds each prompt took, by what the agent noted, 0 where it is not known.
+    seconds each prompt took, by what the agent noted, 0 where it is not known.  ``died`` says
+    in a word or two why the sandbox did not end by itself, where that is so.
     """
 
     number: int
@@ -164,6 +165,7 @@ class Run(NamedTuple):
     said: int = 0
     kept: tuple[Kept, ...] = ()
     took: tuple[float, ...] = ()
+    died: str = ""
 
 
 class Totals(NamedTuple):
@@ -180,7 +182,8 @@ class SessionRow(NamedTuple):
 
     ``since`` is when ``activity`` began, ``prompt`` the first line of the first prompt,
     ``words`` that of the last answer.  ``exit_code`` and ``ended`` are the last run's,
-    ``merged_into`` and ``pushed_to`` the branches that have all of its work.
+    ``merged_into`` and ``pushed_to`` the branches that have all of its work.  ``died`` is why the
+    last run was cut off, ``beside`` what is kept beside its work, both in words.
     """
 
     name: str
@@ -202,6 +205,8 @@ class SessionRow(NamedTuple):
     ended: float | None = None
     merged_into: str = ""
     pushed_to: str = ""
+    died: str = ""
+    beside: str = ""
 
 
 class Checkpoint(NamedTuple):

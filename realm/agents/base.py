@@ -170,6 +170,11 @@ class Agent:
         del conversation, resume
         return [*self.words, *arguments]
 
+    def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
+        """Return path and branch of the linked work tree that the user's arguments ask for."""
+        del arguments
+        return None
+
     def environment(self, state: str) -> dict[str, str]:
         """Return the variables that it needs, none of them secret; ``state`` is the state directory."""
         del state

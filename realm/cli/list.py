@@ -5,9 +5,10 @@ The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` an
 ``exited``, ``salvage``), ``activity`` (``working``, ``asks``, ``rang``, ``ready``,
 ``done``, ``failed``, ``stopped``, ``interrupted``) with ``since``, ``question``,
 ``prompt`` (the first one's first line), ``last_words`` (that of the last answer),
-``exit_code``, ``turns``, ``files``, ``insertions``, ``deletions``, ``runs`` (numbers),
-``merged_into`` and ``pushed_to`` (branches that have all of its work, or null),
-``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
+``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
+and the like beside its work, in words), ``turns``, ``files``, ``insertions``,
+``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
+have all of its work, or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
 """
 
 from __future__ import annotations
@@ -194,7 +195,9 @@ def _state(row: SessionRow, now: float | None) -> str:
         return f"working{length}"
     if _is_over(row):
         return f"merged into {row.merged_into}" if row.merged_into else f"pushed to {row.pushed_to}"
-    return f"failed (exit {row.exit_code})" if row.activity is Activity.FAILED else row.activity.value
+    if row.activity is Activity.FAILED:
+        return f"failed ({row.died or f'exit {row.exit_code}'})"
+    return row.activity.value
 
 
 def _task(row: SessionRow) -> str:
@@ -237,6 +240,8 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "prompt": clean(row.prompt) or None,
         "last_words": clean(row.words) or None,
         "exit_code": row.exit_code,
+        "died": clean(row.died) or None,
+        "also_kept": clean(row.beside) or None,
         "turns": row.totals.turns,
         "files": row.totals.files,
         "insertions": row.totals.insertions,

@@ -52,6 +52,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Setup": {
         "include": "Show or approve what is copied into containers",
         "build": "Build the image that containers are made from",
+        "gc": "Remove what commands that were killed left over",
         "doctor": "Check that everything realm needs is there",
         "config": "Show every setting, its value and where it comes from",
         "completion": "Print the completion script for a shell",

@@ -77,6 +77,14 @@ class Facts(NamedTuple):
     labels: Mapping[str, str]
 
 
+class End(NamedTuple):
+    """How a container ended; ``memory`` is its limit in bytes, 0 for none."""
+
+    code: int
+    out_of_memory: bool
+    memory: int
+
+
 class Listed(NamedTuple):
     """A container in a list: its id, name, labels and the engine's word for its state."""
 
@@ -319,6 +327,13 @@ class Engine:
             found: dict[str, Any] = self._client.inspect_container(container)
             config = found["Config"]
             return Facts(found["Image"], bool(config["Tty"]), config["User"], config["Labels"] or {})
+
+    def end(self, container: str) -> End:
+        """Return how a container that has stopped ended."""
+        with self._asking():
+            found: dict[str, Any] = self._client.inspect_container(container)
+            state = found["State"]
+            return End(state["ExitCode"], bool(state["OOMKilled"]), found["HostConfig"].get("Memory") or 0)
 
     def state(self, container: str) -> str:
         """Return ``created``, ``running``, ``exited`` or ``gone``, waiting for the end of a removal.

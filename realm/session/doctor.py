@@ -134,6 +134,24 @@ def _without_session(connection: Engine) -> list[Stranger]:
     ]
 
 
+def _locks(name: str) -> Check:
+    """Name the lock files that a killed git left: git itself never removes them."""
+    from realm.session import gc
+    from realm.store.repo import discover
+
+    found = []
+    with suppress(RealmError):
+        found = gc.locks(discover(current_directory()))
+    if found:
+        shown = ", ".join(clean(f"{path} ({age:.0f} seconds old)", limit=300) for path, age in found[:5])
+        first = shlex.quote(str(found[0][0]))
+        return Check(name, "warn", f"a ref is locked: {shown}", clean(f"if no git is running: rm {first}"))
+    left = gc.left_over()
+    if left:
+        return Check(name, "ok", f"{' and '.join(left)} in use or left over", "realm gc removes leftovers")
+    return Check(name, "ok", "none is left of a git that was killed")
+
+
 def _image(name: str) -> Check:
     from realm.sandbox import docker, image
     from realm.session import images
@@ -192,6 +210,7 @@ _CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("settings", _settings),
     ("engine", _engine),
     ("leftovers", _leftovers),
+    ("locks", _locks),
     ("image", _image),
     ("login", _login),
     ("path", _path),

@@ -238,6 +238,8 @@ def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
         ended=meta.ended,
         merged_into=merged_into,
         pushed_to=meta.pushed.replace(" ", "/", 1) if is_pushed else "",
+        died=meta.died,
+        beside=meta.beside,
     )
     if noted is None:
         return row
@@ -251,9 +253,9 @@ def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
 
 def _ended(meta: MetaRow) -> Activity:
     """Return how a run ended: stopped by the user, in whatever way, or by itself."""
-    if meta.stopped or meta.exit_code in _BY_SIGNAL:
+    if meta.stopped or (meta.exit_code in _BY_SIGNAL and not meta.died):
         return Activity.STOPPED
-    return Activity.FAILED if meta.exit_code else Activity.DONE
+    return Activity.FAILED if meta.exit_code or meta.died else Activity.DONE
 
 
 def state(meta: MetaRow) -> State:

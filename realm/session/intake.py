@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import approvals, recordings, sandboxes, take
+from realm.session import approvals, death, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.store import refs
@@ -66,9 +66,11 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         title = f"{plan.session.name}, run {plan.run.number}"
         shown = recordings.shown(place, FALLBACK, plan.config, tty=sandbox.tty, title=title)
     try:
+        died = death.of(sandbox, plan.run.number, code, reported=sandbox.reported())
         if not sandbox.reported():
             _snapshot(engine, plan, sandbox)
-        outcome = _taken(plan, sandbox, code, shown, notes)
+        ending = take.Ending(code, shown, died.short if died else "")
+        outcome = _taken(plan, sandbox, ending, [*notes, *([died.text] if died else [])])
     except UnpreparedError as error:
         if _NO_GIT not in error.message:
             sandboxes.forget(sandbox)
@@ -173,13 +175,11 @@ def _recover_one(connection: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> No
     summary.tell(plan, outcome, ui)
 
 
-def _taken(
-    plan: Plan, sandbox: Sandbox, exit_code: int, shown: Shown | None, before: Sequence[str]
-) -> Outcome:
+def _taken(plan: Plan, sandbox: Sandbox, ending: take.Ending, before: Sequence[str]) -> Outcome:
     with scratched("collect") as directory:
         report = sandbox.collect(directory)
         _check(plan, report)
-        return take.take(plan, report, before, ending=take.Ending(exit_code, shown))
+        return take.take(plan, report, before, ending=ending)
 
 
 def _check(plan: Plan, report: Report) -> None:

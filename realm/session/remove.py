@@ -92,9 +92,13 @@ def _not_saved(name: str, error: RealmError) -> RealmError:
 def _unpushed(project: Project, session: Session | None, code: str | None) -> int:
     """Count commits that only this session has."""
     pushed = list(session.pushed.values()) if session else []
-    if not code or code in pushed:
+    if not code:
         return 0
-    return count_commits(project, code, [*pushed, *([session.base] if session else [])], shared=False)
+    beside = branches.listed(project, session.name).values() if session else ()
+    if code in pushed and not beside:
+        return 0
+    known = [*pushed, *([session.base] if session else [])]
+    return count_commits(project, code, known, shared=False, more=[*beside])
 
 
 def remove(removal: Removal, ui: UI) -> None:
@@ -173,13 +177,16 @@ def _removed(project: Project, name: str) -> refs.Trash:
 def _swap(project: Project, name: str, there: refs.Tips) -> Removal:
     """Put what a session is now into the trash and what was put there last in its place."""
     session, trash = record.read_session(project, name), _removed(project, name)
+    # What was rewound has what is kept beside it still.
+    beside = branches.listed(project, name) if trash.branches else {}
     with RunLock(session.id, name, 0):
         refs.transact(
             project,
             [
                 refs.RefUpdate(refs.CODE + name, there.code, trash.code),
                 refs.RefUpdate(refs.META + name, there.meta, trash.meta),
-                *refs.keep_updates(project, name, there),
+                *refs.keep_updates(project, name, there, beside),
+                *trash.exchanged(beside),
                 *trash.updates(),
             ],
             "realm: restore",

@@ -101,7 +101,7 @@ def outfit(
         )
         yield Outfit(
             spec,
-            [*repositories.files(laid), *ready.files, *_conversations(plan)],
+            [*repositories.files(laid), *ready.files, *_conversations(plan), *_worktree(plan, beside.refs)],
             Checkout(
                 plan.session.base, seen.key, seen.place, [*repositories.files(base), *ready.files],
                 seen.contains, progress,
@@ -116,6 +116,13 @@ def _conversations(plan: Plan) -> Iterator[SandboxFile]:
     if plan.transcript and plan.session.conversation:
         path = plan.agent.conversation_file(plan.directory, plan.session.conversation)
         yield SandboxFile(layout.SAID, f"{len(plan.transcript)} {path}\n".encode(), owner="root")
+
+
+def _worktree(plan: Plan, kept: Mapping[str, str]) -> Iterator[SandboxFile]:
+    """Yield which linked work tree of an earlier run the agent is to go on in."""
+    found = plan.agent.worktree(plan.agent_args)
+    if found and f"refs/heads/{found[1]}" in kept:
+        yield SandboxFile(layout.WORKTREE, f"{found[0]} {found[1]}\n".encode(), owner="root")
 
 
 def _choice(plan: Plan) -> histories.Choice:

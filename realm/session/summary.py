@@ -17,7 +17,7 @@ from realm.text import clean, plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realm.model import Kept, Totals
+    from realm.model import Totals
     from realm.session.requests import UI
     from realm.session.run import Outcome, Plan
 
@@ -50,25 +50,11 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
 
 def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
     """Say what was kept beside the work, and where."""
+    from realm.store.branches import describe as beside
+
     if text := beside(outcome.kept):
         ui.info(f"  also kept: {text}")
         ui.info(f"  git for-each-ref refs/realm-branches/{plan.session.name}")
-
-
-def beside(kept: Sequence[Kept]) -> str:
-    """Return in a few words what is kept that only the agent had; empty where that is nothing."""
-    said = [
-        f"{word} {row.name} ({plural(row.commits, 'commit')})"
-        for kind, word in (("heads", "branch"), ("worktree", "work tree"), ("tags", "tag"))
-        for row in kept
-        if row.kind == kind and row.commits
-    ]
-    stashes, detached = ([row for row in kept if row.kind == kind] for kind in ("stash", "detached"))
-    if stashes:
-        said.append("1 stash" if len(stashes) == 1 else f"{len(stashes)} stashes")
-    if detached:
-        said.append(plural(len(detached), "detached commit"))
-    return ", ".join(said)
 
 
 def keep(session_id: str, words: Sequence[str]) -> None:

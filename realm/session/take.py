@@ -47,10 +47,11 @@ _TRIES = 5
 
 
 class Ending(NamedTuple):
-    """What is known when a run is over: the agent's exit code, and what its terminal showed."""
+    """What is known when a run is over: the agent's exit code, what its terminal showed, what it died of."""
 
     exit_code: int
     shown: Shown | None = None
+    died: str = ""
 
 
 class _Now(NamedTuple):
@@ -169,6 +170,7 @@ def _taken(
             exit_code=ending.exit_code,
             stopped=plan.run.stopped,
             taken=None,
+            died=ending.died,
             kept=tuple(beside.kept if beside else ()),
         )
         if ending.shown is not None:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.git import git
 from realm.store.refs import BRANCHES
-from realm.text import first_line
+from realm.text import first_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from realm.model import Project
+    from realm.model import Kept, Project
 
 KINDS = ("heads", "tags", "stash", "detached", "worktree")
 ASIDE = "refs/kept/"
@@ -126,3 +126,19 @@ def place(name: str) -> str:
     if not name.startswith(ASIDE) or kind not in KINDS or kind == "stash" or not part:
         return ""
     return f"{kind}/{part if _PART.fullmatch(part) else escape(part)}"
+
+
+def describe(kept: Sequence[Kept]) -> str:
+    """Return in a few words what is kept that only the agent had; empty where that is nothing."""
+    said = [
+        f"{word} {row.name} ({plural(row.commits, 'commit')})"
+        for kind, word in (("heads", "branch"), ("worktree", "work tree"), ("tags", "tag"))
+        for row in kept
+        if row.kind == kind and row.commits
+    ]
+    stashes, detached = ([row for row in kept if row.kind == kind] for kind in ("stash", "detached"))
+    if stashes:
+        said.append("1 stash" if len(stashes) == 1 else f"{len(stashes)} stashes")
+    if detached:
+        said.append(plural(len(detached), "detached commit"))
+    return ", ".join(said)

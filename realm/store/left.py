@@ -19,7 +19,7 @@ from realm.store.commits import Chain, Naming, moment, parse_commit
 from realm.store.ingest import Intake, ingest
 from realm.store.objects import Objects
 from realm.store.quarantine import Limits, UncleanError, quarantine
-from realm.store.refs import BRANCHES, RefUpdate, trash_branches
+from realm.store.refs import BRANCHES, RefUpdate, Tips, keep_updates
 from realm.store.verify import Findings, Verifier
 from realm.text import clean, first_line
 
@@ -85,7 +85,7 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
             after[ref] = before[ref]  # also where what it is now was left out
     after |= {f"{BRANCHES}{session}/{at}": oid for at, oid in made.items()}
     old = {ref: oid for ref, oid in before.items() if after.get(ref) != oid}
-    updates = trash_branches(project, session, old) if old else []
+    updates = keep_updates(project, session, Tips(None, None), old) if old else []
     for ref in sorted({*before, *after}):
         if before.get(ref) != after.get(ref):
             updates.append(RefUpdate(ref, before.get(ref), after.get(ref)))

@@ -53,6 +53,8 @@ class MetaRow(NamedTuple):
     stopped: bool = False
     pushed_tip: str = ""
     pushed: str = ""
+    died: str = ""
+    beside: str = ""
     problem: str = ""
 
 

@@ -42,6 +42,7 @@ from realm.errors import GitError, NoSuchSessionError, RealmError
 from realm.git import git
 from realm.model import Identity, Run, Session, State, Totals
 from realm.store.batch import CatFile, RawObject, TooLargeError
+from realm.store.branches import describe
 from realm.store.refs import META, check_name
 from realm.store.schema import Summary, dump, load_run, load_session, read_summary, write_summary
 
@@ -320,7 +321,8 @@ def write(
     summary = Summary(
         session.id, session.project, session.created, state, session.base, run.number, totals,
         run.started, run.exit_code, run.ended, before.prompt or next(iter(run.prompts), ""),
-        run.closing or before.words, run.stopped, before.pushed_tip, before.pushed,
+        run.closing or before.words, run.stopped, before.pushed_tip, before.pushed, run.died,
+        describe(run.kept) if run.ended is not None else before.beside,
     )  # fmt: skip
     message = write_summary(session.name, summary)
     now = identity, Moment(int(time.time()))

@@ -91,6 +91,12 @@ class Trash(NamedTuple):
         top = f"{TRASH}{self.name}/{self.when}"
         return [(f"{top}/{part}", ref, oid) for part, ref, oid in found if oid is not None]
 
+    def exchanged(self, now: Mapping[str, str]) -> list[RefUpdate]:
+        """Return the updates that make what is kept beside a session (``now``) what it was."""
+        then = {f"{BRANCHES}{self.name}/{at}": oid for at, oid in self.branches.items()}
+        names = sorted({*now, *then})
+        return [RefUpdate(ref, now.get(ref), then.get(ref)) for ref in names if now.get(ref) != then.get(ref)]
+
     def moved_in(self) -> list[RefUpdate]:
         """Return the updates that put it into the trash, whether or not they are taken away."""
         return [RefUpdate(here, None, oid) for here, _, oid in self._moves()]
@@ -375,14 +381,11 @@ def trash_updates(
     return trash.moved_in() + trash.taken_away()
 
 
-def keep_updates(project: Project, name: str, tips: Tips) -> list[RefUpdate]:
+def keep_updates(
+    project: Project, name: str, tips: Tips, branches: Mapping[str, str] = {}
+) -> list[RefUpdate]:
     """Return the updates that keep what a session is now in the trash, while the session goes on."""
-    return _trash(name, tips, list_trash(project, name), {}).moved_in()
-
-
-def trash_branches(project: Project, name: str, branches: Mapping[str, str]) -> list[RefUpdate]:
-    """Return the updates that keep in the trash what is overwritten of what was kept beside a session."""
-    return _trash(name, Tips(None, None), list_trash(project, name), branches).moved_in()
+    return _trash(name, tips, list_trash(project, name), branches).moved_in()
 
 
 def rename_updates(

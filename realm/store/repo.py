@@ -189,15 +189,17 @@ def branch(project: Project) -> str | None:
     return clean(git("symbolic-ref", "--quiet", "--short", "HEAD", project=project, check=False).text) or None
 
 
-def count_commits(project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True) -> int:
-    """Return how many commits ``tip`` reaches and none of ``without`` does.
+def count_commits(
+    project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True, more: Iterable[str] = ()
+) -> int:
+    """Return how many commits ``tip``, or one of ``more``, reaches and none of ``without`` does.
 
     Ids that the project has not are skipped.  Without ``shared`` those that a
     branch, a tag or a remote branch has do not count either.
     """
     known = [f"^{oid}" for oid in without]
     others = [] if shared else ["--not", "--branches", "--tags", "--remotes", "--not"]
-    asked = ("rev-list", "--count", "--ignore-missing", *others, "--end-of-options", tip, *known)
+    asked = ("rev-list", "--count", "--ignore-missing", *others, "--end-of-options", tip, *more, *known)
     return int(git(*asked, project=project).out)
 
 

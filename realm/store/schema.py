@@ -117,6 +117,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         continues=fields.maybe("continues", lambda key: fields.whole(key, 0, number - 1)) or 0,
         begins=fields.maybe("begins", lambda key: fields.whole(key, 0, _MOST)) or 0,
         said=fields.maybe("said", lambda key: fields.whole(key, 0, _MOST)) or 0,
+        died=fields.text("died", lambda _: True, ""),
         kept=tuple(fields.maybe("kept", lambda key: _kept(fields.items(key), oid)) or ()),
         took=fields.seconds("took"),
     )
@@ -254,7 +255,8 @@ class Summary(NamedTuple):
 
     ``prompt`` is the first line of the first thing that the agent was asked, ``words``
     that of what it said last.  ``pushed`` is where the commit ``pushed_tip``, the
-    session's last one then, was pushed, a remote and a branch.
+    session's last one then, was pushed, a remote and a branch.  ``died`` is why the last run was
+    cut off, ``beside`` what is kept beside the session's work, both in words.
     """
 
     id: str
@@ -272,6 +274,8 @@ class Summary(NamedTuple):
     stopped: bool = False
     pushed_tip: str = ""
     pushed: str = ""
+    died: str = ""
+    beside: str = ""
 
 
 _SUMMARY_LIMIT = 100_000
@@ -304,6 +308,8 @@ def write_summary(name: str, summary: Summary) -> str:
         "Ended": "" if summary.ended is None else iso(summary.ended),
         "Prompt": _quoted(summary.prompt) if summary.prompt else "",
         "Words": _quoted(summary.words) if summary.words else "",
+        "Died": _quoted(summary.died) if summary.died else "",
+        "Beside": _quoted(summary.beside) if summary.beside else "",
     }
     if summary.stopped:
         lines["Stopped"] = "yes"
@@ -349,6 +355,8 @@ def read_summary(message: str, object_format: str) -> Summary:
             stopped="Stopped" in found,
             pushed_tip=_checked(pushed_tip, lambda oid: not oid or _OID[object_format].fullmatch(oid)),
             pushed=_unquoted(pushed),
+            died=_unquoted(found.get("Died", "")),
+            beside=_unquoted(found.get("Beside", "")),
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:
         raise RealmError(f"the record's summary is damaged ({clean(str(problem), limit=60)})") from problem

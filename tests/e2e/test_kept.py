@@ -58,3 +58,6 @@ def test_claudes_work_tree(claude: User, api: MessagesApi) -> None:
     claude.realm("resume", "wt", "--", "-p", "write two.txt with second")
     assert claude.repo.show("refs/realm/wt:two.txt") == "second"
     assert api.asked[-1].prompts()[-2:] == [prompt, "write two.txt with second"]
+    claude.realm("resume", "wt", "--", "--worktree", "foo", "-p", "write three.txt with third")
+    assert claude.repo.files(branch) == ["README.md", "one.txt", "three.txt"]
+    assert len(api.asked[-1].prompts()) == 3

@@ -68,6 +68,7 @@ runs = st.builds(
     continues=st.just(0),
     begins=counts,
     said=counts,
+    died=words,
     kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
     took=st.lists(times).map(tuple),
 )
@@ -88,6 +89,8 @@ summaries = st.builds(
     stopped=st.booleans(),
     pushed_tip=st.just("") | oids,
     pushed=words,
+    died=words,
+    beside=words,
 )
 
 

@@ -47,6 +47,8 @@ _CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl
 """Those of its helpers are called ``agent-*.jsonl``."""
 _OWN_ID = re.compile(rb'"sessionId": ?"(' + _UUID.encode() + rb')"')
 
+_WORKTREE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+
 _CHOOSES_CONVERSATION = ("--resume", "-r", "--continue", "-c", "--session-id", "--from-pr", "--fork-session")
 
 _OPTIONS = """
@@ -86,6 +88,16 @@ class Claude(Agent):
         if conversation and not chosen:
             start += ["--resume" if resume else "--session-id", conversation]
         return [*start, *arguments]
+
+    def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
+        """Return what ``--worktree <name>`` names; Claude Code goes on in one that is there."""
+        words = [*self.words[1:], *arguments]
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            option, given, value = word.partition("=")
+            name = value if given else following
+            if option in ("--worktree", "-w") and _WORKTREE.fullmatch(name):
+                return f"{self.worktrees}/{name}", f"worktree-{name}"
+        return None
 
     def environment(self, state: str) -> dict[str, str]:
         """Return where its configuration is; the image is what updates it, and it reports to nobody."""

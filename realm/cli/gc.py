@@ -1,0 +1,34 @@
+"""``realm gc``: remove what commands that were killed left over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import common
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (("gc", "remove leftovers in every project, and on the engine"),)
+NOTE = (
+    "Other commands do this in passing, each for what it meets. Work that is not in git is never touched: "
+    "realm list says interrupted, and realm resume or realm stop saves it. Removed sessions go for good "
+    "after 30 days."
+)
+
+
+@verb("gc", EXAMPLES, NOTE)
+@common
+def command(directory: Path | None) -> None:
+    """Remove, and say what."""
+    from realm.cli.ui import TerminalUI
+    from realm.paths import current_directory
+    from realm.session.gc import collect
+
+    lines = collect(directory or current_directory(), TerminalUI())
+    for line in lines:
+        output.say(line)
+    if not lines:
+        output.hint("nothing is left over")

@@ -1,0 +1,45 @@
+"""Why a run ended before its sandbox had saved the work itself, as far as the engine knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.sandbox.docker import KILLED
+
+if TYPE_CHECKING:
+    from realm.sandbox.sandbox import Sandbox
+
+_LOST = 255
+"""The exit code that an engine gives a container whose end it did not see."""
+
+
+class Death(NamedTuple):
+    """Why, in a word or two, and as a sentence."""
+
+    short: str
+    text: str
+
+
+def of(sandbox: Sandbox, run: int, code: int, *, reported: bool) -> Death | None:
+    """Return why a sandbox that has stopped died; ``None`` where its end was its own, or asked for.
+
+    ``code`` is what the run ended with, ``reported`` whether the sandbox saved its work.
+    """
+    if reported and code != KILLED:
+        return None
+    end = sandbox.end()
+    if end is None:
+        return Death("container removed", f"the container of run {run} was removed by another program")
+    if end.out_of_memory:
+        limit = f"its limit of {end.memory / 1024**2:.0f} MiB" if end.memory else "what the machine has"
+        return Death(
+            "out of memory",
+            f"run {run} needed more memory than {limit}, and was killed: realm.memory sets the limit",
+        )
+    if reported or code != end.code:  # it was realm that ended it
+        return None
+    if end.code == _LOST:
+        return Death(
+            "engine restarted", f"run {run} was cut off: the engine, or its machine, was started anew"
+        )
+    return Death(f"killed, exit {code}", f"the container of run {run} was killed (exit {code})")

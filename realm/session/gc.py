@@ -1,0 +1,155 @@
+"""What commands that were killed left over, which later ones remove in passing: looking for it, removing it.
+
+Nothing that may be somebody's work is touched: a sandbox goes only when its run is over in the
+record, and git's own files are git's to clean up.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import EngineError, RealmError
+from realm.paths import realm_home, remove_tree, scratched
+from realm.session import registry, sandboxes
+from realm.session.lock import holder, run_directory
+from realm.store import listing, quarantine, record, refs
+from realm.store.repo import discover
+from realm.text import clean, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from realm.model import Project
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
+    from realm.session.requests import UI
+
+_OLD = refs.KEEP_DAYS * 86400.0
+"""Seconds after which the directory of a run is left over whose session no known project has."""
+_STUCK = 60.0
+"""Seconds after which a ref's lock file is taken for one that a killed git left."""
+
+
+class _Known(NamedTuple):
+    """The projects that are there, and whose session has an id."""
+
+    projects: list[Project]
+    sessions: dict[str, tuple[Project, str]]
+
+
+def collect(directory: Path | None, ui: UI) -> list[str]:
+    """Remove what is left over, in all known projects and on the engine; return a line on each kind."""
+    known = _known(directory)
+    found = [_of_git(project) for project in known.projects]
+    removed = sum(count for count, _ in found)
+    expired = [name for _, names in found for name in names]
+    with scratched("gc"):  # making one removes those of processes that are gone
+        pass
+    containers: list[str] = []
+    try:
+        from realm.sandbox import docker
+
+        with closing(docker.connect()) as engine, ui.progress("looking at the engine"):
+            sandboxes.sweep(engine)
+            containers = list(_finished(engine, known))
+            _clear_tools(engine)
+        sandboxes.prune()
+    except EngineError as error:
+        ui.warn(f"containers and volumes were not looked at: {error.message}")
+    lines = [f"removed {plural(removed, 'leftover')} of commands that were killed"] if removed else []
+    lines += [f"removed the container of {name}, whose work is in git" for name in containers]
+    lines += [f"forgot the removed session {name}, after {refs.KEEP_DAYS} days" for name in expired]
+    return lines + [f"removed the files of a run of {name}" for name in _old_runs(known)]
+
+
+def _known(directory: Path | None) -> _Known:
+    projects, sessions = [], {}
+    for root in dict.fromkeys([*([directory] if directory else []), *registry.known()]):
+        with suppress(RealmError):
+            project = discover(root)
+            projects.append(project)
+            sessions.update({row.id: (project, row.name) for row in listing.rows(project) if row.id})
+    return _Known(projects, sessions)
+
+
+def _of_git(project: Project) -> tuple[int, list[str]]:
+    """Remove quarantines and temporary refs, and what was in the trash long enough."""
+    with suppress(RealmError):
+        expired = refs.expire_trash(project, refs.list_trash(project))
+        return quarantine.sweep(project), [trash.name for trash in expired if trash.code or trash.meta]
+    return 0, []
+
+
+def _finished(engine: Engine, known: _Known) -> Iterator[str]:
+    """Remove sandboxes whose run is over in the record: their holder was killed before it could."""
+    from realm.sandbox import lookup
+
+    for sandbox in lookup.find(engine):
+        if holder(sandbox.owner.id) is None and sandbox.state() in ("exited", "gone"):
+            with suppress(RealmError):
+                if _is_over(sandbox, known):
+                    sandbox.remove()
+                    yield clean(sandbox.owner.session)
+
+
+def _is_over(sandbox: Sandbox, known: _Known) -> bool:
+    project, name = known.sessions.get(sandbox.owner.id, (None, ""))
+    if project is None or not sandbox.owner.run:
+        return False
+    with record.Record(project, name) as found:
+        if sandbox.owner.run not in found.numbers():
+            return False
+        return found.run(sandbox.owner.run).ended is not None
+
+
+def _clear_tools(engine: Engine) -> None:
+    from realm.sandbox import lookup
+
+    for role in ("tool", "salvage"):
+        for sandbox in lookup.find(engine, role=role):
+            if holder(sandbox.owner.id) is None:
+                with suppress(EngineError):
+                    sandbox.remove()
+
+
+def _old_runs(known: _Known) -> Iterator[str]:
+    for path in _runs():
+        is_used = path.name in known.sessions or holder(path.name) is not None
+        if not is_used and path.stat().st_mtime < time.time() - _OLD:
+            remove_tree(run_directory(path.name))
+            yield f"a session that is gone ({clean(path.name[:8])})"
+
+
+def _runs() -> list[Path]:
+    try:
+        return sorted(path for path in (realm_home() / "runs").iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def locks(project: Project) -> list[tuple[Path, float]]:
+    """Return lock files of realm's refs that a killed git left, and how many seconds old they are."""
+    now = time.time()
+    tops = (refs.CODE, refs.META, refs.BRANCHES, refs.TRASH, refs.TEMPORARY)
+    paths = [path for top in tops for path in (project.common_dir / top).rglob("*.lock")]
+    paths.append(project.common_dir / "packed-refs.lock")
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            found.append((path, now - path.stat().st_mtime))
+    return [(path, age) for path, age in found if age > _STUCK]
+
+
+def left_over() -> Sequence[str]:
+    """Return in words what :func:`collect` would remove of what lies on this machine's disk."""
+    places = {"quarantine": "quarantine", "tmp": "scratch directory"}
+    found = []
+    for name, word in places.items():
+        with suppress(OSError):
+            count = sum(path.is_dir() for path in (realm_home() / name).iterdir())
+            if count:
+                found.append(plural(count, word))
+    return found
