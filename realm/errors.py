@@ -48,6 +48,10 @@ class NoSuchSessionError(RealmError):
     """No session of that name where it was looked for."""
 
 
+class NothingToPushError(RealmError):
+    """A session has no commits."""
+
+
 class RefRaceError(RealmError):
     """Somebody else moved a ref between our read and our write."""
 

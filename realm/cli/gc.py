@@ -29,6 +29,6 @@ def command(directory: Path | None) -> None:
 
     lines = collect(directory or current_directory(), TerminalUI())
     for line in lines:
-        output.say(line)
+        output.data(line)
     if not lines:
         output.hint("nothing is left over")

@@ -11,6 +11,7 @@ from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
 from realm.cli.params import REMOTE, SESSION_OR_TURN, common, parted
 from realm.cli.several import each, meant, sessions
+from realm.errors import NothingToPushError
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ EXAMPLES = (
     ("push quick-fix", "to the branch quick-fix on origin"),
     ("push quick-fix@2", "as it was when turn 2 ended"),
     ("push quick-fix --as fix/crash --squash", "to another branch, as one commit"),
+    ("push quick-fix --all-branches", "with the branches that the agent made beside it"),
     ("push --all", "every session with commits that were not pushed yet"),
 )
 NOTE = (
@@ -44,10 +46,13 @@ NOTE = (
 )
 @click.option("--squash", is_flag=True, help="push one commit that holds all of it")
 @click.option("-m", "--message", metavar="<text>", default="", help="its message (default: the prompts)")
+@click.option("--all-branches", is_flag=True, help="push the agent's other branches too, as <branch>-<name>")
 @click.option("--force", is_flag=True, help="replace whatever the branch has")
 @click.option("--yes", is_flag=True, help="do not ask about large files and the like")
 @common
-def command(names: tuple[str, ...], directory: Path | None, everyone: bool, **options: Any) -> int:
+def command(
+    names: tuple[str, ...], directory: Path | None, everyone: bool, all_branches: bool, **options: Any
+) -> int:
     """Push and say where to."""
     from realm.cli.ui import TerminalUI
     from realm.session.push import push
@@ -66,7 +71,19 @@ def command(names: tuple[str, ...], directory: Path | None, everyone: bool, **op
 
     def send(one: Meant) -> None:
         at = parted(one.name)
-        tell(at.name, push(PushRequest(at.name, one.directory, turn=at.turn, **options), ui))
+        request = PushRequest(at.name, one.directory, turn=at.turn, **options)
+        beside = []
+        if all_branches:
+            from realm.session.push import push_beside
+
+            beside = push_beside(request, ui)
+        for result in beside:
+            tell(at.name, result)
+        try:
+            tell(at.name, push(request, ui))
+        except NothingToPushError:
+            if not beside:
+                raise
 
     return each(found, send)
 

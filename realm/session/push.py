@@ -6,13 +6,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from realm.config import REMOTE, Config
-from realm.errors import RealmError, RefRaceError
+from realm.errors import NothingToPushError, RealmError, RefRaceError
 from realm.paths import current_directory
 from realm.session import approvals, integrate
 from realm.session.find import locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
-from realm.store import record, refs, remote, repo, turns, unusual
+from realm.store import branches, record, refs, remote, repo, turns, unusual
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -44,19 +44,49 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         code = find_turn(At(request.name, request.turn), request.directory).after
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
-        raise RealmError(
+        raise NothingToPushError(
             f"session {request.name} has no commits to push", f"realm resume {request.name} goes on with it"
         )
     if not request.yes:
         look = unusual.find if request.squash else unusual.find_to_push
         _ask(session, look(project, session.base, code), ui)
-    shown = remote.shown(where)
-    known = approvals.last_push(project, session, f"{shown} {branch}")
+    known = approvals.last_push(project, session, f"{remote.shown(where)} {branch}")
     oid = code
     if request.squash:
         text = request.message or _message(project, session, code)
         same = None if request.message else known
         oid = remote.squash(project, session.base, code, text, same)
+    done = _send(project, session, request, where, branch, oid, code, ui)
+    return done._replace(commits=1 if request.squash else count)
+
+
+def push_beside(request: PushRequest, ui: UI) -> list[PushResult]:
+    """Push the branches that the agent left beside its work, each as ``<branch>-<its name>``.
+
+    Those that the session's own commits reach are left out.  Errors as :func:`push`.
+    """
+    project, row = locate(request.name, request.directory).sound()
+    session = record.read_session(project, request.name)
+    where = _where(project, request)
+    own = (request.branch or request.name).removeprefix("refs/heads/")
+    done = []
+    for ref, oid in branches.listed(project, request.name).items():
+        kind, part = branches.parts(ref) or ("", "")
+        count = repo.count_commits(project, oid, [session.base, *([row.code] if row.code else [])])
+        if kind == "heads" and count:
+            branch = f"{own}-{branches.unescape(part) or part}"
+            sent = _send(project, session, request, where, branch, oid, "", ui)
+            done.append(sent._replace(commits=count))
+    return done
+
+
+def _send(
+    project: Project, session: Session, request: PushRequest, where: str, branch: str, oid: str, tip: str,
+    ui: UI,
+) -> PushResult:  # fmt: skip
+    """Push a commit to a branch that nobody else has moved, and note it; ``tip`` is the session's, if so."""
+    shown = remote.shown(where)
+    known = approvals.last_push(project, session, f"{shown} {branch}")
     try:
         with ui.progress(f"pushing to {shown}"):
             outcome = remote.push(
@@ -66,10 +96,8 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         error.hint = _advice(request, moved=error.moved)
         raise
     approvals.note_push(project, session, f"{shown} {branch}", oid)
-    _remember(project, session, f"{shown} {branch}", oid, code)
-    return PushResult(
-        shown, branch, oid, 1 if request.squash else count, outcome.unchanged, tuple(outcome.lines)
-    )
+    _remember(project, session, f"{shown} {branch}", oid, tip)
+    return PushResult(shown, branch, oid, 0, outcome.unchanged, tuple(outcome.lines))
 
 
 def _ask(session: Session, found: list[unusual.Unusual], ui: UI) -> None:
@@ -122,7 +150,9 @@ def _remember(project: Project, session: Session, key: str, oid: str, tip: str) 
     for last in (False,) * (_TRIES - 1) + (True,):
         with record.Record(project, session.name) as found:
             now, meta = found.session(), found.commit()
-            if now.id != session.id or (now.pushed.get(key) == oid and found.says_pushed(tip, key)):
+            if now.id != session.id or (
+                now.pushed.get(key) == oid and (not tip or found.says_pushed(tip, key))
+            ):
                 return
             new = found.amend(now._replace(pushed={**now.pushed, key: oid}), tip, key)
         try:

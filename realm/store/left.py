@@ -19,7 +19,7 @@ from realm.store.commits import Chain, Naming, moment, parse_commit
 from realm.store.ingest import Intake, ingest
 from realm.store.objects import Objects
 from realm.store.quarantine import Limits, UncleanError, quarantine
-from realm.store.refs import BRANCHES, RefUpdate, Tips, keep_updates
+from realm.store.refs import BRANCHES, KEEP_DAYS, TRASH, RefUpdate, Tips, keep_updates
 from realm.store.verify import Findings, Verifier
 from realm.text import clean, first_line
 
@@ -84,7 +84,18 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
         if ref in before:
             after[ref] = before[ref]  # also where what it is now was left out
     after |= {f"{BRANCHES}{session}/{at}": oid for at, oid in made.items()}
-    old = {ref: oid for ref, oid in before.items() if after.get(ref) != oid}
+    old = {
+        ref: oid
+        for ref, oid in before.items()
+        if oid not in after.values() and not (ref in after and history.contains(project, [oid], [after[ref]]))
+    }
+    for ref in old.keys() & after.keys():
+        kind, part = parts(ref) or ("", "")
+        if kind == "heads":
+            notes.add(
+                f"the branch {unescape(part) or part} was replaced: git for-each-ref "
+                f"{TRASH}{session} has what it was, for {KEEP_DAYS} days"
+            )
     updates = keep_updates(project, session, Tips(None, None), old) if old else []
     for ref in sorted({*before, *after}):
         if before.get(ref) != after.get(ref):

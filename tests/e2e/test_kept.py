@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.repos import Repo
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.api import MessagesApi
     from tests.support.user import User
 
@@ -61,3 +65,20 @@ def test_claudes_work_tree(claude: User, api: MessagesApi) -> None:
     claude.realm("resume", "wt", "--", "--worktree", "foo", "-p", "write three.txt with third")
     assert claude.repo.files(branch) == ["README.md", "one.txt", "three.txt"]
     assert len(api.asked[-1].prompts()) == 3
+
+
+def test_branches_are_pushed_along(user: User, tmp_path: Path) -> None:
+    origin = Repo.init(tmp_path / "origin.git", bare=True)
+    user.repo.git("remote", "add", "origin", str(origin.path))
+    user.scripted("side", SIDE)
+    out = user.realm("push", "side", "--all-branches").out
+    assert "pushed side → origin/side-alt (1 commit)\n" in out, out
+    assert sorted(origin.refs()) == ["refs/heads/side", "refs/heads/side-alt", "refs/heads/side-wt"]
+    assert origin.head("refs/heads/side-alt") == user.repo.head(f"{TOP}heads/alt")
+    assert origin.head("refs/heads/side") == user.tip("side")
+    assert "has all of side already" in user.realm("push", "side", "--all-branches").out
+    work = "git checkout -q -b alt; echo 1 >one; git add one; git commit -qm one; git checkout -q only"
+    user.scripted("only", work)
+    user.realm("push", "only", "--all-branches")
+    assert "refs/heads/only-alt" in origin.refs()
+    assert "refs/heads/only" not in origin.refs()
