@@ -438,6 +438,7 @@ def is_left(ended: Ended) -> bool:
 
 def end(sandbox: Sandbox, *, interrupt: bool = True) -> None:
     """End a sandbox step by step: interrupt, terminate, kill, with time between."""
+    sandbox.signal(signal.SIGCONT.name)  # one that stopped itself hears of nothing
     if interrupt:
         sandbox.signal(signal.SIGINT.name)
         deadline = time.monotonic() + PAUSE

@@ -100,6 +100,14 @@ def test_a_key_wakes_an_agent_that_stopped_itself_while_it_is_shown(user: User, 
     assert user.repo.show("refs/realm/x:file") == "woke"
 
 
+def test_an_agent_that_stopped_itself_hears_that_it_is_to_end(user: User) -> None:
+    script = "trap 'echo last >file; exit 0' INT; echo ready; kill -STOP $$; while :; do sleep 0.1; done"
+    user.realm("new", "x", "--detach", "--agent", "sh", "-c", script)
+    eventually(lambda: "ready" in user.realm("logs", "x", code=None).out)
+    user.realm("stop", "x")
+    assert user.repo.show("refs/realm/x:file") == "last"
+
+
 @pytest.mark.parametrize("where", ["with a terminal", "without one"])
 def test_an_agent_that_stopped_itself_in_the_background_goes_on(user: User, where: str) -> None:
     script = "echo ready; kill -STOP $$; echo woke >file"
