@@ -20,7 +20,6 @@ from realm.errors import GitError
 from realm.git import git
 from realm.paths import make_private, realm_home, replace
 from realm.store.schema import is_oid
-from realm.store.turns import WIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -95,32 +94,58 @@ def _ask(
     tips = "".join(f"{tip}\n" for tip in dict.fromkeys(tip for _, tip in wanted))
     order = f"{tips}^{branch}\n".encode()
     outside = set(git("rev-list", "--stdin", project=project, stdin=order, timeout=_ONE).lines)
-    for base, tip in wanted:
-        if tip not in outside:
-            answers[tip] = True
+    answers.update((tip, True) for _, tip in wanted if tip not in outside)
+    left = [(base, tip) for base, tip in wanted if tip in outside]
+    paths = _paths(project, left)
+    touched = {base: _touched(project, base, branch) for base in dict.fromkeys(base for base, _ in left)}
+    for base, tip in left:
+        own = paths.get(tip, set())
+        if not own or len(own) > _PATHS or not own <= touched[base]:
+            answers[tip] = False
         elif time.monotonic() < deadline:
-            answers[tip] = _has_patches(project, branch, base, tip)
+            answers[tip] = _has_patches(project, branch, base, tip, own)
 
 
-def _has_patches(project: Project, branch: str, base: str, tip: str) -> bool:
+def _paths(project: Project, pairs: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return which files each session changed, by its tip: one git for all of them."""
+    if not pairs:
+        return {}
+    order = "".join(f"{tip} {base}\n" for base, tip in pairs).encode()
+    done = git("diff-tree", "--stdin", "-r", "-z", "--name-only", project=project, stdin=order, timeout=_ONE)
+    found: dict[str, set[str]] = {tip: set() for _, tip in pairs}
+    own: set[str] = set()
+    for word in map(os.fsdecode, done.out.split(b"\0")[:-1]):
+        if word in found:
+            own = found[word]
+        else:
+            own.add(word)
+    return found
+
+
+def _touched(project: Project, base: str, branch: str) -> set[str]:
+    """Return which files the commits that came to ``branch`` since ``base`` changed."""
+    if base == branch:
+        return set()
+    asked = (
+        "log",
+        "--format=",
+        "-z",
+        "--name-only",
+        "--no-renames",
+        "--no-merges",
+        f"--max-count={_COMMITS}",
+    )
+    words = git(*asked, f"{base}..{branch}", "--", project=project, timeout=_ONE).out.split(b"\0")
+    return {os.fsdecode(word).lstrip("\n") for word in words}
+
+
+def _has_patches(project: Project, branch: str, base: str, tip: str, paths: Iterable[str]) -> bool:
     """Tell whether ``branch`` has the changes of ``base..tip``, one by one or all in one."""
-    base = _begin(project, base, tip)
-    listed = git("diff-tree", "-r", "-z", "--name-only", base, tip, project=project, timeout=_ONE)
-    paths = [os.fsdecode(path) for path in listed.out.split(b"\0")[:-1]]
-    if not paths or len(paths) > _PATHS:
-        return False
     there = _patch_ids(project, *_LOG, f"--max-count={_COMMITS}", f"{base}..{branch}", "--", *paths)
     if not there:
         return False
     whole = _patch_ids(project, "diff-tree", *_PATCH, base, tip)
     return whole <= there or _patch_ids(project, *_LOG, f"{base}..{tip}", "--") <= there
-
-
-def _begin(project: Project, base: str, tip: str) -> str:
-    """Return what a session's own work begins on: uncommitted changes that it took along are none."""
-    order = ("log", "--reverse", "--no-show-signature", "--format=%H %s", f"{base}..{tip}", "--")
-    first, _, subject = next(iter(git(*order, project=project, timeout=_ONE).lines), "").partition(" ")
-    return first if subject.startswith(WIP) else base
 
 
 def _patch_ids(project: Project, *command: str) -> set[str]:
