@@ -45,6 +45,11 @@ def test_a_title_in_pieces_is_no_ring_and_what_follows_is() -> None:
     assert heard(b"\x1b", b"]0;ti", b"tle", b"\x07", b"\x07")[0] == [Event.BELL]
 
 
+def test_a_ring_inside_a_sequence_in_two_pieces_is_heard() -> None:
+    assert heard(b"\x1b[?7\x07text")[0] == [Event.BELL]
+    assert heard(b"\x1b[?7\x07", b"text")[0] == [Event.BELL]
+
+
 @pytest.mark.parametrize(("mark", "sound"), [(BEGUN, Event.BEGUN), (ENDED, Event.ENDED), (TOLD, Event.TOLD)])
 def test_a_mark_is_heard_and_taken_out_even_of_a_sequence(mark: bytes, sound: Event) -> None:
     assert heard(b"a\x1b[3" + mark + b"1mb") == ([sound], b"a\x1b[31mb", True)

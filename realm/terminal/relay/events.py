@@ -61,6 +61,7 @@ class Scanner:
     def __init__(self, happened: Callable[[Event], object]) -> None:
         self._happened = happened
         self._lexer = Lexer()
+        self._inside = False
         self.held = b""
         """The beginning of a mark that waits for the rest of it."""
 
@@ -68,9 +69,11 @@ class Scanner:
         """Take the next output; return it without its marks, and without a mark's beginning at its end."""
         if MARK in data or self.held:
             data = self._take_marks(self.held + data)
-        if _BELL in data:
+        if _BELL in data or self._inside:
             if _BELL in [token.name for token in self._lexer.switches(data)]:
                 self._happened(Event.BELL)
+            # One inside a sequence that is cut here rings when the sequence is whole.
+            self._inside = not self._lexer.between
         elif data and (ESC in data or data[-1] >= _ASCII or not self._lexer.between):
             self._lexer.skip(data)
         return data
