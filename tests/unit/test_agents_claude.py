@@ -279,3 +279,8 @@ def test_what_its_hooks_say_is_read(told: bytes, news: News) -> None:
 def test_whatever_its_hooks_say_is_survived(told: bytes) -> None:
     news = CLAUDE.news(told)
     assert news is None or (isinstance(news.question, str) and news.conversation in {"", ID})
+
+
+def test_a_command_line_without_arguments_names_no_work_tree() -> None:
+    assert CLAUDE.worktree([]) is None
+    assert CLAUDE.worktree(["--worktree"]) is None

@@ -92,7 +92,7 @@ class Claude(Agent):
     def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
         """Return what ``--worktree <name>`` names; Claude Code goes on in one that is there."""
         words = [*self.words[1:], *arguments]
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in zip(words, [*words, ""][1:], strict=True):
             option, given, value = word.partition("=")
             name = value if given else following
             if option in ("--worktree", "-w") and _WORKTREE.fullmatch(name):
