@@ -18,6 +18,7 @@ from realm.cli.params import split, takes_value
 from realm.cli.verbs import HIDDEN, SUMMARIES, find_verb
 from realm.config import SETTINGS, Setting
 from realm.sandbox import flags
+from realm.session import doctor
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "TROUBLESHOOTING.md"]
@@ -212,3 +213,8 @@ def test_every_row_of_the_security_table_names_its_test() -> None:
     table = readme().partition("## Security")[2].partition("## How")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ") and "---" not in line][1:]
     assert [row.split("|")[1].strip() for row in rows if "`tests/" not in row.split("|")[4]] == []
+
+
+def test_the_example_of_doctor_shows_every_check() -> None:
+    block = readme().partition("$ realm doctor\n")[2].partition("```")[0]
+    assert [line.split()[1] for line in block.splitlines()] == [name for name, _ in doctor._CHECKS]
