@@ -132,7 +132,7 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
                 member.save(file)
     reader.drain()
     found = _STATE.fullmatch(_bytes(directory / "point"))
-    if found is None or not 0 < (turn := int(found[4])) <= MAX_TURNS:
+    if found is None or (turn := int(found[4])) > MAX_TURNS:
         raise RejectedError("the container handed over a turn without its state")
     prompt, stop = directory / "prompt.json", directory / "stop.json"
     said = _SAID.fullmatch(_bytes(directory / "said"))

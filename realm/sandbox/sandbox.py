@@ -160,9 +160,13 @@ class Sandbox:
 
     # -- what it hands over --------------------------------------------------
 
-    def watch(self, first: int) -> Lines:
-        """Return lines with the numbers of what is handed over while it runs, from ``first`` on."""
-        return self.engine.listen(self.id, ["sh", layout.ENTRY, "watch", str(first)])
+    def watch(self, first: int, *, quiet: bool) -> Lines:
+        """Return lines with the numbers of what is handed over while it runs, from ``first`` on.
+
+        With ``quiet`` that is done whenever nothing has changed for some seconds.
+        """
+        words = ["sh", layout.ENTRY, "watch", str(first), *(["quiet"] if quiet else [])]
+        return self.engine.listen(self.id, words)
 
     def follow(self, path: str) -> Lines:
         """Return the lines of a file that is, or comes to be, in the running container, as they are added."""

@@ -48,8 +48,8 @@ _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGWINCH", "SIGCONT", "SIGTSTP")
 class Taker:
     """Whoever takes in the turns of a run that goes on; a context manager that ends it.
 
-    :meth:`start` begins with it, once the sandbox runs; an agent that tells nothing of
-    its turns has nothing to be taken in.
+    :meth:`start` begins with it, once the sandbox runs.  Of an agent that tells nothing of
+    its turns it is what the workspace holds when it has been quiet for some seconds.
     """
 
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
@@ -77,8 +77,6 @@ class Taker:
 
     def start(self, delay: float = 0) -> None:
         """Let the child begin, ``delay`` seconds from now."""
-        if not self._plan.agent.tells_turns:
-            return
         sys.stdout.flush()
         sys.stderr.flush()
         read, write = os.pipe()
@@ -169,7 +167,8 @@ class _Child:
 
     def _follow(self) -> None:
         """Take in what is handed over as long as the sandbox says so."""
-        with self._sandbox.watch(self._next) as lines:
+        quiet = not self._plan.agent.tells_turns
+        with self._sandbox.watch(self._next, quiet=quiet) as lines:
             while (heard := lines.read()) is not None:
                 if heard and lines.read(_BREATH) is None:
                     return

@@ -137,6 +137,7 @@ def _taken(
     twins: Mapping[str, Twin] = {}
     if any((point.head, point.snapshot) != (begun.head, begun.snapshot) for point in points):
         ingested = _ingest(plan, report, points, texts, begun, code, number)
+        notes += _unusual(plan, code, ingested.tip)
         code, twins = ingested.tip, ingested.twins
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
         notes += _let_out(plan, code, [item.path for item in plan.include])

@@ -188,6 +188,26 @@ def test_whoever_watches_hears_of_each_and_ends_when_another_does(sandbox: HostS
             two.kill()
 
 
+def test_an_agent_without_hooks_is_looked_at_when_it_is_quiet(sandbox: HostSandbox) -> None:
+    """Files and commits; the pauses are there to be waited for, so they are shorter here."""
+    script = sandbox.root / "entry"
+    script.write_text(ENTRY.read_text().replace("pause=5", "pause=1"))
+    watch = f"{' '.join(sandbox.command)} {script} watch 1 quiet"
+    end = sandbox.run(
+        f"{watch} >$REALM_STATE_DIR/heard & watcher=$!; sleep 2.5; echo 1 >a; sleep 4;"
+        "git add a; git commit -qm one; sleep 4;"
+        f"kill $watcher; {KEEP}; echo 2 >a"
+    )
+    host = Host(sandbox)
+    live = handed_over(sandbox)
+    assert [report.points[0].turn for report in live] == [0] * len(live)
+    subjects = [host.take(report.points, report.pack) for report in live]
+    assert subjects == [["turn 0"], ["turn 0", "one"]]
+    assert (sandbox.state / "heard").read_text() == "1\n2\n"
+    assert host.take(end.points, end.pack, last=True)[-1] == "turn 0"
+    assert sandbox.repo.files("refs/realm/fix") == ["README.md", "a"]
+
+
 def _tree(sandbox: HostSandbox, report: Report) -> str:
     """Return the tree of the state that was handed over, as the sandbox has it."""
     return git(sandbox.state / "git", "rev-parse", f"{report.points[-1].snapshot}^{{tree}}")

@@ -226,11 +226,23 @@ def test_killed_while_the_second_turn_is_taken_in(claude: User, step: str) -> No
     assert claude.repo.git("fsck", "--strict", "--no-dangling", "--no-progress") == ""
 
 
+def test_what_an_agent_without_hooks_did_is_in_git_when_it_is_quiet(user: User) -> None:
+    user.realm("new", "quiet", "--detach", "--agent", "sh", "-c", "echo 1 >a; sleep 40; echo 2 >b; sleep 5")
+    eventually(lambda: user.repo.files("refs/realm/quiet") == ["README.md", "a"], 35)
+    (row,) = user.listed()
+    assert (row["state"], row["turns"], row["files"]) == ("running", 1, 1)
+    user.realm("wait", "quiet")
+    assert user.repo.files("refs/realm/quiet") == ["README.md", "a", "b"]
+    assert set(subjects(user.repo, "quiet")) == {"Work of run 1"}
+    assert user.listed()[0]["turns"] == 1
+    assert list(user.leftovers()) == []
+
+
 def test_what_may_be_an_accident_is_kept_and_said_once(user: User) -> None:
     done = user.scripted(
-        "heap", "mkdir out; cd out; seq 2500 | xargs touch; head -c 52000000 /dev/zero >'a b'"
+        "heap", "mkdir out; cd out; seq 2500 | xargs touch; head -c 53000000 /dev/zero >'a b'"
     )
-    assert "a b has 52 MB: realm drop heap 'out/a b' leaves it out" in done.err
+    assert "a b has 53 MB: realm drop heap 'out/a b' leaves it out" in done.err
     assert "2501 new files below out: realm drop heap out leaves it out" in done.err
     assert "out/a b" in user.repo.files("refs/realm/heap")
     assert "MB" not in user.scripted("heap", "touch more", verb="resume").err
