@@ -159,7 +159,7 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
     if blocked := _blocked(project, before, after):
         ignored = f"{listed(blocked)} would be overwritten, which git ignores"
         raise RealmError(f"nothing was changed: {ignored}", "git status --ignored")
-    order = ("read-tree", "-m", "-u", before, after)
+    order = ("-c", "core.splitIndex=false", "read-tree", "-m", "-u", before, after)
     done = git(*order, project=project, env={"GIT_INDEX_FILE": str(index)}, check=False)
     if done.code != 0:
         raise RealmError(f"nothing was changed: {reason(done.err)}", "git status --ignored")
