@@ -20,6 +20,7 @@ from realm.errors import GitError
 from realm.git import git
 from realm.paths import make_private, realm_home, replace
 from realm.store.schema import is_oid
+from realm.store.turns import WIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,9 +94,10 @@ def _ask(
         return
     tips = "".join(f"{tip}\n" for tip in dict.fromkeys(tip for _, tip in wanted))
     order = f"{tips}^{branch}\n".encode()
-    outside = set(git("rev-list", "--stdin", project=project, stdin=order, timeout=_ONE).lines)
+    how = ("log", "--stdin", "--no-show-signature", "--format=%H %P%x09%s")
+    outside = _commits(git(*how, project=project, stdin=order, timeout=_ONE).lines)
     answers.update((tip, True) for _, tip in wanted if tip not in outside)
-    left = [(base, tip) for base, tip in wanted if tip in outside]
+    left = [(_begin(base, tip, outside), tip) for base, tip in wanted if tip in outside]
     paths = _paths(project, left)
     touched = {base: _touched(project, base, branch) for base in dict.fromkeys(base for base, _ in left)}
     for base, tip in left:
@@ -104,6 +106,20 @@ def _ask(
             answers[tip] = False
         elif time.monotonic() < deadline:
             answers[tip] = _has_patches(project, branch, base, tip, own)
+
+
+def _commits(lines: Iterable[str]) -> dict[str, tuple[str, bool]]:
+    """Return by commit its first parent, and whether it holds uncommitted changes that were taken along."""
+    rows = (line.partition("\t") for line in lines)
+    found = ((ids.split(" "), subject) for ids, _, subject in rows)
+    return {ids[0]: ([*ids, ""][1], subject.startswith(WIP)) for ids, subject in found}
+
+
+def _begin(base: str, tip: str, commits: Mapping[str, tuple[str, bool]]) -> str:
+    """Return what a session's own work begins on: its base, or what it took along from the work tree."""
+    while tip in commits and commits[tip][0] != base:
+        tip = commits[tip][0]
+    return tip if tip in commits and commits[tip][1] else base
 
 
 def _paths(project: Project, pairs: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
