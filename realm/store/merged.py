@@ -38,7 +38,7 @@ _COMMITS = 300
 _PATHS = 200
 """Files that a session may change to be compared."""
 _LIMIT = 16 * 1024 * 1024
-_PATCH = ("-p", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
+_PATCH = ("-p", "--binary", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
 _LOG = ("log", "--format=commit %H", "--no-merges", *_PATCH)
 
 
@@ -160,8 +160,11 @@ def _has_patches(project: Project, branch: str, base: str, tip: str, paths: Iter
     there = _patch_ids(project, *_LOG, f"--max-count={_COMMITS}", f"{base}..{branch}", "--", *paths)
     if not there:
         return False
-    whole = _patch_ids(project, "diff-tree", *_PATCH, base, tip)
-    return whole <= there or _patch_ids(project, *_LOG, f"{base}..{tip}", "--") <= there
+    for own in (("diff-tree", *_PATCH, base, tip), (*_LOG, f"{base}..{tip}", "--")):
+        patches = _patch_ids(project, *own)
+        if patches and patches <= there:
+            return True
+    return False
 
 
 def _patch_ids(project: Project, *command: str) -> set[str]:

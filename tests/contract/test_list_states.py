@@ -100,6 +100,21 @@ def test_what_a_merge_a_rebase_and_a_squash_took_is_merged(realm: CommandLine, r
     assert {row["merged_into"] for row in listed(realm).values()} == {None}
 
 
+def test_another_change_of_the_same_file_is_no_merge(realm: CommandLine, repo: Repo) -> None:
+    repo.write("picture", b"\0one")
+    repo.write("text", "one\n")
+    base = repo.commit()
+    for number, (name, content) in enumerate((("picture", b"\0two"), ("text", b"two\n")), 1):
+        repo.write(name, content)
+        tip = repo.commit()
+        repo.git("reset", "-q", "--hard", base)
+        add(repo, "a" * number, base, tip)
+    repo.write("picture", b"\0three")
+    repo.write("text", "three\n")
+    repo.commit()
+    assert {row["merged_into"] for row in listed(realm).values()} == {None}
+
+
 def test_the_remotes_main_branch_counts_and_damaged_notes_do_not(realm: CommandLine, repo: Repo) -> None:
     base, tip = work(repo, "a")
     add(repo, "a", base, tip)
