@@ -111,26 +111,33 @@ def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sand
     """
     from realm.sandbox import lookup
 
-    refuse_strangers(connection, plan, ui)
+    has_strangers = refuse_strangers(connection, plan, ui)
     lookup.clear(connection, plan.session.id)
-    running_one = None
+    running_one, left = None, False
     for sandbox in lookup.find(connection, session_id=plan.session.id):
         state = sandbox.state()
+        left = left or state != "created"
         if state == "running":
             running_one = sandbox
         elif state == "created" or (run := recorded_run(sandbox, plan, runs)).ended is not None:
             sandbox.remove()
         else:
             _recover_one(connection, planning.recorded(plan, run), sandbox, ui)
+    if not left and not has_strangers and runs and runs[-1].ended is None:
+        ui.warn(
+            f"nothing is left of the container of run {runs[-1].number} of {plan.session.name} "
+            "on this engine: what git has of it is all there is"
+        )
     return running_one
 
 
-def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
-    """Name a session's containers that this REALM_HOME did not make; one that runs is in the way."""
+def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> bool:
+    """Name a session's containers that this REALM_HOME did not make, if any; one that runs is in the way."""
     from realm.sandbox import lookup
 
     name = plan.session.name
-    for stranger in lookup.strangers(connection, session_id=plan.session.id):
+    found = lookup.strangers(connection, session_id=plan.session.id)
+    for stranger in found:
         if stranger.running:
             raise RunningError(
                 f"a run of session {name} is going on that was started with another REALM_HOME or user, "
@@ -143,6 +150,7 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> None:
             f"another REALM_HOME: realm rescue {name} DIRECTORY writes its files there; it stays until "
             f"{stranger.removal}"
         )
+    return bool(found)
 
 
 def number(sandbox: Sandbox, runs: Sequence[Run]) -> int:

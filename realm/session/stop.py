@@ -83,10 +83,10 @@ def _without_holder(project: Project, session: Session, ui: UI) -> None:
         claim.take(project, session)
         connection = docker.connect()
         sandboxes = lookup.find(connection, session_id=session.id)
-        if not [sandbox for sandbox in sandboxes if sandbox.state() != "created"]:
-            intake.refuse_strangers(connection, plan, ui)
-            raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
         summary.tell_kept(session.id, ui)
+        if not [sandbox for sandbox in sandboxes if sandbox.state() != "created"]:
+            intake.recover(connection, plan, runs, ui)
+            raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
         for sandbox in sandboxes:
             if sandbox.state() == "running":
                 end(sandbox)

@@ -199,6 +199,19 @@ def test_work_whose_session_is_gone_is_named_by_doctor(user: User, tmp_path: Pat
     assert "work of sessions" not in user.realm("doctor", code=None).out
 
 
+@pytest.mark.parametrize("verb", ["stop", "attach", "resume", "remove"])
+def test_a_run_of_which_nothing_is_left_is_said_to_be_gone(user: User, verb: str) -> None:
+    os.kill(in_background(user), signal.SIGKILL)
+    engines.docker("rm", "-f", sandbox(user))
+    for volume in engines.labelled("volume", f"realm.project={user.repo.path}", "realm.role=box"):
+        engines.docker("volume", "rm", volume)
+    more = ("-c", "true") if verb == "resume" else ()
+    done = user.realm(verb, "x", *more, code={"stop": 1, "attach": 125}.get(verb, 0))
+    assert "nothing is left of the container of run 1 of x on this engine" in done.err
+    if verb == "resume":
+        assert state(user) == "exited"
+
+
 def test_attach_to_what_has_ended_brings_the_work_home(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
     engines.docker("kill", sandbox(user))
