@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Self
 
 from realm.errors import EngineError
 from realm.paths import make_private, scratched
+from realm.session import recordings
 from realm.session.lock import run_directory
+from realm.terminal.relay.tty import FALLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,8 @@ _PATIENCE = 5.0
 """Seconds that the child may go on with what it has in hand when it is to end."""
 _DELAY = 1.0
 """Seconds after its start that a sandbox is left alone: no turn ends so soon, and somebody waits for it."""
+_LOOK = 1.0
+"""Seconds between two looks at how much was shown."""
 _BREATH = 0.2
 """Seconds after a turn's end in which a run that is over ends: its end takes it all in."""
 _AGAIN, _LATEST = 2.0, 300.0
@@ -119,6 +123,7 @@ class _Child:
             self._leave_the_holder()
             time.sleep(delay)
             self._engine.renew()
+            threading.Thread(target=self._keep_screens, daemon=True).start()
             self._take_turns()
         except BaseException:  # noqa: BLE001 - the last place where it can be said
             traceback.print_exc()
@@ -147,6 +152,23 @@ class _Child:
         if os.read(self._pipe, 1) == _STOP:
             self._busy.acquire()
         os._exit(0)
+
+    def _keep_screens(self) -> None:
+        """Make a keyframe of what is shown now and then, which takes a twentieth of the time at most."""
+        from realm.terminal.recording import playback, segments
+
+        place = recordings.place(self._plan.session.id, self._plan.run.number)
+        seen = 0
+        while self._plan.tty:
+            time.sleep(_LOOK)
+            grown = sum(segments.length_of(path) for path in segments.paths(place)[-2:])
+            if abs(grown - seen) < playback.KEEP_EVERY:
+                continue
+            began = time.monotonic()
+            with contextlib.suppress(OSError):
+                if playback.keep(place, FALLBACK):
+                    seen = grown
+            time.sleep(20 * (time.monotonic() - began))
 
     def _take_turns(self) -> None:
         from realm.store import record

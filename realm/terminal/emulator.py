@@ -150,6 +150,11 @@ class Screen(PyteScreen):
         """Return the alternate screen as it was left, until much has been written to the main one."""
         return self._left[: self.lines] if self._left is not None else None
 
+    @property
+    def between(self) -> bool:
+        """Whether no sequence has begun that has not ended."""
+        return self._lexer.between
+
     def doubt(self) -> None:
         """Take what is shown for incomplete."""
         self._doubted = (self._cleared, self._scrolled)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.emulator import Screen
+from realm.terminal.recording import keyframes, segments
 from realm.terminal.recording.recorder import newest, tail
 from realm.terminal.recording.segments import Marker, Size, State
+from realm.terminal.render.drawing import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,9 @@ _TRIES = ((160 * 1024, 0.8), (16 * 1024, 0.3), (2048, 0.2), (256, math.inf))
 
 The first is some full redraws of a large terminal, and a quarter of a second's work of any usual kind.
 """
+
+KEEP_EVERY = 48 * 1024
+"""Bytes of output after which a keyframe is worth its making."""
 
 
 class Played(NamedTuple):
@@ -76,3 +81,22 @@ def _play(found: Tail, size: tuple[int, int], deadline: float) -> Played | None:
             if isinstance(event, State):
                 screen.doubt()
     return Played(screen, modes, screen.lacking)
+
+
+def keep(directory: Path, size: tuple[int, int]) -> bool:
+    """Make a keyframe of what a recording shows now, where much came since the last; return whether it was.
+
+    It takes a quarter of a second: nobody should wait for it.  Raises OSError.
+    """
+    end = segments.end(directory)
+    before = keyframes.latest(directory)
+    if end - (before.offset if before is not None else 0) < KEEP_EVERY:
+        return False
+    played = _tried(lambda wanted: tail(directory, wanted), size)
+    # More may have come meanwhile, and a sequence that is cut cannot be gone on with.
+    if played is None or not played.screen.between or segments.end(directory) != end:
+        return False
+    shape = Size(played.screen.lines, played.screen.columns)
+    drawing = played.modes.redo(draw(played.screen))
+    keyframes.write(directory, keyframes.Keyframe(end, time.time(), shape, played.lacking, drawing))
+    return True

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from realm.terminal.ansi.modes import Modes
-from realm.terminal.recording import segments
-from realm.terminal.recording.segments import Marker, Size, State
+from realm.terminal.recording import keyframes, segments
+from realm.terminal.recording.segments import Marker, Screenful, Size, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -228,10 +228,8 @@ def _events(paths: Sequence[Path]) -> Iterator[Event]:
     for place, path in enumerate(paths):
         for moment, kind, data in segments.frames(segments.read(path)):
             now = max(now, moment)
-            if kind == segments.RESIZE and len(data) == segments.SIZE.size:
-                yield now, Size(*segments.SIZE.unpack(data))
-            elif kind == segments.MARKER and data.decode("ascii", "replace") in set(Marker):
-                yield now, Marker(data.decode())
+            if (event := _beside(kind, data)) is not None:
+                yield now, event
             elif kind == segments.STATE and place == 0 and middle:
                 yield now, State(data)
             elif kind == segments.OUTPUT:
@@ -245,7 +243,7 @@ class Tail(NamedTuple):
     """The newest events, and what comes before them in their place.
 
     ``opening`` is size and state there, nothing where nothing is missing;
-    ``left_out`` is how many bytes of output are.
+    ``left_out`` is how many bytes of output are that the opening does not stand for.
     """
 
     opening: list[Event]
@@ -254,12 +252,55 @@ class Tail(NamedTuple):
 
 
 def tail(directory: Path, wanted: int, until: float = math.inf) -> Tail:
-    """Return the last ``wanted`` bytes or so that were recorded up to ``until``, seconds since the epoch."""
+    """Return the last ``wanted`` bytes or so that were recorded up to ``until``, seconds since the epoch.
+
+    Where a keyframe is as near as that, it is what came since.
+    """
     paths = [path for path in segments.paths(directory) if segments.begin_of(path) <= until]
+    frame = keyframes.latest(directory, until)
+    if frame is not None and (since := _since(paths, frame.offset, wanted, until)) is not None:
+        opening: list[Event] = [(frame.moment, frame.size), (frame.moment, Screenful(frame.drawing))]
+        return Tail(opening, since, int(frame.lacking))
     kept = segments.latest(paths, wanted)
     before = segments.offset_of(segments.read(kept[0])) or 0 if kept else 0
     found = newest([event for event in _events(kept) if event[0] <= until], wanted)
     return found._replace(left_out=found.left_out + before)
+
+
+def _since(paths: Sequence[Path], offset: int, wanted: int, until: float) -> list[Event] | None:
+    """Return what was recorded after ``offset`` bytes, ``None`` when that is more than ``wanted``."""
+    found: list[Event] = []
+    for path in reversed(paths):
+        data = segments.read(path)
+        place = segments.offset_of(data)
+        if place is None:
+            continue
+        events: list[Event] = []
+        for moment, kind, content in segments.frames(data):
+            if kind == segments.OUTPUT:
+                if moment <= until and place + len(content) > offset:
+                    more = content[max(0, offset - place) :]
+                    wanted -= len(more)
+                    events.append((moment, more))
+                place += len(content)
+            elif place >= offset and moment <= until and (event := _beside(kind, content)) is not None:
+                events.append((moment, event))
+        found = events + found
+        begin = segments.offset_of(data) or 0
+        if wanted < 0:
+            return None
+        if begin <= offset:
+            return found
+    return None
+
+
+def _beside(kind: int, content: bytes) -> Size | Marker | None:
+    """Return what a frame holds that is no output."""
+    if kind == segments.RESIZE and len(content) == segments.SIZE.size:
+        return Size(*segments.SIZE.unpack(content))
+    if kind == segments.MARKER and content.decode("ascii", "replace") in set(Marker):
+        return Marker(content.decode())
+    return None
 
 
 def newest(events: list[Event], wanted: int) -> Tail:

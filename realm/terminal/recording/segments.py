@@ -52,6 +52,10 @@ class State(bytes):
     """What brings a fresh terminal to the state at this place; what was shown there is not known."""
 
 
+class Screenful(bytes):
+    """What draws the whole screen that shows at this place, and switches its modes on."""
+
+
 class Size(NamedTuple):
     """The terminal's size from here on."""
 
