@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from realm.errors import RealmError
 from realm.model import WORKSPACE_ROOT, Kept, Run, Session, State, Taken, Totals
 from realm.store.refs import META
-from realm.text import clean
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 VERSION = 1
 
@@ -68,8 +68,53 @@ def _is_absolute(path: str) -> bool:
 
 def dump(found: Session | Run) -> bytes:
     """Return ``session.json`` or ``run.json``."""
-    fields = {**found._asdict(), "version": VERSION}
+    whole = fitting(found) if isinstance(found, Run) else found
+    fields = {**whole._asdict(), "version": VERSION}
     return json.dumps(fields, indent=2, sort_keys=True, allow_nan=False).encode("ascii") + b"\n"
+
+
+_NOTES_LIMIT, _PROMPTS_LIMIT, _KEPT_LIMIT = 1_000_000, 1_300_000, 700_000
+"""Bytes of what a sandbox made longer than it should be; together less than is read of a run."""
+_ITEM = 64
+"""Bytes that an item of a list has at most besides its texts."""
+_MORE = re.compile(r"and ([0-9]{1,9}) more notes?")
+
+
+def fitting(run: Run) -> Run:
+    """Return ``run`` with lists that :func:`load_run` takes again, whatever a sandbox put into them.
+
+    Notes and what was kept end with the first that do not fit; of prompts, by which turns are
+    counted, the text goes.
+    """
+    prompts = run.prompts[:_LIST_LIMIT]
+    fit = _fitting([(prompt,) for prompt in prompts], _PROMPTS_LIMIT)
+    kept = [(one.kind, one.name, one.oid) for one in run.kept]
+    return run._replace(
+        prompts=(*prompts[:fit], *("\N{HORIZONTAL ELLIPSIS}" for _ in prompts[fit:])),
+        notes=_noted(run.notes),
+        took=run.took[:_LIST_LIMIT],
+        incomplete=run.incomplete[:_LIST_LIMIT],
+        kept=run.kept[: _fitting(kept, _KEPT_LIMIT)],
+    )
+
+
+def _noted(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the notes that fit, and how many there were besides, now and before."""
+    counted = [int(found[1]) if (found := _MORE.fullmatch(note)) else 0 for note in notes]
+    own = [note for note, count in zip(notes, counted, strict=True) if not count]
+    fit = _fitting([(note,) for note in own], _NOTES_LIMIT)
+    more = sum(counted) + len(own) - fit
+    return (*own[:fit], *([f"and {plural(more, 'more note')}"] if more else []))
+
+
+def _fitting(items: Sequence[tuple[str, ...]], limit: int) -> int:
+    """Return how many of the first items fit into so many bytes of JSON, and into a list."""
+    size = 0
+    for count, item in enumerate(items):
+        size += _ITEM + sum(len(json.dumps(text)) for text in item)
+        if size > limit or count == _LIST_LIMIT - 1:
+            return count
+    return len(items)
 
 
 def load_session(data: bytes, name: str, object_format: str) -> Session:
