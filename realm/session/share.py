@@ -19,7 +19,7 @@ from realm.paths import current_directory
 from realm.session import approvals, claim, registry
 from realm.session.find import locate
 from realm.session.lock import RunLock, holder
-from realm.store import record, refs, remote, repo, turns
+from realm.store import foreign, record, refs, remote, repo, turns
 from realm.store.refs import CODE, META, RefUpdate, Tips
 from realm.text import clean
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from realm.model import Project
     from realm.session.requests import UI
+
+
+_MOST_RUNS = 5000
+"""Runs that are believed of a session without a record: one is made for each."""
 
 
 class Shared(NamedTuple):
@@ -94,6 +98,7 @@ def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shar
     if there.code is None:
         raise RealmError(f"{shown} has no session {name}", f"git ls-remote {shown} 'refs/realm/*'")
     with ui.progress(f"fetching {name}"), remote.fetched_session(project, where, name, there):
+        foreign.check(project, there.code)
         here = refs.tips(project, name)
         if here.code is None:
             session = _new(project, name, there, shown)
@@ -163,6 +168,11 @@ def _rebuilt(project: Project, name: str, code: str, shown: str) -> tuple[Sessio
     )  # fmt: skip
     found = turns.turns(project, base, code, ())
     last = max((turn.run for turn in found), default=1)
+    if last > _MOST_RUNS:
+        raise RealmError(
+            f"{name} at {shown} is no session: a commit of it says that it is of run {last}",
+            f"git log {CODE}{name} at the remote shows it",
+        )
     metas: list[str] = []
     before = base
     for number in range(1, last + 1):

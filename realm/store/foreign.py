@@ -1,0 +1,41 @@
+"""Commits that somebody else made and that were fetched: their files are looked at like a sandbox's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError
+from realm.git import git
+from realm.store.batch import CatFile
+from realm.store.objects import Objects
+from realm.store.quarantine import Limits
+from realm.store.refs import TEMPORARY
+from realm.store.verify import Verifier
+from realm.text import listed
+
+if TYPE_CHECKING:
+    from realm.model import Project
+
+
+def check(project: Project, tip: str) -> None:
+    """Raise :class:`RealmError` when ``tip`` brings a file that realm takes from no sandbox either.
+
+    What a ref of the project reaches already is its own.
+    """
+    how = ("rev-list", "--reverse", "--topo-order", "--format=%T %P", tip)
+    known = ("--not", f"--exclude={TEMPORARY}*", "--all", "--")
+    rows = [line.split(" ") for line in git(*how, *known, project=project).lines if line[:7] != "commit "]
+    made = Objects(project.object_format)
+    with CatFile(project) as objects:
+        verifier = Verifier(objects, {}, made, Limits(), project.object_format)
+        for tree, *parents in rows:
+            base = objects.get(f"{parents[0]}^{{tree}}", _TREE_LIMIT) if parents and parents[0] else None
+            verifier.tree(tree, base.oid if base is not None else made.tree([]))
+    if dropped := verifier.dropped.lines():
+        raise RealmError(
+            f"it has files that realm takes from nobody: {listed(dropped)}",
+            "where these are your project's own, git fetch what has them first",
+        )
+
+
+_TREE_LIMIT = 64 * 1024 * 1024
