@@ -232,6 +232,16 @@ def run(
     return result
 
 
+def without_hooks() -> None:
+    """Let no git that is started from now on run a hook, or a program that watches the files."""
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdecimal() else 0
+    settings = {"core.hooksPath": os.devnull, "core.fsmonitor": "false"}
+    for number, (key, value) in enumerate(settings.items(), first):
+        os.environ[f"GIT_CONFIG_KEY_{number}"], os.environ[f"GIT_CONFIG_VALUE_{number}"] = key, value
+    os.environ["GIT_CONFIG_COUNT"] = str(first + len(settings))
+
+
 def missing(problem: OSError, cwd: Path | None) -> GitError:
     """Return the error for a git, or a directory to run it in, that is not there."""
     if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112 - Path's own raises where nothing may be looked at

@@ -39,7 +39,7 @@ def command(name: At, directory: Path | None, squash: bool, message: str, then: 
     from realm.session.integrate import merge
 
     ui = TerminalUI()
-    code = merge(name, directory, squash=squash, message=message)
+    code = merge(name, directory, ui, squash=squash, message=message)
     if code == 0 and name.turn is None:
         _offer(name.name, directory, ui, then=then)
     return code

@@ -6,8 +6,10 @@ are still in the user's work tree: they are no part of what is taken.
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import git
@@ -20,10 +22,9 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from realm.model import Project, Totals
-    from realm.session.requests import At
+    from realm.session.requests import UI, At
     from realm.store.turns import Commit
 
 
@@ -64,10 +65,12 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = 
     """Bring what a session changed into the work tree, uncommitted; return how much that was.
 
     It is merged three-way with the files as they are now.  With ``pick`` the user's git asks
-    about each hunk.  Raises :class:`RealmError`, and changes nothing,
-    when both changed the same lines or an ignored file is in the way.
+    about each hunk.  No hook is run: it could be one that the session brings.  Raises
+    :class:`RealmError`, and changes nothing, when both changed the same lines or an ignored
+    file is in the way.
     """
     done = work(at, directory)
+    git.without_hooks()
     project, theirs = done.whole.project, done.whole.tip
     if paths:
         theirs = merging.limited(project, done.begin, theirs, paths)
@@ -91,12 +94,13 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = 
         return repo.diffstat(project, now, after)
 
 
-def merge(at: At, directory: Path | None, *, squash: bool = False, message: str = "") -> int:
+def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, message: str = "") -> int:
     """Merge a session into the current branch with the user's git; return its exit code.
 
-    Hooks, signing and settings of theirs apply.  A conflict is left in the work tree, as ``git merge``
-    leaves it.  Raises :class:`RealmError`, and changes nothing, when there is nothing to merge or
-    the work builds on uncommitted changes that are not committed yet.
+    Hooks, signing and settings of theirs apply; hooks do not where the session changes them.
+    A conflict is left in the work tree, as ``git merge`` leaves it.  Raises
+    :class:`RealmError`, and changes nothing, when there is nothing to merge or the work builds
+    on uncommitted changes that are not committed yet.
     """
     done = work(at, directory)
     project, tip = done.whole.project, done.whole.tip
@@ -105,6 +109,12 @@ def merge(at: At, directory: Path | None, *, squash: bool = False, message: str 
     if done.begin != done.whole.base:
         tip = _without_wip(done, head)
         stash = ["--autostash"]
+    if changed := _changed_hooks(done):
+        git.without_hooks()
+        ui.warn(
+            f"{at.name} changes git hooks of your project ({clean(changed)}): none was run; "
+            "look at them before your next git command"
+        )
     text = message or describe(done, squash=squash)
     if not squash:
         own = ["--no-ff", "-m", text] if message else ["-m", text]
@@ -116,6 +126,26 @@ def merge(at: At, directory: Path | None, *, squash: bool = False, message: str 
         made = merging.commit(project, tree, head, text)
         return git.type_in("merge", "--ff-only", *stash, "--end-of-options", made, project=project)
     return _squash(done, text)
+
+
+def _changed_hooks(done: Work) -> str:
+    """Return the directory of the work tree with the user's hooks, if the session changes it."""
+    project = done.whole.project
+    asked = git.git("config", "--type=path", "--get", "core.hooksPath", project=project, check=False)
+    if asked.code != 0 or not asked.text:
+        return ""
+    root = project.root.resolve()
+    named = root / asked.text
+    for path in dict.fromkeys([Path(os.path.normpath(named)), named.resolve()]):
+        # husky's own directory has only what runs the hooks, which lie beside it.
+        hooks = path.parent if path.name == "_" else path
+        if not hooks.is_relative_to(root):
+            continue
+        below = hooks.relative_to(root).as_posix()
+        order = ("diff", "--quiet", "--no-ext-diff", "--no-textconv", done.begin, done.whole.tip)
+        if git.git(*order, "--", f":(top,icase,literal){below}", project=project, check=False).code != 0:
+            return below
+    return ""
 
 
 def _squash(done: Work, text: str) -> int:

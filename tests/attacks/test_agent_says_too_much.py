@@ -5,7 +5,7 @@ A record that is larger than what is read would make the session one that nobody
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WIDE = "\N{GRINNING FACE}"
 """A character that JSON has as twelve."""
 
-FLOODS = {
+FLOODS: dict[str, dict[str, Any]] = {
     "notes": {"notes": tuple(f"{at} {WIDE * 290}" for at in range(2500))},
     "many notes": {"notes": tuple(f"note {at}" for at in range(10_500))},
     "prompts": {"prompts": tuple(f"{at} {WIDE * 66}" for at in range(10_000))},
@@ -30,7 +30,7 @@ FLOODS = {
 ALL = {key: value for flood in FLOODS.values() for key, value in flood.items()}
 
 
-def written(project: Project, repo: Repo, flood: dict[str, object]) -> Run:
+def written(project: Project, repo: Repo, flood: dict[str, Any]) -> Run:
     """Return the run with ``flood`` as it is read again."""
     base = repo.head()
     run = Run(1, STARTED, base)._replace(**flood)
@@ -59,7 +59,7 @@ def test_all_of_it_at_once(repo: Repo) -> None:
 
 
 def test_what_is_ordinary_is_kept_as_it_is(repo: Repo) -> None:
-    told: dict[str, object] = {
+    told: dict[str, Any] = {
         "notes": ("one", "two"), "prompts": ("a", "b"), "kept": (Kept("heads", "alt", "1" * 40, 1),),
     }  # fmt: skip
     found = written(project_of(repo), repo, told)
