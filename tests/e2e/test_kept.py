@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.test_conversation import leave, say
+from tests.e2e.test_live import has
 from tests.support.repos import Repo
 
 if TYPE_CHECKING:
@@ -82,3 +84,19 @@ def test_branches_are_pushed_along(user: User, tmp_path: Path) -> None:
     user.realm("push", "only", "--all-branches")
     assert "refs/heads/only-alt" in origin.refs()
     assert "refs/heads/only" not in origin.refs()
+
+
+def test_a_branch_from_a_turn_that_is_in_git_already(claude: User) -> None:
+    """Its commits stand on the session's own, not on others like them."""
+    side = "run git checkout -q -b alt HEAD~1 && echo 1 > side && git add side && git commit -qm Side"
+    with claude.terminal("new", "tui") as terminal:
+        say(terminal, "commit one.txt", "Done")
+        has(claude, "tui", "Add one.txt")
+        say(terminal, "commit two.txt", "Done")
+        has(claude, "tui", "Add one.txt", "Add two.txt")
+        say(terminal, f"{side} && git checkout -q tui", r"Done[^$]*Done[^$]*Done")
+        assert leave(terminal) == 0
+    assert claude.repo.git("log", "--format=%s", "main..refs/realm/tui").splitlines() == [
+        "Add two.txt", "Add one.txt",
+    ]  # fmt: skip
+    assert claude.repo.head("refs/realm-branches/tui/heads/alt^") == claude.repo.head("refs/realm/tui^")

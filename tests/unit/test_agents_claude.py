@@ -281,6 +281,18 @@ def test_whatever_its_hooks_say_is_survived(told: bytes) -> None:
     assert news is None or (isinstance(news.question, str) and news.conversation in {"", ID})
 
 
-def test_a_command_line_without_arguments_names_no_work_tree() -> None:
-    assert CLAUDE.worktree([]) is None
-    assert CLAUDE.worktree(["--worktree"]) is None
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ((), None),
+        (("--worktree",), None),
+        (("--worktree", "foo", "-p", "x"), "foo"),
+        (("-p", "x", "-w", "foo"), "foo"),
+        (("--worktree=foo",), "foo"),
+        (("--worktree", "../foo"), None),
+        (("-p", "--worktree"), None),
+    ],
+)
+def test_the_work_tree_that_arguments_name(arguments: tuple[str, ...], name: str | None) -> None:
+    found = (f".claude/worktrees/{name}", f"worktree-{name}") if name else None
+    assert agents.find().worktree(arguments) == found
