@@ -55,10 +55,13 @@ def turns(whole: Place) -> list[Turn]:
     """Return every turn of a session, the first one first."""
     from realm.store import record  # what a diff of everything does not wait for
     from realm.store import turns as numbered
+    from realm.together import together
 
-    with record.Record(whole.project, whole.name) as found:
-        runs = found.runs()
-    return numbered.turns(whole.project, whole.base, whole.tip, runs)
+    commits, runs = together(
+        lambda: numbered.chain(whole.project, whole.base, whole.tip),
+        lambda: record.read_runs(whole.project, whole.name),
+    )
+    return numbered.among(commits, whole.base, runs)
 
 
 def diff(

@@ -122,7 +122,11 @@ def turns(project: Project, base: str, tip: str, runs: Sequence[Run]) -> list[Tu
 
     ``base`` and ``tip`` are the ends of its chain, ``runs`` its record's (none where there is no record).
     """
-    commits = chain(project, base, tip)
+    return among(chain(project, base, tip), base, runs)
+
+
+def among(commits: Sequence[Commit], base: str, runs: Sequence[Run]) -> list[Turn]:
+    """Return the turns among the ``commits`` of a session's :func:`chain`; see :func:`turns`."""
     made: dict[tuple[int, int], list[int]] = {}
     for place, commit in enumerate(commits):
         if commit.key is not None:
