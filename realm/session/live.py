@@ -46,6 +46,8 @@ _BREATH = 0.2
 """Seconds after a turn's end in which a run that is over ends: its end takes it all in."""
 _AGAIN, _LATEST = 2.0, 300.0
 """Seconds until the next try where the sandbox says no more; twice as long each time, up to the latter."""
+_MOST, _MOST_BYTES = 10_000, 8 * 1024**3
+"""Hand-overs of a run, and bytes of them, that are taken in while it goes on; its end takes in the rest."""
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGWINCH", "SIGCONT", "SIGTSTP")
 
 
@@ -116,6 +118,7 @@ class _Child:
         self._engine, self._plan, self._sandbox, self._pipe = engine, plan, sandbox, pipe
         self._busy = threading.Lock()
         self._next = 1
+        self._brought = 0
 
     def run(self, delay: float) -> None:
         """Take in turns until told to end."""
@@ -177,7 +180,7 @@ class _Child:
                    if run.number == self._plan.run.number)  # fmt: skip
         self._next = (run.taken.number if run.taken else 0) + 1
         pause = _AGAIN
-        while True:
+        while not self._is_enough():
             before = self._next
             # An engine that cannot be reached may be there again later.
             with contextlib.suppress(EngineError):
@@ -186,6 +189,12 @@ class _Child:
             # A sandbox that an earlier version of realm began has no such command.
             pause = _AGAIN if self._next > before else min(2 * pause, _LATEST)
             time.sleep(pause)
+        sys.stderr.write("more was handed over than is taken in while a run goes on\n")
+        sys.stderr.flush()
+
+    def _is_enough(self) -> bool:
+        """Tell whether a sandbox has handed over so much that it may be meant to fill the disk."""
+        return self._next > _MOST or self._brought > _MOST_BYTES
 
     def _follow(self) -> None:
         """Take in what is handed over as long as the sandbox says so."""
@@ -196,6 +205,8 @@ class _Child:
                     return
                 while heard and self._take(self._next):
                     self._next += 1
+                    if self._is_enough():
+                        return
 
     def _take(self, number: int) -> bool:
         """Take in a turn, and rest as long as that took; return whether there was one."""
@@ -204,8 +215,9 @@ class _Child:
         began = time.monotonic()
         with self._busy, scratched("turn") as directory:
             report = self._sandbox.handed_over(number, directory)
-            if report is None:
-                return False
-            take.take(self._plan, report, number=number)
-        time.sleep(time.monotonic() - began)
-        return True
+            if report is not None:
+                self._brought += sum(path.lstat().st_size for path in directory.iterdir())
+                take.take(self._plan, report, number=number)
+        # Where there was none, what runs in the sandbox can say at once that there is one again.
+        time.sleep(time.monotonic() - began if report is not None else _BREATH)
+        return report is not None

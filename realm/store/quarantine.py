@@ -157,10 +157,17 @@ class Quarantine:
         return {oid: size for oid, size in sizes.items() if oid not in self.bases}
 
     def earlier(self, limits: Limits) -> dict[str, tuple[str, int]]:
-        """Return the type and size of each object that came before, as :meth:`take_in` does."""
+        """Return the type and size of each object that came before, as :meth:`take_in` does.
+
+        Raises :class:`RejectedError` where all that came before goes beyond ``limits``.
+        """
         width = 32 if self.project.object_format == "sha256" else 20
         packs = (self._earlier / "pack").glob("*.idx") if self._earlier else ()
-        oids = {oid for path in packs for oid in index_ids(path, width)}
+        oids: set[str] = set()
+        for path in packs:
+            oids.update(index_ids(path, width))
+            if len(oids) > limits.objects:
+                raise RejectedError(f"the container handed over more than {limits.objects} objects by turns")
         return self._sizes(list(oids), limits) if oids else {}
 
     def keep(self, name: str) -> None:
