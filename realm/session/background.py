@@ -208,7 +208,7 @@ def start(holder: Holder) -> int:
             holder.stream.close_write()  # nobody is there to write anything
         code = _leave(holder, control, Reason.DETACHED)
     if plan.tty and not plan.agent_args and plan.agent.options is not None:
-        holder.ui.info("  it has no prompt: it waits until you attach")
+        holder.ui.info(f"  it has no prompt: realm send {plan.session.name} 'what to do', or attach")
     return code
 
 
