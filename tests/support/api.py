@@ -224,6 +224,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Request-Id", f"req_{next(_COUNTER):024}")
+        # A connection that is used again is now and then one on which the agent waits for ever.
+        self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
