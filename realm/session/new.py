@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.config import Config
-from realm.errors import RealmError
+from realm.errors import GitError, RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags
 from realm.session import approvals, claim, images, sandboxes
@@ -51,7 +51,7 @@ def new(request: NewRequest, ui: UI) -> int:
             claim.take(project, plan.session)
             return begin(
                 connection, plan, chosen, seen, lock, ui,
-                check=_checked(plan), meanwhile=lambda: _warn(plan, left_out.result(), ui),
+                check=_checked(plan), meanwhile=lambda: _warn(plan, left_out, ui),
             )  # fmt: skip
     except BaseException:
         _forget(plan)
@@ -95,11 +95,19 @@ def _is_taken(plan: Plan) -> bool:
     return False
 
 
-def _warn(plan: Plan, left_out: int, ui: UI) -> None:
+def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
     for warning in flags.risks(plan.args, plan.project.root):
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):
         ui.warn(warning)
+    try:
+        left_out = uncommitted.result()
+    except GitError as error:  # a filter of the user's that fails, say
+        left_out = 0
+        ui.warn(
+            f"what is not committed stays out of the container; git cannot tell how much that is: "
+            f"{error.message}"
+        )
     if left_out:
         one = left_out == 1
         files = "1 changed file is" if one else f"{left_out} changed files are"

@@ -93,7 +93,7 @@ class Prompter:
             return _no(f"the answers are 1 to {len(account.options)}: {', '.join(account.options)}")
         label = account.options[number - 1]
         if not self._plan.agent.offers(self._rows(), number, label):
-            return _no("its screen does not show that question")
+            return _no("its screen does not show that question", "again")  # not drawn yet, perhaps
         self._stream_all(self._plan.agent.choose(number))
         return {"ok": True, "told": account.told, "chosen": label}
 

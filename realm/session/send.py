@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SUBMITTED = 10.0
 """Seconds in which an agent says that it was given a prompt."""
 _STEP = 0.05
+_DRAWN = 3.0
+"""Seconds that an agent has to show the question that it says it asks."""
 
 
 def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
@@ -64,15 +66,20 @@ def _running(name: str, directory: Path | None) -> Session:
 
 def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     name = session.name
-    asked = control.ask(session.id, request)
-    if asked is None:
-        if holder(session.id) is not None:
-            raise RealmError(f"the holder of {name} does not answer", f"realm attach {name}")
-        raise RealmError(f"nothing of session {name} is running", f"realm resume {name} goes on with it")
-    with contextlib.closing(asked):
-        answer = asked.answer
-    if answer.get("ok"):
-        return answer
+    deadline = time.monotonic() + _DRAWN
+    while True:
+        asked = control.ask(session.id, request)
+        if asked is None:
+            if holder(session.id) is not None:
+                raise RealmError(f"the holder of {name} does not answer", f"realm attach {name}")
+            raise RealmError(f"nothing of session {name} is running", f"realm resume {name} goes on with it")
+        with contextlib.closing(asked):
+            answer = asked.answer
+        if answer.get("ok"):
+            return answer
+        if answer.get("hint") != "again" or time.monotonic() > deadline:
+            break
+        time.sleep(5 * _STEP)
     why = clean(str(answer.get("why", "")))
     if why == "unknown":
         raise RealmError(f"{name} was started by an earlier version of realm", f"realm attach {name}")

@@ -29,6 +29,19 @@ def test_a_subdirectory_is_where_the_agent_starts(user: User) -> None:
     assert "src/deep/b.txt" in user.repo.files("refs/realm/sub")
 
 
+def test_a_filter_that_fails_is_no_reason_not_to_start(user: User) -> None:
+    user.repo.write(".gitattributes", "*.txt filter=bad\n")
+    user.repo.write("a.txt", "a\n")
+    user.repo.commit("Text")
+    user.repo.git("config", "filter.bad.clean", "false")
+    user.repo.git("config", "filter.bad.required", "true")
+    user.repo.write("a.txt", "b\n")
+    done = user.realm("new", "--agent", "sh", "filtered", "-c", "cat a.txt; echo x >x")
+    assert done.out == "a\n"
+    assert "warning: what is not committed stays out of the container" in done.err
+    assert "x" in user.repo.files("refs/realm/filtered")
+
+
 def test_the_second_argument_is_the_project(user: User, tmp_path: Path) -> None:
     user.realm("new", "--agent", "sh", "there", str(user.repo.path), "-c", "echo x >x", cwd=tmp_path)
     assert "x" in user.repo.files("refs/realm/there")
