@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SUBMITTED = 10.0
 """Seconds in which an agent says that it was given a prompt."""
 _STEP = 0.05
+_TRIES, _TAKEN = 4, 4.0
+"""How often an answer is given, and the seconds that the agent has each time to go on because of it."""
 _DRAWN = 3.0
 """Seconds that an agent has to show the question that it says it asks."""
 
@@ -51,10 +53,20 @@ def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
 def choose(name: str, directory: Path | None, number: int, ui: UI) -> None:
     """Answer the agent's question with one of its numbered answers; errors as :func:`send` has them."""
     session = _running(name, directory)
-    answer = _ask(session, {"op": "send", "answer": number})
-    if not _becomes(session, lambda now: now.activity is not Activity.ASKS or now.told != answer["told"]):
-        raise RealmError(f"{name} did not take the answer", f"realm attach {name}")
-    ui.info(f"{name} was answered: {clean(str(answer.get('chosen', number)))}")
+    for _ in range(_TRIES):
+        # A question that was just drawn takes no key yet; one that is still there is the same one.
+        answer = _ask(session, {"op": "send", "answer": number})
+        told = answer.get("told")
+        if _becomes(
+            session, lambda now, told=told: now.activity is not Activity.ASKS or now.told != told, _TAKEN
+        ):
+            ui.info(f"{name} was answered: {clean(str(answer.get('chosen', number)))}")
+            return
+    raise RealmError(f"{name} did not take the answer", f"realm attach {name}")
+
+
+def _went_on(told: object, now: account.Account) -> bool:
+    return now.activity is not Activity.ASKS or now.told != told
 
 
 def _running(name: str, directory: Path | None) -> Session:
@@ -91,8 +103,8 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     raise RealmError(f"{name} was given nothing: {why}", hint)
 
 
-def _becomes(session: Session, condition: Any) -> bool:
-    deadline = time.monotonic() + _SUBMITTED
+def _becomes(session: Session, condition: Any, seconds: float = _SUBMITTED) -> bool:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         now = account.read(session.id)
         if now is None or condition(now):
