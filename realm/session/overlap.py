@@ -67,23 +67,28 @@ def conflicts(names: Sequence[str], directory: Path | None) -> list[Conflict]:
     ]
     found = list(_with_head(project, works, head))
     for one, other in itertools.combinations(works, 2):
-        if one.files & other.files and (paths := _colliding(project, one.tip, other.tip)):
-            found.append(Conflict(one.name, other.name, paths))
+        if one.files & other.files:
+            base = repo.merge_base(project, one.tip, other.tip)
+            if paths := _colliding(project, base, one.tip, other.tip):
+                found.append(Conflict(one.name, other.name, paths))
     return found
 
 
 def _with_head(project: Project, works: Sequence[Work], head: str) -> Iterator[Conflict]:
     branch = repo.branch(project) or "HEAD"
+    since: dict[str, frozenset[bytes]] = {}
     for work in works:
         base = repo.merge_base(project, work.tip, head)
-        if base is None or base == head or not work.files & repo.changed_names(project, base, head):
+        if base is None or base == head:
             continue
-        if paths := _colliding(project, work.tip, head):
+        if base not in since:
+            since[base] = repo.changed_names(project, base, head)
+        if work.files & since[base] and (paths := _colliding(project, base, work.tip, head)):
             yield Conflict(work.name, branch, paths)
 
 
-def _colliding(project: Project, one: str, other: str) -> tuple[str, ...]:
-    base = repo.merge_base(project, one, other)
+def _colliding(project: Project, base: str | None, one: str, other: str) -> tuple[str, ...]:
+    """Return the files that need a hand where two commits, with ``base`` in common, are merged."""
     if base is None:
         return ("they have no commit in common",)
     try:
@@ -128,10 +133,9 @@ def compare(asked: Sequence[At], directory: Path | None, check: str | None) -> l
     for number, whole in enumerate(places):
         others = frozenset().union(*(found for other, found in enumerate(files) if other != number))
         first = trees.index(trees[number])
-        totals = repo.diffstat(whole.project, whole.base, whole.tip)
-        turns = totals._replace(turns=repo.count_turns(whole.project, whole.base, whole.tip))
+        totals = repo.totals(whole.project, whole.base, whole.tip)
         same = names[first] if first != number else ""
-        sides.append(Side(names[number], whole.tip, turns, len(files[number] & others), same))
+        sides.append(Side(names[number], whole.tip, totals, len(files[number] & others), same))
     if check is None:
         return sides
     found: list[Checked] = []

@@ -16,6 +16,8 @@ from realm.store import branches, record, refs, remote, repo, turns, unusual
 from realm.text import clean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from realm.model import Project, Session
     from realm.session.requests import UI
 
@@ -37,7 +39,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     """
     project, row = locate(request.name, request.directory).sound()
     session = record.read_session(project, request.name)
-    where = _where(project, request)
+    where = destination(project, request.remote, request.directory)
     branch = (request.branch or request.name).removeprefix("refs/heads/")
     code = row.code or session.base
     if request.turn is not None:
@@ -67,7 +69,7 @@ def push_beside(request: PushRequest, ui: UI) -> list[PushResult]:
     """
     project, row = locate(request.name, request.directory).sound()
     session = record.read_session(project, request.name)
-    where = _where(project, request)
+    where = destination(project, request.remote, request.directory)
     own = (request.branch or request.name).removeprefix("refs/heads/")
     done = []
     for ref, oid in branches.listed(project, request.name).items():
@@ -135,11 +137,11 @@ def _message(project: Project, session: Session, code: str) -> str:
     return integrate.message(session.name, subjects, titled=bool(prompts) or len(subjects) == 1)
 
 
-def _where(project: Project, request: PushRequest) -> str:
-    """Return the remote, or the URL or path, to push to: what was typed, else the setting."""
-    if request.remote is None:
+def destination(project: Project, given: str | None, directory: Path | None) -> str:
+    """Return the remote, or the URL or path, that is meant: what was typed, else the setting."""
+    if given is None:
         return Config(project.root).value(REMOTE)
-    return remote.place(project, request.remote, request.directory or current_directory())
+    return remote.place(project, given, directory or current_directory())
 
 
 def _remember(project: Project, session: Session, key: str, oid: str, tip: str) -> None:

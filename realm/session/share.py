@@ -12,13 +12,13 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import REMOTE, Config
 from realm.errors import RealmError, RunningError
 from realm.model import WORKSPACE_ROOT, Run, Session, State, Totals
 from realm.paths import current_directory
 from realm.session import approvals, claim, registry
 from realm.session.find import locate
 from realm.session.lock import RunLock, holder
+from realm.session.push import destination
 from realm.store import foreign, record, refs, remote, repo, turns
 from realm.store.refs import CODE, META, RefUpdate, Tips
 from realm.text import clean
@@ -49,7 +49,7 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
     """
     project, row = locate(name, directory).sound()
     session = record.read_session(project, name)
-    where = _where(project, directory, to)
+    where = destination(project, to, directory)
     if conversation and holder(session.id) is not None:
         raise RunningError(
             f"a run of {name} is going on, and its record changes with it",
@@ -92,7 +92,7 @@ def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shar
     """
     refs.check_name(name)
     project = repo.discover(directory or current_directory())
-    where = _where(project, directory, source)
+    where = destination(project, source, directory)
     shown = remote.shown(where)
     there = remote.session_tips(project, where, name)
     if there.code is None:
@@ -108,12 +108,6 @@ def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shar
             changed = _further(project, session, here, there, shown)
     approvals.note_shared(project, session, shown, [oid for oid in there if oid])
     return Shared(shown, changed, there.meta is not None)
-
-
-def _where(project: Project, directory: Path | None, given: str | None) -> str:
-    if given is None:
-        return Config(project.root).value(REMOTE)
-    return remote.place(project, given, directory or current_directory())
 
 
 def _goes_on(project: Project, session: Session, place: str, old: str, new: str) -> bool:
