@@ -177,36 +177,52 @@ class Totals(NamedTuple):
     deletions: int = 0
 
 
-class SessionRow(NamedTuple):
-    """One line of ``realm list``.
+class Summary(NamedTuple):
+    """What a session's record tells without being opened; times are seconds since the epoch.
 
-    ``since`` is when ``activity`` began, ``prompt`` the first line of the first prompt,
-    ``words`` that of the last answer.  ``exit_code`` and ``ended`` are the last run's,
-    ``merged_into`` and ``pushed_to`` the branches that have all of its work.  ``died`` is why the
-    last run was cut off, ``beside`` what is kept beside its work, both in words.
+    ``runs`` is the number of the last run, ``state``, ``started``, ``exit_code``, ``ended`` and
+    ``stopped`` are that run's.  ``prompt`` is the first line of the first thing that the agent was
+    asked, ``words`` that of what it said last.  ``pushed`` is where the commit ``pushed_tip``, the
+    session's last one then, was pushed, a remote and a branch.  ``died`` is why the last run was
+    cut off, ``beside`` what is kept beside the session's work, both in words.
+    """
+
+    id: str = ""
+    project: str = ""
+    created: float = 0.0
+    state: State = State.EXITED
+    base: str = ""
+    runs: int = 0
+    totals: Totals = Totals()
+    started: float | None = None
+    exit_code: int | None = None
+    ended: float | None = None
+    prompt: str = ""
+    words: str = ""
+    stopped: bool = False
+    pushed_tip: str = ""
+    pushed: str = ""
+    died: str = ""
+    beside: str = ""
+
+
+class SessionRow(NamedTuple):
+    """One line of ``realm list``: what the record of a session tells, and what it is doing now.
+
+    ``tip`` is its last commit, ``since`` when ``activity`` began, ``merged_into`` and
+    ``pushed_to`` are the branches that have all of its work.
     """
 
     name: str
     project: Path
-    created: float
-    state: State
-    totals: Totals
-    base: str
     tip: str
-    runs: int
-    id: str
-    started: float | None = None
+    state: State
+    summary: Summary
     activity: Activity = Activity.DONE
     since: float | None = None
     question: str = ""
-    prompt: str = ""
-    words: str = ""
-    exit_code: int | None = None
-    ended: float | None = None
     merged_into: str = ""
     pushed_to: str = ""
-    died: str = ""
-    beside: str = ""
 
 
 class Checkpoint(NamedTuple):

@@ -134,7 +134,7 @@ def _show(rows: Sequence[SessionRow]) -> None:
 def _sorted(rows: Sequence[SessionRow], *, waiting: bool) -> list[SessionRow]:
     """Return the rows as they are listed, what needs the user first; with ``waiting`` nothing else."""
     kept = [row for row in rows if not waiting or row.activity in _WAITS]
-    return sorted(kept, key=lambda row: (_rank(row), -(row.since or row.created)))
+    return sorted(kept, key=lambda row: (_rank(row), -(row.since or row.summary.created)))
 
 
 def _rank(row: SessionRow) -> int:
@@ -162,7 +162,7 @@ def _lines(rows: Sequence[SessionRow]) -> list[str]:
             *([Cell(_home(row.project))] if several else []),
             Cell(_state(row, now), "" if _is_over(row) else _STYLES.get(row.activity, "")),
             Cell(output.brief(row.since, now) if row.since else _NONE),
-            Cell(_changes(row.totals) or _NONE),
+            Cell(_changes(row.summary.totals) or _NONE),
             Cell(_task(row) or _NONE),
         ]
         for row in rows
@@ -179,7 +179,7 @@ def _piped(row: SessionRow) -> list[Cell]:
         Cell(str(row.project)),
         Cell(_state(row, None)),
         Cell(output.iso(row.since) or ""),
-        Cell(_changes(row.totals)),
+        Cell(_changes(row.summary.totals)),
         Cell(_task(row)),
     ]
 
@@ -196,19 +196,19 @@ def _state(row: SessionRow, now: float | None) -> str:
     if _is_over(row):
         return f"merged into {row.merged_into}" if row.merged_into else f"pushed to {row.pushed_to}"
     if row.activity is Activity.FAILED:
-        return f"failed ({row.died or f'exit {row.exit_code}'})"
+        return f"failed ({row.summary.died or f'exit {row.summary.exit_code}'})"
     return row.activity.value
 
 
 def _task(row: SessionRow) -> str:
     """Return what it is about: what it said last once it is done, else what it was asked first."""
     said_all = row.activity not in _WAITS and row.activity is not Activity.WORKING
-    return f'"{row.words}"' if said_all and row.words else row.prompt
+    return f'"{row.summary.words}"' if said_all and row.summary.words else row.summary.prompt
 
 
 def _created(row: SessionRow) -> str | None:
     """Return when the session was made; ``None`` when its record does not tell."""
-    return output.iso(row.created) if row.created > 0 else None
+    return output.iso(row.summary.created) if row.summary.created > 0 else None
 
 
 def _home(project: Path) -> str:
@@ -231,26 +231,26 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "name": clean(row.name),
         "project": clean(str(row.project)),
         "created": _created(row),
-        "started": output.iso(row.started),
-        "ended": output.iso(row.ended),
+        "started": output.iso(row.summary.started),
+        "ended": output.iso(row.summary.ended),
         "state": row.state.value,
         "activity": row.activity.value,
         "since": output.iso(row.since),
         "question": clean(row.question) or None,
-        "prompt": clean(row.prompt) or None,
-        "last_words": clean(row.words) or None,
-        "exit_code": row.exit_code,
-        "died": clean(row.died) or None,
-        "also_kept": clean(row.beside) or None,
-        "turns": row.totals.turns,
-        "files": row.totals.files,
-        "insertions": row.totals.insertions,
-        "deletions": row.totals.deletions,
-        "runs": row.runs,
+        "prompt": clean(row.summary.prompt) or None,
+        "last_words": clean(row.summary.words) or None,
+        "exit_code": row.summary.exit_code,
+        "died": clean(row.summary.died) or None,
+        "also_kept": clean(row.summary.beside) or None,
+        "turns": row.summary.totals.turns,
+        "files": row.summary.totals.files,
+        "insertions": row.summary.totals.insertions,
+        "deletions": row.summary.totals.deletions,
+        "runs": row.summary.runs,
         "merged_into": clean(row.merged_into) or None,
         "pushed_to": clean(row.pushed_to) or None,
         "ref": f"refs/realm/{clean(row.name)}",
-        "base": clean(row.base),
+        "base": clean(row.summary.base),
         "tip": clean(row.tip),
-        "id": clean(row.id),
+        "id": clean(row.summary.id),
     }

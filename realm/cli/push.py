@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.cli.several import Meant
+    from realm.model import SessionRow
     from realm.session.requests import PushResult
 
 EXAMPLES = (
@@ -61,9 +62,7 @@ def command(
     ui = TerminalUI()
     if options["message"] and not options["squash"]:
         raise CommandLineError("--message is the message of one commit", "add --squash")
-    found = meant(
-        names, directory, everyone=everyone, among=lambda row: row.totals.files > 0 and not row.pushed_to
-    )
+    found = meant(names, directory, everyone=everyone, among=_is_to_push)
     if len(found) > 1 and options["branch"]:
         raise CommandLineError("--as names the branch of one session", "name one session, or leave --as out")
     if not found:
@@ -86,6 +85,10 @@ def command(
                 raise
 
     return each(found, send)
+
+
+def _is_to_push(row: SessionRow) -> bool:
+    return row.summary.totals.files > 0 and not row.pushed_to
 
 
 def tell(name: str, result: PushResult) -> None:

@@ -56,7 +56,7 @@ def command(
 
     if (ansi, text, svg is not None, html is not None).count(True) > 1:
         raise CommandLineError("--ansi, --text, --svg and --html exclude each other", "give one of them")
-    found = meant(names, directory, everyone=everyone, among=lambda row: row.runs > 0)
+    found = meant(names, directory, everyone=everyone, among=lambda row: row.summary.runs > 0)
     if len(found) != 1 and (svg is not None or html is not None):
         raise CommandLineError("a file holds one screen", "name one session")
     ui = TerminalUI()

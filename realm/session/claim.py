@@ -37,7 +37,7 @@ def take(project: Project, session: Session) -> None:
 def check(project: Project, session: Session) -> None:
     """Raise :class:`RealmError` when another session with the same id has work here that is not in git."""
     found = _other(project, session)
-    if found is not None and found[1].state is not State.EXITED:
+    if found is not None and found[1].summary.state is not State.EXITED:
         place, row = found
         raise RealmError(
             f"the record of {session.name} has the id of another session, {row.name} in {clean(str(place))}, "
@@ -75,4 +75,4 @@ def _other(project: Project, session: Session) -> tuple[Path, MetaRow] | None:
         rows = listing.rows(home, [name]) if str(home.common_dir.resolve()) == repository else []
     except RealmError:  # it is not there any more
         return None
-    return next(((home.root, row) for row in rows if row.id == session.id), None)
+    return next(((home.root, row) for row in rows if row.summary.id == session.id), None)

@@ -126,7 +126,7 @@ def _without_session(connection: Engine) -> list[Stranger]:
     known = set()
     for root in {*registry.known(), *(Path(sandbox.owner.project) for sandbox in left)} if left else ():
         with suppress(RealmError):
-            known |= {row.id for row in listing.rows(discover(root))}
+            known |= {row.summary.id for row in listing.rows(discover(root))}
     return [
         lookup.Stranger(sandbox.id, sandbox.owner, volumes=sandbox.volumes)
         for sandbox in left

@@ -41,7 +41,7 @@ def drop(name: str, directory: Path | None, paths: Sequence[str]) -> Dropped:
         raise RealmError(
             f"the last run of {name} is not over", f"realm stop {name} ends it and saves its work"
         )
-    with RunLock(row.id, name, 0):
+    with RunLock(row.summary.id, name, 0):
         tips = refs.tips(project, name)
         with record.Record(project, name) as found:
             session, runs = found.session(), found.runs()

@@ -19,7 +19,7 @@ from realm.text import clean
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.model import Project
+    from realm.model import Project, Summary
     from realm.store.listing import MetaRow
 
 
@@ -148,7 +148,7 @@ def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing
     projects = _projects(directory, all_projects, warnings)
     gone = sum(registry.is_gone(root) for root in registry.known()) if warnings else 0
     rows = [row for project in projects for row in _rows(project, warnings, others=len(projects) > 1)]
-    rows.sort(key=lambda row: (-row.created, row.name))
+    rows.sort(key=lambda row: (-row.summary.created, row.name))
     return Listing(tuple(rows), tuple(warnings), gone)
 
 
@@ -208,54 +208,41 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
 
 
 def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
-    now = state(meta)
+    now, summary = state(meta), meta.summary
     from realm.session import account
 
-    noted = account.read(meta.id) if meta.id and now is not State.EXITED else None
-    if noted is not None and noted.run != meta.runs:
+    noted = account.read(summary.id) if summary.id and now is not State.EXITED else None
+    if noted is not None and noted.run != summary.runs:
         noted = None
     if now is State.RUNNING:
         activity = noted.activity if noted else Activity.WORKING
     else:
-        activity = Activity.INTERRUPTED if now is State.INTERRUPTED else _ended(meta)
-    is_pushed = bool(meta.code) and meta.code == meta.pushed_tip
+        activity = Activity.INTERRUPTED if now is State.INTERRUPTED else _ended(summary)
+    is_pushed = bool(meta.code) and meta.code == summary.pushed_tip
     row = SessionRow(
         name=meta.name,
         project=project.root,
-        created=meta.created,
-        state=now,
-        totals=meta.totals,
-        base=meta.base,
         tip=meta.code or "",
-        runs=meta.runs,
-        id=meta.id,
-        started=meta.started,
+        state=now,
+        summary=summary,
         activity=activity,
-        since=meta.ended or meta.started,
-        prompt=meta.prompt,
-        words=meta.words,
-        exit_code=meta.exit_code,
-        ended=meta.ended,
+        since=summary.ended or summary.started,
         merged_into=merged_into,
-        pushed_to=meta.pushed.replace(" ", "/", 1) if is_pushed else "",
-        died=meta.died,
-        beside=meta.beside,
+        pushed_to=summary.pushed.replace(" ", "/", 1) if is_pushed else "",
     )
     if noted is None:
         return row
-    return row._replace(
-        since=noted.since if now is State.RUNNING else row.since,
-        question=noted.question if now is State.RUNNING else "",
-        prompt=row.prompt or noted.prompt,
-        words=noted.words or row.words,
-    )
+    said = summary._replace(prompt=summary.prompt or noted.prompt, words=noted.words or summary.words)
+    if now is not State.RUNNING:
+        return row._replace(summary=said)
+    return row._replace(summary=said, since=noted.since, question=noted.question)
 
 
-def _ended(meta: MetaRow) -> Activity:
+def _ended(summary: Summary) -> Activity:
     """Return how a run ended: stopped by the user, in whatever way, or by itself."""
-    if meta.stopped or (meta.exit_code in _BY_SIGNAL and not meta.died):
+    if summary.stopped or (summary.exit_code in _BY_SIGNAL and not summary.died):
         return Activity.STOPPED
-    return Activity.FAILED if meta.exit_code or meta.died else Activity.DONE
+    return Activity.FAILED if summary.exit_code or summary.died else Activity.DONE
 
 
 def state(meta: MetaRow) -> State:
@@ -263,6 +250,6 @@ def state(meta: MetaRow) -> State:
 
     What is interrupted is what :func:`realm.session.intake.recover` brings home.
     """
-    if meta.id and holder(meta.id) is not None:
+    if meta.summary.id and holder(meta.summary.id) is not None:
         return State.RUNNING
-    return State.INTERRUPTED if meta.state is not State.EXITED else State.EXITED
+    return State.INTERRUPTED if meta.summary.state is not State.EXITED else State.EXITED

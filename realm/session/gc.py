@@ -71,7 +71,8 @@ def _known(directory: Path | None) -> _Known:
         with suppress(RealmError):
             project = discover(root)
             projects.append(project)
-            sessions.update({row.id: (project, row.name) for row in listing.rows(project) if row.id})
+            rows = [row for row in listing.rows(project) if row.summary.id]
+            sessions.update({row.summary.id: (project, row.name) for row in rows})
     return _Known(projects, sessions)
 
 

@@ -61,9 +61,9 @@ def conflicts(names: Sequence[str], directory: Path | None) -> list[Conflict]:
         locate(name, project.root).sound()
     rows = [row for row in listing.rows(project, list(names) or None) if not row.problem and row.code]
     works = [
-        Work(row.name, row.code, repo.changed_names(project, row.base, row.code))
+        Work(row.name, row.code, repo.changed_names(project, row.summary.base, row.code))
         for row in rows
-        if row.code and row.code != row.base and not repo.is_ancestor(project, row.code, head)
+        if row.code and row.code != row.summary.base and not repo.is_ancestor(project, row.code, head)
     ]
     found = list(_with_head(project, works, head))
     for one, other in itertools.combinations(works, 2):

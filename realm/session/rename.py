@@ -29,7 +29,7 @@ def rename(old: str, new: str, directory: Path | None) -> None:
     claim.check(project, session)
     with RunLock(session.id, old, 0):
         row = next(iter(listing.rows(project, [old])), found.row)
-        if row.state is not State.EXITED or state(row) is State.INTERRUPTED:
+        if row.summary.state is not State.EXITED or state(row) is State.INTERRUPTED:
             raise RealmError(
                 f"the last run of {old} was cut off: its work is still in its container",
                 f"realm stop {old} saves it",

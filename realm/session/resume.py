@@ -70,7 +70,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
             continues=continued, said=len(transcript or b"")
         ),
         parent=row.meta,
-        totals=row.totals,
+        totals=row.summary.totals,
         transcript=transcript,
     )
     seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))

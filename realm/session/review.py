@@ -31,7 +31,7 @@ class Place(NamedTuple):
 def place(at: At, directory: Path | None) -> Place:
     """Return where a session, or the turn of it that was asked for, begins and ends."""
     project, row = locate(at.name, directory).sound()
-    whole = Place(project, at.name, row.base, row.code or row.base)
+    whole = Place(project, at.name, row.summary.base, row.code or row.summary.base)
     if at.turn is None:
         return whole
     return whole._replace(tip=picked(whole, turns(whole), at.turn).after)

@@ -70,7 +70,7 @@ def _in_session(project: Project, row: MetaRow, wanted: re.Pattern[str]) -> Iter
         with record.Record(project, row.name) as found:
             session, runs = found.session(), {run.number: run for run in found.runs()}
             agent = agents.find(session.agent)
-            whole = Place(project, row.name, row.base, row.code or row.base)
+            whole = Place(project, row.name, row.summary.base, row.code or row.summary.base)
             said = {
                 number: list(agent.exchanges(kept.splitlines()))
                 for number in runs

@@ -64,13 +64,13 @@ def _wait(session: Session) -> None:
 def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     """Say what there is now, as the holder wrote it: it has no terminal to say it on."""
     name = row.name
-    summary.drop_kept(row.id)
+    summary.drop_kept(row.summary.id)
     for note in record.read_runs(project, name)[-1].notes:
         ui.warn(note)
-    if row.code == row.base:
+    if row.code == row.summary.base:
         ui.info(f"{name}: stopped, no changes   realm resume {name}   realm remove {name}")
         return
-    ui.info(f"{name}: stopped ({summary.describe(row.totals)}) on refs/realm/{name}")
+    ui.info(f"{name}: stopped ({summary.describe(row.summary.totals)}) on refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")
 
 

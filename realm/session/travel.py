@@ -86,7 +86,7 @@ def rewind(at: At, directory: Path | None) -> Moved:
             f"the last run of {at.name} is not over", f"realm stop {at.name} ends it and saves its work"
         )
     claim.check(project, record.read_session(project, at.name))
-    with RunLock(row.id, at.name, 0):
+    with RunLock(row.summary.id, at.name, 0):
         whole, tips = place(at._replace(turn=None), directory), refs.tips(project, at.name)
         with record.Record(project, at.name) as found:
             cut = _cut(found, whole, at)

@@ -38,7 +38,7 @@ def wait(names: Iterable[tuple[str, Path | None]], ui: UI, *, first: bool = Fals
     pending = []
     for name, directory in names:
         found = locate(name, directory).sound()
-        pending.append(_Awaited(name, found.project, found.row.id))
+        pending.append(_Awaited(name, found.project, found.row.summary.id))
     codes: list[int] = []
     said: dict[str, str] = {}
     while pending:
@@ -68,4 +68,4 @@ def _code(one: _Awaited) -> int:
             f"the run of {one.name} was cut off, its work is still in its container",
             f"realm attach {one.name} goes back to an agent that runs, realm stop {one.name} saves the work",
         )
-    return row.exit_code or 0
+    return row.summary.exit_code or 0

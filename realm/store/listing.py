@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError
 from realm.git import GitResult, git
-from realm.model import State, Totals
+from realm.model import Summary
 from realm.store.batch import CatFile
 from realm.store.refs import CODE, META, is_name
 from realm.store.schema import read_summary
@@ -26,35 +26,16 @@ _BROKEN = re.compile(r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)")
 
 
 class MetaRow(NamedTuple):
-    """A session as its refs tell it.
+    """A session as its refs tell it: ``code`` and ``meta`` are where they point.
 
-    ``code`` and ``meta`` are where the refs point.  When ``problem`` is not
-    empty it is a sentence about what is wrong, and what could not be read has
-    its default.  Times are seconds since the epoch; ``runs`` is the number of
-    the last run, ``started``, ``ended`` and ``exit_code`` are that run's; the rest is
-    as in :class:`~realm.store.schema.Summary`.
+    When ``problem`` is not empty it is a sentence about what is wrong, and what could not be
+    read has its default.
     """
 
     name: str
     code: str | None
     meta: str | None
-    id: str = ""
-    project: str = ""
-    created: float = 0.0
-    state: State = State.EXITED
-    base: str = ""
-    totals: Totals = Totals()
-    runs: int = 0
-    started: float | None = None
-    exit_code: int | None = None
-    ended: float | None = None
-    prompt: str = ""
-    words: str = ""
-    stopped: bool = False
-    pushed_tip: str = ""
-    pushed: str = ""
-    died: str = ""
-    beside: str = ""
+    summary: Summary = Summary()
     problem: str = ""
 
 
@@ -150,7 +131,7 @@ def _row(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str], obj
         summary = read_summary(meta.message if meta and meta.message else "", object_format)
     except RealmError as damage:
         return row._replace(problem=damage.message)
-    return row._replace(**summary._asdict())
+    return row._replace(summary=summary)
 
 
 def _problem(name: str, code: _Ref | None, meta: _Ref | None, broken: list[str]) -> str:

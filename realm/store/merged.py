@@ -45,9 +45,9 @@ _LOG = ("log", "--format=commit %H", "--no-merges", *_PATCH)
 def merged(project: Project, sessions: Sequence[MetaRow], branches: Mapping[str, str]) -> dict[str, str]:
     """Return by session's name the branch that has it; ``branches`` are the commits to ask, by name."""
     asked = {
-        row.name: (row.base, row.code)
+        row.name: (row.summary.base, row.code)
         for row in sessions
-        if not row.problem and row.code and row.code != row.base and row.totals.files
+        if not row.problem and row.code and row.code != row.summary.base and row.summary.totals.files
     }
     if not asked or not branches:
         return {}

@@ -40,11 +40,11 @@ from typing import TYPE_CHECKING, Self
 
 from realm.errors import GitError, NoSuchSessionError, RealmError
 from realm.git import git
-from realm.model import Identity, Run, Session, State, Totals
+from realm.model import Identity, Run, Session, State, Summary, Totals
 from realm.store.batch import CatFile, RawObject, TooLargeError
 from realm.store.branches import describe
 from realm.store.refs import META, check_name
-from realm.store.schema import Summary, dump, load_run, load_session, read_summary, write_summary
+from realm.store.schema import dump, load_run, load_session, read_summary, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -338,7 +338,7 @@ def _summary(objects: CatFile, object_format: str, commit: str | None) -> Summar
     try:
         return read_summary(message, object_format)
     except RealmError:
-        return Summary("", "", 0.0, State.EXITED, "", 0)
+        return Summary()
 
 
 def count_turns(project: Project, meta: str | None) -> int:

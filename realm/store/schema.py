@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from realm.errors import RealmError
-from realm.model import WORKSPACE_ROOT, Kept, Run, Session, State, Taken, Totals
+from realm.model import WORKSPACE_ROOT, Kept, Run, Session, State, Summary, Taken, Totals
 from realm.store.refs import META
 from realm.text import clean, plural
 
@@ -293,34 +293,6 @@ class _Fields:
 
 def _is_text(item: object) -> bool:
     return isinstance(item, str) and len(item) <= _TEXT_LIMIT and "\0" not in item
-
-
-class Summary(NamedTuple):
-    """What ``realm list`` shows of a session; times are seconds since the epoch.
-
-    ``prompt`` is the first line of the first thing that the agent was asked, ``words``
-    that of what it said last.  ``pushed`` is where the commit ``pushed_tip``, the
-    session's last one then, was pushed, a remote and a branch.  ``died`` is why the last run was
-    cut off, ``beside`` what is kept beside the session's work, both in words.
-    """
-
-    id: str
-    project: str
-    created: float
-    state: State
-    base: str
-    runs: int
-    totals: Totals = Totals()
-    started: float | None = None
-    exit_code: int | None = None
-    ended: float | None = None
-    prompt: str = ""
-    words: str = ""
-    stopped: bool = False
-    pushed_tip: str = ""
-    pushed: str = ""
-    died: str = ""
-    beside: str = ""
 
 
 _SUMMARY_LIMIT = 100_000

@@ -81,7 +81,7 @@ def test_message(repo: Repo, tmp_path: Path, message: str) -> None:
 def test_well_formed_message_is_read(repo: Repo, tmp_path: Path) -> None:
     put(repo, tmp_path, GOOD.encode())
     (row,) = listing.rows(project_of(repo))
-    assert (row.problem, row.base, row.runs) == ("", BASE, 1)
+    assert (row.problem, row.summary.base, row.summary.runs) == ("", BASE, 1)
 
 
 @pytest.mark.parametrize("target", ["blob", "tree", "tag"])

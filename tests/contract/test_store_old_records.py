@@ -26,10 +26,11 @@ def old(tmp_path: Path) -> Repo:
 
 def test_listed(old: Repo) -> None:
     other, fix = listing.rows(project_of(old))
-    assert (fix.name, fix.problem, fix.code, fix.base, fix.runs) == ("fix", "", TIP, BASE, 2)
-    assert (fix.state, fix.totals, fix.exit_code) == (State.RUNNING, Totals(1, 1, 1, 0), None)
-    assert (fix.id, fix.project) == ("0f8fad5b-d9cb-469f-a165-70867728950e", "/home/ada/pröject")
-    assert (other.name, other.problem, other.state, other.exit_code) == ("Other_1.x", "", State.EXITED, 137)
+    first, second = fix.summary, other.summary
+    assert (fix.name, fix.problem, fix.code, first.base, first.runs) == ("fix", "", TIP, BASE, 2)
+    assert (first.state, first.totals, first.exit_code) == (State.RUNNING, Totals(1, 1, 1, 0), None)
+    assert (first.id, first.project) == ("0f8fad5b-d9cb-469f-a165-70867728950e", "/home/ada/pröject")
+    assert (other.name, other.problem, second.state, second.exit_code) == ("Other_1.x", "", State.EXITED, 137)
 
 
 def test_read(old: Repo) -> None:

@@ -85,7 +85,8 @@ def test_runs_follow_one_another(make_repo: object, object_format: str) -> None:
     assert record.read_file(project, "fix", "runs/0001/screen.txt") == b"hello\n"
     assert record.read_file(project, "fix", "runs/0009/screen.txt") is None
     (row,) = listing.rows(project)
-    assert (row.runs, row.exit_code, row.totals, row.state) == (2, 3, Totals(1, 2, 3, 4), State.EXITED)
+    told = row.summary
+    assert (told.runs, told.exit_code, told.totals, told.state) == (2, 3, Totals(1, 2, 3, 4), State.EXITED)
     assert_sound(made)
 
 
@@ -311,7 +312,9 @@ def test_rows_by_name(repo: Repo) -> None:
     for name in ("a", "b", "ab"):
         add_session(project, name, state=State.RUNNING)
     assert [row.name for row in listing.rows(project)] == ["a", "ab", "b"]
-    assert [(row.name, row.state) for row in listing.rows(project, ["a", "zz"])] == [("a", State.RUNNING)]
+    assert [(row.name, row.summary.state) for row in listing.rows(project, ["a", "zz"])] == [
+        ("a", State.RUNNING)
+    ]
     assert listing.rows(project, []) == []
 
 

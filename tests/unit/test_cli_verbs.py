@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import RealmError
-from realm.model import Activity, Project, SessionRow, State, Totals
+from realm.model import Activity, Project, SessionRow, State, Summary, Totals
 from realm.session.requests import Check, Listing, NewRequest, PushRequest, PushResult, Removal, ResumeRequest
 from tests.support.cli import CommandLine
 
@@ -118,35 +118,23 @@ def test_resume_takes_no_project(realm: CommandLine) -> None:
 
 class TestList:
     ROWS = (
-        SessionRow("old", Path("/p"), 1_700_000_000, State.EXITED, Totals(1, 1, 10, 3), CODE, META, 2, "id1"),
         SessionRow(
-            "new",
-            Path("/p"),
-            1_700_000_060,
-            State.RUNNING,
-            Totals(),
-            CODE,
-            CODE,
-            1,
-            "id2",
-            started=1_700_000_060,
-            since=1_700_000_060,
-            activity=Activity.WORKING,
-            prompt="raise it",
+            "old", Path("/p"), META, State.EXITED,
+            Summary("id1", "/p", 1_700_000_000, State.EXITED, CODE, 2, Totals(1, 1, 10, 3)),
         ),
         SessionRow(
-            "cut",
-            Path("/p"),
-            0,
-            State.INTERRUPTED,
-            Totals(3, 2, 1, 0),
-            CODE,
-            CODE,
-            1,
-            "id3",
-            activity=Activity.INTERRUPTED,
+            "new", Path("/p"), CODE, State.RUNNING,
+            Summary(
+                "id2", "/p", 1_700_000_060, State.RUNNING, CODE, 1, started=1_700_000_060, prompt="raise it"
+            ),
+            Activity.WORKING, since=1_700_000_060,
         ),
-    )
+        SessionRow(
+            "cut", Path("/p"), CODE, State.INTERRUPTED,
+            Summary("id3", "/p", 0.0, State.RUNNING, CODE, 1, Totals(3, 2, 1, 0)),
+            Activity.INTERRUPTED,
+        ),
+    )  # fmt: skip
 
     def test_in_a_pipe_it_is_tabs_with_the_project(self, realm: CommandLine) -> None:
         realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
@@ -185,8 +173,9 @@ class TestList:
 
     def row(self, name: str, activity: Activity, **facts: Any) -> SessionRow:
         state = State.RUNNING if activity in (Activity.ASKS, Activity.WORKING) else State.EXITED
-        made = SessionRow(name, Path("/p"), 1.0, state, Totals(), CODE, META, 1, name, activity=activity)
-        return made._replace(**facts)
+        told = {field: facts.pop(field) for field in facts.keys() & set(Summary._fields)}
+        summary = Summary(name, "/p", 1.0, state, CODE, 1)._replace(**told)
+        return SessionRow(name, Path("/p"), META, state, summary, activity)._replace(**facts)
 
     def test_who_needs_you_comes_first_and_what_is_over_last(self, realm: CommandLine) -> None:
         rows = (
@@ -216,7 +205,8 @@ class TestList:
     ) -> None:
         question = "Which of the databases should it be, the old one or the new one?"
         row = self.row("ship", Activity.ASKS, question=question, prompt="raise shipping to 5 euros or so")
-        other = self.row("far", Activity.DONE, project=Path("/a/long/way/to/another/project"))
+        far = Path("/a/long/way/to/another/project")
+        other = self.row("far", Activity.DONE)._replace(project=far)
         realm.terminal()
         monkeypatch.setenv("COLUMNS", "72")
         realm.fake("find", list_sessions=lambda *_: Listing((row, other)))
@@ -250,7 +240,7 @@ class TestList:
         assert asked == [(None, False), (None, True), (Path("sub"), False), (Path("sub"), False)]
 
     def test_what_a_repository_holds_is_cleaned(self, realm: CommandLine) -> None:
-        row = SessionRow("a\x1b[2J", Path("/p\n\udcff"), 1, State.EXITED, Totals(), CODE, CODE, 1, "\x07")
+        row = SessionRow("a\x1b[2J", Path("/p\n\udcff"), CODE, State.EXITED, Summary("\x07"))
         realm.fake("find", list_sessions=lambda *_: Listing((row,), ("b\x1b]0;t\x07",)))
         result = realm("list")
         assert result.out == "a[2J\t/p \tdone\t\t\t\n"

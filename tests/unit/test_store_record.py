@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.model import Kept, Run, Session, State, Taken, Totals
+from realm.model import Kept, Run, Session, State, Summary, Taken, Totals
 from realm.store.schema import (
-    Summary,
     dump,
     is_inside,
     load_run,
