@@ -183,8 +183,9 @@ class Summary(NamedTuple):
     ``runs`` is the number of the last run, ``state``, ``started``, ``exit_code``, ``ended`` and
     ``stopped`` are that run's.  ``prompt`` is the first line of the first thing that the agent was
     asked, ``words`` that of what it said last.  ``pushed`` is where the commit ``pushed_tip``, the
-    session's last one then, was pushed, a remote and a branch.  ``died`` is why the last run was
-    cut off, ``beside`` what is kept beside the session's work, both in words.
+    session's last one then, was pushed, a remote and a branch; ``request`` is the address of the pull
+    or merge request that realm made of it.  ``died`` is why the last run was cut off, ``beside`` what
+    is kept beside the session's work, both in words.
     """
 
     id: str = ""
@@ -204,6 +205,7 @@ class Summary(NamedTuple):
     pushed: str = ""
     died: str = ""
     beside: str = ""
+    request: str = ""
 
 
 class SessionRow(NamedTuple):

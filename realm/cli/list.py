@@ -8,7 +8,8 @@ The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` an
 ``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
 and the like beside its work, in words), ``turns``, ``files``, ``insertions``,
 ``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
-have all of its work, or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
+have all of its work, or null), ``pull_request`` (the address of the one that ``realm pr`` made,
+or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ _STYLES = {
     Activity.DONE: "green",
     Activity.FAILED: "red",
 }
+_DIGITS = 10
+"""Digits that no number of a request has."""
 _SETTLED, _WORKING, _OVER = 1, 2, 3
 """How much a session needs the user, after those that wait (0)."""
 EXAMPLES = (
@@ -150,6 +153,10 @@ def _is_over(row: SessionRow) -> bool:
     return row.state is State.EXITED and bool(row.merged_into or row.pushed_to)
 
 
+def _is_merged(row: SessionRow) -> bool:
+    return row.state is State.EXITED and bool(row.merged_into)
+
+
 def _lines(rows: Sequence[SessionRow]) -> list[str]:
     """Return the table as a terminal has it; none for no rows."""
     if not rows:
@@ -161,9 +168,9 @@ def _lines(rows: Sequence[SessionRow]) -> list[str]:
             Cell(row.name, "bold"),
             *([Cell(_home(row.project))] if several else []),
             Cell(_state(row, now), "" if _is_over(row) else _STYLES.get(row.activity, "")),
-            Cell(output.brief(row.since, now) if row.since else _NONE),
-            Cell(_changes(row.summary.totals) or _NONE),
-            Cell(_task(row) or _NONE),
+            Cell(_last(row, now) or _NONE),
+            Cell(("" if _is_merged(row) else _changes(row.summary.totals)) or _NONE),
+            Cell(("" if _is_merged(row) else _task(row)) or _NONE),
         ]
         for row in rows
     ]
@@ -194,10 +201,32 @@ def _state(row: SessionRow, now: float | None) -> str:
         length = f" {output.duration(max(0.0, now - row.since))}" if now and row.since else ""
         return f"working{length}"
     if _is_over(row):
-        return f"merged into {row.merged_into}" if row.merged_into else f"pushed to {row.pushed_to}"
+        return f"merged into {row.merged_into}" if row.merged_into else _pushed(row)
     if row.activity is Activity.FAILED:
         return f"failed ({row.summary.died or f'exit {row.summary.exit_code}'})"
     return row.activity.value
+
+
+def _pushed(row: SessionRow) -> str:
+    """Return where all of a session's work was pushed: the request that was made of it, else the branch."""
+    url = row.summary.request
+    if not url:
+        return f"pushed to {row.pushed_to}"
+    kind = "merge request" if "/merge_requests/" in url else "pull request"
+    number = url.rstrip("/").rpartition("/")[2]
+    return (
+        f"{kind} {'!' if kind.startswith('m') else '#'}{number}"
+        if number.isdecimal() and len(number) < _DIGITS
+        else kind
+    )
+
+
+def _last(row: SessionRow, now: float) -> str:
+    """Return when something happened last; of what needs the user, how long it has waited."""
+    if not row.since:
+        return ""
+    passed = output.brief(row.since, now)
+    return f"{passed} ago" if row.activity in _WAITS and passed != output.NOW else passed
 
 
 def _task(row: SessionRow) -> str:
@@ -249,6 +278,7 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "runs": row.summary.runs,
         "merged_into": clean(row.merged_into) or None,
         "pushed_to": clean(row.pushed_to) or None,
+        "pull_request": clean(row.summary.request) or None,
         "ref": f"refs/realm/{clean(row.name)}",
         "base": clean(row.summary.base),
         "tip": clean(row.tip),

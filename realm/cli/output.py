@@ -27,6 +27,7 @@ _UNITS = (
     ("hour", 3_600), ("minute", 60),
 )  # fmt: skip
 """What a time is said in, and the seconds of each."""
+NOW = "now"
 _BRIEF = (("y", 31_557_600), ("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60))
 _chosen = {"color": "auto"}
 
@@ -239,7 +240,7 @@ def ago(seconds: float, now: float) -> str:
 def brief(seconds: float, now: float) -> str:
     """Return how long before ``now`` something was, as short as it can be said: ``now``, ``12m``, ``2h``."""
     passed = now - seconds
-    return next((f"{passed // length:.0f}{unit}" for unit, length in _BRIEF if passed >= length), "now")
+    return next((f"{passed // length:.0f}{unit}" for unit, length in _BRIEF if passed >= length), NOW)
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from realm import git
 from realm.errors import RealmError
 from realm.session import integrate
-from realm.session.push import push
+from realm.session.push import note_request, push
 from realm.session.requests import At
 from realm.store import remote
 from realm.text import clean
@@ -77,6 +77,7 @@ def make(asked: PushRequest, ui: UI, *, base: str = "", draft: bool = False) -> 
     if ran.returncode != 0 and not ("already exists" in said and url):
         why = next((line for line in said.splitlines() if line.strip()), "it gave no reason")
         raise RealmError(f"{program} did not make it: {clean(why, limit=300)}", f"{program} auth status")
+    note_request(project, asked.name, url)
     return Request(pushed, url)
 
 

@@ -13,9 +13,11 @@ from realm.session.find import locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
 from realm.store import branches, record, refs, remote, repo, turns, unusual
+from realm.store.schema import is_address
 from realm.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from realm.model import Project, Session
@@ -145,21 +147,47 @@ def destination(project: Project, given: str | None, directory: Path | None) -> 
 
 
 def _remember(project: Project, session: Session, key: str, oid: str, tip: str) -> None:
-    """Note what the remote branch is now, the next push's lease; ``tip`` is what was pushed, squashed or not.
+    """Note what the remote branch is now, the next push's lease; ``tip`` is what was pushed, squashed or not."""
+
+    def noted(found: record.Record) -> str | None:
+        now, before = found.session(), found.summary()
+        told = {"pushed_tip": tip, "pushed": key} if tip else {}
+        if tip and before.pushed != key:
+            told["request"] = ""
+        known = not before.id or all(getattr(before, field) == value for field, value in told.items())
+        if now.id != session.id or (now.pushed.get(key) == oid and known):
+            return None
+        return found.amend(now._replace(pushed={**now.pushed, key: oid}), **told)
+
+    _amend(project, session.name, noted, [oid])
+
+
+def note_request(project: Project, name: str, url: str) -> None:
+    """Note the address of the pull or merge request that was made of what a session pushed last."""
+
+    def noted(found: record.Record) -> str | None:
+        before = found.summary()
+        if not before.id or before.request == url or not is_address(url):
+            return None
+        return found.amend(found.session(), request=url)
+
+    _amend(project, name, noted)
+
+
+def _amend(
+    project: Project, name: str, noted: Callable[[record.Record], str | None], held: Sequence[str] = ()
+) -> None:
+    """Put a record in a session's record's place, the commit that ``noted`` makes of it; ``None`` changes nothing.
 
     A run that begins or ends meanwhile moves the record: the note goes on top then.
     """
     for last in (False,) * (_TRIES - 1) + (True,):
-        with record.Record(project, session.name) as found:
-            now, meta = found.session(), found.commit()
-            if now.id != session.id or (
-                now.pushed.get(key) == oid and (not tip or found.says_pushed(tip, key))
-            ):
-                return
-            new = found.amend(now._replace(pushed={**now.pushed, key: oid}), tip, key)
+        with record.Record(project, name) as found:
+            meta, new = found.commit(), noted(found)
+        if new is None:
+            return
         try:
-            update = refs.RefUpdate(refs.META + session.name, meta, new)
-            refs.transact(project, [update], "realm: push", held=[oid])
+            refs.transact(project, [refs.RefUpdate(refs.META + name, meta, new)], "realm: push", held=held)
         except RefRaceError:
             if last:
                 raise

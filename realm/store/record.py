@@ -197,11 +197,15 @@ class Record:
         self._get("", _TREE_LIMIT)
         return self._commit
 
-    def amend(self, session: Session, tip: str = "", pushed: str = "") -> str:
+    def summary(self) -> Summary:
+        """Return what the record's commit says in its message; an empty one where it says nothing sound."""
+        return _summary(self._objects, self._format, self.commit())
+
+    def amend(self, session: Session, **told: str) -> str:
         """Return a commit like this one, with the same parents, that records ``session``.
 
-        For what changes between runs, such as after a push (of ``tip``, to the remote and
-        branch ``pushed``); no ref is moved.
+        For what changes between runs, such as after a push; ``told`` are fields of the
+        summary that change with it.  No ref is moved.
         """
         from realm.store.objects import FILE, Entry, Moment, Objects
 
@@ -213,20 +217,14 @@ class Record:
             raise self._damaged("it has no files")
         head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
         parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
-        if tip or session.name != self._name:
-            summary = _summary(self._objects, self._format, current)
-            summary = summary._replace(pushed_tip=tip, pushed=pushed) if tip else summary
-            message = write_summary(session.name, summary) if summary.id else message
+        summary = self.summary()
+        if summary.id and (told or session.name != self._name):
+            message = write_summary(session.name, summary._replace(**told))
         root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
         now = AUTHOR, Moment(int(time.time()))
         oid = made.commit(made.tree(root.values()), parents, message, now, now)
         made.store(self._project, oid, [current])
         return oid
-
-    def says_pushed(self, tip: str, pushed: str) -> bool:
-        """Tell whether the summary has it that ``tip`` was pushed to the remote and branch ``pushed``."""
-        summary = _summary(self._objects, self._format, self.commit())
-        return (summary.pushed_tip, summary.pushed) == (tip, pushed) or not summary.id
 
     def _get(self, path: str, limit: int) -> RawObject | None:
         ref = META + self._name
@@ -322,7 +320,7 @@ def write(
         session.id, session.project, session.created, state, session.base, run.number, totals,
         run.started, run.exit_code, run.ended, before.prompt or next(iter(run.prompts), ""),
         run.closing or before.words, run.stopped, before.pushed_tip, before.pushed, run.died,
-        describe(run.kept) if run.ended is not None else before.beside,
+        describe(run.kept) if run.ended is not None else before.beside, before.request,
     )  # fmt: skip
     message = write_summary(session.name, summary)
     now = identity, Moment(int(time.time()))

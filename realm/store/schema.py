@@ -45,11 +45,17 @@ _CONTAINER = re.compile(r"([0-9A-Za-z][0-9A-Za-z_.-]{0,127})?")
 _WORKSPACE = re.compile(re.escape(WORKSPACE_ROOT) + r"(/(?!\.\.?(/|$))[0-9A-Za-z._-]{1,100}){1,8}")
 _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
 _REMOTE = re.compile(r"[^\0-\x1f\x7f]{1,4096}")
+_ADDRESS = re.compile(r"(https?://[\x21-\x7e]{1,2000})?")
 
 
 def is_oid(text: str, object_format: str) -> bool:
     """Tell whether ``text`` is an object's id in full."""
     return _OID[object_format].fullmatch(text) is not None
+
+
+def is_address(text: str) -> bool:
+    """Tell whether ``text`` is a web address that a summary takes."""
+    return bool(text) and _ADDRESS.fullmatch(text) is not None
 
 
 def is_inside(path: str) -> bool:
@@ -332,6 +338,8 @@ def write_summary(name: str, summary: Summary) -> str:
         lines["Stopped"] = "yes"
     if summary.pushed_tip:
         lines["Pushed"] = f"{summary.pushed_tip} {_quoted(summary.pushed)}"
+    if summary.request:
+        lines["Request"] = summary.request
     body = "".join(f"Realm-{key}: {value}\n" for key, value in lines.items() if value)
     return f"Run {summary.runs} of {name}\n\n{body}"
 
@@ -374,6 +382,7 @@ def read_summary(message: str, object_format: str) -> Summary:
             pushed=_unquoted(pushed),
             died=_unquoted(found.get("Died", "")),
             beside=_unquoted(found.get("Beside", "")),
+            request=_checked(found.get("Request", ""), _ADDRESS.fullmatch),
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:
         raise RealmError(f"the record's summary is damaged ({clean(str(problem), limit=60)})") from problem

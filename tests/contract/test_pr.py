@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,29 @@ def test_gh_makes_it_of_the_prompts(past: Past, tmp_path: Path) -> None:
     head, text = "gh\npr\ncreate\n--head=fix\n", "--title=fix the rounding\n--body=* and the docs\n"
     assert told == f"{head}{text}--base=release\n--draft\n"
     assert Repo(tmp_path / "origin.git").head("fix") == past.tip
+
+
+def test_the_list_remembers_it_until_the_session_is_pushed_elsewhere(past: Past, tmp_path: Path) -> None:
+    env, place = install(tmp_path, "gh"), past.repo.path
+    assert realm(place, "pr", "fix", env=env).code == 0
+    (row,) = json.loads(realm(place, "list", "--json").out)
+    assert (row["pull_request"], row["pushed_to"]) == ("https://forge.example/pull/7", "origin/fix")
+    assert "\tpull request #7\t" in realm(place, "list").out
+    past.meta = past.repo.head("refs/realm-meta/fix")
+    past.run(Asked("once more", {"c": "3\n"}))  # it is open all the same, and lacks this
+    (row,) = json.loads(realm(place, "list", "--json").out)
+    assert (row["pull_request"], row["pushed_to"]) == ("https://forge.example/pull/7", None)
+    assert "\tdone\t" in realm(place, "list").out
+    assert realm(place, "push", "fix", "--as", "other").code == 0
+    (row,) = json.loads(realm(place, "list", "--json").out)
+    assert (row["pull_request"], row["pushed_to"]) == (None, "origin/other")
+
+
+def test_an_address_that_is_none_is_not_remembered(past: Past, tmp_path: Path) -> None:
+    env = install(tmp_path, "gh") | {"ANSWER": "https://x/\u202e" + "7" * 3000}
+    assert realm(past.repo.path, "pr", "fix", env=env).code == 0
+    (row,) = json.loads(realm(past.repo.path, "list", "--json").out)
+    assert (row["pull_request"], row["pushed_to"]) == (None, "origin/fix")
 
 
 def test_glab_makes_it_at_gitlab(past: Past, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,7 @@ class TestList:
             "prompt": None, "last_words": None, "exit_code": None,
             "died": None, "also_kept": None,
             "turns": 1, "files": 1, "insertions": 10, "deletions": 3, "runs": 2,
-            "merged_into": None, "pushed_to": None,
+            "merged_into": None, "pushed_to": None, "pull_request": None,
             "ref": "refs/realm/old", "base": CODE, "tip": META, "id": "id1",
         }  # fmt: skip
         assert new["started"] == "2023-11-14T22:14:20Z"
@@ -199,6 +200,38 @@ class TestList:
             ("pushed", "pushed to origin/x", ""),
         ]
         assert [line.split("\t")[0] for line in realm("list", "--waiting").out.splitlines()] == ["asks"]
+
+    def test_each_column_says_what_one_look_needs(
+        self, realm: CommandLine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now, size = time.time(), Totals(1, 2, 4, 2)
+        row = self.row
+        rows = (
+            row("ship", Activity.ASKS, question="Which database?", prompt="raise it", since=now - 200, totals=size),
+            row("rate", Activity.DONE, words="Raised the rate", since=now - 750, totals=size),
+            row("bug", Activity.FAILED, exit_code=1, words="I could not", since=now - 760),
+            row("doc", Activity.WORKING, prompt="write the docs", since=now - 41),
+            row("gift", Activity.DONE, pushed_to="origin/gift", since=now - 4000, words="Gift",
+                request="https://forge.example/shop/pull/7", totals=size),
+            row("lab", Activity.DONE, pushed_to="origin/lab", since=now - 4001,
+                request="https://lab.example/shop/-/merge_requests/12"),
+            row("far", Activity.DONE, pushed_to="origin/far", since=now - 4002, request="https://x/new"),
+            row("tax", Activity.DONE, merged_into="main", since=now - 7300, words="A fifth", totals=size),
+        )  # fmt: skip
+        realm.terminal()
+        monkeypatch.setenv("COLUMNS", "120")
+        realm.fake("find", list_sessions=lambda *_: Listing(rows))
+        _, *lines = realm("list").out.splitlines()
+        assert [re.split("  +", line) for line in lines] == [
+            ["ship", "asks: Which database?", "3m ago", "2 files +4 \N{MINUS SIGN}2", "raise it"],
+            ["rate", "done", "12m", "2 files +4 \N{MINUS SIGN}2", '"Raised the rate"'],
+            ["bug", "failed (exit 1)", "12m", "\N{EN DASH}", '"I could not"'],
+            ["doc", "working 41 s", "now", "\N{EN DASH}", "write the docs"],
+            ["gift", "pull request #7", "1h", "2 files +4 \N{MINUS SIGN}2", '"Gift"'],
+            ["lab", "merge request !12", "1h", "\N{EN DASH}", "\N{EN DASH}"],
+            ["far", "pull request", "1h", "\N{EN DASH}", "\N{EN DASH}"],
+            ["tax", "merged into main", "2h", "\N{EN DASH}", "\N{EN DASH}"],
+        ]
 
     def test_a_narrow_terminal_breaks_no_word(
         self, realm: CommandLine, monkeypatch: pytest.MonkeyPatch
