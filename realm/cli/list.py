@@ -212,13 +212,9 @@ def _pushed(row: SessionRow) -> str:
     url = row.summary.request
     if not url:
         return f"pushed to {row.pushed_to}"
-    kind = "merge request" if "/merge_requests/" in url else "pull request"
+    kind, sign = ("merge request", "!") if "/merge_requests/" in url else ("pull request", "#")
     number = url.rstrip("/").rpartition("/")[2]
-    return (
-        f"{kind} {'!' if kind.startswith('m') else '#'}{number}"
-        if number.isdecimal() and len(number) < _DIGITS
-        else kind
-    )
+    return f"{kind} {sign}{number}" if number.isdecimal() and len(number) < _DIGITS else kind
 
 
 def _last(row: SessionRow, now: float) -> str:

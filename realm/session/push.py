@@ -147,7 +147,7 @@ def destination(project: Project, given: str | None, directory: Path | None) -> 
 
 
 def _remember(project: Project, session: Session, key: str, oid: str, tip: str) -> None:
-    """Note what the remote branch is now, the next push's lease; ``tip`` is what was pushed, squashed or not."""
+    """Note what the remote branch is now, the next push's lease; ``tip`` is what was pushed."""
 
     def noted(found: record.Record) -> str | None:
         now, before = found.session(), found.summary()
@@ -177,7 +177,7 @@ def note_request(project: Project, name: str, url: str) -> None:
 def _amend(
     project: Project, name: str, noted: Callable[[record.Record], str | None], held: Sequence[str] = ()
 ) -> None:
-    """Put a record in a session's record's place, the commit that ``noted`` makes of it; ``None`` changes nothing.
+    """Move a session's record to the commit that ``noted`` makes of it, unless that is ``None``.
 
     A run that begins or ends meanwhile moves the record: the note goes on top then.
     """

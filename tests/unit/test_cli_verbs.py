@@ -207,7 +207,8 @@ class TestList:
         now, size = time.time(), Totals(1, 2, 4, 2)
         row = self.row
         rows = (
-            row("ship", Activity.ASKS, question="Which database?", prompt="raise it", since=now - 200, totals=size),
+            row("ship", Activity.ASKS, question="Which database?", prompt="raise it",
+                since=now - 200, totals=size),
             row("rate", Activity.DONE, words="Raised the rate", since=now - 750, totals=size),
             row("bug", Activity.FAILED, exit_code=1, words="I could not", since=now - 760),
             row("doc", Activity.WORKING, prompt="write the docs", since=now - 41),
