@@ -51,7 +51,9 @@ base, tip and id. realm doctor --json: name, status, detail and hint.
 realm log --json: turn, run, prompt, ended (ISO-8601, UTC, or null), seconds, files,
 commits, before and after; realm show --json adds answer, exit_code, tokens_in, tokens_out, cost
 and screen. realm config --json: key, value, source, variable, help and problem. realm
-include --json: path, source and approved. Keys are only ever added.
+include --json: path, source and approved. realm audit --json: run, started, ended, exit_code,
+before, after, realm, image, agent, agent_version, network, credentials, login, flags, included,
+container, egress, tokens_in, tokens_out and cost. Keys are only ever added.
 """
 AWAY = """\
 When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in

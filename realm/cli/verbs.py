@@ -35,6 +35,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "diff": "Show what a session, or a turn of it, changed",
         "try": "Run a command on what a session made, keep nothing",
         "replay": "Play the recording of a run",
+        "audit": "Show under what runs went: image, limits, network",
         "grep": "Look for words in prompts, answers and screens",
         "compare": "Show several sessions side by side",
         "conflicts": "Tell which sessions collide when merged",

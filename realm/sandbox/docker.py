@@ -77,6 +77,39 @@ class Facts(NamedTuple):
     labels: Mapping[str, str]
 
 
+class Mounted(NamedTuple):
+    """What is mounted in a container: a ``volume``, ``bind`` or ``tmpfs``; ``source`` is its name or path."""
+
+    kind: str
+    source: str
+    target: str
+    writable: bool
+
+
+class Conditions(NamedTuple):
+    """Under what a container runs, as the engine has it.
+
+    ``memory`` is in bytes and ``cpus`` a number of processors, 0 for no limit; ``pids`` is the
+    number of processes, ``limits`` are those of one process (``nofile=1024:2048``).
+    ``capabilities`` are those it was given, ``protection`` what the engine was told besides
+    (``no-new-privileges``).
+    """
+
+    image: str
+    user: str
+    network: str
+    memory: int = 0
+    cpus: float = 0.0
+    pids: int = 0
+    limits: tuple[str, ...] = ()
+    read_only: bool = False
+    privileged: bool = False
+    capabilities: tuple[str, ...] = ()
+    protection: tuple[str, ...] = ()
+    runtime: str = ""
+    mounts: tuple[Mounted, ...] = ()
+
+
 class End(NamedTuple):
     """How a container ended; ``memory`` is its limit in bytes, 0 for none."""
 
@@ -327,6 +360,38 @@ class Engine:
             found: dict[str, Any] = self._client.inspect_container(container)
             config = found["Config"]
             return Facts(found["Image"], bool(config["Tty"]), config["User"], config["Labels"] or {})
+
+    def conditions(self, container: str) -> Conditions:
+        """Return under what a container runs, or ran."""
+        with self._asking():
+            found: dict[str, Any] = self._client.inspect_container(container)
+            host = found["HostConfig"]
+            return Conditions(
+                image=found["Image"],
+                user=found["Config"]["User"],
+                network=str(host.get("NetworkMode") or ""),
+                memory=host.get("Memory") or 0,
+                cpus=(host.get("NanoCpus") or 0) / 1e9,
+                pids=host.get("PidsLimit") or 0,
+                limits=tuple(
+                    f"{one['Name']}={one['Soft']}:{one['Hard']}" for one in host.get("Ulimits") or ()
+                ),
+                read_only=bool(host.get("ReadonlyRootfs")),
+                privileged=bool(host.get("Privileged")),
+                capabilities=tuple(host.get("CapAdd") or ()),
+                protection=tuple(host.get("SecurityOpt") or ()),
+                runtime=str(host.get("Runtime") or ""),
+                mounts=(
+                    *(
+                        Mounted(
+                            one["Type"], one.get("Name") or one.get("Source") or "", one["Destination"],
+                            bool(one.get("RW")),
+                        )
+                        for one in found.get("Mounts") or ()
+                    ),
+                    *(Mounted("tmpfs", "", target, writable=True) for target in host.get("Tmpfs") or ()),
+                ),
+            )  # fmt: skip
 
     def end(self, container: str) -> End:
         """Return how a container that has stopped ended."""

@@ -508,6 +508,13 @@ def environment(args: DockerArgs) -> dict[str, str]:
     return found
 
 
+def shown(args: DockerArgs) -> list[str]:
+    """Return the flags as they were given, of ``-e`` the names alone: its values are often secret."""
+    return [
+        f"--{one.flag} {one.text.partition('=')[0] if one.flag == 'env' else one.text}" for one in args.given
+    ]
+
+
 def risks(args: DockerArgs, project_root: Path) -> list[str]:
     """Return one sentence for everything in ``args`` that weakens the sandbox."""
     found = (row.risk(one.value, project_root) for row, one in _that_count(args))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from realm.sandbox.docker import End, Engine, Facts
+    from realm.sandbox.docker import Conditions, End, Engine, Facts
     from realm.sandbox.layout import Owner
     from realm.sandbox.report import Report
     from realm.sandbox.stream import Lines
@@ -120,6 +120,15 @@ class Sandbox:
     def wait(self) -> int:
         """Wait for the container to end; return its exit code (137, killed, for one that is gone)."""
         return self.engine.wait(self.id) if self.id else KILLED
+
+    def conditions(self) -> Conditions | None:
+        """Return under what the container runs, or ran; ``None`` of one that is gone."""
+        try:
+            return self.engine.conditions(self.id) if self.id else None
+        except EngineError as error:
+            if error.kind == "not found":
+                return None
+            raise
 
     def end(self) -> End | None:
         """Return how the container ended, ``None`` of one that is gone."""

@@ -14,7 +14,7 @@ from realm.errors import RealmError, UnpreparedError
 from realm.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
@@ -64,7 +64,7 @@ def _made(
 
     def record() -> None:
         check()
-        begun.append(plan._replace(meta=_written(plan)))
+        begun.append(plan._replace(meta=_written(plan, image, connection.image_labels.get(image, {}))))
         _move_refs(begun[0])
 
     def make() -> None:
@@ -95,14 +95,15 @@ def _undo(begun: list[Plan], sandboxes: list[Sandbox]) -> None:
             sandbox.remove()
 
 
-def _written(plan: Plan) -> str:
-    """Write the record of a run that starts."""
+def _written(plan: Plan, image: str, labels: Mapping[str, str]) -> str:
+    """Write the record of a run that starts in a container of ``image``, which has the ``labels``."""
     from realm.model import State
+    from realm.session import audit
     from realm.store import record
 
     return record.write(
         plan.project, parent=plan.parent, previous=None, session=plan.session, run=plan.run,
-        totals=plan.totals, state=State.RUNNING, files={},
+        totals=plan.totals, state=State.RUNNING, files={audit.FILE: audit.begun(plan, image, labels)},
     )  # fmt: skip
 
 

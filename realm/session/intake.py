@@ -69,7 +69,7 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         died = death.of(sandbox, plan.run.number, code, reported=sandbox.reported())
         if not sandbox.reported():
             _snapshot(engine, plan, sandbox)
-        ending = take.Ending(code, shown, died.short if died else "")
+        ending = take.Ending(code, shown, died.short if died else "", sandbox.conditions())
         outcome = _taken(plan, sandbox, ending, [*notes, *([died.text] if died else [])])
     except UnpreparedError as error:
         if _NO_GIT not in error.message:

@@ -17,7 +17,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals
 from realm.paths import make_private
-from realm.session import words
+from realm.session import audit, words
 from realm.session.lock import run_directory
 from realm.session.run import Outcome
 from realm.store import record, refs, repo, unusual
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Checkpoint, Run, Session, TurnText
+    from realm.sandbox.docker import Conditions
     from realm.sandbox.report import Report
     from realm.session.recordings import Shown
     from realm.session.run import Plan
@@ -47,11 +48,15 @@ _TRIES = 5
 
 
 class Ending(NamedTuple):
-    """What is known when a run is over: the agent's exit code, what its terminal showed, what it died of."""
+    """What is known when a run is over.
+
+    The agent's exit code, what its terminal showed, what it died of, under what it went.
+    """
 
     exit_code: int
     shown: Shown | None = None
     died: str = ""
+    conditions: Conditions | None = None
 
 
 class _Now(NamedTuple):
@@ -182,7 +187,8 @@ def _taken(
     totals = _totals(plan, code, len(prompts) or int(commits > 0))
     meta = record.write(
         project, parent=plan.parent, previous=now.previous, session=said.session, run=run,
-        totals=totals, state=State.RUNNING if ending is None else State.EXITED, files=files,
+        totals=totals, state=State.RUNNING if ending is None else State.EXITED,
+        files={**files, **_audited(plan, now, ending)},
     )  # fmt: skip
     _move(plan, now, code, meta, beside.updates if beside else ())
     exit_code = ending.exit_code if ending else 0
@@ -206,6 +212,15 @@ def _beside(
     from realm.session import left
 
     return left.take(plan, report, code, turn, twins)
+
+
+def _audited(plan: Plan, now: _Now, ending: Ending | None) -> dict[str, bytes]:
+    """Return what is to be added to the record, where the run has ended, of under what it went."""
+    if ending is None:
+        return {}
+    with record.Record(plan.project, now.session.name, now.previous) as found:
+        before = found.file(f"{record.run_directory(now.run.number)}/{audit.FILE}", audit.LIMIT)
+    return {audit.FILE: audit.ended(before, ending.conditions)}
 
 
 def _totals(plan: Plan, code: str, turns: int) -> Totals:

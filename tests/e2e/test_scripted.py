@@ -199,3 +199,20 @@ def test_an_agent_can_tell_what_terminal_it_is_in(user: User) -> None:
     assert {name: found[name] for name in told} == told
     assert found["TERM"] == "xterm-kitty"
     assert "MY_SECRET" not in found
+
+
+def test_what_a_run_went_under_is_in_its_record_and_no_secret_is(user: User) -> None:
+    user.extra["REALM_DOCKER_ARGS"] = "-e HUSH=very-secret-indeed --memory 256m"
+    user.extra["REALM_NETWORK"] = "none"
+    user.scripted("kept", 'test "$HUSH" = very-secret-indeed && touch seen')
+    assert "seen" in user.repo.files("refs/realm/kept")
+    answer = user.realm("audit", "kept", "--json").out
+    (run,) = json.loads(answer)
+    container = run["container"]
+    assert (run["network"], container["network"], container["memory"]) == ("none", "none", 256 * 1024**2)
+    assert run["image"] == container["image"]
+    assert run["flags"] == ["--env HUSH", "--memory 256m"]
+    assert (container["read_only"], container["capabilities"]) == (True, [])
+    assert {"/workspace", "/realm", "/history"} <= {mount["target"] for mount in container["mounts"]}
+    assert "very-secret" not in answer + user.repo.show("refs/realm-meta/kept:runs/0001/audit.json")
+    assert "no-new-privileges" in user.realm("audit", "kept", "--run", "1").out
