@@ -151,13 +151,13 @@ def _remember(project: Project, session: Session, key: str, oid: str, tip: str) 
 
     def noted(found: record.Record) -> str | None:
         now, before = found.session(), found.summary()
-        told = {"pushed_tip": tip, "pushed": key} if tip else {}
-        if tip and before.pushed != key:
-            told["request"] = ""
-        known = not before.id or all(getattr(before, field) == value for field, value in told.items())
-        if now.id != session.id or (now.pushed.get(key) == oid and known):
+        told = before
+        if tip:
+            request = before.request if before.pushed == key else ""
+            told = before._replace(pushed_tip=tip, pushed=key, request=request)
+        if now.id != session.id or (now.pushed.get(key) == oid and (told == before or not before.id)):
             return None
-        return found.amend(now._replace(pushed={**now.pushed, key: oid}), **told)
+        return found.amend(now._replace(pushed={**now.pushed, key: oid}), told)
 
     _amend(project, session.name, noted, [oid])
 
@@ -167,9 +167,9 @@ def note_request(project: Project, name: str, url: str) -> None:
 
     def noted(found: record.Record) -> str | None:
         before = found.summary()
-        if not before.id or before.request == url or not is_address(url):
+        if before.request == url or not is_address(url):
             return None
-        return found.amend(found.session(), request=url)
+        return found.amend(found.session(), before._replace(request=url))
 
     _amend(project, name, noted)
 

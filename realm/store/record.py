@@ -201,11 +201,11 @@ class Record:
         """Return what the record's commit says in its message; an empty one where it says nothing sound."""
         return _summary(self._objects, self._format, self.commit())
 
-    def amend(self, session: Session, **told: str) -> str:
+    def amend(self, session: Session, summary: Summary | None = None) -> str:
         """Return a commit like this one, with the same parents, that records ``session``.
 
-        For what changes between runs, such as after a push; ``told`` are fields of the
-        summary that change with it.  No ref is moved.
+        For what changes between runs, such as after a push, with what the ``summary`` of it
+        is then.  No ref is moved.
         """
         from realm.store.objects import FILE, Entry, Moment, Objects
 
@@ -217,9 +217,9 @@ class Record:
             raise self._damaged("it has no files")
         head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
         parents = re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
-        summary = self.summary()
-        if summary.id and (told or session.name != self._name):
-            message = write_summary(session.name, summary._replace(**told))
+        if summary is not None or session.name != self._name:
+            told = summary or self.summary()
+            message = write_summary(session.name, told) if told.id else message
         root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
         now = AUTHOR, Moment(int(time.time()))
         oid = made.commit(made.tree(root.values()), parents, message, now, now)
