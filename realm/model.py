@@ -104,14 +104,16 @@ class Session(NamedTuple):
 class Taken(NamedTuple):
     """How far the work of a run that goes on is in git.
 
-    ``number`` is that of the last hand-over taken in, ``turn`` its turn; ``head`` and
-    ``snapshot`` are the state as the sandbox has it, whose commits the host wrote anew.
+    ``number`` is that of the last hand-over taken in, ``turn`` its turn, ``ended`` when that
+    ended, 0 where none did; ``head`` and ``snapshot`` are the state as the sandbox has it,
+    whose commits the host wrote anew.
     """
 
     number: int
     turn: int
     head: str
     snapshot: str
+    ended: float = 0.0
 
 
 class Kept(NamedTuple):

@@ -117,6 +117,8 @@ class _Child:
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox, pipe: int) -> None:
         self._engine, self._plan, self._sandbox, self._pipe = engine, plan, sandbox, pipe
         self._busy = threading.Lock()
+        place = recordings.place(plan.session.id, plan.run.number)
+        self._screens = recordings.TurnScreens(place, FALLBACK)
         self._next = 1
         self._brought = 0
 
@@ -174,11 +176,7 @@ class _Child:
             time.sleep(20 * (time.monotonic() - began))
 
     def _take_turns(self) -> None:
-        from realm.store import record
-
-        run = next(run for run in record.read_runs(self._plan.project, self._plan.name)
-                   if run.number == self._plan.run.number)  # fmt: skip
-        self._next = (run.taken.number if run.taken else 0) + 1
+        self._go_on()
         pause = _AGAIN
         while not self._is_enough():
             before = self._next
@@ -192,6 +190,17 @@ class _Child:
         sys.stderr.write("more was handed over than is taken in while a run goes on\n")
         sys.stderr.flush()
 
+    def _go_on(self) -> None:
+        """Begin where git is; the last turn's screen may still be missing there."""
+        from realm.store import record
+
+        number = self._plan.run.number
+        with record.Record(self._plan.project, self._plan.name) as found:
+            taken = found.run(number).taken
+            if taken is not None and self._plan.tty and taken.turn not in found.screens(number):
+                self._screens.ended(taken.turn, taken.ended)
+        self._next = (taken.number if taken else 0) + 1
+
     def _is_enough(self) -> bool:
         """Tell whether a sandbox has handed over so much that it may be meant to fill the disk."""
         return self._next > _MOST or self._brought > _MOST_BYTES
@@ -200,7 +209,8 @@ class _Child:
         """Take in what is handed over as long as the sandbox says so."""
         quiet = not self._plan.agent.tells_turns
         with self._sandbox.watch(self._next, quiet=quiet) as lines:
-            while (heard := lines.read()) is not None:
+            while (heard := lines.read(self._screens.wait())) is not None:
+                self._keep_drawn()
                 if heard and lines.read(_BREATH) is None:
                     return
                 while heard and self._take(self._next):
@@ -218,6 +228,19 @@ class _Child:
             if report is not None:
                 self._brought += sum(path.lstat().st_size for path in directory.iterdir())
                 take.take(self._plan, report, number=number)
+                for point in report.points if self._plan.tty else ():
+                    self._screens.ended(point.turn, point.time)
         # Where there was none, what runs in the sandbox can say at once that there is one again.
         time.sleep(time.monotonic() - began if report is not None else _BREATH)
         return report is not None
+
+    def _keep_drawn(self) -> None:
+        """Add the screens of turns that have been drawn by now to the record."""
+        from realm.sandbox.report import Report
+        from realm.session import take
+
+        if self._screens.wait() == 0:
+            with self._busy:
+                screens = self._screens.drawn()
+                if screens.files:
+                    take.take(self._plan, Report(), screens=screens)

@@ -23,12 +23,12 @@ from realm.config import RECORD, RECORD_LIMIT
 from realm.errors import UsageError
 from realm.paths import make_private, remove_tree
 from realm.session.lock import run_directory
-from realm.terminal.recording.recorder import Recorder, chunks, losses, markers
+from realm.terminal.recording.recorder import Recorder, chunks, losses
 from realm.terminal.recording.segments import Marker, Size
 from realm.terminal.relay.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from realm.config import Config
@@ -46,6 +46,10 @@ _SETTLED, _STILL = 1.0, 0.02
 """Seconds after a turn's end in which an agent may still be drawing its end; a pause between two pictures."""
 _PATIENCE = 3.0
 """Seconds that the screens of turns may take at the end of a run: the newest come first."""
+_DRAWN = 1.5
+"""Seconds from a turn's intake until its end has been drawn, and what was shown is on the disk."""
+_FEW = 8
+"""Turns whose ends are known while a run goes on, to tell their marks apart."""
 
 
 def place(session_id: str, run: int) -> Path:
@@ -146,6 +150,51 @@ def discard(session_id: str) -> None:
     remove_tree(run_directory(session_id) / "recording")
 
 
+class Screens(NamedTuple):
+    """Screens of turns as files of a run's record, and the names of those that are incomplete."""
+
+    files: Mapping[str, bytes] = {}
+    incomplete: Sequence[str] = ()
+
+
+class TurnScreens:
+    """The screens of a run's turns while it goes on, each once its end has been drawn.
+
+    ``directory`` is that of the recording, ``size`` rows and columns where that does not know.
+    """
+
+    def __init__(self, directory: Path, size: tuple[int, int]) -> None:
+        self._directory, self._size = directory, size
+        self._ends: dict[int, float] = {}
+        self._due: dict[int, float] = {}
+
+    def ended(self, turn: int, end: float) -> None:
+        """Take it that a turn ended, at ``end`` in seconds since the epoch; it may do so again."""
+        if turn > 0:
+            self._ends[turn] = end
+            self._due[turn] = time.monotonic() + _DRAWN
+            for old in sorted(self._ends)[:-_FEW]:
+                del self._ends[old]
+
+    def wait(self) -> float | None:
+        """Return the seconds until there is one to be had, ``None`` where none is to come."""
+        return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
+
+    def drawn(self) -> Screens:
+        """Return those that there are by now, each once; a turn whose mark was not heard has none."""
+        ready = [turn for turn, due in self._due.items() if due <= time.monotonic()]
+        moments = _moments(self._ends, self._directory, min(self._ends.values())) if ready else {}
+        found: dict[str, bytes] = {}
+        lacking = []
+        for turn in ready:
+            del self._due[turn]
+            screen = _played(self._directory, self._size, moments[turn]) if turn in moments else None
+            if screen is not None:
+                found |= _named(turn, *screen[:2])
+                lacking += [f"{_name(turn)}.screen"] if screen[2] else []
+        return Screens(found, lacking)
+
+
 class Shown(NamedTuple):
     """What a run's terminal showed, for its record.
 
@@ -161,8 +210,8 @@ class Shown(NamedTuple):
     dropped: int = 0
     incomplete: bool = False
 
-    def of_turns(self, points: Iterable[Checkpoint]) -> tuple[dict[str, bytes], list[str]]:
-        """Return the turns' screens as files of the record, and the names of those that are incomplete.
+    def of_turns(self, points: Iterable[Checkpoint], known: Container[int] = ()) -> Screens:
+        """Return the turns' screens but those that are ``known``, and the names of incomplete ones.
 
         ``points`` are the states that the container reported; the last one is the
         run's end.  A turn whose mark was not heard has no screen, nor has an old
@@ -170,7 +219,7 @@ class Shown(NamedTuple):
         """
         names = ["screen"] if self.incomplete and SCREEN in self.files else []
         if SCREEN not in self.files or self.place is None:
-            return {}, names
+            return Screens({}, names)
         found: dict[str, bytes] = {}
         ends, open_turn = _ends(list(points))
         if open_turn:
@@ -180,11 +229,13 @@ class Shown(NamedTuple):
         for turn, moment in reversed(_moments(ends, self.place).items()):
             if time.monotonic() > deadline:
                 break
+            if turn in known and turn != max(ends):  # that one may have ended once more
+                continue
             screen = _played(self.place, self.size, moment)
             if screen is not None:
                 found |= _named(turn, *screen[:2])
                 names += [f"{_name(turn)}.screen"] if screen[2] else []
-        return found, names
+        return Screens(found, names)
 
 
 def drawing_path(turn: int) -> str:
@@ -210,7 +261,7 @@ def _ends(points: list[Checkpoint]) -> tuple[dict[int, float], int]:
     return ends, last if last not in ends else 0
 
 
-def _moments(ends: Mapping[int, float], directory: Path) -> dict[int, float]:
+def _moments(ends: Mapping[int, float], directory: Path, since: float = 0.0) -> dict[int, float]:
     """Return when each turn's end was on the screen: the first mark of its time that no earlier turn has.
 
     An agent still draws after it: its last quiet moment before the next turn
@@ -218,7 +269,7 @@ def _moments(ends: Mapping[int, float], directory: Path) -> dict[int, float]:
     next one began.  A mark can be forged: more than a wrong picture, in a record
     whose text is the agent's anyway, does not come of it.
     """
-    marks, times = _marks(directory)
+    marks, times = _marks(directory, since)
     found: dict[int, float] = {}
     next_ = 0
     for turn, end in sorted(ends.items()):
@@ -230,12 +281,15 @@ def _moments(ends: Mapping[int, float], directory: Path) -> dict[int, float]:
     return found
 
 
-def _marks(directory: Path) -> tuple[list[tuple[float, float]], list[float]]:
+def _marks(directory: Path, since: float) -> tuple[list[tuple[float, float]], list[float]]:
     """Return the ends of turns, each with the time until which it counts, and the times of all output."""
     marks: list[tuple[float, float]] = []
+    times: list[float] = []
     turning = False
-    for moment, marker in markers(directory):
-        if marker is Marker.GAP:
+    for moment, marker in chunks(directory, since):
+        if isinstance(marker, bytes):
+            times.append(moment)
+        if not isinstance(marker, Marker) or marker is Marker.GAP:
             continue
         if marks and marker is Marker.BEGUN:
             marks[-1] = (marks[-1][0], min(marks[-1][1], moment))
@@ -243,7 +297,7 @@ def _marks(directory: Path) -> tuple[list[tuple[float, float]], list[float]]:
             until = moment + (_SETTLED if marker is Marker.ENDED else 0.0)
             marks.append((moment, until))
         turning = marker is Marker.BEGUN
-    return marks, [moment for moment, event in chunks(directory) if isinstance(event, bytes)]
+    return marks, times
 
 
 def _settled(mark: float, until: float, times: list[float]) -> float:

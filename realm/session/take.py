@@ -19,6 +19,7 @@ from realm.model import State, Taken, Totals
 from realm.paths import make_private
 from realm.session import audit, words
 from realm.session.lock import run_directory
+from realm.session.recordings import Screens
 from realm.session.run import Outcome
 from realm.store import record, refs, repo, unusual
 from realm.text import clean, first_line
@@ -45,6 +46,7 @@ _NOT_RUN = (126, 127)
 _SIGNALLED = 128
 """What a program that a signal ended exits with at least."""
 _TRIES = 5
+NO_SCREENS = Screens()
 
 
 class Ending(NamedTuple):
@@ -70,18 +72,20 @@ class _Now(NamedTuple):
 
 
 def take(
-    plan: Plan, report: Report, notes: Sequence[str] = (), *, number: int = 0, ending: Ending | None = None
-) -> Outcome:
+    plan: Plan, report: Report, notes: Sequence[str] = (), *, number: int = 0, ending: Ending | None = None,
+    screens: Screens = NO_SCREENS,
+) -> Outcome:  # fmt: skip
     """Take in what ``report`` has and git has not, and renew the run's record; both refs move together.
 
-    ``number`` is that of the hand-over where the run goes on, and without ``ending`` it does.
+    ``number`` is that of the hand-over where the run goes on, and without ``ending`` it does;
+    ``screens`` are those of turns that have ended.  An empty report has nothing but these.
     ``notes`` go into the record before what is found here.  Raises :class:`RealmError`
     with the way out when it cannot be done: nothing has moved then.
     """
     for tries in range(_TRIES):
         now = _now(plan)
         try:
-            return _taken(plan, now, report, notes, number, ending)
+            return _taken(plan, now, report, notes, number, ending, screens)
         except RefRaceError:
             # A push notes in the record where it went; whatever else moves a ref is not ours to undo.
             if tries == _TRIES - 1 or _now(plan) == now:
@@ -121,8 +125,9 @@ def _now(plan: Plan) -> _Now:
 
 
 def _taken(
-    plan: Plan, now: _Now, report: Report, before: Sequence[str], number: int, ending: Ending | None
-) -> Outcome:
+    plan: Plan, now: _Now, report: Report, before: Sequence[str], number: int, ending: Ending | None,
+    screens: Screens,
+) -> Outcome:  # fmt: skip
     project, run = plan.project, now.run
     begun = run.taken or Taken(0, 0, run.before, run.before)
     code = (run.after if run.taken is not None else None) or run.before
@@ -151,25 +156,22 @@ def _taken(
     said = _Talk(now.session, run, {})
     with record.Record(project, now.session.name) as found:
         said = _heard(said, found if now.meta else None, report, turn)
+        if ending is not None and ending.shown is not None:
+            screens = ending.shown.of_turns(report.points, found.screens(run.number) if now.meta else ())
     if ending is not None and (lost := _too_long(plan, report)):
         notes.append(lost)
     beside = _beside(plan, report, code, turn, twins, ending)
     if beside is not None:
         notes += beside.notes
-    prompts = dict(enumerate(run.prompts, 1)) | {at: first_line(text.prompt) for at, text in texts.items()}
-    answers = [text.answer for text in texts.values() if text.answer.strip()]
-    took = dict(enumerate(run.took, 1))
-    for data in said.files.values():
-        told = agents.find(now.session.agent).exchanges(data.splitlines())
-        took |= words.took(list(told), prompts, max(turn, *prompts, 0))
-    run = said.run._replace(
-        took=tuple(took.get(at, 0.0) for at in range(1, max(took, default=0) + 1)),
-        after=code, prompts=tuple(prompts[at] for at in sorted(prompts)), notes=tuple(dict.fromkeys(notes)),
-        closing=first_line(answers[-1], WORDS) if answers else run.closing,
-    )  # fmt: skip
-    files = said.files
+    run = _told(said, texts, turn)
+    lacking = [*(name for name in run.incomplete if f"{name}.ans" not in screens.files), *screens.incomplete]
+    run = run._replace(
+        after=code, notes=tuple(dict.fromkeys(notes)), incomplete=tuple(dict.fromkeys(lacking))
+    )
+    files = {**said.files, **screens.files}
     if ending is None:
-        run = run._replace(taken=begun if last is None else Taken(number, turn, last.head, last.snapshot))
+        taken = begun if last is None else Taken(number, turn, last.head, last.snapshot, last.time)
+        run = run._replace(taken=taken)
     else:
         run = run._replace(
             ended=time.time(),
@@ -180,11 +182,10 @@ def _taken(
             kept=tuple(beside.kept if beside else ()),
         )
         if ending.shown is not None:
-            of_turns, incomplete = ending.shown.of_turns(report.points)
-            files = {**files, **ending.shown.files, **of_turns}
-            run = run._replace(dropped=ending.shown.dropped, incomplete=tuple(incomplete))
+            files |= ending.shown.files
+            run = run._replace(dropped=ending.shown.dropped)
     commits = repo.count_commits(project, code, [run.before]) if code != run.before else 0
-    totals = _totals(plan, code, len(prompts) or int(commits > 0))
+    totals = _totals(plan, code, len(run.prompts) or int(commits > 0))
     meta = record.write(
         project, parent=plan.parent, previous=now.previous, session=said.session, run=run,
         totals=totals, state=State.RUNNING if ending is None else State.EXITED,
@@ -193,8 +194,24 @@ def _taken(
     _move(plan, now, code, meta, beside.updates if beside else ())
     exit_code = ending.exit_code if ending else 0
     failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
-    nothing = failed and not commits and not prompts and not said.files and not run.kept
+    nothing = failed and not commits and not run.prompts and not said.files and not run.kept
     return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept)
+
+
+def _told(talk: _Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
+    """Return the run with the first lines of its prompts, and how long each took; ``turn`` is its last."""
+    session, run, files = talk
+    prompts = dict(enumerate(run.prompts, 1)) | {at: first_line(text.prompt) for at, text in texts.items()}
+    answers = [text.answer for text in texts.values() if text.answer.strip()]
+    took = dict(enumerate(run.took, 1))
+    for data in files.values():
+        told = agents.find(session.agent).exchanges(data.splitlines())
+        took |= words.took(list(told), prompts, max(turn, *prompts, 0))
+    return run._replace(
+        took=tuple(took.get(at, 0.0) for at in range(1, max(took, default=0) + 1)),
+        prompts=tuple(prompts[at] for at in sorted(prompts)),
+        closing=first_line(answers[-1], WORDS) if answers else run.closing,
+    )
 
 
 def _beside(

@@ -63,6 +63,7 @@ _TREE_LIMIT = 16 * 1024 * 1024
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _BELOW = re.compile(r"turns/[0-9]{4,5}\.screen\.(?:txt|ans)|talk/[0-9]{4,5}\.jsonl")
 _TALK = re.compile(rb"([0-9]{4,5})\.jsonl")
+_DRAWING = re.compile(rb"([0-9]{4,5})\.screen\.ans")
 _WHOLE = "transcript.jsonl"
 """Where earlier versions kept the whole conversation."""
 _RUN_NAME = re.compile(rb"[0-9]{4,9}")
@@ -163,6 +164,12 @@ class Record:
         entries = _tree(self._objects, self._format, self.commit(), directory.encode())
         found = (match for name in entries if (match := _TALK.fullmatch(name)))
         return {turn: f"{directory}/{turn:04d}.jsonl" for turn in sorted(int(match[1]) for match in found)}
+
+    def screens(self, number: int) -> set[int]:
+        """Return the turns of a run whose screens were kept."""
+        directory = f"{run_directory(number)}/turns".encode()
+        names = _tree(self._objects, self._format, self.commit(), directory)
+        return {int(match[1]) for name in names if (match := _DRAWING.fullmatch(name))}
 
     def said(self, number: int) -> bytes:
         """Return what was said in a run, of an old record in the runs before it, too; empty when nothing was.

@@ -187,12 +187,13 @@ def _kept(found: list[Any], is_oid: Callable[[str], object]) -> list[Kept]:
 
 
 def _taken(found: list[Any], is_oid: Callable[[str], object]) -> Taken | None:
-    """Return what ``taken`` holds: two numbers and two ids; nothing where it is not that."""
+    """Return what ``taken`` holds: two numbers, two ids, a time; nothing where it is not that."""
     match found:
-        case [int(number), int(turn), str(head), str(snapshot)] if (
+        case [int(number), int(turn), str(head), str(snapshot), *more] if (
             0 <= min(number, turn) <= max(number, turn) <= _MOST and is_oid(head) and is_oid(snapshot)
         ):
-            return Taken(number, turn, head, snapshot)
+            ended = more[0] if more and isinstance(more[0], (int, float)) else 0.0
+            return Taken(number, turn, head, snapshot, float(ended) if 0 <= ended < _LAST_SECOND else 0.0)
     return None
 
 

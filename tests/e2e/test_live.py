@@ -43,6 +43,12 @@ def has(claude: User, name: str, *wanted: str) -> None:
     eventually(lambda: subjects(claude.repo, name) == list(wanted), 10)
 
 
+def shows(claude: User, name: str, turn: int, text: str) -> None:
+    """Wait until the record has what was shown when a turn ended."""
+    path = f"refs/realm-meta/{name}:runs/0001/turns/{turn:04d}.screen.txt"
+    eventually(lambda: text in claude.repo.git("cat-file", "-p", path, check=False), 10)
+
+
 def sandbox_of(claude: User) -> str:
     (found,) = engines.labelled("container", f"realm.project={claude.repo.path}", "realm.role=box")
     return found
@@ -53,6 +59,7 @@ def test_each_turn_is_in_git_while_the_next_one_works(claude: User) -> None:
         say(terminal, FIRST, "Wrote one.txt")
         has(claude, "tui", FIRST)
         assert recorded(claude, "tui")["prompts"] == [FIRST]
+        shows(claude, "tui", 1, "Wrote one.txt")
         say(terminal, SECOND, "Wrote two.txt")
         has(claude, "tui", FIRST, SECOND)
         assert claude.repo.files("refs/realm/tui") == ["README.md", "one.txt", "two.txt"]

@@ -10,11 +10,12 @@ import pytest
 from realm.config import Config
 from realm.model import Checkpoint
 from realm.session import recordings
-from realm.session.recordings import Shown, TerminalState
+from realm.session.recordings import Shown, TerminalState, TurnScreens
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.recording import recorder as recorder_module
 from realm.terminal.recording.recorder import Recorder
 from realm.terminal.relay.events import Event
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,8 @@ class Run:
         points = [Checkpoint("0", "0", turn, START + end) for turn, end in enumerate(ends, 1)]
         points.append(Checkpoint("0", "0", len(ends) if end_turn is None else end_turn, START + 9999))
         self.state.flush()
-        files, self.incomplete = recordings.shown(self.place, (5, 30), Config(self.place)).of_turns(points)
+        files, incomplete = recordings.shown(self.place, (5, 30), Config(self.place)).of_turns(points)
+        self.incomplete = [*incomplete]
         named = {name: data for name, data in files.items() if name.endswith("txt")}
         assert [f"{name[:-3]}ans" for name in named] == [name for name in files if name.endswith("ans")]
         return {int(name[6:10]): data.decode() for name, data in sorted(named.items())}
@@ -197,6 +199,45 @@ def test_a_second_holder_goes_on_and_what_did_not_come_is_said(tmp_path: Path, c
     second.show(b"\x1b[H\x1b[2Jnew", after=1)
     second.turns(0)
     assert second.incomplete == []
+
+
+def test_while_the_run_goes_on_each_screen_is_there_once_when_it_has_been_drawn(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "_DRAWN", 0.3)
+    run = Run(tmp_path, clock)
+    screens = TurnScreens(tmp_path, (5, 30))
+    assert screens.wait() is None
+    for number in (1, 2):
+        run.hear(Event.BEGUN)
+        run.show(b"\x1b[H\x1b[2Janswer %d" % number, after=5)
+        run.hear(Event.ENDED)
+        screens.ended(number, clock.now)
+        run.show(b" is drawn", after=0.3)
+        clock.now += 1
+    run.state.flush()
+    assert screens.wait()
+    assert not screens.drawn().files
+    eventually(lambda: screens.wait() == 0, 5)
+    found = screens.drawn()
+    texts = {name: data for name, data in found.files.items() if name.endswith(".txt")}
+    assert texts == {
+        "turns/0001.screen.txt": b"answer 1 is drawn", "turns/0002.screen.txt": b"answer 2 is drawn",
+    }  # fmt: skip
+    assert screens.wait() is None
+    assert not screens.drawn().files
+
+
+def test_what_the_record_has_is_not_played_again_but_for_the_last_turn(tmp_path: Path, clock: Clock) -> None:
+    run = Run(tmp_path, clock)
+    for number in (1, 2):
+        run.hear(Event.BEGUN)
+        run.show(b"\x1b[H\x1b[2Janswer %d" % number, after=5)
+        run.hear(Event.ENDED)
+    run.state.flush()
+    points = [Checkpoint("0", "0", turn, START + end) for turn, end in ((1, 5), (2, 10), (2, 99))]
+    shown = recordings.shown(tmp_path, (5, 30), Config(tmp_path))
+    assert {name[:10] for name in shown.of_turns(points, {1, 2}).files} == {"turns/0002"}
 
 
 def test_a_place_that_cannot_be_written_costs_only_the_pictures(tmp_path: Path, clock: Clock) -> None:

@@ -212,14 +212,18 @@ def losses(directory: Path) -> Losses:
     return Losses(segments.offset_of(first) or 0, (directory / _STOPPED).exists())
 
 
-def chunks(directory: Path) -> Iterator[Event]:
+def chunks(directory: Path, since: float = 0.0) -> Iterator[Event]:
     """Yield what was recorded in ``directory``, in order; times never go back.
 
+    With ``since``, seconds since the epoch, it begins somewhere before that.
     A recording that lost its beginning starts with its size and the bytes that
     bring a fresh terminal to the state there.  A recording that another process
     goes on writing is read as far as it is.
     """
-    return _events(segments.paths(directory))
+    paths = segments.paths(directory)
+    while len(paths) > 1 and segments.begin_of(paths[1]) <= since:
+        del paths[0]
+    return _events(paths)
 
 
 def _events(paths: Sequence[Path]) -> Iterator[Event]:
@@ -337,11 +341,6 @@ def _state(output: bytes, rows: int | None) -> bytes:
             modes.feed(output[max(start + _PIECE, len(output) - _PIECE) :])
             break
     return modes.redo(_CLEAR)
-
-
-def markers(directory: Path) -> list[tuple[float, Marker]]:
-    """Return the markers of a recording, with their times."""
-    return [(moment, event) for moment, event in chunks(directory) if isinstance(event, Marker)]
 
 
 def _from_border(data: bytes) -> bytes:
