@@ -229,6 +229,13 @@ def parted(text: str) -> At:
     return At(name, int(number))
 
 
+def not_both(at: At, *others: int | None) -> None:
+    """Raise :class:`CommandLineError` for a named turn where an option of ``others`` says which, too."""
+    if at.turn is not None and any(other is not None for other in others):
+        options = " and ".join(["--run", "--turn"][: len(others)])
+        raise CommandLineError(f"{at.name}@{at.turn} names a turn already", f"leave {options} out")
+
+
 class SessionAt(Completed):
     """A session's name, or a turn of it: ``name@3``; the value is a :class:`realm.session.requests.At`."""
 

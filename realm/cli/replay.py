@@ -12,13 +12,16 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import FILE, SESSION, common
+from realm.cli.params import FILE, SESSION_AT, common, not_both
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.session.requests import At
+
 EXAMPLES = (
     ("replay quick-fix --speed 4 --idle-limit 1", "watch the last run, without its pauses"),
+    ("replay quick-fix@2", "turn 2 of it"),
     ("replay quick-fix --run 1 --cast run1.cast", "a file for asciinema"),
 )
 NOTE = (
@@ -29,7 +32,7 @@ NOTE = (
 
 
 @verb("replay", EXAMPLES, NOTE)
-@click.argument("name", type=SESSION)
+@click.argument("name", type=SESSION_AT)
 @click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="play this run (default: the newest)")
 @click.option("--speed", metavar="<factor>", type=float, default=1.0, help="play so many times faster")
 @click.option("--idle-limit", metavar="<seconds>", type=float, help="make longer pauses this long")
@@ -41,7 +44,7 @@ NOTE = (
 )
 @common
 def command(
-    name: str,
+    name: At,
     directory: Path | None,
     run: int | None,
     speed: float,
@@ -50,13 +53,17 @@ def command(
 ) -> None:
     """Play it on a terminal, write it elsewhere."""
     from realm.cli.ui import TerminalUI
-    from realm.session.screens import Asked, recording
+    from realm.session.screens import Asked, recording, recording_of_turn
 
     idle = math.inf if idle_limit is None else idle_limit
     if not (0 < speed < math.inf and idle >= 0):
         raise CommandLineError("--speed is a number above 0, --idle-limit one from 0 on")
+    not_both(name, run)
     ui = TerminalUI()
-    found = recording(Asked(name, directory, run), ui)
+    if name.turn is None:
+        found = recording(Asked(name.name, directory, run), ui)
+    else:
+        found = recording_of_turn(name, directory)
     if cast is not None:
         output.put(cast, found.cast())
     elif output.is_terminal(sys.stdout):

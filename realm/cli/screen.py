@@ -10,7 +10,7 @@ import click
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
-from realm.cli.params import FILE, SESSION_OR_TURN, common, parted
+from realm.cli.params import FILE, SESSION_OR_TURN, common, not_both, parted
 from realm.cli.several import each, meant, sessions
 from realm.text import clean
 
@@ -89,7 +89,6 @@ def _asked(one: Meant, run: int | None, turn: int | None) -> tuple[Asked, int | 
     at = parted(one.name)
     if at.turn is None:
         return Asked(one.name, one.directory, run), turn
-    if run is not None or turn is not None:
-        raise CommandLineError(f"{one.name} names a turn already", "leave --run and --turn out")
+    not_both(at, run, turn)
     found = find_turn(at, one.directory)
     return Asked(at.name, one.directory, found.run), found.turn or None

@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm import agents
+from realm.agents.base import Said
 from realm.errors import EngineError, RealmError
 from realm.sandbox import docker, layout, lookup
-from realm.session import account, recordings, screens
+from realm.session import account, recordings, review, screens, words
 from realm.session.lock import holder
 from realm.store import record
 from realm.terminal.ansi.lexer import ESC
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from realm.agents.base import Said
     from realm.model import Project, Run, Session
     from realm.sandbox.sandbox import Sandbox
-    from realm.session.requests import UI
+    from realm.session.requests import UI, At
     from realm.session.screens import Asked
 
     Write = Callable[[str], object]
@@ -63,6 +63,26 @@ def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
         _write_live(project, session, run, write, follow=follow)
     else:
         _write_record(project, session, run, write)
+
+
+def logs_of_turn(at: At, directory: Path | None, write: Write) -> None:
+    """Write what was said in a turn; raises :class:`RealmError` where there is none, or nothing was kept."""
+    whole = review.place(at._replace(turn=None), directory)
+    turn = review.picked(whole, review.turns(whole), at.turn or 0)
+    with record.Record(whole.project, at.name) as found:
+        session, run = found.session(), found.run(turn.run)
+        path = found.talk(run.number).get(turn.turn)
+        agent = agents.find(session.agent)
+        said = list(agent.read((found.file(path) or b"").splitlines())) if path else []
+        if not said and (exchange := words.of_turn(found, session, run, turn.turn)) is not None:
+            said = [Said("user", exchange.prompt), Said("agent", exchange.answer)]
+    if not said:
+        raise RealmError(
+            f"nothing that was said in turn {turn.number} of {at.name} was kept",
+            f"realm logs {at.name} --run {turn.run} writes what its run printed",
+        )
+    for entry in said:
+        write(_paragraph(entry))
 
 
 def _has_log(found: record.Record, session: Session, run: Run) -> bool:

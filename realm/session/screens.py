@@ -7,20 +7,22 @@ places and colours of it is ever shown.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.session import recordings
+from realm.session import recordings, review
 from realm.session.find import find
 from realm.store import record, refs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from realm.model import Project, Run, Session
-    from realm.session.requests import UI
+    from realm.session.requests import UI, At
+    from realm.store.turns import Turn
     from realm.terminal.recording.cast import Header, Moment
     from realm.terminal.recording.recorder import Event
     from realm.terminal.render.drawing import Drawing
@@ -69,6 +71,13 @@ class Recording(NamedTuple):
 
     header: Header
     events: Iterator[Moment]
+
+    def part(self, begin: float, end: float) -> Recording:
+        """Return what was recorded from ``begin`` to ``end``, seconds since the epoch."""
+        start = self.header.timestamp or 0.0
+        skipped = max(0.0, begin - start)
+        header = self.header._replace(timestamp=start + skipped)
+        return Recording(header, _part(self, skipped, end - start))
 
     def text(self) -> Iterator[str]:
         """Yield all that it shows, made harmless."""
@@ -132,6 +141,39 @@ def recording(asked: Asked, ui: UI) -> Recording:
     """
     project, session, run = chosen(asked, _has_recording, ui)
     return _recording(project, session, run.number)
+
+
+def recording_of_turn(at: At, directory: Path | None) -> Recording:
+    """Return the part of a recording in which a turn was had; errors as :func:`recording`.
+
+    It begins a moment before the prompt was given, with what the screen showed then.
+    """
+    whole = review.place(at._replace(turn=None), directory)
+    every = review.turns(whole)
+    turn = review.picked(whole, every, at.turn or 0)
+    found = _recording(whole.project, record.read_session(whole.project, at.name), turn.run)
+    own = [other for other in every if other.run == turn.run]
+    begin, end = _span(turn, [other for other in own if other.number < turn.number], own)
+    if found.header.timestamp is None or end < found.header.timestamp:
+        raise RealmError(
+            f"the recording of run {turn.run} begins after turn {turn.number}",
+            f"realm show {at.name}@{turn.number} has what was kept of it",
+        )
+    return found.part(begin, end)
+
+
+def _span(turn: Turn, before: Sequence[Turn], own: Sequence[Turn]) -> tuple[float, float]:
+    """Return when a turn began and ended, seconds since the epoch, as far as the turns of its run tell.
+
+    One that changed nothing has no time of its own: it lies between its neighbours.
+    """
+    last = max((other.ended for other in before if other.ended is not None), default=0.0)
+    if turn.ended is not None:
+        begun = turn.ended - turn.took - _SECOND if turn.took is not None else 0.0
+        return max(begun, last), turn.ended + _SECOND
+    after = [other for other in own if other.number > turn.number and other.ended is not None]
+    next_ = after[0].ended - (after[0].took or 0.0) if after and after[0].ended is not None else math.inf
+    return last, next_
 
 
 def chosen(
@@ -210,20 +252,48 @@ def _at_turn(project: Project, session: Session, number: int, turn: int) -> byte
 
 def _until(found: Recording, end: float) -> bytes:
     """Return what draws the screen ``end`` seconds after a recording's beginning."""
-    from realm.terminal.recording.cast import OUTPUT, RESIZE, parse_size
     from realm.terminal.recording.playback import play_events
     from realm.terminal.render.drawing import draw
 
-    events: list[Event] = []
+    before = itertools.takewhile(lambda event: event.time <= end, found.events)
+    played = play_events(_as_recorded(before), found.header.size)
+    return draw(played.screen) if played is not None else b""
+
+
+def _as_recorded(events: Iterable[Moment]) -> list[Event]:
+    """Return a cast's events as a recording has them."""
+    from realm.terminal.recording.cast import OUTPUT, RESIZE, parse_size
+
+    made: list[Event] = []
+    for event in events:
+        if event.code == OUTPUT:
+            made.append((event.time, event.data.encode("utf-8", "replace")))
+        elif event.code == RESIZE and (size := parse_size(event.data)):
+            made.append((event.time, size))
+    return made
+
+
+def _part(found: Recording, begin: float, end: float) -> Iterator[Moment]:
+    """Yield the events from ``begin`` to ``end``, after one that draws what was shown at the beginning."""
+    from realm.terminal.recording.cast import OUTPUT, RESIZE, Moment
+    from realm.terminal.recording.playback import play_events
+    from realm.terminal.render.drawing import draw
+
+    before: list[Moment] = []
+    drawn = False
     for event in found.events:
         if event.time > end:
             break
-        if event.code == OUTPUT:
-            events.append((event.time, event.data.encode("utf-8", "replace")))
-        elif event.code == RESIZE and (size := parse_size(event.data)):
-            events.append((event.time, size))
-    played = play_events(events, found.header.size)
-    return draw(played.screen) if played is not None else b""
+        if event.time < begin:
+            before.append(event)
+            continue
+        if not drawn:
+            drawn = True
+            if played := play_events(_as_recorded(before), found.header.size):
+                screen = played.modes.redo(draw(played.screen)).decode("utf-8", "replace")
+                yield Moment(0.0, RESIZE, f"{played.screen.columns}x{played.screen.lines}")
+                yield Moment(0.0, OUTPUT, screen)
+        yield event._replace(time=event.time - begin)
 
 
 def _look(session: Session) -> str:

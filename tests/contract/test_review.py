@@ -14,6 +14,7 @@ import pytest
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
 from tests.support.repos import Repo
+from tests.support.store import STARTED
 
 
 @pytest.fixture
@@ -261,3 +262,69 @@ def test_on_a_terminal_the_users_pager_shows_it(past: Past) -> None:
 def terminal(past: Past, *arguments: str) -> Terminal:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     return Terminal([sys.executable, "-m", "realm", *arguments], env=env, cwd=past.repo.path)
+
+
+def test_logs_of_a_turn_are_what_was_said_in_it(repo: Repo) -> None:
+    made = Past(repo)
+    files = {f"talk/{turn:04d}.jsonl": spoken(f"ask {turn}", f"Answer {turn}.") for turn in (1, 2)}
+    made.run(Asked("ask 1", {"a": "1\n"}), Asked("ask 2"), files=files)
+    made.run(Asked("ask 3", {"c": "3\n"}), files={"transcript.jsonl": spoken("ask 3", "Answer 3.")})
+    made.run(Asked("ask 4", {"d": "4\n"}))
+    for turn in (1, 2, 3):
+        done = realm(repo.path, "logs", f"fix@{turn}")
+        assert (done.code, done.out, done.err) == (0, f"> ask {turn}\n\nAnswer {turn}.\n\n", "")
+    silent = realm(repo.path, "logs", "fix@4")
+    assert (silent.code, silent.out) == (1, "")
+    assert "error: nothing that was said in turn 4 of fix was kept" in silent.err
+    assert "realm logs fix --run 3" in silent.err
+    for wrong in (["fix@9"], ["fix@1", "--run", "1"], ["fix@1", "-f"]):
+        done = realm(repo.path, "logs", *wrong)
+        assert (done.code in (1, 2), done.out) == (True, "")
+        assert "\nhint: " in done.err
+
+
+def spoken(prompt: str, answer: str) -> bytes:
+    entries = [
+        {"type": "user", "message": {"role": "user", "content": prompt}},
+        {"type": "assistant", "message": {"content": [{"type": "text", "text": answer}]}},
+    ]
+    return "".join(f"{json.dumps(entry)}\n" for entry in entries).encode()
+
+
+def test_replay_of_a_turn_begins_with_what_was_on_the_screen(repo: Repo) -> None:
+    made = Past(repo)
+    started = STARTED + 3600
+    # Turns of this run end 120, 180 and 240 seconds after its start.
+    said = [
+        (30, "one "),
+        (100, "two\\r\\n"),
+        (130, "three "),
+        (179, "four\\r\\n"),
+        (230, "five"),
+        (300, "six"),
+    ]
+    header = json.dumps({"version": 2, "width": 80, "height": 24, "timestamp": started})
+    cast = "\n".join([header, *(f'[{at}, "o", "{text}"]' for at, text in said)]).encode() + b"\n"
+    made.run(
+        Asked("a", {"a": "1\n"}), Asked("b", {"b": "1\n"}), Asked("c", {"c": "1\n"}),
+        files={"session.cast": cast},
+    )  # fmt: skip
+
+    def played(turn: int) -> list[list[object]]:
+        done = realm(repo.path, "replay", f"fix@{turn}", "--cast", "-")
+        assert (done.code, done.err) == (0, "")
+        head, *events = map(json.loads, done.out.splitlines())
+        assert (head["width"], head["timestamp"] >= started) == (80, True)
+        return [[round(at), re.sub("\x1b[^A-Za-z]*[A-Za-z]", " ", text).split()] for at, _, text in events]
+
+    assert [text for _, text in played(1)] == [["one"], ["two"]]
+    assert played(2)[-2:] == [[10, ["three"]], [59, ["four"]]]
+    assert played(2)[1][1] == ["one", "two"]  # as the screen was
+    assert [text for _, text in played(3)][-1] == ["five"]
+    plain = realm(repo.path, "replay", "fix@2").out
+    assert ("three four" in plain, "five" in plain) == (True, False)
+    assert "names a turn already" in realm(repo.path, "replay", "fix@2", "--run", "1").err
+    made.run(Asked("d", {"d": "1\n"}))
+    missing = realm(repo.path, "replay", "fix@4")
+    assert (missing.code, missing.out) == (1, "")
+    assert "error: run 2 of fix was not recorded" in missing.err
