@@ -9,6 +9,7 @@ import click
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import REMOTE, SESSION, common
+from realm.text import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,9 @@ EXAMPLES = (
     ("share quick-fix --with-conversation", "its record too, so that the conversation goes on elsewhere"),
 )
 NOTE = (
-    "realm fetch takes it on the other machine, and realm resume goes on with it there. The record has all "
-    "that was asked, answered and shown; without it the commits alone are shared. What somebody else has "
-    "shared meanwhile is never overwritten."
+    "realm fetch takes it on the other machine, and realm resume goes on with it there. Branches and stashes "
+    "that its agent left beside its commits go along. The record has all that was asked, answered and shown; "
+    "without it the commits alone are shared. What somebody else has shared meanwhile is never overwritten."
 )
 
 
@@ -38,5 +39,8 @@ def command(name: str, remote: str | None, conversation: bool, directory: Path |
 
     done = share(name, directory, remote, TerminalUI(), conversation=conversation)
     what = f"{name} and its record" if done.conversation else f"the commits of {name}"
-    output.data(f"shared {what} by {done.remote}" if done.changed else f"{done.remote} has {what} already")
+    besides = f", with {plural(done.beside, 'ref')} that its agent left besides" if done.beside else ""
+    output.data(
+        f"shared {what} by {done.remote}{besides}" if done.changed else f"{done.remote} has {what} already"
+    )
     output.hint(f"elsewhere: realm fetch {name}, then realm resume {name}")

@@ -19,27 +19,34 @@ from realm.session import approvals, claim, registry
 from realm.session.find import locate
 from realm.session.lock import RunLock, holder
 from realm.session.push import destination
-from realm.store import foreign, record, refs, remote, repo, turns
+from realm.store import branches, foreign, record, refs, remote, repo, turns
 from realm.store.refs import CODE, META, RefUpdate, Tips
 from realm.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from realm.model import Project
     from realm.session.requests import UI
+    from realm.store.remote import There
 
 
+_KINDS = {"heads": "branch", "tags": "tag", "detached": "commit", "worktree": "work tree"}
 _MOST_RUNS = 5000
 """Runs that are believed of a session without a record: one is made for each."""
 
 
 class Shared(NamedTuple):
-    """What was done: with which remote, whether anything moved, and whether the record went along."""
+    """What was done: with which remote, whether anything moved, and whether the record went along.
+
+    ``beside`` is how many branches, stashes and the like did.
+    """
 
     remote: str
     changed: bool
     conversation: bool
+    beside: int = 0
 
 
 def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversation: bool = False) -> Shared:
@@ -55,8 +62,8 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
             f"a run of {name} is going on, and its record changes with it",
             f"realm stop {name}, then share it",
         )
-    own = Tips(row.code, row.meta if conversation else None)
-    there = remote.session_tips(project, where, name)
+    own = remote.There(row.code, row.meta if conversation else None, branches.listed(project, name))
+    there = remote.session_there(project, where, name)
     updates = [
         RefUpdate(ref, old, new)
         for ref, old, new in ((CODE + name, there.code, own.code), (META + name, there.meta, own.meta))
@@ -66,6 +73,7 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
     for update in updates:
         if update.old and not _goes_on(project, session, shown, update.old, update.new or ""):
             raise _taken(name, shown)
+    updates += _beside(project, session, shown, there.branches, own.branches, ui)
     if conversation:
         ui.warn(
             f"whoever can read {shown} can read all that was asked, answered and shown in {name}, "
@@ -80,8 +88,10 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
                 raise _taken(name, shown) from error
             error.hint = f"realm push {name} puts it on a branch"
             raise
-    approvals.note_shared(project, session, shown, [oid for oid in own if oid])
-    return Shared(shown, bool(updates), conversation)
+    moved = {update.ref for update in updates}
+    beside = {ref: oid for ref, oid in own.branches.items() if ref in moved or there.branches[ref] == oid}
+    approvals.note_shared(project, session, shown, _ids(own._replace(branches=beside)))
+    return Shared(shown, bool(updates), conversation, len(beside))
 
 
 def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shared:
@@ -94,20 +104,44 @@ def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shar
     project = repo.discover(directory or current_directory())
     where = destination(project, source, directory)
     shown = remote.shown(where)
-    there = remote.session_tips(project, where, name)
+    there = remote.session_there(project, where, name)
     if there.code is None:
         raise RealmError(f"{shown} has no session {name}", f"git ls-remote {shown} 'refs/realm/*'")
     with ui.progress(f"fetching {name}"), remote.fetched_session(project, where, name, there):
         foreign.check(project, there.code)
+        there = there._replace(branches=_sound(project, there.branches, ui))
         here = refs.tips(project, name)
         if here.code is None:
             session = _new(project, name, there, shown)
             changed = True
         else:
             session = record.read_session(project, name)
-            changed = _further(project, session, here, there, shown)
-    approvals.note_shared(project, session, shown, [oid for oid in there if oid])
-    return Shared(shown, changed, there.meta is not None)
+            changed = _further(project, session, here, there, shown, ui)
+    approvals.note_shared(project, session, shown, _ids(there))
+    return Shared(shown, changed, there.meta is not None, len(there.branches))
+
+
+def _ids(found: There) -> list[str]:
+    return [oid for oid in (found.code, found.meta, *found.branches.values()) if oid]
+
+
+def _words(ref: str) -> str:
+    """Return what a ref beside a session is, in words."""
+    kind, part = branches.parts(ref) or ("", "")
+    return f"{_KINDS.get(kind, kind)} {clean(branches.unescape(part) or part, limit=100)}"
+
+
+def _sound(project: Project, beside: Mapping[str, str], ui: UI) -> dict[str, str]:
+    """Return what was fetched beside a session and brings nothing that realm takes from nobody."""
+    sound = {}
+    for ref, oid in beside.items():
+        try:
+            foreign.check(project, oid)
+        except RealmError as refused:
+            ui.warn(f"{_words(ref)} was left out: {refused.message}")
+        else:
+            sound[ref] = oid
+    return sound
 
 
 def _goes_on(project: Project, session: Session, place: str, old: str, new: str) -> bool:
@@ -123,7 +157,7 @@ def _taken(name: str, shown: str) -> RealmError:
     )
 
 
-def _new(project: Project, name: str, there: Tips, shown: str) -> Session:
+def _new(project: Project, name: str, there: There, shown: str) -> Session:
     """Make a session that is not here yet of what was fetched; return it."""
     refs.check_new(project, name)
     assert there.code is not None  # noqa: S101 - who calls it has looked
@@ -133,12 +167,13 @@ def _new(project: Project, name: str, there: Tips, shown: str) -> Session:
         session, metas = _recorded(project, name, there), [there.meta]
         claim.check(project, session)
     made = [RefUpdate(CODE + name, None, there.code), RefUpdate(META + name, None, metas[-1])]
+    made += [RefUpdate(ref, None, oid) for ref, oid in there.branches.items()]
     refs.transact(project, made, f"realm: fetched from {shown}", held=metas)
     registry.remember_project(project)
     return session
 
 
-def _recorded(project: Project, name: str, there: Tips) -> Session:
+def _recorded(project: Project, name: str, there: There) -> Session:
     """Return the session of a record that was fetched; raises when anything in it is damaged."""
     assert there.code is not None  # noqa: S101 - as above
     with record.Record(project, name, there.meta or "") as found:
@@ -187,7 +222,7 @@ def _rebuilt(project: Project, name: str, code: str, shown: str) -> tuple[Sessio
     return session, metas
 
 
-def _further(project: Project, session: Session, here: Tips, there: Tips, shown: str) -> bool:
+def _further(project: Project, session: Session, here: Tips, there: There, shown: str, ui: UI) -> bool:
     """Move a session that is here to what was fetched; return whether it was behind."""
     name = session.name
     assert here.code is not None and there.code is not None  # noqa: S101, PT018 - who calls it has looked
@@ -195,8 +230,7 @@ def _further(project: Project, session: Session, here: Tips, there: Tips, shown:
     news = there.meta not in {None, here.meta} and not (
         approvals.is_shared(project, session, shown, there.meta or "")
     )
-    if not behind and not news:
-        return False
+    beside = _beside(project, session, shown, branches.listed(project, name), there.branches, ui)
     forward = repo.is_ancestor(project, here.code, there.code)
     if behind and not forward and not approvals.is_shared(project, session, shown, here.code):
         raise RealmError(
@@ -205,12 +239,34 @@ def _further(project: Project, session: Session, here: Tips, there: Tips, shown:
             "takes theirs",
         )
     if not behind and here.meta and not approvals.is_shared(project, session, shown, here.meta):
-        return False  # the commits are the same, and this machine's record of them is newer
+        news = False  # the commits are the same, and this machine's record of them is newer
+    if not behind and not news and not beside:
+        return False
     with RunLock(session.id, name, 0):
         if news:
             _recorded(project, name, there)
         updates = [RefUpdate(CODE + name, here.code, there.code)] if behind else []
         updates += [RefUpdate(META + name, here.meta, there.meta)] if news else []
-        updates += refs.keep_updates(project, name, here)
+        updates += beside
+        lost = {update.ref: update.old for update in beside if update.old}
+        kept = here if behind or news else Tips(None, None)
+        updates += refs.keep_updates(project, name, kept, lost) if lost or kept.code else []
         refs.transact(project, updates, f"realm: fetched from {shown}")
     return True
+
+
+def _beside(
+    project: Project, session: Session, shown: str, before: Mapping[str, str], after: Mapping[str, str],
+    ui: UI,
+) -> list[RefUpdate]:  # fmt: skip
+    """Return how what is kept beside a session moves on; what went apart stays, and that is said."""
+    updates = []
+    for ref, oid in after.items():
+        old = before.get(ref)
+        if old == oid or (old and repo.is_ancestor(project, oid, old)):
+            continue
+        if old and not _goes_on(project, session, shown, old, oid):
+            ui.warn(f"{_words(ref)} has gone on here and at {shown}: each stays as it is")
+        else:
+            updates.append(RefUpdate(ref, old, oid))
+    return updates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
 from realm.git import git, reason
-from realm.store.refs import CODE, META, Tips, is_name, temporary
+from realm.store import branches
+from realm.store.refs import BRANCHES, CODE, META, is_name, temporary
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realm.git import GitResult
     from realm.model import Project
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 _LINES = 50
 """Lines of a server's answer that are kept."""
-
+_MOST_BESIDE = 100
+"""Branches and the like that are taken with a session."""
 
 _SAYS_NOTHING = re.compile(
     r"error: failed to push|fatal: Could not read|Please make sure you have|and the repository exists"
@@ -239,10 +242,18 @@ def squash(project: Project, base: str, tip: str, message: str, known: str | Non
 # -- sessions as they are, under the same names --------------------------------
 
 
-def session_tips(project: Project, remote: str, name: str) -> Tips:
-    """Return where the refs of the session ``name`` point at ``remote``."""
+class There(NamedTuple):
+    """A session at a remote: commits and record, and what is kept beside it, by the refs' full names."""
+
+    code: str | None
+    meta: str | None
+    branches: Mapping[str, str] = {}
+
+
+def session_there(project: Project, remote: str, name: str) -> There:
+    """Return where the refs of the session ``name`` point at ``remote``; of many beside it, the first."""
     _check_remote(project, remote)
-    wanted = (CODE + name, META + name)
+    wanted = (CODE + name, META + name, f"{BRANCHES}{name}/*")
     result = git("ls-remote", "--end-of-options", remote, *wanted, project=project, check=False)
     if result.code != 0:
         raise RealmError(
@@ -250,7 +261,9 @@ def session_tips(project: Project, remote: str, name: str) -> Tips:
         )
     rows = (line.split("\t") for line in result.lines)
     found = {row[1]: row[0] for row in rows if len(row) == 2 and _is_id(project, row[0])}  # noqa: PLR2004 - id, ref
-    return Tips(found.get(wanted[0]), found.get(wanted[1]))
+    beside = (ref for ref in found if ref.startswith(f"{BRANCHES}{name}/") and branches.parts(ref))
+    kept = {ref: found[ref] for ref in itertools.islice(beside, _MOST_BESIDE)}
+    return There(found.get(wanted[0]), found.get(wanted[1]), kept)
 
 
 def _is_id(project: Project, text: str) -> bool:
@@ -284,13 +297,14 @@ def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) ->
 
 
 @contextmanager
-def fetched_session(project: Project, remote: str, name: str, tips: Tips) -> Iterator[None]:
-    """Have the commits ``tips`` of the session ``name`` at ``remote`` here, kept by temporary refs meanwhile.
+def fetched_session(project: Project, remote: str, name: str, there: There) -> Iterator[None]:
+    """Have the commits of the session ``name`` at ``remote`` here, kept by temporary refs meanwhile.
 
     Git checks every object that comes.  Raises :class:`RealmError` when they do not come.
     """
-    pairs = ((CODE + name, tips.code), (META + name, tips.meta))
-    wanted = [(ref, oid, temporary(oid)) for ref, oid in pairs if oid is not None]
+    pairs = ((CODE + name, there.code), (META + name, there.meta), *there.branches.items())
+    once = {oid: ref for ref, oid in reversed(pairs) if oid is not None}  # git takes no place twice
+    wanted = [(ref, oid, temporary(oid)) for oid, ref in once.items()]
     result = git(
         *(
             "-c",

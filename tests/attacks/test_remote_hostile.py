@@ -97,3 +97,25 @@ def test_files_that_the_project_has_already_are_its_own(repo: Repo, evil: Repo) 
     evil.write("a", "a\n")
     offer(evil)
     assert realm(repo.path, "fetch", "fix").code == 0
+
+
+@pytest.mark.parametrize("plant", [bare, link, escapes])
+def test_a_branch_beside_a_session_is_looked_at_too(
+    repo: Repo, evil: Repo, plant: Callable[[Repo], None]
+) -> None:
+    evil.write("a", "a\n")
+    offer(evil)
+    sound = evil.head("refs/realm/fix")
+    plant(evil)
+    evil.git("add", "-A")
+    evil.git("commit", "-q", "-m", "Planted")
+    evil.git("update-ref", "refs/realm-branches/fix/heads/evil%0a", "HEAD")
+    evil.git("update-ref", "refs/realm-branches/fix/heads/good", sound)
+    evil.git("update-ref", "refs/realm-branches/fix/refs/heads/main", sound)
+    evil.git("update-ref", "refs/realm-branches/fixed/heads/other", sound)
+    done = realm(repo.path, "fetch", "fix")
+    assert done.code == 0
+    assert "was left out: it has files that realm takes from nobody" in done.err
+    assert done.err.replace("\n", "").isprintable()
+    assert repo.refs("refs/realm-branches/") == {"refs/realm-branches/fix/heads/good": sound}
+    assert repo.refs("refs/realm-tmp/") == {}

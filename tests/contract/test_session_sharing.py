@@ -126,6 +126,41 @@ def test_what_somebody_added_comes_back_and_nothing_is_lost(pair: Pair) -> None:
     assert {pair.past.tip, pair.past.meta} <= set(kept)
 
 
+def beside(pair: Pair, who: Repo, **tips: str) -> None:
+    for name, oid in tips.items():
+        who.git("update-ref", f"refs/realm-branches/fix/{name.replace('_', '/')}", oid)
+
+
+def test_what_its_agent_left_beside_it_goes_along(pair: Pair) -> None:
+    def commit(who: Repo, *parents: str) -> str:
+        made = [word for oid in parents for word in ("-p", oid)]
+        return who.git("commit-tree", "-m", "Aside", *made, f"{parents[0]}^{{tree}}")
+
+    top = "refs/realm-branches/"
+    alt, stash = commit(pair.ada, pair.past.tip), commit(pair.ada, pair.past.tip, pair.past.base)
+    beside(pair, pair.ada, heads_alt=alt, heads_same=alt, stash_1=stash)
+    assert "with 3 refs that its agent left besides" in pair.realm(pair.ada, "share", "fix").out
+    pair.realm(pair.bob, "fetch", "fix")
+    assert pair.bob.refs(top) == pair.ada.refs(top) == pair.origin.refs(top)
+    assert pair.realm(pair.bob, "fetch", "fix").out == "fix is as it is at origin\n"
+    assert pair.realm(pair.ada, "share", "fix").out == "origin has the commits of fix already\n"
+    # Both go on with one branch, one of them with the stash, which nobody else has touched.
+    further, popped = commit(pair.ada, alt), commit(pair.ada, alt, pair.past.base)
+    beside(pair, pair.ada, heads_alt=further, stash_1=popped)
+    pair.realm(pair.ada, "share", "fix")
+    theirs = commit(pair.bob, alt, pair.past.base)
+    beside(pair, pair.bob, heads_alt=theirs)
+    refused = pair.realm(pair.bob, "share", "fix")
+    assert "branch alt has gone on here and at origin: each stays as it is" in refused.err
+    fetched = pair.realm(pair.bob, "fetch", "fix")
+    assert "branch alt has gone on here and at origin: each stays as it is" in fetched.err
+    here = pair.bob.refs(top)
+    assert (here[f"{top}fix/heads/alt"], here[f"{top}fix/stash/1"]) == (theirs, popped)
+    assert stash in pair.bob.refs("refs/realm-trash/").values()
+    assert pair.bob.refs("refs/realm-tmp/") == {}
+    assert_sound(pair.bob)
+
+
 def test_a_run_that_goes_on_is_not_pulled_from_under(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     pair.realm(pair.ada, "share", "fix")
     tip = pair.past.tip
