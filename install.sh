@@ -367,6 +367,7 @@ remove_containers() {
     if [ -n "$containers" ]; then docker container rm --force --volumes $containers >/dev/null; fi
     # shellcheck disable=SC2086
     if [ -n "$volumes" ]; then docker volume rm --force $volumes >/dev/null; fi
+    docker network rm realm-open >/dev/null 2>&1 || true # one that another user's containers are on stays
     if [ -n "$image" ]; then remove_images; fi
 }
 

@@ -96,8 +96,22 @@ def size(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
-def _limit(text: str) -> int:
-    return size(text) if text.strip() else 0
+def _memory(text: str) -> int | None:
+    """Return bytes, 0 for no limit, ``None`` for what suits the engine."""
+    word = text.strip().lower()
+    if word in ("", "auto"):
+        return None
+    return 0 if word == "none" else size(text)
+
+
+def _cpus(text: str) -> float | None:
+    """Return processors, 0 for all, ``None`` for what suits the engine."""
+    word = text.strip().lower()
+    if word in ("", "auto", "all"):
+        return 0 if word == "all" else None
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", word) or float(word) == 0:
+        raise ValueError("it is neither auto, nor all, nor a number such as 2 or 1.5")
+    return float(word)
 
 
 def _recording(text: str) -> int:
@@ -219,7 +233,10 @@ RECORD = Setting("record", "REALM_RECORD", "on", _switch, "record what agents sh
 RECORD_LIMIT = Setting(
     "recordLimit", "REALM_RECORD_LIMIT", "8m", _recording, "size of a run's recording; the newest is kept"
 )
-MEMORY = Setting("memory", "REALM_MEMORY", "", _limit, "memory limit of a container, such as 8g")
+MEMORY = Setting(
+    "memory", "REALM_MEMORY", "auto", _memory, "memory limit of a container: auto, none, or a size such as 8g"
+)
+CPUS = Setting("cpus", "REALM_CPUS", "auto", _cpus, "processors of a container: auto, all, or a number")
 PIDS = Setting("pids", "REALM_PIDS", "4096", _processes, "limit on the number of processes in a container")
 WORKSPACE = Setting(
     "workspace", "REALM_WORKSPACE", "auto", _one_of("auto", "overlay", "plain"),
@@ -244,7 +261,7 @@ REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --rem
 
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, HISTORY, HISTORY_REFS,
-    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, PIDS, WORKSPACE, NETWORK, BELL, NOTIFY, REMOTE,
+    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS, WORKSPACE, NETWORK, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

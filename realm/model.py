@@ -145,7 +145,8 @@ class Run(NamedTuple):
     another conversation began (0: none did), and ``said`` the bytes of all of it.
     ``kept`` is what was kept beside the session's work when the run had ended, ``took`` how many
     seconds each prompt took, by what the agent noted, 0 where it is not known.  ``died`` says
-    in a word or two why the sandbox did not end by itself, where that is so.
+    in a word or two why the sandbox did not end by itself, where that is so.  ``weakened`` are the
+    user's docker flags and settings that took protection from it.
     """
 
     number: int
@@ -168,6 +169,7 @@ class Run(NamedTuple):
     kept: tuple[Kept, ...] = ()
     took: tuple[float, ...] = ()
     died: str = ""
+    weakened: tuple[str, ...] = ()
 
 
 class Totals(NamedTuple):
@@ -187,7 +189,8 @@ class Summary(NamedTuple):
     asked, ``words`` that of what it said last.  ``pushed`` is where the commit ``pushed_tip``, the
     session's last one then, was pushed, a remote and a branch; ``request`` is the address of the pull
     or merge request that realm made of it.  ``died`` is why the last run was cut off, ``beside`` what
-    is kept beside the session's work, both in words.
+    is kept beside the session's work, both in words, ``weakened`` what took protection from the last
+    run's sandbox.
     """
 
     id: str = ""
@@ -208,6 +211,7 @@ class Summary(NamedTuple):
     died: str = ""
     beside: str = ""
     request: str = ""
+    weakened: str = ""
 
 
 class SessionRow(NamedTuple):

@@ -6,7 +6,8 @@ The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` an
 ``done``, ``failed``, ``stopped``, ``interrupted``) with ``since``, ``question``,
 ``prompt`` (the first one's first line), ``last_words`` (that of the last answer),
 ``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
-and the like beside its work, in words), ``turns``, ``files``, ``insertions``,
+and the like beside its work, in words), ``weakened`` (flags and settings that took protection
+from its container), ``turns``, ``files``, ``insertions``,
 ``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
 have all of its work, or null), ``pull_request`` (the address of the one that ``realm pr`` made,
 or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
@@ -192,7 +193,15 @@ def _piped(row: SessionRow) -> list[Cell]:
 
 
 def _state(row: SessionRow, now: float | None) -> str:
-    """Return what a session is doing, or how it ended; how long it has been at it where ``now`` is given."""
+    """Return what a session is doing, or how it ended; how long it has been at it where ``now`` is given.
+
+    Behind it stands what took protection from its container.
+    """
+    weakened = row.summary.weakened
+    return _activity(row, now) + (f" [{weakened}]" if weakened else "")
+
+
+def _activity(row: SessionRow, now: float | None) -> str:
     if row.activity is Activity.ASKS and row.question:
         return f"asks: {row.question}"
     if row.activity in _WAITS:
@@ -267,6 +276,7 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "exit_code": row.summary.exit_code,
         "died": clean(row.summary.died) or None,
         "also_kept": clean(row.summary.beside) or None,
+        "weakened": clean(row.summary.weakened) or None,
         "turns": row.summary.totals.turns,
         "files": row.summary.totals.files,
         "insertions": row.summary.totals.insertions,

@@ -58,6 +58,17 @@ class Info(NamedTuple):
     source: str
 
 
+class Machine(NamedTuple):
+    """The machine of an engine: memory in bytes and processors, 0 where it does not say how many.
+
+    ``limits_cpus`` is whether it can limit processors.
+    """
+
+    memory: int
+    cpus: int
+    limits_cpus: bool
+
+
 class Image(NamedTuple):
     """An image: its id, labels, size in bytes and day of its making (``YYYY-MM-DD``)."""
 
@@ -212,6 +223,40 @@ class Engine:
         with self._asking():
             answer: dict[str, Any] = self._client.info()
             return Info(clean(answer.get("ServerVersion", "")), self.endpoint.url, self.endpoint.source)
+
+    def machine(self) -> Machine:
+        """Return what is known of the engine's machine."""
+        with self._asking():
+            answer: dict[str, Any] = self._client.info()
+            return Machine(
+                int(answer.get("MemTotal") or 0),
+                int(answer.get("NCPU") or 0),
+                answer.get("CpuCfsQuota", True) is not False,
+            )
+
+    # -- networks ------------------------------------------------------------
+
+    def network(self, name: str) -> Mapping[str, Any] | None:
+        """Return the settings of the network of that name as the engine has them; ``None`` without one."""
+        found: list[Mapping[str, Any] | None] = [None]
+        with _unless("not found"), self._asking():
+            found.append(dict(self._client.inspect_network(name)))
+        return found[-1]
+
+    def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str],
+                       subnet: str = "") -> None:  # fmt: skip
+        """Make a bridge, on a subnet that the engine chooses where none is given."""
+        pools = {"Driver": "default", "Config": [{"Subnet": subnet}]} if subnet else None
+        with self._asking():
+            self._client.create_network(
+                name, driver="bridge", options=dict(options), ipam=pools, check_duplicate=True,
+                labels=dict(labels),
+            )  # fmt: skip
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network; one that is gone is fine."""
+        with _unless("not found"), self._asking():
+            self._client.remove_network(name)
 
     # -- images --------------------------------------------------------------
 

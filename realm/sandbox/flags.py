@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from realm.config import size
 from realm.errors import UsageError
 from realm.sandbox import layout
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -271,6 +272,11 @@ def _published(options: Json, value: tuple[str, str, str]) -> None:
     bindings.setdefault(inside, []).append({"HostIp": address, "HostPort": outside})
 
 
+def _at_most(options: Json, value: Json) -> None:
+    limits = options["HostConfig"].setdefault("Ulimits", [])
+    limits[:] = [limit for limit in limits if limit["Name"] != value["Name"]] + [value]
+
+
 def _tmpfs(options: Json, value: str) -> None:
     path, _, settings = value.partition(":")
     options["HostConfig"]["Tmpfs"][path] = settings
@@ -352,7 +358,21 @@ def _protection_risk(value: str, _root: Path) -> str:
 
 
 def _network_risk(value: str, _root: Path) -> str:
-    return "--network host: the agent reaches every service of this machine" if value == "host" else ""
+    if value == "host":
+        return "--network host: the agent reaches every service of this machine"
+    return "" if value == "none" else f"--network {value}: the agent and other containers reach each other"
+
+
+def _unlimited(flag: str, what: str) -> Callable[[float, Path], str]:
+    def risk(value: float, _root: Path) -> str:
+        return "" if value > 0 else f"{flag}: nothing limits the {what} that the agent uses"
+
+    return risk
+
+
+def _ulimit_risk(value: Json, _root: Path) -> str:
+    off = value["Name"] == "core" and value["Hard"] != 0
+    return "--ulimit core: programs that crash may fill the disk with dumps of their memory" if off else ""
 
 
 def _user_risk(value: tuple[int, int | None], _root: Path) -> str:
@@ -407,19 +427,27 @@ TABLE = (
     Flag("env", "e", _variable, _nothing),
     Flag("env-file", "", _variables, _nothing),
     Flag("network", "", _text, _host("NetworkMode"), _network_risk, many=False),
+    Flag("runtime", "", _text, _host("Runtime"), many=False),
     Flag("add-host", "", _text, _listed("ExtraHosts")),
     Flag("dns", "", _text, _listed("Dns")),
     Flag("publish", "p", _port, _published),
-    Flag("memory", "m", size, _limited, many=False),
-    Flag("cpus", "", lambda text: int(_amount(text) * 1e9), _host("NanoCpus"), many=False),
-    Flag("pids-limit", "", _count, _host("PidsLimit"), many=False),
+    Flag("memory", "m", size, _limited, _unlimited("--memory", "memory"), many=False),
+    Flag(
+        "cpus",
+        "",
+        lambda text: int(_amount(text) * 1e9),
+        _host("NanoCpus"),
+        _unlimited("--cpus", "processors"),
+        many=False,
+    ),
+    Flag("pids-limit", "", _count, _host("PidsLimit"), _unlimited("--pids-limit", "processes"), many=False),
     Flag("shm-size", "", size, _host("ShmSize"), many=False),
     Flag("gpus", "", _gpus, _listed("DeviceRequests")),
     Flag("device", "", _device, _listed("Devices"), _device_risk),
     Flag("cap-add", "", _text, _listed("CapAdd"), _capability_risk),
     Flag("security-opt", "", _text, _listed("SecurityOpt"), _protection_risk),
     Flag("tmpfs", "", _text, _tmpfs, target=_tmpfs_target),
-    Flag("ulimit", "", _ulimit, _listed("Ulimits")),
+    Flag("ulimit", "", _ulimit, _at_most, _ulimit_risk),
     Flag("label", "l", _text, _labelled),
     Flag("user", "u", _user, _nothing, _user_risk, many=False),
     Flag("hostname", "h", _text, _named, many=False),
@@ -519,3 +547,12 @@ def risks(args: DockerArgs, project_root: Path) -> list[str]:
     """Return one sentence for everything in ``args`` that weakens the sandbox."""
     found = (row.risk(one.value, project_root) for row, one in _that_count(args))
     return [sentence for sentence in found if sentence]
+
+
+def weakening(args: DockerArgs, project_root: Path) -> list[str]:
+    """Return the flags in ``args`` that weaken the sandbox, as they were given, each cut to 100 letters."""
+    return [
+        clean(f"--{row.name}" if row.parse is _boolean else f"--{row.name} {one.text}", limit=100)
+        for row, one in _that_count(args)
+        if row.risk(one.value, project_root)
+    ]

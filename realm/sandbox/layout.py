@@ -42,6 +42,8 @@ NOW = f"{OUT}/now"
 """What the agent's hook said last, as it came, while the agent runs."""
 LIVE = f"{OUT}/live"
 """What is handed over at the ends of turns, a directory each, while the sandbox runs."""
+OPEN_NETWORK = "realm-open"
+"""The network of sandboxes with an open one: a bridge on which they do not reach each other."""
 DIRECTORIES = (HOME, AGENT_HOME, GIT, OUT)
 """What the sandbox's user owns below the state volume."""
 

@@ -1,8 +1,8 @@
 """What a sandbox is and what it may do: from a description to the Engine API's words.  Pure.
 
 Every sandbox starts with everything off: no capability, no new privileges, a
-read-only root, a limit on processes and memory, a user of its own; writable
-are its two volumes and ``/tmp``.  Nothing secret goes into what an inspection
+read-only root, limits on memory, processors, processes and open files, a user of
+its own; writable are its two volumes and ``/tmp``.  Nothing secret goes into what an inspection
 of the container shows: secrets are a file (:data:`layout.ENVIRONMENT`).
 """
 
@@ -17,7 +17,14 @@ from realm.sandbox.flags import DockerArgs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from realm.sandbox.docker import Machine
     from realm.sandbox.layout import Owner
+
+
+_MOST_MEMORY = 16 * 1024**3
+"""Bytes that a sandbox gets at most unless its user says otherwise."""
+_OPEN_FILES = 65536
+"""Files that a process in a sandbox may have open, where the engine lets it have that many."""
 
 
 class SandboxSpec(NamedTuple):
@@ -26,8 +33,9 @@ class SandboxSpec(NamedTuple):
     ``image`` is an image's id or name, ``command`` the entry script's verb and
     arguments, ``workspace`` the work tree's path inside.  ``history`` is
     the volume of the project's history.  ``environment`` holds nothing secret.  ``memory``
-    is in bytes, 0 for no limit; ``pids`` the number of processes; ``network``
-    ``open`` (the engine's default one) or ``none``.  ``volumes`` is ``auto``,
+    is in bytes, 0 for no limit, and ``cpus`` the number of processors, 0 for all: ``None``
+    is left to :func:`limited`.  ``pids`` is the number of processes; ``network``
+    ``open`` (:data:`layout.OPEN_NETWORK`) or ``none``.  ``volumes`` is ``auto``,
     ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
     for ``auto`` (0: not known).  ``args`` are the user's docker flags.
     """
@@ -43,7 +51,8 @@ class SandboxSpec(NamedTuple):
     tty: bool = False
     stdin: bool = True
     hostname: str = ""
-    memory: int = 0
+    memory: int | None = 0
+    cpus: float | None = 0
     pids: int = 4096
     network: str = "open"
     volumes: str = "auto"
@@ -82,6 +91,8 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
     own = {
         "HOME": layout.HOME,
         "REALM_WORKSPACE": spec.workspace,
+        # Not the engine's to set: one that may have fewer itself, as a rootless one, would refuse.
+        "REALM_OPEN_FILES": "" if _has_limit(spec.args, "nofile") else str(_OPEN_FILES),
         # The engine's init passes signals on to the agent, not to the entry script alone.
         "TINI_KILL_PROCESS_GROUP": "1",
         # Its warning of a signal that comes too early would stand on the agent's screen.
@@ -90,9 +101,27 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
     return {**spec.environment, **own}
 
 
+def _has_limit(args: DockerArgs, name: str) -> bool:
+    return any(one.flag == "ulimit" and one.value["Name"] == name for one in args.given)
+
+
 def secrets(values: Mapping[str, str]) -> bytes:
     """Return the file of shell lines that the entry script reads and empties before the agent starts."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()).encode()
+
+
+def limited(spec: SandboxSpec, machine: Machine) -> SandboxSpec:
+    """Return ``spec`` with limits that suit the machine where it leaves them open.
+
+    Memory is three quarters of the machine's, at most 16 GiB; processors are all but
+    one where there are more than two.
+    """
+    memory, cpus = spec.memory, spec.cpus
+    if memory is None:
+        memory = min(machine.memory * 3 // 4, _MOST_MEMORY)
+    if cpus is None:
+        cpus = machine.cpus - 1 if machine.cpus > 2 and machine.limits_cpus else 0  # noqa: PLR2004
+    return spec._replace(memory=memory, cpus=cpus)
 
 
 def _shared(name: str, target: str) -> dict[str, Any]:
@@ -129,10 +158,13 @@ def host_config(
             *([_shared(volumes.base, layout.BASE)] if volumes.base else []),
         ],
     }
-    if spec.network == "none":
-        config["NetworkMode"] = "none"
+    config["NetworkMode"] = "none" if spec.network == "none" else layout.OPEN_NETWORK
+    # A dump of a process's memory is nothing that anybody looks at, and may fill the disk.
+    config["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]
     if spec.memory:
         config["Memory"] = config["MemorySwap"] = spec.memory
+    if spec.cpus:
+        config["NanoCpus"] = round(spec.cpus * 1e9)
     return config
 
 

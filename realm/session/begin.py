@@ -38,6 +38,9 @@ def begin(
     the sandbox cannot be made, or the run cannot be recorded, neither is there
     afterwards; raises what stood in the way.
     """
+    from realm.session import run as running
+
+    plan = plan._replace(run=plan.run._replace(weakened=running.weakened(plan)))
     plan, sandbox = _made(connection, plan, image, seen, ui, check, meanwhile)
     try:
         from realm.session import background

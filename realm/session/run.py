@@ -12,9 +12,9 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import MEMORY, NETWORK, PIDS, WORKSPACE
+from realm.config import CPUS, MEMORY, NETWORK, PIDS, WORKSPACE
 from realm.model import Totals
-from realm.sandbox import layout
+from realm.sandbox import flags, layout
 from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
 from realm.sandbox.transfer import SandboxFile
@@ -114,6 +114,14 @@ def owner(plan: Plan) -> Owner:
     )
 
 
+def weakened(plan: Plan) -> tuple[str, ...]:
+    """Return what of the user's flags and settings takes protection from the sandbox, as it was given."""
+    config = plan.config
+    memory = ("realm.memory none",) if config.value(MEMORY) == 0 else ()
+    cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
+    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus)
+
+
 def environment(plan: Plan) -> dict[str, str]:
     """Return the sandbox's environment; secrets go another way (:func:`secrets`)."""
     own = {
@@ -194,6 +202,7 @@ def spec(plan: Plan, image: str, command: Sequence[str]) -> SandboxSpec:
         stdin=plan.stdin,
         hostname=plan.session.name,
         memory=config.value(MEMORY),
+        cpus=config.value(CPUS),
         pids=config.value(PIDS),
         network=config.value(NETWORK),
         volumes=config.value(WORKSPACE),

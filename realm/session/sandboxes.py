@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import HISTORY, HISTORY_REFS, REMOTE
+from realm.config import HISTORY, HISTORY_REFS, NETWORK, REMOTE
 from realm.errors import EngineError
 from realm.paths import remove_tree
-from realm.sandbox import creation, history, layout, lookup, repositories, workspace
+from realm.sandbox import creation, history, layout, lookup, network, repositories, workspace
+from realm.sandbox import spec as specs
 from realm.sandbox.repositories import Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
@@ -17,12 +18,13 @@ from realm.session.lock import holder, run_directory
 from realm.store import branches
 from realm.store import history as histories
 from realm.text import clean
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from realm.sandbox.docker import Engine
+    from realm.sandbox.docker import Engine, Machine
     from realm.sandbox.sandbox import Sandbox
     from realm.sandbox.spec import SandboxSpec
     from realm.session.requests import UI
@@ -75,9 +77,11 @@ def outfit(
     ``seen`` is its :func:`sight`, with the commits ``more``; ``prefer`` is the
     history volume that it had before.
     """
+    machine = Begun(lambda: _machine(engine, plan))
     shop = history.Workshop(engine, image, running.owner(plan), progress)
     with history.prepared(shop, seen, prefer=prefer) as ready:
-        spec = running.spec(plan, image, command)._replace(history=ready.volume)
+        spec = specs.limited(running.spec(plan, image, command), machine.result())
+        spec = spec._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
         refs, kept = _refs(seen, plan.session.name), _kept(plan)
         beside = branches.inside(plan.project, kept, [*refs, f"refs/heads/{plan.session.name}"])
@@ -108,6 +112,13 @@ def outfit(
             ),
             seen.unmatched,
         )  # fmt: skip
+
+
+def _machine(engine: Engine, plan: Plan) -> Machine:
+    """Return what the engine's machine has, and see to the network that the plan wants."""
+    if plan.config.value(NETWORK) == "open":
+        network.ensure_open(engine)
+    return engine.machine()
 
 
 def _conversations(plan: Plan) -> Iterator[SandboxFile]:

@@ -49,7 +49,9 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
 
 
 def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
-    """Say what was kept beside the work, and where."""
+    """Say what was kept beside the work, and where; and what its container ran with."""
+    if plan.run.weakened:
+        ui.info(f"  ran with less protection: {', '.join(plan.run.weakened)}")
     from realm.store.branches import describe as beside
 
     if text := beside(outcome.kept):

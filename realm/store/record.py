@@ -328,6 +328,7 @@ def write(
         run.started, run.exit_code, run.ended, before.prompt or next(iter(run.prompts), ""),
         run.closing or before.words, run.stopped, before.pushed_tip, before.pushed, run.died,
         describe(run.kept) if run.ended is not None else before.beside, before.request,
+        ", ".join(run.weakened),
     )  # fmt: skip
     message = write_summary(session.name, summary)
     now = identity, Moment(int(time.time()))

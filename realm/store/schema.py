@@ -171,6 +171,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         died=fields.text("died", lambda _: True, ""),
         kept=tuple(fields.maybe("kept", lambda key: _kept(fields.items(key), oid)) or ()),
         took=fields.seconds("took"),
+        weakened=fields.texts("weakened"),
     )
 
 
@@ -334,6 +335,7 @@ def write_summary(name: str, summary: Summary) -> str:
         "Words": _quoted(summary.words) if summary.words else "",
         "Died": _quoted(summary.died) if summary.died else "",
         "Beside": _quoted(summary.beside) if summary.beside else "",
+        "Weakened": _quoted(summary.weakened) if summary.weakened else "",
     }
     if summary.stopped:
         lines["Stopped"] = "yes"
@@ -383,6 +385,7 @@ def read_summary(message: str, object_format: str) -> Summary:
             pushed=_unquoted(pushed),
             died=_unquoted(found.get("Died", "")),
             beside=_unquoted(found.get("Beside", "")),
+            weakened=clean(_unquoted(found.get("Weakened", "")), limit=200),
             request=_checked(found.get("Request", ""), _ADDRESS.fullmatch),
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from realm.sandbox.docker import Machine
 from realm.sandbox.flags import parse
 from realm.sandbox.layout import Owner
-from realm.sandbox.spec import SandboxSpec, Volumes, create_options, secrets
+from realm.sandbox.spec import SandboxSpec, Volumes, create_options, limited, secrets
 
 VOLUMES = Volumes("s", "w")
 
@@ -56,9 +57,36 @@ def test_entry_script_runs_the_command_as_the_user() -> None:
     )
 
 
-@pytest.mark.parametrize(("network", "mode"), [("open", None), ("none", "none")])
+@pytest.mark.parametrize(("network", "mode"), [("open", "realm-open"), ("none", "none")])
 def test_network_policy(network: str, mode: str | None) -> None:
     assert _host(network=network).get("NetworkMode") == mode
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("machine", "memory", "cpus"),
+    [
+        (Machine(8 * GIB, 4, limits_cpus=True), 6 * GIB, 3),
+        (Machine(64 * GIB, 2, limits_cpus=True), 16 * GIB, 0),
+        (Machine(8 * GIB, 4, limits_cpus=False), 6 * GIB, 0),
+        (Machine(0, 0, limits_cpus=True), 0, 0),
+    ],
+)
+def test_limits_that_are_left_open_suit_the_machine(machine: Machine, memory: int, cpus: int) -> None:
+    found = limited(_spec(memory=None, cpus=None), machine)
+    assert (found.memory, found.cpus) == (memory, cpus)
+    chosen = limited(_spec(memory=0, cpus=1.5), machine)
+    assert (chosen.memory, chosen.cpus) == (0, 1.5)
+
+
+def test_a_ulimit_of_the_users_takes_the_place_of_the_sandboxes_own() -> None:
+    made = create_options(_spec(args=parse("--ulimit nofile=10:20 --ulimit core=5")), VOLUMES, {})
+    limits = [(limit["Name"], limit["Hard"]) for limit in made["HostConfig"]["Ulimits"]]
+    assert limits == [("nofile", 20), ("core", 5)]
+    assert "REALM_OPEN_FILES=" in made["Env"]
+    assert "REALM_OPEN_FILES=65536" in create_options(_spec(), VOLUMES, {})["Env"]
 
 
 def test_memory_limit_has_no_swap_besides() -> None:
@@ -85,7 +113,7 @@ def test_memory_limit_has_no_swap_besides() -> None:
          [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}]),
         ("--device /dev/a:/dev/b:r", "Devices",
          [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "r"}]),
-        ("--ulimit nofile=1:2", "Ulimits", [{"Name": "nofile", "Soft": 1, "Hard": 2}]),
+        ("--runtime runsc", "Runtime", "runsc"),
         ("-p 127.0.0.1:8080:80", "PortBindings", {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}),
         ("-p 53/udp", "PortBindings", {"53/udp": [{"HostIp": "", "HostPort": ""}]}),
         ("-v /a:/b:ro -v cache:/c", "Binds", ["/a:/b:ro", "cache:/c"]),

@@ -1,0 +1,61 @@
+"""The network of sandboxes with an open one: a bridge of realm's own, on which they do not reach each other.
+
+It is one for all projects, is made when it is first needed, and stays.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from realm.errors import EngineError
+from realm.sandbox import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realm.sandbox.docker import Engine
+
+_APART = "com.docker.network.bridge.enable_icc"
+_SMALL = 24
+"""Bits of the subnet that is kept of what the engine gives: as few addresses as 250 sandboxes need."""
+
+
+def ensure_open(engine: Engine) -> None:
+    """Make the network unless the engine has it.
+
+    Raises ``EngineError`` when one of that name is not shut between containers: it is not realm's.
+    """
+    found = engine.network(layout.OPEN_NETWORK)
+    if found is None:
+        with suppress(EngineError):  # somebody else has just made it
+            _make(engine)
+        found = engine.network(layout.OPEN_NETWORK)
+    if found is None:
+        _make(engine)  # says why it cannot
+    elif (found.get("Options") or {}).get(_APART) != "false":
+        raise EngineError(
+            f"the network {layout.OPEN_NETWORK} of this engine lets containers reach each other: "
+            "realm did not make it",
+            f"docker network rm {layout.OPEN_NETWORK}, and realm makes its own",
+        )
+
+
+def _make(engine: Engine) -> None:
+    labels = {layout.ROLE: "network"}
+    engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"})
+    # The engine knows which addresses are free on its machine; it gives more of them than there is need for.
+    small = _first_of(engine.network(layout.OPEN_NETWORK) or {})
+    if small:
+        engine.remove_network(layout.OPEN_NETWORK)
+        engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"}, small)
+
+
+def _first_of(found: Mapping[str, Any]) -> str:
+    """Return the small subnet that a network's own begins with, nothing where that is small already."""
+    for pool in (found.get("IPAM") or {}).get("Config") or ():
+        whole = ipaddress.ip_network(pool["Subnet"])
+        if whole.version == 4 and whole.prefixlen < _SMALL:  # noqa: PLR2004
+            return str(next(whole.subnets(new_prefix=_SMALL)))
+    return ""
