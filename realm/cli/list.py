@@ -197,7 +197,7 @@ def _state(row: SessionRow, now: float | None) -> str:
 
     Behind it stands what took protection from its container.
     """
-    weakened = row.summary.weakened
+    weakened = clean(row.summary.weakened, limit=200)
     return _activity(row, now) + (f" [{weakened}]" if weakened else "")
 
 

@@ -385,7 +385,7 @@ def read_summary(message: str, object_format: str) -> Summary:
             pushed=_unquoted(pushed),
             died=_unquoted(found.get("Died", "")),
             beside=_unquoted(found.get("Beside", "")),
-            weakened=clean(_unquoted(found.get("Weakened", "")), limit=200),
+            weakened=_unquoted(found.get("Weakened", "")),
             request=_checked(found.get("Request", ""), _ADDRESS.fullmatch),
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:

@@ -70,6 +70,7 @@ runs = st.builds(
     died=words,
     kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
     took=st.lists(times).map(tuple),
+    weakened=texts,
 )
 summaries = st.builds(
     Summary,
@@ -88,6 +89,8 @@ summaries = st.builds(
     stopped=st.booleans(),
     pushed_tip=st.just("") | oids,
     pushed=words,
+    weakened=words,
+    request=st.just("") | names.map("https://host/".__add__),
     died=words,
     beside=words,
 )
