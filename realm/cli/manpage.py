@@ -53,7 +53,8 @@ commits, before and after; realm show --json adds answer, exit_code, tokens_in, 
 and screen. realm config --json: key, value, source, variable, help and problem. realm
 include --json: path, source and approved. realm audit --json: run, started, ended, exit_code,
 before, after, realm, image, agent, agent_version, network, credentials, login, flags, included,
-container, egress, tokens_in, tokens_out and cost. Keys are only ever added.
+container, egress, tokens_in, tokens_out and cost. realm verify --json: session, ok, commits, runs,
+signed, problems (commit and what) and notes. Keys are only ever added.
 """
 AWAY = """\
 When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in

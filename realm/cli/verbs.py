@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "try": "Run a command on what a session made, keep nothing",
         "replay": "Play the recording of a run",
         "audit": "Show under what runs went: image, limits, network",
+        "verify": "Check that a session is as realm wrote it",
         "grep": "Look for words in prompts, answers and screens",
         "compare": "Show several sessions side by side",
         "conflicts": "Tell which sessions collide when merged",

@@ -120,7 +120,8 @@ def _write(plan: Plan, tips: refs.Tips, session: Session, tip: str) -> None:
         raise RealmError(f"the record of {name} has no run", f"realm resume {name} starts one")
     turns = record.count_turns(project, tips.meta)
     meta = record.write(
-        project, parent=tips.meta, previous=tips.meta, session=session, run=runs[-1],
+        project, parent=tips.meta, previous=tips.meta, session=session,
+        run=runs[-1]._replace(after=tip),
         totals=repo.diffstat(project, session.base, tip)._replace(turns=turns), state=State.EXITED, files={},
     )  # fmt: skip
     updates = [

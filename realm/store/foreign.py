@@ -14,6 +14,8 @@ from realm.store.verify import Verifier
 from realm.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from realm.model import Project
 
 
@@ -25,17 +27,22 @@ def check(project: Project, tip: str) -> None:
     how = ("rev-list", "--reverse", "--topo-order", "--format=%T %P", tip)
     known = ("--not", f"--exclude={TEMPORARY}*", "--all", "--")
     rows = [line.split(" ") for line in git(*how, *known, project=project).lines if line[:7] != "commit "]
+    if dropped := findings(project, rows):
+        raise RealmError(
+            f"it has files that realm takes from nobody: {listed(dropped)}",
+            "where these are your project's own, git fetch what has them first",
+        )
+
+
+def findings(project: Project, rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return what of commits, given as ids of a tree and of parents, realm would take from no sandbox."""
     made = Objects(project.object_format)
     with CatFile(project) as objects:
         verifier = Verifier(objects, {}, made, Limits(), project.object_format)
         for tree, *parents in rows:
             base = objects.get(f"{parents[0]}^{{tree}}", _TREE_LIMIT) if parents and parents[0] else None
             verifier.tree(tree, base.oid if base is not None else made.tree([]))
-    if dropped := verifier.dropped.lines():
-        raise RealmError(
-            f"it has files that realm takes from nobody: {listed(dropped)}",
-            "where these are your project's own, git fetch what has them first",
-        )
+    return verifier.dropped.lines()
 
 
 _TREE_LIMIT = 64 * 1024 * 1024

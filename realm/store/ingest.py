@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RejectedError
 from realm.paths import scratched
+from realm.store import signing
 from realm.store.commits import Chain, Naming
 from realm.store.objects import Objects
 from realm.store.quarantine import Limits, UncleanError, quarantine
@@ -40,7 +41,7 @@ class Intake(NamedTuple):
     ``tip`` is the commit that the run started on, ``points`` are in the order
     in which they happened, ``texts`` are the turns' prompts and answers by
     number, ``pack`` is the file that came out (``None``: nothing new),
-    ``started`` is in seconds since the epoch, ``identity`` signs the commits.
+    ``started`` is in seconds since the epoch, ``identity`` is who writes the commits.
     ``known`` are further commits that the sandbox began with.  ``replay`` keeps
     messages as they are: the commits are realm's own, rebased.
 
@@ -167,19 +168,22 @@ def _taken(intake: Intake, limits: Limits) -> Ingested:
             )  # fmt: skip
             for point in intake.points:
                 chain.add(point)
+        signed = signing.Signed(chain.tip)
         if chain.tip != onto:
             fresh = {*sizes, *made.ids}
             made.write(held.path / "objects" / "pack")
             held.check_closed([chain.tip], (intake.tip, onto, *intake.known), fresh, limits)
-            held.give(chain.tip, [onto])
+            signed = signing.sign(project, held, onto, chain.tip)
+            held.give(signed.tip, [onto])
         if intake.keep:
             held.keep(intake.keep)
+    anew = signed.anew
     return Ingested(
-        tip=chain.tip,
-        turns={turn: tuple(commits) for turn, commits in chain.turns.items()},
+        tip=signed.tip,
+        turns={turn: tuple(anew.get(oid, oid) for oid in commits) for turn, commits in chain.turns.items()},
         dropped=verifier.dropped.lines(),
-        notes=chain.notes.lines() + verifier.notes.lines(),
-        twins=chain.twins,
+        notes=chain.notes.lines() + verifier.notes.lines() + ([signed.problem] if signed.problem else []),
+        twins={oid: twin._replace(oid=anew.get(twin.oid, twin.oid)) for oid, twin in chain.twins.items()},
     )
 
 

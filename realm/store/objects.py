@@ -8,6 +8,7 @@ fetches them from there, so that permissions of shared repositories,
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from dulwich.object_format import get_object_format
@@ -116,9 +117,10 @@ class Objects:
         return self._add(Commit.type_num, made.as_raw_string())
 
     def rewritten(self, data: bytes, tree: str, parent: str) -> str:
-        """Add a commit that has ``data`` but for its tree and parent; return its id."""
+        """Add a commit that has ``data`` but for its tree, parent and signature; return its id."""
         head, _, message = data.partition(b"\n\n")
-        kept = [line for line in head.split(b"\n") if not line.startswith((b"tree ", b"parent "))]
+        fields = re.split(rb"\n(?! )", head)  # the further lines of a field begin with a blank
+        kept = [field for field in fields if not field.startswith((b"tree ", b"parent ", b"gpgsig"))]
         lines = [b"tree " + tree.encode(), b"parent " + parent.encode(), *kept]
         return self._add(Commit.type_num, b"\n".join(lines) + b"\n\n" + message)
 

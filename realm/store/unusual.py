@@ -11,9 +11,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.git import git
+from realm.store import signing
 from realm.store.batch import CatFile
 from realm.store.commits import parse_commit
 from realm.store.objects import DIRECTORY, Objects, read_tree
+from realm.store.quarantine import quarantine
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -153,9 +155,13 @@ def without(project: Project, start: str, tip: str, paths: Sequence[str]) -> str
                 parent, last = made.rewritten(data, tree, parent), tree
     if parent == tip:
         return tip
-    if parent != start:
-        made.store(project, parent, [start])
-    return parent
+    if parent == start:
+        return start
+    with quarantine(project) as held:
+        made.write(held.path / "objects" / "pack")
+        signed = signing.sign(project, held, start, parent)
+        held.give(signed.tip, [start])
+    return signed.tip
 
 
 def _restored(

@@ -75,6 +75,7 @@ def write_wip(project: Project, base: str, message: str, identity: Identity) -> 
     does not know: a sandbox does not have its commits.  It is done in a quarantine with a
     private copy of the index; the user's index, stash and files are not touched.
     """
+    from realm.store import signing
     from realm.store.commits import moment, tree_of
     from realm.store.objects import Objects
     from realm.store.quarantine import quarantine
@@ -86,6 +87,7 @@ def write_wip(project: Project, base: str, message: str, identity: Identity) -> 
         made, author = Objects(project.object_format), (identity, moment(time.time()))
         commit = made.commit(tree, [base], message, author, author)
         made.write(held.path / "objects" / "pack")
+        commit = signing.sign(project, held, base, commit).tip
         held.give(commit, [base])
     return commit
 
