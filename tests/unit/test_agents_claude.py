@@ -75,13 +75,16 @@ def test_settings_come_without_programs_of_the_host(tmp_path: Path) -> None:
     assert load(config(tmp_path)["settings.json"]) == {
         "model": "opus",
         "skipDangerousModePermissionPrompt": True,
+        "preferredNotifChannel": "terminal_bell",
     }
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "[" * 3000])
 def test_broken_settings_of_the_user_are_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "settings.json").write_text(content)
-    assert load(config(tmp_path)["settings.json"]) == {"skipDangerousModePermissionPrompt": True}
+    assert load(config(tmp_path)["settings.json"]) == {
+        "skipDangerousModePermissionPrompt": True, "preferredNotifChannel": "terminal_bell",
+    }  # fmt: skip
 
 
 def test_instructions_commands_and_skills_are_read_only_copies(tmp_path: Path) -> None:

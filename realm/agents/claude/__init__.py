@@ -100,11 +100,12 @@ class Claude(Agent):
         return None
 
     def environment(self, state: str) -> dict[str, str]:
-        """Return where its configuration is; the image is what updates it, and it reports to nobody."""
+        """Return where its configuration is; it is not to update itself, add plugins or report."""
         return {
             "CLAUDE_CONFIG_DIR": f"{state}/{DIRECTORY}",
             "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
         }
 
     def wants_screen(self, arguments: Sequence[str]) -> bool:

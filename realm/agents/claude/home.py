@@ -2,10 +2,10 @@
 
 The keys that make it start straight into its screen, without first-run
 questions, were found by trying version 2.1: ``.claude.json`` with
-``hasCompletedOnboarding``, ``bypassPermissionsModeAccepted``,
-``customApiKeyResponses.approved`` (a key's last 20 characters) and
-``projects[<directory>].hasTrustDialogAccepted``; ``settings.json`` with
-``skipDangerousModePermissionPrompt``.
+``hasCompletedOnboarding``, ``customApiKeyResponses.approved`` (a key's last 20
+characters) and ``projects[<directory>].hasTrustDialogAccepted``; ``settings.json``
+with ``skipDangerousModePermissionPrompt``.  What older versions kept in the former
+and this one in the latter is written to the latter, so that it has nothing to move.
 """
 
 from __future__ import annotations
@@ -132,9 +132,6 @@ def _global_state(login: Login, directory: str, host: Mapping[str, Any]) -> dict
     }
     state |= {
         "hasCompletedOnboarding": True,
-        "bypassPermissionsModeAccepted": True,
-        "autoUpdates": False,
-        "preferredNotifChannel": "terminal_bell",
         "projects": {directory: {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}},
     }
     key = login.variables.get("ANTHROPIC_API_KEY")
@@ -149,7 +146,8 @@ def _settings(host: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, 
     kept = {key: value for key, value in host.items() if key not in _HOST_ONLY_SETTINGS}
     fit = settings_environment(environ).kept
     inside = {name: value for name, value in fit.items() if name not in PASSED_VARIABLES}
-    return kept | ({"env": inside} if inside else {}) | {"skipDangerousModePermissionPrompt": True}
+    own = {"skipDangerousModePermissionPrompt": True, "preferredNotifChannel": "terminal_bell"}
+    return kept | ({"env": inside} if inside else {}) | own
 
 
 def _copies(host: Path) -> list[HomeFile]:
