@@ -93,6 +93,7 @@ summaries = st.builds(
     request=st.just("") | names.map("https://host/".__add__),
     died=words,
     beside=words,
+    request=st.just("") | st.just("https://forge.example/pull/7"),
 )
 
 
@@ -209,6 +210,7 @@ def test_summary(summary: Summary) -> None:
         summary.pushed_tip,
     )
     assert found.pushed == (summary.pushed if summary.pushed_tip else "")
+    assert found.request == summary.request
 
 
 @given(words)
