@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from realm import hosts
 from realm.errors import GitError, UsageError
 from realm.git import Place, git, place
 
@@ -243,7 +244,16 @@ WORKSPACE = Setting(
     "volume of the workspace: auto, overlay or plain",
 )  # fmt: skip
 NETWORK = Setting(
-    "network", "REALM_NETWORK", "open", _one_of("open", "none"), "network of a container: open or none"
+    "network", "REALM_NETWORK", "open", _one_of("open", "allow", "none"),
+    "network of a container: open, allow (by name) or none",
+)  # fmt: skip
+ALLOW = Setting(
+    "allow",
+    "REALM_ALLOW",
+    "",
+    hosts.parse,
+    "hosts that containers may reach besides the usual ones",
+    many=True,
 )
 BELL = Setting(
     "bell", "REALM_BELL", "unfocused", _one_of("unfocused", "always", "off"),
@@ -261,7 +271,8 @@ REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --rem
 
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, HISTORY, HISTORY_REFS,
-    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS, WORKSPACE, NETWORK, BELL, NOTIFY, REMOTE,
+    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS, WORKSPACE, NETWORK, ALLOW, BELL, NOTIFY,
+    REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

@@ -128,6 +128,19 @@ class Kept(NamedTuple):
     commits: int
 
 
+class Refusal(NamedTuple):
+    """A host that a run was refused, so many ``times``: at which port, and why.
+
+    ``why`` is ``name`` (it is not allowed), ``address`` (an address in the place of a name) or
+    ``private`` (it is allowed, and leads to a private address).
+    """
+
+    host: str
+    port: int
+    why: str
+    times: int = 1
+
+
 class Run(NamedTuple):
     """One container lifetime of a session (``runs/NNNN/run.json``).
 
@@ -146,7 +159,9 @@ class Run(NamedTuple):
     ``kept`` is what was kept beside the session's work when the run had ended, ``took`` how many
     seconds each prompt took, by what the agent noted, 0 where it is not known.  ``died`` says
     in a word or two why the sandbox did not end by itself, where that is so.  ``weakened`` are the
-    user's docker flags and settings that took protection from it.
+    user's docker flags and settings that took protection from it.  ``network`` is what it
+    could reach: ``open``, ``allow`` or ``none``, empty where an earlier version did not say;
+    ``refused`` what it was refused, the most frequent first.
     """
 
     number: int
@@ -170,6 +185,8 @@ class Run(NamedTuple):
     took: tuple[float, ...] = ()
     died: str = ""
     weakened: tuple[str, ...] = ()
+    network: str = ""
+    refused: tuple[Refusal, ...] = ()
 
 
 class Totals(NamedTuple):

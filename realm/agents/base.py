@@ -208,11 +208,21 @@ class Agent:
         del inside
         return Renewal()
 
+    def reaches(
+        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
+    ) -> list[str]:
+        """Return the URLs without which it can do nothing; ``given`` as for :meth:`find_login`."""
+        del login, given, environ
+        return []
+
     def files(
-        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ
+        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False
     ) -> Iterable[HomeFile]:
-        """Return what it needs in its home to start in ``directory`` without questions."""
-        del login, directory, environ
+        """Return what it needs in its home to start in ``directory`` without questions.
+
+        With ``sealed`` the sandbox's only way out is realm's proxy, and no other counts.
+        """
+        del login, directory, environ, sealed
         return ()
 
     def new_conversation(self) -> str | None:

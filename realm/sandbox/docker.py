@@ -15,6 +15,7 @@ import http.client
 import io
 import json
 import time
+from socket import SHUT_WR
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
 
@@ -80,8 +81,9 @@ class Image(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What does not change about a container: its image's id, its terminal, ``UID:GID``, its labels."""
+    """What does not change about a container: its id, its image's, its terminal, ``UID:GID``, its labels."""
 
+    id: str
     image: str
     tty: bool
     user: str
@@ -327,16 +329,19 @@ class Engine:
 
     def exec(
         self, container: str, command: Sequence[str], write: Callable[[bytes], object], *, patience: float,
-        limit: int = 1 << 20,
+        limit: int = 1 << 20, given: bytes | None = None,
     ) -> int:  # fmt: skip
         """Run ``command`` in a running container and give its output to ``write``; return the exit code.
 
-        Raises ``EngineError`` after ``patience`` seconds or more than ``limit`` bytes.
+        ``given`` is its standard input.  Raises ``EngineError`` after ``patience`` seconds or
+        more than ``limit`` bytes.
         """
         with self._asking():
-            made = self._client.exec_create(container, list(command), stdin=False)["Id"]
+            made = self._client.exec_create(container, list(command), stdin=given is not None)["Id"]
         sock, begun = self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False})
         with sock:
+            if given is not None:
+                _write_input(sock, given, patience)
             _read_output(sock, begun, write, patience, limit)
         with self._asking():
             return int(self._client.exec_inspect(made)["ExitCode"] or 0)
@@ -404,7 +409,9 @@ class Engine:
         with self._asking():
             found: dict[str, Any] = self._client.inspect_container(container)
             config = found["Config"]
-            return Facts(found["Image"], bool(config["Tty"]), config["User"], config["Labels"] or {})
+            return Facts(
+                found["Id"], found["Image"], bool(config["Tty"]), config["User"], config["Labels"] or {}
+            )
 
     def conditions(self, container: str) -> Conditions:
         """Return under what a container runs, or ran."""
@@ -642,6 +649,17 @@ def _volume(found: Mapping[str, Any]) -> Volume:
     return Volume(
         found["Name"], found.get("Mountpoint") or "", found.get("Labels") or {}, found.get("Options") or {}
     )
+
+
+def _write_input(sock: socket.socket, data: bytes, patience: float) -> None:
+    sock.settimeout(patience)
+    try:
+        sock.sendall(data)
+        sock.shutdown(SHUT_WR)
+    except TimeoutError:
+        raise EngineError("a command in the container takes too long") from None
+    except OSError as error:
+        raise EngineError("the engine closed the connection", kind="unreachable") from error
 
 
 def _read_output(

@@ -453,6 +453,7 @@ TABLE = (
     Flag("hostname", "h", _text, _named, many=False),
     Flag("privileged", "", _boolean, _privileged, _privilege_risk, many=False),
 )
+_OF_NETWORK = ("network", "add-host", "dns", "publish")
 _ROWS = {row.name: row for row in TABLE}
 _LONG = {**_ROWS, "net": _ROWS["network"]}
 _SHORT = {row.short: row for row in TABLE if row.short}
@@ -541,6 +542,22 @@ def shown(args: DockerArgs) -> list[str]:
     return [
         f"--{one.flag} {one.text.partition('=')[0] if one.flag == 'env' else one.text}" for one in args.given
     ]
+
+
+def networked(args: DockerArgs) -> tuple[str, ...]:
+    """Return the flags in ``args`` that mean something only in a sandbox with the engine's network."""
+    return tuple(
+        dict.fromkeys(
+            f"--{row.name}"
+            for row, one in _that_count(args)
+            if row.name in _OF_NETWORK and (row.name, one.value) != ("network", "none")
+        )
+    )
+
+
+def network(args: DockerArgs) -> str:
+    """Return what ``--network`` says, empty where it is not given."""
+    return next((str(one.value) for row, one in _that_count(args) if row.name == "network"), "")
 
 
 def risks(args: DockerArgs, project_root: Path) -> list[str]:

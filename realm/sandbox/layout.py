@@ -19,6 +19,8 @@ HISTORY = "/history"
 """Where the volume of the project's history is, read-only."""
 BASE = "/base"
 """Where the volume below an overlay is, so that the engine knows it to be in use."""
+EGRESS = "/egress"
+"""Where the sidecar's volume is, read-only, in a sandbox that reaches out through it."""
 HOME = f"{STATE}/home"
 AGENT_HOME = f"{STATE}/claude"
 ENTRY = f"{STATE}/entry"
@@ -49,7 +51,7 @@ DIRECTORIES = (HOME, AGENT_HOME, GIT, OUT)
 
 _OPEN = (HOME, AGENT_HOME)
 """Directories of realm's in which there may be others' mounts, for caches and the like."""
-_OWN = (STATE, HISTORY, BASE)
+_OWN = (STATE, HISTORY, BASE, EGRESS)
 _DEPTH = len(PurePosixPath(WORK).parts) + 1
 """Parts of a work tree's path in a sandbox."""
 
@@ -90,6 +92,8 @@ PROOF = "realm.proof"
 """What only this REALM_HOME can say of this very container or volume (:mod:`realm.sandbox.proof`)."""
 HISTORY_VOLUME = "realm.history"
 """On a sandbox the name of the volume with its history."""
+SIDECAR = "realm.egress"
+"""On a sandbox the name of the sidecar through which it reaches out, which is its volume's too."""
 KEY, MAKER = "realm.key", "realm.maker"
 """On a volume that sandboxes share: its use, and the session that it was made for."""
 
@@ -98,7 +102,8 @@ class Owner(NamedTuple):
     """Whose a container is: the session with its run, and the project's root.
 
     ``tip`` is the commit that it starts on, ``started`` seconds since the epoch,
-    ``role`` what it is for: ``box`` for an agent's, ``history`` the volume of its history.
+    ``role`` what it is for: ``box`` for an agent's, ``history`` the volume of its history,
+    ``egress`` its sidecar.
     """
 
     id: str
@@ -109,10 +114,12 @@ class Owner(NamedTuple):
     started: int
     role: str = "box"
     history: str = ""
+    egress: str = ""
 
     def labels(self, home: str) -> dict[str, str]:
         """Return what says so on the engine; ``home`` is the digest of the REALM_HOME."""
-        more = {HISTORY_VOLUME: self.history} if self.history else {}
+        volumes = {HISTORY_VOLUME: self.history, SIDECAR: self.egress}
+        more = {name: volume for name, volume in volumes.items() if volume}
         return {
             ID: self.id, SESSION: self.session, RUN: str(self.run), PROJECT: self.project, REALM_HOME: home,
             ROLE: self.role, TIP: self.tip, STARTED: str(self.started), **more,
@@ -130,6 +137,7 @@ def owner(labels: Mapping[str, str]) -> Owner:
         started=_number(labels.get(STARTED)),
         role=labels.get(ROLE, ""),
         history=labels.get(HISTORY_VOLUME, ""),
+        egress=labels.get(SIDECAR, ""),
     )
 
 

@@ -35,7 +35,8 @@ class SandboxSpec(NamedTuple):
     the volume of the project's history.  ``environment`` holds nothing secret.  ``memory``
     is in bytes, 0 for no limit, and ``cpus`` the number of processors, 0 for all: ``None``
     is left to :func:`limited`.  ``pids`` is the number of processes; ``network``
-    ``open`` (:data:`layout.OPEN_NETWORK`) or ``none``.  ``volumes`` is ``auto``,
+    ``open`` (:data:`layout.OPEN_NETWORK`), ``allow`` (none but for a sidecar, whose volume is
+    ``egress``) or ``none``.  ``volumes`` is ``auto``,
     ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
     for ``auto`` (0: not known).  ``args`` are the user's docker flags.
     """
@@ -55,6 +56,7 @@ class SandboxSpec(NamedTuple):
     cpus: float | None = 0
     pids: int = 4096
     network: str = "open"
+    egress: str = ""
     volumes: str = "auto"
     files: int = 0
     args: DockerArgs = DockerArgs()
@@ -156,9 +158,10 @@ def host_config(
             _volume(volumes.state, layout.STATE, labels.get(volumes.state, {}), copy=False),
             *([_shared(spec.history, layout.HISTORY)] if spec.history else []),
             *([_shared(volumes.base, layout.BASE)] if volumes.base else []),
+            *([_shared(spec.egress, layout.EGRESS)] if spec.egress else []),
         ],
     }
-    config["NetworkMode"] = "none" if spec.network == "none" else layout.OPEN_NETWORK
+    config["NetworkMode"] = layout.OPEN_NETWORK if spec.network == "open" else "none"
     # A dump of a process's memory is nothing that anybody looks at, and may fill the disk.
     config["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]
     if spec.memory:

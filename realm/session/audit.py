@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import realm
 from realm import agents
-from realm.config import NETWORK
 from realm.errors import EngineError, RealmError
 from realm.sandbox import flags
 from realm.sandbox.docker import Conditions, Mounted
@@ -79,7 +78,7 @@ def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:
         "image": image,
         "agent": plan.agent.name,
         "agent_version": labels.get(f"realm.{part}-version", "") if part else "",
-        "network": plan.config.value(NETWORK),
+        "network": plan.network.policy,
         "credentials": "env",
         "login": plan.login.source,
         "flags": flags.shown(plan.args),

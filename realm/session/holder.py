@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
-from realm.session import logins, recordings
+from realm.session import egress, logins, recordings
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.live import Taker
 from realm.session.notices import Attention, Caller, plain
@@ -114,6 +114,7 @@ class Holder:
         self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream)
         self._joined = time.monotonic()
         self._looked = 0.0
+        self._refusals = egress.Listener(engine, plan, sandbox)
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
         self._attended = False
@@ -160,6 +161,7 @@ class Holder:
         with (
             Taker(self.engine, plan, self.sandbox) as taker,
             logins.in_step(self.sandbox, plan.agent, plan.login, self.ui),
+            self._listener(),
             terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
         ):
             if drawing:
@@ -196,6 +198,7 @@ class Holder:
             with (
                 Taker(self.engine, self.plan, self.sandbox) as taker,
                 logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui),
+                self._listener(),
             ):
                 taker.start()
                 return drain(
@@ -245,9 +248,16 @@ class Holder:
             self._observed = Observed(self.stream, self.hear, changes)
         return self._observed
 
+    def _listener(self) -> egress.Listener:
+        """Return who listens to what the sidecar refuses the run."""
+        self._refusals = egress.Listener(self.engine, self.plan, self.sandbox)
+        return self._refusals
+
     def _idle(self) -> bool:
         """Do what can wait; return whether there is more."""
         self.state.flush()
+        for host in self._refusals.news():
+            self.caller.refused(host)
         ago = time.monotonic() - (self._observed.interrupted if self._observed else -math.inf)
         turning = self.books.account.activity in _TURNING
         return self.prompts.idle(interrupted=turning and ago < _INTERRUPTED)
@@ -359,7 +369,9 @@ class Holder:
             if number:
                 self.halt(interrupt=False)
                 self.sandbox.stop(GRACE)
-            code, _ = together(self.sandbox.wait, self.sandbox.prefetch)
+            code, _, _ = together(
+                self.sandbox.wait, lambda: egress.settle(self.engine, self.sandbox), self.sandbox.prefetch
+            )
             self.stream.close()
             code = 128 + number if number else code
             with self.ui.progress("saving the work"):
@@ -369,6 +381,7 @@ class Holder:
                         self.engine, self.plan, self.sandbox, code, self._shown(), self.notes
                     ),
                 )
+        egress.clear(self.engine, self.sandbox)
         recordings.discard(self.plan.session.id)
         account.forget(self.plan.session.id)
         if self._attended and intake.take_back(self.plan, outcome):

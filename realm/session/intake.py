@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 
 _UNPREPARED = "the workspace could not be prepared"
 """What a sandbox reports that gave up before the agent was started."""
-_NO_GIT = "the image has no git"
-"""Why, where its image is not fit for it."""
+_NO_GIT, _NO_WAY = "the image has no git", "no socket leads to the proxies"
+"""Why, where its image or its engine is not fit for it."""
+_ADVICE = {
+    _NO_GIT: "install git in the image, or build it FROM realm:latest",
+    _NO_WAY: "git config realm.network open, where this engine or its runtime lets no sockets through",
+}
 
 
 def take_back(plan: Plan, outcome: Outcome) -> bool:
@@ -72,7 +76,7 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         ending = take.Ending(code, shown, died.short if died else "", sandbox.conditions())
         outcome = _taken(plan, sandbox, ending, [*notes, *([died.text] if died else [])])
     except UnpreparedError as error:
-        if _NO_GIT not in error.message:
+        if not any(reason in error.message for reason in _ADVICE):
             sandboxes.forget(sandbox)
         raise
     except RejectedError as error:
@@ -206,7 +210,7 @@ def _check(plan: Plan, report: Report) -> None:
 def _unprepared(report: Report) -> UnpreparedError:
     others = [clean(text, limit=200) for text in report.errors if text != _UNPREPARED]
     message = ": ".join([f"the container's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
-    hint = "install git in the image, or build it FROM realm:latest" if _NO_GIT in report.errors else ""
+    hint = next((advice for error, advice in _ADVICE.items() if error in report.errors), "")
     return UnpreparedError(
         message, hint or "try again: its copy of the history is made anew; git fsck checks the project's own"
     )

@@ -9,7 +9,7 @@ from realm.config import Config
 from realm.errors import GitError, RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags
-from realm.session import approvals, claim, images, sandboxes
+from realm.session import approvals, claim, egress, images, sandboxes
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
@@ -40,6 +40,7 @@ def new(request: NewRequest, ui: UI) -> int:
     planning.mention_removed(config, ui)
     approvals.settle_patterns(project, ui)
     plan = _with_wip(planning.new(request, project, config), request)
+    egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan))
     left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
     connection = engine.result()
@@ -96,7 +97,7 @@ def _is_taken(plan: Plan) -> bool:
 
 
 def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
-    for warning in flags.risks(plan.args, plan.project.root):
+    for warning in (*flags.risks(plan.args, plan.project.root), *egress.warnings(plan)):
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):
         ui.warn(warning)

@@ -1,16 +1,16 @@
 """Notifying a user who looks away: no terminal shows the agent, or the one that does is not focused.
 
-There are three events: ``turn`` (the agent ended a turn), ``waiting`` (it rings its
-terminal's bell, as Claude Code does some time after it began to wait) and ``ended``
-(it is over, its work taken in).  For each the user's own command (``realm.notify``)
-is run by ``sh``, with ``REALM_EVENT``, ``REALM_SESSION`` and ``REALM_PROJECT`` in its
-environment, and a terminal that is there rings and shows a notification
-(``realm.bell``).  The command comes from the user's own configuration only, never
-from a repository's.
+There are four events: ``turn`` (the agent ended a turn), ``waiting`` (it rings its
+terminal's bell, as Claude Code does some time after it began to wait), ``refused``
+(its sandbox was refused a host, for the first time) and ``ended`` (it is over, its work
+taken in).  For each the user's own command (``realm.notify``) is run by ``sh``, with
+``REALM_EVENT``, ``REALM_SESSION`` and ``REALM_PROJECT`` in its environment, and a
+terminal that is there rings and shows a notification (``realm.bell``).  The command
+comes from the user's own configuration only, never from a repository's.
 
-Nothing that a sandbox wrote gets into a call, and a sandbox that cries wolf is heard less
-and less: between two calls lie at first 5 seconds, then twice as many each time,
-up to a minute, until the user looks.
+Nothing that a sandbox wrote gets into a call but the name of a host, and a sandbox that
+cries wolf is heard less and less: between two calls lie at first 5 seconds, then twice
+as many each time, up to a minute, until the user looks.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from realm.terminal.relay.events import Observed
     from realm.terminal.relay.protocols import Stream
 
-TURN, WAITING, ENDED = "turn", "waiting", "ended"
+TURN, WAITING, REFUSED, ENDED = "turn", "waiting", "refused", "ended"
 _WORDS = {TURN: "finished a turn", WAITING: "is waiting for you", ENDED: "has ended"}
+_HOSTS = 5
+"""Hosts of a run of whose refusal the user is told unasked."""
 
 ALWAYS, OFF = "always", "off"
 _FOCUS = 1004
@@ -70,6 +72,7 @@ class Caller:
         self._setting = config.value(settings.BELL)
         self._last = self._told = -math.inf
         self._gap = 0.0
+        self._refused = 0
         self._running: list[subprocess.Popen[bytes]] = []
         self.leave()
 
@@ -99,6 +102,17 @@ class Caller:
         if wanted:
             self._last, self._gap = now, min(max(self._gap * 2, SHORTEST), LONGEST)
             self._call(TURN if event is Event.ENDED else WAITING, here=here)
+
+    def refused(self, host: str) -> None:
+        """Say that the sandbox was refused ``host``, which is the name of one; of the first few alone."""
+        self._refused += 1
+        if self._refused > _HOSTS:
+            return
+        if self._bell != OFF:
+            text = f"{plain(self._session.name)} was refused {host}: realm allow {host}"
+            self._say(notification(text, os.environ))
+        if not self._here():
+            self._run(REFUSED)
 
     def ended(self) -> None:
         """Say that the agent is over; its work has been taken in."""

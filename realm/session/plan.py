@@ -14,7 +14,7 @@ from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
-from realm.session import approvals
+from realm.session import approvals, egress
 from realm.session.run import Plan
 from realm.store import record, refs, repo, worktree
 from realm.together import together
@@ -34,6 +34,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     agent = agents.find(program)
     args = flags.parse(config.value(DOCKER_ARGS))
     login = find_login(agent, args)
+    network = egress.choose(config, args, agent, login)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
@@ -56,10 +57,11 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     plan = Plan(
         project=project,
         session=session,
-        run=starting(1, base),
+        run=starting(1, base)._replace(network=network.policy),
         config=config,
         login=login,
         args=args,
+        network=network,
         include=include,
         identity=identity,
         ignore=ignore,
@@ -76,13 +78,16 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     config.check()
     agent = agents.find(session.agent)
     args = flags.parse(config.value(DOCKER_ARGS))
+    login = _login(agent, args)
+    network = egress.choose(config, args, agent, login)
     plan = Plan(
         project=project,
         session=session._replace(project=str(project.root)),
-        run=starting(len(runs) + 1, ""),
+        run=starting(len(runs) + 1, "")._replace(network=network.policy),
         config=config,
-        login=_login(agent, args),
+        login=login,
         args=args,
+        network=network,
         identity=repo.identity(project, config.of_git()),
         ignore=worktree.ignore_lines(project, config.of_git()),
         include=approvals.included(project, (), config.values(INCLUDE), session.include),

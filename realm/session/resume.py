@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 from realm.config import INCLUDE, Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError
 from realm.sandbox import docker, flags
-from realm.session import approvals, background, claim, images, intake, onto, rebase, sandboxes, summary
+from realm.session import (
+    approvals,
+    background,
+    claim,
+    egress,
+    images,
+    intake,
+    onto,
+    rebase,
+    sandboxes,
+    summary,
+)
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
@@ -67,12 +78,13 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         include=approvals.included(project, (), plan.config.values(INCLUDE), session.include),
         login=planning.find_login(plan.agent, plan.args),
         run=planning.starting(len(runs) + 1, row.code)._replace(
-            continues=continued, said=len(transcript or b"")
+            continues=continued, said=len(transcript or b""), network=plan.network.policy
         ),
         parent=row.meta,
         totals=row.summary.totals,
         transcript=transcript,
     )
+    egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent
         raise RealmError(
@@ -80,7 +92,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
             f"realm new NAME --base refs/realm/{name} goes on with the commits alone",
         )
     chosen = images.ensure(connection, plan, request.image, ui)
-    for warning in flags.risks(plan.args, project.root):
+    for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan.include, ui)
     stores.ensure_readable(project, row.code)

@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import CPUS, MEMORY, NETWORK, PIDS, WORKSPACE
+from realm.config import CPUS, MEMORY, PIDS, WORKSPACE
 from realm.model import Totals
 from realm.sandbox import flags, layout
 from realm.sandbox.layout import STATE, Owner
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from realm.agents import Agent, Login
     from realm.config import Config
+    from realm.hosts import Host
     from realm.model import Identity, Kept, Project, Run, Session
     from realm.sandbox.flags import DockerArgs
     from realm.store.worktree import Include
@@ -36,6 +37,17 @@ _TERMINAL = (
     "KONSOLE_VERSION", "VTE_VERSION", "WT_SESSION", "LC_TERMINAL", "LC_TERMINAL_VERSION",
 )  # fmt: skip
 """What programs tell terminals apart by."""
+
+
+class Network(NamedTuple):
+    """What a run may reach: the ``policy`` (``open``, ``allow``, ``none``), and why it is not the setting's.
+
+    ``given`` are hosts that it may reach besides those of the settings, for the agent's sake.
+    """
+
+    policy: str = "open"
+    why: str = ""
+    given: tuple[Host, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -53,6 +65,7 @@ class Plan(NamedTuple):
     login: Login
     args: DockerArgs
     identity: Identity
+    network: Network = Network()
     meta: str = ""
     parent: str | None = None
     totals: Totals = Totals()
@@ -175,7 +188,7 @@ def _home(plan: Plan) -> list[SandboxFile]:
     agent = plan.agent
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
-        for file in agent.files(plan.login, plan.directory)
+        for file in agent.files(plan.login, plan.directory, sealed=plan.network.policy != "open")
     ]
     conversation = plan.session.conversation
     if plan.transcript is not None and conversation:
@@ -204,7 +217,7 @@ def spec(plan: Plan, image: str, command: Sequence[str]) -> SandboxSpec:
         memory=config.value(MEMORY),
         cpus=config.value(CPUS),
         pids=config.value(PIDS),
-        network=config.value(NETWORK),
+        network="open" if plan.network.policy == "open" else "none",
         volumes=config.value(WORKSPACE),
         files=worktree.tracked_count(plan.project),
         args=plan.args,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import HISTORY, HISTORY_REFS, NETWORK, REMOTE
+from realm.config import HISTORY, HISTORY_REFS, REMOTE
 from realm.errors import EngineError
 from realm.paths import remove_tree
 from realm.sandbox import creation, history, layout, lookup, network, repositories, workspace
 from realm.sandbox import spec as specs
+from realm.sandbox.egress import sidecar
 from realm.sandbox.repositories import Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
+from realm.session import egress
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
 from realm.store import branches
@@ -59,11 +61,28 @@ def _kept(plan: Plan) -> dict[str, str]:
 
 def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> Sandbox:
     """Make the sandbox of a run, which sees what is ``seen``, ready to be started."""
-    with outfit(engine, plan, image, ["run", *running.argv(plan)], seen, progress=ui.progress) as made:
+    egress.forget(plan.session.id)
+    with (
+        egress.way(engine, plan, ui) as way,
+        outfit(engine, plan, image, ["run", *running.argv(plan)], seen, progress=ui.progress) as made,
+    ):
         for pattern in made.unmatched:
             ui.warn(f"no branch or tag matches realm.historyRefs {clean(pattern)}")
-        inside = [*running.files(plan), *made.layout]
-        return creation.create(engine, made.spec, inside, made.checkout)
+        return placed(engine, made, made.spec, running.files(plan), way)
+
+
+def placed(
+    engine: Engine, made: Outfit, spec: SandboxSpec, inside: Sequence[SandboxFile], way: egress.Way | None
+) -> Sandbox:
+    """Make a sandbox of its outfit that reaches out in that way; none is there where that fails."""
+    sandbox = creation.create(engine, way.onto(spec) if way else spec, [*inside, *made.layout], made.checkout)
+    try:
+        if way:
+            way.made()
+    except BaseException:
+        sandbox.remove()
+        raise
+    return sandbox
 
 
 @contextmanager
@@ -116,7 +135,7 @@ def outfit(
 
 def _machine(engine: Engine, plan: Plan) -> Machine:
     """Return what the engine's machine has, and see to the network that the plan wants."""
-    if plan.config.value(NETWORK) == "open":
+    if plan.network.policy == "open":
         network.ensure_open(engine)
     return engine.machine()
 
@@ -187,3 +206,5 @@ def sweep(engine: Engine) -> None:
                     sandbox.remove()
                 if sandbox.owner.role == lookup.TRY:
                     remove_tree(run_directory(sandbox.owner.id))
+    with suppress(EngineError):
+        sidecar.sweep(engine)

@@ -17,7 +17,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals
 from realm.paths import make_private
-from realm.session import audit, words
+from realm.session import audit, egress, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens
 from realm.session.run import Outcome
@@ -180,6 +180,7 @@ def _taken(
             taken=None,
             died=ending.died,
             kept=tuple(beside.kept if beside else ()),
+            refused=egress.told(now.session.id),
         )
         if ending.shown is not None:
             files |= ending.shown.files

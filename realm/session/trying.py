@@ -13,8 +13,8 @@ from realm import agents, git
 from realm.config import INCLUDE
 from realm.errors import RealmError
 from realm.paths import remove_tree, scratched
-from realm.sandbox import creation, docker, flags, lookup
-from realm.session import approvals, images, sandboxes
+from realm.sandbox import docker, flags, lookup
+from realm.session import approvals, egress, images, sandboxes
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.lock import RunLock, run_directory
@@ -79,10 +79,11 @@ def _run(connection: Engine, plan: Plan, image: str, command: Sequence[str], ui:
     seen = sandboxes.sight(plan)
     with (
         ui.progress("making the container"),
+        egress.way(connection, plan, ui) as way,
         sandboxes.outfit(connection, plan, image, ["try", *command], seen, progress=ui.progress) as made,
     ):
         spec = made.spec._replace(owner=made.spec.owner._replace(role=lookup.TRY))
-        sandbox = creation.create(connection, spec, [*running.files(plan), *made.layout], made.checkout)
+        sandbox = sandboxes.placed(connection, made, spec, running.files(plan), way)
     try:
         return _joined(plan, sandbox)
     finally:

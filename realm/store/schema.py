@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from realm.errors import RealmError
-from realm.model import WORKSPACE_ROOT, Kept, Run, Session, State, Summary, Taken, Totals
+from realm.model import WORKSPACE_ROOT, Kept, Refusal, Run, Session, State, Summary, Taken, Totals
 from realm.store.refs import META
 from realm.text import clean, plural
 
@@ -44,6 +44,12 @@ _IMAGE = re.compile(r"([0-9A-Za-z][0-9A-Za-z._/:@-]{0,499})?")
 _CONTAINER = re.compile(r"([0-9A-Za-z][0-9A-Za-z_.-]{0,127})?")
 _WORKSPACE = re.compile(re.escape(WORKSPACE_ROOT) + r"(/(?!\.\.?(/|$))[0-9A-Za-z._-]{1,100}){1,8}")
 _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
+_NETWORK = re.compile(r"(open|allow|none)?")
+_HOST = re.compile(r"[0-9A-Za-z._:?-]{1,255}")
+_PORTS = 100_000
+REASONS = ("name", "address", "private")
+"""Why a sandbox was refused a host."""
+_REFUSED_LIMIT = 1000
 _REMOTE = re.compile(r"[^\0-\x1f\x7f]{1,4096}")
 _ADDRESS = re.compile(r"(https?://[\x21-\x7e]{1,2000})?")
 
@@ -101,6 +107,7 @@ def fitting(run: Run) -> Run:
         took=run.took[:_LIST_LIMIT],
         incomplete=run.incomplete[:_LIST_LIMIT],
         kept=run.kept[: _fitting(kept, _KEPT_LIMIT)],
+        refused=run.refused[:_REFUSED_LIMIT],
     )
 
 
@@ -172,6 +179,8 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         kept=tuple(fields.maybe("kept", lambda key: _kept(fields.items(key), oid)) or ()),
         took=fields.seconds("took"),
         weakened=fields.texts("weakened"),
+        network=fields.text("network", _NETWORK.fullmatch, ""),
+        refused=tuple(fields.maybe("refused", lambda key: _refused(fields.items(key))) or ()),
     )
 
 
@@ -184,6 +193,18 @@ def _kept(found: list[Any], is_oid: Callable[[str], object]) -> list[Kept]:
                 len(kind) + len(name) < _PATH_LIMIT and is_oid(oid) and 0 <= commits <= _MOST
             ):
                 rows.append(Kept(clean(kind), clean(name), oid, commits))
+    return rows
+
+
+def _refused(found: list[Any]) -> list[Refusal]:
+    """Return what ``refused`` holds, without what is no such thing."""
+    rows = []
+    for item in found[:_REFUSED_LIMIT]:
+        match item:
+            case [str(host), int(port), str(why), int(count)] if (
+                _HOST.fullmatch(host) and 0 <= port < _PORTS and why in REASONS and 0 <= count <= _MOST
+            ):
+                rows.append(Refusal(host, port, why, count))
     return rows
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.model import Kept, Run, Session, State, Summary, Taken, Totals
+from realm.model import Kept, Refusal, Run, Session, State, Summary, Taken, Totals
 from realm.store.schema import (
     dump,
     is_inside,
@@ -71,6 +71,12 @@ runs = st.builds(
     kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
     took=st.lists(times).map(tuple),
     weakened=texts,
+    network=st.sampled_from(["", "open", "allow", "none"]),
+    refused=st.lists(
+        st.builds(
+            Refusal, names, st.integers(0, 65535), st.sampled_from(["name", "address", "private"]), counts
+        )
+    ).map(tuple),
 )
 summaries = st.builds(
     Summary,

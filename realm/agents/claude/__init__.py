@@ -126,11 +126,17 @@ class Claude(Agent):
         """Compare by the time at which the tokens end; see :mod:`realm.agents.claude.login`."""
         return logins.renew(inside)
 
+    def reaches(
+        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
+    ) -> list[str]:
+        """Return where the model's API is, by the provider that is chosen."""
+        return home.reaches(login, given, environ)
+
     def files(
-        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ
+        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False
     ) -> Iterable[HomeFile]:
         """Return its configuration: the user's settings, instructions, commands, agents and skills."""
-        for file in home.files(login, directory, environ):
+        for file in home.files(login, directory, environ, sealed=sealed):
             yield file._replace(path=f"{DIRECTORY}/{file.path}")
 
     def new_conversation(self) -> str:

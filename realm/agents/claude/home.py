@@ -54,6 +54,8 @@ _COUNT_LIMIT = 4000
 
 
 _LOCAL = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
+_API = "https://api.anthropic.com"
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 _ADDRESSES = ("ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 
 
@@ -96,18 +98,43 @@ def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]
     return found
 
 
-def files(login: Login, directory: str, environ: Mapping[str, str] = os.environ) -> list[HomeFile]:
+def reaches(login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return where the model's API is; nothing where that is the sandbox itself."""
+    known = {**settings_environment(environ).kept, **login.variables, **given}
+
+    def is_on(name: str) -> bool:
+        return known.get(name) not in {None, "", "0", "false"}
+
+    found = [known.get("ANTHROPIC_BASE_URL") or _API]
+    if is_on("CLAUDE_CODE_USE_BEDROCK"):
+        region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"
+        found = [known.get("ANTHROPIC_BEDROCK_BASE_URL") or f"https://bedrock-runtime.{region}.amazonaws.com"]
+    elif is_on("CLAUDE_CODE_USE_VERTEX"):
+        region = known.get("CLOUD_ML_REGION") or "global"
+        place = "aiplatform" if region == "global" else f"{region}-aiplatform"
+        found = [known.get("ANTHROPIC_VERTEX_BASE_URL") or f"https://{place}.googleapis.com"]
+        found.append("https://oauth2.googleapis.com")
+    elif is_on("CLAUDE_CODE_USE_FOUNDRY"):
+        name = known.get("ANTHROPIC_FOUNDRY_RESOURCE", "")
+        found = [known.get("ANTHROPIC_FOUNDRY_BASE_URL") or f"https://{name}.services.ai.azure.com"]
+    return [url for url in found if not _LOCAL.match(url)]
+
+
+def files(
+    login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False
+) -> list[HomeFile]:
     """Return the configuration directory of a sandbox that starts in ``directory``; paths are below it.
 
-    The user's own settings, instructions, commands, agents and skills are
-    copies without write permission; nothing of them is ever read back.
+    The user's own settings, instructions, commands, agents and skills are copies
+    without write permission; nothing of them is ever read back.  With ``sealed`` no
+    proxy of the settings goes in.
     """
     host = host_config_dir(environ)
     # Its state lies beside the default directory, but inside one that was chosen.
     state = _read_object((host if environ.get("CLAUDE_CONFIG_DIR") else Path.home()) / ".claude.json")
     found = [
         HomeFile(".claude.json", _dump(_global_state(login, directory, state))),
-        HomeFile("settings.json", _dump(_settings(_read_object(host / "settings.json"), environ)), 0o644),
+        HomeFile("settings.json", _dump(_settings(host, environ, sealed=sealed)), 0o644),
         *_copies(host),
     ]
     if login.credentials is not None:
@@ -142,10 +169,12 @@ def _global_state(login: Login, directory: str, host: Mapping[str, Any]) -> dict
     return state
 
 
-def _settings(host: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    kept = {key: value for key, value in host.items() if key not in _HOST_ONLY_SETTINGS}
+def _settings(host: Path, environ: Mapping[str, str], *, sealed: bool) -> dict[str, Any]:
+    given = _read_object(host / "settings.json")
+    kept = {key: value for key, value in given.items() if key not in _HOST_ONLY_SETTINGS}
     fit = settings_environment(environ).kept
-    inside = {name: value for name, value in fit.items() if name not in PASSED_VARIABLES}
+    out = (*PASSED_VARIABLES, *(_PROXIES if sealed else ()))
+    inside = {name: value for name, value in fit.items() if name not in out}
     own = {"skipDangerousModePermissionPrompt": True, "preferredNotifChannel": "terminal_bell"}
     return kept | ({"env": inside} if inside else {}) | own
 

@@ -46,7 +46,8 @@ def ca_file() -> Path | None:
     return next((Path(name).expanduser() for name in names if name), None)
 
 
-def _authorities(inputs: Inputs) -> bytes:
+def authorities(inputs: Inputs) -> bytes:
+    """Return the extra authorities in PEM, which may be none; ``ImageError`` when they cannot be read."""
     if inputs.ca_file is None:
         return b""
     try:
@@ -70,7 +71,7 @@ def fingerprint(inputs: Inputs) -> str:
     digest = hashlib.sha256()
     parts = {
         "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
-        "ca.crt": _authorities(inputs),
+        "ca.crt": authorities(inputs),
     }
     settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}".encode()
     for name, content in {**parts, **_hooks(), "settings": settings}.items():
@@ -101,7 +102,7 @@ def context(inputs: Inputs) -> dict[str, bytes]:
     return {
         "Dockerfile": _rendered(inputs),
         ".dockerignore": _IGNORE.encode(),
-        "ca.crt": _authorities(inputs),
+        "ca.crt": authorities(inputs),
         **_hooks(),
     }
 

@@ -1,0 +1,85 @@
+"""Hosts that sandboxes may reach, as users write them: a name, an address or a network, with a port or not.
+
+``example.com`` is that name alone, ``.example.com`` (or ``*.example.com``) it and all
+names below it, ``example.com:8443`` the name at that port alone, ``10.1.2.3`` an
+address, ``10.1.0.0/16`` a network, ``[fd00::1]:8080`` an address of IPv6 with its port.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_LONGEST = 253
+_HIGHEST = 65535
+
+
+class Host(NamedTuple):
+    """A host: its ``name`` in lower case or its address, and the port, 0 for the usual ones.
+
+    ``known`` is whether it was named as the very place to go to, wherever its name leads.
+    """
+
+    name: str
+    port: int = 0
+    known: bool = False
+
+    @property
+    def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+        """Return the addresses that it is; ``None`` for a name."""
+        try:
+            return ipaddress.ip_network(self.name)
+        except ValueError:
+            return None
+
+    def __str__(self) -> str:
+        """Return it as users write it."""
+        name = f"[{self.name}]" if ":" in self.name and self.port else self.name
+        return f"{name}:{self.port}" if self.port else name
+
+
+def parse(text: str) -> Host:
+    """Return the host that ``text`` is; raises :class:`ValueError` with what is wrong."""
+    word = text.strip().lower()
+    if "//" in word:
+        raise ValueError("write the host alone, without https:// and path")
+    if word.startswith("["):
+        name, end, rest = word[1:].partition("]")
+        port = rest.removeprefix(":") if end and (not rest or rest[1:]) and rest[:1] in ("", ":") else "?"
+    elif word.count(":") == 1:
+        name, _, port = word.partition(":")
+        port = port or "?"
+    else:
+        name, port = word, ""
+    return Host(_name(name), _port(port))
+
+
+def _port(text: str) -> int:
+    if not text:
+        return 0
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) <= _HIGHEST:
+        raise ValueError("it is not a host with a port")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    try:
+        found = ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    else:
+        return str(found.network_address) if found.prefixlen == found.max_prefixlen else str(found)
+    below = text.startswith((".", "*."))
+    bare = text.removeprefix("*").removeprefix(".").rstrip(".")
+    try:
+        bare = bare.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("it is not the name of a host") from None
+    labels = bare.split(".")
+    if len(bare) > _LONGEST or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+        raise ValueError("it is not the name of a host")
+    if below and len(labels) == 1:
+        raise ValueError("it would be a whole top-level domain")
+    return f".{bare}" if below else bare

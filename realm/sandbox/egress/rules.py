@@ -1,0 +1,182 @@
+"""What sandboxes may reach, as the proxies' configuration: the only place that knows their syntax.
+
+squid asks for no name that is not allowed, so that nothing leaves by DNS.  An
+allowed name may not lead to a private, local or reserved address: squid looks,
+and dnsmasq, which squid asks, drops such answers, so that a name cannot change
+between the look and the connection.  Addresses in the place of names are
+refused unless they were named.
+
+See http://www.squid-cache.org/Doc/config/ and dnsmasq(8).
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from realm import hosts
+from realm.paths import data_dir
+from realm.sandbox.egress.ticket import PROXY_PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from realm.hosts import Host
+
+    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+CONFIG = "/run/realm/conf"
+"""Where the configuration is in the sidecar."""
+REFUSED = "/run/realm/log/refused"
+"""Where squid notes what it refused, in the sidecar: address, host, port and why, a line each."""
+TLS, WEB = 443, 80
+
+_PRIVATE = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+    "::/127", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+)  # fmt: skip
+"""Addresses that no name of the internet has, and ways to write one of those as another."""
+
+
+class Upstream(NamedTuple):
+    """A company's proxy, through which everything goes but the names ``without`` it."""
+
+    host: str
+    port: int
+    login: str = ""
+    without: tuple[str, ...] = ()
+
+
+@functools.cache
+def usual() -> tuple[Host, ...]:
+    """Return the hosts that are allowed unless the user says otherwise (``container/egress/names``)."""
+    lines = (data_dir("container") / "egress" / "names").read_text().splitlines()
+    return tuple(hosts.parse(line) for line in lines if line and not line.startswith("#"))
+
+
+def files(allowed: Iterable[Host], upstream: Upstream | None = None) -> Mapping[str, bytes]:
+    """Return the configuration that lets sandboxes reach the usual hosts and those ``allowed``."""
+    more = [*dict.fromkeys(allowed)]
+    return {
+        "squid.conf": "\n".join(_squid(more, upstream)).encode() + b"\n",
+        "dnsmasq.conf": "\n".join(_dnsmasq(more)).encode() + b"\n",
+    }
+
+
+def _squid(more: Sequence[Host], upstream: Upstream | None) -> Iterator[str]:
+    yield f"""\
+http_port 127.0.0.1:{PROXY_PORT}
+pid_filename none
+pinger_enable off
+dns_nameservers 127.0.0.1
+dns_defnames off
+dns_timeout 10 seconds
+connect_timeout 30 seconds
+cache deny all
+cache_mem 0
+memory_pools off
+cache_log /dev/null
+debug_options ALL,0
+coredump_dir /run/realm
+shutdown_lifetime 0 seconds
+read_timeout 1 hour
+client_lifetime 7 days
+via off
+forwarded_for delete
+httpd_suppress_version_string on
+visible_hostname realm
+acl refused note why
+logformat refused %>a %>rd %>rP %note{{why}}
+access_log stdio:{REFUSED} logformat=refused on-error=drop refused
+acl because_private annotate_transaction why=private
+acl because_address annotate_transaction why=address
+acl because_name annotate_transaction why=name
+acl tunnel method CONNECT
+acl plain proto HTTP
+acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?$"""
+    named = [network for host in more if (network := host.network) is not None]
+    yield f"acl private dst {' '.join(map(str, _private(named)))}"
+    for number, host in enumerate(more):
+        if host.network is not None:
+            yield f"acl address{number} dst {host.network}"
+            yield from _ways(f"literal address{number}", host.port, "")
+    yield "http_access deny literal because_address"
+    known = [host for host in more if host.network is None and host.known]
+    names = [host for host in (*usual(), *more) if host.network is None and not host.known]
+    for kind, group, check in (("known", known, ""), ("names", names, "private because_private")):
+        for port in dict.fromkeys(host.port for host in group):
+            listed = _without_covered([host.name for host in group if host.port == port])
+            yield f"acl {kind}{port} dstdomain -n {' '.join(listed)}"
+            yield from _ways(f"{kind}{port}", port, check)
+    yield "http_access deny all because_name"
+    yield from _through(upstream)
+
+
+def _ways(who: str, port: int, check: str) -> Iterator[str]:
+    """Yield the rules that let through what is ``who``: HTTPS and HTTP at their ports, or both at one."""
+    for way, usually in (("tunnel", TLS), ("!tunnel plain", WEB)):
+        at = f"at{port or usually}"
+        yield f"acl {at} port {port or usually}"
+        if check:
+            yield f"http_access deny {who} {way} {at} {check}"
+        yield f"http_access allow {who} {way} {at}"
+
+
+def _private(named: Sequence[Network]) -> list[Network]:
+    """Return the networks that names may not lead to: the private ones without what was named."""
+    left: list[Any] = [ipaddress.ip_network(text) for text in _PRIVATE]
+    for wanted in named:
+        left = [
+            rest
+            for network in left
+            for rest in (_less(network, wanted) if network.version == wanted.version else [network])
+        ]
+    return left
+
+
+def _less(network: Any, wanted: Any) -> list[Network]:
+    """Return what is left of a network without another of the same kind."""
+    if not network.overlaps(wanted):
+        return [network]
+    return [] if network.prefixlen >= wanted.prefixlen else [*network.address_exclude(wanted)]
+
+
+def _without_covered(names: Sequence[str]) -> list[str]:
+    """Return the names that no other, which begins with a dot, stands for: squid takes none twice."""
+    tops = [name for name in names if name.startswith(".")]
+
+    def is_covered(name: str) -> bool:
+        return any(name != top and (name.endswith(top) or f".{name}" == top) for top in tops)
+
+    return [name for name in dict.fromkeys(names) if not is_covered(name)]
+
+
+def _through(upstream: Upstream | None) -> Iterator[str]:
+    if upstream is None:
+        return
+    login = f" login={upstream.login}" if upstream.login else ""
+    yield f"cache_peer {upstream.host} parent {upstream.port} 0 no-query default no-digest{login}"
+    if upstream.without:
+        yield f"acl direct dstdomain -n {' '.join(_without_covered(upstream.without))}"
+        yield "always_direct allow direct"
+    yield "never_direct allow all"
+
+
+def _dnsmasq(more: Sequence[Host]) -> Iterator[str]:
+    yield from (
+        "listen-address=127.0.0.1",
+        "bind-interfaces",
+        "port=53",
+        "no-hosts",
+        "cache-size=1000",
+        "pid-file=",
+        "resolv-file=/etc/resolv.conf",
+    )
+    if any(host.network is not None and not host.known for host in more):
+        return  # a name may lead to what was named; squid looks
+    yield "stop-dns-rebind"
+    # Nobody who would play with these has them; some networks answer for them with addresses of their own.
+    trusted = [host.name for host in (*usual(), *(one for one in more if one.known and one.network is None))]
+    yield from (f"rebind-domain-ok=/{name.removeprefix('.')}/" for name in trusted)

@@ -1,0 +1,333 @@
+"""Sidecars: one for a project's sandboxes, made with the first and removed with the last.
+
+A sidecar and its volume have one name, made of the project, this REALM_HOME and the
+image, so that two runs that begin at once have the same one.  It belongs to no
+process: it is removed when no sandbox is there that has its name in a label, by
+whoever looks next (:func:`sweep`).  Who begins a run keeps it from that with
+:func:`in_use` until the sandbox is there.
+
+What it was configured with last lies in ``REALM_HOME/egress/<name>.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import hosts
+from realm.errors import EngineError
+from realm.hosts import Host
+from realm.model import Refusal
+from realm.paths import make_private, realm_home, replace
+from realm.sandbox import layout, proof, transfer
+from realm.sandbox.history import locked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.egress.ticket import Ticket
+
+ROLE = "egress"
+UNFIT = "?"
+"""In the place of a host's name that is none."""
+_USER = 65534
+_MEMORY = 1024**3
+_PROCESSES = 4096
+_PATIENCE = 30.0
+"""Seconds for what a sidecar is asked to do, and for its start."""
+_SCRIPT = ("sh", "/usr/local/lib/realm/egress")
+_LIMIT = 4 * 1024**2
+
+
+def name(project: str, image: str) -> str:
+    """Return what the sidecar of the project at that path, of that image, is called."""
+    parts = f"{proof.home()}\0{project}\0{image}".encode("utf-8", "surrogateescape")
+    return f"realm-egress-{hashlib.sha256(parts).hexdigest()[:12]}"
+
+
+@contextlib.contextmanager
+def in_use(sidecar: str) -> Generator[None, None, None]:
+    """Keep others from removing a sidecar as unused until the context ends."""
+    while True:
+        handle = _open(sidecar)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            if os.fstat(handle).st_nlink:  # else whoever had it has removed it with the sidecar
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _open(sidecar: str) -> int:
+    return os.open(
+        make_private(_directory()) / f"{sidecar}.use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+
+
+def _directory() -> Path:
+    return realm_home() / "egress"
+
+
+# -- making one ----------------------------------------------------------------
+
+
+def prepare(engine: Engine, sidecar: str, owner: layout.Owner) -> None:
+    """See to the sidecar's volume, which a sandbox can be made with then.
+
+    Raises ``EngineError`` when somebody else has something of that name.
+    """
+    found = engine.volume(sidecar)
+    if found is None:
+        engine.create_volume(sidecar, _labels("volume", sidecar, owner), {})
+    elif not proof.holds("volume", sidecar, found.labels):
+        raise _stranger(f"docker volume rm {sidecar}")
+
+
+def _stranger(removal: str) -> EngineError:
+    return EngineError("something on the engine has the name of the sidecar, and is not realm's", removal)
+
+
+def _labels(kind: str, sidecar: str, owner: layout.Owner) -> dict[str, str]:
+    own = owner._replace(role=ROLE, history="", egress="", id="", session="", run=0, tip="")
+    return {**own.labels(proof.home()), **proof.prove(kind, sidecar)}
+
+
+def start(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> str:
+    """Return the id of the running sidecar, which is made if it must be."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            facts = engine.facts(sidecar)
+        except EngineError as error:
+            if error.kind != "not found":
+                raise
+            _make(engine, sidecar, owner, image)
+        else:
+            if not proof.holds("container", sidecar, facts.labels):
+                raise _stranger(f"docker rm -f {sidecar}")
+            state = engine.state(sidecar)
+            if state == "running":
+                return facts.id
+            if state == "exited":
+                engine.remove(sidecar)
+            else:
+                with contextlib.suppress(EngineError):  # whoever made it starts it, or was killed
+                    engine.start(sidecar)
+        if time.monotonic() > deadline:
+            raise EngineError("the sidecar that leads to the network does not start", "docker ps -a")
+
+
+def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> None:
+    options = {
+        "Image": image,
+        "User": f"{_USER}:{_USER}",
+        "Labels": _labels("container", sidecar, owner),
+        "HostConfig": {
+            "Init": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "ReadonlyRootfs": True,
+            "PidsLimit": _PROCESSES,
+            "Memory": _MEMORY,
+            "MemorySwap": _MEMORY,
+            "Tmpfs": {
+                "/run/realm": f"uid={_USER},gid={_USER},mode=0700,size=16m",
+                "/run/realm/log": f"uid={_USER},gid={_USER},mode=0700,size=32m",
+                "/tmp": f"uid={_USER},gid={_USER},mode=0700,size=16m",  # noqa: S108
+            },
+            # dnsmasq answers squid at the port that names are asked at.
+            "Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
+            "LogConfig": {"Type": "none"},
+            # A new volume takes what it holds, and whose that is, from the image.
+            "Mounts": [{"Type": "volume", "Source": sidecar, "Target": layout.EGRESS}],
+        },
+    }
+    try:
+        engine.create(options, sidecar)
+    except EngineError as error:
+        if error.kind != "conflict":
+            raise
+    engine.start(sidecar)
+
+
+# -- runs ----------------------------------------------------------------------
+
+
+def join(
+    engine: Engine, sidecar: str, container: str, found: Ticket, given: Sequence[Host],
+    make_rules: Callable[[Sequence[Host]], Mapping[str, bytes]],
+) -> None:  # fmt: skip
+    """Open the sockets of a run in the running sidecar, whose id is ``container``, with the rules of now.
+
+    ``given`` are hosts that this run may reach besides; ``make_rules`` gets those of all runs.
+    Raises ``EngineError``; nothing leads out of the sandbox then.
+    """
+    known = _known(sidecar, container)
+    wanted = _merged(known, given)
+    files = make_rules(wanted)
+    if known.digest == _digest(files):
+        _ask(engine, container, ["join", *found], {})
+        return
+    with locked(sidecar):
+        known = _known(sidecar, container)
+        wanted = _merged(known, given)
+        files = make_rules(wanted)
+        _ask(engine, container, ["join", *found], files)
+        _know(sidecar, _Known(container, _digest(files), tuple(wanted)))
+
+
+def renew(engine: Engine, sidecar: str, make_rules: Callable[[Sequence[Host]], Mapping[str, bytes]]) -> bool:
+    """Let a running sidecar have the rules of now; return whether they have changed."""
+    container = engine.facts(sidecar).id
+    with locked(sidecar):
+        known = _known(sidecar, container)
+        files = make_rules(_merged(known, ()))
+        if known.digest == _digest(files):
+            return False
+        _ask(engine, container, ["renew"], files)
+        _know(sidecar, known._replace(digest=_digest(files)))
+    return True
+
+
+def leave(engine: Engine, sidecar: str, found: Ticket) -> None:
+    """Close the sockets of a run that is over."""
+    _ask(engine, sidecar, ["leave", found.token], {})
+
+
+def _ask(engine: Engine, container: str, words: list[str], files: Mapping[str, bytes]) -> None:
+    members = [transfer.entry(name, (_USER, _USER), 0o600, data) for name, data in files.items()]
+    code = engine.exec(
+        container,
+        [*_SCRIPT, *words],
+        lambda _: None,
+        patience=_PATIENCE,
+        given=b"".join(transfer.write(members)),
+    )
+    if code:
+        raise EngineError(
+            "the sidecar that leads to the network does not work",
+            "git config realm.network open runs agents without it; realm doctor looks at the engine",
+        )
+
+
+class _Known(NamedTuple):
+    """What a sidecar was configured with: its container, the digest of the files, hosts given by runs."""
+
+    container: str
+    digest: str = ""
+    given: tuple[Host, ...] = ()
+
+
+def _known(sidecar: str, container: str) -> _Known:
+    try:
+        value = json.loads((_directory() / f"{sidecar}.json").read_bytes())
+        given = tuple(Host(str(host), int(port), bool(known)) for host, port, known in value["given"])
+        found = _Known(str(value["container"]), str(value["digest"]), given)
+    except (OSError, ValueError, TypeError, KeyError):
+        return _Known(container)
+    return found if found.container == container else _Known(container)
+
+
+def _know(sidecar: str, known: _Known) -> None:
+    replace(make_private(_directory()) / f"{sidecar}.json", json.dumps(known._asdict()).encode())
+
+
+def _merged(known: _Known, given: Sequence[Host]) -> list[Host]:
+    return sorted({*known.given, *given})
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(b"%s %d " % (name.encode(), len(content)) + content)
+    return digest.hexdigest()
+
+
+# -- what was refused ----------------------------------------------------------
+
+
+def refusals(engine: Engine, sidecar: str, found: Ticket) -> list[Refusal]:
+    """Return what was refused to a run since the sidecar was started, the most frequent first."""
+    said: list[bytes] = []
+    engine.exec(sidecar, [*_SCRIPT, "refused", found.address], said.append, patience=_PATIENCE, limit=_LIMIT)
+    counted = (line.split(None, 1) for line in b"".join(said).splitlines())
+    return [
+        refusal._replace(times=int(parts[0]))
+        for parts in counted
+        if len(parts) == 2 and parts[0].isdigit() and (refusal := read(parts[1], found)) is not None  # noqa: PLR2004
+    ]
+
+
+def following(found: Ticket) -> list[str]:
+    """Return the command that prints what was and is refused to a run, a line each, in the sidecar."""
+    return [*_SCRIPT, "follow", found.address]
+
+
+def read(line: bytes, found: Ticket) -> Refusal | None:
+    """Return the refusal that a line of the sidecar's is; ``None`` when it is none of this run."""
+    parts = line.decode("ascii", "replace").split()
+    if len(parts) != 4 or parts[0] != found.address or not parts[2].isdigit():  # noqa: PLR2004
+        return None
+    try:
+        host = hosts.parse(parts[1].replace("%5B", "").replace("%5D", "")).name
+    except ValueError:
+        host = UNFIT
+    return Refusal(host, int(parts[2][:5]), parts[3] if parts[3] in {"address", "private"} else "name")
+
+
+# -- those that nobody uses ----------------------------------------------------
+
+
+def listed(engine: Engine) -> Iterator[tuple[str, str]]:
+    """Yield the running sidecars of this REALM_HOME: their names, and the paths of their projects."""
+    for one in engine.containers(f"{layout.ROLE}={ROLE}", f"{layout.REALM_HOME}={proof.home()}"):
+        if one.status == "running" and proof.holds("container", one.name, one.labels):
+            yield one.name, layout.owner(one.labels).project
+
+
+def sweep(engine: Engine) -> None:
+    """Remove the sidecars of this REALM_HOME, and their volumes, that no sandbox uses.
+
+    A volume stays as long as a sandbox is there that has ended.
+    """
+    wanted = (f"{layout.ROLE}={ROLE}", f"{layout.REALM_HOME}={proof.home()}")
+    volumes = [one.name for one in engine.volumes(*wanted) if proof.holds("volume", one.name, one.labels)]
+    if not volumes:
+        return
+    used = _used(engine)
+    for sidecar in volumes:
+        if sidecar not in used:
+            with contextlib.suppress(EngineError, OSError):
+                _remove(engine, sidecar)
+
+
+def _used(engine: Engine) -> set[str]:
+    return {
+        one.labels.get(layout.SIDECAR, "")
+        for one in engine.containers(layout.SIDECAR)
+        if one.status not in {"exited", "dead", "removing"}
+    }
+
+
+def _remove(engine: Engine, sidecar: str) -> None:
+    handle = _open(sidecar)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sidecar in _used(engine):
+            return
+        engine.remove(sidecar)
+        engine.remove_volume(sidecar)
+        for kind in ("json", "use"):
+            (_directory() / f"{sidecar}.{kind}").unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(handle)

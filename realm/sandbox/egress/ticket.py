@@ -1,0 +1,50 @@
+"""What a run has of a sidecar: a token that opens its sockets, and an address that its connections have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.sandbox import layout, proof
+
+if TYPE_CHECKING:
+    from realm.sandbox.layout import Owner
+
+PROXY_PORT, API_PORT = 3128, 3129
+"""Where a sandbox has the proxies, and the sidecar too."""
+
+
+class Ticket(NamedTuple):
+    """A run's token, secret from all other sandboxes, and its loopback address in the sidecar."""
+
+    token: str
+    address: str
+
+    @property
+    def directory(self) -> str:
+        """Where the run's sockets are, in sandbox and sidecar."""
+        return f"{layout.EGRESS}/run/{self.token}"
+
+
+def ticket(owner: Owner) -> Ticket:
+    """Return the ticket of a sandbox; who has its labels and this REALM_HOME's key gets the same again."""
+    made = proof.prove("egress", f"{owner.id} {owner.run} {owner.started}")[layout.PROOF]
+    first, second, third = bytes.fromhex(made[-6:])
+    # The sidecar's own are 127.0.0.0/24, as is the broadcast address.
+    return Ticket(made[:32], f"127.{1 + first % 254}.{second}.{1 + third % 254}")
+
+
+def variables(found: Ticket) -> dict[str, str]:
+    """Return the environment by which programs find the proxy."""
+    proxy = f"http://127.0.0.1:{PROXY_PORT}"
+    here = "localhost,127.0.0.1,::1"
+    java = " ".join(
+        f"-D{kind}.proxyHost=127.0.0.1 -D{kind}.proxyPort={PROXY_PORT}" for kind in ("http", "https")
+    )
+    return {
+        "REALM_EGRESS": found.directory,
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), here),
+        # Node's own fetch looks at the variables above only when it is told to.
+        "NODE_USE_ENV_PROXY": "1",
+        "JAVA_TOOL_OPTIONS": f"{java} -Dhttp.nonProxyHosts=localhost|127.*|[::1]",
+    }

@@ -1,0 +1,323 @@
+"""What a run may reach: the decision before it begins, its way through the sidecar, what it was refused.
+
+A sandbox whose network is ``allow`` has none of its own (:mod:`realm.sandbox.egress`).  Whoever
+holds a run listens to what the sidecar refuses it, and makes the sidecar anew when that dies.
+What was refused lies in the run's directory (``refused.json``) and in the end in the record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+from realm import hosts
+from realm.config import ALLOW, NETWORK, Config
+from realm.errors import EngineError, RealmError, UsageError
+from realm.model import Refusal
+from realm.paths import replace
+from realm.sandbox import flags
+from realm.sandbox.egress import rules, sidecar
+from realm.sandbox.egress.ticket import ticket, variables
+from realm.session.lock import run_directory
+from realm.session.run import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from realm.agents import Agent, Login
+    from realm.hosts import Host
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.flags import DockerArgs
+    from realm.sandbox.layout import Owner
+    from realm.sandbox.sandbox import Sandbox
+    from realm.sandbox.spec import SandboxSpec
+    from realm.session.requests import UI
+    from realm.session.run import Plan
+
+OPEN, BY_NAME, NONE = "open", "allow", "none"
+_FILE = "refused.json"
+_DELAY = 1.0
+"""Seconds after its start that a sandbox is left alone: somebody waits for it."""
+_PERIOD = 0.5
+"""Seconds from one time that what was refused is written down to the next."""
+_AGAIN, _LATEST = 1.0, 60.0
+"""Seconds until the next try to reach a sidecar; twice as long each time, up to the latter."""
+_MOST = 1000
+"""Different refusals that are counted one by one."""
+
+
+# -- the decision ----------------------------------------------------------------
+
+
+def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Network:
+    """Return what a run may reach by the settings and its docker flags.
+
+    Flags that need the engine's network open it where nobody has said how it is to be;
+    :class:`UsageError` where somebody has.
+    """
+    policy, needed = config.value(NETWORK), flags.networked(args)
+    if flags.network(args) == NONE:
+        policy = NONE
+    if policy == OPEN:
+        return Network()
+    if needed:
+        words = " and ".join(needed)
+        if config.lookup(NETWORK).source != "default":
+            raise UsageError(
+                f"docker flag {words} needs a network, and realm.network is {policy}",
+                "leave one of them out: git config --unset realm.network, or realm config for the flags",
+            )
+        return Network(OPEN, f"docker flag {words} needs it")
+    urls = agent.reaches(login, flags.environment(args))
+    if policy == NONE:
+        return Network(NONE)
+    return Network(BY_NAME, given=tuple(host for url in urls if (host := of_url(url)) is not None))
+
+
+def warnings(plan: Plan) -> list[str]:
+    """Return what the user should know of the run's network."""
+    return [f"the container's network is open: {plan.network.why}"] if plan.network.why else []
+
+
+def refuse_none(plan: Plan) -> None:
+    """Raise :class:`RealmError` where the agent has no network and can do nothing without."""
+    urls = plan.agent.reaches(plan.login, flags.environment(plan.args))
+    if plan.network.policy == NONE and urls:
+        raise RealmError(
+            f"{plan.agent.name} cannot reach its model without a network: realm.network is none",
+            "git config realm.network allow lets it reach its model and package registries, and nothing else",
+        )
+
+
+def of_url(url: str) -> Host | None:
+    """Return the host of a URL as one that was named, at its port; ``None`` where it has none."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        host = hosts.parse(f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "")
+        return host._replace(port=parts.port or 0, known=True)
+    return None
+
+
+# -- the way out -----------------------------------------------------------------
+
+
+class Way(NamedTuple):
+    """How a sandbox reaches out: the sidecar, whose way is made while the sandbox is."""
+
+    name: str
+    made: Callable[[], object]
+
+    def onto(self, spec: SandboxSpec) -> SandboxSpec:
+        """Return the sandbox's description with what it needs to use the sidecar."""
+        owner = spec.owner._replace(egress=self.name)
+        inside = {**spec.environment, **variables(ticket(owner))}
+        return spec._replace(network=BY_NAME, egress=self.name, owner=owner, environment=inside)
+
+
+@contextmanager
+def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
+    """Give the way out of a sandbox that is made meanwhile; ``None`` for one that has none, or all ways.
+
+    Until the context ends nobody removes the sidecar.  Raises ``EngineError`` when there can be none.
+    """
+    if plan.network.policy != BY_NAME:
+        yield None
+        return
+    from realm.sandbox.egress import image
+    from realm.session import images, run
+    from realm.together import Begun
+
+    owner = run.owner(plan)
+    made_of = image.ensure(engine, images.inputs(plan.config), ui.progress)
+    name = sidecar.name(owner.project, made_of)
+    with sidecar.in_use(name):
+        sidecar.prepare(engine, name, owner)
+        joined = Begun(lambda: _join(engine, plan, owner, name, made_of))
+        yield Way(name, joined.result)
+
+
+def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str) -> str:
+    container = sidecar.start(engine, name, owner, image)
+    sidecar.join(engine, name, container, ticket(owner), plan.network.given, _rules(plan.config))
+    return container
+
+
+def _rules(config: Config) -> Callable[[Sequence[Host]], Mapping[str, bytes]]:
+    """Return what makes the configuration of the settings and of hosts that runs were given besides."""
+    upstream = company_proxy()
+    return lambda given: rules.files([*config.values(ALLOW), *given], upstream)
+
+
+def company_proxy(environ: Mapping[str, str] = os.environ) -> rules.Upstream | None:
+    """Return the proxy that this machine's environment names for HTTPS; one on its loopback counts not."""
+    names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    url = next((environ[name] for name in names if environ.get(name)), "")
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        host, port = parts.hostname or "", parts.port or 8080
+    except ValueError:
+        return None
+    if not host or host == "localhost" or host.startswith("127.") or host == "::1" or parts.scheme != "http":
+        return None
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+    without = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+    return rules.Upstream(host, port, login, tuple(_names(without)))
+
+
+def _names(text: str) -> Iterator[str]:
+    for word in text.replace(",", " ").split():
+        with suppress(ValueError):
+            found = hosts.parse(word)
+            if found.network is None:
+                yield f".{found.name.removeprefix('.')}"
+
+
+def renew(engine: Engine, root: Path | None) -> list[str]:
+    """Let running sidecars, of the project at ``root`` or of all, have the settings of now.
+
+    Returns the paths of the projects whose sandboxes can reach something else now.
+    """
+    mine = [found for found in sidecar.listed(engine) if root is None or found[1] == str(root)]
+    return [path for name, path in mine if sidecar.renew(engine, name, _rules(Config(Path(path))))]
+
+
+# -- what was refused ------------------------------------------------------------
+
+
+def told(session_id: str) -> tuple[Refusal, ...]:
+    """Return what a session's current run was refused, the most frequent first."""
+    counts: dict[tuple[str, int, str], int] = {}
+    for of_one in _ledger(session_id).values():
+        for refusal in of_one:
+            key = (refusal.host, refusal.port, refusal.why)
+            counts[key] = counts.get(key, 0) + refusal.times
+    found = (Refusal(*key, count) for key, count in counts.items())
+    return tuple(sorted(found, key=lambda refusal: -refusal.times))
+
+
+def _ledger(session_id: str) -> dict[str, list[Refusal]]:
+    """Return what was refused by the sidecars that a run had, by their containers."""
+    try:
+        value = json.loads((run_directory(session_id) / _FILE).read_bytes())
+        return {
+            str(container): [
+                Refusal(str(host), int(port), str(why), int(count)) for host, port, why, count in rows
+            ]
+            for container, rows in value.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write(session_id: str, container: str, found: Sequence[Refusal]) -> None:
+    with suppress(OSError):
+        ledger = {**_ledger(session_id), container: list(found)}
+        replace(run_directory(session_id) / _FILE, json.dumps(ledger).encode())
+
+
+def forget(session_id: str) -> None:
+    """Forget what an earlier run was refused."""
+    (run_directory(session_id) / _FILE).unlink(missing_ok=True)
+
+
+def settle(engine: Engine, sandbox: Sandbox) -> None:
+    """Note what a run that is over was refused in all, and close its way out; a sidecar may be gone."""
+    owner = sandbox.owner
+    if not owner.egress:
+        return
+    with suppress(EngineError, OSError):
+        container = engine.facts(owner.egress).id
+        _write(owner.id, container, sidecar.refusals(engine, container, ticket(owner)))
+        sidecar.leave(engine, container, ticket(owner))
+
+
+def clear(engine: Engine, sandbox: Sandbox) -> None:
+    """Remove what is left of a sidecar whose last sandbox is gone by now."""
+    if sandbox.owner.egress:
+        with suppress(EngineError):
+            sidecar.sweep(engine)
+
+
+class Listener:
+    """Who listens to what a run is refused, while entered, and sees to it that its sidecar is there.
+
+    :meth:`news` returns the hosts that were refused for the first time since it was asked last.
+    """
+
+    def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
+        self._engine, self._plan, self._sandbox = engine, plan, sandbox
+        self._stop = threading.Event()
+        self._new: list[str] = []
+        self._seen: set[str] = {refusal.host for refusal in told(sandbox.owner.id)}
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if self._sandbox.owner.egress:
+            self._thread = threading.Thread(target=self._listen, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+
+    def news(self) -> list[str]:
+        """Return hosts that were refused for the first time, once."""
+        found, self._new = self._new, []
+        return found
+
+    def _listen(self) -> None:
+        pause = 0.0
+        while not self._stop.wait(pause or _DELAY):
+            pause = min(max(pause * 2, _AGAIN), _LATEST)
+            with suppress(RealmError, OSError):
+                self._follow(self._ready())
+                pause = _AGAIN
+
+    def _ready(self) -> str:
+        """Return the id of the sidecar's container; one that died is made again."""
+        owner = self._sandbox.owner
+        with suppress(EngineError):
+            container = self._engine.facts(owner.egress).id
+            if self._engine.state(container) == "running":
+                return container
+        if self._sandbox.state() != "running":
+            raise EngineError("the run is over")
+        from realm.sandbox.egress import image
+        from realm.session import images
+
+        made_of = image.ensure(self._engine, images.inputs(self._plan.config), _quietly)
+        with sidecar.in_use(owner.egress):
+            return _join(self._engine, self._plan, owner, owner.egress, made_of)
+
+    def _follow(self, container: str) -> None:
+        owner = self._sandbox.owner
+        found = ticket(owner)
+        counts: dict[tuple[str, int, str], int] = {}
+        with self._engine.listen(container, sidecar.following(found)) as lines:
+            while not self._stop.is_set():
+                said = lines.read(_PERIOD)
+                if said is None:
+                    return
+                for refusal in filter(None, (sidecar.read(line, found) for line in said)):
+                    key = (refusal.host, refusal.port, refusal.why)
+                    if key in counts or len(counts) < _MOST:
+                        counts[key] = counts.get(key, 0) + 1
+                    if refusal.host not in self._seen and len(self._seen) < _MOST:
+                        self._seen.add(refusal.host)
+                        self._new += [refusal.host] if refusal.host != sidecar.UNFIT else []
+                if said:
+                    _write(owner.id, container, [Refusal(*key, count) for key, count in counts.items()])
+
+
+@contextmanager
+def _quietly(_: str) -> Iterator[None]:
+    yield

@@ -1,0 +1,117 @@
+"""The proxies' configuration: who gets through, in which order it is asked."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from realm.hosts import Host, parse
+from realm.sandbox.egress import rules
+from realm.sandbox.egress.ticket import ticket, variables
+from realm.sandbox.layout import Owner
+
+
+def _lines(*allowed: Host, name: str = "squid.conf", upstream: rules.Upstream | None = None) -> list[str]:
+    return rules.files(allowed, upstream)[name].decode().splitlines()
+
+
+def _access(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("http_access")]
+
+
+def _acl(lines: list[str], name: str) -> list[str]:
+    return next(line.split() for line in lines if line.startswith(f"acl {name} "))
+
+
+def test_the_list_of_usual_hosts_is_one_of_hosts_and_names_none_twice() -> None:
+    names = [host.name for host in rules.usual()]
+    assert len(names) == len(set(names))
+    assert {"pypi.org", "registry.npmjs.org", "github.com", "api.anthropic.com"} <= set(names)
+    assert not [host for host in rules.usual() if host.network is not None or host.port]
+
+
+def test_what_nothing_lets_through_is_refused() -> None:
+    access = _access(_lines())
+    assert access[-1] == "http_access deny all because_name"
+    assert all("allow all" not in line for line in access)
+
+
+def test_no_name_is_looked_up_before_it_is_known_to_be_allowed() -> None:
+    lines = _lines(parse("10.1.2.3"), parse("x.example:8080"))
+    for line in _access(lines):
+        words = line.split()[2:]
+        asking = [at for at, word in enumerate(words) if word == "private" or word.startswith("address")]
+        # dst looks a name up: before it stands who may be asked for, or that it is no name.
+        assert not asking or words[0].startswith(("names", "literal"))
+    assert all(_acl(lines, name)[2:4] == ["dstdomain", "-n"] for name in ("names0", "names8080"))
+
+
+def test_an_allowed_name_may_not_lead_to_a_private_address() -> None:
+    access = _access(_lines(parse("x.example:8080")))
+    for group in ("names0", "names8080"):
+        of_group = [line for line in access if f" {group} " in line]
+        for refused, let_in in zip(of_group[::2], of_group[1::2], strict=True):
+            assert refused == let_in.replace("allow", "deny") + " private because_private"
+
+
+def test_a_named_address_is_let_through_and_is_not_private_any_more() -> None:
+    lines = _lines(parse("10.1.2.3"))
+    private = [ipaddress.ip_network(text) for text in _acl(lines, "private")[3:]]
+    inside = ipaddress.ip_address("10.1.2.3")
+    assert not [network for network in private if network.version == 4 and inside in network]
+    for other in (
+        "10.1.2.2",
+        "10.1.2.4",
+        "10.255.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "192.168.1.1",
+        "0.1.2.3",
+    ):
+        assert [network for network in private if ipaddress.ip_address(other) in network], other
+    assert "http_access allow literal address0 tunnel at443" in lines
+    assert not [line for line in _lines(parse("10.1.2.3"), name="dnsmasq.conf") if line.startswith("stop")]
+
+
+def test_what_the_agent_cannot_do_without_is_reached_wherever_it_leads() -> None:
+    known = parse("llm.corp.example:8080")._replace(known=True)
+    access = _access(_lines(known))
+    assert [line for line in access if "known8080" in line and line.startswith("http_access allow")]
+    assert not [line for line in access if "known8080" in line and "private" in line]
+    assert "rebind-domain-ok=/llm.corp.example/" in _lines(known, name="dnsmasq.conf")
+
+
+def test_names_below_others_are_listed_once() -> None:
+    names = _acl(_lines(parse(".example.com"), parse("a.example.com"), parse("example.com")), "names0")
+    assert [name for name in names if "example.com" in name] == [".example.com"]
+
+
+def test_a_company_proxy_is_the_only_way_out() -> None:
+    lines = _lines(upstream=rules.Upstream("proxy.corp", 3128, "me:pw", (".corp",)))
+    assert "cache_peer proxy.corp parent 3128 0 no-query default no-digest login=me:pw" in lines
+    assert lines[-3:] == [
+        "acl direct dstdomain -n .corp",
+        "always_direct allow direct",
+        "never_direct allow all",
+    ]
+
+
+def test_names_that_change_are_answered_with_no_private_address() -> None:
+    assert "stop-dns-rebind" in _lines(parse("x.example"), name="dnsmasq.conf")
+    assert "rebind-domain-ok=/x.example/" not in _lines(parse("x.example"), name="dnsmasq.conf")
+
+
+def test_a_run_has_a_ticket_of_its_own_and_always_the_same() -> None:
+    one = Owner("id", "s", 1, "/p", "0" * 40, 5)
+    assert ticket(one) == ticket(one._replace(egress="sidecar", role="try"))
+    others = [
+        ticket(one),
+        ticket(one._replace(run=2)),
+        ticket(one._replace(id="x")),
+        ticket(one._replace(started=6)),
+    ]
+    assert len({other.token for other in others}) == 4
+    for found in others:
+        address = ipaddress.IPv4Address(found.address)
+        assert address.is_loopback
+        assert address not in ipaddress.ip_network("127.0.0.0/24")
+    assert variables(ticket(one))["REALM_EGRESS"] == f"/egress/run/{ticket(one).token}"
