@@ -14,6 +14,7 @@ from tests.support.history import Asked, Past, realm
 from tests.support.store import ME, project_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.repos import Repo

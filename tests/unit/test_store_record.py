@@ -99,7 +99,6 @@ summaries = st.builds(
     request=st.just("") | names.map("https://host/".__add__),
     died=words,
     beside=words,
-    request=st.just("") | st.just("https://forge.example/pull/7"),
 )
 
 
