@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -100,5 +99,5 @@ def _lines(text: str, indent: int) -> list[str]:
     text = clean(text)
     if not output.is_terminal(sys.stdout):
         return [text]
-    room = max(shutil.get_terminal_size().columns - indent, _READABLE)
+    room = max(output.columns() - indent, _READABLE)
     return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from realm.errors import RealmError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _GAP = "  "
+_COLUMNS = 80
+"""Of a terminal that does not tell how wide it is."""
 _NARROWEST = (12, 6)
 """Columns that a cell is not cut below, and is not where even that is too wide for the terminal."""
 _UNITS = (
@@ -142,6 +145,19 @@ def width(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
 
 
+def columns() -> int:
+    """Return how wide the terminal of standard output is; ``COLUMNS`` goes before, 80 is the rest.
+
+    As ``shutil.get_terminal_size`` has it, whose module takes milliseconds.
+    """
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    with suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _COLUMNS  # type: ignore[union-attr]
+    return _COLUMNS
+
+
 def cut(text: str, columns: int, *, end: bool = False) -> str:
     """Return ``text`` with an ellipsis for its beginning when it takes more than ``columns``.
 
@@ -194,10 +210,8 @@ def aligned(
 
 
 def _widths(lines: Sequence[Sequence[Cell]], elastic: Sequence[int]) -> list[int]:
-    import shutil  # milliseconds that only tables need
-
     widths = [max(width(line[column].text) for line in lines) for column in range(len(lines[0]))]
-    surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - shutil.get_terminal_size().columns
+    surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - columns()
     for least, column in [(least, column) for least in _NARROWEST for column in elastic]:
         if surplus > 0:
             narrow = max(widths[column] - surplus, min(widths[column], least))

@@ -8,7 +8,6 @@ words), ``exit_code`` (where the run ended with this turn, else null), ``tokens_
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -44,7 +43,7 @@ def command(name: At, directory: Path | None, as_json: bool) -> None:
     from realm.cli.pager import paged
     from realm.session.review import show
 
-    columns = shutil.get_terminal_size().columns if output.is_terminal(sys.stdout) else 80
+    columns = output.columns() if output.is_terminal(sys.stdout) else 80
     shown = show(name, directory, columns, drawn=output.colored(sys.stdout) and not as_json)
     if as_json:
         output.json(_record(shown))

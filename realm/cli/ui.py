@@ -73,9 +73,7 @@ class Spinner:
             step, wait = step + 1, _PERIOD
 
     def _draw(self, frame: str) -> None:
-        import shutil
-
-        room = shutil.get_terminal_size().columns - 3
+        room = output.columns() - 3
         text = self._text if output.width(self._text) <= room else self._text[: max(room - 1, 0)] + "…"
         with self._lock:
             if not (self._ended.is_set() or self.paused):

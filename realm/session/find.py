@@ -15,10 +15,12 @@ from realm.session.requests import Listing
 from realm.store import listing, refs
 from realm.store.repo import discover
 from realm.text import clean
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.git import GitResult
     from realm.model import Project, Summary
     from realm.store.listing import MetaRow
 
@@ -57,8 +59,10 @@ def locate(name: str, directory: Path | None) -> Found:
     a name that none can have, :class:`RealmError` when several projects have it.
     """
     refs.check_name(name)
-    here = discover(directory) if directory is not None else _around(current_directory())
-    found = _named(here, name) if here else None
+    start = directory if directory is not None else current_directory()
+    asked = Begun(lambda: listing.ask(start, [name]))  # while git tells what repository it is
+    here = discover(start) if directory is not None else _around(start)
+    found = _named(here, name, asked.result()) if here else None
     if found is not None and found.row.code is not None:
         return found
     if directory is not None:
@@ -76,9 +80,9 @@ def locate(name: str, directory: Path | None) -> Found:
     return others[0]
 
 
-def _named(project: Project, name: str) -> Found | None:
+def _named(project: Project, name: str, answer: GitResult | None = None) -> Found | None:
     try:
-        return next((Found(project, row) for row in listing.rows(project, [name])), None)
+        return next((Found(project, row) for row in listing.rows(project, [name], answer)), None)
     except GitError:  # another project's refs may not be readable
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from realm import git
@@ -121,24 +122,25 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
     from realm.session import words
     from realm.store import record, repo
     from realm.store import turns as numbered
+    from realm.together import Begun, together
 
     whole = place(at._replace(turn=None), directory)
     with record.Record(whole.project, at.name) as found:
-        runs = found.runs()
-        every = numbered.turns(whole.project, whole.base, whole.tip, runs)
+        commits, runs = together(lambda: numbered.chain(whole.project, whole.base, whole.tip), found.runs)
+        every = numbered.among(commits, whole.base, runs)
         turn = numbered.pick(at.name, every, at.turn or max(1, len(every)))
         run = next((run for run in runs if run.number == turn.run), None)
         is_last = all(other.run != turn.run for other in every[turn.number :])
         shown = Shown(whole, turn, drawn=drawn)
+        changes = partial(repo.changes, whole.project, turn.before, turn.after, columns)
+        stat = Begun(changes) if turn.commits else None
         if run is not None:
             shown = shown._replace(
                 said=words.of_turn(found, found.session(), run, turn.turn),
                 exit_code=run.exit_code if is_last else None,
                 screen=_screen(found, turn, "ans" if drawn else "txt", is_last=is_last),
             )
-    if turn.commits:
-        shown = shown._replace(stat=repo.changes(whole.project, turn.before, turn.after, columns))
-    return shown
+        return shown._replace(stat=stat.result()) if stat is not None else shown
 
 
 def _screen(found: record.Record, turn: Turn, kind: str, *, is_last: bool) -> bytes | None:

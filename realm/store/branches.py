@@ -11,7 +11,6 @@ In a sandbox they are at their own names again, where these are free, else below
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,6 +41,8 @@ def escape(name: str) -> str:
     plain = re.sub(rb"[^a-z0-9._-]|\.(?=\.|$)|^\.|\.(?=lock$)", lambda found: b"%%%02x" % found[0][0], raw)
     if len(plain) <= _LONGEST:
         return plain.decode("ascii")
+    import hashlib  # milliseconds that only a very long name takes
+
     return f"{plain[:_CUT].decode('ascii')}%-{hashlib.sha256(raw).hexdigest()[:32]}"
 
 

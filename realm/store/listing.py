@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError
-from realm.git import GitResult, git
+from realm.git import GitResult, git, place
 from realm.model import Summary
 from realm.store.batch import CatFile
 from realm.store.refs import CODE, META, is_name
@@ -15,6 +15,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from realm.model import Project
 
@@ -46,17 +47,32 @@ class _Ref(NamedTuple):
     message: str | None
 
 
-def rows(project: Project, names: Sequence[str] | None = None) -> list[MetaRow]:
+def rows(
+    project: Project, names: Sequence[str] | None = None, answer: GitResult | None = None
+) -> list[MetaRow]:
     """Return every session of the project, or those called ``names``, by name.
 
-    Never raises because of what a ref or a record holds: such a session is a
-    row with a ``problem``.
+    ``answer`` is what :func:`ask` returned for these names.  Never raises because of what a
+    ref or a record holds: such a session is a row with a ``problem``.
     """
-    patterns = [CODE, META] if names is None else [space + name for name in names for space in (CODE, META)]
+    patterns = [CODE, META] if names is None else _patterns(names)
     if not patterns:
         return []
-    found = _rows(project, *_read(project, patterns))
+    found = _rows(project, *_read(project, patterns, answer))
     return found if names is None else [row for row in found if row.name in names]
+
+
+def ask(start: Path, names: Sequence[str]) -> GitResult | None:
+    """Ask git for sessions before it is known where ``start`` is; ``None`` outside any repository."""
+    found = place(start)
+    if found is None:
+        return None
+    order = ("for-each-ref", f"--format={_FIELDS}%(contents)%00", *_patterns(names))
+    return git(*order, cwd=found.cwd, env=found.env, check=False)
+
+
+def _patterns(names: Sequence[str]) -> list[str]:
+    return [space + name for name in names for space in (CODE, META)]
 
 
 def survey(project: Project) -> tuple[list[MetaRow], dict[str, str]]:
@@ -92,9 +108,12 @@ def _rows(project: Project, refs: dict[str, _Ref], broken: list[str]) -> list[Me
     ]
 
 
-def _read(project: Project, patterns: list[str]) -> tuple[dict[str, _Ref], list[str]]:
+def _read(
+    project: Project, patterns: list[str], answer: GitResult | None = None
+) -> tuple[dict[str, _Ref], list[str]]:
     """Return the refs by full name, and the names of those that git cannot read."""
-    result = git("for-each-ref", f"--format={_FIELDS}%(contents)%00", *patterns, project=project, check=False)
+    order = ("for-each-ref", f"--format={_FIELDS}%(contents)%00", *patterns)
+    result = answer or git(*order, project=project, check=False)
     if result.code == 0:
         refs = {ref.name: ref for ref in _parse(result, with_message=True)}
     else:  # one missing object ends the whole listing: read the refs alone, then each record on its own

@@ -110,15 +110,18 @@ class Record:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the recorded runs, from 1 on; a record from elsewhere may have none."""
-        found = self._get("runs", _TREE_LIMIT)
-        if found is None or found.kind != "tree":
-            return []
-        width = 32 if self._format == "sha256" else 20
-        names = re.findall(rb"[0-7]+ ([^\0]+)\0(?s:.{%d})" % width, found.data)
-        numbers = sorted(int(name) for name in names if _RUN_NAME.fullmatch(name))
+        numbers = sorted(int(name) for name in self._names("runs") if _RUN_NAME.fullmatch(name))
         if numbers != list(range(1, len(numbers) + 1)):
             raise self._damaged("its runs are not numbered from 1 on")
         return numbers
+
+    def _names(self, path: str) -> list[bytes]:
+        """Return what is in a directory, without what takes apart all of a tree."""
+        found = self._get(path, _TREE_LIMIT)
+        if found is None or found.kind != "tree":
+            return []
+        width = 32 if self._format == "sha256" else 20
+        return re.findall(rb"[0-7]+ ([^\0]+)\0(?s:.{%d})" % width, found.data)
 
     def run(self, number: int) -> Run:
         """Return a recorded run."""
@@ -161,8 +164,7 @@ class Record:
     def talk(self, number: int) -> dict[int, str]:
         """Return the paths of what was said in a run by turn, in order; turn 0 is before any."""
         directory = f"{run_directory(number)}/talk"
-        entries = _tree(self._objects, self._format, self.commit(), directory.encode())
-        found = (match for name in entries if (match := _TALK.fullmatch(name)))
+        found = (match for name in self._names(directory) if (match := _TALK.fullmatch(name)))
         return {turn: f"{directory}/{turn:04d}.jsonl" for turn in sorted(int(match[1]) for match in found)}
 
     def screens(self, number: int) -> set[int]:
