@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import signal
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, RealmError
 from realm.sandbox import docker, lookup
-from realm.session import claim
+from realm.session import claim, surroundings
 from realm.session.find import find
 from realm.store import record
 from realm.terminal.relay.loop import relay
@@ -37,8 +36,7 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
     terminal = Terminal()
     tty = terminal.interactive
     where = posixpath.join(session.workspace, session.subdir).rstrip("/")
-    passed = {key: os.environ[key] for key in ("TERM", "COLORTERM", "LANG") if os.environ.get(key)}
-    environment = passed if tty else {}
+    environment = surroundings.passed_on() if tty else {}
     process, stream = sandbox.run(command or _SHELL, tty=tty, directory=where, environment=environment)
     with terminal.raw():
         ended = relay(

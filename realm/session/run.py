@@ -18,6 +18,7 @@ from realm.sandbox import flags, layout
 from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
 from realm.sandbox.transfer import SandboxFile
+from realm.session import surroundings
 from realm.store import worktree
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
     from realm.model import Identity, Kept, Project, Run, Session
     from realm.sandbox.flags import DockerArgs
     from realm.store.worktree import Include
-
-_PASSED_ON = ("LANG", "LC_ALL", "TZ", "NO_COLOR")
-_TERMINAL = (
-    "TERM", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "KITTY_WINDOW_ID", "WEZTERM_VERSION",
-    "KONSOLE_VERSION", "VTE_VERSION", "WT_SESSION", "LC_TERMINAL", "LC_TERMINAL_VERSION",
-)  # fmt: skip
-"""What programs tell terminals apart by."""
 
 
 class Network(NamedTuple):
@@ -144,9 +138,7 @@ def environment(plan: Plan) -> dict[str, str]:
         "REALM_WORKSPACE": plan.session.workspace,
         "REALM_SUBDIR": plan.session.subdir,
     }
-    names = (*_PASSED_ON, *_TERMINAL)
-    passed = {name: os.environ[name] for name in names if os.environ.get(name)}
-    return {**passed, **plan.agent.environment(STATE), **own}
+    return {**surroundings.passed_on(), **plan.agent.environment(STATE), **own}
 
 
 def files(plan: Plan) -> list[SandboxFile]:

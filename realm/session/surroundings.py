@@ -1,0 +1,58 @@
+"""What a sandbox takes over of the user's surroundings: terminal, language and time zone.
+
+An image knows few terminals and, as a rule, one locale.  A name that it does not know
+makes programs fail (``less``, ``tput``), warn (``bash``, ``perl``) or fall back to
+ASCII, so such a name is replaced by one that any image has.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TERMINAL = (
+    "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "KITTY_WINDOW_ID", "WEZTERM_VERSION",
+    "KONSOLE_VERSION", "VTE_VERSION", "WT_SESSION", "LC_TERMINAL", "LC_TERMINAL_VERSION", "NO_COLOR",
+)  # fmt: skip
+"""What programs tell terminals apart by, and whether they colour."""
+_KNOWN_TERM = re.compile(
+    r"ansi|cygwin|dumb|linux|rxvt(-unicode)?(-256color)?|screen(-bce|-256color|-256color-bce)?|sun"
+    r"|tmux(-256color)?|vt(52|100|102|220)|xterm(-256color|-color|-mono|-r[56]|-vt220|-xfree86)?"
+)
+"""The terminals of Debian's ``ncurses-base``, which Alpine and Fedora have as well."""
+_ANY_TERM = "xterm-256color"
+"""What kitty, ghostty, alacritty, foot, wezterm, st and others understand."""
+_EVERYWHERE = "C.UTF-8"
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
+_ZONES = "zoneinfo"
+_LOCALTIME = Path("/etc/localtime")
+
+
+def passed_on(environ: Mapping[str, str] = os.environ, localtime: Path = _LOCALTIME) -> dict[str, str]:
+    """Return the variables by which a sandbox has the user's terminal, language and time zone."""
+    found = {name: environ[name] for name in _TERMINAL if environ.get(name)}
+    if term := environ.get("TERM"):
+        found["TERM"] = term if _KNOWN_TERM.fullmatch(term) else _ANY_TERM
+    if zone := environ.get("TZ") or _zone(localtime):
+        found["TZ"] = zone
+    return found | _locale(environ)
+
+
+def _locale(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the locale: UTF-8 everywhere but where the user wants plain C; an image has no others."""
+    given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or _EVERYWHERE
+    return {"LANG": given if given in ("C", "POSIX") else _EVERYWHERE}
+
+
+def _zone(localtime: Path) -> str:
+    """Return the name of the machine's time zone, where ``/etc/localtime`` is a link that tells it."""
+    try:
+        name = str(localtime.readlink()).partition(f"{_ZONES}/")[2]
+    except OSError:
+        return ""
+    return name if _ZONE.fullmatch(name) else ""
