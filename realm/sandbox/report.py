@@ -114,6 +114,7 @@ _TURN_LIMITS = {
     b"point": SMALL,
     b"said": 2 * SMALL,
     b"words": TRANSCRIPT_LIMIT,
+    b"kept": REPORT_LIMIT,
     b"prompt.json": HOOK_LIMIT,
     b"stop.json": HOOK_LIMIT,
 }
@@ -127,7 +128,7 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
     reader = Reader(pieces, limit)
     for member in reader.files():
         name = member.name.rpartition(b"/")[2]
-        if name == b"pack" or member.size <= _TURN_LIMITS.get(name, -1):
+        if name in (b"pack", b"kept.pack") or member.size <= _TURN_LIMITS.get(name, -1):
             with (directory / name.decode()).open("wb") as file:
                 member.save(file)
     reader.drain()
@@ -144,6 +145,9 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
         transcript=_existing(directory / "words") if said else None,
         conversation=said[2].decode("ascii", "replace") if said else None,
         begins=int(said[1]) if said else 0,
+        left=tuple(_left(directory)),
+        left_all=_is_all(directory),
+        left_pack=_existing(directory / "kept.pack"),
     )
 
 
@@ -172,7 +176,7 @@ def load(directory: Path) -> Report:
         conversation=conversation or None,
         too_long=int(_bytes(directory / _TOO_LONG) or 0),
         left=tuple(_left(directory)),
-        left_all=_bytes(directory / "kept").endswith(b"\nall\n") or _bytes(directory / "kept") == b"all\n",
+        left_all=_is_all(directory),
         left_pack=_existing(directory / "kept.pack"),
     )
 
@@ -216,6 +220,10 @@ def _left(directory: Path) -> Iterator[Left]:
     for line in _bytes(directory / "kept").split(b"\n")[:MAX_LEFT]:
         if found := _LEFT.fullmatch(line):
             yield Left(found[1].decode(), found[2].decode("utf-8", "surrogateescape"))
+
+
+def _is_all(directory: Path) -> bool:
+    return _bytes(directory / "kept").split(b"\n")[-2:] == [b"all", b""]
 
 
 def _point(path: Path, turn: int) -> Checkpoint | None:

@@ -1,4 +1,4 @@
-"""What else an agent left in its repository when its run ended: taken in beside its work."""
+"""What else an agent left in its repository: taken in beside its work, at a turn's end and at the run's."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _TWIN = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ([01])")
 
 
-def take(plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin]) -> Found:
-    """Take in what else ``report`` has of a run that ended with the commit ``code``."""
+def take(plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], earlier: Path) -> Found:
+    """Take in what else ``report`` has of a run that came to the commit ``code``."""
 
     def visible() -> Sequence[str]:
         seen = sandboxes.sight(plan)
@@ -45,6 +45,7 @@ def take(plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, T
             identity=plan.identity,
             twins={**_remembered(plan), **twins},
             visible=visible,
+            earlier=earlier,
         )
     )
 

@@ -135,15 +135,7 @@ def _taken(
         raise RealmError(f"hand-over {number} of run {run.number} is in git already")
     points = [point for point in report.points if point.turn >= begun.turn]
     texts = agents.find(now.session.agent).turn_texts(report.prompts, report.stops)
-    notes = [
-        *run.notes,
-        *before,
-        *(f"the container reported: {clean(text, limit=200)}" for text in report.errors),
-    ]
-    if now.code is None or now.meta is None:
-        notes.append(f"the refs of {now.session.name} were deleted during the run: they were made anew")
-    notes += [f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
-              for path in report.nested]  # fmt: skip
+    notes = _noted(now, report, before)
     twins: Mapping[str, Twin] = {}
     if any((point.head, point.snapshot) != (begun.head, begun.snapshot) for point in points):
         ingested = _ingest(plan, report, points, texts, begun, code, number)
@@ -153,21 +145,22 @@ def _taken(
         notes += _let_out(plan, code, [item.path for item in plan.include])
     last = points[-1] if points else None
     turn = last.turn if last else begun.turn
-    said = _Talk(now.session, run, {})
     with record.Record(project, now.session.name) as found:
-        said = _heard(said, found if now.meta else None, report, turn)
+        said = _heard(_Talk(now.session, run, {}), found if now.meta else None, report, turn)
         if ending is not None and ending.shown is not None:
             screens = ending.shown.of_turns(report.points, found.screens(run.number) if now.meta else ())
     if ending is not None and (lost := _too_long(plan, report)):
         notes.append(lost)
-    beside = _beside(plan, report, code, turn, twins, ending)
+    beside = _beside(plan, run, report, code, turn, twins, ending)
     if beside is not None:
         notes += beside.notes
+        twins = {**twins, **beside.twins}
     run = _told(said, texts, turn)
     lacking = [*(name for name in run.incomplete if f"{name}.ans" not in screens.files), *screens.incomplete]
     run = run._replace(
-        after=code, notes=tuple(dict.fromkeys(notes)), incomplete=tuple(dict.fromkeys(lacking))
-    )
+        after=code, notes=tuple(dict.fromkeys(notes)), incomplete=tuple(dict.fromkeys(lacking)),
+        kept=tuple(beside.kept) if beside else run.kept,
+    )  # fmt: skip
     files = {**said.files, **screens.files}
     if ending is None:
         taken = begun if last is None else Taken(number, turn, last.head, last.snapshot, last.time)
@@ -179,7 +172,6 @@ def _taken(
             stopped=plan.run.stopped,
             taken=None,
             died=ending.died,
-            kept=tuple(beside.kept if beside else ()),
             refused=egress.told(now.session.id),
         )
         if ending.shown is not None:
@@ -193,10 +185,32 @@ def _taken(
         files={**files, **_audited(plan, now, ending)},
     )  # fmt: skip
     _move(plan, now, code, meta, beside.updates if beside else ())
+    if ending is None and twins:
+        from realm.session import left
+
+        left.remember(plan, twins)
     exit_code = ending.exit_code if ending else 0
     failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
     nothing = failed and not commits and not run.prompts and not said.files and not run.kept
     return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept)
+
+
+def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
+    """Return what the record says already, what is to be added, and what the sandbox itself reports."""
+    notes = [
+        *now.run.notes,
+        *before,
+        *(f"the container reported: {clean(text, limit=200)}" for text in report.errors),
+    ]
+    if now.code is None or now.meta is None:
+        notes.append(f"the refs of {now.session.name} were deleted during the run: they were made anew")
+    return [
+        *notes,
+        *(
+            f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
+            for path in report.nested
+        ),
+    ]
 
 
 def _told(talk: _Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
@@ -216,20 +230,15 @@ def _told(talk: _Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
 
 
 def _beside(
-    plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], ending: Ending | None
-) -> Found | None:
-    """Take in what else is in the sandbox's repository, where the run has ended."""
-    if ending is None:
-        if twins:
-            from realm.session import left
-
-            left.remember(plan, twins)
-        return None
-    if not report.left and plan.run.number == 1:
+    plan: Plan, run: Run, report: Report, code: str, turn: int, twins: Mapping[str, Twin],
+    ending: Ending | None,
+) -> Found | None:  # fmt: skip
+    """Take in what else is in the sandbox's repository, where the report says that."""
+    if not report.left and (plan.run.number == 1 or ending is None) and not (report.left_all and run.kept):
         return None
     from realm.session import left
 
-    return left.take(plan, report, code, turn, twins)
+    return left.take(plan, report, code, turn, twins, earlier(plan.session.id))
 
 
 def _audited(plan: Plan, now: _Now, ending: Ending | None) -> dict[str, bytes]:

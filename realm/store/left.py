@@ -15,7 +15,7 @@ from realm.git import git
 from realm.model import Checkpoint, Kept
 from realm.store import history
 from realm.store.branches import ASIDE, in_order, listed, parts, place, unescape
-from realm.store.commits import Chain, Naming, moment, parse_commit
+from realm.store.commits import Chain, Naming, Twin, moment, parse_commit
 from realm.store.ingest import Intake, ingest
 from realm.store.objects import Objects
 from realm.store.quarantine import Limits, UncleanError, quarantine
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from realm.model import Identity, Left, Project
     from realm.store.batch import CatFile
-    from realm.store.commits import BoxCommit, Twin
+    from realm.store.commits import BoxCommit
     from realm.store.quarantine import Quarantine
 
 
@@ -38,7 +38,8 @@ class Wanted(NamedTuple):
 
     ``left`` are commits and names, the stashes the newest first; ``is_all`` is whether what is kept
     already and not among them was deleted.  ``code`` is the session's newest commit, and
-    ``twins`` are commits of it by the sandbox's own.  ``visible`` tells which commits the
+    ``twins`` are commits of it by the sandbox's own, whose objects may be in ``earlier``
+    (:class:`realm.store.ingest.Intake`).  ``visible`` tells which commits the
     sandbox could see besides.
     """
 
@@ -55,14 +56,19 @@ class Wanted(NamedTuple):
     identity: Identity
     twins: Mapping[str, Twin] = {}
     visible: Callable[[], Sequence[str]] = tuple
+    earlier: Path | None = None
 
 
 class Found(NamedTuple):
-    """What came of it: how refs move (what they point to is in the project), what is kept now, notes."""
+    """What came of it: how refs move (what they point to is in the project), what is kept now, notes.
+
+    ``twins`` are the host's commits by the sandbox's, for the next time.
+    """
 
     updates: Sequence[RefUpdate] = ()
     kept: Sequence[Kept] = ()
     notes: Sequence[str] = ()
+    twins: Mapping[str, Twin] = {}
 
 
 def take(wanted: Wanted, limits: Limits | None = None) -> Found:
@@ -78,7 +84,7 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
     notes = Findings()
     after: dict[str, str] = {} if wanted.is_all else dict(before)
     named = _named(wanted.left, notes)
-    made = _made(wanted, named, limits or Limits(), before, notes)
+    made, twins = _made(wanted, named, limits or Limits(), before, notes)
     for at in named:
         ref = f"{BRANCHES}{session}/{at}"
         if ref in before:
@@ -100,7 +106,7 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
     for ref in sorted({*before, *after}):
         if before.get(ref) != after.get(ref):
             updates.append(RefUpdate(ref, before.get(ref), after.get(ref)))
-    return Found(updates, _rows(wanted, after), notes.lines())
+    return Found(updates, _rows(wanted, after), notes.lines(), twins)
 
 
 def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
@@ -124,13 +130,17 @@ def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
 
 def _made(
     wanted: Wanted, named: Mapping[str, Left], limits: Limits, before: Mapping[str, str], notes: Findings
-) -> dict[str, str]:
-    """Let the project have what is left; return the commits by kind and name, without what is left out."""
-    with quarantine(wanted.project) as held:
+) -> tuple[dict[str, str], Mapping[str, Twin]]:
+    """Let the project have what is left; return the commits by kind and name, without what is left out.
+
+    The second is the twins of all commits on the way.
+    """
+    with quarantine(wanted.project, wanted.earlier) as held:
         try:
-            sizes = held.take_in(wanted.pack, limits) if wanted.pack is not None else {}
+            sizes = held.earlier(limits)
+            sizes |= held.take_in(wanted.pack, limits) if wanted.pack is not None else {}
         except UncleanError:
-            return _files(wanted, named, limits, notes)
+            return _files(wanted, named, limits, notes), {}
         except RejectedError as refused:
             notes.add(f"other branches and stashes were left out: {refused.message}")
             sizes = {}
@@ -144,7 +154,7 @@ def _made(
                     notes.add(_left_out(left, refused))
         for note in writer.notes():
             notes.add(note)
-        return writer.given(held, named, made, notes)
+        return writer.given(held, named, made, notes), writer.twins
 
 
 def _left_out(left: Left, refused: RejectedError) -> str:
@@ -189,7 +199,7 @@ class _Writer:
         self._made = Objects(project.object_format)
         self._verifier = Verifier(objects, sizes, self._made, limits, project.object_format)
         self._naming = Naming(wanted.session, wanted.run, wanted.identity, wanted.started, {})
-        self._twins = dict(wanted.twins)
+        self.twins = dict(wanted.twins)
         self._known = [wanted.tip, wanted.code, *before.values()]
         self._asked = False
         self._notes = Findings()
@@ -204,16 +214,20 @@ class _Writer:
         return self._stash(left.oid) if left.name == "stash" else self._commit(left.oid)
 
     def _commit(self, oid: str) -> str:
+        if oid in self.twins and self._objects.get(self.twins[oid].oid, self._limits.commit) is None:
+            del self.twins[oid]  # of a branch that the user has deleted meanwhile
+        if oid in self.twins:
+            return self.twins[oid].oid
         start = self._start(oid)
         if start == oid:
-            return self._twins[oid].oid if oid in self._twins else oid
-        onto = self._twins[start].oid if start in self._twins else start
+            return self.twins[oid].oid if oid in self.twins else oid
+        onto = self.twins[start].oid if start in self.twins else start
         chain = Chain(
             onto, self._objects, self._made, self._verifier, self._naming,
             limits=self._limits, fresh=self._fresh, base=onto, head=start,
         )  # fmt: skip
         chain.add(Checkpoint(oid, oid, self._wanted.turn, time.time()))
-        self._twins |= chain.twins
+        self.twins |= chain.twins
         for note in chain.notes.lines():
             self._notes.add(f"in another branch, {note}")
         return chain.tip
@@ -222,17 +236,26 @@ class _Writer:
         """Return the newest commit on the first-parent way that has a twin, or is the project's."""
         start, steps = oid, 0
         while start in self._fresh and steps <= self._limits.commits:
-            if start in self._twins and self._twins[start].exact:
+            if start in self.twins and self.twins[start].exact:
                 return start
-            parents = self._read(start).parents
-            if not parents:
-                return self._wanted.tip
-            start, steps = parents[0], steps + 1
+            commit = self._read(start)
+            if not commit.parents:
+                self._root(commit)
+                return start
+            start, steps = commit.parents[0], steps + 1
         if start in self._fresh:
             return self._wanted.tip
-        if start not in self._twins:
+        if start not in self.twins:
             self._check_visible(start)
         return start
+
+    def _root(self, commit: BoxCommit) -> None:
+        """Write the commit for one without parents, with which a history of its own begins."""
+        tree = self._verifier.tree(commit.tree, self._read(self._wanted.tip).tree)
+        message = self._naming.agents(commit.message, self._wanted.turn)
+        who, now = self._naming.identity, time.time()
+        dates = (who, moment(min(commit.when, now))), (who, moment(now))
+        self.twins[commit.oid] = Twin(self._made.commit(tree, [], message, *dates), tree == commit.tree)
 
     def _check_visible(self, oid: str) -> None:
         """Raise unless the sandbox was given a commit of the project's: whoever knows an id could name it."""

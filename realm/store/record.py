@@ -329,7 +329,7 @@ def write(
         session.id, session.project, session.created, state, session.base, run.number, totals,
         run.started, run.exit_code, run.ended, before.prompt or next(iter(run.prompts), ""),
         run.closing or before.words, run.stopped, before.pushed_tip, before.pushed, run.died,
-        describe(run.kept) if run.ended is not None else before.beside, before.request,
+        describe(run.kept) if run.ended is not None or run.kept else before.beside, before.request,
         ", ".join(run.weakened),
     )  # fmt: skip
     message = write_summary(session.name, summary)

@@ -65,6 +65,14 @@ def test_branches_and_tags(sandbox: HostSandbox) -> None:
     assert (report.left_all, report.errors) == (True, ())
 
 
+def test_refs_of_other_kinds_are_named(sandbox: HostSandbox) -> None:
+    report = sandbox.run("git notes add -m x; git update-ref refs/remotes/up/main HEAD; git branch alt")
+    assert names(report) == ["refs/heads/alt"]
+    assert report.errors == (
+        "refs that are no branches, tags or stashes were not kept: refs/notes/commits and 1 more",
+    )
+
+
 def test_the_sessions_own_branch_where_head_is_elsewhere(sandbox: HostSandbox) -> None:
     report = sandbox.run(COMMIT + "commit one; git checkout -q -b alt HEAD~1; commit two")
     assert names(report) == ["refs/heads/alt", "refs/heads/work"]

@@ -9,9 +9,10 @@ import pytest
 
 from realm.model import TurnText
 from realm.sandbox import report as reports
+from realm.store import left, refs
 from tests.support.repos import git
 from tests.support.sandbox import ENTRY, SHELLS, HostSandbox
-from tests.support.store import assert_sound, intake, project_of, take
+from tests.support.store import ME, STARTED, assert_sound, intake, project_of, take
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from realm.model import Checkpoint
     from realm.sandbox.report import Report
+    from realm.store.commits import Twin
     from tests.support.repos import Repo
 
 KEEP = 'cp -R "$REALM_STATE_DIR/out/live" "$REALM_STATE_DIR/kept"'
@@ -62,6 +64,7 @@ class Host:
         self.sandbox, self.project = sandbox, project_of(sandbox.repo)
         self.onto = self.head = sandbox.tip
         self.notes: list[str] = []
+        self.twins: dict[str, Twin] = {}
         self._count = 0
 
     def take(self, points: tuple[Checkpoint, ...], pack: Path | None, *, last: bool = False) -> list[str]:
@@ -76,8 +79,30 @@ class Host:
         done = take(wanted)
         self.onto, self.head = done.tip, points[-1].head
         self.notes += done.notes
+        self.twins |= done.twins
         log = self.sandbox.repo.git("log", "--reverse", "--format=%s", f"{self.sandbox.tip}..refs/realm/fix")
         return log.splitlines()
+
+    def take_beside(self, report: Report) -> dict[str, str]:
+        """Take in what else is in the repository, and return the refs of it."""
+        wanted = left.Wanted(
+            self.project, "fix", 1, report.points[-1].turn, self.sandbox.tip, self.onto, report.left,
+            report.left_all, report.left_pack, STARTED, ME, self.twins, earlier=self.sandbox.root / "earlier",
+        )  # fmt: skip
+        found = left.take(wanted)
+        refs.transact(self.project, found.updates, "test")
+        self.notes += found.notes
+        self.twins |= found.twins
+        top = "refs/realm-branches/fix/"
+        return {
+            name.removeprefix(top): oid
+            for name, oid in self.sandbox.repo.refs().items()
+            if name.startswith(top)
+        }
+
+
+def is_beside(report: Report) -> bool:
+    return bool(report.left or report.left_all)
 
 
 CASES = {
@@ -137,7 +162,7 @@ def test_turns_come_home_one_by_one_and_the_end_adds_what_is_new(sandbox: HostSa
     scripts, wanted = CASES[case]
     end = sandbox.run(turns(*scripts, tail="echo last >last"))
     host = Host(sandbox)
-    live = handed_over(sandbox)
+    live = [report for report in handed_over(sandbox) if not is_beside(report)]
     for report, subjects in zip(live, wanted, strict=True):
         assert host.take(report.points, report.pack) == subjects
         assert sandbox.repo.head("refs/realm/fix^{tree}") == _tree(sandbox, report)
@@ -145,6 +170,49 @@ def test_turns_come_home_one_by_one_and_the_end_adds_what_is_new(sandbox: HostSa
     assert sandbox.repo.files("refs/realm/fix") == sandbox.tree(end)
     assert not (sandbox.state / "out/live").exists()
     assert_sound(sandbox.repo)
+
+
+COMMIT = "commit() { echo $1 >$1; git add $1; git commit -qm $1; }; "
+
+
+def test_what_else_is_in_the_repository_comes_home_when_it_changes(sandbox: HostSandbox) -> None:
+    end = sandbox.run(
+        COMMIT
+        + turns(
+            "commit mine; git checkout -q -b alt; commit one; git checkout -q work",
+            "echo 2 >two",
+            "git worktree add -q wt -b wt; echo 3 >wt/three",
+            "echo 4 >four",
+            "git branch -q -D alt; echo 5 >>README.md; git stash -q; git branch -q same",
+            "git checkout -q --orphan pages; git rm -qrf . ; rm -rf two four; commit page; commit more; "
+            "git checkout -q work",
+            ":",
+        )
+    )
+    host = Host(sandbox)
+    found = []
+    for report in handed_over(sandbox):
+        if is_beside(report):
+            found.append((report.points[0].turn, host.take_beside(report)))
+            lost = [name for name in found[-1][1] if name.startswith("detached/")]
+        else:
+            host.take(report.points, report.pack)
+    assert [(turn, sorted({*kept} - {*lost})) for turn, kept in found] == [
+        (1, ["heads/alt"]),
+        (3, ["heads/alt", "heads/wt"]),
+        (5, ["heads/same", "heads/wt", "stash/1"]),
+        (6, ["heads/pages", "heads/same", "heads/wt", "stash/1"]),
+    ]
+    repo, last = sandbox.repo, found[-1][1]
+    assert repo.git("log", "-1", "--format=%s", last[lost[0]]) == "one"
+    assert last["heads/same"] in repo.git("rev-list", "refs/realm/fix").split()
+    assert repo.files(last["heads/wt"]) == ["README.md", "mine", "three"]
+    assert repo.git("log", "--format=%s", last["heads/pages"]).splitlines() == ["more", "page"]
+    assert repo.files(last["heads/pages"]) == ["more", "page"]
+    host.take(end.points[-1:], end.pack, last=True)
+    assert host.take_beside(end) == last
+    assert host.notes == []
+    assert_sound(repo)
 
 
 def test_what_was_said_is_handed_over_once(sandbox: HostSandbox) -> None:

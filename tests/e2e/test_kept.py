@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.test_conversation import leave, say
-from tests.e2e.test_live import has
+from tests.e2e.test_live import has, holder_of, sandbox_of, shows
+from tests.support import engines
 from tests.support.repos import Repo
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +104,25 @@ def test_a_branch_from_a_turn_that_is_in_git_already(claude: User) -> None:
         "Add two.txt", "Add one.txt",
     ]  # fmt: skip
     assert claude.repo.head("refs/realm-branches/tui/heads/alt^") == claude.repo.head("refs/realm/tui^")
+
+
+def test_it_is_in_git_with_its_turn_and_survives_the_container(claude: User) -> None:
+    """Also what was shown: nothing of it waits for the run's end."""
+    side = (
+        "run git branch own; git switch -qc alt; echo 1 >side; git add .; git commit -qm x; git switch -q tui"
+    )
+    with claude.terminal("new", "tui") as terminal:
+        say(terminal, side, "Done")
+        top = "refs/realm-branches/tui/heads"
+        eventually(lambda: sorted(claude.repo.refs(top)) == [f"{top}/alt", f"{top}/own"], 10)
+        assert claude.listed()[0]["also_kept"] == "branch alt (1 commit)"
+        say(terminal, "write one.txt with first", "Wrote one.txt")
+        has(claude, "tui", "write one.txt with first")
+        shows(claude, "tui", 2, "Wrote one.txt")
+        lost = engines.docker("inspect", "--format", "{{.Name}}", sandbox_of(claude)).removeprefix("/")
+        os.kill(holder_of(claude, "tui"), signal.SIGKILL)
+        terminal.wait()
+    engines.docker("rm", "-f", lost)
+    engines.docker("volume", "rm", "-f", *engines.labelled("volume", f"realm.sandbox={lost}"))
+    assert claude.repo.show(f"{top}/alt:side") == "1"
+    assert claude.repo.show("refs/realm/tui:one.txt") == "first"

@@ -79,8 +79,8 @@ def test_each_turn_is_in_git_while_the_next_one_works(claude: User) -> None:
     assert list(claude.leftovers()) == []
 
 
-def holder_of(claude: User) -> int:
-    session = json.loads(claude.repo.show("refs/realm-meta/bg:session.json"))
+def holder_of(claude: User, name: str = "bg") -> int:
+    session = json.loads(claude.repo.show(f"refs/realm-meta/{name}:session.json"))
     return int(json.loads((realm_home() / "runs" / session["id"] / "lock").read_bytes())["pid"])
 
 
