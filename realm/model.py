@@ -161,7 +161,8 @@ class Run(NamedTuple):
     in a word or two why the sandbox did not end by itself, where that is so.  ``weakened`` are the
     user's docker flags and settings that took protection from it.  ``network`` is what it
     could reach: ``open``, ``allow`` or ``none``, empty where an earlier version did not say;
-    ``refused`` what it was refused, the most frequent first.
+    ``refused`` what it was refused, the most frequent first.  ``risky`` are the kinds of files that
+    the session changed by its end and that programs run or obey unasked (:mod:`realm.store.risky`).
     """
 
     number: int
@@ -187,6 +188,7 @@ class Run(NamedTuple):
     weakened: tuple[str, ...] = ()
     network: str = ""
     refused: tuple[Refusal, ...] = ()
+    risky: tuple[str, ...] = ()
 
 
 class Totals(NamedTuple):
@@ -207,7 +209,7 @@ class Summary(NamedTuple):
     session's last one then, was pushed, a remote and a branch; ``request`` is the address of the pull
     or merge request that realm made of it.  ``died`` is why the last run was cut off, ``beside`` what
     is kept beside the session's work, both in words, ``weakened`` what took protection from the last
-    run's sandbox.
+    run's sandbox, ``risky`` what of the changes programs run or obey unasked.
     """
 
     id: str = ""
@@ -229,6 +231,7 @@ class Summary(NamedTuple):
     beside: str = ""
     request: str = ""
     weakened: str = ""
+    risky: str = ""
 
 
 class SessionRow(NamedTuple):

@@ -22,6 +22,7 @@ EXAMPLES = (
     ("diff quick-fix@2 --stat", "as it was when turn 2 ended, in short"),
     ("diff quick-fix --turn 3", "what turn 3 changed; --turn 2..4 for several"),
     ("diff quick-fix -- src", "some paths only"),
+    ("diff quick-fix --risky", "only what runs or is obeyed unasked: hooks, CI, settings, build files"),
 )
 NOTE = (
     "Your git shows it, with your pager, colours and settings. Turns are numbered as realm log does. While "
@@ -47,11 +48,12 @@ def _between(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     "--turn", "between", metavar="<n>", callback=_between, help="what turn <n> changed, or <m>..<n>"
 )
 @click.option("--stat", is_flag=True, help="only which files, and how much of them")
+@click.option("--risky", is_flag=True, help="only files that programs run or obey unasked")
 @click.option("--tool", is_flag=True, help="show it in your difftool")
 @common
 def command(
     name: At, paths: tuple[str, ...], directory: Path | None, between: tuple[int, int] | None,
-    stat: bool, tool: bool,
+    stat: bool, tool: bool, risky: bool,
 ) -> Any:  # fmt: skip
     """Let git show it."""
     from realm.session.review import diff
@@ -59,4 +61,6 @@ def command(
     if stat and tool:
         raise CommandLineError("--stat and --tool exclude each other", "give one of them")
     options = [] if tool else [*output.color_of_git(), *(["--stat"] if stat else [])]
-    diff(name, directory, between=between, options=options, tool=tool, paths=paths)
+    if risky and paths:
+        raise CommandLineError("--risky chooses the paths", "leave them out, or leave --risky out")
+    diff(name, directory, between=between, options=options, tool=tool, paths=paths, risky=risky)

@@ -7,8 +7,8 @@ The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` an
 ``prompt`` (the first one's first line), ``last_words`` (that of the last answer),
 ``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
 and the like beside its work, in words), ``weakened`` (flags and settings that took protection
-from its container), ``turns``, ``files``, ``insertions``,
-``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
+from its container), ``risky`` (what of the changes programs run or obey unasked), ``turns``, ``files``,
+``insertions``, ``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
 have all of its work, or null), ``pull_request`` (the address of the one that ``realm pr`` made,
 or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
 """
@@ -28,7 +28,7 @@ from realm.cli.command import verb
 from realm.cli.output import Cell
 from realm.cli.params import common, json_option
 from realm.model import Activity, State
-from realm.text import clean, plural
+from realm.text import clean, listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,6 +133,12 @@ def _show(rows: Sequence[SessionRow]) -> None:
     cut_off = next((row.name for row in rows if row.state is State.INTERRUPTED), None)
     if cut_off is not None:
         output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
+    unasked = [row.name for row in rows if row.summary.risky and not _is_merged(row)]
+    if unasked:
+        change = "changes" if len(unasked) == 1 else "change"
+        output.hint(
+            f"{listed(unasked)} {change} what runs or is obeyed unasked: realm diff {unasked[0]} --risky"
+        )
 
 
 def _sorted(rows: Sequence[SessionRow], *, waiting: bool) -> list[SessionRow]:
@@ -277,6 +283,7 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "died": clean(row.summary.died) or None,
         "also_kept": clean(row.summary.beside) or None,
         "weakened": clean(row.summary.weakened) or None,
+        "risky": clean(row.summary.risky) or None,
         "turns": row.summary.totals.turns,
         "files": row.summary.totals.files,
         "insertions": row.summary.totals.insertions,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from realm.config import REMOTE, Config
 from realm.errors import NothingToPushError, RealmError, RefRaceError
 from realm.paths import current_directory
-from realm.session import approvals, integrate
+from realm.session import approvals, integrate, summary
 from realm.session.find import locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
-from realm.store import branches, record, refs, remote, repo, turns, unusual
+from realm.store import branches, record, refs, remote, repo, risky, turns, unusual
 from realm.store.schema import is_address
 from realm.text import clean
 
@@ -54,6 +54,8 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     if not request.yes:
         look = unusual.find if request.squash else unusual.find_to_push
         _ask(session, look(project, session.base, code), ui)
+    if found := risky.kinds(risky.find(project, session.base, code)):
+        ui.warn(summary.unasked(request.name, found))
     known = approvals.last_push(project, session, f"{remote.shown(where)} {branch}")
     oid = code
     if request.squash:

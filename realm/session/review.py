@@ -67,11 +67,12 @@ def turns(whole: Place) -> list[Turn]:
 
 def diff(
     at: At, directory: Path | None, *, between: tuple[int, int] | None = None, options: Sequence[str] = (),
-    tool: bool = False, paths: Sequence[str] = (),
+    tool: bool = False, paths: Sequence[str] = (), risky: bool = False,
 ) -> NoReturn:  # fmt: skip
     """Let the user's git show what a session changed against its base, in this process's place.
 
-    ``between`` are the first and the last of the turns whose changes are wanted instead.
+    ``between`` are the first and the last of the turns whose changes are wanted instead, ``risky``
+    leaves only the files that programs run or obey unasked.
     Raises :class:`RealmError` where there is no such session or turn, or nothing was changed.
     """
     if between is None:
@@ -86,8 +87,24 @@ def diff(
         ends = [begin, end]
     if begin == end:
         raise RealmError(f"{_named(at, between)} changed nothing", f"realm log {at.name}")
+    if risky:
+        paths = _unasked(whole.project, begin, end)
+        if not paths:
+            nothing = f"{_named(at, between)} changed nothing that runs or is obeyed unasked"
+            raise RealmError(nothing, f"realm diff {at.name} shows what it changed")
     verb = "difftool" if tool else "diff"
     git.become(verb, *options, "--end-of-options", *ends, "--", *paths, project=whole.project)
+
+
+def _unasked(project: Project, begin: str, end: str) -> list[str]:
+    """Return patterns of the files that changed and that programs run or obey unasked."""
+    from realm.store import risky
+
+    paths = dict.fromkeys(risk.path for risk in risky.find(project, begin, end))
+    if sum(map(len, paths)) <= _ARGUMENTS:
+        return [f":(top,literal){path}" for path in paths]
+    # More than a command line holds: whole directories, which shows more rather than less.
+    return [f":(top,literal){top}" for top in dict.fromkeys(path.partition("/")[0] for path in paths)]
 
 
 def _named(at: At, between: tuple[int, int] | None) -> str:
@@ -154,3 +171,5 @@ def _screen(found: record.Record, turn: Turn, kind: str, *, is_last: bool) -> by
 
 
 _SCREEN_LIMIT = 4 * 1024 * 1024
+_ARGUMENTS = 500_000
+"""Characters of paths on git's command line."""

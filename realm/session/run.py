@@ -101,6 +101,7 @@ class Outcome(NamedTuple):
     is_nothing: bool = False
     """Whether the agent could not even be run, or failed before its first prompt, and nothing was changed."""
     kept: tuple[Kept, ...] = ()
+    risky: tuple[str, ...] = ()
 
 
 def argv(plan: Plan) -> list[str]:

@@ -30,6 +30,11 @@ def describe(totals: Totals) -> str:
     return f"{plural(totals.turns, 'turn')}, {plural(totals.files, 'file')}, {lines}"
 
 
+def unasked(name: str, kinds: Sequence[str]) -> str:
+    """Return one line about changes of files that programs run or obey unasked."""
+    return f"{name} changes what runs or is obeyed unasked: {', '.join(kinds)}; realm diff {name} --risky"
+
+
 def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     """Say what the run left behind: one line, what needs attention, the next commands."""
     name = plan.session.name
@@ -49,7 +54,9 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
 
 
 def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
-    """Say what was kept beside the work, and where; and what its container ran with."""
+    """Say what was kept beside the work, and where; what to look at first; what its container ran with."""
+    if outcome.risky:
+        ui.warn(unasked(plan.session.name, outcome.risky))
     if plan.run.weakened:
         ui.info(f"  ran with less protection: {', '.join(plan.run.weakened)}")
     from realm.store.branches import describe as beside

@@ -21,7 +21,7 @@ from realm.session import audit, egress, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens
 from realm.session.run import Outcome
-from realm.store import record, refs, repo, unusual
+from realm.store import record, refs, repo, risky, unusual
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def _taken(
         after=code, notes=tuple(dict.fromkeys(notes)), incomplete=tuple(dict.fromkeys(lacking)),
         kept=tuple(beside.kept) if beside else run.kept,
     )  # fmt: skip
+    run = run._replace(risky=risky.kinds(risky.find(project, now.session.base, code)))
     files = {**said.files, **screens.files}
     if ending is None:
         taken = begun if last is None else Taken(number, turn, last.head, last.snapshot, last.time)
@@ -192,7 +193,7 @@ def _taken(
     exit_code = ending.exit_code if ending else 0
     failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
     nothing = failed and not commits and not run.prompts and not said.files and not run.kept
-    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept)
+    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept, run.risky)
 
 
 def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:

@@ -181,6 +181,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         weakened=fields.texts("weakened"),
         network=fields.text("network", _NETWORK.fullmatch, ""),
         refused=tuple(fields.maybe("refused", lambda key: _refused(fields.items(key))) or ()),
+        risky=fields.texts("risky"),
     )
 
 
@@ -357,6 +358,7 @@ def write_summary(name: str, summary: Summary) -> str:
         "Died": _quoted(summary.died) if summary.died else "",
         "Beside": _quoted(summary.beside) if summary.beside else "",
         "Weakened": _quoted(summary.weakened) if summary.weakened else "",
+        "Risky": _quoted(summary.risky) if summary.risky else "",
     }
     if summary.stopped:
         lines["Stopped"] = "yes"
@@ -407,6 +409,7 @@ def read_summary(message: str, object_format: str) -> Summary:
             died=_unquoted(found.get("Died", "")),
             beside=_unquoted(found.get("Beside", "")),
             weakened=_unquoted(found.get("Weakened", "")),
+            risky=_unquoted(found.get("Risky", "")),
             request=_checked(found.get("Request", ""), _ADDRESS.fullmatch),
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:

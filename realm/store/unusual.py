@@ -41,27 +41,30 @@ class Unusual(NamedTuple):
     path: str
 
 
-class _Change(NamedTuple):
+class Change(NamedTuple):
+    """A file that differs: its path, its objects, git's letter for what happened, its mode now (0: gone)."""
+
     path: str
     before: str
     after: str
     status: str
+    mode: int
 
 
 def find(project: Project, old: str, new: str) -> list[Unusual]:
     """Return what is unusual about the difference between two commits."""
-    changes = list(_changes(project, old, new))
-    added = [change for change in changes if change.status == "A"]
-    sizes = _sizes(project, [change.after for change in changes if change.status in "AM"])
+    changed = list(changes(project, old, new))
+    added = [change for change in changed if change.status == "A"]
+    sizes = _sizes(project, [change.after for change in changed if change.status in "AM"])
     found = [
-        _large(change.path, sizes[change.after]) for change in changes if sizes.get(change.after, 0) > LARGE
+        _large(change.path, sizes[change.after]) for change in changed if sizes.get(change.after, 0) > LARGE
     ]
     found += [
         Unusual(f"{count} new files below {clean(place, limit=200)}", place)
         for place, count in _heaps([change.path for change in added])
     ]
     moved = {change.after for change in added}
-    gone = sum(change.status == "D" and change.before not in moved for change in changes)
+    gone = sum(change.status == "D" and change.before not in moved for change in changed)
     if gone >= LEAST_GONE:
         listed = git("ls-tree", "-r", "-z", "--name-only", "--end-of-options", old, project=project).out
         every = listed.count(b"\0")
@@ -86,12 +89,13 @@ def _large(path: str, size: int) -> Unusual:
     return Unusual(f"{clean(path, limit=200)} has {size / 1e6:.0f} MB", path)
 
 
-def _changes(project: Project, old: str, new: str) -> Iterator[_Change]:
+def changes(project: Project, old: str, new: str) -> Iterator[Change]:
+    """Yield the files that differ between two commits; a moved one is gone and new."""
     asked = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--end-of-options", old, new)
     fields = git(*asked, project=project).out.decode("utf-8", "surrogateescape").split("\0")
     for head, path in zip(fields[::2], fields[1::2], strict=False):
-        _, _, before, after, status = head.split(" ")
-        yield _Change(path, before, after, status[:1])
+        _, mode, before, after, status = head.split(" ")
+        yield Change(path, before, after, status[:1], int(mode, 8))
 
 
 def _sizes(project: Project, oids: Sequence[str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.model import Run, State, TurnText
-from realm.store import record, refs, repo
+from realm.store import record, refs, repo, risky
 from realm.text import first_line
 from tests.support.store import STARTED, Sandbox, intake, project_of, session, take
 
@@ -88,7 +88,8 @@ class Past:
         )
         prompts = tuple(first_line(text.prompt) for text in texts.values())
         run = Run(number, started, start, started + 3000, exit_code, done.tip, prompts=prompts)
-        run = run._replace(said=said, continues=continues)
+        unasked = risky.kinds(risky.find(project, self.base, done.tip))
+        run = run._replace(said=said, continues=continues, risky=unasked)
         totals = repo.totals(project, self.base, done.tip)
         meta = record.write(
             project, parent=self.meta, previous=None, run=run, totals=totals,

@@ -77,6 +77,7 @@ runs = st.builds(
             Refusal, names, st.integers(0, 65535), st.sampled_from(["name", "address", "private"]), counts
         )
     ).map(tuple),
+    risky=texts,
 )
 summaries = st.builds(
     Summary,
@@ -96,7 +97,7 @@ summaries = st.builds(
     pushed_tip=st.just("") | oids,
     pushed=words,
     weakened=words,
-    request=st.just("") | names.map("https://host/".__add__),
+    risky=words,
     died=words,
     beside=words,
 )
