@@ -15,6 +15,8 @@ _SWITCH = 0.0005
 """Seconds that a thread may keep others waiting: who has git's or the engine's answer goes on soon."""
 
 _INTERRUPTED = 130
+_LOOKING = ("diff", "log", "show")
+"""Verbs that have git show something about the session that stands after them."""
 _ARG_START = 45
 """Where the address of the arguments stands, of what follows the name in /proc/self/stat."""
 
@@ -52,6 +54,14 @@ def take_name() -> None:
                 memory.write(words.ljust(end - start, b"\0"))
 
 
+def look_ahead(arguments: list[str]) -> None:
+    """Let git look for a session that is to be shown while Python loads the command line."""
+    if len(arguments) > 1 and arguments[0] in _LOOKING and "-C" not in "".join(arguments):
+        from realm.session.find import look_ahead
+
+        look_ahead(arguments[1].partition("@")[0])
+
+
 def main() -> NoReturn:
     """Run the command line and exit with its code.
 
@@ -64,6 +74,7 @@ def main() -> NoReturn:
         sys.setswitchinterval(_SWITCH)
         open_closed()
         take_name()
+        look_ahead(sys.argv[1:])
         from realm.cli.app import run
 
         code = run(sys.argv[1:])

@@ -160,6 +160,31 @@ def git(
     )
 
 
+class Started:
+    """A git command that runs while something else is done; nothing is read from it before its end.
+
+    Raises :class:`GitError` when git is not there.
+    """
+
+    def __init__(self, *args: str, at: Place) -> None:
+        try:
+            self._process = subprocess.Popen(
+                command(*args),
+                cwd=at.cwd,
+                env=environment(at.env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as problem:
+            raise missing(problem, at.cwd) from problem
+
+    def result(self) -> GitResult:
+        """Wait for the end and return how it ended; once."""
+        out, err = self._process.communicate()
+        return GitResult(self._process.returncode, out, err)
+
+
 def become(*args: str, project: Project) -> NoReturn:
     """Let git take this process's place, as if the user had typed it where they stand.
 

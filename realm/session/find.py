@@ -7,20 +7,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositoryError, RealmError
+from realm.git import place
 from realm.model import Activity, SessionRow, State
 from realm.paths import current_directory
 from realm.session import registry
 from realm.session.lock import holder
 from realm.session.requests import Listing
-from realm.store import listing, refs
+from realm.store import listing, refs, repo
 from realm.store.repo import discover
 from realm.text import clean
-from realm.together import Begun
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.git import GitResult
+    from realm.git import GitResult, Started
     from realm.model import Project, Summary
     from realm.store.listing import MetaRow
 
@@ -60,9 +60,11 @@ def locate(name: str, directory: Path | None) -> Found:
     """
     refs.check_name(name)
     start = directory if directory is not None else current_directory()
-    asked = Begun(lambda: listing.ask(start, [name]))  # while git tells what repository it is
-    here = discover(start) if directory is not None else _around(start)
-    found = _named(here, name, asked.result()) if here else None
+    asked = _begun.pop((start, name), None) or _begin(start, name)
+    answer = asked.session.result() if asked is not None else None
+    repository = asked.repository if asked is not None else None
+    here = discover(start, repository) if directory is not None else _around(start, repository)
+    found = _named(here, name, answer) if here else None
     if found is not None and found.row.code is not None:
         return found
     if directory is not None:
@@ -78,6 +80,34 @@ def locate(name: str, directory: Path | None) -> Found:
     if not others:
         raise _unknown(name, here, found, *every)
     return others[0]
+
+
+class _Asked(NamedTuple):
+    """What git is asked at the same time: what repository a directory is in, and what session it has."""
+
+    repository: Started
+    session: Started
+
+
+_begun: dict[tuple[Path, str], _Asked] = {}
+"""What git was asked ahead, by directory and name."""
+
+
+def _begin(start: Path, name: str) -> _Asked | None:
+    found = place(start) if start.is_dir() else None
+    return _Asked(repo.begin(found), listing.begin(found, [name])) if found is not None else None
+
+
+def look_ahead(name: str) -> None:
+    """Let git look for the session ``name`` of the current directory's project, for :func:`locate`.
+
+    Its answers come while Python loads what the command line needs.  What fails will fail again then.
+    """
+    if refs.is_name(name):
+        with suppress(RealmError, OSError):
+            start = current_directory()
+            if (asked := _begin(start, name)) is not None:
+                _begun[start, name] = asked
 
 
 def _named(project: Project, name: str, answer: GitResult | None = None) -> Found | None:
@@ -99,9 +129,9 @@ def _advice(project: Project, name: str, problem: str) -> str:
     )
 
 
-def _around(directory: Path) -> Project | None:
+def _around(directory: Path, asked: Started | None = None) -> Project | None:
     try:
-        return discover(directory)
+        return discover(directory, asked)
     except NoGitError:
         raise
     except (NotARepositoryError, GitError):

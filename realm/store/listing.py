@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError
-from realm.git import GitResult, git, place
+from realm.git import GitResult, Place, Started, git
 from realm.model import Summary
 from realm.store.batch import CatFile
 from realm.store.refs import CODE, META, is_name
@@ -15,7 +15,6 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from realm.model import Project
 
@@ -52,7 +51,7 @@ def rows(
 ) -> list[MetaRow]:
     """Return every session of the project, or those called ``names``, by name.
 
-    ``answer`` is what :func:`ask` returned for these names.  Never raises because of what a
+    ``answer`` is what :func:`begin` has for these names.  Never raises because of what a
     ref or a record holds: such a session is a row with a ``problem``.
     """
     patterns = [CODE, META] if names is None else _patterns(names)
@@ -62,13 +61,9 @@ def rows(
     return found if names is None else [row for row in found if row.name in names]
 
 
-def ask(start: Path, names: Sequence[str]) -> GitResult | None:
-    """Ask git for sessions before it is known where ``start`` is; ``None`` outside any repository."""
-    found = place(start)
-    if found is None:
-        return None
-    order = ("for-each-ref", f"--format={_FIELDS}%(contents)%00", *_patterns(names))
-    return git(*order, cwd=found.cwd, env=found.env, check=False)
+def begin(at: Place, names: Sequence[str]) -> Started:
+    """Ask git for sessions, for :func:`rows`, before it has told what repository is at ``at``."""
+    return Started("for-each-ref", f"--format={_FIELDS}%(contents)%00", *_patterns(names), at=at)
 
 
 def _patterns(names: Sequence[str]) -> list[str]:

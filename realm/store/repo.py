@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, NotARepositoryError, RealmError, UsageError
-from realm.git import GitResult, git, place, reason
+from realm.git import GitResult, Place, Started, git, place, reason
 from realm.model import Identity, Project, Totals
 from realm.store.stores import object_stores, unreadable
 from realm.text import clean
@@ -29,12 +29,17 @@ _QUESTIONS = (
 )
 
 
-def discover(start: Path) -> Project:
+def begin(at: Place) -> Started:
+    """Ask git about the repository at ``at``, for :func:`discover`."""
+    return Started("rev-parse", *_QUESTIONS, at=at)
+
+
+def discover(start: Path, asked: Started | None = None) -> Project:
     """Return the project whose work tree holds the directory ``start`` (see :func:`realm.git.place`).
 
-    One git process.  Raises :class:`NotARepositoryError` when there is no such
-    directory, no repository, no work tree (a bare repository, a ``.git``
-    directory), or git refuses the repository because of who owns it.
+    One git process, unless it was ``asked`` already.  Raises
+    :class:`NotARepositoryError` when there is no such directory, no repository, no work tree
+    (a bare repository, a ``.git`` directory), or git refuses the repository because of who owns it.
     """
     shown = clean(str(start))
     if not os.path.isdir(start):  # noqa: PTH112 - Path's own raises where nothing may be looked at
@@ -45,7 +50,7 @@ def discover(start: Path) -> Project:
     found = place(start)
     if found is None:
         raise _none(start, shown)
-    result = git("rev-parse", *_QUESTIONS, cwd=found.cwd, env=found.env, check=False)
+    result = (asked or begin(found)).result()
     answers = result.out.decode("utf-8", "surrogateescape").split("\n")[:-1]
     if result.code != 0 or len(answers) != len(_QUESTIONS):
         raise _refusal(shown, answers, result)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from realm.errors import NoSuchSessionError
+from realm.session import find
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
 from tests.support.repos import Repo
@@ -328,3 +330,19 @@ def test_replay_of_a_turn_begins_with_what_was_on_the_screen(repo: Repo) -> None
     missing = realm(repo.path, "replay", "fix@4")
     assert (missing.code, missing.out) == (1, "")
     assert "error: run 2 of fix was not recorded" in missing.err
+
+
+def test_a_session_that_is_looked_for_ahead_is_found_or_missed_all_the_same(
+    past: Past, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(past.repo.path)
+    find.look_ahead("fix")
+    found = find.locate("fix", None)
+    assert (found.row.code, found.project.root) == (past.tip, past.repo.path)
+    find.look_ahead("other")
+    with pytest.raises(NoSuchSessionError):
+        find.locate("other", None)
+    find.look_ahead("no/name")
+    monkeypatch.chdir(tmp_path)
+    find.look_ahead("fix")  # outside any repository
+    assert find.locate("fix", past.repo.path).row.code == past.tip
