@@ -7,9 +7,11 @@ address, ``10.1.0.0/16`` a network, ``[fd00::1]:8080`` an address of IPv6 with i
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import ipaddress
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _LONGEST = 253
@@ -29,6 +31,8 @@ class Host(NamedTuple):
     @property
     def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         """Return the addresses that it is; ``None`` for a name."""
+        import ipaddress
+
         try:
             return ipaddress.ip_network(self.name)
         except ValueError:
@@ -65,6 +69,8 @@ def _port(text: str) -> int:
 
 
 def _name(text: str) -> str:
+    import ipaddress  # 3 ms, for those who name a host
+
     try:
         found = ipaddress.ip_network(text)
     except ValueError:

@@ -209,7 +209,8 @@ class Summary(NamedTuple):
     session's last one then, was pushed, a remote and a branch; ``request`` is the address of the pull
     or merge request that realm made of it.  ``died`` is why the last run was cut off, ``beside`` what
     is kept beside the session's work, both in words, ``weakened`` what took protection from the last
-    run's sandbox, ``risky`` what of the changes programs run or obey unasked.
+    run's sandbox, ``risky`` what of the changes programs run or obey unasked,
+    ``network`` what its sandbox could reach.
     """
 
     id: str = ""
@@ -232,6 +233,7 @@ class Summary(NamedTuple):
     request: str = ""
     weakened: str = ""
     risky: str = ""
+    network: str = ""
 
 
 class SessionRow(NamedTuple):

@@ -7,8 +7,9 @@ The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` an
 ``prompt`` (the first one's first line), ``last_words`` (that of the last answer),
 ``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
 and the like beside its work, in words), ``weakened`` (flags and settings that took protection
-from its container), ``risky`` (what of the changes programs run or obey unasked), ``turns``, ``files``,
-``insertions``, ``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
+from its container), ``risky`` (what of the changes programs run or obey unasked), ``network``
+(what its container could reach: open, allow or none), ``turns``, ``files``, ``insertions``,
+``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
 have all of its work, or null), ``pull_request`` (the address of the one that ``realm pr`` made,
 or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
 """
@@ -201,10 +202,14 @@ def _piped(row: SessionRow) -> list[Cell]:
 def _state(row: SessionRow, now: float | None) -> str:
     """Return what a session is doing, or how it ended; how long it has been at it where ``now`` is given.
 
-    Behind it stands what took protection from its container.
+    Behind it stands what took protection from its container, and its network where that is not the usual.
     """
-    weakened = clean(row.summary.weakened, limit=200)
-    return _activity(row, now) + (f" [{weakened}]" if weakened else "")
+    from realm.config import NETWORK
+
+    network = row.summary.network
+    words = [clean(row.summary.weakened, limit=200)] if row.summary.weakened else []
+    words += [f"network {network}"] if network not in ("", NETWORK.default) else []
+    return _activity(row, now) + (f" [{', '.join(words)}]" if words else "")
 
 
 def _activity(row: SessionRow, now: float | None) -> str:
@@ -284,6 +289,7 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "also_kept": clean(row.summary.beside) or None,
         "weakened": clean(row.summary.weakened) or None,
         "risky": clean(row.summary.risky) or None,
+        "network": row.summary.network or None,
         "turns": row.summary.totals.turns,
         "files": row.summary.totals.files,
         "insertions": row.summary.totals.insertions,

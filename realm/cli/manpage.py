@@ -47,19 +47,19 @@ UTC; the last two are the last run's), state (running, exited, or salvage for in
 (working, asks, rang, ready, done, failed, stopped, interrupted) and since, question, prompt (the
 first), last_words, exit_code, died (why the run was cut off), also_kept (beside its work, in words),
 weakened (what took protection from its container), risky (what of it runs or is obeyed unasked),
-merged_into, pushed_to (branches, or null), turns, files, insertions, deletions, runs, ref, base, tip
-and id. realm doctor --json: name, status, detail and hint. realm log --json: turn, run, prompt, ended
-(ISO-8601, UTC, or null), seconds, files,
-commits, before and after; realm show --json adds answer, exit_code, tokens_in, tokens_out, cost
+network (open, allow or none), merged_into, pushed_to (branches, or null), turns, files, insertions,
+deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and hint. realm log --json:
+turn, run, prompt, ended (ISO-8601, UTC, or null), seconds, files, commits, before and after; realm show --json adds answer, exit_code, tokens_in, tokens_out, cost
 and screen. realm config --json: key, value, source, variable, help and problem. realm
 include --json: path, source and approved. realm audit --json: run, started, ended, exit_code,
 before, after, realm, image, agent, agent_version, network, credentials, login, flags, included,
 container, egress, tokens_in, tokens_out and cost. realm verify --json: session, ok, commits, runs,
-signed, problems (commit and what) and notes. Keys are only ever added.
+signed, problems (commit and what) and notes. realm net --json: network and refused (host, port,
+why, times). realm allow --json: host and usual. Keys are only ever added.
 """
 AWAY = """\
 When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in
-realm.notify with REALM_EVENT (turn, waiting or ended), REALM_SESSION and REALM_PROJECT set; a
+realm.notify with REALM_EVENT (turn, waiting, refused or ended), REALM_SESSION and REALM_PROJECT set; a
 terminal that is there rings and shows a notification, unless realm.bell says otherwise. The command
 is read from the environment or the user's own git configuration only.
 """

@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "logs": "Print what an agent wrote, as text",
         "screen": "Show the screens of sessions, as they are or were last",
         "exec": "Run a shell or a command beside an agent",
+        "net": "Show which hosts a container was refused",
         "port": "Reach a server in a container from this machine",
     },
     "Review": {
@@ -52,6 +53,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rescue": "Write the files of a container to a directory",
     },
     "Setup": {
+        "allow": "Let containers reach a host",
         "include": "Show or approve what is copied into containers",
         "build": "Build the image that containers are made from",
         "gc": "Remove what commands that were killed left over",

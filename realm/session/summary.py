@@ -10,6 +10,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING
 
+from realm.config import NETWORK
 from realm.paths import replace
 from realm.session.lock import run_directory
 from realm.text import clean, plural
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from realm.session.run import Outcome, Plan
 
 _UNTOLD = "untold"
+_HOSTS = 5
+"""Hosts that are named of those that were refused."""
 
 
 def describe(totals: Totals) -> str:
@@ -57,6 +60,10 @@ def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
     """Say what was kept beside the work, and where; what to look at first; what its container ran with."""
     if outcome.risky:
         ui.warn(unasked(plan.session.name, outcome.risky))
+    if plan.network.policy != NETWORK.default:
+        ui.info(f"  network: {plan.network.policy}")
+    if text := refused(plan):
+        ui.info(f"  refused: {text}   realm net {plan.session.name}")
     if plan.run.weakened:
         ui.info(f"  ran with less protection: {', '.join(plan.run.weakened)}")
     from realm.store.branches import describe as beside
@@ -64,6 +71,17 @@ def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
     if text := beside(outcome.kept):
         ui.info(f"  also kept: {text}")
         ui.info(f"  git for-each-ref refs/realm-branches/{plan.session.name}")
+
+
+def refused(plan: Plan) -> str:
+    """Return what the run could not reach, in words; empty where it was refused nothing."""
+    from realm.session import egress
+
+    found = egress.told(plan.session.id)
+    hosts = list(dict.fromkeys(refusal.host for refusal in found))
+    more = f" and {len(hosts) - _HOSTS} more" if len(hosts) > _HOSTS else ""
+    times = plural(sum(refusal.times for refusal in found), "request")
+    return f"{times} to {', '.join(hosts[:_HOSTS])}{more}" if found else ""
 
 
 def keep(session_id: str, words: Sequence[str]) -> None:

@@ -331,6 +331,7 @@ def write(
         run.closing or before.words, run.stopped, before.pushed_tip, before.pushed, run.died,
         describe(run.kept) if run.ended is not None or run.kept else before.beside, before.request,
         ", ".join(run.weakened), ", ".join(run.risky) if run.after is not None else before.risky,
+        run.network,
     )  # fmt: skip
     message = write_summary(session.name, summary)
     now = identity, Moment(int(time.time()))

@@ -359,6 +359,7 @@ def write_summary(name: str, summary: Summary) -> str:
         "Beside": _quoted(summary.beside) if summary.beside else "",
         "Weakened": _quoted(summary.weakened) if summary.weakened else "",
         "Risky": _quoted(summary.risky) if summary.risky else "",
+        "Network": summary.network,
     }
     if summary.stopped:
         lines["Stopped"] = "yes"
@@ -410,6 +411,7 @@ def read_summary(message: str, object_format: str) -> Summary:
             beside=_unquoted(found.get("Beside", "")),
             weakened=_unquoted(found.get("Weakened", "")),
             risky=_unquoted(found.get("Risky", "")),
+            network=_checked(found.get("Network", ""), _NETWORK.fullmatch),
             request=_checked(found.get("Request", ""), _ADDRESS.fullmatch),
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as problem:

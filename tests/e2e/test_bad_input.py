@@ -264,6 +264,7 @@ SETTINGS = {
     "memory": ("lots", "realm.memory is 'lots': it is not a valid size"),
     "pids": ("0", "realm.pids is '0'"),
     "network": ("lan", "realm.network is 'lan': it must be one of"),
+    "allow": ("https://example.com", "realm.allow is 'https://example.com': write the host alone"),
     "workspace": ("zfs", "realm.workspace is 'zfs': it must be one of"),
     "history": ("some", "realm.history is 'some'"),
     "record": ("maybe", "realm.record is 'maybe'"),

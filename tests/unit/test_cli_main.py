@@ -67,7 +67,7 @@ def test_git_realm_calls_itself_so(realm: CommandLine) -> None:
         (["lst"], 2, "there is no command lst", "did you mean list?"),
         (["rem"], 2, "there is no command rem", "did you mean remove"),
         (["zzz"], 2, "there is no command zzz", "realm help lists all of them"),
-        (["help", "nwe"], 2, "there is no command nwe", "did you mean new?"),
+        (["help", "nwe"], 2, "there is no command nwe", "did you mean new or net?"),
         (["--bad"], 2, "there is no option --bad", "realm --help explains it"),
         (["push", "x", "--sqush"], 2, "there is no option --sqush", "did you mean --squash?"),
         (["push"], 2, "<name> is missing", "realm push --help explains it"),

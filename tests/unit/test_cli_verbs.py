@@ -163,7 +163,7 @@ class TestList:
             "name": "old", "project": "/p", "created": "2023-11-14T22:13:20Z", "started": None,
             "ended": None, "state": "exited", "activity": "done", "since": None, "question": None,
             "prompt": None, "last_words": None, "exit_code": None,
-            "died": None, "also_kept": None, "weakened": None, "risky": None,
+            "died": None, "also_kept": None, "weakened": None, "risky": None, "network": None,
             "turns": 1, "files": 1, "insertions": 10, "deletions": 3, "runs": 2,
             "merged_into": None, "pushed_to": None, "pull_request": None,
             "ref": "refs/realm/old", "base": CODE, "tip": META, "id": "id1",

@@ -98,6 +98,7 @@ summaries = st.builds(
     pushed=words,
     weakened=words,
     risky=words,
+    network=st.sampled_from(["", "open", "allow", "none"]),
     request=st.just("") | names.map("https://host/".__add__),
     died=words,
     beside=words,

@@ -72,6 +72,7 @@ pid_filename none
 pinger_enable off
 dns_nameservers 127.0.0.1
 dns_defnames off
+hosts_file none
 dns_timeout 10 seconds
 connect_timeout 30 seconds
 cache deny all

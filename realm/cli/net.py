@@ -1,0 +1,70 @@
+"""``realm net``: which hosts a session's container was refused.
+
+The JSON: ``network`` (``open``, ``allow``, ``none``, or null where an earlier version did not say) and
+``refused``, a list of ``host``, ``port``, ``why`` (``name``: it is not allowed, ``address``: an
+address in the place of a name, ``private``: an allowed name that leads to a private address) and
+``times``.  Keys are only ever added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import SESSION, common, json_option
+from realm.text import clean, plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.model import Refusal
+
+EXAMPLES = (
+    ("net quick-fix", "what its container could not reach, and what would let it"),
+    ("net quick-fix -f", "as it happens, until the agent ends"),
+)
+NOTE = (
+    "It tells of the last run, with realm.network allow. Names that are allowed are not listed: "
+    "realm allow --list does that."
+)
+_WHY = {
+    "address": "an address in the place of a name",
+    "private": "it leads to a private address: allow the address itself",
+}
+
+
+@verb("net", EXAMPLES, NOTE)
+@click.argument("name", type=SESSION)
+@click.option("-f", "--follow", is_flag=True, help="go on until the agent ends")
+@json_option
+@common
+def command(name: str, directory: Path | None, follow: bool, as_json: bool) -> None:
+    """Print a line for each host that was refused."""
+    from realm.session import net
+
+    found = net.seen(name, directory)
+    if as_json:
+        output.json({"network": found.network or None, "refused": [one._asdict() for one in found.refused]})
+        return
+    if follow:
+        for refusal in net.follow(name, directory):
+            output.data(_line(refusal))
+            output.flush()
+        return
+    for refusal in found.refused:
+        output.data(_line(refusal))
+    if not found.refused:
+        words = {"allow": "nothing was refused", "none": "its container has no network"}
+        output.hint(words.get(found.network, "its container's network is open: nothing is refused"))
+
+
+def _line(refusal: Refusal) -> str:
+    host, usual = clean(refusal.host), refusal.port in (80, 443)
+    port = "" if usual else f":{refusal.port}"
+    shown = f"[{host}]" if ":" in host and port else host
+    why = f" ({_WHY[refusal.why]})" if refusal.why in _WHY else ""
+    advice = "" if refusal.why == "private" or host == "?" else f": realm allow {shown}{port}"
+    return f"denied: {shown}{port}, {plural(refusal.times, 'time')}{why}{advice}"
