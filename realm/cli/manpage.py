@@ -42,20 +42,21 @@ REFS = (
     ("refs/realm-trash/", "what realm remove took away and realm restore brings back"),
 )
 JSON = """\
-realm list --json writes a list of objects with name, project, created, started and ended (ISO-8601,
-UTC; the last two are the last run's), state (running, exited, or salvage for interrupted), activity
-(working, asks, rang, ready, done, failed, stopped, interrupted) and since, question, prompt (the
-first), last_words, exit_code, died (why the run was cut off), also_kept (beside its work, in words),
-weakened (what took protection from its container), risky (what of it runs or is obeyed unasked),
-network (open, allow or none), merged_into, pushed_to (branches, or null), turns, files, insertions,
-deletions, runs, ref, base, tip and id. realm doctor --json: name, status, detail and hint. realm log --json:
-turn, run, prompt, ended (ISO-8601, UTC, or null), seconds, files, commits, before and after; realm show --json adds answer, exit_code, tokens_in, tokens_out, cost
-and screen. realm config --json: key, value, source, variable, help and problem. realm
-include --json: path, source and approved. realm audit --json: run, started, ended, exit_code,
-before, after, realm, image, agent, agent_version, network, credentials, login, flags, included,
-container, egress, tokens_in, tokens_out and cost. realm verify --json: session, ok, commits, runs,
-signed, problems (commit and what) and notes. realm net --json: network and refused (host, port,
-why, times). realm allow --json: host and usual. Keys are only ever added.
+realm list --json writes a list of objects with name, project, created, started and ended
+(ISO-8601, UTC; the last two are the last run's), state (running, exited, or salvage for
+interrupted), activity (working, asks, rang, ready, done, failed, stopped, interrupted) and since,
+question, prompt (the first), last_words, exit_code, died (why the run was cut off), also_kept
+(beside its work, in words), weakened (what took protection from its container), risky (what of it
+runs or is obeyed unasked), network (open, allow or none), merged_into, pushed_to (branches, or
+null), turns, files, insertions, deletions, runs, ref, base, tip and id. realm doctor --json:
+name, status, detail and hint. realm log --json: turn, run, prompt, ended (ISO-8601, UTC, or
+null), seconds, files, commits, before and after; realm show --json adds answer, exit_code,
+tokens_in, tokens_out, cost and screen. realm config --json: key, value, source, variable, help
+and problem. realm include --json: path, source and approved. realm audit --json: run, started,
+ended, exit_code, before, after, realm, image, agent, agent_version, network, credentials, login,
+flags, included, container, egress, tokens_in, tokens_out and cost. realm verify --json: session,
+ok, commits, runs, signed, problems (commit and what) and notes. realm net --json: network and
+refused (host, port, why, times). realm allow --json: host and usual. Keys are only ever added.
 """
 AWAY = """\
 When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in
