@@ -90,7 +90,7 @@ def test_a_sidecar_that_dies_is_started_again(sealed_user: User, web: Web) -> No
         "new", "--detach", "--agent", "sh", "x", "-c",
         f"until [ -e go ]; do {GET} {web.url}; sleep 0.2; done",
     )  # fmt: skip
-    eventually(lambda: web.asked)
+    eventually(lambda: bool(web.asked))
     (first,) = sidecars(user)
     engines.docker("rm", "--force", first)
     eventually(lambda: sidecars(user) not in ([], [first]), seconds=30)
