@@ -4,8 +4,8 @@ The JSON of a run: ``run``, ``started`` and ``ended`` (ISO-8601, UTC, or null), 
 ``before`` and ``after`` (commits), ``realm``, ``image``, ``agent``, ``agent_version``, ``network``,
 ``credentials``, ``login``, ``flags``, ``included``, ``container`` (what the engine says of it, or
 null: ``image``, ``user``, ``network``, ``memory`` in bytes, ``cpus``, ``pids``, ``limits``,
-``read_only``, ``privileged``, ``capabilities``, ``protection``, ``runtime``, ``mounts``), ``egress``
-(``allowed`` and ``refused``, connections by host, or null), ``tokens_in``, ``tokens_out`` and ``cost``
+``read_only``, ``privileged``, ``capabilities``, ``protection``, ``runtime``, ``mounts``), ``refused``
+(connections by host and port, or null where nobody counted), ``tokens_in``, ``tokens_out`` and ``cost``
 (dollars; null where the record does not tell).  Keys are only ever added.
 """
 
@@ -84,12 +84,8 @@ def _rows(one: Audit) -> Iterator[tuple[str, list[str]]]:
         yield "docker flags", [*one.flags]
     if one.included:
         yield "included", [*one.included]
-    if one.egress is not None:
-        yield "egress", [
-            f"{kind} {host}: {count}" for kind, hosts in one.egress.items() for host, count in hosts.items()
-        ] or ["nothing"]  # fmt: skip
-    else:
-        yield "egress", ["not counted"]
+    if one.refused is not None:
+        yield "refused", [f"{host}: {times} times" for host, times in one.refused.items()] or ["nothing"]
     if one.tokens is not None:
         cost = f", ${one.tokens.cost:.2f}" if one.tokens.cost else ""
         yield "tokens", [f"{one.tokens.sent:,} in, {one.tokens.received:,} out{cost}"]
@@ -137,7 +133,7 @@ def _record(one: Audit) -> dict[str, object]:
         "included": one.included,
         "container": container
         and {**container._asdict(), "mounts": [mount._asdict() for mount in container.mounts]},
-        "egress": one.egress,
+        "refused": one.refused,
         "tokens_in": tokens.sent if tokens else None,
         "tokens_out": tokens.received if tokens else None,
         "cost": tokens.cost if tokens and tokens.cost else None,

@@ -5,8 +5,7 @@ The file is one object, ``"version": 1``.  When a run begins it gets what was de
 ``agent_version``, ``network`` and ``credentials`` (the settings), ``login`` (where it was found),
 ``flags`` (docker's, without the values of ``-e``) and ``included`` (the files that were copied in).
 When it is over comes ``container``, what the engine itself says of it: the fields of
-:class:`realm.sandbox.docker.Conditions`.  ``egress``, where somebody counted, has ``allowed`` and
-``refused``, numbers of connections by host.  None of it is a secret.
+:class:`realm.sandbox.docker.Conditions`.  None of it is a secret.
 
 A record may come from anywhere: what is not of the kind that it should be counts as missing.
 """
@@ -51,7 +50,8 @@ class Audit(NamedTuple):
     """Under what a run went; texts are cleaned.
 
     ``container`` is what the engine said of it, ``None`` where nobody could ask; ``tokens``
-    ``None`` where the agent keeps no account; ``egress`` ``None`` where nobody counted.
+    ``None`` where the agent keeps no account; ``refused`` are connections by host and port, ``None``
+    where nobody counted.
     """
 
     run: Run
@@ -65,7 +65,7 @@ class Audit(NamedTuple):
     flags: tuple[str, ...] = ()
     included: tuple[str, ...] = ()
     container: Conditions | None = None
-    egress: Mapping[str, Mapping[str, int]] | None = None
+    refused: Mapping[str, int] | None = None
     tokens: Tokens | None = None
 
 
@@ -135,7 +135,7 @@ def _read(found: record.Record, session: Session, run: Run) -> Audit:
         flags=_texts(kept, "flags"),
         included=_texts(kept, "included"),
         container=_conditions(container),
-        egress=_egress(kept.get("egress")),
+        refused=_refused(run),
         tokens=_tokens(session, found.said(run.number)),
     )
 
@@ -219,11 +219,8 @@ def _conditions(found: object) -> Conditions | None:
     )
 
 
-def _egress(found: object) -> dict[str, dict[str, int]] | None:
-    if not isinstance(found, dict):
+def _refused(run: Run) -> dict[str, int] | None:
+    """Return how often what was refused, by host and port; ``None`` where nobody counted."""
+    if run.network != "allow":
         return None
-    return {
-        kind: {clean(host, limit=255): int(_number(hosts, host)) for host in list(hosts)[:_ITEMS]}
-        for kind in ("allowed", "refused")
-        if isinstance(hosts := found.get(kind), dict)
-    }
+    return {f"{one.host}:{one.port}": one.times for one in run.refused}

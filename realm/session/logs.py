@@ -11,7 +11,7 @@ from realm import agents
 from realm.agents.base import Said
 from realm.errors import EngineError, RealmError
 from realm.sandbox import docker, layout, lookup
-from realm.session import account, recordings, review, screens, words
+from realm.session import account, recordings, review, screens, secrets, words
 from realm.session.lock import holder
 from realm.store import record
 from realm.terminal.ansi.lexer import ESC
@@ -49,6 +49,7 @@ def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
     :class:`RealmError` when nothing was kept.
     """
     project, session, run = screens.chosen(asked, _has_log, ui)
+    write = _without_secrets(project, session, write)
     place = recordings.place(session.id, run.number)
     talks = agents.find(session.agent).conversations is not None
     runs = place.is_dir() and holder(session.id) is not None
@@ -63,6 +64,11 @@ def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
         _write_live(project, session, run, write, follow=follow)
     else:
         _write_record(project, session, run, write)
+
+
+def _without_secrets(project: Project, session: Session, write: Write) -> Write:
+    redactor = secrets.of_session(project, session)
+    return lambda text: write(redactor.text(text))
 
 
 def logs_of_turn(at: At, directory: Path | None, write: Write) -> None:
@@ -81,6 +87,7 @@ def logs_of_turn(at: At, directory: Path | None, write: Write) -> None:
             f"nothing that was said in turn {turn.number} of {at.name} was kept",
             f"realm logs {at.name} --run {turn.run} writes what its run printed",
         )
+    write = _without_secrets(whole.project, session, write)
     for entry in said:
         write(_paragraph(entry))
 

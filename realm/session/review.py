@@ -136,7 +136,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
 
     Raises :class:`RealmError` where there is no such session or turn.
     """
-    from realm.session import words
+    from realm.session import secrets, words
     from realm.store import record, repo
     from realm.store import turns as numbered
     from realm.together import Begun, together
@@ -152,8 +152,13 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
         changes = partial(repo.changes, whole.project, turn.before, turn.after, columns)
         stat = Begun(changes) if turn.commits else None
         if run is not None:
+            session = found.session()
+            said = words.of_turn(found, session, run, turn.turn)
+            if said is not None:
+                text = secrets.of_session(whole.project, session).text
+                said = said._replace(prompt=text(said.prompt), answer=text(said.answer))
             shown = shown._replace(
-                said=words.of_turn(found, found.session(), run, turn.turn),
+                said=said,
                 exit_code=run.exit_code if is_last else None,
                 screen=_screen(found, turn, "ans" if drawn else "txt", is_last=is_last),
             )

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.session import recordings, review
+from realm.session import recordings, review, secrets
 from realm.session.find import find
 from realm.store import record, refs
 
@@ -131,7 +131,7 @@ def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
             f"run {run.number} of {session.name} showed nothing on a terminal",
             f"realm logs {session.name} --run {run.number} prints what it wrote",
         )
-    return Picture(Drawing(kept), title, incomplete)
+    return Picture(Drawing(secrets.of_session(project, session).data(kept)), title, incomplete)
 
 
 def recording(asked: Asked, ui: UI) -> Recording:
@@ -217,6 +217,7 @@ def _recording(project: Project, session: Session, number: int) -> Recording:
     if data is None:
         directory = recordings.place(session.id, number)
         data = recordings.cast(directory, _SIZE, CAST_LIMIT, f"{session.name}, run {number}")
+        data = cast.changed(data, secrets.of_session(project, session).pieces)
     if not data:
         hint = "runs are, unless realm.record or --no-record says otherwise: realm config"
         raise RealmError(f"run {number} of {session.name} was not recorded", hint)

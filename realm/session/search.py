@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import agents
 from realm.errors import RealmError, UsageError
 from realm.paths import current_directory
-from realm.session import words
+from realm.session import secrets, words
 from realm.session.find import elsewhere, locate
 from realm.session.review import Place
 from realm.store import listing, record, repo
@@ -69,7 +69,7 @@ def _in_session(project: Project, row: MetaRow, wanted: re.Pattern[str]) -> Iter
     try:
         with record.Record(project, row.name) as found:
             session, runs = found.session(), {run.number: run for run in found.runs()}
-            agent = agents.find(session.agent)
+            agent, redactor = agents.find(session.agent), secrets.of_session(project, session)
             whole = Place(project, row.name, row.summary.base, row.code or row.summary.base)
             said = {
                 number: list(agent.exchanges(kept.splitlines()))
@@ -79,7 +79,7 @@ def _in_session(project: Project, row: MetaRow, wanted: re.Pattern[str]) -> Iter
             for turn in numbered.turns(project, whole.base, whole.tip, list(runs.values())):
                 texts = list(_texts(found, turn, runs.get(turn.run), said.get(turn.run, [])))
                 for where, text in texts:
-                    for line in dict.fromkeys(clean(text, multiline=True).splitlines()):
+                    for line in dict.fromkeys(redactor.text(clean(text, multiline=True)).splitlines()):
                         if wanted.search(line[:LONGEST]):
                             yield Hit(project.root, row.name, turn.number, where, line.strip())
     except RealmError:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
 from realm.errors import RealmError, RefRaceError
-from realm.model import State, Taken, Totals
+from realm.model import State, Taken, Totals, TurnText
 from realm.paths import make_private
-from realm.session import audit, egress, words
+from realm.session import audit, egress, secrets, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens
 from realm.session.run import Outcome
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from realm.model import Checkpoint, Run, Session, TurnText
+    from realm.model import Checkpoint, Run, Session
     from realm.sandbox.docker import Conditions
     from realm.sandbox.report import Report
     from realm.session.recordings import Shown
@@ -134,7 +134,7 @@ def _taken(
     if number and number <= begun.number:
         raise RealmError(f"hand-over {number} of run {run.number} is in git already")
     points = [point for point in report.points if point.turn >= begun.turn]
-    texts = agents.find(now.session.agent).turn_texts(report.prompts, report.stops)
+    texts = _texts(plan, now, report)
     notes = _noted(now, report, before)
     twins: Mapping[str, Twin] = {}
     if any((point.head, point.snapshot) != (begun.head, begun.snapshot) for point in points):
@@ -183,7 +183,7 @@ def _taken(
     meta = record.write(
         project, parent=plan.parent, previous=now.previous, session=said.session, run=run,
         totals=totals, state=State.RUNNING if ending is None else State.EXITED,
-        files={**files, **_audited(plan, now, ending)},
+        files={**secrets.without(secrets.of_plan(plan), files), **_audited(plan, now, ending)},
     )  # fmt: skip
     _move(plan, now, code, meta, beside.updates if beside else ())
     if ending is None and twins:
@@ -212,6 +212,15 @@ def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
             for path in report.nested
         ),
     ]
+
+
+def _texts(plan: Plan, now: _Now, report: Report) -> dict[int, TurnText]:
+    """Return what was asked and answered by turn, without secrets."""
+    redactor = secrets.of_plan(plan)
+    found = agents.find(now.session.agent).turn_texts(report.prompts, report.stops)
+    return {
+        at: TurnText(redactor.text(text.prompt), redactor.text(text.answer)) for at, text in found.items()
+    }
 
 
 def _told(talk: _Talk, texts: Mapping[int, TurnText], turn: int) -> Run:

@@ -34,7 +34,7 @@ def find(told: Sequence[Exchange], prompts: Sequence[str], turn: int) -> int | N
     """
     place = len(told)
     for prompt in reversed(prompts[turn - 1 :]):
-        while place > 0 and first_line(told[place - 1].prompt) != first_line(prompt):
+        while place > 0 and not _is_said(told[place - 1].prompt, first_line(prompt)):
             place -= 1
         place -= 1
         if place < 0:
@@ -46,12 +46,18 @@ def took(told: Sequence[Exchange], prompts: Mapping[int, str], last: int) -> dic
     """Return how many seconds prompts took, by their numbers, of which ``told`` ends with number ``last``."""
     found: dict[int, float] = {}
     for number, exchange in zip(range(last, 0, -1), reversed(told), strict=False):
-        if first_line(exchange.prompt) != prompts.get(number):
+        if not _is_said(exchange.prompt, prompts.get(number, "")):
             break
         begun, ended = _moment(exchange.began), _moment(exchange.ended)
         if begun is not None and ended is not None and 0 <= ended - begun < _LONGEST:
             found[number] = ended - begun
     return found
+
+
+def _is_said(prompt: str, noted: str) -> bool:
+    """Tell whether the first line of ``prompt`` is what was noted, in which secrets are asterisks."""
+    line = first_line(prompt)
+    return len(line) == len(noted) and all(noted[at] in ("*", char) for at, char in enumerate(line))
 
 
 _LONGEST = 30 * 86400.0

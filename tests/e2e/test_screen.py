@@ -50,7 +50,7 @@ def test_from_another_terminal_and_from_the_record(user: User) -> None:
         assert terminal.wait() == 0
     assert user.realm("screen", "shown").out == "working\n"
     assert "<svg" in user.realm("screen", "shown", "--svg", "-").out
-    assert files(user, "shown") == {"run.json", "screen.ans", "screen.txt", "session.cast"}
+    assert files(user, "shown") == {"audit.json", "run.json", "screen.ans", "screen.txt", "session.cast"}
     played = user.realm("replay", "shown").out
     assert re.search(r"working.*over", played, re.DOTALL)
     assert "ZXZpbA" not in played
@@ -94,7 +94,7 @@ def test_without_a_recording(user: User) -> None:
     assert "was not recorded" in user.realm("replay", "plain", code=1).err
     go(user)
     eventually(lambda: not user.leftovers())
-    assert files(user, "plain") == {"run.json", "screen.ans", "screen.txt"}
+    assert files(user, "plain") == {"audit.json", "run.json", "screen.ans", "screen.txt"}
 
 
 def turns(user: User, name: str) -> list[str]:
@@ -156,3 +156,22 @@ def test_a_replay_on_a_terminal(user: User) -> None:
         terminal.wait_for("one", timeout=60)
         terminal.press("C-c")
         assert terminal.wait() == 130
+
+
+def test_no_secret_stands_in_what_was_shown(user: User) -> None:
+    secret = "s3cr3t-of-the-user-0123456789"
+    user.extra["REALM_DOCKER_ARGS"] = f"-e API_KEY={secret}"
+    parts = '"${API_KEY%0123456789}" 0123456789'
+    show = rf"printf '\033[2J\033[Hkey %s\033[1m%s\033[0m end\r\n' {parts}; sleep 0.5"
+    with user.terminal("new", "hush", "--agent", "sh", "-c", show) as terminal:
+        terminal.wait_for("key s3cr3t", timeout=60)
+        assert terminal.wait() == 0
+    stars = "*" * len(secret)
+    assert user.realm("screen", "hush").out == f"key {stars} end\n"
+    user.extra["REALM_DOCKER_ARGS"] = ""
+    for name in ("screen.txt", "session.cast"):
+        kept = user.repo.show(f"refs/realm-meta/hush:runs/0001/{name}")
+        assert "*" * 10 in kept
+        assert "s3cr3t" not in kept
+        assert "0123456789" not in kept
+    assert f"key {stars} end" in user.realm("logs", "hush").out

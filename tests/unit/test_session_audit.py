@@ -57,7 +57,7 @@ def test_a_run_of_an_earlier_version_has_none_of_it(repo: Repo) -> None:
     add_session(repo, {}, {})
     found = audit.audit("fix", repo.path)
     assert [one.run.number for one in found] == [1, 2]
-    assert (found[0].image, found[0].container, found[0].egress, found[0].tokens) == ("", None, None, None)
+    assert (found[0].image, found[0].container, found[0].refused, found[0].tokens) == ("", None, None, None)
     assert [one.run.number for one in audit.audit("fix", repo.path, 2)] == [2]
     with pytest.raises(RealmError, match="session fix has no run 3"):
         audit.audit("fix", repo.path, 3)
@@ -70,9 +70,8 @@ def test_a_run_of_an_earlier_version_has_none_of_it(repo: Repo) -> None:
         b"\xff",
         b"[]",
         b"[" * 100_000,
-        b'{"container": [], "flags": {"a": 1}, "image": 7, "egress": []}',
+        b'{"container": [], "flags": {"a": 1}, "image": 7}',
         b'{"container": {"mounts": {}, "memory": "much", "cpus": 1e999, "pids": -1, "limits": [1, null]}}',
-        b'{"egress": {"allowed": {"a": "b", "c": -1}, "refused": 7}}',
     ],
 )
 def test_nonsense_counts_as_missing(content: bytes, repo: Repo) -> None:
@@ -86,9 +85,7 @@ def test_what_it_shows_is_clean(repo: Repo) -> None:
     evil = "a\x1b]0;owned\x07\u202e"
     hostile: dict[str, Any] = {
         "image": evil, "flags": [evil], "container": {"user": evil, "mounts": [{"target": evil}]},
-        "egress": {"refused": {evil: 3}},
     }  # fmt: skip
     add_session(repo, {audit.FILE: json.dumps(hostile).encode()})
     (found,) = audit.audit("fix", repo.path)
     assert "\x1b" not in repr(found._replace(run=None))  # type: ignore[arg-type]
-    assert found.egress == {"refused": {"a]0;owned": 3}}

@@ -13,6 +13,7 @@ any player can show it; what is read may have been written by anybody.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import math
 import re
@@ -28,7 +29,7 @@ from realm.terminal.recording.segments import Marker, Size
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from realm.terminal.recording.recorder import Event
 
@@ -153,6 +154,23 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
 
 def _line(value: object) -> bytes:
     return _encode(value).encode("utf-8", "replace") + b"\n"
+
+
+def changed(data: bytes, change: Callable[[list[str]], list[str]]) -> bytes:
+    """Return a cast with what ``change`` makes of its output, a list of pieces; the rest stays as it is."""
+    found = data.split(b"\n")
+    events: dict[int, Moment] = {}
+    for place, line in enumerate(found):
+        with contextlib.suppress(ValueError, RecursionError):
+            event = _event(json.loads(line)) if len(line) <= _LINE_LIMIT else None
+            if event is not None and event.code == OUTPUT:
+                events[place] = event
+    for (place, event), text in zip(
+        events.items(), change([event.data for event in events.values()]), strict=True
+    ):
+        if text != event.data:
+            found[place] = _line([event.time, event.code, text]).rstrip(b"\n")
+    return b"\n".join(found)
 
 
 def cut(header: Header, events: Iterable[Moment], limit: int, lost: int = 0) -> bytes:
