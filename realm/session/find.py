@@ -10,8 +10,7 @@ from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositor
 from realm.git import place
 from realm.model import Activity, SessionRow, State
 from realm.paths import current_directory
-from realm.session import registry
-from realm.session.lock import holder
+from realm.session import lock, registry
 from realm.session.requests import Listing
 from realm.store import listing, refs, repo
 from realm.store.repo import discover
@@ -234,15 +233,17 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
             raise
         warnings.append(f"skipped {project.root}: {error.message}")
         return []
+    begun = lock.begun()
     for meta in found:
         if meta.problem:
             warnings.append(f"session {meta.name} in {project.root}: {meta.problem}")
-        rows.append(_row(project, meta, into.get(meta.name, "")))
+        now = state(meta) if meta.summary.id in begun else _noted(meta)
+        rows.append(_row(project, meta, now, into.get(meta.name, "")))
     return rows
 
 
-def _row(project: Project, meta: MetaRow, merged_into: str) -> SessionRow:
-    now, summary = state(meta), meta.summary
+def _row(project: Project, meta: MetaRow, now: State, merged_into: str) -> SessionRow:
+    summary = meta.summary
     from realm.session import account
 
     noted = account.read(summary.id) if summary.id and now is not State.EXITED else None
@@ -284,6 +285,10 @@ def state(meta: MetaRow) -> State:
 
     What is interrupted is what :func:`realm.session.intake.recover` brings home.
     """
-    if meta.summary.id and holder(meta.summary.id) is not None:
+    if meta.summary.id and lock.holder(meta.summary.id) is not None:
         return State.RUNNING
+    return _noted(meta)
+
+
+def _noted(meta: MetaRow) -> State:
     return State.INTERRUPTED if meta.summary.state is not State.EXITED else State.EXITED

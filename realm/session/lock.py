@@ -43,6 +43,14 @@ class Holder(NamedTuple):
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(self.started))
 
 
+def begun() -> set[str]:
+    """Return the ids of the sessions of which a run may be held: the others have no directory."""
+    try:
+        return {path.name for path in (realm_home() / "runs").iterdir()}
+    except OSError:
+        return set()
+
+
 def holder(session_id: str) -> Holder | None:
     """Return who holds the session's run now, or ``None``."""
     try:

@@ -43,6 +43,8 @@ KEEP_DAYS = 30
 
 _SINCE = int(time.time())
 _HINT = "letters, digits, '-', '_' and '.' make a name, such as fix-login"
+_PLAIN = re.compile("(?!HEAD$)[A-Za-z0-9_][A-Za-z0-9_-]{0,38}")
+"""What most names are, so short that it is no object's id."""
 _TRASHED = re.compile(TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta|branches/[^/]+/[^/]+)")
 _LOCKED = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
 _BROKEN = re.compile(rb"unable to resolve reference '([^']+)': reference broken")
@@ -118,7 +120,7 @@ def check_name(name: str) -> None:
 
 def is_name(name: str) -> bool:
     """Tell whether ``name`` can be a session's."""
-    return not _problem(name)
+    return bool(_PLAIN.fullmatch(name)) or not _problem(name)
 
 
 def _problem(name: str) -> str:  # noqa: C901, PLR0911 - one sentence for each kind of bad name

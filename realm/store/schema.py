@@ -326,7 +326,8 @@ def _is_text(item: object) -> bool:
 
 
 _SUMMARY_LIMIT = 100_000
-_LINE = re.compile(r"Realm-([A-Za-z]+): (.*)")
+_LINE = re.compile(r"^Realm-([A-Za-z]+): (.*)$", re.MULTILINE)
+_NUMBER = re.compile("-?[0-9]{1,15}")
 _WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,6})?Z")
 
 
@@ -379,10 +380,8 @@ def _quoted(value: str) -> str:
 def read_summary(message: str, object_format: str) -> Summary:
     """Return what a record's commit message says; :class:`RealmError` when it is not one of realm's."""
     found: dict[str, str] = {}
-    for line in message[:_SUMMARY_LIMIT].split("\n"):
-        match = _LINE.fullmatch(line)
-        if match:
-            found.setdefault(match[1], match[2])
+    for key, value in _LINE.findall(message[:_SUMMARY_LIMIT]):
+        found.setdefault(key, value)
     if "Version" not in found:
         raise RealmError("the record is not one of realm's")
     pushed_tip, _, pushed = found.get("Pushed", "").partition(" ")
@@ -400,7 +399,7 @@ def read_summary(message: str, object_format: str) -> Summary:
                 *(_number(found.get(key, "0")) for key in ("Turns", "Files", "Insertions", "Deletions"))
             ),
             started=_time(found["Started"]) if "Started" in found else None,
-            exit_code=_number(found["Exit"], sign="-?") if "Exit" in found else None,
+            exit_code=_number(found["Exit"], signed=True) if "Exit" in found else None,
             ended=_time(found["Ended"]) if "Ended" in found else None,
             prompt=_unquoted(found.get("Prompt", "")),
             words=_unquoted(found.get("Words", "")),
@@ -433,10 +432,10 @@ def _unquoted(value: str) -> str:
 
 def _time(text: str) -> float:
     _checked(text, _WHEN.fullmatch)
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    return datetime.fromisoformat(text).timestamp()  # it ends with a Z
 
 
-def _number(text: str, sign: str = "") -> int:
-    if not re.fullmatch(sign + "[0-9]{1,15}", text):
+def _number(text: str, *, signed: bool = False) -> int:
+    if not _NUMBER.fullmatch(text) or (text[0] == "-" and not signed):
         raise ValueError(text)
     return int(text)
