@@ -9,25 +9,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HIDING = (
-    "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\x7f-\x9f\xad\u061c\u115f\u1160\u3164\uffa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff"
 )
 """Characters that hide or reorder others, for use in a regular expression's class.
 
-DEL, C1, bidi controls, zero-width characters, line and paragraph separators,
+DEL, C1, soft hyphens, Hangul fillers, bidi controls, zero-width characters, line and paragraph separators,
 interlinear marks, tags, the byte order mark, and lone surrogates.
 """
 
 # These, and C0 without tab and newline.
 _FORBIDDEN = re.compile(f"[\x00-\x08\x0b-\x1f{HIDING}]")
+_JOINERS = "\u200c\u200d"
+_BUT_JOINERS = re.compile(f"(?![{_JOINERS}])[\x00-\x08\x0b-\x1f{HIDING}]")
+# Joiners beside a character that never needs one.
+_NEEDLESS = re.compile(f"(^|[\x00-\x7f])[{_JOINERS}]+|[{_JOINERS}]+(?=[\x00-\x7f]|$)")
 
 
-def clean(text: bytes | str, *, multiline: bool = False, limit: int | None = None) -> str:
+def clean(
+    text: bytes | str, *, multiline: bool = False, limit: int | None = None, joined: bool = False
+) -> str:
     """Return ``text`` as it may be shown or stored.
 
     Bytes are read as UTF-8, what is not is replaced.  Control characters,
     escape sequences' introducers, bidi and zero-width characters go; without
-    ``multiline`` line ends and tabs become spaces.  ``limit`` cuts to that many
+    ``multiline`` line ends and tabs become spaces.  With ``joined`` the joiners stay that Persian,
+    Hindi or emoji are written with: those between characters that are not ASCII.  ``limit`` cuts to that many
     characters, the last one being an ellipsis.
     """
     if isinstance(text, bytes):
@@ -35,17 +42,17 @@ def clean(text: bytes | str, *, multiline: bool = False, limit: int | None = Non
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not multiline:
         text = text.replace("\n", " ").replace("\t", " ")
-    text = _FORBIDDEN.sub("", text)
+    text = _NEEDLESS.sub(r"\1", _BUT_JOINERS.sub("", text)) if joined else _FORBIDDEN.sub("", text)
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return text
 
 
-def first_line(text: str, limit: int = 72) -> str:
+def first_line(text: str, limit: int = 72, *, joined: bool = False) -> str:
     """Return the first line of ``text`` that is not blank, cleaned and cut."""
-    for line in clean(text, multiline=True).splitlines():
+    for line in clean(text, multiline=True, joined=joined).splitlines():
         if line.strip():
-            return clean(line.strip(), limit=limit)
+            return clean(line.strip(), limit=limit, joined=joined)
     return ""
 
 

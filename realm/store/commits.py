@@ -1,7 +1,8 @@
 """The commits of a session: each one is written by the host.
 
 The last paragraph of a message names session, run and turn, one ``Realm-<Key>:
-<value>`` a line; no line of the text above can be mistaken for one.
+<value>`` a line; no line of the text above can be mistaken for one.  Nor does one speak
+for the user, as ``Signed-off-by`` with their name or address does: that is theirs to write.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from realm.store.verify import Findings
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from realm.model import Checkpoint, Identity, Project
     from realm.store.batch import CatFile
@@ -30,6 +31,8 @@ SUBJECT = 72
 BODY = 2000
 
 _FORGED = re.compile(r"[\s>#*]*realm-", re.IGNORECASE)
+_SPEAKING = re.compile(r"[\s>#*]*[a-z0-9-]+-by\s*[:=#]", re.IGNORECASE)
+"""A trailer that says what somebody did; git lets other characters stand for the colon."""
 _TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*")
 _AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _HEADER = re.compile(r"^(?:(tree|parent) ([0-9a-f]{40}|[0-9a-f]{64})|(encoding) (\S+))$", re.MULTILINE)
@@ -97,8 +100,13 @@ class Naming(NamedTuple):
     def agents(self, message: str, turn: int) -> str:
         """Return the message for a commit of the agent's; a replayed one has realm's own words already."""
         if self.replay:
-            return clean(message, multiline=True)
-        return agent_message(message, self.session, self.run, turn)
+            return clean(message, multiline=True, joined=True)
+        return agent_message(message, self.session, self.run, turn, self.identity)
+
+    def turns(self, turn: int) -> str:
+        """Return the message for what a turn left uncommitted."""
+        text = self.texts.get(turn, TurnText())
+        return turn_message(text, self.session, self.run, turn, self.identity)
 
 
 class Twin(NamedTuple):
@@ -156,9 +164,7 @@ class Chain:
             self.twins[commit.oid] = Twin(self.tip, own == self._tree)
         tree = self._verifier.tree(self._commit(point.snapshot).tree, self._base)
         if tree != self._tree:
-            text = self._naming.texts.get(point.turn, TurnText())
-            message = turn_message(text, self._naming.session, self._naming.run, point.turn)
-            self._write(tree, message, point.time, point.turn)
+            self._write(tree, self._naming.turns(point.turn), point.time, point.turn)
         if point.head in self._fresh and point.head not in self.twins:
             own = self._verifier.tree(self._commit(point.head).tree, self._base)
             self.twins[point.head] = Twin(self.tip, own == self._tree)
@@ -223,12 +229,28 @@ class Chain:
         return parse_commit(oid, found.data)
 
 
-def body_text(text: str, limit: int = BODY) -> str:
-    """Return text for a message's body: cleaned, cut, without lines that look like realm's own."""
-    lines = [line.rstrip() for line in clean(text, multiline=True).splitlines()]
-    kept = "\n".join(line for line in lines if not _FORGED.match(line)).strip()
+def body_text(text: str, user: Identity, limit: int = BODY) -> str:
+    """Return text for a message's body: cleaned, cut, without what is realm's or the user's to write."""
+    lines = (line.rstrip() for line in clean(text, multiline=True, joined=True).splitlines())
+    kept = "\n".join(_others(lines, user)).strip()
     kept = re.sub(r"\n{3,}", "\n\n", kept)
     return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
+
+
+def _others(lines: Iterable[str], user: Identity) -> Iterator[str]:
+    """Yield the lines but realm's trailers, and those that say that the user signed or reviewed something."""
+    own = [text.strip().casefold() for text in (user.name, user.email) if text.strip()]
+    trailer: list[str] = []
+    for line in (*lines, ""):
+        if trailer and line[:1].isspace():  # goes on with the trailer's value
+            trailer.append(line)
+            continue
+        said = " ".join(" ".join(trailer).split()).casefold()
+        if not any(text in said for text in own):
+            yield from trailer
+        trailer = [line] if _SPEAKING.match(line) else []
+        if not trailer and not _FORGED.match(line):
+            yield line
 
 
 def trailers(session: str, run: int, turn: int) -> str:
@@ -236,19 +258,19 @@ def trailers(session: str, run: int, turn: int) -> str:
     return f"Realm-Session: {session}\nRealm-Run: {run}\nRealm-Turn: {turn}\n"
 
 
-def turn_message(text: TurnText, session: str, run: int, turn: int) -> str:
+def turn_message(text: TurnText, session: str, run: int, turn: int, user: Identity) -> str:
     """Return the message for what a turn left uncommitted: the prompt, and the closing words."""
-    subject = first_line(text.prompt, SUBJECT) or f"Work of run {run}"
-    return _joined(subject, body_text(text.answer), trailers(session, run, turn))
+    subject = first_line(text.prompt, SUBJECT, joined=True) or f"Work of run {run}"
+    return _joined(subject, body_text(text.answer, user), trailers(session, run, turn))
 
 
-def agent_message(message: str, session: str, run: int, turn: int) -> str:
+def agent_message(message: str, session: str, run: int, turn: int, user: Identity) -> str:
     """Return the message for a commit that the agent made; its own trailers stay beside realm's."""
-    lines = clean(message, multiline=True).strip().splitlines()
+    lines = clean(message, multiline=True, joined=True).strip().splitlines()
     whole = lines[0].strip() if lines else ""
-    subject = first_line(whole, SUBJECT) or f"Work of run {run}"
+    subject = first_line(whole, SUBJECT, joined=True) or f"Work of run {run}"
     rest = "\n".join(lines[1:] if subject == whole else lines)
-    return _joined(subject, body_text(rest), trailers(session, run, turn))
+    return _joined(subject, body_text(rest, user), trailers(session, run, turn))
 
 
 def _joined(subject: str, body: str, last: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
+import unicodedata
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RejectedError
@@ -26,8 +27,22 @@ _TARGET_LIMIT = 4095
 
 # Characters that HFS+ ignores in names, so that ".g\u200cit" is ".git" there.
 _IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-# Control characters: C0 and DEL as bytes, C1 and those that reorder text in UTF-8.
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
+# C0, DEL and C1, also as the single bytes that they are in no UTF-8, and what reorders text.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\udc80-\udc9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What shows as nothing at all, or as a space; joiners and selectors, which emoji need, are looked at apart.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\u2800"
+    "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_JOINING = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
+_NEEDLESS = re.compile(
+    "(^|[\x00-\x22\x24-\x29\x2b-\x2f\x3a-\x7f])[\u200c\u200d\ufe00-\ufe0f]|[\u200c\u200d](?=[\x00-\x7f]|$)"
+)
+"""One of these where nothing is joined; a keycap's emoji is a digit with a selector."""
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9\xb9\xb2\xb3]|lpt[0-9\xb9\xb2\xb3]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
+)
+"""Names that are devices on Windows, whatever follows behind a dot."""
 # Files that git reads for itself and must never follow a link to.
 _GITS_OWN = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".mailmap"})
 
@@ -80,6 +95,8 @@ class Verifier:
         self._repositories: set[str] = set()
         self._done: dict[tuple[str, str | None, bytes], str | None] = {}
         self._entries = 0
+        self._bases: set[str] = set()
+        self._own: set[bytes] | None = None
         self.dropped = Findings()
         self.notes = Findings()
 
@@ -88,6 +105,7 @@ class Verifier:
 
         Raises :class:`RejectedError` for a tree that is not one.
         """
+        self._bases.add(base)
         return self._tree(oid, base, b"", 0) or self._made.tree([])
 
     def _tree(self, oid: str, base: str | None, path: bytes, depth: int) -> str | None:
@@ -101,12 +119,47 @@ class Verifier:
             kept = [
                 found for entry in entries if (found := self._entry(entry, old.get(entry.name), path, depth))
             ]
+            kept = self._apart(kept, old, path)
             same = kept == entries
             cleaned = (oid if same else self._made.tree(kept)) if kept else None
             if cleaned and is_repository(entry.name for entry in kept):
                 self._repositories.add(cleaned)
             self._done[key] = cleaned
         return self._done[key]
+
+    def _apart(self, kept: list[Entry], old: Mapping[bytes, Entry], path: bytes) -> list[Entry]:
+        """Return the entries without new links that are another entry where names are compared less strictly.
+
+        What is written through such a link lands elsewhere.  Other names that collide are noted.
+        """
+        if all(entry.name in old for entry in kept):
+            return kept
+        found: dict[str, Entry] = {}
+        gone: set[bytes] = set()
+        for entry in sorted(kept, key=lambda entry: entry.name not in old):
+            other = found.setdefault(seen(entry.name), entry)
+            if other is entry or entry.name in old:
+                continue
+            full = path + entry.name
+            if SYMLINK in (entry.mode, other.mode):
+                self.dropped.add(f"{_shown(full)}: the same name as {_shown(other.name)} on some systems")
+                gone.add(entry.name)
+            else:
+                self.notes.add(f"{_shown(full)} has the same name as {_shown(other.name)} on some systems")
+        return [entry for entry in kept if entry.name not in gone]
+
+    def _has(self, name: bytes) -> bool:
+        """Tell whether the user's files have a name anywhere: what is called so may change, and move."""
+        if self._own is None:
+            self._own, left = set(), list(self._bases)
+            known = set(left)
+            while left:
+                for entry in self._read(left.pop()):
+                    self._own.add(entry.name)
+                    if entry.mode == DIRECTORY and entry.oid not in known:
+                        known.add(entry.oid)
+                        left.append(entry.oid)
+        return name in self._own
 
     def read(self, oid: str) -> list[Entry]:
         """Return a tree's entries, also of one that was made here; :class:`RejectedError` when it is none."""
@@ -133,10 +186,14 @@ class Verifier:
             return entry
         full = path + entry.name
         problem = name_problem(entry.name)
+        if problem and not is_taken_for_git(entry.name) and self._has(entry.name):
+            problem = ""  # the user's own
         if len(full) > self._limits.path or depth >= self._limits.depth:
             problem = problem or "a path too long"
         if problem:
             return self._drop(full, problem, old)
+        if old is None and (odd := oddity(entry.name)):
+            self.notes.add(f"{_shown(full)}: {odd}")
         if entry.mode == DIRECTORY:
             base = old.oid if old and old.mode == DIRECTORY else None
             below = self._tree(entry.oid, base, full + b"/", depth + 1)
@@ -187,25 +244,51 @@ def _shown(path: bytes) -> str:
     return clean(path.replace(b"\\", b"\\\\"), limit=200)
 
 
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
 def folded(name: bytes) -> str:
     """Return the name as the most lenient file system would compare it."""
     text = _IGNORED.sub("", name.decode("utf-8", "replace")).casefold()
     return text.partition(":")[0].rstrip(". ")
 
 
+def is_taken_for_git(name: bytes) -> bool:
+    """Tell whether a name is none for a file, or some file system takes it for git's own directory."""
+    return name in (b"", b".", b"..") or b"/" in name or folded(name) in (".git", "git~1")
+
+
 def name_problem(name: bytes) -> str:
     """Return why a file may not have this name; empty when it may."""
-    if name in (b"", b".", b"..") or b"/" in name:
-        return "not a file's name"
-    if folded(name) in (".git", "git~1"):
+    if is_taken_for_git(name):
         return "a name that some file system takes for .git"
     if b"\\" in name:
         return "a backslash in the name"
-    if _CONTROL.search(name):
+    text = _text(name)
+    if _CONTROL.search(text):
         return "a control character in the name"
+    if _UNSEEN.search(text) or _JOINING.sub("", text) == "":
+        return "a character in the name that does not show"
     if len(name) > _NAME_LIMIT:
         return "a name too long for a file system"
     return ""
+
+
+def oddity(name: bytes) -> str:
+    """Return what about a name that is taken in is worth a word: where it cannot be had, or does not show."""
+    text = _text(name)
+    if _DEVICES.fullmatch(text) or text.endswith((".", " ")) or re.search('[<>:"|?*]', text):
+        return "a name that Windows cannot have"
+    if _NEEDLESS.search(text):
+        return "a character in the name that does not show"
+    return ""
+
+
+def seen(name: bytes) -> str:
+    """Return what a name is compared by where case, and how letters are composed, do not count."""
+    text = _JOINING.sub("", _text(name))
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def is_repository(names: Iterable[bytes]) -> bool:
@@ -232,7 +315,7 @@ def link_problem(name: bytes, target: bytes, depth: int) -> str:
     """
     if is_gits_own(name):
         return "a link in place of a file that git reads"
-    if not target or len(target) > _TARGET_LIMIT or b"\\" in target or _CONTROL.search(target):
+    if not target or len(target) > _TARGET_LIMIT or b"\\" in target or _CONTROL.search(_text(target)):
         return "a link with an odd target"
     if target.startswith(b"/"):
         return "a link to an absolute path"

@@ -13,9 +13,10 @@ def test_no_byte_string_leaves_a_control_character(data: bytes) -> None:
     assert not any(0x200B <= ord(char) <= 0x200F or 0x202A <= ord(char) <= 0x202E for char in shown)
 
 
-@given(st.text())
-def test_cleaning_twice_is_cleaning_once(text: str) -> None:
-    assert clean(clean(text)) == clean(text)
+@given(st.text() | st.text("a\u200c\u200d\u200bé👩"), st.booleans())
+def test_cleaning_twice_is_cleaning_once(text: str, joined: bool) -> None:
+    once = clean(text, joined=joined)
+    assert clean(once, joined=joined) == once
 
 
 def test_an_escape_sequence_loses_its_introducer() -> None:
