@@ -71,13 +71,14 @@ class Machine(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image: its id, labels, size in bytes and day of its making (``YYYY-MM-DD``)."""
+    """An image: its id, labels, size in bytes, day of its making (``YYYY-MM-DD``) and entrypoint."""
 
     id: str
     labels: Mapping[str, str]
     tags: tuple[str, ...] = ()
     size: int = 0
     created: str = ""
+    entrypoint: tuple[str, ...] = ()
 
 
 class Facts(NamedTuple):
@@ -271,11 +272,13 @@ class Engine:
             if error.kind == "not found":
                 return None
             raise
-        labels = found.get("Config", {}).get("Labels") or {}
+        config = found.get("Config", {})
+        labels = config.get("Labels") or {}
         self.image_labels[found["Id"]] = labels
         return Image(
-            found["Id"], labels, size=found.get("Size", 0), created=str(found.get("Created", ""))[:10]
-        )
+            found["Id"], labels, size=found.get("Size", 0), created=str(found.get("Created", ""))[:10],
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+        )  # fmt: skip
 
     def images(self, label: str) -> list[Image]:
         """Return the images that have ``label``, which may be ``name=value``."""

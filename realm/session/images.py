@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, Config
 from realm.paths import current_directory
 from realm.sandbox import image
 from realm.sandbox.image import recipe
+from realm.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.sandbox.docker import Engine
+    from realm.sandbox.docker import Engine, Image
     from realm.sandbox.image.recipe import Inputs
     from realm.session.requests import UI
     from realm.session.run import Plan
@@ -30,7 +32,16 @@ def inputs(config: Config) -> Inputs:
 def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
     """Return the id of a run's image: the one ``asked`` for, the session's, the setting's or realm's own."""
     wanted = asked or plan.session.image or plan.config.value(IMAGE) or None
+    if wanted and plan.run.number == 1:
+        _mention_entrypoint(connection.image(wanted), wanted, ui)
     return image.ensure(connection, wanted, inputs(plan.config), ui.progress, part=plan.agent.image_part)
+
+
+def _mention_entrypoint(found: Image | None, wanted: str, ui: UI) -> None:
+    """Say that realm's own program starts the agent, not the image's: what that would set up is missing."""
+    if found is not None and found.entrypoint:
+        words = clean(shlex.join(found.entrypoint), limit=80)
+        ui.warn(f"the ENTRYPOINT of {wanted} is not run in a sandbox, and sets nothing up there: {words}")
 
 
 def build(claude_version: str | None, base: str | None, ca_file: Path | None, no_cache: bool, ui: UI) -> str:

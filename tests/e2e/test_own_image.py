@@ -68,10 +68,14 @@ def test_a_claude_of_the_images_own_stays(claude: User, own: str) -> None:
     assert claude.realm("new", "--image", own, "theirs", "-p", "hello").out == "mine\n"
 
 
+@pytest.mark.parametrize("own", ['ENTRYPOINT ["/set-up.sh"]\n'], indirect=True)
 def test_another_agent_needs_nothing_on_top(user: User, own: str) -> None:
-    user.realm("new", "--agent", "touch", "--image", own, "plain", "made.txt")
+    done = user.realm("new", "--agent", "touch", "--image", own, "plain", "made.txt")
     assert user.repo.files("refs/realm/plain") == ["README.md", "made.txt"]
     assert on_top(own) == []
+    told = f"the ENTRYPOINT of {own} is not run in a sandbox, and sets nothing up there: /set-up.sh"
+    assert told in done.err
+    assert told not in user.realm("resume", "plain", "more.txt").err
 
 
 @pytest.mark.parametrize("own", ["RUN rm /usr/bin/git\n"], indirect=True)
