@@ -105,6 +105,24 @@ def _memory(text: str) -> int | None:
     return 0 if word == "none" else size(text)
 
 
+def _most(least: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from ``least`` on."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < least:
+            raise ValueError(f"it is not a number from {least} on")
+        return int(text)
+
+    return parse
+
+
+def _bound(text: str) -> int:
+    found = size(text)
+    if found < _SMALLEST:
+        raise ValueError("64k is the least")
+    return found
+
+
 def _cpus(text: str) -> float | None:
     """Return processors, 0 for all, ``None`` for what suits the engine."""
     word = text.strip().lower()
@@ -113,13 +131,6 @@ def _cpus(text: str) -> float | None:
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", word) or float(word) == 0:
         raise ValueError("it is neither auto, nor all, nor a number such as 2 or 1.5")
     return float(word)
-
-
-def _recording(text: str) -> int:
-    found = size(text)
-    if found < _SMALLEST:
-        raise ValueError("64k is the least")
-    return found
 
 
 def _processes(text: str) -> int:
@@ -232,13 +243,31 @@ DETACH_KEYS = Setting(
 )
 RECORD = Setting("record", "REALM_RECORD", "on", _switch, "record what agents show on a terminal: on or off")
 RECORD_LIMIT = Setting(
-    "recordLimit", "REALM_RECORD_LIMIT", "8m", _recording, "size of a run's recording; the newest is kept"
+    "recordLimit", "REALM_RECORD_LIMIT", "8m", _bound, "size of a run's recording; the newest is kept"
 )
 MEMORY = Setting(
     "memory", "REALM_MEMORY", "auto", _memory, "memory limit of a container: auto, none, or a size such as 8g"
 )
 CPUS = Setting("cpus", "REALM_CPUS", "auto", _cpus, "processors of a container: auto, all, or a number")
 PIDS = Setting("pids", "REALM_PIDS", "4096", _processes, "limit on the number of processes in a container")
+LIMIT_FILE = Setting(
+    "limit.file", "REALM_LIMIT_FILE", "1g", _bound, "largest file that is taken out of a container"
+)
+LIMIT_TOTAL = Setting(
+    "limit.total", "REALM_LIMIT_TOTAL", "64g", _bound, "bytes of all that a run changed, unpacked"
+)
+LIMIT_OBJECTS = Setting(
+    "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", _most(1), "git objects that a run may make"
+)
+LIMIT_COMMITS = Setting(
+    "limit.commits", "REALM_LIMIT_COMMITS", "10000", _most(1), "commits of a run that are kept one by one"
+)
+LIMIT_MEMORY = Setting(
+    "limit.memory", "REALM_LIMIT_MEMORY", "4g", _bound, "memory of a git that checks what came of a container"
+)
+LIMIT_SECONDS = Setting(
+    "limit.seconds", "REALM_LIMIT_SECONDS", "1800", _most(1), "seconds that each step of saving work may take"
+)
 WORKSPACE = Setting(
     "workspace", "REALM_WORKSPACE", "auto", _one_of("auto", "overlay", "plain"),
     "volume of the workspace: auto, overlay or plain",
@@ -271,14 +300,15 @@ REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --rem
 
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, HISTORY, HISTORY_REFS,
-    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS, WORKSPACE, NETWORK, ALLOW, BELL, NOTIFY,
-    REMOTE,
+    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
+    LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
+    WORKSPACE, NETWORK, ALLOW, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""
 
 
-_ASKED = r"^(realm\.[^.]*|core\.excludesfile|init\.defaultbranch|(user|author)\.(name|email))$"
+_ASKED = r"^(realm\.(limit\.)?[^.]*|core\.excludesfile|init\.defaultbranch|(user|author)\.(name|email))$"
 """What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
 
 
@@ -322,7 +352,8 @@ class Config:
 
     def of_git(self) -> dict[str, str]:
         """Return those of git's own settings that were read with realm's, such as ``user.name``."""
-        return {key: values[-1] for key, values in self._read(own=False).items() if "." in key}
+        found = self._read(own=False)
+        return {key: found[key][-1] for key in found if "." in key and not key.startswith("limit.")}
 
     def lookup(self, setting: Setting[Any]) -> Value:
         """Return the text of a setting and its source."""

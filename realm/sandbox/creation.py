@@ -102,9 +102,12 @@ class UnsavedError(EngineError):
     """The second container has run, but could not take the snapshot."""
 
 
-def snapshot(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence[SandboxFile]) -> None:
+def snapshot(
+    engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence[SandboxFile], seconds: float = 1800
+) -> None:
     """Take the end-of-run snapshot of a dead sandbox, by a second container on its volumes.
 
+    It may take that many ``seconds``.
     ``inside`` are the files that lay out its repositories, as they were or anew.
     ``dead.collect`` works afterwards.
     ``EngineError`` when that failed, :class:`UnsavedError` when the snapshot did: the
@@ -124,7 +127,7 @@ def snapshot(engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequenc
         state = transfer.entries(layout.STATE, inside, layout.DIRECTORIES, wanted.user)
         transfer.put(engine, second.id, layout.STATE, state)
         second.start()
-        second.wait()
+        second.wait_at_most(seconds)
         second.hand_over(dead)
     finally:
         second.remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, RejectedError
@@ -129,6 +130,20 @@ class Sandbox:
             if error.kind == "not found":
                 return None
             raise
+
+    def wait_at_most(self, seconds: float) -> int:
+        """Return the container's exit code when it has ended; ``EngineError`` when it does not in time."""
+        deadline = time.monotonic() + seconds
+        pause = 0.01
+        while self.state() == "running":
+            if time.monotonic() > deadline:
+                self.signal("SIGKILL")
+                raise EngineError(
+                    f"the container was not done within {seconds:.0f} seconds: realm.limit.seconds"
+                )
+            time.sleep(pause)
+            pause = min(0.5, pause * 1.5)
+        return self.wait()
 
     def end(self) -> End | None:
         """Return how the container ended, ``None`` of one that is gone."""

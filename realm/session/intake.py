@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.paths import realm_home, remove_tree, scratched
 from realm.session import approvals, death, recordings, sandboxes, take
@@ -101,7 +102,7 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
         with sandboxes.outfit(
             engine, plan, sandbox.image, ["snapshot"], sandboxes.sight(plan), prefer=sandbox.owner.history
         ) as made:
-            creation.snapshot(engine, sandbox, made.spec, made.layout)
+            creation.snapshot(engine, sandbox, made.spec, made.layout, plan.config.value(LIMIT_SECONDS))
     except creation.UnsavedError:
         sandboxes.forget(sandbox)
         raise

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.paths import replace
-from realm.session import sandboxes
+from realm.session import bounds, sandboxes
 from realm.session.lock import run_directory
 from realm.store import left
 from realm.store.commits import Twin
@@ -46,7 +46,8 @@ def take(plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, T
             twins={**_remembered(plan), **twins},
             visible=visible,
             earlier=earlier,
-        )
+        ),
+        bounds.limits(plan.config),
     )
 
 

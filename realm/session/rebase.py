@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError
 from realm.model import Checkpoint, State
 from realm.paths import scratched
@@ -69,7 +70,7 @@ def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
     with scratched("rebase") as directory:
         try:
             sandbox.start()
-            code = sandbox.wait()
+            code = sandbox.wait_at_most(plan.config.value(LIMIT_SECONDS))
             report = sandbox.collect(directory)
             if code != 0:
                 raise _conflict(plan, report)

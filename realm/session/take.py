@@ -17,7 +17,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals, TurnText
 from realm.paths import make_private
-from realm.session import audit, egress, secrets, words
+from realm.session import audit, bounds, egress, secrets, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens
 from realm.session.run import Outcome
@@ -314,7 +314,7 @@ def _ingest(
         earlier=earlier(plan.session.id) if number else None,
         keep=f"{number:04d}" if number else "",
     )
-    return ingest.ingest(intake)
+    return ingest.ingest(intake, bounds.limits(plan.config))
 
 
 # -- what was said ---------------------------------------------------------------

@@ -204,7 +204,7 @@ class Chain:
         if commit is None or commit.oid != before:
             most = self._limits.commits
             self.notes.add(
-                f"the agent made more than {most} commits: its files were kept, its commits not"
+                f"the agent made more than {most} commits (realm.limit.commits): only its files were kept"
                 if len(found) >= self._left
                 else "the agent rewrote its history: its files were kept, its commits since then not"
             )

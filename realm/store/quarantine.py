@@ -16,6 +16,7 @@ import re
 import shutil
 import stat
 import struct
+import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -150,7 +151,9 @@ class Quarantine:
             raise RejectedError("the container's pack was refused: git did not say what is in it")
         oids = index_ids(found[0], 32 if self.project.object_format == "sha256" else 20)
         if len(oids) > limits.objects:
-            raise RejectedError(f"the container's pack was refused: it has {len(oids)} objects")
+            raise RejectedError(
+                f"the container's pack was refused: more than {limits.objects} objects (realm.limit.objects)"
+            )
         sizes = self._sizes(oids, limits)
         self._pack = found[0]
         self.bases = frozenset(oids[_count(pack) :])
@@ -167,7 +170,9 @@ class Quarantine:
         for path in packs:
             oids.update(index_ids(path, width))
             if len(oids) > limits.objects:
-                raise RejectedError(f"the container handed over more than {limits.objects} objects by turns")
+                raise RejectedError(
+                    f"the container handed over more than {limits.objects} objects (realm.limit.objects)"
+                )
         return self._sizes(list(oids), limits) if oids else {}
 
     def keep(self, name: str) -> None:
@@ -247,7 +252,8 @@ class Quarantine:
         try:
             return run(argv, cwd=self.path, env=self.env, stdin=stdin, timeout=limits.wall, check=False)
         except GitError as problem:
-            raise RejectedError(f"the container's pack was refused: {problem.message}") from problem
+            at = ": realm.limit.seconds" if isinstance(problem.__cause__, subprocess.TimeoutExpired) else ""
+            raise RejectedError(f"the container's pack was refused: {problem.message}{at}") from problem
 
     def _index_pack(self, pack: Path, limits: Limits, *, strict: bool) -> GitResult:
         order = ["index-pack", "--stdin", "--fix-thin", "--threads=4", f"--max-input-size={limits.pack}"]
@@ -260,7 +266,7 @@ class Quarantine:
             raise failed
         if _UNCLEAN in result.err:
             raise UncleanError(f"the container's pack was refused: {_cause(result.err)}")
-        what = _cause(result.err) or f"git ended with {result.code} at a limit of time or memory"
+        what = _cause(result.err) or f"git ended with {result.code}, at realm.limit.memory or .seconds"
         raise RejectedError(f"the container's pack was refused: {what}")
 
     def _sizes(self, oids: list[str], limits: Limits) -> dict[str, tuple[str, int]]:
@@ -275,7 +281,9 @@ class Quarantine:
                 raise RejectedError(f"the container's pack was refused: the {kind} {oid} has {size} bytes")
         total = sum(size for _, size in sizes.values())
         if total > limits.total:
-            raise RejectedError(f"the container's pack was refused: it unpacks to {total} bytes")
+            raise RejectedError(
+                f"the container's pack was refused: it unpacks to {total} bytes (realm.limit.total)"
+            )
         return sizes
 
 

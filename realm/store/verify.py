@@ -222,7 +222,7 @@ class Verifier:
         if not stat.S_ISREG(entry.mode):
             return f"an odd kind of file ({entry.mode:o})"
         if size > self._limits.file:
-            return f"{size >> 20} MiB, above the limit of {self._limits.file >> 20}"
+            return f"{size >> 20} MiB, above the limit of {self._limits.file >> 20} (realm.limit.file)"
         return ""
 
     def _link(self, entry: Entry, depth: int) -> str:

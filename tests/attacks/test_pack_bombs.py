@@ -33,16 +33,16 @@ def test_large_file_is_left_out(repo: Repo, tmp_path: Path) -> None:
     done = take(forge.intake(tmp_path / "pack", snapshot), Limits(file=16 * MIB))
     assert (tmp_path / "pack").stat().st_size < 10_000
     assert repo.files("refs/realm/fix") == ["ok"]
-    assert done.dropped == ["huge: 64 MiB, above the limit of 16"]
+    assert done.dropped == ["huge: 64 MiB, above the limit of 16 (realm.limit.file)"]
     assert_sound(repo)
 
 
 LIMITS = {
-    "memory": Limits(memory=100 * MIB),
-    "total": Limits(total=100 * MIB),
-    "pack": Limits(pack=500),
-    "objects": Limits(objects=2),
-    "time": Limits(wall=0.01),
+    "memory": (Limits(memory=100 * MIB), "limit|memory"),
+    "total": (Limits(total=100 * MIB), r"unpacks to \d+ bytes .realm.limit.total"),
+    "pack": (Limits(pack=500), "maximum allowed size"),
+    "objects": (Limits(objects=2), "realm.limit.objects"),
+    "time": (Limits(wall=0.01), "did not end within .*: realm.limit.seconds"),
 }
 
 
@@ -51,8 +51,9 @@ def test_bomb_is_refused(repo: Repo, tmp_path: Path, limit: str) -> None:
     before = object_count(repo)
     forge = Forge(project_of(repo))
     started = time.monotonic()
-    with pytest.raises(RejectedError):
-        take(forge.intake(tmp_path / "pack", bomb(forge, 200)), LIMITS[limit])
+    limits, said = LIMITS[limit]
+    with pytest.raises(RejectedError, match=said):
+        take(forge.intake(tmp_path / "pack", bomb(forge, 200)), limits)
     assert time.monotonic() - started < 30
     assert object_count(repo) == before
 

@@ -36,4 +36,6 @@ def test_one_more_keeps_the_files_only(repo: Repo, tmp_path: Path) -> None:
     done = take(forge.intake(tmp_path / "pack", head, head), Limits(commits=200))
     assert repo.git("rev-list", "--count", "refs/realm/fix") == "2"
     assert repo.files("refs/realm/fix") == ["f200"]
-    assert done.notes == ["the agent made more than 200 commits: its files were kept, its commits not"]
+    assert done.notes == [
+        "the agent made more than 200 commits (realm.limit.commits): only its files were kept"
+    ]

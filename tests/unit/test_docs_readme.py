@@ -185,7 +185,7 @@ def test_the_readme_has_every_option(verb: str) -> None:
 
 
 def test_the_table_of_settings_is_complete() -> None:
-    rows = dict(re.findall(r"^\| `realm\.(\w+)` \| `(REALM_\w+)` ", readme(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `realm\.([\w.]+)` \| `(REALM_\w+)` ", readme(), re.MULTILINE))
     assert rows == {setting.key: setting.variable for setting in SETTINGS}
 
 
