@@ -28,7 +28,7 @@ def test_it_is_given_up_and_can_be_taken_again(lab: Laboratory) -> None:
     stuck = lab.create("sh", "-c", "trap '' TERM INT; while :; do sleep 1; done")
     stuck.start()
     began = time.monotonic()
-    with pytest.raises(EngineError, match="realm.limit.seconds"):
+    with pytest.raises(EngineError, match=r"realm\.limit\.seconds"):
         stuck.wait_at_most(0.5)
     assert time.monotonic() - began < 20
     stuck.wait_at_most(20)
