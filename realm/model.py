@@ -284,3 +284,11 @@ class TurnText(NamedTuple):
 
     prompt: str = ""
     answer: str = ""
+
+
+class Question(NamedTuple):
+    """A question with numbered options; ``several`` of them may be taken, or one."""
+
+    text: str
+    options: tuple[str, ...] = ()
+    several: bool = False

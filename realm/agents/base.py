@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from realm.model import Activity, TurnText
+    from realm.model import Activity, Question, TurnText
 
 
 BEFORE = "login-before.json"
@@ -70,17 +70,27 @@ class Said(NamedTuple):
     time: str = ""
 
 
+class Press(NamedTuple):
+    """The next key that answers questions, and what the screen shows of them before it.
+
+    No key where the screen shows other answers, which only its user may give.
+    """
+
+    key: bytes
+    state: str
+
+
 class News(NamedTuple):
     """What an agent's hook said, untrusted and not yet cleaned.
 
     ``activity`` is what the agent does now; of one that asks there are the ``question``
-    and, where a number answers it, the ``options``; ``prompt`` is what it was just asked,
-    ``words`` what it just answered, ``conversation`` the id of its conversation.
+    and, where numbers answer all that it asks, the ``parts`` of it; ``prompt`` is what it was just
+    asked, ``words`` what it just answered, ``conversation`` the id of its conversation.
     """
 
     activity: Activity
     question: str = ""
-    options: tuple[str, ...] = ()
+    parts: tuple[Question, ...] = ()
     prompt: str = ""
     words: str = ""
     conversation: str = ""
@@ -262,19 +272,20 @@ class Agent:
         del text
         return None
 
-    def choose(self, number: int) -> bytes:
-        """Return the keys that answer its question by a number."""
-        return str(number).encode()
+    def press(
+        self, rows: Rows, questions: Sequence[Question], picks: Sequence[Collection[int]]
+    ) -> Press | None:
+        """Return the next key that gives its questions the options ``picks``, numbers from 1 for each.
+
+        ``None`` where the screen does not show them, or not as they can be answered.
+        """
+        del rows, questions, picks
+        return None
 
     def field(self, rows: Rows) -> Field:
         """Return what its field for prompts has in it."""
         del rows
         return Field.NONE
-
-    def offers(self, rows: Rows, number: int, label: str) -> bool:
-        """Tell whether its screen shows a question with this numbered answer."""
-        del rows, number, label
-        return False
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield what is said in the ``lines`` of a conversation's file (untrusted)."""

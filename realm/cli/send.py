@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,29 +17,48 @@ from realm.text import clean
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NUMBERS = re.compile("[1-9][0-9]?(,[1-9][0-9]?)*")
 EXAMPLES = (
     ('send quick-fix "now the docs"', "the next prompt"),
     ("send quick-fix - < task.md", "from standard input"),
     ("send quick-fix --answer 2", "the second answer to its question"),
+    ("send quick-fix --answer 1 --answer 2,3", "two questions, the second with two answers"),
 )
 NOTE = (
     "The prompt is pasted and submitted when the agent is at its own, empty prompt; while it works it is "
     "kept until then. A question is only answered by --answer, and where somebody has begun to write "
-    "nothing is added. Agents that realm knows no prompt of take none."
+    "nothing is added. Of several questions at once each gets an --answer, in their order; 1,3 are two "
+    "options of a question that takes several. Agents that realm knows no prompt of take none."
 )
+
+
+def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[list[int]]:
+    """Return the numbers of each answer: ``2``, or ``1,3`` where several may be given."""
+    for value in values:
+        if not _NUMBERS.fullmatch(value):
+            raise CommandLineError(
+                f"--answer is '{value}': it is the number of an answer", "--answer 2, or --answer 1,3"
+            )
+    return [[int(number) for number in value.split(",")] for value in values]
 
 
 @verb("send", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
 @click.argument("words", metavar="text", nargs=-1, type=FILE)
-@click.option("--answer", metavar="<n>", type=click.IntRange(min=1), help="answer the agent's question")
+@click.option(
+    "--answer",
+    metavar="<n>",
+    multiple=True,
+    callback=_numbers,
+    help="answer the agent's question; one for each",
+)
 @common
-def command(name: str, words: tuple[str, ...], directory: Path | None, answer: int | None) -> None:
+def command(name: str, words: tuple[str, ...], directory: Path | None, answer: list[list[int]]) -> None:
     """Give it and return when the agent has it."""
     from realm.cli.ui import TerminalUI
     from realm.session import send
 
-    if answer is not None:
+    if answer:
         if words:
             raise CommandLineError("--answer takes no text with it", "leave one of them out")
         send.choose(name, directory, answer, TerminalUI())

@@ -12,7 +12,7 @@ import contextlib
 import json
 from typing import NamedTuple
 
-from realm.model import Activity
+from realm.model import Activity, Question
 from realm.paths import replace
 from realm.session.lock import run_directory
 
@@ -24,8 +24,8 @@ class Account(NamedTuple):
     """What the agent of run ``run`` does ``since`` when.
 
     ``turns`` counts its prompts, ``prompt`` is the first line of the first of them, ``words``
-    that of its last answer; ``question`` and ``options`` are there while it asks.  ``told``
-    is the digest of what its hook said last.
+    that of its last answer; ``question`` is there while it asks, and ``parts`` where numbers
+    answer it.  ``told`` is the digest of what its hook said last.
     """
 
     run: int
@@ -35,7 +35,7 @@ class Account(NamedTuple):
     prompt: str = ""
     words: str = ""
     question: str = ""
-    options: tuple[str, ...] = ()
+    parts: tuple[Question, ...] = ()
     conversation: str = ""
     told: str = ""
 
@@ -48,11 +48,15 @@ def read(session_id: str) -> Account | None:
         return Account(
             int(found["run"]), Activity(found["activity"]), float(found["since"]), int(found["turns"]),
             str(found["prompt"]), str(found["words"]), str(found["question"]),
-            tuple(str(label) for label in found["options"]), str(found["conversation"]),
+            tuple(_part(*part) for part in found.get("parts", ())), str(found["conversation"]),
             str(found["told"]),
         )  # fmt: skip
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _part(text: object, options: list[object], several: object) -> Question:
+    return Question(str(text), tuple(map(str, options)), several is True)
 
 
 def write(session_id: str, account: Account) -> None:

@@ -262,6 +262,7 @@ def _become_holder(holder: Holder, control: Control, ready: int) -> None:
         _silence(make_private(run_directory(holder.plan.session.id)) / LOG)
         holder.engine.renew()
         holder.books.renew()
+        holder.prompts.renew()
         holder.ui = QuietUI(holder.notes)
         holder.lock.write(attached=False)
         os.write(ready, _READY)

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
-from realm.model import Activity
+from realm.model import Activity, Question
 from realm.sandbox import layout
 from realm.session import account as accounts
 from realm.session.account import Account
@@ -123,7 +123,7 @@ class Bookkeeper:
             self._note(
                 account._replace(
                     question=first_line(news.question, _TEXT),
-                    options=tuple(clean(label, limit=_LABEL) for label in news.options),
+                    parts=tuple(_part(part) for part in news.parts),
                     prompt=account.prompt or first_line(news.prompt),
                     words=first_line(news.words, _TEXT) or account.words,
                     conversation=news.conversation or account.conversation,
@@ -132,8 +132,13 @@ class Bookkeeper:
             )
 
 
+def _part(part: Question) -> Question:
+    labels = tuple(clean(label, limit=_LABEL) for label in part.options)
+    return Question(clean(part.text, limit=_TEXT).strip(), labels, part.several)
+
+
 def _changed(account: Account, activity: Activity) -> Account:
     """Return the account of an agent that does something else now, if it is something else."""
     if account.activity is activity:
         return account
-    return account._replace(activity=activity, since=time.time(), question="", options=())
+    return account._replace(activity=activity, since=time.time(), question="", parts=())

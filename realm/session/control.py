@@ -8,8 +8,11 @@ travel beside the answer (``SCM_RIGHTS``)::
                                         takes the run over; the holder says {"ok": true} to that
                                         unless its patience had an end before
     {"op": "send", "text": "…"}      →  {"ok": true, "turns": 1} when it was typed behind so many prompts,
-                                        {"ok": true, "queued": 2} when it waits with one other;
-                                        "answer": 2 instead of "text" answers a question
+                                        {"ok": true, "queued": 2} when it waits with one other
+    {"op": "answer", "picks": [[2], [1, 3]], "told": "…"}
+                                     →  {"ok": true} when the next key of these answers was typed, or one
+                                        was a moment ago: to be asked again until the account has
+                                        another ``told``
     {"op": "stop"}                   →  {"ok": true}; the holder stops the agent and saves its work
     either                           →  {"ok": false, "why": "…"}
 

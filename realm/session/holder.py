@@ -434,14 +434,22 @@ def answering(
             call.answer({"ok": True})
             call.close()
             raise StoppedError
-        if operation == "send":
-            call.answer(prompt(call.request))
-        else:
-            call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
+        if operation in ("send", "answer"):
+            threading.Thread(target=_answer_prompt, args=(call, prompt), daemon=True).start()
+            return True
+        call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
         call.close()
         return True
 
     return answer
+
+
+def _answer_prompt(call: Call, prompt: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    answer: dict[str, Any] = {"ok": False, "why": "its holder could not look at its screen"}
+    with suppress(OSError, RealmError):
+        answer = prompt(call.request)
+    call.answer(answer)
+    call.close()
 
 
 def is_left(ended: Ended) -> bool:

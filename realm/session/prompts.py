@@ -2,7 +2,8 @@
 
 The holder types them, as a bracketed paste with Enter after it, and only where the screen
 shows the agent's own empty field: never into a menu, never behind what somebody began to
-write.  Those that wait are in ``runs/<session id>/queue.json``: ``{"run": …, "prompts": [text, …]}``,
+write.  Questions are answered a key at a time, each where the screen shows what it is for.
+Those that wait are in ``runs/<session id>/queue.json``: ``{"run": …, "prompts": [text, …]}``,
 so that they outlive their holder.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ from realm.session.lock import run_directory
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from realm.sandbox.stream import Attachment
+    from realm.session.account import Account
     from realm.session.bookkeeper import Bookkeeper
     from realm.session.recordings import TerminalState
     from realm.session.run import Plan
@@ -41,8 +43,8 @@ _SUBMITTED = 5.0
 """Seconds until an agent that was given a prompt is given the next, though it did not say that it began."""
 _LONG = 20.0
 """Seconds after which a screen that shows no empty field is only looked at when it changes."""
-_PATIENCE = 5.0
-"""Seconds that the sandbox may take to take what is typed."""
+_DROPPED = 3.0
+"""Seconds after which a key of an answer is pressed again where the screen is as before."""
 
 
 class Prompter:
@@ -56,15 +58,30 @@ class Prompter:
         self.queue = self._read()
         self._looked = self._given = self._since = 0.0
         self._turns = -1
+        self._pressed = ("", 0.0)
+        self._typed = b""
+        self.renew()
+
+    def renew(self) -> None:
+        """Go on in another process, in which no thread of this one lives."""
+        self._lock = threading.RLock()
 
     # -- who asks ----------------------------------------------------------------
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what somebody asks over the control socket, and return what they are told."""
-        number = request.get("answer")
+        """Do what somebody asks over the control socket, and return what they are told.
+
+        It looks at the screen, which takes a moment: in a thread that nobody waits for.
+        """
         if not self._plan.tty or self._plan.agent.paste("") is None:
             return _no("it takes prompts from its terminal only" if self._plan.tty else "it has no terminal")
-        return self._choose(number) if isinstance(number, int) else self._prompt(str(request.get("text", "")))
+        with self._lock:
+            if request.get("op") == "answer":
+                return self._choose(request.get("picks"), request.get("told"))
+            number = request.get("answer")  # one of an earlier version asks like this
+            return (
+                self._choose([[number]]) if number is not None else self._prompt(str(request.get("text", "")))
+            )
 
     def _prompt(self, text: str) -> dict[str, Any]:
         account = self._books.account
@@ -73,7 +90,7 @@ class Prompter:
         field = self._field() if account.activity in _WAITS and not self.queue else Field.BUSY
         if field is Field.DRAFT:
             return _no("somebody has begun to write a prompt there")
-        if field is Field.EMPTY:
+        if field is Field.EMPTY and not self._typed:
             self._type(text)
             return {"ok": True, "turns": account.turns}
         if len(self.queue) >= _MOST:
@@ -83,19 +100,23 @@ class Prompter:
         self._since = time.monotonic()
         return {"ok": True, "queued": len(self.queue)}
 
-    def _choose(self, number: int) -> dict[str, Any]:
-        account = self._books.account
+    def _choose(self, given: object, told: object = None) -> dict[str, Any]:
+        account, picks = self._books.account, _picks(given)
         if account.activity is not Activity.ASKS:
             return _no("it asks nothing")
-        if not account.options:
-            return _no(f"no number answers: {account.question}")
-        if not 1 <= number <= len(account.options):
-            return _no(f"the answers are 1 to {len(account.options)}: {', '.join(account.options)}")
-        label = account.options[number - 1]
-        if not self._plan.agent.offers(self._rows(), number, label):
+        if wrong := _wrong(account, picks, told):
+            return _no(wrong, "answer")
+        press = self._plan.agent.press(self._rows(), account.parts, picks)
+        if press is None:
             return _no("its screen does not show that question", "again")  # not drawn yet, perhaps
-        self._stream_all(self._plan.agent.choose(number))
-        return {"ok": True, "told": account.told, "chosen": label}
+        if not press.key:
+            return _no("its screen shows other answers than these")
+        state, since = self._pressed
+        now = f"{account.told} {press.state}"
+        if now != state or time.monotonic() - since > _DROPPED:
+            self._pressed = (now, time.monotonic())
+            self._push(press.key)
+        return {"ok": True}
 
     # -- when nothing moves ------------------------------------------------------
 
@@ -104,6 +125,15 @@ class Prompter:
 
         ``interrupted``: the user pressed a key that ends a turn of which the agent then says nothing.
         """
+        if not self._lock.acquire(blocking=False):
+            return True  # somebody gives it something just now
+        try:
+            self._push()
+            return self._give_next(interrupted=interrupted) or bool(self._typed)
+        finally:
+            self._lock.release()
+
+    def _give_next(self, *, interrupted: bool) -> bool:
         now = time.monotonic()
         account = self._books.account
         waits = account.activity in _WAITS and bool(self.queue)
@@ -145,15 +175,18 @@ class Prompter:
         return self._plan.agent.field(self._rows())
 
     def _type(self, text: str) -> None:
-        self._stream_all(self._plan.agent.paste(clean(text, multiline=True)) or b"")
+        self._push(self._plan.agent.paste(clean(text, multiline=True)) or b"")
 
-    def _stream_all(self, keys: bytes) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        stream = self._stream()
-        while keys and time.monotonic() < deadline:
-            select.select([], [stream.fileno()], [], _PATIENCE)
-            with contextlib.suppress(BlockingIOError):
-                keys = keys[stream.send(keys) :]
+    def _push(self, keys: bytes = b"") -> None:
+        """Type keys, and what the sandbox did not take yet of those before: as far as it takes them now."""
+        self._typed += keys
+        try:
+            while self._typed:
+                self._typed = self._typed[self._stream().send(self._typed) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # the sandbox is gone, or its connection: whoever reads from it sees to that
+            self._typed = b""
 
     def _read(self) -> list[str]:
         try:
@@ -171,3 +204,26 @@ class Prompter:
 
 def _no(why: str, hint: str = "attach") -> dict[str, Any]:
     return {"ok": False, "why": why, "hint": hint}
+
+
+def _picks(given: object) -> list[list[int]]:
+    """Return the numbers that are asked for, by question; none of what makes no sense."""
+    rows = given if isinstance(given, list) else []
+    return [[n for n in row if type(n) is int] if isinstance(row, list) else [] for row in rows]
+
+
+def _wrong(account: Account, picks: Sequence[Sequence[int]], told: object) -> str:
+    """Return why ``picks`` do not answer what is asked now; empty where they can."""
+    parts = account.parts
+    if told not in {None, account.told}:
+        return "it asks something else by now"
+    if not parts:
+        return f"no number answers: {account.question}"
+    if len(picks) != len(parts):
+        return f"it asks {plural(len(parts), 'question')}, and that is {plural(len(picks), 'answer')}"
+    for part, picked in zip(parts, picks, strict=True):
+        if not picked or not all(1 <= number <= len(part.options) for number in picked):
+            return f"the answers of {part.text} are 1 to {len(part.options)}: {', '.join(part.options)}"
+        if len(picked) > 1 and not part.several:
+            return f"only one answer may be given to: {part.text}"
+    return ""

@@ -15,16 +15,17 @@ from realm.store import record
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from realm.model import Session
+    from realm.model import Question, Session
     from realm.session.requests import UI
 
 _SUBMITTED = 10.0
 """Seconds in which an agent says that it was given a prompt."""
 _STEP = 0.05
-_TRIES, _TAKEN = 4, 4.0
-"""How often an answer is given, and the seconds that the agent has each time to go on because of it."""
+_PRESSED, _LOOK = 8.0, 0.3
+"""Seconds that each number of an answer may take, and from one key of it to the next."""
 _DRAWN = 3.0
 """Seconds that an agent has to show the question that it says it asks."""
 
@@ -50,23 +51,38 @@ def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
     ui.info(f"{name} has the prompt")
 
 
-def choose(name: str, directory: Path | None, number: int, ui: UI) -> None:
-    """Answer the agent's question with one of its numbered answers; errors as :func:`send` has them."""
+def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) -> None:
+    """Answer the agent's questions, each with its numbered options; errors as :func:`send` has them.
+
+    ``picks`` are the numbers by question.  Where the only question takes several, each
+    of them adds to its answer.
+    """
     session = _running(name, directory)
-    for _ in range(_TRIES):
-        # A question that was just drawn takes no key yet; one that is still there is the same one.
-        answer = _ask(session, {"op": "send", "answer": number})
-        told = answer.get("told")
-        if _becomes(
-            session, lambda now, told=told: now.activity is not Activity.ASKS or now.told != told, _TAKEN
-        ):
-            ui.info(f"{name} was answered: {clean(str(answer.get('chosen', number)))}")
-            return
-    raise RealmError(f"{name} did not take the answer", f"realm attach {name}")
+    now = account.read(session.id)
+    asked, told = (now.parts, now.told) if now is not None else ((), "")
+    if len(asked) == 1 and asked[0].several:
+        picks = [sorted({number for picked in picks for number in picked})]
 
+    def is_over(now: account.Account) -> bool:
+        return now.activity is not Activity.ASKS or now.told != told
 
-def _went_on(told: object, now: account.Account) -> bool:
-    return now.activity is not Activity.ASKS or now.told != told
+    deadline = time.monotonic() + _PRESSED * (1 + sum(map(len, picks)))
+    begun = False
+    while time.monotonic() < deadline:
+        # One key each time: a screen that does not go on from it is pressed again after some seconds.
+        try:
+            _ask(session, {"op": "answer", "picks": picks, "told": told})
+        except RealmError:
+            if not (begun and _becomes(session, is_over, _LOOK)):
+                raise
+            break
+        begun = True
+        if _becomes(session, is_over, _LOOK):
+            break
+    else:
+        raise RealmError(f"{name} did not take the answer", f"realm attach {name}")
+    labels = (part.options[number - 1] for part, row in zip(asked, picks, strict=False) for number in row)
+    ui.info(f"{name} was answered: {', '.join(labels)}")
 
 
 def _running(name: str, directory: Path | None) -> Session:
@@ -97,10 +113,20 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         raise RealmError(f"{name} was started by an earlier version of realm", f"realm attach {name}")
     now = account.read(session.id)
     hint = f"realm attach {name}"
-    if answer.get("hint") == "answer" and now is not None and now.options:
-        numbered = ", ".join(f"{number} {label}" for number, label in enumerate(now.options, 1))
-        hint = f"realm send {name} --answer N ({numbered}), or realm attach {name}"
+    if answer.get("hint") == "answer" and now is not None and now.parts:
+        hint = f"{_how(name, now.parts)}, or realm attach {name}"
     raise RealmError(f"{name} was given nothing: {why}", hint)
+
+
+def _how(name: str, parts: Sequence[Question]) -> str:
+    """Return how questions are answered from elsewhere, with their options."""
+    options = " ".join("--answer N,N" if part.several else "--answer N" for part in parts)
+    listed = [
+        ", ".join(f"{number} {label}" for number, label in enumerate(part.options, 1)) for part in parts
+    ]
+    if len(parts) > 1:
+        listed = [f"{part.text} {row}" for part, row in zip(parts, listed, strict=True)]
+    return f"realm send {name} {options} ({'; '.join(listed)})"
 
 
 def _becomes(session: Session, condition: Any, seconds: float = _SUBMITTED) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realm.model import Activity, Run, Session, State, Totals
+from realm.model import Activity, Question, Run, Session, State, Totals
 from realm.paths import realm_home
 from realm.session import account
 from realm.session.account import Account
@@ -148,7 +148,16 @@ def test_a_running_agent_is_as_its_holder_noted_it(realm: CommandLine, repo: Rep
     session = ID.format(1)
     with RunLock(session, "a", 1):
         assert listed(realm)["a"]["activity"] == "working"
-        asking = Account(1, Activity.ASKS, time.time() - 200, 1, "do it", "", "Which?", ("One", "Two"))
+        asking = Account(
+            1,
+            Activity.ASKS,
+            time.time() - 200,
+            1,
+            "do it",
+            "",
+            "Which?",
+            (Question("Which?", ("One", "Two")),),
+        )
         account.write(session, asking)
         row = listed(realm)["a"]
         assert (row["activity"], row["question"], row["prompt"]) == ("asks", "Which?", "do it")

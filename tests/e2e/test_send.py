@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from tests.support.api import MessagesApi
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -23,7 +25,7 @@ def turns(user: User, name: str) -> list[str]:
     return log.splitlines()
 
 
-def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: User) -> None:
+def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: User, api: MessagesApi) -> None:
     with claude.terminal("new", "far", "--detach") as terminal:
         assert terminal.wait() == 0
     # It may not have drawn its prompt yet: then this one waits.
@@ -40,10 +42,23 @@ def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: Us
     refused = claude.realm("send", "far", "anything", code=1).err
     assert "far was given nothing: it asks: Which?" in refused
     assert "realm send far --answer N (1 Red, 2 Blue)" in refused
-    assert "the answers are 1 to 2" in claude.realm("send", "far", "--answer", "3", code=1).err
+    assert "the answers of Which? are 1 to 2" in claude.realm("send", "far", "--answer", "3", code=1).err
     assert claude.realm("send", "far", "--answer", "2").err == "far was answered: Blue\n"
     eventually(lambda: row(claude, "far")["activity"] == "done", 60)
     assert "it asks nothing" in claude.realm("send", "far", "--answer", "1", code=1).err
+    # Two questions at once, the second of which takes several answers.
+    claude.realm("send", "far", "ask Which base? | Red | Blue && + Which pages? | Home | Cart | Help")
+    eventually(lambda: row(claude, "far")["question"] == "Which base? (1 of 2)", 60)
+    refused = claude.realm("send", "far", "--answer", "1", code=1).err
+    assert "it asks 2 questions, and that is 1 answer" in refused
+    assert (
+        "realm send far --answer N --answer N,N (Which base? 1 Red, 2 Blue; Which pages? 1 Home," in refused
+    )
+    answered = claude.realm("send", "far", "--answer", "2", "--answer", "1,3").err
+    assert answered == "far was answered: Blue, Home, Help\n"
+    eventually(lambda: row(claude, "far")["activity"] == "done", 60)
+    given = json.dumps(api.asked[-1].body["messages"][-1])
+    assert ("Blue" in given, "Home, Help" in given, "Cart" in given) == (True, True, False)
     claude.realm("stop", "far")
     assert turns(claude, "far") == ["write one.txt with first", "wait 3", "write three.txt with third"]
     assert claude.repo.show("refs/realm/far:two.txt") == "[201~second"

@@ -95,17 +95,25 @@ def bash(command: str) -> Step:
     return Step("Bash", {"command": command, "description": "Do as asked"})
 
 
-def _question(text: str, *labels: str) -> Step:
-    options = [{"label": label, "description": f"Take {label}"} for label in labels]
-    asked = {"question": text, "header": "Choice", "options": options, "multiSelect": False}
-    return Step("AskUserQuestion", {"questions": [asked]})
+def _questions(text: str) -> Step:
+    asked = []
+    for number, part in enumerate(text.split("&&"), 1):
+        question, *labels = (word.strip() for word in part.split("|"))
+        options = [{"label": label, "description": f"Take {label}"} for label in labels]
+        several = question.startswith("+")
+        asked.append({
+            "question": question.removeprefix("+").strip(), "header": f"Choice {number}",
+            "options": options, "multiSelect": several,
+        })  # fmt: skip
+    return Step("AskUserQuestion", {"questions": asked})
 
 
 def plan(prompt: str) -> Plan:
     """Turn a prompt into a plan; every line of these forms is a step, the rest is talk.
 
     ``write FILE with TEXT``, ``run COMMAND``, ``commit FILE`` (write it and
-    commit it with git), ``wait SECONDS``, ``ask QUESTION | LABEL | LABEL`` (of the user),
+    commit it with git), ``wait SECONDS``, ``ask QUESTION | LABEL | LABEL`` (of the user;
+    ``&&`` between questions, ``+`` before one that takes several answers),
     ``say TEXT`` (the closing words).
     """
     steps: list[Step] = []
@@ -122,7 +130,7 @@ def plan(prompt: str) -> Plan:
             name = shlex.quote(rest)
             steps.append(bash(f"echo {name} > {name} && git add {name} && git commit -q -m 'Add {rest}'"))
         elif verb == "ask" and rest:
-            steps.append(_question(*(part.strip() for part in rest.split("|"))))
+            steps.append(_questions(rest))
         elif verb == "wait" and rest.replace(".", "", 1).isdigit():
             steps.append(Step(delay=float(rest)))
         elif verb == "say":

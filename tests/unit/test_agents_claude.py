@@ -8,7 +8,7 @@ import pytest
 
 from realm import agents
 from realm.agents import Login, News
-from realm.model import Activity, TurnText
+from realm.model import Activity, Question, TurnText
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,6 +241,8 @@ def asked(*questions: Any) -> bytes:
     return hook("PermissionRequest", tool_name="AskUserQuestion", tool_input={"questions": list(questions)})
 
 
+MORE = {"question": "More?", "options": [{"label": "A"}, {"label": "B"}], "multiSelect": True}
+PAGES = Question("More?", ("A", "B"), several=True)
 WHICH = {"question": "Which?", "options": [{"label": "One"}, {"label": "Two"}], "multiSelect": False}
 
 
@@ -249,9 +251,14 @@ WHICH = {"question": "Which?", "options": [{"label": "One"}, {"label": "Two"}], 
     [
         (hook("UserPromptSubmit", prompt="fix it"), News(Activity.WORKING, prompt="fix it")),
         (hook("Stop", last_assistant_message="Fixed."), News(Activity.DONE, words="Fixed.")),
-        (asked(WHICH), News(Activity.ASKS, "Which?", ("One", "Two"))),
-        (asked(WHICH, WHICH), News(Activity.ASKS, "Which?")),
-        (asked({**WHICH, "multiSelect": True}), News(Activity.ASKS, "Which?")),
+        (asked(WHICH), News(Activity.ASKS, "Which?", (Question("Which?", ("One", "Two")),))),
+        (
+            asked(WHICH, MORE),
+            News(Activity.ASKS, "Which? (1 of 2)", (Question("Which?", ("One", "Two")), PAGES)),
+        ),
+        (asked(MORE), News(Activity.ASKS, "More?", (PAGES,))),
+        (asked(*[WHICH] * 9), News(Activity.ASKS, "Which? (1 of 9)")),
+        (asked({**WHICH, "options": []}), News(Activity.ASKS, "Which?")),
         (
             hook("PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}),
             News(Activity.ASKS, "to use Bash ls"),

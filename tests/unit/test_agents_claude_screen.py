@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from realm import agents
-from realm.agents.base import Field
+from realm.agents.base import Field, Press
+from realm.model import Question
 
 CLAUDE = agents.find()
 RULE = [("─" * 60, "38;5;244")]
@@ -56,7 +57,78 @@ MENU = [[("Which database?", "1")], [], [("\u276f ", ""), ("1. Postgres", "38;5;
     ],
 )  # fmt: skip
 def test_an_answer_is_looked_for_on_the_screen(number: int, label: str, there: bool) -> None:
-    assert CLAUDE.offers(MENU, number, label) is there
+    labels = ["x"] * (number - 1) + [label]
+    found = CLAUDE.press(MENU, [Question("Which database?", tuple(labels))], [[number]])
+    assert found == (Press(str(number).encode(), label) if there else None)
+
+
+TABS = "←  ☒ Choice 1  ☐ Choice 2  ✔ Submit  →"
+BASE = Question("Which database?", ("Postgres", "SQLite"))
+PAGES = Question(
+    "Which pages should be made, and in which order of them?", ("Home", "Cart", "Help"), several=True
+)
+SAME = Question("Go on?", ("Postgres", "SQLite"))
+
+
+def drawn(*lines: str) -> list[Row]:
+    return [[(line, "")] for line in lines]
+
+
+def page(question: str, *options: str) -> list[Row]:
+    return drawn(
+        "● Earlier talk: 1. Home",
+        TABS,
+        "",
+        *question.split("/"),
+        "",
+        *options,
+        "─" * 60,
+        "  4. Chat about this",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "key"),
+    [
+        (page("Which database?", "\u276f 1. Postgres", "     Take it", "  2. SQLite", "  3. Other"), b"2"),
+        (page("Go on?", "\u276f 1. Postgres", "  2. SQLite"), b"1"),
+        (page("Which pages should be made,/and in which order of them?",
+              "\u276f 1. [ ] Home", "  2. [✔] Cart", "  3. [✔] Help"), b"1"),
+        (page("Which pages should be made,/and in which order of them?",
+              "  1. [✔] Home", "\u276f 2. [✔] Cart", "  3. [✔] Help"), b"2"),
+        (page("Which pages should be made,/and in which order of them?",
+              "  1. [✔] Home", "\u276f 2. [ ] Cart", "  3. [✔] Help"), b"\x1b[C"),
+        (page("Which pages?", "\u276f 1. [ ] Home", "  2. [ ] Cart", "  3. [ ] Help"), None),
+        (page("Which database?", "\u276f 1. SQLite", "  2. Postgres"), None),
+        (page("Which database?", "\u276f 1. Postgres"), None),
+        (drawn("Which database?", "\u276f 1. Postgres", "  2. SQLite"), None),
+        (drawn(TABS, "Review your answers", " ● Which database?", "   → SQLite",
+               " ● Which pages should be made, and",
+               "   in which order of them?", "   → Home, Help", " ● Go on?", "   → Postgres",
+               "\u276f 1. Submit answers", "  2. Cancel"), b"1"),
+        (drawn(TABS, "Review your answers", " ● Which database?", "   → Postgres",
+               " ● Which pages should be made, and in which order of them?", "   → Home, Help", " ● Go on?",
+               "   → Postgres", "\u276f 1. Submit answers", "  2. Cancel"), b""),
+        (drawn(TABS, "Review your answers", " ● Which database?", "   → SQLite"), None),
+        ([], None),
+    ],
+)  # fmt: skip
+def test_a_form_is_filled_in_a_key_at_a_time(rows: list[Row], key: bytes | None) -> None:
+    found = CLAUDE.press(rows, [BASE, PAGES, SAME], [[2], [1, 3], [1]])
+    assert (found.key if found is not None else None) == key
+
+
+def test_questions_that_look_alike_are_not_told_apart() -> None:
+    rows = page("Go on?", "\u276f 1. Postgres", "  2. SQLite")
+    assert CLAUDE.press(rows, [SAME, SAME], [[1], [2]]) is None
+
+
+def test_a_text_that_was_cut_is_recognized_by_its_beginning() -> None:
+    long = Question("Which of them…", ("One", "Two"), several=True)
+    rows = page("Which of them all/should it be?", "\u276f 1. [ ] One", "  2. [ ] Two")
+    found = CLAUDE.press(rows, [long], [[2]])
+    assert found is not None
+    assert found.key == b"2"
 
 
 def test_a_prompt_is_pasted_whole_and_opens_no_menu() -> None:

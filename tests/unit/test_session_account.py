@@ -90,10 +90,10 @@ def test_what_a_hook_said_is_read_cleaned_and_cut(sandbox: Told) -> None:
     kept.hear(Event.TOLD)
     eventually(lambda: noted().activity is Activity.ASKS)
     assert noted().question == "Which?"
-    assert noted().options[0] == "[2Jred"
-    assert len(noted().options[1]) < 100
+    assert noted().parts[0].options[0] == "[2Jred"
+    assert len(noted().parts[0].options[1]) < 100
     kept.hear(Event.ENDED)
-    assert (noted().question, noted().options) == ("", ())
+    assert (noted().question, noted().parts) == ("", ())
 
 
 def test_the_first_prompt_and_the_last_words_stay(sandbox: Told) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from realm import agents
-from realm.agents.base import Field
-from realm.model import Activity
+from realm.agents.base import Field, Press
+from realm.model import Activity, Question
 from realm.session import account, prompts
 from realm.session.account import Account
 from realm.session.lock import run_directory
@@ -31,7 +31,7 @@ class Agent(agents.Agent):
 
     name = "the agent"
     shown = Field.EMPTY
-    shows_question = True
+    pressed: Press | None = None
 
     def paste(self, text: str) -> bytes:
         return f"<{text}>".encode()
@@ -39,8 +39,8 @@ class Agent(agents.Agent):
     def field(self, rows: Any) -> Field:  # noqa: ARG002
         return self.shown
 
-    def offers(self, rows: Any, number: int, label: str) -> bool:  # noqa: ARG002
-        return self.shows_question
+    def press(self, rows: Any, questions: Any, picks: Any) -> Press | None:  # noqa: ARG002
+        return self.pressed
 
 
 class Stage:
@@ -127,18 +127,57 @@ def test_what_waits_outlives_its_holder_and_not_its_run(stage: Stage) -> None:
         made.close()
 
 
+PARTS = (Question("Which?", ("One", "Two")),)
+
+
 def test_a_question_is_answered_by_a_number_that_is_shown_and_by_nothing_else(stage: Stage) -> None:
-    stage.become(Activity.ASKS, question="Which?", options=("One", "Two"), told="x")
+    stage.become(Activity.ASKS, question="Which?", parts=PARTS, told="x")
     assert stage.prompts.answer({"text": "Two"})["why"] == "it asks: Which?"
-    assert stage.prompts.answer({"answer": 3})["why"] == "the answers are 1 to 2: One, Two"
-    stage.agent.shows_question = False
-    assert not stage.prompts.answer({"answer": 2})["ok"]
+    assert stage.prompts.answer({"answer": 3})["why"] == "the answers of Which? are 1 to 2: One, Two"
+    stage.agent.pressed = None
+    assert stage.prompts.answer({"answer": 2})["hint"] == "again"
+    stage.agent.pressed = Press(b"", "review")
+    assert "other answers" in stage.prompts.answer({"answer": 2})["why"]
     assert stage.typed() == b""
-    stage.agent.shows_question = True
-    assert stage.prompts.answer({"answer": 2}) == {"ok": True, "told": "x", "chosen": "Two"}
+    stage.agent.pressed = Press(b"2", "page")
+    assert stage.prompts.answer({"answer": 2}) == {"ok": True}
     assert stage.typed() == b"2"
     stage.become(Activity.DONE)
     assert stage.prompts.answer({"answer": 2})["why"] == "it asks nothing"
+
+
+def test_a_key_is_pressed_once_until_the_screen_goes_on_or_seconds_have_passed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.become(Activity.ASKS, question="Which?", parts=(*PARTS, *PARTS), told="x")
+    asked = {"op": "answer", "picks": [[2], [1]], "told": "x"}
+    stage.agent.pressed = Press(b"2", "page 0")
+    for _ in range(3):
+        assert stage.prompts.answer(asked)["ok"]
+    assert stage.typed() == b"2"
+    stage.agent.pressed = Press(b"1", "page 1")
+    assert stage.prompts.answer(asked)["ok"]
+    assert stage.typed() == b"1"
+    monkeypatch.setattr(prompts, "_DROPPED", 0.0)
+    assert stage.prompts.answer(asked)["ok"]
+    assert stage.typed() == b"1"
+    assert "something else" in stage.prompts.answer(asked | {"told": "y"})["why"]
+    for picks, why in (([[1]], "asks 2 questions, and that is 1 answer"), ([[1, 2], [1]], "only one answer"),
+                       ([[], [1]], "are 1 to 2"), ([[3], [1]], "are 1 to 2"), (3, "0 answers")):  # fmt: skip
+        assert why in stage.prompts.answer(asked | {"picks": picks})["why"]
+    assert stage.typed() == b""
+
+
+def test_who_reads_slowly_holds_nobody_up(stage: Stage) -> None:
+    stage.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    text = "x" * 200_000
+    began = time.monotonic()
+    assert stage.prompts.answer({"text": text}) == {"ok": True, "turns": 0}
+    assert time.monotonic() - began < 1
+    read = stage.typed()
+    while stage.prompts.idle():
+        read += stage.typed()
+    assert read + stage.typed() == f"<{text}>".encode()
 
 
 def test_a_draft_is_not_joined(stage: Stage) -> None:

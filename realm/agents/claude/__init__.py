@@ -19,15 +19,15 @@ from realm.agents.claude import login as logins
 from realm.model import Activity, TurnText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from realm.agents.base import Rows
+    from realm.agents.base import Press, Rows
+    from realm.model import Question
 
 DIRECTORY = "claude"
 """Its configuration directory in the state directory."""
 
 _TEXT_LIMIT = 100_000
-_CHOICES = 9
 _LINE_LIMIT = 16 * 1024 * 1024
 """Bytes; a line may hold a pasted file."""
 
@@ -39,8 +39,6 @@ _SIGN = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 _RULE = re.compile("\N{BOX DRAWINGS LIGHT HORIZONTAL}{10,}\\s*")
 _GREY = re.compile(r"(?:.*;)?(?:2|38;5;24[0-9])(?:;.*)?")
 """Renditions in which it writes what is no text of the user's: dim, or a grey of the palette."""
-_RECOGNIZED = 12
-"""Characters of an answer that was cut by which it is recognized."""
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?")
@@ -213,14 +211,13 @@ class Claude(Agent):
         proposes = any(text.strip() for text, codes in runs if _is_grey(codes))
         return Field.EMPTY if not written or (proposes and len(written) == 1) else Field.DRAFT
 
-    def offers(self, rows: Rows, number: int, label: str) -> bool:
-        """Tell whether a row has the number and as much of the label as a row has room for."""
-        answer = f"{number}. {label}"
-        shown = ("".join(text for text, _ in row).strip().removeprefix(_SIGN).strip() for row in rows)
-        return any(
-            text == answer or (len(text) > _RECOGNIZED and answer.startswith(text.rstrip("\u2026")))
-            for text in shown
-        )
+    def press(
+        self, rows: Rows, questions: Sequence[Question], picks: Sequence[Collection[int]]
+    ) -> Press | None:
+        """Press one number, or the arrow to the next question, where the screen is as expected."""
+        from realm.agents.claude.questions import press
+
+        return press(rows, questions, picks)
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield prompts, answers and calls of tools; what is no such line is passed over."""
@@ -246,20 +243,16 @@ def _text(raw: bytes | None, key: str) -> str:
     return found[:_TEXT_LIMIT] if isinstance(found, str) else ""
 
 
-def _question(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """Return what is asked, and the labels where one of them is the answer."""
-    given = entry.get("tool_input")
-    asked = given.get("questions") if isinstance(given, dict) else None
-    if not isinstance(asked, list) or not asked or not isinstance(asked[0], dict):
-        tool = entry.get("tool_name")
-        if tool == "ExitPlanMode":
-            return "to go on with its plan", ()
-        return f"to use {_call({'name': tool, 'input': given})}", ()
-    text, options = str(asked[0].get("question", "")), asked[0].get("options")
-    listed = [option for option in options if isinstance(option, dict)] if isinstance(options, list) else []
-    labels = [str(option.get("label")) for option in listed]
-    is_simple = len(asked) == 1 and not asked[0].get("multiSelect") and len(labels) <= _CHOICES
-    return text, tuple(labels) if is_simple else ()
+def _question(entry: Mapping[str, Any]) -> tuple[str, tuple[Question, ...]]:
+    """Return what is asked, and its parts where numbers answer it."""
+    from realm.agents.claude.questions import asked
+
+    given, tool = entry.get("tool_input"), entry.get("tool_name")
+    if isinstance(given, dict) and (found := asked(given))[0]:
+        return found
+    if tool == "ExitPlanMode":
+        return "to go on with its plan", ()
+    return f"to use {_call({'name': tool, 'input': given})}", ()
 
 
 def _said(who: str, content: object) -> Iterator[Said]:
@@ -278,4 +271,8 @@ def _call(part: dict[str, Any]) -> str:
     given = part.get("input")
     values = given if isinstance(given, dict) else {}
     told = next((values[key] for key in _TELLING if isinstance(values.get(key), str)), "")
+    if not told and "questions" in values:
+        from realm.agents.claude.questions import asked
+
+        told = asked(values)[0]
     return " ".join(f"{part.get('name') or 'tool'} {told}".split())
