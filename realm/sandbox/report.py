@@ -72,6 +72,9 @@ class Report(NamedTuple):
     left_pack: Path | None = None
 
 
+NOTHING = Report()
+
+
 def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
     """Save the known files of the archive ``pieces`` in ``directory``, by names of our own.
 

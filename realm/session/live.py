@@ -21,8 +21,9 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Self
 
-from realm.errors import EngineError
+from realm.errors import EngineError, RealmError, RejectedError
 from realm.paths import make_private, scratched
+from realm.sandbox.report import NOTHING
 from realm.session import recordings
 from realm.session.lock import run_directory
 from realm.terminal.relay.tty import FALLBACK
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realm.sandbox.docker import Engine
+    from realm.sandbox.report import Report
     from realm.sandbox.sandbox import Sandbox
     from realm.session.run import Plan
 
@@ -44,8 +46,11 @@ _LOOK = 1.0
 """Seconds between two looks at how much was shown."""
 _BREATH = 0.2
 """Seconds after a turn's end in which a run that is over ends: its end takes it all in."""
-_AGAIN, _LATEST = 2.0, 300.0
-"""Seconds until the next try where the sandbox says no more; twice as long each time, up to the latter."""
+_AGAIN, _LATER, _LATEST = 2.0, 20.0, 300.0
+"""Seconds until the next try where the sandbox says no more, twice as long each time.
+
+The second is the most where something failed, a full disk say, the last where nothing did.
+"""
 _MOST, _MOST_BYTES = 10_000, 8 * 1024**3
 """Hand-overs of a run, and bytes of them, that are taken in while it goes on; its end takes in the rest."""
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGWINCH", "SIGCONT", "SIGTSTP")
@@ -121,6 +126,8 @@ class _Child:
         self._screens = recordings.TurnScreens(place, FALLBACK)
         self._next = 1
         self._brought = 0
+        self._missed: list[str] = []
+        self._untold = NOTHING
 
     def run(self, delay: float) -> None:
         """Take in turns until told to end."""
@@ -178,14 +185,24 @@ class _Child:
     def _take_turns(self) -> None:
         self._go_on()
         pause = _AGAIN
+        said = ""
         while not self._is_enough():
-            before = self._next
-            # An engine that cannot be reached may be there again later.
-            with contextlib.suppress(EngineError):
+            before, latest = self._next, _LATEST
+            try:
                 if self._sandbox.state() == "running":
                     self._follow()
+            except EngineError:
+                pass  # it may be there again later
+            except (RealmError, OSError) as error:
+                latest = _LATER
+                if str(error) != said:
+                    traceback.print_exc()
+                    sys.stderr.flush()
+                said = str(error)
+                with contextlib.suppress(RealmError, OSError):
+                    self._go_on()
             # A sandbox that an earlier version of realm began has no such command.
-            pause = _AGAIN if self._next > before else min(2 * pause, _LATEST)
+            pause = _AGAIN if self._next > before else min(2 * pause, latest)
             time.sleep(pause)
         sys.stderr.write("more was handed over than is taken in while a run goes on\n")
         sys.stderr.flush()
@@ -220,27 +237,46 @@ class _Child:
 
     def _take(self, number: int) -> bool:
         """Take in a turn, and rest as long as that took; return whether there was one."""
-        from realm.session import take
-
         began = time.monotonic()
         with self._busy, scratched("turn") as directory:
-            report = self._sandbox.handed_over(number, directory)
-            if report is not None:
-                self._brought += sum(path.lstat().st_size for path in directory.iterdir())
-                take.take(self._plan, report, number=number)
-                for point in report.points if self._plan.tty else ():
-                    self._screens.ended(point.turn, point.time)
+            try:
+                report = self._sandbox.handed_over(number, directory)
+                if report is not None:
+                    self._brought += sum(path.lstat().st_size for path in directory.iterdir())
+                    self._take_in(report, number)
+            except RejectedError as refused:
+                report = NOTHING
+                self._leave(refused)
         # Where there was none, what runs in the sandbox can say at once that there is one again.
         time.sleep(time.monotonic() - began if report is not None else _BREATH)
         return report is not None
 
+    def _take_in(self, report: Report, number: int) -> None:
+        from realm.session import take
+
+        self._untold = report = report._replace(
+            prompts={**self._untold.prompts, **report.prompts},
+            stops={**self._untold.stops, **report.stops},
+        )
+        outcome = take.take(self._plan, report, self._missed, number=number)
+        self._missed, self._untold = [], NOTHING
+        if outcome.is_partial:
+            self._sandbox.ask_for_all()
+        for point in report.points if self._plan.tty else ():
+            self._screens.ended(point.turn, point.time)
+
+    def _leave(self, refused: RejectedError) -> None:
+        """Leave what is refused to the next hand-over, which has all of the run again."""
+        self._missed = [f"what a turn handed over was refused, and came in later: {refused.message}"]
+        with contextlib.suppress(EngineError):
+            self._sandbox.ask_for_all()
+
     def _keep_drawn(self) -> None:
         """Add the screens of turns that have been drawn by now to the record."""
-        from realm.sandbox.report import Report
         from realm.session import take
 
         if self._screens.wait() == 0:
             with self._busy:
                 screens = self._screens.drawn()
                 if screens.files:
-                    take.take(self._plan, Report(), screens=screens)
+                    take.take(self._plan, NOTHING, screens=screens)

@@ -170,7 +170,7 @@ class TurnScreens:
 
     def ended(self, turn: int, end: float) -> None:
         """Take it that a turn ended, at ``end`` in seconds since the epoch; it may do so again."""
-        if turn > 0:
+        if turn > 0 and self._ends.get(turn) != end:
             self._ends[turn] = end
             self._due[turn] = time.monotonic() + _DRAWN
             for old in sorted(self._ends)[:-_FEW]:

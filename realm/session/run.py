@@ -102,6 +102,8 @@ class Outcome(NamedTuple):
     """Whether the agent could not even be run, or failed before its first prompt, and nothing was changed."""
     kept: tuple[Kept, ...] = ()
     risky: tuple[str, ...] = ()
+    is_partial: bool = False
+    """Whether git refused the agent's commits, and its files alone were taken in."""
 
 
 def argv(plan: Plan) -> list[str]:

@@ -137,8 +137,8 @@ def _taken(
     texts = _texts(plan, now, report)
     notes = _noted(now, report, before)
     twins: Mapping[str, Twin] = {}
-    if any((point.head, point.snapshot) != (begun.head, begun.snapshot) for point in points):
-        ingested = _ingest(plan, report, points, texts, begun, code, number)
+    ingested = _ingest(plan, report, points, texts, begun, code, number)
+    if ingested is not None:
         notes += _unusual(plan, code, ingested.tip)
         code, twins = ingested.tip, ingested.twins
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
@@ -193,7 +193,8 @@ def _taken(
     exit_code = ending.exit_code if ending else 0
     failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
     nothing = failed and not commits and not run.prompts and not said.files and not run.kept
-    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept, run.risky)
+    partial = ingested is not None and ingested.is_partial
+    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept, run.risky, partial)
 
 
 def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
@@ -296,7 +297,10 @@ def _ingest(
     begun: Taken,
     code: str,
     number: int,
-) -> Ingested:
+) -> Ingested | None:
+    """Take in the states that are new, ``None`` where none is."""
+    if all((point.head, point.snapshot) == (begun.head, begun.snapshot) for point in points):
+        return None
     from realm.store import ingest
 
     intake = ingest.Intake(

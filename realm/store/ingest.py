@@ -75,7 +75,8 @@ class Ingested(NamedTuple):
     project has it, and a temporary ref holds it until a session's ref does.
     ``turns`` are the commits of each turn, ``dropped`` says which files were left
     out and why, ``notes`` what else is worth a word; both are clean text.  ``twins`` are
-    the host's commits by the sandbox's.
+    the host's commits by the sandbox's.  ``is_partial`` is whether git refused an object,
+    and the files alone came in.
     """
 
     tip: str
@@ -83,6 +84,7 @@ class Ingested(NamedTuple):
     dropped: Sequence[str] = ()
     notes: Sequence[str] = ()
     twins: Mapping[str, Twin] = {}
+    is_partial: bool = False
 
 
 def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
@@ -112,7 +114,7 @@ def _files_of(
     with scratched("files") as directory:
         done = _taken(_without_commits(intake, points, limits, directory), limits)
     note = f"{refused.message}: the agent's files were kept, its commits not"
-    return done._replace(notes=[note, *done.notes])
+    return done._replace(notes=[note, *done.notes], is_partial=True)
 
 
 def _without_commits(intake: Intake, points: Sequence[Checkpoint], limits: Limits, directory: Path) -> Intake:

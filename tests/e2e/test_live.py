@@ -233,6 +233,39 @@ def test_killed_while_the_second_turn_is_taken_in(claude: User, step: str) -> No
     assert claude.repo.git("fsck", "--strict", "--no-dangling", "--no-progress") == ""
 
 
+FORGED = "d=/realm/out/live/0001; mkdir -p $d; echo junk >$d/point; echo 1 >1; git add 1; git commit -qm One"
+UNCLEAN = """git cat-file commit HEAD | sed 's/> [0-9]* /> 01 /' >/tmp/c
+git reset -q $(git hash-object -t commit -w --literally /tmp/c); echo 3 >3"""
+
+
+def test_what_is_refused_does_not_end_it(claude: User) -> None:
+    """A hand-over that is none, one with a commit that git refuses: all goes on, and each is said once."""
+    claude.repo.write("forge.sh", FORGED)
+    claude.repo.write("unclean.sh", UNCLEAN)
+    claude.repo.commit("Add mischief")
+    with claude.terminal("new", "tui") as terminal:
+        say(terminal, "run sh forge.sh", "Done")
+        has(claude, "tui", "One")
+        say(terminal, "write two.txt with second", "Wrote two.txt")
+        has(claude, "tui", "One", "write two.txt with second")
+        say(terminal, "run sh unclean.sh", "Doing|Done")
+        has(claude, "tui", "One", "write two.txt with second", "run sh unclean.sh")
+        say(terminal, "write four.txt with fourth", "Wrote four.txt")
+        eventually(lambda: subjects(claude.repo, "tui")[-1:] == ["write four.txt with fourth"], 10)
+        assert said(claude, "tui")[-1] == "write four.txt with fourth"
+        notes = recorded(claude, "tui")["notes"]
+        assert leave(terminal) == 0
+    assert len(subjects(claude.repo, "tui")) == 4
+    assert recorded(claude, "tui")["notes"] == notes
+    assert isinstance(notes, list)
+    assert [note.split(":")[0] for note in notes] == [
+        "what a turn handed over was refused, and came in later",
+        "the container's pack was refused",
+    ]
+    assert len(recorded(claude, "tui")["prompts"]) == 4  # type: ignore[arg-type]
+    assert claude.repo.git("fsck", "--strict", "--no-dangling", "--no-progress") == ""
+
+
 def test_what_an_agent_without_hooks_did_is_in_git_when_it_is_quiet(user: User) -> None:
     user.realm("new", "quiet", "--detach", "--agent", "sh", "-c", "echo 1 >a; sleep 40; echo 2 >b; sleep 5")
     eventually(lambda: user.repo.files("refs/realm/quiet") == ["README.md", "a"], 35)
