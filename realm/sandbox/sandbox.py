@@ -209,6 +209,10 @@ class Sandbox:
                 return None
             raise
 
+    def end_turn(self) -> None:
+        """Hand over what an interrupted turn did, in a moment, unless the next one has begun by then."""
+        self.engine.exec(self.id, ["sh", layout.ENTRY, "turn", "interrupted"], lambda _: None, patience=300)
+
     def ask_for_all(self) -> None:
         """Let the next that is handed over have all since the run began: git has not what was before."""
         words = ["rm", "-f", f"{layout.GIT}/last", f"{layout.GIT}/said", f"{layout.GIT}/beside"]

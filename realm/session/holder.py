@@ -111,7 +111,8 @@ class Holder:
         place = recordings.place(session_id, number)
         self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
         self.books = Bookkeeper(plan, sandbox)
-        self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream)
+        self.taker = Taker(engine, plan, sandbox)
+        self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream, self.taker.interrupted)
         self._joined = time.monotonic()
         self._looked = 0.0
         self._refusals = egress.Listener(engine, plan, sandbox)
@@ -159,7 +160,7 @@ class Holder:
             return attention.listen(self._observe())
 
         with (
-            Taker(self.engine, plan, self.sandbox) as taker,
+            self.taker,
             logins.in_step(self.sandbox, plan.agent, plan.login, self.ui),
             self._listener(),
             terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
@@ -172,7 +173,7 @@ class Holder:
                     terminal,
                     tap=self.state.feed,
                     resize=sizes,
-                    begin=taker.beginning(begin),
+                    begin=self.taker.beginning(begin),
                     interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
                     idle=lambda: attention.idle() | self._idle(),
                     watch={control.fileno(): self._answers(control, attached=True)},
@@ -196,11 +197,11 @@ class Holder:
         def drained() -> Ended:
             stream, tap = self._listening()
             with (
-                Taker(self.engine, self.plan, self.sandbox) as taker,
+                self.taker,
                 logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui),
                 self._listener(),
             ):
-                taker.start()
+                self.taker.start()
                 return drain(
                     stream,
                     tap=tap,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 LOG = "holder.log"
-_STOP = b"."
+_STOP, _INTERRUPTED = b".", b"i"
 _PATIENCE = 5.0
 """Seconds that the child may go on with what it has in hand when it is to end."""
 _DELAY = 1.0
@@ -97,6 +97,12 @@ class Taker:
             _Child(self._engine, self._plan, self._sandbox, read).run(delay)
         os.close(read)
         self._pipe = write
+
+    def interrupted(self) -> None:
+        """Take it that the user ended a turn, of which no hook of the agent's tells."""
+        if self._child:
+            with contextlib.suppress(OSError):
+                os.write(self._pipe, _INTERRUPTED)
 
     def stop(self) -> None:
         """End the child, which finishes what it has in hand, if that does not take too long."""
@@ -161,9 +167,15 @@ class _Child:
 
     def _mind_the_holder(self) -> None:
         """End with the holder: at once when it is gone, after what is in hand when it says so."""
-        if os.read(self._pipe, 1) == _STOP:
+        while (word := os.read(self._pipe, 1)) == _INTERRUPTED:
+            threading.Thread(target=self._end_turn, daemon=True).start()
+        if word == _STOP:
             self._busy.acquire()
         os._exit(0)
+
+    def _end_turn(self) -> None:
+        with contextlib.suppress(EngineError):
+            self._sandbox.end_turn()
 
     def _keep_screens(self) -> None:
         """Make a keyframe of what is shown now and then, which takes a twentieth of the time at most."""

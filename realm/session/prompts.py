@@ -48,12 +48,17 @@ _DROPPED = 3.0
 
 
 class Prompter:
-    """What is given to the agent of one run for its holder; ``stream`` returns the one that is held now."""
+    """What is given to the agent of one run for its holder; ``stream`` returns the one that is held now.
+
+    ``interrupted`` is called when the user has ended a turn.
+    """
 
     def __init__(
-        self, plan: Plan, books: Bookkeeper, state: TerminalState, stream: Callable[[], Attachment]
-    ) -> None:
+        self, plan: Plan, books: Bookkeeper, state: TerminalState, stream: Callable[[], Attachment],
+        interrupted: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
         self._plan, self._books, self._state, self._stream = plan, books, state, stream
+        self._interrupted = interrupted
         self._path = run_directory(plan.session.id) / _FILE
         self.queue = self._read()
         self._looked = self._given = self._since = 0.0
@@ -146,6 +151,7 @@ class Prompter:
         field = self._field()
         if interrupted and field in {Field.EMPTY, Field.DRAFT}:
             self._books.become(Activity.DONE)
+            self._interrupted()
         if waits and field is Field.EMPTY:
             text = self.queue.pop(0)
             self._type(text)

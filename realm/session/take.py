@@ -193,8 +193,10 @@ def _taken(
     exit_code = ending.exit_code if ending else 0
     failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
     nothing = failed and not commits and not run.prompts and not said.files and not run.kept
-    partial = ingested is not None and ingested.is_partial
-    return Outcome(code, meta, totals, commits, exit_code, run.notes, nothing, run.kept, run.risky, partial)
+    return Outcome(
+        code, meta, totals, commits, exit_code, run.notes, nothing, run.kept, run.risky,
+        is_partial=ingested is not None and ingested.is_partial,
+    )  # fmt: skip
 
 
 def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:

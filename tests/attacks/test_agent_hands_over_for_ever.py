@@ -28,6 +28,7 @@ class Flood:
 
     def __init__(self, size: int | None) -> None:
         self.size, self.asked, self.ends = size, 0, time.monotonic() + 20
+        self.refused, self.begged = False, 0
 
     @contextmanager
     def watch(self, *_: object, **__: object) -> Iterator[Flood]:
@@ -43,12 +44,25 @@ class Flood:
         (directory / "words").write_bytes(b"x" * self.size)
         return Report()
 
+    def ask_for_all(self) -> None:
+        self.begged += 1
+
 
 def follow(flood: Flood, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let the taker follow ``flood``; return the numbers of what was taken in."""
     taken: list[int] = []
-    monkeypatch.setattr(take, "take", lambda *_, number: taken.append(number))
-    plan: Any = SimpleNamespace(agent=SimpleNamespace(tells_turns=True))
+
+    def note(*_: object, number: int) -> SimpleNamespace:
+        if flood.refused:
+            raise RejectedError("it is no good")
+        taken.append(number)
+        return SimpleNamespace(is_partial=False)
+
+    monkeypatch.setattr(take, "take", note)
+    plan: Any = SimpleNamespace(
+        agent=SimpleNamespace(tells_turns=True), session=SimpleNamespace(id="x"),
+        run=SimpleNamespace(number=1), tty=False,
+    )  # fmt: skip
     sandbox: Any = flood
     engine: Any = None
     live._Child(engine, plan, sandbox, -1)._follow()
@@ -63,6 +77,14 @@ def test_it_is_not_taken_in_for_ever(
     flood = Flood(size)
     assert follow(flood, monkeypatch) == list(range(1, count + 1))
     assert flood.asked == count
+
+
+def test_what_is_refused_is_not_asked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_MOST", 3)
+    flood = Flood(1)
+    flood.refused = True
+    assert follow(flood, monkeypatch) == []
+    assert (flood.asked, flood.begged) == (3, 3)
 
 
 def test_what_is_not_there_is_not_asked_for_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,10 @@ CASES = {
         ("echo 1 >a; echo '{}' | $TURN start; echo 2 >b", "echo 3 >c"),
         [["turn 1"], ["turn 1", "turn 2"], ["turn 1", "turn 2", "turn 3"]],
     ),
+    "an interrupted turn of which the host knows": (
+        ("echo 1 >a; echo '{}' | $TURN start; echo 2 >b; $TURN interrupted; $TURN interrupted", "echo 3 >c"),
+        [["turn 1"], ["turn 1", "turn 2"], ["turn 1", "turn 2"], ["turn 1", "turn 2", "turn 3"]],
+    ),
     "a turn that ends twice": (
         ("echo 1 >a; echo '{}' | $TURN stop; echo 2 >b", "echo 3 >c"),
         [["turn 1"], ["turn 1", "turn 1"], ["turn 1", "turn 1", "turn 2"]],

@@ -233,6 +233,21 @@ def test_killed_while_the_second_turn_is_taken_in(claude: User, step: str) -> No
     assert claude.repo.git("fsck", "--strict", "--no-dangling", "--no-progress") == ""
 
 
+def test_an_interrupted_turn_comes_home_by_itself(claude: User) -> None:
+    with claude.terminal("new", "tui") as terminal:
+        first = "run echo half >half.txt; sleep 600"
+        say(terminal, first, r"Doing as asked . \d")
+        terminal.press("Escape")
+        has(claude, "tui", first)
+        shows(claude, "tui", 1, "Interrupted")
+        say(terminal, SECOND, "Wrote two.txt")
+        has(claude, "tui", first, SECOND)
+        assert leave(terminal) == 0
+    assert subjects(claude.repo, "tui") == [first, SECOND]
+    assert said(claude, "tui") == [first, SECOND]
+    assert recorded(claude, "tui")["prompts"] == [first, SECOND]
+
+
 FORGED = "d=/realm/out/live/0001; mkdir -p $d; echo junk >$d/point; echo 1 >1; git add 1; git commit -qm One"
 UNCLEAN = """git cat-file commit HEAD | sed 's/> [0-9]* /> 01 /' >/tmp/c
 git reset -q $(git hash-object -t commit -w --literally /tmp/c); echo 3 >3"""

@@ -143,9 +143,10 @@ def _position(request: Request) -> tuple[str, int]:
     prompt, results = "", 0
     for message in request.body.get("messages", []):
         typed = _typed(message)
-        if typed:
+        if typed:  # with it comes the result of what it interrupted
             prompt, results = typed[-1], 0
-        results += sum(block.get("type") == "tool_result" for block in _blocks(message))
+        else:
+            results += sum(block.get("type") == "tool_result" for block in _blocks(message))
     return prompt, results
 
 
