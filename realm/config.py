@@ -276,6 +276,10 @@ NETWORK = Setting(
     "network", "REALM_NETWORK", "open", _one_of("open", "allow", "none"),
     "network of a container: open, allow (by name) or none",
 )  # fmt: skip
+CREDENTIALS = Setting(
+    "credentials", "REALM_CREDENTIALS", "env", _one_of("env", "proxy"),
+    "where an agent's key or login is: env (in its container) or proxy (in the sidecar alone)",
+)  # fmt: skip
 ALLOW = Setting(
     "allow",
     "REALM_ALLOW",
@@ -302,7 +306,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, NETWORK, ALLOW, BELL, NOTIFY, REMOTE,
+    WORKSPACE, NETWORK, CREDENTIALS, ALLOW, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

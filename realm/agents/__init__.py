@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from realm.agents.base import BEFORE, Agent, HomeFile, Login, Match, News, Renewal, Said
-from realm.agents.claude import Claude
+from realm.agents.base import BEFORE, Agent, Api, HomeFile, Login, Match, News, Renewal, Said
+from realm.agents.claude import Claude, api
 from realm.agents.claude.login import from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BEFORE", "Agent", "HomeFile", "Login", "Match", "News", "Renewal", "Said", "find"]
+__all__ = ["BEFORE", "Agent", "Api", "HomeFile", "Login", "Match", "News", "Renewal", "Said", "find"]
 
 
 class Command(Agent):
@@ -26,6 +26,14 @@ class Command(Agent):
         """Return the keys of the environment; none is needed, and the host's own login is not for it."""
         del given
         return from_environment(environ)
+
+    def api(self, login: Login, environ: Mapping[str, str] = os.environ) -> Api | None:
+        """Return the API that the keys are for."""
+        return api.find(login, environ, {})
+
+    def keyless(self, login: Login, reached: Api, url: str, placeholder: str) -> Login:
+        """Return the same variables without the keys."""
+        return api.inside(login, reached, url, placeholder)
 
 
 _KNOWN: dict[str, type[Agent]] = {"claude": Claude}

@@ -27,12 +27,25 @@ BEFORE = "login-before.json"
 class Login(NamedTuple):
     """How the agent will prove who it is: ``variables`` and, or, a copy of the host's ``credentials``.
 
-    ``source`` says in words where it was found; empty when there is none.
+    ``source`` says in words where it was found; empty when there is none.  With
+    ``is_placeholder`` the variables are no secret: they only look like the login.
     """
 
     variables: Mapping[str, str] = {}
     credentials: bytes | None = None
     source: str = ""
+    is_placeholder: bool = False
+
+
+class Api(NamedTuple):
+    """A model's API as it is reached with a login: the secret ``headers`` go with what is asked at ``url``.
+
+    ``paths`` is a regular expression of what may be asked, from the URL's own path on.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    paths: str
 
 
 class HomeFile(NamedTuple):
@@ -160,6 +173,9 @@ class Agent:
     credentials_limit: ClassVar[int] = 0
     """Bytes that this file may have."""
 
+    renewal: ClassVar[Sequence[str]] = ()
+    """What renews its login on this machine when that is about to end."""
+
     conversations: ClassVar[str | None] = None
     """Which files of the state directory are its conversations, as a pattern of the shell's.
 
@@ -217,6 +233,20 @@ class Agent:
         """
         del inside
         return Renewal()
+
+    def api(self, login: Login, environ: Mapping[str, str] = os.environ) -> Api | None:
+        """Return how the model's API is reached with a login; ``None`` where nobody could stand in for it."""
+        del login, environ
+        return None
+
+    def login_ends(self) -> float | None:
+        """Return when the login on this machine ends unless it is renewed, in seconds since the epoch."""
+        return None
+
+    def keyless(self, login: Login, api: Api, url: str, placeholder: str) -> Login:
+        """Return the login as a sandbox gets it in which the API is at ``url``, without any key."""
+        del api, url, placeholder
+        return login
 
     def reaches(
         self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ

@@ -79,7 +79,7 @@ def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:
         "agent": plan.agent.name,
         "agent_version": labels.get(f"realm.{part}-version", "") if part else "",
         "network": plan.network.policy,
-        "credentials": "env",
+        "credentials": "env" if plan.api is None else "proxy",
         "login": plan.login.source,
         "flags": flags.shown(plan.args),
         "included": [clean(item.path) for item in plan.include],

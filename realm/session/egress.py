@@ -23,13 +23,14 @@ from realm.paths import replace
 from realm.sandbox import flags
 from realm.sandbox.egress import rules, sidecar
 from realm.sandbox.egress.ticket import ticket, variables
+from realm.session import keys
 from realm.session.lock import run_directory
 from realm.session.run import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from realm.agents import Agent, Login
+    from realm.agents import Agent, Api, Login
     from realm.hosts import Host
     from realm.sandbox.docker import Engine
     from realm.sandbox.flags import DockerArgs
@@ -77,6 +78,12 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
     if policy == NONE:
         return Network(NONE)
     return Network(BY_NAME, given=tuple(host for url in urls if (host := of_url(url)) is not None))
+
+
+def reaching(network: Network, api: Api | None) -> Network:
+    """Return the network with the host of the API that the sidecar stands before."""
+    host = of_url(api.url) if api is not None else None
+    return network._replace(given=tuple(dict.fromkeys([*network.given, host]))) if host else network
 
 
 def warnings(plan: Plan) -> list[str]:
@@ -143,7 +150,8 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
 
 def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str) -> str:
     container = sidecar.start(engine, name, owner, image)
-    sidecar.join(engine, name, container, ticket(owner), plan.network.given, _rules(plan.config))
+    own, make_rules = keys.files(plan, owner), _rules(plan.config)
+    sidecar.join(engine, name, container, ticket(owner), plan.network.given, make_rules, own)
     return container
 
 

@@ -21,6 +21,7 @@ from realm.errors import EngineError, RealmError
 from realm.model import Activity
 from realm.session import egress, logins, recordings
 from realm.session.bookkeeper import Bookkeeper
+from realm.session.keys import followed
 from realm.session.live import Taker
 from realm.session.notices import Attention, Caller, plain
 from realm.session.prompts import Prompter
@@ -161,7 +162,8 @@ class Holder:
 
         with (
             self.taker,
-            logins.in_step(self.sandbox, plan.agent, plan.login, self.ui),
+            logins.in_step(self.sandbox, plan, self.ui),
+            followed(self.engine, plan, self.sandbox, self.ui),
             self._listener(),
             terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
         ):
@@ -198,7 +200,8 @@ class Holder:
             stream, tap = self._listening()
             with (
                 self.taker,
-                logins.in_step(self.sandbox, self.plan.agent, self.plan.login, self.ui),
+                logins.in_step(self.sandbox, self.plan, self.ui),
+                followed(self.engine, self.plan, self.sandbox, self.ui),
                 self._listener(),
             ):
                 self.taker.start()

@@ -14,22 +14,24 @@ from realm.sandbox.layout import STATE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realm.agents import Agent, Login
+    from realm.agents import Agent
     from realm.sandbox.sandbox import Sandbox
     from realm.session.requests import UI
+    from realm.session.run import Plan
 
 INTERVAL = 20.0
 """Seconds between looks; tokens live for hours, so a renewal is rare."""
 
 
 @contextmanager
-def in_step(sandbox: Sandbox, agent: Agent, login: Login, ui: UI) -> Iterator[None]:
+def in_step(sandbox: Sandbox, plan: Plan, ui: UI) -> Iterator[None]:
     """Copy a login that either side renews to the other one until the context ends.
 
-    Nothing happens for a run that uses keys of the environment.  ``ui`` is told
+    Nothing happens for a run that uses keys of the environment, or has no login inside.  ``ui`` is told
     at the end when the host's login was changed, or when the sandbox's was refused.
     """
-    if login.credentials is None or agent.credentials is None:
+    agent = plan.agent
+    if plan.login.credentials is None or agent.credentials is None or plan.api is not None:
         yield
         return
     path = f"{STATE}/{agent.credentials}"

@@ -14,7 +14,7 @@ from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
-from realm.session import approvals, egress
+from realm.session import approvals, egress, keys
 from realm.session.run import Plan
 from realm.store import record, refs, repo, worktree
 from realm.together import together
@@ -35,6 +35,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     args = flags.parse(config.value(DOCKER_ARGS))
     login = find_login(agent, args)
     network = egress.choose(config, args, agent, login)
+    api = keys.choose(config, network, agent, login)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
@@ -61,7 +62,8 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         config=config,
         login=login,
         args=args,
-        network=network,
+        network=egress.reaching(network, api),
+        api=api,
         include=include,
         identity=identity,
         ignore=ignore,
@@ -80,6 +82,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     args = flags.parse(config.value(DOCKER_ARGS))
     login = _login(agent, args)
     network = egress.choose(config, args, agent, login)
+    api = keys.choose(config, network, agent, login)
     plan = Plan(
         project=project,
         session=session._replace(project=str(project.root)),
@@ -87,7 +90,8 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
         config=config,
         login=login,
         args=args,
-        network=network,
+        network=egress.reaching(network, api),
+        api=api,
         identity=repo.identity(project, config.of_git()),
         ignore=worktree.ignore_lines(project, config.of_git()),
         include=approvals.included(project, (), config.values(INCLUDE), session.include),

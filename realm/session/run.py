@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realm.agents import Agent, Login
+    from realm.agents import Agent, Api, Login
     from realm.config import Config
     from realm.hosts import Host
     from realm.model import Identity, Kept, Project, Run, Session
@@ -49,7 +49,8 @@ class Plan(NamedTuple):
 
     ``run`` is the run's record; ``meta`` the commit that holds it, empty until
     it is recorded, ``parent`` the one before that, ``None`` for a session's
-    first; ``totals`` the session's size when the run began.
+    first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
+    stands before with the login, which no sandbox has then.
     """
 
     project: Project
@@ -60,6 +61,7 @@ class Plan(NamedTuple):
     args: DockerArgs
     identity: Identity
     network: Network = Network()
+    api: Api | None = None
     meta: str = ""
     parent: str | None = None
     totals: Totals = Totals()
@@ -146,9 +148,12 @@ def environment(plan: Plan) -> dict[str, str]:
 
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
-    found = _home(plan)
-    if plan.login.variables:
-        found.append(SandboxFile(layout.ENVIRONMENT, secrets(plan.login.variables), 0o600))
+    from realm.session import keys
+
+    login = keys.login(plan, owner(plan))
+    found = _home(plan, login)
+    if login.variables:
+        found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
     for item in plan.include:
         found.append(SandboxFile(f"{plan.session.workspace}/{item.path}", item.source, _mode(item.source)))
     return found
@@ -178,12 +183,12 @@ def _escape(path: str) -> str:
     return special[:-1] + "\\ " if special.endswith(" ") else special
 
 
-def _home(plan: Plan) -> list[SandboxFile]:
+def _home(plan: Plan, login: Login) -> list[SandboxFile]:
     """Return what the agent needs in its home, the conversation to go on with included."""
     agent = plan.agent
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
-        for file in agent.files(plan.login, plan.directory, sealed=plan.network.policy != "open")
+        for file in agent.files(login, plan.directory, sealed=plan.network.policy != "open")
     ]
     conversation = plan.session.conversation
     if plan.transcript is not None and conversation:

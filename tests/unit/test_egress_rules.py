@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
+import pytest
+
 from realm.hosts import Host, parse
 from realm.sandbox.egress import rules
 from realm.sandbox.egress.ticket import ticket, variables
@@ -115,3 +117,41 @@ def test_a_run_has_a_ticket_of_its_own_and_always_the_same() -> None:
         assert address.is_loopback
         assert address not in ipaddress.ip_network("127.0.0.0/24")
     assert variables(ticket(one))["REALM_EGRESS"] == f"/egress/run/{ticket(one).token}"
+
+
+def _api(url: str = "https://api.example", paths: str = "/v1/messages", **headers: str) -> dict[str, str]:
+    return {name: data.decode() for name, data in rules.api("token", url, headers, paths).items()}
+
+
+def test_the_api_is_answered_for_one_run_at_its_own_paths() -> None:
+    text = _api("https://gateway.example:8443/claude", **{"x-api-key": "k"})["api-token.conf"]
+    assert "listen unix:/run/realm/api/token;" in text
+    assert 'location ~ "^/v1/messages$" {' in text
+    assert 'proxy_set_header x-api-key "k";' in text
+    assert 'proxy_set_header authorization "";' in text
+    assert 'proxy_set_header Host "gateway.example:8443";' in text
+    assert "proxy_pass https://api_token/claude$uri$is_args$args;" in text
+    assert _api("https://gateway.example:8443/claude")["api-token.to"] == "gateway.example:8443\n"
+    assert _api("http://[::1]/")["api-token.to"] == "[::1]:80\n"
+    assert _api()["api-token.to"] == "api.example:443\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x", "https://", "https://a b", "https://x;y", "https://me:pw@x", "https://x/?a=b",
+        "https://x/a b",
+        "https://x/$host", 'https://x/"', "https://x/{a}", "https://x/../..;",
+    ],
+)  # fmt: skip
+def test_an_address_is_no_configuration(url: str) -> None:
+    with pytest.raises(ValueError, match="address of the model's API"):
+        _api(url)
+
+
+@pytest.mark.parametrize("value", ['a"b', "a\\b", "a$host", "a\nb", "a\0b", "\N{SNOWMAN}"])
+def test_a_key_is_no_configuration(value: str) -> None:
+    with pytest.raises(ValueError, match="the header x-api-key has characters that no key has"):
+        _api(**{"x-api-key": value})
+    with pytest.raises(ValueError, match="that no key has"):
+        _api(**{"x y": "k"})

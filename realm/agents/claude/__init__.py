@@ -13,7 +13,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from realm.agents.base import Agent, Exchange, Field, HomeFile, Login, News, Renewal, Said
+from realm.agents.base import Agent, Api, Exchange, Field, HomeFile, Login, News, Renewal, Said
+from realm.agents.claude import api as apis
 from realm.agents.claude import home
 from realm.agents.claude import login as logins
 from realm.model import Activity, TurnText
@@ -75,6 +76,7 @@ class Claude(Agent):
     tells_turns = True
     credentials = f"{DIRECTORY}/.credentials.json"
     credentials_limit = logins.CREDENTIALS_LIMIT
+    renewal = ("claude", "-p", "Answer with one word: ok", "--model", "haiku", "--max-turns", "1")
     conversations = f"{DIRECTORY}/projects/*/????????-????-????-????-????????????.jsonl"
     worktrees = ".claude/worktrees"
 
@@ -123,6 +125,19 @@ class Claude(Agent):
     def renew(self, inside: bytes) -> Renewal:
         """Compare by the time at which the tokens end; see :mod:`realm.agents.claude.login`."""
         return logins.renew(inside)
+
+    def api(self, login: Login, environ: Mapping[str, str] = os.environ) -> Api | None:
+        """Return Anthropic's API, the one that stands in for it, or Bedrock's for a bearer token."""
+        return apis.find(login, environ, home.settings_environment(environ).kept)
+
+    def login_ends(self) -> float | None:
+        """Return when the host's access token ends."""
+        found = logins.parse(logins.read_host() or b"")
+        return found["expiresAt"] / 1000 if found else None
+
+    def keyless(self, login: Login, api: Api, url: str, placeholder: str) -> Login:
+        """Return variables of the same names with a placeholder."""
+        return apis.inside(login, api, url, placeholder)
 
     def reaches(
         self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.agents.base import HomeFile
+from realm.agents.claude import api
 from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir, json_object
 from realm.text import clean
 
@@ -134,7 +135,7 @@ def files(
     state = _read_object((host if environ.get("CLAUDE_CONFIG_DIR") else Path.home()) / ".claude.json")
     found = [
         HomeFile(".claude.json", _dump(_global_state(login, directory, state))),
-        HomeFile("settings.json", _dump(_settings(host, environ, sealed=sealed)), 0o644),
+        HomeFile("settings.json", _dump(_settings(host, environ, login, sealed=sealed)), 0o644),
         *_copies(host),
     ]
     if login.credentials is not None:
@@ -169,11 +170,13 @@ def _global_state(login: Login, directory: str, host: Mapping[str, Any]) -> dict
     return state
 
 
-def _settings(host: Path, environ: Mapping[str, str], *, sealed: bool) -> dict[str, Any]:
+def _settings(host: Path, environ: Mapping[str, str], login: Login, *, sealed: bool) -> dict[str, Any]:
     given = _read_object(host / "settings.json")
     kept = {key: value for key, value in given.items() if key not in _HOST_ONLY_SETTINGS}
     fit = settings_environment(environ).kept
-    out = (*PASSED_VARIABLES, *(_PROXIES if sealed else ()))
+    out = {*PASSED_VARIABLES, *(_PROXIES if sealed else ())}
+    if login.is_placeholder:
+        out |= {*api.SECRETS, *api.ADDRESSES}
     inside = {name: value for name, value in fit.items() if name not in out}
     own = {"skipDangerousModePermissionPrompt": True, "preferredNotifChannel": "terminal_bell"}
     return kept | ({"env": inside} if inside else {}) | own

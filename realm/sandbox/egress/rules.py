@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from realm import hosts
 from realm.paths import data_dir
 from realm.sandbox.egress.ticket import PROXY_PORT
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -62,6 +65,100 @@ def files(allowed: Iterable[Host], upstream: Upstream | None = None) -> Mapping[
     return {
         "squid.conf": "\n".join(_squid(more, upstream)).encode() + b"\n",
         "dnsmasq.conf": "\n".join(_dnsmasq(more)).encode() + b"\n",
+    }
+
+
+_NGINX = """\
+daemon on;
+pid /run/realm/nginx.pid;
+error_log /dev/null crit;
+worker_processes 1;
+worker_shutdown_timeout 1h;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  server_tokens off;
+  default_type application/json;
+  client_body_temp_path /tmp/body;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  client_max_body_size 0;
+  large_client_header_buffers 4 64k;
+  keepalive_timeout 300s;
+  proxy_buffering off;
+  proxy_request_buffering off;
+  proxy_http_version 1.1;
+  proxy_connect_timeout 60s;
+  proxy_read_timeout 3600s;
+  proxy_send_timeout 3600s;
+  proxy_ssl_server_name on;
+  proxy_ssl_verify on;
+  proxy_ssl_verify_depth 5;
+  proxy_ssl_protocols TLSv1.2 TLSv1.3;
+  proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
+  include /run/realm/conf/api-*.conf;
+}
+"""
+_ELSEWHERE = (
+    '{"type":"error","error":{"type":"permission_error",'
+    '"message":"realm lets through what is asked of the model, and nothing else"}}'
+)
+_AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
+_HEADER = re.compile(r"[a-z0-9-]{1,100}")
+_VALUE = re.compile(r"[ !#%-\[\]-~]{0,8000}")
+"""What may stand between double quotes in nginx's configuration: no quote, backslash or dollar sign."""
+_KEYS = ("x-api-key", "authorization")
+
+
+def api(token: str, url: str, headers: Mapping[str, str], paths: str) -> Mapping[str, bytes]:
+    """Return the configuration that answers the run ``token`` with the API at ``url``.
+
+    ``headers`` go with each request whose path matches ``paths``; the sandbox's own keys do not, and
+    nothing else is let through.  nginx speaks to the API through squid, which looks the name up.
+    Raises :class:`ValueError` for an address or a header that would be something else in there.
+    """
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    port = parts.port or (TLS if secure else WEB)
+    prefix = parts.path.rstrip("/")
+    if parts.scheme not in {"http", "https"} or not _AUTHORITY.fullmatch(host) or not _PATH.fullmatch(prefix):
+        raise ValueError("the address of the model's API is none that the sidecar could ask")
+    if parts.username or parts.query:
+        raise ValueError("the address of the model's API has a login or a question in it")
+    given = {**dict.fromkeys(_KEYS, ""), **headers}
+    for name, value in given.items():
+        if not _HEADER.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise ValueError(f"the header {clean(name, limit=40)} has characters that no key has")
+    named = host if parts.port is None else f"{host}:{port}"
+    lines = [f'    proxy_set_header {name} "{value}";' for name, value in given.items()]
+    own = f"/run/realm/api/{token}"
+    text = f"""\
+upstream api_{token} {{
+  server unix:{own}.out;
+  keepalive 16;
+  keepalive_timeout 240s;
+}}
+server {{
+  listen unix:{own};
+  location / {{ return 403 '{_ELSEWHERE}'; }}
+  location = / {{ return 200 '{{}}'; }}
+  location ~ "^{paths}$" {{
+    proxy_set_header Host "{named}";
+    proxy_set_header Connection "";
+{chr(10).join(lines)}
+    proxy_ssl_name "{host}";
+    proxy_pass {parts.scheme}://api_{token}{prefix}$uri$is_args$args;
+  }}
+}}
+"""
+    return {
+        "nginx.conf": _NGINX.encode(),
+        f"api-{token}.conf": text.encode(),
+        f"api-{token}.to": f"{host}:{port}\n".encode(),
     }
 
 

@@ -163,24 +163,25 @@ def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> None
 
 def join(
     engine: Engine, sidecar: str, container: str, found: Ticket, given: Sequence[Host],
-    make_rules: Callable[[Sequence[Host]], Mapping[str, bytes]],
+    make_rules: Callable[[Sequence[Host]], Mapping[str, bytes]], own: Mapping[str, bytes] = {},
 ) -> None:  # fmt: skip
     """Open the sockets of a run in the running sidecar, whose id is ``container``, with the rules of now.
 
     ``given`` are hosts that this run may reach besides; ``make_rules`` gets those of all runs.
+    ``own`` are files for this run alone, which stay in the sidecar.
     Raises ``EngineError``; nothing leads out of the sandbox then.
     """
     known = _known(sidecar, container)
     wanted = _merged(known, given)
     files = make_rules(wanted)
     if known.digest == _digest(files):
-        _ask(engine, container, ["join", *found], {})
+        _ask(engine, container, ["join", *found], own)
         return
     with locked(sidecar):
         known = _known(sidecar, container)
         wanted = _merged(known, given)
         files = make_rules(wanted)
-        _ask(engine, container, ["join", *found], files)
+        _ask(engine, container, ["join", *found], {**files, **own})
         _know(sidecar, _Known(container, _digest(files), tuple(wanted)))
 
 
@@ -195,6 +196,11 @@ def renew(engine: Engine, sidecar: str, make_rules: Callable[[Sequence[Host]], M
         _ask(engine, container, ["renew"], files)
         _know(sidecar, known._replace(digest=_digest(files)))
     return True
+
+
+def give(engine: Engine, container: str, own: Mapping[str, bytes]) -> None:
+    """Let a running sidecar have other files for a run."""
+    _ask(engine, container, ["renew"], own)
 
 
 def leave(engine: Engine, sidecar: str, found: Ticket) -> None:

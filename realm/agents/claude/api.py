@@ -1,0 +1,69 @@
+"""How the model's API is reached from outside a sandbox that has no key: address, headers, what may be asked.
+
+Inside, the variables have the names that they would have anyway, so that Claude Code sends the same
+headers; what stands in them is a placeholder, which the sidecar replaces.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realm.agents.base import Api, Login
+from realm.agents.claude.login import KEY_VARIABLES, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ANTHROPIC = "https://api.anthropic.com"
+PATHS = r"/v1/(messages|messages/count_tokens|models|models/[A-Za-z0-9._:@-]+)"
+"""What the key is for: asking the model."""
+
+_BEDROCK = "AWS_BEARER_TOKEN_BEDROCK"
+_BEDROCK_PATHS = r"/model/[A-Za-z0-9._:@/-]+/(invoke|invoke-with-response-stream|converse|converse-stream)"
+_BEARERS = ("ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+SECRETS = (*KEY_VARIABLES, _BEDROCK, "ANTHROPIC_CUSTOM_HEADERS")
+"""Variables whose values stay outside."""
+ADDRESSES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_BEDROCK_BASE_URL")
+
+
+def find(login: Login, environ: Mapping[str, str], settings: Mapping[str, str]) -> Api | None:
+    """Return how the sidecar reaches the API; ``None`` for a login that it cannot stand in for.
+
+    ``settings`` are the variables of the user's settings for Claude Code.
+    """
+    known = {**environ, **settings}
+    own = _custom(known.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+    if known.get("CLAUDE_CODE_USE_BEDROCK") not in {None, "", "0", "false"}:
+        if not known.get(_BEDROCK):
+            return None
+        region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"
+        url = known.get("ANTHROPIC_BEDROCK_BASE_URL") or f"https://bedrock-runtime.{region}.amazonaws.com"
+        return Api(url, {**own, "authorization": f"Bearer {known[_BEDROCK]}"}, _BEDROCK_PATHS)
+    headers = {}
+    if key := login.variables.get("ANTHROPIC_API_KEY"):
+        headers["x-api-key"] = key
+    bearer = next((login.variables[name] for name in _BEARERS if login.variables.get(name)), "")
+    if not headers and not bearer and login.credentials is not None:
+        bearer = str((parse(login.credentials) or {}).get("accessToken", ""))
+    if bearer:
+        headers["authorization"] = f"Bearer {bearer}"
+    if not headers:
+        return None
+    return Api(login.variables.get("ANTHROPIC_BASE_URL") or ANTHROPIC, {**own, **headers}, PATHS)
+
+
+def _custom(text: str) -> dict[str, str]:
+    """Return the headers of ``ANTHROPIC_CUSTOM_HEADERS``: ``Name: value``, one a line."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon and name.strip()}
+
+
+def inside(login: Login, api: Api, url: str, placeholder: str) -> Login:
+    """Return the login as the sandbox has it: the API is at ``url`` there, and a placeholder for each key."""
+    if api.paths == _BEDROCK_PATHS:
+        variables = {_BEDROCK: placeholder, "ANTHROPIC_BEDROCK_BASE_URL": url}
+    else:
+        variables = {name: placeholder for name in KEY_VARIABLES if login.variables.get(name)}
+        variables = variables or {"CLAUDE_CODE_OAUTH_TOKEN": placeholder}
+        variables["ANTHROPIC_BASE_URL"] = url
+    return Login(variables, source=login.source, is_placeholder=True)

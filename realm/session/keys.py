@@ -1,0 +1,159 @@
+"""An agent's key or login where ``realm.credentials`` is ``proxy``: the sidecar has it, and no sandbox.
+
+With a login of the host's (OAuth) the sidecar gets the access token alone.  The host keeps the
+refresh token, which works once: nobody can log the other out.  Whoever holds a run follows the
+host's file, so that the sidecar has what the host's own Claude Code renewed; when the token is about
+to end and nobody did, that is asked to (:func:`_renew`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from realm.config import CREDENTIALS
+from realm.errors import RealmError, UsageError
+from realm.git import user_environment
+from realm.paths import make_private, realm_home
+from realm.sandbox.egress import rules, sidecar
+from realm.sandbox.egress.ticket import API_PORT, ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from realm.agents import Agent, Login
+    from realm.agents.base import Api
+    from realm.config import Config
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.layout import Owner
+    from realm.sandbox.sandbox import Sandbox
+    from realm.session.requests import UI
+    from realm.session.run import Network, Plan
+
+ENV, PROXY = "env", "proxy"
+PERIOD = 5.0
+"""Seconds from one look at the host's login to the next."""
+_DUE = 240.0
+"""Seconds before its end in which an access token has to be renewed: Claude Code does it 300 before."""
+_PATIENCE = 120.0
+"""Seconds that a renewal may take."""
+_LOCK = "renewal.lock"
+
+
+def choose(config: Config, network: Network, agent: Agent, login: Login) -> Api | None:
+    """Return the API that the sidecar stands before; ``None`` where the agent has its key itself, or none.
+
+    Raises :class:`UsageError` where the settings cannot be had together.
+    """
+    has_login = bool(login.source) or login.credentials is not None
+    if config.value(CREDENTIALS) == ENV or not has_login or network.policy == "none":
+        return None
+    if network.policy != "allow":
+        why = network.why or f"realm.network is {network.policy}"
+        raise UsageError(
+            f"realm.credentials is proxy, which needs realm.network allow: {why}",
+            "git config realm.network allow, or git config realm.credentials env",
+        )
+    api = agent.api(login)
+    if api is None:
+        raise UsageError(
+            f"realm.credentials is proxy, which knows no way to stand in for this login: {login.source}",
+            "git config realm.credentials env hands it to the container",
+        )
+    try:
+        rules.api("0", api.url, api.headers, api.paths)
+    except ValueError as error:
+        raise UsageError(f"realm.credentials is proxy: {error}", "git config realm.credentials env") from None
+    return api
+
+
+def login(plan: Plan, owner: Owner) -> Login:
+    """Return the login as the sandbox gets it."""
+    if plan.api is None:
+        return plan.login
+    token = hashlib.sha256(ticket(owner).token.encode()).hexdigest()[:32]
+    url = f"http://127.0.0.1:{API_PORT}"
+    return plan.agent.keyless(plan.login, plan.api, url, f"placeholder-{token}")
+
+
+def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
+    """Return what the sidecar is to have for the run, its key among it."""
+    api = _now(plan)
+    return rules.api(ticket(owner).token, api.url, api.headers, api.paths) if api else {}
+
+
+def _now(plan: Plan) -> Api | None:
+    """Return the plan's API with the login of the host as it is now."""
+    if plan.api is None or plan.login.credentials is None:
+        return plan.api
+    with suppress(RealmError):
+        found = plan.agent.find_login()
+        if found.credentials is not None:
+            return plan.agent.api(found) or plan.api
+    return plan.api
+
+
+@contextmanager
+def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[None]:
+    """Let the sidecar have what becomes of the host's login until the context ends."""
+    if plan.api is None or plan.login.credentials is None:
+        yield
+        return
+    stop, said = threading.Event(), set[str]()
+
+    def watch() -> None:
+        last = files(plan, sandbox.owner)
+        again = 0.0
+        while not stop.wait(PERIOD):
+            with suppress(RealmError, OSError):
+                ends = plan.agent.login_ends()
+                is_due = ends is not None and ends - time.time() < _DUE
+                if is_due and time.monotonic() > again:
+                    again = time.monotonic() + _DUE
+                    said.add(_renew(plan.agent))
+                now = files(plan, sandbox.owner)
+                if now != last:
+                    sidecar.give(engine, sandbox.owner.egress, now)
+                    last = now
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=2)
+        for text in sorted(filter(None, said)):
+            ui.warn(text)
+
+
+def _renew(agent: Agent) -> str:
+    """Have the host's own program renew its login; return what the user has to know, mostly nothing.
+
+    One process at a time does, and looks first whether another one has.
+    """
+    ends_soon = f"{agent.name}'s login on this machine ends soon"
+    command = agent.renewal
+    if not command or shutil.which(command[0]) is None:
+        return f"{ends_soon}, and nothing here can renew it: claude setup-token makes one that lasts"
+    with (make_private(realm_home()) / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ends = agent.login_ends()
+        if ends is None or ends - time.time() >= _DUE:
+            return ""
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                command, cwd=realm_home(), env=user_environment(), stdin=subprocess.DEVNULL,
+                capture_output=True, timeout=_PATIENCE, check=False,
+            )  # fmt: skip
+        after = agent.login_ends()
+    if after is not None and after > ends:
+        return ""
+    name = command[0]
+    return f"{ends_soon}, and {name} did not renew it: run {name} here once, or claude setup-token"

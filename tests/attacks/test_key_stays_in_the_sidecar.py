@@ -1,0 +1,116 @@
+"""With the key in the sidecar no sandbox has it, nothing shows it, and it opens nothing but the model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import engines
+from tests.support.user import KEY
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.api import MessagesApi
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+ASK = "curl -s -o /dev/null -w '%{http_code} ' --path-as-is http://127.0.0.1:3129"
+FORGED = "-H 'x-api-key: mine' -H 'Authorization: Bearer mine' -H 'Host: other.example'"
+OTHERS = (
+    "/v1/files", "/v1/messages/../files", "/v1/messages%2f..%2ffiles", "/v1/messages/batches",
+    "/v1/messages%0d%0aX:", "//v1/files", "/api/oauth/profile", "/v1/organizations", "/x/../../v1/files",
+)  # fmt: skip
+
+
+@pytest.fixture
+def keyless(claude: User) -> User:
+    """The person, whose key is for the sidecar alone."""
+    claude.extra |= {"REALM_NETWORK": "allow", "REALM_CREDENTIALS": "proxy"}
+    return claude
+
+
+def test_the_key_is_nowhere(keyless: User, api: MessagesApi, tmp_path: Path) -> None:
+    api.accept = frozenset({KEY})
+    keyless.realm("new", "hush", "--detach", "--", "-p", "run env > env.txt; sleep 8")
+    eventually(lambda: len(api.asked) == 1 and len(keyless.leftovers()) == 2)
+    assert {request.key for request in api.requests} == {KEY}
+    places = "/realm /workspace /tmp /history /egress /etc /home /root /run /var /dev/shm"
+    for container in keyless.leftovers():
+        inspected = engines.docker("inspect", container)
+        assert KEY not in inspected + engines.docker("logs", container, check=False)
+        assert KEY not in engines.docker("top", container, "-eo", "pid,args")
+        needle = f"[{KEY[0]}]{KEY[1:]}"  # which does not find itself
+        look = f"grep -rlas '{needle}' {places} /proc/[0-9]*/environ /proc/[0-9]*/cmdline; true"
+        found = engines.docker("exec", "--user", "0", container, "sh", "-c", look, check=False)
+        # The sidecar's own tmpfs is where it is, for the sidecar's user alone.
+        assert {line.rpartition("/")[0] for line in found.split()} <= {"/run/realm/conf"}, (container, found)
+        image = json.loads(inspected)[0]["Image"]
+        assert KEY not in engines.docker("history", "--no-trunc", image)
+        assert KEY not in engines.docker("image", "inspect", image)
+    assert KEY not in engines.docker("volume", "ls", "--format", "{{.Labels}}")
+    keyless.realm("wait", "hush")
+    assert "placeholder-" in keyless.repo.show("refs/realm/hush:env.txt")
+    every = keyless.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    assert KEY not in "".join(keyless.repo.git("cat-file", "-p", oid) for oid in every)
+    done = subprocess.run(["grep", "-rlas", KEY, tmp_path, keyless.installed.home / ".realm"], check=False)
+    assert done.returncode == 1
+    (run,) = json.loads(keyless.realm("audit", "hush", "--json").out)
+    assert (run["credentials"], run["network"]) == ("proxy", "allow")
+
+
+def test_it_opens_nothing_but_the_model(keyless: User, api: MessagesApi) -> None:
+    fit = f"{ASK}'/v1/messages?beta=true' -X POST -H 'content-type: application/json' -d '{{}}' {FORGED}; "
+    script = "".join(f"{ASK}'{path}' {FORGED}; " for path in OTHERS) + fit
+    smuggled = r"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+    smuggled += r"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/files HTTP/1.1\r\nHost: x\r\n\r\n"
+    script += f"printf '{smuggled}' | curl -s -m 3 telnet://127.0.0.1:3129; "
+    script += "ls /egress/run; cat /egress/run/*/* | head -c 100; true"
+    done = keyless.scripted("pry", script)
+    *refused, answered = done.out.split()[: len(OTHERS) + 1]
+    assert set(refused) <= {"400", "403"}, done
+    assert answered == "200", done
+    assert [request.path for request in api.requests] == ["/v1/messages?beta=true"]
+    (asked,) = api.requests
+    assert asked.headers["x-api-key"] == KEY
+    assert asked.headers["host"] == api.url.removeprefix("http://")
+    assert "authorization" not in asked.headers
+    assert KEY not in done.out + done.err
+
+
+def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_path: Path) -> None:
+    config, bin_ = tmp_path / "claude", tmp_path / "bin"
+    config.mkdir()
+    bin_.mkdir()
+    file = config / ".credentials.json"
+
+    def tokens(name: str, seconds: float) -> str:
+        access, refresh = f"{name}-access-token-0123456789", f"{name}-refresh-0123456789"
+        part = {"accessToken": access, "refreshToken": refresh, "scopes": ["user:inference"]}
+        ends = int((time.time() + seconds) * 1000)
+        return json.dumps({"claudeAiOauth": {**part, "expiresAt": ends}})
+
+    file.write_text(tokens("old", 60))
+    (bin_ / "claude").write_text(f"#!/bin/sh\ncat > {file} <<'END'\n{tokens('new', 3600)}\nEND\n")
+    (bin_ / "claude").chmod(0o755)
+    user.extra |= {
+        "REALM_NETWORK": "allow", "REALM_CREDENTIALS": "proxy", "ANTHROPIC_BASE_URL": api.url,
+        "CLAUDE_CONFIG_DIR": str(config), "PATH": f"{bin_}:{user.env['PATH']}",
+    }  # fmt: skip
+    assert "ANTHROPIC_API_KEY" not in user.env
+    user.realm("new", "long", "--", "-p", "run sleep 10\nwrite done.txt with it")
+    assert "done.txt" in user.repo.files("refs/realm/long")
+    used = [request.headers.get("authorization") for request in api.asked]
+    assert None not in used, [request.headers for request in api.asked]
+    assert used[0] == "Bearer old-access-token-0123456789"
+    assert used[-1] == "Bearer new-access-token-0123456789"
+    every = user.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    kept = "".join(user.repo.git("cat-file", "-p", oid) for oid in every)
+    assert "access-token-0123456789" not in kept
+    assert json.loads(file.read_text())["claudeAiOauth"]["refreshToken"] == "new-refresh-0123456789"
