@@ -110,6 +110,17 @@ class Redactor:
         """Return lines of JSON without secrets in the texts; a line that is changed is written anew."""
         return b"\n".join(self._line(line) for line in data.split(b"\n"))
 
+    def document(self, data: bytes) -> bytes:
+        """Return a JSON document without secrets in the texts; one that is changed is written anew."""
+        try:
+            found = json.loads(data)
+            redacted = _each(found, self.text)
+        except (ValueError, RecursionError):
+            return self.data(data)
+        if redacted == found:
+            return data
+        return json.dumps(redacted, indent=2, sort_keys=True).encode("ascii") + b"\n"
+
     def _line(self, line: bytes) -> bytes:
         try:
             found = json.loads(line)

@@ -196,6 +196,11 @@ class Agent:
         del conversation, resume
         return [*self.words, *arguments]
 
+    def told(self, text: str) -> tuple[str, ...]:
+        """Return the arguments by which it knows ``text`` from the beginning of a conversation."""
+        del text
+        return ()
+
     def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
         """Return path and branch of the linked work tree that the user's arguments ask for."""
         del arguments

@@ -18,6 +18,7 @@ from realm.session import (
     rebase,
     sandboxes,
     summary,
+    words,
 )
 from realm.session import plan as planning
 from realm.session.begin import begin
@@ -73,6 +74,14 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     with record.Record(project, name) as found:
         session, runs = found.session(), found.numbers()
         continued, transcript = _conversation(found, name, ui)
+        told = ""
+        if transcript and session.conversation is None and (new := plan.agent.new_conversation()):
+            ui.info(
+                f"secrets were taken out of the conversation of {name}: the agent begins a new one, from a "
+                "summary"
+            )
+            continued, transcript, session = 0, None, session._replace(conversation=new)
+            told = words.summary(found, session)
     plan = plan._replace(
         session=session,
         include=approvals.included(project, (), plan.config.values(INCLUDE), session.include),
@@ -83,6 +92,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         parent=row.meta,
         totals=row.summary.totals,
         transcript=transcript,
+        told=told,
     )
     egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))

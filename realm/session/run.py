@@ -50,7 +50,8 @@ class Plan(NamedTuple):
     ``run`` is the run's record; ``meta`` the commit that holds it, empty until
     it is recorded, ``parent`` the one before that, ``None`` for a session's
     first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
-    stands before with the login, which no sandbox has then.
+    stands before with the login, which no sandbox has then.  ``told`` is what the agent is to
+    know of a conversation that it cannot go on with.
     """
 
     project: Project
@@ -70,6 +71,7 @@ class Plan(NamedTuple):
     include: tuple[Include, ...] = ()
     resume: bool = False
     transcript: bytes | None = None
+    told: str = ""
     tty: bool = False
     stdin: bool = True
     detach: bool = False
@@ -111,7 +113,8 @@ class Outcome(NamedTuple):
 def argv(plan: Plan) -> list[str]:
     """Return the agent's arguments."""
     going_on = plan.resume and plan.transcript is not None
-    return plan.agent.argv(plan.agent_args, conversation=plan.session.conversation, resume=going_on)
+    given = (*plan.agent.told(plan.told), *plan.agent_args) if plan.told else plan.agent_args
+    return plan.agent.argv(given, conversation=plan.session.conversation, resume=going_on)
 
 
 def owner(plan: Plan) -> Owner:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from realm import agents
@@ -10,6 +10,8 @@ from realm.config import DOCKER_ARGS, Config
 from realm.errors import RealmError
 from realm.redact import Redactor, is_secret, texts
 from realm.sandbox import flags
+from realm.store import record, refs
+from realm.store.schema import dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _TALK = "talk/"
 _CAST = ".cast"
+_SESSION = "session.json"
 
 
 def of_plan(plan: Plan) -> Redactor:
@@ -36,6 +39,39 @@ def of_session(project: Project, session: Session) -> Redactor:
     with suppress(RealmError):
         login = agents.find(session.agent).find_login(given=flags.environment(args))
     return Redactor(_values(login, args))
+
+
+@contextmanager
+def shareable(project: Project, name: str, meta: str | None) -> Iterator[tuple[str | None, bool]]:
+    """Give the record ``meta`` without secrets, and whether the conversation had any.
+
+    Nobody can go on with a conversation that was changed, so its id goes then.  A record that was
+    made is kept until the context ends.
+    """
+    if meta is None:
+        yield None, False
+        return
+    with record.Record(project, name, meta) as found:
+        session = found.session()
+        redactor = of_session(project, session)
+        said = (found.said(number) for number in found.numbers())
+        had_any = any(redactor.lines(data) != data for data in said)
+    if had_any:
+        session = session._replace(conversation=None)
+
+    def change(path: str, data: bytes) -> bytes:
+        if path == _SESSION and had_any:
+            data = dump(session)
+        if path.endswith(".jsonl"):
+            return redactor.lines(data)
+        return redactor.document(data) if path.endswith(".json") else without(redactor, {path: data})[path]
+
+    made = record.rewritten(project, meta, change, redactor.text)
+    try:
+        yield made, had_any
+    finally:
+        if made != meta:
+            refs.transact(project, [], "realm: shared", held=[made])
 
 
 def _values(login: Login, args: DockerArgs) -> Iterator[str]:

@@ -15,7 +15,7 @@ from realm import agents
 from realm.errors import RealmError, RunningError
 from realm.model import WORKSPACE_ROOT, Run, Session, State, Totals
 from realm.paths import current_directory
-from realm.session import approvals, claim, registry
+from realm.session import approvals, claim, registry, secrets
 from realm.session.find import locate
 from realm.session.lock import RunLock, holder
 from realm.session.push import destination
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from realm.model import Project
     from realm.session.requests import UI
+    from realm.store.listing import MetaRow
     from realm.store.remote import There
 
 
@@ -62,7 +63,19 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
             f"a run of {name} is going on, and its record changes with it",
             f"realm stop {name}, then share it",
         )
-    own = remote.There(row.code, row.meta if conversation else None, branches.listed(project, name))
+    with secrets.shareable(project, name, row.meta if conversation else None) as (meta, is_redacted):
+        if is_redacted:
+            ui.info(
+                f"secrets were taken out of the conversation of {name}: who goes on with it there begins a "
+                "new one, from a summary"
+            )
+        return _put(project, session, row, where, meta, ui)
+
+
+def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str | None, ui: UI) -> Shared:
+    """Put a session's commits at a remote, with ``meta`` for its record, if that goes along."""
+    name = session.name
+    own = remote.There(row.code, meta, branches.listed(project, name))
     there = remote.session_there(project, where, name)
     updates = [
         RefUpdate(ref, old, new)
@@ -74,10 +87,10 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
         if update.old and not _goes_on(project, session, shown, update.old, update.new or ""):
             raise _taken(name, shown)
     updates += _beside(project, session, shown, there.branches, own.branches, ui)
-    if conversation:
+    if meta:
         ui.warn(
             f"whoever can read {shown} can read all that was asked, answered and shown in {name}, "
-            "and secrets that were part of it"
+            "and secrets that were part of it, other than keys and tokens that realm knows"
         )
     if updates:
         try:
@@ -90,8 +103,9 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
             raise
     moved = {update.ref for update in updates}
     beside = {ref: oid for ref, oid in own.branches.items() if ref in moved or there.branches[ref] == oid}
-    approvals.note_shared(project, session, shown, _ids(own._replace(branches=beside)))
-    return Shared(shown, bool(updates), conversation, len(beside))
+    ids = [*_ids(own._replace(branches=beside)), *([row.meta] if meta and row.meta else [])]
+    approvals.note_shared(project, session, shown, ids)
+    return Shared(shown, bool(updates), meta is not None, len(beside))
 
 
 def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shared:

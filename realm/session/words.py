@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.text import first_line
+from realm.text import clean, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,25 @@ def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exch
     told = list(agents.find(session.agent).exchanges(kept.splitlines()))
     place = find(told, run.prompts, turn)
     return None if place is None else told[place]
+
+
+def summary(found: record.Record, session: Session) -> str:
+    """Return what was asked and answered so far, for an agent that cannot go on with the conversation."""
+    parts = []
+    for number in found.numbers():
+        for one in agents.find(session.agent).exchanges(found.said(number).splitlines()):
+            prompt, answer = (clean(text, multiline=True, limit=_PART) for text in (one.prompt, one.answer))
+            parts.append(f"The user asked:\n{prompt.strip()}\n\nYou answered:\n{answer.strip()}\n")
+    text = "\n".join(parts)
+    return _BEFORE + (text if len(text) <= _WHOLE else "…" + text[-_WHOLE:])
+
+
+_PART, _WHOLE = 2000, 20_000
+"""Characters of a prompt or an answer, and of all."""
+_BEFORE = (
+    "You have worked on this before. The conversation itself is not here; this is what was asked and "
+    "answered. The work is in the files and in git's history. Asterisks stand for secrets.\n\n"
+)
 
 
 def find(told: Sequence[Exchange], prompts: Sequence[str], turn: int) -> int | None:

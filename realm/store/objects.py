@@ -116,12 +116,12 @@ class Objects:
         made.message = message.rstrip("\n").encode("utf-8", "replace") + b"\n"
         return self._add(Commit.type_num, made.as_raw_string())
 
-    def rewritten(self, data: bytes, tree: str, parent: str) -> str:
-        """Add a commit that has ``data`` but for its tree, parent and signature; return its id."""
+    def rewritten(self, data: bytes, tree: str, *parents: str) -> str:
+        """Add a commit that has ``data`` but for its tree, parents and signature; return its id."""
         head, _, message = data.partition(b"\n\n")
         fields = re.split(rb"\n(?! )", head)  # the further lines of a field begin with a blank
         kept = [field for field in fields if not field.startswith((b"tree ", b"parent ", b"gpgsig"))]
-        lines = [b"tree " + tree.encode(), b"parent " + parent.encode(), *kept]
+        lines = [b"tree " + tree.encode(), *(b"parent " + parent.encode() for parent in parents), *kept]
         return self._add(Commit.type_num, b"\n".join(lines) + b"\n\n" + message)
 
     def write(self, directory: Path) -> None:

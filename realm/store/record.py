@@ -47,7 +47,7 @@ from realm.store.refs import META, check_name
 from realm.store.schema import dump, load_run, load_session, read_summary, write_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from realm.model import Project
     from realm.store.objects import Entry
@@ -348,6 +348,60 @@ def _summary(objects: CatFile, object_format: str, commit: str | None) -> Summar
         return read_summary(message, object_format)
     except RealmError:
         return Summary()
+
+
+def rewritten(
+    project: Project, commit: str, change: Callable[[str, bytes], bytes], reword: Callable[[str], str]
+) -> str:
+    """Return a record like that of ``commit``, with what ``change`` makes of each file, given its path.
+
+    ``reword`` makes the summaries.  All earlier commits of the record are written anew with it; the
+    same record always becomes the same one, ``commit`` itself where nothing changes.  A temporary
+    ref holds it.
+    """
+    from realm.store.objects import DIRECTORY, Objects, read_tree
+
+    made = Objects(project.object_format)
+    asked = ("rev-list", "--first-parent", "--reverse", "--end-of-options", commit, "--")
+    known: dict[tuple[str, str], str] = {}
+    with CatFile(project) as objects:
+
+        def again(oid: str, path: str) -> str:
+            if (oid, path) in known:
+                return known[oid, path]
+            found = objects.get(oid, FILE_LIMIT)
+            new = oid
+            if found is not None and found.kind == "blob":
+                data = change(path, found.data)
+                new = made.blob(data) if data != found.data else oid
+            elif found is not None and found.kind == "tree":
+                rows = read_tree(found.data, project.object_format)
+                below = [
+                    row._replace(oid=again(row.oid, f"{path}{row.name.decode('utf-8', 'replace')}"
+                                                    f"{'/' if row.mode == DIRECTORY else ''}"))
+                    for row in rows
+                ]  # fmt: skip
+                new = made.tree(below) if below != rows else oid
+            known[oid, path] = new
+            return new
+
+        before: str | None = None
+        last = commit
+        for oid in git(*asked, project=project).lines:
+            found = objects.get(oid, _COMMIT_LIMIT)
+            data = found.data if found is not None else b""
+            head, _, message = data.partition(b"\n\n")
+            text = message.decode("utf-8", "surrogateescape")
+            said = reword(text).encode("utf-8", "surrogateescape")
+            old = re.search(rb"^tree ([0-9a-f]+)$", head, re.MULTILINE)
+            tree = again(old[1].decode(), "") if old else ""
+            parents = [line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent ")]
+            wanted = [before] if before and parents else parents
+            same = old is not None and tree == old[1].decode() and said == message and wanted == parents
+            before = last = oid if same else made.rewritten(head + b"\n\n" + said, tree, *wanted)
+    if last != commit:
+        made.store(project, last, [])
+    return last
 
 
 def count_turns(project: Project, meta: str | None) -> int:

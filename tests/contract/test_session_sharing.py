@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.history import Ended
 
 CODE, META = "refs/realm/fix", "refs/realm-meta/fix"
+CONVERSATION = "01234567-89ab-cdef-0123-456789abcdef"
 
 
 @dataclass
@@ -195,3 +197,65 @@ def test_a_remote_that_cannot_be_reached(pair: Pair, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.git")
     done = pair.realm(pair.ada, "share", "fix", "--to", gone, code=1)
     assert "cannot reach" in done.err
+
+
+class TestSecrets:
+    """What is shared has no secrets that realm knows; who shares keeps the record as it was."""
+
+    SECRET = "ghp" + "_0123456789abcdefghijABCDEFGHIJ012345"
+
+    @pytest.fixture
+    def told(self, pair: Pair) -> Pair:
+        """Return the pair with a session in whose conversation the user gave a token."""
+        lines = [
+            {"type": "user", "sessionId": CONVERSATION, "message": {"content": f"push with {self.SECRET}"}},
+            {"type": "assistant", "sessionId": CONVERSATION,
+             "message": {"content": [{"type": "text", "text": f"I used {self.SECRET}."}]}},
+        ]  # fmt: skip
+        talk = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        pair.past.conversation = CONVERSATION
+        pair.past.run(
+            Asked("push with it", {"x": "1\n"}),
+            files={"talk/0001.jsonl": talk, "screen.txt": f"> {self.SECRET}\n".encode()},
+        )
+        return pair
+
+    def everything(self, who: Repo) -> str:
+        listed = who.git("rev-list", "--objects", "--no-object-names", META).split()
+        return "".join(who.git("cat-file", "-p", oid) for oid in listed)
+
+    def test_they_stay_here(self, told: Pair) -> None:
+        before = told.ada.refs()
+        shared = told.realm(told.ada, "share", "fix", "--with-conversation")
+        assert "secrets were taken out of the conversation of fix" in shared.err
+        assert told.ada.refs() == before
+        assert self.SECRET in self.everything(told.ada)
+        told.realm(told.bob, "fetch", "fix")
+        assert self.SECRET not in self.everything(told.bob)
+        assert "push with " + "*" * 40 in told.realm(told.bob, "logs", "fix").out
+        assert told.bob.show(f"{META}:runs/0003/screen.txt") == "> " + "*" * 40
+        assert record.read_session(project_of(told.bob), "fix").conversation is None
+        assert_sound(told.bob)
+        assert told.realm(told.bob, "verify", "fix").code == 0
+
+    def test_the_same_record_is_shared_again_and_nothing_is_to_be_fetched(self, told: Pair) -> None:
+        told.realm(told.ada, "share", "fix", "--with-conversation")
+        there = told.there()
+        again = told.realm(told.ada, "share", "fix", "--with-conversation")
+        assert "already" in again.out
+        assert told.there() == there
+        own = told.ada.head(META)
+        assert told.realm(told.ada, "fetch", "fix").out == "fix is as it is at origin\n"
+        assert told.ada.head(META) == own
+
+    def test_what_somebody_adds_comes_back(self, told: Pair) -> None:
+        told.realm(told.ada, "share", "fix", "--with-conversation")
+        told.realm(told.bob, "fetch", "fix")
+        theirs = Past(told.bob)
+        theirs.base, theirs.tip, theirs.meta = told.past.base, told.past.tip, told.bob.head(META)
+        theirs.runs = list(told.past.runs)
+        theirs.run(Asked("write more.txt", {"more.txt": "3\n"}))
+        told.realm(told.bob, "share", "fix", "--with-conversation")
+        told.realm(told.ada, "fetch", "fix")
+        assert told.ada.head(CODE) == theirs.tip
+        assert told.realm(told.ada, "verify", "fix").code == 0

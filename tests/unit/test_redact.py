@@ -143,3 +143,10 @@ def test_texts_of_a_login() -> None:
     }
     assert list(texts(json.dumps(login).encode())) == ["a" * 30, "b" * 30]
     assert list(texts(b"nonsense")) == []
+
+
+def test_a_document_stays_one() -> None:
+    found = json.loads(Redactor([VALUE]).document(json.dumps({"a": [f"{VALUE}\n"], "b": 1}).encode()))
+    assert found == {"a": ["*" * 28 + "\n"], "b": 1}
+    assert Redactor([VALUE]).document(b'{"b":  1}') == b'{"b":  1}'
+    assert Redactor([VALUE]).document(b"{" + VALUE.encode()) == b"{" + b"*" * 28

@@ -89,6 +89,10 @@ class Claude(Agent):
             start += ["--resume" if resume else "--session-id", conversation]
         return [*start, *arguments]
 
+    def told(self, text: str) -> tuple[str, ...]:
+        """Return what adds to its instructions."""
+        return ("--append-system-prompt", text)
+
     def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
         """Return what ``--worktree <name>`` names; Claude Code goes on in one that is there."""
         words = [*self.words[1:], *arguments]
