@@ -97,6 +97,29 @@ def size(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
+class Budget(NamedTuple):
+    """What a run may cost: tokens, and dollars; 0 for no limit."""
+
+    tokens: int = 0
+    dollars: float = 0.0
+
+
+_BUDGET = re.compile(r"(\$)? *(\d+(?:\.\d*)?) *([km]?)")
+
+
+def _budget(text: str) -> Budget:
+    word = text.strip().lower()
+    if word in ("", "none"):
+        return Budget()
+    found = _BUDGET.fullmatch(word)
+    if found is None or (found[1] and found[3]) or not float(found[2]):
+        raise ValueError("it is neither a number of tokens, such as 500k, nor dollars, such as $5")
+    amount = float(found[2])
+    if found[1]:
+        return Budget(dollars=amount)
+    return Budget(tokens=round(amount * {"": 1, "k": 1000, "m": 1_000_000}[found[3]]))
+
+
 def _memory(text: str) -> int | None:
     """Return bytes, 0 for no limit, ``None`` for what suits the engine."""
     word = text.strip().lower()
@@ -280,6 +303,10 @@ CREDENTIALS = Setting(
     "credentials", "REALM_CREDENTIALS", "env", _one_of("env", "proxy"),
     "where an agent's key or login is: env (in its container) or proxy (in the sidecar alone)",
 )  # fmt: skip
+BUDGET = Setting(
+    "budget", "REALM_BUDGET", "", _budget,
+    "what a run may cost before it is stopped: tokens, such as 500k, or dollars, such as $5",
+)  # fmt: skip
 ALLOW = Setting(
     "allow",
     "REALM_ALLOW",
@@ -306,7 +333,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, NETWORK, CREDENTIALS, ALLOW, BELL, NOTIFY, REMOTE,
+    WORKSPACE, NETWORK, CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

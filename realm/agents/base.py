@@ -327,6 +327,14 @@ class Agent:
         del lines
         return iter(())
 
+    def spent(self, lines: Iterable[bytes]) -> Iterator[tuple[str, int, float]]:
+        """Yield what messages in the ``lines`` of a conversation's file cost (untrusted).
+
+        That is an id, tokens sent and received, and dollars; a message may come again, with more.
+        """
+        del lines
+        return iter(())
+
     def exchanges(self, lines: Iterable[bytes]) -> Iterator[Exchange]:
         """Yield the prompts in the ``lines`` of a conversation's file, with what followed (untrusted)."""
         del lines

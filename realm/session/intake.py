@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import approvals, death, recordings, sandboxes, take
+from realm.session import approvals, budget, death, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.store import refs
@@ -75,7 +75,8 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         if not sandbox.reported():
             _snapshot(engine, plan, sandbox)
         ending = take.Ending(code, shown, died.short if died else "", sandbox.conditions())
-        outcome = _taken(plan, sandbox, ending, [*notes, *([died.text] if died else [])])
+        spent = budget.notes(plan.session.id, plan.run.number)
+        outcome = _taken(plan, sandbox, ending, [*notes, *spent, *([died.text] if died else [])])
     except UnpreparedError as error:
         if not any(reason in error.message for reason in _ADVICE):
             sandboxes.forget(sandbox)

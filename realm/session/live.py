@@ -142,6 +142,7 @@ class _Child:
             time.sleep(delay)
             self._engine.renew()
             threading.Thread(target=self._keep_screens, daemon=True).start()
+            threading.Thread(target=self._keep_within_the_budget, daemon=True).start()
             self._take_turns()
         except BaseException:  # noqa: BLE001 - the last place where it can be said
             traceback.print_exc()
@@ -193,6 +194,11 @@ class _Child:
                 if playback.keep(place, FALLBACK):
                     seen = grown
             time.sleep(20 * (time.monotonic() - began))
+
+    def _keep_within_the_budget(self) -> None:
+        from realm.session import budget
+
+        budget.watch(self._plan, self._sandbox)
 
     def _take_turns(self) -> None:
         self._go_on()

@@ -104,7 +104,7 @@ def _draws(place: Path) -> bool:
     return any(isinstance(event, bytes) and ESC in event for _, event in tail(place, _LOOK).events)
 
 
-def _conversation(session: Session) -> str | None:
+def conversation_file(session: Session) -> str | None:
     """Return where the conversation of the run that goes on lies in its container."""
     now = account.read(session.id)
     conversation = (now.conversation if now else "") or session.conversation
@@ -126,7 +126,7 @@ def _container(session: Session) -> Sandbox | None:
 
 def _said_so_far(session: Session) -> list[Said]:
     """Return what was said in the run that goes on, as far as it can be had."""
-    path, sandbox = _conversation(session), _container(session)
+    path, sandbox = conversation_file(session), _container(session)
     with suppress(EngineError):
         found = sandbox.read_file(path, _MOST) if sandbox and path else None
         return list(agents.find(session.agent).read((found or b"").splitlines()))
@@ -145,14 +145,14 @@ def _follow(project: Project, session: Session, run: Run, write: Write) -> None:
                 write(_paragraph(said))
 
     while holder(session.id) is not None:
-        path, sandbox = _conversation(session), _container(session)
+        path, sandbox = conversation_file(session), _container(session)
         if path is None or sandbox is None:
             time.sleep(PERIOD)
             continue
         with suppress(EngineError), sandbox.follow(path) as lines:
             while (heard := lines.read(PERIOD)) is not None:
                 tell(heard)
-                if not heard and _conversation(session) != path:
+                if not heard and conversation_file(session) != path:
                     break  # the agent began another
         time.sleep(PERIOD)
     with record.Record(project, session.name) as found:

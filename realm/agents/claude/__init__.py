@@ -200,6 +200,12 @@ class Claude(Agent):
             return None
         return news._replace(conversation=self.conversation_id(conversation) or "")
 
+    def spent(self, lines: Iterable[bytes]) -> Iterator[tuple[str, int, float]]:
+        """Yield the ``usage`` of the model's messages."""
+        from realm.agents.claude.exchanges import spent
+
+        return spent(lines)
+
     def exchanges(self, lines: Iterable[bytes]) -> Iterator[Exchange]:
         """Yield each prompt with its answer and its tokens; see :mod:`realm.agents.claude.exchanges`."""
         from realm.agents.claude.exchanges import exchanges

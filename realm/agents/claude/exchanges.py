@@ -47,6 +47,16 @@ def exchanges(lines: Iterable[bytes]) -> Iterator[Exchange]:
         yield _counted(now, used)
 
 
+def spent(lines: Iterable[bytes]) -> Iterator[tuple[str, int, float]]:
+    """Yield id, tokens and dollars of each message of the model's in ``lines`` (untrusted)."""
+    for line in lines:
+        entry = json_object(line) if b'"usage"' in line and len(line) <= _LINE_LIMIT else {}
+        message = entry.get("message")
+        if entry.get("type") == "assistant" and isinstance(message, dict):
+            read, written, paid = _usage(entry, message)
+            yield str(message.get("id"))[:100], read + written, paid
+
+
 def _texts(content: object) -> list[str]:
     """Return the texts of a message; none when it answers for a tool."""
     if isinstance(content, str):
@@ -73,7 +83,7 @@ def _usage(entry: dict[str, Any], message: dict[str, Any]) -> tuple[int, int, fl
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and 0 < value < _MOST else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST else 0
 
 
 def _counted(now: Exchange, used: dict[str, tuple[int, int, float]]) -> Exchange:

@@ -1,0 +1,117 @@
+"""Ending a run that costs more than ``realm.budget`` allows, by what its agent notes of itself.
+
+Who takes in the turns of a run (:mod:`realm.session.live`) follows the conversation in the
+container, and has the holder stop the run.  What an agent writes can be wrong: a limit that holds
+against one that lies is the provider's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.config import BUDGET
+from realm.errors import EngineError, RealmError
+from realm.paths import replace
+from realm.session import control
+from realm.session.lock import run_directory
+from realm.store import record
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realm.config import Budget
+    from realm.sandbox.sandbox import Sandbox
+    from realm.session.run import Plan
+
+_FILE = "spent"
+_PERIOD = 1.0
+_LIMIT = 1000
+
+
+class _Spent(NamedTuple):
+    tokens: int = 0
+    dollars: float = 0.0
+
+
+class Meter:
+    """Counts what a run spends: each message once, with what was noted of it last."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._agent = plan.agent
+        self._messages: dict[str, _Spent] = {}
+
+    def feed(self, lines: Iterable[bytes]) -> None:
+        """Take lines of the conversation's file."""
+        for message, tokens, dollars in self._agent.spent(lines):
+            self._messages[message] = _Spent(tokens, dollars)
+
+    def excess(self, budget: Budget) -> str:
+        """Return in words by what the budget is exceeded, empty while it is not."""
+        tokens = sum(one.tokens for one in self._messages.values())
+        dollars = sum(one.dollars for one in self._messages.values())
+        if budget.tokens and tokens > budget.tokens:
+            return f"{tokens:,} tokens, and realm.budget is {budget.tokens:,}"
+        if budget.dollars and dollars > budget.dollars:
+            return f"${dollars:.2f}, and realm.budget is ${budget.dollars:.2f}"
+        return ""
+
+
+def watch(plan: Plan, sandbox: Sandbox) -> None:
+    """Have the run stopped when it has cost too much; returns when there is nothing to watch any more."""
+    budget = plan.config.value(BUDGET)
+    if not (budget.tokens or budget.dollars) or plan.agent.conversations is None:
+        return
+    from realm.session.logs import conversation_file
+
+    with record.Record(plan.project, plan.name) as found:
+        # Of a run that somebody else began to hold, some is known already.
+        known, counted = found.run(plan.run.number).said, found.said(plan.run.number)
+    meter = Meter(plan)
+    meter.feed(counted.splitlines())
+    first = conversation_file(plan.session)
+    while True:
+        path = conversation_file(plan.session)
+        with contextlib.suppress(EngineError):
+            if path is not None and sandbox.state() == "running":
+                _follow(plan, sandbox, path, meter, budget, known if path == first else 0)
+        time.sleep(_PERIOD)
+
+
+def _follow(plan: Plan, sandbox: Sandbox, path: str, meter: Meter, budget: Budget, known: int) -> None:
+    from realm.session.logs import conversation_file
+
+    with sandbox.follow(path) as lines:
+        while (heard := lines.read(_PERIOD)) is not None:
+            fresh = []
+            for line in heard:
+                if known > 0:
+                    known -= len(line) + 1
+                else:
+                    fresh.append(line)
+            meter.feed(fresh)
+            if excess := meter.excess(budget):
+                _end(plan, f"the run was stopped: it has cost {excess}")
+                return
+            if not heard and conversation_file(plan.session) != path:
+                return  # the agent began another
+
+
+def _end(plan: Plan, why: str) -> None:
+    with contextlib.suppress(OSError):
+        replace(run_directory(plan.session.id) / _FILE, f"{plan.run.number} {why}\n".encode())
+    with contextlib.suppress(RealmError, OSError):
+        asked = control.ask(plan.session.id, {"op": "stop"})
+        if asked is not None:
+            asked.close()
+
+
+def notes(session_id: str, run: int) -> list[str]:
+    """Return why a run was stopped, if that was for its budget."""
+    with contextlib.suppress(OSError, ValueError):
+        with (run_directory(session_id) / _FILE).open("rb") as file:
+            number, _, why = clean(file.read(_LIMIT)).partition(" ")
+        return [why.strip()] if int(number) == run else []
+    return []
