@@ -59,7 +59,11 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     own = session._replace(id=str(uuid.uuid4()))
     include = approvals.included(project, request.include, plan.config.values(INCLUDE), session.include)
     plan = plan._replace(
-        session=own, login=agents.Login(), run=planning.starting(plan.run.number, whole.tip), include=include
+        session=own,
+        login=agents.Login(),
+        api=None,
+        run=planning.starting(plan.run.number, whole.tip),
+        include=include,
     )
     for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)

@@ -82,6 +82,10 @@ def test_it_opens_nothing_but_the_model(keyless: User, api: MessagesApi) -> None
     assert asked.headers["host"] == api.url.removeprefix("http://")
     assert "authorization" not in asked.headers
     assert KEY not in done.out + done.err
+    tried = keyless.realm("try", "pry", "--", "sh", "-c", f"{ASK}/v1/models; env", code=None)
+    assert tried.out.startswith("000 ")
+    assert "placeholder-" not in tried.out
+    assert len(api.requests) == 1
 
 
 def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_path: Path) -> None:
