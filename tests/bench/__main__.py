@@ -5,7 +5,7 @@ on a shared machine only ratios mean anything, and those are for people.
 Repositories have 1,000 files, and 60 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
 memory, and more rounds.  Arguments choose parts: ``commands``, ``review``, ``terminal``,
-``runs``, ``prompt``, ``turns``.
+``runs``, ``prompt``, ``turns``, ``network``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.measure import Figure, Rival, compare, render
+from tests.bench.network import network_figures
 from tests.bench.prompt import first_prompt
 from tests.bench.review import review_figures
 from tests.bench.setting import IMAGE, Setting
@@ -36,7 +37,7 @@ QUICK = 15
 PROMPTS = 9
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
-PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns")
+PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns", "network")
 
 
 def sizes() -> tuple[int, ...]:
@@ -105,6 +106,9 @@ def engine_figures(place: Path, parts: Collection[str]) -> Iterator[Figure]:
         for files in sizes():
             with Setting(place, files, "turns") as setting:
                 yield turn_figures(setting, files)
+    if "network" in parts:
+        with Setting(place, USUAL, "network") as setting:
+            yield from network_figures(setting, QUICK)
 
 
 if __name__ == "__main__":

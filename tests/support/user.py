@@ -111,7 +111,9 @@ class User:
 
     def leftovers(self) -> Sequence[str]:
         """Return the sandboxes (containers) that are still there for this person's project."""
-        return engines.labelled("container", f"realm.project={self.repo.path}")
+        mine = f"realm.project={self.repo.path}"
+        sidecars = engines.labelled("container", mine, "realm.role=egress")
+        return [found for found in engines.labelled("container", mine) if found not in sidecars]
 
 
 def clean_engine(below: Path) -> None:

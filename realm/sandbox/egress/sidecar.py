@@ -42,6 +42,7 @@ _MEMORY = 1024**3
 _PROCESSES = 4096
 _PATIENCE = 30.0
 """Seconds for what a sidecar is asked to do, and for its start."""
+_STEP = 0.01
 _SCRIPT = ("sh", "/usr/local/lib/realm/egress")
 _LIMIT = 4 * 1024**2
 
@@ -109,7 +110,8 @@ def start(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> str:
         except EngineError as error:
             if error.kind != "not found":
                 raise
-            _make(engine, sidecar, owner, image)
+            if _make(engine, sidecar, owner, image):
+                engine.start(sidecar)
         else:
             if not proof.holds("container", sidecar, facts.labels):
                 raise _stranger(f"docker rm -f {sidecar}")
@@ -121,11 +123,13 @@ def start(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> str:
             else:
                 with contextlib.suppress(EngineError):  # whoever made it starts it, or was killed
                     engine.start(sidecar)
+        time.sleep(_STEP)
         if time.monotonic() > deadline:
             raise EngineError("the sidecar that leads to the network does not start", "docker ps -a")
 
 
-def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> None:
+def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> bool:
+    """Make the container; return whether it was not somebody else who has just made it."""
     options = {
         "Image": image,
         "User": f"{_USER}:{_USER}",
@@ -155,7 +159,8 @@ def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> None
     except EngineError as error:
         if error.kind != "conflict":
             raise
-    engine.start(sidecar)
+        return False
+    return True
 
 
 # -- runs ----------------------------------------------------------------------

@@ -1,0 +1,79 @@
+"""What the network by name costs: a run's start against an open one, and bytes through the proxy."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import statistics
+import threading
+from typing import TYPE_CHECKING
+
+from tests.bench.measure import Figure, run, timed
+from tests.support import engines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.bench.setting import Setting
+
+_WARM, _COLD, _SPEED = 1.1, 0.6, 400.0
+_SIZE = 1_000_000_000
+_PIECE = b"\0" * 262_144
+
+
+def network_figures(setting: Setting, pairs: int) -> Iterator[Figure]:
+    """A run that does nothing, with a sidecar that is made for it and one that is there; a large download."""
+    yield _starts(setting, "network by name, sidecar cold", pairs, _COLD, "s more")
+    keep = f"keep-{os.urandom(4).hex()}"
+    keeping = ["new", "--detach", "--agent", "sleep", keep, "600"]
+    run(["env", "REALM_NETWORK=allow", str(setting.realm), *keeping], setting)
+    try:
+        yield _starts(setting, "network by name, sidecar warm", pairs, _WARM, "x")
+        yield _download(setting)
+    finally:
+        run([str(setting.realm), "stop", keep], setting)
+
+
+def _starts(setting: Setting, name: str, pairs: int, bar: float, unit: str) -> Figure:
+    taken: dict[str, list[float]] = {"allow": [], "open": []}
+    for number in range(pairs + 1):
+        for policy, times in taken.items():
+            command = [word.replace("{}", str(number)) for word in setting.realm_run("true")]
+            took = timed(["env", f"REALM_NETWORK={policy}", *command], setting)
+            if number:
+                times.append(took)
+    medians = {policy: statistics.median(times) for policy, times in taken.items()}
+    return Figure(name, medians["allow"], "network open", medians["open"], bar, unit)
+
+
+def _download(setting: Setting) -> Figure:
+    """Return how fast a sandbox reads from a server of this machine through CONNECT, in MB/s."""
+    with socket.create_server((engines.gateway(), 0)) as server:
+        threading.Thread(target=_serve, args=(server,), daemon=True).start()
+        host, port = server.getsockname()
+        script = f"curl -sS -p -o /dev/null -w 'speed %{{speed_download}}' http://{host}:{port}/"
+        command = [word.replace("{}", "0") for word in setting.realm_run(script)]
+        said = run(["env", "REALM_NETWORK=allow", f"REALM_ALLOW={host}:{port}", *command], setting)
+    found = re.search(r"speed (\d+)", said)
+    if found is None:
+        raise RuntimeError(f"no speed in {said!r}")
+    return Figure(
+        "CONNECT through the proxy",
+        int(found[1]) / 1e6,
+        "a bar alone",
+        1.0,
+        _SPEED,
+        measure="MB/s",
+        least=True,
+    )
+
+
+def _serve(server: socket.socket) -> None:
+    with server.accept()[0] as connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % _SIZE)
+        left = _SIZE
+        while left > 0:
+            connection.sendall(_PIECE[:left])
+            left -= len(_PIECE)
