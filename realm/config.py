@@ -253,6 +253,7 @@ CLAUDE_VERSION = Setting(
 BASE_IMAGE = Setting(
     "baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", _image, "base image of realm:latest"
 )
+SLIM = Setting("slim", "REALM_SLIM", "off", _switch, "no compilers and languages in realm:latest: on or off")
 CA_FILE = Setting("caFile", "REALM_CA_FILE", "", _file, "extra certificate authorities for realm:latest")
 HISTORY = Setting(
     "history", "REALM_HISTORY", "all", _history, "history that a container sees: all, or a number of commits"
@@ -330,7 +331,7 @@ NOTIFY = Setting(
 REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --remote and push use")
 
 SETTINGS: tuple[Setting[Any], ...] = (
-    AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, CA_FILE, HISTORY, HISTORY_REFS,
+    AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
     WORKSPACE, NETWORK, CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,

@@ -27,11 +27,13 @@ NOTE = "realm new builds the image by itself when it is missing or out of date."
 @click.option("--base", metavar="<image>", help="build on this image (default: debian:bookworm-slim)")
 @click.option("--ca-file", metavar="<file>", type=FILE,
               help="trust these certificate authorities, in the build and in containers")  # fmt: skip
+@click.option("--slim", is_flag=True, help="leave out compilers and languages (python, node, make)")
 @click.option("--no-cache", is_flag=True, help="build every step anew")
 @common
 def command(
-    directory: Path | None, claude_version: str | None, base: str | None, ca_file: str | None, no_cache: bool
-) -> None:
+    directory: Path | None, claude_version: str | None, base: str | None, ca_file: str | None, slim: bool,
+    no_cache: bool,
+) -> None:  # fmt: skip
     """Build, and print the image's id."""
     from realm.cli.ui import TerminalUI
     from realm.config import CA_FILE
@@ -41,6 +43,6 @@ def command(
     authorities = authorities.absolute() if authorities is not None else None
     enter(directory)
     ui = TerminalUI()
-    image = build(claude_version, base, authorities, no_cache, ui)
+    image = build(claude_version, base, authorities, slim, no_cache, ui)
     ui.info("built realm:latest")
     output.data(clean(image))

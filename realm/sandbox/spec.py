@@ -149,7 +149,7 @@ def host_config(
         "SecurityOpt": ["no-new-privileges"],
         "ReadonlyRootfs": True,
         "PidsLimit": spec.pids,
-        "Tmpfs": {"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108
+        "Tmpfs": dict.fromkeys(("/tmp", "/var/tmp"), "rw,exec,nosuid,nodev,mode=1777"),  # noqa: S108
         # What the agent shows stays off the host's disk; it is also the fastest.
         "LogConfig": {"Type": "none"},
         "Mounts": [

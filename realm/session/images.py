@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, Config
+from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, SLIM, Config
 from realm.paths import current_directory
 from realm.sandbox import image
 from realm.sandbox.image import recipe
@@ -26,6 +26,7 @@ def inputs(config: Config) -> Inputs:
         config.value(BASE_IMAGE) or recipe.DEFAULT_BASE,
         config.value(CLAUDE_VERSION),
         config.value(CA_FILE) or recipe.ca_file(),
+        slim=config.value(SLIM),
     )
 
 
@@ -44,7 +45,9 @@ def _mention_entrypoint(found: Image | None, wanted: str, ui: UI) -> None:
         ui.warn(f"the ENTRYPOINT of {wanted} is not run in a sandbox, and sets nothing up there: {words}")
 
 
-def build(claude_version: str | None, base: str | None, ca_file: Path | None, no_cache: bool, ui: UI) -> str:
+def build(
+    claude_version: str | None, base: str | None, ca_file: Path | None, slim: bool, no_cache: bool, ui: UI
+) -> str:  # fmt: skip
     """Build ``realm:latest`` and return its id; the settings fill in what is not given.
 
     Raises :class:`ImageError` with the end of the build's output when it fails.
@@ -57,6 +60,8 @@ def build(claude_version: str | None, base: str | None, ca_file: Path | None, no
         found = found._replace(base=BASE_IMAGE.read(base, "--base"))
     if claude_version:
         found = found._replace(claude_version=CLAUDE_VERSION.read(claude_version, "--claude-version"))
+    if slim:
+        found = found._replace(slim=True)
     if ca_file is not None:
         found = found._replace(ca_file=ca_file)
     return build_own(docker.connect(), found, ui.info, no_cache=no_cache)

@@ -424,10 +424,11 @@ class TestBuild:
         realm.fake("images", build=recorder(asked, "sha256:1"))
         (tmp_path / "ca.pem").touch()
         result = realm(
-            "build", "--claude-version", "2", "--base", "b", "--ca-file", "ca.pem", "--no-cache", "-C", "sub"
-        )
+            "build", "--claude-version", "2", "--base", "b", "--ca-file", "ca.pem", "--slim", "--no-cache",
+            "-C", "sub",
+        )  # fmt: skip
         assert (result.code, result.out, result.err) == (0, "sha256:1\n", "built realm:latest\n")
-        assert asked[0][:4] == ("2", "b", tmp_path / "ca.pem", True)
+        assert asked[0][:5] == ("2", "b", tmp_path / "ca.pem", True, True)
 
     def test_a_missing_file_is_a_usage_error(self, realm: CommandLine) -> None:
         result = realm("build", "--ca-file", "nope.pem")

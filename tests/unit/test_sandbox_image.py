@@ -24,10 +24,10 @@ def test_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
     seen = {recipe.fingerprint(first)}
     for other in (
         Inputs("debian:y", "", ca, 1, 1), Inputs("debian:x", "", None, 1, 1),
-        Inputs("debian:x", "", ca, 2, 1), Inputs("debian:x", "", ca, 1, 2),
+        Inputs("debian:x", "", ca, 2, 1), Inputs("debian:x", "", ca, 1, 2), first._replace(slim=True),
     ):  # fmt: skip
         seen.add(recipe.fingerprint(other))
-    assert len(seen) == 5
+    assert len(seen) == 6
     ca.write_text("two")
     assert recipe.fingerprint(first) not in seen
 
@@ -37,6 +37,7 @@ def test_context_has_what_docker_build_needs_and_nothing_else(sealed: Path) -> N
     assert home == sealed / ".realm"
     text = (home / "Dockerfile").read_text()
     assert "ARG BASE=debian:x\n" in text
+    assert "ARG SLIM=no\n" in text
     assert "ARG CLAUDE_CODE_VERSION=1.2.3\n" in text
     assert f"ARG REALM_FINGERPRINT={recipe.fingerprint(Inputs('debian:x', '1.2.3'))}\n" in text
     assert (home / "ca.crt").read_bytes() == b""

@@ -30,7 +30,7 @@ def test_sandbox_is_hardened() -> None:
     assert (host["CapDrop"], host["SecurityOpt"], host["ReadonlyRootfs"], host["Init"], host["PidsLimit"]) == (  # noqa: E501
         ["ALL"], ["no-new-privileges"], True, True, 4096,
     )  # fmt: skip
-    assert host["Tmpfs"] == {"/tmp": "rw,exec,nosuid,nodev,mode=1777"}
+    assert host["Tmpfs"] == dict.fromkeys(("/tmp", "/var/tmp"), "rw,exec,nosuid,nodev,mode=1777")
     assert host["LogConfig"] == {"Type": "none"}
     assert not any(mount["Type"] == "bind" for mount in host["Mounts"])
 

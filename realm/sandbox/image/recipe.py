@@ -30,7 +30,8 @@ class Inputs(NamedTuple):
     """What an image is made of, besides what realm ships.
 
     ``claude_version`` empty is the latest there is.  ``ca_file`` has extra
-    certificate authorities (PEM).  ``uid`` and ``gid`` get a name in the image.
+    certificate authorities (PEM).  ``uid`` and ``gid`` get a name in the image.  A ``slim``
+    one has neither compilers nor languages.
     """
 
     base: str = DEFAULT_BASE
@@ -38,6 +39,7 @@ class Inputs(NamedTuple):
     ca_file: Path | None = None
     uid: int = os.getuid() or 1000
     gid: int = os.getgid() if os.getuid() else 1000
+    slim: bool = False
 
 
 def ca_file() -> Path | None:
@@ -73,11 +75,15 @@ def fingerprint(inputs: Inputs) -> str:
         "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
         "ca.crt": authorities(inputs),
     }
-    settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}".encode()
+    settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}\n{_yes(inputs.slim)}".encode()
     for name, content in {**parts, **_hooks(), "settings": settings}.items():
         digest.update(b"%d %b %d\n" % (len(name), name.encode(), len(content)))
         digest.update(content)
     return digest.hexdigest()
+
+
+def _yes(wanted: bool) -> str:
+    return "yes" if wanted else "no"
 
 
 def _rendered(inputs: Inputs) -> bytes:
@@ -86,6 +92,7 @@ def _rendered(inputs: Inputs) -> bytes:
     values = {
         "BASE": inputs.base,
         "CLAUDE_CODE_VERSION": inputs.claude_version or "latest",
+        "SLIM": _yes(inputs.slim),
         "USER_UID": str(inputs.uid),
         "USER_GID": str(inputs.gid),
         "REALM_FINGERPRINT": fingerprint(inputs),
