@@ -65,6 +65,11 @@ class Bookkeeper:
             time.sleep(seconds)
             self._look()
 
+    @property
+    def looking(self) -> bool:
+        """Whether the account may soon say something else."""
+        return self._looking
+
     def hear(self, event: Event) -> None:
         """Take what the agent let hear."""
         if event is Event.TOLD:

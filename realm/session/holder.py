@@ -112,6 +112,8 @@ class Holder:
         place = recordings.place(session_id, number)
         self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
         self.books = Bookkeeper(plan, sandbox)
+        self._asked = self.books.account.told
+        """What the agent's hook said when it asked last: the user was called for that."""
         self.taker = Taker(engine, plan, sandbox)
         self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream, self.taker.interrupted)
         self._joined = time.monotonic()
@@ -262,9 +264,13 @@ class Holder:
         self.state.flush()
         for host in self._refusals.news():
             self.caller.refused(host)
+        account = self.books.account
+        if account.activity is Activity.ASKS and account.told != self._asked:
+            self._asked = account.told
+            self.caller.asks()
         ago = time.monotonic() - (self._observed.interrupted if self._observed else -math.inf)
-        turning = self.books.account.activity in _TURNING
-        return self.prompts.idle(interrupted=turning and ago < _INTERRUPTED)
+        turning = account.activity in _TURNING
+        return self.prompts.idle(interrupted=turning and ago < _INTERRUPTED) | self.books.looking
 
     def _answers(self, control: Control, *, attached: bool) -> Callable[[], bool]:
         return answering(control, attached=attached, prompt=self.prompts.answer)

@@ -1,7 +1,7 @@
 """Notifying a user who looks away: no terminal shows the agent, or the one that does is not focused.
 
-There are four events: ``turn`` (the agent ended a turn), ``waiting`` (it rings its
-terminal's bell, as Claude Code does some time after it began to wait), ``refused``
+There are four events: ``turn`` (the agent ended a turn), ``waiting`` (it asks something, or
+rings its terminal's bell, as Claude Code does some time after it began to wait), ``refused``
 (its sandbox was refused a host, for the first time) and ``ended`` (it is over, its work
 taken in).  For each the user's own command (``realm.notify``) is run by ``sh``, with
 ``REALM_EVENT``, ``REALM_SESSION`` and ``REALM_PROJECT`` in its environment, and a
@@ -89,19 +89,29 @@ class Caller:
         if event is Event.BEGUN:
             self._told = -math.inf  # what it waits for next is something else
             return
+        if event is Event.BELL and self._clock() - self._told < SAME_WAIT:
+            return
+        done = self._notify(TURN, BELL) if event is Event.ENDED else self._notify(WAITING)
+        if event is Event.ENDED and done is not None:
+            self._told = self._clock()  # the user is called, or sees it
+
+    def asks(self) -> None:
+        """Call the user for a question; a bell that the agent rings for it a little later says no more."""
+        if self._notify(WAITING, BELL):
+            self._told = self._clock()
+
+    def _notify(self, event: str, ring: bytes = b"") -> bool | None:
+        """Call a user who looks away; return whether that was done, ``None`` when it is too soon for it."""
         now, here = self._clock(), self._here()
         if here:
             self._gap = 0.0
         wanted = not here or self._bell == ALWAYS
-        if event is Event.BELL and now - self._told < SAME_WAIT:
-            return
         if wanted and now - self._last < (SHORTEST if here else self._gap):
-            return
-        if event is Event.ENDED:
-            self._told = now  # the user is called, or sees it
+            return None
         if wanted:
             self._last, self._gap = now, min(max(self._gap * 2, SHORTEST), LONGEST)
-            self._call(TURN if event is Event.ENDED else WAITING, here=here)
+            self._call(event, ring, here=here)
+        return wanted
 
     def refused(self, host: str) -> None:
         """Say that the sandbox was refused ``host``, which is the name of one; of the first few alone."""
@@ -118,12 +128,11 @@ class Caller:
         """Say that the agent is over; its work has been taken in."""
         here = self._here()
         if not here or self._bell == ALWAYS:
-            self._call(ENDED, here=here)
+            self._call(ENDED, BELL, here=here)
 
-    def _call(self, event: str, *, here: bool) -> None:
+    def _call(self, event: str, ring: bytes, *, here: bool) -> None:
+        """Call the user; ``ring`` is nothing where the agent's own bell has reached the terminal already."""
         if self._bell != OFF:
-            # A bell that the agent rang itself has reached the terminal already.
-            ring = b"" if event == WAITING else BELL
             self._say(ring + notification(f"{plain(self._session.name)} {_WORDS[event]}", os.environ))
         if not here:
             self._run(event)

@@ -75,6 +75,17 @@ def test_claude_codes_turn_calls_the_user_who_left_at_once(claude: User, told: P
     assert 0 <= called - float(claude.repo.show("refs/realm/away:stamp")) < 2
 
 
+def test_claude_codes_question_calls_the_user_who_left_at_once(claude: User, told: Path) -> None:
+    prompt = "run date +%s.%N >stamp\nask Which? | Red | Blue"
+    with seat(claude, "new", "away", "--detach", prompt) as terminal:
+        assert terminal.finish(120) == 0
+    eventually(lambda: events(told) == ["waiting away"], 60)
+    called = float(told.read_text().split()[0])
+    asked = float(claude.realm("exec", "away", "cat", "stamp").out)
+    assert 0 <= called - asked < 5  # its bell rings after 6
+    claude.realm("stop", "away")
+
+
 WAITS = r"""
 printf '\033[?1004hready'; read -r _
 printf '\033[?2026h\a\033[3'; sleep 1; printf '1mred\033[m'; sleep 1; printf 'synchronized\033[?2026l'

@@ -9,7 +9,7 @@ import pytest
 from realm.config import MEMORY, NOTIFY, Config
 from realm.errors import UsageError
 from realm.model import Session
-from realm.session.notices import Caller
+from realm.session.notices import SAME_WAIT, Caller
 from realm.terminal.relay.events import Event
 
 if TYPE_CHECKING:
@@ -53,6 +53,23 @@ def away(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Away:
 def test_a_turns_end_calls_at_once(away: Away) -> None:
     away.hear(ENDED)
     assert (away.said, away.ran) == ([TURN], ["turn"])
+
+
+def test_a_question_calls_at_once_and_the_bell_that_follows_it_does_not(away: Away) -> None:
+    away.caller.asks()
+    away.hear(RING, after=6)
+    assert (away.said, away.ran) == ([b"\x07" + WAITING], ["waiting"])
+    away.hear(BEGUN)
+    away.hear(RING, after=SAME_WAIT)
+    assert away.ran == ["waiting", "waiting"]
+
+
+def test_who_saw_the_question_and_left_hears_the_bell(away: Away) -> None:
+    away.looks = True
+    away.caller.asks()
+    away.looks = False
+    away.hear(RING, after=6)
+    assert (away.said, away.ran) == ([WAITING], ["waiting"])
 
 
 def test_a_ring_calls_without_a_bell_of_ours(away: Away) -> None:
