@@ -97,6 +97,16 @@ def size(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
+def _git_host(text: str) -> str:
+    """Return the address of a git host without a path, such as ``https://github.com``."""
+    word = text.strip().lower().rstrip("/")
+    scheme, slashes, rest = word.partition("://")
+    host = hosts.parse(rest if slashes else word)
+    if host.name.startswith(".") or "/" in host.name or (slashes and scheme not in ("http", "https")):
+        raise ValueError("it is not the name of one git host, such as github.com")
+    return f"{scheme if slashes else 'https'}://{host}"
+
+
 class Budget(NamedTuple):
     """What a run may cost: tokens, and dollars; 0 for no limit."""
 
@@ -304,6 +314,10 @@ CREDENTIALS = Setting(
     "credentials", "REALM_CREDENTIALS", "env", _one_of("env", "proxy"),
     "where an agent's key or login is: env (in its container) or proxy (in the sidecar alone)",
 )  # fmt: skip
+GIT_CREDENTIALS = Setting(
+    "gitCredentials", "REALM_GIT_CREDENTIALS", "", _git_host,
+    "git hosts that containers may fetch from with your login, which stays outside", many=True,
+)  # fmt: skip
 BUDGET = Setting(
     "budget", "REALM_BUDGET", "", _budget,
     "what a run may cost before it is stopped: tokens, such as 500k, or dollars, such as $5",
@@ -334,7 +348,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, NETWORK, CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,
+    WORKSPACE, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

@@ -26,7 +26,7 @@ from realm.sandbox.layout import HOME, LAYOUT
 from realm.sandbox.transfer import SandboxFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realm.model import Identity
 
@@ -61,7 +61,8 @@ class Repositories(NamedTuple):
     to.  ``objects`` are the object directories inside, ``shallow`` the commits
     whose parents are not there.  ``exclude`` are rules of gitignore.  ``known``
     are further commits that the host has.  ``kept`` are those of ``refs`` that earlier runs
-    left, ``stashes`` their stashes with what these are about, the oldest first.
+    left, ``stashes`` their stashes with what these are about, the oldest first.  ``instead`` are
+    addresses that git goes to in the place of others.
     """
 
     tip: str
@@ -77,6 +78,7 @@ class Repositories(NamedTuple):
     known: tuple[str, ...] = ()
     kept: Mapping[str, str] = {}
     stashes: tuple[tuple[str, str], ...] = ()
+    instead: Mapping[str, Sequence[str]] = {}
 
 
 def files(given: Repositories) -> list[SandboxFile]:
@@ -93,7 +95,7 @@ def files(given: Repositories) -> list[SandboxFile]:
     laid = [SandboxFile(path, data, 0o644, owner="root") for path, data in found.items()]
     laid.append(SandboxFile(f"{LAYOUT}/rebase", data_dir("container") / "rebase", 0o555, owner="root"))
     # For other repositories that the agent makes.
-    laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity), 0o644))
+    laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity) + _urls(given.instead), 0o644))
     return laid
 
 
@@ -154,6 +156,14 @@ def _configuration(object_format: str) -> bytes:
 
 def _identity(who: Identity) -> bytes:
     return b"[user]\n" + b"".join(_lines({"name": who.name, "email": who.email}))
+
+
+def _urls(instead: Mapping[str, Sequence[str]]) -> bytes:
+    return b"".join(
+        f'[url "{url}"]\n'.encode() + b"".join(_lines({"insteadOf": other}))
+        for url, others in instead.items()
+        for other in others
+    )
 
 
 def _lines(values: Mapping[str, str]) -> Iterator[bytes]:

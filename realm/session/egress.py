@@ -80,10 +80,10 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
     return Network(BY_NAME, given=tuple(host for url in urls if (host := of_url(url)) is not None))
 
 
-def reaching(network: Network, api: Api | None) -> Network:
-    """Return the network with the host of the API that the sidecar stands before."""
-    host = of_url(api.url) if api is not None else None
-    return network._replace(given=tuple(dict.fromkeys([*network.given, host]))) if host else network
+def reaching(network: Network, servers: Sequence[Api | rules.Stand]) -> Network:
+    """Return the network with the hosts of servers that the sidecar stands before."""
+    found = (of_url(server.url) for server in servers)
+    return network._replace(given=tuple(dict.fromkeys([*network.given, *filter(None, found)])))
 
 
 def warnings(plan: Plan) -> list[str]:

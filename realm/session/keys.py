@@ -8,6 +8,7 @@ to end and nobody did, that is asked to (:func:`_renew`).
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import shutil
@@ -17,9 +18,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from realm.config import CREDENTIALS
-from realm.errors import RealmError, UsageError
-from realm.git import user_environment
+from realm.config import CREDENTIALS, GIT_CREDENTIALS
+from realm.errors import GitError, RealmError, UsageError
+from realm.git import git, user_environment
 from realm.paths import make_private, realm_home
 from realm.sandbox.egress import rules, sidecar
 from realm.sandbox.egress.ticket import API_PORT, ticket
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from realm.agents import Agent, Login
     from realm.agents.base import Api
     from realm.config import Config
+    from realm.model import Project
     from realm.sandbox.docker import Engine
     from realm.sandbox.layout import Owner
     from realm.sandbox.sandbox import Sandbox
@@ -44,6 +46,10 @@ _DUE = 240.0
 _PATIENCE = 120.0
 """Seconds that a renewal may take."""
 _LOCK = "renewal.lock"
+_GIT_PATIENCE = 30.0
+"""Seconds that the user's credential helper may take."""
+_GIT_PATHS = r"/[A-Za-z0-9._~/+-]{1,400}/(info/refs|git-upload-pack)"
+"""What git asks over HTTP to fetch (gitprotocol-http(5))."""
 
 
 def choose(config: Config, network: Network, agent: Agent, login: Login) -> Api | None:
@@ -67,10 +73,71 @@ def choose(config: Config, network: Network, agent: Agent, login: Login) -> Api 
             "git config realm.credentials env hands it to the container",
         )
     try:
-        rules.api("0", api.url, api.headers, api.paths)
+        rules.stands("0", [_stand(api)])
     except ValueError as error:
         raise UsageError(f"realm.credentials is proxy: {error}", "git config realm.credentials env") from None
     return api
+
+
+def _stand(api: Api) -> rules.Stand:
+    return rules.Stand(api.url, api.headers, api.paths)
+
+
+def git_hosts(project: Project, config: Config, network: Network) -> tuple[rules.Stand, ...]:
+    """Return the git hosts of ``realm.gitCredentials``, each with the login that the user's git has for it.
+
+    They are for fetching alone.  Raises :class:`UsageError` where the sandbox has another way out,
+    and :class:`RealmError` where git knows no login.
+    """
+    urls = config.values(GIT_CREDENTIALS)
+    if not urls or network.policy == "none":
+        return ()
+    if network.policy != "allow":
+        raise UsageError(
+            "realm.gitCredentials needs realm.network allow: the sidecar has the logins",
+            "git config realm.network allow, or git config --unset-all realm.gitCredentials",
+        )
+    return tuple(_git_host(project, url) for url in urls)
+
+
+def _git_host(project: Project, url: str) -> rules.Stand:
+    scheme, _, host = url.partition("://")
+    asked = f"protocol={scheme}\nhost={host}\n\n".encode()
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
+    try:
+        done = git("credential", "fill", project=project, env=quiet, stdin=asked, timeout=_GIT_PATIENCE)
+    except GitError as error:
+        raise RealmError(
+            f"git knows no login for {host}, which realm.gitCredentials names: {error.message}",
+            "git credential fill says why; git config --unset-all realm.gitCredentials leaves it out",
+        ) from None
+    known = dict(line.partition("=")[::2] for line in done.lines)
+    pair = f"{known.get('username', '')}:{known.get('password', '')}"
+    basic = base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode()
+    return rules.Stand(
+        url, {"authorization": f"Basic {basic}"}, _GIT_PATHS, prefix=f"/git/{host}", reads=True
+    )
+
+
+def instead(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return where the sandbox's git goes in the place of other addresses."""
+    found: dict[str, tuple[str, ...]] = {}
+    for stand in plan.git_hosts:
+        host = stand.url.partition("://")[2]
+        found[f"http://127.0.0.1:{API_PORT}{stand.prefix}/"] = (
+            f"{stand.url}/", f"git@{host}:", f"ssh://git@{host}/",
+        )  # fmt: skip
+    return found
+
+
+def git_secrets(plan: Plan) -> list[str]:
+    """Return what of the logins for git hosts nobody is to see."""
+    found = []
+    for stand in plan.git_hosts:
+        basic = stand.headers["authorization"].removeprefix("Basic ")
+        password = base64.b64decode(basic).decode("utf-8", "replace").partition(":")[2]
+        found += [basic, password]
+    return found
 
 
 def login(plan: Plan, owner: Owner) -> Login:
@@ -85,7 +152,8 @@ def login(plan: Plan, owner: Owner) -> Login:
 def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
     """Return what the sidecar is to have for the run, its key among it."""
     api = _now(plan)
-    return rules.api(ticket(owner).token, api.url, api.headers, api.paths) if api else {}
+    stands = [*([_stand(api)] if api else []), *plan.git_hosts]
+    return rules.stands(ticket(owner).token, stands) if stands else {}
 
 
 def _now(plan: Plan) -> Api | None:

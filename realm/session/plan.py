@@ -35,7 +35,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     args = flags.parse(config.value(DOCKER_ARGS))
     login = find_login(agent, args)
     network = egress.choose(config, args, agent, login)
-    api = keys.choose(config, network, agent, login)
+    api, gits = keys.choose(config, network, agent, login), keys.git_hosts(project, config, network)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
@@ -62,8 +62,9 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         config=config,
         login=login,
         args=args,
-        network=egress.reaching(network, api),
+        network=egress.reaching(network, [*([api] if api else []), *gits]),
         api=api,
+        git_hosts=gits,
         include=include,
         identity=identity,
         ignore=ignore,
@@ -82,7 +83,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     args = flags.parse(config.value(DOCKER_ARGS))
     login = _login(agent, args)
     network = egress.choose(config, args, agent, login)
-    api = keys.choose(config, network, agent, login)
+    api, gits = keys.choose(config, network, agent, login), keys.git_hosts(project, config, network)
     plan = Plan(
         project=project,
         session=session._replace(project=str(project.root)),
@@ -90,8 +91,9 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
         config=config,
         login=login,
         args=args,
-        network=egress.reaching(network, api),
+        network=egress.reaching(network, [*([api] if api else []), *gits]),
         api=api,
+        git_hosts=gits,
         identity=repo.identity(project, config.of_git()),
         ignore=worktree.ignore_lines(project, config.of_git()),
         include=approvals.included(project, (), config.values(INCLUDE), session.include),

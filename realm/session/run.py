@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from realm.config import Config
     from realm.hosts import Host
     from realm.model import Identity, Kept, Project, Run, Session
+    from realm.sandbox.egress.rules import Stand
     from realm.sandbox.flags import DockerArgs
     from realm.store.worktree import Include
 
@@ -50,7 +51,8 @@ class Plan(NamedTuple):
     ``run`` is the run's record; ``meta`` the commit that holds it, empty until
     it is recorded, ``parent`` the one before that, ``None`` for a session's
     first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
-    stands before with the login, which no sandbox has then.  ``told`` is what the agent is to
+    stands before with the login, which no sandbox has then, and ``git_hosts`` those that it
+    fetches from with the user's logins.  ``told`` is what the agent is to
     know of a conversation that it cannot go on with.
     """
 
@@ -63,6 +65,7 @@ class Plan(NamedTuple):
     identity: Identity
     network: Network = Network()
     api: Api | None = None
+    git_hosts: tuple[Stand, ...] = ()
     meta: str = ""
     parent: str | None = None
     totals: Totals = Totals()

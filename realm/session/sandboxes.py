@@ -14,7 +14,7 @@ from realm.sandbox.egress import sidecar
 from realm.sandbox.repositories import Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
-from realm.session import egress
+from realm.session import egress, keys
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
 from realm.store import branches
@@ -118,6 +118,7 @@ def outfit(
             known=(*more, *kept.values()),
             kept=beside.refs,
             stashes=tuple(beside.stashes),
+            instead=keys.instead(plan),
         )
         base = laid._replace(
             tip=plan.session.base, branch="", exclude=b"", refs=refs, known=tuple(more), kept={}, stashes=()

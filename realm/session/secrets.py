@@ -28,7 +28,9 @@ _SESSION = "session.json"
 
 def of_plan(plan: Plan) -> Redactor:
     """Return what takes the secrets of a run out of text."""
-    return Redactor(_values(plan.login, plan.args))
+    from realm.session import keys
+
+    return Redactor([*_values(plan.login, plan.args), *keys.git_secrets(plan)])
 
 
 def of_session(project: Project, session: Session) -> Redactor:

@@ -62,6 +62,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
         session=own,
         login=agents.Login(),
         api=None,
+        git_hosts=(),
         run=planning.starting(plan.run.number, whole.tip),
         include=include,
     )

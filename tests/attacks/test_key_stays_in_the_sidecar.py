@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import engines
+from tests.support.repos import Repo
+from tests.support.servers import HttpServer
 from tests.support.user import KEY
 from tests.support.waiting import eventually
 
@@ -118,3 +120,29 @@ def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_pa
     kept = "".join(user.repo.git("cat-file", "-p", oid) for oid in every)
     assert "access-token-0123456789" not in kept
     assert json.loads(file.read_text())["claudeAiOauth"]["refreshToken"] == "new-refresh-0123456789"
+
+
+def test_a_git_host_is_read_with_a_login_that_stays_outside(user: User, tmp_path: Path) -> None:
+    password = "hunter22-of-the-user"
+    root = tmp_path / "served"
+    lib = Repo.init(root / "lib.git", bare=True)
+    user.repo.git("push", "-q", str(lib.path), "HEAD:refs/heads/main")
+    lib.git("config", "http.receivepack", "true")
+    helper = f"!f() {{ printf 'username=me\\npassword={password}\\n'; }}; f"
+    user.repo.git("config", "credential.helper", helper)
+    user.repo.git("config", "realm.network", "allow")
+    with HttpServer(root, "me", password, engines.gateway()) as server:
+        user.repo.git("config", "--add", "realm.gitCredentials", server.url)
+        script = f"""
+            git clone -q {server.url}/lib.git /tmp/lib && git -C /tmp/lib log --format=%s
+            git -C /tmp/lib push -q origin HEAD:refs/heads/evil 2>&1 | grep -o 'error: 403'
+            env; cat ~/.gitconfig /tmp/lib/.git/config; curl -s -o /dev/null -w '%{{http_code}}\\n' \
+              http://127.0.0.1:3129/git/{server.url.removeprefix("http://")}/lib.git/config
+        """
+        done = user.scripted("reads", script)
+    lines = done.out.splitlines()
+    assert lines[:2] == ["Start", "error: 403"], done
+    assert lines[-1] == "403"
+    assert server.refused == 0
+    assert password not in done.out + done.err
+    assert list(lib.refs()) == ["refs/heads/main"]

@@ -99,21 +99,22 @@ def _wait_for_port(port: int) -> None:
 class HttpServer(Serving):
     """``git http-backend`` over the repositories below ``root``, for one user with a password."""
 
-    def __init__(self, root: Path, user: str, password: str) -> None:
+    def __init__(self, root: Path, user: str, password: str, address: str = "127.0.0.1") -> None:
         self.root = root
+        self.address = address
         self.refused = 0
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         self.authorization = f"Basic {token}"
         self.user = user
         self._server = _HttpServer(self)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{address}:{self._server.server_address[1]}"
 
 
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, owner: HttpServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Backend)
+        super().__init__((owner.address, 0), _Backend)
         self.owner = owner
 
 

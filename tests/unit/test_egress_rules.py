@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from realm.hosts import Host, parse
 from realm.sandbox.egress import rules
 from realm.sandbox.egress.ticket import ticket, variables
 from realm.sandbox.layout import Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def _lines(*allowed: Host, name: str = "squid.conf", upstream: rules.Upstream | None = None) -> list[str]:
@@ -119,39 +123,52 @@ def test_a_run_has_a_ticket_of_its_own_and_always_the_same() -> None:
     assert variables(ticket(one))["REALM_EGRESS"] == f"/egress/run/{ticket(one).token}"
 
 
-def _api(url: str = "https://api.example", paths: str = "/v1/messages", **headers: str) -> dict[str, str]:
-    return {name: data.decode() for name, data in rules.api("token", url, headers, paths).items()}
+def _stands(
+    url: str = "https://api.example",
+    headers: Mapping[str, str] = {},
+    prefix: str = "",
+    *,
+    reads: bool = False,
+) -> dict[str, str]:
+    stand = rules.Stand(url, headers, "/v1/messages", prefix, reads)
+    return {name: data.decode() for name, data in rules.stands("token", [stand]).items()}
 
 
 def test_the_api_is_answered_for_one_run_at_its_own_paths() -> None:
-    text = _api("https://gateway.example:8443/claude", **{"x-api-key": "k"})["api-token.conf"]
+    text = _stands("https://gateway.example:8443/claude", {"x-api-key": "k"})["api-token.conf"]
     assert "listen unix:/run/realm/api/token;" in text
-    assert 'location ~ "^/v1/messages$" {' in text
+    assert 'location ~ "^(/v1/messages)$" {' in text
     assert 'proxy_set_header x-api-key "k";' in text
     assert 'proxy_set_header authorization "";' in text
     assert 'proxy_set_header Host "gateway.example:8443";' in text
-    assert "proxy_pass https://api_token/claude$uri$is_args$args;" in text
-    assert _api("https://gateway.example:8443/claude")["api-token.to"] == "gateway.example:8443\n"
-    assert _api("http://[::1]/")["api-token.to"] == "[::1]:80\n"
-    assert _api()["api-token.to"] == "api.example:443\n"
+    assert "proxy_pass https://api_token_0/claude$1$is_args$args;" in text
+    assert "receive-pack" not in text
+    assert _stands("https://gateway.example:8443/claude")["api-token.to"] == "0 gateway.example:8443\n"
+    assert _stands("http://[::1]/")["api-token.to"] == "0 [::1]:80\n"
+    assert _stands()["api-token.to"] == "0 api.example:443\n"
+
+
+def test_a_git_host_is_for_fetching() -> None:
+    text = _stands("https://git.example", {}, "/git/git.example", reads=True)["api-token.conf"]
+    assert 'location ~ "^/git/git\\.example(/v1/messages)$" {' in text
+    assert "if ($arg_service = git-receive-pack) { return 403 " in text
 
 
 @pytest.mark.parametrize(
     "url",
     [
         "ftp://x", "https://", "https://a b", "https://x;y", "https://me:pw@x", "https://x/?a=b",
-        "https://x/a b",
-        "https://x/$host", 'https://x/"', "https://x/{a}", "https://x/../..;",
+        "https://x/a b", "https://x/$host", 'https://x/"', "https://x/{a}", "https://x/../..;",
     ],
 )  # fmt: skip
 def test_an_address_is_no_configuration(url: str) -> None:
-    with pytest.raises(ValueError, match="address of the model's API"):
-        _api(url)
+    with pytest.raises(ValueError, match="address"):
+        _stands(url)
 
 
 @pytest.mark.parametrize("value", ['a"b', "a\\b", "a$host", "a\nb", "a\0b", "\N{SNOWMAN}"])
 def test_a_key_is_no_configuration(value: str) -> None:
     with pytest.raises(ValueError, match="the header x-api-key has characters that no key has"):
-        _api(**{"x-api-key": value})
+        _stands(headers={"x-api-key": value})
     with pytest.raises(ValueError, match="that no key has"):
-        _api(**{"x y": "k"})
+        _stands(headers={"x y": "k"})

@@ -11,12 +11,15 @@ import pytest
 from realm import agents
 from realm.agents.base import Login
 from realm.config import Config
-from realm.errors import UsageError
+from realm.errors import RealmError, UsageError
 from realm.session import keys
 from realm.session.run import Network
+from tests.support.store import project_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.repos import Repo
 
 KEY = Login({"ANTHROPIC_API_KEY": "k" * 20}, source="ANTHROPIC_API_KEY is set")
 SCRIPT = """#!/bin/sh
@@ -61,6 +64,34 @@ class TestChoice:
         bad = Login({"ANTHROPIC_API_KEY": 'k";}'}, source="ANTHROPIC_API_KEY is set")
         with pytest.raises(UsageError, match="the header x-api-key has characters that no key has"):
             keys.choose(proxy, Network("allow"), agents.find(), bad)
+
+
+class TestGitHosts:
+    """Logins for git hosts come from the user's own git, and are for fetching."""
+
+    @pytest.fixture
+    def asked(self, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+        """Return a repository whose user's git knows a login for one host."""
+        helper = "!f() { grep -q host=git.example && printf 'username=me\\npassword=hunter22\\n'; }; f"
+        repo.git("config", "credential.helper", helper)
+        monkeypatch.setenv("REALM_GIT_CREDENTIALS", "git.example")
+        return repo
+
+    def test_git_is_asked_for_a_login(self, asked: Repo) -> None:
+        (stand,) = keys.git_hosts(project_of(asked), Config(asked.path), Network("allow"))
+        assert (stand.url, stand.prefix, stand.reads) == ("https://git.example", "/git/git.example", True)
+        assert stand.headers == {"authorization": "Basic bWU6aHVudGVyMjI="}
+        assert "receive" not in stand.paths
+
+    def test_who_has_none_is_told(self, asked: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("REALM_GIT_CREDENTIALS", "other.example:8443")
+        with pytest.raises(RealmError, match=r"git knows no login for other\.example:8443"):
+            keys.git_hosts(project_of(asked), Config(asked.path), Network("allow"))
+
+    def test_it_needs_the_sidecar(self, asked: Repo) -> None:
+        with pytest.raises(UsageError, match=r"realm\.gitCredentials needs realm\.network allow"):
+            keys.git_hosts(project_of(asked), Config(asked.path), Network("open"))
+        assert keys.git_hosts(project_of(asked), Config(asked.path), Network("none")) == ()
 
 
 class TestRenewal:

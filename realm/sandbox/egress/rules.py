@@ -113,53 +113,77 @@ _VALUE = re.compile(r"[ !#%-\[\]-~]{0,8000}")
 _KEYS = ("x-api-key", "authorization")
 
 
-def api(token: str, url: str, headers: Mapping[str, str], paths: str) -> Mapping[str, bytes]:
-    """Return the configuration that answers the run ``token`` with the API at ``url``.
+class Stand(NamedTuple):
+    """What the sidecar stands before: a server at ``url`` that gets ``headers`` with each request.
 
-    ``headers`` go with each request whose path matches ``paths``; the sandbox's own keys do not, and
-    nothing else is let through.  nginx speaks to the API through squid, which looks the name up.
-    Raises :class:`ValueError` for an address or a header that would be something else in there.
+    Let through is what a sandbox asks at ``prefix`` and a path that ``paths``, a regular expression,
+    matches; at the server the path of ``url`` takes the prefix's place.  With ``reads`` it is git's,
+    and only for fetching.
     """
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    port = parts.port or (TLS if secure else WEB)
-    prefix = parts.path.rstrip("/")
-    if parts.scheme not in {"http", "https"} or not _AUTHORITY.fullmatch(host) or not _PATH.fullmatch(prefix):
-        raise ValueError("the address of the model's API is none that the sidecar could ask")
-    if parts.username or parts.query:
-        raise ValueError("the address of the model's API has a login or a question in it")
-    given = {**dict.fromkeys(_KEYS, ""), **headers}
-    for name, value in given.items():
-        if not _HEADER.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise ValueError(f"the header {clean(name, limit=40)} has characters that no key has")
-    named = host if parts.port is None else f"{host}:{port}"
-    lines = [f'    proxy_set_header {name} "{value}";' for name, value in given.items()]
+
+    url: str
+    headers: Mapping[str, str]
+    paths: str
+    prefix: str = ""
+    reads: bool = False
+
+
+def stands(token: str, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
+    """Return the configuration that answers the run ``token`` with servers that it has no key for.
+
+    The sandbox's own keys go nowhere, and nothing else is let through.  nginx reaches the servers
+    through squid, which looks their names up.  Raises :class:`ValueError` for an address or a header
+    that would be something else in there.
+    """
     own = f"/run/realm/api/{token}"
+    texts, ways = [], []
+    for number, stand in enumerate(wanted):
+        upstream, location, way = _stand(f"api_{token}_{number}", f"{own}.{number}", stand)
+        texts.append((upstream, location))
+        ways.append(f"{number} {way}\n")
+    upstreams = "".join(upstream for upstream, _ in texts)
+    locations = "".join(location for _, location in texts)
     text = f"""\
-upstream api_{token} {{
-  server unix:{own}.out;
-  keepalive 16;
-  keepalive_timeout 240s;
-}}
-server {{
+{upstreams}server {{
   listen unix:{own};
   location / {{ return 403 '{_ELSEWHERE}'; }}
   location = / {{ return 200 '{{}}'; }}
-  location ~ "^{paths}$" {{
-    proxy_set_header Host "{named}";
-    proxy_set_header Connection "";
-{chr(10).join(lines)}
-    proxy_ssl_name "{host}";
-    proxy_pass {parts.scheme}://api_{token}{prefix}$uri$is_args$args;
-  }}
-}}
+{locations}}}
 """
     return {
         "nginx.conf": _NGINX.encode(),
         f"api-{token}.conf": text.encode(),
-        f"api-{token}.to": f"{host}:{port}\n".encode(),
+        f"api-{token}.to": "".join(ways).encode(),
     }
+
+
+def _stand(name: str, out: str, stand: Stand) -> tuple[str, str, str]:
+    """Return the upstream and the location of nginx's, and where squid is to connect to."""
+    parts = urlsplit(stand.url)
+    secure = parts.scheme == "https"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    path = parts.path.rstrip("/")
+    if parts.scheme not in {"http", "https"} or not _AUTHORITY.fullmatch(host) or not _PATH.fullmatch(path):
+        raise ValueError(f"{clean(stand.url, limit=80)} is no address that the sidecar could ask")
+    if parts.username or parts.query:
+        raise ValueError("the address has a login or a question in it")
+    given = {**dict.fromkeys(_KEYS, ""), **stand.headers}
+    for header, value in given.items():
+        if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
+            raise ValueError(f"the header {clean(header, limit=40)} has characters that no key has")
+    named = host if parts.port is None else f"{host}:{parts.port}"
+    lines = "".join(f'    proxy_set_header {header} "{value}";\n' for header, value in given.items())
+    refused = f"    if ($arg_service = git-receive-pack) {{ return 403 '{_ELSEWHERE}'; }}\n"
+    upstream = f"upstream {name} {{\n  server unix:{out};\n  keepalive 16;\n  keepalive_timeout 240s;\n}}\n"
+    location = f"""\
+  location ~ "^{re.escape(stand.prefix)}({stand.paths})$" {{
+{refused if stand.reads else ""}    proxy_set_header Host "{named}";
+    proxy_set_header Connection "";
+{lines}    proxy_ssl_name "{host}";
+    proxy_pass {parts.scheme}://{name}{path}$1$is_args$args;
+  }}
+"""
+    return upstream, location, f"{host}:{parts.port or (TLS if secure else WEB)}"
 
 
 def _squid(more: Sequence[Host], upstream: Upstream | None) -> Iterator[str]:
