@@ -54,13 +54,13 @@ def command(names: tuple[At, ...], directory: Path | None, check: str | None, as
 
 
 def _cells(side: Side) -> list[Cell]:
-    common = f"same as {side.same}" if side.same else plural(side.shared, "file") if side.shared else "-"
+    common = f"same as {side.same}" if side.same else plural(side.shared, "file") if side.shared else ""
     cells = [
         Cell(side.name, "bold"),
         Cell(str(side.totals.turns)),
         Cell(str(side.totals.files)),
         Cell(f"+{side.totals.insertions} −{side.totals.deletions}"),  # noqa: RUF001 - as wide as the plus
-        Cell(common),
+        Cell(common or "\N{EN DASH}"),
     ]
     if side.checked is not None:
         took = output.duration(side.checked.seconds)

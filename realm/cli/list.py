@@ -158,11 +158,16 @@ def _rank(row: SessionRow) -> int:
 
 
 def _is_over(row: SessionRow) -> bool:
-    return row.state is State.EXITED and bool(row.merged_into or row.pushed_to)
+    return _is_settled(row) and bool(row.merged_into or row.pushed_to)
 
 
 def _is_merged(row: SessionRow) -> bool:
-    return row.state is State.EXITED and bool(row.merged_into)
+    return _is_settled(row) and bool(row.merged_into)
+
+
+def _is_settled(row: SessionRow) -> bool:
+    """Tell whether nothing goes on in a session; its agent may still be there, at its prompt."""
+    return row.state is State.EXITED or row.activity is Activity.DONE
 
 
 def _lines(rows: Sequence[SessionRow]) -> list[str]:

@@ -53,7 +53,8 @@ def _offer(name: str, directory: Path | None, ui: UI, *, then: bool) -> None:
 
     busy = state(locate(name, directory).row) is not State.EXITED
     if busy or not (then or (ui.interactive and ui.confirm(f"Remove session {name}?"))):
-        output.hint(f"realm remove {name} removes the session" + (" once it has ended" if busy else ""))
+        first = f"its agent still runs: realm stop {name}, then " if busy else ""
+        output.hint(f"{first}realm remove {name} removes the session")
         return
     remove(plan(name, directory, ui), ui)
     output.say(f"removed {name}; realm restore {name} brings it back")

@@ -53,8 +53,18 @@ def command(
         among=lambda row: row.state is not State.RUNNING and bool(row.merged_into or not merged),
     )  # fmt: skip
     if not found:
-        output.hint("no session to remove")
+        output.hint(f"no session to remove{_busy(directory, merged=merged)}")
     return each(found, lambda one: _remove(one, ui, yes=yes or merged, force=force))
+
+
+def _busy(directory: Path | None, *, merged: bool) -> str:
+    """Return whose agents keep them from being removed, as the end of a sentence."""
+    rows = meant(
+        (), directory, everyone=True,
+        among=lambda row: row.state is State.RUNNING and bool(row.merged_into or not merged),
+    )  # fmt: skip
+    names = [row.name for row in rows]
+    return f": realm stop {' '.join(names)} ends what still runs" if names else ""
 
 
 def _remove(one: Meant, ui: UI, *, yes: bool, force: bool) -> None:

@@ -28,7 +28,7 @@ EXAMPLES = (
 )
 NOTE = (
     "Text and colours only: nothing that a program wrote can do more to this terminal. --turn shows what was "
-    "kept when the turn ended, or plays the recording up to there; a run that goes on has no turns yet."
+    "kept when the turn ended, or plays the recording up to there."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from realm.session import approvals, claim, egress, images, sandboxes
 from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
+from realm.session.requests import FURTHER
 from realm.store import repo, stores, worktree
 from realm.store.refs import check_name
 from realm.store.turns import WIP
@@ -97,6 +99,8 @@ def _is_taken(plan: Plan) -> bool:
 
 
 def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
+    if os.environ.get(FURTHER):
+        return
     for warning in (*flags.risks(plan.args, plan.project.root), *egress.warnings(plan)):
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):

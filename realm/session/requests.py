@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Session, SessionRow
 
+FURTHER = "_REALM_FURTHER"
+"""Set for a new session that is made with others: what is to be said of all the first one has said."""
+
 
 class At(NamedTuple):
     """A session, and one of its turns where ``name@turn`` was typed (:mod:`realm.store.turns`)."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
+from realm.session.requests import FURTHER
 from realm.store import refs, repo
 from realm.text import clean, listed, plural
 
@@ -55,7 +57,10 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     for name in names:
         refs.check_new(project, name)
     base = repo.resolve_commit(project, "HEAD" if request.base is None else request.base)
-    begun = [name for name, task in zip(names, tasks, strict=True) if _start(request, name, base, task) == 0]
+    begun: list[str] = []
+    for name, task in zip(names, tasks, strict=True):
+        if _start(request, name, base, task, further=bool(begun)) == 0:
+            begun.append(name)
     # What kept one from it was said by its own process.
     failed = [name for name in names if name not in begun]
     if begun:
@@ -66,7 +71,8 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     return 0
 
 
-def _start(request: NewRequest, name: str, base: str, task: Sequence[str]) -> int:
+def _start(request: NewRequest, name: str, base: str, task: Sequence[str], *, further: bool) -> int:
+    """Start one; a ``further`` one repeats no warning of the first."""
     options = ["--detach", "--quiet", f"--base={base}"]
     options += ["--wip"] if request.wip else []
     options += ["--no-record"] if request.no_record else []
@@ -87,6 +93,7 @@ def _start(request: NewRequest, name: str, base: str, task: Sequence[str]) -> in
         *task,
     )
     try:
-        return subprocess.run(command, check=False).returncode
+        env = {**os.environ, **({FURTHER: "1"} if further else {})}
+        return subprocess.run(command, env=env, check=False).returncode
     except OSError as error:
         raise RealmError(f"realm cannot start itself: {error.strerror}", "realm doctor") from error

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _STEP = 0.1
 """Seconds between two looks at the locks."""
+_AT_PROMPT = 5.0
+"""Seconds after the end of its turn in which an agent that ends by itself would have."""
 
 
 class _Awaited(NamedTuple):
@@ -33,7 +35,7 @@ def wait(names: Iterable[tuple[str, Path | None]], ui: UI, *, first: bool = Fals
     """Wait until the runs of sessions, names with directories, are over; return the first exit code but 0.
 
     With ``first`` it is that of the first that is over.  A question that an agent asks
-    meanwhile is said.  Raises :class:`RealmError` when a run was cut off.
+    meanwhile is said, and that one is at its prompt.  Raises :class:`RealmError` when a run was cut off.
     """
     pending = []
     for name, directory in names:
@@ -48,14 +50,24 @@ def wait(names: Iterable[tuple[str, Path | None]], ui: UI, *, first: bool = Fals
             if first:
                 return codes[0]
         for one in pending:
-            now = account.read(one.id)
-            question = now.question if now and now.activity is Activity.ASKS else ""
-            if question and question != said.get(one.id):
-                ui.info(f"{one.name} asks: {question}")
-            said[one.id] = question
+            news = _news(one.name, account.read(one.id))
+            if news and news != said.get(one.id):
+                ui.info(news)
+            said[one.id] = news
         if pending:
             time.sleep(_STEP)
     return next((code for code in codes if code), 0)
+
+
+def _news(name: str, now: account.Account | None) -> str:
+    """Return what the user has to do for an agent that does not end by itself, empty for nothing."""
+    if now is None:
+        return ""
+    if now.activity is Activity.ASKS:
+        return f"{name} asks: {now.question}"
+    if now.activity in (Activity.DONE, Activity.READY) and time.time() - now.since > _AT_PROMPT:
+        return f"{name} is at its prompt, and does not end by itself: realm stop {name}"
+    return ""
 
 
 def _code(one: _Awaited) -> int:

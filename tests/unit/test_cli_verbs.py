@@ -199,6 +199,12 @@ class TestList:
             ("merged", "merged into main", ""),
             ("pushed", "pushed to origin/x", ""),
         ]
+        idle = self.row("idle", Activity.DONE, merged_into="main")._replace(state=State.RUNNING)
+        busy = self.row("busy", Activity.WORKING, merged_into="main")
+        realm.fake("find", list_sessions=lambda *_: Listing((idle, busy)))
+        rows_now = [line.split("\t")[2] for line in realm("list").out.splitlines()]
+        assert rows_now == ["working", "merged into main"]  # at its prompt it has nothing to be reviewed
+        realm.fake("find", list_sessions=lambda *_: Listing(rows))
         assert [line.split("\t")[0] for line in realm("list", "--waiting").out.splitlines()] == ["asks"]
 
     def test_each_column_says_what_one_look_needs(

@@ -111,3 +111,13 @@ def test_a_question_is_said_once(repo: Repo) -> None:
     later(0.5, lambda: end(0))
     wait([("one", repo.path)], heard)
     assert heard.said == ["one asks: Which?"]
+
+
+def test_who_is_at_its_prompt_does_not_end_by_itself(repo: Repo) -> None:
+    ends, heard = [begin(repo, name, number) for number, name in enumerate(("old", "new"), 1)], Heard()
+    account.write(ID.format(1), Account(1, Activity.DONE, time.time() - 60))
+    account.write(ID.format(2), Account(1, Activity.DONE, time.time()))
+    for end in ends:
+        later(0.5, lambda end=end: end(0))  # type: ignore[misc]
+    wait([("old", repo.path), ("new", repo.path)], heard)
+    assert heard.said == ["old is at its prompt, and does not end by itself: realm stop old"]
