@@ -10,9 +10,11 @@ import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm.config import Config
 from realm.errors import EngineError, RealmError
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import registry, sandboxes
+from realm.sandbox.egress import image as egress_image
+from realm.session import images, registry, sandboxes
 from realm.session.lock import holder, run_directory
 from realm.store import listing, quarantine, record, refs
 from realm.store.repo import discover
@@ -56,6 +58,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
             sandboxes.sweep(engine)
             containers = list(_finished(engine, known))
             _clear_tools(engine)
+            egress_image.remove_others(engine, images.inputs(Config(directory)))
         sandboxes.prune()
     except EngineError as error:
         ui.warn(f"containers and volumes were not looked at: {error.message}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import engines
+from tests.support.serving import Serving
 from tests.support.waiting import eventually
 from tests.support.web import Web
 
@@ -122,3 +125,57 @@ def test_flags_that_need_a_network_are_refused(sealed_user: User, flag: str) -> 
     done = sealed_user.realm("new", "x", "--agent", "true", code=125)
     assert "needs a network, and realm.network is allow" in done.err
     assert not sealed_user.listed()
+
+
+def test_tools_find_the_proxy_by_themselves(sealed_user: User) -> None:
+    script = """
+        curl -sS -o /dev/null -w '%{http_code}\\n' https://registry.npmjs.org/is-odd
+        mkdir -p /tmp/apt/lists/partial /tmp/apt/cache/archives/partial
+        apt-get -qq -o Dir::State=/tmp/apt -o Dir::Cache=/tmp/apt/cache -o Debug::NoLocking=1 update \\
+          && echo updated
+        git ls-remote https://git.no.example/x 2>&1 | grep -o 'response 403'
+        perl -MHTTP::Tiny -e 'print HTTP::Tiny->new->get("http://perl.no.example/")->{status}, "\\n"'
+    """
+    done = sealed_user.scripted("x", script)
+    assert done.out.split() == ["200", "updated", "response", "403", "403"], (done.out, done.err)
+    refused = json.loads(sealed_user.realm("net", "x", "--json").out)["refused"]
+    assert {one["host"] for one in refused} == {"git.no.example", "perl.no.example"}
+
+
+class CompanyProxy(Serving):
+    """A proxy as companies have one: it notes what it is asked for, and answers itself."""
+
+    def __init__(self) -> None:
+        asked: list[tuple[str, str]] = []
+        self.asked = asked
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_CONNECT(self) -> None:
+                asked.append((self.path, self.headers.get("Proxy-Authorization", "")))
+                self.send_error(502)
+
+            def do_GET(self) -> None:
+                asked.append((self.path, self.headers.get("Proxy-Authorization", "")))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+                pass
+
+        self._server = ThreadingHTTPServer((engines.gateway(), 0), Handler)
+        self.url = f"http://me:secret@{engines.gateway()}:{self._server.server_address[1]}"
+
+
+def test_a_company_proxy_is_gone_through(sealed_user: User) -> None:
+    user = sealed_user
+    with CompanyProxy() as proxy:
+        user.extra["HTTPS_PROXY"] = proxy.url
+        done = user.scripted(
+            "x", f"{GET} http://pypi.org/a; {GET} https://pypi.org/b; {GET} http://no.example/"
+        )
+    assert done.out.split()[0] == "204000"
+    assert done.out.split()[-1] == "403000"
+    assert [path for path, _ in proxy.asked] == ["http://pypi.org/a", "pypi.org:443"]
+    login = base64.b64encode(b"me:secret").decode()
+    assert {given for _, given in proxy.asked} == {f"Basic {login}"}
+    assert "secret" not in done.out + done.err
