@@ -75,19 +75,19 @@ def _parts(shown: Shown) -> Iterator[str]:
 def _head(shown: Shown) -> Iterator[str]:
     turn, said = shown.turn, shown.said
     facts = [f"run {turn.run}"]
-    if turn.ended is not None:
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(turn.ended))
-        facts.append(f"ended {moment} ({output.ago(turn.ended, time.time())})")
     if taken := took(turn):
         facts.append(f"took {taken}")
     if shown.exit_code is not None:
         facts.append(f"exit code {shown.exit_code}")
     title = output.paint(f"turn {turn.number} of {shown.whole.name}", "bold", sys.stdout)
-    spent = ""
+    ended = spent = ""
+    if turn.ended is not None:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(turn.ended))
+        ended = f"ended {moment} ({output.ago(turn.ended, time.time())})\n"
     if said and (said.tokens_in or said.tokens_out):
         cost = f", ${said.cost:.2f}" if said.cost else ""
         spent = f"tokens: {said.tokens_in:,} in, {said.tokens_out:,} out{cost}\n"
-    yield f"{title}: {', '.join(facts)}\n{spent}"
+    yield f"{title}: {', '.join(facts)}\n{ended}{spent}"
 
 
 def _screen(shown: Shown) -> str:

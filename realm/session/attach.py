@@ -31,8 +31,8 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     """
     engine = Begun(docker.connect)
     project = find(name, directory)
-    session = record.read_session(project, name)
-    runs = record.read_runs(project, name)
+    with record.Record(project, name) as known:
+        session, runs = known.session(), known.runs()
     claim.check(project, session)
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, runs, request)
@@ -57,4 +57,4 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
         if held is not None:
             with contextlib.closing(held.lock):
                 return background.attend(held, drawing=held.state.drawing())
-    return resume(request, ui)
+    return resume(request, ui, connection)

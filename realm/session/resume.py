@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 
-def resume(request: ResumeRequest, ui: UI) -> int:
+def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> int:
     """Go on with a session in a new sandbox, in the same conversation; return the agent's exit code.
 
     Work that an earlier run left in its sandbox is saved first; a sandbox that
     still runs without anybody attached is attached to instead.  What a record
-    that this machine did not write asks for is approved before a new run.  Raises
-    :class:`RunningError` while another process holds a run.
+    that this machine did not write asks for is approved before a new run.  ``connected`` is an
+    engine that was found already.  Raises :class:`RunningError` while another process holds a run.
     """
-    engine = Begun(docker.connect)
+    engine = Begun(lambda: connected or docker.connect())
     project = locate(request.name, request.directory).sound().project
     with record.Record(project, request.name) as found:
         session, runs = found.session(), found.runs()

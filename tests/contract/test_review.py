@@ -193,8 +193,9 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
     past.run(Asked("write\none.txt", {"one.txt": "1\n"}, "Did it."), Asked("next"), exit_code=3, files=kept)
     done = realm(repo.path, "show", "fix@1")
     assert (done.code, done.err) == (0, "")
-    head, tokens, *rest = done.out.splitlines()
-    assert re.fullmatch(r"turn 1 of fix: run 1, ended .* ago\), took 2 min 0 s", head)
+    head, ended, tokens, *rest = done.out.splitlines()
+    assert head == "turn 1 of fix: run 1, took 2 min 0 s"
+    assert re.fullmatch(r"ended 20.* ago\)", ended)
     assert tokens == "tokens: 7 in, 5 out"
     commit = repo.git("log", "-1", "--format=%h %s", "--abbrev=10", "refs/realm/fix")
     shown = ["", "> write", "> one.txt", "", "Did it.", "Bye.", "", commit, " one.txt | 1 +"]

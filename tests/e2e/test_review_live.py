@@ -32,7 +32,7 @@ def test_turns_are_shown_while_the_agent_goes_on(claude: User) -> None:
         (claude.repo.path / "one.txt").unlink()
         assert (
             claude.realm("merge", "fix").err
-            == "hint: realm remove fix removes the session once it has ended\n"
+            == "hint: its agent still runs: realm stop fix, then realm remove fix removes the session\n"
         )
         assert leave(terminal) == 0
     assert [turn["prompt"] for turn in log(claude)] == [
