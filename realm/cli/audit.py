@@ -2,8 +2,8 @@
 
 The JSON of a run: ``run``, ``started`` and ``ended`` (ISO-8601, UTC, or null), ``exit_code``,
 ``before`` and ``after`` (commits), ``realm``, ``image``, ``agent``, ``agent_version``, ``network``,
-``credentials``, ``login``, ``flags``, ``included``, ``container`` (what the engine says of it, or
-null: ``image``, ``user``, ``network``, ``memory`` in bytes, ``cpus``, ``pids``, ``limits``,
+``credentials``, ``login``, ``git_hosts``, ``flags``, ``included``, ``container`` (what the engine
+says of it, or null: ``image``, ``user``, ``network``, ``memory`` in bytes, ``cpus``, ``pids``, ``limits``,
 ``read_only``, ``privileged``, ``capabilities``, ``protection``, ``runtime``, ``mounts``), ``refused``
 (connections by host and port, or null where nobody counted), ``tokens_in``, ``tokens_out`` and ``cost``
 (dollars; null where the record does not tell).  Keys are only ever added.
@@ -76,6 +76,8 @@ def _rows(one: Audit) -> Iterator[tuple[str, list[str]]]:
     yield "agent", [f"{one.agent} {one.agent_version}".rstrip()]
     yield "network", [one.network] if one.network else []
     yield "credentials", [f"{one.credentials}: {one.login}" if one.login else one.credentials or "none"]
+    if one.git_hosts:
+        yield "git logins", [f"{host}, to fetch from" for host in one.git_hosts]
     if (container := one.container) is not None:
         yield "limits", [_limits(container)]
         yield "protection", [_protection(container)]
@@ -129,6 +131,7 @@ def _record(one: Audit) -> dict[str, object]:
         "network": one.network,
         "credentials": one.credentials,
         "login": one.login,
+        "git_hosts": one.git_hosts,
         "flags": one.flags,
         "included": one.included,
         "container": container

@@ -3,7 +3,8 @@
 The file is one object, ``"version": 1``.  When a run begins it gets what was decided:
 ``realm`` (its version), ``image`` (the id, a digest of what the image is), ``agent`` and
 ``agent_version``, ``network`` and ``credentials`` (the settings), ``login`` (where it was found),
-``flags`` (docker's, without the values of ``-e``) and ``included`` (the files that were copied in).
+``git_hosts`` (that it may fetch from with the user's logins), ``flags`` (docker's, without the
+values of ``-e``) and ``included`` (the files that were copied in).
 When it is over comes ``container``, what the engine itself says of it: the fields of
 :class:`realm.sandbox.docker.Conditions`.  None of it is a secret.
 
@@ -62,6 +63,7 @@ class Audit(NamedTuple):
     network: str = ""
     credentials: str = ""
     login: str = ""
+    git_hosts: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     included: tuple[str, ...] = ()
     container: Conditions | None = None
@@ -81,6 +83,7 @@ def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:
         "network": plan.network.policy,
         "credentials": "env" if plan.api is None else "proxy",
         "login": plan.login.source,
+        "git_hosts": [host.url for host in plan.git_hosts],
         "flags": flags.shown(plan.args),
         "included": [clean(item.path) for item in plan.include],
     }
@@ -132,6 +135,7 @@ def _read(found: record.Record, session: Session, run: Run) -> Audit:
         network=_text(kept, "network"),
         credentials=_text(kept, "credentials"),
         login=_text(kept, "login"),
+        git_hosts=_texts(kept, "git_hosts"),
         flags=_texts(kept, "flags"),
         included=_texts(kept, "included"),
         container=_conditions(container),

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from realm.session.run import Network, Plan
 
 ENV, PROXY = "env", "proxy"
-PERIOD = 5.0
+PERIOD = 5.0 if sys.platform != "darwin" else 60.0  # there another program has to be asked
 """Seconds from one look at the host's login to the next."""
 _DUE = 240.0
 """Seconds before its end in which an access token has to be renewed: Claude Code does it 300 before."""

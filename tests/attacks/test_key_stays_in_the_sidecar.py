@@ -102,18 +102,33 @@ def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_pa
         ends = int((time.time() + seconds) * 1000)
         return json.dumps({"claudeAiOauth": {**part, "expiresAt": ends}})
 
-    file.write_text(tokens("old", 60))
+    file.write_text(tokens("old", 3600))
     (bin_ / "claude").write_text(f"#!/bin/sh\ncat > {file} <<'END'\n{tokens('new', 3600)}\nEND\n")
     (bin_ / "claude").chmod(0o755)
     user.extra |= {
         "REALM_NETWORK": "allow", "REALM_CREDENTIALS": "proxy", "ANTHROPIC_BASE_URL": api.url,
         "CLAUDE_CONFIG_DIR": str(config), "PATH": f"{bin_}:{user.env['PATH']}",
     }  # fmt: skip
-    assert "ANTHROPIC_API_KEY" not in user.env
-    user.realm("new", "long", "--", "-p", "run sleep 10\nwrite done.txt with it")
+    running = user.start(
+        "new", "long", "--", "-p", "run until [ -e go ]; do sleep 0.2; done\nwrite done.txt with it"
+    )
+    assert running.stdin is not None
+    running.stdin.close()
+    eventually(lambda: len(api.asked) == 1, 60)
+    file.write_text(tokens("old", 60))
+    mine = f"realm.project={user.repo.path}"
+    (egress,), (agent,) = (
+        engines.labelled("container", mine, f"realm.role={role}") for role in ("egress", "box")
+    )
+
+    def is_given() -> bool:
+        return "new-access" in engines.docker("exec", egress, "sh", "-c", "cat /run/realm/conf/api-*.conf")
+
+    eventually(is_given, 60)
+    engines.docker("exec", agent, "touch", "/workspace/project/go")
+    assert running.wait(120) == 0
     assert "done.txt" in user.repo.files("refs/realm/long")
     used = [request.headers.get("authorization") for request in api.asked]
-    assert None not in used, [request.headers for request in api.asked]
     assert used[0] == "Bearer old-access-token-0123456789"
     assert used[-1] == "Bearer new-access-token-0123456789"
     every = user.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
