@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -139,15 +138,6 @@ def git_secrets(plan: Plan) -> list[str]:
         password = base64.b64decode(basic).decode("utf-8", "replace").partition(":")[2]
         found += [basic, password]
     return found
-
-
-def login(plan: Plan, owner: Owner) -> Login:
-    """Return the login as the sandbox gets it."""
-    if plan.api is None:
-        return plan.login
-    token = hashlib.sha256(ticket(owner).token.encode()).hexdigest()[:32]
-    url = f"http://127.0.0.1:{API_PORT}"
-    return plan.agent.keyless(plan.login, plan.api, url, f"placeholder-{token}")
 
 
 def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:

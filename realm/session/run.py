@@ -6,6 +6,7 @@ Everything in it was read and checked before anything was made (:mod:`realm.sess
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import stat
@@ -15,6 +16,7 @@ from realm import agents
 from realm.config import CPUS, MEMORY, PIDS, WORKSPACE
 from realm.model import Totals
 from realm.sandbox import flags, layout
+from realm.sandbox.egress.ticket import API_PORT, ticket
 from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
 from realm.sandbox.transfer import SandboxFile
@@ -154,15 +156,22 @@ def environment(plan: Plan) -> dict[str, str]:
 
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
-    from realm.session import keys
-
-    login = keys.login(plan, owner(plan))
+    login = _login(plan)
     found = _home(plan, login)
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
     for item in plan.include:
         found.append(SandboxFile(f"{plan.session.workspace}/{item.path}", item.source, _mode(item.source)))
     return found
+
+
+def _login(plan: Plan) -> Login:
+    """Return the login as the sandbox gets it; where the sidecar has the key, placeholders."""
+    if plan.api is None:
+        return plan.login
+    token = hashlib.sha256(ticket(owner(plan)).token.encode()).hexdigest()[:32]
+    url = f"http://127.0.0.1:{API_PORT}"
+    return plan.agent.keyless(plan.login, plan.api, url, f"placeholder-{token}")
 
 
 def _mode(path: Path) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.agents.base import HomeFile
-from realm.agents.claude import api
+from realm.agents.claude.api import ADDRESSES, ANTHROPIC, SECRETS
 from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir, json_object
 from realm.text import clean
 
@@ -55,7 +55,6 @@ _COUNT_LIMIT = 4000
 
 
 _LOCAL = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
-_API = "https://api.anthropic.com"
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 _ADDRESSES = ("ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 
@@ -106,7 +105,7 @@ def reaches(login: Login, given: Mapping[str, str], environ: Mapping[str, str] =
     def is_on(name: str) -> bool:
         return known.get(name) not in {None, "", "0", "false"}
 
-    found = [known.get("ANTHROPIC_BASE_URL") or _API]
+    found = [known.get("ANTHROPIC_BASE_URL") or ANTHROPIC]
     if is_on("CLAUDE_CODE_USE_BEDROCK"):
         region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"
         found = [known.get("ANTHROPIC_BEDROCK_BASE_URL") or f"https://bedrock-runtime.{region}.amazonaws.com"]
@@ -176,7 +175,7 @@ def _settings(host: Path, environ: Mapping[str, str], login: Login, *, sealed: b
     fit = settings_environment(environ).kept
     out = {*PASSED_VARIABLES, *(_PROXIES if sealed else ())}
     if login.is_placeholder:
-        out |= {*api.SECRETS, *api.ADDRESSES}
+        out |= {*SECRETS, *ADDRESSES}
     inside = {name: value for name, value in fit.items() if name not in out}
     own = {"skipDangerousModePermissionPrompt": True, "preferredNotifChannel": "terminal_bell"}
     return kept | ({"env": inside} if inside else {}) | own
