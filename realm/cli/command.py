@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """What every command's click context is made with."""
 _INDENT = "  "
+_RANGE = re.compile(r"  \[(?:([0-9]+)<=)?x(?:<=([0-9]+)|>=[0-9]+)\]$")
+"""What click says of a number's bounds."""
 
 
 class Formatter(click.HelpFormatter):
@@ -182,7 +185,13 @@ def worded(option: click.Option | None) -> click.Option | None:
 def option_rows(command: click.Command, ctx: click.Context) -> list[tuple[str, str]]:
     """Return every option of ``command`` as it is written, and what it does."""
     options = [parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)]
-    return [record for option in options if (record := option.get_help_record(ctx))]
+    records = (record for option in options if (record := option.get_help_record(ctx)))
+    return [(name, _RANGE.sub(_said, text)) for name, text in records]
+
+
+def _said(found: re.Match[str]) -> str:
+    """Return a range as people say it; one without an end is not worth a word."""
+    return f" ({found[1]} to {found[2]})" if found[1] and found[2] else ""
 
 
 def usage(ctx: click.Context) -> str:

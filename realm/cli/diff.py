@@ -25,8 +25,8 @@ EXAMPLES = (
     ("diff quick-fix --risky", "only what runs or is obeyed unasked: hooks, CI, settings, build files"),
 )
 NOTE = (
-    "Your git shows it, with your pager, colours and settings. Turns are numbered as realm log does. While "
-    "the agent works, turns that ended are there. The exit code is git's."
+    "Your git shows it, with your pager, colours and settings. Turns are numbered as in realm log. While "
+    "the agent works, it shows the turns that have ended. The exit code is git's."
 )
 _TURNS = re.compile(r"([1-9][0-9]{0,8})(?:\.\.([1-9][0-9]{0,8}))?")
 

@@ -25,9 +25,9 @@ EXAMPLES = (
     ("replay quick-fix --run 1 --cast run1.cast", "a file for asciinema"),
 )
 NOTE = (
-    "The space bar halts and goes on, q ends it. What is played can draw and colour, no more; what it "
-    "switched on is undone. A run that goes on is played as far as it is. The newest part of a run is "
-    "kept (realm.recordLimit), or none of it (realm.record)."
+    "The space bar pauses and resumes, q quits. What is played can draw and colour, no more; what it "
+    "switched on is undone. A run that still goes on is played as far as it has come. The newest part of a "
+    "run is kept (realm.recordLimit), or none of it (realm.record)."
 )
 
 

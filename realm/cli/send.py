@@ -28,7 +28,7 @@ NOTE = (
     "The prompt is pasted and submitted when the agent is at its own, empty prompt; while it works it is "
     "kept until then. A question is only answered by --answer, and where somebody has begun to write "
     "nothing is added. Of several questions at once each gets an --answer, in their order; 1,3 are two "
-    "options of a question that takes several. Agents that realm knows no prompt of take none."
+    "options of a question that takes several. Only an agent whose prompt realm knows can be given one."
 )
 
 

@@ -31,7 +31,7 @@ EXAMPLES = (
     ("show quick-fix", "the last turn: what was asked and said, what changed, what the screen showed"),
     ("show quick-fix@2", "turn 2, as realm log numbers them"),
 )
-NOTE = "The tokens count all that was sent and received in the turn, also what the model had read before."
+NOTE = "Tokens are all that was sent and received in the turn, including what the model had read before."
 
 
 @verb("show", EXAMPLES, NOTE)

@@ -23,7 +23,7 @@ NOTE = (
 
 
 @verb("stop", EXAMPLES, NOTE)
-@sessions("stop every agent that runs, and save what runs that were cut off left")
+@sessions("stop every running agent, and save what is left of runs that were cut off")
 @common
 def command(names: tuple[str, ...], directory: Path | None, everyone: bool) -> int:
     """Stop the agents and say what there is now."""

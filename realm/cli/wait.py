@@ -28,7 +28,7 @@ NOTE = (
 
 
 @verb("wait", EXAMPLES, NOTE)
-@sessions("wait for every agent that runs")
+@sessions("wait for every running agent")
 @click.option("--any", "first", is_flag=True, help="return when the first has ended")
 @common
 def command(names: tuple[str, ...], directory: Path | None, everyone: bool, first: bool) -> int:
