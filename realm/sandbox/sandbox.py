@@ -155,12 +155,20 @@ class Sandbox:
             raise
 
     def remove(self) -> None:
-        """Remove container and volumes, running or not, and results that nobody collected."""
+        """Remove container and volumes, running or not, and results that nobody collected.
+
+        The sidecar goes with the last sandbox that used it.
+        """
         self.forget()
         with workspace.unsettled(self.engine, self.owner, self.volumes):
             if self.id:
                 self.engine.remove(self.id)
             workspace.remove(self.engine, self.volumes)
+        if self.owner.egress:
+            from realm.sandbox.egress import sidecar
+
+            with contextlib.suppress(EngineError):
+                sidecar.sweep(self.engine)
 
     # -- its files -----------------------------------------------------------
 

@@ -246,13 +246,6 @@ def settle(engine: Engine, sandbox: Sandbox) -> None:
         sidecar.leave(engine, container, ticket(owner))
 
 
-def clear(engine: Engine, sandbox: Sandbox) -> None:
-    """Remove what is left of a sidecar whose last sandbox is gone by now."""
-    if sandbox.owner.egress:
-        with suppress(EngineError):
-            sidecar.sweep(engine)
-
-
 class Listener:
     """Who listens to what a run is refused, while entered, and sees to it that its sidecar is there.
 

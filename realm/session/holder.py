@@ -391,7 +391,6 @@ class Holder:
                         self.engine, self.plan, self.sandbox, code, self._shown(), self.notes
                     ),
                 )
-        egress.clear(self.engine, self.sandbox)
         recordings.discard(self.plan.session.id)
         account.forget(self.plan.session.id)
         if self._attended and intake.take_back(self.plan, outcome):
