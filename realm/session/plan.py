@@ -35,7 +35,6 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     args = flags.parse(config.value(DOCKER_ARGS))
     login = find_login(agent, args)
     network = egress.choose(config, args, agent, login)
-    api, gits = keys.choose(config, network, agent, login), keys.git_hosts(project, config, network)
     base, identity, ignore, include = together(
         lambda: _base(project, request, config),
         lambda: repo.identity(project, config.of_git()),
@@ -62,18 +61,16 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         config=config,
         login=login,
         args=args,
-        network=egress.reaching(network, [*([api] if api else []), *gits]),
-        api=api,
-        git_hosts=gits,
+        network=network,
         include=include,
         identity=identity,
         ignore=ignore,
     )
-    return _as_asked(plan, request)
+    return _as_asked(with_keys(plan), request)
 
 
 def following(project: Project, session: Session, runs: Sequence[Run], request: ResumeRequest) -> Plan:
-    """Plan what a next run, or the rest of the last one, needs; a missing login is no error yet.
+    """Plan what a next run, or the rest of the last one, needs; missing logins are no error yet.
 
     Raises :class:`UsageError` when a setting is wrong: nothing was handed over then.
     """
@@ -83,7 +80,6 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     args = flags.parse(config.value(DOCKER_ARGS))
     login = _login(agent, args)
     network = egress.choose(config, args, agent, login)
-    api, gits = keys.choose(config, network, agent, login), keys.git_hosts(project, config, network)
     plan = Plan(
         project=project,
         session=session._replace(project=str(project.root)),
@@ -91,15 +87,26 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
         config=config,
         login=login,
         args=args,
-        network=egress.reaching(network, [*([api] if api else []), *gits]),
-        api=api,
-        git_hosts=gits,
+        network=network,
         identity=repo.identity(project, config.of_git()),
         ignore=worktree.ignore_lines(project, config.of_git()),
         include=approvals.included(project, (), config.values(INCLUDE), session.include),
         resume=True,
     )
+    with contextlib.suppress(RealmError):  # work is saved without
+        plan = with_keys(plan)
     return _as_asked(plan, request)
+
+
+def with_keys(plan: Plan) -> Plan:
+    """Return the plan with the logins that the sidecar is to have in the place of the sandbox.
+
+    Raises :class:`RealmError` when the settings want what cannot be had.
+    """
+    api = keys.choose(plan.config, plan.network, plan.agent, plan.login)
+    hosts = keys.git_hosts(plan.project, plan.config, plan.network)
+    network = egress.reaching(plan.network, [*([api] if api else []), *hosts])
+    return plan._replace(api=api, git_hosts=hosts, network=network)
 
 
 def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:

@@ -13,8 +13,10 @@ from realm.agents.base import Login
 from realm.config import Config
 from realm.errors import RealmError, UsageError
 from realm.session import keys
+from realm.session import plan as planning
+from realm.session.requests import ResumeRequest
 from realm.session.run import Network
-from tests.support.store import project_of
+from tests.support.store import project_of, session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +66,16 @@ class TestChoice:
         bad = Login({"ANTHROPIC_API_KEY": 'k";}'}, source="ANTHROPIC_API_KEY is set")
         with pytest.raises(UsageError, match="the header x-api-key has characters that no key has"):
             keys.choose(proxy, Network("allow"), agents.find(), bad)
+
+
+@pytest.mark.usefixtures("proxy")
+def test_work_can_be_saved_whatever_keys_are_missing(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k" * 20)
+    monkeypatch.setenv("REALM_NETWORK", "open")
+    plan = planning.following(project_of(repo), session(), [], ResumeRequest("fix"))
+    assert (plan.api, plan.git_hosts) == (None, ())
+    with pytest.raises(UsageError, match=r"realm\.credentials is proxy"):
+        planning.with_keys(plan)
 
 
 class TestGitHosts:
