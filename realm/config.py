@@ -156,6 +156,10 @@ def _bound(text: str) -> int:
     return found
 
 
+def _reserve(text: str) -> int:
+    return 0 if text.strip().lower() in ("none", "0") else _bound(text)
+
+
 def _cpus(text: str) -> float | None:
     """Return processors, 0 for all, ``None`` for what suits the engine."""
     word = text.strip().lower()
@@ -284,6 +288,10 @@ MEMORY = Setting(
 )
 CPUS = Setting("cpus", "REALM_CPUS", "auto", _cpus, "processors of a container: auto, all, or a number")
 PIDS = Setting("pids", "REALM_PIDS", "4096", _processes, "limit on the number of processes in a container")
+DISK_RESERVE = Setting(
+    "diskReserve", "REALM_DISK_RESERVE", "2g", _reserve,
+    "free space on the engine's disk below which a run is paused, or none",
+)  # fmt: skip
 LIMIT_FILE = Setting(
     "limit.file", "REALM_LIMIT_FILE", "1g", _bound, "largest file that is taken out of a container"
 )
@@ -347,7 +355,7 @@ REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --rem
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
-    LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
+    DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
     WORKSPACE, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)

@@ -64,6 +64,8 @@ class Activity(StrEnum):
     """It waits for the answer to a question."""
     RANG = "rang"
     """It rang the bell of its terminal while it was working."""
+    PAUSED = "paused"
+    """It stands still, since the engine's disk is nearly full."""
     READY = "ready"
     """It waits for a first prompt."""
     DONE = "done"

@@ -2,7 +2,7 @@
 
 The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` and
 ``ended`` (ISO-8601, UTC; the last two are the last run's), ``state`` (``running``,
-``exited``, ``salvage``), ``activity`` (``working``, ``asks``, ``rang``, ``ready``,
+``exited``, ``salvage``), ``activity`` (``working``, ``asks``, ``rang``, ``paused``, ``ready``,
 ``done``, ``failed``, ``stopped``, ``interrupted``) with ``since``, ``question``,
 ``prompt`` (the first one's first line), ``last_words`` (that of the last answer),
 ``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
@@ -42,6 +42,7 @@ _NONE = "\N{EN DASH}"
 _WAITS = {
     Activity.ASKS: "asks",
     Activity.RANG: "rang the bell",
+    Activity.PAUSED: "paused: the disk is nearly full",
     Activity.READY: "waiting for a prompt",
 }
 """What needs the user, in words."""

@@ -62,12 +62,13 @@ class Info(NamedTuple):
 class Machine(NamedTuple):
     """The machine of an engine: memory in bytes and processors, 0 where it does not say how many.
 
-    ``limits_cpus`` is whether it can limit processors.
+    ``limits_cpus`` is whether it can limit processors, ``root`` where the engine keeps its files there.
     """
 
     memory: int
     cpus: int
     limits_cpus: bool
+    root: str = ""
 
 
 class Image(NamedTuple):
@@ -235,6 +236,7 @@ class Engine:
                 int(answer.get("MemTotal") or 0),
                 int(answer.get("NCPU") or 0),
                 answer.get("CpuCfsQuota", True) is not False,
+                str(answer.get("DockerRootDir") or ""),
             )
 
     # -- networks ------------------------------------------------------------
@@ -401,6 +403,21 @@ class Engine:
         """Ask a container to end, and end it after ``grace`` seconds; one that has ended does not mind."""
         with _unless("not found", "conflict", "not running"), self._asking():
             self._client.stop(container, round(grace))
+
+    def pause(self, container: str) -> None:
+        """Stop a container in what it does, until :meth:`unpause`; one that has ended does not mind."""
+        with _unless("not found", "conflict", "not running"), self._asking():
+            self._client.pause(container)
+
+    def unpause(self, container: str) -> None:
+        """Let a paused container go on; one that is not paused, or has ended, does not mind."""
+        with _unless("not found", "conflict", "not running"), self._asking():
+            self._client.unpause(container)
+
+    def is_paused(self, container: str) -> bool:
+        """Return whether a container is paused."""
+        with self._asking():
+            return bool(self._client.inspect_container(container)["State"]["Paused"])
 
     def resize(self, container: str, rows: int, columns: int) -> None:
         """Tell a container's terminal its size; one that has ended does not mind."""

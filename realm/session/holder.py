@@ -26,6 +26,7 @@ from realm.session.live import Taker
 from realm.session.notices import Attention, Caller, plain
 from realm.session.prompts import Prompter
 from realm.session.recordings import TerminalState
+from realm.session.reserve import Reserve
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.relay.events import Event, Observed, Scanner
 from realm.terminal.relay.loop import drain, relay
@@ -119,6 +120,8 @@ class Holder:
         self._joined = time.monotonic()
         self._looked = 0.0
         self._refusals = egress.Listener(engine, plan, sandbox)
+        self._reserve = Reserve(engine, plan, sandbox)
+        self._before = Activity.WORKING
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
         self._attended = False
@@ -167,6 +170,7 @@ class Holder:
             logins.in_step(self.sandbox, plan, self.ui),
             followed(self.engine, plan, self.sandbox, self.ui),
             self._listener(),
+            self._keeper(),
             terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
         ):
             if drawing:
@@ -180,7 +184,10 @@ class Holder:
                     begin=self.taker.beginning(begin),
                     interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
                     idle=lambda: attention.idle() | self._idle(),
-                    watch={control.fileno(): self._answers(control, attached=True)},
+                    watch={
+                        control.fileno(): self._answers(control, attached=True),
+                        self._reserve.fileno(): self._room,
+                    },
                     alive=self.is_alive,
                     again=again,
                     detach=keys,
@@ -205,13 +212,17 @@ class Holder:
                 logins.in_step(self.sandbox, self.plan, self.ui),
                 followed(self.engine, self.plan, self.sandbox, self.ui),
                 self._listener(),
+                self._keeper(),
             ):
                 self.taker.start()
                 return drain(
                     stream,
                     tap=tap,
                     idle=self._idle,
-                    watch={control.fileno(): self._answers(control, attached=False)},
+                    watch={
+                        control.fileno(): self._answers(control, attached=False),
+                        self._reserve.fileno(): self._room,
+                    },
                     alive=self.is_alive,
                     again=lambda: self._listening()[0] if self.rejoin() else None,
                     stalled=self.wake,
@@ -258,6 +269,23 @@ class Holder:
         """Return who listens to what the sidecar refuses the run."""
         self._refusals = egress.Listener(self.engine, self.plan, self.sandbox)
         return self._refusals
+
+    def _keeper(self) -> Reserve:
+        """Return who keeps some of the engine's disk free."""
+        self._reserve = Reserve(self.engine, self.plan, self.sandbox)
+        return self._reserve
+
+    def _room(self) -> bool:
+        """Say that the run was paused since the engine's disk is nearly full, or that it goes on."""
+        if self._reserve.news():
+            if self.books.account.activity is not Activity.PAUSED:  # as another holder noted it
+                self._before = self.books.account.activity
+            self.notes.append("the run was paused: the engine's disk was nearly full (realm.diskReserve)")
+            self.caller.paused()
+            self.books.become(Activity.PAUSED)
+        else:
+            self.books.become(self._before)
+        return True
 
     def _idle(self) -> bool:
         """Do what can wait; return whether there is more."""

@@ -1,8 +1,9 @@
 """Notifying a user who looks away: no terminal shows the agent, or the one that does is not focused.
 
-There are four events: ``turn`` (the agent ended a turn), ``waiting`` (it asks something, or
+There are five events: ``turn`` (the agent ended a turn), ``waiting`` (it asks something, or
 rings its terminal's bell, as Claude Code does some time after it began to wait), ``refused``
-(its sandbox was refused a host, for the first time) and ``ended`` (it is over, its work
+(its sandbox was refused a host, for the first time), ``paused`` (the engine's disk is nearly
+full) and ``ended`` (it is over, its work
 taken in).  For each the user's own command (``realm.notify``) is run by ``sh``, with
 ``REALM_EVENT``, ``REALM_SESSION`` and ``REALM_PROJECT`` in its environment, and a
 terminal that is there rings and shows a notification (``realm.bell``).  The command
@@ -41,8 +42,11 @@ if TYPE_CHECKING:
     from realm.terminal.relay.events import Observed
     from realm.terminal.relay.protocols import Stream
 
-TURN, WAITING, REFUSED, ENDED = "turn", "waiting", "refused", "ended"
-_WORDS = {TURN: "finished a turn", WAITING: "is waiting for you", ENDED: "has ended"}
+TURN, WAITING, REFUSED, PAUSED, ENDED = "turn", "waiting", "refused", "paused", "ended"
+_WORDS = {
+    TURN: "finished a turn", WAITING: "is waiting for you", ENDED: "has ended",
+    PAUSED: "is paused, the disk is nearly full",
+}  # fmt: skip
 _HOSTS = 5
 """Hosts of a run of whose refusal the user is told unasked."""
 
@@ -123,6 +127,10 @@ class Caller:
             self._say(notification(text, os.environ))
         if not self._here():
             self._run(REFUSED)
+
+    def paused(self) -> None:
+        """Say that the run stands still, to a user who looks at it too."""
+        self._call(PAUSED, BELL, here=False)
 
     def ended(self) -> None:
         """Say that the agent is over; its work has been taken in."""

@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import CPUS, MEMORY, PIDS, WORKSPACE
+from realm.config import CPUS, DISK_RESERVE, MEMORY, PIDS, WORKSPACE
 from realm.model import Totals
 from realm.sandbox import flags, layout
 from realm.sandbox.egress.ticket import API_PORT, ticket
@@ -139,7 +139,8 @@ def weakened(plan: Plan) -> tuple[str, ...]:
     config = plan.config
     memory = ("realm.memory none",) if config.value(MEMORY) == 0 else ()
     cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
-    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus)
+    reserve = ("realm.diskReserve none",) if config.value(DISK_RESERVE) == 0 else ()
+    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve)
 
 
 def environment(plan: Plan) -> dict[str, str]:

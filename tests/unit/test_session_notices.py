@@ -9,8 +9,10 @@ import pytest
 from realm.config import MEMORY, NOTIFY, Config
 from realm.errors import UsageError
 from realm.model import Session
+from realm.session import notices
 from realm.session.notices import SAME_WAIT, Caller
 from realm.terminal.relay.events import Event
+from realm.terminal.relay.notice import notification
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,3 +247,8 @@ def test_what_the_user_includes_for_a_repository_is_not_asked(repo: Repo, tmp_pa
         subprocess.run(["git", "config", "--global", key, value], check=True)
     assert Config(repo.path).lookup(NOTIFY).text == "echo mine"
     assert Config(None).lookup(NOTIFY).text == "echo mine"
+
+
+def test_every_word_may_be_shown_by_a_terminal() -> None:
+    for words in notices._WORDS.values():
+        assert notification(f"fix {words}", {"TERM": "xterm-256color"})
