@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -182,9 +183,9 @@ def company_proxy(environ: Mapping[str, str] = os.environ) -> rules.Upstream | N
 def _names(text: str) -> Iterator[str]:
     for word in text.replace(",", " ").split():
         with suppress(ValueError):
-            found = hosts.parse(word)
+            found = hosts.parse(word.lstrip("*."))
             if found.network is None:
-                yield f".{found.name.removeprefix('.')}"
+                yield f".{found.name}"
 
 
 def renew(engine: Engine, root: Path | None) -> list[str]:
@@ -303,6 +304,7 @@ class Listener:
         owner = self._sandbox.owner
         found = ticket(owner)
         counts: dict[tuple[str, int, str], int] = {}
+        written, is_new = 0.0, False
         with self._engine.listen(container, sidecar.following(found)) as lines:
             while not self._stop.is_set():
                 said = lines.read(_PERIOD)
@@ -315,8 +317,10 @@ class Listener:
                     if refusal.host not in self._seen and len(self._seen) < _MOST:
                         self._seen.add(refusal.host)
                         self._new += [refusal.host] if refusal.host != sidecar.UNFIT else []
-                if said:
+                is_new = is_new or bool(said)
+                if is_new and time.monotonic() - written > _PERIOD:
                     _write(owner.id, container, [Refusal(*key, count) for key, count in counts.items()])
+                    written, is_new = time.monotonic(), False
 
 
 @contextmanager

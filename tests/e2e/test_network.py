@@ -134,12 +134,25 @@ def test_tools_find_the_proxy_by_themselves(sealed_user: User) -> None:
         apt-get -qq -o Dir::State=/tmp/apt -o Dir::Cache=/tmp/apt/cache -o Debug::NoLocking=1 update \\
           && echo updated
         git ls-remote https://git.no.example/x 2>&1 | grep -o 'response 403'
+        printf 'pip '
+        pip download -q --no-deps --no-cache-dir -d /tmp/pip six 2>/dev/null; ls /tmp/pip | wc -l
+        cd /tmp; printf 'npm '
+        npm pack --silent is-odd 2>/dev/null | wc -l
+        node -e 'Promise.all(["https://registry.npmjs.org/six", "http://deb.debian.org/debian/"].map(
+          url => fetch(url).then(r => r.status, e => e.cause))).then(all => console.log("node", ...all))'
+        node -e 'fetch("https://node.no.example/").catch(() => console.log("refused"))'
         perl -MHTTP::Tiny -e 'print HTTP::Tiny->new->get("http://perl.no.example/")->{status}, "\\n"'
     """
     done = sealed_user.scripted("x", script)
-    assert done.out.split() == ["200", "updated", "response", "403", "403"], (done.out, done.err)
+    words = done.out.split()
+    assert words[:8] == ["200", "updated", "response", "403", "pip", "1", "npm", "1"], (words, done.err)
+    assert words[8:] == ["node", "200", "200", "refused", "403"], (words, done.err)
     refused = json.loads(sealed_user.realm("net", "x", "--json").out)["refused"]
-    assert {one["host"] for one in refused} == {"git.no.example", "perl.no.example"}
+    assert {one["host"] for one in refused} == {
+        "git.no.example",
+        "node.no.example",
+        "perl.no.example",
+    }
 
 
 class CompanyProxy(Serving):

@@ -238,7 +238,8 @@ acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?$"""
 
 def _ways(who: str, port: int, check: str) -> Iterator[str]:
     """Yield the rules that let through what is ``who``: HTTPS and HTTP at their ports, or both at one."""
-    for way, usually in (("tunnel", TLS), ("!tunnel plain", WEB)):
+    # What can be asked for at port 80 can be through a tunnel too, as node does it.
+    for way, usually in (("tunnel", TLS), ("tunnel", WEB), ("!tunnel plain", WEB)):
         at = f"at{port or usually}"
         yield f"acl {at} port {port or usually}"
         if check:

@@ -44,7 +44,8 @@ def variables(found: Ticket) -> dict[str, str]:
         "REALM_EGRESS": found.directory,
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
         **dict.fromkeys(("NO_PROXY", "no_proxy"), here),
-        # Node's own fetch looks at the variables above only when it is told to.
+        # Node's own fetch looks at the variables above only when it is told to, and lately.
         "NODE_USE_ENV_PROXY": "1",
+        "NODE_OPTIONS": f"--require={layout.EGRESS}/node/fetch.cjs",
         "JAVA_TOOL_OPTIONS": f"{java} -Dhttp.nonProxyHosts=localhost|127.*|[::1]",
     }

@@ -1,0 +1,97 @@
+"""What a run may reach, and what is kept of what it was refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm import agents
+from realm.agents import Login
+from realm.config import Config
+from realm.errors import UsageError
+from realm.hosts import Host
+from realm.model import Refusal
+from realm.sandbox import flags
+from realm.sandbox.egress.rules import Upstream
+from realm.session import egress
+from realm.session.lock import run_directory
+from realm.session.run import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CLAUDE, COMMAND = agents.find(()), agents.find(("true",))
+
+
+def _choose(monkeypatch: pytest.MonkeyPatch, policy: str, args: str = "", url: str = "") -> Network:
+    monkeypatch.setenv("REALM_NETWORK", policy)
+    login = Login({"ANTHROPIC_BASE_URL": url} if url else {})
+    return egress.choose(Config(), flags.parse(args), CLAUDE, login)
+
+
+def test_the_setting_is_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _choose(monkeypatch, "open", "-p 80:80") == Network("open")
+    assert _choose(monkeypatch, "none") == Network("none")
+    assert _choose(monkeypatch, "allow", "-e A=b --memory 1g").policy == "allow"
+    assert _choose(monkeypatch, "allow", "--network none") == Network("none")
+
+
+@pytest.mark.parametrize("args", ["-p 80:80", "--dns 1.1.1.1", "--network host", "--add-host a:1.1.1.1"])
+def test_flags_that_need_a_network_and_the_setting_contradict(
+    monkeypatch: pytest.MonkeyPatch, args: str
+) -> None:
+    for policy in ("allow", "none"):
+        with pytest.raises(UsageError, match="needs a network"):
+            _choose(monkeypatch, policy, args)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("", Host("api.anthropic.com", 0, known=True)),
+        ("http://10.1.2.3:8080/v1", Host("10.1.2.3", 8080, known=True)),
+        ("https://LLM.corp.example/", Host("llm.corp.example", 0, known=True)),
+        ("http://[fd00::1]:80", Host("fd00::1", 80, known=True)),
+    ],
+)
+def test_the_model_is_reached_wherever_it_is(monkeypatch: pytest.MonkeyPatch, url: str, host: Host) -> None:
+    assert _choose(monkeypatch, "allow", url=url).given == (host,)
+
+
+def test_a_model_in_the_sandbox_itself_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _choose(monkeypatch, "allow", url="http://127.0.0.1:9").given == ()
+    assert not COMMAND.reaches(Login(), {})
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://proxy.corp:3128"}, Upstream("proxy.corp", 3128)),
+        ({"https_proxy": "proxy.corp:81"}, Upstream("proxy.corp", 81)),
+        (
+            {"HTTPS_PROXY": "http://me:p%40ss@proxy.corp:1", "NO_PROXY": "localhost,.corp, 10.0.0.1"},
+            Upstream("proxy.corp", 1, "me:p@ss", (".localhost", ".corp")),
+        ),
+        ({"HTTPS_PROXY": "http://127.0.0.1:3128"}, None),
+        ({"HTTPS_PROXY": "http://localhost:3128"}, None),
+        ({"HTTPS_PROXY": "socks5://proxy.corp:1"}, None),
+        ({"HTTPS_PROXY": "http://[::1"}, None),
+    ],
+)
+def test_the_company_proxy_of_the_environment(environ: Mapping[str, str], found: Upstream | None) -> None:
+    assert egress.company_proxy(environ) == found
+
+
+def test_refusals_of_several_sidecars_add_up_and_damage_counts_as_none() -> None:
+    place = run_directory("id")
+    place.mkdir(parents=True)
+    assert egress.told("id") == ()
+    egress._write("id", "one", [Refusal("a.example", 443, "name", 2)])
+    egress._write("id", "two", [Refusal("a.example", 443, "name", 1), Refusal("b.example", 80, "name", 5)])
+    assert egress.told("id") == (Refusal("b.example", 80, "name", 5), Refusal("a.example", 443, "name", 3))
+    (place / "refused.json").write_text('{"one": [["a"]]}')
+    assert egress.told("id") == ()
+    egress.forget("id")
+    assert not (place / "refused.json").exists()
