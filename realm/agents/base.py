@@ -184,6 +184,8 @@ class Agent:
 
     worktrees: ClassVar[str] = ""
     """Where in the project it makes linked work trees of its own, which are no part of the project."""
+    resumes: ClassVar[str] = ""
+    """What the JSON of the hook at a turn's beginning has in it where the turn before goes on by itself."""
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         self.words = tuple(words)

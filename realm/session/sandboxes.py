@@ -144,6 +144,8 @@ def _machine(engine: Engine, plan: Plan) -> Machine:
 def _conversations(plan: Plan) -> Iterator[SandboxFile]:
     if pattern := plan.agent.conversations:
         yield SandboxFile(layout.CONVERSATIONS, f"{pattern}\n".encode(), owner="root")
+    if plan.agent.resumes:
+        yield SandboxFile(layout.RESUMES, f"{plan.agent.resumes}\n".encode(), owner="root")
     if plan.transcript and plan.session.conversation:
         path = plan.agent.conversation_file(plan.directory, plan.session.conversation)
         yield SandboxFile(layout.SAID, f"{len(plan.transcript)} {path}\n".encode(), owner="root")

@@ -154,6 +154,13 @@ CASES = {
         ("echo 1 >a; echo '{}' | $TURN start; echo 2 >b; $TURN interrupted; $TURN interrupted", "echo 3 >c"),
         [["turn 1"], ["turn 1", "turn 2"], ["turn 1", "turn 2"], ["turn 1", "turn 2", "turn 3"]],
     ),
+    "a turn that goes on by itself": (
+        (
+            "echo 1 >a; echo '{}' | $TURN stop; echo '{\"it\":\"goes on\"}' | $TURN start; echo 2 >b",
+            "echo 3 >c",
+        ),
+        [["turn 1"], ["turn 1", "turn 1"], ["turn 1", "turn 1", "turn 2"]],
+    ),
     "a turn that ends twice": (
         ("echo 1 >a; echo '{}' | $TURN stop; echo 2 >b", "echo 3 >c"),
         [["turn 1"], ["turn 1", "turn 1"], ["turn 1", "turn 1", "turn 2"]],
@@ -164,6 +171,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_turns_come_home_one_by_one_and_the_end_adds_what_is_new(sandbox: HostSandbox, case: str) -> None:
     scripts, wanted = CASES[case]
+    sandbox.lay_out()
+    (sandbox.state / "layout/resumes").write_text('"it":"goes on"\n')
     end = sandbox.run(turns(*scripts, tail="echo last >last"))
     host = Host(sandbox)
     live = [report for report in handed_over(sandbox) if not is_beside(report)]

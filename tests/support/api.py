@@ -111,9 +111,10 @@ def _questions(text: str) -> Step:
 def plan(prompt: str) -> Plan:
     """Turn a prompt into a plan; every line of these forms is a step, the rest is talk.
 
-    ``write FILE with TEXT``, ``run COMMAND``, ``commit FILE`` (write it and
-    commit it with git), ``wait SECONDS``, ``ask QUESTION | LABEL | LABEL`` (of the user;
-    ``&&`` between questions, ``+`` before one that takes several answers),
+    ``write FILE with TEXT``, ``run COMMAND``, ``background COMMAND``, ``commit FILE`` (write
+    it and commit it with git), ``delegate PROMPT`` (to a subagent), ``wait SECONDS``,
+    ``ask QUESTION | LABEL | LABEL`` (of the user; ``&&`` between questions, ``+`` before one
+    that takes several answers),
     ``say TEXT`` (the closing words).
     """
     steps: list[Step] = []
@@ -126,6 +127,16 @@ def plan(prompt: str) -> Plan:
             closing = f"Wrote {name}."
         elif verb == "run" and rest:
             steps.append(bash(rest))
+        elif verb == "background" and rest:
+            step = bash(rest)
+            steps.append(Step(step.tool, {**step.arguments, "run_in_background": True}))
+        elif verb == "delegate" and rest:
+            steps.append(
+                Step(
+                    "Agent",
+                    {"description": "A part of it", "prompt": rest, "subagent_type": "general-purpose"},
+                )
+            )
         elif verb == "commit" and rest:
             name = shlex.quote(rest)
             steps.append(bash(f"echo {name} > {name} && git add {name} && git commit -q -m 'Add {rest}'"))

@@ -17,6 +17,7 @@ from realm.agents.base import Agent, Api, Exchange, Field, HomeFile, Login, News
 from realm.agents.claude import api as apis
 from realm.agents.claude import home
 from realm.agents.claude import login as logins
+from realm.agents.claude.exchanges import NOTIFICATION
 from realm.model import Activity, TurnText
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Claude(Agent):
     renewal = ("claude", "-p", "Answer with one word: ok", "--model", "haiku", "--max-turns", "1")
     conversations = f"{DIRECTORY}/projects/*/????????-????-????-????-????????????.jsonl"
     worktrees = ".claude/worktrees"
+    resumes = f'"prompt":"{NOTIFICATION}'
 
     def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
         """Return the command line; a conversation that the user's arguments choose wins over ours."""
@@ -255,6 +257,8 @@ class Claude(Agent):
                 continue
             time = entry.get("timestamp")
             for said in _said(who, message.get("content")):
+                if said.text.startswith(NOTIFICATION):
+                    continue
                 yield said._replace(time=time if isinstance(time, str) else "")
 
 

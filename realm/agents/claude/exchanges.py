@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _LINE_LIMIT = 16 * 1024 * 1024
-_ASIDE = ("[Request interrupted", "<local-command-", "<command-name>", "<bash-")
+NOTIFICATION = "<task-notification>"
+"""How it prompts itself when a subagent, or a command in the background, has ended."""
+_ASIDE = ("[Request interrupted", "<local-command-", "<command-name>", "<bash-", NOTIFICATION)
 """How entries of the user's begin that are no prompts."""
 _READ = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _MOST = 10**12
