@@ -5,7 +5,7 @@ on a shared machine only ratios mean anything, and those are for people.
 Repositories have 1,000 files, and 60 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
 memory, and more rounds.  Arguments choose parts: ``commands``, ``review``, ``terminal``,
-``runs``, ``prompt``, ``turns``, ``network``.
+``runs``, ``prompt``, ``turns``, ``recording``, ``network``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tests.bench.measure import Figure, Rival, compare, render
 from tests.bench.network import network_figures
 from tests.bench.prompt import first_prompt
+from tests.bench.recording import length_figure, recording_figure
 from tests.bench.review import review_figures
 from tests.bench.setting import IMAGE, Setting
 from tests.bench.terminal import terminal_figures
@@ -37,7 +38,7 @@ QUICK = 15
 PROMPTS = 9
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
-PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns", "network")
+PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns", "recording", "network")
 
 
 def sizes() -> tuple[int, ...]:
@@ -81,6 +82,10 @@ def main(parts: Collection[str]) -> int:
         if "review" in parts:
             with Setting(Path(place), 1_000, "review") as setting:
                 figures += review_figures(setting, QUICK)
+        if "recording" in parts:
+            for files in sizes():
+                with Setting(Path(place), files, "recording") as setting:
+                    figures.append(recording_figure(setting, files))
         if why := engines.missing():
             print(f"no Docker engine ({why}): runs and the terminal are not measured")
         else:
@@ -106,6 +111,9 @@ def engine_figures(place: Path, parts: Collection[str]) -> Iterator[Figure]:
         for files in sizes():
             with Setting(place, files, "turns") as setting:
                 yield turn_figures(setting, files)
+    if "recording" in parts:
+        with Setting(place, USUAL, "long") as setting:
+            yield length_figure(setting, QUICK)
     if "network" in parts:
         with Setting(place, USUAL, "network") as setting:
             yield from network_figures(setting, QUICK)

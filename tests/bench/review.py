@@ -38,7 +38,7 @@ def more(name: str, ours: Sequence[str], theirs: Sequence[str], setting: Setting
     return Figure(name, mine, " ".join(theirs[:2]), git, 0.06, "s more")
 
 
-def make(setting: Setting, name: str, turns: int, runs: int) -> None:
+def make(setting: Setting, name: str, turns: int, runs: int, agent: Sequence[str] = ()) -> None:
     """Make a session of so many turns in so many runs, a commit each, as if they had been run."""
     each = turns // runs
     stream = bytearray()
@@ -57,7 +57,7 @@ def make(setting: Setting, name: str, turns: int, runs: int) -> None:
             )
     command = ["git", "fast-import", "--quiet"]
     subprocess.run(command, cwd=setting.directory, input=bytes(stream), check=True, env=setting.env)
-    program = _RECORD.format(root=str(setting.directory), name=name, runs=runs, each=each)
+    program = _RECORD.format(root=str(setting.directory), name=name, runs=runs, each=each, agent=tuple(agent))
     subprocess.run([str(setting.python), "-c", program], env=setting.env, check=True)
 
 
@@ -65,11 +65,13 @@ _RECORD = """
 import time, uuid
 from pathlib import Path
 from realm.model import Run, Session, State, Totals
+from realm.session import approvals
 from realm.store import record, refs, repo
 project = repo.discover(Path({root!r}))
 base, tip = (repo.resolve_commit(project, rev) for rev in ("main", "refs/realm/{name}"))
 session = Session(id=str(uuid.uuid4()), name={name!r}, project=str(project.root),
-                  workspace="/workspace/project", base=base, created=time.time())
+                  workspace="/workspace/project", base=base, created=time.time(), agent={agent!r})
+approvals.approve_record(project, session)
 meta = None
 for number in range(1, {runs} + 1):
     run = Run(number, time.time(), base, time.time(), 0, tip, prompts=("do the thing",) * {each})
