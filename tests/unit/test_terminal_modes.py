@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.terminal.ansi.modes import Modes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLAUDE = (
     b"\x1b[?1049h\x1b[?1000h\x1b[?1002h\x1b[?1003h\x1b[?1006h"
@@ -85,11 +89,38 @@ def account(*chunks: bytes) -> Modes:
         (b"\x1b[?1049h\x1b[1m\x1b[?1049l", b""),
         (b"\x1b7\x1b[1m\x1b8", b""),
         (b"\x1b[?99999h\x1b[?h\x1b[?;;h", b""),
+        (b"\x1b[12l", b"\x1b[12h"),
+        (b"\x1b[12l\x1b[12h", b""),
+        (b"\x1b[?1007h", b"\x1b[?1007r"),
+        (b"\x1b[?1007l", b"\x1b[?1007r"),
+        (b'\x1b[1"q', b'\x1b[0"q\x1bW'),
+        (b'\x1b[1"q\x1b[0"q', b""),
+        (b"\x1bV", b'\x1b[0"q\x1bW'),
+        (b"\x1bV\x1bW", b""),
+        (b"\x1b]50;-misc-fixed\x07", b"\x1b]50;#0\x1b\\"),
+        (b"\x1b]50;?\x07", b""),
     ],
 )
 def test_exactly_what_is_on_is_undone(output: bytes, undo: bytes) -> None:
     modes = account(output)
     assert modes.undo() == undo
+
+
+@pytest.mark.parametrize("output", [b"\x1b[3g", b"\x1bH", b"\x1b[g\x1bH"])
+def test_tab_stops_are_every_eight_columns_again(output: bytes) -> None:
+    undo = account(output).undo()
+    assert undo.startswith(b"\x1b7\r\x1b[3g\x1b[8C\x1bH\x1b[8C\x1bH")
+    assert undo.endswith(b"\x1b8")
+    assert account(output, b"\x1b[?5W").undo() == b""
+
+
+def test_the_directory_is_the_users_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a b").mkdir()
+    monkeypatch.chdir(tmp_path / "a b")
+    undo = account(b"\x1b]7;file://box/workspace/evil\x07").undo()
+    assert undo.startswith(b"\x1b]7;file://")
+    assert undo.endswith(b"/a%20b\x1b\\")
+    assert b"evil" not in undo
 
 
 def test_what_claude_code_switches_on() -> None:

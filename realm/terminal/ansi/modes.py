@@ -8,6 +8,8 @@ terminals' own pages for 2026, 2027, 2031, 2048 and 9001.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.terminal.ansi.lexer import CONTROL, CSI, ESC, ESCAPE, OSC, Lexer, numbers
@@ -34,6 +36,12 @@ OFF_AT_START = {
 }  # fmt: skip
 """Keys, video, origin, mouse, margins, focus, paste, updates, clusters, theme, size reports, win32 keys."""
 ANSI = {2, 4, 20}
+_ECHO = 12
+"""The ANSI mode that is on at the start: off, the terminal shows what is typed by itself (SRM)."""
+WHEEL = 1007
+"""The wheel as arrow keys on the alternate screen; how it was, only the terminal knows (XTSAVE)."""
+_TABS = b"\x1b7\r\x1b[3g" + b"\x1b[8C\x1bH" * 40 + b"\x1b8"
+_UNPROTECTED, _PLAIN_FONT = b'\x1b[0"q\x1bW', b"\x1b]50;#0\x1b\\"
 _SOFT_RESET = {1, 6, 7, 25, 66, 69}
 KEYPAD = 66
 _ORIGIN = 6
@@ -65,6 +73,8 @@ class Modes:
         self._lexer = Lexer()
         self._rows: int | None = None
         self._doubtful = False
+        self._moved = False
+        self._wheel: bool | None = None
         self._screen = 0
         self._titles: set[bytes] = set()
         self._handlers: dict[tuple[str, bytes], Callable[[Token], object]] = {
@@ -82,6 +92,14 @@ class Modes:
             (CSI, b">m"): self._set_other_keys,
             (CSI, b">n"): lambda token: self._other_keys.pop(numbers(token.data)[0], None),
             (CSI, b"!p"): lambda _: self._soft_reset(),
+            (CSI, b"g"): lambda _: self._left.setdefault(_TABS),
+            (ESCAPE, b"H"): lambda _: self._left.setdefault(_TABS),
+            (CSI, b"?W"): lambda _: self._left.pop(_TABS, None),
+            (CSI, b'"q'): self._protect,
+            (ESCAPE, b"V"): lambda _: self._left.setdefault(_UNPROTECTED),
+            (ESCAPE, b"W"): lambda _: self._left.pop(_UNPROTECTED, None),
+            (OSC, b"7"): lambda _: setattr(self, "_moved", True),
+            (OSC, b"50"): self._set_font,
             (ESCAPE, b"c"): lambda _: self._reset(),
             (ESCAPE, b"7"): lambda _: self._save_cursor(),
             (ESCAPE, b"8"): lambda _: self._restore_cursor(),
@@ -102,6 +120,8 @@ class Modes:
         self._pen = Pen()
         self._modes: dict[int, None] = {}
         self._ansi: dict[int, None] = {}
+        self._echoes = False
+        self._left: dict[bytes, None] = {}
         self._screen = 0
         self._keys: dict[bool, list[int]] = {False: [], True: []}
         self._changed_keys: dict[bool, int] = {False: 0, True: 0}
@@ -163,6 +183,8 @@ class Modes:
     def _switch(self, mode: int, *, on: bool) -> None:
         if mode in ALTERNATE:
             self._show(mode, on=on)
+        elif mode == WHEEL:
+            self._wheel = on
         elif mode in ON_AT_START or mode in OFF_AT_START:
             self._modes.pop(mode, None)
             if on != (mode in ON_AT_START):
@@ -194,6 +216,18 @@ class Modes:
             self._ansi.pop(mode, None)
             if on and mode in ANSI:
                 self._ansi[mode] = None
+            if mode == _ECHO:
+                self._echoes = not on
+
+    def _protect(self, token: Token) -> None:
+        if numbers(token.data)[0] == 1:
+            self._left.setdefault(_UNPROTECTED)
+        else:
+            self._left.pop(_UNPROTECTED, None)
+
+    def _set_font(self, token: Token) -> None:
+        if token.data and not token.data.startswith(b"?"):
+            self._left.setdefault(_PLAIN_FONT)
 
     def _soft_reset(self) -> None:
         """DECSTR: what concerns writing; mouse, paste and the screen shown stay."""
@@ -315,6 +349,9 @@ class Modes:
         after = self._saves[False] if self._screen == SAVES_CURSOR else Save()
         return b"".join([
             *self._undo_strings(),
+            *self._left,
+            b"\x1b[12h" if self._echoes else b"",
+            b"\x1b[?%dr" % WHEEL if self._wheel is not None else b"",
             *(b"\x1b[%dl" % mode for mode in reversed(self._ansi)),
             *(_private(mode, on=mode in ON_AT_START) for mode in reversed(self._modes)),
             b"\x1b7\x1b[r\x1b8" if self._region else b"",
@@ -332,6 +369,7 @@ class Modes:
     def _undo_strings(self) -> list[bytes]:
         resets = [b"\x1b]8;;\x1b\\"] if self._link else []
         resets += [b"\x1b]22;\x1b\\"] if self._pointer else []
+        resets += [_own_directory()] if self._moved else []
         resets += [b"\x1b]9;4;0\x1b\\"] if self._progress else []
         # What it was before no terminal says; empty, it is the terminal's own again, or the next prompt's.
         resets += [b"\x1b]0;\x1b\\"] if self._titles else []
@@ -365,6 +403,8 @@ class Modes:
             _private(self._screen, on=True) + self._redo_keys(alternate=True) if self._screen else b"",
             drawing,
             *(b"\x1b[%dh" % mode for mode in self._ansi),
+            b"\x1b[12l" if self._echoes else b"",
+            _private(WHEEL, on=self._wheel) if self._wheel is not None else b"",
             *(_private(mode, on=mode not in ON_AT_START) for mode in self._modes if mode != SYNCHRONIZED),
             b"\x1b7\x1b[%d;%dr\x1b8" % self._region if self._region else b"",
             *(b"\x1b[>%d;%bm" % (key, value) for key, value in self._other_keys.items()),
@@ -379,6 +419,16 @@ class Modes:
         changed = self._changed_keys[alternate]
         base = b"\x1b[=%d;1u" % changed if changed else b""
         return base + b"".join(b"\x1b[>%du" % flags for flags in self._keys[alternate])
+
+
+def _own_directory() -> bytes:
+    """Return what says again in which directory the user's shell is: the one that we were started in."""
+    import socket
+    from urllib.parse import quote
+
+    with suppress(OSError):
+        return f"\x1b]7;file://{quote(socket.gethostname())}{quote(os.getcwdb())}\x1b\\".encode()  # noqa: PTH109
+    return b"\x1b]7;\x1b\\"
 
 
 def _private(mode: int, *, on: bool) -> bytes:

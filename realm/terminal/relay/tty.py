@@ -26,6 +26,8 @@ FALLBACK = (24, 80)
 """Rows and columns where no terminal says otherwise."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _KEEP_TITLE, _BRING_TITLE_BACK = b"\x1b[22;0t", b"\x1b[23;0t"
+_KEEP_WHEEL = b"\x1b[?1007s"
+"""Lets the terminal keep whether its wheel sends arrow keys: the account of modes brings it back."""
 """xterm's stack of titles, which most terminals have and the others pass over."""
 _UNTITLED = ("linux", "dumb", None)
 PATIENCE = 2.0
@@ -113,7 +115,7 @@ class Terminal:
         if self._title:
             sequence = b"\x1b]0;%b\x07" % self._title
             self.modes.feed(sequence)
-            self._write(_KEEP_TITLE + sequence)
+            self._write(_KEEP_WHEEL + _KEEP_TITLE + sequence)
 
     def show(self, words: bytes) -> None:
         """Write what moves nothing, such as a bell."""
@@ -251,8 +253,9 @@ RESET = b"".join([
     b"\x1b[?1047l",  # the main screen; 1049 would move the cursor of a terminal that is on it already
     b"\x1b[<99u\x1b[=0u\x1b[>4;0m",  # kitty keys of the main screen, xterm's other keys
     *(b"\x1b[?%dl" % mode for mode in _OFF),
-    b"\x1b[4l\x1b[20l\x1b[?7h\x1b[?25h",  # replace, plain line feeds, wrap, a cursor
+    b"\x1b[4l\x1b[20l\x1b[12h\x1b[?7h\x1b[?25h",  # replace, plain line feeds, wrap, a cursor
     b"\x1b>\x1b(B\x1b)B\x0f\x1b[0 q\x1b[0m",  # keypad, charsets, cursor's shape, colours
+    b'\x1b[0"q\x1bW\x1b[?5W',  # nothing protected, tab stops
     b"\x1b[23;0t",  # the title that was put aside when ours was set, if one was
     # The whole screen scrolls.  This and some of the modes move the cursor, and where it was says nothing
     # of the main screen: below everything is the one place where words go over nothing.
