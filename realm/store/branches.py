@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.git import git
 from realm.store.refs import BRANCHES
-from realm.text import first_line, plural
+from realm.text import clean, first_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +31,8 @@ ASIDE = "refs/kept/"
 _LONGEST = 200
 """Bytes of an escaped name; a file's name has 255, and git needs some."""
 _CUT = 150
+_NAMED, _NAME_SHOWN = 8, 100
+"""Of branches, how many are named in a few words, and how many characters of their names."""
 _PART = re.compile(r"[a-z0-9._%-]{1,250}")
 _BAD = re.compile(r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[/.]|^@$")
 
@@ -130,13 +132,18 @@ def place(name: str) -> str:
 
 
 def describe(kept: Sequence[Kept]) -> str:
-    """Return in a few words what is kept that only the agent had; empty where that is nothing."""
+    """Return in a few words what is kept that only the agent had; empty where that is nothing.
+
+    An agent may have made any number of branches, with names of any length.
+    """
     said = [
-        f"{word} {row.name} ({plural(row.commits, 'commit')})"
+        f"{word} {clean(row.name, limit=_NAME_SHOWN)} ({plural(row.commits, 'commit')})"
         for kind, word in (("heads", "branch"), ("worktree", "work tree"), ("tags", "tag"))
         for row in kept
         if row.kind == kind and row.commits
     ]
+    if len(said) > _NAMED:
+        said[_NAMED:] = [f"{len(said) - _NAMED} more"]
     stashes, detached = ([row for row in kept if row.kind == kind] for kind in ("stash", "detached"))
     if stashes:
         said.append("1 stash" if len(stashes) == 1 else f"{len(stashes)} stashes")

@@ -33,7 +33,7 @@ ALL = {key: value for flood in FLOODS.values() for key, value in flood.items()}
 def written(project: Project, repo: Repo, flood: dict[str, Any]) -> Run:
     """Return the run with ``flood`` as it is read again."""
     base = repo.head()
-    run = Run(1, STARTED, base)._replace(**flood)
+    run = Run(1, STARTED, base, ended=STARTED + 1)._replace(**flood)
     meta = record.write(
         project, parent=None, previous=None, session=session(base=base), run=run,
         totals=Totals(), state=State.EXITED, files={},
