@@ -109,24 +109,22 @@ def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_pa
         "REALM_NETWORK": "allow", "REALM_CREDENTIALS": "proxy", "ANTHROPIC_BASE_URL": api.url,
         "CLAUDE_CONFIG_DIR": str(config), "PATH": f"{bin_}:{user.env['PATH']}",
     }  # fmt: skip
-    running = user.start(
-        "new", "long", "--", "-p", "run until [ -e go ]; do sleep 0.2; done\nwrite done.txt with it"
-    )
-    assert running.stdin is not None
-    running.stdin.close()
-    eventually(lambda: len(api.asked) == 1, 60)
-    file.write_text(tokens("old", 60))
-    mine = f"realm.project={user.repo.path}"
-    (egress,), (agent,) = (
-        engines.labelled("container", mine, f"realm.role={role}") for role in ("egress", "box")
-    )
+    prompt = "run until [ -e go ]; do sleep 0.2; done\nwrite done.txt with it"
+    with user.start("new", "long", "--", "-p", prompt, stdin=subprocess.DEVNULL) as running:
+        eventually(lambda: len(api.asked) == 1, 60)
+        file.write_text(tokens("old", 60))
+        mine = f"realm.project={user.repo.path}"
+        (egress,) = engines.labelled("container", mine, "realm.role=egress")
+        (agent,) = engines.labelled("container", mine, "realm.role=box")
 
-    def is_given() -> bool:
-        return "new-access" in engines.docker("exec", egress, "sh", "-c", "cat /run/realm/conf/api-*.conf")
+        def is_given() -> bool:
+            show = "cat /run/realm/conf/api-*.conf"
+            return "new-access" in engines.docker("exec", egress, "sh", "-c", show)
 
-    eventually(is_given, 60)
-    engines.docker("exec", agent, "touch", "/workspace/project/go")
-    assert running.wait(120) == 0
+        eventually(is_given, 60)
+        engines.docker("exec", agent, "touch", "/workspace/project/go")
+        running.communicate(timeout=120)
+        assert running.returncode == 0
     assert "done.txt" in user.repo.files("refs/realm/long")
     used = [request.headers.get("authorization") for request in api.asked]
     assert used[0] == "Bearer old-access-token-0123456789"
