@@ -5,6 +5,7 @@ The JSON is a list of ``host`` and ``usual``, which tells whether it is of realm
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -71,6 +72,8 @@ def command(
     what = "not allowed any more" if remove else "allowed"
     now = "; containers that run know it" if changed else ""
     output.say(f"{', '.join(hosts)}: {what}{now}")
+    if os.environ.get("REALM_ALLOW"):
+        output.hint("REALM_ALLOW is set in this shell: it counts in place of git config")
     if net.policy(place) != "allow":
         output.hint("git config realm.network allow: without it this means nothing")
 
