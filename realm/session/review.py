@@ -136,7 +136,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
 
     Raises :class:`RealmError` where there is no such session or turn.
     """
-    from realm.session import secrets, words
+    from realm.session import words
     from realm.store import record, repo
     from realm.store import turns as numbered
     from realm.together import Begun, together
@@ -155,6 +155,8 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
             session = found.session()
             said = words.of_turn(found, session, run, turn.turn)
             if said is not None:
+                from realm.session import secrets  # milliseconds that a turn without words does not wait for
+
                 text = secrets.of_session(whole.project, session).text
                 said = said._replace(prompt=text(said.prompt), answer=text(said.answer))
             shown = shown._replace(
