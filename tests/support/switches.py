@@ -164,6 +164,9 @@ SWITCHES = {
         "test_replay_hostile.py::test_nothing_passes",
         {"realm.terminal.recording.filter.Filter.feed": _second},
     ),
+    "answers to the terminal": Switch(
+        "../unit/test_terminal_tty.py::test_answers", {"realm.terminal.relay.tty._ASKED": -1.0}
+    ),
     "text in pictures": Switch(
         "test_picture_hostile.py::test_text_stays_text", {"realm.terminal.render.pictures.escape": _first}
     ),

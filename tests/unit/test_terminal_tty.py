@@ -6,6 +6,8 @@ import select
 import subprocess
 import sys
 import termios
+import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -187,3 +189,29 @@ def test_a_relay_loads_no_emulator() -> None:
     code = f"import sys, {modules}; print('pyte' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("question", [b"\x1b[6n", b"\x1b]11;?\x07", b"\x1b[c", b"\x1b[14t", b"\x1b[?2026$p"])
+def test_answers_that_nobody_read_do_not_become_the_shells_input(
+    pair: tuple[int, int], question: bytes
+) -> None:
+    master, slave = pair
+    terminal = Terminal(tty=True, descriptors=(slave, slave, slave))
+    answers = {b"\x1b[c": b"\x1b[?62;22c"}
+
+    def answer() -> None:
+        """Answer as a terminal does, some time later."""
+        seen = b""
+        while b"\x1b[c" not in seen.removeprefix(question):
+            seen += os.read(master, 1000)
+        time.sleep(0.2)
+        os.write(master, b"touch pwned\r" + answers[b"\x1b[c"])
+
+    with terminal.raw():
+        terminal.note(question)
+        os.write(slave, question)
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+    thread.join(5)
+    os.write(master, b"typed\r")
+    assert os.read(slave, 1000) == b"typed\n"

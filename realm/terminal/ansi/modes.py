@@ -8,7 +8,9 @@ terminals' own pages for 2026, 2027, 2031, 2048 and 9001.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,6 +44,12 @@ WHEEL = 1007
 """The wheel as arrow keys on the alternate screen; how it was, only the terminal knows (XTSAVE)."""
 _TABS = b"\x1b7\r\x1b[3g" + b"\x1b[8C\x1bH" * 40 + b"\x1b8"
 _UNPROTECTED, _PLAIN_FONT = b'\x1b[0"q\x1bW', b"\x1b]50;#0\x1b\\"
+_QUESTIONS = {
+    b"c", b">c", b"=c", b"n", b"?n", b"x", b"?u", b">q", b"$p", b"?$p", b"$w", b"*y", b"?S", b"+x",
+}  # fmt: skip
+"""Control functions that a terminal answers: what and where it is, its modes, keys, graphics, sums."""
+_REPORTS = range(11, 22)
+"""XTWINOPS that are answered."""
 _SOFT_RESET = {1, 6, 7, 25, 66, 69}
 KEYPAD = 66
 _ORIGIN = 6
@@ -73,6 +81,8 @@ class Modes:
         self._lexer = Lexer()
         self._rows: int | None = None
         self._doubtful = False
+        self.asked = -math.inf
+        """When the program last asked the terminal something, by the monotonic clock."""
         self._moved = False
         self._wheel: bool | None = None
         self._screen = 0
@@ -151,6 +161,8 @@ class Modes:
         self._pen.feed(lexer.data, start, len(lexer.data))
 
     def _take(self, token: Token) -> None:
+        if _is_question(token):
+            self.asked = time.monotonic()
         handler = self._handlers.get((token.kind, token.name))
         if handler is not None:
             handler(token)
@@ -419,6 +431,15 @@ class Modes:
         changed = self._changed_keys[alternate]
         base = b"\x1b[=%d;1u" % changed if changed else b""
         return base + b"".join(b"\x1b[>%du" % flags for flags in self._keys[alternate])
+
+
+def _is_question(token: Token) -> bool:
+    """Tell whether a terminal answers."""
+    if token.kind == CSI:
+        return token.name in _QUESTIONS or (token.name == b"t" and numbers(token.data)[0] in _REPORTS)
+    if token.kind == OSC:
+        return b"?" in token.data
+    return (token.kind, token.name) == (ESCAPE, b"Z")
 
 
 def _own_directory() -> bytes:

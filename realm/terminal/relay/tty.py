@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
+import select
 import signal
 import struct
 import termios
@@ -26,6 +28,12 @@ FALLBACK = (24, 80)
 """Rows and columns where no terminal says otherwise."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _KEEP_TITLE, _BRING_TITLE_BACK = b"\x1b[22;0t", b"\x1b[23;0t"
+_ASKED = 2.0
+"""Seconds in which a terminal has answered, however long the way to it is."""
+_FENCE, _ANSWERED = b"\x1b[c", re.compile(rb"\x1b\[\?[0-9;]*c")
+"""A question that every terminal answers, after all that it was asked before, and its answer."""
+_QUIET, _LONGEST = 0.05, 0.5
+"""Seconds without a byte after which nothing more comes, and for all of it."""
 _KEEP_WHEEL = b"\x1b[?1007s"
 """Lets the terminal keep whether its wheel sends arrow keys: the account of modes brings it back."""
 """xterm's stack of titles, which most terminals have and the others pass over."""
@@ -167,6 +175,8 @@ class Terminal:
             # Another program has the terminal now; the shell gave it its own settings.
             return
         try:
+            if time.monotonic() - self.modes.asked < _ASKED:
+                self._drop_answers(self.stdin)
             alternate = self.modes.alternate
             self._write(self.modes.undo() + (_BRING_TITLE_BACK if self._title else b""))
             if self._shown is None:
@@ -177,6 +187,22 @@ class Terminal:
                 self._write(_lines(self._shown.text()))
         finally:
             self._restore(self.stdin, discard=self.modes.talking)
+
+    def _drop_answers(self, stdin: int) -> None:
+        """Read what the terminal still answers to a program that does not read it any more."""
+        self._write(_FENCE)
+        deadline, found = time.monotonic() + _LONGEST, b""
+        while (left := deadline - time.monotonic()) > 0:
+            pause = _QUIET if _ANSWERED.search(found) else left
+            if not select.select([stdin], [], [], min(left, pause))[0]:
+                return
+            try:
+                piece = os.read(stdin, 4096)
+            except OSError:
+                return
+            if not piece:
+                return
+            found = (found + piece)[-4096:]
 
     def _write(self, data: bytes) -> None:
         """Write to the terminal, giving up on one that is gone or takes nothing."""
