@@ -82,6 +82,23 @@ def _without(*keys: str) -> Callable[[Any], Any]:
     return change
 
 
+def _less(unwanted: str) -> Callable[[Any], Any]:
+    def change(lines: Any) -> Any:
+        return lambda *given: (line for line in lines(*given) if line != unwanted)
+
+    return change
+
+
+def _asking_first(squid: Any) -> Any:
+    def off(*given: object) -> Any:
+        for line in squid(*given):
+            yield line
+            if line.startswith("acl private "):
+                yield "http_access deny private because_private"
+
+    return off
+
+
 SWITCHES = {
     "names": Switch("test_tree_names.py::test_file_is_left_out", {"realm.store.verify.name_problem": _empty}),
     "names that are one": Switch(
@@ -195,6 +212,13 @@ SWITCHES = {
         "test_sandbox_neighbours.py::test_they_do_not_reach",
         {"realm.sandbox.layout.OPEN_NETWORK": "bridge", "realm.sandbox.network.ensure_open": _nothing},
         engine=True,
+    ),
+    "names that lead to private addresses": Switch(
+        "test_egress_names.py", {"realm.sandbox.egress.rules._PRIVATE": ("255.255.255.255/32",)},
+        changed={"realm.sandbox.egress.rules._dnsmasq": _less("stop-dns-rebind")}, engine=True,
+    ),
+    "names that nobody hears": Switch(
+        "test_egress_names.py", changed={"realm.sandbox.egress.rules._squid": _asking_first}, engine=True
     ),
 }  # fmt: skip
 
