@@ -43,7 +43,8 @@ class Report(NamedTuple):
 
     ``points`` are the states reported, in order, the end of the run last;
     ``prompts`` and ``stops`` the hooks' JSON by turn, exactly as received.
-    ``complete`` is whether the sandbox finished its report.  ``errors``, ``nested``
+    ``complete`` is whether the sandbox finished its report, ``told`` whether it was sent
+    a signal to end.  ``errors``, ``nested``
     and ``conflicts`` are the sandbox's own words (not cleaned).  ``pack`` and
     ``transcript`` are files on the host, ``conversation`` the latter's path inside;
     ``too_long`` the bytes of a transcript that was more than is taken.  The transcript
@@ -59,6 +60,7 @@ class Report(NamedTuple):
     stops: Mapping[int, bytes] = {}
     exit_code: int | None = None
     complete: bool = False
+    told: bool = False
     errors: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
@@ -171,6 +173,7 @@ def load(directory: Path) -> Report:
         stops=_hooks(directory, "stop.json"),
         exit_code=int(code) if re.fullmatch(r"\d{1,3}", code, re.ASCII) else None,
         complete=values.get("done") == "yes",
+        told=values.get("told") == "yes",
         errors=tuple(texts["error"]),
         nested=tuple(texts["nested"]),
         conflicts=tuple(texts["conflict"]),

@@ -268,6 +268,10 @@ class Sandbox:
         """Return whether the stopped sandbox finished its report; if not see :func:`creation.snapshot`."""
         return report.load(self._fetch(DEFAULT_LIMIT)).complete
 
+    def was_told(self) -> bool:
+        """Return whether the stopped sandbox, which finished its report, was sent a signal to end."""
+        return report.load(self._fetch(DEFAULT_LIMIT)).told
+
     def complaint(self) -> str:
         """Return why the report is not complete, in the sandbox's own words, cleaned."""
         errors = report.load(self._fetch(DEFAULT_LIMIT)).errors

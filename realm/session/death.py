@@ -20,13 +20,17 @@ class Death(NamedTuple):
     text: str
 
 
-def of(sandbox: Sandbox, run: int, code: int, *, reported: bool) -> Death | None:
+def of(sandbox: Sandbox, run: int, code: int, *, reported: bool, asked: bool = False) -> Death | None:
     """Return why a sandbox that has stopped died; ``None`` where its end was its own, or asked for.
 
-    ``code`` is what the run ended with, ``reported`` whether the sandbox saved its work.
+    ``code`` is what the run ended with, ``reported`` whether the sandbox saved its work, ``asked``
+    whether it was realm that told it to end.
     """
     if reported and code != KILLED:
-        return None
+        text = (
+            f"the container of run {run} was told to end, by the engine as it stopped or by another program"
+        )
+        return Death("stopped from outside", text) if not asked and sandbox.was_told() else None
     end = sandbox.end()
     if end is None:
         return Death("container removed", f"the container of run {run} was removed by another program")

@@ -416,7 +416,13 @@ class Holder:
                 _, outcome = together(
                     lambda: sandboxes.sweep(self.engine),
                     lambda: intake.save(
-                        self.engine, self.plan, self.sandbox, code, self._shown(), self.notes
+                        self.engine,
+                        self.plan,
+                        self.sandbox,
+                        code,
+                        self._shown(),
+                        self.notes,
+                        asked=bool(number),
                     ),
                 )
         recordings.discard(self.plan.session.id)

@@ -57,12 +57,13 @@ def take_back(plan: Plan, outcome: Outcome) -> bool:
 
 
 def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown | None = None,
-         notes: Sequence[str] = ()) -> Outcome:  # fmt: skip
+         notes: Sequence[str] = (), *, asked: bool = False) -> Outcome:  # fmt: skip
     """Take in the work of a stopped sandbox, write the record, remove the sandbox.
 
     One that was killed before it could report has its workspace saved first.
     ``shown`` is what its terminal showed, left out: what a killed holder
-    recorded; ``notes`` go into the record before the intake's own.  Raises
+    recorded; ``notes`` go into the record before the intake's own; ``asked`` is
+    whether the user had realm end it.  Raises
     :class:`RealmError` with the way out when the work cannot be taken in: the
     sandbox then stays.
     """
@@ -71,7 +72,8 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         title = f"{plan.session.name}, run {plan.run.number}"
         shown = recordings.shown(place, FALLBACK, plan.config, tty=sandbox.tty, title=title)
     try:
-        died = death.of(sandbox, plan.run.number, code, reported=sandbox.reported())
+        died = death.of(sandbox, plan.run.number, code, reported=sandbox.reported(),
+                        asked=asked or plan.run.stopped)  # fmt: skip
         if not sandbox.reported():
             _snapshot(engine, plan, sandbox)
         ending = take.Ending(code, shown, died.short if died else "", sandbox.conditions())

@@ -155,7 +155,11 @@ def test_memory_that_runs_out_is_said(user: User) -> None:
 
 @pytest.mark.parametrize(
     ("how", "died"),
-    [(("kill",), "killed, exit 137"), (("rm", "-f"), "container removed")],
+    [
+        (("kill",), "killed, exit 137"),
+        (("rm", "-f"), "container removed"),
+        (("stop",), "stopped from outside"),
+    ],
 )
 def test_the_container_is_said(user: User, how: tuple[str, ...], died: str) -> None:
     process = user.start("new", "--agent", "sh", "cut", "-c", ENDLESS)
