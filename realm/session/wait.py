@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _STEP = 0.1
 """Seconds between two looks at the locks."""
-_AT_PROMPT = 5.0
-"""Seconds after the end of its turn in which an agent that ends by itself would have."""
+_AT_PROMPT = 60.0
+"""Seconds after the end of its turn in which one that ends by itself would have, and its work be saved."""
 
 
 class _Awaited(NamedTuple):

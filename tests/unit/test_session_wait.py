@@ -115,8 +115,8 @@ def test_a_question_is_said_once(repo: Repo) -> None:
 
 def test_who_is_at_its_prompt_does_not_end_by_itself(repo: Repo) -> None:
     ends, heard = [begin(repo, name, number) for number, name in enumerate(("old", "new"), 1)], Heard()
-    account.write(ID.format(1), Account(1, Activity.DONE, time.time() - 60))
-    account.write(ID.format(2), Account(1, Activity.DONE, time.time()))
+    account.write(ID.format(1), Account(1, Activity.DONE, time.time() - 120))
+    account.write(ID.format(2), Account(1, Activity.DONE, time.time() - 20))
     for end in ends:
         later(0.5, lambda end=end: end(0))  # type: ignore[misc]
     wait([("old", repo.path), ("new", repo.path)], heard)
