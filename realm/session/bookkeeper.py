@@ -26,8 +26,6 @@ _TOLD_LIMIT = 4 * 1024 * 1024
 _TEXT, _LABEL = 200, 80
 """Characters that are kept of a question or an answer, and of one thing to choose."""
 _FIRST_PROMPT = f"{layout.OUT}/turns/0001.prompt.json"
-_EARLY = (1.0, 3.0, 10.0)
-"""Seconds from one look to the next in a run without a terminal, whose stream has no marks."""
 _PAUSE = 0.2
 """Seconds between two looks into the sandbox: what runs there can ask for any number of them."""
 
@@ -57,13 +55,6 @@ class Bookkeeper:
         """Go on in another process, in which no thread of this one lives."""
         self._lock = threading.Lock()
         self._looking = self._again = False
-        if not self._plan.tty and self._plan.agent.options is not None and not self.account.prompt:
-            threading.Thread(target=self._look_early, daemon=True).start()
-
-    def _look_early(self) -> None:
-        for seconds in _EARLY:
-            time.sleep(seconds)
-            self._look()
 
     @property
     def looking(self) -> bool:

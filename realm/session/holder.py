@@ -186,6 +186,7 @@ class Holder:
                     idle=lambda: attention.idle() | self._idle(),
                     watch={
                         control.fileno(): self._answers(control, attached=True),
+                        self.taker.fileno(): self._told,
                         self._reserve.fileno(): self._room,
                     },
                     alive=self.is_alive,
@@ -221,6 +222,7 @@ class Holder:
                     idle=self._idle,
                     watch={
                         control.fileno(): self._answers(control, attached=False),
+                        self.taker.fileno(): self._told,
                         self._reserve.fileno(): self._room,
                     },
                     alive=self.is_alive,
@@ -299,6 +301,12 @@ class Holder:
         ago = time.monotonic() - (self._observed.interrupted if self._observed else -math.inf)
         turning = account.activity in _TURNING
         return self.prompts.idle(interrupted=turning and ago < _INTERRUPTED) | self.books.looking
+
+    def _told(self) -> bool:
+        """Take it that the hook of an agent without a terminal has said something."""
+        self.taker.told()
+        self.hear(Event.TOLD)
+        return True
 
     def _answers(self, control: Control, *, attached: bool) -> Callable[[], bool]:
         return answering(control, attached=attached, prompt=self.prompts.answer)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LOG = "holder.log"
 _STOP, _INTERRUPTED = b".", b"i"
+_TOLD = b"told"
+"""The line by which a sandbox without a terminal says that its agent's hook has said something."""
 _PATIENCE = 5.0
 """Seconds that the child may go on with what it has in hand when it is to end."""
 _DELAY = 1.0
@@ -67,12 +69,27 @@ class Taker:
         self._engine, self._plan, self._sandbox = engine, plan, sandbox
         self._child = 0
         self._pipe = -1
+        self._told = (-1, -1)
 
     def __enter__(self) -> Self:
+        self._told = os.pipe()
+        for end in self._told:
+            os.set_blocking(end, False)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        for end in self._told:
+            os.close(end)
+
+    def fileno(self) -> int:
+        """Return what can be read when the agent's hook has said something that lies in the sandbox."""
+        return self._told[0]
+
+    def told(self) -> None:
+        """Take note of that."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._told[0], 4096)
 
     def beginning(self, begin: Callable[[], None] | None) -> Callable[[], None] | None:
         """Return what starts the sandbox, and then this; without ``begin`` that is now."""
@@ -94,7 +111,7 @@ class Taker:
         self._child = os.fork()
         if self._child == 0:
             os.close(write)
-            _Child(self._engine, self._plan, self._sandbox, read).run(delay)
+            _Child(self._engine, self._plan, self._sandbox, read, self._told[1]).run(delay)
         os.close(read)
         self._pipe = write
 
@@ -125,8 +142,9 @@ class Taker:
 class _Child:
     """The child's own life; it never returns."""
 
-    def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox, pipe: int) -> None:
-        self._engine, self._plan, self._sandbox, self._pipe = engine, plan, sandbox, pipe
+    def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox, pipe: int, told: int = -1) -> None:
+        self._engine, self._plan, self._sandbox = engine, plan, sandbox
+        self._pipe, self._told = pipe, told
         self._busy = threading.Lock()
         place = recordings.place(plan.session.id, plan.run.number)
         self._screens = recordings.TurnScreens(place, FALLBACK)
@@ -246,6 +264,10 @@ class _Child:
         with self._sandbox.watch(self._next, quiet=quiet) as lines:
             while (heard := lines.read(self._screens.wait())) is not None:
                 self._keep_drawn()
+                if _TOLD in heard:
+                    with contextlib.suppress(BlockingIOError):
+                        os.write(self._told, _TOLD[:1])
+                    heard = [line for line in heard if line != _TOLD]
                 if heard and lines.read(_BREATH) is None:
                     return
                 while heard and self._take(self._next):

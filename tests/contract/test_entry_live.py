@@ -262,9 +262,12 @@ def test_whoever_watches_hears_of_each_and_ends_when_another_does(sandbox: HostS
         with bell.open("r+b", buffering=0) as fifo:
             fifo.write(b"\n")
             assert [one.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
+        (sandbox.state / "out/turns").mkdir()
+        sandbox.turn("start", '{"prompt":"x"}')
+        assert one.stdout.readline() == "told\n"
         with subprocess.Popen([*watch, "2"], env=environment, stdout=subprocess.PIPE, text=True) as two:
             assert two.stdout is not None
-            assert two.stdout.readline() == "2\n"
+            assert [two.stdout.readline() for _ in range(2)] == ["told\n", "2\n"]
             assert one.wait(10) == 0
             two.kill()
 
