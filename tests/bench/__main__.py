@@ -29,13 +29,14 @@ from tests.support import engines
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-STARTS = 25
+FULL = os.environ.get("REALM_BENCH_FULL") == "1"
+STARTS = 25 if FULL else 11
 USUAL = 1_000
 """Files of an ordinary repository."""
 BARE_BARS = {USUAL: 1.8, 80_000: 2.0}
 """Bars of a run that does nothing, by the number of files."""
-QUICK = 15
-PROMPTS = 9
+QUICK = 15 if FULL else 9
+PROMPTS = 9 if FULL else 7
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
 PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns", "recording", "network")
@@ -43,7 +44,7 @@ PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns", "recording
 
 def sizes() -> tuple[int, ...]:
     """Return the numbers of files to measure with."""
-    return (USUAL, 10_000, 80_000) if os.environ.get("REALM_BENCH_FULL") == "1" else (USUAL,)
+    return (USUAL, 10_000, 80_000) if FULL else (USUAL,)
 
 
 def quick_figures(setting: Setting) -> Iterator[Figure]:
