@@ -24,4 +24,4 @@ def test_a_command_runs_on_each(user: User) -> None:
     ]
     assert user.leftovers() == []
     told = user.realm("compare", "good", "--check", "true").out
-    assert told.startswith("good\t1\t1\t+1 −0\t-\tpassed (")  # noqa: RUF001 - a minus as wide as the plus
+    assert told.startswith("good\t1\t1\t+1 −0\t–\tpassed (")  # noqa: RUF001 - dashes as they are shown

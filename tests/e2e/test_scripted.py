@@ -174,9 +174,9 @@ def test_docker_arguments_are_text_not_shell(user: User) -> None:
     assert "--frobnicate" in refused.err
 
 
-def test_the_image_has_the_tools_and_no_node(user: User) -> None:
-    tools = ("git", "rg", "ssh", "curl", "claude")
-    done = user.scripted("tools", f"for tool in {' '.join(tools)} node npm; do command -v $tool; done; true")
+def test_the_image_has_the_tools(user: User) -> None:
+    tools = ("git", "rg", "ssh", "curl", "claude", "node", "npm", "python3", "make")
+    done = user.scripted("tools", f"for tool in {' '.join(tools)}; do command -v $tool; done; true")
     assert [line.rpartition("/")[2] for line in done.out.split()] == list(tools)
 
 
