@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, SLIM, Config
+from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, SLIM, Config
 from realm.paths import current_directory
 from realm.sandbox import image
 from realm.sandbox.image import recipe
@@ -50,12 +50,14 @@ def build(
 ) -> str:  # fmt: skip
     """Build ``realm:latest`` and return its id; the settings fill in what is not given.
 
-    Raises :class:`ImageError` with the end of the build's output when it fails.
+    Where containers reach hosts by name the proxies' image is built, too.  Raises
+    :class:`ImageError` with the end of the build's output when it fails.
     """
     from realm.sandbox import docker
     from realm.sandbox.image.build import build_own
 
-    found = inputs(Config(current_directory()))
+    config = Config(current_directory())
+    found = inputs(config)
     if base:
         found = found._replace(base=BASE_IMAGE.read(base, "--base"))
     if claude_version:
@@ -64,4 +66,10 @@ def build(
         found = found._replace(slim=True)
     if ca_file is not None:
         found = found._replace(ca_file=ca_file)
-    return build_own(docker.connect(), found, ui.info, no_cache=no_cache)
+    connection = docker.connect()
+    built = build_own(connection, found, ui.info, no_cache=no_cache)
+    if config.value(NETWORK) == "allow":
+        from realm.sandbox.egress import image as proxies
+
+        proxies.ensure(connection, found, ui.progress)
+    return built
