@@ -183,7 +183,12 @@ class Reader:
         return data
 
     def copy(self, size: int, write: Callable[[bytes], object]) -> None:
-        """Give the next ``size`` bytes to ``write``, and pass over their padding."""
+        """Give the next ``size`` bytes to ``write``, and pass over their padding.
+
+        What is announced to be too much is refused at once: a sparse file costs a container nothing.
+        """
+        if size > self._left + len(self._buffer):
+            raise RejectedError("the container's results are larger than allowed")
         left = size
         while left:
             piece = self._take(min(left, CHUNK))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import io
+import itertools
 import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.sandbox.transfer import Entry, Reader, SandboxFile, entries, write
+from realm.errors import RejectedError
+from realm.sandbox.transfer import Entry, Member, Reader, SandboxFile, entries, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -90,3 +93,21 @@ def test_only_regular_files_are_handed_out(tmp_path: Path) -> None:
         archive.addfile(tarfile.TarInfo("file"))
     reader = Reader(iter([held.getvalue()]), 1 << 20)
     assert [member.name for member in reader.files()] == [b"file"]
+
+
+@pytest.mark.parametrize("take", [Member.read, Member.skip])
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(take: Callable[[Member], object]) -> None:
+    """A sparse one costs a container nothing, and would keep the host busy for minutes."""
+    info = tarfile.TarInfo("pack")
+    info.size = 5 << 30
+    read = []
+
+    def pieces() -> Iterator[bytes]:
+        yield info.tobuf()
+        read.append("more")
+        yield bytes(1000)
+
+    (member,) = itertools.islice(Reader(pieces(), 4 << 30).files(), 1)
+    with pytest.raises(RejectedError, match="larger than allowed"):
+        take(member)
+    assert read == []
