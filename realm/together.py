@@ -38,6 +38,24 @@ class Begun(Generic[_T]):
         return self._results[0]
 
 
+class Beside:
+    """Something that is done in a thread of its own while somebody does something else.
+
+    The ``task`` is given what tells it to end, which it looks at, or waits for, now and then.
+    """
+
+    def __init__(self, task: Callable[[threading.Event], object]) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=task, args=(self._stop,), daemon=True)
+        self._thread.start()
+
+    def end(self, patience: float) -> bool:
+        """Tell the task to end; return whether it has within ``patience`` seconds."""
+        self._stop.set()
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
+
 def together(*tasks: Callable[[], Any]) -> list[Any]:
     """Run the tasks at the same time and return their results in order.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,8 +26,10 @@ from realm.sandbox.egress.ticket import ticket, variables
 from realm.session import keys
 from realm.session.lock import run_directory
 from realm.session.run import Network
+from realm.together import Begun, Beside
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from realm.agents import Agent, Api, Login
@@ -138,7 +139,6 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
         return
     from realm.sandbox.egress import image
     from realm.session import images, run
-    from realm.together import Begun
 
     owner = run.owner(plan)
     made_of = image.ensure(engine, images.inputs(plan.config), ui.progress)
@@ -255,33 +255,30 @@ class Listener:
 
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
         self._engine, self._plan, self._sandbox = engine, plan, sandbox
-        self._stop = threading.Event()
         self._new: list[str] = []
         self._seen: set[str] = {refusal.host for refusal in told(sandbox.owner.id)}
-        self._thread: threading.Thread | None = None
+        self._beside: Beside | None = None
 
     def __enter__(self) -> Self:
         if self._sandbox.owner.egress:
-            self._thread = threading.Thread(target=self._listen, daemon=True)
-            self._thread.start()
+            self._beside = Beside(self._listen)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
+        if self._beside is not None:
+            self._beside.end(2)
 
     def news(self) -> list[str]:
         """Return hosts that were refused for the first time, once."""
         found, self._new = self._new, []
         return found
 
-    def _listen(self) -> None:
+    def _listen(self, stop: threading.Event) -> None:
         pause = 0.0
-        while not self._stop.wait(pause or _DELAY):
+        while not stop.wait(pause or _DELAY):
             pause = min(max(pause * 2, _AGAIN), _LATEST)
             with suppress(RealmError, OSError):
-                self._follow(self._ready())
+                self._follow(self._ready(), stop)
                 pause = _AGAIN
 
     def _ready(self) -> str:
@@ -300,13 +297,13 @@ class Listener:
         with sidecar.in_use(owner.egress):
             return _join(self._engine, self._plan, owner, owner.egress, made_of)
 
-    def _follow(self, container: str) -> None:
+    def _follow(self, container: str, stop: threading.Event) -> None:
         owner = self._sandbox.owner
         found = ticket(owner)
         counts: dict[tuple[str, int, str], int] = {}
         written, is_new = 0.0, False
         with self._engine.listen(container, sidecar.following(found)) as lines:
-            while not self._stop.is_set():
+            while not stop.is_set():
                 said = lines.read(_PERIOD)
                 if said is None:
                     return

@@ -119,8 +119,8 @@ class Holder:
         self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream, self.taker.interrupted)
         self._joined = time.monotonic()
         self._looked = 0.0
-        self._refusals = egress.Listener(engine, plan, sandbox)
-        self._reserve = Reserve(engine, plan, sandbox)
+        self._refusals: egress.Listener
+        self._reserve: Reserve
         self._before = Activity.WORKING
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
@@ -166,11 +166,7 @@ class Holder:
             return attention.listen(self._observe())
 
         with (
-            self.taker,
-            logins.in_step(self.sandbox, plan, self.ui),
-            followed(self.engine, plan, self.sandbox, self.ui),
-            self._listener(),
-            self._keeper(),
+            self._minding(control, attached=True) as watch,
             terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
         ):
             if drawing:
@@ -184,11 +180,7 @@ class Holder:
                     begin=self.taker.beginning(begin),
                     interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
                     idle=lambda: attention.idle() | self._idle(),
-                    watch={
-                        control.fileno(): self._answers(control, attached=True),
-                        self.taker.fileno(): self._told,
-                        self._reserve.fileno(): self._room,
-                    },
+                    watch=watch,
                     alive=self.is_alive,
                     again=again,
                     detach=keys,
@@ -208,29 +200,37 @@ class Holder:
 
         def drained() -> Ended:
             stream, tap = self._listening()
-            with (
-                self.taker,
-                logins.in_step(self.sandbox, self.plan, self.ui),
-                followed(self.engine, self.plan, self.sandbox, self.ui),
-                self._listener(),
-                self._keeper(),
-            ):
+            with self._minding(control, attached=False) as watch:
                 self.taker.start()
                 return drain(
                     stream,
                     tap=tap,
                     idle=self._idle,
-                    watch={
-                        control.fileno(): self._answers(control, attached=False),
-                        self.taker.fileno(): self._told,
-                        self._reserve.fileno(): self._room,
-                    },
+                    watch=watch,
                     alive=self.is_alive,
                     again=lambda: self._listening()[0] if self.rejoin() else None,
                     stalled=self.wake,
                 )
 
         return self._answering(drained, again=drained)
+
+    @contextmanager
+    def _minding(self, control: Control, *, attached: bool) -> Iterator[dict[int, Callable[[], bool]]]:
+        """See to all that goes on beside the stream until the context ends; give what is to be watched."""
+        self._refusals = egress.Listener(self.engine, self.plan, self.sandbox)
+        self._reserve = Reserve(self.engine, self.plan, self.sandbox)
+        with (
+            self.taker,
+            logins.in_step(self.sandbox, self.plan, self.ui),
+            followed(self.engine, self.plan, self.sandbox, self.ui),
+            self._refusals,
+            self._reserve,
+        ):
+            yield {
+                control.fileno(): self._answers(control, attached=attached),
+                self.taker.fileno(): self._told,
+                self._reserve.fileno(): self._room,
+            }
 
     def _answering(self, hold: Callable[[], Ended], *, again: Callable[[], Ended]) -> Ended | None:
         """Do ``hold``, see to who calls, go on with ``again``; ``None`` when the run was handed over."""
@@ -266,16 +266,6 @@ class Holder:
             changes = rewriter(self.plan, self.state.modes)
             self._observed = Observed(self.stream, self.hear, changes)
         return self._observed
-
-    def _listener(self) -> egress.Listener:
-        """Return who listens to what the sidecar refuses the run."""
-        self._refusals = egress.Listener(self.engine, self.plan, self.sandbox)
-        return self._refusals
-
-    def _keeper(self) -> Reserve:
-        """Return who keeps some of the engine's disk free."""
-        self._reserve = Reserve(self.engine, self.plan, self.sandbox)
-        return self._reserve
 
     def _room(self) -> bool:
         """Say that the run was paused since the engine's disk is nearly full, or that it goes on."""

@@ -13,7 +13,6 @@ import fcntl
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -24,8 +23,10 @@ from realm.git import git, user_environment
 from realm.paths import make_private, realm_home
 from realm.sandbox.egress import rules, sidecar
 from realm.sandbox.egress.ticket import API_PORT, ticket
+from realm.together import Beside
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Mapping
 
     from realm.agents import Agent, Login
@@ -164,9 +165,9 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[N
     if plan.api is None or plan.login.credentials is None:
         yield
         return
-    stop, said = threading.Event(), set[str]()
+    said = set[str]()
 
-    def watch() -> None:
+    def watch(stop: threading.Event) -> None:
         last = files(plan, sandbox.owner)
         again = 0.0
         while not stop.wait(PERIOD):
@@ -181,13 +182,11 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[N
                     sidecar.give(engine, sandbox.owner.egress, now)
                     last = now
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
+    beside = Beside(watch)
     try:
         yield
     finally:
-        stop.set()
-        thread.join(timeout=2)
+        beside.end(2)
         for text in sorted(filter(None, said)):
             ui.warn(text)
 

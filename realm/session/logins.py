@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,10 @@ from realm.agents import BEFORE, Match
 from realm.errors import RealmError
 from realm.paths import realm_home
 from realm.sandbox.layout import STATE
+from realm.together import Beside
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from realm.agents import Agent
@@ -35,20 +36,17 @@ def in_step(sandbox: Sandbox, plan: Plan, ui: UI) -> Iterator[None]:
         yield
         return
     path = f"{STATE}/{agent.credentials}"
-    stop = threading.Event()
     matched: set[Match] = set()
 
-    def watch() -> None:
+    def watch(stop: threading.Event) -> None:
         while not stop.wait(INTERVAL):
             matched.add(match(sandbox, agent, path))
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
+    beside = Beside(watch)
     try:
         yield
     finally:
-        stop.set()
-        thread.join(timeout=5)
+        beside.end(5)
         matched.add(match(sandbox, agent, path))
         _tell(agent, matched, ui)
 

@@ -104,7 +104,7 @@ def with_keys(plan: Plan) -> Plan:
     Raises :class:`RealmError` when the settings want what cannot be had.
     """
     api = keys.choose(plan.config, plan.network, plan.agent, plan.login)
-    hosts = keys.git_hosts(plan.project, plan.config, plan.network)
+    hosts = plan.git_hosts or keys.git_hosts(plan.project, plan.config, plan.network)
     network = egress.reaching(plan.network, [*([api] if api else []), *hosts])
     return plan._replace(api=api, git_hosts=hosts, network=network)
 

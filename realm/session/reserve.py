@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from realm.config import DISK_RESERVE
 from realm.errors import EngineError
 from realm.sandbox import layout
+from realm.together import Beside
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from realm.sandbox.docker import Engine
@@ -44,25 +45,20 @@ class Reserve:
         self._engine, self._sandbox = engine, sandbox
         self._least = plan.config.value(DISK_RESERVE)
         self._free = free or self._look
-        self._stop = threading.Event()
         self._pause = _SOON
         self._root: str | None = None
         self._read, self._write = -1, -1
-        self._thread: threading.Thread | None = None
+        self._beside: Beside | None = None
         self.paused = False
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()
         if self._least:
-            self._thread = threading.Thread(target=self._watch, daemon=True)
-            self._thread.start()
+            self._beside = Beside(self._watch)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
-        if self._thread is None or not self._thread.is_alive():  # else it may still write there
+        if self._beside is None or self._beside.end(2):  # else it may still write there
             os.close(self._read)
             os.close(self._write)
         if self.paused:  # whoever holds the run next pauses it again; one that is to end has to hear of it
@@ -76,9 +72,9 @@ class Reserve:
         """Return whether the sandbox was paused, or goes on; only when there are news."""
         return os.read(self._read, 1) == b"1"
 
-    def _watch(self) -> None:
+    def _watch(self, stop: threading.Event) -> None:
         self.paused = self._is_paused()  # by a holder that was killed
-        while not self._stop.wait(self._pause):
+        while not stop.wait(self._pause):
             with suppress(EngineError, OSError):
                 self._compare(self._free())
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Checkpoint, Run, Session
+    from realm.redact import Redactor
     from realm.sandbox.docker import Conditions
     from realm.sandbox.report import Report
     from realm.session.recordings import Shown
@@ -134,7 +135,8 @@ def _taken(
     if number and number <= begun.number:
         raise RealmError(f"hand-over {number} of run {run.number} is in git already")
     points = [point for point in report.points if point.turn >= begun.turn]
-    texts = _texts(plan, now, report)
+    redactor = secrets.of_plan(plan)
+    texts = _texts(now, report, redactor)
     notes = _noted(now, report, before)
     twins: Mapping[str, Twin] = {}
     ingested = _ingest(plan, report, points, texts, begun, code, number)
@@ -145,10 +147,11 @@ def _taken(
         notes += _let_out(plan, code, [item.path for item in plan.include])
     last = points[-1] if points else None
     turn = last.turn if last else begun.turn
-    with record.Record(project, now.session.name) as found:
+    with record.Record(project, now.session.name, now.previous) as found:
         said = _heard(_Talk(now.session, run, {}), found if now.meta else None, report, turn)
         if ending is not None and ending.shown is not None:
             screens = ending.shown.of_turns(report.points, found.screens(run.number) if now.meta else ())
+        audited = _audited(found, run, ending)
     if ending is not None and (lost := _too_long(plan, report)):
         notes.append(lost)
     beside = _beside(plan, run, report, code, turn, twins, ending)
@@ -157,33 +160,25 @@ def _taken(
         twins = {**twins, **beside.twins}
     run = _told(said, texts, turn)
     lacking = [*(name for name in run.incomplete if f"{name}.ans" not in screens.files), *screens.incomplete]
+    is_new = ending is not None or code != now.run.after
     run = run._replace(
+        risky=risky.kinds(risky.find(project, now.session.base, code)) if is_new else run.risky,
         after=code, notes=tuple(dict.fromkeys(notes)), incomplete=tuple(dict.fromkeys(lacking)),
         kept=tuple(beside.kept) if beside else run.kept,
     )  # fmt: skip
-    run = run._replace(risky=risky.kinds(risky.find(project, now.session.base, code)))
     files = {**said.files, **screens.files}
     if ending is None:
         taken = begun if last is None else Taken(number, turn, last.head, last.snapshot, last.time)
         run = run._replace(taken=taken)
     else:
-        run = run._replace(
-            ended=time.time(),
-            exit_code=ending.exit_code,
-            stopped=plan.run.stopped,
-            taken=None,
-            died=ending.died,
-            refused=egress.told(now.session.id),
-        )
-        if ending.shown is not None:
-            files |= ending.shown.files
-            run = run._replace(dropped=ending.shown.dropped)
+        run = _over(run, plan, ending)
+        files |= ending.shown.files if ending.shown is not None else {}
     commits = repo.count_commits(project, code, [run.before]) if code != run.before else 0
     totals = _totals(plan, code, len(run.prompts) or int(commits > 0))
     meta = record.write(
         project, parent=plan.parent, previous=now.previous, session=said.session, run=run,
         totals=totals, state=State.RUNNING if ending is None else State.EXITED,
-        files={**secrets.without(secrets.of_plan(plan), files), **_audited(plan, now, ending)},
+        files={**secrets.without(redactor, files), **audited},
     )  # fmt: skip
     _move(plan, now, code, meta, beside.updates if beside else ())
     if ending is None and twins:
@@ -217,9 +212,8 @@ def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
     ]
 
 
-def _texts(plan: Plan, now: _Now, report: Report) -> dict[int, TurnText]:
+def _texts(now: _Now, report: Report, redactor: Redactor) -> dict[int, TurnText]:
     """Return what was asked and answered by turn, without secrets."""
-    redactor = secrets.of_plan(plan)
     found = agents.find(now.session.agent).turn_texts(report.prompts, report.stops)
     return {
         at: TurnText(redactor.text(text.prompt), redactor.text(text.answer)) for at, text in found.items()
@@ -254,12 +248,24 @@ def _beside(
     return left.take(plan, report, code, turn, twins, earlier(plan.session.id))
 
 
-def _audited(plan: Plan, now: _Now, ending: Ending | None) -> dict[str, bytes]:
+def _over(run: Run, plan: Plan, ending: Ending) -> Run:
+    """Return the run as one that has ended."""
+    return run._replace(
+        ended=time.time(),
+        exit_code=ending.exit_code,
+        stopped=plan.run.stopped,
+        taken=None,
+        died=ending.died,
+        refused=egress.told(plan.session.id),
+        dropped=ending.shown.dropped if ending.shown is not None else run.dropped,
+    )
+
+
+def _audited(found: record.Record, run: Run, ending: Ending | None) -> dict[str, bytes]:
     """Return what is to be added to the record, where the run has ended, of under what it went."""
     if ending is None:
         return {}
-    with record.Record(plan.project, now.session.name, now.previous) as found:
-        before = found.file(f"{record.run_directory(now.run.number)}/{audit.FILE}", audit.LIMIT)
+    before = found.file(f"{record.run_directory(run.number)}/{audit.FILE}", audit.LIMIT)
     return {audit.FILE: audit.ended(before, ending.conditions)}
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -116,8 +117,8 @@ _OTHERS = (_SETTINGS, _HIDDEN, _LINKS)
 
 def kinds(risks: Sequence[Risk]) -> tuple[str, ...]:
     """Return the kinds of these, each with its number where there are several."""
-    counted = {risk.kind: [one.path for one in risks if one.kind == risk.kind] for risk in risks}
-    return tuple(f"{kind} ({plural(len(paths), 'file')})" for kind, paths in counted.items())
+    counted = Counter(risk.kind for risk in risks)
+    return tuple(f"{kind} ({plural(count, 'file')})" for kind, count in counted.items())
 
 
 def _kinds(change: Change, named: Sequence[str], objects: CatFile) -> Iterator[str]:
