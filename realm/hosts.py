@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _LONGEST = 253
 _HIGHEST = 65535
+TLS, WEB = 443, 80
+"""The usual ports."""
 
 
 class Host(NamedTuple):
@@ -58,6 +60,11 @@ def parse(text: str) -> Host:
     else:
         name, port = word, ""
     return Host(_name(name), _port(port))
+
+
+def at(name: str, port: int) -> Host:
+    """Return the host that is called ``name`` at a port, which is left out where it is a usual one."""
+    return Host(name, 0 if port in (TLS, WEB) else port)
 
 
 def _port(text: str) -> int:

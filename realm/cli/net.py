@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from realm import hosts
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import SESSION, common, json_option
@@ -62,9 +63,7 @@ def command(name: str, directory: Path | None, follow: bool, as_json: bool) -> N
 
 
 def _line(refusal: Refusal) -> str:
-    host, usual = clean(refusal.host), refusal.port in (80, 443)
-    port = "" if usual else f":{refusal.port}"
-    shown = f"[{host}]" if ":" in host and port else host
+    host = hosts.at(clean(refusal.host), refusal.port)
     why = f" ({_WHY[refusal.why]})" if refusal.why in _WHY else ""
-    advice = "" if refusal.why == "private" or host == "?" else f": realm allow {shown}{port}"
-    return f"denied: {shown}{port}, {plural(refusal.times, 'time')}{why}{advice}"
+    advice = "" if refusal.why == "private" or host.name == "?" else f": realm allow {host}"
+    return f"denied: {host}, {plural(refusal.times, 'time')}{why}{advice}"

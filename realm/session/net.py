@@ -91,7 +91,7 @@ def refused_lately(directory: Path) -> list[str]:
     with suppress(RealmError):
         for row in listing.rows(repo.discover(directory)):
             found |= dict.fromkeys(
-                refusal.host if refusal.port in (80, 443) else str(hosts.Host(refusal.host, refusal.port))
+                str(hosts.at(refusal.host, refusal.port))
                 for refusal in egress.told(row.summary.id)
                 if refusal.why != "private" and refusal.host != "?"
             )

@@ -13,6 +13,7 @@ from realm.errors import GitError
 from realm.git import git, reason
 from realm.paths import scratched
 from realm.store.batch import CatFile
+from realm.store.commits import COMMIT_LIMIT
 from realm.store.refs import is_name
 from realm.store.turns import WIP
 from realm.text import clean
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from realm.model import Project
 
-_COMMIT_LIMIT = 4 * 1024 * 1024
 _HEADER = re.compile(r"(tree|parent|author|committer|gpgsig(?:-sha256)?) (.*)", re.DOTALL)
 _PERSON = re.compile(r"(.* <.*>) \d{1,12} [+-]\d{4}")
 _LAST = re.compile(r"Realm-Session: (\S+)\nRealm-Run: ([1-9]\d{0,8})\nRealm-Turn: (\d{1,9})\n")
@@ -62,7 +62,7 @@ def read(project: Project, base: str, tip: str) -> list[Written]:
     below = base
     with CatFile(project) as objects:
         for oid in listed:
-            commit = objects.get(oid, _COMMIT_LIMIT)
+            commit = objects.get(oid, COMMIT_LIMIT)
             found.append(_written(oid, commit.data if commit else b"", below))
             below = oid
     return found

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SUBJECT = 72
 BODY = 2000
+COMMIT_LIMIT = 4 * 1024 * 1024
+"""Bytes of a commit of a session's that is read."""
 
 _FORGED = re.compile(r"[\s>#*]*realm-", re.IGNORECASE)
 _SPEAKING = re.compile(r"[\s>#*]*[a-z0-9-]+-by\s*[:=#]", re.IGNORECASE)

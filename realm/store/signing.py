@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError
 from realm.git import git
+from realm.store.commits import COMMIT_LIMIT
 from realm.text import plural
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ PATIENCE = 60.0
 """Seconds that one signature may take: a program may ask for a passphrase."""
 MOST = 1000
 """Commits that are signed at once."""
-_COMMIT_LIMIT = 4 * 1024 * 1024
 _PERSON = re.compile(rb"^(author|committer) (.*) <(.*)> (\d+ [+-]\d{4})$", re.MULTILINE)
 
 
@@ -58,7 +58,7 @@ def sign(project: Project, held: Quarantine, known: str, tip: str) -> Signed:
         parent = known
         with held.cat_file() as objects:
             for oid in listed:
-                found = objects.get(oid, _COMMIT_LIMIT)
+                found = objects.get(oid, COMMIT_LIMIT)
                 parent = anew[oid] = _again(project, found.data if found else b"", parent, env)
     except GitError as error:
         return Signed(tip, {}, f"the commits could not be signed: {error.message}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.git import git
 from realm.store import signing
 from realm.store.batch import CatFile
-from realm.store.commits import parse_commit
+from realm.store.commits import COMMIT_LIMIT, parse_commit
 from realm.store.objects import DIRECTORY, Objects, read_tree
 from realm.store.quarantine import quarantine
 from realm.text import clean
@@ -30,7 +30,6 @@ HEAP = 2000
 """New files below one directory that are a heap."""
 LEAST_GONE = 20
 """Deleted files that are worth a word, where they are more than half of all."""
-_COMMIT_LIMIT = 4 * 1024**2
 _TREE_LIMIT = 64 * 1024**2
 
 
@@ -144,7 +143,7 @@ def without(project: Project, start: str, tip: str, paths: Sequence[str]) -> str
             return read_tree(data, project.object_format)
 
         def commit(oid: str) -> bytes:
-            found = objects.get(oid, _COMMIT_LIMIT)
+            found = objects.get(oid, COMMIT_LIMIT)
             return found.data if found is not None else b""
 
         base = parse_commit(start, commit(start)).tree

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from realm import hosts
+from realm.hosts import TLS, WEB
 from realm.paths import data_dir
 from realm.sandbox.egress.ticket import PROXY_PORT
 from realm.text import clean
@@ -33,7 +34,6 @@ CONFIG = "/run/realm/conf"
 """Where the configuration is in the sidecar."""
 REFUSED = "/run/realm/log/refused"
 """Where squid notes what it refused, in the sidecar: address, host, port and why, a line each."""
-TLS, WEB = 443, 80
 
 _PRIVATE = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
