@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from realm.errors import EngineError, RejectedError
 from realm.paths import remove_tree, scratch
@@ -16,7 +16,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from realm.sandbox.docker import Conditions, End, Engine, Facts
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from realm.sandbox.report import Report
     from realm.sandbox.stream import Lines
 
+_T = TypeVar("_T")
 _LONG_LINE = 16 * 1024**2
 """Bytes of a line of a file that is followed."""
 DEFAULT_LIMIT = 4 * 1024**3
@@ -81,6 +82,15 @@ class Sandbox:
         has_work = any(name.endswith(workspace.WORK_SUFFIX) for name in self.volumes)
         return "gone" if has_work or not self.volumes else "created"
 
+    def _asked(self, ask: Callable[[str], _T]) -> _T | None:
+        """Return what the engine says of the container, ``None`` of one that is gone."""
+        try:
+            return ask(self.id) if self.id else None
+        except EngineError as error:
+            if error.kind == "not found":
+                return None
+            raise
+
     # -- its life ------------------------------------------------------------
 
     def attach(self) -> Attachment:
@@ -124,12 +134,7 @@ class Sandbox:
 
     def conditions(self) -> Conditions | None:
         """Return under what the container runs, or ran; ``None`` of one that is gone."""
-        try:
-            return self.engine.conditions(self.id) if self.id else None
-        except EngineError as error:
-            if error.kind == "not found":
-                return None
-            raise
+        return self._asked(self.engine.conditions)
 
     def wait_at_most(self, seconds: float) -> int:
         """Return the container's exit code when it has ended; ``EngineError`` when it does not in time."""
@@ -147,12 +152,7 @@ class Sandbox:
 
     def end(self) -> End | None:
         """Return how the container ended, ``None`` of one that is gone."""
-        try:
-            return self.engine.end(self.id) if self.id else None
-        except EngineError as error:
-            if error.kind == "not found":
-                return None
-            raise
+        return self._asked(self.engine.end)
 
     def remove(self) -> None:
         """Remove container and volumes, running or not, and results that nobody collected.

@@ -99,8 +99,7 @@ def outfit(
     machine = Begun(lambda: _machine(engine, plan))
     shop = history.Workshop(engine, image, running.owner(plan), progress)
     with history.prepared(shop, seen, prefer=prefer) as ready:
-        spec = specs.limited(running.spec(plan, image, command), machine.result())
-        spec = spec._replace(history=ready.volume)
+        spec = running.spec(plan, image, command)._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
         refs, kept = _refs(seen, plan.session.name), _kept(plan)
         beside = branches.inside(plan.project, kept, [*refs, f"refs/heads/{plan.session.name}"])
@@ -124,7 +123,7 @@ def outfit(
             tip=plan.session.base, branch="", exclude=b"", refs=refs, known=tuple(more), kept={}, stashes=()
         )
         yield Outfit(
-            spec,
+            specs.limited(spec, machine.result()),
             [*repositories.files(laid), *ready.files, *_conversations(plan), *_worktree(plan, beside.refs)],
             Checkout(
                 plan.session.base, seen.key, seen.place, [*repositories.files(base), *ready.files],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.test_conversation import leave, say, subjects
-from tests.e2e.test_live import FIRST, SECOND, THIRD, has, recorded, said
+from tests.e2e.test_live import FIRST, SECOND, THIRD, has, have_two_conversations, recorded, said
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -40,13 +40,7 @@ def test_a_subagent_and_a_task_in_the_background(claude: User) -> None:
 
 def test_an_earlier_conversation_is_gone_on_with(claude: User, api: MessagesApi) -> None:
     with claude.terminal("new", "tui") as terminal:
-        say(terminal, FIRST, "Wrote one.txt")
-        terminal.send("/clear")
-        terminal.wait_for("/clear")
-        terminal.press("Enter")
-        terminal.wait_until(lambda: "Wrote one.txt" not in terminal.screen(), "an empty conversation")
-        say(terminal, SECOND, "Wrote two.txt")
-        has(claude, "tui", FIRST, SECOND)
+        have_two_conversations(claude, terminal)
         terminal.send("/resume")
         terminal.wait_for("/resume")
         terminal.press("Enter")

@@ -16,6 +16,7 @@ from tests.support import engines
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from tests.support.driver import Terminal
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -137,15 +138,20 @@ def test_a_killed_sandbox_has_its_turns_in_git_and_the_rest_is_recovered(claude:
     assert claude.listed()[0]["turns"] == 4
 
 
+def have_two_conversations(claude: User, terminal: Terminal) -> None:
+    """Give a prompt in each, in the session ``tui``."""
+    say(terminal, FIRST, "Wrote one.txt")
+    terminal.send("/clear")
+    terminal.wait_for("/clear")
+    terminal.press("Enter")
+    terminal.wait_until(lambda: "Wrote one.txt" not in terminal.screen(), "an empty conversation")
+    say(terminal, SECOND, "Wrote two.txt")
+    has(claude, "tui", FIRST, SECOND)
+
+
 def test_what_was_said_is_stored_once_over_runs_and_conversations(claude: User) -> None:
     with claude.terminal("new", "tui") as terminal:
-        say(terminal, FIRST, "Wrote one.txt")
-        terminal.send("/clear")
-        terminal.wait_for("/clear")
-        terminal.press("Enter")
-        terminal.wait_until(lambda: "Wrote one.txt" not in terminal.screen(), "an empty conversation")
-        say(terminal, SECOND, "Wrote two.txt")
-        has(claude, "tui", FIRST, SECOND)
+        have_two_conversations(claude, terminal)
         assert leave(terminal) == 0
     claude.realm("resume", "tui", "-p", THIRD)
     claude.realm("resume", "tui", "-p", "write four.txt with fourth")

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 
-def test_a_conversation_goes_on_at_another_place(claude: User, api: MessagesApi, tmp_path: Path) -> None:
+def elsewhere_with(claude: User, tmp_path: Path, prompt: str) -> User:
+    """Return somebody at another place who has fetched the session ``tax``, in which ``prompt`` was given."""
     origin = Repo.init(tmp_path / "origin.git", bare=True)
     claude.repo.git("remote", "add", "origin", str(origin.path))
     claude.repo.git("push", "-q", "origin", "HEAD:refs/heads/main")
-    claude.realm("new", "tax", "--", "-p", "write one.txt with first")
+    claude.realm("new", "tax", "--", "-p", prompt)
     claude.realm("share", "tax", "--with-conversation")
     place = tmp_path / "another" / "name"
     subprocess.run(["git", "clone", "-q", "-b", "main", str(origin.path), str(place)], check=True)
@@ -31,6 +32,11 @@ def test_a_conversation_goes_on_at_another_place(claude: User, api: MessagesApi,
         claude, repo=Repo(place), extra={**claude.extra, "REALM_HOME": str(tmp_path / "home")}
     )
     elsewhere.realm("fetch", "tax")
+    return elsewhere
+
+
+def test_a_conversation_goes_on_at_another_place(claude: User, api: MessagesApi, tmp_path: Path) -> None:
+    elsewhere = elsewhere_with(claude, tmp_path, "write one.txt with first")
     elsewhere.realm("resume", "tax", "--", "-p", "write two.txt with second")
     assert api.asked[-1].prompts()[-2:] == ["write one.txt with first", "write two.txt with second"]
     assert elsewhere.repo.files("refs/realm/tax") == ["README.md", "one.txt", "two.txt"]
@@ -46,17 +52,7 @@ def test_who_gets_a_conversation_without_its_secrets_begins_a_new_one(
     claude: User, api: MessagesApi, tmp_path: Path
 ) -> None:
     secret = "ghp" + "_0123456789abcdefghijABCDEFGHIJ012345"
-    origin = Repo.init(tmp_path / "origin.git", bare=True)
-    claude.repo.git("remote", "add", "origin", str(origin.path))
-    claude.repo.git("push", "-q", "origin", "HEAD:refs/heads/main")
-    claude.realm("new", "tax", "--", "-p", f"write one.txt with first\nthe token is {secret}")
-    claude.realm("share", "tax", "--with-conversation")
-    place = tmp_path / "another" / "name"
-    subprocess.run(["git", "clone", "-q", "-b", "main", str(origin.path), str(place)], check=True)
-    elsewhere = replace(
-        claude, repo=Repo(place), extra={**claude.extra, "REALM_HOME": str(tmp_path / "home")}
-    )
-    elsewhere.realm("fetch", "tax")
+    elsewhere = elsewhere_with(claude, tmp_path, f"write one.txt with first\nthe token is {secret}")
     done = elsewhere.realm("resume", "tax", "--", "-p", "write two.txt with second")
     assert "the agent begins a new one, from a summary" in done.err
     asked = api.asked[-1]
