@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from realm.errors import EngineError, RejectedError
 from realm.paths import remove_tree, scratch
-from realm.sandbox import layout, report, transfer, workspace
+from realm.sandbox import layout, network, report, transfer, workspace
 from realm.sandbox.docker import KILLED
 from realm.sandbox.image import recipe
 from realm.sandbox.stream import Attachment
@@ -113,8 +113,14 @@ class Sandbox:
         return process, Attachment(sock, begun, tty=tty)
 
     def start(self) -> None:
-        """Start the container's program."""
-        self.engine.start(self.id)
+        """Start the container's program; make the open network again when it was pruned since."""
+        try:
+            self.engine.start(self.id)
+        except EngineError as error:
+            if error.kind != "not found" or self.engine.network(layout.OPEN_NETWORK):
+                raise
+            network.ensure_open(self.engine)
+            self.engine.start(self.id)
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the container's terminal its size; one that has ended does not mind."""

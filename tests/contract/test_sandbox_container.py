@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import EngineError, ImageError
-from realm.sandbox import lookup, workspace
+from realm.sandbox import layout, lookup, network, workspace
 from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
 from realm.sandbox.flags import parse
 from realm.sandbox.transfer import SandboxFile
 from realm.together import together
+from tests.support.engines import docker
 from tests.support.sandbox import Laboratory, environment_of, follow, laboratory, unpacked
 from tests.support.waiting import eventually
 
@@ -55,6 +56,21 @@ def test_plain_sandbox(lab: Laboratory) -> None:
 
 def test_overlay_sandbox(lab: Laboratory) -> None:
     _works(lab, "overlay")
+
+
+def test_network_that_was_pruned_before_the_start_is_made_again(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "OPEN_NETWORK", f"realm-test-{lab.id[:8]}")
+    network.ensure_open(lab.engine)
+    sandbox = lab.create("true", network="open")
+    docker("network", "rm", layout.OPEN_NETWORK)
+    try:
+        sandbox.start()
+        assert sandbox.wait_at_most(60) == 0
+    finally:
+        sandbox.remove()
+        docker("network", "rm", layout.OPEN_NETWORK)
 
 
 def _base(sandbox: Sandbox) -> str:

@@ -73,7 +73,7 @@ def test_it_prints_what_the_page_shows(shopkeeper: User, part: str) -> None:
     for command, expected in commands:
         script = f"GIT_PAGER=cat; export GIT_PAGER; {command}; echo and the code is $?"
         with shopkeeper.shell(script, columns=100) as terminal:
-            terminal.wait(120)
+            terminal.wait_for(r"and the code is \d", 120)
             printed, _, code = terminal.history().partition("and the code is ")
         assert code.split()[0] == "0", printed
         assert shape([line for line in printed.splitlines() if line.strip()]) == shape(expected), command
