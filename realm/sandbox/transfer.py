@@ -18,7 +18,7 @@ from realm.paths import data_dir
 from realm.sandbox import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from realm.sandbox.docker import Engine
 
@@ -44,10 +44,13 @@ class SandboxFile(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One member of an archive to write: its header, with a name below the root, and its content."""
+    """One member of an archive to write: its header, with a name below the root, and its content.
+
+    The content may be pieces, as many bytes as the header says.
+    """
 
     info: tarfile.TarInfo
-    data: bytes | Path | None = None
+    data: bytes | Path | Iterator[bytes] | None = None
 
 
 def entry_script() -> SandboxFile:
@@ -62,16 +65,31 @@ def put(engine: Engine, container: str, path: str, entries: Iterable[Entry]) -> 
 
 def write(entries: Iterable[Entry]) -> Iterator[bytes]:
     """Yield the archive of ``entries``, whose time is now."""
-    now = min(int(time.time()), _LARGEST_TIME)
     for info, data in entries:
-        info.mtime = now
-        yield info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+        yield _header(info)
         if isinstance(data, Path):
             yield from _content(data, info.size)
-        elif data:
+        elif isinstance(data, bytes):
             yield data
+        elif data:
+            yield from data
         yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def _header(info: tarfile.TarInfo) -> bytes:
+    info.mtime = min(int(time.time()), _LARGEST_TIME)
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def packed(name: str, user: tuple[int, int], entries: Sequence[Entry]) -> Entry:
+    """Return a member that is itself an archive, of ``entries``."""
+    whole = entry(name, user, 0o600, write(entries))
+    sizes = (
+        len(_header(info)) + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE for info, _ in entries
+    )
+    whole.info.size = sum(sizes) + 2 * tarfile.BLOCKSIZE
+    return whole
 
 
 def _content(path: Path, size: int) -> Iterator[bytes]:
@@ -87,7 +105,9 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def entry(name: str, user: tuple[int, int], mode: int = 0o755, data: bytes | Path | None = None) -> Entry:
+def entry(
+    name: str, user: tuple[int, int], mode: int = 0o755, data: bytes | Path | Iterator[bytes] | None = None
+) -> Entry:
     """Return a member of an archive; without ``data`` a directory."""
     info = tarfile.TarInfo(name)
     info.mode = mode
@@ -96,7 +116,7 @@ def entry(name: str, user: tuple[int, int], mode: int = 0o755, data: bytes | Pat
         info.type = tarfile.DIRTYPE
     elif isinstance(data, bytes):
         info.size = len(data)
-    else:
+    elif isinstance(data, Path):
         status = data.lstat()
         info.size = status.st_size
         if stat.S_ISLNK(status.st_mode):

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shlex
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -146,7 +147,11 @@ def settle_patterns(project: Project, ui: UI) -> None:
 
 def announce(include: Iterable[Include], ui: UI) -> None:
     """Say which ignored files a container gets copies of."""
-    names = [clean(item.path) for item in include]
+    counted = Counter(item.place for item in include if item.place != item.path)
+    single = {item.place: clean(item.place) for item in include}
+    names = [
+        name + (f"/ ({counted[place]} files)" if counted[place] else "") for place, name in single.items()
+    ]
     if names:
         ui.info(f"copied into the container: {listed(names)}")
 

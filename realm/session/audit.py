@@ -85,7 +85,7 @@ def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:
         "login": plan.login.source,
         "git_hosts": [host.url for host in plan.git_hosts],
         "flags": flags.shown(plan.args),
-        "included": [clean(item.path) for item in plan.include],
+        "included": [clean(place) for place in plan.included],
     }
     return _dump(decided)
 

@@ -97,6 +97,11 @@ class Plan(NamedTuple):
         """Where the agent starts, in the sandbox."""
         return posixpath.join(self.session.workspace, self.session.subdir).rstrip("/")
 
+    @property
+    def included(self) -> list[str]:
+        """The paths that speak for the files that are copied in."""
+        return list(dict.fromkeys(item.place for item in self.include))
+
 
 class Outcome(NamedTuple):
     """What a run left: the session's tips, its size, and what the user should know."""
@@ -185,7 +190,7 @@ def _mode(path: Path) -> int:
 
 def exclude(plan: Plan) -> bytes:
     """Return rules for what the host's git ignores, for what was copied in, and for agents' work trees."""
-    names = "".join(f"/{_escape(item.path)}\n" for item in plan.include) + (
+    names = "".join(f"/{_escape(place)}\n" for place in plan.included) + (
         f"/{plan.agent.worktrees}/\n" if plan.agent.worktrees else ""
     )
     lines = plan.ignore.splitlines(keepends=True)

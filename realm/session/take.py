@@ -144,7 +144,7 @@ def _taken(
         notes += _unusual(plan, code, ingested.tip)
         code, twins = ingested.tip, ingested.twins
         notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
-        notes += _let_out(plan, code, [item.path for item in plan.include])
+        notes += _let_out(plan, code, plan.included)
     last = points[-1] if points else None
     turn = last.turn if last else begun.turn
     with record.Record(project, now.session.name, now.previous) as found:

@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
@@ -23,10 +23,14 @@ INCLUDE_FILE = ".worktreeinclude"
 
 
 class Include(NamedTuple):
-    """A file to copy into the sandbox: ``path`` below the work tree with ``/``, ``source`` on the host."""
+    """A file to copy into the sandbox: ``path`` below the work tree with ``/``, ``source`` on the host.
+
+    ``place`` is the path that speaks for it: that of the ignored directory it lies in, or its own.
+    """
 
     path: str
     source: Path
+    place: str
 
 
 def dirty_count(project: Project) -> int:
@@ -145,7 +149,7 @@ def included(
                 )
         for path in (*wanted, *again):
             found.update(set(_files(project.root, path)) - tracked)
-    return [Include(path, project.root / path) for path in sorted(found)]
+    return _placed(project, sorted(found))
 
 
 def _existing(project: Project, paths: Sequence[str]) -> list[str]:
@@ -222,7 +226,25 @@ def matched(project: Project) -> list[Include]:
     ignored = git("check-ignore", "-z", "--stdin", project=project, stdin=asked, check=False).out
     names = sorted(os.fsdecode(name) for name in ignored.split(b"\0") if name)
     there = [name for name in names if _kind(project.root / name) in ("file", "link")]
-    return [Include(name, project.root / name) for name in there]
+    return _placed(project, there)
+
+
+def _placed(project: Project, paths: Sequence[str]) -> list[Include]:
+    """Return the files with their places; thousands of them would make as many rules for git."""
+    above = {
+        path: [parent.as_posix() for parent in reversed(PurePosixPath(path).parents)][1:] for path in paths
+    }
+    asked = b"".join(
+        os.fsencode(path) + b"\0" for path in sorted({one for each in above.values() for one in each})
+    )
+    told = (
+        git("check-ignore", "-z", "--stdin", project=project, stdin=asked, check=False).out if asked else b""
+    )
+    ignored = {os.fsdecode(path) for path in told.split(b"\0")}
+    return [
+        Include(path, project.root / path, next((one for one in above[path] if one in ignored), path))
+        for path in paths
+    ]
 
 
 def _list(project: Project, *args: str) -> list[str]:

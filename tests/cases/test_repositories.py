@@ -31,3 +31,22 @@ def test_text_kept_with_crlf_is_no_change_of_the_agents(user: User, files: int) 
     assert changed[0].startswith(f":100644 100755 {blob} {blob} M")
     assert changed[1].endswith("run.bat")
     assert len(changed) == 2
+
+
+def test_thousands_of_files_that_are_copied_in(user: User) -> None:
+    user.repo.write(".gitignore", "node_modules/\n*.key\n")
+    user.repo.commit("Ignore what is installed")
+    for number in range(300):
+        user.repo.write(f"node_modules/a/{number:03d}/{'long-' * 30}/index.js", f"{number}\n")
+    program = user.repo.path / "node_modules/run it"
+    program.write_text("#!/bin/sh\necho ran\n")
+    program.chmod(0o750)
+    script = (
+        "'node_modules/run it'; find node_modules -type f | wc -l; cat node_modules/a/299/*/index.js; "
+        "stat -c %a 'node_modules/run it'; test -O node_modules/a || echo stranger; rm .gitignore; ls -A /realm/git"
+    )
+    done = user.scripted("many", script, "--include", "node_modules")
+    assert done.out.splitlines()[:4] == ["ran", "301", "299", "750"]
+    assert not {"stranger", "given.tar"} & set(done.out.split())
+    assert "copied into the container: node_modules/ (301 files)" in done.err
+    assert user.repo.files("refs/realm/many") == ["README.md"]

@@ -372,6 +372,7 @@ def test_include_file_copies_only_what_is_ignored(repo: Repo) -> None:
     found = worktree.matched(project_of(repo))
     assert names(found) == [".env", ".env.link", "secrets/test/key", "sub/.env.test"]
     assert found[0].source == repo.path / ".env"
+    assert [item.place for item in found] == [".env", ".env.link", "secrets", "sub/.env.test"]
 
 
 def test_no_include_file_needs_no_git(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
