@@ -301,7 +301,7 @@ start_engine() {
 build_image() {
     [ -n "$image" ] || return 0
     engine_answers || { say 'warning: no engine, so no image yet: realm build makes it later'; return 0; }
-    step 'Building the image for the containers'
+    step 'Building the images for the containers, and for the proxies between them and the network'
     # Debian's image, on which ours is built, is made here where no registry can be asked for it.
     "$source/container/engine" base \
         "${REALM_BASE_IMAGE:-$(git config realm.baseImage || echo debian:bookworm-slim)}" || true
@@ -335,8 +335,8 @@ for line in sys.stdin:
 ' "$1"
 }
 
-our_containers() {
-    docker container ls --all --filter label=realm.proof --format '{{.ID}} {{.Names}} {{.Label "realm.proof"}}' |
+our_containers() { # our_containers [OPTION...]: of docker's
+    docker container ls --all --filter label=realm.proof "$@" --format '{{.ID}} {{.Names}} {{.Label "realm.proof"}}' |
         proven container
 }
 
@@ -346,14 +346,15 @@ our_volumes() {
 }
 
 remove_containers() {
-    local containers volumes unproven
+    local containers proxies volumes unproven
     engine_answers || return 0
     if ! containers=$(our_containers) || ! volumes=$(our_volumes); then
         say 'warning: realm itself does not run any more; its containers and volumes were left alone:'
         say '    docker container ls --all --filter label=realm.proof; docker volume ls --filter label=realm.proof'
         return
     fi
-    if [ -n "$containers" ] && [ -z "$force" ]; then
+    proxies=$(our_containers --filter label=realm.role=egress) # those hold no work
+    if [ "$containers" != "$proxies" ] && [ -z "$force" ]; then
         die 'some containers still hold work that is not in git' \
             'realm list --all shows them; realm resume or realm remove each, or give --force to lose that work'
     fi
@@ -375,7 +376,9 @@ remove_images() {
     # Only realm's own: images that somebody built on these have their labels, too.
     # shellcheck disable=SC2046 # names hold no blanks
     docker image rm --force realm:latest \
-        $(docker image ls --filter label=realm.on --format '{{.Repository}}:{{.Tag}}' realm) >/dev/null 2>&1 || true
+        $(docker image ls --filter label=realm.on --format '{{.Repository}}:{{.Tag}}' realm) \
+        $(docker image ls --filter label=realm.egress-fingerprint --format '{{.Repository}}:{{.Tag}}' realm-egress) \
+        >/dev/null 2>&1 || true
 }
 
 remove_everything() {

@@ -315,11 +315,11 @@ WORKSPACE = Setting(
     "volume of the workspace: auto, overlay or plain",
 )  # fmt: skip
 NETWORK = Setting(
-    "network", "REALM_NETWORK", "open", _one_of("open", "allow", "none"),
+    "network", "REALM_NETWORK", "allow", _one_of("allow", "open", "none"),
     "network of a container: open, allow (by name) or none",
 )  # fmt: skip
 CREDENTIALS = Setting(
-    "credentials", "REALM_CREDENTIALS", "env", _one_of("env", "proxy"),
+    "credentials", "REALM_CREDENTIALS", "proxy", _one_of("proxy", "env"),
     "where an agent's key or login is: env (in its container) or proxy (in the sidecar alone)",
 )  # fmt: skip
 GIT_CREDENTIALS = Setting(

@@ -46,6 +46,14 @@ class Host(NamedTuple):
         return f"{name}:{self.port}" if self.port else name
 
 
+_HERE = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
+
+
+def is_here(url: str) -> bool:
+    """Tell whether a URL leads to the machine itself that asks for it."""
+    return _HERE.match(url) is not None
+
+
 def parse(text: str) -> Host:
     """Return the host that ``text`` is; raises :class:`ValueError` with what is wrong."""
     word = text.strip().lower()

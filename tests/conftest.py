@@ -44,7 +44,9 @@ def sealed(
 ) -> Path:
     """Seal the test off from whoever runs it, and return its empty home directory."""
     home = tmp_path_factory.mktemp("home")
-    wanted = sealed_environment(home, engine=request.node.get_closest_marker("engine") is not None)
+    engine = request.node.get_closest_marker("engine") is not None
+    quick = engine and request.node.get_closest_marker("defaults") is None
+    wanted = sealed_environment(home, engine=engine, quick=quick)
     for name in os.environ.keys() - wanted.keys():
         monkeypatch.delenv(name)
     for name, value in wanted.items():

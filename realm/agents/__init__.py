@@ -24,12 +24,13 @@ class Command(Agent):
         self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
     ) -> Login:
         """Return the keys of the environment; none is needed, and the host's own login is not for it."""
-        del given
-        return from_environment(environ)
+        return from_environment({**environ, **(given or {})})
 
-    def api(self, login: Login, environ: Mapping[str, str] = os.environ) -> Api | None:
+    def api(
+        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
+    ) -> Api | None:
         """Return the API that the keys are for."""
-        return api.find(login, environ, {})
+        return api.find(login, environ, given)
 
     def keyless(self, login: Login, reached: Api, url: str, placeholder: str) -> Login:
         """Return the same variables without the keys."""

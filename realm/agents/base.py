@@ -213,6 +213,11 @@ class Agent:
         del state
         return {}
 
+    def settings(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Return the variables that the user's own settings give it."""
+        del environ
+        return {}
+
     def wants_screen(self, arguments: Sequence[str]) -> bool:
         """Tell whether it needs a terminal even while nobody watches it."""
         del arguments
@@ -241,9 +246,14 @@ class Agent:
         del inside
         return Renewal()
 
-    def api(self, login: Login, environ: Mapping[str, str] = os.environ) -> Api | None:
-        """Return how the model's API is reached with a login; ``None`` where nobody could stand in for it."""
-        del login, environ
+    def api(
+        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
+    ) -> Api | None:
+        """Return how the model's API is reached with a login; ``None`` where nobody could stand in for it.
+
+        ``given`` as for :meth:`find_login`.
+        """
+        del login, given, environ
         return None
 
     def login_ends(self) -> float | None:

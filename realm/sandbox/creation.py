@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
 from realm.sandbox import flags, image, layout, spec, transfer, workspace
+from realm.sandbox.egress import ticket
 from realm.sandbox.flags import DockerArgs
 from realm.sandbox.image import recipe
 from realm.sandbox.sandbox import Sandbox
@@ -55,12 +56,16 @@ def container_name(wanted: SandboxSpec) -> str:
 
 
 def _with_environment(wanted: SandboxSpec, given: Iterable[SandboxFile]) -> list[SandboxFile]:
-    """Return the files with the entry script, and with ``-e`` values behind the other secrets."""
+    """Return the files with the entry script, and with ``-e`` values beside the agent's login.
+
+    What stands for a login that stays outside counts, and what leads to the sidecar.
+    """
     found = [transfer.entry_script(), SandboxFile(f"{layout.GIT}/unready", b"yes\n", 0o600)]
-    secret = spec.secrets(flags.environment(wanted.args))
+    chosen = flags.environment(wanted.args)
+    secret = spec.secrets(ticket.besides(wanted.environment, chosen) if wanted.egress else chosen)
     for file in given:
         if file.path == layout.ENVIRONMENT and isinstance(file.data, bytes):
-            secret = file.data + secret
+            secret += file.data
         else:
             found.append(file)
     if secret:

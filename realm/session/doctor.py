@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import DOCKER_ARGS, IMAGE, Config
+from realm.config import DOCKER_ARGS, IMAGE, NETWORK, Config
 from realm.errors import EngineError, RealmError, UsageError
 from realm.git import git
 from realm.paths import current_directory, realm_home
@@ -154,11 +154,14 @@ def _locks(name: str) -> Check:
 
 def _image(name: str) -> Check:
     from realm.sandbox import docker, image
+    from realm.sandbox.egress import image as proxies
     from realm.session import images
 
     config = Config(current_directory())
+    inputs = images.inputs(config)
     with closing(docker.connect()) as connection:
-        status = image.status(connection, config.value(IMAGE) or None, images.inputs(config))
+        status = image.status(connection, config.value(IMAGE) or None, inputs)
+        has_proxies = config.value(NETWORK) != "allow" or proxies.is_built(connection, inputs)
     if status.missing:
         return Check(
             name, "warn", f"{status.reference} is not built yet", "realm build (the first run does it too)"
@@ -166,6 +169,13 @@ def _image(name: str) -> Check:
     if status.stale:
         return Check(
             name, "warn", f"{status.reference} is older than realm", "realm build (the next run does it too)"
+        )
+    if not has_proxies:
+        return Check(
+            name,
+            "warn",
+            "the image of the proxies is not built yet",
+            "realm build (the first run does it too)",
         )
     return Check(name, "ok", f"{status.reference} {status.detail}".strip())
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-from realm import hosts
-from realm.config import ALLOW, NETWORK, Config
+from realm import agents, hosts
+from realm.config import AGENT, ALLOW, DOCKER_ARGS, NETWORK, Config
 from realm.errors import EngineError, RealmError, UsageError
 from realm.model import Refusal
 from realm.paths import replace
@@ -79,7 +79,8 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
     urls = agent.reaches(login, flags.environment(args))
     if policy == NONE:
         return Network(NONE)
-    return Network(BY_NAME, given=tuple(host for url in urls if (host := of_url(url)) is not None))
+    reached = (of_url(url) for url in urls if not hosts.is_here(url))
+    return Network(BY_NAME, given=tuple(host for host in reached if host is not None))
 
 
 def reaching(network: Network, servers: Sequence[Api | rules.Stand]) -> Network:
@@ -89,14 +90,17 @@ def reaching(network: Network, servers: Sequence[Api | rules.Stand]) -> Network:
 
 
 def warnings(plan: Plan) -> list[str]:
-    """Return what the user should know of the run's network."""
-    return [f"the container's network is open: {plan.network.why}"] if plan.network.why else []
+    """Return what the user should know of the run's network, and of the agent's login."""
+    if plan.network.why:
+        login = ", and the agent's login is in it" if plan.exposed else ""
+        return [f"the container's network is open{login}: {plan.network.why}"]
+    return [f"the agent's login is in the container: {plan.exposed}"] if plan.exposed else []
 
 
 def refuse_none(plan: Plan) -> None:
     """Raise :class:`RealmError` where the agent has no network and can do nothing without."""
     urls = plan.agent.reaches(plan.login, flags.environment(plan.args))
-    if plan.network.policy == NONE and urls:
+    if plan.network.policy == NONE and not all(map(hosts.is_here, urls)):
         raise RealmError(
             f"{plan.agent.name} cannot reach its model without a network: realm.network is none",
             "git config realm.network allow lets it reach its model and package registries, and nothing else",
@@ -158,12 +162,14 @@ def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str) -> st
 
 def _rules(config: Config) -> Callable[[Sequence[Host]], Mapping[str, bytes]]:
     """Return what makes the configuration of the settings and of hosts that runs were given besides."""
-    upstream = company_proxy()
+    program, args = config.value(AGENT), flags.parse(config.value(DOCKER_ARGS))
+    agent = agents.find(program)
+    upstream = company_proxy({**os.environ, **agent.settings(), **flags.environment(args)})
     return lambda given: rules.files([*config.values(ALLOW), *given], upstream)
 
 
-def company_proxy(environ: Mapping[str, str] = os.environ) -> rules.Upstream | None:
-    """Return the proxy that this machine's environment names for HTTPS; one on its loopback counts not."""
+def company_proxy(environ: Mapping[str, str]) -> rules.Upstream | None:
+    """Return the proxy that variables name for HTTPS; one on this machine's loopback counts not."""
     names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
     url = next((environ[name] for name in names if environ.get(name)), "")
     if not url:

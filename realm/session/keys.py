@@ -1,4 +1,4 @@
-"""An agent's key or login where ``realm.credentials`` is ``proxy``: the sidecar has it, and no sandbox.
+"""Who has an agent's key or login: with ``realm.credentials`` ``proxy`` the sidecar, and no sandbox.
 
 With a login of the host's (OAuth) the sidecar gets the access token alone.  The host keeps the
 refresh token, which works once: nobody can log the other out.  Whoever holds a run follows the
@@ -15,12 +15,14 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from realm import hosts
 from realm.config import CREDENTIALS, GIT_CREDENTIALS
 from realm.errors import GitError, RealmError, UsageError
 from realm.git import git, user_environment
 from realm.paths import make_private, realm_home
+from realm.sandbox import flags
 from realm.sandbox.egress import rules, sidecar
 from realm.sandbox.egress.ticket import API_PORT, ticket
 from realm.together import Beside
@@ -53,31 +55,64 @@ _GIT_PATHS = r"/[A-Za-z0-9._~/+-]{1,400}/(info/refs|git-upload-pack)"
 """What git asks over HTTP to fetch (gitprotocol-http(5))."""
 
 
-def choose(config: Config, network: Network, agent: Agent, login: Login) -> Api | None:
-    """Return the API that the sidecar stands before; ``None`` where the agent has its key itself, or none.
+class Choice(NamedTuple):
+    """The API that the sidecar stands before, ``None`` where the agent has its key itself, or has none.
 
-    Raises :class:`UsageError` where the settings cannot be had together.
+    ``why`` says why it has it itself where nobody asked for that.
+    """
+
+    api: Api | None = None
+    why: str = ""
+
+
+def choose(
+    config: Config, network: Network, agent: Agent, login: Login, given: Mapping[str, str] = {}
+) -> Choice:
+    """Return who is to have the key; ``given`` are variables that the sandbox gets by the docker flags.
+
+    Where nobody has said who, the sandbox has what the sidecar cannot keep; raises
+    :class:`UsageError` where somebody has.
     """
     has_login = bool(login.source) or login.credentials is not None
     if config.value(CREDENTIALS) == ENV or not has_login or network.policy == "none":
-        return None
+        return Choice()
+    is_asked = config.lookup(CREDENTIALS).source != "default"
     if network.policy != "allow":
-        why = network.why or f"realm.network is {network.policy}"
-        raise UsageError(
-            f"realm.credentials is proxy, which needs realm.network allow: {why}",
-            "git config realm.network allow, or git config realm.credentials env",
-        )
-    api = agent.api(login)
+        if is_asked:
+            why = network.why or f"realm.network is {network.policy}"
+            raise UsageError(
+                f"realm.credentials is proxy, which needs realm.network allow: {why}",
+                "git config realm.network allow, or git config realm.credentials env",
+            )
+        return Choice(why=network.why)
+    api = agent.api(login, given)
     if api is None:
+        problem = f"realm knows no way to stand in for this login: {login.source}"
+    elif hosts.is_here(api.url):
+        if api.url in agent.reaches(login, given):
+            raise _here(api.url)
+        problem = f"{api.url} is this machine, which no proxy in a container can ask"
+    else:
+        try:
+            rules.stands("0", [_stand(api)])
+        except ValueError as error:
+            problem = str(error)
+        else:
+            return Choice(api)
+    if is_asked:
         raise UsageError(
-            f"realm.credentials is proxy, which knows no way to stand in for this login: {login.source}",
-            "git config realm.credentials env hands it to the container",
+            f"realm.credentials is proxy, but {problem}",
+            "git config realm.credentials env hands the login to the container",
         )
-    try:
-        rules.stands("0", [_stand(api)])
-    except ValueError as error:
-        raise UsageError(f"realm.credentials is proxy: {error}", "git config realm.credentials env") from None
-    return api
+    return Choice(why=problem)
+
+
+def _here(url: str) -> UsageError:
+    return UsageError(
+        f"{url} is this machine, which a container cannot reach",
+        "let what listens there listen on an address that containers reach, such as that of docker's bridge "
+        "(ip -4 addr show docker0), and name that",
+    )
 
 
 def _stand(api: Api) -> rules.Stand:
@@ -153,9 +188,9 @@ def _now(plan: Plan) -> Api | None:
     if plan.api is None or plan.login.credentials is None:
         return plan.api
     with suppress(RealmError):
-        found = plan.agent.find_login()
+        found = plan.agent.find_login(given=flags.environment(plan.args))
         if found.credentials is not None:
-            return plan.agent.api(found) or plan.api
+            return plan.agent.api(found, flags.environment(plan.args)) or plan.api
     return plan.api
 
 

@@ -103,10 +103,11 @@ def with_keys(plan: Plan) -> Plan:
 
     Raises :class:`RealmError` when the settings want what cannot be had.
     """
-    api = keys.choose(plan.config, plan.network, plan.agent, plan.login)
+    given = flags.environment(plan.args)
+    api, why = keys.choose(plan.config, plan.network, plan.agent, plan.login, given)
     hosts = plan.git_hosts or keys.git_hosts(plan.project, plan.config, plan.network)
     network = egress.reaching(plan.network, [*([api] if api else []), *hosts])
-    return plan._replace(api=api, git_hosts=hosts, network=network)
+    return plan._replace(api=api, exposed=why, git_hosts=hosts, network=network)
 
 
 def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:

@@ -53,9 +53,9 @@ class Plan(NamedTuple):
     ``run`` is the run's record; ``meta`` the commit that holds it, empty until
     it is recorded, ``parent`` the one before that, ``None`` for a session's
     first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
-    stands before with the login, which no sandbox has then, and ``git_hosts`` those that it
-    fetches from with the user's logins.  ``told`` is what the agent is to
-    know of a conversation that it cannot go on with.
+    stands before with the login, which no sandbox has then, ``exposed`` why the sandbox has
+    it all the same, and ``git_hosts`` those that the sidecar fetches from with the user's
+    logins.  ``told`` is what the agent is to know of a conversation that it cannot go on with.
     """
 
     project: Project
@@ -67,6 +67,7 @@ class Plan(NamedTuple):
     identity: Identity
     network: Network = Network()
     api: Api | None = None
+    exposed: str = ""
     git_hosts: tuple[Stand, ...] = ()
     meta: str = ""
     parent: str | None = None
@@ -145,7 +146,9 @@ def weakened(plan: Plan) -> tuple[str, ...]:
     memory = ("realm.memory none",) if config.value(MEMORY) == 0 else ()
     cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
     reserve = ("realm.diskReserve none",) if config.value(DISK_RESERVE) == 0 else ()
-    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve)
+    has_login = bool(plan.login.source) and plan.api is None
+    login = ("realm.credentials env",) if has_login and plan.network.policy != "none" else ()
+    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *login)
 
 
 def environment(plan: Plan) -> dict[str, str]:

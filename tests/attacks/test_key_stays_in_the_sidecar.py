@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.api import MessagesApi
     from tests.support.user import User
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.defaults]
 
 ASK = "curl -s -o /dev/null -w '%{http_code} ' --path-as-is http://127.0.0.1:3129"
 FORGED = "-H 'x-api-key: mine' -H 'Authorization: Bearer mine' -H 'Host: other.example'"
@@ -31,19 +31,14 @@ OTHERS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def keyless(claude: User) -> User:
-    """The person, whose key is for the sidecar alone."""
-    claude.extra |= {"REALM_NETWORK": "allow", "REALM_CREDENTIALS": "proxy"}
-    return claude
-
-
-def test_the_key_is_nowhere(keyless: User, api: MessagesApi, tmp_path: Path) -> None:
+def test_the_key_is_nowhere(claude: User, api: MessagesApi, tmp_path: Path) -> None:
     api.accept = frozenset({KEY})
+    # Who passes it on, as one had to once, does not give it to the container either.
+    claude.extra["REALM_DOCKER_ARGS"] = "-e ANTHROPIC_API_KEY -e ANTHROPIC_BASE_URL"
     wait = "until [ -e go ]; do sleep 0.2; done"
-    keyless.realm("new", "hush", "--detach", "--", "-p", f"run env > env.txt; {wait}")
+    claude.realm("new", "hush", "--detach", "--", "-p", f"run env > env.txt; {wait}")
     eventually(lambda: len(api.asked) == 1, 90)
-    mine = f"realm.project={keyless.repo.path}"
+    mine = f"realm.project={claude.repo.path}"
     (agent,) = engines.labelled("container", mine, "realm.role=box")
     (egress,) = engines.labelled("container", mine, "realm.role=egress")
     assert {request.key for request in api.requests} == {KEY}
@@ -63,24 +58,24 @@ def test_the_key_is_nowhere(keyless: User, api: MessagesApi, tmp_path: Path) -> 
         assert KEY not in engines.docker("image", "inspect", image)
     assert KEY not in engines.docker("volume", "ls", "--format", "{{.Labels}}")
     engines.docker("exec", agent, "touch", "/workspace/project/go")
-    keyless.realm("wait", "hush")
-    assert "placeholder-" in keyless.repo.show("refs/realm/hush:env.txt")
-    every = keyless.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
-    assert KEY not in "".join(keyless.repo.git("cat-file", "-p", oid) for oid in every)
-    done = subprocess.run(["grep", "-rlas", KEY, tmp_path, keyless.installed.home / ".realm"], check=False)
+    claude.realm("wait", "hush")
+    assert "placeholder-" in claude.repo.show("refs/realm/hush:env.txt")
+    every = claude.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    assert KEY not in "".join(claude.repo.git("cat-file", "-p", oid) for oid in every)
+    done = subprocess.run(["grep", "-rlas", KEY, tmp_path, claude.installed.home / ".realm"], check=False)
     assert done.returncode == 1
-    (run,) = json.loads(keyless.realm("audit", "hush", "--json").out)
+    (run,) = json.loads(claude.realm("audit", "hush", "--json").out)
     assert (run["credentials"], run["network"]) == ("proxy", "allow")
 
 
-def test_it_opens_nothing_but_the_model(keyless: User, api: MessagesApi) -> None:
+def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     fit = f"{ASK}'/v1/messages?beta=true' -X POST -H 'content-type: application/json' -d '{{}}' {FORGED}; "
     script = "".join(f"{ASK}'{path}' {FORGED}; " for path in OTHERS) + fit
     smuggled = r"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
     smuggled += r"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/files HTTP/1.1\r\nHost: x\r\n\r\n"
     script += f"printf '{smuggled}' | curl -s -m 3 telnet://127.0.0.1:3129; "
     script += "ls /egress/run; cat /egress/run/*/* | head -c 100; true"
-    done = keyless.scripted("pry", script)
+    done = claude.scripted("pry", script)
     *refused, answered = done.out.split()[: len(OTHERS) + 1]
     assert set(refused) <= {"400", "403"}, done
     assert answered == "200", done
@@ -90,7 +85,7 @@ def test_it_opens_nothing_but_the_model(keyless: User, api: MessagesApi) -> None
     assert asked.headers["host"] == api.url.removeprefix("http://")
     assert "authorization" not in asked.headers
     assert KEY not in done.out + done.err
-    tried = keyless.realm("try", "pry", "--", "sh", "-c", f"{ASK}/v1/models; env", code=None)
+    tried = claude.realm("try", "pry", "--", "sh", "-c", f"{ASK}/v1/models; env", code=None)
     assert tried.out.startswith("000 ")
     assert "placeholder-" not in tried.out
     assert len(api.requests) == 1
@@ -112,8 +107,7 @@ def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_pa
     (bin_ / "claude").write_text(f"#!/bin/sh\ncat > {file} <<'END'\n{tokens('new', 3600)}\nEND\n")
     (bin_ / "claude").chmod(0o755)
     user.extra |= {
-        "REALM_NETWORK": "allow", "REALM_CREDENTIALS": "proxy", "ANTHROPIC_BASE_URL": api.url,
-        "CLAUDE_CONFIG_DIR": str(config), "PATH": f"{bin_}:{user.env['PATH']}",
+        "ANTHROPIC_BASE_URL": api.url, "CLAUDE_CONFIG_DIR": str(config), "PATH": f"{bin_}:{user.env['PATH']}",
     }  # fmt: skip
     prompt = "run until [ -e go ]; do sleep 0.2; done\nwrite done.txt with it"
     with user.start("new", "long", "--", "-p", prompt, stdin=subprocess.DEVNULL) as running:
@@ -149,7 +143,6 @@ def test_a_git_host_is_read_with_a_login_that_stays_outside(user: User, tmp_path
     lib.git("config", "http.receivepack", "true")
     helper = f"!f() {{ printf 'username=me\\npassword={password}\\n'; }}; f"
     user.repo.git("config", "credential.helper", helper)
-    user.repo.git("config", "realm.network", "allow")
     with HttpServer(root, "me", password, engines.gateway()) as server:
         user.repo.git("config", "--add", "realm.gitCredentials", server.url)
         script = f"""

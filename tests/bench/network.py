@@ -1,4 +1,4 @@
-"""What the network by name costs: a run's start against an open one, and bytes through the proxy."""
+"""What the proxies cost: a run's start against one with an open network, and bytes through them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.measure import Figure, run, timed
 from tests.support import engines
+from tests.support.user import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 _WARM, _COLD, _SPEED = 1.1, 0.6, 400.0
 _SIZE = 1_000_000_000
 _PIECE = b"\0" * 262_144
+_WAYS = {
+    "proxies": ("REALM_NETWORK=allow", "REALM_CREDENTIALS=proxy"),
+    "open": ("REALM_NETWORK=open", "REALM_CREDENTIALS=env"),
+}
 
 
 def network_figures(setting: Setting, pairs: int) -> Iterator[Figure]:
     """A run that does nothing, with a sidecar that is made for it and one that is there; a large download."""
+    setting.env |= {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": f"http://{engines.gateway()}:9"}
     yield _starts(setting, "network by name, sidecar cold", pairs, _COLD, "s more")
     keep = f"keep-{os.urandom(4).hex()}"
     keeping = ["new", "--detach", "--agent", "sleep", keep, "600"]
-    run(["env", "REALM_NETWORK=allow", str(setting.realm), *keeping], setting)
+    run(["env", *_WAYS["proxies"], str(setting.realm), *keeping], setting)
     try:
         yield _starts(setting, "network by name, sidecar warm", pairs, _WARM, "x")
         yield _download(setting)
@@ -36,15 +42,15 @@ def network_figures(setting: Setting, pairs: int) -> Iterator[Figure]:
 
 
 def _starts(setting: Setting, name: str, pairs: int, bar: float, unit: str) -> Figure:
-    taken: dict[str, list[float]] = {"allow": [], "open": []}
+    taken: dict[str, list[float]] = {way: [] for way in _WAYS}
     for number in range(pairs + 1):
-        for policy, times in taken.items():
+        for way, times in taken.items():
             command = [word.replace("{}", str(number)) for word in setting.realm_run("true")]
-            took = timed(["env", f"REALM_NETWORK={policy}", *command], setting)
+            took = timed(["env", *_WAYS[way], *command], setting)
             if number:
                 times.append(took)
-    medians = {policy: statistics.median(times) for policy, times in taken.items()}
-    return Figure(name, medians["allow"], "network open", medians["open"], bar, unit)
+    medians = {way: statistics.median(times) for way, times in taken.items()}
+    return Figure(name, medians["proxies"], "network open, key inside", medians["open"], bar, unit)
 
 
 def _download(setting: Setting) -> Figure:

@@ -30,7 +30,7 @@ class Setting:
         self._installed = _install(place)
         home = self.home
         home.mkdir(parents=True, exist_ok=True)
-        sealed = sealed_environment(home, engine=True)
+        sealed = sealed_environment(home, engine=True, quick=True)
         path = f"{self._installed.bin}{os.pathsep}{sealed['PATH']}"
         self.env = {name: value for name, value in sealed.items() if name != "PYTHONPATH"} | {"PATH": path}
         os.environ.update({name: sealed[name] for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")})

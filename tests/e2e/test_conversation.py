@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.driver import Terminal
     from tests.support.user import User
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.defaults]
 
 
 def say(terminal: Terminal, prompt: str, until: str) -> None:

@@ -226,6 +226,7 @@ def test_from_a_pipe_and_away_again_leaves_refs_and_what_is_not_realms(tmp_path:
 
 
 @pytest.mark.engine
+@pytest.mark.defaults
 def test_builds_the_image_tries_it_out_and_never_drops_work_unasked(user: User, tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = run_installer(home, "--yes", "--no-engine")

@@ -55,6 +55,7 @@ def sandbox_of(claude: User) -> str:
     return found
 
 
+@pytest.mark.defaults
 def test_each_turn_is_in_git_while_the_next_one_works(claude: User) -> None:
     with claude.terminal("new", "tui") as terminal:
         say(terminal, FIRST, "Wrote one.txt")
@@ -110,6 +111,7 @@ def test_whoever_holds_the_run_takes_its_turns_in(claude: User) -> None:
     assert list(claude.leftovers()) == []
 
 
+@pytest.mark.defaults
 def test_a_killed_holder_has_its_turns_in_git_and_the_next_one_goes_on(claude: User) -> None:
     in_background(claude, FIRST, SECOND)
     os.kill(holder_of(claude), signal.SIGKILL)

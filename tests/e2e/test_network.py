@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.support.user import User
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.defaults]
 
 GET = "curl -sS -m 20 -o /dev/null -w '%{http_code}%{http_connect} '"
 
@@ -105,11 +105,12 @@ def test_a_sidecar_that_dies_is_started_again(sealed_user: User, web: Web) -> No
 
 
 def test_the_real_agent_works_through_the_proxy(claude: User) -> None:
-    claude.repo.git("config", "realm.network", "allow")
     done = claude.realm("new", "x", "-p", "write a.txt with hello")
     assert claude.repo.git("show", f"{claude.tip('x')}:a.txt") == "hello"
-    assert "refused" not in done.err, done.err
-    assert "network: allow" in done.err
+    for word in ("refused", "network", "credentials", "warning"):
+        assert word not in done.err, done.err
+    (run,) = json.loads(claude.realm("audit", "x", "--json").out)
+    assert (run["network"], run["credentials"]) == ("allow", "proxy")
 
 
 def test_without_a_network_the_agent_is_not_started_for_nothing(claude: User) -> None:
@@ -125,6 +126,22 @@ def test_flags_that_need_a_network_are_refused(sealed_user: User, flag: str) -> 
     done = sealed_user.realm("new", "x", "--agent", "true", code=125)
     assert "needs a network, and realm.network is allow" in done.err
     assert not sealed_user.listed()
+
+
+def test_where_nobody_has_chosen_they_open_it_and_that_is_said(claude: User) -> None:
+    claude.extra["REALM_DOCKER_ARGS"] = "--add-host a:1.2.3.4"
+    done = claude.realm("new", "x", "--agent", "sh", "--", "-c", "getent hosts a")
+    assert done.out.split() == ["1.2.3.4", "a"]
+    assert "network is open, and the agent's login is in it: docker flag --add-host needs it" in done.err
+    assert "ran with less protection: realm.credentials env" in done.err
+    assert claude.listed()[0]["network"] == "open"
+
+
+def test_a_gateway_that_no_container_can_reach_is_told_of_before_the_start(claude: User) -> None:
+    claude.extra["ANTHROPIC_BASE_URL"] = "http://localhost:4000"
+    done = claude.realm("new", "x", "-p", "hello", code=125)
+    assert "http://localhost:4000 is this machine, which a container cannot reach" in done.err
+    assert not claude.listed()
 
 
 def test_tools_find_the_proxy_by_themselves(sealed_user: User) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.api import MessagesApi
     from tests.support.install import Installed
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.defaults]
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -101,6 +101,7 @@ def stopped_with(user: User, *words: str) -> Done:
     return done
 
 
+@pytest.mark.defaults
 def test_stop_saves_the_work_of_a_dead_container_whose_holder_died(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
     engines.docker("kill", sandbox(user))
@@ -212,6 +213,7 @@ def test_a_run_of_which_nothing_is_left_is_said_to_be_gone(user: User, verb: str
         assert state(user) == "exited"
 
 
+@pytest.mark.defaults
 def test_attach_to_what_has_ended_brings_the_work_home(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
     engines.docker("kill", sandbox(user))
@@ -271,6 +273,7 @@ def test_who_confirms_too_late_is_told_and_the_holder_goes_on(user: User) -> Non
 LAST_WORDS = "trap 'echo LAST words; exit 0' INT TERM; echo ready; while :; do sleep 0.1; done"
 
 
+@pytest.mark.defaults
 def test_what_an_agent_says_when_it_is_stopped_is_in_its_log(user: User) -> None:
     in_background(user, LAST_WORDS)
     user.realm("stop", "x")

@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from tests.support.user import User
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.defaults]
 
 TALK = """
 echo ready

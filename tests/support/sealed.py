@@ -19,6 +19,12 @@ GIT_CONFIG = """\
 [commit]
 \tgpgSign = false
 """
+_QUICK = """\
+[realm]
+\tnetwork = open
+\tcredentials = env
+"""
+"""Spares a test that is about something else the container with the proxies."""
 
 _DROPPED_PREFIXES = ("ANTHROPIC_", "CLAUDE", "COV_", "DOCKER_", "GIT_", "LC_", "REALM_", "SSH_", "XDG_")
 _DROPPED = frozenset(
@@ -38,15 +44,16 @@ def _kept(name: str, *, engine: bool) -> bool:
     return name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
 
 
-def sealed_environment(home: Path, *, engine: bool = False) -> dict[str, str]:
+def sealed_environment(home: Path, *, engine: bool = False, quick: bool = False) -> dict[str, str]:
     """Return the whole environment for a test whose home is the (existing) directory ``home``.
 
     A git configuration with an identity is written there.  ``engine`` keeps
-    what is needed to reach the Docker engine.
+    what is needed to reach the Docker engine; with ``quick`` sandboxes get along
+    without a sidecar.
     """
     kept = {name: value for name, value in os.environ.items() if _kept(name, engine=engine)}
     config = home / ".gitconfig"
-    config.write_text(GIT_CONFIG)
+    config.write_text(GIT_CONFIG + (_QUICK if quick else ""))
     return kept | {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),

@@ -50,9 +50,10 @@ def test_an_empty_variable_is_no_login(host: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_API_KEY"])
-def test_what_the_container_is_given_anyway_is_a_login(host: dict[str, str], name: str) -> None:
-    found = agents.find().find_login(host, {name: "1"})
-    assert (found.variables, found.credentials, found.source) == ({}, None, f"{name} is set")
+def test_what_the_docker_flags_give_is_a_login(host: dict[str, str], name: str) -> None:
+    found = agents.find().find_login({**host, "ANTHROPIC_API_KEY": ""}, {name: "1"})
+    own = {name: "1"} if name == "ANTHROPIC_API_KEY" else {}
+    assert (found.variables, found.credentials, found.source) == (own, None, f"{name} is set")
     with pytest.raises(RealmError):
         agents.find().find_login(host, {name: ""})
 

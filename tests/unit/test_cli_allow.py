@@ -53,7 +53,7 @@ def test_what_the_user_wrote_otherwise_is_found(place: Path, repo: Repo) -> None
 def test_globally_it_holds_elsewhere(place: Path, tmp_path: Path) -> None:
     net.allow(["a.example"], place, everywhere=True)
     assert [str(host) for host in net.allowed(tmp_path)] == ["a.example"]
-    assert net.policy(place) == "open"
+    assert net.policy(place) == "allow"
 
 
 def test_the_project_has_no_say(place: Path, repo: Repo) -> None:

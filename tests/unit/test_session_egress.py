@@ -13,6 +13,7 @@ from realm.errors import UsageError
 from realm.hosts import Host
 from realm.model import Refusal
 from realm.sandbox import flags
+from realm.sandbox.egress import ticket
 from realm.sandbox.egress.rules import Upstream
 from realm.session import egress
 from realm.session.lock import run_directory
@@ -46,6 +47,12 @@ def test_flags_that_need_a_network_and_the_setting_contradict(
             _choose(monkeypatch, policy, args)
 
 
+def test_where_nobody_has_chosen_flags_that_need_a_network_open_it() -> None:
+    found = egress.choose(Config(), flags.parse("-p 80:80 --dns 1.1.1.1"), CLAUDE, Login())
+    assert found == Network("open", "docker flag --publish and --dns needs it")
+    assert egress.choose(Config(), flags.parse(""), CLAUDE, Login()).policy == "allow"
+
+
 @pytest.mark.parametrize(
     ("url", "host"),
     [
@@ -62,6 +69,22 @@ def test_the_model_is_reached_wherever_it_is(monkeypatch: pytest.MonkeyPatch, ur
 def test_a_model_in_the_sandbox_itself_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _choose(monkeypatch, "allow", url="http://127.0.0.1:9").given == ()
     assert not COMMAND.reaches(Login(), {})
+
+
+def test_other_providers_are_reached_with_what_lets_in_there() -> None:
+    found = CLAUDE.reaches(Login(), {"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_REGION": "eu-west-1"})
+    assert "https://bedrock-runtime.eu-west-1.amazonaws.com" in found
+    assert "https://sts.eu-west-1.amazonaws.com" in found
+    assert "https://oauth2.googleapis.com" in CLAUDE.reaches(Login(), {"CLAUDE_CODE_USE_VERTEX": "1"})
+
+
+def test_the_way_out_stays_whatever_the_docker_flags_say() -> None:
+    own = ticket.variables(ticket.Ticket("t", "127.1.1.1"))
+    given = {"https_proxy": "http://proxy.corp", "NODE_OPTIONS": "--max-old-space-size=9", "A": "b"}
+    assert ticket.besides(own, given) == {
+        "A": "b",
+        "NODE_OPTIONS": f"{own['NODE_OPTIONS']} --max-old-space-size=9",
+    }
 
 
 @pytest.mark.parametrize(

@@ -43,29 +43,54 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Config:
     return Config()
 
 
-class TestChoice:
-    def test_the_container_has_the_key_unless_the_user_wants_it_otherwise(self) -> None:
-        assert keys.choose(Config(), Network("allow"), agents.find(), KEY) is None
+GATEWAY = Login({**KEY.variables, "ANTHROPIC_BASE_URL": "http://localhost:4000"}, source=KEY.source)
+VERTEX = Login(source="CLAUDE_CODE_USE_VERTEX is set")
 
+
+class TestChoice:
     def test_the_sidecar_stands_before_the_api(self, proxy: Config) -> None:
-        found = keys.choose(proxy, Network("allow"), agents.find(), KEY)
-        assert found is not None
-        assert found.headers["x-api-key"] == "k" * 20
+        for config in (Config(), proxy):
+            found = keys.choose(config, Network("allow"), agents.find(), KEY)
+            assert found.api is not None
+            assert (found.api.headers["x-api-key"], found.why) == ("k" * 20, "")
+
+    def test_what_the_docker_flags_name_counts(self) -> None:
+        given = {"ANTHROPIC_API_KEY": "g", "ANTHROPIC_BASE_URL": "https://gateway.example"}
+        login = agents.find().find_login({"ANTHROPIC_API_KEY": "k", "CLAUDE_CONFIG_DIR": "/nowhere"}, given)
+        found = keys.choose(Config(), Network("allow"), agents.find(), login, given)
+        assert found.api is not None
+        assert (found.api.url, found.api.headers["x-api-key"]) == ("https://gateway.example", "g")
+
+    def test_who_wants_the_key_inside_has_it_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("REALM_CREDENTIALS", "env")
+        assert keys.choose(Config(), Network("allow"), agents.find(), KEY) == keys.Choice()
 
     def test_without_a_login_or_a_network_there_is_nothing_to_hide(self, proxy: Config) -> None:
-        assert keys.choose(proxy, Network("open"), agents.find(("sh",)), Login()) is None
-        assert keys.choose(proxy, Network("none"), agents.find(), KEY) is None
+        assert keys.choose(proxy, Network("open"), agents.find(("sh",)), Login()) == keys.Choice()
+        assert keys.choose(proxy, Network("none"), agents.find(), KEY) == keys.Choice()
 
-    def test_it_is_never_given_up_in_silence(self, proxy: Config) -> None:
+    def test_what_was_asked_for_is_never_given_up(self, proxy: Config) -> None:
         with pytest.raises(UsageError, match=r"needs realm\.network allow: realm\.network is open"):
             keys.choose(proxy, Network("open"), agents.find(), KEY)
-        with pytest.raises(
-            UsageError, match="no way to stand in for this login: CLAUDE_CODE_USE_VERTEX is set"
-        ):
-            keys.choose(proxy, Network("allow"), agents.find(), Login(source="CLAUDE_CODE_USE_VERTEX is set"))
-        bad = Login({"ANTHROPIC_API_KEY": 'k";}'}, source="ANTHROPIC_API_KEY is set")
+        with pytest.raises(UsageError, match="no way to stand in for this login: CLAUDE_CODE_USE_VERTEX"):
+            keys.choose(proxy, Network("allow"), agents.find(), VERTEX)
+        bad = Login({"ANTHROPIC_API_KEY": "k$t"}, source="ANTHROPIC_API_KEY is set")
         with pytest.raises(UsageError, match="the header x-api-key has characters that no key has"):
             keys.choose(proxy, Network("allow"), agents.find(), bad)
+
+    def test_otherwise_what_cannot_be_kept_outside_goes_in_and_is_said(self) -> None:
+        found = keys.choose(Config(), Network("allow"), agents.find(), VERTEX)
+        assert found == keys.Choice(None, f"realm knows no way to stand in for this login: {VERTEX.source}")
+        published = Network("open", "docker flag --publish needs it")
+        assert keys.choose(Config(), published, agents.find(), KEY) == keys.Choice(None, published.why)
+        assert keys.choose(Config(), Network("open"), agents.find(), KEY) == keys.Choice()
+
+    def test_a_gateway_at_the_loopback_is_told_of_at_once(self) -> None:
+        with pytest.raises(UsageError, match="http://localhost:4000 is this machine, which a container"):
+            keys.choose(Config(), Network("allow"), agents.find(), GATEWAY)
+        # Another program may never ask it.
+        found = keys.choose(Config(), Network("allow"), agents.find(("sh",)), GATEWAY)
+        assert found.api is None
 
 
 @pytest.mark.usefixtures("proxy")

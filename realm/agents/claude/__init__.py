@@ -114,6 +114,10 @@ class Claude(Agent):
             "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
         }
 
+    def settings(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Return those that are fit to go in."""
+        return home.settings_environment(environ).kept
+
     def wants_screen(self, arguments: Sequence[str]) -> bool:
         """Tell whether it shows its screen: unless it is told to print an answer and exit."""
         return not any(argument in ("-p", "--print") for argument in (*self.words[1:], *arguments))
@@ -132,9 +136,11 @@ class Claude(Agent):
         """Compare by the time at which the tokens end; see :mod:`realm.agents.claude.login`."""
         return logins.renew(inside)
 
-    def api(self, login: Login, environ: Mapping[str, str] = os.environ) -> Api | None:
+    def api(
+        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
+    ) -> Api | None:
         """Return Anthropic's API, the one that stands in for it, or Bedrock's for a bearer token."""
-        return apis.find(login, environ, home.settings_environment(environ).kept)
+        return apis.find(login, environ, {**home.settings_environment(environ).kept, **given})
 
     def login_ends(self) -> float | None:
         """Return when the host's access token ends."""

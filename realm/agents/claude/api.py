@@ -20,20 +20,23 @@ PATHS = r"/v1/(messages|messages/count_tokens|models|models/[A-Za-z0-9._:@-]+)"
 
 _BEDROCK = "AWS_BEARER_TOKEN_BEDROCK"
 _BEDROCK_PATHS = r"/model/[A-Za-z0-9._:@/-]+/(invoke|invoke-with-response-stream|converse|converse-stream)"
+_OTHERS = ("CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 _BEARERS = ("ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 SECRETS = (*KEY_VARIABLES, _BEDROCK, "ANTHROPIC_CUSTOM_HEADERS")
 """Variables whose values stay outside."""
 ADDRESSES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_BEDROCK_BASE_URL")
 
 
-def find(login: Login, environ: Mapping[str, str], settings: Mapping[str, str]) -> Api | None:
+def find(login: Login, environ: Mapping[str, str], inside: Mapping[str, str]) -> Api | None:
     """Return how the sidecar reaches the API; ``None`` for a login that it cannot stand in for.
 
-    ``settings`` are the variables of the user's settings for Claude Code.
+    ``inside`` are the variables that Claude Code would have of settings and docker flags.
     """
-    known = {**environ, **settings}
+    known = {**environ, **inside}
     own = _custom(known.get("ANTHROPIC_CUSTOM_HEADERS", ""))
-    if known.get("CLAUDE_CODE_USE_BEDROCK") not in {None, "", "0", "false"}:
+    if any(inside.get(name) not in {None, "", "0", "false"} for name in _OTHERS):
+        return None
+    if inside.get("CLAUDE_CODE_USE_BEDROCK") not in {None, "", "0", "false"}:
         if not known.get(_BEDROCK):
             return None
         region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"

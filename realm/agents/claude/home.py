@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from realm import hosts
 from realm.agents.base import HomeFile
 from realm.agents.claude.api import ADDRESSES, ANTHROPIC, SECRETS
 from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir, json_object
@@ -54,7 +55,6 @@ _SIZE_LIMIT = 16 * 1024 * 1024
 _COUNT_LIMIT = 4000
 
 
-_LOCAL = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 _ADDRESSES = ("ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 
@@ -87,7 +87,7 @@ def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]
         f"{name} is {addresses[name]}: in the container that is the container itself, not this machine "
         "(name an address that it can reach)"
         for name in _ADDRESSES
-        if _LOCAL.match(addresses.get(name, ""))
+        if hosts.is_here(addresses.get(name, ""))
     ]
     if left_out:
         names = ", ".join(clean(name, limit=80) for name in left_out)
@@ -99,7 +99,7 @@ def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]
 
 
 def reaches(login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return where the model's API is; nothing where that is the sandbox itself."""
+    """Return where the model's API is, and what it takes to be let in there."""
     known = {**settings_environment(environ).kept, **login.variables, **given}
 
     def is_on(name: str) -> bool:
@@ -109,15 +109,19 @@ def reaches(login: Login, given: Mapping[str, str], environ: Mapping[str, str] =
     if is_on("CLAUDE_CODE_USE_BEDROCK"):
         region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"
         found = [known.get("ANTHROPIC_BEDROCK_BASE_URL") or f"https://bedrock-runtime.{region}.amazonaws.com"]
+        # It lists the models, and gets keys that last a while for those of the user's.
+        own = ("bedrock", "sts", "oidc", "portal.sso")
+        found += ["https://sts.amazonaws.com", *(f"https://{name}.{region}.amazonaws.com" for name in own)]
     elif is_on("CLAUDE_CODE_USE_VERTEX"):
         region = known.get("CLOUD_ML_REGION") or "global"
         place = "aiplatform" if region == "global" else f"{region}-aiplatform"
         found = [known.get("ANTHROPIC_VERTEX_BASE_URL") or f"https://{place}.googleapis.com"]
-        found.append("https://oauth2.googleapis.com")
+        found += ["https://oauth2.googleapis.com", "https://sts.googleapis.com"]
     elif is_on("CLAUDE_CODE_USE_FOUNDRY"):
         name = known.get("ANTHROPIC_FOUNDRY_RESOURCE", "")
         found = [known.get("ANTHROPIC_FOUNDRY_BASE_URL") or f"https://{name}.services.ai.azure.com"]
-    return [url for url in found if not _LOCAL.match(url)]
+        found.append("https://login.microsoftonline.com")
+    return found
 
 
 def files(

@@ -75,15 +75,15 @@ def from_environment(environ: Mapping[str, str]) -> Login:
 def find(environ: Mapping[str, str], given: Mapping[str, str], settings: Mapping[str, str]) -> Login:
     """Return the login to use: keys, another provider of the models, or the host's own.
 
-    ``given`` are variables that the sandbox gets anyway; ``settings`` the user's
-    own for Claude Code, which win over the environment there as here.  Raises
-    :class:`RealmError` with the ways to log in when there is none.
+    ``given`` are variables of the docker flags, which win over all others; ``settings``
+    the user's own for Claude Code, which win over the environment there as here.
+    Raises :class:`RealmError` with the ways to log in when there is none.
     """
-    login = from_environment({**environ, **settings})
+    login = from_environment({**environ, **settings, **given})
     if login.source:
         return login
     elsewhere = {**settings, **given}
-    for name in (*KEY_VARIABLES, *_PROVIDERS):
+    for name in _PROVIDERS:
         if elsewhere.get(name) not in {None, "", "0", "false"}:
             return login._replace(source=f"{name} is set")
     credentials = read_host(environ)

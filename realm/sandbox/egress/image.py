@@ -39,6 +39,11 @@ def ensure(engine: Engine, inputs: Inputs, progress: Progress) -> str:
             ) from error
 
 
+def is_built(engine: Engine, inputs: Inputs) -> bool:
+    """Tell whether the image is there."""
+    return inspect(engine, f"realm-egress:{_context(inputs)[1]}") is not None
+
+
 def remove_others(engine: Engine, inputs: Inputs) -> None:
     """Remove the images of earlier versions and settings that no sidecar uses."""
     _, fingerprint = _context(inputs)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.sandbox import layout, proof
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from realm.sandbox.layout import Owner
 
 PROXY_PORT, API_PORT = 3128, 3129
@@ -33,6 +35,13 @@ def ticket(owner: Owner) -> Ticket:
     return Ticket(made[:32], f"127.{1 + first % 254}.{second}.{1 + third % 254}")
 
 
+_PROXIES = tuple(
+    name for word in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (word, word.lower())
+)
+_OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS")
+"""Variables of options: the user's go behind ours."""
+
+
 def variables(found: Ticket) -> dict[str, str]:
     """Return the environment by which programs find the proxy."""
     proxy = f"http://127.0.0.1:{PROXY_PORT}"
@@ -49,3 +58,9 @@ def variables(found: Ticket) -> dict[str, str]:
         "NODE_OPTIONS": f"--require={layout.EGRESS}/node/fetch.cjs",
         "JAVA_TOOL_OPTIONS": f"{java} -Dhttp.nonProxyHosts=localhost|127.*|[::1]",
     }
+
+
+def besides(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the user's variables as they leave a sandbox whose variables are ``own`` its way out."""
+    kept = {name: value for name, value in given.items() if name not in _PROXIES}
+    return kept | {name: f"{own[name]} {kept[name]}" for name in _OPTIONS if name in kept and name in own}
