@@ -258,6 +258,10 @@ class Value(NamedTuple):
 AGENT = Setting("agent", "REALM_AGENT", "", _words, "program to run in place of Claude Code")
 DOCKER_ARGS = Setting("dockerArgs", "REALM_DOCKER_ARGS", "", _quoted, "docker run flags for every container")
 IMAGE = Setting("image", "REALM_IMAGE", "", _image, "image of the containers in place of realm:latest")
+CACHE = Setting(
+    "cache", "REALM_CACHE", "on", _switch,
+    "keep what tools download and compile in a volume of the project: on or off",
+)  # fmt: skip
 INCLUDE = Setting(
     "include", "REALM_INCLUDE", "", _text, "ignored files to copy into every container", many=True
 )
@@ -356,7 +360,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,
+    WORKSPACE, CACHE, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

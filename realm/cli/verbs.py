@@ -54,6 +54,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Setup": {
         "allow": "Let containers reach a host",
+        "cache": "Show or clear what tools cache of a project",
         "include": "Show or approve what is copied into containers",
         "build": "Build the image that containers are made from",
         "gc": "Remove what commands that were killed left over",

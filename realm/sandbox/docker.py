@@ -72,7 +72,7 @@ class Machine(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image: its id, labels, size in bytes, day of its making (``YYYY-MM-DD``) and entrypoint."""
+    """An image: its id, labels, size in bytes, day of its making (``YYYY-MM-DD``), entrypoint, variables."""
 
     id: str
     labels: Mapping[str, str]
@@ -80,6 +80,7 @@ class Image(NamedTuple):
     size: int = 0
     created: str = ""
     entrypoint: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
 
 
 class Facts(NamedTuple):
@@ -156,8 +157,8 @@ class Engine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.image_labels: dict[str, Mapping[str, str]] = {}
-        """What is known of images, by id or name."""
+        self.images_seen: dict[str, Image] = {}
+        """What is known of images, by id."""
         with self._asking():
             self._client = _client(endpoint, NEWEST_API)
         self.api = NEWEST_API
@@ -275,12 +276,14 @@ class Engine:
                 return None
             raise
         config = found.get("Config", {})
-        labels = config.get("Labels") or {}
-        self.image_labels[found["Id"]] = labels
-        return Image(
-            found["Id"], labels, size=found.get("Size", 0), created=str(found.get("Created", ""))[:10],
-            entrypoint=tuple(config.get("Entrypoint") or ()),
+        variables = (text.partition("=") for text in config.get("Env") or ())
+        seen = Image(
+            found["Id"], config.get("Labels") or {}, size=found.get("Size", 0),
+            created=str(found.get("Created", ""))[:10], entrypoint=tuple(config.get("Entrypoint") or ()),
+            environment={name: value for name, _, value in variables},
         )  # fmt: skip
+        self.images_seen[seen.id] = seen
+        return seen
 
     def images(self, label: str) -> list[Image]:
         """Return the images that have ``label``, which may be ``name=value``."""

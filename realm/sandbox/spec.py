@@ -27,6 +27,14 @@ _OPEN_FILES = 65536
 """Files that a process in a sandbox may have open, where the engine lets it have that many."""
 
 
+class Kept(NamedTuple):
+    """A volume that outlives the sandbox and that others write to as well; ``labels`` are those it has."""
+
+    volume: str
+    target: str
+    labels: Mapping[str, str]
+
+
 class SandboxSpec(NamedTuple):
     """One sandbox.
 
@@ -36,7 +44,8 @@ class SandboxSpec(NamedTuple):
     is in bytes, 0 for no limit, and ``cpus`` the number of processors, 0 for all: ``None``
     is left to :func:`limited`.  ``pids`` is the number of processes; ``network``
     ``open`` (:data:`layout.OPEN_NETWORK`), ``allow`` (none but for a sidecar, whose volume is
-    ``egress``) or ``none``.  ``volumes`` is ``auto``,
+    ``egress``) or ``none``.  ``caches`` are volumes that outlive it.
+    ``volumes`` is ``auto``,
     ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
     for ``auto`` (0: not known).  ``args`` are the user's docker flags.
     """
@@ -57,6 +66,7 @@ class SandboxSpec(NamedTuple):
     pids: int = 4096
     network: str = "open"
     egress: str = ""
+    caches: tuple[Kept, ...] = ()
     volumes: str = "auto"
     files: int = 0
     args: DockerArgs = DockerArgs()
@@ -159,6 +169,7 @@ def host_config(
             *([_shared(spec.history, layout.HISTORY)] if spec.history else []),
             *([_shared(volumes.base, layout.BASE)] if volumes.base else []),
             *([_shared(spec.egress, layout.EGRESS)] if spec.egress else []),
+            *(_volume(one.volume, one.target, one.labels, copy=False) for one in spec.caches),
         ],
     }
     config["NetworkMode"] = layout.OPEN_NETWORK if spec.network == "open" else "none"

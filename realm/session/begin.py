@@ -67,7 +67,7 @@ def _made(
 
     def record() -> None:
         check()
-        begun.append(plan._replace(meta=_written(plan, image, connection.image_labels.get(image, {}))))
+        begun.append(plan._replace(meta=_written(plan, image, _labels(connection, image))))
         _move_refs(begun[0])
 
     def make() -> None:
@@ -82,6 +82,11 @@ def _made(
         _undo(begun, sandboxes)
         raise
     return begun[0], sandboxes[0]
+
+
+def _labels(connection: Engine, image: str) -> Mapping[str, str]:
+    found = connection.images_seen.get(image)
+    return found.labels if found is not None else {}
 
 
 def _undo(begun: list[Plan], sandboxes: list[Sandbox]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import HISTORY, HISTORY_REFS, REMOTE
+from realm.config import CACHE, HISTORY, HISTORY_REFS, REMOTE
 from realm.errors import EngineError
 from realm.paths import remove_tree
-from realm.sandbox import creation, history, layout, lookup, network, repositories, workspace
+from realm.sandbox import caches, creation, history, image, layout, lookup, network, repositories, workspace
 from realm.sandbox import spec as specs
 from realm.sandbox.egress import sidecar
 from realm.sandbox.repositories import Repositories
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from realm.sandbox.docker import Engine, Machine
     from realm.sandbox.sandbox import Sandbox
-    from realm.sandbox.spec import SandboxSpec
+    from realm.sandbox.spec import Kept, SandboxSpec
     from realm.session.requests import UI
     from realm.session.run import Plan
     from realm.store.history import History
@@ -68,14 +68,18 @@ def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> San
     ):
         for pattern in made.unmatched:
             ui.warn(f"no branch or tag matches realm.historyRefs {clean(pattern)}")
-        return placed(engine, made, made.spec, running.files(plan), way)
+        return placed(engine, plan, made, running.files(plan), way)
 
 
 def placed(
-    engine: Engine, made: Outfit, spec: SandboxSpec, inside: Sequence[SandboxFile], way: egress.Way | None
+    engine: Engine, plan: Plan, made: Outfit, inside: Sequence[SandboxFile], way: egress.Way | None
 ) -> Sandbox:
     """Make a sandbox of its outfit that reaches out in that way; none is there where that fails."""
-    sandbox = creation.create(engine, way.onto(spec) if way else spec, [*inside, *made.layout], made.checkout)
+    spec = way.onto(made.spec) if way else made.spec
+    more: Sequence[SandboxFile] = ()
+    if plan.config.value(CACHE):
+        spec, more = _with_cache(engine, spec, made.checkout)
+    sandbox = creation.create(engine, spec, [*more, *inside, *made.layout], made.checkout)
     try:
         if way:
             way.made()
@@ -83,6 +87,25 @@ def placed(
         sandbox.remove()
         raise
     return sandbox
+
+
+def _with_cache(
+    engine: Engine, spec: SandboxSpec, checkout: Checkout
+) -> tuple[SandboxSpec, Sequence[SandboxFile]]:
+    """Return a sandbox's description with the project's cache, and what tools need to find it.
+
+    What the user mounts in its place counts.
+    """
+    cache = caches.of(engine, checkout.key, checkout.place, spec.user)
+    more: list[Kept] = []
+    if layout.CACHE not in map(layout.normal, spec.args.targets):
+        more.append(caches.ready(engine, spec.image, cache, spec.owner))
+    found = image.seen(engine, spec.image)
+    variables = caches.environment(found.environment if found else {})
+    return (
+        spec._replace(caches=(*spec.caches, *more), environment={**variables, **spec.environment}),
+        caches.files(),
+    )
 
 
 @contextmanager
@@ -192,6 +215,7 @@ def prune() -> None:
     with suppress(EngineError), docker.connect() as engine:
         history.prune(engine)
         workspace.prune(engine)
+        caches.prune(engine)
 
 
 def sweep(engine: Engine) -> None:

@@ -88,7 +88,7 @@ def _run(connection: Engine, plan: Plan, image: str, command: Sequence[str], ui:
         sandboxes.outfit(connection, plan, image, ["try", *command], seen, progress=ui.progress) as made,
     ):
         spec = made.spec._replace(owner=made.spec.owner._replace(role=lookup.TRY))
-        sandbox = sandboxes.placed(connection, made, spec, running.files(plan), way)
+        sandbox = sandboxes.placed(connection, plan, made._replace(spec=spec), running.files(plan), way)
     try:
         return _joined(plan, sandbox)
     finally:

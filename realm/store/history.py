@@ -67,7 +67,7 @@ class History(NamedTuple):
     @property
     def key(self) -> str:
         """What tells the project's repository from others."""
-        return _key(self.project)
+        return key(self.project)
 
     @property
     def place(self) -> str:
@@ -144,7 +144,8 @@ def find(project: Project, choice: Choice, base: str, *more: str, own: Sequence[
     return found._replace(tags=kept, shallow=shallow)
 
 
-def _key(project: Project) -> str:
+def key(project: Project) -> str:
+    """Return what tells a project's repository from others."""
     return hashlib.sha256(os.fsencode(project.common_dir.resolve())).hexdigest()[:16]
 
 
@@ -252,7 +253,7 @@ def _merged(project: Project, tips: Sequence[str], tags: Mapping[str, Tag]) -> d
     """
     if not tags or not tips:
         return {}
-    path = realm_home() / "history" / f"{_key(project)}.tags"
+    path = realm_home() / "history" / f"{key(project)}.tags"
     answers = _remembered(path, project.object_format)
     for answer in answers:
         if set(answer.tips) == set(tips) and _unchanged(answer, tags) == set(tags):

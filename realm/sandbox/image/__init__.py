@@ -26,10 +26,13 @@ class Status(NamedTuple):
 
 def opens_workspace(engine: Engine, image: str) -> bool:
     """Return whether the sandbox's user can make its work tree itself in a volume made from ``image``."""
-    if image not in engine.image_labels:
-        found = inspect(engine, image)
-        engine.image_labels[image] = found.labels if found else {}
-    return engine.image_labels[image].get(WORKSPACE_LABEL) == "open"
+    found = seen(engine, image)
+    return found is not None and found.labels.get(WORKSPACE_LABEL) == "open"
+
+
+def seen(engine: Engine, image: str) -> Image | None:
+    """Return what is known of an image by its id; the engine is asked once."""
+    return engine.images_seen.get(image) or inspect(engine, image)
 
 
 def _is_stale(found: Image, inputs: Inputs) -> bool:

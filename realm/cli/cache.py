@@ -1,0 +1,52 @@
+"""``realm cache``: how large a project's caches are, and clearing them.
+
+The JSON is a list of ``name`` (a directory in the cache, mostly a tool's) and ``size`` (bytes).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.output import Cell
+from realm.cli.params import common, here, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("cache", "how much pip, npm, cargo and others have of this project"),
+    ("cache --clear", "begin with empty ones"),
+)
+NOTE = (
+    "What tools download and compile outlives a session, in a volume that only containers of this project "
+    "have: pip, uv, npm, pnpm, yarn, cargo, go, maven, gradle and ccache. git config realm.cache off does "
+    "without. One that nobody used for 30 days goes by itself."
+)
+
+
+@verb("cache", EXAMPLES, NOTE)
+@click.option("--clear", is_flag=True, help="remove all that is in it")
+@json_option
+@common
+def command(directory: Path | None, clear: bool, as_json: bool) -> None:
+    """Print a line for each tool, or clear."""
+    from realm.cli.ui import TerminalUI
+    from realm.session import cache
+
+    if clear:
+        if cache.clear(here(directory), TerminalUI()):
+            output.hint("the cache is empty")
+        else:
+            output.hint("there was no cache")
+        return
+    rows = cache.sizes(here(directory), TerminalUI())
+    if as_json:
+        output.json([row._asdict() for row in rows])
+        return
+    if not rows:
+        output.hint("nothing is cached yet")
+    output.table(("TOOL", "SIZE"), [[Cell(row.name), Cell(f"{row.size / 1e6:.1f} MB")] for row in rows], [0])

@@ -1,0 +1,230 @@
+"""Caches: what tools download and compile, in a volume of the project that outlives its sandboxes.
+
+There is one for each project, user of the sandboxes and engine, mounted at :data:`layout.CACHE`.
+Its name is made of these and of this REALM_HOME's key, so that two first starts at once
+have the same one, and another project never has it.  What is known of it lies in
+``REALM_HOME/caches/<name>.json``, which is there once the volume is the user's to write to; the time
+of that file is when a sandbox had the volume last.
+
+A tool finds its cache by its own variable where neither the image nor the user has set that;
+what no variable leads to is in a tool's file in the home, or done by the entry script.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import EngineError
+from realm.paths import make_private, realm_home, replace
+from realm.sandbox import layout, proof, transfer
+from realm.sandbox.spec import Kept
+from realm.sandbox.transfer import SandboxFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.layout import Owner
+
+ROLE = "cache"
+LIFETIME = 30 * 24 * 3600.0
+"""Seconds after which one goes that no sandbox has had."""
+_PATIENCE = 120.0
+"""Seconds for looking at how large one is."""
+
+_TOP = layout.CACHE
+VARIABLES: Mapping[str, str] = {
+    "PIP_CACHE_DIR": f"{_TOP}/pip",
+    "UV_CACHE_DIR": f"{_TOP}/uv",
+    "npm_config_cache": f"{_TOP}/npm",
+    "YARN_GLOBAL_FOLDER": f"{_TOP}/yarn-berry",
+    "GOMODCACHE": f"{_TOP}/go/mod",
+    "GOCACHE": f"{_TOP}/go/build",
+    "MAVEN_OPTS": f"-Dmaven.repo.local={_TOP}/maven/repository",
+    "MAVEN_USER_HOME": f"{_TOP}/maven",
+    "CCACHE_DIR": f"{_TOP}/ccache",
+}
+"""Where the tools find their caches; yarn 1 and pnpm have none that others mind not."""
+_BESIDE: Mapping[str, str] = {
+    # uv says at each install that it cannot link into a work tree on another volume.
+    "UV_LINK_MODE": "copy",
+    # For the entry script, which sees to cargo and gradle.
+    "REALM_CACHE_DIR": _TOP,
+}
+_DIRECTORIES = ("cargo/registry", "cargo/git", "gradle")
+_FILES = (
+    SandboxFile(f"{layout.HOME}/.yarnrc", f'cache-folder "{_TOP}/yarn"\n'.encode()),
+    SandboxFile(f"{layout.HOME}/.config/pnpm/rc", f"store-dir={_TOP}/pnpm\n".encode()),
+    SandboxFile(f"{layout.HOME}/.config/pnpm/config.yaml", f"storeDir: {_TOP}/pnpm\n".encode()),
+)
+
+
+class Cache(NamedTuple):
+    """A project's cache: its volume, the engine and repository, and the user whose it is, ``UID:GID``."""
+
+    name: str
+    engine: str
+    key: str
+    place: str
+    user: str
+
+
+def of(engine: Engine, key: str, place: str, user: tuple[int, int]) -> Cache:
+    """Return the cache of a repository, which :func:`realm.store.history.History` tells by key and place."""
+    who = "{}:{}".format(*user)
+    code = proof.prove(ROLE, f"{engine.endpoint.url}\0{key}\0{who}")[layout.PROOF]
+    return Cache(f"realm-cache-{code[:12]}", engine.endpoint.url, key, place, who)
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which tools find their caches but those that are ``given`` already.
+
+    npm takes its variables in any case.
+    """
+    taken = {name.lower() for name in given}
+    return {name: text for name, text in {**VARIABLES, **_BESIDE}.items() if name.lower() not in taken}
+
+
+def files() -> tuple[SandboxFile, ...]:
+    """Return what tools read in the home in the place of a variable."""
+    return _FILES
+
+
+def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> Kept:
+    """Return the volume as a sandbox mounts it, which is there then, and its user's.
+
+    ``image`` is any that is on the engine.  Raises ``EngineError`` when something else has its name.
+    """
+    labels = _labels(owner, cache, "volume", cache.name, ROLE)
+    found = engine.volume(cache.name)
+    if found is not None and not proof.holds("volume", cache.name, found.labels):
+        raise EngineError(
+            "something on the engine has the name of the project's cache, and is not realm's",
+            f"docker volume rm {cache.name}",
+        )
+    if found is not None and _path(cache.name).exists():
+        with suppress(OSError):
+            os.utime(_path(cache.name))
+        return Kept(cache.name, _TOP, labels)
+    if found is None:
+        engine.create_volume(cache.name, labels, {})
+    _hand_over(engine, image, cache, owner)
+    make_private(_path(cache.name).parent)
+    replace(_path(cache.name), json.dumps(cache._asdict()).encode())
+    return Kept(cache.name, _TOP, labels)
+
+
+def _labels(owner: Owner, cache: Cache, kind: str, name: str, role: str) -> dict[str, str]:
+    own = owner._replace(role=role, id="", session="", run=0, tip="", history="", egress="")
+    labels = {**own._replace(started=int(time.time())).labels(proof.home()), layout.KEY: cache.key}
+    return {**labels, **proof.prove(kind, name)}
+
+
+def _hand_over(engine: Engine, image: str, cache: Cache, owner: Owner) -> None:
+    """Let the volume be its user's, by a container that is never started."""
+    user = _user(cache)
+    top = _TOP.strip("/")
+    members = [transfer.entry(top, user)]
+    members += [transfer.entry(f"{top}/{path.partition('/')[0]}", user) for path in _DIRECTORIES]
+    members += [transfer.entry(f"{top}/{path}", user) for path in _DIRECTORIES]
+    container = _container(engine, image, cache, owner, ["/bin/false"])
+    try:
+        transfer.put(engine, container, "/", members)
+    finally:
+        engine.remove(container)
+
+
+def _user(cache: Cache) -> tuple[int, int]:
+    uid, _, gid = cache.user.partition(":")
+    return int(uid), int(gid)
+
+
+def _container(engine: Engine, image: str, cache: Cache, owner: Owner, command: list[str]) -> str:
+    name = f"{cache.name}-{os.urandom(4).hex()}"
+    mount = {"Type": "volume", "Source": cache.name, "Target": _TOP, "VolumeOptions": {"NoCopy": True}}
+    return engine.create(
+        {
+            "Image": image,
+            "Entrypoint": command,
+            "User": cache.user,
+            "Labels": _labels(owner, cache, "container", name, "tool"),
+            "HostConfig": {
+                "Mounts": [mount], "NetworkMode": "none", "Init": True, "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges"], "LogConfig": {"Type": "none"},
+            },
+        },
+        name,
+    )  # fmt: skip
+
+
+# -- what is known of them -------------------------------------------------------
+
+
+def _path(name: str) -> Path:
+    return realm_home() / "caches" / f"{name}.json"
+
+
+def known(engine: Engine, key: str = "") -> list[Cache]:
+    """Return the caches on this engine, or those of one repository."""
+    found = []
+    with suppress(OSError):
+        for path in sorted((realm_home() / "caches").glob("realm-cache-*.json")):
+            with suppress(OSError, ValueError, TypeError):
+                cache = Cache(**json.loads(path.read_bytes()))
+                if cache.name == path.stem and cache.engine == engine.endpoint.url and key in ("", cache.key):
+                    found.append(cache)
+    return found
+
+
+def sizes(engine: Engine, image: str, cache: Cache, owner: Owner) -> dict[str, int]:
+    """Return the bytes on disk of each directory in a cache; nothing without the volume."""
+    if not _is_ours(engine, cache.name):
+        return {}
+    container = _container(engine, image, cache, owner, ["sleep", "600"])
+    said: list[bytes] = []
+    try:
+        engine.start(container)
+        engine.exec(container, ["du", "-k", "-d", "1", _TOP], said.append, patience=_PATIENCE)
+    finally:
+        engine.remove(container)
+    return dict(_read(b"".join(said)))
+
+
+def _read(said: bytes) -> Iterator[tuple[str, int]]:
+    """Yield what ``du`` said: directories below the top, and bytes."""
+    for line in said.decode("utf-8", "replace").splitlines():
+        number, _, path = line.partition("\t")
+        if number.isascii() and number.isdigit() and path.startswith(f"{_TOP}/"):
+            yield path.removeprefix(f"{_TOP}/"), int(number) * 1024
+
+
+def _is_ours(engine: Engine, name: str) -> bool:
+    found = engine.volume(name)
+    return found is not None and proof.holds("volume", name, found.labels)
+
+
+def remove(engine: Engine, cache: Cache) -> bool:
+    """Remove a cache; return whether it is gone: one that a container has stays."""
+    try:
+        if _is_ours(engine, cache.name):
+            engine.remove_volume(cache.name)
+    except EngineError as error:
+        if error.kind != "conflict":
+            raise
+        return False
+    _path(cache.name).unlink(missing_ok=True)
+    return True
+
+
+def prune(engine: Engine) -> None:
+    """Remove the caches of projects that are gone, and those that no sandbox has had for long."""
+    for cache in known(engine):
+        with suppress(OSError):
+            used = _path(cache.name).stat().st_mtime
+            if not Path(cache.place).exists() or used < time.time() - LIFETIME:
+                remove(engine, cache)

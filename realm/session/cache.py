@@ -1,0 +1,56 @@
+"""A project's cache as its user sees it: how large it is, and clearing it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import RealmError
+from realm.sandbox import caches, docker, layout
+from realm.sandbox.image import recipe
+from realm.store import history
+from realm.store.repo import discover
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.session.requests import UI
+
+
+class Row(NamedTuple):
+    """What one tool has in the cache, in bytes on the engine's disk; the name is a container's word."""
+
+    name: str
+    size: int
+
+
+def sizes(directory: Path, ui: UI) -> list[Row]:
+    """Return what is in the cache of the project at ``directory``, the largest first."""
+    project = discover(directory)
+    found: dict[str, int] = {}
+    owner = layout.Owner("", "", 0, str(project.root), "", int(time.time()))
+    with closing(docker.connect()) as engine, ui.progress("looking at the cache"):
+        for cache in caches.known(engine, history.key(project)):
+            for name, size in caches.sizes(engine, recipe.REFERENCE, cache, owner).items():
+                found[name] = found.get(name, 0) + size
+    rows = [Row(clean(name, limit=80), size) for name, size in found.items()]
+    return sorted(rows, key=lambda row: (-row.size, row.name))
+
+
+def clear(directory: Path, ui: UI) -> bool:
+    """Remove the cache of the project at ``directory``; return whether there was one.
+
+    Raises :class:`RealmError` while a container has it.
+    """
+    project = discover(directory)
+    with closing(docker.connect()) as engine, ui.progress("removing the cache"):
+        found = caches.known(engine, history.key(project))
+        used = [cache for cache in found if not caches.remove(engine, cache)]
+    if used:
+        raise RealmError(
+            "the cache is in use by a container of this project",
+            "realm stop --all ends its agents and saves their work; then clear the cache again",
+        )
+    return bool(found)
