@@ -8,6 +8,8 @@ import os
 import sys
 from typing import NoReturn
 
+from realm.interrupts import once
+
 _OBJECTS = 100_000
 """New objects before the collector looks for cycles: what a command imports stays below that."""
 
@@ -72,6 +74,7 @@ def main() -> NoReturn:
     with contextlib.suppress(KeyboardInterrupt):
         gc.set_threshold(_OBJECTS)
         sys.setswitchinterval(_SWITCH)
+        once()
         open_closed()
         take_name()
         look_ahead(sys.argv[1:])

@@ -234,27 +234,49 @@ def run(
     """Run ``argv``, a git command with whatever goes before it; see :func:`git`."""
     text = stdin if isinstance(stdin, bytes) else None
     file = subprocess.DEVNULL if stdin is None or isinstance(stdin, bytes) else stdin
+    is_move = _verb(argv) == "update-ref"
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             argv,
             cwd=cwd,
             env=dict(env),
-            input=text,
-            stdin=file if text is None else None,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
+            stdin=subprocess.PIPE if text is not None else file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             # Ctrl-C at the terminal does not stop refs that move half-way.
-            process_group=0 if _verb(argv) == "update-ref" else None,
+            process_group=0 if is_move else None,
         )
+        with process:
+            out, err = _communicated(process, text, timeout, wait=is_move)
     except OSError as problem:
         raise missing(problem, cwd) from problem
     except subprocess.TimeoutExpired as problem:
         raise GitError(f"git {_verb(argv)} did not end within {timeout:.0f} seconds") from problem
-    result = GitResult(done.returncode, done.stdout, done.stderr)
+    result = GitResult(process.returncode, out, err)
     if check and result.code != 0:
         raise failure(_verb(argv), result.err)
     return result
+
+
+def _communicated(
+    process: subprocess.Popen[bytes], text: bytes | None, timeout: float | None, *, wait: bool
+) -> tuple[bytes, bytes]:
+    """Return what a process writes until it ends; one that is not waited for is killed by an interrupt."""
+    interrupted: KeyboardInterrupt | None = None
+    while True:
+        try:
+            # A second call goes on where the first was cut off.
+            found = process.communicate(text if interrupted is None else None, timeout=timeout)
+        except BaseException as problem:
+            if not wait or interrupted is not None or not isinstance(problem, KeyboardInterrupt):
+                process.kill()
+                process.wait()
+                raise
+            interrupted = problem
+            continue
+        if interrupted is not None:
+            raise interrupted
+        return found
 
 
 def without_hooks() -> None:

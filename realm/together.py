@@ -6,12 +6,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from realm.interrupts import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
-PATIENCE = 10.0
-"""Seconds that tasks are waited for after an interrupt."""
 
 
 class Begun(Generic[_T]):
@@ -61,47 +61,61 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
 
     The last one runs in the calling thread, where Ctrl-C arrives; each other
     has a thread of its own.  When some fail the first of them, in the order
-    given, is raised after all have ended; an interrupt goes before them.
+    given, is raised after all have ended; an interrupt goes before them, and waits
+    for the others for some seconds at most.
     """
-    results: list[Any] = [None] * len(tasks)
-    problems: list[BaseException | None] = [None] * len(tasks)
-
-    def run(number: int) -> None:
+    jobs = [_Job(task) for task in tasks]
+    interrupted, deadline, is_begun = None, None, False
+    while True:
+        # Wherever an interrupt comes, what was started is waited for: whoever undoes it has to know it.
         try:
-            results[number] = tasks[number]()
-        except BaseException as problem:  # noqa: BLE001 - raised where the results are wanted
-            problems[number] = problem
-
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(tasks) - 1)]
-    interrupted = None
-    try:
-        for thread in threads:
-            thread.start()
-        if tasks:
-            run(len(tasks) - 1)
-    except KeyboardInterrupt as wish:  # between the tasks
-        interrupted = wish
-    interrupted = _join([thread for thread in threads if thread.ident is not None]) or interrupted
-    wishes = [problem for problem in problems if problem is not None and not isinstance(problem, Exception)]
+            if not is_begun:
+                is_begun = True
+                _run(jobs)
+            for job in jobs:
+                job.wait(deadline)
+            break
+        except KeyboardInterrupt as wish:
+            if interrupted is not None:
+                raise
+            interrupted, deadline = wish, time.monotonic() + PATIENCE
+    problems = [job.problem for job in jobs if job.problem is not None]
+    wishes = [problem for problem in problems if not isinstance(problem, Exception)]
     for problem in (interrupted, *wishes, *problems):
         if problem is not None:
             raise problem
-    return results
+    return [job.result for job in jobs]
 
 
-def _join(threads: list[threading.Thread]) -> KeyboardInterrupt | None:
-    """Wait for all threads, also when interrupted, for some seconds: what they have in hand is soon done.
+def _run(jobs: list[_Job]) -> None:
+    for job in jobs[:-1]:
+        job.is_begun = True
+        threading.Thread(target=job.run, daemon=True).start()
+    for job in jobs[-1:]:
+        job.run()
+        if isinstance(job.problem, KeyboardInterrupt):
+            raise job.problem
 
-    Whoever undoes what they did has to know it.
-    """
-    interrupted, deadline = None, None
-    for thread in threads:
-        while thread.is_alive():
-            try:
-                thread.join(None if deadline is None else max(0.01, deadline - time.monotonic()))
-            except KeyboardInterrupt as wish:
-                interrupted = interrupted or wish
-                deadline = deadline or time.monotonic() + PATIENCE
-            if interrupted is not None and deadline is not None and time.monotonic() > deadline:
-                raise interrupted
-    return interrupted
+
+class _Job:
+    """A task with what came of it."""
+
+    def __init__(self, task: Callable[[], Any]) -> None:
+        self._task = task
+        self._ended = threading.Event()
+        self.is_begun = False
+        self.result: Any = None
+        self.problem: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self._task()
+        except BaseException as problem:  # noqa: BLE001 - raised where the results are wanted
+            self.problem = problem
+        finally:
+            self._ended.set()
+
+    def wait(self, deadline: float | None) -> None:
+        """Wait for the end of a task that has a thread of its own."""
+        if self.is_begun:
+            self._ended.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))

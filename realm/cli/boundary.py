@@ -66,8 +66,10 @@ def guard(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     try:
         code = command(arguments)
         _flush(verb)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as wish:
         output.newline()
+        for text in getattr(wish, "__notes__", ()):
+            output.warning(text)
         return errors.EXIT_INTERRUPT
     except BrokenPipeError:
         _discard_output()

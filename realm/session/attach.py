@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, RunningError
+from realm.interrupts import telling
 from realm.sandbox import docker, lookup
 from realm.session import background, claim, intake, summary
 from realm.session import plan as planning
@@ -13,6 +14,7 @@ from realm.session.find import find
 from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
 from realm.session.resume import resume
+from realm.session.run import kept
 from realm.store import record
 from realm.together import Begun
 
@@ -55,6 +57,6 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
         plan = planning.recorded(plan, runs[-1])
         held = background.take_over(plan, connection, sandbox, ui, take=take)
         if held is not None:
-            with contextlib.closing(held.lock):
+            with contextlib.closing(held.lock), telling(kept(plan)):
                 return background.attend(held, drawing=held.state.drawing())
     return resume(request, ui, connection)

@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, RunningError
+from realm.interrupts import telling
 from realm.paths import make_private
 from realm.session import control as controls
 from realm.session import recordings, summary
 from realm.session.control import Control
 from realm.session.holder import Holder, is_left
 from realm.session.lock import RunLock, run_directory
+from realm.session.run import kept
 from realm.store import record
 from realm.terminal.relay.protocols import Reason
 from realm.terminal.relay.tty import Terminal, repair
@@ -190,7 +192,8 @@ def adopt(engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -
     ui.info(f"run {plan.run.number} of {plan.session.name} is still going on: attached")
     holder = Holder(engine, plan, sandbox, lock, ui, sandbox.attach(), drawing)
     holder.wake()
-    return attend(holder, drawing=drawing)
+    with telling(kept(plan)):
+        return attend(holder, drawing=drawing)
 
 
 # -- in the background ---------------------------------------------------------

@@ -51,9 +51,13 @@ def begin(
             return background.start(holder)
         return background.attend(holder, begin=lambda: _start(holder))
     except BaseException as error:
+        is_undone = False
         with suppress(RealmError):
             if isinstance(error, UnpreparedError) or sandbox.state() == "created":
+                is_undone = True
                 _undo([plan], [sandbox])
+        if isinstance(error, KeyboardInterrupt) and not is_undone:
+            error.add_note(running.kept(plan))
         raise
 
 

@@ -21,6 +21,7 @@ from realm.errors import EngineError, RealmError
 from realm.model import Activity
 from realm.session import egress, logins, recordings
 from realm.session.bookkeeper import Bookkeeper
+from realm.session.impatience import Impatience
 from realm.session.keys import followed
 from realm.session.live import Taker
 from realm.session.notices import Attention, Caller, plain
@@ -33,7 +34,7 @@ from realm.terminal.relay.loop import drain, relay
 from realm.terminal.relay.protocols import Ended, Reason
 from realm.terminal.relay.rewrite import Closing, Rewriter
 from realm.terminal.relay.tty import Terminal
-from realm.together import together
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,6 +122,7 @@ class Holder:
         self._looked = 0.0
         self._refusals: egress.Listener
         self._reserve: Reserve
+        self._impatience = Impatience(sandbox)
         self._before = Activity.WORKING
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
@@ -178,7 +180,7 @@ class Holder:
                     tap=self.state.feed,
                     resize=sizes,
                     begin=self.taker.beginning(begin),
-                    interrupt=lambda: self.sandbox.signal(signal.SIGINT.name),
+                    interrupt=self._interrupt,
                     idle=lambda: attention.idle() | self._idle(),
                     watch=watch,
                     alive=self.is_alive,
@@ -225,11 +227,13 @@ class Holder:
             followed(self.engine, self.plan, self.sandbox, self.ui),
             self._refusals,
             self._reserve,
+            self._impatience,
         ):
             yield {
                 control.fileno(): self._answers(control, attached=attached),
                 self.taker.fileno(): self._told,
                 self._reserve.fileno(): self._room,
+                self._impatience.fileno(): self._impatience.end,
             }
 
     def _answering(self, hold: Callable[[], Ended], *, again: Callable[[], Ended]) -> Ended | None:
@@ -265,6 +269,7 @@ class Holder:
         if self._observed is None or self._observed.stream is not self.stream:
             changes = rewriter(self.plan, self.state.modes)
             self._observed = Observed(self.stream, self.hear, changes)
+            self._observed.pressed = self._impatience.pressed
         return self._observed
 
     def _room(self) -> bool:
@@ -315,6 +320,11 @@ class Holder:
         taken = call.is_confirmed()
         call.close()
         return taken
+
+    def _interrupt(self) -> None:
+        """Pass on a Ctrl-C that came as a signal."""
+        self.sandbox.signal(signal.SIGINT.name)
+        self._impatience.pressed()
 
     def _suspends(self) -> bool:
         """Tell whether Ctrl-Z gives the user the shell back; another agent gets the key, and is continued."""
@@ -394,35 +404,31 @@ class Holder:
             with self._engine_may_go():
                 raise problems[0]
 
-    def conclude(self, ended: Ended) -> int:
+    def conclude(self, how: Ended) -> int:
         """Take in the work of a run whose stream has ended; return the exit code."""
         from realm.session import account, intake, sandboxes, summary
 
-        number = _signal(ended)
+        number = _signal(how)
         if waiting := self.prompts.rest():
             self.notes.append(waiting)
         with self._engine_may_go():
             if number:
                 self.halt(interrupt=False)
                 self.sandbox.stop(GRACE)
-            code, _, _ = together(
-                self.sandbox.wait, lambda: egress.settle(self.engine, self.sandbox), self.sandbox.prefetch
-            )
+            # Nobody who presses Ctrl-C waits for what can as well be done by the next command.
+            ended = Begun(self.sandbox.wait)
+            settled = Begun(lambda: egress.settle(self.engine, self.sandbox))
+            self.sandbox.prefetch()
+            code = ended.result()
+            settled.result()
             self.stream.close()
             code = 128 + number if number else code
             with self.ui.progress("saving the work"):
-                _, outcome = together(
-                    lambda: sandboxes.sweep(self.engine),
-                    lambda: intake.save(
-                        self.engine,
-                        self.plan,
-                        self.sandbox,
-                        code,
-                        self._shown(),
-                        self.notes,
-                        asked=bool(number),
-                    ),
+                swept = Begun(lambda: sandboxes.sweep(self.engine))
+                outcome = intake.save(
+                    self.engine, self.plan, self.sandbox, code, self._shown(), self.notes, asked=bool(number)
                 )
+                swept.result()
         recordings.discard(self.plan.session.id)
         account.forget(self.plan.session.id)
         if self._attended and intake.take_back(self.plan, outcome):

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
+from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
 from realm.session import approvals, budget, death, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
+from realm.session.run import kept
 from realm.store import refs
 from realm.terminal.relay.tty import FALLBACK
 from realm.text import clean
@@ -182,7 +184,7 @@ def _recover_one(connection: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> No
     from realm.session import summary
 
     try:
-        with ui.progress("saving what the last run left in its container"):
+        with ui.progress("saving what the last run left in its container"), telling(kept(plan)):
             outcome = save(connection, plan, sandbox, sandbox.wait())
     except UnpreparedError:
         sandbox.remove()

@@ -128,6 +128,14 @@ def argv(plan: Plan) -> list[str]:
     return plan.agent.argv(given, conversation=plan.session.conversation, resume=going_on)
 
 
+def kept(plan: Plan) -> str:
+    """Return what to say of the work of a run whose saving was cut off."""
+    return (
+        f"interrupted before the work of run {plan.run.number} of {plan.name} was saved; nothing is lost: "
+        f"realm stop {plan.name} saves it, realm resume {plan.name} saves it and goes on"
+    )
+
+
 def owner(plan: Plan) -> Owner:
     """Return whose the sandbox is, for whoever finds it."""
     return Owner(

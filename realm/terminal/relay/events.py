@@ -30,8 +30,9 @@ MARK = b"\x16"
 """What every mark begins with; programs do not write it."""
 _BEGUN, _ENDED, _TOLD = (MARK + b"\x1b[?" + mode for mode in (b"7325l", b"7325h", b"7326h"))
 _MARKS = re.compile(re.escape(MARK) + rb"\x1b\[\?(7325[hl]|7326h)")
-_INTERRUPTS = (ESC, b"\x03", b"\x1b[27u", b"\x1b[99;5u")
-"""Escape and Ctrl-C, as a terminal sends them, and as one does that speaks kitty's protocol."""
+_ESCAPES = (ESC, b"\x1b[27u")
+_CTRL_C = re.compile(rb"\x03+|\x1b\[99;5u")
+"""The keys that end a turn, as a terminal sends them, and as one does that speaks kitty's protocol."""
 _BELL = b"\x07"
 _ASCII = 0x80
 
@@ -142,6 +143,8 @@ class Observed:
         self._scanner = Scanner(happened)
         self._word = self._ready = b""
         self.focus = Focus()
+        self.pressed: Callable[[], object] = lambda: None
+        """Called when Ctrl-C was passed on."""
         self.interrupted = -math.inf
         """When a key was passed on that may have ended a turn, by the monotonic clock."""
         self.fileno, self.parts, self.close_write = stream.fileno, stream.parts, stream.close_write
@@ -194,6 +197,9 @@ class Observed:
         """Take what goes of some keys, and note what the terminal reports among them."""
         taken = self.stream.send(data)
         self.focus.feed(data[:taken])
-        if data[:taken] in _INTERRUPTS:
+        is_ctrl_c = _CTRL_C.fullmatch(data[:taken]) is not None
+        if is_ctrl_c or data[:taken] in _ESCAPES:
             self.interrupted = time.monotonic()
+        if is_ctrl_c:
+            self.pressed()
         return taken

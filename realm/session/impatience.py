@@ -1,0 +1,75 @@
+"""Ctrl-C while a sandbox, whose agent has ended, still saves what that left: it ends the wait for it.
+
+The key, or the signal, goes to the sandbox as long as that runs, and what saves there does not
+mind it.  So somebody looks whether the agent is over; the work is safe then, in the sandbox, and
+the next command takes it in.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from realm.errors import EngineError
+from realm.sandbox.layout import ENTRY
+
+if TYPE_CHECKING:
+    from realm.sandbox.sandbox import Sandbox
+
+_PATIENCE = 10.0
+_IGNORED = 0x4007
+"""HUP, INT, QUIT and TERM, as proc(5) has them in ``SigIgn``: container/entry ignores them when it saves."""
+_LOOK = f"""
+for process in /proc/[0-9]*; do
+  case $(tr '\\0' ' ' <"$process/cmdline") in *'{ENTRY} run '*) ;; *) continue ;; esac
+  while read -r key value; do
+    [ "$key" != SigIgn: ] || [ "$((0x$value & {_IGNORED}))" != {_IGNORED} ] || exit 0
+  done <"$process/status"
+done 2>/dev/null
+exit 1
+"""
+
+
+class Impatience:
+    """What hears of each Ctrl-C of an attached user; a context manager.
+
+    Its ``fileno`` can be read when that is to end the wait: :meth:`end` then does.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._looking = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._read)
+        if self._looking.acquire(blocking=False):  # else it may still write there
+            os.close(self._write)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._read
+
+    def pressed(self) -> None:
+        """Look, without waiting for that, whether the agent is over."""
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def end(self) -> bool:
+        """End the wait."""
+        raise KeyboardInterrupt
+
+    def _look(self) -> None:
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            with suppress(EngineError, OSError):
+                engine, words = self._sandbox.engine, ("sh", "-c", _LOOK)
+                if engine.exec(self._sandbox.id, words, lambda _: None, patience=_PATIENCE) == 0:
+                    os.write(self._write, b"1")
+        finally:
+            self._looking.release()
