@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PARTS = 4
 """Parts of a scratch directory's name, between ``@``."""
@@ -112,11 +113,14 @@ def _is_forgotten(name: str) -> bool:
     return False
 
 
-def data_dir(name: str) -> Path:
-    """Return the directory of shipped files called ``name`` (``container`` or ``hooks``).
+@functools.cache
+def shipped(name: str) -> Mapping[str, bytes]:
+    """Return the files that come with realm in the directory ``name``, such as ``container``, by their names.
 
-    In an installed package they lie inside it, in a checkout beside it.
+    In an installed package it lies inside that, in a checkout beside it.  They are read once: a
+    run goes on while realm is upgraded.
     """
     package = Path(__file__).resolve().parent
     installed = package / "_data" / name
-    return installed if installed.is_dir() else package.parent / name
+    directory = installed if installed.is_dir() else package.parent / name
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file()}

@@ -21,7 +21,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.paths import data_dir
+from realm.paths import shipped
 from realm.sandbox.layout import HOME, LAYOUT
 from realm.sandbox.transfer import SandboxFile
 
@@ -93,7 +93,7 @@ def files(given: Repositories) -> list[SandboxFile]:
         **_repository("snapshots", own + _SNAPSHOTS.encode(), alone),
     }
     laid = [SandboxFile(path, data, 0o644, owner="root") for path, data in found.items()]
-    laid.append(SandboxFile(f"{LAYOUT}/rebase", data_dir("container") / "rebase", 0o555, owner="root"))
+    laid.append(SandboxFile(f"{LAYOUT}/rebase", shipped("container")["rebase"], 0o555, owner="root"))
     # For other repositories that the agent makes.
     laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity) + _urls(given.instead), 0o644))
     return laid

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 from realm.errors import RejectedError
-from realm.paths import data_dir
+from realm.paths import shipped
 from realm.sandbox import layout
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 def entry_script() -> SandboxFile:
     """Return what every container of realm's runs."""
-    return SandboxFile(layout.ENTRY, data_dir("container") / "entry", 0o555, owner="root")
+    return SandboxFile(layout.ENTRY, shipped("container")["entry"], 0o555, owner="root")
 
 
 def put(engine: Engine, container: str, path: str, entries: Iterable[Entry]) -> None:

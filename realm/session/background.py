@@ -23,7 +23,7 @@ from realm.errors import RealmError, RunningError
 from realm.interrupts import telling
 from realm.paths import make_private
 from realm.session import control as controls
-from realm.session import recordings, summary
+from realm.session import loaded, recordings, summary
 from realm.session.control import Control
 from realm.session.holder import Holder, is_left
 from realm.session.lock import RunLock, run_directory
@@ -238,7 +238,9 @@ def _fork(holder: Holder, control: Control) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     told_by, ready = os.pipe()
-    if os.fork() == 0:
+    with loaded.settled():
+        child = os.fork()
+    if child == 0:
         os.close(told_by)
         _become_holder(holder, control, ready)
     os.close(ready)
@@ -271,6 +273,7 @@ def _become_holder(holder: Holder, control: Control, ready: int) -> None:
         os.write(ready, _READY)
         os.close(ready)
         ready = -1
+        loaded.load()
         ended = holder.drain(control)
         if ended is not None:
             holder.conclude(ended)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
-from realm.session import egress, logins, recordings
+from realm.session import egress, loaded, logins, recordings
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.impatience import Impatience
 from realm.session.keys import followed
@@ -147,6 +147,7 @@ class Holder:
         """
         attention = Attention(self.plan, self.state, self.caller, self._observe())
         self._at_end, self._attended = attention.ended, True
+        loaded.load_later()
         return self._answering(
             lambda: self._relayed(attention, control, begin, drawing),
             again=lambda: self._relayed(attention, control, None, self.state.drawing()),

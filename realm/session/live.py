@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Self
 from realm.errors import EngineError, RealmError, RejectedError
 from realm.paths import make_private, scratched
 from realm.sandbox.report import NOTHING
-from realm.session import recordings
+from realm.session import loaded, recordings
 from realm.session.lock import run_directory
 from realm.terminal.relay.tty import FALLBACK
 
@@ -108,7 +108,8 @@ class Taker:
         sys.stdout.flush()
         sys.stderr.flush()
         read, write = os.pipe()
-        self._child = os.fork()
+        with loaded.settled():
+            self._child = os.fork()
         if self._child == 0:
             os.close(write)
             _Child(self._engine, self._plan, self._sandbox, read, self._told[1]).run(delay)
@@ -159,6 +160,7 @@ class _Child:
             self._leave_the_holder()
             time.sleep(delay)
             self._engine.renew()
+            loaded.load_later()
             threading.Thread(target=self._keep_screens, daemon=True).start()
             threading.Thread(target=self._keep_within_the_budget, daemon=True).start()
             self._take_turns()

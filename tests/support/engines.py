@@ -50,7 +50,7 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout.rstrip("\n")
 
 
-SHARED = ("realm-base-", "realm-history-")
+SHARED = ("realm-base-", "realm-history-", "realm-cache-")
 """What the volumes are called that stay, for the next sandbox of a project."""
 
 

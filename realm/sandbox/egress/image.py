@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, ImageError
-from realm.paths import data_dir
+from realm.paths import shipped
 from realm.sandbox.image.build import Steps, follow, inspect, with_engine
 from realm.sandbox.image.recipe import authorities
 
@@ -57,8 +57,8 @@ def remove_others(engine: Engine, inputs: Inputs) -> None:
 
 def _context(inputs: Inputs) -> tuple[dict[str, bytes], str]:
     """Return the files of the build, and a digest of all that goes into it."""
-    directory = data_dir("container") / "egress"
-    files = {name: (directory / name).read_bytes() for name in _FILES} | {"ca.crt": authorities(inputs)}
+    carried = shipped("container/egress")
+    files = {name: carried[name] for name in _FILES} | {"ca.crt": authorities(inputs)}
     digest = hashlib.sha256(inputs.base.encode())
     for name, content in files.items():
         digest.update(b"%s %d " % (name.encode(), len(content)) + content)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from realm import hosts
 from realm.hosts import TLS, WEB
-from realm.paths import data_dir
+from realm.paths import shipped
 from realm.sandbox.egress.ticket import PROXY_PORT
 from realm.text import clean
 
@@ -55,7 +55,7 @@ class Upstream(NamedTuple):
 @functools.cache
 def usual() -> tuple[Host, ...]:
     """Return the hosts that are allowed unless the user says otherwise (``container/egress/names``)."""
-    lines = (data_dir("container") / "egress" / "names").read_text().splitlines()
+    lines = shipped("container/egress")["names"].decode().splitlines()
     return tuple(hosts.parse(line) for line in lines if line and not line.startswith("#"))
 
 

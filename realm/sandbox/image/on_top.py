@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, ImageError
-from realm.paths import data_dir
+from realm.paths import shipped
 from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
 from realm.sandbox.image.recipe import VERSION, Inputs
 from realm.text import clean
@@ -52,7 +52,7 @@ def _name(image: str, own: str, inputs: Inputs) -> str:
 
 
 def _dockerfile() -> str:
-    return (data_dir("container") / _DOCKERFILE).read_text()
+    return shipped("container")[_DOCKERFILE].decode()
 
 
 def _build(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from realm.errors import ImageError
-from realm.paths import data_dir, make_private, realm_home
+from realm.paths import make_private, realm_home, shipped
 
 REFERENCE = "realm:latest"
 FINGERPRINT = "realm.fingerprint"
@@ -60,19 +60,14 @@ def authorities(inputs: Inputs) -> bytes:
 
 
 def _hooks() -> dict[str, bytes]:
-    directory = data_dir("hooks") / "claude"
-    return {
-        f"hooks/claude/{path.name}": path.read_bytes()
-        for path in sorted(directory.iterdir())
-        if path.is_file()
-    }
+    return {f"hooks/claude/{name}": content for name, content in shipped("hooks/claude").items()}
 
 
 def fingerprint(inputs: Inputs) -> str:
     """Return the digest of everything that the image is made of but Claude Code's version."""
     digest = hashlib.sha256()
     parts = {
-        "Dockerfile": (data_dir("container") / "Dockerfile").read_bytes(),
+        "Dockerfile": shipped("container")["Dockerfile"],
         "ca.crt": authorities(inputs),
     }
     settings = f"{inputs.base}\n{inputs.uid}:{inputs.gid}\n{_yes(inputs.slim)}".encode()
@@ -88,7 +83,7 @@ def _yes(wanted: bool) -> str:
 
 def _rendered(inputs: Inputs) -> bytes:
     """Return the Dockerfile with the settings as its arguments' defaults."""
-    text = (data_dir("container") / "Dockerfile").read_text()
+    text = shipped("container")["Dockerfile"].decode()
     values = {
         "BASE": inputs.base,
         "CLAUDE_CODE_VERSION": inputs.claude_version or "latest",
