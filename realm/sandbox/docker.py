@@ -229,6 +229,21 @@ class Engine:
             answer: dict[str, Any] = self._client.info()
             return Info(clean(answer.get("ServerVersion", "")), self.endpoint.url, self.endpoint.source)
 
+    def proxies(self) -> dict[str, str]:
+        """Return the variables for proxies that the user's configuration of Docker gives containers.
+
+        They are its ``proxies`` for this engine, or for all (https://docs.docker.com/engine/cli/proxy/).
+        """
+        with self._asking():
+            from docker.utils import config, proxy
+
+            given: Any = config.load_general_config().get("proxies")
+            named: Any = given if isinstance(given, dict) else {}
+            found: Any = named.get(self.endpoint.url) or named.get("default")
+            known: Any = found if isinstance(found, dict) else {}
+            pairs = proxy.ProxyConfig.from_dict(known).get_environment()
+            return {name: value for name, value in pairs.items() if isinstance(value, str)}
+
     def machine(self) -> Machine:
         """Return what is known of the engine's machine."""
         with self._asking():

@@ -155,16 +155,17 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
 
 def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str) -> str:
     container = sidecar.start(engine, name, owner, image)
-    own, make_rules = keys.files(plan, owner), _rules(plan.config)
+    own, make_rules = keys.files(plan, owner), _rules(engine, plan.config)
     sidecar.join(engine, name, container, ticket(owner), plan.network.given, make_rules, own)
     return container
 
 
-def _rules(config: Config) -> Callable[[Sequence[Host]], Mapping[str, bytes]]:
+def _rules(engine: Engine, config: Config) -> Callable[[Sequence[Host]], Mapping[str, bytes]]:
     """Return what makes the configuration of the settings and of hosts that runs were given besides."""
     program, args = config.value(AGENT), flags.parse(config.value(DOCKER_ARGS))
     agent = agents.find(program)
-    upstream = company_proxy({**os.environ, **agent.settings(), **flags.environment(args)})
+    named = {**engine.proxies(), **os.environ, **agent.settings(), **flags.environment(args)}
+    upstream = company_proxy(named)
     return lambda given: rules.files([*config.values(ALLOW), *given], upstream)
 
 
@@ -200,7 +201,7 @@ def renew(engine: Engine, root: Path | None) -> list[str]:
     Returns the paths of the projects whose sandboxes can reach something else now.
     """
     mine = [found for found in sidecar.listed(engine) if root is None or found[1] == str(root)]
-    return [path for name, path in mine if sidecar.renew(engine, name, _rules(Config(Path(path))))]
+    return [path for name, path in mine if sidecar.renew(engine, name, _rules(engine, Config(Path(path))))]
 
 
 # -- what was refused ------------------------------------------------------------

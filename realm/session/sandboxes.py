@@ -147,7 +147,8 @@ def outfit(
         )
         yield Outfit(
             specs.limited(spec, machine.result()),
-            [*repositories.files(laid), *ready.files, *_conversations(plan), *_worktree(plan, beside.refs)],
+            [*repositories.files(laid), *ready.files, *_conversations(plan), *_worktree(plan, beside.refs),
+             *_proxies(engine, plan)],
             Checkout(
                 plan.session.base, seen.key, seen.place, [*repositories.files(base), *ready.files],
                 seen.contains, progress,
@@ -161,6 +162,12 @@ def _machine(engine: Engine, plan: Plan) -> Machine:
     if plan.network.policy == "open":
         network.ensure_open(engine)
     return engine.machine()
+
+
+def _proxies(engine: Engine, plan: Plan) -> Iterator[SandboxFile]:
+    """Yield the proxies by which the user's containers reach out; their addresses may hold a password."""
+    if plan.network.policy == "open" and (found := engine.proxies()):
+        yield SandboxFile(layout.ENVIRONMENT, specs.secrets(found), 0o600)
 
 
 def _conversations(plan: Plan) -> Iterator[SandboxFile]:

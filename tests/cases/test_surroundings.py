@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -18,3 +21,14 @@ def test_no_program_stumbles_over_the_users_terminal_and_language(user: User) ->
     script = "{ tput colors; locale charmap; bash -c true; perl -e 1; date +%z; } >told 2>&1"
     user.realm("new", "far", "--agent", "sh", "--", "-c", script)
     assert user.repo.show("refs/realm/far:told").splitlines() == ["256", "UTF-8", "+0900"]
+
+
+def test_proxies_that_docker_gives_containers(user: User, sealed: Path) -> None:
+    (sealed / ".docker").mkdir()
+    given = {"httpProxy": "http://me:secret@proxy.test:3128", "noProxy": "localhost,.test"}
+    (sealed / ".docker/config.json").write_text(json.dumps({"proxies": {"default": given}}))
+    user.extra |= {"REALM_NETWORK": "open"}
+    user.realm("new", "behind", "--agent", "sh", "--", "-c", 'echo "$HTTP_PROXY $http_proxy $NO_PROXY" >told')
+    assert user.repo.show("refs/realm/behind:told").split() == [
+        "http://me:secret@proxy.test:3128", "http://me:secret@proxy.test:3128", "localhost,.test",
+    ]  # fmt: skip

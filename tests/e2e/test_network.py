@@ -16,6 +16,7 @@ from tests.support.web import Web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.user import User
 
@@ -196,10 +197,16 @@ class CompanyProxy(Serving):
         self.url = f"http://me:secret@{engines.gateway()}:{self._server.server_address[1]}"
 
 
-def test_a_company_proxy_is_gone_through(sealed_user: User) -> None:
+@pytest.mark.parametrize("by", ["environment", "docker"])
+def test_a_company_proxy_is_gone_through(sealed_user: User, sealed: Path, by: str) -> None:
     user = sealed_user
     with CompanyProxy() as proxy:
-        user.extra["HTTPS_PROXY"] = proxy.url
+        if by == "environment":
+            user.extra["HTTPS_PROXY"] = proxy.url
+        else:
+            (sealed / ".docker").mkdir()
+            config = {"proxies": {"default": {"httpsProxy": proxy.url}}}
+            (sealed / ".docker/config.json").write_text(json.dumps(config))
         done = user.scripted(
             "x", f"{GET} http://pypi.org/a; {GET} https://pypi.org/b; {GET} http://no.example/"
         )
