@@ -68,6 +68,9 @@ _image = _shaped(r"[A-Za-z0-9][\w.:/@-]*", "it is not the name of an image")
 _version = _shaped(r"[A-Za-z0-9][A-Za-z0-9.+-]*", "it is not a version")
 
 
+_package = _shaped(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?", "it is not the name of a Debian package")
+
+
 def _file(text: str) -> Path | None:
     if not text:
         return None
@@ -262,6 +265,12 @@ CACHE = Setting(
     "cache", "REALM_CACHE", "on", _switch,
     "keep what tools download and compile in a volume of the project: on or off",
 )  # fmt: skip
+PACKAGES = Setting(
+    "packages", "REALM_PACKAGES", "", _package, "Debian packages to install in the image", many=True
+)
+SETUP = Setting(
+    "setup", "REALM_SETUP", "", _text, "command that makes the project ready in its container, done once"
+)
 INCLUDE = Setting(
     "include", "REALM_INCLUDE", "", _text, "ignored files to copy into every container", many=True
 )
@@ -360,7 +369,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, CACHE, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY, REMOTE,
+    WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY,
+    REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

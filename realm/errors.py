@@ -68,6 +68,10 @@ class RejectedError(RealmError):
     """What came out of a sandbox failed a check and was not taken in."""
 
 
+class SetupError(RealmError):
+    """The user's command that makes a project ready failed."""
+
+
 class UnpreparedError(RejectedError):
     """The sandbox could not lay out its workspace: the agent never ran, nothing is in it."""
 

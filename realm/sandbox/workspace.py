@@ -25,13 +25,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from realm.errors import EngineError
+from realm.errors import EngineError, RejectedError, SetupError
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import layout, proof, transfer
 from realm.sandbox import spec as specs
 from realm.sandbox.flags import DockerArgs
 from realm.sandbox.history import is_id, locked
 from realm.sandbox.spec import SandboxSpec, Volumes
+from realm.text import clean
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ MOST_BASES = 3
 """Base volumes of one use that are kept; the engine keeps those that a sandbox has."""
 _RECENT = 3600.0
 """Seconds for which one that was used is not removed: a sandbox may be about to be made on it."""
+_NOT_SET_UP = 9
+"""The exit code of the entry script's ``base`` where the user's command failed."""
+_SAID, _LINES = 8 * 1024**2, 20
+"""Bytes of that command's output that are read, and the lines that are shown."""
 WORK_SUFFIX = "-work"
 
 
@@ -67,6 +72,8 @@ class Checkout(NamedTuple):
     inside: Sequence[SandboxFile]
     sees: Callable[[Sequence[str]], bool]
     progress: Callable[[str], AbstractContextManager[object]]
+    setup: str = ""
+    """Where the user's command makes the tree ready (:data:`layout.SETUP`): what it was done with and on."""
 
 
 class Base(NamedTuple):
@@ -105,7 +112,7 @@ def make(engine: Engine, spec: SandboxSpec, name: str, checkout: Checkout | None
     Plain ones are made by the engine together with the container.
     ``EngineError`` when an overlay was demanded and is not to be had.
     """
-    if checkout is None or not wants_overlay(engine, spec):
+    if checkout is None or not wants_overlay(engine, spec, ready=bool(checkout.setup)):
         return plain(name)
     made: Volumes | None = None
     try:
@@ -132,11 +139,12 @@ def possible(name: str) -> tuple[str, ...]:
     return (made.work, f"{name}-upper", f"{name}-scratch", made.state)
 
 
-def wants_overlay(engine: Engine, spec: SandboxSpec) -> bool:
-    """Return whether an overlay is worth it, and as far as known possible."""
+def wants_overlay(engine: Engine, spec: SandboxSpec, *, ready: bool = False) -> bool:
+    """Return whether an overlay is worth it, and as far as known possible; ``ready``: of a tree that was."""
     if spec.volumes == "overlay":
         return True
-    return spec.volumes == "auto" and spec.files >= OVERLAY_FROM_FILES and not has_failed(engine)
+    worth = ready or spec.files >= OVERLAY_FROM_FILES
+    return spec.volumes == "auto" and worth and not has_failed(engine)
 
 
 def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Mapping[str, str]]) -> None:
@@ -215,7 +223,8 @@ class _Record(NamedTuple):
 
 def _use(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> str:
     """Return what base volumes of the same use have in common."""
-    parts = (engine.endpoint.url, checkout.key, spec.workspace, "{}:{}".format(*spec.user))
+    parts = [engine.endpoint.url, checkout.key, spec.workspace, "{}:{}".format(*spec.user)]
+    parts += [checkout.setup] if checkout.setup else []
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -266,7 +275,8 @@ def find_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base | N
 def make_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base:
     """Check the project out into a new base volume, unless another process just has."""
     use, name = _use(engine, spec, checkout), f"realm-base-{os.urandom(6).hex()}"
-    with checkout.progress("checking the project out, once"), locked(f"base-{use}"):
+    doing = "setting the project up (realm.setup)" if checkout.setup else "checking the project out"
+    with checkout.progress(f"{doing}, once"), locked(f"base-{use}"):
         if (base := find_base(engine, spec, checkout)) is not None:
             return base
         _collect(engine, use)
@@ -298,9 +308,11 @@ def _fill(
     """Run the entry script's ``base`` on the work volume."""
     uid, gid = spec.user
     spec = spec._replace(
-        command=("base",), tty=False, stdin=False, network="none", args=DockerArgs(), uid=uid, gid=gid,
+        command=("base",), tty=False, stdin=False, args=DockerArgs(), uid=uid, gid=gid,
         environment={**spec.environment, "REALM_TIP": checkout.tip},
     )  # fmt: skip
+    if not checkout.setup:
+        spec = spec._replace(network="none", egress="", caches=())
     container = f"{owned.work}-fill"
     try:
         container = engine.create(specs.create_options(spec, owned, known), container)
@@ -311,11 +323,25 @@ def _fill(
         transfer.put(engine, container, layout.WORK, work)
         engine.start(container)
         code = engine.wait(container)
+        if code == _NOT_SET_UP:
+            raise _not_set_up(engine, container)
     finally:
         engine.remove(container)
         remove(engine, (owned.state,))
     if code != 0:
         raise EngineError(f"the project could not be checked out into a base volume (exit code {code})")
+
+
+def _not_set_up(engine: Engine, container: str) -> SetupError:
+    """Return what the user's command said at its end."""
+    said = b""
+    with suppress(EngineError, RejectedError), engine.get(container, layout.SETUP_SAID) as pieces:
+        said = transfer.first_file(pieces, _SAID) or b"its output is too long to be shown"
+    lines = [clean(line) for line in said.decode("utf-8", "replace").splitlines()[-_LINES:]]
+    return SetupError(
+        "\n".join(["realm.setup failed:", *lines]),
+        "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … has none",
+    )
 
 
 def _collect(engine: Engine, use: str) -> None:

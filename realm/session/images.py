@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, SLIM, Config
+from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, PACKAGES, SLIM, Config
 from realm.paths import current_directory
 from realm.sandbox import image
 from realm.sandbox.image import recipe
@@ -35,7 +35,12 @@ def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
     wanted = asked or plan.session.image or plan.config.value(IMAGE) or None
     if wanted and plan.run.number == 1:
         _mention_entrypoint(connection.image(wanted), wanted, ui)
-    return image.ensure(connection, wanted, inputs(plan.config), ui.progress, part=plan.agent.image_part)
+    found = image.ensure(connection, wanted, inputs(plan.config), ui.progress, part=plan.agent.image_part)
+    if more := plan.config.values(PACKAGES):
+        from realm.sandbox.image import packages
+
+        found = packages.ensure(connection, wanted or recipe.REFERENCE, found, more, ui.progress)
+    return found
 
 
 def _mention_entrypoint(found: Image | None, wanted: str, ui: UI) -> None:

@@ -37,6 +37,7 @@ _UNPREPARED = "the workspace could not be prepared"
 _NO_GIT, _NO_WAY = "the image has no git", "no socket leads to the proxies"
 """Why, where its image or its engine is not fit for it."""
 _ADVICE = {
+    "realm.setup failed": "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … has none",
     _NO_GIT: "install git in the image, or build it FROM realm:latest",
     _NO_WAY: "git config realm.network open, where this engine or its runtime lets no sockets through",
 }

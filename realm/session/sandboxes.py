@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import CACHE, HISTORY, HISTORY_REFS, REMOTE
+from realm.config import CACHE, HISTORY, HISTORY_REFS, REMOTE, SETUP
 from realm.errors import EngineError
 from realm.paths import remove_tree
 from realm.sandbox import caches, creation, history, image, layout, lookup, network, repositories, workspace
@@ -17,7 +18,7 @@ from realm.sandbox.workspace import Checkout
 from realm.session import egress, keys
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
-from realm.store import branches
+from realm.store import branches, manifests
 from realm.store import history as histories
 from realm.text import clean
 from realm.together import Begun
@@ -145,16 +146,31 @@ def outfit(
         base = laid._replace(
             tip=plan.session.base, branch="", exclude=b"", refs=refs, known=tuple(more), kept={}, stashes=()
         )
+        command_file, setup = _setup(plan, image)
         yield Outfit(
             specs.limited(spec, machine.result()),
             [*repositories.files(laid), *ready.files, *_conversations(plan), *_worktree(plan, beside.refs),
+<<<<<<< HEAD
              *_proxies(engine, plan)],
+=======
+             *command_file],
+>>>>>>> 47a6db3 (Install a project's own packages, and run a command that makes it ready once for all its sessions)
             Checkout(
-                plan.session.base, seen.key, seen.place, [*repositories.files(base), *ready.files],
-                seen.contains, progress,
+                plan.session.base, seen.key, seen.place,
+                [*repositories.files(base), *ready.files, *command_file], seen.contains, progress, setup,
             ),
             seen.unmatched,
         )  # fmt: skip
+
+
+def _setup(plan: Plan, image: str) -> tuple[list[SandboxFile], str]:
+    """Return the user's command that makes the project ready, and a digest of all that it depends on."""
+    command = plan.config.value(SETUP)
+    if not command.strip():
+        return [], ""
+    script = SandboxFile(layout.SETUP, f"{command}\n".encode("utf-8", "surrogateescape"), owner="root")
+    depends = (image, command, manifests.digest(plan.project, plan.session.base, command))
+    return [script], hashlib.sha256("\0".join(depends).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _machine(engine: Engine, plan: Plan) -> Machine:

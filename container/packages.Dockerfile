@@ -1,0 +1,12 @@
+# Debian packages of realm.packages on top of the image that a run would have.
+ARG BASE
+FROM ${BASE}
+USER root
+ARG PACKAGES
+RUN command -v apt-get > /dev/null || { echo 'realm: it has no apt-get'; exit 1; }; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    apt-get update \
+ && apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io ${PACKAGES} \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+ARG REALM_WITH=
+LABEL realm.with="${REALM_WITH}"

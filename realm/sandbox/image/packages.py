@@ -1,0 +1,68 @@
+"""Debian packages that the user wants in a project's containers, on top of the image that these would have.
+
+What is built is named after that image's id and the packages, so that a new build of the image
+makes a new one; the one before is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.errors import EngineError, ImageError
+from realm.paths import shipped
+from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
+from realm.text import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realm.sandbox.docker import Engine
+
+LABEL = "realm.with"
+"""A digest of the packages and of the name of the image that one was built on."""
+_DOCKERFILE = "packages.Dockerfile"
+_TAG = "realm:with-"
+
+
+def ensure(engine: Engine, reference: str, image: str, packages: Sequence[str], progress: Progress) -> str:
+    """Return the id of an image with ``packages`` on top of ``image``, an id, which is called ``reference``.
+
+    Raises ``ImageError`` with the end of the build's output when they cannot be installed.
+    """
+    wanted = sorted(set(packages))
+    dockerfile = shipped("container")[_DOCKERFILE]
+    name = _TAG + _digest([image, dockerfile.decode(), *wanted])
+    found = inspect(engine, name)
+    if found is not None:
+        return found.id
+    label = _digest([reference, *wanted])
+    arguments = {"BASE": image, "PACKAGES": " ".join(wanted), "REALM_WITH": label}
+    text = f"building {name} with {listed(wanted)}: once"
+    with progress(text), Steps(progress, name) as steps:
+        try:
+            lines = with_engine(engine, {"Dockerfile": dockerfile}, name, arguments)
+            built = follow(engine, name, lines, steps.show)
+        except ImageError as error:
+            raise ImageError(
+                f"the packages of realm.packages cannot be installed: {error.message}",
+                "git config --get-all realm.packages shows them; they are Debian's, by apt-get's names",
+            ) from error
+    _remove_others(engine, label, built)
+    return built
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _remove_others(engine: Engine, label: str, built: str) -> None:
+    """Remove what was built with the same packages on an earlier image; what a sandbox uses stays."""
+    with suppress(EngineError):
+        for other in engine.images(f"{LABEL}={label}"):
+            for tag in other.tags:
+                if other.id != built and tag.startswith(_TAG):
+                    with suppress(EngineError):
+                        engine.remove_image(tag)

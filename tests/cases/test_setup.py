@@ -1,0 +1,68 @@
+"""A project's own packages, and the command that makes it ready, are done once and are there at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+SETUP = """
+echo ran
+date +%s%N >generated
+mkdir -p node_modules ~/.local/bin && echo module >node_modules/index.js
+printf '#!/bin/sh\necho tool\n' >~/.local/bin/tool && chmod +x ~/.local/bin/tool
+echo changed >>README.md
+git config core.hooksPath /nowhere
+echo cached >/cache/of-setup
+"""
+LOOK = """
+{ cat node_modules/index.js generated /cache/of-setup; tool; git status --short; cat README.md; } >/tmp/told
+cp /tmp/told .
+"""
+
+
+def _told(user: User, name: str) -> list[str]:
+    done = user.realm("new", name, "--agent", "sh", "--", "-c", LOOK)
+    assert user.repo.git("diff", "--name-only", "HEAD", f"refs/realm/{name}").split() == ["told"], done.err
+    return user.repo.show(f"refs/realm/{name}:told").splitlines()
+
+
+def test_the_set_up_is_done_once_and_anew_when_what_it_depends_on_changes(user: User) -> None:
+    user.extra |= {"REALM_SETUP": SETUP}
+    user.repo.write("package.json", "{}")
+    user.repo.commit("Depend on nothing")
+    first = _told(user, "first")
+    assert [first[0], *first[2:]] == ["module", "cached", "tool", "# project"]
+    user.repo.write("app.js", "1")
+    user.repo.commit("Change what nothing depends on")
+    assert _told(user, "second") == first
+    user.repo.write("package.json", '{"name": "shop"}')
+    user.repo.commit("Depend on more")
+    third = _told(user, "third")
+    assert third[1] != first[1]
+    assert third[2:] == first[2:]
+
+    user.extra["REALM_WORKSPACE"] = "plain"
+    plain = _told(user, "plain")
+    assert plain[1] != third[1]
+    assert plain[2:] == third[2:]
+
+
+@pytest.mark.parametrize("volumes", ["overlay", "plain"])
+def test_nothing_is_started_when_the_set_up_fails_and_its_words_are_shown(user: User, volumes: str) -> None:
+    user.extra |= {"REALM_SETUP": "echo no such package >&2; exit 4", "REALM_WORKSPACE": volumes}
+    done = user.realm("new", "first", "--agent", "true", code=125)
+    assert "no such package" in done.err
+    assert "REALM_SETUP= realm new" in done.err
+    assert user.listed() == []
+
+
+def test_packages_are_installed_on_top_of_the_image(user: User) -> None:
+    user.repo.git("config", "--add", "realm.packages", "hello")
+    user.realm("new", "first", "--agent", "sh", "--", "-c", "hello >told")
+    assert user.repo.show("refs/realm/first:told").strip() == "Hello, world!"
