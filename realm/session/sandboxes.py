@@ -150,11 +150,7 @@ def outfit(
         yield Outfit(
             specs.limited(spec, machine.result()),
             [*repositories.files(laid), *ready.files, *_conversations(plan), *_worktree(plan, beside.refs),
-<<<<<<< HEAD
-             *_proxies(engine, plan)],
-=======
-             *command_file],
->>>>>>> 47a6db3 (Install a project's own packages, and run a command that makes it ready once for all its sessions)
+             *_proxies(engine, plan), *command_file],
             Checkout(
                 plan.session.base, seen.key, seen.place,
                 [*repositories.files(base), *ready.files, *command_file], seen.contains, progress, setup,
