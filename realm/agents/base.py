@@ -29,12 +29,19 @@ class Login(NamedTuple):
 
     ``source`` says in words where it was found; empty when there is none.  With
     ``is_placeholder`` the variables are no secret: they only look like the login.
+    ``is_lent`` is of variables that a program of the user's gives, others later.
     """
 
     variables: Mapping[str, str] = {}
     credentials: bytes | None = None
     source: str = ""
     is_placeholder: bool = False
+    is_lent: bool = False
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether the host has another one later, while a run goes on."""
+        return self.is_lent or self.credentials is not None
 
 
 class Api(NamedTuple):

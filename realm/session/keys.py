@@ -185,11 +185,11 @@ def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
 
 def _now(plan: Plan) -> Api | None:
     """Return the plan's API with the login of the host as it is now."""
-    if plan.api is None or plan.login.credentials is None:
+    if plan.api is None or not plan.login.is_renewed:
         return plan.api
     with suppress(RealmError):
         found = plan.agent.find_login(given=flags.environment(plan.args))
-        if found.credentials is not None:
+        if found.is_renewed:
             return plan.agent.api(found, flags.environment(plan.args)) or plan.api
     return plan.api
 
@@ -197,7 +197,7 @@ def _now(plan: Plan) -> Api | None:
 @contextmanager
 def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[None]:
     """Let the sidecar have what becomes of the host's login until the context ends."""
-    if plan.api is None or plan.login.credentials is None:
+    if plan.api is None or not plan.login.is_renewed:
         yield
         return
     said = set[str]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,3 +77,20 @@ def test_claude_named_as_the_agent_is_claude_code(teller: User) -> None:
     teller.realm("new", "named", "--agent", "claude", "--no-input")
     inside = json.loads(teller.repo.show("refs/realm/named:settings"))
     assert inside["skipDangerousModePermissionPrompt"] is True
+
+
+def test_a_program_of_the_users_lends_the_key(claude: User, sealed: Path) -> None:
+    """``apiKeyHelper``: it runs here, and the container has a placeholder."""
+    key = claude.extra.pop("ANTHROPIC_API_KEY")
+    configure(sealed, apiKeyHelper=f"cat {shlex.quote(str(sealed))}/vault")
+    refused = claude.realm("new", "lent", "--no-input", "--", "-p", "hello", code=125)
+    assert "the apiKeyHelper of Claude Code's settings failed: cat: " in refused.err
+    (sealed / "vault").write_text(f"{key}\n")
+    claude.realm("new", "lent", "--no-input", "--", "-p", "hello")
+    claude.extra["REALM_CREDENTIALS"] = "env"
+    claude.realm("new", "given", "--no-input", "--", "-p", "hello")
+    claude.extra["REALM_CREDENTIALS"] = "proxy"
+    shell = "cat $CLAUDE_CONFIG_DIR/settings.json; env"
+    seen = claude.realm("new", "look", "--no-input", "--agent", "sh", "--", "-c", shell)
+    assert "apiKeyHelper" not in seen.out
+    assert key not in seen.out

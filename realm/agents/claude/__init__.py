@@ -126,7 +126,8 @@ class Claude(Agent):
         self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
     ) -> Login:
         """Return the keys of the environment or of the user's settings, else the host's own login."""
-        return logins.find(environ, given or {}, home.settings_environment(environ).kept)
+        settings = home.settings_environment(environ).kept
+        return logins.find(environ, given or {}, settings, lambda: home.lent_key(environ))
 
     def warnings(self, login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
         """Return what cannot work in a sandbox, and what of the user's settings does not go in."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm import hosts
 from realm.agents.base import HomeFile
+from realm.agents.claude import helper
 from realm.agents.claude.api import ADDRESSES, ANTHROPIC, SECRETS
 from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir, json_object
 from realm.text import clean
@@ -77,6 +78,20 @@ def settings_environment(environ: Mapping[str, str] = os.environ) -> Environment
     texts = {name: value for name, value in pairs if isinstance(value, str)}
     kept = {name: value for name, value in texts.items() if _FIT.fullmatch(name)}
     return Environment(kept, sorted(texts.keys() - kept.keys()))
+
+
+def lent_key(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the key that the program of the user's settings gives; empty where they name none.
+
+    Raises :class:`RealmError` when that fails.
+    """
+    settings = _read_object(host_config_dir(environ) / "settings.json")
+    command, env = settings.get("apiKeyHelper"), settings.get("env")
+    if not isinstance(command, str) or not command.strip():
+        return ""
+    known = {**environ, **(env if isinstance(env, dict) else {})}
+    milliseconds = str(known.get("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", ""))
+    return helper.ask(command, int(milliseconds) / 1000 if milliseconds.isdecimal() else helper.TTL)
 
 
 def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:

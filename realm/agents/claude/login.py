@@ -34,7 +34,7 @@ from realm.errors import RealmError
 from realm.paths import make_private, realm_home, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 KEY_VARIABLES = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
 """Any one of them is a login."""
@@ -72,11 +72,15 @@ def from_environment(environ: Mapping[str, str]) -> Login:
     return Login(variables, source=f"{key} is set" if key else "")
 
 
-def find(environ: Mapping[str, str], given: Mapping[str, str], settings: Mapping[str, str]) -> Login:
-    """Return the login to use: keys, another provider of the models, or the host's own.
+def find(
+    environ: Mapping[str, str], given: Mapping[str, str], settings: Mapping[str, str],
+    lend: Callable[[], str] = str,
+) -> Login:  # fmt: skip
+    """Return the login to use: keys, another provider of the models, a lent key, or the host's own.
 
     ``given`` are variables of the docker flags, which win over all others; ``settings``
     the user's own for Claude Code, which win over the environment there as here.
+    ``lend`` returns the key that a program of theirs gives, empty where they name none.
     Raises :class:`RealmError` with the ways to log in when there is none.
     """
     login = from_environment({**environ, **settings, **given})
@@ -86,6 +90,9 @@ def find(environ: Mapping[str, str], given: Mapping[str, str], settings: Mapping
     for name in _PROVIDERS:
         if elsewhere.get(name) not in {None, "", "0", "false"}:
             return login._replace(source=f"{name} is set")
+    if key := lend():
+        lent = {"ANTHROPIC_API_KEY": key, "ANTHROPIC_AUTH_TOKEN": key}
+        return Login({**login.variables, **lent}, source="apiKeyHelper gives a key", is_lent=True)
     credentials = read_host(environ)
     if credentials is not None:
         return login._replace(credentials=credentials, source="the host's login of Claude Code")
