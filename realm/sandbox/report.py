@@ -7,8 +7,9 @@ is left out.
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import RejectedError
 from realm.model import Checkpoint, Left
@@ -35,6 +36,11 @@ _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 _STATE = re.compile(_POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?")
 _SAID = re.compile(rb"(\d{1,12}) ([^\n]+)\n?")
+_INNER_PACK = re.compile(rb"[0-9a-f]{16}\.inner")
+_INNER = re.compile(
+    rb"point ([0-9a-f]{16}) ([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,5})"
+)
+_PUBLISHED = re.compile(rb"upstream ([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x1f\x7f]{1,4000})")
 _LEFT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x20\x7f]{1,1000})")
 
 
@@ -49,6 +55,10 @@ class Report(NamedTuple):
     ``transcript`` are files on the host, ``conversation`` the latter's path inside;
     ``too_long`` the bytes of a transcript that was more than is taken.  The transcript
     is that from byte ``begins`` on.
+
+    ``inner`` are the states of submodules by key, in order, ``inner_packs`` their packs, and
+    ``published`` ids and paths of commits of such that a remote has; ``plain`` are those whose
+    files are in their place.
 
     ``left`` is what else the agent left in its repository, the stashes the newest first;
     ``left_all`` is whether there is no more of that; ``left_pack`` has what of it is not
@@ -72,6 +82,10 @@ class Report(NamedTuple):
     left: tuple[Left, ...] = ()
     left_all: bool = False
     left_pack: Path | None = None
+    inner: Mapping[str, tuple[Checkpoint, ...]] = {}
+    inner_packs: Mapping[str, Path] = {}
+    published: tuple[tuple[str, str], ...] = ()
+    plain: tuple[str, ...] = ()
 
 
 NOTHING = Report()
@@ -95,6 +109,7 @@ def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
 _LIMITS = {
     b"end.point": SMALL,
     b"conversation": SMALL,
+    b"inner": REPORT_LIMIT,
     b"kept": REPORT_LIMIT,
     b"report": REPORT_LIMIT,
     b"rebase": REPORT_LIMIT,
@@ -105,7 +120,7 @@ _LIMITS = {
 def _known(member: Member) -> str | None:
     """Return the name that ``member`` gets on the host; ``None`` when it is unknown or too large."""
     name = member.name.removeprefix(b"out/")
-    if name in (b"pack", b"kept.pack"):
+    if name in (b"pack", b"kept.pack") or _INNER_PACK.fullmatch(name):
         return name.decode()
     if name in _LIMITS:
         return name.decode() if member.size <= _LIMITS[name] else None
@@ -119,6 +134,7 @@ _TURN_LIMITS = {
     b"point": SMALL,
     b"said": 2 * SMALL,
     b"words": TRANSCRIPT_LIMIT,
+    b"inner": REPORT_LIMIT,
     b"kept": REPORT_LIMIT,
     b"prompt.json": HOOK_LIMIT,
     b"stop.json": HOOK_LIMIT,
@@ -133,7 +149,8 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
     reader = Reader(pieces, limit)
     for member in reader.files():
         name = member.name.rpartition(b"/")[2]
-        if name in (b"pack", b"kept.pack") or member.size <= _TURN_LIMITS.get(name, -1):
+        is_pack = name in (b"pack", b"kept.pack") or _INNER_PACK.fullmatch(name)
+        if is_pack or member.size <= _TURN_LIMITS.get(name, -1):
             with (directory / name.decode()).open("wb") as file:
                 member.save(file)
     reader.drain()
@@ -153,12 +170,13 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
         left=tuple(_left(directory)),
         left_all=_is_all(directory),
         left_pack=_existing(directory / "kept.pack"),
+        **_of_submodules(directory),
     )
 
 
 def load(directory: Path) -> Report:
     """Return the report whose files :func:`receive` saved."""
-    texts: dict[str, list[str]] = {"error": [], "nested": [], "conflict": []}
+    texts: dict[str, list[str]] = {"error": [], "nested": [], "plain": [], "conflict": []}
     values: dict[str, str] = {}
     for key, value in (*_lines(directory / "rebase"), *_lines(directory / "report")):
         if key in texts:
@@ -176,6 +194,7 @@ def load(directory: Path) -> Report:
         told=values.get("told") == "yes",
         errors=tuple(texts["error"]),
         nested=tuple(texts["nested"]),
+        plain=tuple(texts["plain"]),
         conflicts=tuple(texts["conflict"]),
         pack=_existing(directory / "pack"),
         transcript=_existing(directory / "transcript"),
@@ -184,7 +203,26 @@ def load(directory: Path) -> Report:
         left=tuple(_left(directory)),
         left_all=_is_all(directory),
         left_pack=_existing(directory / "kept.pack"),
+        **_of_submodules(directory),
     )
+
+
+def _of_submodules(directory: Path) -> dict[str, Any]:
+    """Return the fields of a report about submodules."""
+    points: dict[str, list[Checkpoint]] = {}
+    published = []
+    for line in _bytes(directory / "inner").split(b"\n"):
+        if found := _INNER.fullmatch(line):
+            head, snapshot = found[2].decode(), found[3].decode()
+            points.setdefault(found[1].decode(), []).append(Checkpoint(head, snapshot, int(found[4]), 0.0))
+        elif found := _PUBLISHED.fullmatch(line):
+            published.append((found[1].decode(), os.fsdecode(found[2])))
+    packs = {key: directory / f"{key}.inner" for key in points}
+    return {
+        "inner": {key: tuple(found) for key, found in points.items()},
+        "inner_packs": {key: path for key, path in packs.items() if path.is_file()},
+        "published": tuple(published),
+    }
 
 
 def _existing(path: Path) -> Path | None:

@@ -14,6 +14,9 @@ Below ``/realm/layout``, which is root's, so that the agent cannot change it:
     which refs of ``workspace`` are those of earlier runs, an id and a name a line
 ``rebase``
     the script that runs in an agent's place to replay commits
+``gitlinks``
+    which submodules the tip has, and which of them are there, as ``container/submodules``
+    says, which is beside it
 """
 
 from __future__ import annotations
@@ -52,6 +55,29 @@ _SNAPSHOTS = """\
 """No hooks, no filters, no clean-up."""
 
 
+class Inner(NamedTuple):
+    """A submodule of the tip: its ``path`` in the workspace, ``below`` what it lies in, ``link`` its commit.
+
+    ``key`` is short and stands for the path, ``parent`` is that of what it lies in, empty for the
+    workspace.  ``place`` is where its repository is below ``.git``, empty where there is none; then the
+    rest counts as in :class:`Repositories`.  ``name`` and ``url`` are those of ``.gitmodules``.
+    """
+
+    key: str
+    parent: str
+    path: str
+    below: str
+    link: str
+    name: str = ""
+    url: str = ""
+    place: str = ""
+    refs: Mapping[str, str] = {}
+    symbolic: Mapping[str, str] = {}
+    peeled: Mapping[str, str] = {}
+    objects: tuple[str, ...] = ()
+    shallow: tuple[str, ...] = ()
+
+
 class Repositories(NamedTuple):
     """What the repositories of a sandbox are made of.
 
@@ -62,7 +88,7 @@ class Repositories(NamedTuple):
     whose parents are not there.  ``exclude`` are rules of gitignore.  ``known``
     are further commits that the host has.  ``kept`` are those of ``refs`` that earlier runs
     left, ``stashes`` their stashes with what these are about, the oldest first.  ``instead`` are
-    addresses that git goes to in the place of others.
+    addresses that git goes to in the place of others.  ``inner`` are the tip's submodules, parents first.
     """
 
     tip: str
@@ -79,21 +105,35 @@ class Repositories(NamedTuple):
     kept: Mapping[str, str] = {}
     stashes: tuple[tuple[str, str], ...] = ()
     instead: Mapping[str, Sequence[str]] = {}
+    inner: tuple[Inner, ...] = ()
 
 
 def files(given: Repositories) -> list[SandboxFile]:
     """Return the files of the layout, and of the agent's home what names who commits."""
     own = _configuration(given.object_format)
-    alone = given._replace(refs={}, symbolic={}, branch="", stashes=())
+    there = [inner for inner in given.inner if inner.place]
+    alone = given._replace(
+        refs={}, symbolic={}, branch="", stashes=(),
+        objects=(*given.objects, *(path for inner in there for path in inner.objects)),
+        shallow=(*given.shallow, *(oid for inner in there for oid in inner.shallow)),
+    )  # fmt: skip
     known = "".join(f"^{oid}\n" for oid in (given.tip, *given.known))
     found = {
         f"{LAYOUT}/known": known.encode(),
         f"{LAYOUT}/kept": _listed(given.kept),
-        **_repository("workspace", own + _identity(given.identity), given),
+        **({f"{LAYOUT}/gitlinks": _gitlinks(given.inner)} if given.inner else {}),
+        **_repository("workspace", own + _identity(given.identity) + _modules(there, ""), given),
         **_repository("snapshots", own + _SNAPSHOTS.encode(), alone),
     }
+    for inner in there:
+        below = own + _identity(given.identity) + _of_inner(inner) + _modules(there, inner.key)
+        found |= _repository(f"workspace/{inner.place}", below, _as_repository(given, inner))
     laid = [SandboxFile(path, data, 0o644, owner="root") for path, data in found.items()]
-    laid.append(SandboxFile(f"{LAYOUT}/rebase", shipped("container")["rebase"], 0o555, owner="root"))
+    scripts = shipped("container")
+    laid += [
+        SandboxFile(f"{LAYOUT}/{name}", scripts[name], 0o555, owner="root")
+        for name in ("rebase", "submodules")
+    ]
     # For other repositories that the agent makes.
     laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity) + _urls(given.instead), 0o644))
     return laid
@@ -120,6 +160,44 @@ def _repository(name: str, configuration: bytes, given: Repositories) -> dict[st
     for ref, target in given.symbolic.items():
         found[f"{top}/{ref}"] = f"ref: {target}\n".encode()
     return found
+
+
+def _gitlinks(given: Sequence[Inner]) -> bytes:
+    rows = (
+        (inner.key if inner.place else "-", inner.parent or "top", inner.link, inner.place or "-",
+         inner.below, inner.path)
+        for inner in given
+    )  # fmt: skip
+    return "".join("\t".join(row) + "\n" for row in rows).encode("utf-8", "surrogateescape")
+
+
+def _as_repository(given: Repositories, inner: Inner) -> Repositories:
+    return Repositories(
+        inner.link, given.identity, object_format=given.object_format, refs=inner.refs,
+        symbolic=inner.symbolic, peeled=inner.peeled, objects=inner.objects, shallow=inner.shallow,
+    )  # fmt: skip
+
+
+def _of_inner(inner: Inner) -> bytes:
+    """Return where a submodule's files are, and its remote."""
+    up = "../" * len(f".git/{inner.place}".split("/"))
+    lines = [b"[core]\n", *_lines({"worktree": up + inner.path})]
+    if inner.url:
+        lines += [
+            b'[remote "origin"]\n',
+            *_lines({"url": inner.url, "fetch": "+refs/heads/*:refs/remotes/origin/*"}),
+        ]
+    return b"".join(lines)
+
+
+def _modules(there: Sequence[Inner], parent: str) -> bytes:
+    """Return what says that submodules are in use, as ``git submodule init`` writes it."""
+    return b"".join(
+        b'[submodule "%s"]\n\tactive = true\n' % inner.name.encode("utf-8", "surrogateescape")
+        + b"".join(_lines({"url": inner.url} if inner.url else {}))
+        for inner in there
+        if inner.parent == parent
+    )
 
 
 def _listed(refs: Mapping[str, str]) -> bytes:

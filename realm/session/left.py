@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from realm.sandbox.report import Report
     from realm.session.run import Plan
     from realm.store.left import Found
+    from realm.store.submodules import Links
 
 _TWIN = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ([01])")
 
 
-def take(plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], earlier: Path) -> Found:
+def take(
+    plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], earlier: Path, links: Links
+) -> Found:
     """Take in what else ``report`` has of a run that came to the commit ``code``."""
 
     def visible() -> Sequence[str]:
@@ -46,6 +49,7 @@ def take(plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, T
             twins={**_remembered(plan), **twins},
             visible=visible,
             earlier=earlier,
+            links=links,
         ),
         bounds.limits(plan.config),
     )

@@ -119,6 +119,8 @@ class Outcome(NamedTuple):
     risky: tuple[str, ...] = ()
     is_partial: bool = False
     """Whether git refused the agent's commits, and its files alone were taken in."""
+    inside: tuple[tuple[str, int], ...] = ()
+    """Paths of submodules, and how many commits the run made there."""
 
 
 def argv(plan: Plan) -> list[str]:

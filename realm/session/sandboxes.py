@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import CACHE, HISTORY, HISTORY_REFS, REMOTE, SETUP
 from realm.errors import EngineError
-from realm.paths import remove_tree
+from realm.paths import remove_tree, scratched
 from realm.sandbox import caches, creation, history, image, layout, lookup, network, repositories, workspace
 from realm.sandbox import spec as specs
 from realm.sandbox.egress import sidecar
-from realm.sandbox.repositories import Repositories
+from realm.sandbox.repositories import Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
 from realm.session import egress, keys
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
-from realm.store import branches, manifests
+from realm.store import branches, manifests, repo, submodules
 from realm.store import history as histories
 from realm.text import clean
 from realm.together import Begun
@@ -26,13 +26,16 @@ from realm.together import Begun
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
+    from realm.model import Project
     from realm.sandbox.docker import Engine, Machine
     from realm.sandbox.sandbox import Sandbox
     from realm.sandbox.spec import Kept, SandboxSpec
     from realm.session.requests import UI
     from realm.session.run import Plan
     from realm.store.history import History
+    from realm.store.submodules import Submodule
 
 
 class Outfit(NamedTuple):
@@ -117,12 +120,12 @@ def outfit(
 ) -> Iterator[Outfit]:  # fmt: skip
     """Give what a sandbox of the plan is made of that runs ``command``, its history at hand.
 
-    ``seen`` is its :func:`sight`, with the commits ``more``; ``prefer`` is the
-    history volume that it had before.
+    ``seen`` is its :func:`sight`, with the commits ``more``: one that has such replays
+    commits, and has no submodules.  ``prefer`` is the history volume that it had before.
     """
     machine = Begun(lambda: _machine(engine, plan))
     shop = history.Workshop(engine, image, running.owner(plan), progress)
-    with history.prepared(shop, seen, prefer=prefer) as ready:
+    with history.prepared(shop, seen, prefer=prefer) as ready, _inside(plan, more) as inner:
         spec = running.spec(plan, image, command)._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
         refs, kept = _refs(seen, plan.session.name), _kept(plan)
@@ -142,15 +145,24 @@ def outfit(
             kept=beside.refs,
             stashes=tuple(beside.stashes),
             instead=keys.instead(plan),
+            inner=tuple(one for one, _ in inner),
         )
         base = laid._replace(
-            tip=plan.session.base, branch="", exclude=b"", refs=refs, known=tuple(more), kept={}, stashes=()
+            tip=plan.session.base,
+            branch="",
+            exclude=b"",
+            refs=refs,
+            known=tuple(more),
+            kept={},
+            stashes=(),
+            inner=(),
         )
         command_file, setup = _setup(plan, image)
+        packs = [file for _, files in inner for file in files]
         yield Outfit(
             specs.limited(spec, machine.result()),
-            [*repositories.files(laid), *ready.files, *_conversations(plan), *_worktree(plan, beside.refs),
-             *_proxies(engine, plan), *command_file],
+            [*repositories.files(laid), *ready.files, *packs, *_conversations(plan),
+             *_worktree(plan, beside.refs), *_proxies(engine, plan), *command_file],
             Checkout(
                 plan.session.base, seen.key, seen.place,
                 [*repositories.files(base), *ready.files, *command_file], seen.contains, progress, setup,
@@ -167,6 +179,49 @@ def _setup(plan: Plan, image: str) -> tuple[list[SandboxFile], str]:
     script = SandboxFile(layout.SETUP, f"{command}\n".encode("utf-8", "surrogateescape"), owner="root")
     depends = (image, command, manifests.digest(plan.project, plan.session.base, command))
     return [script], hashlib.sha256("\0".join(depends).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@contextmanager
+def _inside(plan: Plan, more: Sequence[str]) -> Iterator[list[tuple[Inner, list[SandboxFile]]]]:
+    """Give the submodules of what the run begins on, each with the packs of its history."""
+    found = [] if more else submodules.find(plan.project, plan.session.base, plan.run.before)
+    if not any(one.clone for one in found):
+        yield [(_unfilled(one), []) for one in found]
+        return
+    with scratched("submodules") as spool:
+        yield [
+            _filled(plan, one, one.clone, spool / one.key) if one.clone else (_unfilled(one), [])
+            for one in found
+        ]
+
+
+def _unfilled(one: Submodule) -> Inner:
+    return Inner(one.key, one.parent, one.path, one.below, one.link)
+
+
+def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[Inner, list[SandboxFile]]:
+    seen = inner_sight(plan, one, clone)
+    at = f"{layout.OBJECTS}/{one.key}"
+    packs = [seen.pack((*seen.tips, *seen.own, *seen.annotated), (), spool / "all", whole=True),
+             seen.complete(spool / "complete")]  # fmt: skip
+    files = [
+        SandboxFile(f"{at}/pack/{path.name}", path, 0o444, owner="root")
+        for pack in packs if pack is not None for path in pack.files
+    ]  # fmt: skip
+    inner = Inner(
+        one.key, one.parent, one.path, one.below, one.link, name=one.name, url=one.url, place=one.place,
+        refs={**seen.refs, **{name: tag.oid for name, tag in seen.tags.items()}}, symbolic=seen.symbolic,
+        peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
+        objects=(at,), shallow=seen.shallow,
+    )  # fmt: skip
+    return inner, files
+
+
+def inner_sight(plan: Plan, one: Submodule, clone: Project) -> History:
+    """Return what a sandbox may see of a submodule, whose clone is the host's."""
+    choice = _choice(plan)._replace(patterns=())
+    base = one.base if repo.is_there(clone, f"{one.base}^{{commit}}") else one.link
+    return histories.find(clone, choice, base, own=[one.link])
 
 
 def _machine(engine: Engine, plan: Plan) -> Machine:

@@ -66,6 +66,8 @@ def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
         ui.info(f"  refused: {text}   realm net {plan.session.name}")
     if plan.run.weakened:
         ui.info(f"  ran with less protection: {', '.join(plan.run.weakened)}")
+    for path, commits in outcome.inside:
+        ui.info(f"  also in {clean(path, limit=200)}: {plural(commits, 'commit')}")
     from realm.store.branches import describe as beside
 
     if text := beside(outcome.kept):

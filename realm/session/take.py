@@ -17,7 +17,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals, TurnText
 from realm.paths import make_private
-from realm.session import audit, bounds, egress, secrets, words
+from realm.session import audit, bounds, egress, inner, secrets, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens
 from realm.session.run import Outcome
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from realm.store.commits import Twin
     from realm.store.ingest import Ingested
     from realm.store.left import Found
+    from realm.store.submodules import Links
 
 TRANSCRIPT_LIMIT = 256 * 1024**2
 """Bytes of a conversation that are kept."""
@@ -137,14 +138,17 @@ def _taken(
     points = [point for point in report.points if point.turn >= begun.turn]
     redactor = secrets.of_plan(plan)
     texts = _texts(now, report, redactor)
-    notes = _noted(now, report, before)
     twins: Mapping[str, Twin] = {}
-    ingested = _ingest(plan, report, points, texts, begun, code, number)
+    inside = inner.take(plan, report, texts)
+    notes = [*_noted(now, report, before), *inside.notes]
+    ingested = _ingest(plan, report, points, texts, begun, code, number, inside.links)
     if ingested is not None:
         notes += _unusual(plan, code, ingested.tip)
         code, twins = ingested.tip, ingested.twins
-        notes += [*ingested.notes, *(f"left out: {path}" for path in ingested.dropped)]
-        notes += _let_out(plan, code, plan.included)
+        notes += [
+            *ingested.notes, *(f"left out: {path}" for path in ingested.dropped),
+            *_let_out(plan, code, plan.included),
+        ]  # fmt: skip
     last = points[-1] if points else None
     turn = last.turn if last else begun.turn
     with record.Record(project, now.session.name, now.previous) as found:
@@ -154,7 +158,7 @@ def _taken(
         audited = _audited(found, run, ending)
     if ending is not None and (lost := _too_long(plan, report)):
         notes.append(lost)
-    beside = _beside(plan, run, report, code, turn, twins, ending)
+    beside = _beside(plan, run, report, code, turn, twins, ending, inside.links)
     if beside is not None:
         notes += beside.notes
         twins = {**twins, **beside.twins}
@@ -191,6 +195,7 @@ def _taken(
     return Outcome(
         code, meta, totals, commits, exit_code, run.notes, nothing, run.kept, run.risky,
         is_partial=ingested is not None and ingested.is_partial,
+        inside=tuple(inside.commits.items()),
     )  # fmt: skip
 
 
@@ -208,6 +213,11 @@ def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
         *(
             f"{clean(path, limit=200)} was a repository of its own: its files are kept, its history is not"
             for path in report.nested
+        ),
+        *(
+            f"{clean(path, limit=200)} is a submodule of which there is no clone here: its files are kept in "
+            "its place"
+            for path in report.plain
         ),
     ]
 
@@ -238,14 +248,14 @@ def _told(talk: _Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
 
 def _beside(
     plan: Plan, run: Run, report: Report, code: str, turn: int, twins: Mapping[str, Twin],
-    ending: Ending | None,
+    ending: Ending | None, links: Links,
 ) -> Found | None:  # fmt: skip
     """Take in what else is in the sandbox's repository, where the report says that."""
     if not report.left and (plan.run.number == 1 or ending is None) and not (report.left_all and run.kept):
         return None
     from realm.session import left
 
-    return left.take(plan, report, code, turn, twins, earlier(plan.session.id))
+    return left.take(plan, report, code, turn, twins, earlier(plan.session.id), links)
 
 
 def _over(run: Run, plan: Plan, ending: Ending) -> Run:
@@ -305,6 +315,7 @@ def _ingest(
     begun: Taken,
     code: str,
     number: int,
+    links: Links,
 ) -> Ingested | None:
     """Take in the states that are new, ``None`` where none is."""
     if all((point.head, point.snapshot) == (begun.head, begun.snapshot) for point in points):
@@ -325,6 +336,7 @@ def _ingest(
         head=begun.head,
         earlier=earlier(plan.session.id) if number else None,
         keep=f"{number:04d}" if number else "",
+        links=links,
     )
     return ingest.ingest(intake, bounds.limits(plan.config))
 

@@ -124,7 +124,8 @@ class Chain:
     ``head`` is the agent's commit that ``tip`` stands for, ``base`` the one that the
     run began on: what was there is not looked at.  ``fresh`` are the ids of what came
     out of the sandbox: a commit that is not among them is the project's own, and ends
-    the way back along the agent's.  ``twins`` are the host's commits by the agent's.
+    the way back along the agent's.  ``twins`` are the host's commits by the agent's, ``states``
+    those by the snapshots of points.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class Chain:
         self._fresh = fresh
         self.turns: dict[int, list[str]] = {}
         self.twins: dict[str, Twin] = {}
+        self.states: dict[str, str] = {}
         self.notes = Findings()
         self._objects = objects
         self._made = made
@@ -167,6 +169,7 @@ class Chain:
         tree = self._verifier.tree(self._commit(point.snapshot).tree, self._base)
         if tree != self._tree:
             self._write(tree, self._naming.turns(point.turn), point.time, point.turn)
+        self.states[point.snapshot] = self.tip
         if point.head in self._fresh and point.head not in self.twins:
             own = self._verifier.tree(self._commit(point.head).tree, self._base)
             self.twins[point.head] = Twin(self.tip, own == self._tree)

@@ -22,6 +22,7 @@ from realm.store import signing
 from realm.store.commits import Chain, Naming
 from realm.store.objects import Objects
 from realm.store.quarantine import Limits, UncleanError, quarantine
+from realm.store.submodules import Links
 from realm.store.verify import Verifier
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Intake(NamedTuple):
     Where a part of the run was taken in before, ``onto`` is the commit that came of
     it and ``head`` the sandbox's own at that point.  What only the sandbox has of that
     part is in ``earlier``, packs in an object directory, unless ``pack`` has it again;
-    ``keep`` adds this pack there by that name, when it proves sound.
+    ``keep`` adds this pack there by that name, when it proves sound.  ``links`` say what its
+    trees may name as submodules' commits; without it, what was named before.
     """
 
     project: Project
@@ -66,6 +68,7 @@ class Intake(NamedTuple):
     head: str = ""
     earlier: Path | None = None
     keep: str = ""
+    links: Links | None = None
 
 
 class Ingested(NamedTuple):
@@ -75,8 +78,8 @@ class Ingested(NamedTuple):
     project has it, and a temporary ref holds it until a session's ref does.
     ``turns`` are the commits of each turn, ``dropped`` says which files were left
     out and why, ``notes`` what else is worth a word; both are clean text.  ``twins`` are
-    the host's commits by the sandbox's.  ``is_partial`` is whether git refused an object,
-    and the files alone came in.
+    the host's commits by the sandbox's, ``states`` those by snapshots.  ``is_partial`` is
+    whether git refused an object, and the files alone came in.
     """
 
     tip: str
@@ -84,6 +87,7 @@ class Ingested(NamedTuple):
     dropped: Sequence[str] = ()
     notes: Sequence[str] = ()
     twins: Mapping[str, Twin] = {}
+    states: Mapping[str, str] = {}
     is_partial: bool = False
 
 
@@ -112,9 +116,12 @@ def _files_of(
     intake: Intake, points: Sequence[Checkpoint], limits: Limits, refused: UncleanError
 ) -> Ingested:
     with scratched("files") as directory:
-        done = _taken(_without_commits(intake, points, limits, directory), limits)
+        without = _without_commits(intake, points, limits, directory)
+        done = _taken(without, limits)
+    pairs = zip(points, without.points, strict=True)
+    states = {was.snapshot: done.states[now.snapshot] for was, now in pairs}
     note = f"{refused.message}: the agent's files were kept, its commits not"
-    return done._replace(notes=[note, *done.notes], is_partial=True)
+    return done._replace(notes=[note, *done.notes], states=states, is_partial=True)
 
 
 def _without_commits(intake: Intake, points: Sequence[Checkpoint], limits: Limits, directory: Path) -> Intake:
@@ -159,11 +166,12 @@ def _asked(held: Quarantine, limits: Limits, *arguments: str, stdin: bytes | Non
 def _taken(intake: Intake, limits: Limits) -> Ingested:
     project, onto = intake.project, intake.onto or intake.tip
     made = Objects(project.object_format)
+    links = intake.links or Links(project, (intake.tip, onto, *intake.known))
     naming = Naming(intake.session, intake.run, intake.identity, intake.started, intake.texts, intake.replay)
     with quarantine(project, intake.earlier) as held:
         sizes = held.earlier(limits) | _unpacked(intake, held, limits)
         with held.cat_file() as objects:
-            verifier = Verifier(objects, sizes, made, limits, project.object_format)
+            verifier = Verifier(objects, sizes, made, limits, project.object_format, links)
             chain = Chain(
                 onto, objects, made, verifier, naming,
                 limits=limits, fresh=sizes, base=intake.tip, head=intake.head or intake.tip,
@@ -186,6 +194,7 @@ def _taken(intake: Intake, limits: Limits) -> Ingested:
         dropped=verifier.dropped.lines(),
         notes=chain.notes.lines() + verifier.notes.lines() + ([signed.problem] if signed.problem else []),
         twins={oid: twin._replace(oid=anew.get(twin.oid, twin.oid)) for oid, twin in chain.twins.items()},
+        states={oid: anew.get(made, made) for oid, made in chain.states.items()},
     )
 
 

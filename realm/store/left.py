@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from realm.store.batch import CatFile
     from realm.store.commits import BoxCommit
     from realm.store.quarantine import Quarantine
+    from realm.store.submodules import Links
 
 
 class Wanted(NamedTuple):
@@ -57,6 +58,7 @@ class Wanted(NamedTuple):
     twins: Mapping[str, Twin] = {}
     visible: Callable[[], Sequence[str]] = tuple
     earlier: Path | None = None
+    links: Links | None = None
 
 
 class Found(NamedTuple):
@@ -170,7 +172,7 @@ def _files(wanted: Wanted, named: Mapping[str, Left], limits: Limits, notes: Fin
             done = ingest(
                 Intake(
                     wanted.project, wanted.session, wanted.run, wanted.tip, [point], {}, wanted.pack,
-                    wanted.started, wanted.identity,
+                    wanted.started, wanted.identity, links=wanted.links,
                 ),
                 limits,
             )  # fmt: skip
@@ -197,7 +199,7 @@ class _Writer:
         self._fresh: Container[str] = sizes
         self._sizes = sizes
         self._made = Objects(project.object_format)
-        self._verifier = Verifier(objects, sizes, self._made, limits, project.object_format)
+        self._verifier = Verifier(objects, sizes, self._made, limits, project.object_format, wanted.links)
         self._naming = Naming(wanted.session, wanted.run, wanted.identity, wanted.started, {})
         self.twins = dict(wanted.twins)
         self._known = [wanted.tip, wanted.code, *before.values()]

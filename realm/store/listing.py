@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError
@@ -97,10 +98,17 @@ def _head(project: Project) -> list[str]:
 
 def _rows(project: Project, refs: dict[str, _Ref], broken: list[str]) -> list[MetaRow]:
     known = {ref.split("/", 2)[2] for ref in [*refs, *broken]}
+    if _is_submodule(project):  # which has work of sessions whose records are elsewhere
+        known -= {name for name in known if CODE + name in refs and META + name not in refs}
     return [
         _row(name, refs.get(CODE + name), refs.get(META + name), broken, project.object_format)
         for name in sorted(known)
     ]
+
+
+def _is_submodule(project: Project) -> bool:
+    """Tell whether the repository is where git puts a submodule's."""
+    return (".git", "modules") in pairwise(project.common_dir.parts)
 
 
 def _read(

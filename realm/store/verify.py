@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from realm.store.batch import CatFile
     from realm.store.objects import Objects
     from realm.store.quarantine import Limits
+    from realm.store.submodules import Links
 
 _NAME_LIMIT = 255
 _TARGET_LIMIT = 4095
@@ -76,7 +77,8 @@ class Verifier:
     """Turns trees of a sandbox into trees that may enter the project.
 
     ``objects`` reads the quarantine, ``sizes`` are the types and sizes of the
-    objects that came out of the sandbox, new trees are made in ``made``.
+    objects that came out of the sandbox, new trees are made in ``made``.  ``links``
+    decide on submodules' commits; without these they are taken as they are.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class Verifier:
         made: Objects,
         limits: Limits,
         object_format: str,
+        links: Links | None = None,
     ) -> None:
+        self._links = links
         self._objects = objects
         self._sizes = sizes
         self._made = made
@@ -204,8 +208,7 @@ class Verifier:
 
     def _file(self, entry: Entry, old: Entry | None, full: bytes, depth: int) -> Entry | None:
         if entry.mode == GITLINK:
-            self.notes.add(f"{_shown(full)} is a repository of its own: only the id of its commit was kept")
-            return entry
+            return self._submodule(entry, old, full)
         kind, size = self._sizes.get(entry.oid, ("blob", 0))
         if kind != "blob":
             raise RejectedError(f"the container's files cannot be read: {_shown(full)} is a {kind}")
@@ -215,6 +218,17 @@ class Verifier:
         if entry.mode == SYMLINK:
             return entry
         return entry._replace(mode=EXECUTABLE if entry.mode & 0o100 else FILE)
+
+    def _submodule(self, entry: Entry, old: Entry | None, full: bytes) -> Entry | None:
+        if self._links is None:
+            self.notes.add(f"{_shown(full)} is a repository of its own: only the id of its commit was kept")
+            return entry
+        oid, said = self._links.resolve(full, entry.oid)
+        if not oid:
+            return self._drop(full, said, old)
+        if said:
+            self.notes.add(f"{_shown(full)} {said}")
+        return entry._replace(oid=oid)
 
     def _file_problem(self, entry: Entry, size: int, depth: int) -> str:
         if entry.mode == SYMLINK:

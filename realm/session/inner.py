@@ -1,0 +1,198 @@
+"""What an agent did in submodules: taken into the host's clones of these, before the project's own work.
+
+A commit that the sandbox made in a submodule is written anew in the submodule's repository, on
+``refs/realm/<name>``, and the project's trees name that one.  How far that is stands in the run's
+directory, so that nothing is written twice; where that is lost, some of it is.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import RejectedError
+from realm.paths import replace
+from realm.session import bounds, sandboxes
+from realm.session.lock import run_directory
+from realm.store import history, refs, repo, submodules
+from realm.store.ingest import Intake, ingest
+from realm.store.schema import is_oid
+from realm.store.submodules import Links
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from realm.model import Checkpoint, Project, TurnText
+    from realm.sandbox.report import Report
+    from realm.session.run import Plan
+    from realm.store.submodules import Submodule
+
+
+class Inside(NamedTuple):
+    """What came of it: what the project's trees may name, what to say, commits by submodule."""
+
+    links: Links
+    notes: Sequence[str] = ()
+    commits: Mapping[str, int] = {}
+
+
+class _State(NamedTuple):
+    """How far a submodule's work is taken in: ``onto`` is the host's commit for the sandbox's last state.
+
+    ``twins`` are the host's commits by the sandbox's.
+    """
+
+    onto: str
+    head: str
+    snapshot: str
+    twins: dict[str, str]
+
+
+def take(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Inside:
+    """Take in what ``report`` has of submodules; raises what :func:`realm.store.ingest.ingest` does."""
+    states = _remembered(plan)
+    ends = (plan.session.base, plan.run.before)
+    if not (report.inner or report.published or states):
+        return Inside(Links(plan.project, ends))
+    found = submodules.find(plan.project, *ends)
+    twins: dict[str, dict[str, Mapping[str, str]]] = {}
+    published = _published(plan, report, found, twins)
+    notes: list[str] = []
+    commits: dict[str, int] = {}
+    for one in reversed(found):
+        known = one.key in states
+        state = states.get(one.key) or _State(one.link, one.link, one.link, {})
+        points = _new(report.inner.get(one.key, ()), state)
+        if points:
+            links = (
+                Links(one.clone, (one.base, one.link), twins.get(one.key, {}), published.get(one.key, ()))
+                if one.clone
+                else None
+            )
+            state = _taken(plan, report, one, state, points, texts, links, notes)
+            states[one.key] = state
+            _remember(plan, states)
+        if known or points:
+            below = twins.setdefault(one.parent, {})
+            below[one.below] = {**below.get(one.below, {}), **state.twins, one.link: one.link}
+            if one.clone and state.onto != one.link:
+                commits[one.path] = repo.count_commits(one.clone, state.onto, [one.link])
+    lost = report.inner.keys() - {one.key for one in found}
+    if lost:
+        raise RejectedError(
+            "work in a submodule cannot be taken in: the project has no such submodule any more"
+        )
+    return Inside(Links(plan.project, ends, twins.get("", {}), published.get("", ())), notes, commits)
+
+
+def _new(points: Sequence[Checkpoint], state: _State) -> list[Checkpoint]:
+    """Return the states that were not taken in yet."""
+    last = (state.head, state.snapshot)
+    at = max((at for at, point in enumerate(points, 1) if (point.head, point.snapshot) == last), default=0)
+    return list(points[at:])
+
+
+def _taken(
+    plan: Plan, report: Report, one: Submodule, state: _State, points: Sequence[Checkpoint],
+    texts: Mapping[int, TurnText], links: Links | None, notes: list[str],
+) -> _State:  # fmt: skip
+    shown = clean(one.path, limit=200)
+    if one.clone is None or links is None:
+        raise RejectedError(
+            f"the work in the submodule {shown} cannot be taken in: its repository is not here any more",
+            f"git submodule update --init, then realm resume {plan.session.name}",
+        )
+    seen = sandboxes.inner_sight(plan, one, one.clone)
+    last = report.points[-1].time if report.points else plan.run.started
+    done = ingest(
+        Intake(
+            project=one.clone, session=plan.session.name, run=plan.run.number, tip=one.link,
+            points=[point._replace(time=last) for point in points], texts=texts,
+            pack=report.inner_packs.get(one.key), started=plan.run.started, identity=plan.identity,
+            known=(*seen.tips, *seen.own), onto=state.onto, head=state.head, links=links,
+        ),
+        bounds.limits(plan.config),
+    )  # fmt: skip
+    notes += [f"in {shown}: {note}" for note in done.notes]
+    notes += [f"in {shown}, left out: {path}" for path in done.dropped]
+    name = ref_name(one.clone, plan)
+    _move(one.clone, name, state.onto, done.tip)
+    found = {oid: twin.oid for oid, twin in done.twins.items() if twin.exact}
+    twins = {**state.twins, **found, **done.states}
+    return _State(done.tip, points[-1].head, points[-1].snapshot, twins)
+
+
+def ref_name(clone: Project, plan: Plan) -> str:
+    """Return what the session is called in a submodule's repository, where another may have its name."""
+    name = plan.session.name
+    if refs.tips(clone, name).meta is None:
+        return name
+    return f"{name}-in-{plan.project.name}"[: refs.LONGEST].rstrip(".")
+
+
+def _move(clone: Project, name: str, before: str, tip: str) -> None:
+    """Let the submodule's ref be ``tip``; what it was goes to the trash where that is not in it."""
+    old = refs.tips(clone, name).code
+    updates = [refs.RefUpdate(refs.CODE + name, old, tip)]
+    if old and old not in (before, tip) and not repo.is_ancestor(clone, old, tip):
+        updates += refs.keep_updates(clone, name, refs.Tips(old, None))
+    refs.transact(clone, updates, "realm: work in a submodule")
+
+
+def _published(
+    plan: Plan, report: Report, found: Sequence[Submodule], twins: dict[str, dict[str, Mapping[str, str]]]
+) -> dict[str, list[tuple[str, str]]]:
+    """Return what remotes are said to have, by what it lies in; what the host has itself goes to ``twins``.
+
+    Of that only what the sandbox could see counts: whoever knows an id could have it put in.
+    """
+    kept: dict[str, list[tuple[str, str]]] = {}
+    for oid, path in report.published:
+        above = max(
+            (one for one in found if one.clone and path.startswith(f"{one.path}/")),
+            key=lambda one: len(one.path), default=None,
+        )  # fmt: skip
+        parent, below = (above.key, path.removeprefix(f"{above.path}/")) if above else ("", path)
+        at = next((one for one in found if one.path == path), None)
+        if at is None or at.clone is None or not repo.is_there(at.clone, oid):
+            kept.setdefault(parent, []).append((oid, below))
+            continue
+        seen = sandboxes.inner_sight(plan, at, at.clone)
+        if history.contains(at.clone, [oid], (*seen.tips, *seen.own)):
+            known = twins.setdefault(parent, {})
+            known[below] = {**known.get(below, {}), oid: oid}
+    return kept
+
+
+# -- how far it is ---------------------------------------------------------------------
+
+
+def _file(plan: Plan) -> Path:
+    return run_directory(plan.session.id) / "inner.json"
+
+
+def _remember(plan: Plan, states: Mapping[str, _State]) -> None:
+    with suppress(OSError):
+        rows = {key: state._asdict() for key, state in states.items()}
+        replace(_file(plan), json.dumps({"run": plan.run.number, "states": rows}).encode())
+
+
+def _remembered(plan: Plan) -> dict[str, _State]:
+    """Return what is kept of this run; nothing where the file is not what was written."""
+    try:
+        value = json.loads(_file(plan).read_bytes())
+        if value["run"] != plan.run.number:
+            return {}
+        found = {str(key): _State(**row) for key, row in value["states"].items()}
+        ids = [
+            oid
+            for state in found.values()
+            for oid in (state.onto, state.head, state.snapshot, *state.twins, *state.twins.values())
+        ]
+        is_sound = all(is_oid(oid, plan.project.object_format) for oid in ids)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+    return found if is_sound else {}

@@ -1,0 +1,261 @@
+"""The submodules of a commit: what it names, where the host's clones of them are, which ids may be named.
+
+What ``.gitmodules`` says was written by others: a name or path that is odd counts for nothing, and
+only a path that is a submodule of the session's base is looked for in the user's work tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.errors import RealmError
+from realm.git import git
+from realm.model import Project
+from realm.store.repo import is_there, project_name
+from realm.store.stores import ensure_readable, object_stores
+from realm.store.verify import name_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+MOST = 1000
+"""Submodules of one project that are looked at."""
+_DEPTH = 10
+_SECONDS = 20.0
+_SETTINGS_LIMIT = 1024 * 1024
+"""Bytes of a ``.gitmodules`` that is read."""
+_SETTING = re.compile(r"submodule\.(.*)\.(path|url)", re.DOTALL)
+_FAR = re.compile(
+    r"(https?|ssh|git)://(?P<user>[^/@]*@)?[^\s\"\\\\]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^\s\"\\\\]+"
+)
+
+
+class Submodule(NamedTuple):
+    """A submodule of a commit: its ``path`` in the project, ``below`` that in what it lies in.
+
+    ``key`` stands for the path, ``parent`` for that of what it lies in (empty: the project).
+    ``link`` is the commit that is named, ``base`` the one that the session's base names.
+    ``clone`` is the host's; ``None`` where it has none with that commit.  ``place`` is where its
+    repository is below the project's ``.git``, as git has it; ``url`` is empty where it is not far.
+    """
+
+    key: str
+    parent: str
+    path: str
+    below: str
+    link: str
+    base: str
+    name: str = ""
+    url: str = ""
+    place: str = ""
+    clone: Project | None = None
+
+
+def find(project: Project, base: str, commit: str) -> list[Submodule]:
+    """Return the submodules of ``commit``, at any depth, parents first; ``base`` is the session's base."""
+    found: list[Submodule] = []
+    _add(found, _Above(project, project.root, base, commit), 0)
+    return found
+
+
+def gitlinks(project: Project, commit: str) -> dict[str, str]:
+    """Return the submodules that a commit names, path and id; none where it has no ``.gitmodules``."""
+    asked = git("cat-file", "-t", "--end-of-options", f"{commit}:.gitmodules", project=project, check=False)
+    if asked.text != "blob":
+        return {}
+    listed = git("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, project=project).out
+    rows = (row.partition(b"\t") for row in listed.split(b"\0") if row.startswith(b"160000 "))
+    return {os.fsdecode(path): words.split(b" ")[2].decode() for words, _, path in rows}
+
+
+class _Above(NamedTuple):
+    """What submodules lie in: its repository, where its files are, and the two commits that count."""
+
+    project: Project
+    root: Path
+    base: str
+    commit: str
+    key: str = ""
+    prefix: str = ""
+    place: str = ""
+
+
+def _add(found: list[Submodule], above: _Above, depth: int) -> None:
+    links = gitlinks(above.project, above.commit)
+    if not links:
+        return
+    before = gitlinks(above.project, above.base) if above.base != above.commit else links
+    declared = _declared(above.project, above.base)
+    for below, link in links.items():
+        if len(found) >= MOST or not _is_plain(below):
+            continue
+        path = above.prefix + below
+        key = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        name, url = declared.get(below, ("", ""))
+        one = Submodule(key, above.key, path, below, link, before.get(below, ""), name, url)
+        if one.base and name:
+            one = _with_clone(above, one)
+            if one.clone and any(one.place == other.place for other in found):
+                one = one._replace(clone=None, place="")
+        found.append(one)
+        if one.clone is not None and depth < _DEPTH:
+            base = one.base if is_there(one.clone, one.base) else link
+            inner = _Above(one.clone, above.root / below, base, link, key, f"{path}/", one.place)
+            _add(found, inner, depth + 1)
+
+
+def _is_plain(path: str) -> bool:
+    """Tell whether a path, or a name like one, stays inside and can be written on a line."""
+    parts = path.split("/")
+    odd = path.startswith("-") or '"' in path
+    return not odd and not any(name_problem(os.fsencode(part)) or part.startswith("-") for part in parts)
+
+
+def _declared(project: Project, commit: str) -> dict[str, tuple[str, str]]:
+    """Return name and address by path, as the ``.gitmodules`` of ``commit`` has them."""
+    at = f"{commit}:.gitmodules"
+    size = git("cat-file", "-s", "--end-of-options", at, project=project, check=False).text
+    if not size.isdigit() or int(size) > _SETTINGS_LIMIT:
+        return {}
+    asked = ("config", "-z", "--blob", at, "--get-regexp", r"^submodule\..*\.(path|url)$")
+    listed = git(*asked, project=project, check=False, timeout=_SECONDS).out
+    names: dict[str, dict[str, str]] = {}
+    for row in listed.split(b"\0"):
+        key, _, value = os.fsdecode(row).partition("\n")
+        if match := _SETTING.fullmatch(key):
+            names.setdefault(match[1], {})[match[2]] = value
+    return {
+        values["path"]: (name, _address(values.get("url", "")))
+        for name, values in names.items()
+        if "path" in values and _is_plain(name)
+    }
+
+
+def _address(url: str) -> str:
+    """Return an address that a sandbox may be told: one that is far, without a login."""
+    match = _FAR.fullmatch(url)
+    if match is None or not url.isprintable():
+        return ""
+    return url.replace(match["user"], "", 1) if match["user"] and url.startswith("http") else url
+
+
+# -- the host's clones ---------------------------------------------------------------
+
+
+def _with_clone(above: _Above, one: Submodule) -> Submodule:
+    for directory in _candidates(above, one):
+        clone = _opened(directory, above, above.root / one.below)
+        if clone is None or not is_there(clone, f"{one.link}^{{commit}}"):
+            continue
+        with suppress(RealmError):
+            ensure_readable(clone, one.link)
+            place = f"{above.place}/modules/{one.name}" if above.place else f"modules/{one.name}"
+            return one._replace(clone=clone, place=place)
+    return one
+
+
+def _candidates(above: _Above, one: Submodule) -> Iterator[Path]:
+    """Yield where git puts a submodule's repository: what its work tree says first."""
+    top = above.root / one.below
+    if not any((above.root / part).is_symlink() for part in _prefixes(one.below)):
+        dot = top / ".git"
+        with suppress(OSError):
+            if dot.is_symlink():
+                pass
+            elif dot.is_dir():
+                yield dot.resolve()
+            elif dot.is_file():
+                head = dot.read_bytes()[:4096].removesuffix(b"\n")
+                if head.startswith(b"gitdir: "):
+                    yield (top / os.fsdecode(head.removeprefix(b"gitdir: "))).resolve()
+    for own in dict.fromkeys((above.project.git_dir, above.project.common_dir)):
+        yield own / "modules" / one.name
+
+
+def _prefixes(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[: at + 1]) for at in range(len(parts))]
+
+
+def _opened(directory: Path, above: _Above, root: Path) -> Project | None:
+    """Return the repository at ``directory``, the user's own and of the project's format, else ``None``."""
+    try:
+        if directory.stat().st_uid not in (os.getuid(), above.project.common_dir.stat().st_uid):
+            return None
+        is_one = (directory / "HEAD").is_file()
+        pointed = directory / "commondir"
+        common = (directory / pointed.read_text().strip()).resolve() if pointed.is_file() else directory
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not is_one or not (common / "objects").is_dir():
+        return None
+    root = root if root.is_dir() else directory
+    asked = git(f"--git-dir={directory}", "rev-parse", "--show-object-format", cwd=directory, check=False)
+    if asked.code != 0 or asked.text != above.project.object_format:
+        return None
+    try:
+        shallow = tuple((common / "shallow").read_text("ascii").split())
+    except (OSError, UnicodeDecodeError):
+        shallow = ()
+    return Project(
+        root=root,
+        git_dir=directory,
+        common_dir=common,
+        name=project_name(root, directory, directory),
+        object_format=above.project.object_format,
+        object_stores=tuple(object_stores(common / "objects")),
+        shallow=shallow,
+    )
+
+
+# -- which ids may be named ------------------------------------------------------------
+
+
+class Links:
+    """Decides what a tree that comes out of a sandbox may name as a submodule's commit.
+
+    ``commits`` are those that the sandbox began with: what their trees name it may name.  ``twins`` are
+    the host's commits by the sandbox's, by path.  ``published`` are ids and paths of commits that
+    the sandbox says a remote of the submodule's to have.
+    """
+
+    def __init__(
+        self, project: Project, commits: Sequence[str], twins: Mapping[str, Mapping[str, str]] = {},
+        published: Sequence[tuple[str, str]] = (),
+    ) -> None:  # fmt: skip
+        self._project = project
+        self._commits = commits
+        self._twins = twins
+        self._published = frozenset(published)
+        self._known: set[str] | None = None
+
+    def resolve(self, path: bytes, oid: str) -> tuple[str, str]:
+        """Return the id to name and what is to be said, or nothing and why it may not be named."""
+        shown = os.fsdecode(path)
+        twins = self._twins.get(shown, {})
+        if oid in twins or oid in twins.values():
+            return twins.get(oid, oid), ""
+        if oid in self._given():
+            return oid, ""
+        if (oid, shown) not in self._published or is_there(self._project, oid):
+            return "", f"a submodule at {oid[:12]}, a commit that is not here"
+        said = f"is a submodule at {oid[:12]}, which its remote has"
+        return oid, f"{said}: git submodule update --init fetches it"
+
+    def _given(self) -> set[str]:
+        if self._known is None:
+            found = [gitlinks(self._project, commit) for commit in self._commits]
+            self._known = {oid for links in found for oid in links.values()}
+            ends = [*self._commits[1:], *(f"^{oid}" for oid in self._commits[:1])]
+            if self._known and len(ends) > 1:
+                asked = ("log", "--format=", "--raw", "--no-abbrev", "--no-renames", "-m", *ends, "--")
+                for line in git(*asked, project=self._project, check=False).lines:
+                    words = line.split(" ")
+                    if len(words) > 3 and words[1] == "160000":  # noqa: PLR2004 - modes and ids
+                        self._known.add(words[3])
+        return self._known

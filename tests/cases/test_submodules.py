@@ -1,0 +1,81 @@
+"""Work in submodules comes home like all other work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import Repo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def lib(user: User, tmp_path: Path) -> Repo:
+    """Give the submodule ``lib`` of the user's project, which has ``deep``; ``gone`` was never fetched."""
+    for name in ("deep", "library", "gone"):
+        made = Repo.init(tmp_path / name)
+        made.write(f"{name}.txt", f"{name}\n")
+        made.commit(name)
+    library = Repo(tmp_path / "library")
+    library.git("submodule", "add", "-q", str(tmp_path / "deep"), "deep")
+    library.commit("Add deep")
+    user.repo.git("submodule", "add", "-q", str(library.path), "lib")
+    user.repo.git("submodule", "add", "-q", str(tmp_path / "gone"), "gone")
+    user.repo.git("submodule", "--quiet", "update", "--init", "--recursive")
+    user.repo.commit("Add submodules")
+    user.repo.git("submodule", "--quiet", "deinit", "-f", "gone")
+    user.repo.git("config", "--remove-section", "submodule.gone", check=False)
+    user.repo.path.joinpath(".git/modules/gone").rename(tmp_path / "gone.git")
+    return Repo(user.repo.path / "lib")
+
+
+def test_what_an_agent_did_in_submodules_is_in_their_repositories(user: User, lib: Repo) -> None:
+    """Commits, what was not committed, at any depth; no tree names a commit that is not there."""
+    deep = Repo(lib.path / "deep")
+    done = user.scripted(
+        "inner",
+        "git submodule status --recursive; cat lib/deep/deep.txt; cd lib; echo 1 >one; git add one; "
+        "git commit -qm One; cd ..; git add lib; git commit -qm Outer; "
+        "echo 2 >lib/two; echo 3 >lib/deep/three",
+    )
+    assert "deep\n" in done.out
+    assert "also in lib: 2 commits" in done.err
+    assert "also in lib/deep: 1 commit\n" in done.err
+    assert user.listed()
+    assert "no sessions yet" in user.realm("list", cwd=lib.path).err
+    assert lib.git("log", "--format=%s", "main..refs/realm/inner").splitlines() == ["Work of run 1", "One"]
+    assert user.repo.head("refs/realm/inner:lib") == lib.head("refs/realm/inner")
+    assert user.repo.head("refs/realm/inner~1:lib") == lib.head("refs/realm/inner~1")
+    assert lib.head("refs/realm/inner:deep") == deep.head("refs/realm/inner")
+    assert deep.files("refs/realm/inner") == ["deep.txt", "three"]
+    assert lib.git("status", "--porcelain") == user.repo.git("status", "--porcelain") == ""
+    again = user.realm(
+        "resume", "inner", "-c", "git status --short; cat lib/two lib/deep/three; echo 4 >lib/four"
+    )
+    assert again.out == "2\n3\n"
+    assert lib.git("log", "--format=%s", "main..refs/realm/inner").splitlines()[0] == "Work of run 2"
+    assert user.repo.head("refs/realm/inner:lib") == lib.head("refs/realm/inner")
+    merged = user.realm("merge", "inner")
+    user.repo.git("submodule", "--quiet", "update", "--recursive")
+    assert (lib.path / "four").read_text() == "4\n", merged.err
+    assert (deep.path / "three").read_text() == "3\n"
+
+
+def test_an_agent_that_does_nothing_in_a_submodule_changes_nothing(user: User, lib: Repo) -> None:
+    user.realm("new", "idle", "--agent", "true")
+    assert user.tip("idle") == user.repo.head()
+    assert lib.refs("refs/realm") == {}
+
+
+def test_files_in_a_submodule_of_which_there_is_no_clone(user: User, lib: Repo) -> None:
+    assert lib.path.is_dir()
+    done = user.scripted("plain", "echo new >gone/new")
+    assert user.repo.show("refs/realm/plain:gone/new") == "new"
+    assert "gone is a submodule of which there is no clone here" in done.err

@@ -1,0 +1,153 @@
+"""What an agent does in submodules comes out of a sandbox with the work around them."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.sandbox.repositories import Inner
+from tests.support.repos import Repo
+from tests.support.sandbox import SHELLS, HostSandbox, unpacked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY, DEEP = "a" * 16, "b" * 16
+COMMIT = "git add -A && git commit -qm inner"
+DECLARED = """printf '[submodule "new"]\\n\\tpath = new\\n\\turl = https://example.com/\\n' >> .gitmodules"""
+
+
+@pytest.fixture(params=SHELLS)
+def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostSandbox:
+    """A project with the submodule ``lib``, which has ``deep``, and with ``gone``, which has no clone."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"no {request.param}")
+    for name in ("deep", "lib"):
+        made = Repo.init(tmp_path / name)
+        made.write(f"{name}.txt", f"{name}\n")
+        made.commit(name)
+    deep, lib = Repo(tmp_path / "deep"), Repo(tmp_path / "lib")
+    lib.git("submodule", "add", "-q", str(deep.path), "deep")
+    lib.commit("Add deep")
+    repo.git("submodule", "add", "-q", str(lib.path), "lib")
+    repo.git("submodule", "add", "-q", str(deep.path), "gone")
+    repo.commit("Add submodules")
+    whole = HostSandbox(tmp_path / "sandbox", repo, request.param)
+    whole.layout = whole.layout._replace(
+        inner=(
+            Inner(KEY, "", "lib", "lib", lib.head(), "lib", place="modules/lib",
+                  objects=(str(lib.path / ".git/objects"),)),
+            Inner(DEEP, KEY, "lib/deep", "deep", deep.head(), "deep", place="modules/lib/modules/deep",
+                  objects=(str(deep.path / ".git/objects"),)),
+            Inner("c" * 16, "", "gone", "gone", deep.head(), "gone"),
+        )
+    )  # fmt: skip
+    return whole
+
+
+def test_they_are_there_and_an_agent_that_does_nothing_changes_nothing(sandbox: HostSandbox) -> None:
+    report = sandbox.run("git submodule status --recursive > $HOME/told; cat lib/lib.txt lib/deep/deep.txt")
+    assert (report.points[-1].snapshot, report.errors, report.inner) == (sandbox.tip, (), {})
+    told = (sandbox.state / "home" / "told").read_text().splitlines()
+    assert [(line[0], line.split()[1]) for line in told] == [("-", "gone"), (" ", "lib"), (" ", "lib/deep")]
+
+
+def test_commits_and_what_is_not_committed(sandbox: HostSandbox) -> None:
+    report = sandbox.run(f"cd lib && echo 1 > one && {COMMIT} && echo 2 > two && echo 3 > deep/three")
+    assert report.errors == ()
+    assert set(report.inner) == set(report.inner_packs) == {KEY, DEEP}
+    (point,) = report.inner[KEY]
+    link = sandbox.taken(report).git("rev-parse", f"{report.points[-1].snapshot}:lib")
+    assert link == point.snapshot != point.head
+
+
+def test_the_same_files_are_the_same_commit_in_each_turn(sandbox: HostSandbox) -> None:
+    sandbox.run("echo 1 > lib/one")
+    first = sandbox.report()
+    for name in ("report", "end.point"):
+        (sandbox.state / "out" / name).unlink()
+    assert sandbox.entry("snapshot").returncode == 0
+    again = sandbox.report()
+    assert again.inner == first.inner
+    trees = [
+        sandbox.taken(report).head(f"{report.points[-1].snapshot}^{{tree}}") for report in (first, again)
+    ]
+    assert trees[0] == trees[1]
+
+
+def test_each_state_that_the_agent_committed_above_is_reported(sandbox: HostSandbox) -> None:
+    inner = f"cd lib && echo $i > file && {COMMIT} && cd .. && git add lib && git commit -qm $i"
+    report = sandbox.run(f"for i in 1 2; do {inner}; done; cd lib && git commit -q --amend -m other")
+    points = [point.snapshot for point in report.inner[KEY]]
+    taken = sandbox.taken(report)
+    named = [taken.git("rev-parse", f"{report.points[-1].head}{at}:lib") for at in ("~1", "")]
+    assert points[:2] == named
+    assert len(points) == 3
+    assert taken.git("rev-parse", f"{report.points[-1].snapshot}:lib") == points[2]
+
+
+def test_files_where_there_is_no_clone_are_plain_files(sandbox: HostSandbox) -> None:
+    report = sandbox.run("echo 1 > gone/one")
+    assert report.plain == ("gone",)
+    assert "gone/one" in sandbox.tree(report)
+    assert report.inner == {}
+
+
+def test_a_clone_that_the_agent_makes_keeps_its_files(sandbox: HostSandbox, tmp_path: Path) -> None:
+    clone = f"git clone -q {tmp_path / 'deep'} gone"
+    report = sandbox.run(f"{clone} && cd gone && echo 1 > one && {COMMIT}")
+    assert {"gone/one", "gone/deep.txt"} <= set(sandbox.tree(report))
+    assert report.nested == ("gone",)
+
+
+def test_a_clone_as_it_is_named_is_no_change(sandbox: HostSandbox, tmp_path: Path) -> None:
+    report = sandbox.run(f"git clone -q {tmp_path / 'deep'} gone && git submodule status gone")
+    assert report.points[-1].snapshot == sandbox.tip
+
+
+def test_only_ignored_files_leave_the_submodule_what_it_is(sandbox: HostSandbox) -> None:
+    report = sandbox.run("echo '*' > .git/info/exclude; echo 1 > gone/one")
+    assert report.points[-1].snapshot == sandbox.tip
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["rm lib/.git", "rm -rf .git/modules", "echo junk > .git/modules/lib/HEAD",
+     "mkfifo .git/modules/lib/pipe",
+     "rm -rf .git/modules/lib/objects", "echo junk > .git/modules/lib/index", "echo 'gitdir: /' > lib/.git",
+     "rm -rf lib/.git && git -C lib init -q", "ln -sf /nowhere lib/.git", "chmod 000 lib/one"],
+)  # fmt: skip
+def test_work_survives(sandbox: HostSandbox, script: str) -> None:
+    report = sandbox.run(f"echo precious > lib/one; {script}; exit 0")
+    assert report.complete
+    lib = Repo(sandbox.root.parent / "lib")
+    taken = unpacked(lib, report._replace(pack=report.inner_packs[KEY]), sandbox.root / "inner")
+    assert taken.show(f"{report.inner[KEY][-1].snapshot}:one") == "precious"
+
+
+def test_a_published_commit_is_named_as_it_is(sandbox: HostSandbox) -> None:
+    """Others can get it: the agent added a library, or went on to a newer version of one."""
+    far = "git config remote.origin.url https://example.com/lib; git update-ref refs/remotes/origin/main HEAD"
+    made = f"echo 1 > one && {COMMIT} && {far}; cd .."
+    report = sandbox.run(f"cd lib && {made}; git init -q new && cd new && {made}; {DECLARED}")
+    taken = sandbox.taken(report)
+    names = [taken.git("rev-parse", f"{report.points[-1].snapshot}:{path}") for path in ("lib", "new")]
+    assert sorted(report.published) == sorted(zip(names, ("lib", "new"), strict=True))
+    assert report.inner == {}
+    assert report.nested == ()
+
+
+def test_a_new_one_that_nobody_else_has_becomes_plain_files(sandbox: HostSandbox) -> None:
+    made = f"git init -q new && cd new && echo 1 > one && {COMMIT}; cd .."
+    report = sandbox.run(f"{made}; {DECLARED}")
+    assert "new/one" in sandbox.tree(report)
+    assert report.nested == ("new",)
+
+
+def test_deleted_and_replaced(sandbox: HostSandbox) -> None:
+    report = sandbox.run("rm -rf lib gone; echo 1 > lib; mkdir gone")
+    tree = sandbox.taken(report).git("ls-tree", report.points[-1].snapshot)
+    assert "blob" in next(line for line in tree.splitlines() if line.endswith("\tlib"))
+    assert "160000" in next(line for line in tree.splitlines() if line.endswith("\tgone"))
