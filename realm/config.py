@@ -355,6 +355,10 @@ BELL = Setting(
     "bell", "REALM_BELL", "unfocused", _one_of("unfocused", "always", "off"),
     "when your terminal rings for an agent: unfocused, always, off",
 )  # fmt: skip
+CLIPBOARD = Setting(
+    "clipboard", "REALM_CLIPBOARD", "off", _one_of("off", "write"),
+    "what agents may do with your terminal's clipboard: off, write",
+)  # fmt: skip
 NOTIFY = Setting(
     "notify",
     "REALM_NOTIFY",
@@ -369,8 +373,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, NOTIFY,
-    REMOTE,
+    WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, CLIPBOARD,
+    NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from realm.config import DETACH_KEYS
+from realm.config import CLIPBOARD, DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
 from realm.session import egress, loaded, logins, recordings
@@ -530,7 +530,8 @@ def rewriter(plan: Plan, modes: Modes) -> Rewriter:
     closing = None
     if pattern is not None:
         closing = Closing(pattern, f"realm resume {name}".encode(), lambda: not modes.talking)
-    return Rewriter(name, closing, drops_apc=bool(os.environ.get("TMUX")))
+    copies = plan.config.value(CLIPBOARD) == "write"
+    return Rewriter(name, closing, drops_apc=bool(os.environ.get("TMUX")), copies=copies)
 
 
 class _Sizes:

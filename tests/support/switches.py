@@ -181,6 +181,10 @@ SWITCHES = {
         "test_replay_hostile.py::test_nothing_passes",
         {"realm.terminal.recording.filter.Filter.feed": _second},
     ),
+    "the clipboard": Switch(
+        "test_agent_uses_the_clipboard.py::test_neither_reaches",
+        {"realm.terminal.relay.clipboard.Clipboard.feed": _second},
+    ),
     "answers to the terminal": Switch(
         "../unit/test_terminal_tty.py::test_answers", {"realm.terminal.relay.tty._ASKED": -1.0}
     ),

@@ -16,7 +16,7 @@ COMMAND = b"claude --dangerously-skip-permissions --resume " + UUID
 OURS = b"realm resume fix"
 GOODBYE = b"\x1b[?2004l\r\nResume this session with:\r\n\x1b[2m" + COMMAND + b"\x1b[22m\r\n"
 PIECES = [b"claude", b" --resume ", b"c", b"clau", UUID, b"\x1b[2m", b"\x1b[", b"\x1b", b"\r\n", b"text ",
-          b"\x1b]8;;x\x1b\\", "ä€😀".encode(), b"\x1b]52;c;eA==\x07", b"\x1b_G\x1b\\", b"\x1b]0"]  # fmt: skip
+          b"\x1b]8;;x\x1b\\", "ä€😀".encode(), b"\x1b]133;A\x07", b"\x1b_G\x1b\\", b"\x1b]0"]  # fmt: skip
 
 
 def passed(*pieces: bytes, is_over: bool = True, drops_apc: bool = False) -> bytes:

@@ -1,4 +1,4 @@
-"""What of a program's output is changed on its way to the user: titles, and a command that it leaves.
+"""What of a program's output is changed on its way to the user: titles, clipboard, a command that it leaves.
 
 The window is called after the session, with the program's own title behind it.
 tmux takes every APC string for a title, which Claude Code's question for kitty's
@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.terminal.ansi.lexer import ESC
+from realm.terminal.relay.clipboard import Clipboard
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -46,10 +47,13 @@ class Closing(NamedTuple):
 
 
 class Rewriter:
-    """Changes output, however it is cut; ``name`` is the session's."""
+    """Changes output, however it is cut; ``name`` is the session's, ``copies`` lets it set the clipboard."""
 
-    def __init__(self, name: str, closing: Closing | None = None, *, drops_apc: bool = False) -> None:
+    def __init__(
+        self, name: str, closing: Closing | None = None, *, drops_apc: bool = False, copies: bool = False
+    ) -> None:
         self._name, self._closing, self._drops_apc = name, closing, drops_apc
+        self._clipboard = Clipboard(writes=copies)
         word = re.match(rb"[\w-]+", closing.pattern.pattern) if closing else None
         self._word = word[0] if word else b""
         self._tail = self._held = b""
@@ -63,10 +67,11 @@ class Rewriter:
     @property
     def held(self) -> bytes:
         """What waits for more, as it came."""
-        return self._held + self._tail
+        return self._held + self._tail + self._clipboard.held
 
     def feed(self, data: bytes) -> bytes:
         """Return the output as it is to be shown; what may have to be changed waits for more."""
+        data = self._clipboard.feed(data)
         if not (self._tail or self._held or ESC in data or (self._word and self._word[:1] in data)):
             return data
         data = self._held + self._tail + data
@@ -86,8 +91,8 @@ class Rewriter:
 
     def rest(self) -> bytes:
         """Return all that was held back, when no more comes."""
-        rest = self._held + self._tail
-        self._held = self._tail = b""
+        rest = self.held
+        self._held = self._tail = self._clipboard.held = b""
         return rest
 
     # Titles -------------------------------------------------------------------------
