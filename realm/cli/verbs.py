@@ -53,6 +53,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rescue": "Write the files of a container to a directory",
     },
     "Setup": {
+        "init": "Set a project up: packages, image, set-up command",
         "allow": "Let containers reach a host",
         "cache": "Show or clear what tools cache of a project",
         "include": "Show or approve what is copied into containers",

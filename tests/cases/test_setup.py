@@ -66,3 +66,34 @@ def test_packages_are_installed_on_top_of_the_image(user: User) -> None:
     user.repo.git("config", "--add", "realm.packages", "hello")
     user.realm("new", "first", "--agent", "sh", "--", "-c", "hello >told")
     assert user.repo.show("refs/realm/first:told").strip() == "Hello, world!"
+
+
+PROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "shop"
+version = "1"
+[tool.setuptools]
+py-modules = ["shop"]
+"""
+
+
+def test_after_init_a_project_can_be_imported_and_its_own_words_were_shown(user: User) -> None:
+    user.repo.write("pyproject.toml", PROJECT)
+    user.repo.write("shop.py", "def price(): return 5\n")
+    user.repo.write(".devcontainer.json", '{"postCreateCommand": "echo made >made", "features": {}}')
+    user.repo.commit("Be a project")
+    shown = user.realm("init")
+    assert shown.out == "git config realm.setup 'echo made >made && pip install -q -e .'\n"
+    assert "features is ignored" in shown.err
+    assert user.repo.git("config", "--local", "--get-regexp", "^realm", check=False) == ""
+    with user.terminal("init") as terminal:
+        terminal.wait_for("Set this")
+        terminal.send("y")
+        terminal.press("Enter")
+        assert terminal.wait() == 0
+    script = "cat made; cd /; python3 -c 'import shop; print(shop.price())'"
+    done = user.realm("new", "first", "--agent", "sh", "--", "-c", script)
+    assert done.out.split() == ["made", "5"]

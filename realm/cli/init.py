@@ -1,0 +1,49 @@
+"""``realm init``: settings for a project, as its files suggest them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from realm.cli import output
+from realm.cli.command import verb
+from realm.cli.params import common, here
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = (
+    ("init", "look at the project, show what its containers need, and ask"),
+    ("init --yes", "write it without asking"),
+)
+NOTE = (
+    "It looks at pyproject.toml, package.json, go.mod, Cargo.toml, pom.xml, build.gradle, Gemfile, "
+    ".tool-versions and devcontainer.json, runs nothing, and writes realm.packages, realm.setup, realm.image "
+    "and realm.dockerArgs into the project's git configuration, where they are not set already. The command "
+    "of a devcontainer.json is the project's own: read it."
+)
+
+
+@verb("init", EXAMPLES, NOTE)
+@click.option("--yes", is_flag=True, help="do not ask")
+@common
+def command(directory: Path | None, yes: bool) -> None:
+    """Show the commands that would do it, and do it when the user says so."""
+    from realm.cli.ui import TerminalUI
+    from realm.session import init
+
+    place = here(directory)
+    planned = init.plan(place)
+    for note in planned.notes:
+        output.say(note)
+    for line in planned.lines:
+        output.data(line.command)
+    if not planned.lines:
+        output.hint("nothing is to be set: git config realm.setup COMMAND makes a project ready")
+        return
+    if not yes and not TerminalUI().confirm("Set this?"):
+        output.hint("nothing was written: realm init --yes does")
+        return
+    init.write(place, planned)
+    output.hint("realm new NAME is set up with it; the first one takes longer")

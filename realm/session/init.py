@@ -1,0 +1,88 @@
+"""Setting a project up for its containers: what its files ask for goes into the user's git configuration."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.config import DOCKER_ARGS, IMAGE, PACKAGES, SETUP, Config
+from realm.errors import UsageError
+from realm.git import git
+from realm.session import proposals
+from realm.store.repo import discover
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.config import Setting
+    from realm.session.proposals import Proposal
+
+
+_SHOWN = 2000
+"""Characters of a setting: nothing is written that was not shown."""
+
+
+class Line(NamedTuple):
+    """A setting to write: its key with ``realm.``, and its text."""
+
+    key: str
+    text: str
+
+    @property
+    def command(self) -> str:
+        """The command that writes it, to be shown."""
+        add = "--add " if self.key == f"realm.{PACKAGES.key}" else ""
+        return f"git config {add}{self.key} {shlex.quote(self.text)}"
+
+
+class Planned(NamedTuple):
+    """What would be written, and what the user is to know besides, cleaned."""
+
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+
+def plan(directory: Path) -> Planned:
+    """Return what ``realm init`` would write for the project at ``directory``; what is set already stays."""
+    project = discover(directory)
+    config = Config(project.root)
+    found = proposals.propose(project.root)
+    lines: list[Line] = []
+    notes = [clean(note, limit=500) for note in found.notes]
+    for setting, texts in _settings(found):
+        if not texts:
+            continue
+        if config.lookup(setting).source != "default":
+            notes.append(f"realm.{setting.key} is set already, and stays")
+            continue
+        if any(clean(text, limit=_SHOWN) != text for text in texts):
+            notes.append(
+                f"realm.{setting.key} is left out: what the project has for it cannot be shown whole"
+            )
+            continue
+        try:
+            for text in texts:
+                setting.read(text)
+        except UsageError as error:
+            notes.append(clean(f"left out: {error.message}", limit=500))
+            continue
+        lines += [Line(f"realm.{setting.key}", text) for text in texts]
+    return Planned(tuple(lines), tuple(notes))
+
+
+def _settings(found: Proposal) -> list[tuple[Setting[str], list[str]]]:
+    variables = " ".join(f"-e {shlex.quote(f'{name}={text}')}" for name, text in found.variables)
+    return [
+        (IMAGE, [found.image] if found.image else []),
+        (PACKAGES, [*found.packages]),
+        (SETUP, [" && ".join(found.setup)] if found.setup else []),
+        (DOCKER_ARGS, [variables] if variables else []),
+    ]
+
+
+def write(directory: Path, planned: Planned) -> None:
+    """Write it into the project's own git configuration, which no clone of it takes along."""
+    project = discover(directory)
+    for line in planned.lines:
+        git("config", "--local", "--add", line.key, line.text, project=project)

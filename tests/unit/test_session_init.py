@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.config import PACKAGES, SETUP, Config
+from realm.session import init, proposals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+
+@pytest.mark.parametrize(
+    ("files", "image", "packages", "setup"),
+    [
+        ({}, "", (), ()),
+        ({"package.json": "{}"}, "", (), ("npm install --silent",)),
+        ({"package.json": "{}", "package-lock.json": "{}", ".nvmrc": "v22.1\n"}, "node:22", (),
+         ("npm ci --silent",)),
+        ({"requirements.txt": "", "requirements-dev.txt": ""}, "", (),
+         ("pip install -q -r requirements-dev.txt -r requirements.txt",)),
+        ({"pyproject.toml": '[project]\nname = "x"\n[project.optional-dependencies]\ntest = []\n'}, "", (),
+         ('pip install -q -e ".[test]"',)),
+        ({"pyproject.toml": "[tool.ruff]\n"}, "", (), ()),
+        ({"pyproject.toml": "= broken"}, "", (), ()),
+        ({"uv.lock": "", "pyproject.toml": ""}, "", (), ("pip install -q uv", "uv sync -q")),
+        ({"go.mod": "module x\n\ngo 1.22.1\n"}, "golang:1.22", (), ("go mod download",)),
+        ({"go.mod": "module x\n\ngo 1.18\n"}, "", ("golang",), ("go mod download",)),
+        ({"Cargo.toml": ""}, "rust:1", (), ("cargo fetch -q",)),
+        ({"pom.xml": ""}, "", ("default-jdk-headless", "maven"), ("mvn -q -B dependency:go-offline",)),
+        ({".tool-versions": "python 3.12.1 # new\nterraform 1.5\n"}, "python:3.12.1", (), ()),
+    ],
+)  # fmt: skip
+def test_what_projects_ask_for(
+    tmp_path: Path, files: dict[str, str], image: str, packages: tuple[str, ...], setup: tuple[str, ...]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    found = proposals.propose(tmp_path)
+    assert (found.image, found.packages, found.setup) == (image, packages, setup)
+
+
+DEVCONTAINER = r"""
+// what editors write
+{ "image": "mcr.example/base:1", /* and, of course, comments, */
+  "postCreateCommand": {"one": "echo \"// no comment\"", "two": ["npm", "ci", "a b"]},
+  "containerEnv": {"MODE": "test", "HERE": "${containerWorkspaceFolder}"},
+  "features": {"ghcr.io/x": {}}, "name": "x", "runArgs": ["--privileged"],
+}
+"""
+
+
+def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".devcontainer").mkdir()
+    (tmp_path / ".devcontainer/devcontainer.json").write_text(DEVCONTAINER)
+    found = proposals.propose(tmp_path)
+    assert (found.image, found.variables) == ("mcr.example/base:1", (("MODE", "test"),))
+    assert found.setup == ("echo \"// no comment\" && npm ci 'a b'",)
+    assert [note.partition(": ")[2].split(" is ignored")[0] for note in found.notes] == [
+        "HERE", "features", "runArgs",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"image": {}}', "[" * 100_000, "/*" * 400_000, '"' * 99_999]
+)
+def test_a_broken_devcontainer_asks_for_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".devcontainer.json").write_text(text)
+    assert proposals.propose(tmp_path)._replace(notes=()) == proposals.Proposal()
+
+
+def test_what_is_not_a_regular_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").symlink_to("/dev/zero")
+    (tmp_path / "package.json").mkdir()
+    assert proposals.propose(tmp_path) == proposals.Proposal()
+
+
+def test_what_is_set_stays_and_nothing_is_written_that_was_not_shown(repo: Repo) -> None:
+    repo.write("package.json", "{}")
+    repo.write("pom.xml", "")
+    repo.git("config", "--add", "realm.packages", "openjdk-17-jdk-headless")
+    planned = init.plan(repo.path)
+    assert [line.key for line in planned.lines] == ["realm.setup"]
+    init.write(repo.path, planned)
+    config = Config(repo.path)
+    assert config.value(SETUP) == "npm install --silent && mvn -q -B dependency:go-offline"
+    assert config.values(PACKAGES) == ["openjdk-17-jdk-headless"]
+    assert init.plan(repo.path).lines == ()
+    repo.git("config", "--unset", "realm.setup")
+    repo.write(".devcontainer.json", '{"postCreateCommand": "true\\u001b[2K evil"}')
+    assert init.plan(repo.path).lines == ()
