@@ -37,8 +37,18 @@ def test_the_list_of_usual_hosts_is_one_of_hosts_and_names_none_twice() -> None:
 
 def test_what_nothing_lets_through_is_refused() -> None:
     access = _access(_lines())
-    assert access[-1] == "http_access deny all because_name"
+    assert access[-2:] == ["http_access deny usual_port because_name", "http_access deny all because_port"]
     assert all("allow all" not in line for line in access)
+
+
+def test_what_is_refused_is_answered_with_what_to_do() -> None:
+    found = rules.files(())
+    reasons = [line.split() for line in found["squid.conf"].decode().splitlines() if "deny_info" in line]
+    assert {because for _, _, because in reasons} == {
+        word for line in _access(_lines(parse("10.1.2.3"))) for word in line.split() if "because" in word
+    }
+    for _, page, _ in reasons:
+        assert b"realm allow" in found[page.removeprefix("403:")]
 
 
 def test_no_name_is_looked_up_before_it_is_known_to_be_allowed() -> None:

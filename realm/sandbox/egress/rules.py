@@ -65,7 +65,17 @@ def files(allowed: Iterable[Host], upstream: Upstream | None = None) -> Mapping[
     return {
         "squid.conf": "\n".join(_squid(more, upstream)).encode() + b"\n",
         "dnsmasq.conf": "\n".join(_dnsmasq(more)).encode() + b"\n",
+        **{name: f"{text}\n".encode() for name, text in _PAGES.items()},
     }
+
+
+_PAGES = {
+    "ERR_NAME": "realm: this container may not reach %H. Its user allows it with: realm allow %H",
+    "ERR_PORT": "realm: this container may not reach %H:%p. Its user allows it with: realm allow %H:%p",
+    "ERR_ADDRESS": "realm: this container may reach hosts by name. Its user allows it with: realm allow %H",
+    "ERR_PRIVATE": "realm: %H leads to a private address. Its user allows that with: realm allow ADDRESS",
+}
+"""What squid answers to what it refuses: host and port in the place of ``%H`` and ``%p``."""
 
 
 _NGINX = """\
@@ -212,9 +222,16 @@ visible_hostname realm
 acl refused note why
 logformat refused %>a %>rd %>rP %note{{why}}
 access_log stdio:{REFUSED} logformat=refused on-error=drop refused
+error_directory {CONFIG}
 acl because_private annotate_transaction why=private
 acl because_address annotate_transaction why=address
 acl because_name annotate_transaction why=name
+acl because_port annotate_transaction why=name
+deny_info 403:ERR_PRIVATE because_private
+deny_info 403:ERR_ADDRESS because_address
+deny_info 403:ERR_NAME because_name
+deny_info 403:ERR_PORT because_port
+acl usual_port port {TLS} {WEB}
 acl tunnel method CONNECT
 acl plain proto HTTP
 acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?$"""
@@ -232,7 +249,8 @@ acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?$"""
             listed = _without_covered([host.name for host in group if host.port == port])
             yield f"acl {kind}{port} dstdomain -n {' '.join(listed)}"
             yield from _ways(f"{kind}{port}", port, check)
-    yield "http_access deny all because_name"
+    yield "http_access deny usual_port because_name"
+    yield "http_access deny all because_port"
     yield from _through(upstream)
 
 
