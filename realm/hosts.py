@@ -23,12 +23,14 @@ TLS, WEB = 443, 80
 class Host(NamedTuple):
     """A host: its ``name`` in lower case or its address, and the port, 0 for the usual ones.
 
-    ``known`` is whether it was named as the very place to go to, wherever its name leads.
+    ``known`` is whether it was named as the very place to go to, wherever its name leads;
+    ``own`` whether only realm's own sidecar is to go there, for a sandbox.
     """
 
     name: str
     port: int = 0
     known: bool = False
+    own: bool = False
 
     @property
     def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

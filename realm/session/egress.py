@@ -83,10 +83,18 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
     return Network(BY_NAME, given=tuple(host for host in reached if host is not None))
 
 
-def reaching(network: Network, servers: Sequence[Api | rules.Stand]) -> Network:
-    """Return the network with the hosts of servers that the sidecar stands before."""
-    found = (of_url(server.url) for server in servers)
-    return network._replace(given=tuple(dict.fromkeys([*network.given, *filter(None, found)])))
+def reaching(network: Network, api: Api | None, servers: Sequence[Api | rules.Stand]) -> Network:
+    """Return the network with the hosts of ``servers``; that of ``api`` only the sidecar reaches.
+
+    So what the agent knows goes to no other account there, whose key somebody has told it.
+    """
+    found = [of_url(server.url) for server in servers if not hosts.is_here(server.url)]
+    given = dict.fromkeys([*network.given, *filter(None, found)])
+    alone = of_url(api.url) if api else None
+    if alone:
+        given.pop(alone, None)
+        given[alone._replace(own=True)] = None
+    return network._replace(given=tuple(given))
 
 
 def warnings(plan: Plan) -> list[str]:

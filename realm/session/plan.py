@@ -106,7 +106,8 @@ def with_keys(plan: Plan) -> Plan:
     given = flags.environment(plan.args)
     api, why = keys.choose(plan.config, plan.network, plan.agent, plan.login, given)
     hosts = plan.git_hosts or keys.git_hosts(plan.project, plan.config, plan.network)
-    network = egress.reaching(plan.network, [*([api] if api else []), *hosts])
+    itself = None if api else plan.agent.api(plan.login, given)
+    network = egress.reaching(plan.network, api, [*([itself] if itself else []), *hosts])
     return plan._replace(api=api, exposed=why, git_hosts=hosts, network=network)
 
 

@@ -74,8 +74,12 @@ def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     smuggled = r"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
     smuggled += r"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/files HTTP/1.1\r\nHost: x\r\n\r\n"
     script += f"printf '{smuggled}' | curl -s -m 3 telnet://127.0.0.1:3129; "
+    past = "curl -s -o /dev/null -w '%{http_code}%{http_connect} '"
+    script += f"{past} {api.url}; {past} -p {api.url}; "
     script += "ls /egress/run; cat /egress/run/*/* | head -c 100; true"
     done = claude.scripted("pry", script)
+    # Nor with a key that somebody else has told it, past the sidecar's own server.
+    assert "403000 000403" in done.out, done
     *refused, answered = done.out.split()[: len(OTHERS) + 1]
     assert set(refused) <= {"400", "403"}, done
     assert answered == "200", done

@@ -52,13 +52,17 @@ def test_what_is_allowed_is_reached_and_the_rest_is_told(sealed_user: User, web:
         done = user.scripted(
             "x",
             f"{GET} {web.url}; {GET} {other.url}; {GET} {other.url}; {GET} https://no.example/ 2>/dev/null;"
-            f"{GET} --noproxy '*' {web.url} 2>/dev/null; getent hosts no.example; ls /sys/class/net",
+            f"{GET} --noproxy '*' {web.url} 2>/dev/null; getent hosts no.example; ls /sys/class/net;"
+            "curl -s -m 20 http://no.example/; curl -s -m 20 http://no.example:8080/",
         )
         assert not other.asked
-    assert done.out.split() == ["200000", "403000", "403000", "000403", "000000", "lo"]
+    *codes, first, second = done.out.splitlines()
+    assert " ".join(codes).split() == ["200000", "403000", "403000", "000403", "000000", "lo"]
+    assert first.endswith("Its user allows it with: realm allow no.example")
+    assert second.endswith("Its user allows it with: realm allow no.example:8080")
     assert web.asked == ["GET / HTTP/1.1"]
     address, _, port = other.host.partition(":")
-    assert f"refused: 3 requests to {address}, no.example" in done.err
+    assert f"refused: 5 requests to {address}, no.example" in done.err
     told = json.loads(user.realm("net", "x", "--json").out)
     assert told["network"] == "allow"
     assert {"host": "no.example", "port": 443, "why": "name", "times": 1} in told["refused"]

@@ -31,7 +31,7 @@ def _acl(lines: list[str], name: str) -> list[str]:
 def test_the_list_of_usual_hosts_is_one_of_hosts_and_names_none_twice() -> None:
     names = [host.name for host in rules.usual()]
     assert len(names) == len(set(names))
-    assert {"pypi.org", "registry.npmjs.org", "github.com", "api.anthropic.com"} <= set(names)
+    assert {"pypi.org", "registry.npmjs.org", "github.com"} <= set(names)
     assert not [host for host in rules.usual() if host.network is not None or host.port]
 
 
@@ -131,6 +131,16 @@ def test_a_run_has_a_ticket_of_its_own_and_always_the_same() -> None:
         assert address.is_loopback
         assert address not in ipaddress.ip_network("127.0.0.0/24")
     assert variables(ticket(one))["REALM_EGRESS"] == f"/egress/run/{ticket(one).token}"
+
+
+def test_what_the_sidecar_stands_before_is_reached_by_it_alone() -> None:
+    lines = _lines(Host("api.example", known=True, own=True), Host("10.1.2.3", 4000, known=True, own=True))
+    ways = [line for line in _access(lines) if "own" in line]
+    assert len(ways) == 6
+    assert all(line.split()[2] == "standing" for line in ways)
+    assert _acl(lines, "own0")[2:] == ["dstdomain", "-n", "api.example"]
+    assert "10.0.0.0/8" in _acl(lines, "private")
+    assert not any("api.example" in line for line in lines if line.startswith(("acl known", "acl names")))
 
 
 def _stands(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm import agents
-from realm.agents import Login
+from realm.agents import Api, Login
 from realm.config import Config
 from realm.errors import UsageError
 from realm.hosts import Host
@@ -69,6 +69,16 @@ def test_the_model_is_reached_wherever_it_is(monkeypatch: pytest.MonkeyPatch, ur
 def test_a_model_in_the_sandbox_itself_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _choose(monkeypatch, "allow", url="http://127.0.0.1:9").given == ()
     assert not COMMAND.reaches(Login(), {})
+
+
+def test_where_the_sidecar_stands_before_the_model_nobody_else_reaches_that() -> None:
+    model = Host("api.anthropic.com", known=True)
+    network = Network("allow", given=(model, Host("sts.example", known=True)))
+    api = Api("https://api.anthropic.com", {}, "")
+    found = egress.reaching(network, api, []).given
+    assert found == (Host("sts.example", known=True), model._replace(own=True))
+    assert egress.reaching(Network("allow"), None, [api]).given == (model,)
+    assert egress.reaching(Network("allow"), None, [Api("http://localhost:1", {}, "")]).given == ()
 
 
 def test_other_providers_are_reached_with_what_lets_in_there() -> None:

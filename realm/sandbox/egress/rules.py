@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from realm import hosts
 from realm.hosts import TLS, WEB
 from realm.paths import shipped
-from realm.sandbox.egress.ticket import PROXY_PORT
+from realm.sandbox.egress.ticket import PROXY_PORT, STAND_PORT
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ def _stand(name: str, out: str, stand: Stand) -> tuple[str, str, str]:
 def _squid(more: Sequence[Host], upstream: Upstream | None) -> Iterator[str]:
     yield f"""\
 http_port 127.0.0.1:{PROXY_PORT}
+http_port 127.0.0.1:{STAND_PORT} name=stand
+acl standing myportname stand
 pid_filename none
 pinger_enable off
 dns_nameservers 127.0.0.1
@@ -235,6 +237,12 @@ acl usual_port port {TLS} {WEB}
 acl tunnel method CONNECT
 acl plain proto HTTP
 acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?$"""
+    for number, host in enumerate(host for host in more if host.own):
+        kind = "dstdomain -n" if host.network is None else "dst"
+        yield f"acl own{number} {kind} {host.name}"
+        who = f"own{number}" if host.network is None else f"literal own{number}"
+        yield from _ways(f"standing {who}", host.port, "")
+    more = [host for host in more if not host.own]
     named = [network for host in more if (network := host.network) is not None]
     yield f"acl private dst {' '.join(map(str, _private(named)))}"
     for number, host in enumerate(more):

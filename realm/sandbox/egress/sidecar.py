@@ -240,7 +240,9 @@ class _Known(NamedTuple):
 def _known(sidecar: str, container: str) -> _Known:
     try:
         value = json.loads((_directory() / f"{sidecar}.json").read_bytes())
-        given = tuple(Host(str(host), int(port), bool(known)) for host, port, known in value["given"])
+        given = tuple(
+            Host(str(host), int(port), bool(known), bool(own)) for host, port, known, own in value["given"]
+        )
         found = _Known(str(value["container"]), str(value["digest"]), given)
     except (OSError, ValueError, TypeError, KeyError):
         return _Known(container)

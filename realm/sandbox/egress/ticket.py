@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PROXY_PORT, API_PORT = 3128, 3129
 """Where a sandbox has the proxies, and the sidecar too."""
+STAND_PORT = 3130
+"""Where the sidecar's own server goes out: what it stands before can be reached there alone."""
 
 
 class Ticket(NamedTuple):
