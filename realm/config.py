@@ -30,6 +30,8 @@ T = TypeVar("T")
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([kmgt]?)(?:i?b)?", re.ASCII)
 _SMALLEST = 64 * 1024
+LONGEST_TRANSCRIPT = 512 * 1024**2
+"""Bytes of a conversation that are brought out of a container at most."""
 _MOST_PROCESSES = 2**22
 """The most process ids that Linux has."""
 
@@ -156,6 +158,13 @@ def _bound(text: str) -> int:
     found = size(text)
     if found < _SMALLEST:
         raise ValueError("64k is the least")
+    return found
+
+
+def _transcript(text: str) -> int:
+    found = _bound(text)
+    if found > LONGEST_TRANSCRIPT:
+        raise ValueError("512m is the most")
     return found
 
 
@@ -314,9 +323,23 @@ LIMIT_TOTAL = Setting(
 LIMIT_OBJECTS = Setting(
     "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", _most(1), "git objects that a run may make"
 )
+LIMIT_ENTRIES = Setting(
+    "limit.entries", "REALM_LIMIT_ENTRIES", "2000000", _most(1), "files and directories that a run may change"
+)
 LIMIT_COMMITS = Setting(
     "limit.commits", "REALM_LIMIT_COMMITS", "10000", _most(1), "commits of a run that are kept one by one"
 )
+LIMIT_RESULTS = Setting(
+    "limit.results",
+    "REALM_LIMIT_RESULTS",
+    "4g",
+    _bound,
+    "bytes that a container hands over at a time",
+)
+LIMIT_TRANSCRIPT = Setting(
+    "limit.transcript", "REALM_LIMIT_TRANSCRIPT", "256m", _transcript,
+    "longest conversation that is kept in a session's record",
+)  # fmt: skip
 LIMIT_MEMORY = Setting(
     "limit.memory", "REALM_LIMIT_MEMORY", "4g", _bound, "memory of a git that checks what came of a container"
 )
@@ -372,7 +395,8 @@ REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --rem
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
     DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
-    DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_COMMITS, LIMIT_MEMORY, LIMIT_SECONDS,
+    DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
+    LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
     WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, CLIPBOARD,
     NOTIFY, REMOTE,
 )  # fmt: skip

@@ -11,6 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from realm.config import LONGEST_TRANSCRIPT
 from realm.errors import RejectedError
 from realm.model import Checkpoint, Left
 from realm.sandbox.transfer import Member, Reader
@@ -24,7 +25,6 @@ SMALL = 4096
 REPORT_LIMIT = 1024 * 1024
 HOOK_LIMIT = 16 * 1024 * 1024
 """Bytes of one hook's JSON; a prompt may have whole files in it."""
-TRANSCRIPT_LIMIT = 512 * 1024 * 1024
 MAX_TURNS = 10_000
 MAX_LINES = 1000
 
@@ -113,7 +113,7 @@ _LIMITS = {
     b"kept": REPORT_LIMIT,
     b"report": REPORT_LIMIT,
     b"rebase": REPORT_LIMIT,
-    b"transcript": TRANSCRIPT_LIMIT,
+    b"transcript": LONGEST_TRANSCRIPT,
 }
 
 
@@ -133,7 +133,7 @@ def _known(member: Member) -> str | None:
 _TURN_LIMITS = {
     b"point": SMALL,
     b"said": 2 * SMALL,
-    b"words": TRANSCRIPT_LIMIT,
+    b"words": LONGEST_TRANSCRIPT,
     b"inner": REPORT_LIMIT,
     b"kept": REPORT_LIMIT,
     b"prompt.json": HOOK_LIMIT,

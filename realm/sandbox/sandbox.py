@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LONG_LINE = 16 * 1024**2
 """Bytes of a line of a file that is followed."""
-DEFAULT_LIMIT = 4 * 1024**3
-"""Bytes that a sandbox may hand over unless told otherwise."""
+_RESULTS = 4 * 1024**3
 
 
 class Sandbox:
@@ -49,6 +48,8 @@ class Sandbox:
         self._tty = tty
         self._known: Facts | None = None
         self._results: Path | None = None
+        self.limit = _RESULTS
+        """Bytes that it may hand over at a time."""
 
     # -- what it is ----------------------------------------------------------
 
@@ -210,14 +211,14 @@ class Sandbox:
         """Return the lines of a file that is, or comes to be, in the running container, as they are added."""
         return self.engine.listen(self.id, ["tail", "-c", "+1", "-F", path], longest=_LONG_LINE)
 
-    def handed_over(self, number: int, dest: Path, limit: int = DEFAULT_LIMIT) -> Report | None:
+    def handed_over(self, number: int, dest: Path, limit: int | None = None) -> Report | None:
         """Return what the running sandbox handed over with that number; ``None`` when there is no such thing.
 
         Its files are put into ``dest``.  Raises ``RejectedError`` for what makes no sense.
         """
         try:
             with self.engine.get(self.id, f"{layout.LIVE}/{number:04d}") as pieces:
-                return report.receive_turn(pieces, dest, limit)
+                return report.receive_turn(pieces, dest, limit or self.limit)
         except EngineError as error:
             if error.kind == "not found":
                 return None
@@ -232,12 +233,12 @@ class Sandbox:
         words = ["rm", "-f", f"{layout.GIT}/last", f"{layout.GIT}/said", f"{layout.GIT}/beside"]
         self.engine.exec(self.id, words, lambda _: None, patience=10)
 
-    def _fetch(self, limit: int) -> Path:
+    def _fetch(self, limit: int | None = None) -> Path:
         """Bring the results to the host once."""
         if self._results is None:
             self._results = scratch("results")
             try:
-                self._receive(self._results, limit)
+                self._receive(self._results, limit or self.limit)
             except BaseException:
                 self.forget()
                 raise
@@ -262,7 +263,7 @@ class Sandbox:
 
     def hand_over(self, other: Sandbox) -> None:
         """Fetch the results, and let them be ``other``'s."""
-        other._results, self._results = self._fetch(DEFAULT_LIMIT), None
+        other._results, self._results = self._fetch(), None
 
     def forget(self) -> None:
         """Drop the results that were fetched but not collected."""
@@ -272,19 +273,19 @@ class Sandbox:
 
     def reported(self) -> bool:
         """Return whether the stopped sandbox finished its report; if not see :func:`creation.snapshot`."""
-        return report.load(self._fetch(DEFAULT_LIMIT)).complete
+        return report.load(self._fetch()).complete
 
     def was_told(self) -> bool:
         """Return whether the stopped sandbox, which finished its report, was sent a signal to end."""
-        return report.load(self._fetch(DEFAULT_LIMIT)).told
+        return report.load(self._fetch()).told
 
     def complaint(self) -> str:
         """Return why the report is not complete, in the sandbox's own words, cleaned."""
-        errors = report.load(self._fetch(DEFAULT_LIMIT)).errors
+        errors = report.load(self._fetch()).errors
         reason = clean("; ".join(errors) or "it gave no reason", limit=400)
         return f"the work in the container could not be saved: {reason}"
 
-    def collect(self, dest: Path, limit: int = DEFAULT_LIMIT) -> Report:
+    def collect(self, dest: Path, limit: int | None = None) -> Report:
         """Return what the stopped sandbox reports; its pack and transcript are put into ``dest``.
 
         Raises ``RejectedError`` when there is more than ``limit`` bytes of it.

@@ -176,6 +176,9 @@ def _is_usual(file: SandboxFile) -> bool:
 # -- out of a sandbox ------------------------------------------------------------
 
 
+TOO_LARGE = "the container's results are larger than allowed (realm.limit.results)"
+
+
 class Reader:
     """Hands out the regular files of an untrusted archive.
 
@@ -194,7 +197,7 @@ class Reader:
             piece = next(self._pieces, b"")
             self._left -= len(piece)
             if self._left < 0:
-                raise RejectedError("the container's results are larger than allowed")
+                raise RejectedError(TOO_LARGE)
             if not piece:
                 raise RejectedError("the container's results end in the middle")
             self._buffer += piece
@@ -208,7 +211,7 @@ class Reader:
         What is announced to be too much is refused at once: a sparse file costs a container nothing.
         """
         if size > self._left + len(self._buffer):
-            raise RejectedError("the container's results are larger than allowed")
+            raise RejectedError(TOO_LARGE)
         left = size
         while left:
             piece = self._take(min(left, CHUNK))
@@ -251,7 +254,7 @@ class Reader:
         for piece in self._pieces:
             self._left -= len(piece)
             if self._left < 0:
-                raise RejectedError("the container's results are larger than allowed")
+                raise RejectedError(TOO_LARGE)
 
 
 class Member:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from realm.config import CLIPBOARD, DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
-from realm.session import egress, loaded, logins, recordings
+from realm.session import bounds, egress, loaded, logins, recordings
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.impatience import Impatience
 from realm.session.keys import followed
@@ -105,6 +105,7 @@ class Holder:
     ) -> None:  # fmt: skip
         self.engine, self.plan, self.sandbox = engine, plan, sandbox
         self.lock, self.ui, self.stream = lock, ui, stream
+        sandbox.limit = bounds.results(plan.config)
         self.caller = Caller(plan.config, plan.session)
         self.notes: list[str] = []
         """What the run's record is to say besides what the intake finds."""

@@ -13,7 +13,7 @@ from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import approvals, budget, death, recordings, sandboxes, take
+from realm.session import approvals, bounds, budget, death, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.run import kept
@@ -70,6 +70,7 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
     :class:`RealmError` with the way out when the work cannot be taken in: the
     sandbox then stays.
     """
+    sandbox.limit = bounds.results(plan.config)
     if shown is None:
         place = recordings.place(plan.session.id, plan.run.number)
         title = f"{plan.session.name}, run {plan.run.number}"

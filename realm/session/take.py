@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from realm.store.left import Found
     from realm.store.submodules import Links
 
-TRANSCRIPT_LIMIT = 256 * 1024**2
-"""Bytes of a conversation that are kept."""
 WORDS = 200
 """Characters that are kept of the first line of an agent's last words."""
 _NOT_RUN = (126, 127)
@@ -152,7 +150,10 @@ def _taken(
     last = points[-1] if points else None
     turn = last.turn if last else begun.turn
     with record.Record(project, now.session.name, now.previous) as found:
-        said = _heard(_Talk(now.session, run, {}), found if now.meta else None, report, turn)
+        said = _heard(
+            _Talk(now.session, run, {}), found if now.meta else None, report, turn,
+            bounds.transcript(plan.config),
+        )  # fmt: skip
         if ending is not None and ending.shown is not None:
             screens = ending.shown.of_turns(report.points, found.screens(run.number) if now.meta else ())
         audited = _audited(found, run, ending)
@@ -352,15 +353,15 @@ class _Talk(NamedTuple):
     files: dict[str, bytes]
 
 
-def _heard(talk: _Talk, found: record.Record | None, report: Report, turn: int) -> _Talk:
-    """Return the talk with what the report adds to it; ``found`` is the record so far.
+def _heard(talk: _Talk, found: record.Record | None, report: Report, turn: int, most: int) -> _Talk:
+    """Return the talk with what the report adds to it; ``found`` is the record so far, ``most`` in bytes.
 
     The report has the conversation from some byte on.  What goes on where the record
     ends is kept as the turn's; another conversation (``/clear``), or one that was
     changed in its middle, begins with a turn of its own.
     """
     session, run, _ = talk
-    if report.transcript is None or report.transcript.stat().st_size + report.begins > TRANSCRIPT_LIMIT:
+    if report.transcript is None or report.transcript.stat().st_size + report.begins > most:
         return talk
     data = report.transcript.read_bytes()
     conversation = (
@@ -388,7 +389,7 @@ def _heard(talk: _Talk, found: record.Record | None, report: Report, turn: int) 
 def _too_long(plan: Plan, report: Report) -> str:
     """Keep a conversation that is too long for the record beside it, if it came; return what to say of it."""
     size = report.transcript.stat().st_size if report.transcript is not None else report.too_long
-    if size <= TRANSCRIPT_LIMIT:
+    if size <= bounds.transcript(plan.config):
         return ""
     kept = "it was not kept"
     if report.transcript is not None:
@@ -396,8 +397,8 @@ def _too_long(plan: Plan, report: Report) -> str:
         shutil.copyfile(report.transcript, place)
         kept = f"it is in {place}"
     return (
-        f"the conversation has {size / 1e6:.0f} MB, too much for the record: {kept}, and "
-        f"realm resume {plan.session.name} continues from an earlier one"
+        f"the conversation has {size / 1e6:.0f} MB, too much for the record (realm.limit.transcript): "
+        f"{kept}, and realm resume {plan.session.name} continues from an earlier one"
     )
 
 

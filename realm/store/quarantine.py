@@ -55,10 +55,10 @@ class Limits(NamedTuple):
     out.  Everything else is refused as a whole, and stays in the sandbox.
     """
 
-    pack: int = 8 * GIB
+    pack: int = 4 * GIB
     total: int = 64 * GIB
     objects: int = 5_000_000
-    entries: int = 10_000_000
+    entries: int = 2_000_000
     file: int = GIB
     tree: int = 64 * MIB
     commit: int = 4 * MIB

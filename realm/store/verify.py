@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
+import time
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ _DEVICES = re.compile(
 # Files that git reads for itself and must never follow a link to.
 _GITS_OWN = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".mailmap"})
 
+_SUSPICIOUS = 100_000
+"""Entries looked at after which what there is in all is counted: a few trees can stand for billions."""
 _SHOWN = 100
 """Paths named one by one in a list of what was left out."""
 
@@ -98,7 +101,9 @@ class Verifier:
         self._format = object_format
         self._repositories: set[str] = set()
         self._done: dict[tuple[str, str | None, bytes], str | None] = {}
-        self._entries = 0
+        self._entries, self._is_counted = 0, False
+        self._deadline = time.monotonic() + limits.wall
+        self._root = ""
         self._bases: set[str] = set()
         self._own: set[bytes] | None = None
         self.dropped = Findings()
@@ -110,6 +115,7 @@ class Verifier:
         Raises :class:`RejectedError` for a tree that is not one.
         """
         self._bases.add(base)
+        self._root, self._is_counted = oid, False
         return self._tree(oid, base, b"", 0) or self._made.tree([])
 
     def _tree(self, oid: str, base: str | None, path: bytes, depth: int) -> str | None:
@@ -179,11 +185,36 @@ class Verifier:
         if entries is None:
             raise RejectedError(f"the container's files cannot be read: {oid} is not a tree")
         self._entries += len(entries)
+        if self._entries > _SUSPICIOUS and not self._is_counted:
+            self._is_counted = True
+            self._entries = max(self._entries, self._count(self._root))
         if self._entries > self._limits.entries:
-            raise RejectedError("the container's files are too many to look at")
+            raise RejectedError(
+                f"the container's files are too many to look at: more than {self._limits.entries} "
+                "(realm.limit.entries)"
+            )
+        if time.monotonic() > self._deadline:
+            raise RejectedError(
+                "the container's files were not looked at within "
+                f"{self._limits.wall:.0f} seconds (realm.limit.seconds)"
+            )
         if len({entry.name for entry in entries}) != len(entries):
             raise RejectedError(f"the container's files cannot be read: the tree {oid} names a file twice")
         return entries
+
+    def _count(self, root: str) -> int:
+        """Return how many entries of the sandbox's own trees there are below one, each path for itself."""
+        known: dict[str, int] = {}
+        left = [root]
+        while left:
+            found = self._objects.get(left[-1], self._limits.tree)
+            entries = read_tree(found.data, self._format) if found and found.kind == "tree" else []
+            below = [entry.oid for entry in entries if entry.mode == DIRECTORY and entry.oid in self._sizes]
+            lacking = [oid for oid in dict.fromkeys(below) if oid not in known]
+            if not lacking:
+                known[left.pop()] = len(entries) + sum(known[oid] for oid in below)
+            left += lacking
+        return known[root]
 
     def _entry(self, entry: Entry, old: Entry | None, path: bytes, depth: int) -> Entry | None:
         if entry == old:

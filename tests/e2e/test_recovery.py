@@ -381,14 +381,14 @@ def test_rescue_of_what_runs_or_is_in_git_says_so(user: User, tmp_path: Path) ->
     assert not (tmp_path / "a").exists()
 
 
-SMALL_TRANSCRIPTS = "from realm.session import take\ntake.TRANSCRIPT_LIMIT = 2000"
+SMALL_TRANSCRIPTS = "from realm.session import bounds\nbounds.transcript = lambda _: 2000"
 
 
 def test_a_conversation_too_long_for_the_record_is_said_and_kept_beside_it(claude: User) -> None:
     claude.realm("new", "x", "--", "-p", "write one.txt with first")
     done = patched(claude, SMALL_TRANSCRIPTS, "resume", "x", "--", "-p", "write two.txt with second")
     assert done.returncode == 0, done
-    assert "too much for the record: it is in " in done.stderr
+    assert "too much for the record (realm.limit.transcript): it is in " in done.stderr
     (kept,) = realm_home().glob("runs/*/transcript-0002.jsonl")
     assert b"write two.txt" in kept.read_bytes()
     done = patched(claude, "", "resume", "x", "--", "-p", "write three.txt with third")
