@@ -28,7 +28,7 @@ LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "hooks", "logs
                  "projects.lock", ".dockerignore", "venv", "image.lock", "key"}  # fmt: skip
 """What may lie in realm's directory at any time: it belongs to no session."""
 
-_SHARED = (*(f"history/{prefix}" for prefix in engines.SHARED), "caches/realm-cache-")
+_SHARED = (*(f"history/{prefix}" for prefix in engines.SHARED), "caches/realm-cache-", "egress/realm-egress-")
 """What is known of the volumes that a project's sandboxes share; such a volume outlives a refusal too."""
 
 
