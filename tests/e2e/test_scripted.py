@@ -53,6 +53,7 @@ def test_an_agent_that_changes_nothing_leaves_the_session_at_its_base(user: User
     assert "no changes" in done.err
 
 
+@pytest.mark.defaults
 def test_a_run_without_news_never_advises_to_remove_what_there_is(user: User) -> None:
     assert "realm remove idle" in user.scripted("idle", "true").err
     user.scripted("idle", "echo 1 >1", verb="resume")
