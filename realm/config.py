@@ -404,7 +404,10 @@ REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""
 
 
-_ASKED = r"^(realm\.(limit\.)?[^.]*|core\.excludesfile|init\.defaultbranch|(user|author)\.(name|email))$"
+_ASKED = (
+    r"^(realm\.(limit\.)?[^.]*|core\.excludesfile|init\.defaultbranch|remote\.pushdefault"
+    r"|(user|author)\.(name|email))$"
+)
 """What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
 
 

@@ -118,19 +118,11 @@ def _taken(
     )  # fmt: skip
     notes += [f"in {shown}: {note}" for note in done.notes]
     notes += [f"in {shown}, left out: {path}" for path in done.dropped]
-    name = ref_name(one.clone, plan)
+    name = submodules.ref_name(one.clone, plan.project, plan.session.name)
     _move(one.clone, name, state.onto, done.tip)
     found = {oid: twin.oid for oid, twin in done.twins.items() if twin.exact}
     twins = {**state.twins, **found, **done.states}
     return _State(done.tip, points[-1].head, points[-1].snapshot, twins)
-
-
-def ref_name(clone: Project, plan: Plan) -> str:
-    """Return what the session is called in a submodule's repository, where another may have its name."""
-    name = plan.session.name
-    if refs.tips(clone, name).meta is None:
-        return name
-    return f"{name}-in-{plan.project.name}"[: refs.LONGEST].rstrip(".")
 
 
 def _move(clone: Project, name: str, before: str, tip: str) -> None:

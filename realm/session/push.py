@@ -12,9 +12,9 @@ from realm.session import approvals, integrate, summary
 from realm.session.find import locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
-from realm.store import branches, record, refs, remote, repo, risky, turns, unusual
+from realm.store import branches, record, refs, remote, repo, risky, submodules, turns, unusual
 from realm.store.schema import is_address
-from realm.text import clean
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,8 +62,36 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         text = request.message or _message(project, session, code)
         same = None if request.message else known
         oid = remote.squash(project, session.base, code, text, same)
+    _push_inner(project, session, request, branch, code, ui)
     done = _send(project, session, request, where, branch, oid, code, ui)
     return done._replace(commits=1 if request.squash else count)
+
+
+def _push_inner(
+    project: Project, session: Session, request: PushRequest, branch: str, code: str, ui: UI
+) -> None:
+    """Push what the session did in submodules to their own remotes first, where no branch there has it."""
+    for one in reversed(submodules.find(project, session.base, code)):
+        if one.clone is None or one.link == one.base:
+            continue
+        count = repo.count_commits(one.clone, one.link, [one.base], shared=False)
+        if not count:
+            continue
+        where = _usual(one.clone)
+        shown, path = remote.shown(where), clean(one.path, limit=200)
+        by_hand = f"git -C {shlex.quote(path)} push {shlex.quote(shown)} {one.link}:refs/heads/{branch}"
+        try:
+            with ui.progress(f"pushing {path} to {shown}"):
+                remote.push(
+                    one.clone, oid=one.link, remote=where, branch=branch, lease=None, force=request.force
+                )
+        except RealmError as error:
+            raise RealmError(
+                f"{plural(count, 'commit')} of {request.name} in the submodule {path} cannot be pushed: "
+                f"{error.message}",
+                f"{by_hand}, then realm push {request.name} again",
+            ) from error
+        ui.info(f"pushed {plural(count, 'commit')} in {path} to {shown} {clean(branch)}")
 
 
 def push_beside(request: PushRequest, ui: UI) -> list[PushResult]:
@@ -144,8 +172,16 @@ def _message(project: Project, session: Session, code: str) -> str:
 def destination(project: Project, given: str | None, directory: Path | None) -> str:
     """Return the remote, or the URL or path, that is meant: what was typed, else the setting."""
     if given is None:
-        return Config(project.root).value(REMOTE)
+        return _usual(project)
     return remote.place(project, given, directory or current_directory())
+
+
+def _usual(project: Project) -> str:
+    """Return the remote of the settings, else git's own for pushes."""
+    config = Config(project.root)
+    if config.lookup(REMOTE).source == "default":
+        return REMOTE.read(config.of_git().get("remote.pushdefault") or REMOTE.default)
+    return config.value(REMOTE)
 
 
 def _remember(project: Project, session: Session, key: str, oid: str, tip: str) -> None:

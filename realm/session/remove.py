@@ -7,6 +7,7 @@ alone for 30 days, and ``restore`` moves them back.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
@@ -16,7 +17,7 @@ from realm.session import claim
 from realm.session.find import locate, state
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import Removal, ResumeRequest
-from realm.store import branches, record, refs
+from realm.store import branches, record, refs, submodules
 from realm.store.repo import count_commits, discover, is_there
 
 if TYPE_CHECKING:
@@ -144,6 +145,9 @@ def _move_refs(removal: Removal) -> None:
         updates = [update for update in updates if update.new != removal.meta]  # git keeps no ref to that
     refs.transact(project, updates, "realm: remove")
     refs.expire_trash(project, trash)
+    if removal.session is not None and removal.code:
+        with suppress(RealmError):  # what is left there is in nobody's way
+            submodules.remove(project, removal.session.base, removal.code, removal.name)
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
@@ -161,6 +165,10 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
     refs.check_new(project, name)
     trash = _removed(project, name)
     refs.transact(project, refs.restore_updates(trash), "realm: restore")
+    if trash.code is not None and trash.meta is not None:
+        session = record.read_session(project, name)
+        with suppress(RealmError):
+            submodules.restore(project, session.base, trash.code, name)
     return Removal(name, project, trash.code or "", trash.meta)
 
 

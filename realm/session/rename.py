@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
@@ -9,7 +10,7 @@ from realm.model import State
 from realm.session import claim
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
-from realm.store import branches, listing, record, refs
+from realm.store import branches, listing, record, refs, submodules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,4 +42,7 @@ def rename(old: str, new: str, directory: Path | None) -> None:
         kept = branches.listed(project, old)
         moves = refs.rename_updates(old, refs.Tips(row.code, meta), new, made, kept)
         refs.transact(project, moves, f"realm: rename {old} to {new}")
+        if row.code:
+            with suppress(RealmError):
+                submodules.rename(project, session.base, row.code, old, new)
         claim.take(project, renamed)

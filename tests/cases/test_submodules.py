@@ -62,7 +62,19 @@ def test_what_an_agent_did_in_submodules_is_in_their_repositories(user: User, li
     assert again.out == "2\n3\n"
     assert lib.git("log", "--format=%s", "main..refs/realm/inner").splitlines()[0] == "Work of run 2"
     assert user.repo.head("refs/realm/inner:lib") == lib.head("refs/realm/inner")
-    merged = user.realm("merge", "inner")
+    remote = Repo.init(user.repo.path.parent / "remote", bare=True)
+    user.repo.git("remote", "add", "fork", str(remote.path))
+    user.repo.git("config", "remote.pushDefault", "fork")
+    pushed = user.realm("push", "inner", "--yes")
+    library, deepest = (Repo(user.repo.path.parent / name) for name in ("library", "deep"))
+    assert library.head("inner") == remote.head("inner:lib") == lib.head("refs/realm/inner")
+    assert deepest.head("inner") == deep.head("refs/realm/inner"), pushed.err
+    user.realm("rename", "inner", "other")
+    user.realm("remove", "other", "--yes")
+    assert {ref.split("/")[1] for ref in lib.refs()} == {"heads", "remotes", "realm-trash"}
+    user.realm("restore", "other")
+    assert lib.head("refs/realm/other") == user.repo.head("refs/realm/other:lib")
+    merged = user.realm("merge", "other")
     user.repo.git("submodule", "--quiet", "update", "--recursive")
     assert (lib.path / "four").read_text() == "4\n", merged.err
     assert (deep.path / "three").read_text() == "3\n"
