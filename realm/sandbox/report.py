@@ -36,7 +36,7 @@ _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 _STATE = re.compile(_POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?")
 _SAID = re.compile(rb"(\d{1,12}) ([^\n]+)\n?")
-_INNER_PACK = re.compile(rb"[0-9a-f]{16}\.inner")
+_APART = re.compile(rb"[0-9a-f]{16}\.inner|[0-9a-f]{64}\.lfs")
 _INNER = re.compile(
     rb"point ([0-9a-f]{16}) ([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,5})"
 )
@@ -58,7 +58,7 @@ class Report(NamedTuple):
 
     ``inner`` are the states of submodules by key, in order, ``inner_packs`` their packs, and
     ``published`` ids and paths of commits of such that a remote has; ``plain`` are those whose
-    files are in their place.
+    files are in their place.  ``large`` are files of Git LFS's, ``<SHA-256>.lfs``.
 
     ``left`` is what else the agent left in its repository, the stashes the newest first;
     ``left_all`` is whether there is no more of that; ``left_pack`` has what of it is not
@@ -86,6 +86,7 @@ class Report(NamedTuple):
     inner_packs: Mapping[str, Path] = {}
     published: tuple[tuple[str, str], ...] = ()
     plain: tuple[str, ...] = ()
+    large: tuple[Path, ...] = ()
 
 
 NOTHING = Report()
@@ -120,7 +121,7 @@ _LIMITS = {
 def _known(member: Member) -> str | None:
     """Return the name that ``member`` gets on the host; ``None`` when it is unknown or too large."""
     name = member.name.removeprefix(b"out/")
-    if name in (b"pack", b"kept.pack") or _INNER_PACK.fullmatch(name):
+    if name in (b"pack", b"kept.pack") or _APART.fullmatch(name):
         return name.decode()
     if name in _LIMITS:
         return name.decode() if member.size <= _LIMITS[name] else None
@@ -149,7 +150,7 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
     reader = Reader(pieces, limit)
     for member in reader.files():
         name = member.name.rpartition(b"/")[2]
-        is_pack = name in (b"pack", b"kept.pack") or _INNER_PACK.fullmatch(name)
+        is_pack = name in (b"pack", b"kept.pack") or _APART.fullmatch(name)
         if is_pack or member.size <= _TURN_LIMITS.get(name, -1):
             with (directory / name.decode()).open("wb") as file:
                 member.save(file)
@@ -222,6 +223,7 @@ def _of_submodules(directory: Path) -> dict[str, Any]:
         "inner": {key: tuple(found) for key, found in points.items()},
         "inner_packs": {key: path for key, path in packs.items() if path.is_file()},
         "published": tuple(published),
+        "large": tuple(sorted(directory.glob("*.lfs"))),
     }
 
 

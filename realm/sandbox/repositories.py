@@ -14,6 +14,9 @@ Below ``/realm/layout``, which is root's, so that the agent cannot change it:
     which refs of ``workspace`` are those of earlier runs, an id and a name a line
 ``rebase``
     the script that runs in an agent's place to replay commits
+``pointers``
+    files that are kept with Git LFS and are there, each ended by a NUL; ``lfs`` is what git
+    has such pass through
 ``gitlinks``
     which submodules the tip has, and which of them are there, as ``container/submodules``
     says, which is beside it
@@ -55,6 +58,13 @@ _SNAPSHOTS = """\
 """No hooks, no filters, no clean-up."""
 
 
+_LARGE = """\
+[filter "lfs"]
+\tclean = sh \\"${REALM_STATE_DIR:-/realm}/layout/lfs\\" clean
+\tsmudge = sh \\"${REALM_STATE_DIR:-/realm}/layout/lfs\\" smudge
+"""
+
+
 class Inner(NamedTuple):
     """A submodule of the tip: its ``path`` in the workspace, ``below`` what it lies in, ``link`` its commit.
 
@@ -89,6 +99,8 @@ class Repositories(NamedTuple):
     are further commits that the host has.  ``kept`` are those of ``refs`` that earlier runs
     left, ``stashes`` their stashes with what these are about, the oldest first.  ``instead`` are
     addresses that git goes to in the place of others.  ``inner`` are the tip's submodules, parents first.
+    ``pointers`` are files that the sandbox has in the place of Git LFS's pointers; with ``large`` what it
+    makes of such comes back as pointers.
     """
 
     tip: str
@@ -106,11 +118,13 @@ class Repositories(NamedTuple):
     stashes: tuple[tuple[str, str], ...] = ()
     instead: Mapping[str, Sequence[str]] = {}
     inner: tuple[Inner, ...] = ()
+    pointers: tuple[str, ...] = ()
+    large: bool = False
 
 
 def files(given: Repositories) -> list[SandboxFile]:
     """Return the files of the layout, and of the agent's home what names who commits."""
-    own = _configuration(given.object_format)
+    own = _configuration(given.object_format) + (_LARGE.encode() if given.large else b"")
     there = [inner for inner in given.inner if inner.place]
     alone = given._replace(
         refs={}, symbolic={}, branch="", stashes=(),
@@ -121,6 +135,7 @@ def files(given: Repositories) -> list[SandboxFile]:
     found = {
         f"{LAYOUT}/known": known.encode(),
         f"{LAYOUT}/kept": _listed(given.kept),
+        **({f"{LAYOUT}/pointers": _ended(given.pointers)} if given.pointers else {}),
         **({f"{LAYOUT}/gitlinks": _gitlinks(given.inner)} if given.inner else {}),
         **_repository("workspace", own + _identity(given.identity) + _modules(there, ""), given),
         **_repository("snapshots", own + _SNAPSHOTS.encode(), alone),
@@ -132,7 +147,7 @@ def files(given: Repositories) -> list[SandboxFile]:
     scripts = shipped("container")
     laid += [
         SandboxFile(f"{LAYOUT}/{name}", scripts[name], 0o555, owner="root")
-        for name in ("rebase", "submodules")
+        for name in ("lfs", "rebase", "submodules")
     ]
     # For other repositories that the agent makes.
     laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity) + _urls(given.instead), 0o644))
@@ -160,6 +175,10 @@ def _repository(name: str, configuration: bytes, given: Repositories) -> dict[st
     for ref, target in given.symbolic.items():
         found[f"{top}/{ref}"] = f"ref: {target}\n".encode()
     return found
+
+
+def _ended(paths: Sequence[str]) -> bytes:
+    return "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
 
 
 def _gitlinks(given: Sequence[Inner]) -> bytes:

@@ -18,7 +18,7 @@ from realm.sandbox.workspace import Checkout
 from realm.session import egress, keys
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
-from realm.store import branches, manifests, repo, submodules
+from realm.store import branches, lfs, manifests, repo, submodules
 from realm.store import history as histories
 from realm.text import clean
 from realm.together import Begun
@@ -129,6 +129,8 @@ def outfit(
         spec = running.spec(plan, image, command)._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
         refs, kept = _refs(seen, plan.session.name), _kept(plan)
+        pointers = lfs.pointers(plan.project, plan.run.before)
+        large = {pointer.oid: pointer.file for pointer in pointers if pointer.file is not None}
         beside = branches.inside(plan.project, kept, [*refs, f"refs/heads/{plan.session.name}"])
         laid = Repositories(
             tip=plan.run.before,
@@ -146,6 +148,8 @@ def outfit(
             stashes=tuple(beside.stashes),
             instead=keys.instead(plan),
             inner=tuple(one for one, _ in inner),
+            pointers=tuple(pointer.path for pointer in pointers if pointer.oid in large),
+            large=lfs.is_used(plan.project),
         )
         base = laid._replace(
             tip=plan.session.base,
@@ -156,9 +160,13 @@ def outfit(
             kept={},
             stashes=(),
             inner=(),
+            pointers=(),
         )
         command_file, setup = _setup(plan, image)
         packs = [file for _, files in inner for file in files]
+        packs += [
+            SandboxFile(f"{layout.LARGE}/{oid}", path, 0o444, owner="root") for oid, path in large.items()
+        ]
         yield Outfit(
             specs.limited(spec, machine.result()),
             [*repositories.files(laid), *ready.files, *packs, *_conversations(plan),

@@ -21,7 +21,7 @@ from realm.session import audit, bounds, egress, inner, secrets, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens
 from realm.session.run import Outcome
-from realm.store import record, refs, repo, risky, unusual
+from realm.store import lfs, record, refs, repo, risky, unusual
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ _NOT_RUN = (126, 127)
 _SIGNALLED = 128
 """What a program that a signal ended exits with at least."""
 _TRIES = 5
+_POINTERS = 20
+"""Pointers without files that are named."""
 NO_SCREENS = Screens()
 
 
@@ -82,6 +84,7 @@ def take(
     ``notes`` go into the record before what is found here.  Raises :class:`RealmError`
     with the way out when it cannot be done: nothing has moved then.
     """
+    lfs.store(plan.project, report.large)
     for tries in range(_TRIES):
         now = _now(plan)
         try:
@@ -146,6 +149,7 @@ def _taken(
         notes += [
             *ingested.notes, *(f"left out: {path}" for path in ingested.dropped),
             *_let_out(plan, code, plan.included),
+            *_without_files(plan, code),
         ]  # fmt: skip
     last = points[-1] if points else None
     turn = last.turn if last else begun.turn
@@ -305,6 +309,14 @@ def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:
         f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the "
         "container: look at it before a push"
         for path in repo.committed(plan.project, plan.run.before, code, included)
+    ]
+
+
+def _without_files(plan: Plan, code: str) -> list[str]:
+    """Return warnings about pointers of Git LFS to files that are not here."""
+    return [
+        f"{clean(path, limit=200)} is a pointer of Git LFS to a file that did not come out of the container"
+        for path in lfs.missing(plan.project, plan.run.before, code)[:_POINTERS]
     ]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -51,3 +54,29 @@ def test_thousands_of_files_that_are_copied_in(user: User) -> None:
     assert not {"stranger", "given.tar"} & set(done.out.split())
     assert "copied into the container: node_modules/ (301 files)" in done.err
     assert user.repo.files("refs/realm/many") == ["README.md"]
+
+
+def test_files_that_git_lfs_keeps(user: User) -> None:
+    """They are files inside, and what the agent makes is a pointer in git and a file on the host."""
+
+    def pointer(data: bytes) -> str:
+        oid = hashlib.sha256(data).hexdigest()
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n"
+
+    def place(data: bytes) -> Path:
+        oid = hashlib.sha256(data).hexdigest()
+        return user.repo.path / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
+
+    large, made = b"large" * 1000, b"made" * 1_000_000
+    user.repo.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    user.repo.write("a.bin", pointer(large))
+    user.repo.commit("Large")
+    place(large).parent.mkdir(parents=True)
+    place(large).write_bytes(large)
+    done = user.scripted(
+        "large", "git status --short; wc -c <a.bin; yes made | tr -d '\\n' | head -c 4000000 >b.bin"
+    )
+    assert done.out == "5000\n"
+    assert user.repo.show("refs/realm/large:b.bin") + "\n" == pointer(made)
+    assert place(made).read_bytes() == made
+    assert user.repo.git("diff", "--name-only", "main", "refs/realm/large") == "b.bin"

@@ -1,0 +1,120 @@
+"""Files that are kept with Git LFS: pointers in git, and the files themselves in ``.git/lfs/objects``.
+
+The format is that of https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from realm.errors import RejectedError
+from realm.git import git
+from realm.store.batch import CatFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realm.model import Project
+
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*"
+    rb"oid sha256:([0-9a-f]{64})\nsize \d{1,18}\n"
+)
+_SIZES = range(100, 1024)
+"""Bytes that a pointer can have."""
+_ATTRIBUTES_LIMIT = 1024 * 1024
+_CHUNK = 1024 * 1024
+
+
+class Pointer(NamedTuple):
+    """A pointer in a tree: its ``path``, what it stands for, and where that is (``None``: not here)."""
+
+    path: str
+    oid: str
+    file: Path | None
+
+
+def is_used(project: Project) -> bool:
+    """Tell whether the project keeps files with Git LFS, as far as two looks tell."""
+    if (project.common_dir / "lfs").is_dir():
+        return True
+    with suppress(OSError), (project.root / ".gitattributes").open("rb") as file:
+        return b"filter=lfs" in file.read(_ATTRIBUTES_LIMIT)
+    return False
+
+
+def pointers(project: Project, commit: str) -> list[Pointer]:
+    """Return the pointers in a commit's tree; none where the project does not use Git LFS."""
+    if not is_used(project):
+        return []
+    listed = git("ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit, project=project).out
+    found = []
+    with CatFile(project) as objects:
+        for row in listed.split(b"\0"):
+            words, _, path = row.partition(b"\t")
+            fields = words.split()
+            if not fields or fields[0] not in (b"100644", b"100755") or not fields[3].isdigit():
+                continue
+            if int(fields[3]) not in _SIZES or b"\n" in path:
+                continue
+            blob = objects.get(fields[2].decode(), _SIZES.stop)
+            if blob is not None and (match := _POINTER.fullmatch(blob.data)):
+                oid = match[1].decode()
+                file = _place(project, oid)
+                found.append(Pointer(os.fsdecode(path), oid, file if file.is_file() else None))
+    return found
+
+
+def store(project: Project, files: Iterable[Path]) -> None:
+    """Put what a sandbox hands over as ``<SHA-256>.lfs`` where Git LFS looks for it.
+
+    Raises :class:`RejectedError` for one that is not what its name says.
+    """
+    for path in files:
+        oid = path.name.partition(".")[0]
+        place = _place(project, oid)
+        if place.is_file():
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f"{oid[:8]}-", dir=place.parent)
+        try:
+            with path.open("rb") as source, os.fdopen(descriptor, "wb") as copy:
+                is_it = _copied(source, copy) == oid
+            if is_it:
+                Path(name).chmod(0o444)
+                Path(name).replace(place)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        if not is_it:
+            raise RejectedError(f"the container's large file {oid[:12]} is another one")
+
+
+def _copied(source: IO[bytes], copy: IO[bytes]) -> str:
+    """Copy a file and return its SHA-256."""
+    digest = hashlib.sha256()
+    while data := source.read(_CHUNK):
+        digest.update(data)
+        copy.write(data)
+    return digest.hexdigest()
+
+
+def missing(project: Project, before: str, after: str) -> list[str]:
+    """Return the paths of pointers that ``after`` has and ``before`` has not, whose files are not here."""
+    if before == after or not is_used(project):
+        return []
+    known = {(pointer.path, pointer.oid) for pointer in pointers(project, before)}
+    return [
+        pointer.path
+        for pointer in pointers(project, after)
+        if pointer.file is None and (pointer.path, pointer.oid) not in known
+    ]
+
+
+def _place(project: Project, oid: str) -> Path:
+    return project.common_dir / "lfs" / "objects" / oid[:2] / oid[2:4] / oid

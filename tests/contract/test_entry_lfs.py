@@ -1,0 +1,81 @@
+"""Files that a project keeps with Git LFS are files in a sandbox, and come out as pointers with files."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.errors import RejectedError
+from realm.store import lfs
+from tests.support.sandbox import SHELLS, HostSandbox
+from tests.support.store import project_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.repos import Repo
+
+LARGE, OTHER = b"large\0" * 1000, b"other\0" * 1000
+
+
+def pointer(data: bytes) -> str:
+    oid = hashlib.sha256(data).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n"
+
+
+@pytest.fixture(params=SHELLS)
+def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostSandbox:
+    """A project with two pointers; the host has the file of one of them."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"no {request.param}")
+    repo.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    repo.write("here.bin", pointer(LARGE))
+    repo.write("gone.bin", pointer(OTHER))
+    repo.commit("Large files")
+    oid = hashlib.sha256(LARGE).hexdigest()
+    place = repo.path / ".git/lfs/objects" / oid[:2] / oid[2:4]
+    place.mkdir(parents=True)
+    (place / oid).write_bytes(LARGE)
+    there = [one for one in lfs.pointers(project_of(repo), repo.head()) if one.file]
+    assert [one.path for one in there] == ["here.bin"]
+    made = HostSandbox(tmp_path / "sandbox", repo, request.param)
+    made.layout = made.layout._replace(large=True, pointers=tuple(one.path for one in there))
+    (made.state / "lfs").mkdir()
+    for one in there:
+        assert one.file is not None
+        shutil.copy(one.file, made.state / "lfs" / one.oid)
+    return made
+
+
+def test_files_are_there_and_no_change(sandbox: HostSandbox) -> None:
+    report = sandbox.run("git status --short >&2; cp here.bin gone.bin $HOME; touch here.bin; git add -A")
+    assert (report.points[-1].snapshot, report.large) == (sandbox.tip, ())
+    assert (sandbox.state / "home/here.bin").read_bytes() == LARGE
+    assert (sandbox.state / "home/gone.bin").read_text() == pointer(OTHER)
+
+
+def test_what_the_agent_made_comes_as_pointer_and_file(sandbox: HostSandbox) -> None:
+    make = "printf new > one.bin; git add -A; git commit -qm one; printf more >> here.bin; : > empty.bin"
+    report = sandbox.run(make)
+    taken = sandbox.taken(report)
+    new, more = b"new", LARGE + b"more"
+    for name, data in (("one.bin", new), ("here.bin", more)):
+        assert taken.show(f"{report.points[-1].snapshot}:{name}") + "\n" == pointer(data)
+    assert taken.show(f"{report.points[-1].snapshot}:empty.bin") == ""
+    project = project_of(sandbox.repo)
+    lfs.store(project, report.large)
+    stored = {
+        path.name: path.read_bytes() for path in (project.common_dir / "lfs").rglob("*") if path.is_file()
+    }
+    assert stored == {hashlib.sha256(data).hexdigest(): data for data in (LARGE, new, more)}
+
+
+def test_a_file_that_is_another_one_is_refused(repo: Repo, tmp_path: Path) -> None:
+    forged = tmp_path / f"{'a' * 64}.lfs"
+    forged.write_bytes(b"forged")
+    with pytest.raises(RejectedError, match="is another one"):
+        lfs.store(project_of(repo), [forged])
+    assert not [path for path in (repo.path / ".git/lfs").rglob("*") if path.is_file()]
