@@ -406,7 +406,7 @@ REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 
 _ASKED = (
     r"^(realm\.(limit\.)?[^.]*|core\.excludesfile|init\.defaultbranch|remote\.pushdefault"
-    r"|(user|author)\.(name|email))$"
+    r"|remote\..*\.fetch|(user|author)\.(name|email))$"
 )
 """What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
 
@@ -453,6 +453,16 @@ class Config:
         """Return those of git's own settings that were read with realm's, such as ``user.name``."""
         found = self._read(own=False)
         return {key: found[key][-1] for key in found if "." in key and not key.startswith("limit.")}
+
+    def mirrors(self) -> list[str]:
+        """Return the remotes of which ``git fetch --prune`` would delete sessions: their refs may be any."""
+        found = []
+        for key, values in self._read(own=False).items():
+            name = key.removeprefix("remote.").removesuffix(".fetch")
+            if key == f"remote.{name}.fetch" and not any(value.startswith("^refs/realm") for value in values):
+                places = [value.partition(":")[2] for value in values]
+                found += [name] if any(place.startswith(("refs/*", "refs/realm")) for place in places) else []
+        return found
 
     def lookup(self, setting: Setting[Any]) -> Value:
         """Return the text of a setting and its source."""

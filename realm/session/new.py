@@ -18,6 +18,7 @@ from realm.session.requests import FURTHER
 from realm.store import repo, stores, worktree
 from realm.store.refs import check_name
 from realm.store.turns import WIP
+from realm.text import clean
 from realm.together import Begun
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):
         ui.warn(warning)
+    for mirrored in plan.config.mirrors():
+        shown = clean(mirrored, limit=100)
+        ui.warn(
+            f"git fetch --prune {shown} deletes sessions, since this clone mirrors it; "
+            f"git config --add remote.{shown}.fetch '^refs/realm*' keeps them"
+        )
     try:
         left_out = uncommitted.result()
     except GitError as error:  # a filter of the user's that fails, say

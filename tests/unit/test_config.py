@@ -135,3 +135,19 @@ def test_it_is_mentioned_once(
     for _ in range(2):
         mention_removed(Config(repo.path), TerminalUI())
     assert capsys.readouterr().err == "warning: realm.oldOne is set, but means nothing any more\n"
+
+
+@pytest.mark.parametrize(
+    ("specs", "found"),
+    [
+        (["+refs/heads/*:refs/remotes/all/*"], []),
+        (["+refs/*:refs/*"], ["all"]),
+        (["+refs/*:refs/*", "^refs/realm*"], []),
+        (["+refs/heads/*:refs/heads/*", "refs/realm/*:refs/realm/*"], ["all"]),
+        (["+refs/*"], []),
+    ],
+)
+def test_remotes_that_are_mirrored(repo: Repo, specs: list[str], found: list[str]) -> None:
+    for spec in specs:
+        repo.git("config", "--add", "remote.all.fetch", spec)
+    assert Config(repo.path).mirrors() == found
