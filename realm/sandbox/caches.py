@@ -8,6 +8,9 @@ of that file is when a sandbox had the volume last.
 
 A tool finds its cache by its own variable where neither the image nor the user has set that;
 what no variable leads to is in a tool's file in the home, or done by the entry script.
+
+Where an image's own variables let tools write to its read-only system, as ``CARGO_HOME`` may, there is
+a volume with a copy of what the image has there, of the same kind.
 """
 
 from __future__ import annotations
@@ -64,21 +67,58 @@ _FILES = (
 )
 
 
+_TOOLS_OWN: Mapping[str, tuple[str, ...]] = {
+    "CARGO_HOME": ("bin", "registry", "git"),
+    "GEM_HOME": ("bin", "cache", "gems", "specifications"),
+    "GOPATH": ("bin", "pkg", "src"),
+    "RUSTUP_HOME": ("downloads", "tmp", "toolchains", "update-hashes"),
+}
+"""Variables of images that name where tools write besides, and what they write to there."""
+_SYSTEM = {
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run",
+    "/sbin", "/srv", "/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/share",
+    "/var", "/var/lib", "/workspace",
+}  # fmt: skip
+_WRITABLE = (layout.STATE, layout.WORK, _TOP, "/tmp", "/var/tmp", "/proc", "/sys", "/dev")  # noqa: S108
+
+
 class Cache(NamedTuple):
-    """A project's cache: its volume, the engine and repository, and the user whose it is, ``UID:GID``."""
+    """A project's cache: its volume, the engine and repository, and the user whose it is, ``UID:GID``.
+
+    ``target`` is where it is in a sandbox; what an image has there it has, too.
+    """
 
     name: str
     engine: str
     key: str
     place: str
     user: str
+    target: str = _TOP
 
 
-def of(engine: Engine, key: str, place: str, user: tuple[int, int]) -> Cache:
-    """Return the cache of a repository, which :func:`realm.store.history.History` tells by key and place."""
+def of(
+    engine: Engine, key: str, place: str, user: tuple[int, int], target: str = _TOP, image: str = ""
+) -> Cache:
+    """Return the cache of a repository, which :func:`realm.store.history.History` tells by key and place.
+
+    With another ``target`` it is a copy of what ``image``, an id, has there.
+    """
     who = "{}:{}".format(*user)
-    code = proof.prove(ROLE, f"{engine.endpoint.url}\0{key}\0{who}")[layout.PROOF]
-    return Cache(f"realm-cache-{code[:12]}", engine.endpoint.url, key, place, who)
+    parts = [engine.endpoint.url, key, who, *([target, image] if image else [])]
+    code = proof.prove(ROLE, "\0".join(parts))[layout.PROOF]
+    return Cache(f"realm-cache-{code[:12]}", engine.endpoint.url, key, place, who, target)
+
+
+def tools_own(given: Mapping[str, str]) -> list[str]:
+    """Return the read-only directories that an image's variables ``given`` let tools write to."""
+    found = []
+    for name in _TOOLS_OWN.keys() & given.keys():
+        for text in given[name].split(":") if name == "GOPATH" else [given[name]]:
+            target = layout.normal(text)
+            inside = any(target == top or target.startswith(f"{top}/") for top in _WRITABLE)
+            if text.startswith("/") and target not in _SYSTEM and not inside and not layout.is_own(target):
+                found.append(target)
+    return sorted(set(found))
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -110,13 +150,13 @@ def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> Kept:
     if found is not None and _path(cache.name).exists():
         with suppress(OSError):
             os.utime(_path(cache.name))
-        return Kept(cache.name, _TOP, labels)
+        return Kept(cache.name, cache.target, labels)
     if found is None:
         engine.create_volume(cache.name, labels, {})
     _hand_over(engine, image, cache, owner)
     make_private(_path(cache.name).parent)
     replace(_path(cache.name), json.dumps(cache._asdict()).encode())
-    return Kept(cache.name, _TOP, labels)
+    return Kept(cache.name, cache.target, labels)
 
 
 def _labels(owner: Owner, cache: Cache, kind: str, name: str, role: str) -> dict[str, str]:
@@ -127,11 +167,16 @@ def _labels(owner: Owner, cache: Cache, kind: str, name: str, role: str) -> dict
 
 def _hand_over(engine: Engine, image: str, cache: Cache, owner: Owner) -> None:
     """Let the volume be its user's, by a container that is never started."""
-    user = _user(cache)
-    top = _TOP.strip("/")
-    members = [transfer.entry(top, user)]
-    members += [transfer.entry(f"{top}/{path.partition('/')[0]}", user) for path in _DIRECTORIES]
-    members += [transfer.entry(f"{top}/{path}", user) for path in _DIRECTORIES]
+    user, top = _user(cache), cache.target.strip("/")
+    if cache.target == _TOP:
+        below = [*(path.partition("/")[0] for path in _DIRECTORIES), *_DIRECTORIES]
+    else:
+        variables = engine.images_seen[image].environment if image in engine.images_seen else {}
+        below = [
+            path for name, paths in _TOOLS_OWN.items()
+            if cache.target in map(layout.normal, variables.get(name, "").split(":")) for path in paths
+        ]  # fmt: skip
+    members = [transfer.entry(path, user) for path in (top, *(f"{top}/{path}" for path in below))]
     container = _container(engine, image, cache, owner, ["/bin/false"])
     try:
         transfer.put(engine, container, "/", members)
@@ -146,7 +191,10 @@ def _user(cache: Cache) -> tuple[int, int]:
 
 def _container(engine: Engine, image: str, cache: Cache, owner: Owner, command: list[str]) -> str:
     name = f"{cache.name}-{os.urandom(4).hex()}"
-    mount = {"Type": "volume", "Source": cache.name, "Target": _TOP, "VolumeOptions": {"NoCopy": True}}
+    mount = {
+        "Type": "volume", "Source": cache.name, "Target": cache.target,
+        "VolumeOptions": {"NoCopy": cache.target == _TOP},
+    }  # fmt: skip
     return engine.create(
         {
             "Image": image,
@@ -189,18 +237,21 @@ def sizes(engine: Engine, image: str, cache: Cache, owner: Owner) -> dict[str, i
     said: list[bytes] = []
     try:
         engine.start(container)
-        engine.exec(container, ["du", "-k", "-d", "1", _TOP], said.append, patience=_PATIENCE)
+        engine.exec(container, ["du", "-k", "-d", "1", cache.target], said.append, patience=_PATIENCE)
     finally:
         engine.remove(container)
-    return dict(_read(b"".join(said)))
+    return dict(_read(b"".join(said), cache.target))
 
 
-def _read(said: bytes) -> Iterator[tuple[str, int]]:
-    """Yield what ``du`` said: directories below the top, and bytes."""
+def _read(said: bytes, target: str) -> Iterator[tuple[str, int]]:
+    """Yield what ``du`` said: directories below the top, or another target as a whole, and bytes."""
     for line in said.decode("utf-8", "replace").splitlines():
         number, _, path = line.partition("\t")
-        if number.isascii() and number.isdigit() and path.startswith(f"{_TOP}/"):
-            yield path.removeprefix(f"{_TOP}/"), int(number) * 1024
+        if number.isascii() and number.isdigit():
+            if target == _TOP and path.startswith(f"{_TOP}/"):
+                yield path.removeprefix(f"{_TOP}/"), int(number) * 1024
+            elif path == target != _TOP:
+                yield target, int(number) * 1024
 
 
 def _is_ours(engine: Engine, name: str) -> bool:

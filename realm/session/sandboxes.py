@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import CACHE, HISTORY, HISTORY_REFS, REMOTE, SETUP
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from realm.model import Project
     from realm.sandbox.docker import Engine, Machine
     from realm.sandbox.sandbox import Sandbox
-    from realm.sandbox.spec import Kept, SandboxSpec
+    from realm.sandbox.spec import SandboxSpec
     from realm.session.requests import UI
     from realm.session.run import Plan
     from realm.store.history import History
@@ -96,18 +97,20 @@ def placed(
 def _with_cache(
     engine: Engine, spec: SandboxSpec, checkout: Checkout
 ) -> tuple[SandboxSpec, Sequence[SandboxFile]]:
-    """Return a sandbox's description with the project's cache, and what tools need to find it.
+    """Return a sandbox's description with the project's caches, and what tools need to find them.
 
-    What the user mounts in its place counts.
+    What the user mounts in their places counts.
     """
-    cache = caches.of(engine, checkout.key, checkout.place, spec.user)
-    more: list[Kept] = []
-    if layout.CACHE not in map(layout.normal, spec.args.targets):
-        more.append(caches.ready(engine, spec.image, cache, spec.owner))
     found = image.seen(engine, spec.image)
-    variables = caches.environment(found.environment if found else {})
+    given = found.environment if found else {}
+    of = partial(caches.of, engine, checkout.key, checkout.place, spec.user)
+    wanted = [of(), *(of(target, spec.image) for target in caches.tools_own(given))]
+    taken = {layout.normal(target) for target in spec.args.targets}
+    kept = [caches.ready(engine, spec.image, one, spec.owner) for one in wanted if one.target not in taken]
     return (
-        spec._replace(caches=(*spec.caches, *more), environment={**variables, **spec.environment}),
+        spec._replace(
+            caches=(*spec.caches, *kept), environment={**caches.environment(given), **spec.environment}
+        ),
         caches.files(),
     )
 

@@ -98,3 +98,17 @@ def test_an_image_that_it_cannot_run_on_is_refused(claude: User, own: str, reaso
     assert f"Claude Code cannot be brought into the image {own}: {reason}" in done.err
     assert "FROM realm:latest" in done.err
     assert "refs/realm/none" not in claude.repo.git("for-each-ref")
+
+
+_TOOLS = "ENV GOPATH=/go CARGO_HOME=/usr/local/cargo\nRUN mkdir -p /go/bin && echo 1 >/go/bin/one\n"
+
+
+@pytest.mark.parametrize("own", [_TOOLS], indirect=True)
+def test_tools_can_write_where_the_images_own_variables_say(user: User, own: str) -> None:
+    """The rest of the image's system stays read-only, and what is written is the project's alone."""
+    script = "cat /go/bin/*; echo 2 >/go/bin/two; echo x >$CARGO_HOME/bin/x; touch /usr/local/x 2>&1"
+    for name, told in (("first", "1"), ("second", "1 2")):
+        done = user.realm("new", name, "--image", own, "--agent", "sh", "--", "-c", f"{script}; true")
+        assert done.out.split("touch:")[0].split() == told.split()
+        assert "Read-only file system" in done.out
+        assert "cannot create" not in done.err
