@@ -8,14 +8,17 @@ import click
 
 from realm.cli import output
 from realm.cli.command import verb
-from realm.cli.params import REMOTE, SESSION, common
+from realm.cli.params import REMOTE, SESSION_AT, common
 from realm.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.session.requests import At
+
 EXAMPLES = (
     ("pr quick-fix", "push it and make a request of it"),
+    ("pr quick-fix@2", "as it was when turn 2 ended"),
     ("pr quick-fix --draft --base release", "a draft, into the branch release"),
 )
 NOTE = (
@@ -25,7 +28,7 @@ NOTE = (
 
 
 @verb("pr", EXAMPLES, NOTE)
-@click.argument("name", type=SESSION)
+@click.argument("name", type=SESSION_AT)
 @click.option("--draft", is_flag=True, help="make a draft")
 @click.option("--base", metavar="<branch>", default="", help="merge into this branch (default: the forge's)")
 @click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
@@ -35,7 +38,7 @@ NOTE = (
 @click.option("--yes", is_flag=True, help="do not ask about large files and the like")
 @common
 def command(
-    name: str, directory: Path | None, branch: str | None, remote: str | None, base: str,
+    name: At, directory: Path | None, branch: str | None, remote: str | None, base: str,
     draft: bool, squash: bool, force: bool, yes: bool,
 ) -> None:  # fmt: skip
     """Push, make the request and print its address."""
@@ -44,9 +47,11 @@ def command(
     from realm.session.pr import make
     from realm.session.requests import PushRequest
 
-    asked = PushRequest(name, directory, branch, remote, squash=squash, force=force, yes=yes)
+    asked = PushRequest(
+        name.name, directory, branch, remote, squash=squash, turn=name.turn, force=force, yes=yes
+    )
     made = make(asked, TerminalUI(), base=base, draft=draft)
-    tell(name, made.pushed)
+    tell(name.name, made.pushed)
     if not made.by_hand:
         output.data(clean(made.url))
     elif made.url:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from realm.cli.command import agent_verb
-from realm.cli.params import AGENT_ARGUMENTS, REVISION, SESSION, directory_option
+from realm.cli.params import AGENT_ARGUMENTS, REVISION, SESSION_AT, directory_option
+
+if TYPE_CHECKING:
+    from realm.session.requests import At
 
 EXAMPLES = (
     ("resume quick-fix", "open the conversation where it ended"),
     ('resume quick-fix "now add tests"', "and ask for something"),
+    ("resume quick-fix@2", "go back to where turn 2 ended, as realm rewind does, and on from there"),
     ("resume quick-fix --take my-fix", "put your own commits on top of it first"),
     ("resume quick-fix --rebase", "put its commits onto the project's HEAD first"),
 )
@@ -25,7 +29,7 @@ NOTE = (
 
 
 @agent_verb("resume", EXAMPLES, NOTE)
-@click.argument("name", type=SESSION)
+@click.argument("name", type=SESSION_AT)
 @click.argument("agent_args", nargs=-1, type=AGENT_ARGUMENTS)
 @click.option("--rebase", is_flag=True, help="replay the session's commits on the project's HEAD first")
 @click.option("--take", metavar="<rev>", type=REVISION, help="put your own commits up to <rev> on top first")
@@ -36,10 +40,11 @@ NOTE = (
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option
-def command(no_input: bool, **options: Any) -> int:
+def command(name: At, no_input: bool, **options: Any) -> int:
     """Hand the request to the session room and return the agent's exit code."""
     from realm.cli.ui import TerminalUI
     from realm.session.requests import ResumeRequest
     from realm.session.resume import resume
 
-    return resume(ResumeRequest(no_input=no_input, **options), TerminalUI(no_input=no_input))
+    request = ResumeRequest(name.name, turn=name.turn, no_input=no_input, **options)
+    return resume(request, TerminalUI(no_input=no_input))

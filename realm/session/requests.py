@@ -39,7 +39,10 @@ class NewRequest(NamedTuple):
 
 
 class ResumeRequest(NamedTuple):
-    """``realm resume``: without ``directory`` the session is looked for here, then elsewhere."""
+    """``realm resume``: without ``directory`` the session is looked for here, then elsewhere.
+
+    With a ``turn`` it is first put back to where that ended.
+    """
 
     name: str
     directory: Path | None = None
@@ -51,6 +54,7 @@ class ResumeRequest(NamedTuple):
     no_input: bool = False
     detach: bool = False
     no_record: bool = False
+    turn: int | None = None
 
 
 class TryRequest(NamedTuple):

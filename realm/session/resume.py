@@ -24,6 +24,7 @@ from realm.session import plan as planning
 from realm.session.begin import begin
 from realm.session.find import locate
 from realm.session.lock import RunLock
+from realm.session.requests import At
 from realm.store import listing, record, repo, stores
 from realm.together import Begun
 
@@ -44,6 +45,8 @@ def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> i
     engine that was found already.  Raises :class:`RunningError` while another process holds a run.
     """
     engine = Begun(lambda: connected or docker.connect())
+    if request.turn is not None:
+        _rewind(At(request.name, request.turn), request, ui)
     project = locate(request.name, request.directory).sound().project
     with record.Record(project, request.name) as found:
         session, runs = found.session(), found.runs()
@@ -64,6 +67,17 @@ def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> i
         if request.take is not None:
             onto.put(project, session.name, request.take, ui)
         return _run(connection, plan, request, lock, ui)
+
+
+def _rewind(at: At, request: ResumeRequest, ui: UI) -> None:
+    from realm.session.travel import rewind
+
+    moved = rewind(at, request.directory, moves=False)
+    if moved.code != moved.before:
+        ui.info(
+            f"{at.name} is back where turn {moved.turn} ended; what came later stays for 30 days: "
+            f"realm restore {at.name} --replace"
+        )
 
 
 def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, ui: UI) -> int:

@@ -74,11 +74,11 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     return Moved(cut.turn.number, cut.turn.after, whole.tip)
 
 
-def rewind(at: At, directory: Path | None) -> Moved:
+def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
     """Put a session back to the end of a turn; what it was goes to the trash, from where it can be restored.
 
-    Raises :class:`RealmError` when there is no such turn, nothing came after it, or the session's
-    last run is not over.
+    Without ``moves`` it may stand there already.  Raises :class:`RealmError` when there is no such
+    turn, nothing came after it, or the session's last run is not over.
     """
     project, row = locate(at.name, directory).sound()
     if state(row) is not State.EXITED:
@@ -91,6 +91,8 @@ def rewind(at: At, directory: Path | None) -> Moved:
         with record.Record(project, at.name) as found:
             cut = _cut(found, whole, at)
         if cut.turn.number == cut.last and cut.turn.after == tips.code:
+            if not moves:
+                return Moved(cut.turn.number, cut.turn.after, tips.code)
             raise RealmError(f"{at.name} is where turn {cut.turn.number} ended", f"realm log {at.name}")
         meta = _written(cut)
         refs.transact(

@@ -53,6 +53,13 @@ def test_gh_makes_it_of_the_prompts(past: Past, tmp_path: Path) -> None:
     assert Repo(tmp_path / "origin.git").head("fix") == past.tip
 
 
+def test_a_turn_of_it(past: Past, tmp_path: Path) -> None:
+    done = realm(past.repo.path, "pr", "fix@1", env=install(tmp_path, "gh"))
+    assert done.out.splitlines()[0] == "pushed fix → origin/fix (1 commit)"
+    assert "--title=fix the rounding\n--body=\n" in (tmp_path / "told").read_text()
+    assert Repo(tmp_path / "origin.git").head("fix") == past.repo.head(f"{past.tip}^")
+
+
 def test_the_list_remembers_it_until_the_session_is_pushed_elsewhere(past: Past, tmp_path: Path) -> None:
     env, place = install(tmp_path, "gh"), past.repo.path
     assert realm(place, "pr", "fix", env=env).code == 0

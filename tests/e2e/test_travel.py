@@ -40,6 +40,9 @@ def test_an_agent_goes_on_from_the_turn_that_it_was_taken_to(claude: User, api: 
     claude.realm("restore", "fix", "--replace")
     assert ask(claude, api, "resume", "fix", third) == [first, second, third]
 
+    assert ask(claude, api, "resume", "fix@2", fifth) == [first, second, fifth]
+    assert claude.repo.files("refs/realm/fix") == ["1.txt", "2.txt", "5.txt", "README.md"]
+
 
 def test_the_log_says_how_long_each_turn_took(claude: User, api: MessagesApi) -> None:
     ask(claude, api, "new", "fix", "write 1.txt with 1")
