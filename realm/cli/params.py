@@ -251,12 +251,12 @@ class SessionAt(Completed):
 
 def _turns(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     """Offer names, and behind a name and ``@`` its turns, the newest first."""
-    from realm.session.requests import At
-    from realm.session.review import place, turns
-
     name, sign, begun = incomplete.rpartition("@")
     if not sign:
         return SESSION.shell_complete(ctx, ctx.command.params[0], incomplete)
+    from realm.session.requests import At
+    from realm.session.review import place, turns
+
     found = reversed(turns(place(At(name), ctx.params.get("directory"))))
     wanted = (turn for turn in found if str(turn.number).startswith(begun))
     return [CompletionItem(f"{name}@{turn.number}", help=turn.prompt) for turn in wanted]
