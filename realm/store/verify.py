@@ -50,6 +50,7 @@ _GITS_OWN = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".mailmap"
 
 _SUSPICIOUS = 100_000
 """Entries looked at after which what there is in all is counted: a few trees can stand for billions."""
+_ABSOLUTE = "a link to an absolute path"
 _SHOWN = 100
 """Paths named one by one in a list of what was left out."""
 
@@ -106,6 +107,7 @@ class Verifier:
         self._root = ""
         self._bases: set[str] = set()
         self._own: set[bytes] | None = None
+        self._moved: tuple[str, set[str]] = ("", set())
         self.dropped = Findings()
         self.notes = Findings()
 
@@ -170,6 +172,26 @@ class Verifier:
                         known.add(entry.oid)
                         left.append(entry.oid)
         return name in self._own
+
+    def _is_moved(self, link: str) -> bool:
+        """Tell whether the user's files have a link of that id at a path where it is no more."""
+        if self._moved[0] == self._root:
+            return link in self._moved[1]
+        found: set[str] = set()
+        left = [(base, self._root) for base in self._bases]
+        while left:
+            base, now = left.pop()
+            if base == now:
+                continue
+            there = {entry.name: entry for entry in self.read(now)} if now else {}
+            for entry in self._read(base):
+                other = there.get(entry.name)
+                if entry.mode == SYMLINK and other != entry:
+                    found.add(entry.oid)
+                if entry.mode == DIRECTORY:
+                    left.append((entry.oid, other.oid if other and other.mode == DIRECTORY else ""))
+        self._moved = (self._root, found)
+        return link in found
 
     def read(self, oid: str) -> list[Entry]:
         """Return a tree's entries, also of one that was made here; :class:`RejectedError` when it is none."""
@@ -244,6 +266,8 @@ class Verifier:
         if kind != "blob":
             raise RejectedError(f"the container's files cannot be read: {_shown(full)} is a {kind}")
         problem = self._file_problem(entry, size, depth)
+        if problem == _ABSOLUTE and old is None and self._is_moved(entry.oid):
+            problem = ""  # the user's own
         if problem:
             return self._drop(full, problem, old)
         if entry.mode == SYMLINK:
@@ -363,7 +387,7 @@ def link_problem(name: bytes, target: bytes, depth: int) -> str:
     if not target or len(target) > _TARGET_LIMIT or b"\\" in target or _CONTROL.search(_text(target)):
         return "a link with an odd target"
     if target.startswith(b"/"):
-        return "a link to an absolute path"
+        return _ABSOLUTE
     parts = [part for part in target.split(b"/") if part not in (b"", b".")]
     ups = next((at for at, part in enumerate(parts) if part != b".."), len(parts))
     if ups > depth or b".." in parts[ups:]:

@@ -78,3 +78,17 @@ def test_link_that_was_there_before_stays(repo: Repo, tmp_path: Path) -> None:
     done = take(forge.intake(tmp_path / "pack", forge.commit(tree)))
     assert repo.files("refs/realm/fix") == ["opt"]
     assert done.dropped == ["opt2: a link to an absolute path"]
+
+
+def test_an_absolute_link_of_the_users_may_move_and_takes_no_files_place(repo: Repo, tmp_path: Path) -> None:
+    (repo.path / "zone").symlink_to("/usr/share/zoneinfo")
+    repo.write("file", "text\n")
+    repo.commit("Zone")
+    forge = Forge(project_of(repo))
+    zone, other = (forge.blob(target) for target in (b"/usr/share/zoneinfo", b"/etc/passwd"))
+    tree = forge.tree(("120000", b"file", zone), ("120000", b"moved", zone), ("120000", b"new", other))
+    done = take(forge.intake(tmp_path / "pack", forge.commit(tree)))
+    assert repo.files("refs/realm/fix") == ["file", "moved"]
+    assert repo.show("refs/realm/fix:file") == "text"
+    assert sorted(done.dropped) == ["file: a link to an absolute path", "new: a link to an absolute path"]
+    assert_sound(repo)
