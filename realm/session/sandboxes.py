@@ -19,7 +19,7 @@ from realm.sandbox.workspace import Checkout
 from realm.session import egress, keys
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
-from realm.store import branches, lfs, manifests, repo, submodules
+from realm.store import branches, lfs, manifests, repo, stores, submodules
 from realm.store import history as histories
 from realm.text import clean
 from realm.together import Begun
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
     from realm.store.history import History
     from realm.store.submodules import Submodule
+
+
+_LARGE = 64 * 1024**2
+"""Bytes of packs from which on a submodule is large."""
+_NEWEST = 100
+"""Commits of a large submodule that a sandbox gets."""
 
 
 class Outfit(NamedTuple):
@@ -229,8 +235,13 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
 
 
 def inner_sight(plan: Plan, one: Submodule, clone: Project) -> History:
-    """Return what a sandbox may see of a submodule, whose clone is the host's."""
+    """Return what a sandbox may see of a submodule, whose clone is the host's.
+
+    Each sandbox gets that anew, so of a large one it is the newest commits.
+    """
     choice = _choice(plan)._replace(patterns=())
+    if not choice.limit and stores.packed(clone) > _LARGE:
+        choice = choice._replace(limit=_NEWEST)
     base = one.base if repo.is_there(clone, f"{one.base}^{{commit}}") else one.link
     return histories.find(clone, choice, base, own=[one.link])
 

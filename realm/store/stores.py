@@ -71,6 +71,12 @@ def _packs(store: Path) -> Iterator[Path]:
         return
 
 
+def packed(project: Project) -> int:
+    """Return the bytes of all packs of the project."""
+    paths = [path for store in project.object_stores for path in _packs(store) if path.suffix == ".pack"]
+    return sum(path.stat().st_size for path in paths)
+
+
 def ensure_readable(project: Project, base: str) -> None:
     """Check that every object of the commit ``base``'s tree is there to be read.
 
