@@ -2,13 +2,16 @@
 
 The key, or the signal, goes to the sandbox as long as that runs, and what saves there does not
 mind it.  So somebody looks whether the agent is over; the work is safe then, in the sandbox, and
-the next command takes it in.
+the next command takes it in.  The key that finds the agent over may be the one that ended it, so
+only the next one is meant for us.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from realm.sandbox.sandbox import Sandbox
 
 _PATIENCE = 10.0
+_HURRY = 0.5
+"""Seconds within which a key that is pressed again means the agent yet: some end at the second one."""
 _IGNORED = 0x4007
 """HUP, INT, QUIT and TERM, as proc(5) has them in ``SigIgn``: container/entry ignores them when it saves."""
 _LOOK = f"""
@@ -41,6 +46,7 @@ class Impatience:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._looking = threading.Lock()
+        self._over = math.inf
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()
@@ -48,15 +54,17 @@ class Impatience:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._read)
-        if self._looking.acquire(blocking=False):  # else it may still write there
-            os.close(self._write)
+        os.close(self._write)
 
     def fileno(self) -> int:
         """Return the descriptor."""
         return self._read
 
     def pressed(self) -> None:
-        """Look, without waiting for that, whether the agent is over."""
+        """End the wait where the agent was over already; else look, beside all else, whether it is."""
+        if time.monotonic() - self._over > _HURRY:
+            os.write(self._write, b"1")
+            return
         threading.Thread(target=self._look, daemon=True).start()
 
     def end(self) -> bool:
@@ -70,6 +78,6 @@ class Impatience:
             with suppress(EngineError, OSError):
                 engine, words = self._sandbox.engine, ("sh", "-c", _LOOK)
                 if engine.exec(self._sandbox.id, words, lambda _: None, patience=_PATIENCE) == 0:
-                    os.write(self._write, b"1")
+                    self._over = min(self._over, time.monotonic())
         finally:
             self._looking.release()

@@ -73,6 +73,9 @@ def test_at_a_terminal_with_a_large_tree(user: User, what: str) -> None:
         terminal.wait_for(what)
         began = time.monotonic()
         terminal.press("C-c")
+        time.sleep(0.8)
+        if what == "made":  # the first one might have been meant for the agent
+            terminal.press("C-c")
         assert terminal.wait() == 130, terminal.history()
         assert time.monotonic() - began < 8
         assert "nothing is lost: realm stop cut saves it" in terminal.history()
