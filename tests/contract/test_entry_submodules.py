@@ -151,3 +151,9 @@ def test_deleted_and_replaced(sandbox: HostSandbox) -> None:
     tree = sandbox.taken(report).git("ls-tree", report.points[-1].snapshot)
     assert "blob" in next(line for line in tree.splitlines() if line.endswith("\tlib"))
     assert "160000" in next(line for line in tree.splitlines() if line.endswith("\tgone"))
+
+
+def test_what_stays_behind_is_said(sandbox: HostSandbox) -> None:
+    script = f"cd lib && git switch -qc side && echo 1 > one && {COMMIT} && git switch -q --detach HEAD~1; "
+    report = sandbox.run(script + "cd deep && git switch -qc here && echo 1 > one && " + COMMIT)
+    assert report.errors == ("branches or stashes in the submodule lib were not kept",)
