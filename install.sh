@@ -377,6 +377,7 @@ remove_images() {
     # shellcheck disable=SC2046 # names hold no blanks
     docker image rm --force realm:latest \
         $(docker image ls --filter label=realm.on --format '{{.Repository}}:{{.Tag}}' realm) \
+        $(docker image ls --filter label=realm.with --format '{{.Repository}}:{{.Tag}}' realm) \
         $(docker image ls --filter label=realm.egress-fingerprint --format '{{.Repository}}:{{.Tag}}' realm-egress) \
         >/dev/null 2>&1 || true
 }
