@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm import hosts
 from realm.agents.base import HomeFile
-from realm.agents.claude import helper
 from realm.agents.claude.api import ADDRESSES, ANTHROPIC, SECRETS
+from realm.agents.claude.helper import TTL, ask
 from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir, json_object
 from realm.text import clean
 
@@ -91,7 +91,7 @@ def lent_key(environ: Mapping[str, str] = os.environ) -> str:
         return ""
     known = {**environ, **(env if isinstance(env, dict) else {})}
     milliseconds = str(known.get("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", ""))
-    return helper.ask(command, int(milliseconds) / 1000 if milliseconds.isdecimal() else helper.TTL)
+    return ask(command, int(milliseconds) / 1000 if milliseconds.isdecimal() else TTL)
 
 
 def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
