@@ -2,7 +2,7 @@
 
 It is the last way out, when a run can be neither saved nor gone on with.  What
 comes is an archive that a hostile program had its hands on: its names and links
-are judged as those of a tree that enters the project (:mod:`realm.store.verify`),
+are judged as those of a tree that enters the project (:mod:`realm.store.names`),
 nothing is ever written through a link, and nothing that git would take for a
 repository is made, since git obeys what stands in one.
 """
@@ -24,7 +24,7 @@ from realm.sandbox.creation import readable
 from realm.sandbox.layout import WORK
 from realm.sandbox.sandbox import Sandbox
 from realm.session.find import find
-from realm.store import record, refs, verify
+from realm.store import names, record, refs
 from realm.store.repo import discover
 from realm.text import clean, listed, plural
 
@@ -233,7 +233,7 @@ class Writer:
             self._leave("left out, neither a file nor a link", parts)
 
     def _cleaned(self, part: str) -> str:
-        if not verify.name_problem(os.fsencode(part)):
+        if not names.name_problem(os.fsencode(part)):
             return part
         self._renamed += 1
         text = os.fsencode(part).decode("utf-8", "replace")
@@ -254,7 +254,7 @@ class Writer:
 
     def _link(self, parts: list[str], target: str) -> None:
         """Make a symbolic link that leads nowhere else."""
-        if verify.link_problem(os.fsencode(parts[-1]), os.fsencode(target), len(parts) - 1):
+        if names.link_problem(os.fsencode(parts[-1]), os.fsencode(target), len(parts) - 1):
             self._leave("left out, a link that leads elsewhere", parts)
             return
         path = self._place(parts)
@@ -273,7 +273,7 @@ class Writer:
         """
         place = self._target
         for part in parts:
-            if verify.folded(os.fsencode(part)) == "head":
+            if names.folded(os.fsencode(part)) == "head":
                 place = place / f"{_HEAD}-{hashlib.sha256(os.fsencode(part)).hexdigest()[:8]}"
                 self._heads[place] = part
             else:
@@ -287,7 +287,7 @@ class Writer:
                 continue
             others = [name for name in os.listdir(place.parent) if name != place.name]  # noqa: PTH208 - names
             final = place.with_name(part)
-            if verify.is_repository(map(os.fsencode, [*others, part])) or os.path.lexists(final):
+            if names.is_repository(map(os.fsencode, [*others, part])) or os.path.lexists(final):
                 shown = str(place.relative_to(self._target))
                 self._leave(f"HEAD, called {_HEAD} now, so that git takes nothing for a repository", [shown])
             else:
@@ -295,4 +295,4 @@ class Writer:
 
 
 def _is_git(part: str) -> bool:
-    return verify.folded(os.fsencode(part)) in (".git", "git~1")
+    return names.folded(os.fsencode(part)) in (".git", "git~1")

@@ -16,9 +16,9 @@ from realm.errors import RealmError
 from realm.git import git
 from realm.model import Project
 from realm.store import refs
+from realm.store.names import name_problem
 from realm.store.repo import is_there, project_name
 from realm.store.stores import ensure_readable, object_stores
-from realm.store.verify import name_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

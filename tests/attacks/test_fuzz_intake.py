@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.store.verify import name_problem
+from realm.store.names import name_problem
 from tests.support.repos import Repo
 from tests.support.store import Forge, project_of, take
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.errors import RejectedError
+from realm.store.names import name_problem
 from realm.store.quarantine import Limits
-from realm.store.verify import name_problem
 from tests.support.store import Forge, object_count, project_of, take
 
 if TYPE_CHECKING:

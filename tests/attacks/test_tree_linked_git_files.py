@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.errors import RejectedError
-from realm.store.verify import is_gits_own
+from realm.store.names import is_gits_own
 from tests.support.store import Forge, object_count, project_of, take
 
 if TYPE_CHECKING:

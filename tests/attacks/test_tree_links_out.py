@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.store.verify import link_problem
+from realm.store.names import link_problem
 from tests.support.store import Forge, assert_sound, project_of, take
 
 if TYPE_CHECKING:

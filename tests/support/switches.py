@@ -100,22 +100,22 @@ def _asking_first(squid: Any) -> Any:
 
 
 SWITCHES = {
-    "names": Switch("test_tree_names.py::test_file_is_left_out", {"realm.store.verify.name_problem": _empty}),
+    "names": Switch("test_tree_names.py::test_file_is_left_out", {"realm.store.names.name_problem": _empty}),
     "names that are one": Switch(
         "test_tree_names.py::test_a_link_that_is_a_directory", {"realm.store.verify.Verifier._apart": _second}
     ),
     "names that Windows lacks": Switch(
-        "test_tree_names.py::test_what_other_systems", {"realm.store.verify.oddity": _empty}
+        "test_tree_names.py::test_what_other_systems", {"realm.store.names.oddity": _empty}
     ),
     "names of git's directory": Switch(
-        "test_tree_git_directory.py::test_name_is_known", {"realm.store.verify.is_taken_for_git": _no}
+        "test_tree_git_directory.py::test_name_is_known", {"realm.store.names.is_taken_for_git": _no}
     ),
-    "links": Switch("test_tree_links_out.py::test_link_is", {"realm.store.verify.link_problem": _empty}),
+    "links": Switch("test_tree_links_out.py::test_link_is", {"realm.store.names.link_problem": _empty}),
     "links of git's own": Switch(
-        "test_tree_linked_git_files.py::test_link_is_left_out", {"realm.store.verify.is_gits_own": _no}
+        "test_tree_linked_git_files.py::test_link_is_left_out", {"realm.store.names.is_gits_own": _no}
     ),
     "bare repositories": Switch(
-        "test_tree_bare_repository.py::test_left_out_and_said", {"realm.store.verify.is_repository": _no}
+        "test_tree_bare_repository.py::test_left_out_and_said", {"realm.store.names.is_repository": _no}
     ),
     "what runs unasked": Switch(
         "test_tree_runs_by_itself.py::test_by_its_name", {"realm.store.risky._COMPILED": {}}
@@ -195,7 +195,7 @@ SWITCHES = {
         "test_rescue_hostile.py::test_no_repository", {"realm.session.rescue._is_git": _no}
     ),
     "names in a rescue": Switch(
-        "test_rescue_hostile.py::test_names_are_cleaned", {"realm.store.verify.name_problem": _empty}
+        "test_rescue_hostile.py::test_names_are_cleaned", {"realm.store.names.name_problem": _empty}
     ),
     "capabilities": Switch(
         "test_sandbox_no_capabilities.py::test_sandbox_is_powerless",

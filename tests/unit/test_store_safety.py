@@ -5,7 +5,7 @@ import posixpath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realm.store.verify import link_problem, name_problem
+from realm.store.names import link_problem, name_problem
 
 part = st.sampled_from(["a", "b", ".", "..", "", ".git", "up"])
 targets = st.lists(part, min_size=1, max_size=8).map("/".join)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.store.batch import CatFile, RawObject
+from realm.store.names import link_problem, name_problem
 from realm.store.objects import DIRECTORY, EXECUTABLE, FILE, GITLINK, SYMLINK, Entry, Objects, read_tree
 from realm.store.quarantine import Limits
-from realm.store.verify import Verifier, link_problem, name_problem
+from realm.store.verify import Verifier
 
 names = st.sampled_from([b"a", b"b", b"c d", b".git", b"x\\y", b"e\x1b", b".gitignore", b"\xff", b"n" * 300])
 modes = st.sampled_from([FILE, EXECUTABLE, 0o100666, 0o104755, SYMLINK, GITLINK, 0o010644, 0o060000])
