@@ -69,13 +69,17 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
     if policy == OPEN:
         return Network()
     if needed:
-        words = " and ".join(needed)
+        words = (
+            f"docker flags {' and '.join(needed)} need"
+            if len(needed) > 1
+            else f"docker flag {needed[0]} needs"
+        )
         if config.lookup(NETWORK).source != "default":
             raise UsageError(
-                f"docker flag {words} needs a network, and realm.network is {policy}",
+                f"{words} a network, and realm.network is {policy}",
                 "leave one of them out: git config --unset realm.network, or realm config for the flags",
             )
-        return Network(OPEN, f"docker flag {words} needs it")
+        return Network(OPEN, f"{words} it")
     urls = agent.reaches(login, flags.environment(args))
     if policy == NONE:
         return Network(NONE)

@@ -49,7 +49,7 @@ def test_flags_that_need_a_network_and_the_setting_contradict(
 
 def test_where_nobody_has_chosen_flags_that_need_a_network_open_it() -> None:
     found = egress.choose(Config(), flags.parse("-p 80:80 --dns 1.1.1.1"), CLAUDE, Login())
-    assert found == Network("open", "docker flag --publish and --dns needs it")
+    assert found == Network("open", "docker flags --publish and --dns need it")
     assert egress.choose(Config(), flags.parse(""), CLAUDE, Login()).policy == "allow"
 
 
