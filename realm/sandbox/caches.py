@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import EngineError
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import layout, proof, transfer
+from realm.sandbox.history import locked
 from realm.sandbox.spec import Kept
 from realm.sandbox.transfer import SandboxFile
 
@@ -141,22 +142,36 @@ def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> Kept:
     ``image`` is any that is on the engine.  Raises ``EngineError`` when something else has its name.
     """
     labels = _labels(owner, cache, "volume", cache.name, ROLE)
+    if not _is_ready(engine, cache):
+        with locked(cache.name):
+            if not _is_ready(engine, cache):
+                _make(engine, image, cache, owner, labels)
+    return Kept(cache.name, cache.target, labels)
+
+
+def _is_ready(engine: Engine, cache: Cache) -> bool:
+    """Return whether the volume is there and its user's, and note that it is used."""
     found = engine.volume(cache.name)
     if found is not None and not proof.holds("volume", cache.name, found.labels):
         raise EngineError(
             "something on the engine has the name of the project's cache, and is not realm's",
             f"docker volume rm {cache.name}",
         )
-    if found is not None and _path(cache.name).exists():
-        with suppress(OSError):
-            os.utime(_path(cache.name))
-        return Kept(cache.name, cache.target, labels)
-    if found is None:
-        engine.create_volume(cache.name, labels, {})
+    if found is None or not _path(cache.name).exists():
+        return False
+    with suppress(OSError):
+        os.utime(_path(cache.name))
+    return True
+
+
+def _make(engine: Engine, image: str, cache: Cache, owner: Owner, labels: Mapping[str, str]) -> None:
+    if cache.target != _TOP:
+        # What is there of a copy may be half of it: the engine copies into an empty volume alone.
+        engine.remove_volume(cache.name)
+    engine.create_volume(cache.name, labels, {})
     _hand_over(engine, image, cache, owner)
     make_private(_path(cache.name).parent)
     replace(_path(cache.name), json.dumps(cache._asdict()).encode())
-    return Kept(cache.name, cache.target, labels)
 
 
 def _labels(owner: Owner, cache: Cache, kind: str, name: str, role: str) -> dict[str, str]:

@@ -279,7 +279,7 @@ def make_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base:
     with checkout.progress(f"{doing}, once"), locked(f"base-{use}"):
         if (base := find_base(engine, spec, checkout)) is not None:
             return base
-        _collect(engine, use)
+        _collect(engine, checkout.place)
         owned = Volumes(f"{name}-state", name)
         owner = spec.owner._replace(role="base", tip=checkout.tip, started=int(time.time()))
         known = labels(owner, f"{name}-fill", owned.all)
@@ -344,10 +344,10 @@ def _not_set_up(engine: Engine, container: str) -> SetupError:
     )
 
 
-def _collect(engine: Engine, use: str) -> None:
-    """Remove unused base volumes: those of earlier versions, the damaged, and the oldest of too many."""
+def _collect(engine: Engine, place: str) -> None:
+    """Remove unused base volumes: the oldest of a repository that has too many, and the damaged."""
     records = _records()
-    ages = sorted((_used(name), name) for name, record in records.items() if record and record.use == use)
+    ages = sorted((_used(name), name) for name, record in records.items() if record and record.place == place)
     old = [name for used, name in ages[: 1 - MOST_BASES] if used < time.time() - _RECENT]
     spoiled = [name for name, record in records.items() if record is None or not record.tip]
     for name in dict.fromkeys((*old, *spoiled)):

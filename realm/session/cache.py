@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.sandbox import caches, docker, layout
+from realm.sandbox import caches, docker, layout, workspace
 from realm.sandbox.image import recipe
 from realm.store import history
 from realm.store.repo import discover
@@ -48,6 +48,8 @@ def clear(directory: Path, ui: UI) -> bool:
     with closing(docker.connect()) as engine, ui.progress("removing the cache"):
         found = caches.known(engine, history.key(project))
         used = [cache for cache in found if not caches.remove(engine, cache)]
+        for place in {cache.place for cache in found}:
+            workspace.forget(place)  # realm.setup has used the cache
     if used:
         raise RealmError(
             "the cache is in use by a container of this project",

@@ -178,20 +178,24 @@ def git_secrets(plan: Plan) -> list[str]:
 
 def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
     """Return what the sidecar is to have for the run, its key among it."""
-    api = _now(plan)
+    api = plan.api
+    with suppress(RealmError):
+        api = _newest(plan)
+    return _files(plan, owner, api)
+
+
+def _files(plan: Plan, owner: Owner, api: Api | None) -> Mapping[str, bytes]:
     stands = [*([_stand(api)] if api else []), *plan.git_hosts]
     return rules.stands(ticket(owner).token, stands) if stands else {}
 
 
-def _now(plan: Plan) -> Api | None:
-    """Return the plan's API with the login of the host as it is now."""
+def _newest(plan: Plan) -> Api | None:
+    """Return the plan's API with the login of the host as it is now; ``RealmError`` where there is none."""
     if plan.api is None or not plan.login.is_renewed:
         return plan.api
-    with suppress(RealmError):
-        found = plan.agent.find_login(given=flags.environment(plan.args))
-        if found.is_renewed:
-            return plan.agent.api(found, flags.environment(plan.args)) or plan.api
-    return plan.api
+    given = flags.environment(plan.args)
+    found = plan.agent.find_login(given=given)
+    return (plan.agent.api(found, given) if found.is_renewed else None) or plan.api
 
 
 @contextmanager
@@ -207,12 +211,12 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[N
         again = 0.0
         while not stop.wait(PERIOD):
             with suppress(RealmError, OSError):
-                ends = plan.agent.login_ends()
+                ends = None if plan.login.is_lent else plan.agent.login_ends()
                 is_due = ends is not None and ends - time.time() < _DUE
                 if is_due and time.monotonic() > again:
                     again = time.monotonic() + _DUE
                     said.add(_renew(plan.agent))
-                now = files(plan, sandbox.owner)
+                now = _files(plan, sandbox.owner, _newest(plan))
                 if now != last:
                     sidecar.give(engine, sandbox.owner.egress, now)
                     last = now

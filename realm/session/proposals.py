@@ -103,7 +103,9 @@ def _python(files: _Files) -> Proposal:
     commands = [f"pip install -q {' '.join(f'-r {name}' for name in names)}"] if names else []
     project = files.toml("pyproject.toml")
     if files.has("setup.py") or "build-system" in project or "project" in project:
-        extras = project.get("project", {}).get("optional-dependencies", {})
+        about = project.get("project", {})
+        extras = about.get("optional-dependencies", {}) if isinstance(about, dict) else {}
+        extras = extras if isinstance(extras, dict) else {}
         wanted = ",".join(name for name in ("dev", "test", "tests") if name in extras)
         commands.append(f'pip install -q -e ".[{wanted}]"' if wanted else "pip install -q -e .")
     return Proposal(setup=tuple(commands))
@@ -195,15 +197,21 @@ def _devcontainer(files: _Files) -> Proposal:
         return Proposal()
     try:
         found = json.loads(_without_comments(files.text(name)))
+        command = _command(found.pop("postCreateCommand", "")) if isinstance(found, dict) else ""
     except (ValueError, RecursionError):
-        found = None
+        found, command = None, ""
     if not isinstance(found, dict):
         return Proposal(notes=(f"{name} cannot be read",))
     image = found.pop("image", "")
     image = image if isinstance(image, str) and re.fullmatch(r"[A-Za-z0-9][\w.:/@-]*", image) else ""
-    command = _command(found.pop("postCreateCommand", ""))
     variables, rest = _variables([found.pop(key, {}) for key in ("containerEnv", "remoteEnv")])
-    notes = [f"{name}: {variable} is ignored, its value is not one that is known before" for variable in rest]
+    notes = [
+        f"{name}: {variable} is ignored: " + (
+            "it says where logins or programs come from" if _LEADING.fullmatch(variable)
+            else "its value is not one that is known before"
+        )
+        for variable in rest
+    ]  # fmt: skip
     build = found.pop("build", None) or found.pop("dockerFile", None)
     if build is not None:
         file = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else build
@@ -224,12 +232,21 @@ def _command(value: object) -> str:
     return " && ".join(filter(None, map(_command, value.values()))) if isinstance(value, dict) else ""
 
 
+_LEADING = re.compile(
+    r"(ANTHROPIC|CLAUDE|AWS|GOOGLE|CLOUD_ML|VERTEX|REALM|GIT|LD|DOCKER)_.*|.*_(PROXY|CA_CERTS|CA_BUNDLE|CAINFO)"
+    r"|NODE_OPTIONS|SSL_CERT_.*|JAVA_TOOL_OPTIONS|PATH|HOME|BASH_ENV|ENV",
+    re.IGNORECASE,
+)
+"""Variables that say where a login goes, or what runs: no project may choose them for its user."""
+
+
 def _variables(values: list[Any]) -> tuple[dict[str, str], list[str]]:
-    """Return the variables that have plain values, and the names of the others."""
+    """Return the variables that have plain values and lead nowhere, and the names of the others."""
     given = {str(name): text for value in values if isinstance(value, dict) for name, text in value.items()}
     plain = {
         name: text for name, text in given.items()
         if isinstance(text, str) and "${" not in text and _VARIABLE.fullmatch(name)
+        and not _LEADING.fullmatch(name)
     }  # fmt: skip
     return plain, [name for name in given if name not in plain]
 

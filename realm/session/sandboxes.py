@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.config import CACHE, HISTORY, HISTORY_REFS, REMOTE, SETUP
 from realm.errors import EngineError
 from realm.paths import remove_tree, scratched
-from realm.sandbox import caches, creation, history, image, layout, lookup, network, repositories, workspace
+from realm.sandbox import (
+    caches,
+    creation,
+    flags,
+    history,
+    image,
+    layout,
+    lookup,
+    network,
+    repositories,
+    workspace,
+)
 from realm.sandbox import spec as specs
 from realm.sandbox.egress import sidecar
 from realm.sandbox.repositories import Inner, Repositories
@@ -172,6 +183,10 @@ def outfit(
             pointers=(),
         )
         command_file, setup = _setup(plan, image)
+        in_base = command_file
+        if inner or pointers:
+            # A base has neither: the command is run in each sandbox, where they are.
+            in_base, setup = [], ""
         packs = [file for _, files in inner for file in files]
         packs += [
             SandboxFile(f"{layout.LARGE}/{oid}", path, 0o444, owner="root") for oid, path in large.items()
@@ -182,7 +197,7 @@ def outfit(
              *_worktree(plan, beside.refs), *_proxies(engine, plan), *command_file],
             Checkout(
                 plan.session.base, seen.key, seen.place,
-                [*repositories.files(base), *ready.files, *command_file], seen.contains, progress, setup,
+                [*repositories.files(base), *ready.files, *in_base], seen.contains, progress, setup,
             ),
             seen.unmatched,
         )  # fmt: skip
@@ -255,7 +270,10 @@ def _machine(engine: Engine, plan: Plan) -> Machine:
 
 def _proxies(engine: Engine, plan: Plan) -> Iterator[SandboxFile]:
     """Yield the proxies by which the user's containers reach out; their addresses may hold a password."""
-    if plan.network.policy == "open" and (found := engine.proxies()):
+    if plan.network.policy != "open":
+        return
+    given = flags.environment(plan.args)
+    if found := {name: value for name, value in engine.proxies().items() if name not in given}:
         yield SandboxFile(layout.ENVIRONMENT, specs.secrets(found), 0o600)
 
 

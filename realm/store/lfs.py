@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from realm.errors import RejectedError
 from realm.git import git
 from realm.store.batch import CatFile
 
@@ -74,7 +73,7 @@ def pointers(project: Project, commit: str) -> list[Pointer]:
 def store(project: Project, files: Iterable[Path]) -> None:
     """Put what a sandbox hands over as ``<SHA-256>.lfs`` where Git LFS looks for it.
 
-    Raises :class:`RejectedError` for one that is not what its name says.
+    One that is not what its name says is passed over: :func:`missing` has its pointer then.
     """
     for path in files:
         oid = path.name.partition(".")[0]
@@ -91,8 +90,6 @@ def store(project: Project, files: Iterable[Path]) -> None:
                 Path(name).replace(place)
         finally:
             Path(name).unlink(missing_ok=True)
-        if not is_it:
-            raise RejectedError(f"the container's large file {oid[:12]} is another one")
 
 
 def _copied(source: IO[bytes], copy: IO[bytes]) -> str:

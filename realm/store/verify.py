@@ -189,20 +189,27 @@ class Verifier:
                 f"the container's files are too many to look at: more than {self._limits.entries} "
                 "(realm.limit.entries)"
             )
+        self._look_at_the_clock()
+        if len({entry.name for entry in entries}) != len(entries):
+            raise RejectedError(f"the container's files cannot be read: the tree {oid} names a file twice")
+        return entries
+
+    def _look_at_the_clock(self) -> None:
         if time.monotonic() > self._deadline:
             raise RejectedError(
                 "the container's files were not looked at within "
                 f"{self._limits.wall:.0f} seconds (realm.limit.seconds)"
             )
-        if len({entry.name for entry in entries}) != len(entries):
-            raise RejectedError(f"the container's files cannot be read: the tree {oid} names a file twice")
-        return entries
 
     def _count(self, root: str) -> int:
         """Return how many entries of the sandbox's own trees there are below one, each path for itself."""
         known: dict[str, int] = {}
         left = [root]
         while left:
+            if left[-1] in known:
+                left.pop()
+                continue
+            self._look_at_the_clock()
             found = self._objects.get(left[-1], self._limits.tree)
             entries = read_tree(found.data, self._format) if found and found.kind == "tree" else []
             below = [entry.oid for entry in entries if entry.mode == DIRECTORY and entry.oid in self._sizes]

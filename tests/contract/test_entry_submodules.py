@@ -88,6 +88,40 @@ def test_each_state_that_the_agent_committed_above_is_reported(sandbox: HostSand
     assert taken.git("rev-parse", f"{report.points[-1].snapshot}:lib") == points[2]
 
 
+@pytest.mark.parametrize("work", ["echo 1 > one", f"echo 1 > one && {COMMIT}", "true"])
+def test_history_that_is_not_all_there_holds_up_nothing(
+    sandbox: HostSandbox, tmp_path: Path, work: str
+) -> None:
+    """A version of the submodule that was fetched alone: the files come home, on top of what was named."""
+    far = Repo(shutil.copytree(tmp_path / "lib", tmp_path / "far"))
+    for number in range(3):
+        far.write("later.txt", f"{number}\n")
+        far.commit("Later")
+    fetch = f"git fetch -q --depth 1 file://{far.path} main && git checkout -q FETCH_HEAD"
+    report = sandbox.run(f"echo 1 > above; cd lib && {fetch} && {work}")
+    assert any("is not all there" in error for error in report.errors)
+    (point,) = report.inner[KEY]
+    assert point.head == sandbox.layout.inner[0].link
+    assert {"above", "lib"} <= set(sandbox.tree(report))
+    assert sandbox.taken(report).git("rev-parse", f"{report.points[-1].snapshot}:lib") == point.snapshot
+
+
+def test_a_state_that_is_gone_later_holds_up_nothing(sandbox: HostSandbox) -> None:
+    inner = f"cd lib && echo 1 > one && {COMMIT} && cd .. && git add lib && git commit -qm first"
+    undo = "git reset -q --hard HEAD~1 && cd lib && git reset -q --hard HEAD~1 && echo 2 > two"
+    forget = "git reflog expire --expire=now --all && git gc -q --prune=now"
+    report = sandbox.run(f"{inner} && {undo} && {forget} && cd .. && {forget}")
+    (point,) = report.inner[KEY]
+    assert sandbox.taken(report).git("rev-parse", f"{report.points[-1].snapshot}:lib") == point.snapshot
+
+
+def test_what_the_agent_made_plain_files_of_is_plain_files(sandbox: HostSandbox) -> None:
+    script = "git rm -q --cached lib && rm -rf lib/.git lib/deep lib/.gitmodules && echo 1 > lib/one"
+    report = sandbox.run(f"{script} && git add lib && git commit -qm vendored && echo 2 > lib/two")
+    assert {"lib/lib.txt", "lib/one", "lib/two"} <= set(sandbox.tree(report))
+    assert report.inner == {}
+
+
 def test_files_where_there_is_no_clone_are_plain_files(sandbox: HostSandbox) -> None:
     report = sandbox.run("echo 1 > gone/one")
     assert report.plain == ("gone",)

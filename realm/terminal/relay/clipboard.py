@@ -9,28 +9,44 @@ from __future__ import annotations
 
 import re
 
-_NOTHING = rb"[\x00-\x06\x0e-\x17\x19\x1c-\x1f]*"
-"""Control characters that terminals pass over in a sequence."""
-_NUMBER = rb"\x1b\]" + _NOTHING + rb"(?:0" + _NOTHING + rb")*5" + _NOTHING + rb"2" + _NOTHING + rb";"
-_ANY = re.compile(_NUMBER)
-_QUESTION = re.compile(_NUMBER + rb"[^;\x07\x18\x1a\x1b]{0,64};" + _NOTHING + rb"\?")
+_PASSED = rb"[\x00-\x06\x08-\x17\x19\x1c-\x1f\x7f]"
+"""A control character that terminals pass over, or obey, in the middle of a sequence."""
+_DIGIT = rb"[\x00-\x06\x08-\x17\x19\x1c-\x1f\x7f0-9]"
+_TARGETS = rb"[^;\x07\x18\x1a\x1b]"
+_COMMAND = re.compile(
+    rb"\x1b(?:"
+    + _PASSED
+    + rb"{65}|"
+    + _PASSED
+    + rb"{0,64}\](?:"
+    + _DIGIT
+    + rb"{65}|("
+    + _DIGIT
+    + rb"{0,64});))"
+)
+"""What begins a command to the terminal, with its number; nobody begins one with more than 64 of anything."""
+_ASKS = re.compile(
+    _TARGETS + rb"{65}|" + _TARGETS + rb"*;" + _PASSED + rb"*\?|" + _TARGETS + rb"*;" + _PASSED + rb"{65}"
+)
 _OPEN = re.compile(
-    rb"\x1b(?:\]" + _NOTHING + rb"(?:0" + _NOTHING + rb")*(?:5" + _NOTHING + rb"(?:2" + _NOTHING
-    + rb"(?:;[^;\x07\x18\x1a\x1b]{0,64}(?:;" + _NOTHING + rb")?)?)?)?)?\Z"
+    rb"\x1b" + _PASSED + rb"{0,64}(?:\]" + _DIGIT + rb"{0,64}(?:;" + _TARGETS + rb"{0,64}(?:;" + _PASSED
+    + rb"{0,64})?)?)?\Z"
 )  # fmt: skip
+_CLIPBOARD, _KITTYS = b"52", b"5522"
 _END = re.compile(rb"[\x07\x18\x1a]|\x1b\\|\x1b(?=[^\\])", re.DOTALL)
-_LONGEST = 256
+_LONGEST = 512
 """Bytes of a beginning that are held back."""
 
 
 class Clipboard:
     """Takes requests to the clipboard out of output, however it is cut.
 
-    With ``writes`` those that put something there pass, and those that ask for it do not.
+    With ``writes`` those that put something there pass, and those that ask for it do not (kitty's own,
+    5522, never passes: there it is another request that says what is meant).
     """
 
     def __init__(self, *, writes: bool = False) -> None:
-        self._unwanted = _QUESTION if writes else _ANY
+        self._writes = writes
         self.held = b""
         self.is_inside = False
         """Whether the end of a request is waited for."""
@@ -49,7 +65,7 @@ class Clipboard:
                     return bytes(kept)
                 self.is_inside = False
                 data = data[end.start() if end[0] == b"\x1b" else end.end() :]
-            found = self._unwanted.search(data)
+            found = next(filter(self._is_unwanted, _COMMAND.finditer(data)), None)
             if found is None:
                 break
             kept += data[: found.start()]
@@ -59,3 +75,11 @@ class Clipboard:
             self.held = opened[0]
             data = data[: opened.start()]
         return bytes(kept + data)
+
+    def _is_unwanted(self, command: re.Match[bytes]) -> bool:
+        if command[1] is None:
+            return True
+        number = re.sub(rb"[^0-9]", b"", command[1]).lstrip(b"0")
+        if number == _CLIPBOARD and self._writes:
+            return _ASKS.match(command.string, command.end()) is not None
+        return number in (_CLIPBOARD, _KITTYS)
