@@ -56,3 +56,15 @@ def test_files_of_the_project_as_often_as_one_likes(repo: Repo, tmp_path: Path) 
         tree = forge.tree(*(("40000", b"%d" % at, tree) for at in range(10)))
     with pytest.raises(RejectedError, match=r"within 1 seconds.*realm\.limit\.seconds"):
         take(forge.intake(tmp_path / "pack", forge.commit(tree)), Limits(wall=1.0))
+
+
+def test_a_tree_in_which_each_holds_all_smaller_ones(repo: Repo, tmp_path: Path) -> None:
+    """Counting looks at each tree once, however often it is met."""
+    forge = Forge(project_of(repo))
+    trees = [forge.tree(("100644", b"f", forge.blob()))]
+    for _ in range(450):
+        trees.append(forge.tree(*(("40000", b"%04d" % at, tree) for at, tree in enumerate(trees))))
+    started = time.monotonic()
+    with pytest.raises(RejectedError, match=r"realm\.limit\.entries"):
+        take(forge.intake(tmp_path / "pack", forge.commit(trees[-1])))
+    assert time.monotonic() - started < 30
