@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from realm.store.submodules import Submodule
 
 
+_MOST_PUBLISHED = 1000
+
+
 class Inside(NamedTuple):
     """What came of it: what the project's trees may name, what to say, commits by submodule."""
 
@@ -142,13 +145,18 @@ def _published(
     Of that only what the sandbox could see counts: whoever knows an id could have it put in.
     """
     kept: dict[str, list[tuple[str, str]]] = {}
-    for oid, path in report.published:
+    projects = {one.key: one.clone for one in found} | {"": plan.project}
+    for oid, path in report.published[-_MOST_PUBLISHED:]:
         above = max(
             (one for one in found if one.clone and path.startswith(f"{one.path}/")),
             key=lambda one: len(one.path), default=None,
         )  # fmt: skip
         parent, below = (above.key, path.removeprefix(f"{above.path}/")) if above else ("", path)
         at = next((one for one in found if one.path == path), None)
+        if at is not None and at.clone is None:
+            around = projects[at.parent]
+            if around is not None and submodules.is_known(around, at, oid):
+                continue
         if at is None or at.clone is None or not repo.is_there(at.clone, oid):
             kept.setdefault(parent, []).append((oid, below))
             continue

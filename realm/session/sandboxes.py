@@ -27,10 +27,10 @@ from realm.sandbox.egress import sidecar
 from realm.sandbox.repositories import Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
-from realm.session import egress, keys
+from realm.session import egress, keys, large
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
-from realm.store import branches, lfs, manifests, repo, stores, submodules
+from realm.store import branches, lfs, manifests, stores, submodules
 from realm.store import history as histories
 from realm.text import clean
 from realm.together import Begun
@@ -149,8 +149,8 @@ def outfit(
         spec = running.spec(plan, image, command)._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
         refs, kept = _refs(seen, plan.session.name), _kept(plan)
-        pointers = lfs.pointers(plan.project, plan.run.before)
-        large = {pointer.oid: pointer.file for pointer in pointers if pointer.file is not None}
+        pointers = large.given(plan)
+        files = {pointer.oid: pointer.file for pointer in pointers if pointer.file is not None}
         beside = branches.inside(plan.project, kept, [*refs, f"refs/heads/{plan.session.name}"])
         laid = Repositories(
             tip=plan.run.before,
@@ -168,7 +168,7 @@ def outfit(
             stashes=tuple(beside.stashes),
             instead=keys.instead(plan),
             inner=tuple(one for one, _ in inner),
-            pointers=tuple(pointer.path for pointer in pointers if pointer.oid in large),
+            pointers=tuple(pointer.path for pointer in pointers if pointer.oid in files),
             large=lfs.is_used(plan.project),
         )
         base = laid._replace(
@@ -189,7 +189,7 @@ def outfit(
             in_base, setup = [], ""
         packs = [file for _, files in inner for file in files]
         packs += [
-            SandboxFile(f"{layout.LARGE}/{oid}", path, 0o444, owner="root") for oid, path in large.items()
+            SandboxFile(f"{layout.LARGE}/{oid}", path, 0o444, owner="root") for oid, path in files.items()
         ]
         yield Outfit(
             specs.limited(spec, machine.result()),
@@ -257,8 +257,7 @@ def inner_sight(plan: Plan, one: Submodule, clone: Project) -> History:
     choice = _choice(plan)._replace(patterns=())
     if not choice.limit and stores.packed(clone) > _LARGE:
         choice = choice._replace(limit=_NEWEST)
-    base = one.base if repo.is_there(clone, f"{one.base}^{{commit}}") else one.link
-    return histories.find(clone, choice, base, own=[one.link])
+    return histories.find(clone, choice, one.base, own=[one.link])
 
 
 def _machine(engine: Engine, plan: Plan) -> Machine:

@@ -17,7 +17,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals, TurnText
 from realm.paths import make_private
-from realm.session import audit, bounds, egress, inner, secrets, words
+from realm.session import audit, bounds, egress, inner, large, secrets, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens
 from realm.session.run import Outcome
@@ -84,7 +84,7 @@ def take(
     ``notes`` go into the record before what is found here.  Raises :class:`RealmError`
     with the way out when it cannot be done: nothing has moved then.
     """
-    lfs.store(plan.project, report.large)
+    large.take(plan, report)
     for tries in range(_TRIES):
         now = _now(plan)
         try:

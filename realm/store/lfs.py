@@ -70,16 +70,15 @@ def pointers(project: Project, commit: str) -> list[Pointer]:
     return found
 
 
-def store(project: Project, files: Iterable[Path]) -> None:
-    """Put what a sandbox hands over as ``<SHA-256>.lfs`` where Git LFS looks for it.
+def store(project: Project, files: Iterable[Path]) -> list[str]:
+    """Put what a sandbox hands over as ``<SHA-256>.lfs`` where Git LFS looks for it; return their ids.
 
     One that is not what its name says is passed over: :func:`missing` has its pointer then.
     """
+    stored = []
     for path in files:
         oid = path.name.partition(".")[0]
         place = _place(project, oid)
-        if place.is_file():
-            continue
         place.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f"{oid[:8]}-", dir=place.parent)
         try:
@@ -88,8 +87,10 @@ def store(project: Project, files: Iterable[Path]) -> None:
             if is_it:
                 Path(name).chmod(0o444)
                 Path(name).replace(place)
+                stored.append(oid)
         finally:
             Path(name).unlink(missing_ok=True)
+    return stored
 
 
 def _copied(source: IO[bytes], copy: IO[bytes]) -> str:

@@ -105,8 +105,7 @@ def _add(found: list[Submodule], above: _Above, depth: int) -> None:
                 one = one._replace(clone=None, place="")
         found.append(one)
         if one.clone is not None and depth < _DEPTH:
-            base = one.base if is_there(one.clone, one.base) else link
-            inner = _Above(one.clone, above.root / below, base, link, key, f"{path}/", one.place)
+            inner = _Above(one.clone, above.root / below, one.base, link, key, f"{path}/", one.place)
             _add(found, inner, depth + 1)
 
 
@@ -210,13 +209,21 @@ def rename(project: Project, base: str, code: str, old: str, new: str) -> None:
 def _with_clone(above: _Above, one: Submodule) -> Submodule:
     for directory in _candidates(above, one):
         clone = _opened(directory, above, above.root / one.below)
-        if clone is None or not is_there(clone, f"{one.link}^{{commit}}"):
+        # One without the base's commit never was what a sandbox got.
+        if clone is None or not all(is_there(clone, f"{oid}^{{commit}}") for oid in {one.base, one.link}):
             continue
         with suppress(RealmError):
             ensure_readable(clone, one.link)
             place = f"{above.place}/modules/{one.name}" if above.place else f"modules/{one.name}"
             return one._replace(clone=clone, place=place)
     return one
+
+
+def is_known(above: Project, one: Submodule, oid: str) -> bool:
+    """Tell whether any clone of a submodule of ``above``, also one that does not count, has the commit."""
+    place = _Above(above, above.root, one.base, one.link)
+    clones = (_opened(directory, place, above.root / one.below) for directory in _candidates(place, one))
+    return any(clone is not None and is_there(clone, oid) for clone in clones)
 
 
 def _candidates(above: _Above, one: Submodule) -> Iterator[Path]:

@@ -67,16 +67,21 @@ def test_files_that_git_lfs_keeps(user: User) -> None:
         oid = hashlib.sha256(data).hexdigest()
         return user.repo.path / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
 
-    large, made = b"large" * 1000, b"made" * 1_000_000
+    large, made, others = b"large" * 1000, b"made" * 1_000_000, b"what another branch has"
     user.repo.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
     user.repo.write("a.bin", pointer(large))
     user.repo.commit("Large")
     place(large).parent.mkdir(parents=True)
     place(large).write_bytes(large)
+    place(others).parent.mkdir(parents=True)
+    place(others).write_bytes(others)
     done = user.scripted(
-        "large", "git status --short; wc -c <a.bin; yes made | tr -d '\\n' | head -c 4000000 >b.bin"
-    )
+        "large", "git status --short; wc -c <a.bin; yes made | tr -d '\\n' | head -c 4000000 >b.bin; "
+        f"printf '{pointer(others)}' >c.bin"
+    )  # fmt: skip
     assert done.out == "5000\n"
     assert user.repo.show("refs/realm/large:b.bin") + "\n" == pointer(made)
     assert place(made).read_bytes() == made
-    assert user.repo.git("diff", "--name-only", "main", "refs/realm/large") == "b.bin"
+    assert user.repo.git("diff", "--name-only", "main", "refs/realm/large").split() == ["b.bin", "c.bin"]
+    again = user.realm("resume", "large", "-c", "git status --short; wc -c <b.bin; head -c 7 c.bin")
+    assert again.out == "4000000\nversion"

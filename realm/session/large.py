@@ -1,0 +1,48 @@
+"""Which large files of Git LFS's a session has made: these, and those of its base, its sandboxes get.
+
+A pointer is a name that an agent can write; what it stands for may belong to another branch.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.paths import make_private, realm_home, replace
+from realm.store import lfs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realm.sandbox.report import Report
+    from realm.session.run import Plan
+    from realm.store.lfs import Pointer
+
+
+def take(plan: Plan, report: Report) -> None:
+    """Put the files of a report where Git LFS looks for them, and note that they are the session's."""
+    found = lfs.store(plan.project, report.large)
+    new = {*found} - _noted(plan)
+    if new:
+        make_private(_file(plan).parent)
+        lines = "".join(f"{oid}\n" for oid in sorted({*new, *_noted(plan)}))
+        replace(_file(plan), lines.encode())
+
+
+def given(plan: Plan) -> list[Pointer]:
+    """Return the pointers in what the run begins on whose files its sandbox may have."""
+    found = lfs.pointers(plan.project, plan.run.before)
+    if not found or plan.run.before == plan.session.base:
+        return found
+    known = {pointer.oid for pointer in lfs.pointers(plan.project, plan.session.base)} | _noted(plan)
+    return [pointer for pointer in found if pointer.oid in known]
+
+
+def _file(plan: Plan) -> Path:
+    return realm_home() / "large" / plan.session.id
+
+
+def _noted(plan: Plan) -> set[str]:
+    with suppress(OSError, UnicodeDecodeError):
+        return set(_file(plan).read_text("ascii").split())
+    return set()
