@@ -155,8 +155,8 @@ def _options_of_agent(ctx: click.Context, *, new: bool) -> frozenset[str] | None
     name, directory = ctx.params["name"], ctx.params["directory"]
     if new:
         return agents.find(agent_program(ctx.params["agent"], Config(here(directory)))).options
-    project = find(name, directory)
-    return agents.find(record.read_session(project, name).agent).options
+    project = find(name.name, directory)
+    return agents.find(record.read_session(project, name.name).agent).options
 
 
 def verb(

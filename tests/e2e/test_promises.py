@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -72,8 +73,12 @@ def test_ordinary_push_fetch_and_clone_leave_sessions_out_and_mirror_does_not(
     assert {"refs/realm/fix", "refs/realm-meta/fix"} <= set(origin.refs())
 
 
-def test_of_git_lfs_the_container_has_the_pointers_and_no_filter_sees_the_agents_files(user: User) -> None:
-    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0a1b\nsize 3\n"
+def test_of_git_lfs_files_that_are_not_here_are_pointers_and_no_filter_sees_the_agents(user: User) -> None:
+    def pointer_to(text: str) -> str:
+        oid = hashlib.sha256(text.encode()).hexdigest()
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(text)}\n"
+
+    pointer = pointer_to("far away")
     repo, seen = user.repo, user.repo.path.parent / "seen"
     repo.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
     repo.write("big.bin", pointer)
@@ -83,8 +88,8 @@ def test_of_git_lfs_the_container_has_the_pointers_and_no_filter_sees_the_agents
     repo.git("config", "filter.lfs.required", "true")
     script = "cat big.bin; echo new >new.bin; git add -A; git commit -qm New; echo more >more.bin"
     assert user.scripted("x", script).out == pointer
-    assert user.repo.show("refs/realm/x:new.bin") == "new"
-    assert user.repo.show("refs/realm/x:more.bin") == "more"
+    for name in ("new", "more"):
+        assert user.repo.show(f"refs/realm/x:{name}.bin") + "\n" == pointer_to(f"{name}\n")
     assert not seen.exists() or set(seen.read_text().split()) == {"big.bin"}
 
 
