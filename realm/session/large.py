@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 def take(plan: Plan, report: Report) -> None:
     """Put the files of a report where Git LFS looks for them, and note that they are the session's."""
-    found = lfs.store(plan.project, report.large)
-    new = {*found} - _noted(plan)
-    if new:
+    if not report.large:
+        return
+    before = _noted(plan)
+    after = before.union(lfs.store(plan.project, report.large))
+    if after != before:
         make_private(_file(plan).parent)
-        lines = "".join(f"{oid}\n" for oid in sorted({*new, *_noted(plan)}))
-        replace(_file(plan), lines.encode())
+        replace(_file(plan), "".join(f"{oid}\n" for oid in sorted(after)).encode())
 
 
 def given(plan: Plan) -> list[Pointer]:

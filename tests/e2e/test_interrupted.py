@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.test_kill_matrix import ALL, AT_THE_END, WORK, nothing_is_left, realm_refs
+from tests.e2e.test_kill_matrix import AFTER, ALL, AT_THE_END, WORK, nothing_is_left, realm_refs
 
 if TYPE_CHECKING:
     from tests.support.user import User
@@ -16,19 +16,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 # Ctrl-C goes to realm and to every git that it runs; the second one comes from somebody impatient.
-INTERRUPTED = """
+INTERRUPTED = f"""
 import os, signal, sys, threading
 from realm.interrupts import once
 once()
 def die(*_, **__):
     threading.Timer(0.03, os.killpg, (0, signal.SIGINT)).start()
     os.killpg(0, signal.SIGINT)
-def after(module, name):
-    real = getattr(module, name)
-    def dying(*arguments, **options):
-        real(*arguments, **options)
-        die()
-    setattr(module, name, dying)
+{AFTER}
 STEP
 from realm.cli.app import run
 sys.exit(run(sys.argv[1:]))

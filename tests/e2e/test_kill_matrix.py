@@ -34,15 +34,18 @@ ALL = {
     "refs/realm-branches/cut/stash/1",
 }
 
-DIE = """
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
+AFTER = """
 def after(module, name):
     real = getattr(module, name)
     def dying(*arguments, **options):
         real(*arguments, **options)
         die()
     setattr(module, name, dying)
+"""
+DIE = f"""
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+{AFTER}
 """
 AT_THE_END = {
     "before anything is taken": "from realm.session import take; take._taken = die",
