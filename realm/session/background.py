@@ -273,7 +273,7 @@ def _become_holder(holder: Holder, control: Control, ready: int) -> None:
         os.write(ready, _READY)
         os.close(ready)
         ready = -1
-        loaded.load()
+        loaded.load_later()  # somebody may attach at once
         ended = holder.drain(control)
         if ended is not None:
             holder.conclude(ended)

@@ -1,7 +1,7 @@
 """All of realm in memory: a run goes on while its package is upgraded, or removed, under it.
 
 Modules are imported, and files read, when they are first needed, which spares whoever starts
-a run the time.  A holder, which may live for days, calls :func:`load` soon after its start.
+a run the time.  A holder, which may live for days, loads the rest soon after its start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DIRECTORIES = ("container", "container/egress", "hooks/claude")
 _loading = threading.Lock()
 
 
-def load() -> None:
+def _load() -> None:
     """Import what a holder may come to need, and read realm's own files."""
     with _loading:
         for module in pkgutil.walk_packages(realm.__path__, "realm."):
@@ -34,11 +34,11 @@ def load() -> None:
 
 
 def load_later() -> None:
-    """Do that in a thread, when nobody waits any more."""
+    """Have all that a holder may come to need in memory, from a thread, once nobody waits any more."""
 
     def work() -> None:
         time.sleep(DELAY)
-        load()
+        _load()
 
     threading.Thread(target=work, daemon=True).start()
 
