@@ -12,6 +12,7 @@ the repository's private ``.git/config``) is asked, which git never clones.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shlex
 import threading
@@ -82,6 +83,14 @@ def _file(text: str) -> Path | None:
         raise ValueError("there is no such home directory") from None
     if not path.is_file():
         raise ValueError("there is no such file")
+    return path
+
+
+def _below_home(text: str) -> str:
+    """Return the path of a file below the home directory, without that."""
+    path = posixpath.normpath(_text(text).removeprefix("~/"))
+    if path.startswith(("/", "..")) or path == ".":
+        raise ValueError("it is not a file below your home directory, such as .npmrc")
     return path
 
 
@@ -283,6 +292,10 @@ SETUP = Setting(
 INCLUDE = Setting(
     "include", "REALM_INCLUDE", "", _text, "ignored files to copy into every container", many=True
 )
+HOME = Setting(
+    "home", "REALM_HOME_FILES", "", _below_home,
+    "files of your home to copy into every container, without logins", many=True,
+)  # fmt: skip
 CLAUDE_VERSION = Setting(
     "claudeVersion", "REALM_CLAUDE_VERSION", "", _version, "version of Claude Code in realm:latest"
 )
@@ -393,8 +406,8 @@ NOTIFY = Setting(
 REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --remote and push use")
 
 SETTINGS: tuple[Setting[Any], ...] = (
-    AGENT, DOCKER_ARGS, IMAGE, INCLUDE, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY, HISTORY_REFS,
-    DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
+    AGENT, DOCKER_ARGS, IMAGE, INCLUDE, HOME, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY,
+    HISTORY_REFS, DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
     LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
     WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, CLIPBOARD,

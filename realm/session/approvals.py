@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Session
     from realm.session.requests import UI
+    from realm.session.run import Plan
     from realm.store.worktree import Include
 
 _PATTERNS, _RECORD, _PUSHED, _SHARED = "patterns", "record", "pushed", "shared"
@@ -145,8 +146,9 @@ def settle_patterns(project: Project, ui: UI) -> None:
     )
 
 
-def announce(include: Iterable[Include], ui: UI) -> None:
-    """Say which ignored files a container gets copies of."""
+def announce(plan: Plan, ui: UI) -> None:
+    """Say which ignored files, and which of the home, a container gets copies of."""
+    include = plan.include
     counted = Counter(item.place for item in include if item.place != item.path)
     single = {item.place: clean(item.place) for item in include}
     names = [
@@ -154,6 +156,8 @@ def announce(include: Iterable[Include], ui: UI) -> None:
     ]
     if names:
         ui.info(f"copied into the container: {listed(names)}")
+    for note in plan.dotfiles.notes:
+        ui.info(note)
 
 
 def _asked(session: Session) -> list[str]:

@@ -48,7 +48,7 @@ def new(request: NewRequest, ui: UI) -> int:
     left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
     connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
-    approvals.announce(plan.include, ui)
+    approvals.announce(plan, ui)
     try:
         approvals.approve_record(project, plan.session)
         with RunLock(plan.session.id, request.name, 1) as lock:

@@ -9,13 +9,13 @@ import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import AGENT, DOCKER_ARGS, INCLUDE, REMOTE, Config
+from realm.config import AGENT, DOCKER_ARGS, HOME, INCLUDE, REMOTE, Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
 from realm.session import approvals, egress, keys
-from realm.session.run import Plan
+from realm.session.run import Dotfiles, Plan
 from realm.store import record, refs, repo, worktree
 from realm.together import together
 
@@ -63,6 +63,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         args=args,
         network=network,
         include=include,
+        dotfiles=_dotfiles(config),
         identity=identity,
         ignore=ignore,
     )
@@ -91,6 +92,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
         identity=repo.identity(project, config.of_git()),
         ignore=worktree.ignore_lines(project, config.of_git()),
         include=approvals.included(project, (), config.values(INCLUDE), session.include),
+        dotfiles=_dotfiles(config),
         resume=True,
     )
     with contextlib.suppress(RealmError):  # work is saved without
@@ -164,6 +166,15 @@ def wants_tty(*, no_input: bool) -> bool:
 def find_login(agent: Agent, args: DockerArgs) -> Login:
     """Return the login for a run with these docker flags; raises :class:`RealmError` when one is missing."""
     return agent.find_login(given=flags.environment(args))
+
+
+def _dotfiles(config: Config) -> Dotfiles:
+    names = config.values(HOME)
+    if not names:
+        return Dotfiles()
+    from realm.session import dotfiles
+
+    return dotfiles.read(names)
 
 
 def _login(agent: Agent, args: DockerArgs) -> Login:

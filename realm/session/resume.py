@@ -119,7 +119,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     chosen = images.ensure(connection, plan, request.image, ui)
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
-    approvals.announce(plan.include, ui)
+    approvals.announce(plan, ui)
     stores.ensure_readable(project, row.code)
     return begin(connection, plan, chosen, seen, lock, ui)
 

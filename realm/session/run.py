@@ -47,6 +47,13 @@ class Network(NamedTuple):
     given: tuple[Host, ...] = ()
 
 
+class Dotfiles(NamedTuple):
+    """Files of the user's home as they go in, and a line on each that was asked for, cleaned."""
+
+    files: tuple[SandboxFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 class Plan(NamedTuple):
     """One run of a session: all that it needs, decided before anything is made, and how git has recorded it.
 
@@ -75,6 +82,7 @@ class Plan(NamedTuple):
     ignore: bytes = b""
     agent_args: tuple[str, ...] = ()
     include: tuple[Include, ...] = ()
+    dotfiles: Dotfiles = Dotfiles()
     resume: bool = False
     transcript: bytes | None = None
     told: str = ""
@@ -176,12 +184,13 @@ def environment(plan: Plan) -> dict[str, str]:
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
     login = _login(plan)
-    found = _home(plan, login)
+    found = [*plan.dotfiles.files, *_home(plan, login)]
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
-    for item in plan.include:
-        found.append(SandboxFile(f"{plan.session.workspace}/{item.path}", item.source, _mode(item.source)))
-    return found
+    workspace = plan.session.workspace
+    return found + [
+        SandboxFile(f"{workspace}/{item.path}", item.source, _mode(item.source)) for item in plan.include
+    ]
 
 
 def _login(plan: Plan) -> Login:

@@ -183,7 +183,7 @@ def outfit(
             pointers=(),
         )
         command_file, setup = _setup(plan, image)
-        in_base = command_file
+        in_base = [*command_file, *(plan.dotfiles.files if command_file else ())]
         if inner or pointers:
             # A base has neither: the command is run in each sandbox, where they are.
             in_base, setup = [], ""
@@ -209,7 +209,8 @@ def _setup(plan: Plan, image: str) -> tuple[list[SandboxFile], str]:
     if not command.strip():
         return [], ""
     script = SandboxFile(layout.SETUP, f"{command}\n".encode("utf-8", "surrogateescape"), owner="root")
-    depends = (image, command, manifests.digest(plan.project, plan.session.base, command))
+    home = [f"{file.path}\0{file.data!r}" for file in plan.dotfiles.files]
+    depends = (image, command, manifests.digest(plan.project, plan.session.base, command), *home)
     return [script], hashlib.sha256("\0".join(depends).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -68,7 +68,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     )
     for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)
-    approvals.announce(include, ui)
+    approvals.announce(plan, ui)
     stores.ensure_readable(project, whole.tip)
     with docker.connect() as connection:
         image = images.ensure(connection, plan, request.image, ui)

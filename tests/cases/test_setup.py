@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -19,9 +21,11 @@ printf '#!/bin/sh\necho tool\n' >~/.local/bin/tool && chmod +x ~/.local/bin/tool
 echo changed >>README.md
 git config core.hooksPath /nowhere
 echo cached >/cache/of-setup
+cp ~/.npmrc ~/npmrc-of-setup
 """
 LOOK = """
-{ cat node_modules/index.js generated /cache/of-setup; tool; git status --short; cat README.md; } >/tmp/told
+{ cat node_modules/index.js generated /cache/of-setup; tool; git status --short; cat README.md
+  cmp ~/.npmrc ~/npmrc-of-setup && cat ~/.npmrc; } >/tmp/told
 cp /tmp/told .
 """
 
@@ -32,12 +36,13 @@ def _told(user: User, name: str) -> list[str]:
     return user.repo.show(f"refs/realm/{name}:told").splitlines()
 
 
-def test_the_set_up_is_done_once_and_anew_when_what_it_depends_on_changes(user: User) -> None:
-    user.extra |= {"REALM_SETUP": SETUP}
+def test_the_set_up_is_done_once_and_anew_when_what_it_depends_on_changes(user: User, sealed: Path) -> None:
+    user.extra |= {"REALM_SETUP": SETUP, "REALM_HOME_FILES": ".npmrc"}
+    (sealed / ".npmrc").write_text("registry=https://npm.test\n//npm.test/:_authToken=hunter2\n")
     user.repo.write("package.json", "{}")
     user.repo.commit("Depend on nothing")
     first = _told(user, "first")
-    assert [first[0], *first[2:]] == ["module", "cached", "tool", "# project"]
+    assert [first[0], *first[2:]] == ["module", "cached", "tool", "# project", "registry=https://npm.test"]
     user.repo.write("app.js", "1")
     user.repo.commit("Change what nothing depends on")
     assert _told(user, "second") == first
