@@ -39,6 +39,8 @@ _OF_THE_USER = frozenset({
 })  # fmt: skip
 """Variables among these that say how the user wants to see things, and nothing about where they are."""
 
+_READABLE = ("-c", "i18n.logOutputEncoding=UTF-8")
+"""What we read is in UTF-8; what the user's git writes for them is in the encoding that they chose."""
 _FULL_DISK = ("No space left on device", "Disk quota exceeded")
 
 
@@ -151,7 +153,7 @@ def git(
     exits with anything but 0.
     """
     return run(
-        command(*args, project=project),
+        command(*_READABLE, *args, project=project),
         cwd=cwd or (project.root if project else None),
         env=environment(env),
         stdin=stdin,
@@ -169,7 +171,7 @@ class Started:
     def __init__(self, *args: str, at: Place) -> None:
         try:
             self._process = subprocess.Popen(
-                command(*args),
+                command(*_READABLE, *args),
                 cwd=at.cwd,
                 env=environment(at.env),
                 stdin=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.git import git, reason
-from realm.text import clean
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def ensure_readable(project: Project, base: str) -> None:
         _fetch(project, gone)
         gone, rounds = _missing(project, base), rounds - 1
     if gone:
-        what = f"{len(gone)} objects of {base[:12]} are missing, the first is {gone[0]}"
+        what = f"{base[:12]} lacks {plural(len(gone), 'object')}, the first is {gone[0]}"
         raise unreadable(project, what)
 
 
