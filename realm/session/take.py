@@ -17,9 +17,9 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals, TurnText
 from realm.paths import make_private
-from realm.session import audit, bounds, egress, inner, large, secrets, words
+from realm.session import audit, bounds, egress, inner, large, readonly, secrets, words
 from realm.session.lock import run_directory
-from realm.session.recordings import Screens
+from realm.session.recordings import Screens, Shown
 from realm.session.run import Outcome
 from realm.store import lfs, record, refs, repo, risky, unusual
 from realm.text import clean, first_line
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from realm.redact import Redactor
     from realm.sandbox.docker import Conditions
     from realm.sandbox.report import Report
-    from realm.session.recordings import Shown
     from realm.session.run import Plan
     from realm.store.commits import Twin
     from realm.store.ingest import Ingested
@@ -158,8 +157,9 @@ def _taken(
             _Talk(now.session, run, {}), found if now.meta else None, report, turn,
             bounds.transcript(plan.config),
         )  # fmt: skip
-        if ending is not None and ending.shown is not None:
-            screens = ending.shown.of_turns(report.points, found.screens(run.number) if now.meta else ())
+        shown = (ending.shown if ending else None) or Shown()
+        if ending is not None:
+            screens = shown.of_turns(report.points, found.screens(run.number) if now.meta else ())
         audited = _audited(found, run, ending)
     if ending is not None and (lost := _too_long(plan, report)):
         notes.append(lost)
@@ -168,20 +168,20 @@ def _taken(
         notes += beside.notes
         twins = {**twins, **beside.twins}
     run = _told(said, texts, turn)
+    files = {**said.files, **screens.files, **shown.files}
     lacking = [*(name for name in run.incomplete if f"{name}.ans" not in screens.files), *screens.incomplete]
     is_new = ending is not None or code != now.run.after
     run = run._replace(
         risky=risky.kinds(risky.find(project, now.session.base, code)) if is_new else run.risky,
-        after=code, notes=tuple(dict.fromkeys(notes)), incomplete=tuple(dict.fromkeys(lacking)),
+        after=code, notes=tuple(dict.fromkeys([*notes, *readonly.notes(files.values())])),
+        incomplete=tuple(dict.fromkeys(lacking)),
         kept=tuple(beside.kept) if beside else run.kept,
     )  # fmt: skip
-    files = {**said.files, **screens.files}
     if ending is None:
         taken = begun if last is None else Taken(number, turn, last.head, last.snapshot, last.time)
         run = run._replace(taken=taken)
     else:
         run = _over(run, plan, ending)
-        files |= ending.shown.files if ending.shown is not None else {}
     commits = repo.count_commits(project, code, [run.before]) if code != run.before else 0
     totals = _totals(plan, code, len(run.prompts) or int(commits > 0))
     meta = record.write(

@@ -19,7 +19,8 @@ def test_no_program_stumbles_over_the_users_terminal_and_language(user: User) ->
     """kitty's TERM and a German locale: no image has them."""
     user.extra |= {"TERM": "xterm-kitty", "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Asia/Tokyo"}
     script = "{ tput colors; locale charmap; bash -c true; perl -e 1; date +%z; } >told 2>&1"
-    user.realm("new", "far", "--agent", "sh", "--", "-c", script)
+    done = user.realm("new", "far", "--agent", "sh", "--", "-c", f"{script}; touch /opt/tool; true")
+    assert "realm.dockerArgs '--tmpfs /opt/tool:exec'" in done.err, "the system is read-only"
     assert user.repo.show("refs/realm/far:told").splitlines() == ["256", "UTF-8", "+0900"]
 
 

@@ -1,0 +1,41 @@
+"""A tool that fails on the image's read-only system is told of, with the setting that helps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from realm.session import readonly
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ("touch: cannot touch '/opt/x': Read-only file system", "/opt/x"),
+        ("sh: 1: cannot create /opt/tool/db/x: Read-only file system", "/opt/tool/db"),
+        ("OSError: [Errno 30] Read-only file system: '/srv/data/x.txt'", "/srv/data"),
+        ("Error: EROFS: read-only file system, mkdir '/opt/node/cache'", "/opt/node"),
+        ("mkdir /go: read-only file system", "/go"),
+        ("cannot create `/opt/cargo/registry`\n\nCaused by:\n  Read-only file system", "/opt/cargo"),
+        ("touch: \N{LEFT SINGLE QUOTATION MARK}/usr/x\u2019: Read-only file system", "/usr"),
+    ],
+)  # fmt: skip
+def test_the_place_is_told_with_what_makes_it_writable(said: str, place: str) -> None:
+    for text in (said, json.dumps({"content": said}), f'[1.0, "o", {json.dumps(said)}]'):
+        [note] = readonly.notes([b"", text.encode()])
+        assert note.startswith(f"{place} is read-only in the container: ")
+        assert ("realm.packages" in note) == (place == "/usr")
+        assert (f"realm.dockerArgs '--tmpfs {place}:exec'" in note) == (place != "/usr")
+
+
+def test_places_of_realms_own_and_talk_about_the_words_are_nothing() -> None:
+    said = (
+        b"touch: cannot touch '/history/x': Read-only file system\nWhat is a read-only file system, you ask?"
+    )
+    assert readonly.notes([said, b"cp: cannot create '/realm/entry': Read-only file system"]) == []
+
+
+def test_a_flood_of_them_is_cut_short() -> None:
+    said = b"".join(b"cannot create /opt/%d/x: Read-only file system\n" % number for number in range(1000))
+    assert len(readonly.notes([said])) == 3
