@@ -156,8 +156,9 @@ class Run(NamedTuple):
     while the run goes on and ``after`` is not its last commit yet.
 
     What was said is kept by turn, as far as it is new.  ``continues`` is the run whose
-    conversation this one goes on with (0: none); ``begins`` is the turn with which
-    another conversation began (0: none did), and ``said`` the bytes of all of it.
+    conversation this one goes on with (0: none).  ``switches`` are the turns with which the agent
+    went over to another, and the earlier turn at whose end that one was left (0: before the first;
+    ``None``: it is new); ``said`` is the bytes of all of the one that it is in.
     ``kept`` is what was kept beside the session's work when the run had ended, ``took`` how many
     seconds each prompt took, by what the agent noted, 0 where it is not known.  ``died`` says
     in a word or two why the sandbox did not end by itself, where that is so.  ``weakened`` are the
@@ -182,7 +183,7 @@ class Run(NamedTuple):
     incomplete: tuple[str, ...] = ()
     taken: Taken | None = None
     continues: int = 0
-    begins: int = 0
+    switches: tuple[tuple[int, int | None], ...] = ()
     said: int = 0
     kept: tuple[Kept, ...] = ()
     took: tuple[float, ...] = ()

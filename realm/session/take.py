@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from realm.agents import Agent
     from realm.model import Checkpoint, Run, Session
     from realm.redact import Redactor
     from realm.sandbox.docker import Conditions
@@ -47,6 +48,8 @@ _SIGNALLED = 128
 _TRIES = 5
 _POINTERS = 20
 """Pointers without files that are named."""
+_SWITCHES = 100
+"""Conversations that an agent left, the latest ones, of which it is looked whether it went back to them."""
 NO_SCREENS = Screens()
 
 
@@ -369,33 +372,56 @@ def _heard(talk: _Talk, found: record.Record | None, report: Report, turn: int, 
     """Return the talk with what the report adds to it; ``found`` is the record so far, ``most`` in bytes.
 
     The report has the conversation from some byte on.  What goes on where the record
-    ends is kept as the turn's; another conversation (``/clear``), or one that was
-    changed in its middle, begins with a turn of its own.
+    ends is kept as the turn's.  Another conversation has a turn of its own, with what it
+    adds to what is known of it (``/resume``), or all of it (``/clear``, or one that was changed
+    in its middle).
     """
     session, run, _ = talk
     if report.transcript is None or report.transcript.stat().st_size + report.begins > most:
         return talk
-    data = report.transcript.read_bytes()
-    conversation = (
-        agents.find(session.agent).conversation_id(report.conversation or "") or session.conversation
-    )
+    data, agent = report.transcript.read_bytes(), agents.find(session.agent)
+    conversation = agent.conversation_id(report.conversation or "") or session.conversation
     parts = found.talk(run.number) if found else {}
-    if conversation == session.conversation and report.begins <= run.said:
-        known = run.said - report.begins
-        so_far = found.conversation(run.number)[report.begins :] if found and known else b""
-        if data[:known] == so_far:
-            more = data[known:]
-            if not more:
-                return talk
-            file = record.talk_file(turn)
-            before = found.file(parts[turn]) if found and turn in parts else b""
-            return _Talk(session, run._replace(said=run.said + len(more)), {file: (before or b"") + more})
-    if report.begins or not data:
+    turns = sorted({*parts, *dict(run.switches)}) or [0]
+    before: int | None = turns[-1]
+    known = run.said - report.begins
+    so_far = found.conversation(run.number)[report.begins :] if found and known > 0 else b""
+    if conversation == session.conversation and known >= 0 and data[:known] == so_far:
+        turn = max(turn, turns[-1])
+    elif report.begins or not data:
         return talk
-    if parts or run.continues:
-        turn = max(turn, 1, *(at + 1 for at in parts))
-    run = run._replace(said=len(data), begins=turn, continues=0)
-    return _Talk(session._replace(conversation=conversation), run, {record.talk_file(turn): data})
+    else:
+        before, known = _left_off(found, run, turns, data) if found else (None, 0)
+        if parts or run.continues:
+            turn = max(turn, turns[-1] + 1)
+            run = run._replace(switches=(*run.switches, (turn, before)))
+    more, files = data[known:], {}
+    ends = _ends(agent, more) if before in parts and before != turn else 0
+    for at, new in ((before or 0, more[:ends]), (turn, more[ends:])):
+        if new:
+            kept = found.file(parts[at]) if found and at in parts else None
+            files[record.talk_file(at)] = (kept or b"") + new
+    run = run._replace(said=report.begins + len(data))
+    return _Talk(session._replace(conversation=conversation), run, files)
+
+
+def _left_off(found: record.Record, run: Run, turns: Sequence[int], data: bytes) -> tuple[int | None, int]:
+    """Return at the end of which turn the agent left the conversation ``data``, and its bytes then."""
+    for at in sorted(dict(run.switches), reverse=True)[:_SWITCHES]:
+        left = max((turn for turn in turns if turn < at), default=0)
+        so_far = found.conversation(run.number, left)
+        if so_far and data.startswith(so_far):
+            return left, len(so_far)
+    return None, 0
+
+
+def _ends(agent: Agent, more: bytes) -> int:
+    """Return the bytes before the first prompt: they end the turn before.
+
+    An agent writes its last words down when its hook has told of the turn's end already.
+    """
+    lines = more.splitlines(keepends=True)
+    return len(b"".join(lines[: next((one.line for one in agent.exchanges(lines)), 0)]))
 
 
 def _too_long(plan: Plan, report: Report) -> str:

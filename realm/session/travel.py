@@ -127,12 +127,11 @@ def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
     if session.conversation:
         session = session._replace(conversation=str(uuid.uuid4()))
         talk = agents.find(session.agent).moved(talk, session.conversation or "")
-    begins = max(1, turn.turn)
     if talk:
-        files[record.talk_file(begins)] = talk
+        files[record.talk_file(max(1, turn.turn))] = talk
     run = run._replace(
         prompts=run.prompts[: turn.turn], after=turn.after, taken=None, ended=run.ended or time.time(),
-        continues=0, begins=begins if talk else 0, said=len(talk), kept=run.kept if is_last else (),
+        continues=0, switches=(), said=len(talk), kept=run.kept if is_last else (),
         took=run.took[: turn.turn],
         incomplete=tuple(name for name in run.incomplete if is_last or f"{name}.ans" in files),
     )  # fmt: skip

@@ -25,8 +25,9 @@ could be looked at, ``run.json`` has the number of its bytes in ``dropped``, and
 had not drawn everything anew since: ``screen``, ``turns/0002.screen``.
 
 Nothing that was said is stored twice: a run has what it added to the
-conversation of the run that it ``continues``.  :meth:`Record.conversation` puts
-them together; earlier versions kept all of it in each run's ``transcript.jsonl``.
+conversation of the run that it ``continues``, and to those that the agent went over
+to meanwhile, by its ``switches``.  :meth:`Record.conversation` puts them together;
+earlier versions kept all of it in each run's ``transcript.jsonl``.
 
 A record may have been fetched from somewhere else: it is read as untrusted, with
 limits on sizes and a grammar for every field; one that breaks it is damaged.
@@ -187,18 +188,22 @@ class Record:
         With ``turn`` it is what it was at the end of that turn; an old record does not know that.
         """
         parts: list[bytes] = []
-        size = 0
-        while number > 0 and size < FILE_LIMIT:
+        while number > 0 and sum(map(len, parts)) < FILE_LIMIT:
             if whole := self.file(f"{run_directory(number)}/{_WHOLE}"):
                 parts.append(whole)
                 break
             run, talk = self.run(number), self.talk(number)
-            begins = run.begins if turn is None or run.begins <= turn else 0
-            wanted = (at for at in talk if begins <= at and (turn is None or at <= turn))
-            found = b"".join(self.file(talk[at]) or b"" for at in wanted)
-            parts.append(found)
-            size += len(found)
-            number, turn = (0 if begins else run.continues), None
+            switches = dict(run.switches)
+            number = run.continues
+            for at in sorted({*talk, *switches}, reverse=True):
+                if turn is not None and at > turn:
+                    continue
+                parts.append((self.file(talk[at]) if at in talk else None) or b"")
+                if at in switches:
+                    turn = switches[at]
+                    if turn is None:
+                        return b"".join(reversed(parts))
+            turn = None
         return b"".join(reversed(parts))
 
     def commit(self) -> str:

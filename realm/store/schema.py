@@ -173,7 +173,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         incomplete=fields.texts("incomplete", _SCREEN.fullmatch),
         taken=fields.maybe("taken", lambda key: _taken(fields.items(key), oid)),
         continues=fields.maybe("continues", lambda key: fields.whole(key, 0, number - 1)) or 0,
-        begins=fields.maybe("begins", lambda key: fields.whole(key, 0, _MOST)) or 0,
+        switches=_switches(fields),
         said=fields.maybe("said", lambda key: fields.whole(key, 0, _MOST)) or 0,
         died=fields.text("died", lambda _: True, ""),
         kept=tuple(fields.maybe("kept", lambda key: _kept(fields.items(key), oid)) or ()),
@@ -207,6 +207,20 @@ def _refused(found: list[Any]) -> list[Refusal]:
             ):
                 rows.append(Refusal(host, port, why, count))
     return rows
+
+
+def _switches(fields: _Fields) -> tuple[tuple[int, int | None], ...]:
+    """Return what ``switches`` holds; earlier versions noted the last one alone, and in ``begins``."""
+    if begins := fields.maybe("begins", lambda key: fields.whole(key, 0, _MOST)):
+        return ((begins, None),)
+    rows: list[tuple[int, int | None]] = []
+    for item in (fields.maybe("switches", fields.items) or [])[:_LIST_LIMIT]:
+        match item:
+            case [int(turn), None] if 0 < turn <= _MOST:
+                rows.append((turn, None))
+            case [int(turn), int(onto)] if 0 <= onto < turn <= _MOST:
+                rows.append((turn, onto))
+    return tuple(rows)
 
 
 def _taken(found: list[Any], is_oid: Callable[[str], object]) -> Taken | None:

@@ -93,6 +93,25 @@ def test_a_fork_has_code_and_conversation_up_to_the_turn(
         assert "screen.txt" in kept or turn == 1
 
 
+@pytest.mark.parametrize(
+    ("turn", "expected"),
+    [(3, ["three"]), (4, ["one", "two", "four"]), (5, ["three", "five"]), (6, ["one", "two", "four", "six"])],
+)
+def test_a_turn_has_the_conversation_that_it_was_in(repo: Repo, turn: int, expected: list[str]) -> None:
+    """The agent went over to a new one, back to the first, to the second and to the first again."""
+    past = Past(repo)
+    past.conversation = OLD
+    first = {"talk/0001.jsonl": said("one"), "talk/0002.jsonl": said("two")}
+    past.run(Asked("one", {"a": "1\n"}), Asked("two", {"a": "2\n"}), files=first)
+    words = ("three", "four", "five", "six")
+    talk = {f"talk/{at:04d}.jsonl": said(word) for at, word in enumerate(words, 1)}
+    asked = [Asked(word, {"a": f"{word}\n"}) for word in words]
+    past.run(*asked, files=talk, continues=1, switches=[(1, None), (2, 0), (3, 1), (4, 2)])
+    assert prompts(repo, "fix", 2) == ["one", "two", "four", "six"]
+    assert realm(repo.path, "rewind" if turn < 6 else "fork", f"fix@{turn}", *["other"][turn < 6 :]).code == 0
+    assert prompts(repo, "fix" if turn < 6 else "other", 2) == expected
+
+
 def log(repo: Repo, name: str) -> list[dict[str, str]]:
     return list(json.loads(realm(repo.path, "log", name, "--json", "--reverse").out))
 

@@ -51,6 +51,19 @@ def test_an_earlier_conversation_is_gone_on_with(claude: User, api: MessagesApi)
         has(claude, "tui", FIRST, SECOND, THIRD)
         assert leave(terminal) == 0
     assert recorded(claude, "tui")["prompts"] == [FIRST, SECOND, THIRD]
-    assert said(claude, "tui")[-1] == THIRD
-    claude.realm("resume", "tui", "-p", "write four.txt with fourth")
-    assert api.asked[-1].prompts()[-3:] == [FIRST, THIRD, "write four.txt with fourth"]
+    assert said(claude, "tui") == [FIRST, SECOND, THIRD]
+    for turn, word in enumerate(("one", "two", "three"), 1):
+        assert f"Wrote {word}.txt." in claude.realm("logs", f"tui@{turn}").out
+        assert f"Wrote {word}.txt." in claude.realm("show", f"tui@{turn}").out
+    claude.realm("fork", "tui@2", "other")
+    fourth = "write four.txt with fourth"
+    claude.realm("resume", "other", "-p", fourth)
+    assert asked(api) == [SECOND, fourth]
+    claude.realm("resume", "tui", "-p", fourth)
+    assert asked(api) == [FIRST, THIRD, fourth]
+    assert said(claude, "tui", 2) == [fourth]
+
+
+def asked(api: MessagesApi) -> list[str]:
+    """Return all that the agent was ever asked, as the API sees it."""
+    return [prompt for prompt in api.asked[-1].prompts() if prompt.startswith("write ")]

@@ -59,6 +59,7 @@ class Past:
         files: Mapping[str, bytes] | None = None,
         said: int = 0,
         continues: int = 0,
+        switches: Sequence[tuple[int, int | None]] = (),
     ) -> None:
         """Add a run; ``before`` is the commit it starts on (the session's tip)."""
         project, number = project_of(self.repo), len(self.runs) + 1
@@ -89,7 +90,7 @@ class Past:
         prompts = tuple(first_line(text.prompt) for text in texts.values())
         run = Run(number, started, start, started + 3000, exit_code, done.tip, prompts=prompts)
         unasked = risky.kinds(risky.find(project, self.base, done.tip))
-        run = run._replace(said=said, continues=continues, risky=unasked)
+        run = run._replace(said=said, continues=continues, switches=tuple(switches), risky=unasked)
         totals = repo.totals(project, self.base, done.tip)
         meta = record.write(
             project, parent=self.meta, previous=None, run=run, totals=totals,

@@ -65,7 +65,11 @@ runs = st.builds(
     incomplete=st.lists(st.sampled_from(["screen", "turns/0002.screen", "turns/12345.screen"])).map(tuple),
     taken=st.none() | st.builds(Taken, counts, counts, oids, oids, times),
     continues=st.just(0),
-    begins=counts,
+    switches=st.lists(
+        st.integers(1, 10**15).flatmap(
+            lambda turn: st.tuples(st.just(turn), st.none() | st.integers(0, turn - 1))
+        )
+    ).map(tuple),
     said=counts,
     died=words,
     kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
@@ -113,6 +117,15 @@ def test_session(session: Session) -> None:
 @given(runs)
 def test_run(run: Run) -> None:
     assert load_run(dump(run), "x", 7, "sha1") == run
+
+
+def test_where_a_conversation_began_is_read_as_earlier_versions_wrote_it() -> None:
+    run = Run(7, 1.0, "1" * 40)
+    written = json.loads(dump(run))
+    del written["switches"]
+    for begins, switches in ((0, ()), (3, ((3, None),))):
+        data = json.dumps({**written, "begins": begins}).encode()
+        assert load_run(data, "x", 7, "sha1") == run._replace(switches=switches)
 
 
 GOOD = Session(ID, "x", "/p", "/workspace/p", "1" * 40, 1.0)
