@@ -12,6 +12,8 @@ Below ``/realm/layout``, which is root's, so that the agent cannot change it:
     what the host has already, for ``git pack-objects``: ``^`` and an id a line
 ``kept``
     which refs of ``workspace`` are those of earlier runs, an id and a name a line
+``largest``
+    the bytes above which a file is not read, since the host would not take it
 ``rebase``
     the script that runs in an agent's place to replay commits
 ``pointers``
@@ -100,7 +102,7 @@ class Repositories(NamedTuple):
     left, ``stashes`` their stashes with what these are about, the oldest first.  ``instead`` are
     addresses that git goes to in the place of others.  ``inner`` are the tip's submodules, parents first.
     ``pointers`` are files that the sandbox has in the place of Git LFS's pointers; with ``large`` what it
-    makes of such comes back as pointers.
+    makes of such comes back as pointers.  Files of more than ``largest`` bytes do not come back.
     """
 
     tip: str
@@ -120,6 +122,7 @@ class Repositories(NamedTuple):
     inner: tuple[Inner, ...] = ()
     pointers: tuple[str, ...] = ()
     large: bool = False
+    largest: int = 1 << 30
 
 
 def files(given: Repositories) -> list[SandboxFile]:
@@ -135,6 +138,7 @@ def files(given: Repositories) -> list[SandboxFile]:
     found = {
         f"{LAYOUT}/known": known.encode(),
         f"{LAYOUT}/kept": _listed(given.kept),
+        f"{LAYOUT}/largest": f"{given.largest}\n".encode(),
         **({f"{LAYOUT}/pointers": _ended(given.pointers)} if given.pointers else {}),
         **({f"{LAYOUT}/gitlinks": _gitlinks(given.inner)} if given.inner else {}),
         **_repository("workspace", own + _identity(given.identity) + _modules(there, ""), given),

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import CACHE, HISTORY, HISTORY_REFS, REMOTE, SETUP
+from realm.config import CACHE, HISTORY, HISTORY_REFS, LIMIT_FILE, REMOTE, SETUP
 from realm.errors import EngineError
 from realm.paths import remove_tree, scratched
 from realm.sandbox import (
@@ -170,6 +170,7 @@ def outfit(
             inner=tuple(one for one, _ in inner),
             pointers=tuple(pointer.path for pointer in pointers if pointer.oid in files),
             large=lfs.is_used(plan.project),
+            largest=plan.config.value(LIMIT_FILE),
         )
         base = laid._replace(
             tip=plan.session.base,

@@ -266,3 +266,35 @@ def test_snapshot_that_fails_is_not_done(sandbox: HostSandbox) -> None:
     report = sandbox.report()
     assert (report.complete, report.points) == (False, ())
     assert "the workspace could not be saved" in report.errors
+
+
+HUGE = """
+mkdir d sub; echo precious > sub/work.txt; echo more >> large.bin
+for name in huge 'd/a b[1]*?.bin' 'd/\\ü' "$(printf 'new\nline')" base.txt; do truncate -s 8000G "$name"; done
+git init -q d; printf '!*\n' > .gitignore
+"""
+
+
+def test_files_above_the_limit_are_left_out_unread(sandbox: HostSandbox) -> None:
+    for file, text in {"base.txt": "", "large.bin": "x" * 70_000}.items():
+        sandbox.repo.write(file, text)
+    sandbox.tip = sandbox.repo.commit()
+    sandbox.layout = sandbox.layout._replace(largest=1 << 16)
+    report = sandbox.run(HUGE)
+    assert report.complete
+    taken, snapshot = sandbox.taken(report), report.points[-1].snapshot
+    added = {*taken.files(snapshot)} - {*taken.files(sandbox.tip)}
+    assert added == {".gitignore", "sub/work.txt"}
+    assert taken.show(f"{snapshot}:base.txt") == ""
+    assert taken.show(f"{snapshot}:large.bin") == "x" * 70_000
+    assert sum("(realm.limit.file)" in error for error in report.errors) == 6
+
+
+def test_a_large_file_of_the_tips_stays_and_an_ignored_one_is_not_spoken_of(sandbox: HostSandbox) -> None:
+    for file, text in {"large.bin": "x" * 70_000, ".gitignore": "cache/\n"}.items():
+        sandbox.repo.write(file, text)
+    sandbox.tip = sandbox.repo.commit()
+    sandbox.layout = sandbox.layout._replace(largest=1 << 16)
+    report = sandbox.run("tr x y < large.bin > l; mv l large.bin; mkdir cache; truncate -s 8000G cache/model")
+    assert report.errors == ()
+    assert sandbox.taken(report).show(f"{report.points[-1].snapshot}:large.bin") == "y" * 70_000
