@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.sandbox import caches, docker, layout, workspace
+from realm.sandbox import caches, docker, layout, lookup, workspace
 from realm.sandbox.image import recipe
 from realm.store import history
 from realm.store.repo import discover
@@ -47,6 +47,10 @@ def clear(directory: Path, ui: UI) -> bool:
     project = discover(directory)
     with closing(docker.connect()) as engine, ui.progress("removing the cache"):
         found = caches.known(engine, history.key(project))
+        for tool in lookup.find(engine, role="tool"):
+            # One that looks at sizes is no use, and may have been left by a command that was killed.
+            if not tool.owner.id and tool.owner.project == str(project.root):
+                tool.remove()
         used = [cache for cache in found if not caches.remove(engine, cache)]
         for place in {cache.place for cache in found}:
             workspace.forget(place)  # realm.setup has used the cache

@@ -14,6 +14,7 @@ from realm.config import Config
 from realm.errors import EngineError, RealmError
 from realm.paths import realm_home, remove_tree, scratched
 from realm.sandbox.egress import image as egress_image
+from realm.sandbox.image import derived
 from realm.session import images, registry, sandboxes
 from realm.session.lock import holder, run_directory
 from realm.store import listing, quarantine, record, refs
@@ -59,6 +60,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
             containers = list(_finished(engine, known))
             _clear_tools(engine)
             egress_image.remove_others(engine, images.inputs(Config(directory)))
+            derived.prune(engine)
         sandboxes.prune()
     except EngineError as error:
         ui.warn(f"containers and volumes were not looked at: {error.message}")

@@ -23,7 +23,7 @@ from realm.sandbox import (
     workspace,
 )
 from realm.sandbox import spec as specs
-from realm.sandbox.egress import sidecar
+from realm.sandbox.egress import sidecar, ticket
 from realm.sandbox.repositories import Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
@@ -183,7 +183,8 @@ def outfit(
             inner=(),
             pointers=(),
         )
-        command_file, setup = _setup(plan, image)
+        proxies = _proxies(engine, plan)
+        command_file, setup = _setup(plan, image, proxies)
         in_base = [*command_file, *(plan.dotfiles.files if command_file else ())]
         if inner or pointers:
             # A base has neither: the command is run in each sandbox, where they are.
@@ -195,7 +196,8 @@ def outfit(
         yield Outfit(
             specs.limited(spec, machine.result()),
             [*repositories.files(laid), *ready.files, *packs, *_conversations(plan),
-             *_worktree(plan, beside.refs), *_proxies(engine, plan), *command_file],
+             *_worktree(plan, beside.refs), *command_file,
+             *([SandboxFile(layout.ENVIRONMENT, specs.secrets(proxies), 0o600)] if proxies else [])],
             Checkout(
                 plan.session.base, seen.key, seen.place,
                 [*repositories.files(base), *ready.files, *in_base], seen.contains, progress, setup,
@@ -204,15 +206,23 @@ def outfit(
         )  # fmt: skip
 
 
-def _setup(plan: Plan, image: str) -> tuple[list[SandboxFile], str]:
-    """Return the user's command that makes the project ready, and a digest of all that it depends on."""
+def _setup(plan: Plan, image: str, proxies: Mapping[str, str]) -> tuple[list[SandboxFile], str]:
+    """Return the user's command that makes the project ready, and a digest of all that it depends on.
+
+    It has the variables of the user's containers, as far as they are no login of the agent's.
+    """
     command = plan.config.value(SETUP)
     if not command.strip():
         return [], ""
-    script = SandboxFile(layout.SETUP, f"{command}\n".encode("utf-8", "surrogateescape"), owner="root")
-    home = [f"{file.path}\0{file.data!r}" for file in plan.dotfiles.files]
-    depends = (image, command, manifests.digest(plan.project, plan.session.base, command), *home)
-    return [script], hashlib.sha256("\0".join(depends).encode("utf-8", "surrogateescape")).hexdigest()
+    given = {**proxies, **flags.environment(plan.args)}
+    if plan.network.policy == "allow":
+        given = ticket.besides(ticket.variables(ticket.ticket(running.owner(plan))), given)
+    variables = {name: value for name, value in given.items() if name not in plan.login.variables}
+    text = specs.secrets(variables) + f"{command}\n".encode("utf-8", "surrogateescape")
+    home = [b"%b\0%r" % (file.path.encode(), file.data) for file in plan.dotfiles.files]
+    depends = (image, manifests.digest(plan.project, plan.session.base, command))
+    digest = hashlib.sha256(b"\0".join([*map(str.encode, depends), text, *home])).hexdigest()
+    return [SandboxFile(layout.SETUP, text, owner="root")], digest
 
 
 @contextmanager
@@ -269,13 +279,11 @@ def _machine(engine: Engine, plan: Plan) -> Machine:
     return engine.machine()
 
 
-def _proxies(engine: Engine, plan: Plan) -> Iterator[SandboxFile]:
-    """Yield the proxies by which the user's containers reach out; their addresses may hold a password."""
-    if plan.network.policy != "open":
-        return
+def _proxies(engine: Engine, plan: Plan) -> dict[str, str]:
+    """Return the proxies by which the user's containers reach out; their addresses may hold a password."""
     given = flags.environment(plan.args)
-    if found := {name: value for name, value in engine.proxies().items() if name not in given}:
-        yield SandboxFile(layout.ENVIRONMENT, specs.secrets(found), 0o600)
+    found = engine.proxies() if plan.network.policy == "open" else {}
+    return {name: value for name, value in found.items() if name not in given}
 
 
 def _conversations(plan: Plan) -> Iterator[SandboxFile]:

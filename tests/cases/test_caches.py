@@ -28,6 +28,16 @@ TELL = "echo $GRADLE_USER_HOME >told"
 NONE = "{ env | grep cache; ls -d /cache; } >told 2>/dev/null; true"
 LOOK = "cat $PIP_CACHE_DIR/of-one ~/.cargo/registry/of-one $GRADLE_USER_HOME/of-one >told 2>&1"
 
+KILLED = """
+from realm.sandbox import caches, docker, layout
+engine = docker.connect()
+owner = layout.Owner("", "", 0, {project!r}, "", 0)
+for cache in caches.known(engine):
+    if cache.place.startswith({project!r}):
+        engine.start(caches._container(engine, "realm:latest", cache, owner, ["sleep", "60"]))
+"""
+"""What a `realm cache` that is killed leaves on the engine."""
+
 
 def test_what_tools_cache_is_there_for_the_projects_next_session_alone(user: User, tmp_path: Path) -> None:
     user.realm("new", "one", "--agent", "sh", "--", "-c", FILL)
@@ -44,17 +54,10 @@ def test_what_tools_cache_is_there_for_the_projects_next_session_alone(user: Use
     user.realm("new", "three", "--agent", "sh", "--", "-c", "find /cache -name of-one >told", cwd=other.path)
     assert other.show("refs/realm/three:told") == ""
 
+    user.python(KILLED.format(project=str(user.repo.path)))
     user.realm("cache", "--clear")
     user.extra["REALM_CACHE"] = "off"
-    user.realm(
-        "new",
-        "four",
-        "--agent",
-        "sh",
-        "--",
-        "-c",
-        NONE,
-    )
+    user.realm("new", "four", "--agent", "sh", "--", "-c", NONE)
     assert user.repo.show("refs/realm/four:told") == ""
     assert json.loads(user.realm("cache", "--json").out) == []
 

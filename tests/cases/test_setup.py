@@ -22,10 +22,11 @@ echo changed >>README.md
 git config core.hooksPath /nowhere
 echo cached >/cache/of-setup
 cp ~/.npmrc ~/npmrc-of-setup
+echo "$STAGE $ANTHROPIC_API_KEY" >~/stage
 """
 LOOK = """
 { cat node_modules/index.js generated /cache/of-setup; tool; git status --short; cat README.md
-  cmp ~/.npmrc ~/npmrc-of-setup && cat ~/.npmrc; } >/tmp/told
+  cmp ~/.npmrc ~/npmrc-of-setup && cat ~/.npmrc ~/stage; } >/tmp/told
 cp /tmp/told .
 """
 
@@ -38,11 +39,19 @@ def _told(user: User, name: str) -> list[str]:
 
 def test_the_set_up_is_done_once_and_anew_when_what_it_depends_on_changes(user: User, sealed: Path) -> None:
     user.extra |= {"REALM_SETUP": SETUP, "REALM_HOME_FILES": ".npmrc"}
+    user.extra["REALM_DOCKER_ARGS"] = "-e STAGE='in test'"
     (sealed / ".npmrc").write_text("registry=https://npm.test\n//npm.test/:_authToken=hunter2\n")
     user.repo.write("package.json", "{}")
     user.repo.commit("Depend on nothing")
     first = _told(user, "first")
-    assert [first[0], *first[2:]] == ["module", "cached", "tool", "# project", "registry=https://npm.test"]
+    assert [first[0], *first[2:]] == [
+        "module",
+        "cached",
+        "tool",
+        "# project",
+        "registry=https://npm.test",
+        "in test ",
+    ]
     user.repo.write("app.js", "1")
     user.repo.commit("Change what nothing depends on")
     assert _told(user, "second") == first

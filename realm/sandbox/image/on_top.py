@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from realm.errors import EngineError, ImageError
+from realm.errors import ImageError
 from realm.paths import shipped
+from realm.sandbox.image import derived
 from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
 from realm.sandbox.image.recipe import VERSION, Inputs
 from realm.text import clean
@@ -36,13 +36,14 @@ def ensure(engine: Engine, reference: str, image: str, own: str, inputs: Inputs,
     Code cannot run on it.
     """
     name = _name(image, own, inputs)
+    derived.note_use(name)
     found = inspect(engine, name)
     if found is not None:
         return found.id
     text = f"building {name}, Claude Code on top of {clean(reference)}"
     with progress(text), Steps(progress, name) as steps:
         built = _build(engine, name, reference, image, own, inputs, steps.show)
-    _remove_others(engine, reference, built)
+    derived.remove_others(engine, f"{ON_LABEL}={reference}", name)
     return built
 
 
@@ -89,13 +90,3 @@ def _build(
             f"Claude Code cannot be brought into the image {shown}: {error.message}",
             "build it FROM realm:latest",
         ) from error
-
-
-def _remove_others(engine: Engine, reference: str, built: str) -> None:
-    """Remove what was built on an earlier image of that name; what a sandbox still uses stays."""
-    with suppress(EngineError):
-        for other in engine.images(f"{ON_LABEL}={reference}"):
-            for tag in other.tags:
-                if other.id != built and tag.startswith("realm:on-"):
-                    with suppress(EngineError):
-                        engine.remove_image(tag)

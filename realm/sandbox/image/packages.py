@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from realm.errors import EngineError, ImageError
+from realm.errors import ImageError
 from realm.paths import shipped
+from realm.sandbox.image import derived
 from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
 from realm.text import listed
 
@@ -35,6 +35,7 @@ def ensure(engine: Engine, reference: str, image: str, packages: Sequence[str], 
     wanted = sorted(set(packages))
     dockerfile = shipped("container")[_DOCKERFILE]
     name = _TAG + _digest([image, dockerfile.decode(), *wanted])
+    derived.note_use(name)
     found = inspect(engine, name)
     if found is not None:
         return found.id
@@ -50,19 +51,9 @@ def ensure(engine: Engine, reference: str, image: str, packages: Sequence[str], 
                 f"the packages of realm.packages cannot be installed: {error.message}",
                 "git config --get-all realm.packages shows them; they are Debian's, by apt-get's names",
             ) from error
-    _remove_others(engine, label, built)
+    derived.remove_others(engine, f"{LABEL}={label}", name)
     return built
 
 
 def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-
-
-def _remove_others(engine: Engine, label: str, built: str) -> None:
-    """Remove what was built with the same packages on an earlier image; what a sandbox uses stays."""
-    with suppress(EngineError):
-        for other in engine.images(f"{LABEL}={label}"):
-            for tag in other.tags:
-                if other.id != built and tag.startswith(_TAG):
-                    with suppress(EngineError):
-                        engine.remove_image(tag)

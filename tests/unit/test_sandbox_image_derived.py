@@ -1,0 +1,50 @@
+"""Images on top of others go when no sandbox was made of them for long."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from realm.errors import EngineError
+from realm.paths import realm_home
+from realm.sandbox.docker import Engine, Image
+from realm.sandbox.image import derived
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Engined:
+    """An engine that has images, one of them in use."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    def images(self, _: str) -> list[Image]:
+        """Return what has a label."""
+        return [Image("1", {}, ("realm:with-1", "mine:1")), Image("2", {}, ("realm:with-2", "realm:on-2"))]
+
+    def remove_image(self, tag: str) -> None:
+        """Remove one, unless it is in use."""
+        if "used" in tag:
+            raise EngineError("it is used")
+        self.removed.append(tag)
+
+
+def test_what_was_not_used_for_long_goes_once(sealed: Path) -> None:
+    assert realm_home().is_relative_to(sealed)
+    engine: Any = Engined()
+    for name in ("with-old", "with-used", "on-new"):
+        derived.note_use(f"realm:{name}")
+    for name in ("with-old", "with-used"):
+        os.utime(realm_home() / "images" / name, (0, 0))
+    derived.prune(engine)
+    derived.prune(engine)
+    assert engine.removed == ["realm:with-old"]
+    assert {path.name for path in (realm_home() / "images").iterdir()} == {"with-used", "on-new"}
+
+
+def test_an_older_one_of_the_same_kind_goes() -> None:
+    engine = Engined()
+    derived.remove_others(cast("Engine", engine), "realm.with=x", "realm:with-2")
+    assert engine.removed == ["realm:with-1"]
