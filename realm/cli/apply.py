@@ -42,4 +42,4 @@ def command(name: At, paths: tuple[str, ...], directory: Path | None, pick: bool
         raise CommandLineError("--patch asks questions and needs a terminal", "realm apply NAME -- PATHS")
     done = apply(name, directory, paths, pick=pick)
     lines = f"+{done.insertions} \N{MINUS SIGN}{done.deletions}"
-    output.data(f"applied {name.name} to the work tree ({plural(done.files, 'file')}, {lines})")
+    output.data(f"applied {name} to the work tree ({plural(done.files, 'file')}, {lines})")

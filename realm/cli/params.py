@@ -233,7 +233,7 @@ def not_both(at: At, *others: int | None) -> None:
     """Raise :class:`CommandLineError` for a named turn where an option of ``others`` says which, too."""
     if at.turn is not None and any(other is not None for other in others):
         options = " and ".join(["--run", "--turn"][: len(others)])
-        raise CommandLineError(f"{at.name}@{at.turn} names a turn already", f"leave {options} out")
+        raise CommandLineError(f"{at} names a turn already", f"leave {options} out")
 
 
 class SessionAt(Completed):

@@ -81,11 +81,11 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = 
             after = merging.merge(project, done.begin, now, theirs)
         except merging.ConflictError as conflict:
             raise RealmError(
-                f"{at.name} does not go onto your work tree: {conflict.message}",
-                f"realm merge {at.name} leaves conflicts to you, realm apply {at.name} -- PATHS takes a part",
+                f"{at} does not go onto your work tree: {conflict.message}",
+                f"realm merge {at} leaves conflicts to you, realm apply {at} -- PATHS takes a part",
             ) from None
         if after == now:
-            raise RealmError(f"your work tree has all of {at.name} already", "git status")
+            raise RealmError(f"your work tree has all of {at} already", "git status")
         if pick:
             chosen = ("restore", "-p", f"--source={after}", "--", *(paths or [":/"]))
             git.type_in(*chosen, project=project)

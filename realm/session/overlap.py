@@ -128,7 +128,7 @@ def compare(asked: Sequence[At], directory: Path | None, check: str | None) -> l
     places = [place(at, directory) for at in asked]
     files = [repo.changed_names(whole.project, whole.base, whole.tip) for whole in places]
     trees = [tree_of(whole.project, whole.tip) for whole in places]
-    names = [at.name if at.turn is None else f"{at.name}@{at.turn}" for at in asked]
+    names = [str(at) for at in asked]
     sides = []
     for number, whole in enumerate(places):
         others = frozenset().union(*(found for other, found in enumerate(files) if other != number))

@@ -20,6 +20,9 @@ class At(NamedTuple):
     name: str
     turn: int | None = None
 
+    def __str__(self) -> str:
+        return self.name if self.turn is None else f"{self.name}@{self.turn}"
+
 
 class NewRequest(NamedTuple):
     """``realm new``: ``directory`` is the project or any directory inside it."""

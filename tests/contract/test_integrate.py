@@ -77,7 +77,8 @@ class TestApply:
         repo.write("a.txt", LINES.replace("20\n", "twenty\n").replace("1\n", "one\n", 1))
         repo.write("mine.txt", "m\n")
         repo.git("add", "mine.txt")
-        assert realm(repo.path, "apply", "fix@1").code == 0
+        done = realm(repo.path, "apply", "fix@1")
+        assert (done.code, done.out.partition(" (")[0]) == (0, "applied fix@1 to the work tree")
         assert (repo.path / "a.txt").read_text().split()[::9] == ["one", "ten", "19"]
         assert status(repo) == [" M a.txt", " D gone.txt", "A  mine.txt"]
 
