@@ -20,6 +20,7 @@ import click
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import SESSION, common, json_option
+from realm.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,10 @@ def _rows(one: Audit) -> Iterator[tuple[str, list[str]]]:
     if one.included:
         yield "included", [*one.included]
     if one.refused is not None:
-        yield "refused", [f"{host}: {times} times" for host, times in one.refused.items()] or ["nothing"]
+        yield (
+            "refused",
+            [f"{host}: {plural(times, 'time')}" for host, times in one.refused.items()] or ["nothing"],
+        )
     if one.tokens is not None:
         cost = f", ${one.tokens.cost:.2f}" if one.tokens.cost else ""
         yield "tokens", [f"{one.tokens.sent:,} in, {one.tokens.received:,} out{cost}"]

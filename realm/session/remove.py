@@ -160,8 +160,10 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
     project = discover(directory or current_directory())
     refs.check_name(name)
     there = refs.tips(project, name)
-    if replace and there.code is not None:
-        return _swap(project, name, there)
+    if there.code is not None:
+        if replace:
+            return _swap(project, name, there)
+        raise RealmError(f"the session '{name}' exists", f"realm restore {name} --replace swaps the two")
     refs.check_new(project, name)
     trash = _removed(project, name)
     refs.transact(project, refs.restore_updates(trash), "realm: restore")

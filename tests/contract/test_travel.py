@@ -45,7 +45,8 @@ def past(repo: Repo) -> Past:
         "talk/0002.jsonl": said("four"),
         "screen.txt": b"end of run 2",
     }
-    made.run(Asked("three", {"b": "3\n"}), Asked("four", {"b": "4\n"}), files=second | screens, continues=1)
+    second |= screens | {"audit.json": b"{}"}
+    made.run(Asked("three", {"b": "3\n"}), Asked("four", {"b": "4\n"}), files=second, continues=1)
     return made
 
 
@@ -88,7 +89,7 @@ def test_a_fork_has_code_and_conversation_up_to_the_turn(
         assert found.session().conversation != OLD
         kept = found.files(run)
     if turn == 3:
-        assert list(kept) == ["turns/0001.screen.txt"]
+        assert kept == {"turns/0001.screen.txt": b"turn 1", "screen.txt": b"turn 1", "audit.json": b"{}"}
     else:
         assert "screen.txt" in kept or turn == 1
 
@@ -137,7 +138,8 @@ def test_a_rewound_session_is_what_it_was_and_can_be_brought_back(past: Past) ->
     listed = json.loads(realm(repo.path, "list", "--json").out)[0]
     assert (listed["turns"], listed["runs"]) == (3, 2)
     now = repo.refs("refs/realm/") | repo.refs("refs/realm-meta/")
-    assert realm(repo.path, "restore", "fix").code == 1
+    refused = realm(repo.path, "restore", "fix")
+    assert (refused.code, refused.err.split(": ")[-1]) == (1, "realm restore fix --replace swaps the two\n")
     assert realm(repo.path, "restore", "fix", "--replace").code == 0
     assert repo.refs("refs/realm/") | repo.refs("refs/realm-meta/") == before
     assert realm(repo.path, "restore", "fix", "--replace").code == 0
