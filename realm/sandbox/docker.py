@@ -527,6 +527,7 @@ class Engine:
             return [
                 Listed(found["Id"], _one_name(found), found.get("Labels") or {}, found["State"])
                 for found in self._client.containers(all=True, filters={"label": list(labels)})
+                if _has_all(found, labels)
             ]
 
     def remove(self, container: str) -> None:
@@ -587,7 +588,7 @@ class Engine:
         """Return the volumes that have all ``labels`` (``name`` or ``name=value``)."""
         with self._asking():
             found = self._client.volumes(filters={"label": list(labels)}).get("Volumes")
-            return [_volume(volume) for volume in found or ()]
+            return [_volume(volume) for volume in found or () if _has_all(volume, labels)]
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; one that is gone is fine, one in use is a conflict."""
@@ -675,6 +676,15 @@ def _client(endpoint: Endpoint, api: tuple[int, int]) -> Any:
 def _version(text: str) -> tuple[int, int]:
     major, _, minor = text.partition(".")
     return int(major), int(minor)
+
+
+def _has_all(found: Mapping[str, Any], labels: Sequence[str]) -> bool:
+    """Return whether something listed has all ``labels``: to Podman, any of a filter's is enough."""
+    given = found.get("Labels") or {}
+    return all(
+        given.get(name) == value if equals else name in given
+        for name, equals, value in (label.partition("=") for label in labels)
+    )
 
 
 def _one_name(found: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
 
 _APART = "com.docker.network.bridge.enable_icc"
+_ROLE = "network"
 _SMALL = 24
 """Bits of the subnet that is kept of what the engine gives: as few addresses as 250 sandboxes need."""
 
@@ -34,6 +35,12 @@ def ensure_open(engine: Engine) -> None:
         found = engine.network(layout.OPEN_NETWORK)
     if found is None:
         _make(engine)  # says why it cannot
+    elif (found.get("Labels") or {}).get(layout.ROLE) == _ROLE and _APART not in (found.get("Options") or {}):
+        raise EngineError(
+            "this engine, as Podman does, lets the containers of a network reach each other: "
+            "it has none for realm.network open",
+            "git config realm.network allow",
+        )
     elif (found.get("Options") or {}).get(_APART) != "false":
         raise EngineError(
             f"the network {layout.OPEN_NETWORK} of this engine lets containers reach each other: "
@@ -43,7 +50,7 @@ def ensure_open(engine: Engine) -> None:
 
 
 def _make(engine: Engine) -> None:
-    labels = {layout.ROLE: "network"}
+    labels = {layout.ROLE: _ROLE}
     engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"})
     # The engine knows which addresses are free on its machine; it gives more of them than there is need for.
     small = _first_of(engine.network(layout.OPEN_NETWORK) or {})

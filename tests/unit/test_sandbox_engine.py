@@ -181,6 +181,15 @@ def test_calls_of_several_threads_at_once(serve: Serve) -> None:
     assert answers == ["a"] * 200
 
 
+def test_only_what_has_all_labels_is_listed_though_one_is_enough_for_podman(serve: Serve) -> None:
+    volumes = [{"Name": name, "Labels": labels} for name, labels in (
+        ("both", {"a": "b", "c": ""}), ("one", {"a": "b"}), ("other", {"a": "x", "c": ""}), ("none", None),
+    )]  # fmt: skip
+    with docker.connect(serve(_answer(json.dumps({"Volumes": volumes}).encode(), "1.41"))) as connected:
+        assert [found.name for found in connected.volumes("a=b", "c")] == ["both"]
+        assert [found.name for found in connected.volumes("c")] == ["both", "other"]
+
+
 Reply = Callable[[socket.socket, bytes], None]
 
 

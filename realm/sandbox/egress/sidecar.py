@@ -142,10 +142,11 @@ def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> bool
             "PidsLimit": _PROCESSES,
             "Memory": _MEMORY,
             "MemorySwap": _MEMORY,
+            # Nobody but _USER is in there; Podman knows no owner of a tmpfs.
             "Tmpfs": {
-                "/run/realm": f"uid={_USER},gid={_USER},mode=0700,size=16m",
-                "/run/realm/log": f"uid={_USER},gid={_USER},mode=0700,size=32m",
-                "/tmp": f"uid={_USER},gid={_USER},mode=0700,size=16m",  # noqa: S108
+                "/run/realm": "mode=1777,size=16m",
+                "/run/realm/log": "mode=1777,size=32m",
+                "/tmp": "mode=1777,size=16m",  # noqa: S108
             },
             # dnsmasq answers squid at the port that names are asked at.
             "Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
