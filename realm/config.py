@@ -368,8 +368,9 @@ NETWORK = Setting(
     "network of a container: open, allow (by name) or none",
 )  # fmt: skip
 CREDENTIALS = Setting(
-    "credentials", "REALM_CREDENTIALS", "proxy", _one_of("proxy", "env"),
-    "where an agent's key or login is: env (in its container) or proxy (in the sidecar alone)",
+    "credentials", "REALM_CREDENTIALS", "proxy", _one_of("proxy", "env", "share"),
+    "where an agent's key or login is: proxy (in the sidecar alone), env (in its container), or share "
+    "(there, and renewed there)",
 )  # fmt: skip
 GIT_CREDENTIALS = Setting(
     "gitCredentials", "REALM_GIT_CREDENTIALS", "", _git_host,

@@ -29,7 +29,8 @@ class Login(NamedTuple):
 
     ``source`` says in words where it was found; empty when there is none.  With
     ``is_placeholder`` the variables are no secret: they only look like the login.
-    ``is_lent`` is of variables that a program of the user's gives, others later.
+    ``is_lent`` is of variables that a program of the user's gives, others later.  ``ends`` is when one
+    ends that nobody renews, in seconds since the epoch.
     """
 
     variables: Mapping[str, str] = {}
@@ -37,6 +38,7 @@ class Login(NamedTuple):
     source: str = ""
     is_placeholder: bool = False
     is_lent: bool = False
+    ends: float | None = None
 
     @property
     def is_renewed(self) -> bool:
@@ -266,6 +268,10 @@ class Agent:
     def login_ends(self) -> float | None:
         """Return when the login on this machine ends unless it is renewed, in seconds since the epoch."""
         return None
+
+    def unrenewed(self, login: Login) -> Login:
+        """Return the login without what renews it, which works once: until it ends both sides have it."""
+        return login
 
     def keyless(self, login: Login, api: Api, url: str, placeholder: str) -> Login:
         """Return the login as a sandbox gets it in which the API is at ``url``, without any key."""

@@ -22,6 +22,7 @@ from realm import agents
 from realm.errors import EngineError, RealmError
 from realm.sandbox import flags
 from realm.sandbox.docker import Conditions, Mounted
+from realm.session import run as running
 from realm.store import record
 from realm.text import clean
 
@@ -81,7 +82,7 @@ def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:
         "agent": plan.agent.name,
         "agent_version": labels.get(f"realm.{part}-version", "") if part else "",
         "network": plan.network.policy,
-        "credentials": "env" if plan.api is None else "proxy",
+        "credentials": running.credentials(plan),
         "login": plan.login.source,
         "git_hosts": [host.url for host in plan.git_hosts],
         "flags": flags.shown(plan.args),

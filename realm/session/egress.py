@@ -103,10 +103,19 @@ def reaching(network: Network, api: Api | None, servers: Sequence[Api | rules.St
 
 def warnings(plan: Plan) -> list[str]:
     """Return what the user should know of the run's network, and of the agent's login."""
+    found = []
     if plan.network.why:
         login = ", and the agent's login is in it" if plan.exposed else ""
-        return [f"the container's network is open{login}: {plan.network.why}"]
-    return [f"the agent's login is in the container: {plan.exposed}"] if plan.exposed else []
+        found.append(f"the container's network is open{login}: {plan.network.why}")
+    elif plan.exposed:
+        found.append(f"the agent's login is in the container: {plan.exposed}")
+    if plan.login.ends is not None and plan.api is None:
+        when = time.strftime("%H:%M", time.localtime(plan.login.ends))
+        found.append(
+            f"the login in the container ends at {when}: realm.credentials share renews it there, "
+            "claude setup-token makes one that lasts"
+        )
+    return found
 
 
 def refuse_none(plan: Plan) -> None:

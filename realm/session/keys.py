@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
     from realm.session.run import Network, Plan
 
-ENV, PROXY = "env", "proxy"
+ENV, PROXY, SHARE = "env", "proxy", "share"
 PERIOD = 5.0 if sys.platform != "darwin" else 60.0  # there another program has to be asked
 """Seconds from one look at the host's login to the next."""
 _DUE = 240.0
@@ -74,7 +74,7 @@ def choose(
     :class:`UsageError` where somebody has.
     """
     has_login = bool(login.source) or login.credentials is not None
-    if config.value(CREDENTIALS) == ENV or not has_login or network.policy == "none":
+    if config.value(CREDENTIALS) != PROXY or not has_login or network.policy == "none":
         return Choice()
     is_asked = config.lookup(CREDENTIALS).source != "default"
     if network.policy != "allow":
@@ -230,6 +230,14 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[N
             ui.warn(text)
 
 
+@contextmanager
+def renewing() -> Iterator[None]:
+    """Keep other processes of realm's from changing the host's login."""
+    with (make_private(realm_home()) / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _renew(agent: Agent) -> str:
     """Have the host's own program renew its login; return what the user has to know, mostly nothing.
 
@@ -239,8 +247,7 @@ def _renew(agent: Agent) -> str:
     command = agent.renewal
     if not command or shutil.which(command[0]) is None:
         return f"{ends_soon}, and nothing here can renew it: claude setup-token makes one that lasts"
-    with (make_private(realm_home()) / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with renewing():
         ends = agent.login_ends()
         if ends is None or ends - time.time() >= _DUE:
             return ""

@@ -9,6 +9,7 @@ from realm.agents import BEFORE, Match
 from realm.errors import RealmError
 from realm.paths import realm_home
 from realm.sandbox.layout import STATE
+from realm.session import keys
 from realm.together import Beside
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def match(sandbox: Sandbox, agent: Agent, path: str) -> Match:
     """Copy the newer login over the older one, once; an engine that fails is asked again later."""
     try:
         inside = sandbox.read_file(path, limit=agent.credentials_limit)
-        renewal = agent.renew(inside or b"")
+        with keys.renewing():
+            renewal = agent.renew(inside or b"")
         if renewal.inside is not None:
             sandbox.write_file(path, renewal.inside, mode=0o600)
     except (RealmError, OSError):

@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import AGENT, DOCKER_ARGS, HOME, INCLUDE, REMOTE, Config
+from realm.config import AGENT, CREDENTIALS, DOCKER_ARGS, HOME, INCLUDE, REMOTE, Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
@@ -106,6 +106,8 @@ def with_keys(plan: Plan) -> Plan:
     Raises :class:`RealmError` when the settings want what cannot be had.
     """
     given = flags.environment(plan.args)
+    if plan.config.value(CREDENTIALS) == keys.ENV:
+        plan = plan._replace(login=plan.agent.unrenewed(plan.login))
     api, why = keys.choose(plan.config, plan.network, plan.agent, plan.login, given)
     hosts = plan.git_hosts or keys.git_hosts(plan.project, plan.config, plan.network)
     itself = None if api else plan.agent.api(plan.login, given)

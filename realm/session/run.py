@@ -158,6 +158,13 @@ def owner(plan: Plan) -> Owner:
     )
 
 
+def credentials(plan: Plan) -> str:
+    """Return where the agent's login is, as the setting says it."""
+    if plan.api is not None:
+        return "proxy"
+    return "env" if plan.login.credentials is None else "share"
+
+
 def weakened(plan: Plan) -> tuple[str, ...]:
     """Return what of the user's flags and settings takes protection from the sandbox, as it was given."""
     config = plan.config
@@ -165,7 +172,7 @@ def weakened(plan: Plan) -> tuple[str, ...]:
     cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
     reserve = ("realm.diskReserve none",) if config.value(DISK_RESERVE) == 0 else ()
     has_login = bool(plan.login.source) and plan.api is None
-    login = ("realm.credentials env",) if has_login and plan.network.policy != "none" else ()
+    login = (f"realm.credentials {credentials(plan)}",) if has_login and plan.network.policy != "none" else ()
     return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *login)
 
 

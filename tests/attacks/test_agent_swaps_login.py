@@ -41,6 +41,7 @@ def run(user: User, sealed: Path, tmp_path: Path, host: str, boxed: str) -> tupl
     replace_claude(
         user, tmp_path / "fake", f"printf %s {shlex.quote(boxed)} >$CLAUDE_CONFIG_DIR/.credentials.json"
     )
+    user.extra["REALM_CREDENTIALS"] = "share"
     done = user.realm("new", "swap", "--no-input")
     found: dict[str, Any] = json.loads(file.read_text())["claudeAiOauth"]
     return found, done.err

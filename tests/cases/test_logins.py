@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support.agent import replace_claude
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.api import MessagesApi
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -94,3 +96,17 @@ def test_a_program_of_the_users_lends_the_key(claude: User, sealed: Path) -> Non
     seen = claude.realm("new", "look", "--no-input", "--agent", "sh", "--", "-c", shell)
     assert "apiKeyHelper" not in seen.out
     assert key not in seen.out
+
+
+def test_the_hosts_login_goes_in_without_what_renews_it(user: User, api: MessagesApi, sealed: Path) -> None:
+    tokens = {"accessToken": "access-0123456789", "refreshToken": "refresh-0123456789"}
+    part = {**tokens, "expiresAt": int((time.time() + 3600) * 1000), "scopes": ["user:inference"]}
+    configure(sealed)
+    (sealed / ".claude/.credentials.json").write_text(json.dumps({"claudeAiOauth": part}))
+    user.extra |= {"ANTHROPIC_BASE_URL": api.url, "REALM_CREDENTIALS": "env"}
+    done = user.realm("new", "some", "--no-input", "--", "-p", "run grep -rl refresh- /realm; true")
+    assert "the login in the container ends at " in done.err
+    assert {asked.headers["authorization"] for asked in api.asked} == {"Bearer access-0123456789"}
+    (run,) = json.loads(user.realm("audit", "some", "--json").out)
+    assert run["credentials"] == "env"
+    assert "/realm/" not in user.realm("logs", "some").out.replace("grep -rl refresh- /realm", "")

@@ -12,8 +12,9 @@ from realm import agents
 from realm.agents.base import Login
 from realm.config import Config
 from realm.errors import RealmError, UsageError
-from realm.session import keys
+from realm.session import egress, keys
 from realm.session import plan as planning
+from realm.session import run as running
 from realm.session.requests import ResumeRequest
 from realm.session.run import Network
 from tests.support.store import project_of, session
@@ -62,8 +63,28 @@ class TestChoice:
         assert (found.api.url, found.api.headers["x-api-key"]) == ("https://gateway.example", "g")
 
     def test_who_wants_the_key_inside_has_it_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("REALM_CREDENTIALS", "env")
-        assert keys.choose(Config(), Network("allow"), agents.find(), KEY) == keys.Choice()
+        for setting in ("env", "share"):
+            monkeypatch.setenv("REALM_CREDENTIALS", setting)
+            assert keys.choose(Config(), Network("allow"), agents.find(), KEY) == keys.Choice()
+
+    def test_the_hosts_login_goes_in_without_what_renews_it_or_is_shared(
+        self, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / ".credentials.json").write_text(tokens("token", time.time() + 3600))
+        monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
+        found = {}
+        for setting in ("env", "share", "proxy"):
+            monkeypatch.setenv("REALM_CREDENTIALS", setting)
+            found[setting] = planning.following(project_of(repo), session(), [], ResumeRequest("fix"))
+        assert {setting: running.credentials(plan) for setting, plan in found.items()} == {
+            setting: setting for setting in found
+        }
+        inside = found["env"].login
+        assert (inside.variables, inside.credentials) == ({"CLAUDE_CODE_OAUTH_TOKEN": "token"}, None)
+        assert b"token-refresh" in (found["share"].login.credentials or b"")
+        (warning,) = egress.warnings(found["env"])
+        assert "the login in the container ends at " in warning
+        assert egress.warnings(found["share"]) == []
 
     def test_without_a_login_or_a_network_there_is_nothing_to_hide(self, proxy: Config) -> None:
         assert keys.choose(proxy, Network("open"), agents.find(("sh",)), Login()) == keys.Choice()

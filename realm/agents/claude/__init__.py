@@ -148,6 +148,10 @@ class Claude(Agent):
         found = logins.parse(logins.read_host() or b"")
         return found["expiresAt"] / 1000 if found else None
 
+    def unrenewed(self, login: Login) -> Login:
+        """Return the access token of the host's login as a variable."""
+        return logins.unrenewed(login)
+
     def keyless(self, login: Login, api: Api, url: str, placeholder: str) -> Login:
         """Return variables of the same names with a placeholder."""
         return apis.inside(login, api, url, placeholder)

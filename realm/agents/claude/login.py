@@ -122,6 +122,15 @@ def _read_keychain() -> bytes | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def unrenewed(login: Login) -> Login:
+    """Return the access token of the host's login as a variable, in the place of its file."""
+    part = parse(login.credentials or b"")
+    if part is None:
+        return login
+    variables = {**login.variables, "CLAUDE_CODE_OAUTH_TOKEN": str(part["accessToken"])}
+    return login._replace(variables=variables, credentials=None, ends=part["expiresAt"] / 1000)
+
+
 def json_object(data: bytes) -> dict[str, Any]:
     """Return the JSON object that ``data`` is, empty when it is none."""
     try:
