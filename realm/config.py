@@ -419,7 +419,7 @@ REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 
 
 _ASKED = (
-    r"^(realm\.(limit\.)?[^.]*|core\.excludesfile|init\.defaultbranch|remote\.pushdefault"
+    r"^(realm\.(limit\.)?[^.]*|core\.(excludesfile|sparsecheckout(cone)?)|init\.defaultbranch|remote\.pushdefault"
     r"|remote\..*\.fetch|(user|author)\.(name|email))$"
 )
 """What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""

@@ -19,6 +19,8 @@ Below ``/realm/layout``, which is root's, so that the agent cannot change it:
 ``pointers``
     files that are kept with Git LFS and are there, each ended by a NUL; ``lfs`` is what git
     has such pass through
+``beyond``
+    files outside of a sparse checkout that are there all the same, each ended by a NUL
 ``gitlinks``
     which submodules the tip has, and which of them are there, as ``container/submodules``
     says, which is beside it
@@ -44,6 +46,7 @@ _SNAPSHOTS = """\
 \tfsmonitor = false
 \tautocrlf = false
 \tsafecrlf = false
+\tsparseCheckout = true
 \twarnAmbiguousRefs = false
 [user]
 \tname = realm
@@ -57,7 +60,10 @@ _SNAPSHOTS = """\
 [submodule]
 \trecurse = false
 """
-"""No hooks, no filters, no clean-up."""
+"""No hooks, no filters, no clean-up; sparse, without patterns: what is outside counts where it is there."""
+
+_NOT_HERE = "left-on-the-host"
+"""The remote that a sandbox's git names in a partial clone, and never reaches, where it misses an object."""
 
 
 _LARGE = """\
@@ -88,6 +94,7 @@ class Inner(NamedTuple):
     peeled: Mapping[str, str] = {}
     objects: tuple[str, ...] = ()
     shallow: tuple[str, ...] = ()
+    partial: bool = False
 
 
 class Repositories(NamedTuple):
@@ -103,6 +110,8 @@ class Repositories(NamedTuple):
     addresses that git goes to in the place of others.  ``inner`` are the tip's submodules, parents first.
     ``pointers`` are files that the sandbox has in the place of Git LFS's pointers; with ``large`` what it
     makes of such comes back as pointers.  Files of more than ``largest`` bytes do not come back.
+    ``patterns`` are those of a sparse checkout, and ``cone`` how git reads them; ``beyond`` are files
+    outside that are there all the same.  Of a ``partial`` clone objects are missing on purpose.
     """
 
     tip: str
@@ -123,25 +132,31 @@ class Repositories(NamedTuple):
     pointers: tuple[str, ...] = ()
     large: bool = False
     largest: int = 1 << 30
+    patterns: bytes | None = None
+    cone: bool = False
+    beyond: tuple[str, ...] = ()
+    partial: bool = False
 
 
 def files(given: Repositories) -> list[SandboxFile]:
     """Return the files of the layout, and of the agent's home what names who commits."""
-    own = _configuration(given.object_format) + (_LARGE.encode() if given.large else b"")
+    own = _configuration(given) + (_LARGE.encode() if given.large else b"")
     there = [inner for inner in given.inner if inner.place]
     alone = given._replace(
-        refs={}, symbolic={}, branch="", stashes=(),
+        refs={}, symbolic={}, branch="", stashes=(), patterns=None,
         objects=(*given.objects, *(path for inner in there for path in inner.objects)),
         shallow=(*given.shallow, *(oid for inner in there for oid in inner.shallow)),
     )  # fmt: skip
     known = "".join(f"^{oid}\n" for oid in (given.tip, *given.known))
+    settings = own + _sparse(given) + _identity(given.identity) + _modules(there, "")
     found = {
         f"{LAYOUT}/known": known.encode(),
         f"{LAYOUT}/kept": _listed(given.kept),
         f"{LAYOUT}/largest": f"{given.largest}\n".encode(),
         **({f"{LAYOUT}/pointers": _ended(given.pointers)} if given.pointers else {}),
+        **({f"{LAYOUT}/beyond": _ended(given.beyond)} if given.beyond else {}),
         **({f"{LAYOUT}/gitlinks": _gitlinks(given.inner)} if given.inner else {}),
-        **_repository("workspace", own + _identity(given.identity) + _modules(there, ""), given),
+        **_repository("workspace", settings, given),
         **_repository("snapshots", own + _SNAPSHOTS.encode(), alone),
     }
     for inner in there:
@@ -176,6 +191,8 @@ def _repository(name: str, configuration: bytes, given: Repositories) -> dict[st
     if given.stashes:
         found[f"{top}/refs/stash"] = f"{given.stashes[-1][0]}\n".encode()
         found[f"{top}/logs/refs/stash"] = _stashes(given)
+    if given.patterns is not None:
+        found[f"{top}/info/sparse-checkout"] = given.patterns
     for ref, target in given.symbolic.items():
         found[f"{top}/{ref}"] = f"ref: {target}\n".encode()
     return found
@@ -246,13 +263,20 @@ def _packed(given: Repositories) -> bytes:
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _configuration(object_format: str) -> bytes:
+def _configuration(given: Repositories) -> bytes:
     lines = ["[core]", "bare = false", "checkStat = minimal", "trustctime = false"]
-    if object_format == "sha1":
-        lines += ["repositoryformatversion = 0"]
-    else:
-        lines += ["repositoryformatversion = 1", "[extensions]", f"objectformat = {object_format}"]
+    extensions = [f"objectformat = {given.object_format}"] if given.object_format != "sha1" else []
+    extensions += [f"partialClone = {_NOT_HERE}"] if given.partial else []
+    lines += [f"repositoryformatversion = {1 if extensions else 0}", "[extensions]", *extensions]
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _sparse(given: Repositories) -> bytes:
+    if given.patterns is None:
+        return b""
+    return b"[core]\n" + b"".join(
+        _lines({"sparseCheckout": "true", "sparseCheckoutCone": str(given.cone).lower()})
+    )
 
 
 def _identity(who: Identity) -> bytes:

@@ -74,6 +74,8 @@ class Checkout(NamedTuple):
     progress: Callable[[str], AbstractContextManager[object]]
     setup: str = ""
     """Where the user's command makes the tree ready (:data:`layout.SETUP`): what it was done with and on."""
+    outline: str = ""
+    """Which files it has, where the checkout is sparse."""
 
 
 class Base(NamedTuple):
@@ -224,7 +226,7 @@ class _Record(NamedTuple):
 def _use(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> str:
     """Return what base volumes of the same use have in common."""
     parts = [engine.endpoint.url, checkout.key, spec.workspace, "{}:{}".format(*spec.user)]
-    parts += [checkout.setup] if checkout.setup else []
+    parts += [part for part in (checkout.setup, checkout.outline) if part]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

@@ -12,6 +12,7 @@ from realm.paths import remove_tree
 from realm.sandbox import docker, flags
 from realm.session import approvals, claim, egress, images, sandboxes
 from realm.session import plan as planning
+from realm.session import run as running
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import FURTHER
@@ -55,14 +56,14 @@ def new(request: NewRequest, ui: UI) -> int:
             claim.take(project, plan.session)
             return begin(
                 connection, plan, chosen, seen, lock, ui,
-                check=_checked(plan), meanwhile=lambda: _warn(plan, left_out, ui),
+                check=_checked(plan, ui), meanwhile=lambda: _warn(plan, left_out, ui),
             )  # fmt: skip
     except BaseException:
         _forget(plan)
         raise
 
 
-def _checked(plan: Plan) -> Callable[[], None]:
+def _checked(plan: Plan, ui: UI) -> Callable[[], None]:
     """Return what checks the name and the base's objects; these now, where making the sandbox needs them.
 
     A partial clone fetches what it has not.
@@ -72,11 +73,12 @@ def _checked(plan: Plan) -> Callable[[], None]:
         from realm.store import refs
 
         refs.check_new(plan.project, plan.session.name)
-        stores.ensure_readable(plan.project, plan.session.base)
+        stores.ensure_readable(plan.project, plan.run.before, plan.session.base, running.outline(plan))
 
     if not stores.is_partial(plan.project):
         return check
-    check()
+    with ui.progress("looking for what this partial clone lacks"):
+        check()
     return lambda: None
 
 

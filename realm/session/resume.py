@@ -21,6 +21,7 @@ from realm.session import (
     words,
 )
 from realm.session import plan as planning
+from realm.session import run as running
 from realm.session.begin import begin
 from realm.session.find import locate
 from realm.session.lock import RunLock
@@ -120,7 +121,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan, ui)
-    stores.ensure_readable(project, row.code)
+    stores.ensure_readable(project, row.code, session.base, running.outline(plan))
     return begin(connection, plan, chosen, seen, lock, ui)
 
 

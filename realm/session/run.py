@@ -21,7 +21,7 @@ from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
 from realm.sandbox.transfer import SandboxFile
 from realm.session import surroundings
-from realm.store import worktree
+from realm.store import sparse, worktree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from realm.model import Identity, Kept, Project, Run, Session
     from realm.sandbox.egress.rules import Stand
     from realm.sandbox.flags import DockerArgs
+    from realm.store.sparse import Sparse
     from realm.store.worktree import Include
 
 
@@ -246,6 +247,11 @@ def _home(plan: Plan, login: Login) -> list[SandboxFile]:
         if path is not None:
             found.append(SandboxFile(f"{STATE}/{path}", plan.transcript, 0o600))
     return found
+
+
+def outline(plan: Plan) -> Sparse | None:
+    """Return what of the project is checked out in the user's work tree, where that is not all."""
+    return sparse.find(plan.project, plan.config.of_git())
 
 
 def spec(plan: Plan, image: str, command: Sequence[str]) -> SandboxSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,7 +31,7 @@ from realm.sandbox.workspace import Checkout
 from realm.session import egress, keys, large
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
-from realm.store import branches, lfs, manifests, stores, submodules
+from realm.store import branches, lfs, manifests, sparse, stores, submodules
 from realm.store import history as histories
 from realm.text import clean
 from realm.together import Begun
@@ -151,6 +152,8 @@ def outfit(
         refs, kept = _refs(seen, plan.session.name), _kept(plan)
         pointers = large.given(plan)
         files = {pointer.oid: pointer.file for pointer in pointers if pointer.file is not None}
+        outline = running.outline(plan)
+        beyond = sparse.changed(plan.project, plan.session.base, plan.run.before) if outline else ()
         beside = branches.inside(plan.project, kept, [*refs, f"refs/heads/{plan.session.name}"])
         laid = Repositories(
             tip=plan.run.before,
@@ -171,6 +174,10 @@ def outfit(
             pointers=tuple(pointer.path for pointer in pointers if pointer.oid in files),
             large=lfs.is_used(plan.project),
             largest=plan.config.value(LIMIT_FILE),
+            patterns=outline.patterns if outline else None,
+            cone=outline is not None and outline.cone,
+            beyond=tuple(map(os.fsdecode, beyond)),
+            partial=stores.is_partial(plan.project) or any(one.partial for one, _ in inner),
         )
         base = laid._replace(
             tip=plan.session.base,
@@ -182,6 +189,7 @@ def outfit(
             stashes=(),
             inner=(),
             pointers=(),
+            beyond=(),
         )
         proxies = _proxies(engine, plan)
         command_file, setup = _setup(plan, image, proxies)
@@ -201,6 +209,7 @@ def outfit(
             Checkout(
                 plan.session.base, seen.key, seen.place,
                 [*repositories.files(base), *ready.files, *in_base], seen.contains, progress, setup,
+                f"{outline.cone} {outline.patterns!r}" if outline else "",
             ),
             seen.unmatched,
         )  # fmt: skip
@@ -256,7 +265,7 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
         one.key, one.parent, one.path, one.below, one.link, name=one.name, url=one.url, place=one.place,
         refs={**seen.refs, **{name: tag.oid for name, tag in seen.tags.items()}}, symbolic=seen.symbolic,
         peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
-        objects=(at,), shallow=seen.shallow,
+        objects=(at,), shallow=seen.shallow, partial=stores.is_partial(clone),
     )  # fmt: skip
     return inner, files
 

@@ -69,7 +69,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     for warning in flags.risks(plan.args, project.root):
         ui.warn(warning)
     approvals.announce(plan, ui)
-    stores.ensure_readable(project, whole.tip)
+    stores.ensure_readable(project, whole.tip, session.base, running.outline(plan))
     with docker.connect() as connection:
         image = images.ensure(connection, plan, request.image, ui)
         try:
@@ -115,7 +115,7 @@ def _on_host(request: TryRequest, whole: Place) -> int:
     copies = worktree.included(project, request.include)
     with scratched("try") as held:
         directory = held / project.name
-        with worktree.linked(project, directory, whole.tip):
+        with worktree.linked(project, directory, whole.base, whole.tip):
             for item in copies:
                 _copy(item, directory)
             below = directory / project.subdir

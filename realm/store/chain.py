@@ -15,6 +15,7 @@ from realm.paths import scratched
 from realm.store.batch import CatFile
 from realm.store.commits import COMMIT_LIMIT
 from realm.store.refs import is_name
+from realm.store.stores import is_partial
 from realm.store.turns import WIP
 from realm.text import clean
 
@@ -109,9 +110,10 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
         stores = ":".join(str(store) for store in project.object_stores)
         env = {"GIT_OBJECT_DIRECTORY": str(directory), "GIT_ALTERNATE_OBJECT_DIRECTORIES": stores}
         try:
-            packing = ("pack-objects", "--quiet", "--revs", "--missing=allow-promisor", "--delta-base-offset")
+            packing = ("pack-objects", "--quiet", "--revs", "--missing=allow-any", "--delta-base-offset")
             name = git(*packing, str(directory / "pack"), project=project, stdin=wanted).text
-            checking = ("index-pack", "--strict", "-o", str(directory / "again.idx"))
+            how = "--fsck-objects" if is_partial(project) else "--strict"
+            checking = ("index-pack", how, "-o", str(directory / "again.idx"))
             done = git(*checking, str(directory / f"pack-{name}.pack"), project=project, env=env, check=False)
         except GitError as error:
             return error.message

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError
 from realm.git import git
-from realm.paths import make_private, realm_home, replace
+from realm.paths import make_private, realm_home, replace, scratched
 from realm.store.schema import is_oid
 from realm.store.stores import is_partial
 from realm.together import together
@@ -102,11 +102,10 @@ class History(NamedTuple):
         return pack(self.project, wanted, known, self.shallow if whole else (), directory)
 
     def complete(self, directory: Path) -> Pack | None:
-        """Return, for a partial clone, the files of the sandbox's own commits: others may be missing."""
+        """Return, for a partial clone, what is here of the sandbox's own commits' files."""
         if not is_partial(self.project):
             return None
-        commits = (*self.tips[:1], *self.own)
-        listed = git("rev-list", "--objects", "--no-walk", *commits, "--", project=self.project).out
+        listed = _here(self.project, ["rev-list", "--no-walk"], [*self.tips[:1], *self.own])
         return _written(self.project, [], listed, directory)
 
 
@@ -367,8 +366,26 @@ def pack(
     project, and ``directory`` may be on another disk.  ``None`` when there is
     nothing to write.
     """
-    lines = [*(f"--shallow {oid}" for oid in shallow), *wanted, *(f"^{oid}" for oid in known)]
+    revisions = [*wanted, *(f"^{oid}" for oid in known)]
+    if is_partial(project):
+        with scratched("shallow") as place:
+            cut = place / "shallow"
+            cut.write_text("".join(f"{oid}\n" for oid in (*shallow, *project.shallow)))
+            return _written(
+                project, [], _here(project, ["--shallow-file", str(cut), "rev-list"], revisions), directory
+            )
+    lines = [*(f"--shallow {oid}" for oid in shallow), *revisions]
     return _written(project, ["--revs"], "".join(f"{line}\n" for line in lines).encode(), directory)
+
+
+def _here(project: Project, order: Sequence[str], revisions: Sequence[str]) -> bytes:
+    """Return what a partial clone has of what ``order`` lists, as ``git pack-objects`` reads it.
+
+    By itself that wants to have every tree.
+    """
+    asked = "".join(f"{line}\n" for line in revisions).encode()
+    listed = git(*order, "--objects", "--missing=print", "--stdin", project=project, stdin=asked).out
+    return b"".join(line for line in listed.splitlines(keepends=True) if not line.startswith(b"?"))
 
 
 def _written(project: Project, options: list[str], lines: bytes, directory: Path) -> Pack | None:
@@ -377,12 +394,10 @@ def _written(project: Project, options: list[str], lines: bytes, directory: Path
     (objects / "pack").mkdir()
     stores = b"".join(os.fsencode(store) + b"\n" for store in project.object_stores)
     (objects / "info" / "alternates").write_bytes(stores)
-    partial = is_partial(project)
     try:
         done = git(
             *("-c", "pack.packSizeLimit=0", "-c", "pack.writeReverseIndex=false"),
             *("pack-objects", *options, "--quiet", "--non-empty", "--delta-base-offset"),
-            *(["--missing=allow-promisor"] if partial and options else []),
             str(objects / "pack" / "pack"),
             project=project,
             env={"GIT_OBJECT_DIRECTORY": str(objects), "GIT_GRAFT_FILE": os.devnull},
@@ -395,7 +410,7 @@ def _written(project: Project, options: list[str], lines: bytes, directory: Path
         return None
     stem = objects / "pack" / f"pack-{done.text}"
     found = [stem.with_suffix(".pack"), stem.with_suffix(".idx")]
-    if partial:
+    if is_partial(project):
         # What it lacks is missing on purpose.
         found.append(stem.with_suffix(".promisor"))
         found[-1].touch()

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import GitError, RealmError
 from realm.git import git, reason
 from realm.paths import scratched
+from realm.store import sparse
 from realm.store.commits import tree_of
 from realm.text import clean, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from realm.model import Project
@@ -156,20 +157,25 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
     The user's own index is not touched.  Raises :class:`RealmError`, and changes nothing, when a
     file that git ignores would be overwritten, or one has changed meanwhile.
     """
-    if blocked := _blocked(project, before, after):
+    found = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after, project=project)
+    cells = found.out.split(b"\0")[:-1]
+    kinds = dict(zip(cells[1::2], cells[::2], strict=True))
+    if blocked := _blocked(project, kinds):
         ignored = f"{listed(blocked)} would be overwritten, which git ignores"
         raise RealmError(f"nothing was changed: {ignored}", "git status --ignored")
-    order = ("-c", "core.splitIndex=false", "read-tree", "-m", "-u", before, after)
-    done = git(*order, project=project, env={"GIT_INDEX_FILE": str(index)}, check=False)
+    env = {"GIT_INDEX_FILE": str(index)}
+    sparse.uncover(project, env, (name for name, kind in kinds.items() if kind != b"A"))
+    order = ("-c", "core.splitIndex=false", *sparse.WHOLE, "read-tree", "-m", "-u", before, after)
+    done = git(*order, project=project, env=env, check=False)
     if done.code != 0:
         raise RealmError(f"nothing was changed: {reason(done.err)}", "git status --ignored")
 
 
-def _blocked(project: Project, before: str, after: str) -> list[str]:
-    """Return what lies where new files go and is not in ``before``: git holds ignored files worthless."""
-    found = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after, project=project)
-    cells = found.out.split(b"\0")[:-1]
-    kinds = dict(zip(cells[1::2], cells[::2], strict=True))
+def _blocked(project: Project, kinds: Mapping[bytes, bytes]) -> list[str]:
+    """Return what lies where new files go and was not there: git holds ignored files worthless.
+
+    ``kinds`` are the files that change, with git's letters for how.
+    """
     known = {name for name, kind in kinds.items() if kind != b"A"}
     blocked = []
     for name in (name for name, kind in kinds.items() if kind == b"A"):

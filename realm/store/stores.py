@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.git import git, reason
+from realm.store.sparse import filtering
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from realm.model import Project
-
-_OBJECTS = ("--objects", "--no-walk")
+    from realm.store.sparse import Sparse
 
 _ROUNDS = 3
 """Fetches for one base: a clone without trees gets the trees first, then the files."""
@@ -77,25 +77,33 @@ def packed(project: Project) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def ensure_readable(project: Project, base: str) -> None:
-    """Check that every object of the commit ``base``'s tree is there to be read.
+def ensure_readable(project: Project, tip: str, base: str = "", outline: Sparse | None = None) -> None:
+    """Check that every object of the commit ``tip``'s tree is there to be read.
 
-    In a partial clone what is missing is fetched with the user's git.  Raises
+    In a partial clone what is missing is fetched with the user's git: with an ``outline`` of the
+    work tree none of the files outside, unless they have changed since ``base``.  Raises
     :class:`RealmError` that names what cannot be read.  One git process, some
     4 ms at 1,000 files.
     """
     _check_permissions(project)
-    asked = ("rev-list", *_OBJECTS, "--quiet", "--end-of-options", base)
+    asked = ("rev-list", "--objects", "--no-walk", "--quiet", "--end-of-options", tip)
     partial = is_partial(project)
     if not partial and git(*asked, project=project, check=False).code == 0:
         return
-    gone = _missing(project, base)
-    rounds = _ROUNDS if partial else 0
-    while gone and rounds:
-        _fetch(project, gone)
-        gone, rounds = _missing(project, base), rounds - 1
+    with filtering(project, outline if partial and base else None) as (filters, env):
+        wanted = [["--no-walk", "--end-of-options", tip]]
+        if filters:
+            wanted = [
+                ["--no-walk", *filters, "--end-of-options", base],
+                ["--end-of-options", tip, f"^{base}"],
+            ]
+        gone = _missing(project, wanted, env)
+        rounds = _ROUNDS if partial else 0
+        while gone and rounds:
+            _fetch(project, gone)
+            gone, rounds = _missing(project, wanted, env), rounds - 1
     if gone:
-        what = f"{base[:12]} lacks {plural(len(gone), 'object')}, the first is {gone[0]}"
+        what = f"{tip[:12]} lacks {plural(len(gone), 'object')}, the first is {gone[0]}"
         raise unreadable(project, what)
 
 
@@ -116,17 +124,16 @@ def _check_permissions(project: Project) -> None:
                 raise RealmError(f"{clean(str(path))} cannot be read by this user", who)
 
 
-def _missing(project: Project, base: str) -> list[str]:
-    """Return the ids of objects in ``base``'s tree that are in no store."""
-    result = git(
-        *("rev-list", *_OBJECTS, "--missing=print", "--end-of-options", base),
-        project=project,
-        env={"GIT_NO_LAZY_FETCH": "1"},
-        check=False,
-    )
-    gone = [line[1:].decode() for line in result.out.splitlines() if line.startswith(b"?")]
-    if result.code != 0:
-        raise unreadable(project, f"the files of {base[:12]} cannot be read: {reason(result.err)}")
+def _missing(project: Project, wanted: Sequence[Sequence[str]], env: Mapping[str, str]) -> list[str]:
+    """Return the ids of objects that are in no store, of what is ``wanted`` of ``git rev-list``."""
+    gone = []
+    for words in wanted:
+        asked = ("rev-list", "--objects", "--missing=print", *words)
+        result = git(*asked, project=project, env={"GIT_NO_LAZY_FETCH": "1", **env}, check=False)
+        if result.code != 0:
+            what = f"the files of {words[-1].lstrip('^')[:12]} cannot be read: {reason(result.err)}"
+            raise unreadable(project, what)
+        gone += [line[1:].decode() for line in result.out.splitlines() if line.startswith(b"?")]
     return gone
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
 from realm.git import git
+from realm.store import sparse
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ def snapshot(project: Project, index: Path, objects: Path | None = None) -> str:
     env = {"GIT_INDEX_FILE": str(index)} | ({"GIT_OBJECT_DIRECTORY": str(objects)} if objects else {})
     settings = ("core.splitIndex=false", "advice.addEmbeddedRepo=false", "core.safecrlf=false")
     quiet = [word for setting in settings for word in ("-c", setting)]
-    sparse = ["--sparse"] if (project.git_dir / "info" / "sparse-checkout").exists() else []
+    sparse.notice(project, env)
     # Untracked repositories are listed as a whole, with a slash at the end.
     untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
     without = [f":(exclude,top,literal){path[:-1]}" for path in untracked if path.endswith("/")]
-    git(*quiet, "add", "--all", *sparse, "--", ".", *without, project=project, env=env)
+    git(*quiet, *sparse.WHOLE, "add", "--all", "--", ".", *without, project=project, env=env)
     return git("write-tree", project=project, env=env).text
 
 
@@ -252,9 +253,10 @@ def _list(project: Project, *args: str) -> list[str]:
 
 
 @contextmanager
-def linked(project: Project, directory: Path, commit: str) -> Iterator[None]:
+def linked(project: Project, directory: Path, base: str, commit: str) -> Iterator[None]:
     """Make ``directory`` a linked work tree at ``commit`` until the context ends.
 
+    Where the user's is sparse, so is this one, but for what has changed since ``base``.
     No hook is run and no filter, whatever the attributes in the commit's tree ask for.  What a
     killed process left of one is forgotten now.
     """
@@ -275,6 +277,10 @@ def linked(project: Project, directory: Path, commit: str) -> Iterator[None]:
         found = git("rev-parse", "--absolute-git-dir", cwd=directory, env=env).text
         there = (f"--git-dir={found}", f"--work-tree={directory}")
         git(*there, "read-tree", "--reset", "-u", commit, cwd=directory, env=env)
+        if changed := b"".join(name + b"\0" for name in sparse.changed(project, base, commit)):
+            for order in ("update-index", "--no-skip-worktree"), ("checkout-index", "-q", "-u"):
+                full = (*there, *sparse.WHOLE, *order, "-z", "--stdin")
+                git(*full, cwd=directory, env=env, stdin=changed, check=False)
         yield
     finally:
         git("worktree", "remove", "--force", "--force", str(directory), project=project, env=env, check=False)

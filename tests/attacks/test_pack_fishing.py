@@ -107,3 +107,24 @@ def test_what_it_was_given_may_come_back(repo: Repo, tmp_path: Path) -> None:
     assert repo.git("ls-tree", "-r", "--name-only", done.tip).split("\n")[-4:] != []
     assert repo.git("show", f"{done.tip}:old/2") == "2"
     assert_sound(repo)
+
+
+def test_into_a_partial_clone(repo: Repo, tmp_path: Path, hidden: Hidden) -> None:
+    """Git does not look there whether what a tree names is there, nor what it is."""
+    old = repo.git("rev-parse", "HEAD^{tree}")
+    repo.write("sub/file", "1\n")
+    repo.commit()
+    repo.git("repack", "-adq")
+    next((repo.path / ".git/objects/pack").glob("*.pack")).with_suffix(".promisor").touch()
+    project = project_of(repo)
+    for mode, oid in (
+        ("40000", hidden.tree), ("100644", hidden.blob), ("100644", "1" * 40), ("100644", old),
+        ("100644", repo.head()), ("40000", repo.head("HEAD:sub/file")),
+    ):  # fmt: skip
+        forge = Forge(project)
+        path = forge.intake(tmp_path / "pack", forge.commit(forge.tree((mode, b"stolen", oid))))
+        with pytest.raises(RejectedError):
+            take(path)
+    assert repo.git("for-each-ref", "refs/realm", "refs/realm-tmp") == ""
+    forge = Forge(project)
+    take(forge.intake(tmp_path / "pack", forge.commit(forge.tree(("40000", b"again", old)))))

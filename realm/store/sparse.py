@@ -1,0 +1,87 @@
+"""A sparse checkout: which of the project's files the user has in the work tree, and sandboxes get."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm.git import git
+from realm.paths import scratched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from realm.model import Project
+
+WHOLE = ("-c", "core.sparseCheckout=false")
+"""Lets git look at files outside as well, if their entries in the index say that they are there."""
+
+
+class Sparse(NamedTuple):
+    """``patterns`` of git-sparse-checkout(1); ``cone`` is whether git reads them in its faster way."""
+
+    patterns: bytes
+    cone: bool
+
+
+def find(project: Project, known: Mapping[str, str]) -> Sparse | None:
+    """Return what of the project is checked out, ``None`` where that is all; ``known`` are git's settings."""
+    if _is_on(known.get("core.sparsecheckout", "")):
+        with suppress(OSError):
+            cone = _is_on(known.get("core.sparsecheckoutcone", ""))
+            return Sparse(_file(project).read_bytes(), cone)
+    return None
+
+
+def _is_on(value: str) -> bool:
+    return value.lower() in ("true", "yes", "on", "1")
+
+
+def _file(project: Project) -> Path:
+    return project.git_dir / "info" / "sparse-checkout"
+
+
+@contextmanager
+def filtering(project: Project, sparse: Sparse | None) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Give the options and variables by which ``git rev-list --objects`` leaves out files outside."""
+    if sparse is None:
+        yield [], {}
+        return
+    with scratched("sparse") as directory:
+        stores = map(os.fspath, project.object_stores)
+        env = {
+            "GIT_OBJECT_DIRECTORY": str(directory),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(stores),
+        }
+        kept = git("hash-object", "-w", "--stdin", project=project, env=env, stdin=sparse.patterns).text
+        yield [f"--filter=sparse:oid={kept}"], env
+
+
+def changed(project: Project, base: str, tip: str) -> list[bytes]:
+    """Return the raw names of files that ``tip`` has and ``base`` has not like that, for a sparse checkout.
+
+    A session's own files are there for whoever looks at it, inside or outside.
+    """
+    if base == tip or not _file(project).exists():
+        return []
+    order = ("diff-tree", "-r", "-z", "--no-renames", "--diff-filter=d", "--name-only", base, tip)
+    return git(*order, project=project).out.split(b"\0")[:-1]
+
+
+def notice(project: Project, env: Mapping[str, str]) -> None:
+    """Let an index, which ``env`` names, know of the files outside that are there; git does since 2.36."""
+    if not _file(project).exists():
+        return
+    listed = git(*WHOLE, "ls-files", "-t", "-z", "--full-name", project=project, env=env).out.split(b"\0")
+    outside = (row[2:] for row in listed if row.startswith(b"S "))
+    uncover(project, env, (name for name in outside if os.path.lexists(project.root / os.fsdecode(name))))
+
+
+def uncover(project: Project, env: Mapping[str, str], names: Iterable[bytes]) -> None:
+    """Let files (raw names) that an index, which ``env`` names, has count as checked out."""
+    lines = b"".join(name + b"\0" for name in names)
+    if lines:
+        order = (*WHOLE, "update-index", "-z", "--no-skip-worktree", "--stdin")
+        git(*order, project=project, env=env, stdin=lines)
