@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from realm.config import CLIPBOARD, DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
-from realm.session import bounds, egress, loaded, logins, recordings
+from realm.session import bounds, egress, loaded, logins, recordings, uploads
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.impatience import Impatience
 from realm.session.keys import followed
@@ -190,6 +190,7 @@ class Holder:
                     detach=keys,
                     suspend=self._suspends if plan.tty else None,
                     stalled=self._stalled,
+                    paste=uploads.bringing(self.sandbox, self.notes.append),
                 )
             except HandedOverError:
                 terminal.is_left = True

@@ -33,3 +33,16 @@ def test_proxies_that_docker_gives_containers(user: User, sealed: Path) -> None:
     assert user.repo.show("refs/realm/behind:told").split() == [
         "http://me:secret@proxy.test:3128", "http://me:secret@proxy.test:3128", "localhost,.test",
     ]  # fmt: skip
+
+
+def test_a_picture_that_is_dropped_on_the_terminal_is_there_for_the_agent(user: User, tmp_path: Path) -> None:
+    (tmp_path / "a shot.png").write_bytes(b"picture")
+    script = "printf '\\033[?2004h'; echo ready; read -r path; cp $(expr $path : '[^/]*\\(.*g\\)') shot.png"
+    with user.terminal("new", "drop", "--agent", "sh", "--", "-c", script) as terminal:
+        terminal.wait_for("ready")
+        terminal.paste(f"'{tmp_path}/a shot.png'")
+        terminal.wait_for("/realm/home/dropped-")
+        terminal.press("Enter")
+        assert terminal.wait() == 0
+        assert "was dropped on the terminal" in terminal.history()
+    assert user.repo.show("refs/realm/drop:shot.png") == "picture"

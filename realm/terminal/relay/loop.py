@@ -45,6 +45,7 @@ def relay(
     detach: tuple[int, ...] = (),
     suspend: Callable[[], bool] | None = None,
     stalled: Callable[[], object] | None = None,
+    paste: Callable[[bytes], bytes] | None = None,
 ) -> Ended:
     """Carry bytes both ways until one side is done; return why.
 
@@ -62,6 +63,8 @@ def relay(
     are the bytes of the detach keys; ``suspend`` is
     asked at each Ctrl-Z whether that ends the relay in place of being passed on.
     ``stalled`` is called a second after a key that got no answer but an echo.
+    ``paste`` gets what is pasted in brackets, where that comes in one piece, without these, and
+    returns what is passed on in its place.
 
     End of input closes the sandbox's input only.  Signal handlers, and the flags
     of the user's descriptors, are afterwards what they were.  To be called in the
@@ -75,7 +78,7 @@ def relay(
             if wakeup.has(signal.SIGINT):
                 # Passed on now it could be lost: an init forwards nothing before its program is a group.
                 return Ended(Reason.SIGNAL, signal.SIGINT)
-        user = Attached(terminal, wakeup, Matcher(detach, suspend), resize, interrupt)
+        user = Attached(terminal, wakeup, Matcher(detach, suspend), resize, interrupt, paste)
         return _Loop(stream, user, wakeup, tap, idle, watch, alive, again, stalled).run()
 
 

@@ -27,6 +27,9 @@ CHUNK = 65536
 TYPED = 65536
 """Bytes kept while the sandbox takes none; beyond that the user's side waits."""
 
+_PASTE, _PASTED = b"\x1b[200~", b"\x1b[201~"
+"""What terminals put around what is pasted, where a program wants them to (mode 2004)."""
+
 
 class Nobody:
     """The user's side where nobody is."""
@@ -73,7 +76,9 @@ class Attached:
     def __init__(
         self, terminal: UserTerminal, wakeup: Wakeup, matcher: Matcher,
         resize: Callable[[int, int], object], interrupt: Callable[[], object] | None,
+        paste: Callable[[bytes], bytes] | None = None,
     ) -> None:  # fmt: skip
+        self._paste = paste
         self._terminal, self._wakeup, self._matcher = terminal, wakeup, matcher
         self._tell_size, self._interrupt = resize, interrupt
         self._writers = {STDOUT: Writer(terminal.stdout), STDERR: Writer(terminal.stderr)}
@@ -114,6 +119,8 @@ class Attached:
         if data:
             data, detached = self._matcher.feed(data)
             self._held_until = time.monotonic() + HELD
+            if self._paste and data.startswith(_PASTE) and data.endswith(_PASTED):
+                data = _PASTE + self._paste(data[len(_PASTE) : -len(_PASTED)]) + _PASTED
             self._pass_on(data)
             if detached:
                 self.ended = Ended(Reason.SUSPENDED if self._matcher.suspended else Reason.DETACHED)

@@ -1,0 +1,70 @@
+"""What is dropped onto the terminal is brought into the container; other pastes stay what they are."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from realm.errors import EngineError
+from realm.session import uploads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Sandboxed:
+    """A sandbox that takes files, or is out of reach."""
+
+    def __init__(self, *, works: bool = True) -> None:
+        self.works = works
+        self.files: dict[str, bytes] = {}
+
+    def write_file(self, path: str, data: bytes, mode: int) -> None:
+        """Take a file."""
+        assert mode == 0o644
+        if not self.works:
+            raise EngineError("gone")
+        self.files[path] = data
+
+
+def _bring(paste: bytes, *, works: bool = True) -> tuple[bytes, dict[str, bytes], list[str]]:
+    sandbox: Any = Sandboxed(works=works)
+    said: list[str] = []
+    return uploads.bringing(sandbox, said.append)(paste), sandbox.files, said
+
+
+def test_a_file_comes_in_and_its_path_there_is_pasted_however_the_terminal_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "My shot's.png"
+    path.write_bytes(b"picture")
+    escaped = str(path).replace(" ", "\\ ").replace("'", "\\'")
+    for text in (shlex.quote(str(path)), f"{escaped} ", f"file://{quote(str(path))}"):
+        paste, files, said = _bring(text.encode())
+        [(inside, data)] = files.items()
+        assert data == b"picture"
+        assert inside.startswith("/realm/home/dropped-")
+        assert inside.endswith("-My-shot-s.png")
+        assert paste == inside.encode()
+        assert str(path) in said[0]
+        assert inside in said[0]
+
+
+@pytest.mark.parametrize("text", ["{0}/a {0}/b", "look at {0}/a", "a", "{0}", "{0}/none", "{0}/.env",
+                                  "{0}/.ssh/id", "'{0}/a", "{0}/a\0", "/dev/null"])  # fmt: skip
+def test_any_other_paste_goes_through_as_it_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".ssh").mkdir()
+    for name in ("a", "b", ".env", ".ssh/id"):
+        (tmp_path / name).write_text("secret")
+    paste = text.format(tmp_path).encode()
+    assert _bring(paste) == (paste, {}, [])
+
+
+def test_a_large_file_or_a_sandbox_out_of_reach_leaves_the_paste_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("x")
+    assert _bring(str(path).encode(), works=False) == (str(path).encode(), {}, [])
+    with path.open("wb") as file:
+        file.truncate(33 * 1024**2)
+    assert _bring(str(path).encode()) == (str(path).encode(), {}, [])
