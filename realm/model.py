@@ -243,7 +243,8 @@ class SessionRow(NamedTuple):
     """One line of ``realm list``: what the record of a session tells, and what it is doing now.
 
     ``tip`` is its last commit, ``since`` when ``activity`` began, ``merged_into`` and
-    ``pushed_to`` are the branches that have all of its work.
+    ``pushed_to`` are the branches that have all of its work, ``refused`` how many requests of its last
+    run were refused.
     """
 
     name: str
@@ -256,6 +257,7 @@ class SessionRow(NamedTuple):
     question: str = ""
     merged_into: str = ""
     pushed_to: str = ""
+    refused: int = 0
 
 
 class Checkpoint(NamedTuple):

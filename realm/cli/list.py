@@ -8,7 +8,8 @@ The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` an
 ``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
 and the like beside its work, in words), ``weakened`` (flags and settings that took protection
 from its container), ``risky`` (what of the changes programs run or obey unasked), ``network``
-(what its container could reach: open, allow or none), ``turns``, ``files``, ``insertions``,
+(what its container could reach: open, allow or none), ``refused`` (requests of the last run that
+were refused), ``turns``, ``files``, ``insertions``,
 ``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
 have all of its work, or null), ``pull_request`` (the address of the one that ``realm pr`` made,
 or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
@@ -135,6 +136,10 @@ def _show(rows: Sequence[SessionRow]) -> None:
     cut_off = next((row.name for row in rows if row.state is State.INTERRUPTED), None)
     if cut_off is not None:
         output.hint(f"realm resume {cut_off} saves the work that a run left in its container")
+    refused = [row for row in rows if row.refused and not _is_merged(row)]
+    if refused:
+        times = plural(sum(row.refused for row in refused), "request")
+        output.hint(f"{listed([row.name for row in refused])}: {times} refused: realm net {refused[0].name}")
     unasked = [row.name for row in rows if row.summary.risky and not _is_merged(row)]
     if unasked:
         change = "changes" if len(unasked) == 1 else "change"
@@ -296,6 +301,7 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "weakened": clean(row.summary.weakened) or None,
         "risky": clean(row.summary.risky) or None,
         "network": row.summary.network or None,
+        "refused": row.refused,
         "turns": row.summary.totals.turns,
         "files": row.summary.totals.files,
         "insertions": row.summary.totals.insertions,

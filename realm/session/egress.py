@@ -2,12 +2,11 @@
 
 A sandbox whose network is ``allow`` has none of its own (:mod:`realm.sandbox.egress`).  Whoever
 holds a run listens to what the sidecar refuses it, and makes the sidecar anew when that dies.
-What was refused lies in the run's directory (``refused.json``) and in the end in the record.
+What was refused is noted (:mod:`realm.session.refusals`).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import contextmanager, suppress
@@ -19,13 +18,12 @@ from realm import agents, hosts
 from realm.config import AGENT, ALLOW, DOCKER_ARGS, NETWORK, Config
 from realm.errors import EngineError, RealmError, UsageError
 from realm.model import Refusal
-from realm.paths import replace
 from realm.sandbox import flags
 from realm.sandbox.egress import rules, sidecar
 from realm.sandbox.egress.ticket import ticket, variables
-from realm.session import keys
-from realm.session.lock import run_directory
+from realm.session import keys, refusals
 from realm.session.run import Network
+from realm.text import clean
 from realm.together import Begun, Beside
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 OPEN, BY_NAME, NONE = "open", "allow", "none"
-_FILE = "refused.json"
 _DELAY = 1.0
 """Seconds after its start that a sandbox is left alone: somebody waits for it."""
 _PERIOD = 0.5
@@ -165,6 +162,10 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
     from realm.sandbox.egress import image
     from realm.session import images, run
 
+    try:
+        company_proxy(_named(engine, plan.config))
+    except ValueError as error:
+        ui.warn(f"{error}: the container reaches the network without it")
     owner = run.owner(plan)
     made_of = image.ensure(engine, images.inputs(plan.config), ui.progress)
     name = sidecar.name(owner.project, made_of)
@@ -183,26 +184,41 @@ def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str) -> st
 
 def _rules(engine: Engine, config: Config) -> Callable[[Sequence[Host]], Mapping[str, bytes]]:
     """Return what makes the configuration of the settings and of hosts that runs were given besides."""
-    program, args = config.value(AGENT), flags.parse(config.value(DOCKER_ARGS))
-    agent = agents.find(program)
-    named = {**engine.proxies(), **os.environ, **agent.settings(), **flags.environment(args)}
-    upstream = company_proxy(named)
+    upstream = None
+    with suppress(ValueError):  # which was said before the run began
+        upstream = company_proxy(_named(engine, config))
     return lambda given: rules.files([*config.values(ALLOW), *given], upstream)
 
 
+def _named(engine: Engine, config: Config) -> dict[str, str]:
+    """Return the variables among which a company's proxy is looked for."""
+    agent, args = agents.find(config.value(AGENT)), flags.parse(config.value(DOCKER_ARGS))
+    return {**engine.proxies(), **os.environ, **agent.settings(), **flags.environment(args)}
+
+
+_PROXY_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
 def company_proxy(environ: Mapping[str, str]) -> rules.Upstream | None:
-    """Return the proxy that variables name for HTTPS; one on this machine's loopback counts not."""
-    names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-    url = next((environ[name] for name in names if environ.get(name)), "")
-    if not url:
+    """Return the proxy that variables name for HTTPS, ``None`` where there is none.
+
+    Raises :class:`ValueError` with what is wrong with one that the sidecar cannot use.
+    """
+    name = next((name for name in _PROXY_NAMES if environ.get(name)), "")
+    if not name:
         return None
+    url = environ[name] if "//" in environ[name] else f"http://{environ[name]}"
     try:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
+        parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 8080
     except ValueError:
-        return None
-    if not host or host == "localhost" or host.startswith("127.") or host == "::1" or parts.scheme != "http":
-        return None
+        host = ""
+    if not host:
+        raise ValueError(f"{name} is no address of a proxy")
+    if hosts.is_here(f"http://{parts.netloc.rpartition('@')[2]}"):
+        raise ValueError(f"{name} names a proxy on this machine's loopback, which containers cannot reach")
+    if parts.scheme != "http":
+        raise ValueError(f"{name} names a proxy of the kind {clean(parts.scheme, limit=20)}, not http")
     login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
     without = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
     return rules.Upstream(host, port, login, tuple(_names(without)))
@@ -228,42 +244,6 @@ def renew(engine: Engine, root: Path | None) -> list[str]:
 # -- what was refused ------------------------------------------------------------
 
 
-def told(session_id: str) -> tuple[Refusal, ...]:
-    """Return what a session's current run was refused, the most frequent first."""
-    counts: dict[tuple[str, int, str], int] = {}
-    for of_one in _ledger(session_id).values():
-        for refusal in of_one:
-            key = (refusal.host, refusal.port, refusal.why)
-            counts[key] = counts.get(key, 0) + refusal.times
-    found = (Refusal(*key, count) for key, count in counts.items())
-    return tuple(sorted(found, key=lambda refusal: -refusal.times))
-
-
-def _ledger(session_id: str) -> dict[str, list[Refusal]]:
-    """Return what was refused by the sidecars that a run had, by their containers."""
-    try:
-        value = json.loads((run_directory(session_id) / _FILE).read_bytes())
-        return {
-            str(container): [
-                Refusal(str(host), int(port), str(why), int(count)) for host, port, why, count in rows
-            ]
-            for container, rows in value.items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _write(session_id: str, container: str, found: Sequence[Refusal]) -> None:
-    with suppress(OSError):
-        ledger = {**_ledger(session_id), container: list(found)}
-        replace(run_directory(session_id) / _FILE, json.dumps(ledger).encode())
-
-
-def forget(session_id: str) -> None:
-    """Forget what an earlier run was refused."""
-    (run_directory(session_id) / _FILE).unlink(missing_ok=True)
-
-
 def settle(engine: Engine, sandbox: Sandbox) -> None:
     """Note what a run that is over was refused in all, and close its way out; a sidecar may be gone."""
     owner = sandbox.owner
@@ -271,7 +251,7 @@ def settle(engine: Engine, sandbox: Sandbox) -> None:
         return
     with suppress(EngineError, OSError):
         container = engine.facts(owner.egress).id
-        _write(owner.id, container, sidecar.refusals(engine, container, ticket(owner)))
+        refusals.note(owner.id, container, sidecar.refusals(engine, container, ticket(owner)))
         sidecar.leave(engine, container, ticket(owner))
 
 
@@ -284,7 +264,7 @@ class Listener:
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
         self._engine, self._plan, self._sandbox = engine, plan, sandbox
         self._new: list[str] = []
-        self._seen: set[str] = {refusal.host for refusal in told(sandbox.owner.id)}
+        self._seen: set[str] = {refusal.host for refusal in refusals.told(sandbox.owner.id)}
         self._beside: Beside | None = None
 
     def __enter__(self) -> Self:
@@ -344,7 +324,9 @@ class Listener:
                         self._new += [refusal.host] if refusal.host != sidecar.UNFIT else []
                 is_new = is_new or bool(said)
                 if is_new and time.monotonic() - written > _PERIOD:
-                    _write(owner.id, container, [Refusal(*key, count) for key, count in counts.items()])
+                    refusals.note(
+                        owner.id, container, [Refusal(*key, count) for key, count in counts.items()]
+                    )
                     written, is_new = time.monotonic(), False
 
 

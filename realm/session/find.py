@@ -10,7 +10,7 @@ from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositor
 from realm.git import place
 from realm.model import Activity, SessionRow, State
 from realm.paths import current_directory
-from realm.session import lock, registry
+from realm.session import lock, refusals, registry
 from realm.session.requests import Listing
 from realm.store import listing, refs, repo
 from realm.store.repo import discover
@@ -237,8 +237,11 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
     for meta in found:
         if meta.problem:
             warnings.append(f"session {meta.name} in {project.root}: {meta.problem}")
-        now = state(meta) if meta.summary.id in begun else _noted(meta)
-        rows.append(_row(project, meta, now, into.get(meta.name, "")))
+        is_known = meta.summary.id in begun
+        row = _row(project, meta, state(meta) if is_known else _noted(meta), into.get(meta.name, ""))
+        if is_known:
+            row = row._replace(refused=sum(one.times for one in refusals.told(meta.summary.id)))
+        rows.append(row)
     return rows
 
 

@@ -28,7 +28,7 @@ from realm.sandbox.egress import sidecar, ticket
 from realm.sandbox.repositories import Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
-from realm.session import egress, keys, large
+from realm.session import egress, keys, large, refusals
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
 from realm.store import branches, lfs, manifests, sparse, stores, submodules
@@ -84,7 +84,7 @@ def _kept(plan: Plan) -> dict[str, str]:
 
 def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> Sandbox:
     """Make the sandbox of a run, which sees what is ``seen``, ready to be started."""
-    egress.forget(plan.session.id)
+    refusals.forget(plan.session.id)
     with (
         egress.way(engine, plan, ui) as way,
         outfit(engine, plan, image, ["run", *running.argv(plan)], seen, progress=ui.progress) as made,

@@ -17,7 +17,7 @@ from realm import agents
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals, TurnText
 from realm.paths import make_private
-from realm.session import audit, bounds, egress, inner, large, readonly, secrets, words
+from realm.session import audit, bounds, inner, large, readonly, refusals, secrets, words
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens, Shown
 from realm.session.run import Outcome
@@ -274,7 +274,7 @@ def _over(run: Run, plan: Plan, ending: Ending) -> Run:
         stopped=plan.run.stopped,
         taken=None,
         died=ending.died,
-        refused=egress.told(plan.session.id),
+        refused=refusals.told(plan.session.id),
         dropped=ending.shown.dropped if ending.shown is not None else run.dropped,
     )
 

@@ -60,13 +60,14 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     include = approvals.included(project, request.include, plan.config.values(INCLUDE), session.include)
     plan = plan._replace(
         session=own,
-        login=agents.Login(),
+        login=_no_login(plan),
         api=None,
+        exposed="",
         git_hosts=(),
         run=planning.starting(plan.run.number, whole.tip),
         include=include,
     )
-    for warning in flags.risks(plan.args, project.root):
+    for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan, ui)
     stores.ensure_readable(project, whole.tip, session.base, running.outline(plan))
@@ -78,6 +79,13 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
         finally:
             remove_tree(run_directory(own.id))
             sandboxes.sweep(connection)
+
+
+def _no_login(plan: Plan) -> agents.Login:
+    """Return what takes the agent's login out of the variables that the docker flags set."""
+    known = plan.agent.keyless(plan.login, plan.api, "", "") if plan.api else plan.login
+    given = flags.environment(plan.args)
+    return agents.Login({name: "" for name in known.variables if name in given})
 
 
 def _run(connection: Engine, plan: Plan, image: str, command: Sequence[str], ui: UI) -> int:

@@ -69,7 +69,8 @@ def test_what_is_allowed_is_reached_and_the_rest_is_told(sealed_user: User, web:
     lines = user.realm("net", "x").out.splitlines()
     assert "denied: no.example, 1 time: realm allow no.example" in lines
     assert any(line.startswith(f"denied: {address}:{port}, 2 times") for line in lines)
-    assert user.listed()[0]["network"] == "allow"
+    (listed,) = user.listed()
+    assert (listed["network"], listed["refused"]) == ("allow", 5)
     assert not sidecars(user)
     assert not volumes(user)
 
@@ -140,6 +141,10 @@ def test_where_nobody_has_chosen_they_open_it_and_that_is_said(claude: User) -> 
     assert "network is open, and the agent's login is in it: docker flag --add-host needs it" in done.err
     assert "ran with less protection: realm.credentials env" in done.err
     assert claude.listed()[0]["network"] == "open"
+    claude.extra["REALM_DOCKER_ARGS"] += " -e ANTHROPIC_API_KEY -e OTHER=1"
+    tried = claude.realm("try", "x", "--", "sh", "-c", 'echo "$ANTHROPIC_API_KEY,$OTHER"')
+    assert tried.out.strip() == ",1"
+    assert "the container's network is open: docker flag --add-host needs it" in tried.err
 
 
 def test_a_gateway_that_no_container_can_reach_is_told_of_before_the_start(claude: User) -> None:

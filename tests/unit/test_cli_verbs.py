@@ -156,6 +156,12 @@ class TestList:
         assert re.match(r"new +working \d+ h \d+ min +\d+y +\N{EN DASH} +raise it$", rows[2])
         assert result.err == "hint: realm resume cut saves the work that a run left in its container\n"
 
+    def test_what_was_refused_is_counted(self, realm: CommandLine) -> None:
+        realm.terminal()
+        rows = [self.ROWS[0]._replace(refused=3), self.ROWS[1]]
+        realm.fake("find", list_sessions=lambda *_: Listing(tuple(rows), ()))
+        assert "hint: old: 3 requests refused: realm net old\n" in realm("list").err
+
     def test_as_json(self, realm: CommandLine) -> None:
         realm.fake("find", list_sessions=lambda *_: Listing(self.ROWS, ()))
         old, cut, new = json.loads(realm("list", "--json").out)
@@ -163,7 +169,7 @@ class TestList:
             "name": "old", "project": "/p", "created": "2023-11-14T22:13:20Z", "started": None,
             "ended": None, "state": "exited", "activity": "done", "since": None, "question": None,
             "prompt": None, "last_words": None, "exit_code": None,
-            "died": None, "also_kept": None, "weakened": None, "risky": None, "network": None,
+            "died": None, "also_kept": None, "weakened": None, "risky": None, "network": None, "refused": 0,
             "turns": 1, "files": 1, "insertions": 10, "deletions": 3, "runs": 2,
             "merged_into": None, "pushed_to": None, "pull_request": None,
             "ref": "refs/realm/old", "base": CODE, "tip": META, "id": "id1",

@@ -15,7 +15,7 @@ from realm.model import Refusal
 from realm.sandbox import flags
 from realm.sandbox.egress import ticket
 from realm.sandbox.egress.rules import Upstream
-from realm.session import egress
+from realm.session import egress, refusals
 from realm.session.lock import run_directory
 from realm.session.run import Network
 
@@ -107,24 +107,37 @@ def test_the_way_out_stays_whatever_the_docker_flags_say() -> None:
             {"HTTPS_PROXY": "http://me:p%40ss@proxy.corp:1", "NO_PROXY": "localhost,.corp, 10.0.0.1"},
             Upstream("proxy.corp", 1, "me:p@ss", (".localhost", ".corp")),
         ),
-        ({"HTTPS_PROXY": "http://127.0.0.1:3128"}, None),
-        ({"HTTPS_PROXY": "http://localhost:3128"}, None),
-        ({"HTTPS_PROXY": "socks5://proxy.corp:1"}, None),
-        ({"HTTPS_PROXY": "http://[::1"}, None),
     ],
 )
 def test_the_company_proxy_of_the_environment(environ: Mapping[str, str], found: Upstream | None) -> None:
     assert egress.company_proxy(environ) == found
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:3128", "a proxy on this machine's loopback, which containers cannot reach"),
+        ("me:secret@localhost:3128", "a proxy on this machine's loopback"),
+        ("socks5://proxy.corp:1", "a proxy of the kind socks5, not http"),
+        ("https://me:secret@proxy.corp", "a proxy of the kind https, not http"),
+        ("http://[::1", "is no address of a proxy"),
+        ("http://proxy.corp:port", "is no address of a proxy"),
+    ],
+)
+def test_a_proxy_that_cannot_be_gone_through_is_named(url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"HTTPS_PROXY .*{said}") as problem:
+        egress.company_proxy({"HTTPS_PROXY": url})
+    assert "secret" not in str(problem.value)
+
+
 def test_refusals_of_several_sidecars_add_up_and_damage_counts_as_none() -> None:
     place = run_directory("id")
     place.mkdir(parents=True)
-    assert egress.told("id") == ()
-    egress._write("id", "one", [Refusal("a.example", 443, "name", 2)])
-    egress._write("id", "two", [Refusal("a.example", 443, "name", 1), Refusal("b.example", 80, "name", 5)])
-    assert egress.told("id") == (Refusal("b.example", 80, "name", 5), Refusal("a.example", 443, "name", 3))
+    assert refusals.told("id") == ()
+    refusals.note("id", "one", [Refusal("a.example", 443, "name", 2)])
+    refusals.note("id", "two", [Refusal("a.example", 443, "name", 1), Refusal("b.example", 80, "name", 5)])
+    assert refusals.told("id") == (Refusal("b.example", 80, "name", 5), Refusal("a.example", 443, "name", 3))
     (place / "refused.json").write_text('{"one": [["a"]]}')
-    assert egress.told("id") == ()
-    egress.forget("id")
+    assert refusals.told("id") == ()
+    refusals.forget("id")
     assert not (place / "refused.json").exists()

@@ -1,0 +1,53 @@
+"""What a run was refused: ``refused.json`` in the run's directory, and in the end a part of its record."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.model import Refusal
+from realm.paths import replace
+from realm.session.lock import run_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FILE = "refused.json"
+
+
+def told(session_id: str) -> tuple[Refusal, ...]:
+    """Return what a session's current run was refused, the most frequent first."""
+    counts: dict[tuple[str, int, str], int] = {}
+    for of_one in _ledger(session_id).values():
+        for refusal in of_one:
+            key = (refusal.host, refusal.port, refusal.why)
+            counts[key] = counts.get(key, 0) + refusal.times
+    found = (Refusal(*key, count) for key, count in counts.items())
+    return tuple(sorted(found, key=lambda refusal: -refusal.times))
+
+
+def _ledger(session_id: str) -> dict[str, list[Refusal]]:
+    """Return what was refused by the sidecars that a run had, by their containers."""
+    try:
+        value = json.loads((run_directory(session_id) / _FILE).read_bytes())
+        return {
+            str(container): [
+                Refusal(str(host), int(port), str(why), int(count)) for host, port, why, count in rows
+            ]
+            for container, rows in value.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def note(session_id: str, container: str, found: Sequence[Refusal]) -> None:
+    """Note what a run was refused in all by one sidecar."""
+    with suppress(OSError):
+        ledger = {**_ledger(session_id), container: list(found)}
+        replace(run_directory(session_id) / _FILE, json.dumps(ledger).encode())
+
+
+def forget(session_id: str) -> None:
+    """Forget what an earlier run was refused."""
+    (run_directory(session_id) / _FILE).unlink(missing_ok=True)
