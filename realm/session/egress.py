@@ -192,8 +192,9 @@ def _rules(engine: Engine, config: Config) -> Callable[[Sequence[Host]], Mapping
 
 def _named(engine: Engine, config: Config) -> dict[str, str]:
     """Return the variables among which a company's proxy is looked for."""
-    agent, args = agents.find(config.value(AGENT)), flags.parse(config.value(DOCKER_ARGS))
-    return {**engine.proxies(), **os.environ, **agent.settings(), **flags.environment(args)}
+    program, args = config.value(AGENT), flags.parse(config.value(DOCKER_ARGS))
+    settings = agents.find(program).settings()
+    return {**engine.proxies(), **os.environ, **settings, **flags.environment(args)}
 
 
 _PROXY_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
