@@ -1,8 +1,8 @@
 """A throw-away repository in which objects are made or looked at before the project gets them.
 
 It is made by the host below ``REALM_HOME/quarantine``, borrows the project's
-objects and reads no configuration but its own.  The project fetches from it
-into a temporary ref, so that no garbage collection takes what no session's ref
+objects and reads no configuration but its own.  What the project gets of it is
+held, so that no garbage collection takes what no session's ref
 points to yet.  Each directory is locked by its holder as long as it is in use;
 :func:`sweep` removes what killed processes left.
 """
@@ -14,10 +14,12 @@ import mmap
 import os
 import re
 import shutil
+import signal
 import stat
 import struct
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -26,7 +28,7 @@ from realm.errors import GitError, RejectedError
 from realm.git import GitResult, failure, git, reason, run
 from realm.paths import make_private, realm_home
 from realm.store.batch import CatFile
-from realm.store.refs import TEMPORARY, is_forgotten, temporary
+from realm.store.refs import TEMPORARY, hold, is_forgotten
 from realm.store.stores import is_partial
 from realm.text import clean
 
@@ -72,13 +74,13 @@ class Limits(NamedTuple):
 
 _HELD = re.compile(re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+")
 _MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
-_SERVING = f"GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL={os.devnull} git upload-pack"
-"""What a project fetches from; the user's settings for servers are not meant for it."""
 _TRIES = 5
 _LARGE = 1 << 31
 """Set in an index's offset that stands in another table."""
 _COLLECTED = re.compile(rb"temporary '|tmp_(pack|idx|rev|obj)_")
 """What git says when ``git gc --prune=now`` took the files that it was writing; it is right the next time."""
+_NOTHING = b"early EOF"
+"""What git says when no pack came: nothing is new."""
 _UNCLEAN = b"fsck error in pack"
 """What git says when a pack is whole but something in it should not be."""
 
@@ -223,38 +225,52 @@ class Quarantine:
         return every - others, others
 
     def give(self, oid: str, known: Sequence[str]) -> None:
-        """Let the project fetch what the commit ``oid`` reaches and the commits ``known`` do not.
+        """Put what the commit ``oid`` reaches and the commits ``known`` do not into the project, as a pack.
 
-        It is held by :func:`realm.store.refs.temporary`'s ref until
-        :func:`realm.store.refs.transact` moves a session's ref to it.  Raises
-        :class:`GitError` when the project cannot be written and
-        :class:`RejectedError` when something is missing.
+        A ``.keep`` beside that holds it until :func:`realm.store.refs.transact` has moved a
+        session's ref to ``oid``: a ref that is made while another goes can both escape a ``git gc
+        --prune=now`` that reads them one by one.  Raises :class:`GitError` when the project cannot
+        be written and :class:`RejectedError` when something is missing.
         """
-        (self.path / "refs" / "given").write_text(f"{oid}\n")
-        settings = ("fetch.unpackLimit=1", "fetch.writeCommitGraph=false", "protocol.file.allow=always")
-        order = (
-            *(word for setting in settings for word in ("-c", setting)),
-            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-prune"),
-            *("--no-recurse-submodules", "--refmap=", *(f"--negotiation-tip={tip}" for tip in known)),
-            f"--upload-pack={_SERVING}",
-            *("--end-of-options", str(self.path), f"+refs/given:{temporary(oid)}"),
-        )
+        wanted = "".join(f"{each}\n" for each in (oid, *(f"^{tip}" for tip in known))).encode()
+        mark = f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
         for _ in range(_TRIES):
-            result = git(*order, project=self.project, check=False)
-            if b"bad object refs/" in result.err:
-                # All has come, but git looks at every other ref too. With a damaged one it collects nothing.
-                result = git("update-ref", temporary(oid), oid, project=self.project, check=False)
-            if result.code == 0:
+            packed, unpacked = self._given(wanted, mark)
+            if unpacked.code == 0:
+                name = unpacked.text.partition("\t")[2]
+                keep = self.project.object_stores[0] / "pack" / f"pack-{name}.keep"
+                # Of the very same pack that another is about to put there it may be theirs.
+                with suppress(OSError):
+                    if keep.read_text(errors="replace") == f"{mark}\n":
+                        hold(oid, keep)
                 return
-            if not _COLLECTED.search(result.err):
+            if packed.code == 0 and _NOTHING in unpacked.err:
+                return
+            if not _COLLECTED.search(unpacked.err):
                 break
-        problem = failure("fetch", result.err)
-        if b"remote error" in result.err or b"upload-pack" in result.err:
-            raise RejectedError(f"the work cannot be packed: {problem.message}")
+        if packed.code not in (0, -signal.SIGPIPE):
+            raise RejectedError(f"the work cannot be packed: {reason(packed.err)}")
+        problem = failure("index-pack", unpacked.err)
         raise GitError(
             f"the repository cannot be written: {problem.message}",
             problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',
         )
+
+    def _given(self, wanted: bytes, mark: str) -> tuple[GitResult, GitResult]:
+        """Pack objects here, into the project; return how both ended."""
+        argv = ["pack-objects", "-q", "--revs", "--stdout", "--non-empty", "--delta-base-offset"]
+        with subprocess.Popen(
+            [*self.prefix, *argv], cwd=self.path, env=self.env,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as packing:  # fmt: skip
+            assert packing.stdin and packing.stdout and packing.stderr  # noqa: PT018, S101 - for the types
+            packing.stdin.write(wanted)
+            packing.stdin.close()
+            order = ("index-pack", "--stdin", f"--keep={mark}")
+            unpacked = git(*order, project=self.project, stdin=packing.stdout, check=False)
+            packing.stdout.close()  # where nobody reads it to its end, it ends now
+            err = packing.stderr.read()
+        return GitResult(packing.returncode, b"", err), unpacked
 
     def limited(self, limits: Limits, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> GitResult:
         """Run git here within the limits; :class:`RejectedError` when it takes too long."""
@@ -387,8 +403,8 @@ def quarantine(project: Project, earlier: Path | None = None) -> Iterator[Quaran
 def sweep(project: Project) -> int:
     """Remove what processes that were killed left behind; return the number of things removed.
 
-    These are quarantines that nobody holds, temporary refs of processes that are
-    gone, and the ``.keep`` files by which an earlier version held its packs.
+    These are quarantines that nobody holds, and the temporary refs and ``.keep`` files of
+    processes that are gone.
     """
     return _sweep_quarantines() + _sweep_refs(project) + _sweep_keeps(project)
 

@@ -405,7 +405,7 @@ def rewritten(
             same = old is not None and tree == old[1].decode() and said == message and wanted == parents
             before = last = oid if same else made.rewritten(head + b"\n\n" + said, tree, *wanted)
     if last != commit:
-        made.store(project, last, [])
+        made.store(project, last, [commit])
     return last
 
 

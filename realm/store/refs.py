@@ -4,7 +4,7 @@
 move in one transaction of git's, each only from the value that was read.
 ``refs/realm-trash/<name>/<unix>/{code,meta}`` keeps what was removed, with what was kept
 beside it (:mod:`realm.store.branches`) below ``branches``, and
-``refs/realm-tmp/<machine>@<process>@<since>/<object id>`` what was taken in and
+``refs/realm-tmp/<machine>@<process>@<since>/<object id>`` what was fetched and
 no session's ref points to yet.
 """
 
@@ -190,38 +190,43 @@ def _values(project: Project, names: Iterable[str]) -> dict[str, str]:
 def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: Sequence[str] = ()) -> None:
     """Move all refs or none: each must still be what the update's ``old`` says.
 
-    The temporary refs that held what they point to now go with it; ``held`` are
-    objects whose temporary refs go too; they all go as well when the refs are not moved.
+    What they point to, and the objects ``held``, need to be held (:func:`hold`) no more then,
+    nor when the refs are not moved.
     ``reason`` goes to the reflog where the user keeps one.  Raises
     :class:`RefRaceError` when a ref is not what was expected and
     :class:`RealmError` when one is symbolic or stays locked.
     """
     _refuse_symbolic(project, [update.ref for update in updates])
     orders = [b"start\0", *(_order(project, update) for update in updates)]
-    let_go = dict.fromkeys([*(update.new for update in updates if update.new), *held])
-    orders += [b"delete %s\0\0" % temporary(oid).encode() for oid in let_go]
     text = b"".join([*orders, b"prepare\0commit\0"])
     deadline = time.monotonic() + PATIENCE
-    while True:
-        result = git("update-ref", "-m", reason, "--stdin", "-z", project=project, stdin=text, check=False)
-        if result.code == 0:
-            return
-        lock = _LOCKED.search(result.err)
-        if lock is None or time.monotonic() > deadline:
-            _let_go(project, let_go)
-        if lock is None:
-            raise _refused(project, updates, result)
-        if time.monotonic() > deadline:
-            raise _locked(Path(lock[1].decode("utf-8", "surrogateescape")))
-        from random import uniform
+    try:
+        while updates:
+            result = git(
+                "update-ref", "-m", reason, "--stdin", "-z", project=project, stdin=text, check=False
+            )
+            if result.code == 0:
+                return
+            lock = _LOCKED.search(result.err)
+            if lock is None:
+                raise _refused(project, updates, result)
+            if time.monotonic() > deadline:
+                raise _locked(Path(lock[1].decode("utf-8", "surrogateescape")))
+            from random import uniform
 
-        time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
+            time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
+    finally:
+        for oid in (*(update.new for update in updates), *held):
+            if oid in _HELD:
+                _HELD.pop(oid).unlink(missing_ok=True)
 
 
-def _let_go(project: Project, oids: Iterable[str]) -> None:
-    """Remove the temporary refs of objects that no ref will point to, as far as that goes now."""
-    orders = b"".join(b"delete %s\0\0" % temporary(oid).encode() for oid in oids)
-    git("update-ref", "--stdin", "-z", project=project, stdin=orders, check=False)
+_HELD: dict[str, Path] = {}
+
+
+def hold(oid: str, keep: Path) -> None:
+    """Note that the file ``keep`` holds the pack of the commit ``oid`` until :func:`transact`."""
+    _HELD[oid] = keep
 
 
 def _order(project: Project, update: RefUpdate) -> bytes:
@@ -317,7 +322,7 @@ def _locked(path: Path) -> RealmError:
 
 
 def temporary(oid: str) -> str:
-    """Return the ref by which this process keeps the object ``oid`` from git's garbage collection."""
+    """Return the ref by which this process keeps a commit that it fetches from git's garbage collection."""
     return f"{TEMPORARY}{machine()}@{os.getpid()}@{_SINCE}/{oid}"
 
 

@@ -56,7 +56,7 @@ def is_healed(user: User, name: str = "cut") -> None:
     assert [volume for volume in volumes if not volume.startswith(engines.SHARED)] == []
     git_dir = user.repo.path / ".git"
     assert list(git_dir.rglob("*.lock")) == []
-    assert user.repo.refs("refs/realm-tmp") == {}
+    assert _held(user.repo) == []
     quarantine = realm_home() / "quarantine"
     assert [path for path in quarantine.glob("*") if path.is_dir()] == []
     assert list((realm_home() / "tmp").glob("*")) == []
@@ -98,7 +98,7 @@ def _milestones(user: User) -> dict[str, Callable[[subprocess.Popen[str]], None]
 
 
 def _held(repo: Repo) -> list[Path]:
-    return [path for path in (repo.path / ".git/refs/realm-tmp").glob("*/*") if path.suffix != ".lock"]
+    return list((repo.path / ".git/objects/pack").glob("*.keep"))
 
 
 def _tip(repo: Repo) -> str:

@@ -68,7 +68,7 @@ def realm_refs(user: User) -> set[str]:
 def nothing_is_left(user: User) -> None:
     is_clear(user)
     assert not [path for path in (realm_home() / "quarantine").glob("*") if path.is_dir()]
-    assert not [name for name in user.repo.refs() if name.startswith("refs/realm-tmp")]
+    assert list((user.repo.path / ".git/objects/pack").glob("*.keep")) == []
     assert list((user.repo.path / ".git/objects").rglob("tmp_*")) == []
 
 
