@@ -33,6 +33,10 @@ _PATIENCE = 256 * 1024
 _PARTING_LINES = 8
 """Lines that a program may write to the main screen when it leaves the alternate one."""
 _TALLEST_CLUSTER = 12
+JOINER = "\u200d"
+"""Between characters that are shown as one, such as a family."""
+_AS_EMOJI, _TONES = "\ufe0f", ("\U0001f3fb", "\U0001f3ff")
+_FIRST_EMOJI, _KEYCAPS = "\u2030", "0123456789#*©®"
 """Characters that are kept in one cell."""
 _PARTS = re.compile("(?P<narrow>[ -~\u00ae-\u02ff\u2500-\u259f]+)|[^ -~\u00ae-\u02ff\u2500-\u259f]+")
 """Text of one column each (ASCII, accents, lines and blocks), and any other."""
@@ -60,6 +64,15 @@ class _Hidden(NamedTuple):
 
 
 BLANK = Cell()
+
+
+def takes_two(text: str) -> bool:
+    """Return whether the text of a cell takes two columns: a wide character, or one that is to be an emoji.
+
+    The latter is so in the eyes of what programs count with, and of most terminals.
+    """
+    may_be = text[:1] > _FIRST_EMOJI or text[:1] in _KEYCAPS
+    return bool(text) and (wcwidth(text[0]) > 1 or (text[1:2] == _AS_EMOJI and may_be))
 
 
 class Screen(PyteScreen):
@@ -199,12 +212,15 @@ class Screen(PyteScreen):
             place += len(run)
 
     def _write_one(self, character: str) -> None:
-        width = wcwidth(character)
+        width = 0 if character > _FIRST_EMOJI and self._continues(character) else wcwidth(character)
         if width == 0:
             row, x = self.buffer[self.cursor.y], self.cursor.x - 1
             x -= x > 0 and row[x].data == ""
             if x >= 0 and len(row[x].data) < _TALLEST_CLUSTER:
                 row[x] = row[x]._replace(data=row[x].data + character)
+                if x + 1 == self.cursor.x < self.columns and takes_two(row[x].data):
+                    row[x + 1] = row[x]._replace(data="")
+                    self.cursor.x += 1
         elif 0 < width <= self.columns:
             if self.cursor.x + width > self.columns:
                 self._wrap(width)
@@ -215,6 +231,12 @@ class Screen(PyteScreen):
             if width > 1:
                 row[x + 1] = self.cursor.attrs._replace(data="")
             self.cursor.x = x + width
+
+    def _continues(self, character: str) -> bool:
+        """Return whether a character is one with what was written last: a family's, or a skin's tone."""
+        x = self.cursor.x - 2
+        before = self.buffer[self.cursor.y][x].data if x >= 0 else ""
+        return before.endswith(JOINER) or (_TONES[0] <= character <= _TONES[1] and takes_two(before))
 
     def _wrap(self, width: int) -> None:
         if pyte_modes.DECAWM in self.mode:

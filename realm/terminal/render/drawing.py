@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyte.screens import wcwidth
-
 from realm.terminal.ansi.lexer import CSI, TEXT, Lexer
 from realm.terminal.ansi.sgr import attributes, shows_on_blanks
-from realm.terminal.emulator import BLANK, COLUMNS, ROWS, Cell, Screen
+from realm.terminal.emulator import BLANK, COLUMNS, JOINER, ROWS, Cell, Screen, takes_two
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -46,9 +44,9 @@ def cells(row: Any, columns: int) -> list[Cell]:
 
 @lru_cache(maxsize=4096)
 def _glyph(data: str) -> tuple[str, bool]:
-    """Return what can be shown of a cell's text, and whether it takes two columns."""
-    text = clean(data)
-    return text, bool(text) and wcwidth(text[0]) > 1
+    """Return what can be shown of a cell's text, of several in one the first, and if it takes two columns."""
+    text = clean(data.partition(JOINER)[0])
+    return text, takes_two(text)
 
 
 @lru_cache(maxsize=4096)
