@@ -69,6 +69,7 @@ def test_the_key_is_nowhere(claude: User, api: MessagesApi, tmp_path: Path) -> N
 
 
 def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
+    claude.extra["ANTHROPIC_CUSTOM_HEADERS"] = 'X-Team: "a" \\ {b}; #c'
     fit = f"{ASK}'/v1/messages?beta=true' -X POST -H 'content-type: application/json' -d '{{}}' {FORGED}; "
     script = "".join(f"{ASK}'{path}' {FORGED}; " for path in OTHERS) + fit
     smuggled = r"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
@@ -86,6 +87,7 @@ def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     assert [request.path for request in api.requests] == ["/v1/messages?beta=true"]
     (asked,) = api.requests
     assert asked.headers["x-api-key"] == KEY
+    assert asked.headers["x-team"] == '"a" \\ {b}; #c'
     assert asked.headers["host"] == api.url.removeprefix("http://")
     assert "authorization" not in asked.headers
     assert KEY not in done.out + done.err

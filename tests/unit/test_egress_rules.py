@@ -186,7 +186,12 @@ def test_an_address_is_no_configuration(url: str) -> None:
         _stands(url)
 
 
-@pytest.mark.parametrize("value", ['a"b', "a\\b", "a$host", "a\nb", "a\0b", "\N{SNOWMAN}"])
+def test_quotes_in_a_header_stay_in_it() -> None:
+    text = _stands(headers={"x-team": '"a" \\; #'})["api-token.conf"]
+    assert r"""proxy_set_header x-team "\"a\" \\; #";""" in text
+
+
+@pytest.mark.parametrize("value", ["a$host", "a\nb", "a\0b", "\N{SNOWMAN}"])
 def test_a_key_is_no_configuration(value: str) -> None:
     with pytest.raises(ValueError, match="the header x-api-key has characters that no key has"):
         _stands(headers={"x-api-key": value})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -12,8 +12,9 @@ from realm.config import Config
 from realm.errors import UsageError
 from realm.hosts import Host
 from realm.model import Refusal
+from realm.paths import realm_home
 from realm.sandbox import flags
-from realm.sandbox.egress import ticket
+from realm.sandbox.egress import sidecar, ticket
 from realm.sandbox.egress.rules import Upstream
 from realm.session import egress, refusals
 from realm.session.lock import run_directory
@@ -21,6 +22,8 @@ from realm.session.run import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from realm.sandbox.docker import Engine
 
 CLAUDE, COMMAND = agents.find(()), agents.find(("true",))
 
@@ -128,6 +131,25 @@ def test_a_proxy_that_cannot_be_gone_through_is_named(url: str, said: str) -> No
     with pytest.raises(ValueError, match=f"HTTPS_PROXY .*{said}") as problem:
         egress.company_proxy({"HTTPS_PROXY": url})
     assert "secret" not in str(problem.value)
+
+
+class Bare:
+    """An engine on which nothing is."""
+
+    def volumes(self, *_: str) -> list[object]:
+        return []
+
+    def containers(self, *_: str) -> list[object]:
+        return []
+
+
+def test_the_lock_of_a_sidecar_that_was_never_made_goes() -> None:
+    with sidecar.in_use("realm-egress-1"), sidecar.in_use("realm-egress-2"):
+        pass
+    locks = realm_home() / "egress"
+    with sidecar.in_use("realm-egress-2"):
+        sidecar.sweep(cast("Engine", Bare()))
+        assert [path.name for path in locks.iterdir()] == ["realm-egress-2.use"]
 
 
 def test_refusals_of_several_sidecars_add_up_and_damage_counts_as_none() -> None:

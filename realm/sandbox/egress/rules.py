@@ -118,8 +118,8 @@ _ELSEWHERE = (
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
 _HEADER = re.compile(r"[a-z0-9-]{1,100}")
-_VALUE = re.compile(r"[ !#%-\[\]-~]{0,8000}")
-"""What may stand between double quotes in nginx's configuration: no quote, backslash or dollar sign."""
+_VALUE = re.compile(r"[ -#%-~]{0,8000}")
+"""What may stand between double quotes in nginx's configuration: no dollar sign, which nothing escapes."""
 _KEYS = ("x-api-key", "authorization")
 
 
@@ -182,7 +182,8 @@ def _stand(name: str, out: str, stand: Stand) -> tuple[str, str, str]:
         if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
             raise ValueError(f"the header {clean(header, limit=40)} has characters that no key has")
     named = host if parts.port is None else f"{host}:{parts.port}"
-    lines = "".join(f'    proxy_set_header {header} "{value}";\n' for header, value in given.items())
+    quoted = {header: re.sub(r'(["\\])', r"\\\1", value) for header, value in given.items()}
+    lines = "".join(f'    proxy_set_header {header} "{value}";\n' for header, value in quoted.items())
     refused = f"    if ($arg_service = git-receive-pack) {{ return 403 '{_ELSEWHERE}'; }}\n"
     upstream = f"upstream {name} {{\n  server unix:{out};\n  keepalive 16;\n  keepalive_timeout 240s;\n}}\n"
     location = f"""\

@@ -313,14 +313,15 @@ def sweep(engine: Engine) -> None:
     A volume stays as long as a sandbox is there that has ended.
     """
     wanted = (f"{layout.ROLE}={ROLE}", f"{layout.REALM_HOME}={proof.home()}")
-    volumes = [one.name for one in engine.volumes(*wanted) if proof.holds("volume", one.name, one.labels)]
-    if not volumes:
+    volumes = {one.name for one in engine.volumes(*wanted) if proof.holds("volume", one.name, one.labels)}
+    # One whose making was cut off has a lock alone.
+    locked = {path.stem for path in _directory().glob("*.use")}
+    if not volumes | locked:
         return
     used = _used(engine)
-    for sidecar in volumes:
-        if sidecar not in used:
-            with contextlib.suppress(EngineError, OSError):
-                _remove(engine, sidecar)
+    for sidecar in (volumes | locked) - used:
+        with contextlib.suppress(EngineError, OSError):
+            _remove(engine, sidecar, exists=sidecar in volumes)
 
 
 def _used(engine: Engine) -> set[str]:
@@ -331,16 +332,17 @@ def _used(engine: Engine) -> set[str]:
     }
 
 
-def _remove(engine: Engine, sidecar: str) -> None:
+def _remove(engine: Engine, sidecar: str, *, exists: bool) -> None:
     handle = _open(sidecar)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if sidecar in _used(engine):
             return
-        engine.remove(sidecar)
-        engine.remove_volume(sidecar)
-        for kind in ("json", "use"):
-            (_directory() / f"{sidecar}.{kind}").unlink(missing_ok=True)
+        if exists:
+            engine.remove(sidecar)
+            engine.remove_volume(sidecar)
+            (_directory() / f"{sidecar}.json").unlink(missing_ok=True)
+        (_directory() / f"{sidecar}.use").unlink(missing_ok=True)
     except BlockingIOError:
         return
     finally:
