@@ -227,10 +227,13 @@ class Agent:
         del environ
         return {}
 
-    def wants_screen(self, arguments: Sequence[str]) -> bool:
-        """Tell whether it needs a terminal even while nobody watches it."""
+    def wants_screen(self, arguments: Sequence[str], *, listens: bool = True) -> bool:
+        """Tell whether it needs a terminal even while nobody watches it.
+
+        ``listens`` is whether it has an input; of a program without one nobody knows that it needs more.
+        """
         del arguments
-        return True
+        return listens
 
     def find_login(
         self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None

@@ -117,7 +117,8 @@ def with_keys(plan: Plan) -> Plan:
 
 def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:
     """Return the plan with what the command line says of the agent, its terminal and the recording."""
-    needs_one = request.detach and plan.agent.wants_screen(request.agent_args)
+    wants_one = plan.agent.wants_screen(request.agent_args, listens=not request.no_input)
+    needs_one = request.detach and wants_one
     return plan._replace(
         agent_args=request.agent_args,
         tty=wants_tty(no_input=request.no_input) or needs_one,

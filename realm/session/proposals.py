@@ -8,6 +8,7 @@ Nothing here runs anything of the project's, and nothing counts that the user di
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 import stat
@@ -212,15 +213,35 @@ def _devcontainer(files: _Files) -> Proposal:
         )
         for variable in rest
     ]  # fmt: skip
-    build = found.pop("build", None) or found.pop("dockerFile", None)
-    if build is not None:
-        file = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else build
-        where = shlex.quote(f".devcontainer/{file}") if isinstance(file, str) else "…"
+    build = found.pop("build", None)
+    if isinstance(file := found.pop("dockerFile", None), str):
+        build = {"dockerfile": file, "context": found.pop("context", ".")}
+    if isinstance(build, dict):
+        notes.append(f"{name} builds an image: {_build(name, build)} && git config realm.image NAME")
+    if found.get("features"):
         notes.append(
-            f"{name} builds an image: docker build -t NAME -f {where} . && git config realm.image NAME"
+            f"{name}: features is ignored, but npx @devcontainers/cli build --workspace-folder . "
+            "--image-name NAME && git config realm.image NAME makes an image with them"
         )
+        del found["features"]
     notes += [f"{name}: {key} is ignored" for key in found if key not in _HARMLESS]
     return Proposal((), image, (command,) if command else (), tuple(variables.items()), tuple(notes))
+
+
+def _build(name: str, build: dict[str, Any]) -> str:
+    """Return the command that builds an image as ``devcontainer.json``, at ``name``, says."""
+
+    def at(path: object) -> str:
+        return posixpath.normpath(posixpath.join(posixpath.dirname(name), str(path)))
+
+    given = build.get("args")
+    target = build.get("target")
+    return shlex.join([
+        "docker", "build", "-t", "NAME", "-f", at(build.get("dockerfile", "Dockerfile")),
+        *(["--target", target] if isinstance(target, str) else []),
+        *(f"--build-arg={key}={text}" for key, text in (given.items() if isinstance(given, dict) else ())),
+        "--", at(build.get("context", ".")),
+    ])  # fmt: skip
 
 
 def _command(value: object) -> str:

@@ -292,6 +292,10 @@ def test_a_run_without_a_terminal_has_a_log(user: User) -> None:
     assert sorted(user.realm("logs", "quiet").out.splitlines()) == ["one", "three", "two"]
     assert user.realm("screen", "quiet", code=1).err.startswith("error: run 1 of quiet showed nothing")
     assert "one" in user.realm("replay", "quiet").out
+    # In the background, too, it meets the end of its input.
+    user.realm("new", "reads", "--detach", "--no-input", "--agent", "sh", "-c", "cat; echo over")
+    user.realm("wait", "reads")
+    assert user.realm("logs", "reads").out == "over\n"
 
 
 def test_the_users_command_is_run_when_nobody_looks(user: User, tmp_path: Path) -> None:

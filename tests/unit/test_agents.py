@@ -26,6 +26,7 @@ def test_any_command_runs_as_it_is_given() -> None:
     command = agents.find(("sh", "-c"))
     assert command.argv(["true"], conversation="x", resume=True) == ["sh", "-c", "true"]
     assert command.wants_screen(["-p"])
+    assert not command.wants_screen([], listens=False)
     assert command.options is None
     assert command.image_part is None
     assert command.environment("/state") == {}

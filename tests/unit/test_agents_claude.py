@@ -193,6 +193,7 @@ def test_addresses_of_this_machine_are_told_of(tmp_path: Path) -> None:
 
 def test_it_has_a_screen_unless_it_prints() -> None:
     assert CLAUDE.wants_screen(["fix it"])
+    assert CLAUDE.wants_screen(["fix it"], listens=False)
     assert not CLAUDE.wants_screen(["--print", "fix it"])
 
 

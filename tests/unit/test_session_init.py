@@ -63,6 +63,24 @@ def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_p
     assert [note.partition(": ")[2].split(" is ignored")[0] for note in found.notes] == [
         "HERE", "ANTHROPIC_BASE_URL", "https_proxy", "features", "runArgs",
     ]  # fmt: skip
+    assert "npx @devcontainers/cli build" in found.notes[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ('{"build": {"context": "..", "target": "dev", "args": {"A": "b c"}}}',
+         "docker build -t NAME -f .devcontainer/Dockerfile --target dev '--build-arg=A=b c' -- ."),
+        ('{"dockerFile": "../Dev"}', "docker build -t NAME -f Dev -- .devcontainer"),
+        ('{"build": {"dockerfile": "a;b", "context": 5}}',
+         "docker build -t NAME -f '.devcontainer/a;b' -- .devcontainer/5"),
+    ],
+)  # fmt: skip
+def test_how_a_devcontainers_image_is_built_is_said(tmp_path: Path, text: str, command: str) -> None:
+    (tmp_path / ".devcontainer").mkdir()
+    (tmp_path / ".devcontainer/devcontainer.json").write_text(text)
+    [note] = proposals.propose(tmp_path).notes
+    assert note.partition(": ")[2] == f"{command} && git config realm.image NAME"
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,9 @@ class Claude(Agent):
         """Return those that are fit to go in."""
         return home.settings_environment(environ).kept
 
-    def wants_screen(self, arguments: Sequence[str]) -> bool:
+    def wants_screen(self, arguments: Sequence[str], *, listens: bool = True) -> bool:
         """Tell whether it shows its screen: unless it is told to print an answer and exit."""
+        del listens
         return not any(argument in ("-p", "--print") for argument in (*self.words[1:], *arguments))
 
     def find_login(
