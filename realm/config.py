@@ -86,6 +86,19 @@ def _file(text: str) -> Path | None:
     return path
 
 
+def _directory(text: str) -> str:
+    """Return a directory's whole path; none for none."""
+    if not text:
+        return ""
+    try:
+        path = Path(_text(text)).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such home directory") from None
+    if not path.is_absolute() or not path.is_dir():
+        raise ValueError("it is not a directory, with its whole path")
+    return str(path)
+
+
 def _below_home(text: str) -> str:
     """Return the path of a file below the home directory, without that."""
     path = posixpath.normpath(_text(text).removeprefix("~/"))
@@ -367,6 +380,14 @@ NETWORK = Setting(
     "network", "REALM_NETWORK", "allow", _one_of("allow", "open", "none"),
     "network of a container: open, allow (by name) or none",
 )  # fmt: skip
+LOGIN = Setting(
+    "login", "REALM_LOGIN", "", _directory,
+    "directory of Claude Code's configuration, with its login, in place of ~/.claude",
+)  # fmt: skip
+MCP = Setting(
+    "mcp", "REALM_MCP", "", _shaped(r"[\w.:-]+", "it is not the name of an MCP server"),
+    "MCP servers of your own that agents have, too", many=True,
+)  # fmt: skip
 CREDENTIALS = Setting(
     "credentials", "REALM_CREDENTIALS", "proxy", _one_of("proxy", "env", "share"),
     "where an agent's key or login is: proxy (in the sidecar alone), env (in its container), or share "
@@ -411,8 +432,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     HISTORY_REFS, DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
     LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW, BELL, CLIPBOARD,
-    NOTIFY, REMOTE,
+    WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, LOGIN, MCP, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW,
+    BELL, CLIPBOARD, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""
@@ -519,6 +540,11 @@ class Config:
             for key, variable in REMOVED
             if variable in os.environ or key.lower() in known
         ]
+
+    def for_agents(self) -> dict[str, str]:
+        """Return the environment with the settings that agents know, by the names of their variables."""
+        own = {LOGIN.variable: self.lookup(LOGIN).text, MCP.variable: " ".join(self.texts(MCP))}
+        return {**os.environ, **own}
 
     def texts(self, setting: Setting[Any]) -> list[str]:
         """Return every text of a setting that may be given many times, without empty ones."""

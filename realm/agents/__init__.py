@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from realm.agents.base import BEFORE, Agent, Api, HomeFile, Login, Match, News, Renewal, Said
@@ -20,17 +19,13 @@ class Command(Agent):
 
     name = "the program"
 
-    def find_login(
-        self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
-    ) -> Login:
+    def find_login(self, given: Mapping[str, str] | None = None) -> Login:
         """Return the keys of the environment; none is needed, and the host's own login is not for it."""
-        return from_environment({**environ, **(given or {})})
+        return from_environment({**self.environ, **(given or {})})
 
-    def api(
-        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
-    ) -> Api | None:
+    def api(self, login: Login, given: Mapping[str, str]) -> Api | None:
         """Return the API that the keys are for."""
-        return api.find(login, environ, given)
+        return api.find(login, self.environ, given)
 
     def keyless(self, login: Login, reached: Api, url: str, placeholder: str) -> Login:
         """Return the same variables without the keys."""
@@ -41,6 +36,9 @@ _KNOWN: dict[str, type[Agent]] = {"claude": Claude}
 """The agents that realm knows, by their program."""
 
 
-def find(words: Sequence[str] = ()) -> Agent:
-    """Return the agent that ``words`` start, the program first; without words, Claude Code."""
-    return _KNOWN.get(words[0], Command)(words) if words else Claude()
+def find(words: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Agent:
+    """Return the agent that ``words`` start, the program first; without words, Claude Code.
+
+    ``environ`` is the user's environment with the settings that are for agents, where these matter.
+    """
+    return (_KNOWN.get(words[0], Command) if words else Claude)(words, environ)

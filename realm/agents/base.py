@@ -196,8 +196,10 @@ class Agent:
     resumes: ClassVar[str] = ""
     """What the JSON of the hook at a turn's beginning has in it where the turn before goes on by itself."""
 
-    def __init__(self, words: Sequence[str] = ()) -> None:
+    def __init__(self, words: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> None:
         self.words = tuple(words)
+        self.environ = os.environ if environ is None else environ
+        """The user's environment, with the settings that are for agents by the names of their variables."""
 
     def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
         """Return the program and its arguments; the user's ``arguments`` stay as they are.
@@ -222,9 +224,12 @@ class Agent:
         del state
         return {}
 
-    def settings(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return the variables that the user's own settings give it."""
-        del environ
+        return {}
+
+    def outside(self) -> dict[str, str]:
+        """Return the variables that it needs on this machine to be the one that a sandbox has."""
         return {}
 
     def wants_screen(self, arguments: Sequence[str], *, listens: bool = True) -> bool:
@@ -235,19 +240,17 @@ class Agent:
         del arguments
         return listens
 
-    def find_login(
-        self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
-    ) -> Login:
+    def find_login(self, given: Mapping[str, str] | None = None) -> Login:
         """Return the login to use; ``given`` are variables that the sandbox gets anyway.
 
         Raises :class:`RealmError`, with the ways to log in, when it needs one and there is none.
         """
-        del environ, given
+        del given
         return Login()
 
-    def warnings(self, login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
+    def warnings(self, login: Login) -> list[str]:
         """Return what the user should know before a run."""
-        del login, environ
+        del login
         return []
 
     def renew(self, inside: bytes) -> Renewal:
@@ -258,14 +261,12 @@ class Agent:
         del inside
         return Renewal()
 
-    def api(
-        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
-    ) -> Api | None:
+    def api(self, login: Login, given: Mapping[str, str]) -> Api | None:
         """Return how the model's API is reached with a login; ``None`` where nobody could stand in for it.
 
         ``given`` as for :meth:`find_login`.
         """
-        del login, given, environ
+        del login, given
         return None
 
     def login_ends(self) -> float | None:
@@ -281,21 +282,17 @@ class Agent:
         del api, url, placeholder
         return login
 
-    def reaches(
-        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
-    ) -> list[str]:
+    def reaches(self, login: Login, given: Mapping[str, str]) -> list[str]:
         """Return the URLs without which it can do nothing; ``given`` as for :meth:`find_login`."""
-        del login, given, environ
+        del login, given
         return []
 
-    def files(
-        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False
-    ) -> Iterable[HomeFile]:
+    def files(self, login: Login, directory: str, *, sealed: bool = False) -> Iterable[HomeFile]:
         """Return what it needs in its home to start in ``directory`` without questions.
 
         With ``sealed`` the sandbox's only way out is realm's proxy, and no other counts.
         """
-        del login, directory, environ, sealed
+        del login, directory, sealed
         return ()
 
     def new_conversation(self) -> str | None:

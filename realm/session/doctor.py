@@ -185,7 +185,7 @@ def _login(name: str) -> Check:
     from realm.session import plan
 
     config = Config(current_directory())
-    agent = agents.find(plan.agent_program(None, config))
+    agent = agents.find(plan.agent_program(None, config), config.for_agents())
     args = flags.parse(config.value(DOCKER_ARGS))
     try:
         login = plan.find_login(agent, args)
@@ -308,9 +308,10 @@ def _ask(repository: Path, ui: UI) -> None:
     from realm.sandbox import flags
     from realm.session import new, plan
 
-    args = flags.parse(Config(repository).value(DOCKER_ARGS))
+    config = Config(repository)
+    args = flags.parse(config.value(DOCKER_ARGS))
     try:
-        plan.find_login(agents.find(), args)
+        plan.find_login(agents.find((), config.for_agents()), args)
     except RealmError as error:
         ui.info(f"{error.message}, so only the script was tried")
         return

@@ -253,8 +253,8 @@ def _renew(agent: Agent) -> str:
             return ""
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(
-                command, cwd=realm_home(), env=user_environment(), stdin=subprocess.DEVNULL,
-                capture_output=True, timeout=_PATIENCE, check=False,
+                command, cwd=realm_home(), env={**user_environment(), **agent.outside()},
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False,
             )  # fmt: skip
         after = agent.login_ends()
     if after is not None and after > ends:

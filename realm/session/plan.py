@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def new(request: NewRequest, project: Project, config: Config) -> Plan:
     """Plan the first run of a session."""
     program = agent_program(request.agent, config)
-    agent = agents.find(program)
+    agent = agents.find(program, config.for_agents())
     args = flags.parse(config.value(DOCKER_ARGS))
     login = find_login(agent, args)
     network = egress.choose(config, args, agent, login)
@@ -77,7 +77,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     """
     config = Config(project.root)
     config.check()
-    agent = agents.find(session.agent)
+    agent = agents.find(session.agent, config.for_agents())
     args = flags.parse(config.value(DOCKER_ARGS))
     login = _login(agent, args)
     network = egress.choose(config, args, agent, login)

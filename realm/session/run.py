@@ -100,7 +100,7 @@ class Plan(NamedTuple):
     @property
     def agent(self) -> Agent:
         """The agent that the session is made for."""
-        return agents.find(self.session.agent)
+        return agents.find(self.session.agent, self.config.for_agents())
 
     @property
     def directory(self) -> str:

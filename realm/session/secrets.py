@@ -35,11 +35,11 @@ def of_plan(plan: Plan) -> Redactor:
 
 def of_session(project: Project, session: Session) -> Redactor:
     """Return what takes secrets out of what a session's record holds: those that its next run would get."""
-    args, login = flags.DockerArgs(), agents.Login()
+    args, login, config = flags.DockerArgs(), agents.Login(), Config(project.root)
     with suppress(RealmError):
-        args = flags.parse(Config(project.root).value(DOCKER_ARGS))
+        args = flags.parse(config.value(DOCKER_ARGS))
     with suppress(RealmError):
-        login = agents.find(session.agent).find_login(given=flags.environment(args))
+        login = agents.find(session.agent, config.for_agents()).find_login(given=flags.environment(args))
     return Redactor(_values(login, args))
 
 

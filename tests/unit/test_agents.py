@@ -37,7 +37,6 @@ def test_any_command_runs_as_it_is_given() -> None:
 
 
 def test_any_command_gets_the_keys_of_the_environment_and_needs_none() -> None:
-    command = agents.find(("aider",))
-    assert command.find_login({}) == agents.Login()
-    found = command.find_login({"ANTHROPIC_API_KEY": "k", "GITHUB_TOKEN": "x"})
+    assert agents.find(("sh",), {}).find_login() == agents.Login()
+    found = agents.find(("sh",), {"ANTHROPIC_API_KEY": "k", "GITHUB_TOKEN": "x"}).find_login()
     assert (found.variables, found.credentials) == ({"ANTHROPIC_API_KEY": "k"}, None)

@@ -20,7 +20,7 @@ CLAUDE = agents.find()
 
 
 def config(host: Path, login: Login | None = None) -> dict[str, agents.HomeFile]:
-    files = CLAUDE.files(login or Login(), "/workspace/p", {"CLAUDE_CONFIG_DIR": str(host)})
+    files = agents.find((), {"CLAUDE_CONFIG_DIR": str(host)}).files(login or Login(), "/workspace/p")
     return {file.path.removeprefix("claude/"): file for file in files}
 
 
@@ -172,7 +172,7 @@ def test_of_the_settings_variables_only_what_reaches_and_chooses_a_model_goes_in
     }  # fmt: skip
     (tmp_path / "settings.json").write_text(json.dumps({"model": "opus", "env": {**fit, **login, **other}}))
     assert load(config(tmp_path)["settings.json"])["env"] == fit
-    (warning,) = CLAUDE.warnings(Login(), {"CLAUDE_CONFIG_DIR": str(tmp_path)})
+    (warning,) = agents.find((), {"CLAUDE_CONFIG_DIR": str(tmp_path)}).warnings(Login())
     assert "AWS_SECRET_ACCESS_KEY, BASH_ENV, GITHUB_TOKEN, LD_PRELOAD" in warning
     assert "ghp_1" not in warning
     assert "\x1b" not in warning
@@ -181,14 +181,10 @@ def test_of_the_settings_variables_only_what_reaches_and_chooses_a_model_goes_in
 def test_addresses_of_this_machine_are_told_of(tmp_path: Path) -> None:
     host = {"CLAUDE_CONFIG_DIR": str(tmp_path)}
     (tmp_path / "settings.json").write_text(json.dumps({"env": {"HTTPS_PROXY": "http://127.0.0.1:3128"}}))
-    told = CLAUDE.warnings(Login({"ANTHROPIC_BASE_URL": "http://localhost:4000"}), host)
+    told = agents.find((), host).warnings(Login({"ANTHROPIC_BASE_URL": "http://localhost:4000"}))
     assert [text.split(" is ")[0] for text in told] == ["ANTHROPIC_BASE_URL", "HTTPS_PROXY"]
-    assert (
-        CLAUDE.warnings(
-            Login({"ANTHROPIC_BASE_URL": "https://api.test"}), {**host, "CLAUDE_CONFIG_DIR": "/no"}
-        )
-        == []
-    )
+    elsewhere = agents.find((), {"CLAUDE_CONFIG_DIR": "/no"})
+    assert elsewhere.warnings(Login({"ANTHROPIC_BASE_URL": "https://api.test"})) == []
 
 
 def test_it_has_a_screen_unless_it_prints() -> None:
@@ -307,3 +303,51 @@ def test_whatever_its_hooks_say_is_survived(told: bytes) -> None:
 def test_the_work_tree_that_arguments_name(arguments: tuple[str, ...], name: str | None) -> None:
     found = (f".claude/worktrees/{name}", f"worktree-{name}") if name else None
     assert agents.find().worktree(arguments) == found
+
+
+SERVERS: dict[str, dict[str, Any]] = {
+    "docs": {"type": "http", "url": "https://mcp.example.com/mcp", "headers": {"Accept": "x/y"}},
+    "keyed": {"type": "sse", "url": "https://mcp.example.com/k", "headers": {"X-Api-Key": "hunter2hunter2"}},
+    "npx": {
+        "command": "/usr/bin/npx",
+        "args": ["-y", "it"],
+        "env": {"MODE": "x", "TOKEN": "hunter2hunter2"},
+    },
+    "own": {"command": "/home/ada/bin/server"},
+    "here": {"type": "http", "url": "http://localhost:3000/mcp"},
+    "told": {"command": "npx", "args": ["server", "--api-key=hunter2hunter2"]},
+    "path": {"command": "uvx", "args": ["{home}/server"]},
+    "login": {"type": "http", "url": "https://ada:hunter2@mcp.example.com/mcp"},
+    "odd": {"command": ["npx"], "args": 5, "env": []},
+    "unasked": {"type": "http", "url": "https://other.example.com/mcp"},
+}
+
+
+def test_mcp_servers_that_are_named_come_along_without_secrets(sealed: Path) -> None:
+    text = json.dumps({"mcpServers": SERVERS}).replace("{home}", str(sealed))
+    (sealed / ".claude.json").write_text(text)
+    claude = agents.find((), {"REALM_MCP": " ".join([*list(SERVERS)[:-1], "none"])})
+    state = json.loads(next(file.content for file in claude.files(Login(), "/workspace/p")))
+    assert state["mcpServers"] == {
+        "docs": SERVERS["docs"],
+        "keyed": {**SERVERS["keyed"], "headers": {}},
+        "npx": {"command": "npx", "args": ["-y", "it"], "env": {"MODE": "x"}},
+    }
+    told = "\n".join(claude.warnings(Login()))
+    assert "keyed is in the container without X-Api-Key" in told
+    assert "npx is in the container without TOKEN" in told
+    assert all(f"{name} stays outside" in told for name in ("own", "here", "told", "path", "login", "odd"))
+    assert "no server none on this" in told
+    assert "https://mcp.example.com/mcp" in claude.reaches(Login(), {})
+    assert "https://other.example.com/mcp" not in claude.reaches(Login(), {})
+
+
+def test_a_login_that_was_chosen_is_the_one_that_is_used_and_renewed(sealed: Path) -> None:
+    work = sealed / "work"
+    work.mkdir()
+    (work / ".claude.json").write_text('{"theme": "dark"}')
+    claude = agents.find((), {"REALM_LOGIN": str(work), "CLAUDE_CONFIG_DIR": "/other"})
+    state = json.loads(next(file.content for file in claude.files(Login(), "/workspace/p")))
+    assert state["theme"] == "dark"
+    assert claude.outside() == {"CLAUDE_CONFIG_DIR": str(work)}
+    assert agents.find((), {}).outside() == {}

@@ -27,41 +27,41 @@ def host(tmp_path: Path) -> dict[str, str]:
 
 def test_a_key_in_the_environment_is_the_login(host: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".credentials.json").write_bytes(credentials(1))
-    found = agents.find().find_login({**host, "ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"})
+    found = agents.find((), {**host, "ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"}).find_login()
     assert found.variables == {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://x"}
     assert found.credentials is None
 
 
 def test_without_a_key_the_hosts_login_is_used(host: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".credentials.json").write_bytes(credentials(1))
-    assert agents.find().find_login(host).credentials == credentials(1)
+    assert agents.find((), host).find_login().credentials == credentials(1)
 
 
 def test_no_login_says_both_ways_to_log_in(host: dict[str, str]) -> None:
     with pytest.raises(RealmError) as caught:
-        agents.find().find_login(host)
+        agents.find((), host).find_login()
     assert "run `claude`" in caught.value.hint
     assert "ANTHROPIC_API_KEY" in caught.value.hint
 
 
 def test_an_empty_variable_is_no_login(host: dict[str, str]) -> None:
     with pytest.raises(RealmError):
-        agents.find().find_login({**host, "ANTHROPIC_API_KEY": ""})
+        agents.find((), {**host, "ANTHROPIC_API_KEY": ""}).find_login()
 
 
 @pytest.mark.parametrize("name", ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_API_KEY"])
 def test_what_the_docker_flags_give_is_a_login(host: dict[str, str], name: str) -> None:
-    found = agents.find().find_login({**host, "ANTHROPIC_API_KEY": ""}, {name: "1"})
+    found = agents.find((), {**host, "ANTHROPIC_API_KEY": ""}).find_login({name: "1"})
     own = {name: "1"} if name == "ANTHROPIC_API_KEY" else {}
     assert (found.variables, found.credentials, found.source) == (own, None, f"{name} is set")
     with pytest.raises(RealmError):
-        agents.find().find_login(host, {name: ""})
+        agents.find((), host).find_login({name: ""})
 
 
 def test_a_gateway_of_the_settings_is_a_login(host: dict[str, str], tmp_path: Path) -> None:
     env = {"ANTHROPIC_AUTH_TOKEN": "t", "ANTHROPIC_BASE_URL": "https://gateway.test", "OTHER": "x"}
     (tmp_path / "settings.json").write_text(json.dumps({"env": env}))
-    found = agents.find().find_login({**host, "ANTHROPIC_BASE_URL": "https://elsewhere.test"})
+    found = agents.find((), {**host, "ANTHROPIC_BASE_URL": "https://elsewhere.test"}).find_login()
     assert found.variables == {
         "ANTHROPIC_AUTH_TOKEN": "t", "ANTHROPIC_BASE_URL": "https://gateway.test",
     }  # fmt: skip

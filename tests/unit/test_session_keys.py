@@ -57,7 +57,7 @@ class TestChoice:
 
     def test_what_the_docker_flags_name_counts(self) -> None:
         given = {"ANTHROPIC_API_KEY": "g", "ANTHROPIC_BASE_URL": "https://gateway.example"}
-        login = agents.find().find_login({"ANTHROPIC_API_KEY": "k", "CLAUDE_CONFIG_DIR": "/nowhere"}, given)
+        login = agents.find((), {"ANTHROPIC_API_KEY": "k", "CLAUDE_CONFIG_DIR": "/nowhere"}).find_login(given)
         found = keys.choose(Config(), Network("allow"), agents.find(), login, given)
         assert found.api is not None
         assert (found.api.url, found.api.headers["x-api-key"]) == ("https://gateway.example", "g")

@@ -8,7 +8,6 @@ Its conversation file has one JSON object a line:
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -114,39 +113,39 @@ class Claude(Agent):
             "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
         }
 
-    def settings(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return those that are fit to go in."""
-        return home.settings_environment(environ).kept
+        return home.settings_environment(self.environ).kept
+
+    def outside(self) -> dict[str, str]:
+        """Return where its configuration is, if that was chosen."""
+        chosen = logins.chosen(self.environ)
+        return {"CLAUDE_CONFIG_DIR": chosen} if chosen else {}
 
     def wants_screen(self, arguments: Sequence[str], *, listens: bool = True) -> bool:
         """Tell whether it shows its screen: unless it is told to print an answer and exit."""
         del listens
         return not any(argument in ("-p", "--print") for argument in (*self.words[1:], *arguments))
 
-    def find_login(
-        self, environ: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
-    ) -> Login:
+    def find_login(self, given: Mapping[str, str] | None = None) -> Login:
         """Return the keys of the environment or of the user's settings, else the host's own login."""
-        settings = home.settings_environment(environ).kept
-        return logins.find(environ, given or {}, settings, lambda: home.lent_key(environ))
+        return logins.find(self.environ, given or {}, self.settings(), lambda: home.lent_key(self.environ))
 
-    def warnings(self, login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
+    def warnings(self, login: Login) -> list[str]:
         """Return what cannot work in a sandbox, and what of the user's settings does not go in."""
-        return home.warnings(login, environ)
+        return home.warnings(login, self.environ)
 
     def renew(self, inside: bytes) -> Renewal:
         """Compare by the time at which the tokens end; see :mod:`realm.agents.claude.login`."""
-        return logins.renew(inside)
+        return logins.renew(inside, self.environ)
 
-    def api(
-        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
-    ) -> Api | None:
+    def api(self, login: Login, given: Mapping[str, str]) -> Api | None:
         """Return Anthropic's API, the one that stands in for it, or Bedrock's for a bearer token."""
-        return apis.find(login, environ, {**home.settings_environment(environ).kept, **given})
+        return apis.find(login, self.environ, {**self.settings(), **given})
 
     def login_ends(self) -> float | None:
         """Return when the host's access token ends."""
-        found = logins.parse(logins.read_host() or b"")
+        found = logins.parse(logins.read_host(self.environ) or b"")
         return found["expiresAt"] / 1000 if found else None
 
     def unrenewed(self, login: Login) -> Login:
@@ -157,17 +156,14 @@ class Claude(Agent):
         """Return variables of the same names with a placeholder."""
         return apis.inside(login, api, url, placeholder)
 
-    def reaches(
-        self, login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ
-    ) -> list[str]:
+    def reaches(self, login: Login, given: Mapping[str, str]) -> list[str]:
         """Return where the model's API is, by the provider that is chosen."""
-        return home.reaches(login, given, environ)
+        servers = home.servers(self.environ).kept.values()
+        return [*home.reaches(login, given, self.environ), *(one["url"] for one in servers if "url" in one)]
 
-    def files(
-        self, login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False
-    ) -> Iterable[HomeFile]:
+    def files(self, login: Login, directory: str, *, sealed: bool = False) -> Iterable[HomeFile]:
         """Return its configuration: the user's settings, instructions, commands, agents and skills."""
-        for file in home.files(login, directory, environ, sealed=sealed):
+        for file in home.files(login, directory, self.environ, sealed=sealed):
             yield file._replace(path=f"{DIRECTORY}/{file.path}")
 
     def new_conversation(self) -> str:

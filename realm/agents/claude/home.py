@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm import hosts
 from realm.agents.base import HomeFile
+from realm.agents.claude import mcp
 from realm.agents.claude.api import ADDRESSES, ANTHROPIC, SECRETS
 from realm.agents.claude.helper import TTL, ask
-from realm.agents.claude.login import PASSED_VARIABLES, host_config_dir, json_object
+from realm.agents.claude.login import PASSED_VARIABLES, chosen, host_config_dir, json_object
+from realm.config import MCP
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from realm.agents.base import Login
+    from realm.agents.claude.mcp import Servers
 
 _COPIED = ("CLAUDE.md", "commands", "agents", "skills", "output-styles", "rules")
 
@@ -94,11 +97,22 @@ def lent_key(environ: Mapping[str, str] = os.environ) -> str:
     return ask(command, int(milliseconds) / 1000 if milliseconds.isdecimal() else TTL)
 
 
+def servers(environ: Mapping[str, str] = os.environ) -> Servers:
+    """Return those of the user's MCP servers that ``realm.mcp`` names."""
+    return mcp.servers(_host_state(environ).get("mcpServers"), environ.get(MCP.variable, "").split())
+
+
+def _host_state(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return its state, which lies beside the default directory, but inside one that was chosen."""
+    return _read_object((Path(chosen(environ)) if chosen(environ) else Path.home()) / ".claude.json")
+
+
 def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return what cannot work in a sandbox, and what of the settings' ``env`` does not go in."""
     kept, left_out = settings_environment(environ)
+    found = servers(environ).notes
     addresses = {**kept, **login.variables}
-    found = [
+    found += [
         f"{name} is {addresses[name]}: in the container that is the container itself, not this machine "
         "(name an address that it can reach)"
         for name in _ADDRESSES
@@ -149,10 +163,9 @@ def files(
     proxy of the settings goes in.
     """
     host = host_config_dir(environ)
-    # Its state lies beside the default directory, but inside one that was chosen.
-    state = _read_object((host if environ.get("CLAUDE_CONFIG_DIR") else Path.home()) / ".claude.json")
+    state = {**_global_state(login, directory, _host_state(environ)), "mcpServers": servers(environ).kept}
     found = [
-        HomeFile(".claude.json", _dump(_global_state(login, directory, state))),
+        HomeFile(".claude.json", _dump(state)),
         HomeFile("settings.json", _dump(_settings(host, environ, login, sealed=sealed)), 0o644),
         *_copies(host),
     ]

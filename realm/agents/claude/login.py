@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realm.agents.base import BEFORE, Login, Match, Renewal
+from realm.config import LOGIN
 from realm.errors import RealmError
 from realm.paths import make_private, realm_home, replace
 
@@ -59,10 +60,15 @@ LONGEST = 24 * 3600 * 1000
 _KEYCHAIN_SERVICE = "Claude Code-credentials"
 
 
+def chosen(environ: Mapping[str, str]) -> str:
+    """Return the configuration directory that the user chose, by ``realm.login`` or as Claude Code has it."""
+    login = environ.get(LOGIN.variable)
+    return str(Path(login).expanduser()) if login else environ.get("CLAUDE_CONFIG_DIR", "")
+
+
 def host_config_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the host's configuration directory of Claude Code."""
-    chosen = environ.get("CLAUDE_CONFIG_DIR")
-    return Path(chosen) if chosen else Path.home() / ".claude"
+    return Path(chosen(environ) or Path.home() / ".claude")
 
 
 def from_environment(environ: Mapping[str, str]) -> Login:
@@ -109,7 +115,8 @@ def read_host(environ: Mapping[str, str] = os.environ) -> bytes | None:
     try:
         raw: bytes | None = path.read_bytes()[: CREDENTIALS_LIMIT + 1]
     except OSError:
-        raw = _read_keychain() if sys.platform == "darwin" else None
+        # The keychain has one login of this name.
+        raw = _read_keychain() if sys.platform == "darwin" and not environ.get(LOGIN.variable) else None
     return raw if raw is not None and parse(raw) is not None else None
 
 
@@ -199,14 +206,14 @@ def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bo
     return True
 
 
-def renew(inside: bytes) -> Renewal:
+def renew(inside: bytes, environ: Mapping[str, str] = os.environ) -> Renewal:
     """Copy the newer of both logins over the older one: the host's at once, the sandbox's by the answer.
 
     Raises ``OSError`` when the host's cannot be written.
     """
-    outside = read_host()
+    outside = read_host(environ)
     if newer(outside, inside):
         if not may_be_taken(outside, inside):
             return Renewal(Match.REFUSED)
-        return Renewal(Match.RENEWED if store_on_host(inside) else Match.SAME)
+        return Renewal(Match.RENEWED if store_on_host(inside, environ) else Match.SAME)
     return Renewal(inside=outside if newer(inside, outside) else None)
