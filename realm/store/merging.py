@@ -1,13 +1,14 @@
 """Bringing a session's changes together with others, in memory: trees go in, a tree comes out.
 
 No work tree and no index of the user's is needed.  git 2.38 merges in one step (``merge-tree``), with
-renames; an older one applies the difference three-way to an index of our own.
+renames; an older one merges file by file, in a work tree of our own.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "commit.gpgSign=false")
+_PLAIN = ("-c", "core.autocrlf=false", "-c", "core.attributesFile=/dev/null", *sparse.WHOLE)
 _UNKNOWN = 129
 """What git exits with that does not know an option."""
 
@@ -52,7 +54,7 @@ def merge(project: Project, base: str, ours: str, theirs: str) -> str:
     how = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
     done = git(*how, "--end-of-options", *sides, project=project, check=False)
     if done.code == _UNKNOWN:
-        return _applied(project, *trees)
+        return _by_files(project, *trees)
     cells = done.out.decode("utf-8", "replace").split("\0")
     if done.code == 0:
         return cells[0].strip()
@@ -67,19 +69,20 @@ def _commit(project: Project, tree: str, *parents: str) -> str:
     return git(*_PERSON, "commit-tree", *above, "-m", "realm", tree, project=project).text
 
 
-def _applied(project: Project, base: str, ours: str, theirs: str) -> str:
-    how = ("diff-tree", "-p", "--binary", "--full-index", "--no-ext-diff", "--no-textconv")
-    patch = git(*how, base, theirs, project=project).out
+def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
+    """Merge trees as git's oldest way does, each file for itself, in a work tree of our own."""
     with scratched("merge") as directory:
-        env = {"GIT_INDEX_FILE": str(directory / "index")}
-        git("read-tree", ours, project=project, env=env)
-        order = ("apply", "--cached", "--3way", "--whitespace=nowarn")
-        done = git(*order, project=project, env=env, stdin=patch, check=False)
-        unmerged = git("diff", "--name-only", "--diff-filter=U", "-z", "--cached", project=project, env=env)
-        names = [clean(name, limit=200) for name in unmerged.out.split(b"\0") if name]
-        if done.code != 0 or names:
-            raise ConflictError(names)
-        return git("write-tree", project=project, env=env).text
+        place = {"GIT_DIR": str(project.git_dir), "GIT_WORK_TREE": str(directory / "files")}
+        env = {**place, "GIT_INDEX_FILE": str(directory / "index")}
+        (directory / "files").mkdir()
+        here = partial(git, *_PLAIN, cwd=directory / "files", env=env)
+        here("read-tree", "-i", "-m", "--aggressive", base, ours, theirs)
+        here("merge-index", "-o", "-q", "git-merge-one-file", "-a", check=False)
+        unmerged = here("ls-files", "-u", "-z").out.split(b"\0")[:-1]
+        if unmerged:
+            names = dict.fromkeys(row.partition(b"\t")[2] for row in unmerged)
+            raise ConflictError([clean(name, limit=200) for name in names])
+        return here("write-tree").text
 
 
 def is_contained(project: Project, base: str, tip: str, onto: str) -> bool:

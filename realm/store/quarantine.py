@@ -77,7 +77,7 @@ _MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
 _TRIES = 5
 _LARGE = 1 << 31
 """Set in an index's offset that stands in another table."""
-_COLLECTED = re.compile(rb"temporary '|tmp_(pack|idx|rev|obj)_")
+_COLLECTED = re.compile(rb"temporary '|tmp_(pack|idx|rev|obj)_|cannot store (pack|index) file")
 """What git says when ``git gc --prune=now`` took the files that it was writing; it is right the next time."""
 _NOTHING = b"early EOF"
 """What git says when no pack came: nothing is new."""
@@ -122,7 +122,7 @@ class Quarantine:
         if self.project.object_format != "sha1":
             config += f"objectFormat = {self.project.object_format}\n"
         if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
-            config += "partialClone = none\n[pack]\nwindow = 0\n"  # no deltas on what is missing
+            config += "partialClone = none\n"
         (self.path / "config").write_text(config)
         stores = [
             *self.project.object_stores,

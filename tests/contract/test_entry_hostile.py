@@ -299,3 +299,15 @@ def test_a_large_file_of_the_tips_stays_and_an_ignored_one_is_not_spoken_of(sand
     report = sandbox.run("tr x y < large.bin > l; mv l large.bin; mkdir cache; truncate -s 8000G cache/model")
     assert report.errors == ()
     assert sandbox.taken(report).show(f"{report.points[-1].snapshot}:large.bin") == "y" * 70_000
+
+
+def test_index_of_a_sparse_checkout_is_gone(sandbox: HostSandbox) -> None:
+    """What is not checked out is not deleted; what lies in its place counts."""
+    for name in ("a/one", "b/one", "b/two"):
+        sandbox.repo.write(name, name)
+    sandbox.tip = sandbox.repo.commit("Files")
+    sandbox.layout = sandbox.layout._replace(patterns=b"/*\n!/*/\n/a/\n", cone=True)
+    report = sandbox.run("mkdir b; echo new > b/one; echo new > b/three; rm .git/index")
+    taken = sandbox.taken(report)
+    changed = taken.git("diff", "--name-status", sandbox.tip, report.points[-1].snapshot)
+    assert changed.split() == ["M", "b/one", "A", "b/three"]

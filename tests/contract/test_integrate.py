@@ -267,7 +267,7 @@ def test_an_older_git_merges_alike(past: Past, ours: str) -> None:
             return conflict.paths
 
     new = merged(merging.merge)
-    assert merged(merging._applied) == new
+    assert merged(merging._by_files) == new
     assert (new == ("a.txt",)) == ("mine" in ours)
 
 
