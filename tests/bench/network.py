@@ -1,7 +1,8 @@
-"""What the proxies cost: a run's start against one with an open network, and bytes through them."""
+"""What the proxies cost: a run's start against one with an open network, a question, and bytes."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.measure import Figure, run, timed
 from tests.support import engines
+from tests.support.api import MessagesApi
 from tests.support.user import KEY
 
 if TYPE_CHECKING:
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
 
     from tests.bench.setting import Setting
 
-_WARM, _COLD, _SPEED = 1.1, 0.6, 400.0
+_WARM, _COLD, _ANSWER, _SPEED = 1.1, 0.6, 0.03, 400.0
+_QUESTIONS = 21
+_ASK = """
+for n in $(seq {count}); do
+  curl -sS -o /dev/null -w 'took %{{time_total}} %{{http_code}}\n' -H 'content-type: application/json' \
+    -H "x-api-key: $ANTHROPIC_API_KEY" -d '{question}' "$ANTHROPIC_BASE_URL/v1/messages"
+done
+"""
 _SIZE = 1_000_000_000
 _PIECE = b"\0" * 262_144
 _WAYS = {
@@ -36,6 +45,7 @@ def network_figures(setting: Setting, pairs: int) -> Iterator[Figure]:
     run(["env", *_WAYS["proxies"], str(setting.realm), *keeping], setting)
     try:
         yield _starts(setting, "network by name, sidecar warm", pairs, _WARM, "x")
+        yield _answers(setting)
         yield _download(setting)
     finally:
         run([str(setting.realm), "stop", keep], setting)
@@ -51,6 +61,24 @@ def _starts(setting: Setting, name: str, pairs: int, bar: float, unit: str) -> F
                 times.append(took)
     medians = {way: statistics.median(times) for way, times in taken.items()}
     return Figure(name, medians["proxies"], "network open, key inside", medians["open"], bar, unit)
+
+
+def _answers(setting: Setting) -> Figure:
+    """Return how long the model's answer takes, from a new connection to its last byte."""
+    question = json.dumps({"messages": [{"role": "user", "content": "hello"}], "stream": True})
+    script = _ASK.format(count=_QUESTIONS, question=question)
+    medians = {}
+    with MessagesApi(engines.gateway()) as api:
+        for way, settings in _WAYS.items():
+            reached = ["env", *settings, f"ANTHROPIC_BASE_URL={api.url}"]
+            said = run([*reached, *setting.named(setting.realm_run(script), 0)], setting)
+            found = re.findall(r"took ([\d.]+) 200", said)
+            if len(found) != _QUESTIONS:
+                raise RuntimeError(f"not all was answered: {said!r}")
+            medians[way] = statistics.median(map(float, found))
+    return Figure(
+        "an answer of the model", medians["proxies"], "network open", medians["open"], _ANSWER, "s more"
+    )
 
 
 def _download(setting: Setting) -> Figure:
