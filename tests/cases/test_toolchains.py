@@ -22,6 +22,7 @@ printf '#!/bin/sh\necho pip\n' >module/tool
 pip install -q --no-build-isolation --no-index ./module && tool
 mkdir package && cd package && npm init -y >/dev/null
 printf '#!/usr/bin/env node\nconsole.log("npm")\n' >cli.js && npm pkg set bin.cli=cli.js
+npx --offline -y . >/dev/null
 npm install -g --offline --silent . >/dev/null && cli
 echo '{"a": "jq"}' | jq -r .a
 mktemp -p /var/tmp >/dev/null
