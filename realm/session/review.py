@@ -136,7 +136,6 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
 
     Raises :class:`RealmError` where there is no such session or turn.
     """
-    from realm.session import words
     from realm.store import record, repo
     from realm.store import turns as numbered
     from realm.together import Begun, together
@@ -152,6 +151,8 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
         changes = partial(repo.changes, whole.project, turn.before, turn.after, columns)
         stat = Begun(changes) if turn.commits else None
         if run is not None:
+            from realm.session import words  # it loads the agents, while git compares the files
+
             session = found.session()
             said = words.of_turn(found, session, run, turn.turn)
             if said is not None:
