@@ -34,10 +34,10 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     engine = Begun(docker.connect)
     project = find(name, directory)
     with record.Record(project, name) as known:
-        session, runs = known.session(), known.runs()
+        session, last = known.session(), known.last()
     claim.check(project, session)
     request = ResumeRequest(name, project.root)
-    plan = planning.following(project, session, runs, request)
+    plan = planning.following(project, session, last, request)
     connection = engine.result()
     found = lookup.find(connection, session_id=session.id)
     sandbox = next((sandbox for sandbox in found if sandbox.state() == "running"), None)
@@ -50,11 +50,11 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
         with RunLock(session.id, name, plan.run.number):
             claim.take(project, session)
             summary.tell_kept(session.id, ui)
-            sandbox = intake.recover(connection, plan, runs, ui)
+            sandbox = intake.recover(connection, plan, last, ui)
         if sandbox is None:
             raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
-    if runs and holder(session.id) is not None:
-        plan = planning.recorded(plan, runs[-1])
+    if last and holder(session.id) is not None:
+        plan = planning.recorded(plan, last)
         held = background.take_over(plan, connection, sandbox, ui, take=take)
         if held is not None:
             with contextlib.closing(held.lock), telling(kept(plan)):

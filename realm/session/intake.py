@@ -17,7 +17,7 @@ from realm.session import approvals, bounds, budget, death, recordings, sandboxe
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.run import kept
-from realm.store import refs
+from realm.store import record, refs
 from realm.terminal.relay.tty import FALLBACK
 from realm.text import clean
 
@@ -115,8 +115,10 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
         raise
 
 
-def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sandbox | None:
+def recover(connection: Engine, plan: Plan, last: Run | None, ui: UI) -> Sandbox | None:
     """Bring home what earlier sandboxes of the planned session still hold; return one that still runs.
+
+    ``last`` is the session's last run.
 
     This is the one way of every command.  Whoever calls it has the run's lock.
     A sandbox whose work is in git already is removed, one that never ran too.
@@ -131,13 +133,13 @@ def recover(connection: Engine, plan: Plan, runs: Sequence[Run], ui: UI) -> Sand
         left = left or state != "created"
         if state == "running":
             running_one = sandbox
-        elif state == "created" or (run := recorded_run(sandbox, plan, runs)).ended is not None:
+        elif state == "created" or (run := recorded_run(sandbox, plan, last)).ended is not None:
             sandbox.remove()
         else:
             _recover_one(connection, planning.recorded(plan, run), sandbox, ui)
-    if not left and not has_strangers and runs and runs[-1].ended is None:
+    if not left and not has_strangers and last is not None and last.ended is None:
         ui.warn(
-            f"nothing is left of the container of run {runs[-1].number} of {plan.session.name} "
+            f"nothing is left of the container of run {last.number} of {plan.session.name} "
             "on this engine: what git has of it is all there is"
         )
     return running_one
@@ -165,20 +167,20 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> bool:
     return bool(found)
 
 
-def number(sandbox: Sandbox, runs: Sequence[Run]) -> int:
-    """Return the number of the run that a sandbox is of; of one that does not say it the last."""
-    return sandbox.owner.run or (runs[-1].number if runs else 0)
+def recorded_run(sandbox: Sandbox, plan: Plan, last: Run | None) -> Run:
+    """Return the record's run that a sandbox is of, of one that does not say it the ``last``.
 
-
-def recorded_run(sandbox: Sandbox, plan: Plan, runs: Sequence[Run]) -> Run:
-    """Return the record's run that a sandbox is of; :class:`RealmError` when the record does not know it."""
-    wanted = number(sandbox, runs)
-    for run in runs:
-        if run.number == wanted:
-            return run
+    Raises :class:`RealmError` when the record does not know it.
+    """
+    name, number = plan.session.name, sandbox.owner.run
+    if last is not None and number in (0, last.number):
+        return last
+    with record.Record(plan.project, name) as found:
+        if number in found.numbers():
+            return found.run(number)
     raise RealmError(
-        f"a container has work of run {wanted}, which the record of {plan.session.name} does not know",
-        f"realm rescue {plan.session.name} DIRECTORY writes its files there",
+        f"a container has work of run {number}, which the record of {name} does not know",
+        f"realm rescue {name} DIRECTORY writes its files there",
     )
 
 

@@ -20,8 +20,6 @@ from realm.store import record, refs, repo, worktree
 from realm.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from realm.agents import Agent, Login
     from realm.model import Project
     from realm.sandbox.flags import DockerArgs
@@ -70,7 +68,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     return _as_asked(with_keys(plan), request)
 
 
-def following(project: Project, session: Session, runs: Sequence[Run], request: ResumeRequest) -> Plan:
+def following(project: Project, session: Session, last: Run | None, request: ResumeRequest) -> Plan:
     """Plan what a next run, or the rest of the last one, needs; missing logins are no error yet.
 
     Raises :class:`UsageError` when a setting is wrong: nothing was handed over then.
@@ -84,7 +82,7 @@ def following(project: Project, session: Session, runs: Sequence[Run], request: 
     plan = Plan(
         project=project,
         session=session._replace(project=str(project.root)),
-        run=starting(len(runs) + 1, "")._replace(network=network.policy),
+        run=starting(last.number + 1 if last else 1, "")._replace(network=network.policy),
         config=config,
         login=login,
         args=args,

@@ -67,9 +67,10 @@ def _bring_home(project: Project, session: Session, ui: UI) -> None:
     from realm.session import plan as planning
 
     with RunLock(session.id, session.name, 0), docker.connect() as connection:
-        runs = record.read_runs(project, session.name)
-        following = planning.following(project, session, runs, ResumeRequest(session.name, project.root))
-        if intake.recover(connection, following, runs, ui) is not None:
+        with record.Record(project, session.name) as found:
+            last = found.last()
+        following = planning.following(project, session, last, ResumeRequest(session.name, project.root))
+        if intake.recover(connection, following, last, ui) is not None:
             raise _still_running(session.name)
 
 

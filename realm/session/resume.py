@@ -50,16 +50,18 @@ def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> i
         _rewind(At(request.name, request.turn), request, ui)
     project = locate(request.name, request.directory).sound().project
     with record.Record(project, request.name) as found:
-        session, runs = found.session(), found.runs()
-    plan = planning.following(project, session, runs, request)
+        session, last = found.session(), found.last()
+    plan = planning.following(project, session, last, request)
     claim.check(project, session)
     with RunLock(session.id, session.name, plan.run.number) as lock:
         claim.take(project, session)
         connection = engine.result()
         summary.tell_kept(session.id, ui)
-        sandbox = intake.recover(connection, plan, runs, ui)
+        sandbox = intake.recover(connection, plan, last, ui)
         if sandbox is not None:
-            return _take_over(connection, plan, runs, sandbox, request, lock, ui)
+            return _take_over(
+                connection, plan, intake.recorded_run(sandbox, plan, last), sandbox, request, lock, ui
+            )
         approvals.settle_record(project, session, ui, approve=request.approve)
         planning.mention_removed(Config(project.root), ui)
         approvals.settle_patterns(project, ui)
@@ -88,7 +90,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
     with record.Record(project, name) as found:
         session, runs = found.session(), found.numbers()
-        continued, transcript = _conversation(found, name, ui)
+        continued, transcript = _conversation(found, name, ui) if plan.agent.conversations else (0, None)
         told = ""
         if transcript and session.conversation is None and (new := plan.agent.new_conversation()):
             ui.info(
@@ -143,23 +145,23 @@ def _conversation(found: record.Record, name: str, ui: UI) -> tuple[int, bytes |
 def _take_over(
     connection: Engine,
     plan: Plan,
-    runs: list[Run],
+    run: Run,
     sandbox: Sandbox,
     request: ResumeRequest,
     lock: RunLock,
     ui: UI,
 ) -> int:
     """Attach to a sandbox whose holder is gone; it knows nothing of new arguments."""
-    name, number = plan.session.name, intake.number(sandbox, runs)
+    name = plan.session.name
     if request.agent_args or request.rebase or request.take is not None:
         raise RunningError(
-            f"run {number} of {name} is still going on in its container",
+            f"run {run.number} of {name} is still going on in its container",
             f"realm attach {name} shows it, realm stop {name} ends it",
         )
     if sandbox.tty and not planning.wants_tty(no_input=request.no_input):
         raise RunningError(
-            f"run {number} of {name} is still going on, and needs a terminal to be shown",
+            f"run {run.number} of {name} is still going on, and needs a terminal to be shown",
             f"realm stop {name} ends it and saves its work",
         )
-    plan = planning.recorded(plan, intake.recorded_run(sandbox, plan, runs))._replace(tty=sandbox.tty)
+    plan = planning.recorded(plan, run)._replace(tty=sandbox.tty)
     return background.adopt(connection, plan, sandbox, lock, ui)

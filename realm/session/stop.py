@@ -65,7 +65,9 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     """Say what there is now, as the holder wrote it: it has no terminal to say it on."""
     name = row.name
     summary.drop_kept(row.summary.id)
-    for note in record.read_runs(project, name)[-1].notes:
+    with record.Record(project, name) as found:
+        last = found.last()
+    for note in last.notes if last else ():
         ui.warn(note)
     if row.code == row.summary.base:
         ui.info(f"{name}: stopped, no changes   realm resume {name}   realm remove {name}")
@@ -77,19 +79,20 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
 def _without_holder(project: Project, session: Session, ui: UI) -> None:
     """Stop a sandbox whose holder is gone, as its new holder, and bring its work home."""
     name = session.name
-    runs = record.read_runs(project, name)
-    plan = planning.following(project, session, runs, ResumeRequest(name, project.root))
+    with record.Record(project, name) as found:
+        last = found.last()
+    plan = planning.following(project, session, last, ResumeRequest(name, project.root))
     with RunLock(session.id, name, plan.run.number):
         claim.take(project, session)
         connection = docker.connect()
         sandboxes = lookup.find(connection, session_id=session.id)
         summary.tell_kept(session.id, ui)
         if not [sandbox for sandbox in sandboxes if sandbox.state() != "created"]:
-            intake.recover(connection, plan, runs, ui)
+            intake.recover(connection, plan, last, ui)
             raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
         for sandbox in sandboxes:
             if sandbox.state() == "running":
                 end(sandbox)
-                runs = [run._replace(stopped=run.ended is None) for run in runs]
-        if intake.recover(connection, plan, runs, ui) is not None:
+                last = last._replace(stopped=last.ended is None) if last else None
+        if intake.recover(connection, plan, last, ui) is not None:
             raise RunningError(f"a container of {name} does not end", "docker ps; realm doctor")

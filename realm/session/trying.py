@@ -51,11 +51,11 @@ def attempt(request: TryRequest, ui: UI) -> int:
 def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     project, name = whole.project, whole.name
     with record.Record(project, name) as found:
-        session, runs = found.session(), found.runs()
+        session, last = found.session(), found.last()
     asked = ResumeRequest(name, request.directory, image=request.image, no_input=request.no_input)
     approvals.settle_record(project, session, ui, approve=False)
     approvals.settle_patterns(project, ui)
-    plan = planning.following(project, session, runs, asked)
+    plan = planning.following(project, session, last, asked)
     own = session._replace(id=str(uuid.uuid4()))
     include = approvals.included(project, request.include, plan.config.values(INCLUDE), session.include)
     plan = plan._replace(

@@ -136,6 +136,11 @@ class Record:
         """Return every recorded run, the first one first."""
         return [self.run(number) for number in self.numbers()]
 
+    def last(self) -> Run | None:
+        """Return the last recorded run, without a look at the others; ``None`` where there is none."""
+        numbers = self.numbers()
+        return self.run(numbers[-1]) if numbers else None
+
     def file(self, path: str, limit: int = FILE_LIMIT) -> bytes | None:
         """Return a file, such as ``runs/0001/screen.txt``; ``None`` when it is not there.
 

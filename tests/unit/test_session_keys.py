@@ -75,7 +75,7 @@ class TestChoice:
         found = {}
         for setting in ("env", "share", "proxy"):
             monkeypatch.setenv("REALM_CREDENTIALS", setting)
-            found[setting] = planning.following(project_of(repo), session(), [], ResumeRequest("fix"))
+            found[setting] = planning.following(project_of(repo), session(), None, ResumeRequest("fix"))
         assert {setting: running.credentials(plan) for setting, plan in found.items()} == {
             setting: setting for setting in found
         }
@@ -118,7 +118,7 @@ class TestChoice:
 def test_work_can_be_saved_whatever_keys_are_missing(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k" * 20)
     monkeypatch.setenv("REALM_NETWORK", "open")
-    plan = planning.following(project_of(repo), session(), [], ResumeRequest("fix"))
+    plan = planning.following(project_of(repo), session(), None, ResumeRequest("fix"))
     assert (plan.api, plan.git_hosts) == (None, ())
     with pytest.raises(UsageError, match=r"realm\.credentials is proxy"):
         planning.with_keys(plan)
