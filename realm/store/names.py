@@ -30,6 +30,10 @@ _DEVICES = re.compile(
     r"(con|prn|aux|nul|com[0-9\xb9\xb2\xb3]|lpt[0-9\xb9\xb2\xb3]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
 )
 """Names that are devices on Windows, whatever follows behind a dot."""
+_PLAIN = re.compile(
+    rb"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[a-z0-9_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.IGNORECASE
+)
+"""What most names are: ASCII of which each check below has nothing to say, so that none is made."""
 # Files that git reads for itself and must never follow a link to.
 _GITS_OWN = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".mailmap"})
 
@@ -42,6 +46,8 @@ def _text(name: bytes) -> str:
 
 def folded(name: bytes) -> str:
     """Return the name as the most lenient file system would compare it."""
+    if _PLAIN.fullmatch(name):
+        return name.decode("ascii").lower()
     text = _IGNORED.sub("", name.decode("utf-8", "replace")).casefold()
     return text.partition(":")[0].rstrip(". ")
 
@@ -53,6 +59,8 @@ def is_taken_for_git(name: bytes) -> bool:
 
 def name_problem(name: bytes) -> str:
     """Return why a file may not have this name; empty when it may."""
+    if len(name) <= _NAME_LIMIT and _PLAIN.fullmatch(name):
+        return ""
     if is_taken_for_git(name):
         return "a name that some file system takes for .git"
     if b"\\" in name:
@@ -69,6 +77,8 @@ def name_problem(name: bytes) -> str:
 
 def oddity(name: bytes) -> str:
     """Return what about a name that is taken in is worth a word: where it cannot be had, or does not show."""
+    if _PLAIN.fullmatch(name):
+        return ""
     text = _text(name)
     if _DEVICES.fullmatch(text) or text.endswith((".", " ")) or re.search('[<>:"|?*]', text):
         return "a name that Windows cannot have"
@@ -79,6 +89,8 @@ def oddity(name: bytes) -> str:
 
 def seen(name: bytes) -> str:
     """Return what a name is compared by where case, and how letters are composed, do not count."""
+    if _PLAIN.fullmatch(name):
+        return name.decode("ascii").lower()
     text = _JOINING.sub("", _text(name))
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 

@@ -253,7 +253,8 @@ class Verifier:
             return self._drop(full, problem, old)
         if entry.mode == SYMLINK:
             return entry
-        return entry._replace(mode=EXECUTABLE if entry.mode & 0o100 else FILE)
+        mode = EXECUTABLE if entry.mode & 0o100 else FILE
+        return entry if entry.mode == mode else entry._replace(mode=mode)
 
     def _submodule(self, entry: Entry, old: Entry | None, full: bytes) -> Entry | None:
         if self._links is None:
