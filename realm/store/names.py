@@ -70,9 +70,7 @@ def name_problem(name: bytes) -> str:
         return "a control character in the name"
     if _UNSEEN.search(text) or _JOINING.sub("", text) == "":
         return "a character in the name that does not show"
-    if len(name) > _NAME_LIMIT:
-        return "a name too long for a file system"
-    return ""
+    return "a name too long for a file system" if len(name) > _NAME_LIMIT else ""
 
 
 def oddity(name: bytes) -> str:
