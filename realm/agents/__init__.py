@@ -27,9 +27,11 @@ class Command(Agent):
         """Return the API that the keys are for."""
         return api.find(login, self.environ, given)
 
-    def keyless(self, login: Login, reached: Api, url: str, placeholder: str) -> Login:
+    def keyless(
+        self, login: Login, reached: Api, url: str, placeholder: str, given: Mapping[str, str]
+    ) -> Login:
         """Return the same variables without the keys."""
-        return api.inside(login, reached, url, placeholder)
+        return api.inside(login, reached, url, placeholder, given)
 
 
 _KNOWN: dict[str, type[Agent]] = {"claude": Claude}

@@ -277,9 +277,12 @@ class Agent:
         """Return the login without what renews it, which works once: until it ends both sides have it."""
         return login
 
-    def keyless(self, login: Login, api: Api, url: str, placeholder: str) -> Login:
-        """Return the login as a sandbox gets it in which the API is at ``url``, without any key."""
-        del api, url, placeholder
+    def keyless(self, login: Login, api: Api, url: str, placeholder: str, given: Mapping[str, str]) -> Login:
+        """Return the login as a sandbox gets it in which the API is at ``url``, without any key.
+
+        It has no key among ``given``, as for :meth:`find_login`, either.
+        """
+        del api, url, placeholder, given
         return login
 
     def reaches(self, login: Login, given: Mapping[str, str]) -> list[str]:

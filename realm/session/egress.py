@@ -193,7 +193,7 @@ def _rules(engine: Engine, config: Config) -> Callable[[Sequence[Host]], Mapping
 def _named(engine: Engine, config: Config) -> dict[str, str]:
     """Return the variables among which a company's proxy is looked for."""
     program, args = config.value(AGENT), flags.parse(config.value(DOCKER_ARGS))
-    settings = agents.find(program).settings()
+    settings = agents.find(program, config.for_agents()).settings()
     return {**engine.proxies(), **os.environ, **settings, **flags.environment(args)}
 
 

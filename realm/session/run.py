@@ -191,7 +191,7 @@ def environment(plan: Plan) -> dict[str, str]:
 
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
-    login = _login(plan)
+    login = inside(plan)
     found = [*plan.dotfiles.files, *_home(plan, login)]
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
@@ -201,13 +201,14 @@ def files(plan: Plan) -> list[SandboxFile]:
     ]
 
 
-def _login(plan: Plan) -> Login:
+def inside(plan: Plan) -> Login:
     """Return the login as the sandbox gets it; where the sidecar has the key, placeholders."""
     if plan.api is None:
         return plan.login
     token = hashlib.sha256(ticket(owner(plan)).token.encode()).hexdigest()[:32]
     url = f"http://127.0.0.1:{API_PORT}"
-    return plan.agent.keyless(plan.login, plan.api, url, f"placeholder-{token}")
+    given = flags.environment(plan.args)
+    return plan.agent.keyless(plan.login, plan.api, url, f"placeholder-{token}", given)
 
 
 def _mode(path: Path) -> int:

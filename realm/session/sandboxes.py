@@ -226,7 +226,8 @@ def _setup(plan: Plan, image: str, proxies: Mapping[str, str]) -> tuple[list[San
     given = {**proxies, **flags.environment(plan.args)}
     if plan.network.policy == "allow":
         given = ticket.besides(ticket.variables(ticket.ticket(running.owner(plan))), given)
-    variables = {name: value for name, value in given.items() if name not in plan.login.variables}
+    login = running.inside(plan).variables
+    variables = {name: value for name, value in given.items() if name not in login}
     text = specs.secrets(variables) + f"{command}\n".encode("utf-8", "surrogateescape")
     home = [b"%b\0%r" % (file.path.encode(), file.data) for file in plan.dotfiles.files]
     depends = (image, manifests.digest(plan.project, plan.session.base, command))

@@ -83,8 +83,8 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
 
 def _no_login(plan: Plan) -> agents.Login:
     """Return what takes the agent's login out of the variables that the docker flags set."""
-    known = plan.agent.keyless(plan.login, plan.api, "", "") if plan.api else plan.login
     given = flags.environment(plan.args)
+    known = plan.agent.keyless(plan.login, plan.api, "", "", given) if plan.api else plan.login
     return agents.Login({name: "" for name in known.variables if name in given})
 
 

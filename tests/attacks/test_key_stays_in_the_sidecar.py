@@ -70,6 +70,8 @@ def test_the_key_is_nowhere(claude: User, api: MessagesApi, tmp_path: Path) -> N
 
 def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     claude.extra["ANTHROPIC_CUSTOM_HEADERS"] = 'X-Team: "a" \\ {b}; #c'
+    claude.extra["REALM_DOCKER_ARGS"] = "-e ANTHROPIC_CUSTOM_HEADERS -e AWS_BEARER_TOKEN_BEDROCK=hunter2"
+    claude.extra["REALM_SETUP"] = "true"
     fit = f"{ASK}'/v1/messages?beta=true' -X POST -H 'content-type: application/json' -d '{{}}' {FORGED}; "
     script = "".join(f"{ASK}'{path}' {FORGED}; " for path in OTHERS) + fit
     smuggled = r"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
@@ -77,7 +79,7 @@ def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     script += f"printf '{smuggled}' | curl -s -m 3 telnet://127.0.0.1:3129; "
     past = "curl -s -o /dev/null -w '%{http_code}%{http_connect} '"
     script += f"{past} {api.url}; {past} -p {api.url}; "
-    script += "ls /egress/run; cat /egress/run/*/* | head -c 100; true"
+    script += "env; cat /realm/layout/setup; ls /egress/run; cat /egress/run/*/* | head -c 100; true"
     done = claude.scripted("pry", script)
     # Nor with a key that somebody else has told it, past the sidecar's own server.
     assert "403000 000403" in done.out, done
@@ -90,7 +92,7 @@ def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     assert asked.headers["x-team"] == '"a" \\ {b}; #c'
     assert asked.headers["host"] == api.url.removeprefix("http://")
     assert "authorization" not in asked.headers
-    assert KEY not in done.out + done.err
+    assert not [secret for secret in (KEY, '"a"', "hunter2") if secret in done.out + done.err]
     tried = claude.realm("try", "pry", "--", "sh", "-c", f"{ASK}/v1/models; env", code=None)
     assert tried.out.startswith("000 ")
     assert "placeholder-" not in tried.out

@@ -152,9 +152,9 @@ class Claude(Agent):
         """Return the access token of the host's login as a variable."""
         return logins.unrenewed(login)
 
-    def keyless(self, login: Login, api: Api, url: str, placeholder: str) -> Login:
+    def keyless(self, login: Login, api: Api, url: str, placeholder: str, given: Mapping[str, str]) -> Login:
         """Return variables of the same names with a placeholder."""
-        return apis.inside(login, api, url, placeholder)
+        return apis.inside(login, api, url, placeholder, given)
 
     def reaches(self, login: Login, given: Mapping[str, str]) -> list[str]:
         """Return where the model's API is, by the provider that is chosen."""

@@ -61,12 +61,16 @@ def _custom(text: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon and name.strip()}
 
 
-def inside(login: Login, api: Api, url: str, placeholder: str) -> Login:
-    """Return the login as the sandbox has it: the API is at ``url`` there, and a placeholder for each key."""
+def inside(login: Login, api: Api, url: str, placeholder: str, given: Mapping[str, str] = {}) -> Login:
+    """Return the login as the sandbox has it: the API is at ``url`` there, and a placeholder for each key.
+
+    Secrets among ``given``, which it would have besides, are emptied.
+    """
     if api.paths == _BEDROCK_PATHS:
         variables = {_BEDROCK: placeholder, "ANTHROPIC_BEDROCK_BASE_URL": url}
     else:
         variables = {name: placeholder for name in KEY_VARIABLES if login.variables.get(name)}
         variables = variables or {"CLAUDE_CODE_OAUTH_TOKEN": placeholder}
         variables["ANTHROPIC_BASE_URL"] = url
+    variables = {**{name: "" for name in SECRETS if name in given}, **variables}
     return Login(variables, source=login.source, is_placeholder=True)
