@@ -30,7 +30,7 @@ _LONGEST = 4096
 def dropped(paste: bytes) -> Path | None:
     """Return the file of the host whose path is all of a paste, quotes apart; ``None`` for any other paste.
 
-    A hidden file, or one in a hidden directory, is none: such hold logins and settings.
+    A hidden file, or one in a hidden directory, is none, by a link neither: such hold logins and settings.
     """
     if len(paste) > _LONGEST:
         return None
@@ -39,10 +39,13 @@ def dropped(paste: bytes) -> Path | None:
     except ValueError:
         return None
     path = Path(unquote(word.removeprefix("file://")) if word.startswith("file:///") else word)
-    if not path.is_absolute() or any(part.startswith(".") for part in path.parts):
+    if not path.is_absolute():
         return None
     try:
-        return path if path.is_file() and path.stat().st_size <= _LIMIT else None
+        if not path.is_file() or path.stat().st_size > _LIMIT:
+            return None
+        is_hidden = any(part.startswith(".") for part in (*path.parts, *path.resolve().parts))
+        return None if is_hidden else path
     except (OSError, ValueError):
         return None
 

@@ -52,11 +52,12 @@ def test_a_file_comes_in_and_its_path_there_is_pasted_however_the_terminal_quote
 
 
 @pytest.mark.parametrize("text", ["{0}/a {0}/b", "look at {0}/a", "a", "{0}", "{0}/none", "{0}/.env",
-                                  "{0}/.ssh/id", "'{0}/a", "{0}/a\0", "/dev/null"])  # fmt: skip
+                                  "{0}/.ssh/id", "{0}/link", "'{0}/a", "{0}/a\0", "/dev/null"])  # fmt: skip
 def test_any_other_paste_goes_through_as_it_is(tmp_path: Path, text: str) -> None:
     (tmp_path / ".ssh").mkdir()
     for name in ("a", "b", ".env", ".ssh/id"):
         (tmp_path / name).write_text("secret")
+    (tmp_path / "link").symlink_to(".ssh/id")
     paste = text.format(tmp_path).encode()
     assert _bring(paste) == (paste, {}, [])
 
