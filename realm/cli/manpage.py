@@ -51,8 +51,8 @@ runs or is obeyed unasked), network (open, allow or none), refused (requests of 
 merged_into, pushed_to (branches, or null), turns, files, insertions, deletions, runs, ref, base, tip
 and id. realm doctor --json: name, status, detail and hint. realm log --json: turn, run, prompt,
 ended (ISO-8601, UTC, or null), seconds, files, commits, before and after; realm show --json adds answer,
-exit_code, tokens_in, tokens_out, cost and screen. realm config --json: key, value, source, variable, help
-and problem. realm include --json: path, source and approved. realm audit --json: run, started,
+exit_code, tokens_in, tokens_out, cost, screen and submodules. realm config --json: key, value, source,
+variable, help and problem. realm include --json: path, source and approved. realm audit --json: run, started,
 ended, exit_code, before, after, realm, image, agent, agent_version, network, credentials, login, git_hosts,
 flags, included, container, refused, tokens_in, tokens_out and cost. realm verify --json: session,
 ok, commits, runs, signed, problems (commit and what) and notes. realm net --json: network and

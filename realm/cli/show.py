@@ -3,7 +3,8 @@
 Its JSON has the keys of ``realm log --json``, and: ``prompt`` in full, ``answer`` (the closing
 words), ``exit_code`` (where the run ended with this turn, else null), ``tokens_in``,
 ``tokens_out``, ``cost`` (dollars; these three null where the record does not tell), ``screen``
-(plain text, or null).  Keys are only ever added.
+(plain text, or null), ``submodules`` (of each with commits of the turn its ``path`` and
+``commits``, what these are about).  Keys are only ever added.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ def _parts(shown: Shown) -> Iterator[str]:
             for commit in turn.commits
         )
         yield "".join(commits) + f"{shown.stat}\n"
+        for one in shown.below:
+            yield f"in {one.path}:\n" + "".join(f"{about}\n" for about in one.commits) + f"{one.stat}\n"
     else:
         yield "no changes\n"
     if shown.screen is not None:
@@ -110,4 +113,5 @@ def _record(shown: Shown) -> dict[str, object]:
         "tokens_out": said.tokens_out if said else None,
         "cost": said.cost if said and said.cost else None,
         "screen": _screen(shown) if shown.screen else None,
+        "submodules": [{"path": one.path, "commits": [*one.commits]} for one in shown.below],
     }

@@ -114,6 +114,14 @@ def _named(at: At, between: tuple[int, int] | None) -> str:
     return f"turns {between[0]} to {between[1]} of {at.name}"
 
 
+class Below(NamedTuple):
+    """What a turn did in a submodule: ``commits`` by what they are about, the oldest first; clean text."""
+
+    path: str
+    commits: Sequence[str]
+    stat: str
+
+
 class Shown(NamedTuple):
     """A turn with all that the record has of it; texts are untrusted and not yet cleaned.
 
@@ -129,6 +137,7 @@ class Shown(NamedTuple):
     screen: bytes | None = None
     drawn: bool = False
     stat: str = ""
+    below: Sequence[Below] = ()
 
 
 def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -> Shown:
@@ -150,6 +159,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
         shown = Shown(whole, turn, drawn=drawn)
         changes = partial(repo.changes, whole.project, turn.before, turn.after, columns)
         stat = Begun(changes) if turn.commits else None
+        below = Begun(lambda: _below(whole.project, turn, columns))
         if run is not None:
             from realm.session import words  # it loads the agents, while git compares the files
 
@@ -165,7 +175,21 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
                 exit_code=run.exit_code if is_last else None,
                 screen=_screen(found, turn, "ans" if drawn else "txt", is_last=is_last),
             )
-        return shown._replace(stat=stat.result()) if stat is not None else shown
+        return shown._replace(stat=stat.result(), below=below.result()) if stat is not None else shown
+
+
+def _below(project: Project, turn: Turn, columns: int) -> list[Below]:
+    from realm.store import repo, submodules
+    from realm.text import clean
+
+    return [
+        Below(
+            clean(one.path), repo.subjects(one.clone, one.base, one.link),
+            repo.changes(one.clone, one.base, one.link, columns),
+        )
+        for one in submodules.find(project, turn.before, turn.after)
+        if one.clone is not None and one.base != one.link
+    ]  # fmt: skip
 
 
 def _screen(found: record.Record, turn: Turn, kind: str, *, is_last: bool) -> bytes | None:

@@ -48,6 +48,9 @@ def test_what_an_agent_did_in_submodules_is_in_their_repositories(user: User, li
     assert "deep\n" in done.out
     assert "also in lib: 2 commits" in done.err
     assert "also in lib/deep: 1 commit\n" in done.err
+    shown = user.realm("show", "inner").out
+    assert "in lib:\nOne\nWork of run 1\n" in shown
+    assert "in lib/deep:\nWork of run 1\n" in shown
     assert user.listed()
     assert "no sessions yet" in user.realm("list", cwd=lib.path).err
     assert lib.git("log", "--format=%s", "main..refs/realm/inner").splitlines() == ["Work of run 1", "One"]

@@ -190,4 +190,10 @@ def test_deleted_and_replaced(sandbox: HostSandbox) -> None:
 def test_what_stays_behind_is_said(sandbox: HostSandbox) -> None:
     script = f"cd lib && git switch -qc side && echo 1 > one && {COMMIT} && git switch -q --detach HEAD~1; "
     report = sandbox.run(script + "cd deep && git switch -qc here && echo 1 > one && " + COMMIT)
-    assert report.errors == ("branches or stashes in the submodule lib were not kept",)
+    assert report.errors == ("branches, stashes or other commits in the submodule lib were not kept",)
+
+
+@pytest.mark.parametrize(("way", "said"), [("git checkout -q HEAD~1", 1), ("git commit -qm 1 --amend", 0)])
+def test_a_commit_that_the_agent_went_away_from_is_said(sandbox: HostSandbox, way: str, said: int) -> None:
+    report = sandbox.run(f"cd lib; git checkout -q --detach; echo 1 > one; {COMMIT}; {way}")
+    assert len(report.errors) == said
