@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from realm.store.worktree import Include
 
 _PATTERNS, _RECORD, _PUSHED, _SHARED = "patterns", "record", "pushed", "shared"
+_DEVCONTAINER = "devcontainer"
 _SHOWN = 500
 """Characters of a program or an image that a question shows."""
 
@@ -85,6 +86,21 @@ def approve_patterns(project: Project) -> None:
     content = worktree.pattern_file(project)
     if content is not None:
         _approve(_PATTERNS, project, content)
+
+
+def note_devcontainer(project: Project, content: bytes) -> None:
+    """Note that the user has taken settings from a ``devcontainer.json`` that said ``content``."""
+    for one in (b"", content):
+        _approve(_DEVCONTAINER, project, one)
+
+
+def devcontainer_changed(project: Project) -> bool:
+    """Tell whether the ``devcontainer.json`` that settings were taken from says something else now."""
+    if not _is_approved(_DEVCONTAINER, project, b""):
+        return False
+    from realm.session import proposals
+
+    return not _is_approved(_DEVCONTAINER, project, proposals.devcontainer(project.root).encode())
 
 
 def included(

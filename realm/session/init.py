@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.config import DOCKER_ARGS, IMAGE, PACKAGES, SETUP, Config
 from realm.errors import UsageError
 from realm.git import git
-from realm.session import proposals
+from realm.session import approvals, proposals
 from realm.store.repo import discover
 from realm.text import clean
 
@@ -86,3 +86,5 @@ def write(directory: Path, planned: Planned) -> None:
     project = discover(directory)
     for line in planned.lines:
         git("config", "--local", "--add", line.key, line.text, project=project)
+    if text := proposals.devcontainer(project.root):
+        approvals.note_devcontainer(project, text.encode())

@@ -108,6 +108,11 @@ def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
         ui.warn(warning)
     for warning in plan.agent.warnings(plan.login):
         ui.warn(warning)
+    if approvals.devcontainer_changed(plan.project):
+        ui.warn(
+            "devcontainer.json has changed since realm init took its settings; "
+            "git config --unset-all realm.setup (or realm.image), then realm init looks again"
+        )
     for mirrored in plan.config.mirrors():
         shown = clean(mirrored, limit=100)
         ui.warn(

@@ -192,8 +192,18 @@ _HARMLESS = {"name", "$schema", "customizations", "remoteUser", "containerUser",
 """What means nothing here, and is missed by nobody."""
 
 
+_PLACES = (".devcontainer/devcontainer.json", ".devcontainer.json")
+
+
+def devcontainer(root: Path) -> str:
+    """Return what ``devcontainer.json`` says; nothing where there is none."""
+    files = _Files(root)
+    name = files.first(*_PLACES)
+    return files.text(name) if name else ""
+
+
 def _devcontainer(files: _Files) -> Proposal:
-    name = files.first(".devcontainer/devcontainer.json", ".devcontainer.json")
+    name = files.first(*_PLACES)
     if not name:
         return Proposal()
     try:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.config import PACKAGES, SETUP, Config
-from realm.session import init, proposals
+from realm.session import approvals, init, proposals
+from realm.store.repo import discover
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +128,15 @@ def test_what_is_set_stays_and_nothing_is_written_that_was_not_shown(repo: Repo)
 def test_a_broken_pyproject_ends_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     assert proposals.propose(tmp_path).image == ""
+
+
+def test_a_devcontainer_that_changed_after_init_is_known(repo: Repo) -> None:
+    project = discover(repo.path)
+    repo.write(".devcontainer.json", '{"postCreateCommand": "make"}')
+    assert not approvals.devcontainer_changed(project)
+    init.write(repo.path, init.plan(repo.path))
+    assert not approvals.devcontainer_changed(project)
+    repo.write(".devcontainer.json", '{"postCreateCommand": "make all"}')
+    assert approvals.devcontainer_changed(project)
+    (repo.path / ".devcontainer.json").unlink()
+    assert not approvals.devcontainer_changed(project)

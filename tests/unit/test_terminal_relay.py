@@ -301,6 +301,21 @@ def test_detach_keys_end_the_relay_and_are_not_sent(room: Room) -> None:
     assert room.sandbox.peer.recv(100) == b"ab"
 
 
+def test_what_the_user_pastes_may_be_changed_and_what_the_program_writes_not(room: Room) -> None:
+    paste, heard = b"\x1b[200~/etc/motd\x1b[201~", []
+    os.write(room.seat.typing, paste)
+
+    def program() -> None:
+        heard.append(room.sandbox.peer.recv(100))
+        room.sandbox.peer.sendall(paste)
+        room.sandbox.peer.close()
+
+    room.play(program)
+    room.relay(paste=bytes.upper)
+    assert heard == [b"\x1b[200~/ETC/MOTD\x1b[201~"]
+    assert os.read(room.seat.reading, 100) == paste
+
+
 def test_output_and_errors_stay_apart(framed: Room) -> None:
     framed.sandbox.peer.sendall(frame(1, b"out ") + frame(2, b"err ") + frame(1, b"put"))
     framed.sandbox.peer.close()
