@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from realm.git import git
 from realm.store.batch import CatFile
+from realm.store.stores import is_partial, missing_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,21 +53,26 @@ def pointers(project: Project, commit: str) -> list[Pointer]:
     """Return the pointers in a commit's tree; none where the project does not use Git LFS."""
     if not is_used(project):
         return []
-    listed = git("ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit, project=project).out
+    listed = git("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, project=project).out
+    paths: dict[str, list[bytes]] = {}
+    for row in listed.split(b"\0"):
+        words, _, path = row.partition(b"\t")
+        if words.startswith((b"100644 ", b"100755 ")) and b"\n" not in path:
+            paths.setdefault(words.split()[2].decode(), []).append(path)
+    if is_partial(project):
+        for oid in missing_objects(project, [["--no-walk", "--end-of-options", commit]]):
+            paths.pop(oid, None)
+    asked = "".join(f"{oid}\n" for oid in paths).encode()
+    order = ("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer")
+    sizes = (line.split(" ") for line in git(*order, project=project, stdin=asked).lines)
     found = []
     with CatFile(project) as objects:
-        for row in listed.split(b"\0"):
-            words, _, path = row.partition(b"\t")
-            fields = words.split()
-            if not fields or fields[0] not in (b"100644", b"100755") or not fields[3].isdigit():
-                continue
-            if int(fields[3]) not in _SIZES or b"\n" in path:
-                continue
-            blob = objects.get(fields[2].decode(), _SIZES.stop)
+        for oid in (oid for oid, size in sizes if size.isdigit() and int(size) in _SIZES):
+            blob = objects.get(oid, _SIZES.stop)
             if blob is not None and (match := _POINTER.fullmatch(blob.data)):
-                oid = match[1].decode()
-                file = _place(project, oid)
-                found.append(Pointer(os.fsdecode(path), oid, file if file.is_file() else None))
+                file = _place(project, match[1].decode())
+                there = file if file.is_file() else None
+                found += [Pointer(os.fsdecode(path), match[1].decode(), there) for path in paths[oid]]
     return found
 
 

@@ -97,11 +97,11 @@ def ensure_readable(project: Project, tip: str, base: str = "", outline: Sparse 
                 ["--no-walk", *filters, "--end-of-options", base],
                 ["--end-of-options", tip, f"^{base}"],
             ]
-        gone = _missing(project, wanted, env)
+        gone = missing_objects(project, wanted, env)
         rounds = _ROUNDS if partial else 0
         while gone and rounds:
             _fetch(project, gone)
-            gone, rounds = _missing(project, wanted, env), rounds - 1
+            gone, rounds = missing_objects(project, wanted, env), rounds - 1
     if gone:
         what = f"{tip[:12]} lacks {plural(len(gone), 'object')}, the first is {gone[0]}"
         raise unreadable(project, what)
@@ -124,12 +124,17 @@ def _check_permissions(project: Project) -> None:
                 raise RealmError(f"{clean(str(path))} cannot be read by this user", who)
 
 
-def _missing(project: Project, wanted: Sequence[Sequence[str]], env: Mapping[str, str]) -> list[str]:
-    """Return the ids of objects that are in no store, of what is ``wanted`` of ``git rev-list``."""
+def missing_objects(
+    project: Project, wanted: Sequence[Sequence[str]], env: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the ids of objects that are in no store, of what is ``wanted`` of ``git rev-list``.
+
+    Nothing is fetched.
+    """
     gone = []
     for words in wanted:
         asked = ("rev-list", "--objects", "--missing=print", *words)
-        result = git(*asked, project=project, env={"GIT_NO_LAZY_FETCH": "1", **env}, check=False)
+        result = git(*asked, project=project, env={"GIT_NO_LAZY_FETCH": "1", **(env or {})}, check=False)
         if result.code != 0:
             what = f"the files of {words[-1].lstrip('^')[:12]} cannot be read: {reason(result.err)}"
             raise unreadable(project, what)

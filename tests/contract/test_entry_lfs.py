@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.store import lfs
+from tests.support.repos import Repo, git
 from tests.support.sandbox import SHELLS, HostSandbox
 from tests.support.store import project_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.support.repos import Repo
 
 LARGE, OTHER = b"large\0" * 1000, b"other\0" * 1000
 
@@ -77,3 +76,24 @@ def test_a_file_that_is_another_one_is_passed_over(repo: Repo, tmp_path: Path) -
     forged.write_bytes(b"forged")
     lfs.store(project_of(repo), [forged])
     assert not [path for path in (repo.path / ".git/lfs").rglob("*") if path.is_file()]
+
+
+def test_pointers_that_a_partial_clone_lacks_are_not_fetched(repo: Repo, tmp_path: Path) -> None:
+    repo.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    for name in ("a/here.bin", "b/gone.bin"):
+        repo.write(name, pointer(name.encode()))
+    repo.commit("Large files")
+    repo.git("config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--sparse", f"file://{repo.path}", "part")
+    part = Repo(tmp_path / "part")
+    part.git("sparse-checkout", "set", "a")
+    repo.path.rename(tmp_path / "away")
+    assert [one.path for one in lfs.pointers(project_of(part), part.head())] == ["a/here.bin"]
+
+
+def test_checkout_leaves_out_pointers_outside_of_a_sparse_one(sandbox: HostSandbox) -> None:
+    sandbox.layout = sandbox.layout._replace(patterns=b"/*\n!/here.bin\n")
+    report = sandbox.run("ls >&2; git status --short; echo 1 > new")
+    changed = sandbox.taken(report).git("diff", "--name-status", sandbox.tip, report.points[-1].snapshot)
+    assert changed.split() == ["A", "new"]
+    assert not (sandbox.workspace / "here.bin").exists()
