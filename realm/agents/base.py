@@ -307,6 +307,11 @@ class Agent:
         del directory, conversation
         return None
 
+    def helpers(self, conversation: str) -> str:
+        """Return the directory of its helpers' conversations, by the path of its own; empty for none."""
+        del conversation
+        return ""
+
     def conversation_id(self, path: str) -> str | None:
         """Return the id of the conversation whose file is ``path``, a whole path or a name without ending.
 

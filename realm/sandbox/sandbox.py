@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _LONG_LINE = 16 * 1024**2
+_FOLLOW_ALL = """
+seen=/tmp/.followed.$$ newer=
+while :; do
+  : > "$seen.next"
+  find "$1" -type f $newer -exec grep -h -F -e "$2" {} + 2> /dev/null
+  mv "$seen.next" "$seen" && newer="-newer $seen"
+  sleep 2
+done
+"""
 """Bytes of a line of a file that is followed."""
 _RESULTS = 4 * 1024**3
 
@@ -210,6 +219,11 @@ class Sandbox:
     def follow(self, path: str) -> Lines:
         """Return the lines of a file that is, or comes to be, in the running container, as they are added."""
         return self.engine.listen(self.id, ["tail", "-c", "+1", "-F", path], longest=_LONG_LINE)
+
+    def follow_all(self, directory: str, word: str) -> Lines:
+        """Return the lines with ``word`` of the files in a directory, a file's again when it has changed."""
+        command = ["sh", "-c", _FOLLOW_ALL, "sh", directory, word]
+        return self.engine.listen(self.id, command, longest=_LONG_LINE)
 
     def handed_over(self, number: int, dest: Path, limit: int | None = None) -> Report | None:
         """Return what the running sandbox handed over with that number; ``None`` when there is no such thing.

@@ -83,7 +83,10 @@ def watch(plan: Plan, sandbox: Sandbox) -> None:
 def _follow(plan: Plan, sandbox: Sandbox, path: str, meter: Meter, budget: Budget, known: int) -> None:
     from realm.session.logs import conversation_file
 
-    with sandbox.follow(path) as lines:
+    with contextlib.ExitStack() as stack:
+        lines, beside = stack.enter_context(sandbox.follow(path)), None
+        if helpers := plan.agent.helpers(path):
+            beside = stack.enter_context(sandbox.follow_all(helpers, '"usage"'))
         while (heard := lines.read(_PERIOD)) is not None:
             fresh = []
             for line in heard:
@@ -92,6 +95,8 @@ def _follow(plan: Plan, sandbox: Sandbox, path: str, meter: Meter, budget: Budge
                 else:
                     fresh.append(line)
             meter.feed(fresh)
+            while beside is not None and (told := beside.read(0)):
+                meter.feed(told)
             if excess := meter.excess(budget):
                 _end(plan, f"the run was stopped: it has cost {excess}")
                 return

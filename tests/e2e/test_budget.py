@@ -22,3 +22,12 @@ def test_a_run_ends_where_its_budget_does(claude: User) -> None:
     assert int(claude.repo.show("refs/realm/dear:done.txt")) < 20
     (run,) = json.loads(claude.realm("audit", "dear", "--json").out)
     assert run["tokens_in"] + run["tokens_out"] >= 60
+
+
+def test_what_helpers_cost_counts(claude: User) -> None:
+    claude.extra["REALM_BUDGET"] = "50"
+    prompt = "delegate run echo one\nrun sleep 20"
+    done = claude.realm("new", "led", "--", "-p", prompt, code=None, limit=120)
+    assert "warning: the run was stopped: it has cost " in done.err
+    (run,) = json.loads(claude.realm("audit", "led", "--json").out)
+    assert run["tokens_in"] + run["tokens_out"] <= 50

@@ -174,6 +174,10 @@ class Claude(Agent):
         """Return the path, in which ``directory`` stands with dashes for all but letters and digits."""
         return f"{DIRECTORY}/projects/{re.sub(r'[^A-Za-z0-9]', '-', directory)}/{conversation}.jsonl"
 
+    def helpers(self, conversation: str) -> str:
+        """Return the directory of its subagents, in one that is named after its own conversation."""
+        return f"{conversation.removesuffix('.jsonl')}/subagents"
+
     def conversation_id(self, path: str) -> str | None:
         """Return the UUID that the file is named after."""
         found = _CONVERSATION.fullmatch(path)
