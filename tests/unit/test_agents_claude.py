@@ -319,6 +319,7 @@ SERVERS: dict[str, dict[str, Any]] = {
     "path": {"command": "uvx", "args": ["{home}/server"]},
     "login": {"type": "http", "url": "https://ada:hunter2@mcp.example.com/mcp"},
     "odd": {"command": ["npx"], "args": 5, "env": []},
+    "odder": {"url": "https://mcp.example.com/", "headers": [1]},
     "unasked": {"type": "http", "url": "https://other.example.com/mcp"},
 }
 
@@ -336,7 +337,9 @@ def test_mcp_servers_that_are_named_come_along_without_secrets(sealed: Path) -> 
     told = "\n".join(claude.warnings(Login()))
     assert "keyed is in the container without X-Api-Key" in told
     assert "npx is in the container without TOKEN" in told
-    assert all(f"{name} stays outside" in told for name in ("own", "here", "told", "path", "login", "odd"))
+    assert all(
+        f"{name} stays outside" in told for name in ("own", "here", "told", "path", "login", "odd", "odder")
+    )
     assert "no server none on this" in told
     assert "https://mcp.example.com/mcp" in claude.reaches(Login(), {})
     assert "https://other.example.com/mcp" not in claude.reaches(Login(), {})

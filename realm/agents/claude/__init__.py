@@ -158,7 +158,7 @@ class Claude(Agent):
 
     def reaches(self, login: Login, given: Mapping[str, str]) -> list[str]:
         """Return where the model's API is, by the provider that is chosen."""
-        servers = home.servers(self.environ).kept.values()
+        servers = home.servers(self.environ)[0].values()
         return [*home.reaches(login, given, self.environ), *(one["url"] for one in servers if "url" in one)]
 
     def files(self, login: Login, directory: str, *, sealed: bool = False) -> Iterable[HomeFile]:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm import hosts
 from realm.agents.base import HomeFile
-from realm.agents.claude import mcp
 from realm.agents.claude.api import ADDRESSES, ANTHROPIC, SECRETS
 from realm.agents.claude.helper import TTL, ask
 from realm.agents.claude.login import PASSED_VARIABLES, chosen, host_config_dir, json_object
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from realm.agents.base import Login
-    from realm.agents.claude.mcp import Servers
 
 _COPIED = ("CLAUDE.md", "commands", "agents", "skills", "output-styles", "rules")
 
@@ -97,9 +95,14 @@ def lent_key(environ: Mapping[str, str] = os.environ) -> str:
     return ask(command, int(milliseconds) / 1000 if milliseconds.isdecimal() else TTL)
 
 
-def servers(environ: Mapping[str, str] = os.environ) -> Servers:
-    """Return those of the user's MCP servers that ``realm.mcp`` names."""
-    return mcp.servers(_host_state(environ).get("mcpServers"), environ.get(MCP.variable, "").split())
+def servers(environ: Mapping[str, str] = os.environ) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return those of the user's MCP servers that ``realm.mcp`` names, and what is to be said of them."""
+    names = environ.get(MCP.variable, "").split()
+    if not names:
+        return {}, []
+    from realm.agents.claude import mcp
+
+    return mcp.servers(_host_state(environ).get("mcpServers"), names)
 
 
 def _host_state(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -110,7 +113,7 @@ def _host_state(environ: Mapping[str, str]) -> dict[str, Any]:
 def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return what cannot work in a sandbox, and what of the settings' ``env`` does not go in."""
     kept, left_out = settings_environment(environ)
-    found = servers(environ).notes
+    found = servers(environ)[1]
     addresses = {**kept, **login.variables}
     found += [
         f"{name} is {addresses[name]}: in the container that is the container itself, not this machine "
@@ -163,7 +166,7 @@ def files(
     proxy of the settings goes in.
     """
     host = host_config_dir(environ)
-    state = {**_global_state(login, directory, _host_state(environ)), "mcpServers": servers(environ).kept}
+    state = {**_global_state(login, directory, _host_state(environ)), "mcpServers": servers(environ)[0]}
     found = [
         HomeFile(".claude.json", _dump(state)),
         HomeFile("settings.json", _dump(_settings(host, environ, login, sealed=sealed)), 0o644),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from realm import hosts
@@ -21,35 +21,28 @@ if TYPE_CHECKING:
 _FETCHED = ("npx", "uvx")
 
 
-class Servers(NamedTuple):
-    """Servers as a sandbox has them, by their names, and a sentence on each that is not as the user's."""
-
-    kept: dict[str, dict[str, Any]]
-    notes: list[str]
-
-
-def servers(known: object, names: Sequence[str]) -> Servers:
+def servers(known: object, names: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return those of the servers ``known`` that ``names`` are, as far as they need nothing of this machine.
 
-    Headers and variables that are secrets stay outside, as does a server with another secret in it.
+    With them is a sentence on each that is not as the user has it.  Headers and variables that are
+    secrets stay outside, as does a server with another secret in it.
     """
-    kept, notes = {}, []
+    kept: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
     for name in names:
         given = known.get(name) if isinstance(known, dict) else None
-        made, rest = _server(given) if isinstance(given, dict) else ({}, "")
-        if given is None:
+        if not isinstance(given, dict):
             notes.append(f"realm.mcp: Claude Code has no server {name} on this machine (claude mcp list)")
             continue
-        texts = given.get(rest)
-        secret = sorted(texts.keys() - made.get(rest, {}).keys()) if isinstance(texts, dict) else []
+        made, rest = _server(given)
         if not made:
             notes.append(f"the MCP server {name} stays outside: it needs this machine, or has a secret in it")
             continue
         kept[name] = made
-        if secret:
+        if secret := sorted((given.get(rest) or {}).keys() - made.get(rest, {}).keys()):
             left_out = ", ".join(clean(word, limit=80) for word in secret)
             notes.append(f"the MCP server {name} is in the container without {left_out}")
-    return Servers(kept, notes)
+    return kept, notes
 
 
 def _server(given: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -57,8 +50,9 @@ def _server(given: dict[str, Any]) -> tuple[dict[str, Any], str]:
     url = given.get("url")
     rest = "env" if url is None else "headers"
     made = _program(given) if url is None else _far(url, given.get("type"))
-    values = given.get(rest)
-    if isinstance(values, dict):
+    if values := given.get(rest):
+        if not isinstance(values, dict):
+            return {}, rest
         made[rest] = {
             key: text for key, text in values.items()
             if isinstance(text, str) and not is_secret(key, text) and not _looks_secret(text)
