@@ -33,9 +33,12 @@ def take(plan: Plan, report: Report) -> None:
 def given(plan: Plan) -> list[Pointer]:
     """Return the pointers in what the run begins on whose files its sandbox may have."""
     found = lfs.pointers(plan.project, plan.run.before)
-    if not found or plan.run.before == plan.session.base:
-        return found
-    known = {pointer.oid for pointer in lfs.pointers(plan.project, plan.session.base)} | _noted(plan)
+    if not found:
+        return []
+    old, new = lfs.changed(plan.project, plan.session.base, plan.run.before)
+    own = {pointer.path for pointer in new}
+    of_base = [*old, *(pointer for pointer in found if pointer.path not in own)]
+    known = {pointer.oid for pointer in of_base} | _noted(plan)
     return [pointer for pointer in found if pointer.oid in known]
 
 

@@ -75,7 +75,7 @@ class Ingested(NamedTuple):
     """What was taken in.
 
     ``tip`` is the session's new tip (the old one when nothing changed); the
-    project has it, and a temporary ref holds it until a session's ref does.
+    project has it, and holds it until a session's ref does.
     ``turns`` are the commits of each turn, ``dropped`` says which files were left
     out and why, ``notes`` what else is worth a word; both are clean text.  ``twins`` are
     the host's commits by the sandbox's, ``states`` those by snapshots.  ``is_partial`` is

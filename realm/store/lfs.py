@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -54,12 +55,33 @@ def pointers(project: Project, commit: str) -> list[Pointer]:
     if not is_used(project):
         return []
     listed = git("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, project=project).out
-    paths: dict[str, list[bytes]] = {}
+    rows = []
     for row in listed.split(b"\0"):
         words, _, path = row.partition(b"\t")
-        if words.startswith((b"100644 ", b"100755 ")) and b"\n" not in path:
-            paths.setdefault(words.split()[2].decode(), []).append(path)
-    if is_partial(project):
+        if words.startswith((b"100644 ", b"100755 ")):
+            rows.append((os.fsdecode(path), words.split()[2].decode()))
+    return _pointers(project, rows, commit)
+
+
+def changed(project: Project, before: str, after: str) -> tuple[list[Pointer], list[Pointer]]:
+    """Return the pointers that of two commits only ``before`` has at a path, and those that ``after`` has."""
+    if before == after or not is_used(project):
+        return [], []
+    from realm.store import unusual
+
+    found = [one for one in unusual.changes(project, before, after) if one.before != one.after]
+    old = [(one.path, one.before) for one in found if one.status != "A"]
+    new = [(one.path, one.after) for one in found if stat.S_ISREG(one.mode)]
+    return _pointers(project, old, before), _pointers(project, new, after)
+
+
+def _pointers(project: Project, files: Iterable[tuple[str, str]], commit: str) -> list[Pointer]:
+    """Return the pointers among files of ``commit``, paths and objects, as far as these are here."""
+    paths: dict[str, list[str]] = {}
+    for path, blob in files:
+        if "\n" not in path:
+            paths.setdefault(blob, []).append(path)
+    if paths and is_partial(project):
         for oid in missing_objects(project, [["--no-walk", "--end-of-options", commit]]):
             paths.pop(oid, None)
     asked = "".join(f"{oid}\n" for oid in paths).encode()
@@ -72,7 +94,7 @@ def pointers(project: Project, commit: str) -> list[Pointer]:
             if blob is not None and (match := _POINTER.fullmatch(blob.data)):
                 file = _place(project, match[1].decode())
                 there = file if file.is_file() else None
-                found += [Pointer(os.fsdecode(path), match[1].decode(), there) for path in paths[oid]]
+                found += [Pointer(path, match[1].decode(), there) for path in paths[oid]]
     return found
 
 
@@ -110,14 +132,7 @@ def _copied(source: IO[bytes], copy: IO[bytes]) -> str:
 
 def missing(project: Project, before: str, after: str) -> list[str]:
     """Return the paths of pointers that ``after`` has and ``before`` has not, whose files are not here."""
-    if before == after or not is_used(project):
-        return []
-    known = {(pointer.path, pointer.oid) for pointer in pointers(project, before)}
-    return [
-        pointer.path
-        for pointer in pointers(project, after)
-        if pointer.file is None and (pointer.path, pointer.oid) not in known
-    ]
+    return [pointer.path for pointer in changed(project, before, after)[1] if pointer.file is None]
 
 
 def _place(project: Project, oid: str) -> Path:

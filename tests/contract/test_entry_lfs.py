@@ -97,3 +97,28 @@ def test_checkout_leaves_out_pointers_outside_of_a_sparse_one(sandbox: HostSandb
     changed = sandbox.taken(report).git("diff", "--name-status", sandbox.tip, report.points[-1].snapshot)
     assert changed.split() == ["A", "new"]
     assert not (sandbox.workspace / "here.bin").exists()
+
+
+def test_only_what_changed_is_looked_at_for_pointers(repo: Repo) -> None:
+    project = project_of(repo)
+    texts = {"kept.bin": b"kept", "moved.bin": b"moved", "changed.bin": b"before", "gone.bin": b"gone"}
+    repo.write(".gitattributes", "*.bin filter=lfs -text\n")
+    for name, data in texts.items():
+        repo.write(name, pointer(data))
+    before = repo.commit("Pointers")
+    repo.git("rm", "-q", "gone.bin")
+    repo.git("mv", "moved.bin", "there.bin")
+    repo.write("changed.bin", pointer(b"after"))
+    repo.write("new.bin", pointer(b"new"))
+    repo.write("text.txt", "x" * 120)
+    after = repo.commit("More")
+    old, new = lfs.changed(project, before, after)
+    assert [found.path for found in old] == ["changed.bin", "gone.bin", "moved.bin"]
+    assert [found.path for found in new] == ["changed.bin", "new.bin", "there.bin"]
+    assert lfs.missing(project, before, after) == ["changed.bin", "new.bin", "there.bin"]
+    assert [found.path for found in lfs.pointers(project, after)] == [
+        "changed.bin",
+        "kept.bin",
+        "new.bin",
+        "there.bin",
+    ]
