@@ -92,15 +92,18 @@ def _not_saved(name: str, error: RealmError) -> RealmError:
 
 
 def _unpushed(project: Project, session: Session | None, code: str | None) -> int:
-    """Count commits that only this session has."""
-    pushed = list(session.pushed.values()) if session else []
-    if not code:
-        return 0
-    beside = branches.listed(project, session.name).values() if session else ()
+    """Count commits that only this session has, in submodules, too."""
+    if not code or session is None:
+        return count_commits(project, code, shared=False) if code else 0
+    pushed = list(session.pushed.values())
+    beside = branches.listed(project, session.name).values()
+    inside = 0
+    with suppress(RealmError):  # as where they are removed
+        for one in submodules.held(project, session.base, code, session.name):
+            inside += count_commits(one.clone, one.oid, shared=False)
     if code in pushed and not beside:
-        return 0
-    known = [*pushed, *([session.base] if session else [])]
-    return count_commits(project, code, known, shared=False, more=[*beside])
+        return inside
+    return inside + count_commits(project, code, [*pushed, session.base], shared=False, more=[*beside])
 
 
 def remove(removal: Removal, ui: UI) -> None:

@@ -65,6 +65,10 @@ def test_what_an_agent_did_in_submodules_is_in_their_repositories(user: User, li
     assert again.out == "2\n3\n"
     assert lib.git("log", "--format=%s", "main..refs/realm/inner").splitlines()[0] == "Work of run 2"
     assert user.repo.head("refs/realm/inner:lib") == lib.head("refs/realm/inner")
+    inside = sum(int(repo.git("rev-list", "--count", "main..refs/realm/inner")) for repo in (lib, deep))
+    own = int(user.repo.git("rev-list", "--count", "main..refs/realm/inner"))
+    kept = user.realm("remove", "inner", code=1)
+    assert f"inner has {own + inside} commits that nobody else has" in kept.err
     remote = Repo.init(user.repo.path.parent / "remote", bare=True)
     user.repo.git("remote", "add", "fork", str(remote.path))
     user.repo.git("config", "remote.pushDefault", "fork")
@@ -73,7 +77,7 @@ def test_what_an_agent_did_in_submodules_is_in_their_repositories(user: User, li
     assert library.head("inner") == remote.head("inner:lib") == lib.head("refs/realm/inner")
     assert deepest.head("inner") == deep.head("refs/realm/inner"), pushed.err
     user.realm("rename", "inner", "other")
-    user.realm("remove", "other", "--yes")
+    user.realm("remove", "other")
     assert {ref.split("/")[1] for ref in lib.refs()} == {"heads", "remotes", "realm-trash"}
     user.realm("restore", "other")
     assert lib.head("refs/realm/other") == user.repo.head("refs/realm/other:lib")
