@@ -90,8 +90,8 @@ def _pointers(project: Project, files: Iterable[tuple[str, str]], commit: str) -
     found = []
     with CatFile(project) as objects:
         for oid in (oid for oid, size in sizes if size.isdigit() and int(size) in _SIZES):
-            blob = objects.get(oid, _SIZES.stop)
-            if blob is not None and (match := _POINTER.fullmatch(blob.data)):
+            held = objects.get(oid, _SIZES.stop)
+            if held is not None and (match := _POINTER.fullmatch(held.data)):
                 file = _place(project, match[1].decode())
                 there = file if file.is_file() else None
                 found += [Pointer(path, match[1].decode(), there) for path in paths[oid]]
