@@ -72,6 +72,10 @@ def _boundless(take: Any) -> Any:
     return off
 
 
+def _limitless(files: Any) -> Any:
+    return lambda given: files(given._replace(largest=2**62))
+
+
 def _uncounted(take: Any) -> Any:
     def off(intake: object, limits: Any = None) -> Any:
         from realm.store.quarantine import Limits
@@ -139,6 +143,10 @@ SWITCHES = {
         "test_pack_many_commits.py", changed={"realm.store.ingest._taken": _boundless}
     ),
     "depth": Switch("test_tree_depth.py::test_deep", changed={"realm.store.ingest._taken": _boundless}),
+    "files of holes": Switch(
+        "test_agent_files_of_holes.py",
+        changed={"realm.sandbox.repositories.files": _limitless},
+    ),
     "number of files": Switch(
         "test_tree_bomb.py::test_by_the_limits", changed={"realm.store.ingest._taken": _uncounted}
     ),
