@@ -122,14 +122,14 @@ def test_backgrounds(output: bytes, colour: str) -> None:
 
 
 def test_wide_and_composed_characters_keep_their_places() -> None:
-    found = still("ab你e\u0301👍c".encode())
+    found = still("ab你e\u0301👍☀\ufe0fc".encode())
     places = texts(svg(found))
     columns = {text: round((float(place["x"]) - 12) / 8.4, 3) for text, place in places.items()}
     widths = {text: round(float(place["textLength"]) / 8.4, 3) for text, place in places.items()}
-    assert columns == {"ab": 0, "你": 2, "e\u0301": 4, "👍": 5, "c": 7}
-    assert widths == {"ab": 2, "你": 2, "e\u0301": 1, "👍": 2, "c": 1}
+    assert columns == {"ab": 0, "你": 2, "e\u0301": 4, "👍": 5, "☀\ufe0f": 7, "c": 9}
+    assert widths == {"ab": 2, "你": 2, "e\u0301": 1, "👍": 2, "☀\ufe0f": 2, "c": 1}
     assert "<i>你</i>" in html(found).decode()
-    assert found.text() == "ab你e\u0301👍c\n"
+    assert found.text() == "ab你e\u0301👍☀\ufe0fc\n"
 
 
 def test_hidden_text_is_in_no_picture() -> None:

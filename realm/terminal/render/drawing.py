@@ -163,7 +163,8 @@ def _runs(row: list[Cell]) -> list[Run]:
         data = " " * columns if _is_hidden(cell.codes) else cell.data
         last = runs[-1] if runs else None
         single = columns == len(data) == 1
-        if last is not None and single and last.columns == len(last.text) and _alike(last.codes, cell):
+        simple = last is not None and last.columns == len(last.text) and not takes_two(last.text)
+        if last is not None and single and simple and _alike(last.codes, cell):
             runs[-1] = last._replace(columns=last.columns + 1, text=last.text + data)
         else:
             runs.append(Run(column, columns, data, cell.codes))
