@@ -311,7 +311,7 @@ SERVERS: dict[str, dict[str, Any]] = {
     "npx": {
         "command": "/usr/bin/npx",
         "args": ["-y", "it"],
-        "env": {"MODE": "x", "TOKEN": "hunter2hunter2"},
+        "env": {"KEY": "${SERVER_KEY}", "TOKEN": "hunter2hunter2"},
     },
     "own": {"command": "/home/ada/bin/server"},
     "here": {"type": "http", "url": "http://localhost:3000/mcp"},
@@ -332,7 +332,7 @@ def test_mcp_servers_that_are_named_come_along_without_secrets(sealed: Path) -> 
     assert state["mcpServers"] == {
         "docs": SERVERS["docs"],
         "keyed": {**SERVERS["keyed"], "headers": {}},
-        "npx": {"command": "npx", "args": ["-y", "it"], "env": {"MODE": "x"}},
+        "npx": {"command": "npx", "args": ["-y", "it"], "env": {"KEY": "${SERVER_KEY}"}},
     }
     told = "\n".join(claude.warnings(Login()))
     assert "keyed is in the container without X-Api-Key" in told

@@ -7,6 +7,7 @@ Their entries in ``mcpServers`` of ``.claude.json`` have ``type``, ``url`` and `
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FETCHED = ("npx", "uvx")
+_REFERENCE = re.compile(r"\$\{\w{1,100}\}")
+"""A variable, whose value is in the container or not."""
 
 
 def servers(known: object, names: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -55,7 +58,8 @@ def _server(given: dict[str, Any]) -> tuple[dict[str, Any], str]:
             return {}, rest
         made[rest] = {
             key: text for key, text in values.items()
-            if isinstance(text, str) and not is_secret(key, text) and not _looks_secret(text)
+            if isinstance(text, str)
+            and not is_secret(key, _REFERENCE.sub("", text)) and not _looks_secret(text)
         }  # fmt: skip
     return (made if len(made) > 1 and not _looks_secret(json.dumps(made)) else {}), rest
 
