@@ -35,7 +35,10 @@ for _number, _handler in (
         signal.signal(_number, _handler)
 
 # The same examples each time, wherever it runs.
-hypothesis.settings.register_profile("realm", deadline=None, database=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "realm", deadline=None, database=None, derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # it is the machine that is
+)  # fmt: skip
 hypothesis.settings.load_profile("realm")
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-_TRIES, _PAUSE = 5, 0.01
-"""How often, and how many seconds apart, a lock is tried to be taken."""
+_PATIENCE, _PAUSE = 10.0, 0.01
+"""Seconds that a lock is tried to be taken which others only look at, and between two tries."""
 
 
 def run_directory(session_id: str) -> Path:
@@ -79,15 +79,22 @@ def _read(raw: bytes) -> Holder:
 
 
 def _locked(handle: int) -> bool:
-    """Take the lock, unless somebody keeps it; who only asks for its holder has it for an instant."""
-    for _ in range(_TRIES):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_PAUSE)
-        else:
-            return True
-    return False
+    """Take the lock, unless somebody keeps it; who only asks for its holder shares it for an instant."""
+    deadline = time.monotonic() + _PATIENCE
+    while not _tried(handle, fcntl.LOCK_EX):
+        if not _tried(handle, fcntl.LOCK_SH) or time.monotonic() > deadline:
+            return False
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        time.sleep(_PAUSE)
+    return True
+
+
+def _tried(handle: int, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class RunLock:

@@ -45,9 +45,11 @@ def test_who_asks_is_said_and_that_it_was_answered(claude: User) -> None:
 
 
 def test_in_the_background_and_without_a_screen_it_is_told_too(claude: User) -> None:
-    claude.realm("new", "calm", "--detach", "--", "-p", "wait 4\nsay All done.")
-    eventually(lambda: row(claude, "calm")["prompt"] == "wait 4")
+    prompt = "run until [ -e /tmp/go ]; do sleep 0.1; done"
+    claude.realm("new", "calm", "--detach", "--", "-p", f"{prompt}\nsay All done.")
+    eventually(lambda: row(claude, "calm")["prompt"] == prompt)
     assert row(claude, "calm")["activity"] == "working"
+    claude.realm("exec", "calm", "touch", "/tmp/go")
     becomes(claude, "calm", "done")
     eventually(lambda: row(claude, "calm")["state"] == "exited")
     assert row(claude, "calm")["last_words"] == "All done."

@@ -41,7 +41,7 @@ def said(claude: User, name: str, run: int = 1) -> list[str]:
 
 
 def has(claude: User, name: str, *wanted: str) -> None:
-    eventually(lambda: subjects(claude.repo, name) == list(wanted), 10)
+    eventually(lambda: subjects(claude.repo, name) == list(wanted))
 
 
 def shows(claude: User, name: str, turn: int, text: str) -> None:
@@ -115,7 +115,7 @@ def test_whoever_holds_the_run_takes_its_turns_in(claude: User) -> None:
 def test_a_killed_holder_has_its_turns_in_git_and_the_next_one_goes_on(claude: User) -> None:
     in_background(claude, FIRST, SECOND)
     os.kill(holder_of(claude), signal.SIGKILL)
-    eventually(lambda: claude.listed()[0]["state"] == "salvage", 10)
+    eventually(lambda: claude.listed()[0]["state"] == "salvage")
     assert subjects(claude.repo, "bg") == [FIRST, SECOND]
     assert recorded(claude, "bg")["prompts"] == [FIRST, SECOND]
     with claude.terminal("attach", "bg") as terminal:
