@@ -222,8 +222,8 @@ def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) 
     if not asked or _is_approved(_RECORD, project, _content(session)):
         return
     message = (
-        f"the record of {session.name} was written on another machine, or by an earlier version of realm, "
-        f"and asks to {', to '.join(asked)}"
+        f"the record of {session.name} was written by another user, on another machine, or by an "
+        f"earlier version of realm, and asks to {', to '.join(asked)}"
     )
     if not approve and not ui.confirm(f"{message}. Allow it?"):
         raise RealmError(

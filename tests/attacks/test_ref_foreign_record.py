@@ -35,7 +35,7 @@ def test_it_is_not_obeyed(elsewhere: User) -> None:
     before = elsewhere.repo.refs()
     refused = elsewhere.realm("resume", "fix", "-c", "cat .env", code=125)
     assert (
-        "was written on another machine, or by an earlier version of realm, "
+        "was written by another user, on another machine, or by an earlier version of realm, "
         "and asks to run sh, to copy .env into the container" in refused.err
     )
     assert "realm resume fix --approve" in refused.err
@@ -55,7 +55,7 @@ def test_the_approval_moves_with_the_repository(user: User, tmp_path: Path) -> N
     copy = tmp_path / "copy"
     shutil.copytree(user.repo.path, copy)
     assert (
-        "written on another machine"
+        "written by another user, on another machine"
         in user.realm("-C", str(copy), "resume", "fix", "-c", "true", code=125).err
     )
     user.repo.path.rename(tmp_path / "moved")
