@@ -197,3 +197,10 @@ def test_what_stays_behind_is_said(sandbox: HostSandbox) -> None:
 def test_a_commit_that_the_agent_went_away_from_is_said(sandbox: HostSandbox, way: str, said: int) -> None:
     report = sandbox.run(f"cd lib; git checkout -q --detach; echo 1 > one; {COMMIT}; {way}")
     assert len(report.errors) == said
+
+
+@pytest.mark.parametrize(("work", "kind"), [("true", "160000"), ("echo 1 > libs/lib/new", "040000")])
+def test_one_that_was_moved_stays_one_without_work(sandbox: HostSandbox, work: str, kind: str) -> None:
+    report = sandbox.run(f"mkdir libs; git mv lib libs/lib; {work}; true")
+    listed = sandbox.taken(report).git("ls-tree", report.points[-1].snapshot, "libs/lib")
+    assert listed.startswith(kind)
