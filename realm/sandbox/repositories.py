@@ -22,8 +22,9 @@ Below ``/realm/layout``, which is root's, so that the agent cannot change it:
 ``beyond``
     files outside of a sparse checkout that are there all the same, each ended by a NUL
 ``gitlinks``
-    which submodules the tip has, and which of them are there, as ``container/submodules``
-    says, which is beside it
+    which submodules the tip has, and which of them are there, as ``container/submodules`` says
+``others``, ``submodules``
+    parts of the entry script
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ def files(given: Repositories) -> list[SandboxFile]:
     scripts = shipped("container")
     laid += [
         SandboxFile(f"{LAYOUT}/{name}", scripts[name], 0o555, owner="root")
-        for name in ("lfs", "rebase", "submodules")
+        for name in ("lfs", "others", "rebase", "submodules")
     ]
     # For other repositories that the agent makes.
     laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity) + _urls(given.instead), 0o644))
