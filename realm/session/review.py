@@ -179,6 +179,9 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
 
 
 def _below(project: Project, turn: Turn, columns: int) -> list[Below]:
+    # Where neither is there no submodule has a clone, and git need not be asked.
+    if not (project.common_dir / "modules").exists() and not (project.root / ".gitmodules").exists():
+        return []
     from realm.store import repo, submodules
     from realm.text import clean
 
