@@ -153,12 +153,28 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
+_WORDS = "auth|cookie|credential|dsn|key|pass|private|secret|token"
+_SECRET = re.compile(_WORDS, re.IGNORECASE)
+_TELLING = re.compile(
+    rf"{_WORDS}|login|pwd|user|\bcert|BUNDLE_(?!BUILD__|MIRROR__)\w+__\w|\S:\S+@\S|<>\?\S|/t/\w",
+    re.IGNORECASE,
+)
+"""Words, a name and a password before a host, the query of an address, which is ``<>`` here, Conda's way."""
+ADDRESS = re.compile(
+    r"(?P<scheme>[\w+.-]+:/)/(?:[^\s/\"'<>]*@)?"
+    r"(?P<rest>(?:\[[\dA-Fa-f:.]*\]|[^\s/:?#@\"'<>]*)(?::\d+)?(?:/[^\s?#\"'<>]*)?)"
+)
+"""The ``rest`` is its host, port and path, which may be called anything."""
+
+
 def is_secret(name: str, value: str) -> bool:
     """Tell whether the variable ``name`` sounds as if its ``value`` was nobody's business."""
     return bool(_SECRET.search(name)) and len(value) >= SHORTEST
 
 
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE|DSN", re.IGNORECASE)
+def tells(text: str) -> bool:
+    """Tell whether a setting or an argument may have a secret, apart from logins in addresses."""
+    return bool(_TELLING.search(ADDRESS.sub("<>", text)))
 
 
 def texts(data: bytes) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Files of the user's home that containers get copies of (``realm.home``), without the logins in them.
 
-Left out is every line that speaks of a secret, or of a place below the home, with those that hang on
-it; comments, which may have old ones; and the login in an address.  A file that has something like a
-secret all the same, or cannot be read any more without these lines, stays outside.
+Left out is every line, entry of JSON or element of XML that speaks of a secret, or of a place below the
+home, with what hangs on it; comments, which may have old ones; and the login in an address.  A file that
+has something like a secret all the same, or cannot be read any more without these, stays outside.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.redact import Redactor
+from realm.redact import ADDRESS, Redactor, tells
 from realm.sandbox.layout import HOME
 from realm.sandbox.transfer import SandboxFile
 from realm.session.run import Dotfiles
@@ -21,6 +21,7 @@ from realm.text import clean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
 
 _LIMIT = 256 * 1024
 """Bytes of such a file."""
@@ -28,21 +29,16 @@ _LOGINS = re.compile(
     r"[._]netrc|\.git-credentials|\.pypirc|\.pgpass|\.my\.cnf|\.gem/credentials|\.cargo/credentials(\.toml)?"
     r"|\.(ssh|gnupg|aws|azure|kube|docker|claude|realm|terraform\.d|password-store)(/.*)?|\.claude\.json"
     r"|\.config/(gcloud|gh|glab-cli|op|rclone|hub|git/credentials)(/.*)?|(\.config/|\.)composer/auth\.json"
+    r"|\.curlrc|\.wgetrc|\.m2/settings-security\.xml",
+    re.IGNORECASE,
 )
 """What is there for the sake of logins, and nothing without."""
 _GIT = re.compile(r"\.gitconfig|\.config/git/.*")
-_SECRET = re.compile(
-    r"auth|cookie|credential|key|login|pass|pwd|secret|token|user|\bcert|BUNDLE_(?!BUILD__|MIRROR__)\w+__\w",
-    re.IGNORECASE,
-)
-_ADDRESS = re.compile(r"(?P<scheme>[\w+.-]+:/)/(?:[^\s/@\"'<>]*@)?(?P<rest>[^\s\"'<>?]*)")
-"""One without its query is not searched for words: a host or a path may be called anything."""
-_ELEMENT = re.compile(
-    r"<!--.*?-->|<(?P<name>[\w.]*(?:key|login|pass|secret|token|user)[\w.]*)(?:\s[^<>]*)?>[^<>]*</(?P=name)>"
-    r"|<add\s[^<>]*(?:key|pass|secret|token|user)[^<>=]*[\"'][^<>]*>",
-    re.DOTALL | re.IGNORECASE,
-)
-"""In XML: a comment, an element that is named after a secret, an entry as NuGet has them."""
+_TOKEN = re.compile(r"/t/[^/]+")
+"""Conda's way to have one in the path of an address."""
+_NAMED = ("name", "key", "id")
+"""What stands beside the value that is called so."""
+_CALLED = re.compile(rf"(?:-\s+)?[\"']?(?:{'|'.join(_NAMED)})[\"']?\s*[=:]", re.IGNORECASE)
 
 
 def read(names: Sequence[str], home: Path | None = None) -> Dotfiles:
@@ -65,7 +61,7 @@ def read(names: Sequence[str], home: Path | None = None) -> Dotfiles:
 
 def _read(home: Path, name: str) -> tuple[str, list[str]]:
     """Return what a file says that may go in, and what was left out; raises with why not."""
-    if _LOGINS.fullmatch(name):
+    if _LOGINS.fullmatch(name) or tells(Path(name).name):
         raise ValueError("it is there for logins")
     if _GIT.fullmatch(name):
         raise ValueError("git has settings of its own in a container (realm.gitCredentials lets it fetch)")
@@ -80,7 +76,7 @@ def _read(home: Path, name: str) -> tuple[str, list[str]]:
         text, left_out = _without_secrets(name, data.decode(), str(home))
     except UnicodeDecodeError:
         raise ValueError("it is no text") from None
-    except ValueError:
+    except (ValueError, SyntaxError, RecursionError):
         raise ValueError("it cannot be read without the logins in it") from None
     if Redactor().text(text) != text:
         raise ValueError("something in it still looks like a secret")
@@ -88,13 +84,18 @@ def _read(home: Path, name: str) -> tuple[str, list[str]]:
 
 
 def _without_secrets(name: str, text: str, home: str) -> tuple[str, list[str]]:
+    """Return what may go in of a text, and what was left out; raises where the rest makes no sense."""
     left_out: list[str] = []
-    if name.endswith(".json"):
+    if name.endswith(".json") or text.lstrip().startswith("{"):
         found = _pruned(json.loads(text), home, left_out)
         return json.dumps(found, indent=2), left_out
-    if name.lower().endswith((".xml", ".config")):
-        left_out += [match["name"] or "an entry" for match in _ELEMENT.finditer(text) if match[0][1] != "!"]
-        return _bare(_ELEMENT.sub("", text), left_out), left_out
+    if text.lstrip("\ufeff \t\r\n").startswith("<"):
+        from xml.etree import ElementTree as ET
+
+        root = ET.fromstring(text)  # noqa: S314 the user's own
+        if not _prune(root, home, left_out):
+            raise ValueError("all of it")
+        return ET.tostring(root, "unicode"), left_out
     kept = _lines(text, home, left_out)
     if name.endswith(".toml"):
         tomllib.loads(kept)
@@ -104,55 +105,91 @@ def _without_secrets(name: str, text: str, home: str) -> tuple[str, list[str]]:
 def _lines(text: str, home: str, left_out: list[str]) -> str:
     """Return the lines that may go in; the names of others are added to ``left_out``."""
     kept: list[str] = []
-    above: int | None = None
-    """How far the line is indented that the ones below it belong to, and which is left out."""
-    for line in text.splitlines():
-        bare = line.strip()
-        indent = len(line) - len(line.lstrip())
-        if above is not None and bare and indent > above:
+    above: str | None = None
+    """The line that the ones below it belong to, and which is left out."""
+    for line in re.findall(r"(?:[^\n]*\\\n)*[^\n]+\n?|\n", text.replace("\r\n", "\n")):
+        bare = re.sub(r"\\\n\s*", "", line).strip()
+        if above is not None and bare and _belongs(line, above):
             continue
         above = None
         if bare.startswith(("#", ";")):
             continue
-        if not _is_header(bare) and (_is_secret(bare) or home in bare):
-            above = indent
+        is_header = bare.startswith("[") and bare.endswith("]")
+        if not is_header and (tells(bare) or home in bare):
+            if (called := _CALLED.match(bare)) and tells(bare[called.end() :]):
+                raise ValueError("the value may stand above")
+            above = line
             left_out.append(re.split(r"[\s=]|:\s", bare)[0].strip("\"'"))
             continue
         kept.append(line)
-    return "".join(f"{line}\n" for line in kept)
+    return "".join(kept)
 
 
-def _is_header(line: str) -> bool:
-    return line.startswith("[") and line.endswith("]")
+def _belongs(line: str, above: str) -> bool:
+    """Tell whether a line hangs on one above it: it is indented, or an item of a list of YAML's."""
+    deeper = _indent(line) - _indent(above)
+    is_item = line.lstrip().startswith("- ") and not above.lstrip().startswith("-")
+    return deeper > 0 or (deeper == 0 and is_item)
 
 
-def _is_secret(text: str) -> bool:
-    return bool(_SECRET.search(_ADDRESS.sub("", text)))
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _goes(value: Any, home: str) -> bool:
+    """Tell whether a JSON value has a secret that cannot be told from the rest of it."""
+    if isinstance(value, str):
+        return tells(value) or home in value
+    if isinstance(value, dict):
+        value = [item for key, item in value.items() if key.lower() in _NAMED]
+    return isinstance(value, list) and any(isinstance(item, str) and _goes(item, home) for item in value)
 
 
 def _pruned(value: Any, home: str, left_out: list[str]) -> Any:
     """Return a JSON value without what is called a secret; such names are added to ``left_out``."""
+    if _goes(value, home):
+        left_out.append("an entry")
+        return None
     if isinstance(value, str):
         return _bare(value, left_out)
     if isinstance(value, list):
         return [_pruned(item, home, left_out) for item in value]
     if not isinstance(value, dict):
         return value
-    out = {
-        key for key, item in value.items()
-        if _is_secret(key) or (isinstance(item, str) and (_is_secret(item) or home in item))
-    }  # fmt: skip
-    left_out += out
+    out = {key for key, item in value.items() if tells(key) or _goes(item, home)}
+    left_out += sorted(out)
     return {key: _pruned(item, home, left_out) for key, item in value.items() if key not in out}
+
+
+def _prune(element: Element[str], home: str, left_out: list[str]) -> bool:
+    """Take what may be a secret out of XML; return whether anything of it may stay.
+
+    Namespaces go, which no settings need.
+    """
+    element.tag = element.tag.rpartition("}")[2]
+    element.attrib = {key: _bare(text, left_out) for key, text in element.attrib.items() if key[0] != "{"}
+    names = [key for key in element.attrib if key.lower() not in _NAMED]
+    texts = [*element.attrib.values(), element.text or "", element.tail or ""]
+    if any(map(tells, [element.tag, *names, *texts])) or any(home in text for text in texts):
+        left_out.append(element.tag)
+        return False
+    element.text, element.tail = _bare(element.text or "", left_out), _bare(element.tail or "", left_out)
+    for child in [*element]:
+        is_called = child.tag.rpartition("}")[2].lower() in _NAMED
+        if not _prune(child, home, left_out):
+            if is_called:
+                return False
+            element.remove(child)
+    return True
 
 
 def _bare(text: str, left_out: list[str]) -> str:
     """Return text without the logins in its addresses."""
 
     def change(match: re.Match[str]) -> str:
-        bare = f"{match['scheme']}/{match['rest']}"
+        bare = f"{match['scheme']}/{_TOKEN.sub('', match['rest'])}"
         if bare != match[0]:
             left_out.append(f"the login in {bare}")
         return bare
 
-    return _ADDRESS.sub(change, text)
+    return ADDRESS.sub(change, text)

@@ -60,6 +60,12 @@ NUGET = """<configuration>
 </shop></packageSourceCredentials>
 </configuration>
 """
+HEADERS = """<?xml version="1.0" encoding="UTF-8"?>
+<settings xmlns="http://maven.apache.org/SETTINGS/1.0.0"><url>https://maven.example.com</url>
+<proxy clearTextPassword="hunter2" /><proxy passwd='hunter2'/><password><![CDATA[<hunter2>]]></password>
+<header><value>hunter2</value><name>Authorization</name></header>
+<apikeys><add key="https://nuget.example.com" value="hunter2" /></apikeys></settings>
+"""
 BUNDLE = 'BUNDLE_GEMS__EXAMPLE__COM: "hunter2"\nBUNDLE_MIRROR__ALL: "https://gems.example.com"\n'
 
 
@@ -91,7 +97,14 @@ def test_npm_keeps_its_registries_and_the_rest_is_named(tmp_path: Path) -> None:
         (".m2/settings.xml", MAVEN, ["https://maven.example.com", "<id>shop</id>"]),
         (".nuget/NuGet/NuGet.Config", NUGET, ["https://nuget.example.com"]),
         (".bundle/config", BUNDLE, ["https://gems.example.com"]),
-        (".curlrc", '--header "Authorization: hunter2"\n--retry 3\n', ["--retry"]),
+        (".npmrc", "registry=https://ada:hun@hunter2@npm.example.com/\n", ["https://npm.example.com/"]),
+        (".condarc", "a:\n- https://conda.example.com/t/hunter2/main\n", ["https://conda.example.com/main"]),
+        (".gradle/gradle.properties", "proxyPass=\\\n  hunter2\na=b\npro\\\n  xyToken=hunter2\n", ["a=b"]),
+        (".toolrc", 'proxy = "ada:hunter2@proxy.example.com:3128"\nretry = 3\n', ["retry"]),
+        (".signed", "feed = https://h.example.com/x?sig=hunter2\nretry = 3\n", ["retry"]),
+        (".yamlrc", "retry: 3\ntokens:\n- hunter2\n- hunter2\nlast: 1\n", ["retry", "last"]),
+        (".mavenrc", HEADERS, ["https://maven.example.com"]),
+        (".json", '{"a": [{"name": "Auth", "x": "hunter2"}, 1], "b": ["--token", "hunter2"]}', ["a"]),
         (".tool.json", json.dumps({"a": [{"apiKey": "hunter2", "b": "https://x:hunter2@h/p"}]}), ["https://h/p"]),
     ],
 )  # fmt: skip
@@ -108,6 +121,14 @@ def test_no_format_lets_a_login_through(tmp_path: Path, name: str, text: str, ke
         (".ssh/config", "Host a\n", "it is there for logins"),
         (".netrc", "machine a password b\n", "it is there for logins"),
         (".gitconfig", "[user]\nname = Ada\n", "realm.gitCredentials"),
+        (".curlrc", "--retry 3", "it is there for logins"),
+        (".wgetrc", "retry = 3", "it is there for logins"),
+        (".vault-token", "hunter2", "it is there for logins"),
+        (".m2/settings-security.xml", "<a/>", "it is there for logins"),
+        (".deep.json", "[" * 100_000, "cannot be read without"),
+        (".odd.xml", "<a><b></a>", "cannot be read without"),
+        (".all.xml", "<tokens><a>b</a></tokens>", "cannot be read without"),
+        (".inverse.yml", "headers:\n- value: hunter2\n  name: Authorization\n", "cannot be read without"),
         (".one", f"x=npm_{'a' * 36}\n", "still looks like a secret"),
         (".two.toml", 'a = """\ntoken = 1\n', "cannot be read without"),
         (".three", "\0" * 300_000, "more than 256 KB"),
