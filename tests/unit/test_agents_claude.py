@@ -320,6 +320,21 @@ SERVERS: dict[str, dict[str, Any]] = {
     "login": {"type": "http", "url": "https://ada:hunter2@mcp.example.com/mcp"},
     "odd": {"command": ["npx"], "args": 5, "env": []},
     "odder": {"url": "https://mcp.example.com/", "headers": [1]},
+    "query": {"type": "http", "url": "https://mcp.example.com/mcp?sig=x"},
+    "broken": {"type": "http", "url": "https://[bad"},
+    "header": {"command": "npx", "args": ["it", "--header", "Authorization: Bearer x"]},
+    "joined": {"command": "npx", "args": ["it", "--header=Authorization:x"]},
+    "option": {"command": "npx", "args": ["it", "--api-key", "x"]},
+    "base": {"command": "uvx", "args": ["it", "postgresql://db/x?user=ada&password=x"]},
+    "pair": {"command": "uvx", "args": ["it", "ada:x@db"]},
+    "named": {
+        "command": "npx",
+        "args": ["-y", "@auth/keys@1.2", "--header", "Authorization: Bearer ${T}", "--token", "${T}", "x"],
+    },
+    "short": {
+        "url": "https://mcp.example.com/s",
+        "headers": {"X-Api-Key": "x", "Authorization": "Bearer ${T}"},
+    },
     "unasked": {"type": "http", "url": "https://other.example.com/mcp"},
 }
 
@@ -333,13 +348,34 @@ def test_mcp_servers_that_are_named_come_along_without_secrets(sealed: Path) -> 
         "docs": SERVERS["docs"],
         "keyed": {**SERVERS["keyed"], "headers": {}},
         "npx": {"command": "npx", "args": ["-y", "it"], "env": {"KEY": "${SERVER_KEY}"}},
+        "named": SERVERS["named"],
+        "short": {
+            "type": "http",
+            "url": SERVERS["short"]["url"],
+            "headers": {"Authorization": "Bearer ${T}"},
+        },
     }
     told = "\n".join(claude.warnings(Login()))
     assert "keyed is in the container without X-Api-Key" in told
     assert "npx is in the container without TOKEN" in told
-    assert all(
-        f"{name} stays outside" in told for name in ("own", "here", "told", "path", "login", "odd", "odder")
-    )
+    outside = [
+        "own",
+        "here",
+        "told",
+        "path",
+        "login",
+        "odd",
+        "odder",
+        "query",
+        "broken",
+        "header",
+        "joined",
+        "option",
+        "base",
+        "pair",
+    ]
+    assert [name for name in SERVERS if f"{name} stays outside: " in told] == outside
+    assert "option stays outside: its argument 3 may have a secret in it" in told
     assert "no server none on this" in told
     assert "https://mcp.example.com/mcp" in claude.reaches(Login(), {})
     assert "https://other.example.com/mcp" not in claude.reaches(Login(), {})

@@ -6,28 +6,30 @@ Their entries in ``mcpServers`` of ``.claude.json`` have ``type``, ``url`` and `
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from realm import hosts
-from realm.redact import Redactor, is_secret
+from realm.redact import ADDRESS, SHORTEST, Redactor, is_secret, tells
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FETCHED = ("npx", "uvx")
-_REFERENCE = re.compile(r"\$\{\w{1,100}\}")
+_REFERENCE = re.compile(r"(\b(Bearer|Basic|Token)\s+)?\$\{\w{1,100}\}", re.IGNORECASE)
 """A variable, whose value is in the container or not."""
+_PACKAGE = re.compile(r"(@[\w.-]+/)?[\w.-]+(@[\w.^~-]+)?")
+_NAME = re.compile(r"--[\w-]+=?|(--[\w-]+=)?[\w-]+\s*[:=]")
+"""What may be called anything: what is fetched, and an option or a header without its value."""
 
 
 def servers(known: object, names: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return those of the servers ``known`` that ``names`` are, as far as they need nothing of this machine.
 
-    With them is a sentence on each that is not as the user has it.  Headers and variables that are
+    With them is a sentence on each that is not as the user has it.  Headers and variables that may be
     secrets stay outside, as does a server with another secret in it.
     """
     kept: dict[str, dict[str, Any]] = {}
@@ -37,54 +39,67 @@ def servers(known: object, names: Sequence[str]) -> tuple[dict[str, dict[str, An
         if not isinstance(given, dict):
             notes.append(f"realm.mcp: Claude Code has no server {name} on this machine (claude mcp list)")
             continue
-        made, rest = _server(given)
-        if not made:
-            notes.append(f"the MCP server {name} stays outside: it needs this machine, or has a secret in it")
+        try:
+            kept[name], left_out = _server(given)
+        except ValueError as error:
+            notes.append(f"the MCP server {name} stays outside: {error}")
             continue
-        kept[name] = made
-        if secret := sorted((given.get(rest) or {}).keys() - made.get(rest, {}).keys()):
-            left_out = ", ".join(clean(word, limit=80) for word in secret)
-            notes.append(f"the MCP server {name} is in the container without {left_out}")
+        if left_out:
+            without = ", ".join(clean(word, limit=80) for word in left_out)
+            notes.append(f"the MCP server {name} is in the container without {without}")
     return kept, notes
 
 
-def _server(given: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Return a server as a sandbox has it, nothing where it has none, and where its secrets would be."""
+def _server(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a server as a sandbox has it, and the names of what is left out; raises with why it has none."""
     url = given.get("url")
-    rest = "env" if url is None else "headers"
-    made = _program(given) if url is None else _far(url, given.get("type"))
-    if values := given.get(rest):
-        if not isinstance(values, dict):
-            return {}, rest
-        made[rest] = {
-            key: text for key, text in values.items()
-            if isinstance(text, str)
-            and not is_secret(key, _REFERENCE.sub("", text)) and not _looks_secret(text)
-        }  # fmt: skip
-    return (made if len(made) > 1 and not _looks_secret(json.dumps(made)) else {}), rest
+    made, rest = (_program(given), "env") if url is None else (_far(url, given.get("type")), "headers")
+    values = given.get(rest) or {}
+    if not isinstance(values, dict):
+        raise ValueError(f"realm does not understand its {rest}")  # noqa: TRY004
+    if values:
+        made[rest] = {key: text for key, text in values.items() if not _is_secret(key, text)}
+    return made, sorted(values.keys() - made.get(rest, {}).keys())
+
+
+def _is_secret(key: str, text: object) -> bool:
+    """Tell whether a header or a variable may have a secret in it, variables it speaks of apart."""
+    if not isinstance(text, str):
+        return True
+    value = _REFERENCE.sub("", text).strip()
+    return bool(value) and (is_secret(key, value.ljust(SHORTEST)) or tells(value) or _has_login(value))
 
 
 def _far(url: object, kind: object) -> dict[str, Any]:
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        return {}
-    if hosts.is_here(url) or urlsplit(url).username:
-        return {}
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
+        raise ValueError("its address is none of http or https")
+    if hosts.is_here(url):
+        raise ValueError("its address is this machine's")
+    if tells(url) or _has_login(url):
+        raise ValueError("its address may have a secret in it")
     return {"type": "sse" if kind == "sse" else "http", "url": url}
 
 
 def _program(given: dict[str, Any]) -> dict[str, Any]:
     command, words = given.get("command"), given.get("args") or []
-    fit = isinstance(command, str) and Path(command).name in _FETCHED and isinstance(words, list)
-    if not fit or any(_is_ours(str(word)) for word in words):
-        return {}
-    return {"command": Path(str(command)).name, "args": words}
+    if not isinstance(command, str) or Path(command).name not in _FETCHED:
+        raise ValueError("it is a program of this machine, and none that npx or uvx fetches")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError("realm does not understand its arguments")
+    package = next((at for at, word in enumerate(words) if not word.startswith("-")), -1)
+    before = ""
+    for at, word in enumerate(words):
+        if str(Path.home()) in word:
+            raise ValueError(f"its argument {at + 1} is a place of this machine")
+        value = _REFERENCE.sub("", word).strip()
+        is_name = (_PACKAGE if at == package else _NAME).fullmatch(value)
+        if _has_login(word) or (value and tells(before)) or (tells(value) and not is_name):
+            raise ValueError(f"its argument {at + 1} may have a secret in it")
+        before = value if value == word and at != package else ""
+    return {"command": Path(command).name, "args": words}
 
 
-def _is_ours(word: str) -> bool:
-    """Return whether an argument names a place of this machine, or a secret."""
-    name, _, value = word.partition("=")
-    return str(Path.home()) in word or is_secret(name, value)
-
-
-def _looks_secret(text: str) -> bool:
-    return Redactor().text(text) != text
+def _has_login(text: str) -> bool:
+    """Tell whether a text has the login of an address in it, or the value of a known kind of secret."""
+    logins = any(f"{match['scheme']}/{match['rest']}" != match[0] for match in ADDRESS.finditer(text))
+    return logins or Redactor().text(text) != text
