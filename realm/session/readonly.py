@@ -12,15 +12,13 @@ if TYPE_CHECKING:
 
 _MOST = 3
 """Places that are told of at a time."""
-_PATH = rb"(/[\w.@+~-][\w./@+~-]{0,200})"
-# The C library's words, node's and Go's; the path stands before or behind them, and cargo's a line above.
-_FAILED = re.compile(
-    _PATH
-    + rb"[^/]{0,60}?[Rr]ead-only file system|[Rr]ead-only file system[:,][\w ]{0,10}[^/\w]{1,4}"
-    + _PATH,
-    re.ASCII,
-)
 _SIGN = b"ead-only file system"
+_NEAR, _SIGNS = 300, 1000
+"""Bytes before such words that are searched, and how many of them in a text are."""
+# The C library's words, node's and Go's; the path stands before or behind them, and cargo's a line above.
+_BEFORE = re.compile(rb"[^/]{0,60}?([\w./@+~-]{0,200}[\w.@+~-]/)", re.ASCII)
+"""A path before them, backwards, so that it is looked for from one place alone."""
+_BEHIND = re.compile(rb"[:,][\w ]{0,10}[^/\w]{1,4}(/[\w.@+~-][\w./@+~-]{0,200})", re.ASCII)
 _OTHERS = (
     layout.WORK, layout.STATE, layout.HISTORY, layout.BASE, layout.EGRESS, layout.CACHE,
     "/tmp", "/var/tmp", "/proc", "/sys", "/dev",  # noqa: S108
@@ -31,17 +29,37 @@ _SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/var/lib", "/var/
 
 def notes(texts: Iterable[bytes]) -> list[str]:
     """Return a line on each place that could not be written to, by what was said and shown (untrusted)."""
-    found = dict.fromkeys(place for text in texts if _SIGN in text for place in _places(text))
-    return [f"{place} is read-only in the container: {_advice(place)}" for place in [*found][:_MOST]]
+    found: dict[str, None] = {}
+    for place in (_place(path) for text in texts for path in _paths(text)):
+        found |= {place: None} if place else {}
+        if len(found) == _MOST:
+            break
+    return [f"{place} is read-only in the container: {_advice(place)}" for place in found]
 
 
-def _places(text: bytes) -> Iterator[str]:
-    for match in _FAILED.finditer(text):
-        path = layout.normal((match[1] or match[2]).decode())
-        if not any(f"{path}/".startswith(f"{top}/") for top in _OTHERS):
-            system = next((top for top in _SYSTEM if f"{path}/".startswith(f"{top}/")), None)
-            parts = path.split("/")
-            yield system or "/".join(parts[: max(3, len(parts) - 1)])
+def _paths(text: bytes) -> Iterator[str]:
+    end = 0
+    for _ in range(_SIGNS):
+        at = text.find(_SIGN, end)
+        if at < 0:
+            return
+        before = _BEFORE.match(text[max(end, at - _NEAR) : max(at - 1, 0)][::-1])
+        end = at + len(_SIGN)
+        if before:
+            yield before[1][::-1].decode()
+        elif behind := _BEHIND.match(text, end):
+            end = behind.end()
+            yield behind[1].decode()
+
+
+def _place(path: str) -> str | None:
+    """Return what is to be told of a path that could not be written to, ``None`` for no part of the image."""
+    known = layout.normal(path)
+    if any(f"{known}/".startswith(f"{top}/") for top in _OTHERS):
+        return None
+    parts = known.split("/")
+    above = "/".join(parts[: max(3, len(parts) - 1)])
+    return next((top for top in _SYSTEM if f"{known}/".startswith(f"{top}/")), above)
 
 
 def _advice(place: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -39,3 +40,12 @@ def test_places_of_realms_own_and_talk_about_the_words_are_nothing() -> None:
 def test_a_flood_of_them_is_cut_short() -> None:
     said = b"".join(b"cannot create /opt/%d/x: Read-only file system\n" % number for number in range(1000))
     assert len(readonly.notes([said])) == 3
+
+
+def test_hostile_text_costs_no_time() -> None:
+    path = b"/a" * 120 + b"a" * 60
+    sign = b": Read-only file system"
+    started = time.process_time()
+    for text in (path * 15_000, (path + sign) * 10_000, b"/tmp/x" + path[:90] + sign * 150_000):
+        assert len(readonly.notes([text])) <= 3
+    assert time.process_time() - started < 1
