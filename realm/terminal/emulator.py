@@ -33,11 +33,11 @@ _PATIENCE = 256 * 1024
 _PARTING_LINES = 8
 """Lines that a program may write to the main screen when it leaves the alternate one."""
 _TALLEST_CLUSTER = 12
+"""Characters that are kept in one cell."""
 JOINER = "\u200d"
 """Between characters that are shown as one, such as a family."""
 _AS_EMOJI, _TONES = "\ufe0f", ("\U0001f3fb", "\U0001f3ff")
 _FIRST_EMOJI, _KEYCAPS = "\u2030", "0123456789#*©®"
-"""Characters that are kept in one cell."""
 _PARTS = re.compile("(?P<narrow>[ -~\u00ae-\u02ff\u2500-\u259f]+)|[^ -~\u00ae-\u02ff\u2500-\u259f]+")
 """Text of one column each (ASCII, accents, lines and blocks), and any other."""
 _PRIVATE = {6: pyte_modes.DECOM, 7: pyte_modes.DECAWM, 25: pyte_modes.DECTCEM}
