@@ -41,7 +41,18 @@ def test_what_was_not_used_for_long_goes_once(sealed: Path) -> None:
     derived.prune(engine)
     derived.prune(engine)
     assert engine.removed == ["realm:with-old"]
-    assert {path.name for path in (realm_home() / "images").iterdir()} == {"with-used", "on-new"}
+    notes = {path.name for path in (realm_home() / "images").iterdir()}
+    assert notes == {"with-used", "on-new", "with-1", "with-2", "on-2"}
+
+
+def test_what_nobody_noted_goes_later(sealed: Path) -> None:
+    assert realm_home().is_relative_to(sealed)
+    engine: Any = Engined()
+    derived.prune(engine)
+    assert engine.removed == []
+    os.utime(realm_home() / "images" / "with-2", (0, 0))
+    derived.prune(engine)
+    assert engine.removed == ["realm:with-2"]
 
 
 def test_an_older_one_of_the_same_kind_goes() -> None:

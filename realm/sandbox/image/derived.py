@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
 
 _NAME = "realm:"
+_KINDS = ("with", "on")
+"""What there is; each has a label ``realm.<what>``."""
 _LIFETIME = 30 * 24 * 3600.0
 """Seconds after which one goes that no sandbox was made of."""
 
@@ -42,7 +44,15 @@ def remove_others(engine: Engine, label: str, tag: str) -> None:
 
 
 def prune(engine: Engine) -> None:
-    """Remove the images that no sandbox was made of for long; what one uses stays."""
+    """Remove the images that no sandbox was made of for long; what one uses stays.
+
+    One that is not noted, as before there were notes, counts as used now.
+    """
+    for kind in _KINDS:
+        for tag in (tag for image in engine.images(f"realm.{kind}") for tag in image.tags):
+            name = tag.removeprefix(_NAME)
+            if name.startswith(f"{kind}-") and not (realm_home() / "images" / name).exists():
+                note_use(tag)
     with suppress(OSError):
         for note in (realm_home() / "images").iterdir():
             if note.stat().st_mtime < time.time() - _LIFETIME:
