@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,33 @@ def test_a_key_in_the_environment_is_the_login(host: dict[str, str], tmp_path: P
 def test_without_a_key_the_hosts_login_is_used(host: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".credentials.json").write_bytes(credentials(1))
     assert agents.find((), host).find_login().credentials == credentials(1)
+
+
+def test_a_home_that_is_not_there_has_no_login() -> None:
+    with pytest.raises(RealmError, match="no login"):
+        agents.find((), {"REALM_LOGIN": "~nosuch/x"}).find_login()
+
+
+@pytest.mark.parametrize(
+    ("environ", "service"),
+    [
+        ({}, "Claude Code-credentials"),
+        ({"REALM_LOGIN": "/home/ada/cafe\u0301"}, "Claude Code-credentials-@"),
+        ({"CLAUDE_CONFIG_DIR": "/home/ada/caf\u00e9"}, "Claude Code-credentials-@"),
+    ],
+)
+def test_the_keychain_has_a_login_for_each_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], service: str
+) -> None:
+    program = tmp_path / "security"
+    digest = hashlib.sha256("/home/ada/caf\u00e9".encode()).hexdigest()[:8]
+    program.write_text(f"""#!/bin/sh
+[ "$3" = "{service.replace("@", digest)}" ] && echo '{credentials(1).decode()}'
+""")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert login.read_host(environ) == credentials(1)
 
 
 def test_no_login_says_both_ways_to_log_in(host: dict[str, str]) -> None:
@@ -82,6 +110,10 @@ def test_a_gateway_of_the_settings_is_a_login(host: dict[str, str], tmp_path: Pa
         credentials(1, access="x\n"),
         credentials(1, refreshToken=3),
         credentials(1, expiresAt="soon"),
+        credentials(10**30),
+        credentials(1).replace(b'": 1,', b'": Infinity,'),
+        credentials(1).replace(b'": 1,', b'": NaN,'),
+        credentials(-(10**30)),
         b" " * 70000,
     ],
 )

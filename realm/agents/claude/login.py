@@ -2,7 +2,8 @@
 
 Claude Code keeps its login in ``.credentials.json`` of its configuration
 directory (on macOS in the keychain, under the service name
-``Claude Code-credentials``)::
+``Claude Code-credentials``, with ``-`` and the first 8 digits of the directory's
+SHA-256 where one was chosen)::
 
     {"claudeAiOauth": {"accessToken": "…", "refreshToken": "…", "expiresAt": <ms>, "scopes": […], …}}
 
@@ -21,11 +22,13 @@ scopes and subscription.  The login before is kept, and the user is told.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +57,9 @@ CREDENTIALS_LIMIT = 64 * 1024
 DUE = 10 * 60 * 1000
 """Milliseconds before the end at which an access token is due: Claude Code renews it 5 minutes before."""
 
+_LAST = 253_402_300_799_000
+"""Milliseconds since the epoch to the end of the year 9999."""
+
 LONGEST = 24 * 3600 * 1000
 """Milliseconds that a new access token may live; real ones have about 8 hours."""
 
@@ -63,7 +69,9 @@ _KEYCHAIN_SERVICE = "Claude Code-credentials"
 def chosen(environ: Mapping[str, str]) -> str:
     """Return the configuration directory that the user chose, by ``realm.login`` or as Claude Code has it."""
     login = environ.get(LOGIN.variable)
-    return str(Path(login).expanduser()) if login else environ.get("CLAUDE_CONFIG_DIR", "")
+    if not login:
+        return environ.get("CLAUDE_CONFIG_DIR", "")
+    return os.path.expanduser(login)  # noqa: PTH111 - that of somebody whom nobody knows is none
 
 
 def host_config_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -115,13 +123,15 @@ def read_host(environ: Mapping[str, str] = os.environ) -> bytes | None:
     try:
         raw: bytes | None = path.read_bytes()[: CREDENTIALS_LIMIT + 1]
     except OSError:
-        # The keychain has one login of this name.
-        raw = _read_keychain() if sys.platform == "darwin" and not environ.get(LOGIN.variable) else None
+        raw = _read_keychain(chosen(environ)) if sys.platform == "darwin" else None
     return raw if raw is not None and parse(raw) is not None else None
 
 
-def _read_keychain() -> bytes | None:
-    command = ["security", "find-generic-password", "-s", _KEYCHAIN_SERVICE, "-w"]
+def _read_keychain(directory: str) -> bytes | None:
+    """Return the login of a configuration directory that was chosen, empty for the default."""
+    digest = hashlib.sha256(unicodedata.normalize("NFC", directory).encode("utf-8", "surrogateescape"))
+    service = f"{_KEYCHAIN_SERVICE}-{digest.hexdigest()[:8]}" if directory else _KEYCHAIN_SERVICE
+    command = ["security", "find-generic-password", "-s", service, "-w"]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
@@ -152,7 +162,8 @@ def parse(raw: bytes) -> dict[str, Any] | None:
     if len(raw) > CREDENTIALS_LIMIT:
         return None
     part = json_object(raw).get("claudeAiOauth")
-    if not isinstance(part, dict) or not isinstance(part.get("expiresAt"), (int, float)):
+    ends = part.get("expiresAt") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or not isinstance(ends, (int, float)) or not 0 <= ends <= _LAST:
         return None
     texts = (part.get("accessToken"), part.get("refreshToken"))
     return (
