@@ -49,6 +49,8 @@ _DUE = 240.0
 _PATIENCE = 120.0
 """Seconds that a renewal may take."""
 _LOCK = "renewal.lock"
+_PAUSE = 0.1
+"""Seconds from one look at whether another process has renewed it to the next."""
 _GIT_PATIENCE = 30.0
 """Seconds that the user's credential helper may take."""
 _GIT_PATHS = r"/[A-Za-z0-9._~/+-]{1,400}/(info/refs|git-upload-pack)"
@@ -198,6 +200,22 @@ def _newest(plan: Plan) -> Api | None:
     return (plan.agent.api(found, given) if found.is_renewed else None) or plan.api
 
 
+def lasting(plan: Plan) -> Plan:
+    """Return the plan of a run that begins with a login that does not end at once, where the sandbox has it.
+
+    Raises :class:`RealmError` where nothing renews the host's.
+    """
+    agent = plan.agent
+    is_kept = plan.config.value(CREDENTIALS) == ENV and plan.login.credentials is not None
+    ends = agent.login_ends() if is_kept else None
+    if ends is None or ends - time.time() >= _DUE:
+        return plan
+    if problem := _renew(agent):
+        message, _, hint = problem.partition(": ")
+        raise RealmError(message, hint)
+    return plan._replace(login=agent.find_login(given=flags.environment(plan.args)))
+
+
 @contextmanager
 def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[None]:
     """Let the sidecar have what becomes of the host's login until the context ends."""
@@ -231,10 +249,21 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[N
 
 
 @contextmanager
-def renewing() -> Iterator[None]:
-    """Keep other processes of realm's from changing the host's login."""
+def renewing(patience: float = 2 * _PATIENCE) -> Iterator[None]:
+    """Keep other processes of realm's from changing the host's login.
+
+    Raises ``OSError`` when one that does takes more than ``patience`` seconds.
+    """
+    until = time.monotonic() + patience
     with (make_private(realm_home()) / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_PAUSE)
         yield
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 20.0
 """Seconds between looks; tokens live for hours, so a renewal is rare."""
+_PATIENCE = 3.0
+"""Seconds that the end of a run waits for another process that renews the host's login."""
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def in_step(sandbox: Sandbox, plan: Plan, ui: UI) -> Iterator[None]:
         yield
     finally:
         beside.end(5)
-        matched.add(match(sandbox, agent, path))
+        matched.add(match(sandbox, agent, path, _PATIENCE))
         _tell(agent, matched, ui)
 
 
@@ -62,11 +64,14 @@ def _tell(agent: Agent, matched: set[Match], ui: UI) -> None:
         ui.warn("the login in the container was changed to one that is no renewal of yours: it was not taken")
 
 
-def match(sandbox: Sandbox, agent: Agent, path: str) -> Match:
-    """Copy the newer login over the older one, once; an engine that fails is asked again later."""
+def match(sandbox: Sandbox, agent: Agent, path: str, patience: float = 0) -> Match:
+    """Copy the newer login over the older one, once; an engine that fails is asked again later.
+
+    So is it where another process changes the host's for more than ``patience`` seconds.
+    """
     try:
         inside = sandbox.read_file(path, limit=agent.credentials_limit)
-        with keys.renewing():
+        with keys.renewing(patience):
             renewal = agent.renew(inside or b"")
         if renewal.inside is not None:
             sandbox.write_file(path, renewal.inside, mode=0o600)

@@ -65,7 +65,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         identity=identity,
         ignore=ignore,
     )
-    return _as_asked(with_keys(plan), request)
+    return _as_asked(with_keys(keys.lasting(plan)), request)
 
 
 def following(project: Project, session: Session, last: Run | None, request: ResumeRequest) -> Plan:

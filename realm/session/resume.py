@@ -14,6 +14,7 @@ from realm.session import (
     egress,
     images,
     intake,
+    keys,
     onto,
     rebase,
     sandboxes,
@@ -111,7 +112,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         transcript=transcript,
         told=told,
     )
-    plan = planning.with_keys(plan)
+    plan = planning.with_keys(keys.lasting(plan))
     egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent

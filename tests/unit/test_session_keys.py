@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from realm import agents
-from realm.agents.base import Login
+from realm.agents.base import Login, Match
 from realm.config import Config
 from realm.errors import RealmError, UsageError
-from realm.session import egress, keys
+from realm.session import egress, keys, logins
 from realm.session import plan as planning
 from realm.session import run as running
-from realm.session.requests import ResumeRequest
+from realm.session.requests import NewRequest, ResumeRequest
 from realm.session.run import Network
 from tests.support.store import project_of, session
 
@@ -183,3 +184,24 @@ class TestRenewal:
         assert keys._renew(agents.find()).endswith(
             "nothing here can renew it: claude setup-token makes one that lasts"
         )
+
+    def test_a_sandbox_gets_no_token_that_ends_at_once(
+        self, claude: Path, repo: Repo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REALM_CREDENTIALS", "env")
+        request = NewRequest(name="fix", directory=repo.path)
+        found = planning.new(request, project_of(repo), Config(repo.path)).login
+        assert found.variables["CLAUDE_CODE_OAUTH_TOKEN"] == "new"
+        assert (found.ends or 0) > time.time() + 3000
+        claude.write_text(tokens("old", time.time() - 60))
+        (claude.parents[1] / "bin" / "claude").write_text("#!/bin/sh\nexit 1\n")
+        with pytest.raises(RealmError, match="did not renew it") as caught:
+            planning.new(request, project_of(repo), Config(repo.path))
+        assert caught.value.hint == "run claude here once, or claude setup-token"
+
+    def test_the_end_of_a_run_does_not_wait_for_another_process(self, claude: Path) -> None:
+        sandbox: Any = SimpleNamespace(read_file=lambda *_, **__: claude.read_bytes())
+        started = time.monotonic()
+        with keys.renewing():
+            assert logins.match(sandbox, agents.find(), "x", 0.2) == Match.SAME
+        assert time.monotonic() - started < 5
