@@ -110,9 +110,14 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
         stores = ":".join(str(store) for store in project.object_stores)
         env = {"GIT_OBJECT_DIRECTORY": str(directory), "GIT_ALTERNATE_OBJECT_DIRECTORIES": stores}
         try:
+            partial = is_partial(project)
+            if partial:
+                # What no promise covers is lost; packing would pass over it.
+                walk = ("rev-list", "--objects", "--quiet", "--missing=allow-promisor", "--stdin")
+                git(*walk, project=project, stdin=wanted)
             packing = ("pack-objects", "--quiet", "--revs", "--missing=allow-any", "--delta-base-offset")
             name = git(*packing, str(directory / "pack"), project=project, stdin=wanted).text
-            how = "--fsck-objects" if is_partial(project) else "--strict"
+            how = "--fsck-objects" if partial else "--strict"
             checking = ("index-pack", how, "-o", str(directory / "again.idx"))
             done = git(*checking, str(directory / f"pack-{name}.pack"), project=project, env=env, check=False)
         except GitError as error:

@@ -145,6 +145,24 @@ class TestChanged:
         forge(past, "five\n\nRealm-Session: fix\nRealm-Run: 2\nRealm-Turn: 3", tree=tree)
         assert any("out" in what and "link" in what for what in problems(past))
 
+    @pytest.mark.parametrize("partial", [False, True])
+    def test_a_lost_file_is_found(self, partial: bool, past: Past) -> None:
+        objects = past.repo.path / ".git" / "objects"
+        for pack in objects.glob("pack/*.pack"):
+            data = pack.read_bytes()
+            for file in objects.glob(f"pack/{pack.stem}.*"):
+                file.unlink()
+            subprocess.run(["git", "unpack-objects", "-q"], cwd=past.repo.path, input=data, check=True)
+        if partial:
+            for line in ("remote.origin.promisor true", "extensions.partialClone origin"):
+                past.repo.git("config", *line.split())
+            past.repo.git("config", "core.repositoryFormatVersion", "1")
+            (objects / "pack" / f"pack-{'0' * 40}.promisor").touch()
+            assert problems(past) == []
+        lost = past.repo.head(f"{past.tip}:b")
+        (objects / lost[:2] / lost[2:]).unlink()
+        assert any(lost in what for what in problems(past))
+
     def test_objects_that_git_would_not_write_are_found(self, past: Past) -> None:
         blob = bytes.fromhex(stored(past.repo, "blob", b"x"))
         tree = stored(past.repo, "tree", b"100644 b\0" + blob + b"100644 a\0" + blob)
