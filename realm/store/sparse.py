@@ -83,5 +83,5 @@ def uncover(project: Project, env: Mapping[str, str], names: Iterable[bytes]) ->
     """Let files (raw names) that an index, which ``env`` names, has count as checked out."""
     lines = b"".join(name + b"\0" for name in names)
     if lines:
-        order = (*WHOLE, "update-index", "-z", "--no-skip-worktree", "--stdin")
+        order = (*WHOLE, "-c", "core.splitIndex=false", "update-index", "-z", "--no-skip-worktree", "--stdin")
         git(*order, project=project, env=env, stdin=lines)

@@ -19,6 +19,9 @@ TRAPS = {
     "named against the rules": "echo '!*' > .gitignore; truncate -s 200M .git.bin ':(top)x' '?[a]'",
     "staged as another": "truncate -s 200M a; b=$(echo | git hash-object -w --stdin);"
     "git update-index --add --cacheinfo 100644,$b,a",
+    "in what looks like a repository": "mkdir -p x/.git y; echo > y/.git; truncate -s 200M x/a y/a",
+    "in the name of another": "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),'w\x01';"
+    "mkdir 'w\x01' 'w\n'; truncate -s 200M 'w\x01/a' 'w\n/a'; truncate -s 2M 'a\nb'",
     "in a linked work tree": "git worktree add -q .claude/worktrees/w -b w;"
     "truncate -s 200M .claude/worktrees/w/a",
 }

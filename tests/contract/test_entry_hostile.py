@@ -301,13 +301,36 @@ def test_a_large_file_of_the_tips_stays_and_an_ignored_one_is_not_spoken_of(sand
     assert sandbox.taken(report).show(f"{report.points[-1].snapshot}:large.bin") == "y" * 70_000
 
 
-def test_index_of_a_sparse_checkout_is_gone(sandbox: HostSandbox) -> None:
-    """What is not checked out is not deleted; what lies in its place counts."""
+FORGETS = {
+    "its index is gone": "rm .git/index",
+    "its index is read anew": "rm .git/index; git read-tree HEAD",
+    "a commit is taken back": "o=$(echo n | git hash-object -w --stdin); export GIT_INDEX_FILE=.git/i;"
+    "git read-tree HEAD; git update-index --cacheinfo 100644,$o,b/two; t=$(git write-tree);"
+    "unset GIT_INDEX_FILE; git merge -q $(git commit-tree -p HEAD -m up $t); git reset -q HEAD~1",
+}
+
+
+@pytest.mark.parametrize("how", FORGETS)
+def test_what_a_sparse_checkout_leaves_out_is_not_deleted(sandbox: HostSandbox, how: str) -> None:
+    """What lies in its place counts, under any name, and a link that leads nowhere too."""
+    for name in ("a/one", "b/one", "b/two", 'b/"three"', "b/gone"):
+        sandbox.repo.write(name, name)
+    sandbox.tip = sandbox.repo.commit("Files")
+    sandbox.layout = sandbox.layout._replace(patterns=b"/*\n!/*/\n/a/\n", cone=True)
+    report = sandbox.run(
+        f"mkdir b; {FORGETS[how]}; mkdir -p b;echo new > b/new; ln -s no b/one; echo n > 'b/\"three\"'"
+    )
+    taken = sandbox.taken(report)
+    changed = taken.git("diff", "-z", "--name-status", sandbox.tip, report.points[-1].snapshot)
+    assert changed.split("\0") == ["M", 'b/"three"', "A", "b/new", "T", "b/one", ""]
+
+
+def test_what_is_deleted_outside_of_a_sparse_checkout_is(sandbox: HostSandbox) -> None:
     for name in ("a/one", "b/one", "b/two"):
         sandbox.repo.write(name, name)
     sandbox.tip = sandbox.repo.commit("Files")
     sandbox.layout = sandbox.layout._replace(patterns=b"/*\n!/*/\n/a/\n", cone=True)
-    report = sandbox.run("mkdir b; echo new > b/one; echo new > b/three; rm .git/index")
+    report = sandbox.run("git sparse-checkout add b; rm b/one")
     taken = sandbox.taken(report)
     changed = taken.git("diff", "--name-status", sandbox.tip, report.points[-1].snapshot)
-    assert changed.split() == ["M", "b/one", "A", "b/three"]
+    assert changed.split() == ["D", "b/one"]
