@@ -190,7 +190,9 @@ class Holder:
                     detach=keys,
                     suspend=self._suspends if plan.tty else None,
                     stalled=self._stalled,
-                    paste=uploads.bringing(self.sandbox, self.notes.append),
+                    paste=uploads.bringing(
+                        self.sandbox, self.notes.append, plan.project.root, plan.session.workspace
+                    ),
                 )
             except HandedOverError:
                 terminal.is_left = True

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from realm.errors import EngineError
 from realm.session import uploads
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Sandboxed:
@@ -29,11 +28,18 @@ class Sandboxed:
             raise EngineError("gone")
         self.files[path] = data
 
+    def read_file(self, path: str, limit: int) -> bytes | None:
+        """Return the one file of the work tree."""
+        return b"in the work tree" if path == "/workspace/shop/docs/a b.md" and limit > 16 else None
 
-def _bring(paste: bytes, *, works: bool = True) -> tuple[bytes, dict[str, bytes], list[str]]:
+
+def _bring(
+    paste: bytes, root: Path | None = None, *, works: bool = True
+) -> tuple[bytes, dict[str, bytes], list[str]]:
     sandbox: Any = Sandboxed(works=works)
     said: list[str] = []
-    return uploads.bringing(sandbox, said.append)(paste), sandbox.files, said
+    bring = uploads.bringing(sandbox, said.append, root or Path("/nowhere"), "/workspace/shop")
+    return bring(paste), sandbox.files, said
 
 
 def test_a_file_comes_in_and_its_path_there_is_pasted_however_the_terminal_quotes(tmp_path: Path) -> None:
@@ -51,13 +57,19 @@ def test_a_file_comes_in_and_its_path_there_is_pasted_however_the_terminal_quote
         assert inside in said[0]
 
 
-@pytest.mark.parametrize("text", ["{0}/a {0}/b", "look at {0}/a", "a", "{0}", "{0}/none", "{0}/.env",
-                                  "{0}/.ssh/id", "{0}/link", "'{0}/a", "{0}/a\0", "/dev/null"])  # fmt: skip
+@pytest.mark.parametrize("text", [
+    "{0}/a {0}/b", "look at {0}/a", "a", "{0}", "{0}/none", "{0}/.env", "{0}/.ssh/id", "{0}/link", "'{0}/a",
+    "{0}/a\0", "/dev/null", "{0}/fifo", "{0}/loop", "/etc/passwd", "{0}/passwd", "{0}/e\x1b[m",
+    "/proc/self/environ", "/usr/bin/env",
+])  # fmt: skip
 def test_any_other_paste_goes_through_as_it_is(tmp_path: Path, text: str) -> None:
     (tmp_path / ".ssh").mkdir()
     for name in ("a", "b", ".env", ".ssh/id"):
         (tmp_path / name).write_text("secret")
-    (tmp_path / "link").symlink_to(".ssh/id")
+    (tmp_path / "e\x1b[m").touch()
+    for name, target in (("link", ".ssh/id"), ("loop", "loop"), ("passwd", "/etc/passwd")):
+        (tmp_path / name).symlink_to(target)
+    os.mkfifo(tmp_path / "fifo")
     paste = text.format(tmp_path).encode()
     assert _bring(paste) == (paste, {}, [])
 
@@ -69,3 +81,16 @@ def test_a_large_file_or_a_sandbox_out_of_reach_leaves_the_paste_alone(tmp_path:
     with path.open("wb") as file:
         file.truncate(33 * 1024**2)
     assert _bring(str(path).encode()) == (str(path).encode(), {}, [])
+
+
+def test_a_file_of_the_project_is_the_one_in_the_workspace(tmp_path: Path) -> None:
+    for name in ("a b.md", "shot.png"):
+        (tmp_path / "docs").mkdir(exist_ok=True)
+        (tmp_path / "docs" / name).write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    for root in (tmp_path, tmp_path / "link"):
+        paste = shlex.quote(str(tmp_path / "docs" / "a b.md")).encode()
+        assert _bring(paste, root) == (b"'/workspace/shop/docs/a b.md'", {}, [])
+    paste, files, _ = _bring(str(tmp_path / "docs" / "shot.png").encode(), tmp_path)
+    assert list(files) == [paste.decode()]
+    assert paste.startswith(b"/realm/home/dropped-")
