@@ -8,6 +8,7 @@ import pytest
 
 from realm import agents
 from realm.agents import Login, News
+from realm.agents.claude import home
 from realm.model import Activity, Question, TurnText
 
 if TYPE_CHECKING:
@@ -379,6 +380,21 @@ def test_mcp_servers_that_are_named_come_along_without_secrets(sealed: Path) -> 
     assert "no server none on this" in told
     assert "https://mcp.example.com/mcp" in claude.reaches(Login(), {})
     assert "https://other.example.com/mcp" not in claude.reaches(Login(), {})
+
+
+def test_the_state_is_read_again_only_when_it_changed(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    original = home._read_object
+    monkeypatch.setattr(home, "_read_object", lambda path: read.append(path) or original(path))  # type: ignore[func-returns-value]
+    file = sealed / ".claude.json"
+    claude = agents.find((), {"REALM_MCP": "docs"})
+    for names in (["docs"], ["docs", "npx"]):
+        file.write_text(json.dumps({"mcpServers": {name: SERVERS[name] for name in names}}))
+        for _ in range(2):
+            state = json.loads(next(found.content for found in claude.files(Login(), "/workspace/p")))
+            assert list(state["mcpServers"]) == ["docs"]
+            assert "https://mcp.example.com/mcp" in claude.reaches(Login(), {})
+    assert read.count(file) == 2
 
 
 def test_a_login_that_was_chosen_is_the_one_that_is_used_and_renewed(sealed: Path) -> None:

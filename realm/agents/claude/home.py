@@ -10,6 +10,7 @@ and this one in the latter is written to the latter, so that it has nothing to m
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -107,7 +108,18 @@ def servers(environ: Mapping[str, str] = os.environ) -> tuple[dict[str, dict[str
 
 def _host_state(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return its state, which lies beside the default directory, but inside one that was chosen."""
-    return _read_object((Path(chosen(environ)) if chosen(environ) else Path.home()) / ".claude.json")
+    path = (Path(chosen(environ)) if chosen(environ) else Path.home()) / ".claude.json"
+    try:
+        known = path.stat()
+    except OSError:
+        return {}
+    return _known_state(path, known.st_mtime_ns, known.st_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _known_state(path: Path, _changed: int, _size: int) -> dict[str, Any]:
+    """Return the state as it was last changed: it may have megabytes, and is asked for several times."""
+    return _read_object(path)
 
 
 def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
