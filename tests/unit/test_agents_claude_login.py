@@ -110,8 +110,6 @@ def test_a_gateway_of_the_settings_is_a_login(host: dict[str, str], tmp_path: Pa
         credentials(1, access="x\n"),
         credentials(1, refreshToken=3),
         credentials(1, expiresAt="soon"),
-        credentials(10**30),
-        credentials(1).replace(b'": 1,', b'": Infinity,'),
         credentials(1).replace(b'": 1,', b'": NaN,'),
         credentials(-(10**30)),
         b" " * 70000,
@@ -120,6 +118,15 @@ def test_a_gateway_of_the_settings_is_a_login(host: dict[str, str], tmp_path: Pa
 def test_what_is_no_credentials_file_is_never_newer(raw: bytes) -> None:
     assert login.parse(raw) is None
     assert not login.newer(credentials(1), raw)
+
+
+@pytest.mark.parametrize("ends", [b"1e30", b"1" + b"0" * 400, b"Infinity"])
+def test_a_login_that_never_ends_is_said_to_end_late_and_is_no_renewal(ends: bytes) -> None:
+    odd = credentials(1).replace(b'": 1,', b'": ' + ends + b",")
+    found = login.unrenewed(agents.Login(credentials=odd)).ends
+    assert time.gmtime(found).tm_year == 9999
+    assert login.newer(credentials(1), odd)
+    assert not login.may_be_taken(credentials(1), odd)
 
 
 def test_the_later_expiry_is_the_newer() -> None:

@@ -163,14 +163,12 @@ def parse(raw: bytes) -> dict[str, Any] | None:
         return None
     part = json_object(raw).get("claudeAiOauth")
     ends = part.get("expiresAt") if isinstance(part, dict) else None
-    if not isinstance(part, dict) or not isinstance(ends, (int, float)) or not 0 <= ends <= _LAST:
+    if not isinstance(part, dict) or not isinstance(ends, (int, float)) or not ends >= 0:
         return None
     texts = (part.get("accessToken"), part.get("refreshToken"))
-    return (
-        part
-        if all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts)
-        else None
-    )
+    if not all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts):
+        return None
+    return part | {"expiresAt": min(ends, _LAST)}
 
 
 def newer(ours: bytes | None, theirs: bytes | None) -> bool:
