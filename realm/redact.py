@@ -153,15 +153,15 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-_WORDS = "auth|cookie|credential|dsn|key|pass|private|secret|token"
-_SECRET = re.compile(_WORDS, re.IGNORECASE)
+_WORDS = "auth|cookie|credential|dsn|key|pass|secret|token"
+_SECRET = re.compile(f"{_WORDS}|private", re.IGNORECASE)
 _TELLING = re.compile(
-    rf"{_WORDS}|login|pwd|user|\bcert|BUNDLE_(?!BUILD__|MIRROR__)\w+__\w|\S:\S+@\S|<>\?\S|/t/\w",
+    rf"{_WORDS}|login|pwd|user|\bcert|BUNDLE_(?!BUILD__|MIRROR__)\w+__\w|\S:\S{{1,200}}@\S|<>\?\S|/t/\w",
     re.IGNORECASE,
 )
 """Words, a name and a password before a host, the query of an address, which is ``<>`` here, Conda's way."""
 ADDRESS = re.compile(
-    r"(?P<scheme>[\w+.-]+:/)/(?:[^\s/\"'<>]*@)?"
+    r"(?P<scheme>(?<![\w+.-])[\w+.-]{1,40}:/)/(?:[^\s/\"'<>]*@)?"
     r"(?P<rest>(?:\[[\dA-Fa-f:.]*\]|[^\s/:?#@\"'<>]*)(?::\d+)?(?:/[^\s?#\"'<>]*)?)"
 )
 """The ``rest`` is its host, port and path, which may be called anything."""

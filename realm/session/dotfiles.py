@@ -36,6 +36,8 @@ _LOGINS = re.compile(
 _GIT = re.compile(r"\.gitconfig|\.config/git/.*")
 _TOKEN = re.compile(r"/t/[^/]+")
 """Conda's way to have one in the path of an address."""
+_HEADER = re.compile(r"\[{1,2}[^\[\],\"'][^\[\],]*\]{1,2}")
+"""Of a section."""
 _NAMED = ("name", "key", "id")
 """What stands beside the value that is called so."""
 _CALLED = re.compile(rf"(?:-\s+)?[\"']?(?:{'|'.join(_NAMED)})[\"']?\s*[=:]", re.IGNORECASE)
@@ -73,7 +75,7 @@ def _read(home: Path, name: str) -> tuple[str, list[str]]:
     if len(data) > _LIMIT:
         raise ValueError("it has more than 256 KB")
     try:
-        text, left_out = _without_secrets(name, data.decode(), str(home))
+        text, left_out = _without_secrets(name, data.decode("utf-8-sig"), str(home))
     except UnicodeDecodeError:
         raise ValueError("it is no text") from None
     except (ValueError, SyntaxError, RecursionError):
@@ -89,7 +91,7 @@ def _without_secrets(name: str, text: str, home: str) -> tuple[str, list[str]]:
     if name.endswith(".json") or text.lstrip().startswith("{"):
         found = _pruned(json.loads(text), home, left_out)
         return json.dumps(found, indent=2), left_out
-    if text.lstrip("\ufeff \t\r\n").startswith("<"):
+    if text.lstrip().startswith("<"):
         from xml.etree import ElementTree as ET
 
         root = ET.fromstring(text)  # noqa: S314 the user's own
@@ -107,6 +109,8 @@ def _lines(text: str, home: str, left_out: list[str]) -> str:
     kept: list[str] = []
     above: str | None = None
     """The line that the ones below it belong to, and which is left out."""
+    is_out = False
+    """Whether the whole section is."""
     for line in re.findall(r"(?:[^\n]*\\\n)*[^\n]+\n?|\n", text.replace("\r\n", "\n")):
         bare = re.sub(r"\\\n\s*", "", line).strip()
         if above is not None and bare and _belongs(line, above):
@@ -114,8 +118,13 @@ def _lines(text: str, home: str, left_out: list[str]) -> str:
         above = None
         if bare.startswith(("#", ";")):
             continue
-        is_header = bare.startswith("[") and bare.endswith("]")
-        if not is_header and (tells(bare) or home in bare):
+        is_header = _HEADER.fullmatch(bare) is not None
+        is_out = tells(bare) if is_header else is_out
+        if is_header and is_out:
+            left_out.append(bare)
+        if is_out:
+            continue
+        if tells(bare) or home in bare:
             if (called := _CALLED.match(bare)) and tells(bare[called.end() :]):
                 raise ValueError("the value may stand above")
             above = line
@@ -156,7 +165,7 @@ def _pruned(value: Any, home: str, left_out: list[str]) -> Any:
         return [_pruned(item, home, left_out) for item in value]
     if not isinstance(value, dict):
         return value
-    out = {key for key, item in value.items() if tells(key) or _goes(item, home)}
+    out = {key for key, item in value.items() if tells(key) or _bare(key, []) != key or _goes(item, home)}
     left_out += sorted(out)
     return {key: _pruned(item, home, left_out) for key, item in value.items() if key not in out}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +104,9 @@ def test_npm_keeps_its_registries_and_the_rest_is_named(tmp_path: Path) -> None:
         (".toolrc", 'proxy = "ada:hunter2@proxy.example.com:3128"\nretry = 3\n', ["retry"]),
         (".signed", "feed = https://h.example.com/x?sig=hunter2\nretry = 3\n", ["retry"]),
         (".yamlrc", "retry: 3\ntokens:\n- hunter2\n- hunter2\nlast: 1\n", ["retry", "last"]),
+        (".sections", "\ufeff# hunter2\n[auth]\nada = hunter2\n[net]\nretry = 3\n", ["[net]", "retry"]),
+        (".lists", '[a]\nb = [\n["--token", "hunter2"]\n]\n', ["[a]"]),
+        (".keys.d/a.json", '{"https://hunter2@h.example.com/": 1, "b": 2}', ["b"]),
         (".mavenrc", HEADERS, ["https://maven.example.com"]),
         (".json", '{"a": [{"name": "Auth", "x": "hunter2"}, 1], "b": ["--token", "hunter2"]}', ["a"]),
         (".tool.json", json.dumps({"a": [{"apiKey": "hunter2", "b": "https://x:hunter2@h/p"}]}), ["https://h/p"]),
@@ -156,3 +160,10 @@ def test_only_files_below_the_home_can_be_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv(HOME.variable, text)
     with pytest.raises(UsageError, match="below your home directory"):
         Config().values(HOME)
+
+
+def test_a_long_word_costs_no_time(tmp_path: Path) -> None:
+    started = time.process_time()
+    for text in ("a" * 200_000, "a:" * 100_000, "a://" * 50_000, "a\\\n" * 50_000):
+        _inside(tmp_path, ".long", text)
+    assert time.process_time() - started < 2
