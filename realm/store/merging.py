@@ -1,7 +1,7 @@
 """Bringing a session's changes together with others, in memory: trees go in, a tree comes out.
 
 No work tree and no index of the user's is needed.  git 2.38 merges in one step (``merge-tree``), with
-renames; an older one merges file by file, in a work tree of our own.
+renames; an older one merges file by file.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from realm.store.commits import tree_of
 from realm.text import clean, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from realm.git import GitResult
     from realm.model import Project
 
 _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "commit.gpgSign=false")
-_PLAIN = ("-c", "core.autocrlf=false", "-c", "core.attributesFile=/dev/null", *sparse.WHOLE)
+_STAGES = (b"2", b"1", b"3")
+"""Ours, what both began with, and theirs: the order of git-merge-file(1)."""
 _UNKNOWN = 129
 """What git exits with that does not know an option."""
 
@@ -70,19 +72,42 @@ def _commit(project: Project, tree: str, *parents: str) -> str:
 
 
 def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
-    """Merge trees as git's oldest way does, each file for itself, in a work tree of our own."""
+    """Merge trees as git's oldest way does, each file for itself, in an index of our own."""
     with scratched("merge") as directory:
-        place = {"GIT_DIR": str(project.git_dir), "GIT_WORK_TREE": str(directory / "files")}
-        env = {**place, "GIT_INDEX_FILE": str(directory / "index")}
-        (directory / "files").mkdir()
-        here = partial(git, *_PLAIN, cwd=directory / "files", env=env)
-        here("read-tree", "-i", "-m", "--aggressive", base, ours, theirs)
-        here("merge-index", "-o", "-q", "git-merge-one-file", "-a", check=False)
-        unmerged = here("ls-files", "-u", "-z").out.split(b"\0")[:-1]
-        if unmerged:
-            names = dict.fromkeys(row.partition(b"\t")[2] for row in unmerged)
+        here = partial(git, project=project, env={"GIT_INDEX_FILE": str(directory / "index")})
+        here(*sparse.WHOLE, "read-tree", "-i", "-m", "--aggressive", base, ours, theirs)
+        unmerged: dict[bytes, dict[bytes, tuple[bytes, bytes]]] = {}
+        for row in here("ls-files", "-u", "-z").out.split(b"\0")[:-1]:
+            words, _, name = row.partition(b"\t")
+            mode, oid, stage = words.split()
+            unmerged.setdefault(name, {})[stage] = mode, oid
+        lines = [_merged(here, directory, name, sides) for name, sides in unmerged.items()]
+        if None in lines:
+            names = [name for name, line in zip(unmerged, lines, strict=True) if line is None]
             raise ConflictError([clean(name, limit=200) for name in names])
+        here(*sparse.WHOLE, "update-index", "-z", "--index-info", stdin=b"".join(filter(None, lines)))
         return here("write-tree").text
+
+
+def _merged(
+    here: Callable[..., GitResult], directory: Path, name: bytes, sides: Mapping[bytes, tuple[bytes, bytes]]
+) -> bytes | None:
+    """Return what the index is to have of a file that both sides changed, ``None`` for a conflict.
+
+    ``sides`` has a mode and an object for each of git's stages.  Its bytes are merged as they
+    are stored: what the project's attributes say, or run, plays no part.
+    """
+    modes = {sides[stage][0] for stage in (b"2", b"3") if stage in sides}
+    if len(sides) < len(_STAGES) or len(modes) != 1 or not modes < {b"100644", b"100755"}:
+        return None
+    files = [directory / stage.decode() for stage in _STAGES]
+    for file, stage in zip(files, _STAGES, strict=True):
+        file.write_bytes(here("cat-file", "blob", sides[stage][1].decode()).out)
+    done = here("merge-file", "-p", *map(str, files), check=False)
+    if done.code != 0:
+        return None
+    made = here("hash-object", "-w", "--stdin", stdin=done.out).text
+    return b"%s %s 0\t%s\0" % (modes.pop(), made.encode(), name)
 
 
 def is_contained(project: Project, base: str, tip: str, onto: str) -> bool:

@@ -254,11 +254,15 @@ def test_another_projects_session_is_taken_only_there(past: Past, tmp_path: Path
 
 
 @pytest.mark.parametrize("ours", [LINES.replace("20\n", "twenty\n"), LINES.replace("10\n", "mine\n"), LINES])
-def test_an_older_git_merges_alike(past: Past, ours: str) -> None:
+def test_an_older_git_merges_alike(past: Past, ours: str, tmp_path: Path) -> None:
+    """Neither writes a file into a work tree, as the project's attributes would have it."""
     repo, project = past.repo, project_of(past.repo)
     repo.write("a.txt", ours)
     repo.write("sub/mine.txt", "m\n")
     head = repo.commit("Ours")
+    attributes = repo.path / ".git" / "info" / "attributes"
+    attributes.write_text("*.txt working-tree-encoding=UTF-16 filter=theirs\n")
+    repo.git("config", "filter.theirs.smudge", f"cat; touch {tmp_path}/ran")
 
     def merged(way: Callable[..., str]) -> str | tuple[str, ...]:
         try:
@@ -269,6 +273,7 @@ def test_an_older_git_merges_alike(past: Past, ours: str) -> None:
     new = merged(merging.merge)
     assert merged(merging._by_files) == new
     assert (new == ("a.txt",)) == ("mine" in ours)
+    assert not (tmp_path / "ran").exists()
 
 
 class TestMergeOfUncommittedChanges:
