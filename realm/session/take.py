@@ -48,7 +48,7 @@ _SIGNALLED = 128
 _TRIES = 5
 _POINTERS = 20
 """Pointers without files that are named."""
-_SWITCHES = 100
+_SWITCHES = 10
 """Conversations that an agent left, the latest ones, of which it is looked whether it went back to them."""
 NO_SCREENS = Screens()
 
@@ -396,7 +396,8 @@ def _heard(talk: _Talk, found: record.Record | None, report: Report, turn: int, 
             turn = max(turn, turns[-1] + 1)
             run = run._replace(switches=(*run.switches, (turn, before)))
     more, files = data[known:], {}
-    ends = _ends(agent, more) if before in parts and before != turn else 0
+    # A turn of before the last may be what others went on from.
+    ends = _ends(agent, more) if before in parts and before == turns[-1] != turn else 0
     for at, new in ((before or 0, more[:ends]), (turn, more[ends:])):
         if new:
             kept = found.file(parts[at]) if found and at in parts else None

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.sandbox.report import Report
+from realm.session import take
 from realm.store import record
 from tests.support.history import Asked, Past, realm
 from tests.support.store import project_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from realm.model import Run
     from tests.support.repos import Repo
 
@@ -111,6 +115,24 @@ def test_a_turn_has_the_conversation_that_it_was_in(repo: Repo, turn: int, expec
     assert prompts(repo, "fix", 2) == ["one", "two", "four", "six"]
     assert realm(repo.path, "rewind" if turn < 6 else "fork", f"fix@{turn}", *["other"][turn < 6 :]).code == 0
     assert prompts(repo, "fix" if turn < 6 else "other", 2) == expected
+
+
+def test_the_end_of_a_turn_is_not_added_where_a_later_one_went_on(repo: Repo, tmp_path: Path) -> None:
+    """The agent goes back to where its first turn ended, from which its third had gone on."""
+    past = Past(repo)
+    past.conversation = OLD
+    words = ("one", "two", "three", "four")
+    talk = {f"talk/{at:04d}.jsonl": said(word) for at, word in enumerate(words, 1)}
+    asked = [Asked(word, {"a": f"{word}\n"}) for word in words]
+    size = len(said("two") + said("four"))
+    past.run(*asked, files=talk, switches=[(2, None), (3, 1), (4, 2)], said=size)
+    tail = said("x").splitlines(keepends=True)[1] + said("five")
+    (tmp_path / "transcript").write_bytes(said("one") + tail)
+    with record.Record(project_of(repo), "fix") as found:
+        report = Report(transcript=tmp_path / "transcript")
+        heard = take._heard(take._Talk(found.session(), past.runs[0], {}), found, report, 5, 1 << 20)
+    assert heard.run.switches[-1] == (5, 1)
+    assert heard.files == {"talk/0005.jsonl": tail}
 
 
 def log(repo: Repo, name: str) -> list[dict[str, str]]:
