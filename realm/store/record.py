@@ -366,8 +366,8 @@ def rewritten(
     """Return a record like that of ``commit``, with what ``change`` makes of each file, given its path.
 
     ``reword`` makes the summaries.  All earlier commits of the record are written anew with it; the
-    same record always becomes the same one, ``commit`` itself where nothing changes.  A temporary
-    ref holds it.
+    same record always becomes the same one, ``commit`` itself where nothing changes.  It is held
+    (:func:`realm.store.refs.hold`).
     """
     from realm.store.objects import DIRECTORY, Objects, read_tree
 

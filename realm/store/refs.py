@@ -191,7 +191,8 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
     """Move all refs or none: each must still be what the update's ``old`` says.
 
     What they point to, and the objects ``held``, need to be held (:func:`hold`) no more then,
-    nor when the refs are not moved.
+    nor when the refs are not moved.  A git gc that lists the refs just now may see a commit that goes
+    from one to another, as in a rename, at neither.
     ``reason`` goes to the reflog where the user keeps one.  Raises
     :class:`RefRaceError` when a ref is not what was expected and
     :class:`RealmError` when one is symbolic or stays locked.
