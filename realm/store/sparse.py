@@ -28,15 +28,17 @@ class Sparse(NamedTuple):
 
 def find(project: Project, known: Mapping[str, str]) -> Sparse | None:
     """Return what of the project is checked out, ``None`` where that is all; ``known`` are git's settings."""
-    if _is_on(known.get("core.sparsecheckout", "")):
+    if is_used(project):
         with suppress(OSError):
-            cone = _is_on(known.get("core.sparsecheckoutcone", ""))
+            cone = known.get("core.sparsecheckoutcone", "").lower() in ("true", "yes", "on", "1")
             return Sparse(_file(project).read_bytes(), cone)
     return None
 
 
-def _is_on(value: str) -> bool:
-    return value.lower() in ("true", "yes", "on", "1")
+def is_used(project: Project) -> bool:
+    """Tell whether the work tree has only some of the files; git keeps the patterns of one that no longer is."""
+    order = ("config", "--type=bool", "core.sparseCheckout")
+    return _file(project).exists() and git(*order, project=project, check=False).text == "true"
 
 
 def _file(project: Project) -> Path:
@@ -64,7 +66,7 @@ def changed(project: Project, base: str, tip: str) -> list[bytes]:
 
     A session's own files are there for whoever looks at it, inside or outside.
     """
-    if base == tip or not _file(project).exists():
+    if base == tip or not is_used(project):
         return []
     order = ("diff-tree", "-r", "-z", "--no-renames", "--diff-filter=d", "--name-only", base, tip)
     return git(*order, project=project).out.split(b"\0")[:-1]
@@ -72,7 +74,7 @@ def changed(project: Project, base: str, tip: str) -> list[bytes]:
 
 def notice(project: Project, env: Mapping[str, str]) -> None:
     """Let an index, which ``env`` names, know of the files outside that are there; git does since 2.36."""
-    if not _file(project).exists():
+    if not is_used(project):
         return
     listed = git(*WHOLE, "ls-files", "-t", "-z", "--full-name", project=project, env=env).out.split(b"\0")
     outside = (row[2:] for row in listed if row.startswith(b"S "))

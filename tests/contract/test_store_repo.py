@@ -287,6 +287,11 @@ def test_wip_in_a_sparse_checkout(repo: Repo) -> None:
     tree = wip(project, repo.head())
     assert tree_files(repo, tree) == ["README.md", "elsewhere/d", "in/a", "in/c", "out/b"]
     assert seen(repo) == before
+    repo.write("out/b", "changed")
+    repo.git("config", "core.splitIndex", "true")
+    before = seen(repo)
+    assert "out/b" in repo.git("diff", "--name-only", "HEAD", str(wip(project, repo.head())))
+    assert seen(repo) == before
 
 
 def test_wip_with_split_index_and_submodule(repo: Repo, make_repo: Callable[..., Repo]) -> None:
