@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "commit.gpgSign=false")
+_ALONE = ("-c", "core.splitIndex=false", *sparse.WHOLE)
 _STAGES = (b"2", b"1", b"3")
 """Ours, what both began with, and theirs: the order of git-merge-file(1)."""
 _UNKNOWN = 129
@@ -74,8 +75,8 @@ def _commit(project: Project, tree: str, *parents: str) -> str:
 def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
     """Merge trees as git's oldest way does, each file for itself, in an index of our own."""
     with scratched("merge") as directory:
-        here = partial(git, project=project, env={"GIT_INDEX_FILE": str(directory / "index")})
-        here(*sparse.WHOLE, "read-tree", "-i", "-m", "--aggressive", base, ours, theirs)
+        here = partial(git, *_ALONE, project=project, env={"GIT_INDEX_FILE": str(directory / "index")})
+        here("read-tree", "-i", "-m", "--aggressive", base, ours, theirs)
         unmerged: dict[bytes, dict[bytes, tuple[bytes, bytes]]] = {}
         for row in here("ls-files", "-u", "-z").out.split(b"\0")[:-1]:
             words, _, name = row.partition(b"\t")
@@ -85,7 +86,7 @@ def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
         if None in lines:
             names = [name for name, line in zip(unmerged, lines, strict=True) if line is None]
             raise ConflictError([clean(name, limit=200) for name in names])
-        here(*sparse.WHOLE, "update-index", "-z", "--index-info", stdin=b"".join(filter(None, lines)))
+        here("update-index", "-z", "--index-info", stdin=b"".join(filter(None, lines)))
         return here("write-tree").text
 
 
@@ -193,7 +194,7 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
         raise RealmError(f"nothing was changed: {ignored}", "git status --ignored")
     env = {"GIT_INDEX_FILE": str(index)}
     sparse.uncover(project, env, (name for name, kind in kinds.items() if kind != b"A"))
-    order = ("-c", "core.splitIndex=false", *sparse.WHOLE, "read-tree", "-m", "-u", before, after)
+    order = (*_ALONE, "read-tree", "-m", "-u", before, after)
     done = git(*order, project=project, env=env, check=False)
     if done.code != 0:
         raise RealmError(f"nothing was changed: {reason(done.err)}", "git status --ignored")

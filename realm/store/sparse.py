@@ -36,7 +36,7 @@ def find(project: Project, known: Mapping[str, str]) -> Sparse | None:
 
 
 def is_used(project: Project) -> bool:
-    """Tell whether the work tree has only some of the files; git keeps the patterns of one that no longer is."""
+    """Tell whether the work tree has only some of the files; git keeps the patterns of one that was."""
     order = ("config", "--type=bool", "core.sparseCheckout")
     return _file(project).exists() and git(*order, project=project, check=False).text == "true"
 

@@ -70,7 +70,7 @@ def snapshot(project: Project, index: Path, objects: Path | None = None) -> str:
     untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
     without = [f":(exclude,top,literal){path[:-1]}" for path in untracked if path.endswith("/")]
     git(*quiet, *sparse.WHOLE, "add", "--all", "--", ".", *without, project=project, env=env)
-    return git("write-tree", project=project, env=env).text
+    return git(*quiet, "write-tree", project=project, env=env).text
 
 
 def write_wip(project: Project, base: str, message: str, identity: Identity) -> str | None:

@@ -291,7 +291,7 @@ def test_wip_in_a_sparse_checkout(repo: Repo) -> None:
     repo.git("config", "core.splitIndex", "true")
     before = seen(repo)
     assert "out/b" in repo.git("diff", "--name-only", "HEAD", str(wip(project, repo.head())))
-    assert seen(repo) == before
+    assert seen(repo).files.keys() == before.files.keys()
 
 
 def test_wip_with_split_index_and_submodule(repo: Repo, make_repo: Callable[..., Repo]) -> None:
