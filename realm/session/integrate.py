@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import git
-from realm.errors import RealmError
+from realm.errors import GitError, RealmError
 from realm.paths import current_directory, scratched
 from realm.session.review import Place, place, turns
 from realm.store import merging, repo, worktree
@@ -88,7 +88,10 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = 
             raise RealmError(f"your work tree has all of {at} already", "git status")
         if pick:
             chosen = ("restore", "-p", f"--source={after}", "--", *(paths or [":/"]))
-            git.type_in(*chosen, project=project)
+            if code := git.type_in(*chosen, project=project):
+                raise GitError(
+                    f"git restore ended with exit code {code}", f"realm apply {at} takes all of it"
+                )
             return repo.diffstat(project, now, worktree.snapshot(project, index))
         merging.rewrite_files(project, index, now, after)
         return repo.diffstat(project, now, after)

@@ -135,6 +135,14 @@ class TestApply:
             assert shown.wait() == 0
         assert status(past.repo) == [" M sub/b.txt"]
 
+    def test_where_git_cannot_ask_nothing_counts_as_applied(self, past: Past) -> None:
+        past.repo.git("config", "interactive.diffFilter", "false")
+        past.repo.git("config", "color.ui", "always")
+        with terminal(past, "apply", "fix", "-p") as shown:
+            shown.wait_for("error: git restore ended with exit code")
+            assert shown.wait() == 1
+        assert status(past.repo) == []
+
     def test_without_a_terminal_nobody_can_pick(self, past: Past) -> None:
         done = realm(past.repo.path, "apply", "fix", "-p")
         assert (done.code, done.err.splitlines()[0]) == (
