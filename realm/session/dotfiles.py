@@ -38,6 +38,7 @@ _TOKEN = re.compile(r"/t/[^/]+")
 """Conda's way to have one in the path of an address."""
 _HEADER = re.compile(r"\[{1,2}[^\[\],\"'][^\[\],]*\]{1,2}")
 """Of a section."""
+_OPEN, _CLOSE = ("[", "{", "("), ("]", "}", ")")
 _NAMED = ("name", "key", "id")
 """What stands beside the value that is called so."""
 _CALLED = re.compile(rf"(?:-\s+)?[\"']?(?:{'|'.join(_NAMED)})[\"']?\s*[=:]", re.IGNORECASE)
@@ -113,7 +114,9 @@ def _lines(text: str, home: str, left_out: list[str]) -> str:
     """Whether the whole section is."""
     for line in re.findall(r"(?:[^\n]*\\\n)*[^\n]+\n?|\n", text.replace("\r\n", "\n")):
         bare = re.sub(r"\\\n\s*", "", line).strip()
-        if above is not None and bare and _belongs(line, above):
+        if above is not None and (not bare or _belongs(line, above)):
+            is_end = bare.startswith(_CLOSE) and _indent(line) == _indent(above)
+            above = None if is_end else above
             continue
         above = None
         if bare.startswith(("#", ";")):
@@ -135,10 +138,10 @@ def _lines(text: str, home: str, left_out: list[str]) -> str:
 
 
 def _belongs(line: str, above: str) -> bool:
-    """Tell whether a line hangs on one above it: it is indented, or an item of a list of YAML's."""
+    """Tell whether a line hangs on one above it: it is indented, in brackets, or an item of YAML's lists."""
     deeper = _indent(line) - _indent(above)
     is_item = line.lstrip().startswith("- ") and not above.lstrip().startswith("-")
-    return deeper > 0 or (deeper == 0 and is_item)
+    return deeper > 0 or (deeper == 0 and is_item) or above.rstrip().endswith(_OPEN)
 
 
 def _indent(line: str) -> int:

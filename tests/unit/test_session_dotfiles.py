@@ -106,6 +106,8 @@ def test_npm_keeps_its_registries_and_the_rest_is_named(tmp_path: Path) -> None:
         (".yamlrc", "retry: 3\ntokens:\n- hunter2\n- hunter2\nlast: 1\n", ["retry", "last"]),
         (".sections", "\ufeff# hunter2\n[auth]\nada = hunter2\n[net]\nretry = 3\n", ["[net]", "retry"]),
         (".lists", '[a]\nb = [\n["--token", "hunter2"]\n]\n', ["[a]"]),
+        (".gaps.yml", "a:\n  token: |\n\n    hunter2\nkeys:\n\n- hunter2\n\n- hunter2\nb: 1\n", ["b: 1"]),
+        (".brackets", "tokens = [\n'hunter2',\n]\nretry = 3\n", ["retry"]),
         (".keys.d/a.json", '{"https://hunter2@h.example.com/": 1, "b": 2}', ["b"]),
         (".mavenrc", HEADERS, ["https://maven.example.com"]),
         (".json", '{"a": [{"name": "Auth", "x": "hunter2"}, 1], "b": ["--token", "hunter2"]}', ["a"]),
