@@ -325,7 +325,7 @@ SERVERS: dict[str, dict[str, Any]] = {
     "broken": {"type": "http", "url": "https://[bad"},
     "header": {"command": "npx", "args": ["it", "--header", "Authorization: Bearer x"]},
     "joined": {"command": "npx", "args": ["it", "--header=Authorization:x"]},
-    "option": {"command": "npx", "args": ["it", "--api-key", "x"]},
+    "option": {"command": "npx", "args": ["it", "--pw", "x"]},
     "base": {"command": "uvx", "args": ["it", "postgresql://db/x?user=ada&password=x"]},
     "pair": {"command": "uvx", "args": ["it", "ada:x@db"]},
     "named": {

@@ -130,7 +130,9 @@ def test_what_sounds_like_a_secret() -> None:
     assert is_secret("API_KEY", "12345678")
     assert is_secret("npm_config__authToken", "12345678")
     assert not is_secret("LANG", "en_US.UTF-8")
+    assert is_secret("DB_PW", "12345678")
     assert not is_secret("API_KEY", "none")
+    assert not is_secret("PWD", "/home/ada/shop")
 
 
 def test_texts_of_a_login() -> None:
