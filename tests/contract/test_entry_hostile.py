@@ -334,3 +334,18 @@ def test_what_is_deleted_outside_of_a_sparse_checkout_is(sandbox: HostSandbox) -
     taken = sandbox.taken(report)
     changed = taken.git("diff", "--name-status", sandbox.tip, report.points[-1].snapshot)
     assert changed.split() == ["D", "b/one"]
+
+
+def test_a_given_file_and_a_set_up_leave_a_sparse_checkout_sparse(sandbox: HostSandbox) -> None:
+    """The oldest git that is supported writes what is outside when it is asked for all files."""
+    for name in ("a/one", "b/one"):
+        sandbox.repo.write(name, name)
+    sandbox.tip = sandbox.repo.commit("Files")
+    sandbox.layout = sandbox.layout._replace(patterns=b"/*\n!/*/\n/a/\n", cone=True)
+    sandbox.lay_out()
+    (sandbox.workspace / "a").mkdir()
+    (sandbox.workspace / "a" / "one").write_text("given")
+    (sandbox.state / "layout" / "setup").write_text("echo x > made")
+    report = sandbox.run("test ! -e b && test -e made && test -e a/one")
+    assert report.complete
+    assert report.points[-1].snapshot == sandbox.tip
