@@ -396,8 +396,9 @@ def _heard(talk: _Talk, found: record.Record | None, report: Report, turn: int, 
             turn = max(turn, turns[-1] + 1)
             run = run._replace(switches=(*run.switches, (turn, before)))
     more, files = data[known:], {}
-    # A turn of before the last may be what others went on from.
-    ends = _ends(agent, more) if before in parts and before == turns[-1] != turn else 0
+    # What another turn went on from stays as it was.
+    gone_on = {onto for at, onto in run.switches if at != turn}
+    ends = _ends(agent, more) if before in parts and before != turn and before not in gone_on else 0
     for at, new in ((before or 0, more[:ends]), (turn, more[ends:])):
         if new:
             kept = found.file(parts[at]) if found and at in parts else None

@@ -189,7 +189,7 @@ PLACES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no commit yet": (_unborn, "no commit yet"),
     "bare": (_bare, "bare repository"),
     "the .git directory": (_git_directory, "not a work tree"),
-    "a file's object is lost": (_lost_object, "missing"),
+    "a file's object is lost": (_lost_object, "lacks 1 object"),
     "the commit is lost": (_lost_head, "cannot be read"),
     "a borrowed store is lost": (_lost_alternate, "borrows objects from"),
     "a broken configuration": (_garbled_config, "bad config"),
