@@ -153,7 +153,7 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-_WORDS = "auth|cookie|credential|dsn|key|pass|(?<![a-z])pw(?![a-z])|secret|token"
+_WORDS = "auth|bearer|cookie|cred|dsn|jwt|key|(?<![a-z])(pat|pw)(?![a-z])|pass|psk|secret|token"
 _SECRET = re.compile(f"{_WORDS}|private", re.IGNORECASE)
 _TELLING = re.compile(
     rf"{_WORDS}|login|pwd|user|\bcert|BUNDLE_(?!BUILD__|MIRROR__)\w+__\w|\S:\S{{1,200}}@\S|<>\?\S|/t/\w",

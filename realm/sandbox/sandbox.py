@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _LONG_LINE = 16 * 1024**2
+"""Bytes of a line of a file that is followed."""
 _FOLLOW_ALL = """
 seen=/tmp/.followed.$$ newer=
 while :; do
@@ -35,7 +36,6 @@ while :; do
   sleep 2
 done
 """
-"""Bytes of a line of a file that is followed."""
 _RESULTS = 4 * 1024**3
 
 

@@ -95,7 +95,7 @@ def _follow(plan: Plan, sandbox: Sandbox, path: str, meter: Meter, budget: Budge
                 else:
                     fresh.append(line)
             meter.feed(fresh)
-            while beside is not None and (told := beside.read(0)):
+            if beside is not None and (told := beside.read(0)):
                 meter.feed(told)
             if excess := meter.excess(budget):
                 _end(plan, f"the run was stopped: it has cost {excess}")

@@ -36,10 +36,15 @@ _LOGINS = re.compile(
 _GIT = re.compile(r"\.gitconfig|\.config/git/.*")
 _TOKEN = re.compile(r"/t/[^/]+")
 """Conda's way to have one in the path of an address."""
-_HEADER = re.compile(r"\[{1,2}[^\[\],\"'][^\[\],]*\]{1,2}")
+_PROGRAM = re.compile(
+    r"\.(ba|z|k|c|tc)?sh(rc|env|_.*)|\.z?(profile|login|logout)|.*\.(sh|bash|zsh|fish|py|lua|vim|el)"
+)
+_HEADER = re.compile(r"\[{1,2}[^\[\],\"'][^\[\],]*\]{1,2}\s*([#;].*)?")
 """Of a section."""
+_BELOW = re.compile(r"\?\s.*|[^=]*=|.*<<-?\s*\S+")
+"""A line whose value stands on those below it."""
 _OPEN, _CLOSE = ("[", "{", "("), ("]", "}", ")")
-_NAMED = ("name", "key", "id")
+_NAMED = ("name", "key", "id", "header", "variable", "var", "env", "option", "field", "string")
 """What stands beside the value that is called so."""
 _CALLED = re.compile(rf"(?:-\s+)?[\"']?(?:{'|'.join(_NAMED)})[\"']?\s*[=:]", re.IGNORECASE)
 
@@ -68,6 +73,8 @@ def _read(home: Path, name: str) -> tuple[str, list[str]]:
         raise ValueError("it is there for logins")
     if _GIT.fullmatch(name):
         raise ValueError("git has settings of its own in a container (realm.gitCredentials lets it fetch)")
+    if _PROGRAM.fullmatch(Path(name).name):
+        raise ValueError("it is a program")
     path = home / name
     if path.exists() and not path.is_file():
         raise ValueError("it is not a file")
@@ -130,6 +137,10 @@ def _lines(text: str, home: str, left_out: list[str]) -> str:
         if tells(bare) or home in bare:
             if (called := _CALLED.match(bare)) and tells(bare[called.end() :]):
                 raise ValueError("the value may stand above")
+            if _BELOW.fullmatch(bare) or any(bare.count(mark) % 2 for mark in "\"'"):
+                raise ValueError("the value may stand below")
+            if re.match(r"\[[^,]*\]", bare):
+                raise ValueError("what follows may hang on it")
             above = line
             left_out.append(re.split(r"[\s=]|:\s", bare)[0].strip("\"'"))
             continue
@@ -187,7 +198,7 @@ def _prune(element: Element[str], home: str, left_out: list[str]) -> bool:
         return False
     element.text, element.tail = _bare(element.text or "", left_out), _bare(element.tail or "", left_out)
     for child in [*element]:
-        is_called = child.tag.rpartition("}")[2].lower() in _NAMED
+        is_called = len(child) == 0 and child.tag.rpartition("}")[2].lower() in _NAMED
         if not _prune(child, home, left_out):
             if is_called:
                 return False

@@ -276,16 +276,19 @@ def _renew(agent: Agent) -> str:
     command = agent.renewal
     if not command or shutil.which(command[0]) is None:
         return f"{ends_soon}, and nothing here can renew it: claude setup-token makes one that lasts"
-    with renewing():
-        ends = agent.login_ends()
-        if ends is None or ends - time.time() >= _DUE:
-            return ""
-        with suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(
-                command, cwd=realm_home(), env={**user_environment(), **agent.outside()},
-                stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False,
-            )  # fmt: skip
-        after = agent.login_ends()
+    try:
+        with renewing():
+            ends = agent.login_ends()
+            if ends is None or ends - time.time() >= _DUE:
+                return ""
+            with suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(
+                    command, cwd=realm_home(), env={**user_environment(), **agent.outside()},
+                    stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False,
+                )  # fmt: skip
+            after = agent.login_ends()
+    except BlockingIOError:
+        return f"{ends_soon}, and another realm is still at it: try again in a minute"
     if after is not None and after > ends:
         return ""
     name = command[0]

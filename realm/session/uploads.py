@@ -28,7 +28,8 @@ _LIMIT = 32 * 1024**2
 _LONGEST = 4096
 """Bytes of a path."""
 _SYSTEM = re.compile(
-    "/(proc|sys|dev|etc|usr|bin|sbin|lib|lib32|lib64|run|var|private/etc|private/var/(db|log|run))/.*",
+    "/((proc|sys|dev|etc|usr|bin|sbin|lib|lib32|lib64)/|run/(?!media/|user/)|var/(?!home/|tmp/|www/)"
+    "|private/(etc|var/(db|log|run))/).*",
     re.DOTALL,
 )
 """Where the system's own files are, whose paths mean those of the container."""

@@ -325,6 +325,18 @@ def test_what_a_sparse_checkout_leaves_out_is_not_deleted(sandbox: HostSandbox, 
     assert changed.split("\0") == ["M", 'b/"three"', "A", "b/new", "T", "b/one", ""]
 
 
+def test_a_large_file_outside_of_a_sparse_checkout_deletes_none_there(sandbox: HostSandbox) -> None:
+    """Not those whose names begin like its own, nor those with odd ones."""
+    for name in ("a/one", "b/model", "b/model.json", "b/new\nline"):
+        sandbox.repo.write(name, name)
+    sandbox.tip = sandbox.repo.commit("Files")
+    sandbox.layout = sandbox.layout._replace(patterns=b"/*\n!/*/\n/a/\n", cone=True, largest=1 << 16)
+    report = sandbox.run("mkdir -p b; truncate -s 200K b/model; echo new > a/two")
+    taken = sandbox.taken(report)
+    changed = taken.git("diff", "--name-status", sandbox.tip, report.points[-1].snapshot)
+    assert changed.split() == ["A", "a/two"]
+
+
 def test_what_is_deleted_outside_of_a_sparse_checkout_is(sandbox: HostSandbox) -> None:
     for name in ("a/one", "b/one", "b/two"):
         sandbox.repo.write(name, name)

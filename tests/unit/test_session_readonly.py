@@ -30,6 +30,11 @@ def test_the_place_is_told_with_what_makes_it_writable(said: str, place: str) ->
         assert (f"realm.dockerArgs '--tmpfs {place}:exec'" in note) == (place != "/usr")
 
 
+@pytest.mark.parametrize("path", ["foo/bar/x", "/opt/" + "a" * 150 + "/" + "b" * 150 + "/x"])
+def test_no_part_of_a_path_is_taken_for_all_of_it(path: str) -> None:
+    assert readonly.notes([f"touch: cannot touch '{path}': Read-only file system".encode()]) == []
+
+
 def test_places_of_realms_own_and_talk_about_the_words_are_nothing() -> None:
     said = (
         b"touch: cannot touch '/history/x': Read-only file system\nWhat is a read-only file system, you ask?"

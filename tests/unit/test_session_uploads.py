@@ -94,3 +94,13 @@ def test_a_file_of_the_project_is_the_one_in_the_workspace(tmp_path: Path) -> No
     paste, files, _ = _bring(str(tmp_path / "docs" / "shot.png").encode(), tmp_path)
     assert list(files) == [paste.decode()]
     assert paste.startswith(b"/realm/home/dropped-")
+
+
+@pytest.mark.parametrize("top", ["/var/home/ada", "/run/media/ada", "/var/tmp", "/private/var/folders"])
+def test_homes_and_drives_lie_in_many_places(top: str) -> None:
+    assert uploads._SYSTEM.match(f"{top}/a") is None
+
+
+@pytest.mark.parametrize("top", ["/var/lib", "/run/lock", "/private/var/db", "/usr/share"])
+def test_what_the_system_has_is_the_containers(top: str) -> None:
+    assert uploads._SYSTEM.match(f"{top}/a") is not None

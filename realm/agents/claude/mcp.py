@@ -22,6 +22,8 @@ _FETCHED = ("npx", "uvx")
 _REFERENCE = re.compile(r"(\b(Bearer|Basic|Token)\s+)?\$\{\w{1,100}\}", re.IGNORECASE)
 """A variable, whose value is in the container or not."""
 _PACKAGE = re.compile(r"(@[\w.-]+/)?[\w.-]+(@[\w.^~-]+)?")
+_LONG = re.compile(r"(?=[^/]*[A-Za-z])(?=[^/]*\d)[\w.~-]{20,}")
+"""A part of a path that nobody chose."""
 _NAME = re.compile(r"--[\w-]+=?|(--[\w-]+=)?[\w-]+\s*[:=]")
 """What may be called anything: what is fetched, and an option or a header without its value."""
 
@@ -75,7 +77,7 @@ def _far(url: object, kind: object) -> dict[str, Any]:
         raise ValueError("its address is none of http or https")
     if hosts.is_here(url):
         raise ValueError("its address is this machine's")
-    if tells(url) or _has_login(url):
+    if tells(url) or _has_login(url) or any(map(_LONG.fullmatch, url.split("/")[3:])):
         raise ValueError("its address may have a secret in it")
     return {"type": "sse" if kind == "sse" else "http", "url": url}
 
