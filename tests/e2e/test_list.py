@@ -33,7 +33,7 @@ def test_who_asks_is_said_and_that_it_was_answered(claude: User) -> None:
         terminal.press("2")
         terminal.wait_for("Done")
         becomes(claude, "ask", "done")
-        assert row(claude, "ask")["last_words"] == "Done."
+        eventually(lambda: row(claude, "ask")["last_words"] == "Done.", 20)
         assert claude.realm("list", "--waiting").out == ""
         terminal.send("/exit")
         terminal.wait_for("/exit")
