@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import agents
 from realm.errors import RealmError
 from realm.model import State
-from realm.session import approvals, audit, claim, registry, words
+from realm.session import approvals, audit, claim, recordings, registry, words
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
 from realm.session.review import Place, place
@@ -123,7 +123,7 @@ def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
             for name, data in files.items()
             if name == audit.FILE or (name.startswith("turns/") and _number(name) <= turn.turn)
         }
-        shown = f"turns/{turn.turn:04d}."
+        shown = recordings.drawing_path(turn.turn).removesuffix(recordings.SCREEN)
         files |= {name.removeprefix(shown): files[name] for name in files if name.startswith(shown)}
     talk = _conversation(found, session, run, turn)
     if session.conversation:

@@ -101,9 +101,9 @@ def servers(environ: Mapping[str, str] = os.environ) -> tuple[dict[str, dict[str
     names = environ.get(MCP.variable, "").split()
     if not names:
         return {}, []
-    from realm.agents.claude import mcp
+    from realm.agents.claude.mcp import servers as fitting
 
-    return mcp.servers(_host_state(environ).get("mcpServers"), names)
+    return fitting(_host_state(environ).get("mcpServers"), names)
 
 
 def _host_state(environ: Mapping[str, str]) -> dict[str, Any]:

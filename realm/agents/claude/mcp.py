@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _FETCHED = ("npx", "uvx")
 _REFERENCE = re.compile(r"(\b(Bearer|Basic|Token)\s+)?\$\{\w{1,100}\}", re.IGNORECASE)
 """A variable, whose value is in the container or not."""
-_PACKAGE = re.compile(r"(@[\w.-]+/)?[\w.-]+(@[\w.^~-]+)?")
 _LONG = re.compile(r"(?=[^/]*[A-Za-z])(?=[^/]*\d)[\w.~-]{20,}")
 """A part of a path that nobody chose."""
+_PACKAGE = re.compile(r"(@[\w.-]+/)?[\w.-]+(@[\w.^~-]+)?")
 _NAME = re.compile(r"--[\w-]+=?|(--[\w-]+=)?[\w-]+\s*[:=]")
 """What may be called anything: what is fetched, and an option or a header without its value."""
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from realm.errors import ImageError
 from realm.paths import shipped
-from realm.sandbox.image import derived
 from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
+from realm.sandbox.image.derived import note_use, remove_others
 from realm.sandbox.image.recipe import VERSION, Inputs
 from realm.text import clean
 
@@ -36,14 +36,14 @@ def ensure(engine: Engine, reference: str, image: str, own: str, inputs: Inputs,
     Code cannot run on it.
     """
     name = _name(image, own, inputs)
-    derived.note_use(name)
+    note_use(name)
     found = inspect(engine, name)
     if found is not None:
         return found.id
     text = f"building {name}, Claude Code on top of {clean(reference)}"
     with progress(text), Steps(progress, name) as steps:
         built = _build(engine, name, reference, image, own, inputs, steps.show)
-    derived.remove_others(engine, f"{ON_LABEL}={reference}", name)
+    remove_others(engine, f"{ON_LABEL}={reference}", name)
     return built
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from realm.errors import ImageError
 from realm.paths import shipped
-from realm.sandbox.image import derived
 from realm.sandbox.image.build import Progress, Steps, follow, inspect, with_engine
+from realm.sandbox.image.derived import note_use, remove_others
 from realm.text import listed
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def ensure(engine: Engine, reference: str, image: str, packages: Sequence[str], 
     wanted = sorted(set(packages))
     dockerfile = shipped("container")[_DOCKERFILE]
     name = _TAG + _digest([image, dockerfile.decode(), *wanted])
-    derived.note_use(name)
+    note_use(name)
     found = inspect(engine, name)
     if found is not None:
         return found.id
@@ -51,7 +51,7 @@ def ensure(engine: Engine, reference: str, image: str, packages: Sequence[str], 
                 f"the packages of realm.packages cannot be installed: {error.message}",
                 "git config --get-all realm.packages shows them; they are Debian's, by apt-get's names",
             ) from error
-    derived.remove_others(engine, f"{LABEL}={label}", name)
+    remove_others(engine, f"{LABEL}={label}", name)
     return built
 
 
