@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
     from realm.session.run import Plan
 
+    _Rules = Callable[[Sequence[Host]], Mapping[str, bytes]]
+
 OPEN, BY_NAME, NONE = "open", "allow", "none"
 _DELAY = 1.0
 """Seconds after its start that a sandbox is left alone: somebody waits for it."""
@@ -162,31 +164,34 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
     from realm.sandbox.egress import image
     from realm.session import images, run
 
-    try:
-        company_proxy(_named(engine, plan.config))
-    except ValueError as error:
-        ui.warn(f"{error}: the container reaches the network without it")
+    make_rules = _rules(engine, plan.config, ui)
     owner = run.owner(plan)
     made_of = image.ensure(engine, images.inputs(plan.config), ui.progress)
     name = sidecar.name(owner.project, made_of)
     with sidecar.in_use(name):
         sidecar.prepare(engine, name, owner)
-        joined = Begun(lambda: _join(engine, plan, owner, name, made_of))
+        joined = Begun(lambda: _join(engine, plan, owner, name, made_of, make_rules))
         yield Way(name, joined.result)
 
 
-def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str) -> str:
+def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str, make_rules: _Rules) -> str:
     container = sidecar.start(engine, name, owner, image)
-    own, make_rules = keys.files(plan, owner), _rules(engine, plan.config)
+    own = keys.files(plan, owner)
     sidecar.join(engine, name, container, ticket(owner), plan.network.given, make_rules, own)
     return container
 
 
-def _rules(engine: Engine, config: Config) -> Callable[[Sequence[Host]], Mapping[str, bytes]]:
-    """Return what makes the configuration of the settings and of hosts that runs were given besides."""
+def _rules(engine: Engine, config: Config, ui: UI | None = None) -> _Rules:
+    """Return what makes the configuration of the settings and of hosts that runs were given besides.
+
+    With ``ui`` the user is told of a company's proxy that the sidecar cannot use.
+    """
     upstream = None
-    with suppress(ValueError):  # which was said before the run began
+    try:
         upstream = company_proxy(_named(engine, config))
+    except ValueError as error:
+        if ui is not None:
+            ui.warn(f"{error}: the container reaches the network without it")
     return lambda given: rules.files([*config.values(ALLOW), *given], upstream)
 
 
@@ -304,7 +309,8 @@ class Listener:
 
         made_of = image.ensure(self._engine, images.inputs(self._plan.config), _quietly)
         with sidecar.in_use(owner.egress):
-            return _join(self._engine, self._plan, owner, owner.egress, made_of)
+            make_rules = _rules(self._engine, self._plan.config)
+            return _join(self._engine, self._plan, owner, owner.egress, made_of, make_rules)
 
     def _follow(self, container: str, stop: threading.Event) -> None:
         owner = self._sandbox.owner
