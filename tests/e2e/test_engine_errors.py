@@ -17,6 +17,7 @@ from tests.support import hostile
 from tests.support.hostile import Traces, check_words, run_as
 from tests.support.repos import Repo
 from tests.support.store import add_session, project_of
+from tests.support.waiting import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -252,8 +253,7 @@ def test_resume_and_doctor_say_that_the_engine_is_down(engineless: User) -> None
 @pytest.mark.engine
 def test_a_session_with_work_in_a_sandbox_is_not_removed_without_the_engine(user: User) -> None:
     process = user.start("new", "--agent", "sh", "left", "-c", "echo x >x; echo ready; sleep 60")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert first_line(process) == "ready\n"
     process.kill()
     process.communicate()
     user.extra["DOCKER_HOST"] = "unix:///no/such/engine.sock"

@@ -16,7 +16,7 @@ from realm.paths import realm_home
 from tests.support import engines, hostile
 from tests.support.hostile import check_words, run_as
 from tests.support.repos import Repo
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,7 @@ def new(user: User, script: str, *options: str, name: str = "cut") -> subprocess
 
 
 def ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n", process.communicate(timeout=30)
+    assert first_line(process) == "ready\n"
     return process
 
 

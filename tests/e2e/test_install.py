@@ -16,6 +16,7 @@ from tests.support import engines
 from tests.support.install import CHECKOUT, Installed, run_installer
 from tests.support.repos import Repo
 from tests.support.user import User
+from tests.support.waiting import first_line
 
 QUIETLY = ("--yes", "--no-engine", "--no-image", "--no-run")
 
@@ -236,8 +237,7 @@ def test_builds_the_image_tries_it_out_and_never_drops_work_unasked(user: User, 
 
     mine = User(Installed(home), user.repo, {"REALM_HOME": str(home / ".realm")})
     process = mine.start("new", "--agent", "sh", "busy", "-c", "echo x >x; echo ready; sleep 600")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert first_line(process) == "ready\n"
     process.kill()
     process.communicate()
     refused = run_installer(home, "--uninstall", "--yes", "--no-image")

@@ -13,7 +13,7 @@ from tests.e2e.test_begin import is_clear
 from tests.e2e.test_recovery import patched
 from tests.support import engines
 from tests.support.repos import Repo
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,8 +166,7 @@ def test_memory_that_runs_out_is_said(user: User) -> None:
 )
 def test_the_container_is_said(user: User, how: tuple[str, ...], died: str) -> None:
     process = user.start("new", "--agent", "sh", "cut", "-c", ENDLESS)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert first_line(process) == "ready\n"
     engines.docker(*how, sandbox(user))
     _, errors = process.communicate(timeout=90)
     assert "warning" in errors
@@ -181,8 +180,7 @@ def test_the_container_is_said(user: User, how: tuple[str, ...], died: str) -> N
 def test_the_engine_lost_sight_of_the_container(user: User) -> None:
     """What an engine says of a container whose end it missed, because it was killed as well."""
     process = user.start("new", "--agent", "sh", "cut", "-c", ENDLESS)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert first_line(process) == "ready\n"
     process.kill()
     process.communicate()
     engines.docker("kill", sandbox(user))
@@ -202,8 +200,7 @@ def test_everything_at_once_while_the_project_is_collected(user: User) -> None:
     loop = user.shell("while :; do git gc -q --prune=now 2>/dev/null; done")
     try:
         process = user.start("new", "--agent", "sh", "cut", "-c", ENDLESS)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert first_line(process) == "ready\n"
         process.kill()
         process.communicate()
         engines.docker("kill", sandbox(user))

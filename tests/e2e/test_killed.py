@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import engines
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, first_line
 
 if TYPE_CHECKING:
     import subprocess
@@ -24,8 +24,7 @@ ENDLESS = "echo early >early.txt; echo ready; while :; do sleep 1; done"
 def started(user: User, script: str) -> subprocess.Popen[str]:
     """Start a session called ``victim`` and wait until its agent says that it is ready."""
     process = user.start("new", "--agent", "sh", "victim", "-c", script)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert first_line(process) == "ready\n"
     return process
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, first_line
 
 if TYPE_CHECKING:
     from tests.support.user import User
@@ -48,9 +48,8 @@ def test_a_server_without_a_network_is_reached_here_and_nowhere_else(user: User)
     eventually(lambda: "up" in user.realm("logs", "web", code=None).out)
     local = free_port()
     door = user.start("port", "web", "3000", "--at", str(local))
-    assert door.stdout is not None
     try:
-        address = door.stdout.readline().strip()
+        address = first_line(door).strip()
         assert address == f"http://127.0.0.1:{local}"
         assert fetch(address) == b"xxxxx"
         large: list[int] = []
@@ -76,10 +75,9 @@ def test_a_server_without_a_network_is_reached_here_and_nowhere_else(user: User)
 def test_a_port_where_nothing_answers_is_said(user: User) -> None:
     user.realm("new", "--detach", "--agent", "sh", "web", "-c", "sleep 60")
     door = user.start("port", "web", "3000", "--at", "0")
-    assert door.stdout is not None
     assert door.stderr is not None
     try:
-        address = door.stdout.readline().strip()
+        address = first_line(door).strip()
         done = subprocess.run(["curl", "-sS", address], capture_output=True, check=False, timeout=30)
         assert done.returncode != 0
         assert door.stderr.readline().startswith("port 3000 of web")

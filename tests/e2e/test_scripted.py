@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.repos import Repo
+from tests.support.waiting import first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,8 +107,7 @@ def test_the_sandbox_does_not_see_the_work_tree_or_gits_configuration(user: User
 
 def test_only_one_run_at_a_time(user: User) -> None:
     process = user.start("new", "--agent", "sh", "busy", "-c", "echo ready; read line")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert first_line(process) == "ready\n"
     refused = user.realm("resume", "busy", code=125)
     assert "is going on" in refused.err
     assert [row["state"] for row in user.listed()] == ["running"]
@@ -122,8 +122,7 @@ def test_a_push_during_a_run_is_no_hindrance(user: User) -> None:
     user.scripted("busy", "echo 1 >1")
     first = user.tip("busy")
     process = user.start("resume", "busy", "-c", "echo ready; read line; echo 2 >2")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert first_line(process) == "ready\n"
     user.realm("push", "busy")
     _, said = process.communicate("\n", timeout=60)
     assert process.returncode == 0, said

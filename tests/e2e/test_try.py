@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import engines
+from tests.support.waiting import first_line
 
 if TYPE_CHECKING:
     from tests.support.user import User
@@ -63,8 +64,7 @@ def test_without_a_command_it_is_a_shell_on_a_terminal(tried: User) -> None:
 
 def test_what_a_killed_one_leaves_goes_with_the_next(tried: User) -> None:
     with tried.start("try", "fix", "--", "sh", "-c", "echo up; sleep 600") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "up\n"
+        assert first_line(process) == "up\n"
         process.send_signal(signal.SIGKILL)
     assert things(tried) != []
     tried.realm("try", "fix", "true")
@@ -73,8 +73,7 @@ def test_what_a_killed_one_leaves_goes_with_the_next(tried: User) -> None:
 
 def test_two_at_once_leave_each_other_alone(tried: User) -> None:
     process = tried.start("try", "fix", "--", "sh", "-c", "echo up; read -r line; echo $line")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "up\n"
+    assert first_line(process) == "up\n"
     tried.realm("try", "fix", "true")
     assert process.communicate("still here\n")[0] == "still here\n"
     assert process.returncode == 0
@@ -82,8 +81,7 @@ def test_two_at_once_leave_each_other_alone(tried: User) -> None:
 
 def test_an_interrupt_ends_it(tried: User) -> None:
     with tried.start("try", "fix", "--", "sh", "-c", "echo up; exec sleep 600") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "up\n"
+        assert first_line(process) == "up\n"
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,10 +41,10 @@ class User:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of everything that this person runs."""
+        """The environment of everything that this person runs; SIGABRT has Python say where it is."""
         path = f"{self.installed.bin}{os.pathsep}{os.environ['PATH']}"
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return inherited | {"PATH": path} | self.extra
+        return inherited | {"PATH": path, "PYTHONFAULTHANDLER": "1"} | self.extra
 
     def start(self, *arguments: str, cwd: Path | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start realm without waiting for it; pipes everywhere unless ``options`` say otherwise."""
@@ -61,18 +62,19 @@ class User:
         code: int | None = 0,
         limit: float = 180,
     ) -> Done:
-        """Run realm to its end; fail unless it exits with ``code`` (``None``: anything)."""
+        """Run realm to its end; fail unless it exits with ``code`` (``None``: anything) in time."""
         command = [str(self.installed.realm), *arguments]
-        ran = subprocess.run(
-            command,
-            cwd=cwd or self.repo.path,
-            env=self.env,
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=limit,
-            check=False,
-        )
-        done = Done(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+        with subprocess.Popen(
+            command, cwd=cwd or self.repo.path, env=self.env, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            try:
+                out, err = process.communicate(stdin.encode(), limit)
+            except subprocess.TimeoutExpired as late:
+                process.send_signal(signal.SIGABRT)
+                where = process.communicate(timeout=30)[1].decode()
+                raise AssertionError(f"realm {arguments}: not done in {limit:g} s\n{where}") from late
+        done = Done(process.returncode, out.decode(), err.decode())
         if code is not None and done.code != code:
             raise AssertionError(f"realm {arguments}: {done.code}\n{done.out}\n--- stderr\n{done.err}")
         return done

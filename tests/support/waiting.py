@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import select
+import signal
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
 _STEP = 0.05
@@ -18,3 +21,14 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"it did not come to be within {seconds:g} seconds"
         time.sleep(_STEP)
+
+
+def first_line(process: subprocess.Popen[str], seconds: float = 120) -> str:
+    """Return the first line that a started realm writes; when none comes in time, fail with where it is."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], (), (), seconds)[0]:
+        process.send_signal(signal.SIGABRT)
+        raise AssertionError("nothing was written:\n" + "\n".join(process.communicate(timeout=30)))
+    line = process.stdout.readline()
+    assert line, process.communicate(timeout=30)
+    return line
