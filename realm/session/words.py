@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from realm import agents
 from realm.text import clean, first_line
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exch
     kept = found.said(run.number)
     if not kept or not 0 < turn <= len(run.prompts):
         return None
+    from realm import agents  # milliseconds that a turn without words does not wait for
+
     told = list(agents.find(session.agent).exchanges(kept.splitlines()))
     place = find(told, run.prompts, turn)
     return None if place is None else told[place]
@@ -28,6 +29,8 @@ def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exch
 
 def summary(found: record.Record, session: Session) -> str:
     """Return what was asked and answered so far, for an agent that cannot go on with the conversation."""
+    from realm import agents
+
     parts = []
     for number in found.numbers():
         for one in agents.find(session.agent).exchanges(found.said(number).splitlines()):

@@ -22,13 +22,11 @@ scopes and subscription.  The login before is kept, and the user is told.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +127,9 @@ def read_host(environ: Mapping[str, str] = os.environ) -> bytes | None:
 
 def _read_keychain(directory: str) -> bytes | None:
     """Return the login of a configuration directory that was chosen, empty for the default."""
+    import hashlib  # which takes milliseconds, and only macOS has such a login
+    import unicodedata
+
     digest = hashlib.sha256(unicodedata.normalize("NFC", directory).encode("utf-8", "surrogateescape"))
     service = f"{_KEYCHAIN_SERVICE}-{digest.hexdigest()[:8]}" if directory else _KEYCHAIN_SERVICE
     command = ["security", "find-generic-password", "-s", service, "-w"]
