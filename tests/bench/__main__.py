@@ -5,7 +5,7 @@ on a shared machine only ratios mean anything, and those are for people.
 Repositories have 1,000 files, and 60 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
 memory, and more rounds.  Arguments choose parts: ``commands``, ``review``, ``terminal``,
-``runs``, ``prompt``, ``turns``, ``recording``, ``network``.
+``intake``, ``runs``, ``prompt``, ``turns``, ``recording``, ``network``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench.intake import intake_figure
 from tests.bench.measure import Figure, Rival, compare, render
 from tests.bench.network import network_figures
 from tests.bench.prompt import first_prompt
@@ -39,7 +40,7 @@ QUICK = 15 if FULL else 7
 PROMPTS = 9 if FULL else 4
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
-PARTS = ("commands", "review", "terminal", "runs", "prompt", "turns", "recording", "network")
+PARTS = ("commands", "review", "intake", "terminal", "runs", "prompt", "turns", "recording", "network")
 
 
 def sizes() -> tuple[int, ...]:
@@ -83,6 +84,9 @@ def main(parts: Collection[str]) -> int:
         if "review" in parts:
             with Setting(Path(place), 1_000, "review") as setting:
                 figures += review_figures(setting, QUICK)
+        if "intake" in parts:
+            with Setting(Path(place), USUAL, "intake") as setting:
+                figures.append(intake_figure(setting))
         if "recording" in parts:
             for files in sizes():
                 with Setting(Path(place), files, "recording") as setting:
