@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.sandbox.docker import KILLED
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 _LOST = 255
 """The exit code that an engine gives a container whose end it did not see."""
+
+
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Death(NamedTuple):
@@ -40,7 +44,7 @@ def of(sandbox: Sandbox, run: int, code: int, *, reported: bool, asked: bool = F
             "out of memory",
             f"run {run} needed more memory than {limit}, and was killed: realm.memory sets the limit",
         )
-    if reported or code != end.code:  # it was realm that ended it
+    if reported or code != end.code or end.code == _INTERRUPTED:  # realm ended it, or the user's Ctrl-C
         return None
     if end.code == _LOST:
         return Death(
