@@ -165,7 +165,7 @@ def recording_of_turn(at: At, directory: Path | None) -> Recording:
 def _span(turn: Turn, before: Sequence[Turn], own: Sequence[Turn]) -> tuple[float, float]:
     """Return when a turn began and ended, seconds since the epoch, as far as the turns of its run tell.
 
-    One that changed nothing has no time of its own: it lies between its neighbours.
+    One of which nobody noted when it ended lies between its neighbours.
     """
     last = max((other.ended for other in before if other.ended is not None), default=0.0)
     if turn.ended is not None:

@@ -179,6 +179,7 @@ def _taken(
         after=code, notes=tuple(dict.fromkeys([*notes, *readonly.notes(files.values())])),
         incomplete=tuple(dict.fromkeys(lacking)),
         kept=tuple(beside.kept) if beside else run.kept,
+        over=_turn_ends(run, points),
     )  # fmt: skip
     if ending is None:
         taken = begun if last is None else Taken(number, turn, last.head, last.snapshot, last.time)
@@ -236,6 +237,13 @@ def _texts(now: _Now, report: Report, redactor: Redactor) -> dict[int, TurnText]
     return {
         at: TurnText(redactor.text(text.prompt), redactor.text(text.answer)) for at, text in found.items()
     }
+
+
+def _turn_ends(run: Run, points: Sequence[Checkpoint]) -> tuple[float, ...]:
+    """Return when the turn of each prompt ended; the sandbox may say any time, but none to come."""
+    found = {point.turn: min(point.time, time.time()) for point in reversed(points)}
+    found |= {at: moment for at, moment in enumerate(run.over, 1) if moment}
+    return tuple(found.get(at, 0.0) for at in range(1, len(run.prompts) + 1))
 
 
 def _told(talk: _Talk, texts: Mapping[int, TurnText], turn: int) -> Run:

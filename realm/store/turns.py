@@ -153,7 +153,7 @@ def among(commits: Sequence[Commit], base: str, runs: Sequence[Run]) -> list[Tur
                 after=commits[end].oid if end >= 0 else base,
                 commits=mine,
                 took=_took(record, turn, mine),
-                ended=mine[-1].when if mine else None,
+                ended=mine[-1].when if mine else _over(record, turn),
                 prompt=prompt or (mine[-1].subject if mine else ""),
             )
         )
@@ -167,6 +167,12 @@ def _took(record: Run | None, turn: int, commits: Sequence[Commit]) -> float | N
     if 0 < turn <= len(record.took) and record.took[turn - 1]:
         return record.took[turn - 1]
     return max(0.0, commits[-1].when - record.started) if commits and turn <= 1 else None
+
+
+def _over(record: Run | None, turn: int) -> float | None:
+    """Return when a turn ended that changed nothing."""
+    noted = record.over[turn - 1 : turn] if record is not None and turn > 0 else ()
+    return noted[0] or None if noted else None
 
 
 def _keys(made: dict[tuple[int, int], list[int]], runs: Sequence[Run]) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,13 +34,15 @@ def test_turns_are_shown_while_the_agent_goes_on(claude: User) -> None:
             claude.realm("merge", "fix").err
             == "hint: its agent still runs: realm stop fix, then realm remove fix removes the session\n"
         )
+        say(terminal, "explain the second one", "Done.")
+        terminal.wait_until(lambda: len(log(claude)) == 3, "the third turn in the log", timeout=30)
         assert leave(terminal) == 0
-    assert [turn["prompt"] for turn in log(claude)] == [
-        "write two.txt with second",
-        "write one.txt with first",
-    ]
+    explained, *changed = log(claude)
+    assert (explained["prompt"], explained["files"]) == ("explain the second one", 0)
+    assert [turn["prompt"] for turn in changed] == ["write two.txt with second", "write one.txt with first"]
+    assert changed[1]["ended"] < changed[0]["ended"] <= explained["ended"]
     assert claude.repo.files("refs/realm/other") == ["README.md", "one.txt"]
 
 
-def log(user: User) -> list[dict[str, str]]:
+def log(user: User) -> list[dict[str, Any]]:
     return list(json.loads(user.realm("log", "fix", "--json", code=None).out or "[]"))

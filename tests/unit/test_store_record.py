@@ -74,6 +74,7 @@ runs = st.builds(
     died=words,
     kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
     took=st.lists(times).map(tuple),
+    over=st.lists(times).map(tuple),
     weakened=texts,
     network=st.sampled_from(["", "open", "allow", "none"]),
     refused=st.lists(
