@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from realm.sandbox.docker import Conditions, Mounted
+    from realm.sandbox.answers import Conditions, Mounted
     from realm.session.audit import Audit
 
 EXAMPLES = (

@@ -3,25 +3,20 @@
 The Docker SDK speaks to the engine; no URL, status or text of an error leaves
 this file: a failure is an :class:`EngineError` of one ``kind``.  The SDK takes
 80 ms to import, so that is left to :func:`connect`, which has others to wait for.
-
-An attached container needs the bare socket: we upgrade a connection of our own,
-since the SDK loses what arrives together with the head of the answer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import io
-import json
 import time
-from socket import SHUT_WR
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from realm.errors import EngineError
-from realm.sandbox.endpoint import Endpoint, dial, resolve
-from realm.sandbox.stream import STDOUT, Demux, Lines
+from realm.sandbox.answers import Conditions, End, Facts, Image, Info, Listed, Machine, Volume
+from realm.sandbox.endpoint import Endpoint, resolve
+from realm.sandbox.stream import Lines, hijack, read_output, write_input
 from realm.sandbox.trouble import cause, message, nonsense, refusal, unreachable
 from realm.text import clean
 
@@ -44,112 +39,12 @@ _CHUNK = 256 * 1024
 KILLED = 137
 """The exit code of what was killed, and of what is gone."""
 _HTTP_ERROR = 400
-_UPGRADED = (101, 200)
 _NO_DETACH_KEYS = "%FF,%FE,%FF,%FE"
 """Keys by which the engine leaves a terminal: not in any UTF-8, since it holds back what may begin them."""
 _RARE_KEYS = ",".join(["ctrl-^"] * 4)
 """Detach keys for a command: its request is JSON, which holds no byte that is no character."""
-
-
-class Info(NamedTuple):
-    """Which engine it is, where, and who said so."""
-
-    version: str
-    endpoint: str
-    source: str
-
-
-class Machine(NamedTuple):
-    """The machine of an engine: memory in bytes and processors, 0 where it does not say how many.
-
-    ``limits_cpus`` is whether it can limit processors, ``root`` where the engine keeps its files there.
-    """
-
-    memory: int
-    cpus: int
-    limits_cpus: bool
-    root: str = ""
-
-
-class Image(NamedTuple):
-    """An image: its id, labels, size in bytes, day of its making (``YYYY-MM-DD``), entrypoint, variables."""
-
-    id: str
-    labels: Mapping[str, str]
-    tags: tuple[str, ...] = ()
-    size: int = 0
-    created: str = ""
-    entrypoint: tuple[str, ...] = ()
-    environment: Mapping[str, str] = {}
-
-
-class Facts(NamedTuple):
-    """What does not change about a container: its id, its image's, its terminal, ``UID:GID``, its labels."""
-
-    id: str
-    image: str
-    tty: bool
-    user: str
-    labels: Mapping[str, str]
-
-
-class Mounted(NamedTuple):
-    """What is mounted in a container: a ``volume``, ``bind`` or ``tmpfs``; ``source`` is its name or path."""
-
-    kind: str
-    source: str
-    target: str
-    writable: bool
-
-
-class Conditions(NamedTuple):
-    """Under what a container runs, as the engine has it.
-
-    ``memory`` is in bytes and ``cpus`` a number of processors, 0 for no limit; ``pids`` is the
-    number of processes, ``limits`` are those of one process (``nofile=1024:2048``).
-    ``capabilities`` are those it was given, ``protection`` what the engine was told besides
-    (``no-new-privileges``).
-    """
-
-    image: str
-    user: str
-    network: str
-    memory: int = 0
-    cpus: float = 0.0
-    pids: int = 0
-    limits: tuple[str, ...] = ()
-    read_only: bool = False
-    privileged: bool = False
-    capabilities: tuple[str, ...] = ()
-    protection: tuple[str, ...] = ()
-    runtime: str = ""
-    mounts: tuple[Mounted, ...] = ()
-
-
-class End(NamedTuple):
-    """How a container ended; ``memory`` is its limit in bytes, 0 for none."""
-
-    code: int
-    out_of_memory: bool
-    memory: int
-
-
-class Listed(NamedTuple):
-    """A container in a list: its id, name, labels and the engine's word for its state."""
-
-    id: str
-    name: str
-    labels: Mapping[str, str]
-    status: str
-
-
-class Volume(NamedTuple):
-    """A volume; ``mountpoint`` is where the engine keeps it on its machine, ``options`` its driver's."""
-
-    name: str
-    mountpoint: str
-    labels: Mapping[str, str]
-    options: Mapping[str, str] = {}
+_ENDED: tuple[EngineTrouble, ...] = ("not found", "conflict", "not running")
+"""How the engine says that a container has ended."""
 
 
 class Engine:
@@ -180,8 +75,8 @@ class Engine:
             self._client = _client(self.endpoint, self.api)
 
     @contextlib.contextmanager
-    def _asking(self) -> Generator[None, None, None]:
-        """Let what the SDK raises be an EngineError."""
+    def _asking(self, *fine: EngineTrouble) -> Generator[None, None, None]:
+        """Let what the SDK raises be an EngineError; pass over one of a kind that is ``fine``."""
         # Whole packages: of two threads that import a package and a module in it neither gets all of them.
         import docker
         import requests
@@ -190,7 +85,9 @@ class Engine:
         try:
             yield
         except docker.errors.APIError as error:
-            raise refusal(error.status_code or 0, error.explanation) from error
+            refused = refusal(error.status_code or 0, error.explanation)
+            if refused.kind not in fine:
+                raise refused from error
         except (
             requests.RequestException, urllib3.exceptions.HTTPError, OSError, docker.errors.DockerException,
         ) as error:  # fmt: skip
@@ -247,20 +144,14 @@ class Engine:
     def machine(self) -> Machine:
         """Return what is known of the engine's machine."""
         with self._asking():
-            answer: dict[str, Any] = self._client.info()
-            return Machine(
-                int(answer.get("MemTotal") or 0),
-                int(answer.get("NCPU") or 0),
-                answer.get("CpuCfsQuota", True) is not False,
-                str(answer.get("DockerRootDir") or ""),
-            )
+            return Machine.of(self._client.info())
 
     # -- networks ------------------------------------------------------------
 
     def network(self, name: str) -> Mapping[str, Any] | None:
         """Return the settings of the network of that name as the engine has them; ``None`` without one."""
         found: list[Mapping[str, Any] | None] = [None]
-        with _unless("not found"), self._asking():
+        with self._asking("not found"):
             found.append(dict(self._client.inspect_network(name)))
         return found[-1]
 
@@ -276,28 +167,17 @@ class Engine:
 
     def remove_network(self, name: str) -> None:
         """Remove a network; one that is gone is fine."""
-        with _unless("not found"), self._asking():
+        with self._asking("not found"):
             self._client.remove_network(name)
 
     # -- images --------------------------------------------------------------
 
     def image(self, reference: str) -> Image | None:
         """Return the image of that name or id; ``None`` when the engine has none."""
-        try:
-            with self._asking():
-                found: dict[str, Any] = self._client.inspect_image(reference)
-        except EngineError as error:
-            if error.kind == "not found":
-                return None
-            raise
-        config = found.get("Config", {})
-        variables = (text.partition("=") for text in config.get("Env") or ())
-        seen = Image(
-            found["Id"], config.get("Labels") or {}, size=found.get("Size", 0),
-            created=str(found.get("Created", ""))[:10], entrypoint=tuple(config.get("Entrypoint") or ()),
-            environment={name: value for name, _, value in variables},
-        )  # fmt: skip
-        self.images_seen[seen.id] = seen
+        seen = None
+        with self._asking("not found"):
+            seen = Image.of(self._client.inspect_image(reference))
+            self.images_seen[seen.id] = seen
         return seen
 
     def images(self, label: str) -> list[Image]:
@@ -345,91 +225,38 @@ class Engine:
 
     def attach(self, container: str) -> tuple[socket.socket, bytes]:
         """Return the socket of a container's input and output, and what already came of it."""
-        return self._hijack(
+        return hijack(
+            self.endpoint,
+            self.api,
             f"/containers/{quote(container)}/attach"
-            f"?stream=1&stdin=1&stdout=1&stderr=1&detachKeys={_NO_DETACH_KEYS}"
+            f"?stream=1&stdin=1&stdout=1&stderr=1&detachKeys={_NO_DETACH_KEYS}",
         )
-
-    def exec(
-        self, container: str, command: Sequence[str], write: Callable[[bytes], object], *, patience: float,
-        limit: int = 1 << 20, given: bytes | None = None,
-    ) -> int:  # fmt: skip
-        """Run ``command`` in a running container and give its output to ``write``; return the exit code.
-
-        ``given`` is its standard input.  Raises ``EngineError`` after ``patience`` seconds or
-        more than ``limit`` bytes.
-        """
-        with self._asking():
-            made = self._client.exec_create(container, list(command), stdin=given is not None)["Id"]
-        sock, begun = self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False})
-        with sock:
-            if given is not None:
-                _write_input(sock, given, patience)
-            _read_output(sock, begun, write, patience, limit)
-        with self._asking():
-            return int(self._client.exec_inspect(made)["ExitCode"] or 0)
-
-    def listen(self, container: str, command: Sequence[str], longest: int = 1000) -> Lines:
-        """Run ``command`` in a running container and return the lines that it writes, as they come.
-
-        They are cut to ``longest`` bytes.
-        """
-        with self._asking():
-            made = self._client.exec_create(container, list(command), stdin=False)["Id"]
-        return Lines(*self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": False}), longest)
-
-    def begin(
-        self, container: str, command: Sequence[str], *, tty: bool, directory: str = "",
-        environment: Mapping[str, str] | None = None,
-    ) -> tuple[str, socket.socket, bytes]:  # fmt: skip
-        """Start ``command`` in a running container, in its ``directory``.
-
-        Returns an id, the socket of its input and output, and what already came of it.
-        """
-        with self._asking():
-            made = self._client.exec_create(
-                container, list(command), stdin=True, tty=tty, workdir=directory or None,
-                environment=dict(environment or {}), detach_keys=_RARE_KEYS,
-            )["Id"]  # fmt: skip
-        sock, begun = self._hijack(f"/exec/{quote(made)}/start", {"Detach": False, "Tty": tty})
-        return made, sock, begun
-
-    def resize_exec(self, process: str, rows: int, columns: int) -> None:
-        """Tell the terminal of a started command its size; one that has ended does not mind."""
-        with _unless("not found", "conflict"), self._asking():
-            self._client.exec_resize(process, height=rows, width=columns)
-
-    def exec_code(self, process: str) -> int | None:
-        """Return the exit code of a started command, ``None`` while it runs."""
-        with self._asking():
-            found = self._client.exec_inspect(process)
-        return None if found["Running"] else int(found["ExitCode"] or 0)
 
     def wait(self, container: str) -> int:
         """Wait for a container to end; return its exit code (137, killed, for one that is gone)."""
         codes = [KILLED]
-        with _unless("not found"), self._asking():
+        with self._asking("not found"):
             codes.append(int(self._client.wait(container)["StatusCode"]))
         return codes[-1]
 
     def signal(self, container: str, name: str) -> None:
         """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
-        with _unless("not found", "conflict", "not running"), self._asking():
+        with self._asking(*_ENDED):
             self._client.kill(container, name)
 
     def stop(self, container: str, grace: float) -> None:
         """Ask a container to end, and end it after ``grace`` seconds; one that has ended does not mind."""
-        with _unless("not found", "conflict", "not running"), self._asking():
+        with self._asking(*_ENDED):
             self._client.stop(container, round(grace))
 
     def pause(self, container: str) -> None:
         """Stop a container in what it does, until :meth:`unpause`; one that has ended does not mind."""
-        with _unless("not found", "conflict", "not running"), self._asking():
+        with self._asking(*_ENDED):
             self._client.pause(container)
 
     def unpause(self, container: str) -> None:
         """Let a paused container go on; one that is not paused, or has ended, does not mind."""
-        with _unless("not found", "conflict", "not running"), self._asking():
+        with self._asking(*_ENDED):
             self._client.unpause(container)
 
     def is_paused(self, container: str) -> bool:
@@ -439,56 +266,23 @@ class Engine:
 
     def resize(self, container: str, rows: int, columns: int) -> None:
         """Tell a container's terminal its size; one that has ended does not mind."""
-        with _unless("not found", "conflict", "not running"), self._asking():
+        with self._asking(*_ENDED):
             self._client.resize(container, rows, columns)
 
     def facts(self, container: str) -> Facts:
         """Return what does not change about a container."""
         with self._asking():
-            found: dict[str, Any] = self._client.inspect_container(container)
-            config = found["Config"]
-            return Facts(
-                found["Id"], found["Image"], bool(config["Tty"]), config["User"], config["Labels"] or {}
-            )
+            return Facts.of(self._client.inspect_container(container))
 
     def conditions(self, container: str) -> Conditions:
         """Return under what a container runs, or ran."""
         with self._asking():
-            found: dict[str, Any] = self._client.inspect_container(container)
-            host = found["HostConfig"]
-            return Conditions(
-                image=found["Image"],
-                user=found["Config"]["User"],
-                network=str(host.get("NetworkMode") or ""),
-                memory=host.get("Memory") or 0,
-                cpus=(host.get("NanoCpus") or 0) / 1e9,
-                pids=host.get("PidsLimit") or 0,
-                limits=tuple(
-                    f"{one['Name']}={one['Soft']}:{one['Hard']}" for one in host.get("Ulimits") or ()
-                ),
-                read_only=bool(host.get("ReadonlyRootfs")),
-                privileged=bool(host.get("Privileged")),
-                capabilities=tuple(host.get("CapAdd") or ()),
-                protection=tuple(host.get("SecurityOpt") or ()),
-                runtime=str(host.get("Runtime") or ""),
-                mounts=(
-                    *(
-                        Mounted(
-                            one["Type"], one.get("Name") or one.get("Source") or "", one["Destination"],
-                            bool(one.get("RW")),
-                        )
-                        for one in found.get("Mounts") or ()
-                    ),
-                    *(Mounted("tmpfs", "", target, writable=True) for target in host.get("Tmpfs") or ()),
-                ),
-            )  # fmt: skip
+            return Conditions.of(self._client.inspect_container(container))
 
     def end(self, container: str) -> End:
         """Return how a container that has stopped ended."""
         with self._asking():
-            found: dict[str, Any] = self._client.inspect_container(container)
-            state = found["State"]
-            return End(state["ExitCode"], bool(state["OOMKilled"]), found["HostConfig"].get("Memory") or 0)
+            return End.of(self._client.inspect_container(container))
 
     def state(self, container: str) -> str:
         """Return ``created``, ``running``, ``exited`` or ``gone``, waiting for the end of a removal.
@@ -525,15 +319,70 @@ class Engine:
         """Return the containers, running or not, that have all ``labels`` (``name`` or ``name=value``)."""
         with self._asking():
             return [
-                Listed(found["Id"], _one_name(found), found.get("Labels") or {}, found["State"])
+                Listed.of(found)
                 for found in self._client.containers(all=True, filters={"label": list(labels)})
                 if _has_all(found, labels)
             ]
 
     def remove(self, container: str) -> None:
         """Remove a container, running or not, with its nameless volumes; one that is gone is fine."""
-        with _unless("not found"), self._asking():
+        with self._asking("not found"):
             self._client.remove_container(container, v=True, force=True)
+
+    # -- commands in a running container ---------------------------------------
+
+    def begin(
+        self, container: str, command: Sequence[str], *, stdin: bool = True, tty: bool = False,
+        directory: str = "", environment: Mapping[str, str] | None = None,
+    ) -> tuple[str, socket.socket, bytes]:  # fmt: skip
+        """Start ``command`` in a running container, in its ``directory``.
+
+        Returns an id, the socket of its input and output, and what already came of it.
+        """
+        with self._asking():
+            made = self._client.exec_create(
+                container, list(command), stdin=stdin, tty=tty, workdir=directory or None,
+                environment=dict(environment or {}), detach_keys=_RARE_KEYS,
+            )["Id"]  # fmt: skip
+        sock, begun = hijack(
+            self.endpoint, self.api, f"/exec/{quote(made)}/start", {"Detach": False, "Tty": tty}
+        )
+        return made, sock, begun
+
+    def exec(
+        self, container: str, command: Sequence[str], write: Callable[[bytes], object], *, patience: float,
+        limit: int = 1 << 20, given: bytes | None = None,
+    ) -> int:  # fmt: skip
+        """Run ``command`` in a running container and give its output to ``write``; return the exit code.
+
+        ``given`` is its standard input.  Raises ``EngineError`` after ``patience`` seconds or
+        more than ``limit`` bytes.
+        """
+        process, sock, begun = self.begin(container, command, stdin=given is not None)
+        with sock:
+            if given is not None:
+                write_input(sock, given, patience)
+            read_output(sock, begun, write, patience, limit)
+        return self.exec_code(process) or 0
+
+    def listen(self, container: str, command: Sequence[str], longest: int = 1000) -> Lines:
+        """Run ``command`` in a running container and return the lines that it writes, as they come.
+
+        They are cut to ``longest`` bytes.
+        """
+        _, sock, begun = self.begin(container, command, stdin=False)
+        return Lines(sock, begun, longest)
+
+    def resize_exec(self, process: str, rows: int, columns: int) -> None:
+        """Tell the terminal of a started command its size; one that has ended does not mind."""
+        with self._asking("not found", "conflict"):
+            self._client.exec_resize(process, height=rows, width=columns)
+
+    def exec_code(self, process: str) -> int | None:
+        """Return the exit code of a started command, ``None`` while it runs."""
+        with self._asking():
+            found = self._client.exec_inspect(process)
+        return None if found["Running"] else int(found["ExitCode"] or 0)
 
     # -- its files -----------------------------------------------------------
 
@@ -580,62 +429,20 @@ class Engine:
     def volume(self, name: str) -> Volume | None:
         """Return the volume of that name; ``None`` when the engine has none."""
         found: list[Volume | None] = [None]
-        with _unless("not found"), self._asking():
-            found.append(_volume(self._client.inspect_volume(name)))
+        with self._asking("not found"):
+            found.append(Volume.of(self._client.inspect_volume(name)))
         return found[-1]
 
     def volumes(self, *labels: str) -> list[Volume]:
         """Return the volumes that have all ``labels`` (``name`` or ``name=value``)."""
         with self._asking():
             found = self._client.volumes(filters={"label": list(labels)}).get("Volumes")
-            return [_volume(volume) for volume in found or () if _has_all(volume, labels)]
+            return [Volume.of(volume) for volume in found or () if _has_all(volume, labels)]
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; one that is gone is fine, one in use is a conflict."""
-        with _unless("not found"), self._asking():
+        with self._asking("not found"):
             self._client.remove_volume(name)
-
-    # -- bare sockets --------------------------------------------------------
-
-    def _hijack(self, target: str, body: object = None) -> tuple[socket.socket, bytes]:
-        """Turn a new connection into a stream: its socket, and what came behind the answer's head."""
-        try:
-            sock = dial(self.endpoint)
-        except OSError as error:
-            raise unreachable(self.endpoint, error) from error
-        try:
-            return sock, self._upgrade(sock.dup(), target, body)
-        except BaseException:
-            sock.close()
-            raise
-
-    def _upgrade(self, sock: socket.socket, target: str, body: object) -> bytes:
-        connection = http.client.HTTPConnection("docker")
-        connection.sock = sock
-        headers = {"Upgrade": "tcp", "Connection": "Upgrade", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            connection.request("POST", "/v{}.{}".format(*self.api) + target, data, headers)
-            with contextlib.closing(connection.getresponse()) as answer:
-                if answer.status not in _UPGRADED:
-                    raise refusal(answer.status, message(answer.read()))
-                # What arrived together with the head is in the reader's buffer.
-                sock.setblocking(False)
-                return answer.fp.peek()
-        except (http.client.HTTPException, OSError) as error:
-            raise unreachable(self.endpoint, error) from error
-        finally:
-            connection.close()
-
-
-@contextlib.contextmanager
-def _unless(*kinds: EngineTrouble) -> Generator[None, None, None]:
-    """Pass over an error of one of ``kinds``."""
-    try:
-        yield
-    except EngineError as error:
-        if error.kind not in kinds:
-            raise
 
 
 def connect(environ: Mapping[str, str] | None = None) -> Engine:
@@ -685,49 +492,3 @@ def _has_all(found: Mapping[str, Any], labels: Sequence[str]) -> bool:
         given.get(name) == value if equals else name in given
         for name, equals, value in (label.partition("=") for label in labels)
     )
-
-
-def _one_name(found: Mapping[str, Any]) -> str:
-    """Return a container's name; one that is linked to has more, with slashes inside."""
-    names = (str(name).removeprefix("/") for name in found.get("Names") or ())
-    return next((name for name in names if "/" not in name), "")
-
-
-def _volume(found: Mapping[str, Any]) -> Volume:
-    return Volume(
-        found["Name"], found.get("Mountpoint") or "", found.get("Labels") or {}, found.get("Options") or {}
-    )
-
-
-def _write_input(sock: socket.socket, data: bytes, patience: float) -> None:
-    sock.settimeout(patience)
-    try:
-        sock.sendall(data)
-        sock.shutdown(SHUT_WR)
-    except TimeoutError:
-        raise EngineError("a command in the container takes too long") from None
-    except OSError as error:
-        raise EngineError("the engine closed the connection", kind="unreachable") from error
-
-
-def _read_output(
-    sock: socket.socket, begun: bytes, write: Callable[[bytes], object], patience: float, limit: int
-) -> None:
-    """Give the standard output in the engine's frames on ``sock`` to ``write``."""
-    deadline, demux, more = time.monotonic() + patience, Demux(), begun
-    while True:
-        for target, piece in demux.feed(more):
-            limit -= len(piece)
-            if limit < 0:
-                raise EngineError("a command in the container wrote more than allowed")
-            if target == STDOUT:
-                write(piece)
-        sock.settimeout(max(0.01, deadline - time.monotonic()))
-        try:
-            more = sock.recv(_CHUNK)
-        except TimeoutError:
-            raise EngineError("a command in the container takes too long") from None
-        except OSError as error:
-            raise EngineError("the engine closed the connection", kind="unreachable") from error
-        if not more:
-            return

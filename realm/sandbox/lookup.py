@@ -9,7 +9,8 @@ from realm.sandbox.sandbox import Sandbox
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from realm.sandbox.docker import Engine, Volume
+    from realm.sandbox.answers import Volume
+    from realm.sandbox.docker import Engine
 
 
 TRY = "try"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from realm.sandbox.docker import Conditions, End, Engine, Facts
+    from realm.sandbox.answers import Conditions, End, Facts
+    from realm.sandbox.docker import Engine
     from realm.sandbox.layout import Owner
     from realm.sandbox.report import Report
     from realm.sandbox.stream import Lines

@@ -17,7 +17,7 @@ from realm.sandbox.flags import DockerArgs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from realm.sandbox.docker import Machine
+    from realm.sandbox.answers import Machine
     from realm.sandbox.layout import Owner
 
 

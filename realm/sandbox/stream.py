@@ -1,4 +1,7 @@
-"""The stream of an attached container: what its program writes comes out, keys go in.
+"""The stream of an attached container or command: what its program writes comes out, keys go in.
+
+It is a bare socket: a connection of our own that is upgraded, since the SDK loses
+what arrives together with the head of the answer.
 
 Without a terminal standard output and error come in the engine's frames, an
 8-byte header and its data each.  Byte 0 names the stream (0 and 1 output, 2
@@ -9,22 +12,102 @@ length, big-endian ("Stream format" of the engine's attach call).
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import select
 import socket
+import time
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import EngineError
+from realm.sandbox.endpoint import dial
+from realm.sandbox.trouble import message, refusal, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from realm.sandbox.endpoint import Endpoint
 
 STDOUT = 1
 STDERR = 2
 
+_UPGRADED = (101, 200)
+_CHUNK = 256 * 1024
 _HEADER = 8
 _TARGET = {0: STDOUT, 1: STDOUT, 2: STDERR, 3: STDERR}
+
+
+def hijack(
+    endpoint: Endpoint, api: tuple[int, int], target: str, body: object = None
+) -> tuple[socket.socket, bytes]:
+    """Turn a new connection into a stream: its socket, and what came behind the answer's head."""
+    try:
+        sock = dial(endpoint)
+    except OSError as error:
+        raise unreachable(endpoint, error) from error
+    try:
+        return sock, _upgrade(sock.dup(), "/v{}.{}".format(*api) + target, body)
+    except (http.client.HTTPException, OSError) as error:
+        sock.close()
+        raise unreachable(endpoint, error) from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _upgrade(sock: socket.socket, target: str, body: object) -> bytes:
+    headers = {"Upgrade": "tcp", "Connection": "Upgrade", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    with contextlib.closing(http.client.HTTPConnection("docker")) as connection:
+        connection.sock = sock
+        connection.request("POST", target, data, headers)
+        with contextlib.closing(connection.getresponse()) as answer:
+            if answer.status not in _UPGRADED:
+                raise refusal(answer.status, message(answer.read()))
+            # What arrived together with the head is in the reader's buffer.
+            sock.setblocking(False)
+            return answer.fp.peek()
+
+
+def write_input(sock: socket.socket, data: bytes, patience: float) -> None:
+    """Write all that a command's standard input has; ``EngineError`` after ``patience`` seconds."""
+    sock.settimeout(patience)
+    try:
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+    except OSError as error:
+        raise _broken(error) from error
+
+
+def read_output(
+    sock: socket.socket, begun: bytes, write: Callable[[bytes], object], patience: float, limit: int
+) -> None:
+    """Give a command's standard output, in the engine's frames on ``sock``, to ``write``.
+
+    Raises ``EngineError`` after ``patience`` seconds, or more than ``limit`` bytes.
+    """
+    deadline, demux, more = time.monotonic() + patience, Demux(), begun
+    while True:
+        for target, piece in demux.feed(more):
+            limit -= len(piece)
+            if limit < 0:
+                raise EngineError("a command in the container wrote more than allowed")
+            if target == STDOUT:
+                write(piece)
+        sock.settimeout(max(0.01, deadline - time.monotonic()))
+        try:
+            more = sock.recv(_CHUNK)
+        except OSError as error:
+            raise _broken(error) from error
+        if not more:
+            return
+
+
+def _broken(error: OSError) -> EngineError:
+    if isinstance(error, TimeoutError):
+        return EngineError("a command in the container takes too long")
+    return EngineError("the engine closed the connection", kind="unreachable")
 
 
 class Demux:
@@ -101,7 +184,7 @@ class Lines:
             try:
                 data = self._socket.recv(65536)
             except OSError as error:
-                raise EngineError("the engine closed the connection", kind="unreachable") from error
+                raise _broken(error) from error
             if not data:
                 return None
         whole = b"".join(piece for target, piece in self._demux.feed(data) if target == STDOUT)

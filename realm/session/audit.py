@@ -6,7 +6,7 @@ The file is one object, ``"version": 1``.  When a run begins it gets what was de
 ``git_hosts`` (that it may fetch from with the user's logins), ``flags`` (docker's, without the
 values of ``-e``) and ``included`` (the files that were copied in).
 When it is over comes ``container``, what the engine itself says of it: the fields of
-:class:`realm.sandbox.docker.Conditions`.  None of it is a secret.
+:class:`realm.sandbox.answers.Conditions`.  None of it is a secret.
 
 A record may come from anywhere: what is not of the kind that it should be counts as missing.
 """
@@ -21,7 +21,7 @@ import realm
 from realm import agents
 from realm.errors import EngineError, RealmError
 from realm.sandbox import flags
-from realm.sandbox.docker import Conditions, Mounted
+from realm.sandbox.answers import Conditions, Mounted
 from realm.session import run as running
 from realm.store import record
 from realm.text import clean

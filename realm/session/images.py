@@ -14,7 +14,8 @@ from realm.text import clean
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.sandbox.docker import Engine, Image
+    from realm.sandbox.answers import Image
+    from realm.sandbox.docker import Engine
     from realm.sandbox.image.recipe import Inputs
     from realm.session.requests import UI
     from realm.session.run import Plan

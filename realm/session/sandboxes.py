@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.model import Project
-    from realm.sandbox.docker import Engine, Machine
+    from realm.sandbox.answers import Machine
+    from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
     from realm.sandbox.spec import SandboxSpec
     from realm.session.requests import UI

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from realm.agents import Agent
     from realm.model import Checkpoint, Run, Session
     from realm.redact import Redactor
-    from realm.sandbox.docker import Conditions
+    from realm.sandbox.answers import Conditions
     from realm.sandbox.report import Report
     from realm.session.run import Plan
     from realm.store.commits import Twin

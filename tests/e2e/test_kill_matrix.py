@@ -185,7 +185,8 @@ def test_the_engine_lost_sight_of_the_container(user: User) -> None:
     process.communicate()
     engines.docker("kill", sandbox(user))
     patch = (
-        "from realm.sandbox.docker import Engine, End; Engine.end = lambda self, _: End(255, False, 0)\n"
+        "from realm.sandbox.answers import End\n"
+        "from realm.sandbox.docker import Engine; Engine.end = lambda self, _: End(255, False, 0)\n"
         "from realm.sandbox.sandbox import Sandbox; real = Sandbox.wait\n"
         "Sandbox.wait = lambda self: 255 if self.owner.role == 'box' else real(self)"
     )

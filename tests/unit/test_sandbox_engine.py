@@ -292,7 +292,7 @@ def test_command_in_a_container_gives_its_output_and_code(tmp_path: Path) -> Non
             connection.sendall(UPGRADED + frames[:10])
             connection.sendall(frames[10:])
             return
-        body = b'{"Id": "e1"}' if b"/containers/" in head else b'{"ExitCode": 3}'
+        body = b'{"Id": "e1"}' if b"/containers/" in head else b'{"Running": false, "ExitCode": 3}'
         head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
         connection.sendall(head + body)
 

@@ -9,7 +9,7 @@ import pytest
 
 from realm.errors import ImageError
 from realm.sandbox import image
-from realm.sandbox.docker import Image
+from realm.sandbox.answers import Image
 from realm.sandbox.image import build, recipe
 from realm.sandbox.image.recipe import Inputs
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from realm.errors import EngineError
 from realm.paths import realm_home
-from realm.sandbox.docker import Engine, Image
+from realm.sandbox.answers import Image
 from realm.sandbox.image import derived
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from realm.sandbox.docker import Engine
 
 
 class Engined:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from realm.sandbox.docker import Machine
+from realm.sandbox.answers import Machine
 from realm.sandbox.flags import parse
 from realm.sandbox.layout import Owner
 from realm.sandbox.spec import SandboxSpec, Volumes, create_options, limited, secrets

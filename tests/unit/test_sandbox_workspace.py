@@ -9,7 +9,8 @@ import pytest
 from realm.errors import EngineError
 from realm.paths import realm_home
 from realm.sandbox import workspace
-from realm.sandbox.docker import Engine, Volume
+from realm.sandbox.answers import Volume
+from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
 from realm.sandbox.layout import Owner
 from realm.sandbox.spec import SandboxSpec

@@ -12,7 +12,7 @@ from realm.config import Config
 from realm.errors import RealmError
 from realm.model import Run
 from realm.sandbox import flags
-from realm.sandbox.docker import Conditions, Mounted
+from realm.sandbox.answers import Conditions, Mounted
 from realm.session import audit
 from realm.session.run import Plan
 from tests.support.recorded import add_session

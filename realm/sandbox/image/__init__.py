@@ -9,7 +9,8 @@ from realm.sandbox.image.build import Progress, Steps, build_own, inspect
 from realm.sandbox.image.recipe import FINGERPRINT, REFERENCE, VERSION, Inputs, fingerprint
 
 if TYPE_CHECKING:
-    from realm.sandbox.docker import Engine, Image
+    from realm.sandbox.answers import Image
+    from realm.sandbox.docker import Engine
 
 WORKSPACE_LABEL = "realm.workspace"
 """``open`` on an image whose ``/workspace`` anybody may write to."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from realm.sandbox.docker import Engine, Image
+    from realm.sandbox.answers import Image
+    from realm.sandbox.docker import Engine
 
 
 Progress = Callable[[str], AbstractContextManager[object]]

@@ -1,0 +1,194 @@
+"""What an engine says of itself, its images, containers and volumes: values read from its answers.
+
+The answers are those of the Docker Engine API (https://docs.docker.com/reference/api/engine/).
+A ``KeyError``, ``TypeError`` or ``ValueError`` means that it is none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Json = Mapping[str, Any]
+
+
+class Info(NamedTuple):
+    """Which engine it is, where, and who said so."""
+
+    version: str
+    endpoint: str
+    source: str
+
+
+class Machine(NamedTuple):
+    """The machine of an engine: memory in bytes and processors, 0 where it does not say how many.
+
+    ``limits_cpus`` is whether it can limit processors, ``root`` where the engine keeps its files there.
+    """
+
+    memory: int
+    cpus: int
+    limits_cpus: bool
+    root: str = ""
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return what ``GET /info`` says."""
+        return cls(
+            int(found.get("MemTotal") or 0),
+            int(found.get("NCPU") or 0),
+            found.get("CpuCfsQuota", True) is not False,
+            str(found.get("DockerRootDir") or ""),
+        )
+
+
+class Image(NamedTuple):
+    """An image: its id, labels, size in bytes, day of its making (``YYYY-MM-DD``), entrypoint, variables."""
+
+    id: str
+    labels: Mapping[str, str]
+    tags: tuple[str, ...] = ()
+    size: int = 0
+    created: str = ""
+    entrypoint: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return what ``GET /images/…/json`` says."""
+        config = found.get("Config", {})
+        variables = (text.partition("=") for text in config.get("Env") or ())
+        return cls(
+            found["Id"], config.get("Labels") or {}, size=found.get("Size", 0),
+            created=str(found.get("Created", ""))[:10], entrypoint=tuple(config.get("Entrypoint") or ()),
+            environment={name: value for name, _, value in variables},
+        )  # fmt: skip
+
+
+class Facts(NamedTuple):
+    """What does not change about a container: its id, its image's, its terminal, ``UID:GID``, its labels."""
+
+    id: str
+    image: str
+    tty: bool
+    user: str
+    labels: Mapping[str, str]
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return what ``GET /containers/…/json`` says."""
+        config = found["Config"]
+        return cls(found["Id"], found["Image"], bool(config["Tty"]), config["User"], config["Labels"] or {})
+
+
+class Mounted(NamedTuple):
+    """What is mounted in a container: a ``volume``, ``bind`` or ``tmpfs``; ``source`` is its name or path."""
+
+    kind: str
+    source: str
+    target: str
+    writable: bool
+
+
+class Conditions(NamedTuple):
+    """Under what a container runs, as the engine has it.
+
+    ``memory`` is in bytes and ``cpus`` a number of processors, 0 for no limit; ``pids`` is the
+    number of processes, ``limits`` are those of one process (``nofile=1024:2048``).
+    ``capabilities`` are those it was given, ``protection`` what the engine was told besides
+    (``no-new-privileges``).
+    """
+
+    image: str
+    user: str
+    network: str
+    memory: int = 0
+    cpus: float = 0.0
+    pids: int = 0
+    limits: tuple[str, ...] = ()
+    read_only: bool = False
+    privileged: bool = False
+    capabilities: tuple[str, ...] = ()
+    protection: tuple[str, ...] = ()
+    runtime: str = ""
+    mounts: tuple[Mounted, ...] = ()
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return what ``GET /containers/…/json`` says."""
+        host = found["HostConfig"]
+        mounts = [
+            Mounted(
+                one["Type"], one.get("Name") or one.get("Source") or "", one["Destination"],
+                bool(one.get("RW")),
+            )
+            for one in found.get("Mounts") or ()
+        ]  # fmt: skip
+        mounts += [Mounted("tmpfs", "", target, writable=True) for target in host.get("Tmpfs") or ()]
+        return cls(
+            image=found["Image"],
+            user=found["Config"]["User"],
+            network=str(host.get("NetworkMode") or ""),
+            memory=host.get("Memory") or 0,
+            cpus=(host.get("NanoCpus") or 0) / 1e9,
+            pids=host.get("PidsLimit") or 0,
+            limits=tuple(f"{one['Name']}={one['Soft']}:{one['Hard']}" for one in host.get("Ulimits") or ()),
+            read_only=bool(host.get("ReadonlyRootfs")),
+            privileged=bool(host.get("Privileged")),
+            capabilities=tuple(host.get("CapAdd") or ()),
+            protection=tuple(host.get("SecurityOpt") or ()),
+            runtime=str(host.get("Runtime") or ""),
+            mounts=tuple(mounts),
+        )
+
+
+class End(NamedTuple):
+    """How a container ended; ``memory`` is its limit in bytes, 0 for none."""
+
+    code: int
+    out_of_memory: bool
+    memory: int
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return what ``GET /containers/…/json`` says."""
+        state = found["State"]
+        return cls(state["ExitCode"], bool(state["OOMKilled"]), found["HostConfig"].get("Memory") or 0)
+
+
+class Listed(NamedTuple):
+    """A container in a list: its id, name, labels and the engine's word for its state."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    status: str
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return what ``GET /containers/json`` says of one."""
+        # One that is linked to has more names, with slashes inside.
+        names = (str(name).removeprefix("/") for name in found.get("Names") or ())
+        name = next((name for name in names if "/" not in name), "")
+        return cls(found["Id"], name, found.get("Labels") or {}, found["State"])
+
+
+class Volume(NamedTuple):
+    """A volume; ``mountpoint`` is where the engine keeps it on its machine, ``options`` its driver's."""
+
+    name: str
+    mountpoint: str
+    labels: Mapping[str, str]
+    options: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return what ``GET /volumes/…`` says."""
+        return cls(
+            found["Name"],
+            found.get("Mountpoint") or "",
+            found.get("Labels") or {},
+            found.get("Options") or {},
+        )
