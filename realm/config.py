@@ -12,14 +12,11 @@ the repository's private ``.git/config``) is asked, which git never clones.
 from __future__ import annotations
 
 import os
-import posixpath
-import re
-import shlex
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from realm import hosts
+from realm import hosts, parsers
 from realm.errors import GitError, UsageError
 from realm.git import Place, git, place
 
@@ -27,234 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-
-_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
-_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([kmgt]?)(?:i?b)?", re.ASCII)
-_SMALLEST = 64 * 1024
-LONGEST_TRANSCRIPT = 512 * 1024**2
-"""Bytes of a conversation that are brought out of a container at most."""
-_MOST_PROCESSES = 2**22
-"""The most process ids that Linux has."""
-
-
-def _text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("it holds a NUL character")
-    return text
-
-
-def _words(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(_text(text)))
-    except ValueError as error:
-        raise ValueError(f"{str(error).lower()}; quote it as for a shell") from None
-
-
-def _quoted(text: str) -> str:
-    _words(text)
-    return text
-
-
-def _shaped(pattern: str, problem: str) -> Callable[[str], str]:
-    """Return a parser of texts that are empty or match; it raises with ``problem`` for others."""
-
-    def parse(text: str) -> str:
-        if text and not re.fullmatch(pattern, text, re.ASCII):
-            raise ValueError(problem)
-        return text
-
-    return parse
-
-
-_image = _shaped(r"[A-Za-z0-9][\w.:/@-]*", "it is not the name of an image")
-# A version or a tag of a package; more than that would be a search to npm.
-_version = _shaped(r"[A-Za-z0-9][A-Za-z0-9.+-]*", "it is not a version")
-
-
-_package = _shaped(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?", "it is not the name of a Debian package")
-
-
-def _file(text: str) -> Path | None:
-    if not text:
-        return None
-    try:
-        path = Path(_text(text)).expanduser()
-    except RuntimeError:
-        raise ValueError("there is no such home directory") from None
-    if not path.is_file():
-        raise ValueError("there is no such file")
-    return path
-
-
-def _directory(text: str) -> str:
-    """Return a directory's whole path; none for none."""
-    if not text:
-        return ""
-    try:
-        path = Path(_text(text)).expanduser()
-    except RuntimeError:
-        raise ValueError("there is no such home directory") from None
-    if not path.is_absolute() or not path.is_dir():
-        raise ValueError("it is not a directory, with its whole path")
-    return str(path)
-
-
-def _below_home(text: str) -> str:
-    """Return the path of a file below the home directory, without that."""
-    path = posixpath.normpath(_text(text).removeprefix("~/"))
-    if path.startswith(("/", "..")) or path == ".":
-        raise ValueError("it is not a file below your home directory, such as .npmrc")
-    return path
-
-
-def _switch(text: str) -> bool:
-    word = text.strip().lower()
-    if word in ("on", "true", "yes", "1"):
-        return True
-    if word in ("off", "false", "no", "0", ""):
-        return False
-    raise ValueError("it is neither on nor off")
-
-
-def size(text: str) -> int:
-    """Return the bytes of a size such as ``512m`` or ``1.5gib``; :class:`ValueError` when it is not one."""
-    found = _SIZE.fullmatch(text.strip().lower())
-    if found is None:
-        raise ValueError("it is not a valid size: write a number with b, k, m or g, such as 8g")
-    return int(float(found[1]) * _UNITS[found[2]])
-
-
-def _git_host(text: str) -> str:
-    """Return the address of a git host without a path, such as ``https://github.com``."""
-    word = text.strip().lower().rstrip("/")
-    scheme, slashes, rest = word.partition("://")
-    host = hosts.parse(rest if slashes else word)
-    if host.name.startswith(".") or "/" in host.name or (slashes and scheme not in ("http", "https")):
-        raise ValueError("it is not the name of one git host, such as github.com")
-    return f"{scheme if slashes else 'https'}://{host}"
-
-
-class Budget(NamedTuple):
-    """What a run may cost: tokens, and dollars; 0 for no limit."""
-
-    tokens: int = 0
-    dollars: float = 0.0
-
-
-_BUDGET = re.compile(r"(\$)? *(\d+(?:\.\d*)?) *([km]?)")
-
-
-def _budget(text: str) -> Budget:
-    word = text.strip().lower()
-    if word in ("", "none"):
-        return Budget()
-    found = _BUDGET.fullmatch(word)
-    if found is None or (found[1] and found[3]) or not float(found[2]):
-        raise ValueError("it is neither a number of tokens, such as 500k, nor dollars, such as $5")
-    amount = float(found[2])
-    if found[1]:
-        return Budget(dollars=amount)
-    return Budget(tokens=round(amount * {"": 1, "k": 1000, "m": 1_000_000}[found[3]]))
-
-
-def _memory(text: str) -> int | None:
-    """Return bytes, 0 for no limit, ``None`` for what suits the engine."""
-    word = text.strip().lower()
-    if word in ("", "auto"):
-        return None
-    return 0 if word == "none" else size(text)
-
-
-def _most(least: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers from ``least`` on."""
-
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < least:
-            raise ValueError(f"it is not a number from {least} on")
-        return int(text)
-
-    return parse
-
-
-def _bound(text: str) -> int:
-    found = size(text)
-    if found < _SMALLEST:
-        raise ValueError("64k is the least")
-    return found
-
-
-def _transcript(text: str) -> int:
-    found = _bound(text)
-    if found > LONGEST_TRANSCRIPT:
-        raise ValueError("512m is the most")
-    return found
-
-
-def _reserve(text: str) -> int:
-    return 0 if text.strip().lower() in ("none", "0") else _bound(text)
-
-
-def _cpus(text: str) -> float | None:
-    """Return processors, 0 for all, ``None`` for what suits the engine."""
-    word = text.strip().lower()
-    if word in ("", "auto", "all"):
-        return 0 if word == "all" else None
-    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", word) or float(word) == 0:
-        raise ValueError("it is neither auto, nor all, nor a number such as 2 or 1.5")
-    return float(word)
-
-
-def _processes(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,7}", text) or not 0 < int(text) <= _MOST_PROCESSES:
-        raise ValueError(f"it is not a number from 1 to {_MOST_PROCESSES}")
-    return int(text)
-
-
-def _history(text: str) -> int:
-    """Return a number of commits, 0 for all."""
-    if text.strip().lower() == "all":
-        return 0
-    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) == 0:
-        raise ValueError("it is neither all nor a number of commits")
-    return int(text)
-
-
-def _pattern(text: str) -> str:
-    if text.startswith("-"):
-        raise ValueError("it is not a pattern of branches or tags")
-    return _text(text)
-
-
-def _keys(text: str) -> tuple[int, ...]:
-    r"""Return the bytes that a list of keys in docker's syntax stands for; none for ``none``.
-
-    A key is one printable ASCII character, or ``ctrl-`` and one of ``a-z @ [ \ ] ^ _``.
-    """
-    return () if text in ("", "none") else tuple(_key(key.strip()) for key in text.split(","))
-
-
-def _key(key: str) -> int:
-    if len(key) == 1 and key.isascii() and key.isprintable():
-        return ord(key)
-    if re.fullmatch(r"ctrl-[a-z@\[\\\]^_]", key.lower()):
-        return ord(key[-1].upper()) - ord("@")
-    raise ValueError(f"there is no key {key!r}: write keys as in ctrl-p,ctrl-q")
-
-
-def _remote(text: str) -> str:
-    if not text or text.startswith("-"):
-        raise ValueError("it is neither a remote's name nor a URL")
-    return _text(text)
-
-
-def _one_of(*values: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        word = text.strip().lower()
-        if word not in values:
-            raise ValueError(f"it must be one of {', '.join(values)}")
-        return word
-
-    return parse
 
 
 class Setting(NamedTuple, Generic[T]):
@@ -289,116 +58,156 @@ class Value(NamedTuple):
     source: str
 
 
-AGENT = Setting("agent", "REALM_AGENT", "", _words, "program to run in place of Claude Code")
-DOCKER_ARGS = Setting("dockerArgs", "REALM_DOCKER_ARGS", "", _quoted, "docker run flags for every container")
-IMAGE = Setting("image", "REALM_IMAGE", "", _image, "image of the containers in place of realm:latest")
+AGENT = Setting("agent", "REALM_AGENT", "", parsers.words, "program to run in place of Claude Code")
+DOCKER_ARGS = Setting(
+    "dockerArgs", "REALM_DOCKER_ARGS", "", parsers.quoted, "docker run flags for every container"
+)
+IMAGE = Setting("image", "REALM_IMAGE", "", parsers.image, "image of the containers in place of realm:latest")
 CACHE = Setting(
-    "cache", "REALM_CACHE", "on", _switch,
+    "cache", "REALM_CACHE", "on", parsers.switch,
     "keep what tools download and compile in a volume of the project: on or off",
 )  # fmt: skip
 PACKAGES = Setting(
-    "packages", "REALM_PACKAGES", "", _package, "Debian packages to install in the image", many=True
+    "packages", "REALM_PACKAGES", "", parsers.package, "Debian packages to install in the image", many=True
 )
 SETUP = Setting(
-    "setup", "REALM_SETUP", "", _text, "command that makes the project ready in its container, done once"
+    "setup",
+    "REALM_SETUP",
+    "",
+    parsers.plain,
+    "command that makes the project ready in its container, done once",
 )
 INCLUDE = Setting(
-    "include", "REALM_INCLUDE", "", _text, "ignored files to copy into every container", many=True
+    "include", "REALM_INCLUDE", "", parsers.plain, "ignored files to copy into every container", many=True
 )
 HOME = Setting(
-    "home", "REALM_HOME_FILES", "", _below_home,
+    "home", "REALM_HOME_FILES", "", parsers.below_home,
     "files of your home to copy into every container, without logins", many=True,
 )  # fmt: skip
 CLAUDE_VERSION = Setting(
-    "claudeVersion", "REALM_CLAUDE_VERSION", "", _version, "version of Claude Code in realm:latest"
+    "claudeVersion", "REALM_CLAUDE_VERSION", "", parsers.version, "version of Claude Code in realm:latest"
 )
 BASE_IMAGE = Setting(
-    "baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", _image, "base image of realm:latest"
+    "baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", parsers.image, "base image of realm:latest"
 )
-SLIM = Setting("slim", "REALM_SLIM", "off", _switch, "no compilers and languages in realm:latest: on or off")
-CA_FILE = Setting("caFile", "REALM_CA_FILE", "", _file, "extra certificate authorities for realm:latest")
+SLIM = Setting(
+    "slim", "REALM_SLIM", "off", parsers.switch, "no compilers and languages in realm:latest: on or off"
+)
+CA_FILE = Setting(
+    "caFile", "REALM_CA_FILE", "", parsers.file, "extra certificate authorities for realm:latest"
+)
 HISTORY = Setting(
-    "history", "REALM_HISTORY", "all", _history, "history that a container sees: all, or a number of commits"
+    "history",
+    "REALM_HISTORY",
+    "all",
+    parsers.history,
+    "history that a container sees: all, or a number of commits",
 )
 HISTORY_REFS = Setting(
-    "historyRefs", "REALM_HISTORY_REFS", "", _pattern,
+    "historyRefs", "REALM_HISTORY_REFS", "", parsers.pattern,
     "more branches and tags that a container sees, as patterns", many=True,
 )  # fmt: skip
 DETACH_KEYS = Setting(
-    "detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", _keys, "keys that leave a running agent"
+    "detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", parsers.keys, "keys that leave a running agent"
 )
-RECORD = Setting("record", "REALM_RECORD", "on", _switch, "record what agents show on a terminal: on or off")
+RECORD = Setting(
+    "record", "REALM_RECORD", "on", parsers.switch, "record what agents show on a terminal: on or off"
+)
 RECORD_LIMIT = Setting(
-    "recordLimit", "REALM_RECORD_LIMIT", "8m", _bound, "size of a run's recording; the newest is kept"
+    "recordLimit", "REALM_RECORD_LIMIT", "8m", parsers.bound, "size of a run's recording; the newest is kept"
 )
 MEMORY = Setting(
-    "memory", "REALM_MEMORY", "auto", _memory, "memory limit of a container: auto, none, or a size such as 8g"
+    "memory",
+    "REALM_MEMORY",
+    "auto",
+    parsers.memory,
+    "memory limit of a container: auto, none, or a size such as 8g",
 )
-CPUS = Setting("cpus", "REALM_CPUS", "auto", _cpus, "processors of a container: auto, all, or a number")
-PIDS = Setting("pids", "REALM_PIDS", "4096", _processes, "limit on the number of processes in a container")
+CPUS = Setting(
+    "cpus", "REALM_CPUS", "auto", parsers.cpus, "processors of a container: auto, all, or a number"
+)
+PIDS = Setting(
+    "pids", "REALM_PIDS", "4096", parsers.processes, "limit on the number of processes in a container"
+)
 DISK_RESERVE = Setting(
-    "diskReserve", "REALM_DISK_RESERVE", "2g", _reserve,
+    "diskReserve", "REALM_DISK_RESERVE", "2g", parsers.reserve,
     "free space on the engine's disk below which a run is paused, or none",
 )  # fmt: skip
 LIMIT_FILE = Setting(
-    "limit.file", "REALM_LIMIT_FILE", "1g", _bound, "largest file that is taken out of a container"
+    "limit.file", "REALM_LIMIT_FILE", "1g", parsers.bound, "largest file that is taken out of a container"
 )
 LIMIT_TOTAL = Setting(
-    "limit.total", "REALM_LIMIT_TOTAL", "64g", _bound, "bytes of all that a run changed, unpacked"
+    "limit.total", "REALM_LIMIT_TOTAL", "64g", parsers.bound, "bytes of all that a run changed, unpacked"
 )
 LIMIT_OBJECTS = Setting(
-    "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", _most(1), "git objects that a run may make"
+    "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", parsers.at_least(1), "git objects that a run may make"
 )
 LIMIT_ENTRIES = Setting(
-    "limit.entries", "REALM_LIMIT_ENTRIES", "2000000", _most(1), "files and directories that a run may change"
+    "limit.entries",
+    "REALM_LIMIT_ENTRIES",
+    "2000000",
+    parsers.at_least(1),
+    "files and directories that a run may change",
 )
 LIMIT_COMMITS = Setting(
-    "limit.commits", "REALM_LIMIT_COMMITS", "10000", _most(1), "commits of a run that are kept one by one"
+    "limit.commits",
+    "REALM_LIMIT_COMMITS",
+    "10000",
+    parsers.at_least(1),
+    "commits of a run that are kept one by one",
 )
 LIMIT_RESULTS = Setting(
     "limit.results",
     "REALM_LIMIT_RESULTS",
     "4g",
-    _bound,
+    parsers.bound,
     "bytes that a container hands over at a time",
 )
 LIMIT_TRANSCRIPT = Setting(
-    "limit.transcript", "REALM_LIMIT_TRANSCRIPT", "256m", _transcript,
+    "limit.transcript", "REALM_LIMIT_TRANSCRIPT", "256m", parsers.transcript,
     "longest conversation that is kept in a session's record",
 )  # fmt: skip
 LIMIT_MEMORY = Setting(
-    "limit.memory", "REALM_LIMIT_MEMORY", "4g", _bound, "memory of a git that checks what came of a container"
+    "limit.memory",
+    "REALM_LIMIT_MEMORY",
+    "4g",
+    parsers.bound,
+    "memory of a git that checks what came of a container",
 )
 LIMIT_SECONDS = Setting(
-    "limit.seconds", "REALM_LIMIT_SECONDS", "1800", _most(1), "seconds that each step of saving work may take"
+    "limit.seconds",
+    "REALM_LIMIT_SECONDS",
+    "1800",
+    parsers.at_least(1),
+    "seconds that each step of saving work may take",
 )
 WORKSPACE = Setting(
-    "workspace", "REALM_WORKSPACE", "auto", _one_of("auto", "overlay", "plain"),
+    "workspace", "REALM_WORKSPACE", "auto", parsers.one_of("auto", "overlay", "plain"),
     "volume of the workspace: auto, overlay or plain",
 )  # fmt: skip
 NETWORK = Setting(
-    "network", "REALM_NETWORK", "allow", _one_of("allow", "open", "none"),
+    "network", "REALM_NETWORK", "allow", parsers.one_of("allow", "open", "none"),
     "network of a container: open, allow (by name) or none",
 )  # fmt: skip
 LOGIN = Setting(
-    "login", "REALM_LOGIN", "", _directory,
+    "login", "REALM_LOGIN", "", parsers.directory,
     "directory of Claude Code's configuration, with its login, in place of ~/.claude",
 )  # fmt: skip
 MCP = Setting(
-    "mcp", "REALM_MCP", "", _shaped(r"[\w.:-]+", "it is not the name of an MCP server"),
+    "mcp", "REALM_MCP", "", parsers.shaped(r"[\w.:-]+", "it is not the name of an MCP server"),
     "MCP servers of your own that agents have, too", many=True,
 )  # fmt: skip
 CREDENTIALS = Setting(
-    "credentials", "REALM_CREDENTIALS", "proxy", _one_of("proxy", "env", "share"),
+    "credentials", "REALM_CREDENTIALS", "proxy", parsers.one_of("proxy", "env", "share"),
     "where an agent's key or login is: proxy (in the sidecar alone), env (in its container), or share "
     "(there, and renewed there)",
 )  # fmt: skip
 GIT_CREDENTIALS = Setting(
-    "gitCredentials", "REALM_GIT_CREDENTIALS", "", _git_host,
+    "gitCredentials", "REALM_GIT_CREDENTIALS", "", parsers.git_host,
     "git hosts that containers may fetch from with your login, which stays outside", many=True,
 )  # fmt: skip
 BUDGET = Setting(
-    "budget", "REALM_BUDGET", "", _budget,
+    "budget", "REALM_BUDGET", "", parsers.budget,
     "what a run may cost before it is stopped: tokens, such as 500k, or dollars, such as $5",
 )  # fmt: skip
 ALLOW = Setting(
@@ -410,22 +219,22 @@ ALLOW = Setting(
     many=True,
 )
 BELL = Setting(
-    "bell", "REALM_BELL", "unfocused", _one_of("unfocused", "always", "off"),
+    "bell", "REALM_BELL", "unfocused", parsers.one_of("unfocused", "always", "off"),
     "when your terminal rings for an agent: unfocused, always, off",
 )  # fmt: skip
 CLIPBOARD = Setting(
-    "clipboard", "REALM_CLIPBOARD", "off", _one_of("off", "write"),
+    "clipboard", "REALM_CLIPBOARD", "off", parsers.one_of("off", "write"),
     "what agents may do with your terminal's clipboard: off, write",
 )  # fmt: skip
 NOTIFY = Setting(
     "notify",
     "REALM_NOTIFY",
     "",
-    _text,
+    parsers.plain,
     "command to run when an agent that nobody looks at has news",
     own=True,
 )
-REMOTE = Setting("remote", "REALM_REMOTE", "origin", _remote, "remote that --remote and push use")
+REMOTE = Setting("remote", "REALM_REMOTE", "origin", parsers.remote, "remote that --remote and push use")
 
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, HOME, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY,

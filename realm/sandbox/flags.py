@@ -15,8 +15,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from realm.config import size
 from realm.errors import UsageError
+from realm.parsers import size
 from realm.sandbox import layout
 from realm.text import clean
 

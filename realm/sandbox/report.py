@@ -11,9 +11,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from realm.config import LONGEST_TRANSCRIPT
 from realm.errors import RejectedError
 from realm.model import Checkpoint, Left
+from realm.parsers import LONGEST_TRANSCRIPT
 from realm.sandbox.transfer import Member, Reader
 
 if TYPE_CHECKING:
