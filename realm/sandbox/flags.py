@@ -7,26 +7,21 @@ put into the body of ``POST /containers/create`` of the Engine API.
 
 from __future__ import annotations
 
-import csv
-import math
 import os
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import UsageError
 from realm.parsers import size
-from realm.sandbox import layout
+from realm.sandbox import flag_values, layout
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 Json = dict[str, Any]
 _SHOWN = "realm config shows where the docker flags come from"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-"""A variable that every shell takes."""
 
 
 class Given(NamedTuple):
@@ -53,187 +48,6 @@ class DockerArgs(NamedTuple):
         """Where in the sandbox something is mounted."""
         found = (_ROWS[one.flag].target(one.value) for one in self.given)
         return [target for target in found if target]
-
-
-# -- what a value may be: each raises ValueError with what is wrong --------------
-
-
-def _text(text: str) -> str:
-    return text
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in {"1", "t", "true"}:
-        return True
-    if text.lower() in {"0", "f", "false"}:
-        return False
-    raise ValueError("it is true or false")
-
-
-def _amount(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = math.nan
-    if not 0 <= found < 2**31:
-        raise ValueError("it is not a number such as 2 or 1.5")
-    return found
-
-
-def _count(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("it is not a whole number") from None
-
-
-def _volume(text: str) -> Json | str:
-    """Return ``-v`` as the engine's bind, ``source:target[:options]``, or as a nameless volume's mount."""
-    parts = text.split(":")
-    if not all(parts) or len(parts) > 3 or not (parts[1:] or parts)[0].startswith("/"):  # noqa: PLR2004
-        raise ValueError("write -v SOURCE:/TARGET[:ro]")
-    if len(parts) == 1:
-        return {"Type": "volume", "Source": "", "Target": text}
-    if parts[0].startswith((".", "~")):
-        parts[0] = _host_path(parts[0])
-    return ":".join(parts)
-
-
-def _host_path(text: str) -> str:
-    try:
-        return str(Path(text).expanduser().absolute())
-    except RuntimeError:
-        raise ValueError(f"there is no home directory {text.partition('/')[0]}") from None
-
-
-_MOUNT_KEYS = {
-    "type", "source", "src", "target", "dst", "destination", "readonly", "ro", "bind-propagation",
-    "volume-nocopy", "tmpfs-size", "tmpfs-mode", "consistency",
-}  # fmt: skip
-_MOUNT_SYNTAX = "write --mount type=bind|volume|tmpfs,source=…,target=/…[,readonly]"
-
-
-def _mount(text: str) -> Json:
-    given = _fields(text)
-    if unknown := given.keys() - _MOUNT_KEYS:
-        raise ValueError(f"{min(unknown)} is not one of {', '.join(sorted(_MOUNT_KEYS))}")
-    kind = given.get("type", "volume")
-    target = given.get("target") or given.get("dst") or given.get("destination") or ""
-    source = given.get("source") or given.get("src") or ""
-    if (
-        kind not in {"bind", "volume", "tmpfs"}
-        or not target.startswith("/")
-        or (kind == "bind" and not source)
-    ):
-        raise ValueError(_MOUNT_SYNTAX)
-    made: Json = {"Type": kind, "Source": source, "Target": target}
-    made["ReadOnly"] = _is_on(given, "readonly") or _is_on(given, "ro")
-    if kind == "bind":
-        made["Source"] = _host_path(source)
-        if "bind-propagation" in given:
-            made["BindOptions"] = {"Propagation": given["bind-propagation"]}
-    if kind == "volume" and _is_on(given, "volume-nocopy"):
-        made["VolumeOptions"] = {"NoCopy": True}
-    if kind == "tmpfs" and (options := _tmpfs_options(given)):
-        made["TmpfsOptions"] = options
-    return made
-
-
-def _fields(text: str) -> dict[str, str]:
-    """Return ``a=b,c`` as a mapping; a word without ``=`` has the value ``""``."""
-    try:
-        words = next(csv.reader([text]), [])
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
-    pairs = (word.partition("=") for word in words)
-    return {key.strip().lower(): value for key, _, value in pairs}
-
-
-def _is_on(given: Mapping[str, str], key: str) -> bool:
-    return key in given and given[key].lower() not in {"0", "false"}
-
-
-def _tmpfs_options(given: Mapping[str, str]) -> Json:
-    options: Json = {}
-    if "tmpfs-size" in given:
-        options["SizeBytes"] = size(given["tmpfs-size"])
-    if "tmpfs-mode" in given:
-        if not re.fullmatch(r"[0-7]{1,5}", given["tmpfs-mode"]):
-            raise ValueError("write a mode as in tmpfs-mode=1777")
-        options["Mode"] = int(given["tmpfs-mode"], 8)
-    return options
-
-
-def _port(text: str) -> tuple[str, str, str]:
-    """Return ``-p`` as (container port with protocol, host address, host port)."""
-    rest, _, protocol = text.partition("/")
-    host, _, inside = rest.rpartition(":")
-    address, _, outside = host.rpartition(":")
-    fits = re.fullmatch(r"\d+", inside, re.ASCII) and re.fullmatch(r"(\d+(-\d+)?)?", outside, re.ASCII)
-    if not fits or protocol not in {"", "tcp", "udp", "sctp"}:
-        raise ValueError("write -p [ADDRESS:][HOST_PORT:]PORT[/udp], one port a flag")
-    return f"{inside}/{protocol or 'tcp'}", address.strip("[]"), outside
-
-
-def _ulimit(text: str) -> Json:
-    found = re.fullmatch(r"([a-z]+)=(-?\d+)(?::(-?\d+))?", text, re.ASCII)
-    if found is None:
-        raise ValueError("write --ulimit nofile=1024:2048")
-    return {"Name": found[1], "Soft": int(found[2]), "Hard": int(found[3] or found[2])}
-
-
-def _gpus(text: str) -> Json:
-    """Return ``--gpus`` as a device request: ``all``, a number, or ``device=…,capabilities=…``."""
-    given = _fields(text.replace('"', ""))
-    request: Json = {"Driver": given.get("driver", ""), "Capabilities": [["gpu"]]}
-    count = given.get("count", text)
-    if "device" in given:
-        known = {"driver", "count", "capabilities"}
-        more = [key for key, value in given.items() if not value and key not in known]
-        request["DeviceIDs"] = [given["device"], *more]
-    elif count == "all" or re.fullmatch(r"[0-9]{1,4}", count):
-        request["Count"] = -1 if count == "all" else int(count)
-    else:
-        raise ValueError("write --gpus all, --gpus 2, or --gpus device=0")
-    return request
-
-
-def _device(text: str) -> Json:
-    parts = text.split(":")
-    if not parts[0].startswith("/") or len(parts) > 3:  # noqa: PLR2004
-        raise ValueError("write --device /dev/NAME[:/dev/NAME[:rwm]]")
-    inside, mode = parts[0], "rwm"
-    if len(parts) > 1:
-        inside, mode = (parts[1], mode) if parts[1].startswith("/") else (inside, parts[1])
-    if len(parts) == 3:  # noqa: PLR2004
-        mode = parts[2]
-    return {"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": mode}
-
-
-def _user(text: str) -> tuple[int, int | None]:
-    """Return ``--user``; root's group is 0 where none is given."""
-    found = re.fullmatch(r"(root|\d{1,10})(?::(root|\d{1,10}))?", text, re.ASCII)
-    if found is None:
-        raise ValueError("a container's user is a number: write --user UID:GID")
-    uid, gid = (None if word is None else 0 if word == "root" else int(word) for word in found.groups())
-    return uid or 0, 0 if gid is None and not uid else gid
-
-
-def _variable(text: str) -> str:
-    if not _NAME.fullmatch(text.partition("=")[0]):
-        raise ValueError("write -e NAME=VALUE or -e NAME, with a NAME of letters, digits and _")
-    return text
-
-
-def _variables(text: str) -> tuple[str, ...]:
-    """Return the lines of a file of variables."""
-    try:
-        content = Path(_host_path(text)).read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ValueError(f"realm cannot read {text}: {reason}") from None
-    lines = (line.lstrip() for line in content.splitlines())
-    return tuple(_variable(line) for line in lines if line and not line.startswith("#"))
 
 
 # -- what a value does to the body of POST /containers/create --------------------
@@ -422,36 +236,38 @@ class Flag(NamedTuple):
 
 
 TABLE = (
-    Flag("volume", "v", _volume, _mounted, _mount_risk, _mount_target),
-    Flag("mount", "", _mount, _mounted, _mount_risk, _mount_target),
-    Flag("env", "e", _variable, _nothing),
-    Flag("env-file", "", _variables, _nothing),
-    Flag("network", "", _text, _host("NetworkMode"), _network_risk, many=False),
-    Flag("runtime", "", _text, _host("Runtime"), many=False),
-    Flag("add-host", "", _text, _listed("ExtraHosts")),
-    Flag("dns", "", _text, _listed("Dns")),
-    Flag("publish", "p", _port, _published),
+    Flag("volume", "v", flag_values.volume, _mounted, _mount_risk, _mount_target),
+    Flag("mount", "", flag_values.mount, _mounted, _mount_risk, _mount_target),
+    Flag("env", "e", flag_values.variable, _nothing),
+    Flag("env-file", "", flag_values.variables, _nothing),
+    Flag("network", "", str, _host("NetworkMode"), _network_risk, many=False),
+    Flag("runtime", "", str, _host("Runtime"), many=False),
+    Flag("add-host", "", str, _listed("ExtraHosts")),
+    Flag("dns", "", str, _listed("Dns")),
+    Flag("publish", "p", flag_values.port, _published),
     Flag("memory", "m", size, _limited, _unlimited("--memory", "memory"), many=False),
     Flag(
-        "cpus",
+        "cpus", "", flag_values.processors, _host("NanoCpus"), _unlimited("--cpus", "processors"), many=False
+    ),
+    Flag(
+        "pids-limit",
         "",
-        lambda text: int(_amount(text) * 1e9),
-        _host("NanoCpus"),
-        _unlimited("--cpus", "processors"),
+        flag_values.count,
+        _host("PidsLimit"),
+        _unlimited("--pids-limit", "processes"),
         many=False,
     ),
-    Flag("pids-limit", "", _count, _host("PidsLimit"), _unlimited("--pids-limit", "processes"), many=False),
     Flag("shm-size", "", size, _host("ShmSize"), many=False),
-    Flag("gpus", "", _gpus, _listed("DeviceRequests")),
-    Flag("device", "", _device, _listed("Devices"), _device_risk),
-    Flag("cap-add", "", _text, _listed("CapAdd"), _capability_risk),
-    Flag("security-opt", "", _text, _listed("SecurityOpt"), _protection_risk),
-    Flag("tmpfs", "", _text, _tmpfs, target=_tmpfs_target),
-    Flag("ulimit", "", _ulimit, _at_most, _ulimit_risk),
-    Flag("label", "l", _text, _labelled),
-    Flag("user", "u", _user, _nothing, _user_risk, many=False),
-    Flag("hostname", "h", _text, _named, many=False),
-    Flag("privileged", "", _boolean, _privileged, _privilege_risk, many=False),
+    Flag("gpus", "", flag_values.gpus, _listed("DeviceRequests")),
+    Flag("device", "", flag_values.device, _listed("Devices"), _device_risk),
+    Flag("cap-add", "", str, _listed("CapAdd"), _capability_risk),
+    Flag("security-opt", "", str, _listed("SecurityOpt"), _protection_risk),
+    Flag("tmpfs", "", str, _tmpfs, target=_tmpfs_target),
+    Flag("ulimit", "", flag_values.ulimit, _at_most, _ulimit_risk),
+    Flag("label", "l", str, _labelled),
+    Flag("user", "u", flag_values.user, _nothing, _user_risk, many=False),
+    Flag("hostname", "h", str, _named, many=False),
+    Flag("privileged", "", flag_values.boolean, _privileged, _privilege_risk, many=False),
 )
 _OF_NETWORK = ("network", "add-host", "dns", "publish")
 _ROWS = {row.name: row for row in TABLE}
@@ -474,7 +290,7 @@ def parse(text: str) -> DockerArgs:
 def _given(words: Iterator[str]) -> Iterator[Given]:
     for word in words:
         row, text = _flag(word)
-        if text is None and row.parse is _boolean:
+        if text is None and row.parse is flag_values.boolean:
             text = "true"
         if text is None:
             text = next(words, None)
@@ -569,7 +385,7 @@ def risks(args: DockerArgs, project_root: Path) -> list[str]:
 def weakening(args: DockerArgs, project_root: Path) -> list[str]:
     """Return the flags in ``args`` that weaken the sandbox, as they were given, each cut to 100 letters."""
     return [
-        clean(f"--{row.name}" if row.parse is _boolean else f"--{row.name} {one.text}", limit=100)
+        clean(f"--{row.name}" if row.parse is flag_values.boolean else f"--{row.name} {one.text}", limit=100)
         for row, one in _that_count(args)
         if row.risk(one.value, project_root)
     ]
