@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from realm.sandbox.docker import End
+from realm.sandbox.answers import End
 from realm.session import death
 
 if TYPE_CHECKING:
