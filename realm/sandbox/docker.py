@@ -43,6 +43,15 @@ _NO_DETACH_KEYS = "%FF,%FE,%FF,%FE"
 """Keys by which the engine leaves a terminal: not in any UTF-8, since it holds back what may begin them."""
 _RARE_KEYS = ",".join(["ctrl-^"] * 4)
 """Detach keys for a command: its request is JSON, which holds no byte that is no character."""
+_TO_THE_SESSION = """
+session() { read -r line <"/proc/$1/stat" && set -- ${line##*) } && echo "$4"; }
+own=$(session 1)
+for process in /proc/[0-9]*; do
+  process=${process#/proc/}
+  [ "$process" = 1 ] || [ "$(session "$process")" != "$own" ] || kill "-$0" "-$process"
+done 2>/dev/null
+"""
+"""Sends a signal to each group of processes in the session of a container's init."""
 _ENDED: tuple[EngineTrouble, ...] = ("not found", "conflict", "not running")
 """How the engine says that a container has ended."""
 
@@ -57,6 +66,8 @@ class Engine:
         with self._asking():
             self._client = _client(endpoint, NEWEST_API)
         self.api = NEWEST_API
+        self.is_podman = False
+        """Whether it is Podman: volumes made with a container get no labels there, the agent no signals."""
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +115,7 @@ class Engine:
         if answer.status_code >= _HTTP_ERROR:
             raise refusal(answer.status_code, message(answer.content))
         with self._asking():
+            self.is_podman = "Libpod-API-Version" in answer.headers
             newest, oldest = _version(answer.headers["Api-Version"]), (0, 0)
             if newest > NEWEST_API:
                 oldest = _version(self._client.version(api_version=False).get("MinAPIVersion", "0.0"))
@@ -215,6 +227,9 @@ class Engine:
 
     def create(self, options: Mapping[str, Any], name: str | None = None) -> str:
         """Make a container of the body of ``POST /containers/create``; return its id."""
+        for mount in options["HostConfig"]["Mounts"] if self.is_podman else ():
+            if labels := mount.get("VolumeOptions", {}).get("Labels"):
+                self.create_volume(mount["Source"], labels, {})
         with self._asking():
             return str(self._client.create_container_from_config(dict(options), name)["Id"])
 
@@ -241,11 +256,20 @@ class Engine:
 
     def signal(self, container: str, name: str) -> None:
         """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
+        self._pass_on(container, name)
         with self._asking(*_ENDED):
             self._client.kill(container, name)
 
+    def _pass_on(self, container: str, name: str) -> None:
+        """Let a signal reach the agent where the engine's init gives it to its own child alone."""
+        if self.is_podman and name != "SIGKILL":
+            with contextlib.suppress(EngineError):
+                words = ["sh", "-c", _TO_THE_SESSION, name.removeprefix("SIG")]
+                self.exec(container, words, lambda _: None, patience=10)
+
     def stop(self, container: str, grace: float) -> None:
         """Ask a container to end, and end it after ``grace`` seconds; one that has ended does not mind."""
+        self._pass_on(container, "SIGTERM")
         with self._asking(*_ENDED):
             self._client.stop(container, round(grace))
 

@@ -64,10 +64,11 @@ def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
     sandbox, prefix = _found(name, directory)
     if sandbox.state() == "running":
         raise RunningError(f"the agent of {name} still runs", f"realm stop {name} ends it and saves its work")
-    writer = Writer(target, prefix)
+    writer = Writer(target, prefix.removeprefix(WORK))
     with ui.progress(f"writing the files of {name}"), readable(sandbox.engine, sandbox) as opened:
         try:
-            with opened.engine.get(opened.id, WORK) as pieces:
+            # What engines call a mounted directory itself differs.
+            with opened.engine.get(opened.id, f"{WORK}/.") as pieces:
                 writer.write(pieces)
         except OSError as error:
             raise RealmError(
