@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, RunningError
 from realm.interrupts import telling
 from realm.sandbox import docker, lookup
-from realm.session import background, claim, intake, summary
+from realm.session import background, claim
 from realm.session import plan as planning
 from realm.session.find import find
 from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
-from realm.session.resume import resume
 from realm.session.run import kept
 from realm.store import record
 from realm.together import Begun
@@ -47,6 +46,8 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
                 f"the agent of {name} was started by another version of realm, or is just ending",
                 f"realm stop {name} ends it and saves its work",
             )
+        from realm.session import intake, summary
+
         with RunLock(session.id, name, plan.run.number):
             claim.take(project, session)
             summary.tell_kept(session.id, ui)
@@ -58,5 +59,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
         held = background.take_over(plan, connection, sandbox, ui, take=take)
         if held is not None:
             with contextlib.closing(held.lock), telling(kept(plan)):
-                return background.attend(held, drawing=held.state.drawing())
+                return background.attend(held)
+    from realm.session.resume import resume  # somebody waits for the screen of a run that is held
+
     return resume(request, ui, connection)

@@ -77,20 +77,20 @@ class QuietUI:
 # -- in the foreground ---------------------------------------------------------
 
 
-def attend(holder: Holder, *, begin: Callable[[], None] | None = None, drawing: bytes = b"") -> int:
+def attend(holder: Holder, *, begin: Callable[[], None] | None = None) -> int:
     """Hold a run with the user's terminal until the agent ends; return the exit code.
 
-    ``begin`` starts the sandbox; without it the sandbox is running and
-    ``drawing`` is what it shows.  Left alone (the detach keys, a closed window)
-    the agent goes on with a background holder and the code is 0.  Suspended, it
-    does the same until the user's shell continues this process.  Told to end,
-    realm stops the agent and gives 128 plus the signal's number, as a shell has it.
+    ``begin`` starts the sandbox; without it the sandbox is running.  Left alone
+    (the detach keys, a closed window) the agent goes on with a background holder
+    and the code is 0.  Suspended, it does the same until the user's shell
+    continues this process.  Told to end, realm stops the agent and gives 128 plus
+    the signal's number, as a shell has it.
     """
     while True:
         # A closing window sends more than one SIGHUP: outside the relay none may end us.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with Control(holder.plan.session.id) as control:
-            ended = holder.attend(control, begin=begin, drawing=drawing)
+            ended = holder.attend(control, begin=begin)
             if ended is None:
                 holder.ui.info(f"{holder.plan.session.name} is now attached elsewhere")
                 return 0
@@ -103,7 +103,7 @@ def attend(holder: Holder, *, begin: Callable[[], None] | None = None, drawing: 
         again = _suspended(holder)
         if again is None:
             return _ended_meanwhile(holder)
-        holder, begin, drawing = again, None, again.state.drawing()
+        holder, begin = again, None
 
 
 def _suspended(holder: Holder) -> Holder | None:
@@ -137,7 +137,8 @@ def take_over(
     taken from there, or when its holder did not wait for us.
     """
     name = plan.session.name
-    asked = controls.ask(plan.session.id, {"op": "attach", "take": take})
+    size = Terminal().size()
+    asked = controls.ask(plan.session.id, {"op": "attach", "take": take, "size": size})
     if asked is None:
         return None
     with contextlib.closing(asked):
@@ -148,11 +149,13 @@ def take_over(
             )
         stream_fd, lock_fd = asked.fds
         lock = RunLock.adopt(lock_fd, plan.session.id, name, plan.run.number)
-        tty = bool(asked.answer.get("tty"))
+        tty, drawing = bool(asked.answer.get("tty")), _decoded(asked, "drawing")
         stream = sandbox.stream(socket.socket(fileno=stream_fd), _decoded(asked, "ahead"), tty=tty)
         try:
             plan = plan._replace(tty=tty)
-            holder = Holder(connection, plan, sandbox, lock, ui, stream, _decoded(asked, "drawing"))
+            holder = Holder(connection, plan, sandbox, lock, ui, stream, drawing)
+            if asked.answer.get("size") != list(size):  # of a holder of an earlier version
+                holder.drawing = holder.state.drawing()
             _confirm(holder, asked)
         except BaseException:
             lock.close()
@@ -193,7 +196,7 @@ def adopt(engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -
     holder = Holder(engine, plan, sandbox, lock, ui, sandbox.attach(), drawing)
     holder.wake()
     with telling(kept(plan)):
-        return attend(holder, drawing=drawing)
+        return attend(holder)
 
 
 # -- in the background ---------------------------------------------------------

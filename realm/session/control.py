@@ -3,7 +3,8 @@
 One request and one answer per connection, each a line of JSON; descriptors
 travel beside the answer (``SCM_RIGHTS``)::
 
-    {"op": "attach", "take": false}  →  {"ok": true, "drawing": "<base64>", …} with two descriptors:
+    {"op": "attach", "take": false, "size": [40, 120]}
+                                     →  {"ok": true, "drawing": "<base64>", …} with two descriptors:
                                         the sandbox's stream and the lock.  {"ok": true} from the asker
                                         takes the run over; the holder says {"ok": true} to that
                                         unless its patience had an end before

@@ -96,7 +96,7 @@ class StoppedError(Exception):
 class Holder:
     """Who has a run in hand: its sandbox, its stream, what it shows, and the lock that says so.
 
-    ``drawing`` is what it shows already.
+    ``drawing`` is what it shows already, drawn for the user's terminal.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Holder:
         """What the run's record is to say besides what the intake finds."""
         session_id, number, modes = plan.session.id, plan.run.number, Modes()
         modes.feed(drawing)
+        self.drawing = drawing
         recorder = recordings.recorder(session_id, number, plan.config, record=plan.record, state=modes.redo)
         place = recordings.place(session_id, number)
         self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
@@ -138,19 +139,16 @@ class Holder:
 
     # -- with a terminal, and without -----------------------------------------
 
-    def attend(
-        self, control: Control, *, begin: Callable[[], None] | None = None, drawing: bytes = b""
-    ) -> Ended | None:
+    def attend(self, control: Control, *, begin: Callable[[], None] | None = None) -> Ended | None:
         """Join the user's terminal with the sandbox until one of them ends; ``None`` when it was handed over.
 
-        ``begin`` starts the sandbox; without it the sandbox is running and
-        ``drawing`` is what it shows.
+        ``begin`` starts the sandbox; without it the sandbox is running.
         """
         attention = Attention(self.plan, self.state, self.caller, self._observe())
         self._at_end, self._attended = attention.ended, True
         loaded.load_later()
         return self._answering(
-            lambda: self._relayed(attention, control, begin, drawing),
+            lambda: self._relayed(attention, control, begin, self.drawing),
             again=lambda: self._relayed(attention, control, None, self.state.drawing()),
         )
 
@@ -313,12 +311,14 @@ class Holder:
 
     def _give(self, call: Call) -> bool:
         """Hand stream and lock to whoever called; return whether they were taken."""
+        size = call.request.get("size") or self.state.size
         self.state.flush()
         answer = {
             "ok": True,
             "confirms": True,
             "tty": self.stream.tty,
-            "drawing": base64.b64encode(self.state.drawing()).decode(),
+            "drawing": base64.b64encode(self.state.drawing(size)).decode(),
+            "size": size,
             "ahead": base64.b64encode(self._observe().unread + self.stream.ahead()).decode(),
         }
         call.answer(answer, [self.stream.fileno(), self.lock.fileno()])

@@ -139,10 +139,10 @@ class TerminalState:
         self.flush()
         return below(self._directory, self.size) if self._tty else 0
 
-    def drawing(self) -> bytes:
-        """Return what draws the screen in a fresh terminal and switches its modes on."""
+    def drawing(self, size: tuple[int, int] | None = None) -> bytes:
+        """Return what draws the screen in a fresh terminal, of ``size`` if given, with its modes."""
         self.flush()
-        return drawing(self._directory, self.size) if self._tty else b""
+        return drawing(self._directory, size or self.size) if self._tty else b""
 
 
 def discard(session_id: str) -> None:
