@@ -77,6 +77,20 @@ class Activity(StrEnum):
     """Its run was cut off."""
 
 
+class Neighbour(NamedTuple):
+    """Another directory that a session's sandboxes have beside the project.
+
+    ``path`` is the absolute one on the host, ``name`` that of the directory beside the workspace.
+    ``base`` is the commit that a repository is given from; empty for a plain directory.  The commits of
+    one that is ``writable`` are taken into it.
+    """
+
+    path: str
+    name: str
+    base: str = ""
+    writable: bool = False
+
+
 class Session(NamedTuple):
     """What is fixed about a session when it is made (``session.json``).
 
@@ -86,7 +100,7 @@ class Session(NamedTuple):
     the program given with ``--agent`` (empty: Claude Code).  ``pushed`` maps
     ``"<remote> <branch>"`` to the commit that realm last put there.  ``include``
     are the ignored files and directories that each run gets copies of, as paths
-    from the project's top.
+    from the project's top, ``neighbours`` what each run has beside the project.
     """
 
     id: str
@@ -101,6 +115,7 @@ class Session(NamedTuple):
     conversation: str | None = None
     pushed: Mapping[str, str] = {}
     include: tuple[str, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
 
 class Taken(NamedTuple):
@@ -167,6 +182,7 @@ class Run(NamedTuple):
     earlier version did not say; ``refused`` what it was refused, the most frequent first.  ``risky``
     are the kinds of files that the session changed by its end and that programs run or obey unasked
     (:mod:`realm.store.risky`).
+    ``neighbours`` are the repositories that it had beside the project, by name, and their commits then.
     """
 
     number: int
@@ -194,6 +210,7 @@ class Run(NamedTuple):
     network: str = ""
     refused: tuple[Refusal, ...] = ()
     risky: tuple[str, ...] = ()
+    neighbours: tuple[tuple[str, str], ...] = ()
 
 
 class Totals(NamedTuple):

@@ -290,12 +290,15 @@ class Agent:
         del login, given
         return []
 
-    def files(self, login: Login, directory: str, *, sealed: bool = False) -> Iterable[HomeFile]:
+    def files(
+        self, login: Login, directory: str, *, sealed: bool = False, more: Sequence[str] = ()
+    ) -> Iterable[HomeFile]:
         """Return what it needs in its home to start in ``directory`` without questions.
 
+        ``more`` are further directories that it is to work in.
         With ``sealed`` the sandbox's only way out is realm's proxy, and no other counts.
         """
-        del login, directory, sealed
+        del login, directory, sealed, more
         return ()
 
     def new_conversation(self) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from realm.cli.command import agent_verb
-from realm.cli.params import AGENT_ARGUMENTS, FILE, REVISION, directory_option, here
+from realm.cli.params import AGENT_ARGUMENTS, DIRECTORY, FILE, REVISION, directory_option, here
 from realm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ EXAMPLES = (
     ("new docs ~/src/site --base v2.1", "another project, an older state"),
     ('new lint -- -p "fix the warnings"', "no screen: answer and exit"),
     ('new tax --count 3 "raise the rate"', "three attempts in the background: tax-1, tax-2, tax-3"),
+    ("new api --with ../lib", "the repository lib is there too, and what is done in it comes home"),
     ("new fix --each tasks.txt", "one in the background for each line of a file"),
 )
 NOTE = (
@@ -37,6 +38,8 @@ NOTE = (
 @click.option("--wip", is_flag=True, help="include uncommitted changes as a first commit")
 @click.option("--include", metavar="<path>", type=FILE, multiple=True,
               help="copy an ignored file in (.env.test); may be repeated")  # fmt: skip
+@click.option("--with", "neighbours", metavar="<dir>[:ro|:rw]", type=DIRECTORY, multiple=True,
+              help="another directory or repository beside the project; may be repeated")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--agent", metavar="<cmd>", help="run this program in place of Claude Code")
 @click.option("--detach", is_flag=True, help="run in the background (see realm attach)")

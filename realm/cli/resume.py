@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from realm.cli.command import agent_verb
-from realm.cli.params import AGENT_ARGUMENTS, REVISION, SESSION_AT, directory_option
+from realm.cli.params import AGENT_ARGUMENTS, DIRECTORY, REVISION, SESSION_AT, directory_option
 
 if TYPE_CHECKING:
     from realm.session.requests import At
@@ -34,7 +34,9 @@ NOTE = (
 @click.option("--rebase", is_flag=True, help="replay the session's commits on the project's HEAD first")
 @click.option("--take", metavar="<rev>", type=REVISION, help="put your own commits up to <rev> on top first")
 @click.option("--approve", is_flag=True,
-              help="let a record from elsewhere choose program, image and included files")  # fmt: skip
+              help="let a record from elsewhere choose program, image, files and directories")  # fmt: skip
+@click.option("--with", "neighbours", metavar="<dir>[:ro|:rw]", type=DIRECTORY, multiple=True,
+              help="another directory or repository beside the project; may be repeated")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
 @click.option("--detach", is_flag=True, help="run in the background (see realm attach)")
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")

@@ -97,10 +97,11 @@ def _put_all(made: Sandbox, wanted: SandboxSpec, owned: Volumes, inside: list[Sa
     below = [
         path for path in (*mounted, *(file.path for file in inside)) if path.startswith(f"{layout.WORK}/")
     ]
-    if len(below) > _MANY and _has_tar(engine, made.id):
+    own = {file.path for file in inside if file.path.startswith(f"{wanted.workspace}/")}
+    if len(own) > _MANY and _has_tar(engine, made.id):
         given = transfer.entries(wanted.workspace, inside, (), user)
         state.append(transfer.packed(layout.GIVEN.removeprefix(f"{layout.STATE}/"), user, given))
-        inside = []
+        inside = [file for file in inside if file.path not in own]
     transfer.put(engine, made.id, layout.STATE, state)
     work = transfer.entries(layout.WORK, inside, [wanted.workspace, *mounted], user)
     if below or not (owned.open or image.opens_workspace(engine, wanted.image)):

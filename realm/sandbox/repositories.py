@@ -67,6 +67,10 @@ _NOT_HERE = "left-on-the-host"
 """The remote that a sandbox's git names in a partial clone, and never reaches, where it misses an object."""
 
 
+BESIDE, READ_ONLY = "beside", "read-only"
+"""In :class:`Inner` what stands for the parent of a repository beside the workspace; of one that is
+read-only nothing is taken."""
+
 _LARGE = """\
 [filter "lfs"]
 \tclean = sh \\"${REALM_STATE_DIR:-/realm}/layout/lfs\\" clean
@@ -80,6 +84,9 @@ class Inner(NamedTuple):
     ``key`` is short and stands for the path, ``parent`` is that of what it lies in, empty for the
     workspace.  ``place`` is where its repository is below ``.git``, empty where there is none; then the
     rest counts as in :class:`Repositories`.  ``name`` and ``url`` are those of ``.gitmodules``.
+
+    A repository beside the workspace is one too: its parent is :data:`BESIDE` or :data:`READ_ONLY`, its
+    path begins with ``../``, and it is on the session's branch.
     """
 
     key: str
@@ -96,6 +103,11 @@ class Inner(NamedTuple):
     objects: tuple[str, ...] = ()
     shallow: tuple[str, ...] = ()
     partial: bool = False
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it is no submodule, but lies beside the workspace."""
+        return self.parent in (BESIDE, READ_ONLY)
 
 
 class Repositories(NamedTuple):
@@ -216,6 +228,7 @@ def _as_repository(given: Repositories, inner: Inner) -> Repositories:
     return Repositories(
         inner.link, given.identity, object_format=given.object_format, refs=inner.refs,
         symbolic=inner.symbolic, peeled=inner.peeled, objects=inner.objects, shallow=inner.shallow,
+        branch=given.branch if inner.is_beside else "",
     )  # fmt: skip
 
 

@@ -185,18 +185,27 @@ def _asked(session: Session) -> list[str]:
         asked.append(f"use the image {clean(session.image, limit=_SHOWN)}")
     if session.include:
         asked.append(f"copy {listed([clean(path) for path in session.include])} into the container")
+    for one in session.neighbours:
+        what = "take commits into" if one.writable else "show the container"
+        asked.append(f"{what} {clean(one.path)}")
     return asked
 
 
 def _content(session: Session) -> bytes:
     fields = (session.id, session.agent, session.image, session.include, session.base)
-    return json.dumps(fields).encode()
+    # As it was before there were any: what was approved then stays so.
+    return json.dumps([*fields, *([session.neighbours] if session.neighbours else [])]).encode()
 
 
 def approve_record(project: Project, session: Session) -> None:
     """Let what a session's record says about programs, images and files count: this machine wrote it."""
     if _asked(session):
         _approve(_RECORD, project, _content(session))
+
+
+def is_settled(project: Project, session: Session) -> bool:
+    """Tell whether what a session's record asks for counts: this machine wrote it, or it was approved."""
+    return not _asked(session) or _is_approved(_RECORD, project, _content(session))
 
 
 def approve_alike(project: Project, session: Session, made: Session) -> None:
@@ -218,12 +227,11 @@ def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) 
     With ``approve`` the user says so now.  Raises :class:`RealmError` when
     nobody approves it; a record that asks for nothing special needs no approval.
     """
-    asked = _asked(session)
-    if not asked or _is_approved(_RECORD, project, _content(session)):
+    if is_settled(project, session):
         return
     message = (
         f"the record of {session.name} was written by another user, on another machine, or by an "
-        f"earlier version of realm, and asks to {', to '.join(asked)}"
+        f"earlier version of realm, and asks to {', to '.join(_asked(session))}"
     )
     if not approve and not ui.confirm(f"{message}. Allow it?"):
         raise RealmError(

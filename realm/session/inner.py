@@ -1,6 +1,6 @@
-"""What an agent did in submodules: taken into the host's clones of these, before the project's own work.
+"""What an agent did in submodules, and in repositories beside the project, before the project's own work.
 
-A commit that the sandbox made in a submodule is written anew in the submodule's repository, on
+A commit that the sandbox made in one is written anew in the host's clone of it, on
 ``refs/realm/<name>``, and the project's trees name that one.  How far that is stands in the run's
 directory, so that nothing is written twice; where that is lost, some of it is.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RejectedError
 from realm.paths import replace
+from realm.sandbox.repositories import BESIDE
 from realm.session import bounds, sandboxes
 from realm.session.lock import run_directory
 from realm.store import history, refs, repo, submodules
@@ -55,12 +56,13 @@ class _State(NamedTuple):
 
 
 def take(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Inside:
-    """Take in what ``report`` has of submodules; raises what :func:`realm.store.ingest.ingest` does."""
+    """Take in what ``report`` has of them; raises what :func:`realm.store.ingest.ingest` does."""
     states = _remembered(plan)
     ends = (plan.session.base, plan.run.before)
     if not (report.inner or report.published or states):
         return Inside(Links(plan.project, ends))
     found = submodules.find(plan.project, *ends)
+    found += [one for one in plan.neighbours if one.parent == BESIDE]
     twins: dict[str, dict[str, Mapping[str, str]]] = {}
     published = _published(plan, report, found, twins)
     notes: list[str] = []
@@ -86,7 +88,7 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Inside:
     lost = report.inner.keys() - {one.key for one in found}
     if lost:
         raise RejectedError(
-            "work in a submodule cannot be taken in: the project has no such submodule any more"
+            "work in a submodule, or beside the project, cannot be taken in: there is no such thing any more"
         )
     return Inside(Links(plan.project, ends, twins.get("", {}), published.get("", ())), notes, commits)
 
@@ -104,9 +106,10 @@ def _taken(
 ) -> _State:  # fmt: skip
     shown = clean(one.path, limit=200)
     if one.clone is None or links is None:
+        back = f"bring {one.name} back" if one.parent == BESIDE else "git submodule update --init"
         raise RejectedError(
-            f"the work in the submodule {shown} cannot be taken in: its repository is not here any more",
-            f"git submodule update --init, then realm resume {plan.session.name}",
+            f"the work in {shown} cannot be taken in: its repository is not here any more",
+            f"{back}, then realm resume {plan.session.name}",
         )
     seen = sandboxes.inner_sight(plan, one, one.clone)
     last = report.points[-1].time if report.points else plan.run.started
@@ -134,7 +137,7 @@ def _move(clone: Project, name: str, before: str, tip: str) -> None:
     updates = [refs.RefUpdate(refs.CODE + name, old, tip)]
     if old and old not in (before, tip) and not repo.is_ancestor(clone, old, tip):
         updates += refs.keep_updates(clone, name, refs.Tips(old, None))
-    refs.transact(clone, updates, "realm: work in a submodule")
+    refs.transact(clone, updates, "realm: work of a session")
 
 
 def _published(

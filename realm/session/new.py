@@ -10,7 +10,7 @@ from realm.config import Config
 from realm.errors import GitError, RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags
-from realm.session import approvals, claim, egress, images, sandboxes
+from realm.session import approvals, claim, egress, images, neighbours, sandboxes
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.begin import begin
@@ -50,8 +50,10 @@ def new(request: NewRequest, ui: UI) -> int:
     connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
     approvals.announce(plan, ui)
+    neighbours.announce(plan, ui)
     try:
         approvals.approve_record(project, plan.session)
+        plan = planning.with_neighbours(plan)
         with RunLock(plan.session.id, request.name, 1) as lock:
             claim.take(project, plan.session)
             return begin(

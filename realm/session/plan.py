@@ -14,7 +14,7 @@ from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
-from realm.session import approvals, egress, keys
+from realm.session import approvals, egress, keys, neighbours
 from realm.session.run import Dotfiles, Plan
 from realm.store import record, refs, repo, worktree
 from realm.together import together
@@ -52,10 +52,14 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         conversation=agent.new_conversation(),
         include=worktree.named(project, request.include),
     )
+    session = neighbours.named(project, session, request.neighbours, project.root / project.subdir)
     plan = Plan(
         project=project,
         session=session,
-        run=starting(1, base)._replace(network=network.policy),
+        run=starting(1, base)._replace(
+            network=network.policy,
+            neighbours=tuple((one.name, one.base) for one in session.neighbours if one.base),
+        ),
         config=config,
         login=login,
         args=args,
@@ -132,7 +136,12 @@ def recorded(plan: Plan, run: Run) -> Plan:
     meta = refs.tips(project, name).meta
     if meta is None:
         raise RealmError(f"session {name} has lost its record", f"git log {refs.META}{name}")
-    return plan._replace(run=run, meta=meta, parent=record.parent(project, meta))
+    return with_neighbours(plan._replace(run=run, meta=meta, parent=record.parent(project, meta)))
+
+
+def with_neighbours(plan: Plan) -> Plan:
+    """Return the plan with the repositories that its run has beside the project."""
+    return plan._replace(neighbours=neighbours.of_run(plan.project, plan.session, plan.run))
 
 
 def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
 from realm.model import State
 from realm.paths import current_directory, remove_tree
-from realm.session import claim
+from realm.session import claim, neighbours
 from realm.session.find import locate, state
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import Removal, ResumeRequest
@@ -92,14 +92,15 @@ def _not_saved(name: str, error: RealmError) -> RealmError:
 
 
 def _unpushed(project: Project, session: Session | None, code: str | None) -> int:
-    """Count commits that only this session has, in submodules, too."""
+    """Count commits that only this session has, in submodules and other repositories, too."""
     if not code or session is None:
         return count_commits(project, code, shared=False) if code else 0
     pushed = list(session.pushed.values())
     beside = branches.listed(project, session.name).values()
     inside = 0
     with suppress(RealmError):  # as where they are removed
-        for one in submodules.held(project, session.base, code, session.name):
+        more = neighbours.clones(project, session)
+        for one in submodules.held(project, session.base, code, session.name, more):
             inside += count_commits(one.clone, one.oid, shared=False)
     if code in pushed and not beside:
         return inside
@@ -151,7 +152,8 @@ def _move_refs(removal: Removal) -> None:
     refs.expire_trash(project, trash)
     if removal.session is not None and removal.code:
         with suppress(RealmError):  # what is left there is in nobody's way
-            submodules.remove(project, removal.session.base, removal.code, removal.name)
+            more = neighbours.clones(project, removal.session)
+            submodules.remove(project, removal.session.base, removal.code, removal.name, more)
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
@@ -174,7 +176,8 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
     if trash.code is not None and trash.meta is not None:
         session = record.read_session(project, name)
         with suppress(RealmError):
-            submodules.restore(project, session.base, trash.code, name)
+            more = neighbours.clones(project, session)
+            submodules.restore(project, session.base, trash.code, name, more)
     return Removal(name, project, trash.code or "", trash.meta)
 
 

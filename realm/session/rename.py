@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.model import State
-from realm.session import claim
+from realm.session import claim, neighbours
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
 from realm.store import branches, listing, record, refs, submodules
@@ -44,5 +44,6 @@ def rename(old: str, new: str, directory: Path | None) -> None:
         refs.transact(project, moves, f"realm: rename {old} to {new}")
         if row.code:
             with suppress(RealmError):
-                submodules.rename(project, session.base, row.code, old, new)
+                more = neighbours.clones(project, session)
+                submodules.rename(project, session.base, row.code, old, new, more)
         claim.take(project, renamed)

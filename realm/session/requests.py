@@ -25,7 +25,10 @@ class At(NamedTuple):
 
 
 class NewRequest(NamedTuple):
-    """``realm new``: ``directory`` is the project or any directory inside it."""
+    """``realm new``: ``directory`` is the project or any directory inside it.
+
+    ``neighbours`` are other directories as ``--with`` names them (:mod:`realm.session.neighbours`).
+    """
 
     name: str
     directory: Path
@@ -34,6 +37,7 @@ class NewRequest(NamedTuple):
     base: str | None = None
     wip: bool = False
     include: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
     image: str | None = None
     agent: str | None = None
     no_input: bool = False
@@ -53,6 +57,7 @@ class ResumeRequest(NamedTuple):
     rebase: bool = False
     take: str | None = None
     approve: bool = False
+    neighbours: tuple[str, ...] = ()
     image: str | None = None
     no_input: bool = False
     detach: bool = False

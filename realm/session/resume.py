@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from realm.config import INCLUDE, Config
 from realm.errors import NoSuchSessionError, RealmError, RunningError
+from realm.paths import current_directory
 from realm.sandbox import docker, flags
 from realm.session import (
     approvals,
@@ -15,6 +16,7 @@ from realm.session import (
     images,
     intake,
     keys,
+    neighbours,
     onto,
     rebase,
     sandboxes,
@@ -100,19 +102,26 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
             )
             continued, transcript, session = 0, None, session._replace(conversation=new)
             told = words.summary(found, session)
+    if request.neighbours:
+        start = request.directory or current_directory()
+        session = neighbours.named(project, session, request.neighbours, start)
+        approvals.approve_record(project, session)
     plan = plan._replace(
         session=session,
         include=approvals.included(project, (), plan.config.values(INCLUDE), session.include),
         login=planning.find_login(plan.agent, plan.args),
         run=planning.starting(len(runs) + 1, row.code)._replace(
-            continues=continued, said=len(transcript or b""), network=plan.network.policy
+            continues=continued,
+            said=len(transcript or b""),
+            network=plan.network.policy,
+            neighbours=neighbours.beginning(project, session),
         ),
         parent=row.meta,
         totals=row.summary.totals,
         transcript=transcript,
         told=told,
     )
-    plan = planning.with_keys(keys.lasting(plan))
+    plan = planning.with_neighbours(planning.with_keys(keys.lasting(plan)))
     egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent
@@ -124,6 +133,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan, ui)
+    neighbours.announce(plan, ui)
     stores.ensure_readable(project, row.code, session.base, running.outline(plan))
     return begin(connection, plan, chosen, seen, lock, ui)
 
@@ -154,7 +164,7 @@ def _take_over(
 ) -> int:
     """Attach to a sandbox whose holder is gone; it knows nothing of new arguments."""
     name = plan.session.name
-    if request.agent_args or request.rebase or request.take is not None:
+    if request.agent_args or request.rebase or request.take is not None or request.neighbours:
         raise RunningError(
             f"run {run.number} of {name} is still going on in its container",
             f"realm attach {name} shows it, realm stop {name} ends it",

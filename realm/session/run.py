@@ -20,7 +20,7 @@ from realm.sandbox.egress.ticket import API_PORT, ticket
 from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
 from realm.sandbox.transfer import SandboxFile
-from realm.session import surroundings
+from realm.session import neighbours, surroundings
 from realm.store import sparse, worktree
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from realm.sandbox.egress.rules import Stand
     from realm.sandbox.flags import DockerArgs
     from realm.store.sparse import Sparse
+    from realm.store.submodules import Submodule
     from realm.store.worktree import Include
 
 
@@ -63,7 +64,8 @@ class Plan(NamedTuple):
     first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
     stands before with the login, which no sandbox has then, ``exposed`` why the sandbox has
     it all the same, and ``git_hosts`` those that the sidecar fetches from with the user's
-    logins.  ``told`` is what the agent is to know of a conversation that it cannot go on with.
+    logins.  ``neighbours`` are the repositories beside the project.  ``told`` is what the agent is to
+    know of a conversation that it cannot go on with.
     """
 
     project: Project
@@ -83,6 +85,7 @@ class Plan(NamedTuple):
     ignore: bytes = b""
     agent_args: tuple[str, ...] = ()
     include: tuple[Include, ...] = ()
+    neighbours: tuple[Submodule, ...] = ()
     dotfiles: Dotfiles = Dotfiles()
     resume: bool = False
     transcript: bytes | None = None
@@ -129,7 +132,7 @@ class Outcome(NamedTuple):
     is_partial: bool = False
     """Whether git refused the agent's commits, and its files alone were taken in."""
     inside: tuple[tuple[str, int], ...] = ()
-    """Paths of submodules, and how many commits the run made there."""
+    """Paths of submodules and other repositories, and how many commits the run made there."""
 
 
 def argv(plan: Plan) -> list[str]:
@@ -192,7 +195,7 @@ def environment(plan: Plan) -> dict[str, str]:
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
     login = inside(plan)
-    found = [*plan.dotfiles.files, *_home(plan, login)]
+    found = [*plan.dotfiles.files, *_home(plan, login), *neighbours.files(plan.session)]
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
     workspace = plan.session.workspace
@@ -240,7 +243,9 @@ def _home(plan: Plan, login: Login) -> list[SandboxFile]:
     agent = plan.agent
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
-        for file in agent.files(login, plan.directory, sealed=plan.network.policy != "open")
+        for file in agent.files(
+            login, plan.directory, sealed=plan.network.policy != "open", more=neighbours.directories(plan)
+        )
     ]
     conversation = plan.session.conversation
     if plan.transcript is not None and conversation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -195,10 +196,11 @@ def outfit(
         proxies = _proxies(engine, plan)
         command_file, setup = _setup(plan, image, proxies)
         in_base = [*command_file, *(plan.dotfiles.files if command_file else ())]
-        if inner or pointers:
-            # A base has neither: the command is run in each sandbox, where they are.
+        if inner or pointers or plan.session.neighbours:
+            # A base has none of them: the command is run in each sandbox, where they are.
             in_base, setup = [], ""
         packs = [file for _, files in inner for file in files]
+        packs += [_way_to(plan, one) for one, _ in inner if one.is_beside]
         packs += [
             SandboxFile(f"{layout.LARGE}/{oid}", path, 0o444, owner="root") for oid, path in files.items()
         ]
@@ -238,8 +240,9 @@ def _setup(plan: Plan, image: str, proxies: Mapping[str, str]) -> tuple[list[San
 
 @contextmanager
 def _inside(plan: Plan, more: Sequence[str]) -> Iterator[list[tuple[Inner, list[SandboxFile]]]]:
-    """Give the submodules of what the run begins on, each with the packs of its history."""
+    """Give the submodules of what the run begins on, and what is beside it, each with its history's packs."""
     found = [] if more else submodules.find(plan.project, plan.session.base, plan.run.before)
+    found += [one for one in plan.neighbours if one.clone and not more]
     if not any(one.clone for one in found):
         yield [(_unfilled(one), []) for one in found]
         return
@@ -265,7 +268,7 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
     ]  # fmt: skip
     inner = Inner(
         one.key, one.parent, one.path, one.below, one.link, name=one.name, url=one.url, place=one.place,
-        refs={**seen.refs, **{name: tag.oid for name, tag in seen.tags.items()}}, symbolic=seen.symbolic,
+        refs=_refs(seen, plan.session.name if one in plan.neighbours else ""), symbolic=seen.symbolic,
         peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
         objects=(at,), shallow=seen.shallow, partial=stores.is_partial(clone),
     )  # fmt: skip
@@ -281,6 +284,13 @@ def inner_sight(plan: Plan, one: Submodule, clone: Project) -> History:
     if not choice.limit and stores.packed(clone) > _LARGE:
         choice = choice._replace(limit=_NEWEST)
     return histories.find(clone, choice, one.base, own=[one.link])
+
+
+def _way_to(plan: Plan, one: Inner) -> SandboxFile:
+    """Return the ``.git`` of a repository beside the workspace; its directory is the user's by that."""
+    top, workspace = posixpath.split(plan.session.workspace)
+    place = f"gitdir: ../{workspace}/.git/{one.place}\n"
+    return SandboxFile(f"{top}/{one.name}/.git", os.fsencode(place))
 
 
 def _machine(engine: Engine, plan: Plan) -> Machine:

@@ -78,6 +78,7 @@ def _start(request: NewRequest, name: str, base: str, task: Sequence[str], *, fu
     options += ["--no-record"] if request.no_record else []
     options += ["--no-input"] if request.no_input else []
     options += [f"--include={path}" for path in request.include]
+    options += [f"--with={path}" for path in request.neighbours]
     options += [f"--image={request.image}"] if request.image else []
     options += [f"--agent={request.agent}"] if request.agent else []
     command = (

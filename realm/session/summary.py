@@ -44,7 +44,7 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     for note in outcome.notes:
         ui.warn(note)
     if not outcome.new_commits:
-        then = "push" if outcome.code != plan.session.base else "remove"
+        then = "push" if outcome.code != plan.session.base or outcome.inside else "remove"
         ui.info(f"{name}: no changes   realm resume {name}   realm {then} {name}")
         _tell_beside(plan, outcome, ui)
         return

@@ -200,9 +200,9 @@ def _taken(
         left.remember(plan, twins)
     exit_code = ending.exit_code if ending else 0
     failed = exit_code in _NOT_RUN or (plan.agent.conversations is not None and 0 < exit_code < _SIGNALLED)
-    nothing = failed and not commits and not run.prompts and not said.files and not run.kept
+    made = commits or inside.commits or run.prompts or said.files or run.kept
     return Outcome(
-        code, meta, totals, commits, exit_code, run.notes, nothing, run.kept, run.risky,
+        code, meta, totals, commits, exit_code, run.notes, failed and not made, run.kept, run.risky,
         is_partial=ingested is not None and ingested.is_partial,
         inside=tuple(inside.commits.items()),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import agents
 from realm.errors import RealmError
 from realm.model import State
-from realm.session import approvals, audit, claim, recordings, registry, words
+from realm.session import approvals, audit, claim, neighbours, recordings, registry, words
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
 from realm.session.review import Place, place
@@ -70,6 +70,7 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
         f"realm: fork of {at.name}",
     )
     approvals.approve_alike(project, old, session)
+    neighbours.fork(project, old, new)
     registry.remember_project(project)
     return Moved(cut.turn.number, cut.turn.after, whole.tip)
 

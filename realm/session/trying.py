@@ -14,7 +14,7 @@ from realm.config import INCLUDE
 from realm.errors import RealmError
 from realm.paths import remove_tree, scratched
 from realm.sandbox import docker, flags, lookup
-from realm.session import approvals, egress, images, sandboxes
+from realm.session import approvals, egress, images, neighbours, sandboxes
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.lock import RunLock, run_directory
@@ -56,6 +56,10 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     approvals.settle_record(project, session, ui, approve=False)
     approvals.settle_patterns(project, ui)
     plan = planning.following(project, session, last, asked)
+    run = planning.starting(plan.run.number, whole.tip)._replace(
+        neighbours=neighbours.beginning(project, session)
+    )
+    plan = planning.with_neighbours(plan._replace(run=run))
     own = session._replace(id=str(uuid.uuid4()))
     include = approvals.included(project, request.include, plan.config.values(INCLUDE), session.include)
     plan = plan._replace(
@@ -64,12 +68,12 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
         api=None,
         exposed="",
         git_hosts=(),
-        run=planning.starting(plan.run.number, whole.tip),
         include=include,
     )
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan, ui)
+    neighbours.announce(plan, ui)
     stores.ensure_readable(project, whole.tip, session.base, running.outline(plan))
     with docker.connect() as connection:
         image = images.ensure(connection, plan, request.image, ui)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from realm.errors import RealmError
-from realm.model import WORKSPACE_ROOT, Kept, Refusal, Run, Session, State, Summary, Taken, Totals
+from realm.model import WORKSPACE_ROOT, Kept, Neighbour, Refusal, Run, Session, State, Summary, Taken, Totals
 from realm.store.refs import META
 from realm.text import clean, plural
 
@@ -43,6 +43,7 @@ _CONVERSATION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _IMAGE = re.compile(r"([0-9A-Za-z][0-9A-Za-z._/:@-]{0,499})?")
 _CONTAINER = re.compile(r"([0-9A-Za-z][0-9A-Za-z_.-]{0,127})?")
 _WORKSPACE = re.compile(re.escape(WORKSPACE_ROOT) + r"(/(?!\.\.?(/|$))[0-9A-Za-z._-]{1,100}){1,8}")
+_NEIGHBOUR = re.compile(r"(?!\.\.?$)[0-9A-Za-z._-]{1,100}")
 _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
 _NETWORK = re.compile(r"(open|allow|none)?")
 _HOST = re.compile(r"[0-9A-Za-z._:?-]{1,255}")
@@ -151,7 +152,24 @@ def load_session(data: bytes, name: str, object_format: str) -> Session:
         conversation=fields.maybe("conversation", lambda key: fields.text(key, _CONVERSATION.fullmatch)),
         pushed=fields.mapping("pushed", _REMOTE.fullmatch, oid),
         include=fields.texts("include", _is_includable),
+        neighbours=fields.rows("neighbours", lambda row: _neighbour(row, oid)),
     )
+
+
+def _neighbour(row: Any, is_oid: Callable[[str], object]) -> Neighbour | None:
+    match row:
+        case [str(path), str(name), str(base), bool(writable)] if (
+            _is_absolute(path) and _NEIGHBOUR.fullmatch(name) and (is_oid(base) or not (base or writable))
+        ):
+            return Neighbour(path, name, base, writable)
+    return None
+
+
+def _began(row: Any, is_oid: Callable[[str], object]) -> tuple[str, str] | None:
+    match row:
+        case [str(name), str(oid)] if _NEIGHBOUR.fullmatch(name) and is_oid(oid):
+            return name, oid
+    return None
 
 
 def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
@@ -184,6 +202,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         network=fields.text("network", _NETWORK.fullmatch, ""),
         refused=tuple(fields.maybe("refused", lambda key: _refused(fields.items(key))) or ()),
         risky=fields.texts("risky"),
+        neighbours=fields.rows("neighbours", lambda row: _began(row, oid)),
     )
 
 
@@ -317,6 +336,14 @@ class _Fields:
         if len(value) > _LIST_LIMIT or not good:
             raise self._error(f"has no valid '{key}'")
         return tuple(value)
+
+    def rows(self, key: str, read: Callable[[Any], T | None]) -> tuple[T, ...]:
+        """Return a list of what ``read`` makes of each item, which is good; empty where it is missing."""
+        found = [read(item) for item in self._get(key, [], list)[:_LIST_LIMIT]]
+        good = [row for row in found if row is not None]
+        if len(good) != len(found):
+            raise self._error(f"has no valid '{key}'")
+        return tuple(good)
 
     def seconds(self, key: str) -> tuple[float, ...]:
         """Return a list of numbers of seconds, empty where it is missing."""

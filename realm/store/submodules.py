@@ -162,26 +162,34 @@ class Held(NamedTuple):
     oid: str
 
 
-def held(project: Project, base: str, code: str, name: str) -> list[Held]:
-    """Return where there is work of the session ``name``, which goes from ``base`` to ``code``."""
+def held(project: Project, base: str, code: str, name: str, more: Sequence[Project] = ()) -> list[Held]:
+    """Return where there is work of the session ``name``, which goes from ``base`` to ``code``.
+
+    It may be in submodules, and in ``more`` repositories.
+    """
     found = []
-    for one in find(project, base, code):
-        if one.clone is not None:
-            there = ref_name(one.clone, project, name)
-            oid = refs.tips(one.clone, there).code
-            found += [Held(one.clone, there, oid)] if oid else []
+    for clone in (*(one.clone for one in find(project, base, code)), *more):
+        if clone is not None:
+            there = ref_name(clone, project, name)
+            oid = refs.tips(clone, there).code
+            found += [Held(clone, there, oid)] if oid else []
     return found
 
 
-def remove(project: Project, base: str, code: str, name: str) -> None:
+def remove(project: Project, base: str, code: str, name: str, more: Sequence[Project] = ()) -> None:
     """Put what is :func:`held` of a session into the clones' trash."""
-    for clone, there, oid in held(project, base, code, name):
+    for clone, there, oid in held(project, base, code, name, more):
         updates = refs.trash_updates(there, refs.Tips(oid, None), refs.list_trash(clone))
         refs.transact(clone, updates, "realm: remove")
 
 
-def restore(project: Project, base: str, code: str, name: str) -> None:
+def restore(project: Project, base: str, code: str, name: str, more: Sequence[Project] = ()) -> None:
     """Bring back what :func:`remove` took away; a commit that there is no ref to will be gone some day."""
+    for clone in more:
+        there = ref_name(clone, project, name)
+        trash = refs.latest_trash(clone, there)
+        if trash is not None and refs.tips(clone, there).code is None:
+            refs.transact(clone, refs.restore_updates(trash), "realm: restore")
     for one in find(project, base, code):
         if one.clone is not None and one.link != one.base:
             there = ref_name(one.clone, project, name)
@@ -191,9 +199,9 @@ def restore(project: Project, base: str, code: str, name: str) -> None:
                 )
 
 
-def rename(project: Project, base: str, code: str, old: str, new: str) -> None:
+def rename(project: Project, base: str, code: str, old: str, new: str, more: Sequence[Project] = ()) -> None:
     """Call what is :func:`held` of the session ``old`` by its new name."""
-    for clone, there, oid in held(project, base, code, old):
+    for clone, there, oid in held(project, base, code, old, more):
         after = ref_name(clone, project, new)
         if refs.tips(clone, after).code is None:
             updates = [

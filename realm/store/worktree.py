@@ -149,7 +149,7 @@ def included(
                     "--wip includes uncommitted changes",
                 )
         for path in (*wanted, *again):
-            found.update(set(_files(project.root, path)) - tracked)
+            found.update(set(files(project.root, path)) - tracked)
     return _placed(project, sorted(found))
 
 
@@ -192,8 +192,8 @@ def _kind(path: Path) -> str | None:
     return kinds.get(stat.S_IFMT(mode))
 
 
-def _files(root: Path, path: str) -> Iterator[str]:
-    """Give the files and links at or below ``path``, without repositories' ``.git``."""
+def files(root: Path, path: str) -> Iterator[str]:
+    """Yield the files and links at or below ``path``, without repositories' ``.git``."""
     if _kind(root / path) != "directory":
         yield path
         return

@@ -204,3 +204,55 @@ def test_one_that_was_moved_stays_one_without_work(sandbox: HostSandbox, work: s
     report = sandbox.run(f"mkdir libs; git mv lib libs/lib; {work}; true")
     listed = sandbox.taken(report).git("ls-tree", report.points[-1].snapshot, "libs/lib")
     assert listed.startswith(kind)
+
+
+@pytest.fixture
+def beside(sandbox: HostSandbox) -> Path:
+    """Give the repository ``../near`` of a sandbox that has ``../still``, too, of which nothing is saved."""
+    lib = Repo(sandbox.root.parent / "lib")
+    for name, parent, key in (("near", "beside", "e" * 16), ("still", "read-only", "f" * 16)):
+        inner = Inner(key, parent, f"../{name}", f"../{name}", lib.head(), name, place=f"with/{name}",
+                      objects=(str(lib.path / ".git/objects"),))  # fmt: skip
+        sandbox.layout = sandbox.layout._replace(inner=(*sandbox.layout.inner, inner))
+        top = sandbox.workspace.parent / name
+        top.mkdir()
+        (top / ".git").write_text(f"gitdir: ../project/.git/with/{name}\n")
+    return sandbox.workspace.parent / "near"
+
+
+def test_a_repository_beside_the_workspace(sandbox: HostSandbox, beside: Path) -> None:
+    script = f"cd ../near && git status -sb > $HOME/told && echo 1 > one && {COMMIT} && echo 2 > two; "
+    report = sandbox.run(script + f"cd ../still && echo 1 > one && {COMMIT}")
+    assert (sandbox.state / "home/told").read_text() == "## work\n"
+    assert (report.errors, report.points[-1].snapshot) == ((), sandbox.tip)
+    assert set(report.inner) == set(report.inner_packs) == {"e" * 16}
+    (point,) = report.inner["e" * 16]
+    assert point.head != point.snapshot
+    assert (beside / "lib.txt").read_text() == "lib\n"
+
+
+def test_an_idle_agent_changes_nothing_beside_the_workspace(sandbox: HostSandbox, beside: Path) -> None:
+    report = sandbox.run("true")
+    assert (report.errors, report.points[-1].snapshot, report.inner) == ((), sandbox.tip, {})
+    assert beside.is_dir()
+
+
+@pytest.mark.parametrize("way", [
+    "rm -rf ../near", "rm -rf ../near && ln -s / ../near", "rm ../near/.git && mkfifo ../near/.git",
+    "mv ../near ../other && mkdir ../near && mkfifo ../near/x", "rm -rf .git/with && mkfifo .git/with",
+])  # fmt: skip
+def test_what_an_agent_makes_of_it_holds_nobody_up(sandbox: HostSandbox, beside: Path, way: str) -> None:
+    report = sandbox.run(f"{way}; echo 1 > own")
+    assert sandbox.taken(report).show(f"{report.points[-1].snapshot}:own") == "1"
+    assert beside.parent.is_dir()
+
+
+def test_what_is_done_beside_the_workspace_alone_is_handed_over(sandbox: HostSandbox, beside: Path) -> None:
+    """As of a program that tells of no turns: at the second look that finds the same."""
+    sandbox.lay_out()
+    sandbox.run("true")
+    (beside / "one").write_text("1\n")
+    sandbox.turn("start")
+    sandbox.turn("stop")
+    (part,) = (sandbox.state / "out/live").glob("[0-9]*")
+    assert (part / "inner").read_text().startswith(f"point {'e' * 16} ")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import RealmError
-from realm.model import Kept, Refusal, Run, Session, State, Summary, Taken, Totals
+from realm.model import Kept, Neighbour, Refusal, Run, Session, State, Summary, Taken, Totals
 from realm.store.schema import (
     dump,
     is_inside,
@@ -49,6 +49,10 @@ sessions = st.builds(
     conversation=st.none() | uuids,
     pushed=st.dictionaries(names.map(lambda name: f"https://host/{name} a/{name}"), oids, max_size=3),
     include=st.lists(paths).map(tuple),
+    neighbours=st.lists(
+        st.builds(Neighbour, paths.map("/".__add__), names, oids, st.booleans())
+        | st.builds(Neighbour, paths.map("/".__add__), names, st.just(""), st.just(False))
+    ).map(tuple),
 )
 runs = st.builds(
     Run,
@@ -83,6 +87,7 @@ runs = st.builds(
         )
     ).map(tuple),
     risky=texts,
+    neighbours=st.lists(st.tuples(names, oids)).map(tuple),
 )
 summaries = st.builds(
     Summary,
@@ -118,6 +123,21 @@ def test_session(session: Session) -> None:
 @given(runs)
 def test_run(run: Run) -> None:
     assert load_run(dump(run), "x", 7, "sha1") == run
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["../lib", "lib", "", False], ["/lib", "..", "", False], ["/lib", "a/b", "", False],
+        ["/lib", "", "", False], ["/lib", "lib", "HEAD", True], ["/lib", "lib", "", True],
+        ["/lib", "lib", "", 1], ["/lib", "lib"], "/lib", ["/lib\0", "lib", "", False],
+    ],
+)  # fmt: skip
+def test_a_directory_that_no_realm_would_name_damages_a_record(row: object) -> None:
+    session = Session(ID, "x", "/p", "/workspace/p", "1" * 40, 1.0)
+    data = json.dumps({**json.loads(dump(session)), "neighbours": [row]}).encode()
+    with pytest.raises(RealmError, match="has no valid 'neighbours'"):
+        load_session(data, "x", "sha1")
 
 
 def test_where_a_conversation_began_is_read_as_earlier_versions_wrote_it() -> None:

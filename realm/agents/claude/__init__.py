@@ -161,9 +161,11 @@ class Claude(Agent):
         servers = home.servers(self.environ)[0].values()
         return [*home.reaches(login, given, self.environ), *(one["url"] for one in servers if "url" in one)]
 
-    def files(self, login: Login, directory: str, *, sealed: bool = False) -> Iterable[HomeFile]:
+    def files(
+        self, login: Login, directory: str, *, sealed: bool = False, more: Sequence[str] = ()
+    ) -> Iterable[HomeFile]:
         """Return its configuration: the user's settings, instructions, commands, agents and skills."""
-        for file in home.files(login, directory, self.environ, sealed=sealed):
+        for file in home.files(login, directory, self.environ, sealed=sealed, more=more):
             yield file._replace(path=f"{DIRECTORY}/{file.path}")
 
     def new_conversation(self) -> str:

@@ -26,7 +26,7 @@ from realm.config import MCP
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realm.agents.base import Login
 
@@ -169,19 +169,23 @@ def reaches(login: Login, given: Mapping[str, str], environ: Mapping[str, str] =
 
 
 def files(
-    login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False
-) -> list[HomeFile]:
+    login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False,
+    more: Sequence[str] = (),
+) -> list[HomeFile]:  # fmt: skip
     """Return the configuration directory of a sandbox that starts in ``directory``; paths are below it.
 
     The user's own settings, instructions, commands, agents and skills are copies
     without write permission; nothing of them is ever read back.  With ``sealed`` no
-    proxy of the settings goes in.
+    proxy of the settings goes in.  ``more`` are directories to work in besides.
     """
     host = host_config_dir(environ)
     state = {**_global_state(login, directory, _host_state(environ)), "mcpServers": servers(environ)[0]}
+    settings = _settings(host, environ, login, sealed=sealed)
+    if more:
+        settings["permissions"] = {"additionalDirectories": list(more)}
     found = [
         HomeFile(".claude.json", _dump(state)),
-        HomeFile("settings.json", _dump(_settings(host, environ, login, sealed=sealed)), 0o644),
+        HomeFile("settings.json", _dump(settings), 0o644),
         *_copies(host),
     ]
     if login.credentials is not None:

@@ -1,0 +1,238 @@
+"""Other directories that sandboxes have beside the project (``--with``): repositories, and plain files.
+
+They lie beside the workspace, so that ``../lib`` is the same inside.  A repository goes in as a submodule
+does, at a commit and with its history; what is done in a writable one comes to ``refs/realm/<name>`` in it
+(:mod:`realm.session.inner`).  Plain files are copied: the engine may be on another machine.
+
+A record from elsewhere can name any path.  No repository is opened for it that was not approved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realm.errors import RealmError, UsageError
+from realm.model import Neighbour
+from realm.sandbox.repositories import BESIDE, READ_ONLY
+from realm.sandbox.transfer import SandboxFile
+from realm.session import approvals
+from realm.store import refs, repo, stores, worktree
+from realm.store.submodules import Submodule, ref_name
+from realm.text import clean, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from realm.model import Project, Run, Session
+    from realm.session.requests import UI
+    from realm.session.run import Plan
+
+MOST_FILES = 20_000
+MOST_BYTES = 512 * 1024**2
+"""What is copied of a plain directory, at most."""
+
+
+def named(project: Project, session: Session, words: Sequence[str], start: Path) -> Session:
+    """Return the session with what ``words`` name besides, ``DIR[:ro|:rw]`` each, seen from ``start``.
+
+    Raises :class:`RealmError` for what cannot be given, or not in this way.
+    """
+    found = {one.name: one for one in session.neighbours}
+    for word in words:
+        session = session._replace(neighbours=tuple(found.values()))
+        one = _named(project, session, word, start)
+        other = found.get(one.name)
+        taken = other is not None and other.path != one.path and os.path.isdir(other.path)  # noqa: PTH112
+        if taken or one.name == posixpath.basename(session.workspace):
+            raise UsageError(
+                f"the container has another {_place(session, one)}",
+                f"ln -s {clean(one.path)} OTHER-NAME, then --with OTHER-NAME",
+            )
+        if other is not None and other.writable and one.writable and other.path == one.path:
+            one = other
+        found[one.name] = one
+    return session._replace(neighbours=tuple(found.values()))
+
+
+def _named(project: Project, session: Session, word: str, start: Path) -> Neighbour:
+    path, _, mode = word.rpartition(":")
+    if mode not in ("ro", "rw"):
+        path, mode = word, ""
+    full = Path(os.path.normpath(start / Path(path).expanduser()))
+    shown = clean(str(full), limit=200)
+    if not path or not full.is_dir():
+        raise UsageError(f"--with {shown}: there is no such directory", "--with DIR, DIR:ro or DIR:rw")
+    one = Neighbour(str(full), repo.project_name(full, full, full))
+    if os.path.lexists(full / ".git") or all((full / name).exists() for name in ("HEAD", "objects", "refs")):
+        return _repository(project, session, one, writable=mode != "ro")
+    if mode == "rw":
+        raise UsageError(
+            f"{shown} is no repository, so nothing could be taken into it: it can only be read",
+            f"git config --add realm.dockerArgs '-v {shown}:/data/{one.name}' lets the agent change it",
+        )
+    real, root = full.resolve(), project.root.resolve()
+    if root.is_relative_to(real):
+        raise UsageError(f"{shown} holds the project", "name a directory beside it")
+    if real.is_relative_to(root):
+        raise UsageError(f"{shown} is a part of the project", "--include PATH copies what git ignores")
+    list(_files(one))
+    return one
+
+
+def _repository(project: Project, session: Session, one: Neighbour, *, writable: bool) -> Neighbour:
+    """Return it with its HEAD as base; raises :class:`RealmError` where it is not fit."""
+    shown = clean(one.path, limit=200)
+    clone = repo.discover(Path(one.path))
+    if clone.common_dir == project.common_dir:
+        raise UsageError(f"{shown} is the project's own repository", "realm.historyRefs shows more of it")
+    if clone.common_dir.is_relative_to(project.common_dir):
+        raise UsageError(f"{shown} is a submodule: the container has it", "leave --with out")
+    if clone.object_format != project.object_format:
+        raise RealmError(
+            f"{shown} has the object format {clone.object_format}, the project {project.object_format}",
+            "--with takes repositories of one format",
+        )
+    others = [_opened(Path(other.path)) for other in session.neighbours if other.path != one.path]
+    if clone.common_dir in (other.common_dir for other in others if other is not None):
+        raise UsageError(f"{shown} is a repository that was named already", "name one work tree of it")
+    there = ref_name(clone, project, session.name)
+    known = any(other.writable and other.name == one.name for other in session.neighbours)
+    if writable and not known and refs.tips(clone, there).code is not None:
+        raise RealmError(
+            f"{shown} has work of another session called {there}",
+            f"give this one another name, or --with {shown}:ro",
+        )
+    try:
+        base = repo.resolve_commit(clone, "HEAD")
+        stores.ensure_readable(clone, base)
+    except RealmError as error:
+        raise type(error)(f"{shown}: {error.message}", error.hint) from error
+    return one._replace(base=base, writable=writable)
+
+
+def _opened(path: Path) -> Project | None:
+    """Return the repository whose work tree's top ``path`` is."""
+    with suppress(RealmError):
+        if os.path.lexists(path / ".git"):
+            return repo.discover(path)
+    return None
+
+
+def _clone(project: Project, session: Session, one: Neighbour) -> Project | None:
+    """Return a session's repository, ``None`` where it is not here or not approved."""
+    if not one.base or not approvals.is_settled(project, session):
+        return None
+    found = _opened(Path(one.path))
+    if found is None or found.common_dir == project.common_dir:
+        return None
+    same = found.object_format == project.object_format
+    return found if same and repo.is_there(found, f"{one.base}^{{commit}}") else None
+
+
+def clones(project: Project, session: Session) -> list[Project]:
+    """Return the repositories of the session that may have its work."""
+    found = (_clone(project, session, one) for one in session.neighbours if one.writable)
+    return [clone for clone in found if clone is not None]
+
+
+# -- in a run --------------------------------------------------------------------
+
+
+def beginning(project: Project, session: Session) -> tuple[tuple[str, str], ...]:
+    """Return the repositories that a run which starts now has, by name, and their commits."""
+    found = []
+    for one in session.neighbours:
+        if (clone := _clone(project, session, one)) is not None:
+            there = ref_name(clone, project, session.name)
+            own = refs.tips(clone, there).code if one.writable else None
+            found.append((one.name, own or one.base))
+    return tuple(found)
+
+
+def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...]:
+    """Return the repositories that a run has; without a clone where it is not here any more."""
+    tips = dict(run.neighbours)
+    return tuple(
+        Submodule(
+            hashlib.sha256(f"../{one.name}".encode()).hexdigest()[:16], BESIDE if one.writable else READ_ONLY,
+            f"../{one.name}", f"../{one.name}", tips[one.name], one.base, one.name,
+            place=f"with/{one.name}", clone=_clone(project, session, one),
+        )
+        for one in session.neighbours if one.base and one.name in tips
+    )  # fmt: skip
+
+
+def files(session: Session) -> Iterator[SandboxFile]:
+    """Yield what sandboxes get of plain directories: root's, which the agent cannot change."""
+    for one in session.neighbours:
+        if not one.base:
+            for path, name in _files(one):
+                mode = 0o555 if os.access(path, os.X_OK) else 0o444
+                yield SandboxFile(f"{_place(session, one)}/{name}", path, mode, owner="root")
+
+
+def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
+    """Yield files and links of a plain directory, without any ``.git``, and their names below it."""
+    top, shown = Path(one.path), clean(one.path, limit=200)
+    size = 0
+    for count, name in enumerate(worktree.files(top, "."), 1):
+        path = top / name
+        with suppress(FileNotFoundError):
+            size += path.lstat().st_size
+        if count > MOST_FILES or size > MOST_BYTES:
+            raise RealmError(
+                f"{shown} has more than {MOST_FILES:,} files or {MOST_BYTES >> 20} MB, too much for a copy",
+                f"git config --add realm.dockerArgs '-v {shown}:/data/{one.name}:ro' mounts it",
+            )
+        if not path.is_symlink() and not os.access(path, os.R_OK):
+            raise RealmError(f"{clean(str(path))} cannot be read", f"ls -l {clean(str(path))}")
+        yield path, name
+
+
+def directories(plan: Plan) -> list[str]:
+    """Return where they are in the run's sandbox."""
+    there = dict(plan.run.neighbours)
+    return [
+        _place(plan.session, one)
+        for one in plan.session.neighbours
+        if (one.name in there if one.base else os.path.isdir(one.path))  # noqa: PTH112
+    ]
+
+
+def _place(session: Session, one: Neighbour) -> str:
+    return f"{posixpath.dirname(session.workspace)}/{one.name}"
+
+
+def announce(plan: Plan, ui: UI) -> None:
+    """Say what is beside the project, and which of it is not here."""
+    there = directories(plan)
+    for one in plan.session.neighbours:
+        place, shown = _place(plan.session, one), clean(one.path, limit=200)
+        if place not in there:
+            ui.warn(
+                f"{shown} is not here, or not what it was: the container goes without it; "
+                f"--with DIRECTORY-CALLED-{one.name} says where it is"
+            )
+            continue
+        to = "a copy of its files"
+        if one.base:
+            to = "commits come home to it" if one.writable else "nothing of it comes home"
+        ui.info(f"in the container: {place} ({shown}; {to})")
+        if one.base and (clone := _opened(Path(one.path))) is not None:
+            with suppress(RealmError):  # a filter of the user's that fails, say
+                if count := worktree.dirty_count(clone):
+                    ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
+
+
+def fork(project: Project, old: Session, new: str) -> None:
+    """Let the session called ``new`` begin in the repositories where ``old`` is now."""
+    for clone in clones(project, old):
+        tip = refs.tips(clone, ref_name(clone, project, old.name)).code
+        name = ref_name(clone, project, new)
+        if tip is not None and refs.tips(clone, name).code is None:
+            refs.transact(clone, [refs.RefUpdate(refs.CODE + name, None, tip)], f"realm: fork of {old.name}")

@@ -1,0 +1,82 @@
+"""A record from elsewhere names directories of this machine, to have them shown or written to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from realm.cli.ui import TerminalUI
+from realm.errors import RealmError
+from realm.model import Neighbour, Run, State, Totals
+from realm.session import approvals, neighbours
+from realm.session.remove import remove, restore
+from realm.session.rename import rename
+from realm.session.requests import Removal
+from realm.store import record, refs
+from tests.support.repos import Repo
+from tests.support.store import STARTED, project_of
+from tests.support.store import session as recorded
+
+if TYPE_CHECKING:
+    from realm.model import Session
+
+
+@pytest.fixture
+def private(repo: Repo) -> Repo:
+    """Give another repository of the user's, which has a session's work of the same name."""
+    made = Repo.init(repo.path.parent / "private")
+    made.write("secret")
+    made.commit("Secret")
+    made.git("update-ref", "refs/realm/fix", made.head())
+    return made
+
+
+@pytest.fixture
+def fetched(repo: Repo, private: Repo) -> Session:
+    """Give a session whose record was made elsewhere and names the private repository, and a directory."""
+    rows = (
+        Neighbour(str(private.path), "private", private.head(), writable=True),
+        Neighbour(str(private.path.parent), "home"),
+    )
+    made = recorded(base=repo.head(), project=str(repo.path), neighbours=rows)
+    project = project_of(repo)
+    has = (("private", private.head()),)
+    run = Run(1, STARTED, repo.head(), ended=STARTED, after=repo.head(), neighbours=has)
+    meta = record.write(
+        project, parent=None, previous=None, session=made, run=run, totals=Totals(), state=State.EXITED,
+        files={},
+    )  # fmt: skip
+    repo.git("update-ref", "refs/realm-meta/fix", meta)
+    repo.git("update-ref", "refs/realm/fix", repo.head())
+    assert record.read_session(project, "fix") == made
+    return made
+
+
+def test_no_run_begins_that_nobody_approved(repo: Repo, private: Repo, fetched: Session) -> None:
+    project = project_of(repo)
+    with pytest.raises(
+        RealmError, match=f"take commits into {private.path}, to show the container"
+    ) as caught:
+        approvals.settle_record(project, fetched, TerminalUI(no_input=True), approve=False)
+    assert "--approve" in (caught.value.hint or "")
+
+
+def test_its_repository_is_not_opened_for_any_run(repo: Repo, private: Repo, fetched: Session) -> None:
+    project = project_of(repo)
+    assert neighbours.beginning(project, fetched) == ()
+    run = Run(1, STARTED, repo.head(), neighbours=(("private", private.head()),))
+    (one,) = neighbours.of_run(project, fetched, run)
+    assert one.clone is None
+
+
+def test_nothing_is_moved_there(repo: Repo, private: Repo, fetched: Session) -> None:
+    before, project = private.refs(), project_of(repo)
+    neighbours.fork(project, fetched, "other")
+    rename("fix", "renamed", repo.path)
+    tips = refs.tips(project, "renamed")
+    assert tips.code is not None
+    now = fetched._replace(name="renamed")
+    remove(Removal("renamed", project, tips.code, tips.meta, now), TerminalUI(no_input=True))
+    restore("renamed", repo.path)
+    assert private.refs() == before

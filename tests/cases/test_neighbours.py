@@ -1,0 +1,66 @@
+"""Another repository, or a directory, comes along beside the project; what is done there comes home."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import Repo
+
+if TYPE_CHECKING:
+    from tests.support.user import User
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def lib(user: User) -> Repo:
+    """Give a repository beside the project, which has a directory ``samples`` beside it, too."""
+    made = Repo.init(user.repo.path.parent / "lib")
+    made.write("lib.txt", "lib\n")
+    made.commit("Library")
+    made.write("draft")
+    (user.repo.path.parent / "samples").mkdir()
+    (user.repo.path.parent / "samples/one.txt").write_text("sample\n")
+    return made
+
+
+def test_what_an_agent_did_beside_the_project_is_in_its_repository(user: User, lib: Repo) -> None:
+    """It is there again in the next run, is tried with, removed and brought back with the session."""
+    files = {name: (lib.path / name).read_bytes() for name in ("lib.txt", "draft", ".git/index")}
+    script = (
+        "cat ../lib/lib.txt ../samples/one.txt; touch ../samples/x && echo written; cd ../lib; ls; "
+        "git log --format=%s; echo 1 >one; git add one; git commit -qm One; echo 2 >two"
+    )
+    done = user.scripted("api", script, "--with", "../lib", "--with", "../samples")
+    assert done.out == "lib\nsample\nlib.txt\nLibrary\n"
+    assert "1 file of" in done.err
+    assert "also in ../lib: 2 commits" in done.err
+    assert lib.git("log", "--format=%s", "main..refs/realm/api").splitlines() == ["Work of run 1", "One"]
+    assert user.tip("api") == user.repo.head()
+    again = user.realm(
+        "resume", "api", "-c", "cat ../lib/two; git -C ../lib branch --show-current; echo 3 >../lib/x"
+    )
+    assert again.out == "2\napi\n"
+    assert lib.files("refs/realm/api") == ["lib.txt", "one", "two", "x"]
+    assert user.realm("try", "api", "--", "cat", "../lib/x", "../samples/one.txt").out == "3\nsample\n"
+    assert "3 commits that nobody else has" in user.realm("remove", "api", code=1).err
+    user.realm("remove", "api", "--yes")
+    assert "refs/realm/api" not in lib.refs()
+    user.realm("restore", "api")
+    assert lib.files("refs/realm/api") == ["lib.txt", "one", "two", "x"]
+    assert {name: (lib.path / name).read_bytes() for name in files} == files
+
+
+def test_while_its_repository_is_away_no_work_is_given_up(user: User, lib: Repo) -> None:
+    user.scripted("far", "echo 1 >../lib/one; echo 1 >one; sleep 600", "--with", "../lib", "--detach")
+    user.realm("exec", "far", "sh", "-c", "until [ -f one ]; do sleep 0.1; done")
+    away = lib.path.rename(user.repo.path.parent / "away")
+    kept = user.realm("stop", "far", code=1)
+    assert "the work in ../lib cannot be taken in: its repository is not here any more" in kept.err
+    assert "bring lib back, then realm resume far" in kept.err
+    away.rename(lib.path)
+    user.realm("stop", "far")
+    assert lib.files("refs/realm/far") == ["lib.txt", "one"]
+    assert user.repo.show("refs/realm/far:one") == "1"
