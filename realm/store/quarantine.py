@@ -234,11 +234,13 @@ class Quarantine:
         """
         wanted = "".join(f"{each}\n" for each in (oid, *(f"^{tip}" for tip in known))).encode()
         mark = f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
+        packs = self.project.object_stores[0] / "pack"
+        begun = set(packs.glob("tmp_pack_*"))
         for _ in range(_TRIES):
             packed, unpacked = self._given(wanted, mark)
             if unpacked.code == 0:
                 name = unpacked.text.partition("\t")[2]
-                keep = self.project.object_stores[0] / "pack" / f"pack-{name}.keep"
+                keep = packs / f"pack-{name}.keep"
                 # Of the very same pack that another is about to put there it may be theirs.
                 with suppress(OSError):
                     if keep.read_text(errors="replace") == f"{mark}\n":
@@ -248,9 +250,12 @@ class Quarantine:
                 return
             if not _COLLECTED.search(unpacked.err):
                 break
-        if packed.code not in (0, -signal.SIGPIPE):
-            raise RejectedError(f"the work cannot be packed: {reason(packed.err)}")
         problem = failure("index-pack", unpacked.err)
+        if problem.hint:  # the disk is full, of what git had written of the pack, too: it leaves that
+            for path in {*packs.glob("tmp_pack_*")} - begun:
+                path.unlink(missing_ok=True)
+        elif packed.code not in (0, -signal.SIGPIPE):
+            raise RejectedError(f"the work cannot be packed: {reason(packed.err)}")
         raise GitError(
             f"the repository cannot be written: {problem.message}",
             problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',

@@ -367,14 +367,17 @@ def test_broken_work_leaves_the_project_alone(repo: Repo, tmp_path: Path) -> Non
     assert_sound(repo)
 
 
-def test_full_disk_is_told(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A git that cannot write, as far as its message goes."""
+def test_full_disk_is_told_and_no_fuller_than_before(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A git that cannot write the whole pack, as far as its message goes."""
     real = subprocess.run(
         ["sh", "-c", "command -v git"], capture_output=True, text=True, check=True
     ).stdout.strip()
     fake = tmp_path / "bin/git"
     fake.parent.mkdir()
-    says = "cat >/dev/null; echo 'fatal: write error: No space left on device' >&2; exit 128"
+    packs = repo.path / ".git/objects/pack"
+    says = f"cat >{packs}/tmp_pack_x; echo 'fatal: write error: No space left on device' >&2; exit 128"
     fake.write_text(f'#!/bin/sh\ncase "$*" in *index-pack*--keep*) {says};; esac\nexec {real} "$@"\n')
     fake.chmod(0o755)
     sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
@@ -385,6 +388,7 @@ def test_full_disk_is_told(repo: Repo, tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(GitError, match="No space left on device") as caught:
         ingest(wanted)
     assert "the disk is full" in caught.value.hint
+    assert not list(packs.glob("tmp_*"))
 
 
 HOLDER = """
