@@ -52,6 +52,10 @@ class NothingToPushError(RealmError):
     """A session has no commits."""
 
 
+class NothingShownError(RealmError):
+    """A run had no terminal, or wrote nothing to it."""
+
+
 class RefRaceError(RealmError):
     """Somebody else moved a ref between our read and our write."""
 

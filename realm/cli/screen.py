@@ -12,6 +12,7 @@ from realm.cli.boundary import CommandLineError
 from realm.cli.command import verb
 from realm.cli.params import FILE, SESSION_OR_TURN, common, not_both, parted
 from realm.cli.several import each, meant, sessions
+from realm.errors import NothingShownError
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -63,7 +64,12 @@ def command(
 
     def show(one: Meant) -> None:
         asked, at = _asked(one, run, turn)
-        shown = picture(asked, ui, at)
+        try:
+            shown = picture(asked, ui, at)
+        except NothingShownError:
+            if not everyone:
+                raise
+            return
         if shown.incomplete:
             output.warning(
                 f"{shown.title}: some of the output was not kept, parts of this screen may be missing"

@@ -48,6 +48,8 @@ def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> R
         given_up = state(row) is State.INTERRUPTED
         if given_up and not force:
             raise _not_saved(name, error) from error
+        if given_up:
+            ui.warn(f"the unsaved work of {name} is given up: {error.message}")
     tips = refs.tips(project, name)
     unpushed = _unpushed(project, session, tips.code)
     return Removal(name, project, tips.code or "", tips.meta, session, unpushed, given_up)

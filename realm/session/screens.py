@@ -11,7 +11,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.errors import RealmError
+from realm.errors import NothingShownError, RealmError
 from realm.session import recordings, review, secrets
 from realm.session.find import find
 from realm.store import record, refs
@@ -111,7 +111,7 @@ def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
     """Return the last screen of a run, or what it showed when ``turn`` ended.
 
     Unless a run is asked for, it is the newest that has a screen.  Raises
-    :class:`RealmError` where none was kept.
+    :class:`NothingShownError` where there was none, :class:`RealmError` where it was not kept.
     """
     from realm.terminal.render.drawing import Drawing
 
@@ -127,7 +127,7 @@ def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
         live = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
         kept, incomplete = live or (None, False)
     if kept is None:
-        raise RealmError(
+        raise NothingShownError(
             f"run {run.number} of {session.name} showed nothing on a terminal",
             f"realm logs {session.name} --run {run.number} prints what it wrote",
         )

@@ -222,6 +222,14 @@ def test_screens_and_pushes_know_turns_too(repo: Repo, tmp_path: Path) -> None:
     assert origin.show("fix:a") == "2"
 
 
+def test_all_screens_are_those_of_sessions_that_have_one(repo: Repo) -> None:
+    Past(repo).run(Asked("one"), files={"screen.ans": b"\x1b[1;1Hshown"})
+    Past(repo, "mute", id="5e555e55-0000-4000-8000-000000000000").run(Asked("two"))
+    done = realm(repo.path, "screen", "--all")
+    assert (done.code, done.out, done.err) == (0, "== fix, run 1 ==\nshown\n", "")
+    assert realm(repo.path, "screen", "fix", "mute").code == 1
+
+
 def test_a_turn_without_a_conversation_is_shown_by_its_commits(past: Past) -> None:
     out = realm(past.repo.path, "show", "fix@3").out
     assert "> two at once\n" in out

@@ -173,7 +173,9 @@ def test_remove_by_force_gives_up_what_cannot_be_saved(user: User) -> None:
     assert "may still have a container with work" in refused.err
     assert user.listed()
     running = sandbox(user)
-    assert "may be left" in user.realm("remove", "x", "--force").err
+    told = user.realm("remove", "x", "--force").err
+    assert "the unsaved work of x is given up" in told
+    assert "may be left" in told
     assert user.listed() == []
     user.extra.pop("DOCKER_HOST")
     user.realm("restore", "x")
