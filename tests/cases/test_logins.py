@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.agent import replace_claude
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.api import MessagesApi
     from tests.support.user import User
 
@@ -110,3 +114,28 @@ def test_the_hosts_login_goes_in_without_what_renews_it(user: User, api: Message
     (run,) = json.loads(user.realm("audit", "some", "--json").out)
     assert run["credentials"] == "env"
     assert "/realm/" not in user.realm("logs", "some").out.replace("grep -rl refresh- /realm", "")
+
+
+def test_an_ssh_agent_named_by_the_user_lends_its_keys(user: User, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "my key", "-f", key], check=True)
+    # An agent serves its own user alone: for root, whoever the container's is.
+    place = Path(tempfile.mkdtemp(prefix="realm-agent-", dir="/tmp"))
+    as_user = []
+    if os.getuid() == 0:
+        as_user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
+        os.chown(place, 1000, 1000)
+    agent = {"SSH_AUTH_SOCK": str(place / "agent.sock")}
+    command = [*as_user, "ssh-agent", "-D", "-a", agent["SSH_AUTH_SOCK"]]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as serving:
+        try:
+            eventually(Path(agent["SSH_AUTH_SOCK"]).is_socket)
+            subprocess.run(["ssh-add", "-q", str(key)], env=os.environ | agent, check=True)
+            user.extra |= agent
+            user.extra["REALM_DOCKER_ARGS"] = (
+                f"-v {agent['SSH_AUTH_SOCK']}:/run/ssh-agent.sock -e SSH_AUTH_SOCK=/run/ssh-agent.sock"
+            )
+            assert "my key (ED25519)" in user.scripted("fix", "ssh-add -l").out
+        finally:
+            serving.terminate()
+            shutil.rmtree(place)
