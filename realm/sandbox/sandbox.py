@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,6 +39,10 @@ while :; do
 done
 """
 _RESULTS = 4 * 1024**3
+_PAUSE, _GRACE = 3.0, 7.0
+"""Seconds that an agent has to end after an interrupt, and after being told to terminate."""
+STOPPING = _PAUSE + _GRACE
+"""Seconds that it takes at most to stop a sandbox."""
 
 
 class Sandbox:
@@ -141,9 +146,15 @@ class Sandbox:
         """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
         self.engine.signal(self.id, name)
 
-    def stop(self, grace: float) -> None:
-        """Ask the container to end, and end it after ``grace`` seconds."""
-        self.engine.stop(self.id, grace)
+    def stop(self, *, interrupt: bool = True) -> None:
+        """End the container step by step: interrupt, terminate, kill, with time between."""
+        self.signal(signal.SIGCONT.name)  # one that stopped itself hears of nothing
+        if interrupt:
+            self.signal(signal.SIGINT.name)
+            deadline = time.monotonic() + _PAUSE
+            while time.monotonic() < deadline and self.state() == "running":
+                time.sleep(0.1)
+        self.engine.stop(self.id, _GRACE)
 
     def wait(self) -> int:
         """Wait for the container to end; return its exit code (137, killed, for one that is gone)."""

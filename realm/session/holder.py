@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from realm.config import CLIPBOARD, DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
+from realm.sandbox.sandbox import STOPPING
 from realm.session import bounds, egress, loaded, logins, recordings, uploads
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.impatience import Impatience
@@ -49,10 +50,6 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
     from realm.terminal.relay.protocols import Stream
 
-GRACE = 7.0
-"""Seconds that an agent has to end after being told to terminate."""
-PAUSE = 3.0
-"""Seconds that it has before that, after an interrupt."""
 _LAST = 2.0
 """Seconds that the last output of a sandbox that has ended may take to come."""
 _SETTLE = 2.0
@@ -394,7 +391,7 @@ class Holder:
 
         def work() -> None:
             try:
-                end(self.sandbox, interrupt=interrupt)
+                self.sandbox.stop(interrupt=interrupt)
             except RealmError as error:
                 problems.append(error)
             finally:
@@ -403,7 +400,7 @@ class Holder:
         threading.Thread(target=work, daemon=True).start()
         stream, tap = self._listening()
         with suppress(RealmError):
-            drain(stream, tap=tap, idle=self.state.flush, seconds=PAUSE + GRACE + _LAST)
+            drain(stream, tap=tap, idle=self.state.flush, seconds=STOPPING + _LAST)
         gone.wait()
         if problems:
             with self._engine_may_go():
@@ -419,7 +416,6 @@ class Holder:
         with self._engine_may_go():
             if number:
                 self.halt(interrupt=False)
-                self.sandbox.stop(GRACE)
             # Nobody who presses Ctrl-C waits for what can as well be done by the next command.
             ended = Begun(self.sandbox.wait)
             settled = Begun(lambda: egress.settle(self.engine, self.sandbox))
@@ -507,17 +503,6 @@ def _answer_prompt(call: Call, prompt: Callable[[dict[str, Any]], dict[str, Any]
 def is_left(ended: Ended) -> bool:
     """Tell whether the user has left an agent that goes on: by the detach keys or with the terminal."""
     return ended.reason in _GONE or ended.signal == signal.SIGHUP
-
-
-def end(sandbox: Sandbox, *, interrupt: bool = True) -> None:
-    """End a sandbox step by step: interrupt, terminate, kill, with time between."""
-    sandbox.signal(signal.SIGCONT.name)  # one that stopped itself hears of nothing
-    if interrupt:
-        sandbox.signal(signal.SIGINT.name)
-        deadline = time.monotonic() + PAUSE
-        while time.monotonic() < deadline and sandbox.state() == "running":
-            time.sleep(0.1)
-    sandbox.stop(GRACE)
 
 
 def _signal(ended: Ended) -> int:

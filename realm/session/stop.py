@@ -11,7 +11,6 @@ from realm.sandbox import docker, lookup
 from realm.session import claim, control, intake, summary
 from realm.session import plan as planning
 from realm.session.find import find, state
-from realm.session.holder import end
 from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
 from realm.store import listing, record
@@ -92,7 +91,7 @@ def _without_holder(project: Project, session: Session, ui: UI) -> None:
             raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
         for sandbox in sandboxes:
             if sandbox.state() == "running":
-                end(sandbox)
+                sandbox.stop()
                 last = last._replace(stopped=last.ended is None) if last else None
         if intake.recover(connection, plan, last, ui) is not None:
             raise RunningError(f"a container of {name} does not end", "docker ps; realm doctor")

@@ -156,7 +156,7 @@ def test_stop_lets_the_work_be_saved(lab: Laboratory) -> None:
     sandbox = lab.create("sh", "-c", "echo 1 > new; sleep 100", stdin=False)
     sandbox.start()
     time.sleep(1.5)
-    sandbox.stop(20)
+    sandbox.stop(interrupt=False)
     assert sandbox.wait() == 128 + 15
     assert sandbox.reported()
     assert sandbox.collect(lab.root).points[-1].snapshot != lab.repo.head()
