@@ -26,13 +26,15 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from realm.errors import RealmError
 from realm.paths import make_private
 from realm.session.lock import run_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 SOCKET = "line"
@@ -114,6 +116,52 @@ class Control:
             connection.close()
             return None
         return Call(connection, request)
+
+
+class HandedOverError(Exception):
+    """Somebody else asks for the run."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__("handed over")
+        self.call = call
+
+
+class StoppedError(Exception):
+    """Somebody asks to stop the run."""
+
+
+def answering(
+    control: Control, *, attached: bool, prompt: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Callable[[], bool]:
+    """Return what answers a call: it raises what the holder has to do; ``prompt`` sees to prompts."""
+
+    def answer() -> bool:
+        call = control.call()
+        if call is None:
+            return True
+        operation = call.request.get("op")
+        if operation == "attach" and (call.request.get("take") or not attached):
+            raise HandedOverError(call)
+        if operation == "stop":
+            call.answer({"ok": True})
+            call.close()
+            raise StoppedError
+        if operation in ("send", "answer"):
+            threading.Thread(target=_answer_prompt, args=(call, prompt), daemon=True).start()
+            return True
+        call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
+        call.close()
+        return True
+
+    return answer
+
+
+def _answer_prompt(call: Call, prompt: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    answer: dict[str, Any] = {"ok": False, "why": "its holder could not look at its screen"}
+    with contextlib.suppress(OSError, RealmError):
+        answer = prompt(call.request)
+    call.answer(answer)
+    call.close()
 
 
 class Asked:

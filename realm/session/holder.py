@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realm.config import CLIPBOARD, DETACH_KEYS
 from realm.errors import EngineError, RealmError
@@ -22,6 +22,7 @@ from realm.model import Activity
 from realm.sandbox.sandbox import STOPPING
 from realm.session import bounds, egress, loaded, logins, recordings, uploads
 from realm.session.bookkeeper import Bookkeeper
+from realm.session.control import HandedOverError, StoppedError, answering
 from realm.session.impatience import Impatience
 from realm.session.keys import followed
 from realm.session.live import Taker
@@ -76,18 +77,6 @@ _INTERRUPTED = 3.0
 """Seconds after a key that may end a turn in which its screen tells whether it did."""
 _TURNING = (Activity.WORKING, Activity.ASKS, Activity.RANG)
 _GONE = {Reason.HANGUP, Reason.DETACHED, Reason.SUSPENDED}
-
-
-class HandedOverError(Exception):
-    """Somebody else asks for the run."""
-
-    def __init__(self, call: Call) -> None:
-        super().__init__("handed over")
-        self.call = call
-
-
-class StoppedError(Exception):
-    """Somebody asks to stop the run."""
 
 
 class Holder:
@@ -230,7 +219,7 @@ class Holder:
             self._impatience,
         ):
             yield {
-                control.fileno(): self._answers(control, attached=attached),
+                control.fileno(): answering(control, attached=attached, prompt=self.prompts.answer),
                 self.taker.fileno(): self._told,
                 self._reserve.fileno(): self._room,
                 self._impatience.fileno(): self._impatience.end,
@@ -302,9 +291,6 @@ class Holder:
         self.taker.told()
         self.hear(Event.TOLD)
         return True
-
-    def _answers(self, control: Control, *, attached: bool) -> Callable[[], bool]:
-        return answering(control, attached=attached, prompt=self.prompts.answer)
 
     def _give(self, call: Call) -> bool:
         """Hand stream and lock to whoever called; return whether they were taken."""
@@ -464,40 +450,6 @@ class Holder:
                 f"{error.hint}; then realm attach {name} goes back to the agent if it still runs, "
                 f"realm stop {name} ends it and saves the work, realm resume {name} saves it and goes on",
             ) from error
-
-
-def answering(
-    control: Control, *, attached: bool, prompt: Callable[[dict[str, Any]], dict[str, Any]]
-) -> Callable[[], bool]:
-    """Return what answers a call: it raises what the holder has to do; ``prompt`` sees to prompts."""
-
-    def answer() -> bool:
-        call = control.call()
-        if call is None:
-            return True
-        operation = call.request.get("op")
-        if operation == "attach" and (call.request.get("take") or not attached):
-            raise HandedOverError(call)
-        if operation == "stop":
-            call.answer({"ok": True})
-            call.close()
-            raise StoppedError
-        if operation in ("send", "answer"):
-            threading.Thread(target=_answer_prompt, args=(call, prompt), daemon=True).start()
-            return True
-        call.answer({"ok": False, "why": "attached" if operation == "attach" else "unknown"})
-        call.close()
-        return True
-
-    return answer
-
-
-def _answer_prompt(call: Call, prompt: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    answer: dict[str, Any] = {"ok": False, "why": "its holder could not look at its screen"}
-    with suppress(OSError, RealmError):
-        answer = prompt(call.request)
-    call.answer(answer)
-    call.close()
 
 
 def is_left(ended: Ended) -> bool:
