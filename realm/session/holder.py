@@ -30,6 +30,7 @@ from realm.session.notices import Attention, Caller, plain
 from realm.session.prompts import Prompter
 from realm.session.recordings import TerminalState
 from realm.session.reserve import Reserve
+from realm.session.waker import Waker
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.relay.events import Event, Observed, Scanner
 from realm.terminal.relay.loop import drain, relay
@@ -60,19 +61,6 @@ _LEAST = 1.0
 """Seconds that a stream must have lasted: a program that closed its terminal and goes on has none to join."""
 _AWAKE = 0.5
 """Seconds after a key that may have stopped the agent in which it would have."""
-_RARELY = 5.0
-"""Seconds from one look at an agent that does not answer to the next."""
-_CONTINUE = ("sh", "-c", """
-look() { read -r line <"$1" && set -- ${line##*) } && state=$1 group=$3 session=$4 front=$6; }
-look /proc/1/stat
-own=$session
-for process in /proc/[0-9]*/stat; do
-  look "$process" && [ "$state$session" = "T$own" ] && { [ "$front" = "$group" ] || [ "$front" = -1 ]; } &&
-    kill -CONT "-$group"
-done 2>/dev/null
-:
-""")  # fmt: skip
-"""Continues what is stopped in the agent's session, in the foreground where it has a terminal."""
 _INTERRUPTED = 3.0
 """Seconds after a key that may end a turn in which its screen tells whether it did."""
 _TURNING = (Activity.WORKING, Activity.ASKS, Activity.RANG)
@@ -107,7 +95,7 @@ class Holder:
         self.taker = Taker(engine, plan, sandbox)
         self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream, self.taker.interrupted)
         self._joined = time.monotonic()
-        self._looked = 0.0
+        self.waker = Waker(engine, sandbox)
         self._refusals: egress.Listener
         self._reserve: Reserve
         self._impatience = Impatience(sandbox)
@@ -173,7 +161,7 @@ class Holder:
                     again=again,
                     detach=keys,
                     suspend=self._suspends if plan.tty else None,
-                    stalled=self._stalled,
+                    stalled=self.waker.stalled,
                     paste=uploads.bringing(
                         self.sandbox, self.notes.append, plan.project.root, plan.session.workspace
                     ),
@@ -200,7 +188,7 @@ class Holder:
                     watch=watch,
                     alive=self.is_alive,
                     again=lambda: self._listening()[0] if self.rejoin() else None,
-                    stalled=self.wake,
+                    stalled=self.waker.wake,
                 )
 
         return self._answering(drained, again=drained)
@@ -318,24 +306,8 @@ class Holder:
         """Tell whether Ctrl-Z gives the user the shell back; another agent gets the key, and is continued."""
         if self.plan.agent.suspends_to_background:
             return True
-        self.wake(after=_AWAKE)
+        self.waker.wake(after=_AWAKE)
         return False
-
-    def _stalled(self) -> None:
-        """Look after an agent that does not answer a key, now and then: it may have stopped itself."""
-        if time.monotonic() - self._looked > _RARELY:
-            self._looked = time.monotonic()
-            self.wake()
-
-    def wake(self, after: float = 0) -> None:
-        """Continue an agent that stopped itself, in a while and without waiting for that: no shell would."""
-
-        def work() -> None:
-            time.sleep(after)
-            with suppress(EngineError):
-                self.engine.exec(self.sandbox.id, _CONTINUE, lambda _: None, patience=10)
-
-        threading.Thread(target=work, daemon=True).start()
 
     # -- a connection that breaks ----------------------------------------------
 
