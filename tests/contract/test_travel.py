@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.sandbox.report import Report
-from realm.session import take
+from realm.session import talk
 from realm.store import record
 from tests.support.history import Asked, Past, realm
 from tests.support.store import project_of
@@ -122,15 +122,15 @@ def test_the_end_of_a_turn_is_not_added_where_a_later_one_went_on(repo: Repo, tm
     past = Past(repo)
     past.conversation = OLD
     words = ("one", "two", "three", "four")
-    talk = {f"talk/{at:04d}.jsonl": said(word) for at, word in enumerate(words, 1)}
+    kept = {f"talk/{at:04d}.jsonl": said(word) for at, word in enumerate(words, 1)}
     asked = [Asked(word, {"a": f"{word}\n"}) for word in words]
     size = len(said("two") + said("four"))
-    past.run(*asked, files=talk, switches=[(2, None), (3, 1), (4, 2)], said=size)
+    past.run(*asked, files=kept, switches=[(2, None), (3, 1), (4, 2)], said=size)
     tail = said("x").splitlines(keepends=True)[1] + said("five")
     (tmp_path / "transcript").write_bytes(said("one") + tail)
     with record.Record(project_of(repo), "fix") as found:
         report = Report(transcript=tmp_path / "transcript")
-        heard = take._heard(take._Talk(found.session(), past.runs[0], {}), found, report, 5, 1 << 20)
+        heard = talk.heard(talk.Talk(found.session(), past.runs[0], {}), found, report, 5, 1 << 20)
     assert heard.run.switches[-1] == (5, 1)
     assert heard.files == {"talk/0005.jsonl": tail}
 
