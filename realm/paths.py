@@ -72,13 +72,19 @@ def scratch(kind: str) -> Path:
 
     Whoever makes it removes it; those of processes that were killed go now.
     """
-    root = make_private(realm_home() / "tmp")
-    for path in root.iterdir():
-        if _is_forgotten(path.name):
-            remove_tree(path)
-    directory = root / f"{kind}@{os.uname().nodename}@{os.getpid()}@{os.urandom(6).hex()}"
+    tidy()
+    name = f"{kind}@{os.uname().nodename}@{os.getpid()}@{os.urandom(6).hex()}"
+    directory = make_private(realm_home() / "tmp") / name
     directory.mkdir(mode=0o700)
     return directory
+
+
+def tidy() -> int:
+    """Remove the directories of :func:`scratch` that killed processes left; return their number."""
+    left = [path for path in make_private(realm_home() / "tmp").iterdir() if _is_forgotten(path.name)]
+    for path in left:
+        remove_tree(path)
+    return len(left)
 
 
 @contextmanager

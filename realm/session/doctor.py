@@ -148,7 +148,7 @@ def _locks(name: str) -> Check:
         return Check(name, "warn", f"a ref is locked: {shown}", clean(f"if no git is running: rm {first}"))
     left = gc.left_over()
     if left:
-        return Check(name, "ok", f"{' and '.join(left)} in use or left over", "realm gc removes leftovers")
+        return Check(name, "ok", f"{left} in use or left over", "realm gc removes leftovers")
     return Check(name, "ok", "none is left of a git that was killed")
 
 

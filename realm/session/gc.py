@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import Config
 from realm.errors import EngineError, RealmError
-from realm.paths import realm_home, remove_tree, scratched
+from realm.paths import realm_home, remove_tree, tidy
 from realm.sandbox.egress import image as egress_image
 from realm.sandbox.image import derived
 from realm.session import images, registry, sandboxes
@@ -22,7 +22,7 @@ from realm.store.repo import discover
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from realm.model import Project
@@ -47,10 +47,8 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
     """Remove what is left over, in all known projects and on the engine; return a line on each kind."""
     known = _known(directory)
     found = [_of_git(project) for project in known.projects]
-    removed = sum(count for count, _ in found)
+    removed = tidy() + sum(count for count, _ in found)
     expired = [name for _, names in found for name in names]
-    with scratched("gc"):  # making one removes those of processes that are gone
-        pass
     containers: list[str] = []
     try:
         from realm.sandbox import docker
@@ -82,7 +80,7 @@ def _known(directory: Path | None) -> _Known:
 
 
 def _of_git(project: Project) -> tuple[int, list[str]]:
-    """Remove quarantines and temporary refs, and what was in the trash long enough."""
+    """Remove temporary refs and marks, and what was in the trash long enough."""
     with suppress(RealmError):
         expired = refs.expire_trash(project, refs.list_trash(project))
         return quarantine.sweep(project), [trash.name for trash in expired if trash.code or trash.meta]
@@ -149,13 +147,9 @@ def locks(project: Project) -> list[tuple[Path, float]]:
     return [(path, age) for path, age in found if age > _STUCK]
 
 
-def left_over() -> Sequence[str]:
-    """Return in words what :func:`collect` would remove of what lies on this machine's disk."""
-    places = {"quarantine": "quarantine", "tmp": "scratch directory"}
-    found = []
-    for name, word in places.items():
-        with suppress(OSError):
-            count = sum(path.is_dir() for path in (realm_home() / name).iterdir())
-            if count:
-                found.append(plural(count, word))
-    return found
+def left_over() -> str:
+    """Return in words what is in use, or :func:`collect` would remove, of realm's directory; or nothing."""
+    count = 0
+    with suppress(OSError):
+        count = sum(path.is_dir() for path in (realm_home() / "tmp").iterdir())
+    return plural(count, "scratch directory") if count else ""

@@ -1,15 +1,13 @@
 """A throw-away repository in which objects are made or looked at before the project gets them.
 
-It is made by the host below ``REALM_HOME/quarantine``, borrows the project's
-objects and reads no configuration but its own.  What the project gets of it is
-held, so that no garbage collection takes what no session's ref
-points to yet.  Each directory is locked by its holder as long as it is in use;
-:func:`sweep` removes what killed processes left.
+It is made by the host, borrows the project's objects and reads no configuration
+but its own.  What the project gets of it is held, so that no garbage collection
+takes what no session's ref points to yet; :func:`sweep` removes the marks that
+killed processes left.
 """
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import re
@@ -18,15 +16,13 @@ import signal
 import stat
 import struct
 import subprocess
-import tempfile
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RejectedError
 from realm.git import GitResult, failure, git, reason, run
-from realm.paths import make_private, realm_home
+from realm.paths import make_private, scratched
 from realm.store.batch import CatFile
 from realm.store.refs import TEMPORARY, hold, is_forgotten
 from realm.store.stores import is_partial
@@ -34,6 +30,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
+    from pathlib import Path
 
     from realm.model import Project
 
@@ -388,43 +385,19 @@ def index_ids(path: Path, width: int) -> list[str]:
 
 @contextmanager
 def quarantine(project: Project, earlier: Path | None = None) -> Iterator[Quarantine]:
-    """Make a quarantine for objects of ``project``; it is removed at the end, and others' leftovers first.
+    """Make a quarantine for objects of ``project``; it is removed at the end, and others' marks first.
 
     ``earlier`` is an object directory with packs that were taken in before, and came to
     nothing that the project has; it may not exist.
     """
     sweep(project)
-    root = make_private(realm_home() / "quarantine")
-    with _locked(root / ".lock"):
-        path = Path(tempfile.mkdtemp(prefix=f"{project.name[:40]}-", dir=root))
-        lock = _lock(path / "lock", fcntl.LOCK_EX)
-    try:
+    with scratched("quarantine") as path:
         yield Quarantine(path, project, earlier)
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(lock)
 
 
 def sweep(project: Project) -> int:
-    """Remove what processes that were killed left behind; return the number of things removed.
-
-    These are quarantines that nobody holds, and the temporary refs and ``.keep`` files of
-    processes that are gone.
-    """
-    return _sweep_quarantines() + _sweep_refs(project) + _sweep_keeps(project)
-
-
-def _sweep_quarantines() -> int:
-    root = realm_home() / "quarantine"
-    if not root.is_dir():
-        return 0
-    removed = 0
-    with _locked(root / ".lock"):
-        for path in root.iterdir():
-            if path.is_dir() and not path.is_symlink() and _is_free(path / "lock"):
-                shutil.rmtree(path, ignore_errors=True)
-                removed += 1
-    return removed
+    """Remove the temporary refs and ``.keep`` files of processes that were killed; return their number."""
+    return _sweep_refs(project) + _sweep_keeps(project)
 
 
 def _sweep_refs(project: Project) -> int:
@@ -455,33 +428,3 @@ def _sweep_keeps(project: Project) -> int:
                 path.unlink()
                 removed += 1
     return removed
-
-
-def _is_free(path: Path) -> bool:
-    try:
-        lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    os.close(lock)
-    return True
-
-
-def _lock(path: Path, how: int) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, how)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = _lock(path, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        os.close(lock)

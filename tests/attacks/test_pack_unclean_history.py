@@ -91,7 +91,7 @@ def test_files_that_are_refused_themselves_stay_outside(
         take(forge.intake(tmp_path / "pack", make(forge)))
     assert object_count(repo) == before
     assert not repo.refs("refs/realm")
-    assert [path for path in (realm_home() / "quarantine").iterdir() if path.is_dir()] == []
+    assert list((realm_home() / "tmp").iterdir()) == []
 
 
 def test_a_rebase_loses_no_commit_to_this(repo: Repo, tmp_path: Path) -> None:

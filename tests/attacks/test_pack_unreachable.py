@@ -29,6 +29,5 @@ def test_only_what_the_tip_reaches_is_moved(repo: Repo, tmp_path: Path) -> None:
 def test_quarantine_is_gone_afterwards(repo: Repo, tmp_path: Path, sealed: Path) -> None:
     forge = Forge(project_of(repo))
     take(forge.intake(tmp_path / "pack", forge.file()))
-    left = [path.name for path in (sealed / ".realm/quarantine").iterdir()]
-    assert left == [".lock"]
+    assert list((sealed / ".realm/tmp").iterdir()) == []
     assert not list((repo.path / ".git/objects/pack").glob("*.keep"))

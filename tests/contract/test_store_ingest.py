@@ -15,6 +15,7 @@ import pytest
 
 from realm.errors import GitError, RejectedError
 from realm.model import Checkpoint, Run, State, Totals, TurnText
+from realm.paths import tidy
 from realm.store import listing, record, refs, stores
 from realm.store import repo as store
 from realm.store.ingest import Ingested, ingest
@@ -402,18 +403,18 @@ with quarantine(repo.discover(Path(sys.argv[1]))) as held:
 """
 
 
-def test_quarantine_of_a_killed_realm_is_swept_and_a_live_one_not(repo: Repo) -> None:
+def test_quarantine_of_a_killed_realm_is_removed_and_a_live_one_not(repo: Repo) -> None:
     project = project_of(repo)
     command = [sys.executable, "-c", HOLDER, str(repo.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder, quarantine(project) as own:
         assert holder.stdout is not None
         path = Path(holder.stdout.readline().strip())
-        assert sweep(project) == 0
+        assert tidy() == 0
         assert path.is_dir()
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         assert path.is_dir()
-        assert sweep(project) == 1
+        assert tidy() == 1
         assert not path.exists()
         assert own.path.is_dir()
     assert not own.path.exists()
@@ -511,7 +512,7 @@ def test_killed_at_any_moment(repo: Repo, tmp_path: Path, sealed: Path) -> None:
     assert codes <= {0, -9}
     done = sandbox.ingest()
     assert len(repo.files(done.tip)) == 51
-    assert [path.name for path in (sealed / ".realm/quarantine").iterdir()] == [".lock"]
+    assert list((sealed / ".realm/tmp").iterdir()) == []
     assert not list((repo.path / ".git/objects/pack").glob("*.keep"))
     assert_sound(repo)
 

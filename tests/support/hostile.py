@@ -93,7 +93,7 @@ def _own() -> frozenset[str]:
         below = path.relative_to(home)
         if below.parts[0] not in LEFT_FOR_GOOD and not path.is_dir():
             found.add(str(below))
-    return frozenset(found - {"quarantine/.lock"} - {path for path in found if path.startswith(_SHARED)})
+    return frozenset(found - {path for path in found if path.startswith(_SHARED)})
 
 
 def _sandboxes(repo: Repo) -> frozenset[str]:
