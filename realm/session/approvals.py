@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Session
     from realm.session.requests import UI
-    from realm.session.run import Plan
     from realm.store.worktree import Include
 
 _PATTERNS, _RECORD, _PUSHED, _SHARED = "patterns", "record", "pushed", "shared"
@@ -162,9 +161,8 @@ def settle_patterns(project: Project, ui: UI) -> None:
     )
 
 
-def announce(plan: Plan, ui: UI) -> None:
-    """Say which ignored files, and which of the home, a container gets copies of."""
-    include = plan.include
+def announce(include: Sequence[Include], notes: Iterable[str], ui: UI) -> None:
+    """Say which ignored files a container gets copies of, and which of the home (``notes``)."""
     counted = Counter(item.place for item in include if item.place != item.path)
     single = {item.place: clean(item.place) for item in include}
     names = [
@@ -172,7 +170,7 @@ def announce(plan: Plan, ui: UI) -> None:
     ]
     if names:
         ui.info(f"copied into the container: {listed(names)}")
-    for note in plan.dotfiles.notes:
+    for note in notes:
         ui.info(note)
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Run, Session
     from realm.session.requests import UI
-    from realm.session.run import Plan
 
 MOST_FILES = 20_000
 MOST_BYTES = 512 * 1024**2
@@ -194,12 +193,12 @@ def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
         yield path, name
 
 
-def directories(plan: Plan) -> list[str]:
+def directories(session: Session, run: Run) -> list[str]:
     """Return where they are in the run's sandbox."""
-    there = dict(plan.run.neighbours)
+    there = dict(run.neighbours)
     return [
-        _place(plan.session, one)
-        for one in plan.session.neighbours
+        _place(session, one)
+        for one in session.neighbours
         if (one.name in there if one.base else os.path.isdir(one.path))  # noqa: PTH112
     ]
 
@@ -208,11 +207,11 @@ def _place(session: Session, one: Neighbour) -> str:
     return f"{posixpath.dirname(session.workspace)}/{one.name}"
 
 
-def announce(plan: Plan, ui: UI) -> None:
+def announce(session: Session, run: Run, ui: UI) -> None:
     """Say what is beside the project, and which of it is not here."""
-    there = directories(plan)
-    for one in plan.session.neighbours:
-        place, shown = _place(plan.session, one), clean(one.path, limit=200)
+    there = directories(session, run)
+    for one in session.neighbours:
+        place, shown = _place(session, one), clean(one.path, limit=200)
         if place not in there:
             ui.warn(
                 f"{shown} is not here, or not what it was: the container goes without it; "

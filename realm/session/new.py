@@ -49,8 +49,8 @@ def new(request: NewRequest, ui: UI) -> int:
     left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
     connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
-    approvals.announce(plan, ui)
-    neighbours.announce(plan, ui)
+    approvals.announce(plan.include, plan.dotfiles.notes, ui)
+    neighbours.announce(plan.session, plan.run, ui)
     try:
         approvals.approve_record(project, plan.session)
         plan = planning.with_neighbours(plan)

@@ -132,8 +132,8 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     chosen = images.ensure(connection, plan, request.image, ui)
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
-    approvals.announce(plan, ui)
-    neighbours.announce(plan, ui)
+    approvals.announce(plan.include, plan.dotfiles.notes, ui)
+    neighbours.announce(plan.session, plan.run, ui)
     stores.ensure_readable(project, row.code, session.base, running.outline(plan))
     return begin(connection, plan, chosen, seen, lock, ui)
 

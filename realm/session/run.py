@@ -240,12 +240,10 @@ def _escape(path: str) -> str:
 
 def _home(plan: Plan, login: Login) -> list[SandboxFile]:
     """Return what the agent needs in its home, the conversation to go on with included."""
-    agent = plan.agent
+    agent, more = plan.agent, neighbours.directories(plan.session, plan.run)
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
-        for file in agent.files(
-            login, plan.directory, sealed=plan.network.policy != "open", more=neighbours.directories(plan)
-        )
+        for file in agent.files(login, plan.directory, sealed=plan.network.policy != "open", more=more)
     ]
     conversation = plan.session.conversation
     if plan.transcript is not None and conversation:
