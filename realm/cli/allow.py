@@ -73,9 +73,9 @@ def command(
     now = "; containers that run know it" if changed else ""
     output.say(f"{', '.join(hosts)}: {what}{now}")
     if os.environ.get("REALM_ALLOW"):
-        output.hint("REALM_ALLOW is set in this shell: it counts in place of git config")
+        output.hint("REALM_ALLOW is set in this shell: it is used in place of git config")
     if net.policy(place) != "allow":
-        output.hint("git config realm.network allow: without it this means nothing")
+        output.hint("git config realm.network allow: without it this has no effect")
 
 
 def _show(directory: Path, *, as_json: bool) -> None:

@@ -49,7 +49,7 @@ def command(directory: Path | None, as_json: bool) -> None:
     for problem in problems.values():
         output.warning(problem.message)
     for name in config.removed():
-        output.warning(f"{name} is set, but means nothing any more")
+        output.warning(f"{name} is set, but has no effect any more")
 
 
 def _record(config: Config, setting: Setting[Any], problem: UsageError | None) -> dict[str, str]:

@@ -61,7 +61,7 @@ def command(directory: Path | None, trial_wanted: bool, repair_wanted: bool, as_
     if as_json:
         output.json([{key: clean(value) for key, value in check._asdict().items()} for check in done])
     if failed and trial_wanted:
-        output.hint("the trial run waits until no check fails")
+        output.hint("the trial run is skipped until all checks pass")
     return doctor.trial(ui) if trial_wanted and not failed else int(failed)
 
 

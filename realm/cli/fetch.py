@@ -13,7 +13,7 @@ from realm.cli.params import REMOTE, common
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = (("fetch quick-fix", "what realm share put at origin"),)
+EXAMPLES = (("fetch quick-fix", "what realm share put on origin"),)
 NOTE = (
     "A session that is here already moves on to what is there, unless it has gone on here, too. Without its "
     "record the conversation begins anew. What a record asks for (a program, an image, copies of ignored "
@@ -34,6 +34,6 @@ def command(name: str, remote: str | None, directory: Path | None) -> None:
 
     done = fetch(name, directory, remote, TerminalUI())
     output.data(
-        f"fetched {name} from {done.remote}" if done.changed else f"{name} is as it is at {done.remote}"
+        f"fetched {name} from {done.remote}" if done.changed else f"{name} is up to date with {done.remote}"
     )
     output.hint(f"realm resume {name} goes on with it")

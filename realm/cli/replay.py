@@ -57,7 +57,7 @@ def command(
 
     idle = math.inf if idle_limit is None else idle_limit
     if not (0 < speed < math.inf and idle >= 0):
-        raise CommandLineError("--speed is a number above 0, --idle-limit one from 0 on")
+        raise CommandLineError("--speed must be above 0, and --idle-limit 0 or more")
     not_both(name, run)
     ui = TerminalUI()
     if name.turn is None:

@@ -33,7 +33,7 @@ def command(name: At, directory: Path | None) -> None:
 
     if name.turn is None:
         way = f"realm log {name.name} lists them, realm rewind {name.name}@2"
-        raise CommandLineError("which turn to go back to is missing", way)
+        raise CommandLineError("no turn was given to go back to", way)
     moved = rewind(name, directory)
     output.data(clean(f"{name.name} is back where turn {moved.turn} ended, on {moved.code[:10]}"))
     output.hint(

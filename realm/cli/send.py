@@ -37,7 +37,7 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     for value in values:
         if not _NUMBERS.fullmatch(value):
             raise CommandLineError(
-                f"--answer is '{value}': it is the number of an answer", "--answer 2, or --answer 1,3"
+                f"--answer is '{value}', not the number of an answer", "--answer 2, or --answer 1,3"
             )
     return [[int(number) for number in value.split(",")] for value in values]
 

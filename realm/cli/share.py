@@ -41,6 +41,6 @@ def command(name: str, remote: str | None, conversation: bool, directory: Path |
     what = f"{name} and its record" if done.conversation else f"the commits of {name}"
     besides = f", with {plural(done.beside, 'ref')} that its agent left besides" if done.beside else ""
     output.data(
-        f"shared {what} by {done.remote}{besides}" if done.changed else f"{done.remote} has {what} already"
+        f"shared {what} on {done.remote}{besides}" if done.changed else f"{done.remote} has {what} already"
     )
     output.hint(f"elsewhere: realm fetch {name}, then realm resume {name}")

@@ -304,7 +304,7 @@ def _name(block: bytes) -> bytes:
 
 def _size(block: bytes) -> int:
     if block[257:262] != b"ustar" or sum(block[:148]) + sum(block[156:]) + 8 * 32 != _octal(block[148:156]):
-        raise RejectedError("the container's results are no archive")
+        raise RejectedError("the container's results are not an archive")
     return _octal(block[124:136])
 
 
@@ -314,12 +314,12 @@ def _octal(field: bytes) -> int:
     try:
         return int(field.strip(b" \0") or b"0", 8)
     except ValueError:
-        raise RejectedError("the container's results are no archive") from None
+        raise RejectedError("the container's results are not an archive") from None
 
 
 def _decimal(text: bytes) -> int:
     if not text.isdigit() or len(text) > 19:  # noqa: PLR2004 - digits of 2**63
-        raise RejectedError("the container's results are no archive")
+        raise RejectedError("the container's results are not an archive")
     return int(text)
 
 
@@ -330,7 +330,7 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         length, space, _ = data.partition(b" ")
         end = _decimal(length) if space else 0
         if not len(length) + 1 < end <= len(data) or data[end - 1 : end] != b"\n":
-            raise RejectedError("the container's results are no archive")
+            raise RejectedError("the container's results are not an archive")
         key, _, value = data[len(length) + 1 : end - 1].partition(b"=")
         found[key] = value
         data = data[end:]

@@ -91,7 +91,7 @@ def _where(endpoint: Endpoint) -> str:
 def nonsense(endpoint: Endpoint) -> EngineError:
     """Return the error for an answer that cannot be understood."""
     return EngineError(
-        f"{_where(endpoint)} answers what no engine does", "docker version", kind="unreachable"
+        f"{_where(endpoint)} does not answer as an engine does", "docker version", kind="unreachable"
     )
 
 

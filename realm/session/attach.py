@@ -53,7 +53,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
             summary.tell_kept(session.id, ui)
             sandbox = intake.recover(connection, plan, last, ui)
         if sandbox is None:
-            raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
+            raise RealmError(f"session {name} is not running", f"realm resume {name}")
     if last and holder(session.id) is not None:
         plan = planning.recorded(plan, last)
         held = background.take_over(plan, connection, sandbox, ui, take=take)

@@ -122,7 +122,7 @@ def _ended_meanwhile(holder: Holder) -> int:
     name = plan.session.name
     run = next((run for run in record.read_runs(plan.project, name) if run.number == plan.run.number), None)
     if run is None or run.ended is None:
-        raise RealmError(f"nobody holds {name} any more", f"realm stop {name} saves its work")
+        raise RealmError(f"the background process of {name} is gone", f"realm stop {name} saves its work")
     summary.tell_kept(plan.session.id, holder.ui)
     holder.ui.info(f"{name} has ended   realm resume {name}")
     return run.exit_code or 0
@@ -254,7 +254,7 @@ def _fork(holder: Holder, control: Control) -> None:
     name = holder.plan.session.name
     reason = clean(answer.decode("utf-8", "replace"), limit=400) or "it was killed"
     raise RealmError(
-        f"nobody holds {name} in the background: {reason}; the agent goes on",
+        f"{name} has no background process: {reason}; the agent goes on",
         f"realm attach {name} shows it, realm stop {name} ends it and saves its work",
     )
 

@@ -60,7 +60,7 @@ def problems(config: Config) -> dict[str, UsageError]:
 def _settings(name: str) -> Check:
     config = Config(current_directory())
     wrong = [error.message for error in problems(config).values()]
-    gone = [f"{key} is set, but means nothing any more" for key in config.removed()]
+    gone = [f"{key} is set, but has no effect any more" for key in config.removed()]
     if wrong or gone:
         return Check(
             name, "fail" if wrong else "warn", "; ".join(wrong + gone), "realm config shows all of them"
@@ -99,7 +99,7 @@ def _leftovers(name: str) -> Check:
         with closing(docker.connect()) as connection:
             found, lost = lookup.strangers(connection), _without_session(connection)
     except EngineError:
-        return Check(name, "warn", "not looked at: the engine does not answer")
+        return Check(name, "warn", "not checked: the engine does not answer")
     if not found and not lost:
         return Check(name, "ok", "no work is left outside git that nobody would find")
     why = "an earlier version of realm left what may hold work" if found else "work of sessions that are gone"

@@ -81,11 +81,11 @@ def _read(home: Path, name: str) -> tuple[str, list[str]]:
     with path.open("rb") as file:
         data = file.read(_LIMIT + 1)
     if len(data) > _LIMIT:
-        raise ValueError("it has more than 256 KB")
+        raise ValueError("it is larger than 256 KB")
     try:
         text, left_out = _without_secrets(name, data.decode("utf-8-sig"), str(home))
     except UnicodeDecodeError:
-        raise ValueError("it is no text") from None
+        raise ValueError("it is not text") from None
     except (ValueError, SyntaxError, RecursionError):
         raise ValueError("it cannot be read without the logins in it") from None
     if Redactor().text(text) != text:

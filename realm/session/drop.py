@@ -79,7 +79,7 @@ def _checked(path: str) -> str:
     plain = posixpath.normpath(path) if path else "."
     if plain.startswith(("/", "..")) or plain == "." or "\0" in plain:
         raise UsageError(
-            f"{clean(path, limit=200)!r} is no path below the project's top", "realm drop NAME dist"
+            f"{clean(path, limit=200)!r} is not a path below the project's top", "realm drop NAME dist"
         )
     return plain
 

@@ -220,7 +220,7 @@ def company_proxy(environ: Mapping[str, str]) -> rules.Upstream | None:
     except ValueError:
         host = ""
     if not host:
-        raise ValueError(f"{name} is no address of a proxy")
+        raise ValueError(f"{name} is not the address of a proxy")
     if hosts.is_here(f"http://{parts.netloc.rpartition('@')[2]}"):
         raise ValueError(f"{name} names a proxy on this machine's loopback, which containers cannot reach")
     if parts.scheme != "http":

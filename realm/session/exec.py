@@ -58,7 +58,7 @@ def running(name: str, directory: Path | None) -> tuple[Session, Engine, Sandbox
     for sandbox in lookup.find(engine, session_id=session.id):
         if sandbox.state() == "running":
             return session, engine, sandbox
-    raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
+    raise RealmError(f"session {name} is not running", f"realm resume {name}")
 
 
 def _is_alive(engine: Engine, process: str) -> bool:

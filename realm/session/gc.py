@@ -61,7 +61,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
             derived.prune(engine)
         sandboxes.prune()
     except EngineError as error:
-        ui.warn(f"containers and volumes were not looked at: {error.message}")
+        ui.warn(f"containers and volumes were not checked: {error.message}")
     lines = [f"removed {plural(removed, 'leftover')} of commands that were killed"] if removed else []
     lines += [f"removed the container of {name}, whose work is in git" for name in containers]
     lines += [f"forgot the removed session {name}, after {refs.KEEP_DAYS} days" for name in expired]

@@ -154,7 +154,7 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> bool:
     for stranger in found:
         if stranger.running:
             raise RunningError(
-                f"a run of session {name} is going on that was started with another REALM_HOME or user, "
+                f"session {name} is running, started with another REALM_HOME or user, "
                 f"or by an earlier version of realm, in container {stranger.id[:12]}",
                 f"realm attach {name} or realm stop {name} there; where that is gone: "
                 f"docker stop {stranger.id[:12]}, then realm rescue {name} DIRECTORY",

@@ -81,7 +81,7 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = 
             after = merging.merge(project, done.begin, now, theirs)
         except merging.ConflictError as conflict:
             raise RealmError(
-                f"{at} does not go onto your work tree: {conflict.message}",
+                f"{at} does not apply to your work tree: {conflict.message}",
                 f"realm merge {at} leaves conflicts to you, realm apply {at} -- PATHS takes a part",
             ) from None
         if after == now:

@@ -135,9 +135,9 @@ class RunLock:
 
     def _refusal(self) -> RunningError:
         other = holder(self._session_id)
-        since = f" since {other.since()} (process {other.pid})" if other else ""
+        since = f", since {other.since()} (process {other.pid})" if other else ""
         return RunningError(
-            f"a run of session {self._name} is going on{since}",
+            f"session {self._name} is still running{since}",
             f"realm attach {self._name} shows it, realm stop {self._name} ends it and saves its work",
         )
 

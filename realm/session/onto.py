@@ -36,7 +36,7 @@ def put(project: Project, name: str, rev: str, ui: UI) -> None:
         new = _on_top(project, commits, wanted, tip)
     except merging.ConflictError as conflict:
         raise RealmError(
-            f"{rev} does not go onto {name}: {conflict.message}",
+            f"{rev} does not apply to {name}: {conflict.message}",
             f"nothing was changed; git switch -c NAME refs/realm/{name}, bring it in there, then --take NAME",
         ) from None
     refs.transact(project, [refs.RefUpdate(refs.CODE + name, tip, new)], "realm: take")

@@ -157,7 +157,7 @@ def mention_removed(config: Config, ui: UI) -> None:
     for name in config.removed():
         told = realm_home() / "told" / name
         if not told.exists():
-            ui.warn(f"{name} is set, but means nothing any more")
+            ui.warn(f"{name} is set, but has no effect any more")
             with contextlib.suppress(OSError):
                 make_private(told.parent)
                 told.touch(mode=0o600)

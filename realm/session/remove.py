@@ -202,7 +202,10 @@ def _swap(project: Project, name: str, there: refs.Tips) -> Removal:
             f"the last run of {name} is not over", f"realm stop {name} ends it and saves its work"
         )
     if trash.code is None or trash.meta is None:
-        raise RealmError(f"what was removed of {name} is not whole", f"git for-each-ref {refs.TRASH}{name}")
+        raise RealmError(
+            f"what was removed of {name} is not complete",
+            f"git for-each-ref {refs.TRASH}{name}",
+        )
     # What was rewound has what is kept beside it still.
     beside = branches.listed(project, name) if trash.branches else {}
     with RunLock(session.id, name, 0):

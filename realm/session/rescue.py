@@ -188,7 +188,7 @@ class Writer:
             more = [f"{len(paths) - _NAMES} more"] if len(paths) > _NAMES else []
             yield f"{why}: {listed([*shown, *more], _NAMES + 1)}"
         if self._renamed:
-            yield f"{plural(self._renamed, 'name')} had characters that do harm: they became _"
+            yield f"{plural(self._renamed, 'name')} had harmful characters, which became _"
 
     def _take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         found = [part for part in member.name.split("/") if part not in ("", ".")]

@@ -55,7 +55,7 @@ def search(
     try:
         wanted = re.compile(pattern, re.IGNORECASE if ignore_case else 0)
     except re.error as error:
-        raise UsageError(f"'{clean(pattern, limit=80)}' is no regular expression: {error}", "") from None
+        raise UsageError(f"'{clean(pattern, limit=80)}' is not a regular expression: {error}", "") from None
     here = repo.discover(directory or current_directory())
     for name in names:
         locate(name, here.root)

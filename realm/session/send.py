@@ -100,7 +100,7 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         if asked is None:
             if holder(session.id) is not None:
                 raise RealmError(f"the holder of {name} does not answer", f"realm attach {name}")
-            raise RealmError(f"nothing of session {name} is running", f"realm resume {name} goes on with it")
+            raise RealmError(f"session {name} is not running", f"realm resume {name} goes on with it")
         with contextlib.closing(asked):
             answer = asked.answer
         if answer.get("ok"):

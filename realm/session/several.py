@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST = 100
 _TASKS_LIMIT = 1_000_000
-_TASKS = "give a file of tasks, one a line"
+_TASKS = "give a file of tasks, one per line"
 
 
 def read_tasks(file: str) -> list[str]:
@@ -30,7 +30,7 @@ def read_tasks(file: str) -> list[str]:
         text = data.decode()
     except OSError as error:
         raise UsageError(
-            f"{clean(file)} cannot be read: {error.strerror}", "give a file of tasks, one a line"
+            f"{clean(file)} cannot be read: {error.strerror}", "give a file of tasks, one per line"
         ) from None
     except UnicodeDecodeError:
         raise UsageError(f"{clean(file)} is not UTF-8", _TASKS) from None
@@ -51,7 +51,7 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     that of the first that could not.
     """
     if not 0 < len(tasks) <= MOST:
-        raise UsageError(f"{len(tasks)} sessions at once are not 1 to {MOST}", "start fewer of them")
+        raise UsageError(f"{len(tasks)} sessions at once is not from 1 to {MOST}", "start fewer of them")
     project = repo.discover(request.directory)
     names = [f"{request.name}-{number}" for number in range(1, len(tasks) + 1)]
     for name in names:

@@ -60,7 +60,7 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
     where = destination(project, to, directory)
     if conversation and holder(session.id) is not None:
         raise RunningError(
-            f"a run of {name} is going on, and its record changes with it",
+            f"{name} is still running, and its record changes with it",
             f"realm stop {name}, then share it",
         )
     with secrets.shareable(project, name, row.meta if conversation else None) as (meta, is_redacted):
@@ -94,7 +94,7 @@ def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str
         )
     if updates:
         try:
-            with ui.progress(f"sharing {name} by {shown}"):
+            with ui.progress(f"sharing {name} on {shown}"):
                 remote.push_session(project, where, updates)
         except remote.RefusedError as error:
             if error.moved:
@@ -195,7 +195,8 @@ def _recorded(project: Project, name: str, there: There) -> Session:
         found.runs()
     if not repo.is_ancestor(project, session.base, there.code):
         raise RealmError(
-            f"the record of {name} is not about its commits", f"git log {CODE}{name} at the remote shows them"
+            f"the record of {name} does not match its commits",
+            f"git log {CODE}{name} at the remote shows them",
         )
     return session
 
@@ -213,7 +214,7 @@ def _rebuilt(project: Project, name: str, code: str, shown: str) -> tuple[Sessio
     last = max((turn.run for turn in found), default=1)
     if last > _MOST_RUNS:
         raise RealmError(
-            f"{name} at {shown} is no session: a commit of it says that it is of run {last}",
+            f"{name} at {shown} is not a session: one of its commits claims to be of run {last}",
             f"git log {CODE}{name} at the remote shows it",
         )
     metas: list[str] = []

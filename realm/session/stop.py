@@ -88,7 +88,7 @@ def _without_holder(project: Project, session: Session, ui: UI) -> None:
         summary.tell_kept(session.id, ui)
         if not [sandbox for sandbox in sandboxes if sandbox.state() != "created"]:
             intake.recover(connection, plan, last, ui)
-            raise RealmError(f"nothing of session {name} is running", f"realm resume {name}")
+            raise RealmError(f"session {name} is not running", f"realm resume {name}")
         for sandbox in sandboxes:
             if sandbox.state() == "running":
                 sandbox.stop()

@@ -51,7 +51,7 @@ def verify(name: str, directory: Path | None) -> Verified:
     problems += _agreement(commits, base, tip, runs)
     summary = row.summary
     if (summary.base, summary.id, summary.runs) != (base, session.id, len(runs)):
-        problems.append(Problem("", "the record's summary is not about the session in it"))
+        problems.append(Problem("", "the record's summary does not match the session in it"))
     is_wanted = signing.is_wanted(project)
     asked = is_wanted or any(commit.signed for commit in commits)
     wrong = chain.signatures(project, base, tip) if asked else {}
@@ -63,7 +63,11 @@ def verify(name: str, directory: Path | None) -> Verified:
     problems += [Problem("", what) for what in _contents(project, base, commits, [tip, meta])]
     notes = []
     if runs and runs[-1].ended is None:
-        what = "goes on" if state(row) is State.RUNNING else "was cut off, and its work is not in git yet"
+        what = (
+            "is still going on"
+            if state(row) is State.RUNNING
+            else "was cut off, and its work is not in git yet"
+        )
         notes.append(f"run {runs[-1].number} {what}")
     signed = sum(commit.signed and not wrong.get(commit.oid) for commit in commits)
     return Verified(name, len(commits), len(runs), signed, tuple(problems), tuple(notes))

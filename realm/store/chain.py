@@ -87,7 +87,7 @@ def _written(oid: str, data: bytes, below: str) -> Written:
     if message != clean(message, multiline=True):
         problem = "its message holds characters that realm leaves out"
     if not all(fields) or not all(people) or len({match[1] for match in people if match}) != 1:
-        problem = "its header is none that realm writes"
+        problem = "its header is not one that realm writes"
     if parents != (below,):
         problem = "it does not stand on the one before it alone"
     signed = any(name.startswith("gpgsig") for name, _ in known)

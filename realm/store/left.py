@@ -124,7 +124,7 @@ def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
         else:
             at = place(item.name)
             if not at:
-                notes.add(f"the ref {clean(item.name, limit=100)} was left out: it has no proper name")
+                notes.add(f"the ref {clean(item.name, limit=100)} was left out: its name is not valid")
                 continue
         found.setdefault(at, item)
     return found

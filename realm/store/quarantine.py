@@ -338,7 +338,7 @@ def _opened(pack: Path) -> IO[bytes]:
 
 
 def _quoted(path: Path) -> bytes:
-    """Return a path as a line of an alternates file, in C quotes when it holds a line end."""
+    """Return a path as a line of an alternates file, in C quotes when it contains a line break."""
     raw = os.fsencode(path)
     if b"\n" not in raw:
         return raw

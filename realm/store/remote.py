@@ -329,7 +329,9 @@ def fetched_session(project: Project, remote: str, name: str, there: There) -> I
         for ref, oid, kept in wanted:
             asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{kept}^{{commit}}")
             if git(*asked, project=project, check=False).text != oid:
-                raise RealmError(f"{ref} changed at {shown(remote)} just now, or is no commit", _again(name))
+                raise RealmError(
+                    f"{ref} changed at {shown(remote)} just now, or is not a commit", _again(name)
+                )
         yield
     finally:
         orders = b"".join(b"delete %s\0\0" % kept.encode() for _, _, kept in wanted)

@@ -121,7 +121,7 @@ def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
         )
     if result.code == 0:
         return NotARepositoryError(
-            f"the path of the repository at {shown} holds a line end", "rename the directory"
+            f"the path of the repository at {shown} contains a line break", "rename the directory"
         )
     return NotARepositoryError(
         f"git cannot open the repository at {shown}: {reason(result.err)}", "git status"

@@ -199,7 +199,7 @@ def test_a_file_in_the_place_of_a_directory_costs_that_alone(tmp_path: Path) -> 
 def test_names_are_cleaned(tmp_path: Path) -> None:
     writer = written(tmp_path, ("workspace/p/a\x1b[31m\nb", FILE, "x"), ("workspace/p/c\\d", FILE, "y"))
     assert tree(tmp_path) == {"a_[31m_b", "c_d"}
-    assert list(writer.notes()) == ["2 names had characters that do harm: they became _"]
+    assert list(writer.notes()) == ["2 names had harmful characters, which became _"]
 
 
 def test_too_long_a_path_costs_that_file_alone(tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def test_all_of_it_can_be_left_out(past: Past) -> None:
     [
         (("nothing",), 1, "no commit of fix changes nothing"),
         (("README.md", "a\nb"), 1, "README.md and a b"),
-        (("../x",), 2, "'../x' is no path below"),
-        (("/etc",), 2, "'/etc' is no path below"),
-        ((".",), 2, "is no path below"),
+        (("../x",), 2, "'../x' is not a path below"),
+        (("/etc",), 2, "'/etc' is not a path below"),
+        ((".",), 2, "is not a path below"),
         ((), 2, ""),
     ],
 )

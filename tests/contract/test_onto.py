@@ -76,7 +76,7 @@ def test_merges_become_one_commit(past: Past) -> None:
 def test_a_conflict_changes_nothing(past: Past) -> None:
     past.repo.write("a.txt", "eins\n2\n3\n")
     past.repo.commit("Eins")
-    with pytest.raises(RealmError, match=r"main does not go onto fix: both sides changed a\.txt"):
+    with pytest.raises(RealmError, match=r"main does not apply to fix: both sides changed a\.txt"):
         put(past, "main")
     assert past.repo.head("refs/realm/fix") == past.tip
     with pytest.raises(RealmError, match="'nothing' is not a commit"):

@@ -57,4 +57,4 @@ def test_what_is_printed_is_clean(past: Past) -> None:
 def test_a_pattern_that_is_none(past: Past) -> None:
     done = realm(past.repo.path, "grep", "(")
     assert done.code == 2
-    assert "is no regular expression" in done.err
+    assert "is not a regular expression" in done.err

@@ -62,7 +62,7 @@ def runs(who: Repo) -> list[tuple[int, tuple[str, ...]]]:
 
 def test_the_commits_alone_make_a_session_elsewhere(pair: Pair) -> None:
     shared = pair.realm(pair.ada, "share", "fix")
-    assert shared.out == "shared the commits of fix by origin\n"
+    assert shared.out == "shared the commits of fix on origin\n"
     assert pair.there() == {CODE: pair.past.tip}
     fetched = pair.realm(pair.bob, "fetch", "fix")
     assert fetched.out == "fetched fix from origin\n"
@@ -76,7 +76,7 @@ def test_the_commits_alone_make_a_session_elsewhere(pair: Pair) -> None:
     assert pair.bob.refs("refs/realm-tmp/") == {}
     listed = pair.realm(pair.bob, "list")
     assert "fix" in listed.out
-    assert pair.realm(pair.bob, "fetch", "fix").out == "fix is as it is at origin\n"
+    assert pair.realm(pair.bob, "fetch", "fix").out == "fix is up to date with origin\n"
     assert pair.realm(pair.ada, "share", "fix").out == "origin has the commits of fix already\n"
 
 
@@ -144,7 +144,7 @@ def test_what_its_agent_left_beside_it_goes_along(pair: Pair) -> None:
     assert "with 3 refs that its agent left besides" in pair.realm(pair.ada, "share", "fix").out
     pair.realm(pair.bob, "fetch", "fix")
     assert pair.bob.refs(top) == pair.ada.refs(top) == pair.origin.refs(top)
-    assert pair.realm(pair.bob, "fetch", "fix").out == "fix is as it is at origin\n"
+    assert pair.realm(pair.bob, "fetch", "fix").out == "fix is up to date with origin\n"
     assert pair.realm(pair.ada, "share", "fix").out == "origin has the commits of fix already\n"
     # Both go on with one branch, one of them with the stash, which nobody else has touched.
     further, popped = commit(pair.ada, alt), commit(pair.ada, alt, pair.past.base)
@@ -245,7 +245,7 @@ class TestSecrets:
         assert "already" in again.out
         assert told.there() == there
         own = told.ada.head(META)
-        assert told.realm(told.ada, "fetch", "fix").out == "fix is as it is at origin\n"
+        assert told.realm(told.ada, "fetch", "fix").out == "fix is up to date with origin\n"
         assert told.ada.head(META) == own
 
     def test_what_somebody_adds_comes_back(self, told: Pair) -> None:

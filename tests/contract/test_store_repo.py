@@ -131,7 +131,7 @@ def test_refusals(repo: Repo, tmp_path: Path) -> None:
     refuse("git directory", repo.path / ".git/objects")
     (tmp_path / "line\nend").mkdir()
     git(tmp_path, "init", "-q", "line\nend")
-    refuse("line end", tmp_path / "line\nend")
+    refuse("line break", tmp_path / "line\nend")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository away")

@@ -179,7 +179,7 @@ def test_a_rewound_session_goes_back_to_its_first_run(past: Past) -> None:
     [
         (["rewind", "fix@4"], 1, "fix is where turn 4 ended"),
         (["rewind", "fix@5"], 1, "session fix has no turn 5"),
-        (["rewind", "fix"], 2, "which turn to go back to is missing"),
+        (["rewind", "fix"], 2, "no turn was given to go back to"),
         (["fork", "nix", "other"], 1, "there is no session nix"),
         (["restore", "gone", "--replace"], 1, "no removed session gone"),
     ],

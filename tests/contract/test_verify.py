@@ -174,7 +174,7 @@ class TestChanged:
         with record.Record(project, "fix") as found:
             other = found.amend(found.session()._replace(base=past.tip))
         past.repo.git("update-ref", "refs/realm-meta/fix", other)
-        assert "the record's summary is not about the session in it" in problems(past)
+        assert "the record's summary does not match the session in it" in problems(past)
 
 
 @pytest.fixture(params=["ssh", "openpgp"])

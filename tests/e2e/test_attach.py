@@ -257,7 +257,7 @@ def test_an_agent_of_another_realm_directory_is_left_to_it(user: User, tmp_path:
 def test_a_second_resume_is_refused_while_a_keeper_holds_the_run(user: User) -> None:
     user.realm("new", "held", "--detach", "--agent", "sh", "-c", "sleep 600")
     done = user.realm("resume", "held", code=125)
-    assert "going on since" in done.err
+    assert "is still running, since" in done.err
     assert "realm attach held" in done.err
     user.realm("stop", "held")
 

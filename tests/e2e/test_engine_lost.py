@@ -139,7 +139,7 @@ def test_an_agent_that_ended_without_an_engine_to_talk_to_has_its_work_saved(
     user.extra.pop("DOCKER_HOST")
     assert state(user) == "salvage"
     told = run_as(user, (), "attach", "x")
-    check_words(told, 125, "nothing of session x is running")
+    check_words(told, 125, "session x is not running")
     assert "recovered the unsaved work of run 1 of x" in told.err
     assert state(user) == "exited"
     assert user.realm("resume", "x", "--no-input", "-c", "true").code == 0

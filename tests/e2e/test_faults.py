@@ -283,8 +283,8 @@ def test_two_resumes_at_once(user: User) -> None:
     user.scripted("cut", "echo one >one")
     first = user.start("resume", "cut", "-c", "echo ready; read line; echo two >two")
     ready(first)
-    check_words(run_as(user, (), "resume", "cut", "--no-input"), 125, "is going on")
-    check_words(run_as(user, (), "remove", "--yes", "cut"), 1, "is going on")
+    check_words(run_as(user, (), "resume", "cut", "--no-input"), 125, "is still running")
+    check_words(run_as(user, (), "remove", "--yes", "cut"), 1, "is still running")
     first.communicate("\n", timeout=60)
     assert user.repo.files("refs/realm/cut") == ["README.md", "one", "two"]
     is_healed(user)

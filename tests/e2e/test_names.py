@@ -68,7 +68,7 @@ def test_a_command_runs_beside_the_agent(user: User) -> None:
     user.realm("stop", "busy")
     assert user.repo.show("refs/realm/busy:beside") == "1"
     gone = user.realm("exec", "busy", "true", code=125)
-    assert "nothing of session busy is running" in gone.err
+    assert "session busy is not running" in gone.err
 
 
 def test_a_waiter_is_told_what_is_asked(claude: User) -> None:

@@ -69,7 +69,7 @@ def test_a_server_without_a_network_is_reached_here_and_nowhere_else(user: User)
     finally:
         door.kill()
         door.communicate()
-    assert "nothing of session web is running" in user.realm("port", "web", "3000", code=1).err
+    assert "session web is not running" in user.realm("port", "web", "3000", code=1).err
 
 
 def test_a_port_where_nothing_answers_is_said(user: User) -> None:
@@ -106,7 +106,7 @@ def test_another_name_keeps_all_but_the_name(user: User) -> None:
     assert "exists already" in user.realm("rename", "new", "other", code=1).err
     assert "holds a '/'" in user.realm("rename", "new", "a/b", code=2).err
     user.realm("new", "--detach", "--agent", "sh", "busy", "-c", "sleep 60")
-    assert "a run of session busy is going on" in user.realm("rename", "busy", "calm", code=1).err
+    assert "session busy is still running" in user.realm("rename", "busy", "calm", code=1).err
     user.realm("stop", "busy")
     user.realm("rename", "busy", "calm")
     user.realm("remove", "--yes", "calm")

@@ -221,7 +221,7 @@ def test_attach_to_what_has_ended_brings_the_work_home(user: User) -> None:
     engines.docker("kill", sandbox(user))
     done = user.realm("attach", "x", code=125)
     assert "recovered the unsaved work of run 1 of x" in done.err
-    assert "nothing of session x is running" in done.err
+    assert "session x is not running" in done.err
     assert (state(user), user.leftovers()) == ("exited", [])
 
 

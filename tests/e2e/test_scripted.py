@@ -109,7 +109,7 @@ def test_only_one_run_at_a_time(user: User) -> None:
     process = user.start("new", "--agent", "sh", "busy", "-c", "echo ready; read line")
     assert first_line(process) == "ready\n"
     refused = user.realm("resume", "busy", code=125)
-    assert "is going on" in refused.err
+    assert "is still running" in refused.err
     assert [row["state"] for row in user.listed()] == ["running"]
     process.communicate("\n", timeout=60)
     assert process.returncode == 0

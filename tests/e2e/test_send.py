@@ -101,5 +101,5 @@ def test_who_takes_no_prompts_says_so(user: User, claude: User) -> None:
         in user.realm("send", "plain", "x", code=1).err
     )
     user.realm("stop", "plain")
-    assert "nothing of session plain is running" in user.realm("send", "plain", "x", code=1).err
+    assert "session plain is not running" in user.realm("send", "plain", "x", code=1).err
     assert "there is no text to send" in claude.realm("send", "plain", " ", code=2).err

@@ -66,7 +66,7 @@ def test_authorities_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("name", ["Bad Image", "-x", "../containers/json", "a?b", "a\n", "é"])
 def test_what_cannot_name_an_image_is_said_without_asking(name: str) -> None:
-    with pytest.raises(ImageError, match="is no name of an image"):
+    with pytest.raises(ImageError, match="is not the name of an image"):
         build.inspect(cast("Engine", None), name)
 
 

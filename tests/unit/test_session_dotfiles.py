@@ -146,7 +146,7 @@ def test_no_format_lets_a_login_through(tmp_path: Path, name: str, text: str, ke
         (".next", "password=\nhunter2\n", "cannot be read without"),
         (".asked.yml", "? password\n: hunter2\n", "cannot be read without"),
         (".variables.yml", "- value: hunter2\n  variable: API_TOKEN\n", "cannot be read without"),
-        (".three", "\0" * 300_000, "more than 256 KB"),
+        (".three", "\0" * 300_000, "larger than 256 KB"),
     ],
 )
 def test_what_cannot_come_in_safely_stays_outside(tmp_path: Path, name: str, text: str, why: str) -> None:

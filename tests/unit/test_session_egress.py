@@ -123,8 +123,8 @@ def test_the_company_proxy_of_the_environment(environ: Mapping[str, str], found:
         ("me:secret@localhost:3128", "a proxy on this machine's loopback"),
         ("socks5://proxy.corp:1", "a proxy of the kind socks5, not http"),
         ("https://me:secret@proxy.corp", "a proxy of the kind https, not http"),
-        ("http://[::1", "is no address of a proxy"),
-        ("http://proxy.corp:port", "is no address of a proxy"),
+        ("http://[::1", "is not the address of a proxy"),
+        ("http://proxy.corp:port", "is not the address of a proxy"),
     ],
 )
 def test_a_proxy_that_cannot_be_gone_through_is_named(url: str, said: str) -> None:

@@ -48,7 +48,7 @@ def test_a_second_holder_is_refused_and_told_since_when() -> None:
         assert (found.pid, found.run) == (process.pid, 3)
         assert abs(found.started - time.time()) < 60
         with (
-            pytest.raises(RunningError, match=rf"fix is going on since .* \(process {process.pid}\)"),
+            pytest.raises(RunningError, match=rf"fix is still running, since .* \(process {process.pid}\)"),
             RunLock(ID, "fix", 4),
         ):
             pass

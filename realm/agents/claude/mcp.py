@@ -74,7 +74,7 @@ def _is_secret(key: str, text: object) -> bool:
 
 def _far(url: object, kind: object) -> dict[str, Any]:
     if not isinstance(url, str) or not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
-        raise ValueError("its address is none of http or https")
+        raise ValueError("its address is neither http nor https")
     if hosts.is_here(url):
         raise ValueError("its address is this machine's")
     if tells(url) or _has_login(url) or any(map(_LONG.fullmatch, url.split("/")[3:])):
@@ -85,14 +85,14 @@ def _far(url: object, kind: object) -> dict[str, Any]:
 def _program(given: dict[str, Any]) -> dict[str, Any]:
     command, words = given.get("command"), given.get("args") or []
     if not isinstance(command, str) or Path(command).name not in _FETCHED:
-        raise ValueError("it is a program of this machine, and none that npx or uvx fetches")
+        raise ValueError("it is a program on this machine, not one that npx or uvx fetches")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ValueError("realm does not understand its arguments")
     package = next((at for at, word in enumerate(words) if not word.startswith("-")), -1)
     before = ""
     for at, word in enumerate(words):
         if str(Path.home()) in word:
-            raise ValueError(f"its argument {at + 1} is a place of this machine")
+            raise ValueError(f"its argument {at + 1} is a path on this machine")
         value = _REFERENCE.sub("", word).strip()
         is_name = (_PACKAGE if at == package else _NAME).fullmatch(value)
         if _has_login(word) or (value and tells(before)) or (tells(value) and not is_name):

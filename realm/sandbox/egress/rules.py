@@ -174,7 +174,7 @@ def _stand(name: str, out: str, stand: Stand) -> tuple[str, str, str]:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     path = parts.path.rstrip("/")
     if parts.scheme not in {"http", "https"} or not _AUTHORITY.fullmatch(host) or not _PATH.fullmatch(path):
-        raise ValueError(f"{clean(stand.url, limit=80)} is no address that the sidecar could ask")
+        raise ValueError(f"{clean(stand.url, limit=80)} is not an address that the sidecar can ask")
     if parts.username or parts.query:
         raise ValueError("the address has a login or a question in it")
     given = {**dict.fromkeys(_KEYS, ""), **stand.headers}

@@ -73,7 +73,7 @@ def build_own(
 def inspect(engine: Engine, reference: str) -> Image | None:
     """Return what the engine says of an image, ``None`` when it has none of that name."""
     if not _REFERENCE.fullmatch(reference):
-        raise ImageError(f"'{clean(reference)}' is no name of an image", "docker image ls")
+        raise ImageError(f"'{clean(reference)}' is not the name of an image", "docker image ls")
     return engine.image(reference)
 
 
