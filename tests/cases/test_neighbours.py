@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.support.repos import Repo
 
 if TYPE_CHECKING:
+    from tests.support.api import MessagesApi
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -64,3 +66,14 @@ def test_while_its_repository_is_away_no_work_is_given_up(user: User, lib: Repo)
     user.realm("stop", "far")
     assert lib.files("refs/realm/far") == ["lib.txt", "one"]
     assert user.repo.show("refs/realm/far:one") == "1"
+
+
+def test_claude_code_is_told_of_it_and_its_turns_come_home_one_by_one(
+    claude: User, api: MessagesApi, lib: Repo
+) -> None:
+    claude.realm("new", "told", "--with", "../lib:rw", "--", "-p", "write ../lib/one.txt with first")
+    assert r"Additional working directories:\n  - /workspace/lib\n" in json.dumps(api.asked[0].body)
+    claude.realm("resume", "told", "-p", "write ../lib/two.txt with second")
+    assert lib.git("log", "--format=%s", "main..refs/realm/told").splitlines() == [
+        "write ../lib/two.txt with second", "write ../lib/one.txt with first",
+    ]  # fmt: skip
