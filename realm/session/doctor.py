@@ -85,7 +85,8 @@ def _engine(name: str) -> Check:
 
     with closing(docker.connect()) as connection:
         info = connection.info()
-    return Check(name, "ok", f"Docker {info.version} at {info.endpoint} ({info.source})")
+        kind = "Podman" if connection.is_podman else "Docker"
+    return Check(name, "ok", f"{kind} {info.version} at {info.endpoint} ({info.source})")
 
 
 def _leftovers(name: str) -> Check:

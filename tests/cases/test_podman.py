@@ -33,7 +33,7 @@ dpkg -L {PACKAGES} | sed -n 's,^/\(bin\|sbin\|lib\|lib64\)/,/usr/\1/,; \,^/usr/s
 sort -u | tar -C / --no-recursion -T - -c
 """
 RUNTIME = """#!/bin/sh
-# runc without limits on open files and processes: Podman raises them as only the machine's root may.
+# The usual one, without the limits that Podman raises: only the root of the whole machine may.
 before=
 for word; do
   case $before in
@@ -42,7 +42,8 @@ for word; do
   esac
   before=$word
 done
-PATH=$PATH:/usr/sbin exec runc "$@"
+PATH=$PATH:/usr/sbin
+exec "$(command -v runc || command -v crun)" "$@"
 """
 SETTINGS = """
 [engine]
