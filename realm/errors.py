@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
     from realm.session.run import Network, Plan
 
-ENV, PROXY, SHARE = "env", "proxy", "share"
+ENV, PROXY = "env", "proxy"
 PERIOD = 5.0 if sys.platform != "darwin" else 60.0  # there another program has to be asked
 """Seconds from one look at the host's login to the next."""
 _DUE = 240.0
