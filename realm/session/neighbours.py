@@ -62,7 +62,7 @@ def _named(project: Project, session: Session, word: str, start: Path) -> Neighb
     path, _, mode = word.rpartition(":")
     if mode not in ("ro", "rw"):
         path, mode = word, ""
-    full = Path(os.path.normpath(start / Path(path).expanduser()))
+    full = Path(os.path.normpath(start / os.path.expanduser(path)))  # noqa: PTH111 - it knows every user
     shown = clean(str(full), limit=200)
     if not path or not full.is_dir():
         raise UsageError(f"--with {shown}: there is no such directory", "--with DIR, DIR:ro or DIR:rw")
@@ -177,7 +177,7 @@ def files(session: Session) -> Iterator[SandboxFile]:
 
 def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
     """Yield files and links of a plain directory, without any ``.git``, and their names below it."""
-    top, shown = Path(one.path), clean(one.path, limit=200)
+    top, shown = Path(one.path).resolve(), clean(one.path, limit=200)
     size = 0
     for count, name in enumerate(worktree.files(top, "."), 1):
         path = top / name

@@ -35,7 +35,7 @@ def data(repo: Repo) -> Path:
     inner.write("text", "text\n")
     (place / "run").write_text("#!/bin/sh\n")
     (place / "run").chmod(0o700)
-    (place / "link").symlink_to("/etc/passwd")
+    (place / "link").symlink_to("below/text")
     return place
 
 
@@ -84,8 +84,11 @@ def test_plain_files_are_copied_as_roots(repo: Repo, data: Path) -> None:
     assert found == {
         "/workspace/my-data/below/text": (0o444, "root"),
         "/workspace/my-data/run": (0o555, "root"),
-        "/workspace/my-data/link": (0o555, "root") if (data / "link").exists() else (0o444, "root"),
-    } | {"/workspace/my-data/link": found["/workspace/my-data/link"]}
+        "/workspace/my-data/link": (0o444, "root"),
+    }
+    (repo.path.parent / "link").symlink_to(data)
+    linked = {file.path for file in neighbours.files(named(repo, "../link"))}
+    assert linked == {path.replace("my-data", "link", 1) for path in found}
 
 
 def test_what_is_too_much_for_a_copy_is_said(repo: Repo, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +103,7 @@ def test_what_is_too_much_for_a_copy_is_said(repo: Repo, data: Path, monkeypatch
     [
         ("../my data:rw", "is no repository, so nothing could be taken into it"),
         ("../nothing", "there is no such directory"),
+        ("~nobody-of-that-name/x", "there is no such directory"),
         ("file.txt", "there is no such directory"),
         (".", "is the project's own repository"),
         ("..", "holds the project"),
