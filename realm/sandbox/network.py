@@ -26,8 +26,14 @@ _SMALL = 24
 def ensure_open(engine: Engine) -> None:
     """Make the network unless the engine has it.
 
-    Raises ``EngineError`` when one of that name is not shut between containers: it is not realm's.
+    Raises ``EngineError`` when one of that name is not shut between containers: it is not realm's;
+    and on Podman, which has none that is.
     """
+    if engine.is_podman:
+        raise EngineError(
+            "Podman lets the containers of a network reach each other: it has none for realm.network open",
+            "git config realm.network allow",
+        )
     found = engine.network(layout.OPEN_NETWORK)
     if found is None:
         with suppress(EngineError):  # somebody else has just made it
@@ -35,12 +41,6 @@ def ensure_open(engine: Engine) -> None:
         found = engine.network(layout.OPEN_NETWORK)
     if found is None:
         _make(engine)  # says why it cannot
-    elif (found.get("Labels") or {}).get(layout.ROLE) == _ROLE and _APART not in (found.get("Options") or {}):
-        raise EngineError(
-            "this engine, as Podman does, lets the containers of a network reach each other: "
-            "it has none for realm.network open",
-            "git config realm.network allow",
-        )
     elif (found.get("Options") or {}).get(_APART) != "false":
         raise EngineError(
             f"the network {layout.OPEN_NETWORK} of this engine lets containers reach each other: "

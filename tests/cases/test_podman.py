@@ -29,8 +29,8 @@ PACKAGES = (
 )
 """What a sandbox needs at the least; realm's own image would take a minute to be brought over."""
 COPY = rf"""
-dpkg -L {PACKAGES} | sed -n 's,^/\(bin\|sbin\|lib\|lib64\)/,/usr/\1/,; \,^/usr/share/,d; \,^/[a-z],p' |
-sort -u | tar -C / --no-recursion -T - -c
+dpkg -L {PACKAGES} | sed 's,^/\(bin\|sbin\|lib\|lib64\)/,/usr/\1/,' | grep '^/[a-z]' |
+grep -v -e ^/usr/share/ -e ^/usr/lib/git-core/ -e /gconv/ | sort -u | tar -C / --no-recursion -T - -c
 """
 RUNTIME = """#!/bin/sh
 # The usual one, without the limits that Podman raises: only the root of the whole machine may.
@@ -124,6 +124,13 @@ def lose(user: User, name: str) -> None:
     assert found is not None
     os.kill(found.pid, signal.SIGKILL)
     eventually(lambda: next(row["state"] for row in user.listed() if row["name"] == name) == "salvage")
+
+
+def test_there_is_no_open_network_on_podman(there: User) -> None:
+    there.extra["REALM_NETWORK"] = "open"
+    done = there.scripted("work", "true", code=125)
+    assert "error: Podman lets the containers of a network reach each other" in done.err
+    assert there.listed() == []
 
 
 def test_an_agent_on_podman_is_left_found_again_and_told_to_stop(there: User) -> None:
