@@ -191,7 +191,6 @@ class Run(NamedTuple):
     ended: float | None = None
     exit_code: int | None = None
     after: str | None = None
-    box: str = ""
     prompts: tuple[str, ...] = ()
     closing: str = ""
     stopped: bool = False

@@ -44,7 +44,7 @@ def of(sandbox: Sandbox, run: int, code: int, *, reported: bool, asked: bool = F
             "out of memory",
             f"run {run} needed more memory than {limit}, and was killed: realm.memory sets the limit",
         )
-    if reported or code != end.code or end.code == _INTERRUPTED:  # realm ended it, or the user's Ctrl-C
+    if asked or reported or code != end.code or end.code == _INTERRUPTED:  # by realm, or the user's Ctrl-C
         return None
     if end.code == _LOST:
         return Death(

@@ -41,7 +41,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _OID = {"sha1": re.compile(r"[0-9a-f]{40}"), "sha256": re.compile(r"[0-9a-f]{64}")}
 _CONVERSATION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _IMAGE = re.compile(r"([0-9A-Za-z][0-9A-Za-z._/:@-]{0,499})?")
-_CONTAINER = re.compile(r"([0-9A-Za-z][0-9A-Za-z_.-]{0,127})?")
 _WORKSPACE = re.compile(re.escape(WORKSPACE_ROOT) + r"(/(?!\.\.?(/|$))[0-9A-Za-z._-]{1,100}){1,8}")
 _NEIGHBOUR = re.compile(r"(?!\.\.?$)[0-9A-Za-z._-]{1,100}")
 _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
@@ -183,7 +182,6 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         ended=fields.maybe("ended", fields.time),
         exit_code=fields.maybe("exit_code", lambda key: fields.whole(key, -(2**31), 2**31 - 1)),
         after=fields.maybe("after", lambda key: fields.text(key, oid)),
-        box=fields.text("box", _CONTAINER.fullmatch, ""),
         prompts=fields.texts("prompts"),
         closing=fields.text("closing", lambda _: True, ""),
         stopped=fields.flag("stopped"),
