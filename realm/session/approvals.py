@@ -184,8 +184,12 @@ def _asked(session: Session) -> list[str]:
     if session.include:
         asked.append(f"copy {listed([clean(path) for path in session.include])} into the container")
     for one in session.neighbours:
-        what = "take commits into" if one.writable else "show the container"
-        asked.append(f"{what} {clean(one.path)}")
+        path = clean(one.path, limit=_SHOWN)
+        if one.writable:
+            asked.append(f"take commits into {path}")
+        else:
+            what = f"the history of {path}" if one.base else f"all files of {path}"
+            asked.append(f"show the container {what}")
     return asked
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 MOST_FILES = 20_000
 MOST_BYTES = 512 * 1024**2
 """What is copied of a plain directory, at most."""
+_HINT = "--with DIR, DIR:ro or DIR:rw"
 
 
 def named(project: Project, session: Session, words: Sequence[str], start: Path) -> Session:
@@ -50,7 +52,7 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
         if taken or one.name == posixpath.basename(session.workspace):
             raise UsageError(
                 f"the container has another {_place(session, one)}",
-                f"ln -s {clean(one.path)} OTHER-NAME, then --with OTHER-NAME",
+                f"ln -s {shlex.quote(clean(one.path))} OTHER-NAME, then --with OTHER-NAME",
             )
         if other is not None and other.writable and one.writable and other.path == one.path:
             one = other
@@ -65,22 +67,45 @@ def _named(project: Project, session: Session, word: str, start: Path) -> Neighb
     full = Path(os.path.normpath(start / os.path.expanduser(path)))  # noqa: PTH111 - it knows every user
     shown = clean(str(full), limit=200)
     if not path or not full.is_dir():
-        raise UsageError(f"--with {shown}: there is no such directory", "--with DIR, DIR:ro or DIR:rw")
+        raise UsageError(f"--with {shlex.quote(clean(word, limit=200))}: there is no such directory", _HINT)
     one = Neighbour(str(full), repo.project_name(full, full, full))
-    if os.path.lexists(full / ".git") or all((full / name).exists() for name in ("HEAD", "objects", "refs")):
+    if _is_repository(full):
         return _repository(project, session, one, writable=mode != "ro")
     if mode == "rw":
         raise UsageError(
             f"{shown} is no repository, so nothing could be taken into it: it can only be read",
-            f"git config --add realm.dockerArgs '-v {shown}:/data/{one.name}' lets the agent change it",
+            f"{_mount(one)} lets the agent change it",
         )
-    real, root = full.resolve(), project.root.resolve()
+    _check_plain(project, one)
+    list(_files(one))
+    return one
+
+
+def _is_repository(path: Path) -> bool:
+    return os.path.lexists(path / ".git") or all(
+        (path / name).exists() for name in ("HEAD", "objects", "refs")
+    )
+
+
+def _check_plain(project: Project, one: Neighbour) -> None:
+    """Raise :class:`UsageError` for what is no plain directory beside the project, whatever a record says."""
+    path, shown = Path(one.path), clean(one.path, limit=200)
+    real, root = path.resolve(), project.root.resolve()
+    if not path.is_dir():
+        raise UsageError(f"there is no directory {shown}", _HINT)
+    if _is_repository(path):
+        raise UsageError(f"{shown} is a repository", _HINT)
     if root.is_relative_to(real):
         raise UsageError(f"{shown} holds the project", "name a directory beside it")
     if real.is_relative_to(root):
         raise UsageError(f"{shown} is a part of the project", "--include PATH copies what git ignores")
-    list(_files(one))
-    return one
+
+
+def _is_copied(project: Project, one: Neighbour) -> bool:
+    with suppress(RealmError):
+        _check_plain(project, one)
+        return True
+    return False
 
 
 def _repository(project: Project, session: Session, one: Neighbour, *, writable: bool) -> Neighbour:
@@ -122,10 +147,8 @@ def _opened(path: Path) -> Project | None:
     return None
 
 
-def _clone(project: Project, session: Session, one: Neighbour) -> Project | None:
-    """Return a session's repository, ``None`` where it is not here or not approved."""
-    if not one.base or not approvals.is_settled(project, session):
-        return None
+def _clone(project: Project, one: Neighbour) -> Project | None:
+    """Return a repository, which the user approved, ``None`` where it is not here."""
     found = _opened(Path(one.path))
     if found is None or found.common_dir == project.common_dir:
         return None
@@ -135,8 +158,14 @@ def _clone(project: Project, session: Session, one: Neighbour) -> Project | None
 
 def clones(project: Project, session: Session) -> list[Project]:
     """Return the repositories of the session that may have its work."""
-    found = (_clone(project, session, one) for one in session.neighbours if one.writable)
-    return [clone for clone in found if clone is not None]
+    found = _repositories(project, session)
+    return [clone for one, clone in found if one.writable and clone is not None]
+
+
+def _repositories(project: Project, session: Session) -> list[tuple[Neighbour, Project | None]]:
+    """Return the session's repositories, without a clone where it is not here or not approved."""
+    approved = approvals.is_settled(project, session)
+    return [(one, _clone(project, one) if approved else None) for one in session.neighbours if one.base]
 
 
 # -- in a run --------------------------------------------------------------------
@@ -145,8 +174,8 @@ def clones(project: Project, session: Session) -> list[Project]:
 def beginning(project: Project, session: Session) -> tuple[tuple[str, str], ...]:
     """Return the repositories that a run which starts now has, by name, and their commits."""
     found = []
-    for one in session.neighbours:
-        if (clone := _clone(project, session, one)) is not None:
+    for one, clone in _repositories(project, session):
+        if clone is not None:
             there = ref_name(clone, project, session.name)
             own = refs.tips(clone, there).code if one.writable else None
             found.append((one.name, own or one.base))
@@ -160,16 +189,16 @@ def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...
         Submodule(
             hashlib.sha256(f"../{one.name}".encode()).hexdigest()[:16], BESIDE if one.writable else READ_ONLY,
             f"../{one.name}", f"../{one.name}", tips[one.name], one.base, one.name,
-            place=f"with/{one.name}", clone=_clone(project, session, one),
+            place=f"with/{one.name}", clone=clone,
         )
-        for one in session.neighbours if one.base and one.name in tips
+        for one, clone in _repositories(project, session) if one.name in tips
     )  # fmt: skip
 
 
-def files(session: Session) -> Iterator[SandboxFile]:
+def files(project: Project, session: Session) -> Iterator[SandboxFile]:
     """Yield what sandboxes get of plain directories: root's, which the agent cannot change."""
     for one in session.neighbours:
-        if not one.base:
+        if not one.base and _is_copied(project, one):
             for path, name in _files(one):
                 mode = 0o555 if os.access(path, os.X_OK) else 0o444
                 yield SandboxFile(f"{_place(session, one)}/{name}", path, mode, owner="root")
@@ -186,36 +215,41 @@ def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
         if count > MOST_FILES or size > MOST_BYTES:
             raise RealmError(
                 f"{shown} has more than {MOST_FILES:,} files or {MOST_BYTES >> 20} MB, too much for a copy",
-                f"git config --add realm.dockerArgs '-v {shown}:/data/{one.name}:ro' mounts it",
+                f"{_mount(one, ':ro')} mounts it",
             )
         if not path.is_symlink() and not os.access(path, os.R_OK):
-            raise RealmError(f"{clean(str(path))} cannot be read", f"ls -l {clean(str(path))}")
+            raise RealmError(f"{clean(str(path))} cannot be read", f"ls -l {shlex.quote(clean(str(path)))}")
         yield path, name
 
 
-def directories(session: Session, run: Run) -> list[str]:
+def directories(project: Project, session: Session, run: Run) -> list[str]:
     """Return where they are in the run's sandbox."""
     there = dict(run.neighbours)
     return [
         _place(session, one)
         for one in session.neighbours
-        if (one.name in there if one.base else os.path.isdir(one.path))  # noqa: PTH112
+        if (one.name in there if one.base else _is_copied(project, one))
     ]
+
+
+def _mount(one: Neighbour, mode: str = "") -> str:
+    flag = shlex.join(["-v", f"{clean(one.path)}:/data/{one.name}{mode}"])
+    return f"git config --add realm.dockerArgs {shlex.quote(flag)}"
 
 
 def _place(session: Session, one: Neighbour) -> str:
     return f"{posixpath.dirname(session.workspace)}/{one.name}"
 
 
-def announce(session: Session, run: Run, ui: UI) -> None:
+def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
     """Say what is beside the project, and which of it is not here."""
-    there = directories(session, run)
+    there = directories(project, session, run)
     for one in session.neighbours:
         place, shown = _place(session, one), clean(one.path, limit=200)
         if place not in there:
             ui.warn(
-                f"{shown} is not here, or not what it was: the container goes without it; "
-                f"--with DIRECTORY-CALLED-{one.name} says where it is"
+                f"{_absent(one)}: the container goes without it; "
+                f"realm resume {session.name} --with DIR says where it is now (a directory called {one.name})"
             )
             continue
         to = "a copy of its files"
@@ -226,6 +260,14 @@ def announce(session: Session, run: Run, ui: UI) -> None:
             with suppress(RealmError):  # a filter of the user's that fails, say
                 if count := worktree.dirty_count(clone):
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
+
+
+def _absent(one: Neighbour) -> str:
+    """Return why a sandbox has it not, in words."""
+    shown = clean(one.path, limit=200)
+    if not Path(one.path).is_dir():
+        return f"{shown} is not here"
+    return f"{shown} has no commit {one.base[:10]} any more" if one.base else f"{shown} is no plain directory"
 
 
 def fork(project: Project, old: Session, new: str) -> None:

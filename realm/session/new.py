@@ -50,7 +50,7 @@ def new(request: NewRequest, ui: UI) -> int:
     connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
     approvals.announce(plan.include, plan.dotfiles.notes, ui)
-    neighbours.announce(plan.session, plan.run, ui)
+    neighbours.announce(project, plan.session, plan.run, ui)
     try:
         approvals.approve_record(project, plan.session)
         plan = planning.with_neighbours(plan)

@@ -133,7 +133,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan.include, plan.dotfiles.notes, ui)
-    neighbours.announce(plan.session, plan.run, ui)
+    neighbours.announce(project, plan.session, plan.run, ui)
     stores.ensure_readable(project, row.code, session.base, running.outline(plan))
     return begin(connection, plan, chosen, seen, lock, ui)
 

@@ -195,7 +195,7 @@ def environment(plan: Plan) -> dict[str, str]:
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
     login = inside(plan)
-    found = [*plan.dotfiles.files, *_home(plan, login), *neighbours.files(plan.session)]
+    found = [*plan.dotfiles.files, *_home(plan, login), *neighbours.files(plan.project, plan.session)]
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
     workspace = plan.session.workspace
@@ -240,7 +240,7 @@ def _escape(path: str) -> str:
 
 def _home(plan: Plan, login: Login) -> list[SandboxFile]:
     """Return what the agent needs in its home, the conversation to go on with included."""
-    agent, more = plan.agent, neighbours.directories(plan.session, plan.run)
+    agent, more = plan.agent, neighbours.directories(plan.project, plan.session, plan.run)
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
         for file in agent.files(login, plan.directory, sealed=plan.network.policy != "open", more=more)

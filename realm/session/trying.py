@@ -73,7 +73,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan.include, plan.dotfiles.notes, ui)
-    neighbours.announce(plan.session, plan.run, ui)
+    neighbours.announce(project, plan.session, plan.run, ui)
     stores.ensure_readable(project, whole.tip, session.base, running.outline(plan))
     with docker.connect() as connection:
         image = images.ensure(connection, plan, request.image, ui)

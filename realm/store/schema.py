@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 _TEXT_LIMIT = 128 * 1024
 _LIST_LIMIT = 10_000
+MOST_NEIGHBOURS = 50
+"""Directories that a session may have beside the project."""
 _PATH_LIMIT = 4096
 _MOST = 10**15
 _LAST_SECOND = 253_402_300_800
@@ -42,7 +44,7 @@ _OID = {"sha1": re.compile(r"[0-9a-f]{40}"), "sha256": re.compile(r"[0-9a-f]{64}
 _CONVERSATION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _IMAGE = re.compile(r"([0-9A-Za-z][0-9A-Za-z._/:@-]{0,499})?")
 _WORKSPACE = re.compile(re.escape(WORKSPACE_ROOT) + r"(/(?!\.\.?(/|$))[0-9A-Za-z._-]{1,100}){1,8}")
-_NEIGHBOUR = re.compile(r"(?!\.\.?$)[0-9A-Za-z._-]{1,100}")
+_NEIGHBOUR = re.compile(r"(?!\.(\.|git)?$)[0-9A-Za-z._-]{1,100}")
 _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
 _NETWORK = re.compile(r"(open|allow|none)?")
 _HOST = re.compile(r"[0-9A-Za-z._:?-]{1,255}")
@@ -138,11 +140,12 @@ def load_session(data: bytes, name: str, object_format: str) -> Session:
     """
     fields = _Fields(data, name, "session.json")
     oid = _OID[object_format].fullmatch
+    workspace = fields.text("workspace", _WORKSPACE.fullmatch)
     return Session(
         id=fields.text("id", _UUID.fullmatch),
         name=fields.text("name", name.__eq__),
         project=fields.text("project", _is_absolute),
-        workspace=fields.text("workspace", _WORKSPACE.fullmatch),
+        workspace=workspace,
         base=fields.text("base", oid),
         created=fields.time("created"),
         subdir=fields.text("subdir", lambda path: path == "" or is_inside(path), ""),
@@ -151,17 +154,24 @@ def load_session(data: bytes, name: str, object_format: str) -> Session:
         conversation=fields.maybe("conversation", lambda key: fields.text(key, _CONVERSATION.fullmatch)),
         pushed=fields.mapping("pushed", _REMOTE.fullmatch, oid),
         include=fields.texts("include", _is_includable),
-        neighbours=fields.rows("neighbours", lambda row: _neighbour(row, oid)),
+        neighbours=fields.rows("neighbours", lambda row: _neighbour(row, oid, workspace), _names_differ),
     )
 
 
-def _neighbour(row: Any, is_oid: Callable[[str], object]) -> Neighbour | None:
+def _neighbour(row: Any, is_oid: Callable[[str], object], workspace: str) -> Neighbour | None:
     match row:
         case [str(path), str(name), str(base), bool(writable)] if (
-            _is_absolute(path) and _NEIGHBOUR.fullmatch(name) and (is_oid(base) or not (base or writable))
+            _is_absolute(path)
+            and _NEIGHBOUR.fullmatch(name)
+            and (is_oid(base) or not (base or writable))
+            and name != workspace.rpartition("/")[2]
         ):
             return Neighbour(path, name, base, writable)
     return None
+
+
+def _names_differ(rows: Sequence[Neighbour]) -> bool:
+    return len({one.name for one in rows}) == len(rows)
 
 
 def _began(row: Any, is_oid: Callable[[str], object]) -> tuple[str, str] | None:
@@ -200,7 +210,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
         network=fields.text("network", _NETWORK.fullmatch, ""),
         refused=tuple(fields.maybe("refused", lambda key: _refused(fields.items(key))) or ()),
         risky=fields.texts("risky"),
-        neighbours=fields.rows("neighbours", lambda row: _began(row, oid)),
+        neighbours=fields.rows("neighbours", lambda row: _began(row, oid), lambda _: True),
     )
 
 
@@ -335,11 +345,13 @@ class _Fields:
             raise self._error(f"has no valid '{key}'")
         return tuple(value)
 
-    def rows(self, key: str, read: Callable[[Any], T | None]) -> tuple[T, ...]:
-        """Return a list of what ``read`` makes of each item, which is good; empty where it is missing."""
-        found = [read(item) for item in self._get(key, [], list)[:_LIST_LIMIT]]
+    def rows(
+        self, key: str, read: Callable[[Any], T | None], are_good: Callable[[Sequence[T]], bool]
+    ) -> tuple[T, ...]:
+        """Return a short list of what ``read`` makes of each item; empty where it is missing."""
+        found = [read(item) for item in self._get(key, [], list)[: MOST_NEIGHBOURS + 1]]
         good = [row for row in found if row is not None]
-        if len(good) != len(found):
+        if len(found) > MOST_NEIGHBOURS or len(good) != len(found) or not are_good(good):
             raise self._error(f"has no valid '{key}'")
         return tuple(good)
 

@@ -56,10 +56,27 @@ def fetched(repo: Repo, private: Repo) -> Session:
 def test_no_run_begins_that_nobody_approved(repo: Repo, private: Repo, fetched: Session) -> None:
     project = project_of(repo)
     with pytest.raises(
-        RealmError, match=f"take commits into {private.path}, to show the container"
+        RealmError,
+        match=f"take commits into {private.path}, to show the container all files of {private.path.parent}",
     ) as caught:
         approvals.settle_record(project, fetched, TerminalUI(no_input=True), approve=False)
     assert "--approve" in (caught.value.hint or "")
+
+
+def test_of_an_approved_record_no_repository_is_copied_as_plain_files(repo: Repo, private: Repo) -> None:
+    (repo.path / ".env").write_text("KEY=secret\n")
+    (repo.path.parent / "plain").mkdir()
+    (repo.path.parent / "plain" / "file").write_text("text\n")
+    rows = tuple(
+        Neighbour(str(path), f"beside-{number}")
+        for number, path in enumerate(
+            [repo.path, private.path, repo.path.parent, repo.path / ".git", repo.path.parent / "plain"]
+        )
+    )
+    made = recorded(base=repo.head(), project=str(repo.path), neighbours=rows)
+    approvals.approve_record(project_of(repo), made)
+    found = [file.path for file in neighbours.files(project_of(repo), made)]
+    assert found == ["/workspace/beside-4/file"]
 
 
 def test_its_repository_is_not_opened_for_any_run(repo: Repo, private: Repo, fetched: Session) -> None:

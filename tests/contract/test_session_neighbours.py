@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.model import Neighbour, Run, Session
 from realm.session import approvals, neighbours
@@ -80,22 +82,37 @@ def test_a_later_run_begins_where_the_last_one_ended(repo: Repo, lib: Repo) -> N
 def test_plain_files_are_copied_as_roots(repo: Repo, data: Path) -> None:
     made = named(repo, "../my data")
     assert made.neighbours == (Neighbour(str(data), "my-data"),)
-    found = {file.path: (file.mode, file.owner) for file in neighbours.files(made)}
+    found = {file.path: (file.mode, file.owner) for file in neighbours.files(project_of(repo), made)}
     assert found == {
         "/workspace/my-data/below/text": (0o444, "root"),
         "/workspace/my-data/run": (0o555, "root"),
         "/workspace/my-data/link": (0o444, "root"),
     }
     (repo.path.parent / "link").symlink_to(data)
-    linked = {file.path for file in neighbours.files(named(repo, "../link"))}
+    linked = {file.path for file in neighbours.files(project_of(repo), named(repo, "../link"))}
     assert linked == {path.replace("my-data", "link", 1) for path in found}
+
+
+def test_a_plain_directory_that_is_gone_stops_nothing(
+    repo: Repo, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, project = named(repo, "../my data"), project_of(repo)
+    data.rename(repo.path.parent / "elsewhere")
+    assert not [*neighbours.files(project, made)]
+    assert neighbours.directories(project, made, began(project, made)) == []
+    neighbours.announce(project, made, began(project, made), TerminalUI(no_input=True))
+    assert capsys.readouterr().err == (
+        f"warning: {data} is not here: the container goes without it; realm resume fix --with DIR says where "
+        "it is now (a directory called my-data)\n"
+    )
 
 
 def test_what_is_too_much_for_a_copy_is_said(repo: Repo, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "MOST_FILES", 2)
     with pytest.raises(RealmError, match="too much for a copy") as caught:
         named(repo, "../my data")
-    assert f"-v {data}:/data/my-data:ro" in (caught.value.hint or "")
+    words = shlex.split((caught.value.hint or "").removesuffix(" mounts it"))
+    assert shlex.split(words[-1]) == ["-v", f"{data}:/data/my-data:ro"]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +122,8 @@ def test_what_is_too_much_for_a_copy_is_said(repo: Repo, data: Path, monkeypatch
         ("../nothing", "there is no such directory"),
         ("~nobody-of-that-name/x", "there is no such directory"),
         ("file.txt", "there is no such directory"),
+        ("", "there is no such directory"),
+        (":ro", "--with :ro: there is no such directory"),
         (".", "is the project's own repository"),
         ("..", "holds the project"),
         ("sub", "is a part of the project"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from realm.errors import RealmError
 from realm.model import Kept, Neighbour, Refusal, Run, Session, State, Summary, Taken, Totals
 from realm.store.schema import (
+    MOST_NEIGHBOURS,
     dump,
     is_inside,
     load_run,
@@ -35,6 +36,7 @@ oids = st.text("0123456789abcdef", min_size=40, max_size=40)
 uuids = st.uuids().map(str)
 texts = st.lists(words).map(tuple)
 
+beside = names.map("beside-{}".format)
 sessions = st.builds(
     Session,
     id=uuids,
@@ -50,8 +52,10 @@ sessions = st.builds(
     pushed=st.dictionaries(names.map(lambda name: f"https://host/{name} a/{name}"), oids, max_size=3),
     include=st.lists(paths).map(tuple),
     neighbours=st.lists(
-        st.builds(Neighbour, paths.map("/".__add__), names, oids, st.booleans())
-        | st.builds(Neighbour, paths.map("/".__add__), names, st.just(""), st.just(False))
+        st.builds(Neighbour, paths.map("/".__add__), beside, oids, st.booleans())
+        | st.builds(Neighbour, paths.map("/".__add__), beside, st.just(""), st.just(False)),
+        max_size=MOST_NEIGHBOURS,
+        unique_by=lambda one: one.name,
     ).map(tuple),
 )
 runs = st.builds(
@@ -86,7 +90,7 @@ runs = st.builds(
         )
     ).map(tuple),
     risky=texts,
-    neighbours=st.lists(st.tuples(names, oids)).map(tuple),
+    neighbours=st.lists(st.tuples(names, oids), max_size=MOST_NEIGHBOURS).map(tuple),
 )
 summaries = st.builds(
     Summary,
@@ -130,11 +134,21 @@ def test_run(run: Run) -> None:
         ["../lib", "lib", "", False], ["/lib", "..", "", False], ["/lib", "a/b", "", False],
         ["/lib", "", "", False], ["/lib", "lib", "HEAD", True], ["/lib", "lib", "", True],
         ["/lib", "lib", "", 1], ["/lib", "lib"], "/lib", ["/lib\0", "lib", "", False],
+        ["/lib", "p", "", False], ["/lib", ".git", "", False],
     ],
 )  # fmt: skip
 def test_a_directory_that_no_realm_would_name_damages_a_record(row: object) -> None:
+    assert_no_valid_neighbours([row])
+
+
+def test_too_many_directories_or_two_of_one_name_damage_a_record() -> None:
+    assert_no_valid_neighbours([["/lib", "lib", "", False], ["/other/lib", "lib", "", False]])
+    assert_no_valid_neighbours([["/lib", f"lib-{number}", "", False] for number in range(51)])
+
+
+def assert_no_valid_neighbours(rows: list[object]) -> None:
     session = Session(ID, "x", "/p", "/workspace/p", "1" * 40, 1.0)
-    data = json.dumps({**json.loads(dump(session)), "neighbours": [row]}).encode()
+    data = json.dumps({**json.loads(dump(session)), "neighbours": rows}).encode()
     with pytest.raises(RealmError, match="has no valid 'neighbours'"):
         load_session(data, "x", "sha1")
 
