@@ -78,6 +78,8 @@ _COLLECTED = re.compile(rb"temporary '|tmp_(pack|idx|rev|obj)_|cannot store (pac
 """What git says when ``git gc --prune=now`` took the files that it was writing; it is right the next time."""
 _NOTHING = b"early EOF"
 """What git says when no pack came: nothing is new."""
+_NO_THREAD = b"unable to create thread"
+"""What git says where there is no memory for one."""
 _UNCLEAN = b"fsck error in pack"
 """What git says when a pack is whole but something in it should not be."""
 
@@ -298,6 +300,8 @@ class Quarantine:
         if _UNCLEAN in result.err:
             raise UncleanError(f"the container's pack was refused: {_cause(result.err)}")
         what = _cause(result.err) or f"git ended with {result.code}, at realm.limit.memory or .seconds"
+        if _NO_THREAD in result.err:
+            what += " (realm.limit.memory)"
         raise RejectedError(f"the container's pack was refused: {what}")
 
     def _sizes(self, oids: list[str], limits: Limits) -> dict[str, tuple[str, int]]:
