@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,7 +81,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     env = {**os.environ, "CONTAINERS_CONF": str(place / "settings")}
     # The plainest storage works everywhere, and leaves nothing mounted.
     podman = ["podman", "--storage-driver=vfs"]
-    podman += (f"--{name}={place / name}" for name in ("root", "runroot", "tmpdir", "runtime"))
+    podman += (f"--{name}={place / name}" for name in ("root", "tmpdir", "runtime"))
+    short = tempfile.TemporaryDirectory(prefix="podman", ignore_cleanup_errors=True)
+    podman.append(f"--runroot={short.name}")  # 50 characters at most
     copy = ["docker", "run", "--rm", "--user=0", "--network=none", "--entrypoint=sh", "realm:latest"]
     take = [*podman, "import", "--quiet", "-", IMAGE]
     with subprocess.Popen([*copy, "-c", COPY], stdout=subprocess.PIPE) as source:
@@ -97,6 +100,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             subprocess.run(remove, env=env, stdout=subprocess.DEVNULL, check=False)
         process.terminate()
         process.wait()
+        short.cleanup()
 
 
 @pytest.fixture
