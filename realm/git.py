@@ -41,7 +41,7 @@ _OF_THE_USER = frozenset({
 
 _READABLE = ("-c", "i18n.logOutputEncoding=UTF-8")
 """What we read is in UTF-8; what the user's git writes for them is in the encoding that they chose."""
-_FULL_DISK = ("No space left on device", "Disk quota exceeded")
+_FULL_DISK = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
 
 
 class GitResult(NamedTuple):

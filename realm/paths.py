@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import functools
 import os
-from contextlib import contextmanager
+import re
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_PARTS = 4
-"""Parts of a scratch directory's name, between ``@``."""
+_STALE = 86400.0
+"""Seconds after which what another machine's realm was holding is taken for forgotten."""
+_SCRATCH = re.compile(r"[a-z]+@(\S*)@(\d{1,12})@\w+")
+"""The name of a scratch directory: what it is for, the machine, the process."""
 
 
 def realm_home() -> Path:
@@ -67,34 +72,65 @@ def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
         raise
 
 
-def scratch(kind: str) -> Path:
-    """Make a private directory for one use, called after ``kind``, this machine and this process.
+class Scratch(NamedTuple):
+    """A directory for one use, and the lock that tells others that it is in use."""
 
-    Whoever makes it removes it; those of processes that were killed go now.
+    path: Path
+    lock: int
+
+    def remove(self) -> None:
+        """Remove it with all that is in it; once."""
+        remove_tree(self.path)
+        os.close(self.lock)
+
+
+def scratch(kind: str, within: Path | None = None) -> Scratch:
+    """Make a private directory for one use ``within`` another, by default realm's own ``tmp``.
+
+    It is called after ``kind``, letters, this machine and this process.  Whoever makes it removes
+    it; those of processes that were killed go now.
     """
-    tidy()
-    name = f"{kind}@{os.uname().nodename}@{os.getpid()}@{os.urandom(6).hex()}"
-    directory = make_private(realm_home() / "tmp") / name
-    directory.mkdir(mode=0o700)
-    return directory
+    tidy(within)
+    parent = within or make_private(realm_home() / "tmp")
+    while True:
+        path = parent / f"{kind}@{os.uname().nodename}@{os.getpid()}@{os.urandom(6).hex()}"
+        path.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            with suppress(OSError):  # there are file systems that lock no directories
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                return Scratch(path, lock)
+            os.close(lock)  # another took it for left over before it was locked
 
 
-def tidy() -> int:
+def tidy(within: Path | None = None) -> int:
     """Remove the directories of :func:`scratch` that killed processes left; return their number."""
-    left = [path for path in make_private(realm_home() / "tmp").iterdir() if _is_forgotten(path.name)]
-    for path in left:
-        remove_tree(path)
-    return len(left)
+    parent = within or make_private(realm_home() / "tmp")
+    removed = sum(_is_forgotten(path) and _remove_unused(path, path) for path in parent.iterdir())
+    return removed if within else removed + _tidy_former(realm_home() / "quarantine")
+
+
+def _tidy_former(parent: Path) -> int:
+    """Remove what is left where earlier versions had their quarantines, each with a locked file."""
+    if not parent.is_dir():
+        return 0
+    quarantines = [path for path in parent.iterdir() if path.is_dir()]
+    locks = ((path, path / "lock") for path in quarantines)
+    removed = sum(_remove_unused(path, lock if lock.exists() else path) for path, lock in locks)
+    if removed == len(quarantines):
+        remove_tree(parent)
+    return removed
 
 
 @contextmanager
-def scratched(kind: str) -> Iterator[Path]:
+def scratched(kind: str, within: Path | None = None) -> Iterator[Path]:
     """Give a directory as :func:`scratch` makes it, and remove it afterwards."""
-    directory = scratch(kind)
+    made = scratch(kind, within)
     try:
-        yield directory
+        yield made.path
     finally:
-        remove_tree(directory)
+        made.remove()
 
 
 def remove_tree(directory: Path) -> None:
@@ -105,18 +141,50 @@ def remove_tree(directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _is_forgotten(name: str) -> bool:
-    """Tell whether a directory of that name belongs to a process of this machine that is gone."""
-    parts = name.split("@")
-    if len(parts) != _PARTS or parts[1] != os.uname().nodename or not parts[2].isdigit():
-        return False
+def _is_forgotten(path: Path) -> bool:
+    owner = _SCRATCH.fullmatch(path.name)
     try:
-        os.kill(int(parts[2]), 0)
-    except ProcessLookupError:
-        return True
+        return bool(owner and is_forgotten(owner[1], int(owner[2]), path.stat().st_mtime))
     except OSError:
         return False
-    return False
+
+
+def _remove_unused(path: Path, held: Path) -> bool:
+    """Remove a directory unless ``held``, which its user locks, is locked; return whether it went."""
+    try:
+        lock = os.open(held, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    except OSError:
+        pass  # a file system that locks no directories
+    remove_tree(path)
+    os.close(lock)
+    return True
+
+
+def is_forgotten(host: str, pid: int, since: float) -> bool:
+    """Tell whether what a process marked as its own is left over: it is gone, or it is long ago.
+
+    ``host`` is the machine's name, also in the form of :func:`machine`; ``since`` is in seconds.
+    """
+    if machine(host) == machine():
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:
+            pass
+    return time.time() - since > _STALE
+
+
+def machine(name: str = "") -> str:
+    """Return a machine's name, this one's without any, with letters, digits and ``-`` only."""
+    return re.sub(r"[^A-Za-z0-9]", "-", name or os.uname().nodename) or "unknown"
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from realm.errors import EngineError, RejectedError
-from realm.paths import remove_tree, scratch
+from realm.paths import Scratch, scratch
 from realm.sandbox import layout, network, report, transfer, workspace
 from realm.sandbox.docker import KILLED
 from realm.sandbox.image import recipe
@@ -62,7 +62,7 @@ class Sandbox:
         self.volumes = owned
         self._tty = tty
         self._known: Facts | None = None
-        self._results: Path | None = None
+        self._results: Scratch | None = None
         self.limit = _RESULTS
         """Bytes that it may hand over at a time."""
 
@@ -264,11 +264,11 @@ class Sandbox:
         if self._results is None:
             self._results = scratch("results")
             try:
-                self._receive(self._results, limit or self.limit)
+                self._receive(self._results.path, limit or self.limit)
             except BaseException:
                 self.forget()
                 raise
-        return self._results
+        return self._results.path
 
     def _receive(self, directory: Path, limit: int) -> None:
         """Save what there is to report; nothing where no container, or none of its files, is left."""
@@ -289,12 +289,13 @@ class Sandbox:
 
     def hand_over(self, other: Sandbox) -> None:
         """Fetch the results, and let them be ``other``'s."""
-        other._results, self._results = self._fetch(), None
+        self._fetch()
+        other._results, self._results = self._results, None
 
     def forget(self) -> None:
         """Drop the results that were fetched but not collected."""
         if self._results is not None:
-            remove_tree(self._results)
+            self._results.remove()
             self._results = None
 
     def reported(self) -> bool:
@@ -321,6 +322,5 @@ class Sandbox:
         fetched = self._fetch(limit)
         for path in fetched.iterdir():
             shutil.move(path, dest / path.name)
-        remove_tree(fetched)
-        self._results = None
+        self.forget()
         return report.load(dest)

@@ -22,9 +22,9 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RejectedError
 from realm.git import GitResult, failure, git, reason, run
-from realm.paths import make_private, scratched
+from realm.paths import is_forgotten, make_private, scratched, tidy
 from realm.store.batch import CatFile
-from realm.store.refs import TEMPORARY, hold, is_forgotten
+from realm.store.refs import TEMPORARY, hold
 from realm.store.stores import is_partial
 from realm.text import clean
 
@@ -71,11 +71,8 @@ class Limits(NamedTuple):
 
 _HELD = re.compile(re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+")
 _MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
-_TRIES = 5
 _LARGE = 1 << 31
 """Set in an index's offset that stands in another table."""
-_COLLECTED = re.compile(rb"temporary '|tmp_(pack|idx|rev|obj)_|cannot store (pack|index) file")
-"""What git says when ``git gc --prune=now`` took the files that it was writing; it is right the next time."""
 _NOTHING = b"early EOF"
 """What git says when no pack came: nothing is new."""
 _NO_THREAD = b"unable to create thread"
@@ -232,37 +229,29 @@ class Quarantine:
         be written and :class:`RejectedError` when something is missing.
         """
         wanted = "".join(f"{each}\n" for each in (oid, *(f"^{tip}" for tip in known))).encode()
-        mark = f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
-        packs = self.project.object_stores[0] / "pack"
-        begun = set(packs.glob("tmp_pack_*"))
-        for _ in range(_TRIES):
-            packed, unpacked = self._given(wanted, mark)
-            if unpacked.code == 0:
-                name = unpacked.text.partition("\t")[2]
-                keep = packs / f"pack-{name}.keep"
-                # Of the very same pack that another is about to put there it may be theirs.
-                with suppress(OSError):
-                    if keep.read_text(errors="replace") == f"{mark}\n":
-                        hold(oid, keep)
-                return
-            if packed.code == 0 and _NOTHING in unpacked.err:
-                return
-            if not _COLLECTED.search(unpacked.err):
-                break
-        problem = failure("index-pack", unpacked.err)
-        if problem.hint:  # the disk is full, of what git had written of the pack, too: it leaves that
-            for path in {*packs.glob("tmp_pack_*")} - begun:
-                path.unlink(missing_ok=True)
-        elif packed.code not in (0, -signal.SIGPIPE):
+        store = self.project.object_stores[0]
+        try:
+            # Not beside the packs: what a full disk cut off goes with the directory, and nothing of others'.
+            with scratched("realm", store) as place:
+                (place / "info").mkdir()
+                (place / "info" / "alternates").write_bytes(_quoted(store) + b"\n")
+                packed, unpacked = self._given(wanted, place)
+                if unpacked.code == 0:
+                    _move_in(place / "pack", store / "pack", unpacked.text.partition("\t")[2], oid)
+                    return
+        except OSError as problem:
+            raise _unwritable(failure("index-pack", str(problem).encode())) from problem
+        if packed.code == 0 and _NOTHING in unpacked.err:
+            return
+        refused = failure("index-pack", unpacked.err)
+        if not refused.hint and packed.code not in (0, -signal.SIGPIPE):
             raise RejectedError(f"the work cannot be packed: {reason(packed.err)}")
-        raise GitError(
-            f"the repository cannot be written: {problem.message}",
-            problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',
-        )
+        raise _unwritable(refused)
 
-    def _given(self, wanted: bytes, mark: str) -> tuple[GitResult, GitResult]:
-        """Pack objects here, into the project; return how both ended."""
+    def _given(self, wanted: bytes, place: Path) -> tuple[GitResult, GitResult]:
+        """Pack objects here, into the project's object directory ``place``; return how both ended."""
         argv = ["pack-objects", "-q", "--revs", "--stdout", "--non-empty", "--delta-base-offset"]
+        mark = f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
         with subprocess.Popen(
             [*self.prefix, *argv], cwd=self.path, env=self.env,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -270,8 +259,8 @@ class Quarantine:
             assert packing.stdin and packing.stdout and packing.stderr  # noqa: PT018, S101 - for the types
             packing.stdin.write(wanted)
             packing.stdin.close()
-            order = ("index-pack", "--stdin", f"--keep={mark}")
-            unpacked = git(*order, project=self.project, stdin=packing.stdout, check=False)
+            order, env = ("index-pack", "--stdin", f"--keep={mark}"), {"GIT_OBJECT_DIRECTORY": str(place)}
+            unpacked = git(*order, project=self.project, env=env, stdin=packing.stdout, check=False)
             packing.stdout.close()  # where nobody reads it to its end, it ends now
             err = packing.stderr.read()
         return GitResult(packing.returncode, b"", err), unpacked
@@ -320,6 +309,27 @@ class Quarantine:
                 f"the container's pack was refused: it unpacks to {total} bytes (realm.limit.total)"
             )
         return sizes
+
+
+def _move_in(made: Path, packs: Path, name: str, oid: str) -> None:
+    """Move a pack with its ``.keep`` among ``packs``; git sees it when its index, the last, is there."""
+    packs.mkdir(exist_ok=True)
+    keep = packs / f"pack-{name}.keep"
+    # Of the very same pack that another is about to put there it is theirs.
+    if not keep.exists():
+        (made / keep.name).rename(keep)
+        hold(oid, keep)
+    for kind in ("pack", "rev", "idx"):
+        path = made / f"pack-{name}.{kind}"
+        if path.exists():  # git before 2.41 writes no .rev of itself
+            path.rename(packs / path.name)
+
+
+def _unwritable(problem: GitError) -> GitError:
+    return GitError(
+        f"the repository cannot be written: {problem.message}",
+        problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',
+    )
 
 
 def _cause(err: bytes) -> str:
@@ -400,8 +410,14 @@ def quarantine(project: Project, earlier: Path | None = None) -> Iterator[Quaran
 
 
 def sweep(project: Project) -> int:
-    """Remove the temporary refs and ``.keep`` files of processes that were killed; return their number."""
-    return _sweep_refs(project) + _sweep_keeps(project)
+    """Remove what processes that were killed left in a project; return the number of things removed.
+
+    These are temporary refs, ``.keep`` files and packs that were not written to their end.
+    """
+    packs = 0
+    with suppress(OSError):
+        packs = tidy(project.object_stores[0])
+    return _sweep_refs(project) + _sweep_keeps(project) + packs
 
 
 def _sweep_refs(project: Project) -> int:
@@ -427,8 +443,7 @@ def _sweep_keeps(project: Project) -> int:
         with suppress(OSError):
             with path.open("rb") as file:
                 found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
-            host = re.sub(r"[^A-Za-z0-9]", "-", found[2]) if found else ""
-            if found and is_forgotten(host, int(found[1]), int(found[3])):
+            if found and is_forgotten(found[2], int(found[1]), int(found[3])):
                 path.unlink()
                 removed += 1
     return removed

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RealmError, RefRaceError, UsageError
 from realm.git import GitResult, failure, git, reason
+from realm.paths import machine
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ LONGEST = 64
 """Characters in a name, at most."""
 PATIENCE = 2.0
 """Seconds to wait for another git's lock."""
-STALE = 86400.0
-"""Seconds after which what another machine's realm was holding is taken for forgotten."""
 KEEP_DAYS = 30
 """Days that a removed session is kept."""
 
@@ -325,23 +324,6 @@ def _locked(path: Path) -> RealmError:
 def temporary(oid: str) -> str:
     """Return the ref by which this process keeps a commit that it fetches from git's garbage collection."""
     return f"{TEMPORARY}{machine()}@{os.getpid()}@{_SINCE}/{oid}"
-
-
-def machine() -> str:
-    """Return this machine's name with letters, digits and ``-`` only."""
-    return re.sub(r"[^A-Za-z0-9]", "-", os.uname().nodename) or "unknown"
-
-
-def is_forgotten(host: str, pid: int, since: float) -> bool:
-    """Tell whether what a process marked as its own is left over: it is gone, or it is long ago."""
-    if host == machine():
-        try:
-            os.kill(pid, 0)
-        except (ProcessLookupError, OverflowError):
-            return True
-        except PermissionError:
-            pass
-    return time.time() - since > STALE
 
 
 def list_trash(project: Project, name: str | None = None) -> list[Trash]:

@@ -15,12 +15,11 @@ import pytest
 
 from realm.errors import GitError, RejectedError
 from realm.model import Checkpoint, Run, State, Totals, TurnText
-from realm.paths import tidy
+from realm.paths import machine, tidy
 from realm.store import listing, record, refs, stores
 from realm.store import repo as store
 from realm.store.ingest import Ingested, ingest
 from realm.store.quarantine import quarantine, sweep
-from realm.store.refs import machine
 from realm.store.repo import count_turns, diffstat, totals
 from tests.support.repos import Repo, git
 from tests.support.store import STARTED, Sandbox, assert_sound, intake, project_of, seen, session, take
@@ -368,17 +367,27 @@ def test_broken_work_leaves_the_project_alone(repo: Repo, tmp_path: Path) -> Non
     assert_sound(repo)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "fatal: write error: No space left on device",
+        "fatal: sha1 file '.git/objects/pack/tmp_idx_x' write error. Out of diskspace",
+    ],
+)
 def test_full_disk_is_told_and_no_fuller_than_before(
-    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    message: str, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A git that cannot write the whole pack, as far as its message goes."""
+    """A git that cannot write the whole pack, as far as its message goes; another fetches meanwhile."""
     real = subprocess.run(
         ["sh", "-c", "command -v git"], capture_output=True, text=True, check=True
     ).stdout.strip()
     fake = tmp_path / "bin/git"
     fake.parent.mkdir()
-    packs = repo.path / ".git/objects/pack"
-    says = f"cat >{packs}/tmp_pack_x; echo 'fatal: write error: No space left on device' >&2; exit 128"
+    objects = repo.path / ".git/objects"
+    (tmp_path / "message").write_text(message)
+    says = "mkdir $GIT_OBJECT_DIRECTORY/pack; cat >$GIT_OBJECT_DIRECTORY/pack/tmp_pack_x; "
+    says += f": >{objects}/pack/tmp_pack_theirs; cat {tmp_path}/message >&2; exit 128"
+    before = {*objects.rglob("*")}
     fake.write_text(f'#!/bin/sh\ncase "$*" in *index-pack*--keep*) {says};; esac\nexec {real} "$@"\n')
     fake.chmod(0o755)
     sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
@@ -386,10 +395,10 @@ def test_full_disk_is_told_and_no_fuller_than_before(
     sandbox.point()
     wanted = sandbox.intake()
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
-    with pytest.raises(GitError, match="No space left on device") as caught:
+    with pytest.raises(GitError, match=message.rpartition("write error")[2]) as caught:
         ingest(wanted)
     assert "the disk is full" in caught.value.hint
-    assert not list(packs.glob("tmp_*"))
+    assert {*objects.rglob("*")} - before == {objects / "pack/tmp_pack_theirs"}
 
 
 HOLDER = """
