@@ -82,13 +82,14 @@ class Neighbour(NamedTuple):
 
     ``path`` is the absolute one on the host, ``name`` that of the directory beside the workspace.
     ``base`` is the commit that a repository is given from; empty for a plain directory.  The commits of
-    one that is ``writable`` are taken into it.
+    one that is ``writable`` are taken into it, on ``refs/realm/<ref>``.
     """
 
     path: str
     name: str
     base: str = ""
     writable: bool = False
+    ref: str = ""
 
 
 class Session(NamedTuple):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from realm.store.worktree import Include
 
 _PATTERNS, _RECORD, _PUSHED, _SHARED = "patterns", "record", "pushed", "shared"
-_DEVCONTAINER = "devcontainer"
+_DEVCONTAINER, _BESIDE = "devcontainer", "beside"
 _SHOWN = 500
 """Characters of a program or an image that a question shows."""
 
@@ -242,6 +242,22 @@ def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) 
             f"realm resume {session.name} --approve approves it",
         )
     approve_record(project, session)
+
+
+def note_ref(clone: Project, session: Session, name: str) -> None:
+    """Note that ``refs/realm/<name>`` of another repository is this session's, and no other's any more."""
+    for path, about in _places(_BESIDE, clone, name.encode()):
+        make_private(path.parent)
+        replace(path, json.dumps({**about, "session": session.id}, indent=2).encode() + b"\n")
+
+
+def is_own_ref(clone: Project, session: Session, name: str) -> bool:
+    """Tell whether this machine made ``refs/realm/<name>`` of another repository for this session."""
+    for path, _ in _places(_BESIDE, clone, name.encode()):
+        with suppress(OSError, ValueError):
+            if json.loads(path.read_bytes())["session"] == session.id:
+                return True
+    return False
 
 
 def _push(session: Session, place: str, oid: str) -> bytes:

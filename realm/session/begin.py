@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UnpreparedError
+from realm.session import neighbours
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _made(
 
     def record() -> None:
         check()
+        neighbours.reserve(plan.session, plan.neighbours)
         begun.append(plan._replace(meta=_written(plan, image, _labels(connection, image))))
         _move_refs(begun[0])
 
@@ -83,7 +85,7 @@ def _made(
         with ui.progress("making the container"):
             together(record, meanwhile, _import_holder, make)
     except BaseException:
-        _undo(begun, sandboxes)
+        _undo(begun or [plan], sandboxes)
         raise
     return begun[0], sandboxes[0]
 
@@ -102,6 +104,8 @@ def _undo(begun: list[Plan], sandboxes: list[Sandbox]) -> None:
     for plan in begun:
         with suppress(RealmError):
             _move_back(plan)
+            if plan.run.number == 1:
+                neighbours.release(plan.project, plan.session)
     for sandbox in sandboxes:
         with suppress(RealmError):
             sandbox.remove()
@@ -146,7 +150,7 @@ def _move_back(plan: Plan) -> None:
     """
     from realm.store import refs
 
-    if refs.tips(plan.project, plan.session.name).meta != plan.meta:
+    if not plan.meta or refs.tips(plan.project, plan.session.name).meta != plan.meta:
         return
     back = [refs.RefUpdate(update.ref, update.new, update.old) for update in _updates(plan)]
     refs.transact(plan.project, back, "realm: the container could not be started")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RejectedError
 from realm.paths import replace
 from realm.sandbox.repositories import BESIDE
-from realm.session import bounds, sandboxes
+from realm.session import bounds, neighbours, sandboxes
 from realm.session.lock import run_directory
 from realm.store import history, refs, repo, submodules
 from realm.store.ingest import Intake, ingest
@@ -124,20 +124,27 @@ def _taken(
     )  # fmt: skip
     notes += [f"in {shown}: {note}" for note in done.notes]
     notes += [f"in {shown}, left out: {path}" for path in done.dropped]
-    name = submodules.ref_name(one.clone, plan.project, plan.session.name)
-    _move(one.clone, name, state.onto, done.tip)
+    if one.parent == BESIDE:
+        name = neighbours.ref(plan.session, one.name)
+        neighbours.check_own(one.clone, plan.session, name)
+    else:
+        name = submodules.ref_name(one.clone, plan.project, plan.session.name)
+    if _move(one.clone, name, state.onto, done.tip):
+        notes.append(f"refs/realm/{name} in {shown} was moved: what it was is in refs/realm-trash/{name} now")
     found = {oid: twin.oid for oid, twin in done.twins.items() if twin.exact}
     twins = {**state.twins, **found, **done.states}
     return _State(done.tip, points[-1].head, points[-1].snapshot, twins)
 
 
-def _move(clone: Project, name: str, before: str, tip: str) -> None:
-    """Let the submodule's ref be ``tip``; what it was goes to the trash where that is not in it."""
+def _move(clone: Project, name: str, before: str, tip: str) -> bool:
+    """Let a ref be ``tip``; tell whether what it was is not in that, and went to the trash."""
     old = refs.tips(clone, name).code
     updates = [refs.RefUpdate(refs.CODE + name, old, tip)]
-    if old and old not in (before, tip) and not repo.is_ancestor(clone, old, tip):
+    is_other = bool(old) and old not in (before, tip) and not repo.is_ancestor(clone, old or "", tip)
+    if is_other:
         updates += refs.keep_updates(clone, name, refs.Tips(old, None))
     refs.transact(clone, updates, "realm: work of a session")
+    return is_other
 
 
 def _published(

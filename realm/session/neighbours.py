@@ -23,7 +23,8 @@ from realm.sandbox.repositories import BESIDE, READ_ONLY
 from realm.sandbox.transfer import SandboxFile
 from realm.session import approvals
 from realm.store import refs, repo, stores, worktree
-from realm.store.submodules import Submodule, ref_name
+from realm.store.schema import MOST_NEIGHBOURS
+from realm.store.submodules import Held, Submodule
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
@@ -47,17 +48,36 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
     for word in words:
         session = session._replace(neighbours=tuple(found.values()))
         one = _named(project, session, word, start)
-        other = found.get(one.name)
-        taken = other is not None and other.path != one.path and os.path.isdir(other.path)  # noqa: PTH112
-        if taken or one.name == posixpath.basename(session.workspace):
+        known = _known(project, session, one)
+        if known is not None:
+            one = _again(project, known, one)
+        elif one.name in found or one.name == posixpath.basename(session.workspace):
             raise UsageError(
                 f"the container has another {_place(session, one)}",
                 f"ln -s {shlex.quote(clean(one.path))} OTHER-NAME, then --with OTHER-NAME",
             )
-        if other is not None and other.writable and one.writable and other.path == one.path:
-            one = other
         found[one.name] = one
-    return session._replace(neighbours=tuple(found.values()))
+    if len(found) > MOST_NEIGHBOURS:
+        raise UsageError(f"a session has at most {MOST_NEIGHBOURS} directories beside the project", _HINT)
+    return session._replace(neighbours=tuple(_called(project, session, one) for one in found.values()))
+
+
+def _known(project: Project, session: Session, one: Neighbour) -> Neighbour | None:
+    """Return what the session has of ``one`` already: the same directory, or one that was moved to there."""
+    for other in session.neighbours:
+        gone = not Path(other.path).is_dir()
+        moved = bool(other.base) and bool(one.base) and _clone(project, other._replace(path=one.path))
+        if other.path == one.path or (gone and (other.name == one.name or moved)):
+            return other
+    return None
+
+
+def _again(project: Project, known: Neighbour, one: Neighbour) -> Neighbour:
+    """Return it as it is from now on: a writable one goes on from where it was, where that is there."""
+    is_there = bool(known.base) and _clone(project, known._replace(path=one.path)) is not None
+    if is_there and known.writable and one.writable:
+        return known._replace(path=one.path)
+    return one._replace(name=known.name, ref=known.ref if is_there else "")
 
 
 def _named(project: Project, session: Session, word: str, start: Path) -> Neighbour:
@@ -124,13 +144,6 @@ def _repository(project: Project, session: Session, one: Neighbour, *, writable:
     others = [_opened(Path(other.path)) for other in session.neighbours if other.path != one.path]
     if clone.common_dir in (other.common_dir for other in others if other is not None):
         raise UsageError(f"{shown} is a repository that was named already", "name one work tree of it")
-    there = ref_name(clone, project, session.name)
-    known = any(other.writable and other.name == one.name for other in session.neighbours)
-    if writable and not known and refs.tips(clone, there).code is not None:
-        raise RealmError(
-            f"{shown} has work of another session called {there}",
-            f"give this one another name, or --with {shown}:ro",
-        )
     try:
         base = repo.resolve_commit(clone, "HEAD")
         stores.ensure_readable(clone, base)
@@ -156,16 +169,137 @@ def _clone(project: Project, one: Neighbour) -> Project | None:
     return found if same and repo.is_there(found, f"{one.base}^{{commit}}") else None
 
 
-def clones(project: Project, session: Session) -> list[Project]:
-    """Return the repositories of the session that may have its work."""
-    found = _repositories(project, session)
-    return [clone for one, clone in found if one.writable and clone is not None]
-
-
 def _repositories(project: Project, session: Session) -> list[tuple[Neighbour, Project | None]]:
     """Return the session's repositories, without a clone where it is not here or not approved."""
     approved = approvals.is_settled(project, session)
     return [(one, _clone(project, one) if approved else None) for one in session.neighbours if one.base]
+
+
+# -- their refs ------------------------------------------------------------------
+
+
+def _tip(clone: Project, session: Session, name: str) -> str | None:
+    """Return where the session's own ref is in a repository, ``None`` where there is none."""
+    return refs.tips(clone, name).code if name and approvals.is_own_ref(clone, session, name) else None
+
+
+def _called(project: Project, session: Session, one: Neighbour) -> Neighbour:
+    """Return it with a name for the session's work that nothing else has there, where it is here."""
+    clone = _clone(project, one) if one.writable else None
+    if clone is None or (one.ref and approvals.is_own_ref(clone, session, one.ref)):
+        return one
+    return one._replace(ref=_free(clone, project, session.name))
+
+
+def _free(clone: Project, project: Project, wanted: str) -> str:
+    """Return what a session may be called in a repository, which may have one of that name."""
+    for name in wanted, f"{wanted}-in-{project.name}"[: refs.LONGEST].rstrip("."):
+        with suppress(RealmError):
+            refs.check_new(clone, name)
+            if refs.tips(clone, name) == refs.Tips(None, None):
+                return name
+    shown = clean(str(clone.root), limit=200)
+    raise RealmError(
+        f"{shown} has work of another session called {wanted}",
+        f"give this one another name, or --with {shlex.quote(shown)}:ro",
+    )
+
+
+def ref(session: Session, name: str) -> str:
+    """Return what the session is called in the repository that lies as ``name`` beside the project."""
+    return next(one.ref for one in session.neighbours if one.name == name)
+
+
+def check_own(clone: Project, session: Session, name: str) -> None:
+    """Raise :class:`RealmError` where a ref is not the session's, whatever its record says."""
+    tips = refs.tips(clone, name)
+    if tips.meta is not None or not approvals.is_own_ref(clone, session, name):
+        shown = clean(str(clone.root), limit=200)
+        raise RealmError(
+            f"refs/realm/{name} in {shown} is another session's",
+            f"git -C {shlex.quote(shown)} log refs/realm/{name}",
+        )
+
+
+def reserve(session: Session, beside: Sequence[Submodule]) -> None:
+    """Make the session's refs in what a run that begins has ``beside`` the project, where there are none.
+
+    That keeps what it begins on, and no other session takes the name.  Raises :class:`RealmError`
+    where one has it since.
+    """
+    for one in beside:
+        name = ref(session, one.name)
+        if one.clone is not None and name:
+            if refs.tips(one.clone, name).code is None:
+                _make(one.clone, session, name, one.link)
+            check_own(one.clone, session, name)
+
+
+def _make(clone: Project, session: Session, name: str, oid: str) -> None:
+    refs.transact(clone, [refs.RefUpdate(refs.CODE + name, None, oid)], f"realm: {session.name} begins")
+    approvals.note_ref(clone, session, name)
+
+
+def release(project: Project, session: Session) -> None:
+    """Undo :func:`reserve` for a session that did not come to be."""
+    for held in held_by(project, session):
+        if held.oid == held.base:
+            _delete(held)
+
+
+def _delete(held: Held) -> None:
+    with suppress(RealmError):
+        refs.transact(held.clone, [refs.RefUpdate(refs.CODE + held.name, held.oid, None)], "realm: gone")
+
+
+def held_by(project: Project, session: Session) -> list[Held]:
+    """Return where the session has a ref."""
+    return [
+        Held(clone, one.ref, tip, one.base)
+        for one, clone in _repositories(project, session)
+        if clone is not None and (tip := _tip(clone, session, one.ref))
+    ]
+
+
+def restore(project: Project, session: Session) -> None:
+    """Bring back what went to the trash with the session.
+
+    Raises :class:`RealmError` where another session has its name there by now.
+    """
+    for one, clone in _repositories(project, session):
+        trash = refs.latest_trash(clone, one.ref) if clone is not None and one.ref else None
+        if clone is None or trash is None:
+            continue
+        if refs.tips(clone, one.ref).code is not None:
+            check_own(clone, session, one.ref)
+        elif approvals.is_own_ref(clone, session, one.ref):
+            refs.transact(clone, refs.restore_updates(trash), "realm: restore")
+
+
+def copied(project: Project, old: Session, session: Session) -> Session:
+    """Return ``session``, which is ``old`` renamed or forked, with refs of its own, made already.
+
+    Raises :class:`RealmError` where it cannot have its name there.
+    """
+    found = []
+    for one, clone in _repositories(project, old):
+        tip = _tip(clone, old, one.ref) if clone is not None else None
+        if clone is not None and tip:
+            name = _free(clone, project, session.name)
+            _make(clone, session, name, tip)
+            found.append(one._replace(ref=name))
+        else:
+            found.append(one if session.id == old.id else one._replace(ref=""))
+    names = {one.name: one for one in found}
+    return session._replace(neighbours=tuple(names.get(one.name, one) for one in session.neighbours))
+
+
+def let_go(project: Project, session: Session, now: Session) -> None:
+    """Take away the refs that ``session`` had and ``now`` has not."""
+    names = {one.ref for one in now.neighbours}
+    for held in held_by(project, session):
+        if held.name not in names:
+            _delete(held)
 
 
 # -- in a run --------------------------------------------------------------------
@@ -176,8 +310,7 @@ def beginning(project: Project, session: Session) -> tuple[tuple[str, str], ...]
     found = []
     for one, clone in _repositories(project, session):
         if clone is not None:
-            there = ref_name(clone, project, session.name)
-            own = refs.tips(clone, there).code if one.writable else None
+            own = _tip(clone, session, one.ref) if one.writable else None
             found.append((one.name, own or one.base))
     return tuple(found)
 
@@ -268,12 +401,3 @@ def _absent(one: Neighbour) -> str:
     if not Path(one.path).is_dir():
         return f"{shown} is not here"
     return f"{shown} has no commit {one.base[:10]} any more" if one.base else f"{shown} is no plain directory"
-
-
-def fork(project: Project, old: Session, new: str) -> None:
-    """Let the session called ``new`` begin in the repositories where ``old`` is now."""
-    for clone in clones(project, old):
-        tip = refs.tips(clone, ref_name(clone, project, old.name)).code
-        name = ref_name(clone, project, new)
-        if tip is not None and refs.tips(clone, name).code is None:
-            refs.transact(clone, [refs.RefUpdate(refs.CODE + name, None, tip)], f"realm: fork of {old.name}")

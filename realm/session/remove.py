@@ -101,12 +101,17 @@ def _unpushed(project: Project, session: Session | None, code: str | None) -> in
     beside = branches.listed(project, session.name).values()
     inside = 0
     with suppress(RealmError):  # as where they are removed
-        more = neighbours.clones(project, session)
-        for one in submodules.held(project, session.base, code, session.name, more):
-            inside += count_commits(one.clone, one.oid, shared=False)
+        for one in _inside(project, session, code):
+            inside += count_commits(one.clone, one.oid, [one.base], shared=False)
     if code in pushed and not beside:
         return inside
     return inside + count_commits(project, code, [*pushed, session.base], shared=False, more=[*beside])
+
+
+def _inside(project: Project, session: Session, code: str) -> list[submodules.Held]:
+    """Return what a session has in submodules and in repositories beside the project."""
+    found = submodules.held(project, session.base, code, session.name)
+    return [*found, *neighbours.held_by(project, session)]
 
 
 def remove(removal: Removal, ui: UI) -> None:
@@ -154,8 +159,7 @@ def _move_refs(removal: Removal) -> None:
     refs.expire_trash(project, trash)
     if removal.session is not None and removal.code:
         with suppress(RealmError):  # what is left there is in nobody's way
-            more = neighbours.clones(project, removal.session)
-            submodules.remove(project, removal.session.base, removal.code, removal.name, more)
+            submodules.remove(_inside(project, removal.session, removal.code))
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
@@ -173,13 +177,16 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
             return _swap(project, name, there)
         raise RealmError(f"the session '{name}' exists", f"realm restore {name} --replace swaps the two")
     refs.check_new(project, name)
-    trash = _removed(project, name)
-    refs.transact(project, refs.restore_updates(trash), "realm: restore")
+    trash, session = _removed(project, name), None
     if trash.code is not None and trash.meta is not None:
-        session = record.read_session(project, name)
+        with suppress(RealmError), record.Record(project, name, trash.meta) as found:
+            session = found.session()
+    if session is not None:
+        neighbours.restore(project, session)
+    refs.transact(project, refs.restore_updates(trash), "realm: restore")
+    if session is not None:
         with suppress(RealmError):
-            more = neighbours.clones(project, session)
-            submodules.restore(project, session.base, trash.code, name, more)
+            submodules.restore(project, session.base, trash.code or "", name)
     return Removal(name, project, trash.code or "", trash.meta)
 
 

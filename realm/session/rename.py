@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.model import State
-from realm.session import claim, neighbours
+from realm.session import approvals, claim, neighbours
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
 from realm.store import branches, listing, record, refs, submodules
@@ -35,15 +35,20 @@ def rename(old: str, new: str, directory: Path | None) -> None:
                 f"the last run of {old} was cut off: its work is still in its container",
                 f"realm stop {old} saves it",
             )
-        renamed = session._replace(name=new)
+        renamed = neighbours.copied(project, session, session._replace(name=new))
         with record.Record(project, old) as there:
             meta = there.commit()
             made = there.amend(renamed)
         kept = branches.listed(project, old)
         moves = refs.rename_updates(old, refs.Tips(row.code, meta), new, made, kept)
-        refs.transact(project, moves, f"realm: rename {old} to {new}")
+        approvals.approve_alike(project, session, renamed)
+        try:
+            refs.transact(project, moves, f"realm: rename {old} to {new}")
+        except RealmError:
+            neighbours.let_go(project, renamed, session)
+            raise
+        neighbours.let_go(project, session, renamed)
         if row.code:
             with suppress(RealmError):
-                more = neighbours.clones(project, session)
-                submodules.rename(project, session.base, row.code, old, new, more)
+                submodules.rename(project, session.base, row.code, old, new)
         claim.take(project, renamed)

@@ -102,9 +102,10 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
             )
             continued, transcript, session = 0, None, session._replace(conversation=new)
             told = words.summary(found, session)
-    if request.neighbours:
-        start = request.directory or current_directory()
-        session = neighbours.named(project, session, request.neighbours, start)
+    before = session.neighbours
+    start = request.directory or current_directory()
+    session = neighbours.named(project, session, request.neighbours, start)
+    if session.neighbours != before:
         approvals.approve_record(project, session)
     plan = plan._replace(
         session=session,

@@ -63,14 +63,18 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     session = old._replace(
         id=str(uuid.uuid4()), name=new, created=time.time(), pushed={}, project=str(project.root)
     )
+    session = neighbours.copied(project, old, session)
     meta = _written(cut._replace(session=session, run=cut.run._replace(kept=())))
-    refs.transact(
-        project,
-        [refs.RefUpdate(refs.CODE + new, None, cut.turn.after), refs.RefUpdate(refs.META + new, None, meta)],
-        f"realm: fork of {at.name}",
-    )
     approvals.approve_alike(project, old, session)
-    neighbours.fork(project, old, new)
+    made = [
+        refs.RefUpdate(refs.CODE + new, None, cut.turn.after),
+        refs.RefUpdate(refs.META + new, None, meta),
+    ]
+    try:
+        refs.transact(project, made, f"realm: fork of {at.name}")
+    except RealmError:
+        neighbours.let_go(project, session, old)
+        raise
     registry.remember_project(project)
     return Moved(cut.turn.number, cut.turn.after, whole.tip)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from realm.errors import RealmError
 from realm.model import WORKSPACE_ROOT, Kept, Neighbour, Refusal, Run, Session, State, Summary, Taken, Totals
-from realm.store.refs import META
+from realm.store.refs import META, is_name
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
@@ -160,13 +160,14 @@ def load_session(data: bytes, name: str, object_format: str) -> Session:
 
 def _neighbour(row: Any, is_oid: Callable[[str], object], workspace: str) -> Neighbour | None:
     match row:
-        case [str(path), str(name), str(base), bool(writable)] if (
+        case [str(path), str(name), str(base), bool(writable), str(ref)] if (
             _is_absolute(path)
             and _NEIGHBOUR.fullmatch(name)
             and (is_oid(base) or not (base or writable))
             and name != workspace.rpartition("/")[2]
+            and (not ref or (base and is_name(ref)))
         ):
-            return Neighbour(path, name, base, writable)
+            return Neighbour(path, name, base, writable, ref)
     return None
 
 

@@ -155,41 +155,34 @@ def ref_name(clone: Project, project: Project, name: str) -> str:
 
 
 class Held(NamedTuple):
-    """A clone that has work of a session, by which name, and its commit."""
+    """A repository that has work of a session: by which name, its commit, and the one it began on."""
 
     clone: Project
     name: str
     oid: str
+    base: str
 
 
-def held(project: Project, base: str, code: str, name: str, more: Sequence[Project] = ()) -> list[Held]:
-    """Return where there is work of the session ``name``, which goes from ``base`` to ``code``.
-
-    It may be in submodules, and in ``more`` repositories.
-    """
+def held(project: Project, base: str, code: str, name: str) -> list[Held]:
+    """Return the submodules with work of the session ``name``, which goes from ``base`` to ``code``."""
     found = []
-    for clone in (*(one.clone for one in find(project, base, code)), *more):
-        if clone is not None:
-            there = ref_name(clone, project, name)
-            oid = refs.tips(clone, there).code
-            found += [Held(clone, there, oid)] if oid else []
+    for one in find(project, base, code):
+        if one.clone is not None:
+            there = ref_name(one.clone, project, name)
+            oid = refs.tips(one.clone, there).code
+            found += [Held(one.clone, there, oid, one.base)] if oid else []
     return found
 
 
-def remove(project: Project, base: str, code: str, name: str, more: Sequence[Project] = ()) -> None:
-    """Put what is :func:`held` of a session into the clones' trash."""
-    for clone, there, oid in held(project, base, code, name, more):
-        updates = refs.trash_updates(there, refs.Tips(oid, None), refs.list_trash(clone))
-        refs.transact(clone, updates, "realm: remove")
+def remove(found: Sequence[Held]) -> None:
+    """Put what is held of a session into the clones' trash."""
+    for one in found:
+        updates = refs.trash_updates(one.name, refs.Tips(one.oid, None), refs.list_trash(one.clone))
+        refs.transact(one.clone, updates, "realm: remove")
 
 
-def restore(project: Project, base: str, code: str, name: str, more: Sequence[Project] = ()) -> None:
+def restore(project: Project, base: str, code: str, name: str) -> None:
     """Bring back what :func:`remove` took away; a commit that there is no ref to will be gone some day."""
-    for clone in more:
-        there = ref_name(clone, project, name)
-        trash = refs.latest_trash(clone, there)
-        if trash is not None and refs.tips(clone, there).code is None:
-            refs.transact(clone, refs.restore_updates(trash), "realm: restore")
     for one in find(project, base, code):
         if one.clone is not None and one.link != one.base:
             there = ref_name(one.clone, project, name)
@@ -199,9 +192,9 @@ def restore(project: Project, base: str, code: str, name: str, more: Sequence[Pr
                 )
 
 
-def rename(project: Project, base: str, code: str, old: str, new: str, more: Sequence[Project] = ()) -> None:
+def rename(project: Project, base: str, code: str, old: str, new: str) -> None:
     """Call what is :func:`held` of the session ``old`` by its new name."""
-    for clone, there, oid in held(project, base, code, old, more):
+    for clone, there, oid, _ in held(project, base, code, old):
         after = ref_name(clone, project, new)
         if refs.tips(clone, after).code is None:
             updates = [

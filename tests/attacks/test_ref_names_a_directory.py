@@ -36,7 +36,7 @@ def private(repo: Repo) -> Repo:
 def fetched(repo: Repo, private: Repo) -> Session:
     """Give a session whose record was made elsewhere and names the private repository, and a directory."""
     rows = (
-        Neighbour(str(private.path), "private", private.head(), writable=True),
+        Neighbour(str(private.path), "private", private.head(), writable=True, ref="fix"),
         Neighbour(str(private.path.parent), "home"),
     )
     made = recorded(base=repo.head(), project=str(repo.path), neighbours=rows)
@@ -89,7 +89,8 @@ def test_its_repository_is_not_opened_for_any_run(repo: Repo, private: Repo, fet
 
 def test_nothing_is_moved_there(repo: Repo, private: Repo, fetched: Session) -> None:
     before, project = private.refs(), project_of(repo)
-    neighbours.fork(project, fetched, "other")
+    neighbours.copied(project, fetched, fetched._replace(name="other"))
+    approvals.approve_record(project, fetched)
     rename("fix", "renamed", repo.path)
     tips = refs.tips(project, "renamed")
     assert tips.code is not None
@@ -97,3 +98,16 @@ def test_nothing_is_moved_there(repo: Repo, private: Repo, fetched: Session) -> 
     remove(Removal("renamed", project, tips.code, tips.meta, now), TerminalUI(no_input=True))
     restore("renamed", repo.path)
     assert private.refs() == before
+
+
+def test_its_own_refs_are_not_anothers_whatever_was_approved(
+    repo: Repo, private: Repo, fetched: Session
+) -> None:
+    project, clone = project_of(repo), project_of(private)
+    approvals.approve_record(project, fetched)
+    assert neighbours.held_by(project, fetched) == []
+    assert neighbours.beginning(project, fetched) == (("private", private.head()),)
+    with pytest.raises(RealmError, match="is another session's"):
+        neighbours.check_own(clone, fetched, "fix")
+    again = neighbours.named(project, fetched, (), repo.path)
+    assert again.neighbours[0].ref == f"fix-in-{project.name}"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from realm.model import Project
 
+OTHER_ID = "c0ffee00-5678-4abc-8def-0123456789ab"
+
 
 @pytest.fixture
 def lib(repo: Repo) -> Repo:
@@ -41,16 +43,29 @@ def data(repo: Repo) -> Path:
     return place
 
 
-def session(repo: Repo) -> Session:
+def session(repo: Repo, session_id: str) -> Session:
     workspace = f"/workspace/{project_of(repo).name}"
-    return Session(SESSION_ID, "fix", str(repo.path), workspace, repo.head(), 1.0)
+    return Session(session_id, "fix", str(repo.path), workspace, repo.head(), 1.0)
 
 
-def named(repo: Repo, *words: str) -> Session:
+def named(repo: Repo, *words: str, session_id: str = SESSION_ID) -> Session:
     project = project_of(repo)
-    made = neighbours.named(project, session(repo), words, repo.path)
+    made = neighbours.named(project, session(repo, session_id), words, repo.path)
     approvals.approve_record(project, made)
     return made
+
+
+def begun(repo: Repo, *words: str, session_id: str = SESSION_ID) -> Session:
+    """Return a session that has begun: it has its refs."""
+    made = named(repo, *words, session_id=session_id)
+    project = project_of(repo)
+    neighbours.reserve(made, neighbours.of_run(project, made, began(project, made)))
+    return made
+
+
+def work(lib: Repo) -> str:
+    """Return a commit on top of a repository's HEAD, which stays."""
+    return lib.git("commit-tree", "-p", "HEAD", "-m", "Work", "HEAD^{tree}")
 
 
 def began(project: Project, made: Session) -> Run:
@@ -59,7 +74,7 @@ def began(project: Project, made: Session) -> Run:
 
 def test_a_repository_is_given_as_a_submodule_is(repo: Repo, lib: Repo) -> None:
     made, project = named(repo, "../lib"), project_of(repo)
-    assert made.neighbours == (Neighbour(str(lib.path), "lib", lib.head(), writable=True),)
+    assert made.neighbours == (Neighbour(str(lib.path), "lib", lib.head(), writable=True, ref="fix"),)
     (one,) = neighbours.of_run(project, made, began(project, made))
     assert one.clone is not None
     assert one.clone.common_dir == lib.path / ".git"
@@ -69,11 +84,8 @@ def test_a_repository_is_given_as_a_submodule_is(repo: Repo, lib: Repo) -> None:
 
 
 def test_a_later_run_begins_where_the_last_one_ended(repo: Repo, lib: Repo) -> None:
-    made, base = named(repo, "../lib"), lib.head()
-    lib.write("more")
-    done = lib.commit("Done")
-    lib.git("update-ref", "refs/realm/fix", done)
-    lib.git("reset", "-q", "--hard", base)
+    made = begun(repo, "../lib")
+    lib.git("update-ref", "refs/realm/fix", done := work(lib))
     assert neighbours.beginning(project_of(repo), made) == (("lib", done),)
     again = neighbours.named(project_of(repo), made, ["../lib"], repo.path)
     assert again == made
@@ -165,32 +177,81 @@ def test_two_of_one_name_or_of_one_repository(repo: Repo, lib: Repo) -> None:
         named(repo, "../lib", "../lib-2")
 
 
-def test_work_of_another_session_is_not_gone_on_with(repo: Repo, lib: Repo) -> None:
-    lib.git("update-ref", "refs/realm/fix", lib.head())
+def test_the_name_is_taken_and_the_base_kept_when_the_session_begins(repo: Repo, lib: Repo) -> None:
+    made, base = begun(repo, "../lib"), lib.head()
+    assert lib.refs("refs/realm") == {"refs/realm/fix": base}
+    lib.write("lib.txt", "again\n")
+    lib.git("commit", "-q", "-a", "--amend", "-m", "Again")
+    lib.git("reflog", "expire", "--expire=now", "--all")
+    lib.git("gc", "-q", "--prune=now")
+    assert neighbours.beginning(project_of(repo), made) == (("lib", base),)
+
+
+def test_each_session_has_a_ref_of_its_own(repo: Repo, lib: Repo) -> None:
+    """So it is for two of one name, of two projects, and where the repository has one of that name."""
+    first, base = begun(repo, "../lib"), lib.head()
+    lib.git("update-ref", "refs/realm/fix", work(lib))
+    other = Repo.init(repo.path.parent / "other")
+    other.write("file")
+    other.commit("File")
+    second = begun(other, "../lib")
+    assert [one.ref for one in (*first.neighbours, *second.neighbours)] == ["fix", "fix-in-other"]
+    assert neighbours.beginning(project_of(other), second) == (("lib", base),)
     with pytest.raises(RealmError, match="has work of another session called fix"):
-        named(repo, "../lib")
+        named(other, "../lib")
     assert named(repo, "../lib:ro").neighbours[0].base == lib.head()
+    renamed = neighbours.copied(project_of(other), second, second._replace(name="new"))
+    assert [one.ref for one in renamed.neighbours] == ["new"]
+    lib.git("update-ref", "refs/realm/taken", base)
+    lib.git("update-ref", "refs/realm/taken-in-other", base)
+    with pytest.raises(RealmError, match="has work of another session called taken"):
+        neighbours.copied(project_of(other), second, second._replace(name="taken"))
+
+
+def test_a_ref_that_the_repository_made_its_own_is_not_written_to(repo: Repo, lib: Repo) -> None:
+    made = begun(repo, "../lib")
+    project = project_of(lib)
+    neighbours.check_own(project, made, "fix")
+    lib.git("update-ref", "refs/realm-meta/fix", lib.head())
+    with pytest.raises(RealmError, match="is another session's"):
+        neighbours.check_own(project, made, "fix")
 
 
 def test_one_that_was_moved_is_found_again_where_the_user_says(repo: Repo, lib: Repo) -> None:
-    made, project = named(repo, "../lib"), project_of(repo)
-    lib.git("update-ref", "refs/realm/fix", lib.head())
-    lib.path.rename(repo.path.parent / "elsewhere")
+    made, project = begun(repo, "../lib"), project_of(repo)
+    lib.git("update-ref", "refs/realm/fix", done := work(lib))
+    lib.path.rename(repo.path.parent / "lib-2")
     assert neighbours.beginning(project, made) == ()
-    (repo.path.parent / "new").mkdir()
-    (repo.path.parent / "elsewhere").rename(repo.path.parent / "new" / "lib")
-    made = neighbours.named(project, made, ["../new/lib"], repo.path)
-    approvals.approve_record(project, made)
-    assert neighbours.beginning(project, made) == (("lib", made.neighbours[0].base),)
+    again = neighbours.named(project, made, ["../lib-2"], repo.path)
+    approvals.approve_record(project, again)
+    assert again.neighbours == (made.neighbours[0]._replace(path=f"{lib.path}-2"),)
+    assert neighbours.beginning(project, again) == (("lib", done),)
 
 
 def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: Repo) -> None:
-    made, project = named(repo, "../lib"), project_of(repo)
-    lib.git("update-ref", "refs/realm/fix", lib.head())
-    more = neighbours.clones(project, made)
-    submodules.remove(project, made.base, made.base, "fix", more)
+    made, project = begun(repo, "../lib"), project_of(repo)
+    lib.git("update-ref", "refs/realm/fix", done := work(lib))
+    submodules.remove(neighbours.held_by(project, made))
     assert "refs/realm/fix" not in lib.refs()
-    submodules.restore(project, made.base, made.base, "fix", more)
-    neighbours.fork(project, made, "other")
-    submodules.rename(project, made.base, made.base, "fix", "renamed", more)
-    assert set(lib.refs("refs/realm")) == {"refs/realm/other", "refs/realm/renamed"}
+    neighbours.restore(project, made)
+    fork = neighbours.copied(project, made, made._replace(id=OTHER_ID, name="other"))
+    renamed = neighbours.copied(project, made, made._replace(name="renamed"))
+    neighbours.let_go(project, made, renamed)
+    assert lib.refs("refs/realm/") == {"refs/realm/other": done, "refs/realm/renamed": done}
+    assert [one.ref for one in (*fork.neighbours, *renamed.neighbours)] == ["other", "renamed"]
+
+
+def test_what_was_removed_is_not_restored_onto_anothers_work(repo: Repo, lib: Repo) -> None:
+    made, project = begun(repo, "../lib"), project_of(repo)
+    submodules.remove(neighbours.held_by(project, made))
+    other = begun(repo, "../lib", session_id=OTHER_ID)
+    assert other.neighbours == made.neighbours
+    with pytest.raises(RealmError, match="is another session's"):
+        neighbours.restore(project, made)
+    assert neighbours.held_by(project, made) == []
+
+
+def test_a_session_that_did_not_come_to_be_leaves_nothing(repo: Repo, lib: Repo) -> None:
+    made = begun(repo, "../lib")
+    neighbours.release(project_of(repo), made)
+    assert lib.refs("refs/realm") == {}

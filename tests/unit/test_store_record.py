@@ -52,8 +52,8 @@ sessions = st.builds(
     pushed=st.dictionaries(names.map(lambda name: f"https://host/{name} a/{name}"), oids, max_size=3),
     include=st.lists(paths).map(tuple),
     neighbours=st.lists(
-        st.builds(Neighbour, paths.map("/".__add__), beside, oids, st.booleans())
-        | st.builds(Neighbour, paths.map("/".__add__), beside, st.just(""), st.just(False)),
+        st.builds(Neighbour, paths.map("/".__add__), beside, oids, st.booleans(), st.just("") | names)
+        | st.builds(Neighbour, paths.map("/".__add__), beside, st.just(""), st.just(False), st.just("")),
         max_size=MOST_NEIGHBOURS,
         unique_by=lambda one: one.name,
     ).map(tuple),
@@ -131,10 +131,11 @@ def test_run(run: Run) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        ["../lib", "lib", "", False], ["/lib", "..", "", False], ["/lib", "a/b", "", False],
-        ["/lib", "", "", False], ["/lib", "lib", "HEAD", True], ["/lib", "lib", "", True],
-        ["/lib", "lib", "", 1], ["/lib", "lib"], "/lib", ["/lib\0", "lib", "", False],
-        ["/lib", "p", "", False], ["/lib", ".git", "", False],
+        ["../lib", "lib", "", False, ""], ["/lib", "..", "", False, ""], ["/lib", "a/b", "", False, ""],
+        ["/lib", "", "", False, ""], ["/lib", "lib", "HEAD", True, ""], ["/lib", "lib", "", True, ""],
+        ["/lib", "lib", "", 1, ""], ["/lib", "lib"], "/lib", ["/lib\0", "lib", "", False, ""],
+        ["/lib", "p", "", False, ""], ["/lib", ".git", "", False, ""],
+        ["/lib", "lib", "", False, "x"], ["/lib", "lib", "1" * 40, True, "a/b"],
     ],
 )  # fmt: skip
 def test_a_directory_that_no_realm_would_name_damages_a_record(row: object) -> None:
@@ -142,8 +143,8 @@ def test_a_directory_that_no_realm_would_name_damages_a_record(row: object) -> N
 
 
 def test_too_many_directories_or_two_of_one_name_damage_a_record() -> None:
-    assert_no_valid_neighbours([["/lib", "lib", "", False], ["/other/lib", "lib", "", False]])
-    assert_no_valid_neighbours([["/lib", f"lib-{number}", "", False] for number in range(51)])
+    assert_no_valid_neighbours([["/lib", "lib", "", False, ""], ["/other/lib", "lib", "", False, ""]])
+    assert_no_valid_neighbours([["/lib", f"lib-{number}", "", False, ""] for number in range(51)])
 
 
 def assert_no_valid_neighbours(rows: list[object]) -> None:
