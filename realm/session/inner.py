@@ -11,7 +11,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.errors import RejectedError
+from realm.errors import RealmError, RejectedError
 from realm.paths import replace
 from realm.sandbox.repositories import BESIDE
 from realm.session import bounds, neighbours, sandboxes
@@ -55,8 +55,16 @@ class _State(NamedTuple):
     twins: dict[str, str]
 
 
-def take(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Inside:
-    """Take in what ``report`` has of them; raises what :func:`realm.store.ingest.ingest` does."""
+class BesideError(RejectedError):
+    """What was done beside the project cannot be taken in; the project's own work can."""
+
+
+def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: bool) -> Inside:
+    """Take in what ``report`` has of them; raises what :func:`realm.store.ingest.ingest` does.
+
+    Where that fails beside the project it is left for later, and at the run's end, when all else is done,
+    :class:`BesideError` is raised.
+    """
     states = _remembered(plan)
     ends = (plan.session.base, plan.run.before)
     if not (report.inner or report.published or states):
@@ -67,6 +75,7 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Inside:
     published = _published(plan, report, found, twins)
     notes: list[str] = []
     commits: dict[str, int] = {}
+    failed: list[RealmError] = []
     for one in reversed(found):
         known = one.key in states
         state = states.get(one.key) or _State(one.link, one.link, one.link, {})
@@ -77,7 +86,13 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Inside:
                 if one.clone
                 else None
             )
-            state = _taken(plan, report, one, state, points, texts, links, notes)
+            try:
+                state = _taken(plan, report, one, state, points, texts, links, notes)
+            except RealmError as error:
+                if one.parent != BESIDE:
+                    raise
+                failed.append(error)
+                continue
             states[one.key] = state
             _remember(plan, states)
         if known or points:
@@ -90,6 +105,8 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText]) -> Inside:
         raise RejectedError(
             "work in a submodule, or beside the project, cannot be taken in: there is no such thing any more"
         )
+    if failed and is_end:
+        raise BesideError(failed[0].message, failed[0].hint)
     return Inside(Links(plan.project, ends, twins.get("", {}), published.get("", ())), notes, commits)
 
 
@@ -106,10 +123,13 @@ def _taken(
 ) -> _State:  # fmt: skip
     shown = clean(one.path, limit=200)
     if one.clone is None or links is None:
-        back = f"bring {one.name} back" if one.parent == BESIDE else "git submodule update --init"
+        name, beside = plan.session.name, one.parent == BESIDE
+        why = neighbours.absent(plan.session, one.name) if beside else "its repository is not here any more"
         raise RejectedError(
-            f"the work in {shown} cannot be taken in: its repository is not here any more",
-            f"{back}, then realm resume {plan.session.name}",
+            f"the work in {shown} cannot be taken in: {why}",
+            f"bring it back, then realm resume {name}; realm rescue {name} DIRECTORY writes its files"
+            if beside
+            else f"git submodule update --init, then realm resume {name}",
         )
     seen = sandboxes.inner_sight(plan, one, one.clone)
     last = report.points[-1].time if report.points else plan.run.started

@@ -13,7 +13,7 @@ from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import approvals, bounds, budget, death, neighbours, recordings, sandboxes, take
+from realm.session import approvals, bounds, budget, death, inner, neighbours, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.run import kept
@@ -202,7 +202,11 @@ def _taken(plan: Plan, sandbox: Sandbox, ending: take.Ending, before: Sequence[s
     with scratched("collect") as directory:
         report = sandbox.collect(directory)
         _check(plan, report)
-        return take.take(plan, report, before, ending=ending)
+        try:
+            return take.take(plan, report, before, ending=ending)
+        except inner.BesideError:
+            take.take(plan, report)
+            raise
 
 
 def _check(plan: Plan, report: Report) -> None:

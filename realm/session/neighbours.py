@@ -381,7 +381,7 @@ def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
         place, shown = _place(session, one), clean(one.path, limit=200)
         if place not in there:
             ui.warn(
-                f"{_absent(one)}: the container goes without it; "
+                f"{absent(session, one.name)}: the container goes without it; "
                 f"realm resume {session.name} --with DIR says where it is now (a directory called {one.name})"
             )
             continue
@@ -395,8 +395,9 @@ def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
 
 
-def _absent(one: Neighbour) -> str:
-    """Return why a sandbox has it not, in words."""
+def absent(session: Session, name: str) -> str:
+    """Return why what lies as ``name`` beside the project is not to be had, in words."""
+    one = next(one for one in session.neighbours if one.name == name)
     shown = clean(one.path, limit=200)
     if not Path(one.path).is_dir():
         return f"{shown} is not here"

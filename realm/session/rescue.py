@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from realm.model import Project
+    from realm.model import Project, Session
     from realm.session.requests import UI
 
 MOST_BYTES = 256 * 1024**3
@@ -55,27 +55,34 @@ class Rescued(NamedTuple):
 def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
     """Write the files in the container of a session that is over to the new directory ``target``.
 
+    Those of a repository beside the project go to ``<target>-<name>``.
+
     It works from the volumes alone, and for a session whose refs are gone.
     Raises :class:`RealmError` when there is no container, when its agent still
     runs, or when ``target`` exists and is not empty.
     """
     refs.check_name(name)
-    _check_target(target)
-    sandbox, prefix = _found(name, directory)
+    sandbox, prefix, beside = _found(name, directory)
+    places = {prefix: target} | {f"{WORK}/{one}": target.with_name(f"{target.name}-{one}") for one in beside}
+    for place in places.values():
+        _check_target(place)
     if sandbox.state() == "running":
         raise RunningError(f"the agent of {name} still runs", f"realm stop {name} ends it and saves its work")
-    writer = Writer(target, prefix.removeprefix(WORK))
+    writers = [Writer(place, path.removeprefix(WORK)) for path, place in places.items()]
     with ui.progress(f"writing the files of {name}"), readable(sandbox.engine, sandbox) as opened:
         try:
-            # What engines call a mounted directory itself differs.
-            with opened.engine.get(opened.id, f"{WORK}/.") as pieces:
-                writer.write(pieces)
+            for writer in writers:
+                # What engines call a mounted directory itself differs.
+                with opened.engine.get(opened.id, f"{WORK}/.") as pieces:
+                    writer.write(pieces)
         except OSError as error:
             raise RealmError(
                 f"{clean(str(error.filename or target))}: {error.strerror or error}",
                 f"what was written so far is in {clean(str(target))}; the container is kept",
             ) from error
-    return Rescued(writer.files, tuple(writer.notes()))
+    return Rescued(
+        sum(writer.files for writer in writers), tuple(note for writer in writers for note in writer.notes())
+    )
 
 
 def _check_target(target: Path) -> None:
@@ -90,9 +97,11 @@ def _check_target(target: Path) -> None:
         ) from None
 
 
-def _found(name: str, directory: Path | None) -> tuple[Sandbox, str]:
-    """Return the newest container of a session, and what its paths begin with."""
-    project, session_id, workspace = _recorded(name, directory)
+def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
+    """Return the newest container of a session, what its paths begin with, and what lies beside."""
+    project, session = _recorded(name, directory)
+    session_id, workspace = (session.id, session.workspace) if session else (None, WORK)
+    beside = [one.name for one in session.neighbours if one.writable] if session else []
     root = project.root if project else discover(directory or current_directory()).root
     connection = docker.connect()
     found = lookup.find(connection, session_id=session_id)
@@ -109,22 +118,20 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str]:
             f"no container of {name} is left",
             f"git log {refs.CODE}{name} shows what is in git, realm list all sessions",
         )
-    return max(
-        sandboxes, key=lambda sandbox: (sandbox.state() != "created", sandbox.owner.started)
-    ), workspace
+    newest = max(sandboxes, key=lambda sandbox: (sandbox.state() != "created", sandbox.owner.started))
+    return newest, workspace, beside
 
 
-def _recorded(name: str, directory: Path | None) -> tuple[Project | None, str | None, str]:
-    """Return project, id and workspace of a session; nothing but the names' root where the record is lost."""
+def _recorded(name: str, directory: Path | None) -> tuple[Project | None, Session | None]:
+    """Return a session and its project, as far as they are to be had."""
     try:
         project = find(name, directory)
     except NoSuchSessionError:
-        return None, None, WORK
+        return None, None
     try:
-        session = record.read_session(project, name)
+        return project, record.read_session(project, name)
     except RealmError:
-        return project, None, WORK
-    return project, session.id, session.workspace
+        return project, None
 
 
 class _Pieces:

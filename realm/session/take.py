@@ -133,7 +133,7 @@ def _taken(
     redactor = secrets.of_plan(plan)
     texts = talk.texts(now.session, report, redactor)
     twins: Mapping[str, Twin] = {}
-    inside = inner.take(plan, report, texts)
+    inside = inner.take(plan, report, texts, is_end=ending is not None)
     notes = [*_noted(now, report, before), *inside.notes]
     ingested = _ingest(plan, report, points, texts, begun, code, number, inside.links)
     if ingested is not None:

@@ -60,12 +60,18 @@ def test_while_its_repository_is_away_no_work_is_given_up(user: User, lib: Repo)
     user.realm("exec", "far", "sh", "-c", "until [ -f one ]; do sleep 0.1; done")
     away = lib.path.rename(user.repo.path.parent / "away")
     kept = user.realm("stop", "far", code=1)
-    assert "the work in ../lib cannot be taken in: its repository is not here any more" in kept.err
-    assert "bring lib back, then realm resume far" in kept.err
+    assert f"the work in ../lib cannot be taken in: {lib.path} is not here" in kept.err
+    assert "bring it back, then realm resume far; realm rescue far DIRECTORY writes its files" in kept.err
+    assert user.repo.show("refs/realm/far:one") == "1"
+    user.realm("rescue", "far", "../out")
+    assert [(user.repo.path.parent / name / "one").read_text() for name in ("out", "out-lib")] == [
+        "1\n",
+        "1\n",
+    ]
     away.rename(lib.path)
     user.realm("stop", "far")
     assert lib.files("refs/realm/far") == ["lib.txt", "one"]
-    assert user.repo.show("refs/realm/far:one") == "1"
+    assert user.repo.git("rev-list", "--count", "main..refs/realm/far") == "1"
 
 
 def test_claude_code_is_told_of_it_and_its_turns_come_home_one_by_one(
