@@ -54,7 +54,7 @@ def command(
     )  # fmt: skip
     if not found:
         output.hint(f"no session to remove{_busy(directory, merged=merged)}")
-    return each(found, lambda one: _remove(one, ui, yes=yes or merged, force=force))
+    return each(found, lambda one: _remove(one, ui, yes=yes, merged=merged, force=force))
 
 
 def _busy(directory: Path | None, *, merged: bool) -> str:
@@ -67,11 +67,17 @@ def _busy(directory: Path | None, *, merged: bool) -> str:
     return f": realm stop {' '.join(names)} ends what still runs" if names else ""
 
 
-def _remove(one: Meant, ui: UI, *, yes: bool, force: bool) -> None:
+def _remove(one: Meant, ui: UI, *, yes: bool, merged: bool, force: bool) -> None:
     from realm.session.remove import plan, remove
 
     removal = plan(one.name, one.directory, ui, force=force)
-    if removal.unpushed and not yes:
+    if removal.inside and merged:
+        raise RealmError(
+            f"{removal.name} is merged, but nobody else has {plural(removal.inside, 'commit')} of it in "
+            "submodules or beside the project",
+            f"realm remove {removal.name} removes it all the same",
+        )
+    if removal.unpushed and not (yes or merged):
         _ask(removal, ui)
     remove(removal, ui)
     output.ids(f"removed {removal.name}", {"code": removal.code, "record": removal.meta})

@@ -78,6 +78,11 @@ _LARGE = """\
 """
 
 
+def is_beside(path: str) -> bool:
+    """Tell whether a path in a workspace, of a submodule or a repository, leads to what lies beside it."""
+    return path.startswith("../")
+
+
 class Inner(NamedTuple):
     """A submodule of the tip: its ``path`` in the workspace, ``below`` what it lies in, ``link`` its commit.
 
@@ -107,7 +112,7 @@ class Inner(NamedTuple):
     @property
     def is_beside(self) -> bool:
         """Whether it is no submodule, but lies beside the workspace."""
-        return self.parent in (BESIDE, READ_ONLY)
+        return is_beside(self.path)
 
 
 class Repositories(NamedTuple):

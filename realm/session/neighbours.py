@@ -261,6 +261,13 @@ def held_by(project: Project, session: Session) -> list[Held]:
     ]
 
 
+def work(project: Project, session: Session) -> list[Held]:
+    """Return where the session has work, as far as that is to be had."""
+    with suppress(RealmError):
+        return [held for held in held_by(project, session) if held.oid != held.base]
+    return []
+
+
 def restore(project: Project, session: Session) -> None:
     """Bring back what went to the trash with the session.
 

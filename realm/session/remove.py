@@ -51,8 +51,9 @@ def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> R
         if given_up:
             ui.warn(f"the unsaved work of {name} is given up: {error.message}")
     tips = refs.tips(project, name)
-    unpushed = _unpushed(project, session, tips.code)
-    return Removal(name, project, tips.code or "", tips.meta, session, unpushed, given_up)
+    inside = _unpushed_inside(project, session, tips.code) if session and tips.code else 0
+    unpushed = inside + _unpushed(project, session, tips.code)
+    return Removal(name, project, tips.code or "", tips.meta, session, unpushed, inside, given_up)
 
 
 def _session(project: Project, name: str) -> Session | None:
@@ -94,18 +95,22 @@ def _not_saved(name: str, error: RealmError) -> RealmError:
 
 
 def _unpushed(project: Project, session: Session | None, code: str | None) -> int:
-    """Count commits that only this session has, in submodules and other repositories, too."""
+    """Count commits that only this session has."""
     if not code or session is None:
         return count_commits(project, code, shared=False) if code else 0
     pushed = list(session.pushed.values())
     beside = branches.listed(project, session.name).values()
-    inside = 0
-    with suppress(RealmError):  # as where they are removed
-        for one in _inside(project, session, code):
-            inside += count_commits(one.clone, one.oid, [one.base], shared=False)
     if code in pushed and not beside:
-        return inside
-    return inside + count_commits(project, code, [*pushed, session.base], shared=False, more=[*beside])
+        return 0
+    return count_commits(project, code, [*pushed, session.base], shared=False, more=[*beside])
+
+
+def _unpushed_inside(project: Project, session: Session, code: str) -> int:
+    """Count those in submodules and in repositories beside the project."""
+    with suppress(RealmError):  # as where they are removed
+        found = _inside(project, session, code)
+        return sum(count_commits(one.clone, one.oid, [one.base], shared=False) for one in found)
+    return 0
 
 
 def _inside(project: Project, session: Session, code: str) -> list[submodules.Held]:

@@ -118,7 +118,9 @@ class Removal(NamedTuple):
     """What ``realm remove`` would take away, and the ids that bring it back.
 
     ``session`` is ``None`` where the record is damaged, or has the id of another session;
-    ``given_up`` says that work in its container goes with it that could not be saved.
+    ``unpushed`` counts the commits that only this session has, ``inside`` those of them in submodules and in
+    repositories beside the project.  ``given_up`` says that work in its container goes with it that could
+    not be saved.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Removal(NamedTuple):
     meta: str | None = None
     session: Session | None = None
     unpushed: int = 0
+    inside: int = 0
     given_up: bool = False
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from realm.config import NETWORK
 from realm.paths import replace
+from realm.sandbox.repositories import is_beside
+from realm.session import neighbours
 from realm.session.lock import run_directory
 from realm.text import clean, plural
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from realm.model import Totals
     from realm.session.requests import UI
     from realm.session.run import Outcome, Plan
+    from realm.store.submodules import Held
 
 _UNTOLD = "untold"
 _HOSTS = 5
@@ -43,20 +47,23 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     name = plan.session.name
     for note in outcome.notes:
         ui.warn(note)
+    beside = neighbours.work(plan.project, plan.session)
     if not outcome.new_commits:
-        then = "push" if outcome.code != plan.session.base or outcome.inside else "remove"
-        ui.info(f"{name}: no changes   realm resume {name}   realm {then} {name}")
-        _tell_beside(plan, outcome, ui)
+        then = "" if beside else f"   realm remove {name}"
+        if outcome.code != plan.session.base or any(not is_beside(path) for path, _ in outcome.inside):
+            then = f"   realm push {name}"
+        ui.info(f"{name}: no changes   realm resume {name}{then}")
+        _tell_beside(plan, outcome, beside, ui)
         return
     commits = plural(outcome.new_commits, "commit")
     whole = f"in all {describe(outcome.totals)}" if plan.run.number > 1 else describe(outcome.totals)
     ui.info(f"{name}: {commits} ({whole}) on refs/realm/{name}")
     ui.info(f"  git log -p {plan.session.base[:10]}..refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")
-    _tell_beside(plan, outcome, ui)
+    _tell_beside(plan, outcome, beside, ui)
 
 
-def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
+def _tell_beside(plan: Plan, outcome: Outcome, held: Sequence[Held], ui: UI) -> None:
     """Say what was kept beside the work, and where; what to look at first; what its container ran with."""
     if outcome.risky:
         ui.warn(unasked(plan.session.name, outcome.risky))
@@ -68,6 +75,8 @@ def _tell_beside(plan: Plan, outcome: Outcome, ui: UI) -> None:
         ui.info(f"  ran with less protection: {', '.join(plan.run.weakened)}")
     for path, commits in outcome.inside:
         ui.info(f"  also in {clean(path, limit=200)}: {plural(commits, 'commit')}")
+    for clone, there, _, base in held:
+        ui.info(f"  git -C {shlex.quote(clean(str(clone.root)))} log -p {base[:10]}..refs/realm/{there}")
     from realm.store.branches import describe as beside
 
     if text := beside(outcome.kept):

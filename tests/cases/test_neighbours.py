@@ -40,7 +40,12 @@ def test_what_an_agent_did_beside_the_project_is_in_its_repository(user: User, l
     assert "1 file of" in done.err
     assert "also in ../lib: 2 commits" in done.err
     assert lib.git("log", "--format=%s", "main..refs/realm/api").splitlines() == ["Work of run 1", "One"]
+    begun = lib.head()[:10]
+    assert f"git -C {lib.path} log -p {begun}..refs/realm/api" in done.err
+    assert "api: no changes   realm resume api\n" in done.err
     assert user.tip("api") == user.repo.head()
+    pushed = user.realm("push", "api", code=1).err
+    assert f"git -C {lib.path} push origin refs/realm/api:refs/heads/api" in pushed
     again = user.realm(
         "resume", "api", "-c", "cat ../lib/two; git -C ../lib branch --show-current; echo 3 >../lib/x"
     )
@@ -72,6 +77,9 @@ def test_while_its_repository_is_away_no_work_is_given_up(user: User, lib: Repo)
     user.realm("stop", "far")
     assert lib.files("refs/realm/far") == ["lib.txt", "one"]
     assert user.repo.git("rev-list", "--count", "main..refs/realm/far") == "1"
+    user.repo.git("merge", "-q", "--ff-only", "refs/realm/far")
+    kept = user.realm("remove", "--merged", "--yes", code=1)
+    assert "far is merged, but nobody else has 1 commit of it in submodules or beside the project" in kept.err
 
 
 def test_claude_code_is_told_of_it_and_its_turns_come_home_one_by_one(
