@@ -176,7 +176,7 @@ class Run(NamedTuple):
     went over to another, and the earlier turn at whose end that one was left (0: before the first;
     ``None``: it is new); ``said`` is the bytes of all of the one that it is in.
     ``kept`` is what was kept beside the session's work when the run had ended, ``took`` how many
-    seconds each prompt took, by what the agent noted, ``over`` when the turn of each ended, 0 where
+    seconds each prompt took, by what the agent noted, ``ends`` when the turn of each ended, 0 where
     either is not known.  ``died`` says in a word or two why the sandbox did not end by itself,
     where that is so.  ``weakened`` are the user's docker flags and settings that took protection
     from it.  ``network`` is what it could reach: ``open``, ``allow`` or ``none``, empty where an
@@ -204,7 +204,7 @@ class Run(NamedTuple):
     said: int = 0
     kept: tuple[Kept, ...] = ()
     took: tuple[float, ...] = ()
-    over: tuple[float, ...] = ()
+    ends: tuple[float, ...] = ()
     died: str = ""
     weakened: tuple[str, ...] = ()
     network: str = ""

@@ -105,7 +105,7 @@ def read_output(
 
 
 def _broken(error: OSError) -> EngineError:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) and error.errno is None:  # our own limit, and not TCP's
         return EngineError("a command in the container takes too long")
     return EngineError("the engine closed the connection", kind="unreachable")
 

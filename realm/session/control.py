@@ -4,10 +4,11 @@ One request and one answer per connection, each a line of JSON; descriptors
 travel beside the answer (``SCM_RIGHTS``)::
 
     {"op": "attach", "take": false, "size": [40, 120]}
-                                     →  {"ok": true, "drawing": "<base64>", …} with two descriptors:
-                                        the sandbox's stream and the lock.  {"ok": true} from the asker
-                                        takes the run over; the holder says {"ok": true} to that
-                                        unless its patience had an end before
+                                     →  {"ok": true, "drawing": "<base64>", "size": [40, 120], …} with
+                                        two descriptors: the sandbox's stream and the lock.  The size is
+                                        the drawing's: the holder's own where the asker's cannot be.
+                                        {"ok": true} from the asker takes the run over; the holder says
+                                        {"ok": true} to that unless its patience had an end before
     {"op": "send", "text": "…"}      →  {"ok": true, "turns": 1} when it was typed behind so many prompts,
                                         {"ok": true, "queued": 2} when it waits with one other
     {"op": "answer", "picks": [[2], [1, 3]], "told": "…"}
@@ -43,6 +44,8 @@ PATIENCE = 5.0
 """Seconds that either side is waited for."""
 _LIMIT = 8 * 1024 * 1024
 _FDS = 2
+_LARGEST = 1000
+"""Rows or columns of a terminal, at most."""
 _YES = b'{"ok": true}\n'
 
 
@@ -52,6 +55,16 @@ class Call:
     def __init__(self, connection: socket.socket, request: dict[str, Any]) -> None:
         self._connection = connection
         self.request = request
+
+    def size(self) -> tuple[int, int] | None:
+        """Return the rows and columns that are asked for; ``None`` of what no terminal has."""
+        size = self.request.get("size")
+        if not isinstance(size, list) or len(size) != len(("rows", "columns")):
+            return None
+        rows, columns = size
+        if not all(isinstance(each, int) and 0 < each <= _LARGEST for each in (rows, columns)):
+            return None
+        return rows, columns
 
     def answer(self, answer: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Send the answer; an asker that is gone does not matter."""

@@ -282,7 +282,7 @@ class Holder:
 
     def _give(self, call: Call) -> bool:
         """Hand stream and lock to whoever called; return whether they were taken."""
-        size = call.request.get("size") or self.state.size
+        size = call.size() or self.state.size
         self.state.flush()
         answer = {
             "ok": True,

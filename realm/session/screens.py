@@ -220,35 +220,38 @@ def _recording(project: Project, session: Session, number: int) -> Recording:
         data = cast.changed(data, secrets.of_session(project, session).pieces)
     if not data:
         hint = "runs are, unless realm.record or --no-record says otherwise: realm config"
-        raise RealmError(f"run {number} of {session.name} was not recorded", hint)
+        raise NothingShownError(f"run {number} of {session.name} was not recorded", hint)
     return Recording(*cast.read(data, f"the recording of run {number} of {session.name}"))
 
 
 def _at_turn(project: Project, session: Session, number: int, turn: int) -> bytes:
-    """Return what draws the screen as it was when a turn ended, by the time of the turn's commit.
+    """Return what draws the screen as it was when a turn ended, by the time of its commit or the record.
 
     For turns without a screen of their own: of an older record, or ended in a flood.
     """
-    from realm.store.repo import turn_times
+    from realm.store import turns
 
     tip = refs.tips(project, session.name).code or session.base
-    times = turn_times(project, session.base, tip)
-    if (number, turn) not in times:
-        known = ", ".join(str(other) for run, other in sorted(times) if run == number)
-        elsewhere = max((run for run, other in times if other == turn), default=0)
+    every = turns.turns(project, session.base, tip, record.read_runs(project, session.name))
+    ends = {(one.run, one.turn): one.ended for one in every if one.ended is not None}
+    if (number, turn) not in ends:
+        known = ", ".join(str(other) for run, other in sorted(ends) if run == number)
+        elsewhere = max((run for run, other in ends if other == turn), default=0)
         if known:
-            hint = f"turns of run {number} with changes: {known}"
+            hint = f"those of run {number}: {known}"
         elif elsewhere:
             hint = (
                 f"realm screen {session.name} --run {elsewhere} --turn {turn} shows that of run {elsewhere}"
             )
         else:
             hint = _look(session)
-        raise RealmError(f"run {number} of {session.name} has no turn {turn} with changes", hint)
-    found = _recording(project, session, number)
-    if found.header.timestamp is None or found.header.timestamp > times[number, turn] + _SECOND:
-        raise RealmError(f"the recording of run {number} begins after turn {turn}", _look(session))
-    return _until(found, times[number, turn] + _SECOND - found.header.timestamp)
+        raise NothingShownError(
+            f"run {number} of {session.name} has no turn {turn} that ended", hint
+        )
+    found, end = _recording(project, session, number), ends[number, turn] + _SECOND
+    if found.header.timestamp is None or found.header.timestamp > end:
+        raise NothingShownError(f"the recording of run {number} begins after turn {turn}", _look(session))
+    return _until(found, end - found.header.timestamp)
 
 
 def _until(found: Recording, end: float) -> bytes:

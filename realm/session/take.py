@@ -170,7 +170,7 @@ def _taken(
         after=code, notes=tuple(dict.fromkeys([*notes, *readonly.notes(files.values())])),
         incomplete=tuple(dict.fromkeys(lacking)),
         kept=tuple(beside.kept) if beside else run.kept,
-        over=_turn_ends(run, points),
+        ends=_turn_ends(run, points),
     )  # fmt: skip
     if ending is None:
         taken = begun if last is None else Taken(number, turn, last.head, last.snapshot, last.time)
@@ -223,9 +223,10 @@ def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
 
 
 def _turn_ends(run: Run, points: Sequence[Checkpoint]) -> tuple[float, ...]:
-    """Return when the turn of each prompt ended; the sandbox may say any time, but none to come."""
-    found = {point.turn: min(point.time, time.time()) for point in reversed(points)}
-    found |= {at: moment for at, moment in enumerate(run.over, 1) if moment}
+    """Return when the turn of each prompt ended; what the sandbox says is put within the run."""
+    now = time.time()
+    found = {point.turn: min(max(point.time, run.started), now) for point in reversed(points)}
+    found |= {at: moment for at, moment in enumerate(run.ends, 1) if moment}
     return tuple(found.get(at, 0.0) for at in range(1, len(run.prompts) + 1))
 
 

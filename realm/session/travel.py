@@ -139,7 +139,7 @@ def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
     run = run._replace(
         prompts=run.prompts[: turn.turn], after=turn.after, taken=None, ended=run.ended or time.time(),
         continues=0, switches=(), said=len(talk), kept=run.kept if is_last else (),
-        took=run.took[: turn.turn], over=run.over[: turn.turn],
+        took=run.took[: turn.turn], ends=run.ends[: turn.turn],
         incomplete=tuple(name for name in run.incomplete if is_last or f"{name}.ans" in files),
     )  # fmt: skip
     return _Cut(whole, turn, len(every), session, run, files, found.commit())

@@ -225,7 +225,6 @@ def subjects(project: Project, base: str, tip: str) -> list[str]:
     return [clean(line) for line in shown.split(b"\0") if line]
 
 
-_NUMBER = re.compile(r"[0-9]{1,12}")
 _RUN_AND_TURN = "%x00".join(
     f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn")
 )
@@ -253,26 +252,9 @@ def count_turns(project: Project, base: str, tip: str) -> int:
     """Return how many turns changed something between two commits, by the commits' trailers."""
     if base == tip:
         return 0
-    lines = _log(project, _RUN_AND_TURN, base, tip)
+    asked = ("log", f"--format={_RUN_AND_TURN}", "--end-of-options", f"{base}..{tip}", "--")
+    lines = git(*asked, project=project).text.splitlines()
     return len({line for line in lines if line.strip("\0 ")})
-
-
-def turn_times(project: Project, base: str, tip: str) -> dict[tuple[int, int], float]:
-    """Return when each turn that changed something ended, by run and turn, in seconds since the epoch."""
-    times: dict[tuple[int, int], float] = {}
-    for line in _log(project, f"%at%x00{_RUN_AND_TURN}", base, tip):
-        # An agent's own message may have such trailers too: realm's stand last.
-        words = [field.split()[-1:] for field in line.split("\0")]
-        numbers = [int(word[0]) for word in words if word and _NUMBER.fullmatch(word[0])]
-        if len(numbers) == 3:  # noqa: PLR2004 - time, run, turn
-            moment, run, turn = numbers
-            times[run, turn] = max(times.get((run, turn), 0.0), float(moment))
-    return times
-
-
-def _log(project: Project, form: str, base: str, tip: str) -> list[str]:
-    asked = ("log", f"--format={form}", "--end-of-options", f"{base}..{tip}", "--")
-    return git(*asked, project=project).text.splitlines()
 
 
 def totals(project: Project, base: str, tip: str) -> Totals:

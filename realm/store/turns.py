@@ -153,7 +153,7 @@ def among(commits: Sequence[Commit], base: str, runs: Sequence[Run]) -> list[Tur
                 after=commits[end].oid if end >= 0 else base,
                 commits=mine,
                 took=_took(record, turn, mine),
-                ended=mine[-1].when if mine else _over(record, turn),
+                ended=mine[-1].when if mine else _noted(record, turn),
                 prompt=prompt or (mine[-1].subject if mine else ""),
             )
         )
@@ -169,9 +169,9 @@ def _took(record: Run | None, turn: int, commits: Sequence[Commit]) -> float | N
     return max(0.0, commits[-1].when - record.started) if commits and turn <= 1 else None
 
 
-def _over(record: Run | None, turn: int) -> float | None:
+def _noted(record: Run | None, turn: int) -> float | None:
     """Return when a turn ended that changed nothing."""
-    noted = record.over[turn - 1 : turn] if record is not None and turn > 0 else ()
+    noted = record.ends[turn - 1 : turn] if record is not None and turn > 0 else ()
     return noted[0] or None if noted else None
 
 

@@ -15,7 +15,7 @@ import pytest
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.session.remove import plan, remove, restore
-from realm.store import listing, record, refs, remote, stores
+from realm.store import listing, record, refs, remote, stores, turns
 from realm.store import repo as repository
 from tests.support.store import Forge, add_session, project_of
 
@@ -223,7 +223,7 @@ def test_no_git_takes_a_revision_for_an_option(repo: Repo, tmp_path: Path) -> No
         lambda: repository.diffstat(project, option, head),
         lambda: repository.diffstat(project, head, option),
         lambda: repository.count_turns(project, option, head),
-        lambda: repository.turn_times(project, option, head),
+        lambda: turns.chain(project, option, head),
         lambda: repository.subjects(project, option, head),
         lambda: repository.committed(project, option, head, ["x"]),
         lambda: repository.count_commits(project, option, [head]),

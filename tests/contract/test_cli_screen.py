@@ -92,7 +92,7 @@ class TestScreen:
             (["fix", "--ansi", "--text"], 2, "error: --ansi, --text, --svg and --html exclude each other"),
             (["fix", "--svg", "-", "--html", "x"], 2, "error: --ansi, --text, --svg and --html exclude"),
             (["fix", "--svg", "/nowhere/x.svg"], 1, "error: /nowhere/x.svg cannot be written: No such file"),
-            (["fix", "--turn", "1"], 1, "error: run 2 of fix has no turn 1 with changes\n"),
+            (["fix", "--turn", "1"], 1, "error: run 2 of fix has no turn 1 that ended\n"),
         ],
     )
     def test_what_cannot_be(self, realm: CommandLine, arguments: list[str], code: int, error: str) -> None:
@@ -190,8 +190,21 @@ class TestTurn:
         assert realm("screen", "fix").out == "end\n"
         result = realm("screen", "fix", "--turn", "2")
         assert result.err == (
-            "error: run 1 of fix has no turn 2 with changes\n\nhint: turns of run 1 with changes: 1, 3\n"
+            "error: run 1 of fix has no turn 2 that ended\n\nhint: those of run 1: 1, 3\n"
         )
+
+    def test_one_that_changed_nothing(self, realm: CommandLine, repo: Repo) -> None:
+        header = {"version": 2, "width": 20, "height": 5, "timestamp": 1000}
+        shown = [[1.5, "o", "one"], [30.0, "o", "\r\ntwo"], [60.0, "o", "\x1b[2Jend"]]
+        data = "".join(f"{json.dumps(line)}\n" for line in [header, *shown]).encode()
+        asked = ("why?", "how?", "when?")
+        add_session(repo, {"session.cast": data}, prompts=asked, ends=(1010.0, 1040.0, 0.0))
+        assert realm("screen", "fix", "--turn", "1").out == "one\n"
+        assert realm("screen", "fix", "--turn", "2").out == "one\ntwo\n"
+        assert realm("screen", "fix", "--turn", "3").err.endswith("hint: those of run 1: 1, 2\n")
+        assert realm("screen", "--all", "--turn", "2").out == "one\ntwo\n"
+        nothing = realm("screen", "--all", "--turn", "3")
+        assert (nothing.code, nothing.out, nothing.err) == (0, "", "")
 
     def test_what_was_kept_of_the_turn_comes_first(self, realm: CommandLine, repo: Repo) -> None:
         drawn = {

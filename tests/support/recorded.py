@@ -43,6 +43,8 @@ def add_session(
     name: str = "fix",
     tip: str | None = None,
     incomplete: tuple[str, ...] = (),
+    prompts: tuple[str, ...] = (),
+    ends: tuple[float, ...] = (),
 ) -> None:
     """Make a session at HEAD with a run for each of ``runs``, the files of its record."""
     project = project_of(made)
@@ -54,7 +56,7 @@ def add_session(
             parent=meta,
             previous=None,
             session=session(name, base=base),
-            run=Run(number, STARTED, base, incomplete=incomplete),
+            run=Run(number, STARTED, base, incomplete=incomplete, prompts=prompts, ends=ends),
             totals=Totals(),
             state=State.EXITED,
             files=files,

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
+import os
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from realm.errors import EngineError
-from realm.sandbox.stream import STDERR, STDOUT, Demux
+from realm.sandbox.stream import STDERR, STDOUT, Demux, Lines, read_output
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -40,3 +44,23 @@ def test_a_length_is_only_a_number() -> None:
 def test_what_is_no_frame_is_an_error(header: bytes) -> None:
     with pytest.raises(EngineError):
         Demux().feed(header)
+
+
+class Silent(socket.socket):
+    """A connection whose other end has not answered TCP for minutes."""
+
+    def recv(self, *_: int) -> bytes:
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+def test_an_engine_that_is_gone_is_no_command_that_takes_too_long() -> None:
+    theirs, ours = socket.socketpair()
+    with theirs, Silent(fileno=ours.detach()) as silent:
+        theirs.send(b"x")
+        for read in (Lines(silent, b"", 100).read, lambda: read_output(silent, b"", print, 9, 9)):
+            with pytest.raises(EngineError, match="the engine closed the connection") as broken:
+                read()
+            assert broken.value.kind == "unreachable"
+    theirs, ours = socket.socketpair()
+    with theirs, ours, pytest.raises(EngineError, match="takes too long"):
+        read_output(ours, b"", print, 0.01, 9)
