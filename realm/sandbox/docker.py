@@ -45,13 +45,16 @@ _RARE_KEYS = ",".join(["ctrl-^"] * 4)
 """Detach keys for a command: its request is JSON, which holds no byte that is no character."""
 _TO_THE_SESSION = """
 session() { read -r line <"/proc/$1/stat" && set -- ${line##*) } && echo "$4"; }
-own=$(session 1)
+own=$(session 1) reached=1
 for process in /proc/[0-9]*; do
   process=${process#/proc/}
-  [ "$process" = 1 ] || [ "$(session "$process")" != "$own" ] || kill "-$0" "-$process"
+  [ "$process" = 1 ] || [ "$(session "$process")" != "$own" ] || ! kill "-$0" "-$process" || reached=0
 done 2>/dev/null
+exit "$reached"
 """
-"""Sends a signal to each group of processes in the session of a container's init."""
+"""Sends a signal to each group of processes in the session of a container's init, its own child's with it."""
+_PASSING = 2.0
+"""Seconds that are waited for that; it goes on then."""
 _ENDED: tuple[EngineTrouble, ...] = ("not found", "conflict", "not running")
 """How the engine says that a container has ended."""
 
@@ -256,22 +259,28 @@ class Engine:
 
     def signal(self, container: str, name: str) -> None:
         """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
-        self._pass_on(container, name)
-        with self._asking(*_ENDED):
-            self._client.kill(container, name)
+        if not self._pass_on(container, name):
+            with self._asking(*_ENDED):
+                self._client.kill(container, name)
 
-    def _pass_on(self, container: str, name: str) -> None:
-        """Let a signal reach the agent where the engine's init gives it to its own child alone."""
-        if self.is_podman and name != "SIGKILL":
-            with contextlib.suppress(EngineError):
-                words = ["sh", "-c", _TO_THE_SESSION, name.removeprefix("SIG")]
-                self.exec(container, words, lambda _: None, patience=10)
+    def _pass_on(self, container: str, name: str) -> bool:
+        """Let a signal reach the agent where the engine's init gives it to its own child alone.
+
+        Return whether it did, and that child has it, too.
+        """
+        if not self.is_podman or name == "SIGKILL":
+            return False
+        words = ["sh", "-c", _TO_THE_SESSION, name.removeprefix("SIG")]
+        with contextlib.suppress(EngineError):
+            return self.exec(container, words, lambda _: None, patience=_PASSING) == 0
+        return False
 
     def stop(self, container: str, grace: float) -> None:
         """Ask a container to end, and end it after ``grace`` seconds; one that has ended does not mind."""
+        end = time.monotonic() + grace
         self._pass_on(container, "SIGTERM")
         with self._asking(*_ENDED):
-            self._client.stop(container, round(grace))
+            self._client.stop(container, max(1, round(end - time.monotonic())))
 
     def pause(self, container: str) -> None:
         """Stop a container in what it does, until :meth:`unpause`; one that has ended does not mind."""

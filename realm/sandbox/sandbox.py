@@ -148,13 +148,14 @@ class Sandbox:
 
     def stop(self, *, interrupt: bool = True) -> None:
         """End the container step by step: interrupt, terminate, kill, with time between."""
+        end = time.monotonic() + STOPPING
         self.signal(signal.SIGCONT.name)  # one that stopped itself hears of nothing
         if interrupt:
             self.signal(signal.SIGINT.name)
             deadline = time.monotonic() + _PAUSE
             while time.monotonic() < deadline and self.state() == "running":
                 time.sleep(0.1)
-        self.engine.stop(self.id, _GRACE)
+        self.engine.stop(self.id, end - time.monotonic())
 
     def wait(self) -> int:
         """Wait for the container to end; return its exit code (137, killed, for one that is gone)."""

@@ -298,8 +298,13 @@ class Holder:
         return taken
 
     def _interrupt(self) -> None:
-        """Pass on a Ctrl-C that came as a signal."""
-        self.sandbox.signal(signal.SIGINT.name)
+        """Pass on a Ctrl-C that came as a signal, without waiting for that."""
+
+        def work() -> None:
+            with suppress(EngineError):
+                self.sandbox.signal(signal.SIGINT.name)
+
+        threading.Thread(target=work, daemon=True).start()
         self._impatience.pressed()
 
     def _suspends(self) -> bool:
