@@ -58,183 +58,177 @@ class Value(NamedTuple):
     source: str
 
 
-AGENT = Setting("agent", "REALM_AGENT", "", parsers.words, "program to run in place of Claude Code")
-DOCKER_ARGS = Setting(
-    "dockerArgs", "REALM_DOCKER_ARGS", "", parsers.quoted, "docker run flags for every container"
+# fmt: off
+AGENT = Setting(
+    "agent", "REALM_AGENT", "", parsers.words,
+    "program to run in place of Claude Code",
 )
-IMAGE = Setting("image", "REALM_IMAGE", "", parsers.image, "image of the containers in place of realm:latest")
+DOCKER_ARGS = Setting(
+    "dockerArgs", "REALM_DOCKER_ARGS", "", parsers.quoted,
+    "docker run flags for every container",
+)
+IMAGE = Setting(
+    "image", "REALM_IMAGE", "", parsers.image,
+    "image of the containers in place of realm:latest",
+)
 CACHE = Setting(
     "cache", "REALM_CACHE", "on", parsers.switch,
     "keep what tools download and compile in a volume of the project: on or off",
-)  # fmt: skip
+)
 PACKAGES = Setting(
-    "packages", "REALM_PACKAGES", "", parsers.package, "Debian packages to install in the image", many=True
+    "packages", "REALM_PACKAGES", "", parsers.package,
+    "Debian packages to install in the image", many=True,
 )
 SETUP = Setting(
-    "setup",
-    "REALM_SETUP",
-    "",
-    parsers.plain,
+    "setup", "REALM_SETUP", "", parsers.plain,
     "command that makes the project ready in its container, done once",
 )
 INCLUDE = Setting(
-    "include", "REALM_INCLUDE", "", parsers.plain, "ignored files to copy into every container", many=True
+    "include", "REALM_INCLUDE", "", parsers.plain,
+    "ignored files to copy into every container", many=True,
 )
 HOME = Setting(
     "home", "REALM_HOME_FILES", "", parsers.below_home,
     "files of your home to copy into every container, without logins", many=True,
-)  # fmt: skip
+)
 CLAUDE_VERSION = Setting(
-    "claudeVersion", "REALM_CLAUDE_VERSION", "", parsers.version, "version of Claude Code in realm:latest"
+    "claudeVersion", "REALM_CLAUDE_VERSION", "", parsers.version,
+    "version of Claude Code in realm:latest",
 )
 BASE_IMAGE = Setting(
-    "baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", parsers.image, "base image of realm:latest"
+    "baseImage", "REALM_BASE_IMAGE", "debian:bookworm-slim", parsers.image,
+    "base image of realm:latest",
 )
 SLIM = Setting(
-    "slim", "REALM_SLIM", "off", parsers.switch, "no compilers and languages in realm:latest: on or off"
+    "slim", "REALM_SLIM", "off", parsers.switch,
+    "no compilers and languages in realm:latest: on or off",
 )
 CA_FILE = Setting(
-    "caFile", "REALM_CA_FILE", "", parsers.file, "extra certificate authorities for realm:latest"
+    "caFile", "REALM_CA_FILE", "", parsers.file,
+    "extra certificate authorities for realm:latest",
 )
 HISTORY = Setting(
-    "history",
-    "REALM_HISTORY",
-    "all",
-    parsers.history,
+    "history", "REALM_HISTORY", "all", parsers.history,
     "history that a container sees: all, or a number of commits",
 )
 HISTORY_REFS = Setting(
     "historyRefs", "REALM_HISTORY_REFS", "", parsers.pattern,
     "more branches and tags that a container sees, as patterns", many=True,
-)  # fmt: skip
+)
 DETACH_KEYS = Setting(
-    "detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", parsers.keys, "keys that leave a running agent"
+    "detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", parsers.keys,
+    "keys that leave a running agent",
 )
 RECORD = Setting(
-    "record", "REALM_RECORD", "on", parsers.switch, "record what agents show on a terminal: on or off"
+    "record", "REALM_RECORD", "on", parsers.switch,
+    "record what agents show on a terminal: on or off",
 )
 RECORD_LIMIT = Setting(
-    "recordLimit", "REALM_RECORD_LIMIT", "8m", parsers.bound, "size of a run's recording; the newest is kept"
+    "recordLimit", "REALM_RECORD_LIMIT", "8m", parsers.bound,
+    "size of a run's recording; the newest is kept",
 )
 MEMORY = Setting(
-    "memory",
-    "REALM_MEMORY",
-    "auto",
-    parsers.memory,
+    "memory", "REALM_MEMORY", "auto", parsers.memory,
     "memory limit of a container: auto, none, or a size such as 8g",
 )
 CPUS = Setting(
-    "cpus", "REALM_CPUS", "auto", parsers.cpus, "processors of a container: auto, all, or a number"
+    "cpus", "REALM_CPUS", "auto", parsers.cpus,
+    "processors of a container: auto, all, or a number",
 )
 PIDS = Setting(
-    "pids", "REALM_PIDS", "4096", parsers.processes, "limit on the number of processes in a container"
+    "pids", "REALM_PIDS", "4096", parsers.processes,
+    "limit on the number of processes in a container",
 )
 DISK_RESERVE = Setting(
     "diskReserve", "REALM_DISK_RESERVE", "2g", parsers.reserve,
     "free space on the engine's disk below which a run is paused, or none",
-)  # fmt: skip
+)
 LIMIT_FILE = Setting(
-    "limit.file", "REALM_LIMIT_FILE", "1g", parsers.bound, "largest file that is taken out of a container"
+    "limit.file", "REALM_LIMIT_FILE", "1g", parsers.bound,
+    "largest file that is taken out of a container",
 )
 LIMIT_TOTAL = Setting(
-    "limit.total", "REALM_LIMIT_TOTAL", "64g", parsers.bound, "bytes of all that a run changed, unpacked"
+    "limit.total", "REALM_LIMIT_TOTAL", "64g", parsers.bound,
+    "bytes of all that a run changed, unpacked",
 )
 LIMIT_OBJECTS = Setting(
-    "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", parsers.at_least(1), "git objects that a run may make"
+    "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", parsers.at_least(1),
+    "git objects that a run may make",
 )
 LIMIT_ENTRIES = Setting(
-    "limit.entries",
-    "REALM_LIMIT_ENTRIES",
-    "2000000",
-    parsers.at_least(1),
+    "limit.entries", "REALM_LIMIT_ENTRIES", "2000000", parsers.at_least(1),
     "files and directories that a run may change",
 )
 LIMIT_COMMITS = Setting(
-    "limit.commits",
-    "REALM_LIMIT_COMMITS",
-    "10000",
-    parsers.at_least(1),
+    "limit.commits", "REALM_LIMIT_COMMITS", "10000", parsers.at_least(1),
     "commits of a run that are kept one by one",
 )
 LIMIT_RESULTS = Setting(
-    "limit.results",
-    "REALM_LIMIT_RESULTS",
-    "4g",
-    parsers.bound,
+    "limit.results", "REALM_LIMIT_RESULTS", "4g", parsers.bound,
     "bytes that a container hands over at a time",
 )
 LIMIT_TRANSCRIPT = Setting(
     "limit.transcript", "REALM_LIMIT_TRANSCRIPT", "256m", parsers.transcript,
     "longest conversation that is kept in a session's record",
-)  # fmt: skip
+)
 LIMIT_MEMORY = Setting(
-    "limit.memory",
-    "REALM_LIMIT_MEMORY",
-    "4g",
-    parsers.bound,
+    "limit.memory", "REALM_LIMIT_MEMORY", "4g", parsers.bound,
     "memory of a git that checks what came of a container",
 )
 LIMIT_SECONDS = Setting(
-    "limit.seconds",
-    "REALM_LIMIT_SECONDS",
-    "1800",
-    parsers.at_least(1),
+    "limit.seconds", "REALM_LIMIT_SECONDS", "1800", parsers.at_least(1),
     "seconds that each step of saving work may take",
 )
 WORKSPACE = Setting(
     "workspace", "REALM_WORKSPACE", "auto", parsers.one_of("auto", "overlay", "plain"),
     "volume of the workspace: auto, overlay or plain",
-)  # fmt: skip
+)
 NETWORK = Setting(
     "network", "REALM_NETWORK", "allow", parsers.one_of("allow", "open", "none"),
     "network of a container: open, allow (by name) or none",
-)  # fmt: skip
+)
 LOGIN = Setting(
     "login", "REALM_LOGIN", "", parsers.directory,
     "directory of Claude Code's configuration, with its login, in place of ~/.claude",
-)  # fmt: skip
+)
 MCP = Setting(
     "mcp", "REALM_MCP", "", parsers.shaped(r"[\w.:-]+", "it is not the name of an MCP server"),
     "MCP servers of your own that agents have, too", many=True,
-)  # fmt: skip
+)
 CREDENTIALS = Setting(
     "credentials", "REALM_CREDENTIALS", "proxy", parsers.one_of("proxy", "env", "share"),
     "where an agent's key or login is: proxy (in the sidecar alone), env (in its container), or share "
     "(there, and renewed there)",
-)  # fmt: skip
+)
 GIT_CREDENTIALS = Setting(
     "gitCredentials", "REALM_GIT_CREDENTIALS", "", parsers.git_host,
     "git hosts that containers may fetch from with your login, which stays outside", many=True,
-)  # fmt: skip
+)
 BUDGET = Setting(
     "budget", "REALM_BUDGET", "", parsers.budget,
     "what a run may cost before it is stopped: tokens, such as 500k, or dollars, such as $5",
-)  # fmt: skip
+)
 ALLOW = Setting(
-    "allow",
-    "REALM_ALLOW",
-    "",
-    hosts.parse,
-    "hosts that containers may reach besides the usual ones",
-    many=True,
+    "allow", "REALM_ALLOW", "", hosts.parse,
+    "hosts that containers may reach besides the usual ones", many=True,
 )
 BELL = Setting(
     "bell", "REALM_BELL", "unfocused", parsers.one_of("unfocused", "always", "off"),
     "when your terminal rings for an agent: unfocused, always, off",
-)  # fmt: skip
+)
 CLIPBOARD = Setting(
     "clipboard", "REALM_CLIPBOARD", "off", parsers.one_of("off", "write"),
     "what agents may do with your terminal's clipboard: off, write",
-)  # fmt: skip
-NOTIFY = Setting(
-    "notify",
-    "REALM_NOTIFY",
-    "",
-    parsers.plain,
-    "command to run when an agent that nobody looks at has news",
-    own=True,
 )
-REMOTE = Setting("remote", "REALM_REMOTE", "origin", parsers.remote, "remote that --remote and push use")
+NOTIFY = Setting(
+    "notify", "REALM_NOTIFY", "", parsers.plain,
+    "command to run when an agent that nobody looks at has news", own=True,
+)
+REMOTE = Setting(
+    "remote", "REALM_REMOTE", "origin", parsers.remote,
+    "remote that --remote and push use",
+)
+# fmt: on
 
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, HOME, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 WORKSPACE_ROOT = "/workspace"
 """Where workspaces lie in every sandbox: the conversation's file name depends on it."""
+LONGEST_TRANSCRIPT = 512 * 1024**2
+"""Bytes of a conversation that are brought out of a container at most."""
 
 
 class Project(NamedTuple):
@@ -157,6 +159,13 @@ class Refusal(NamedTuple):
     port: int
     why: str
     times: int = 1
+
+
+class Budget(NamedTuple):
+    """What a run may cost: tokens, and dollars; 0 for no limit."""
+
+    tokens: int = 0
+    dollars: float = 0.0
 
 
 class Run(NamedTuple):

@@ -6,9 +6,10 @@ import posixpath
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from realm import hosts
+from realm.model import LONGEST_TRANSCRIPT, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([kmgt]?)(?:i?b)?", re.ASCII)
 _SMALLEST = 64 * 1024
-LONGEST_TRANSCRIPT = 512 * 1024**2
-"""Bytes of a conversation that are brought out of a container at most."""
 _MOST_PROCESSES = 2**22
 """The most process ids that Linux has."""
 
@@ -121,13 +120,6 @@ def git_host(text: str) -> str:
     if host.name.startswith(".") or "/" in host.name or (slashes and scheme not in ("http", "https")):
         raise ValueError("it is not the name of one git host, such as github.com")
     return f"{scheme if slashes else 'https'}://{host}"
-
-
-class Budget(NamedTuple):
-    """What a run may cost: tokens, and dollars; 0 for no limit."""
-
-    tokens: int = 0
-    dollars: float = 0.0
 
 
 _BUDGET = re.compile(r"(\$)? *(\d+(?:\.\d*)?) *([km]?)")

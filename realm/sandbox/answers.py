@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from realm.text import clean
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Json = Mapping[str, Any]
+    from realm.sandbox.endpoint import Endpoint
+
+Json = dict[str, Any]
+"""An object of the engine's API, in an answer or a request."""
 
 
 class Info(NamedTuple):
@@ -20,6 +25,11 @@ class Info(NamedTuple):
     version: str
     endpoint: str
     source: str
+
+    @classmethod
+    def of(cls, found: Json, endpoint: Endpoint) -> Self:
+        """Return what ``GET /info`` says at ``endpoint``."""
+        return cls(clean(found.get("ServerVersion", "")), endpoint.url, endpoint.source)
 
 
 class Machine(NamedTuple):

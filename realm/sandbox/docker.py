@@ -18,7 +18,6 @@ from realm.sandbox.answers import Conditions, End, Facts, Image, Info, Listed, M
 from realm.sandbox.endpoint import Endpoint, resolve
 from realm.sandbox.stream import Lines, hijack, read_output, write_input
 from realm.sandbox.trouble import cause, message, nonsense, refusal, unreachable
-from realm.text import clean
 
 if TYPE_CHECKING:
     import socket
@@ -138,8 +137,7 @@ class Engine:
     def info(self) -> Info:
         """Return what the engine says of itself."""
         with self._asking():
-            answer: dict[str, Any] = self._client.info()
-            return Info(clean(answer.get("ServerVersion", "")), self.endpoint.url, self.endpoint.source)
+            return Info.of(self._client.info(), self.endpoint)
 
     def proxies(self) -> dict[str, str]:
         """Return the variables for proxies that the user's configuration of Docker gives containers.

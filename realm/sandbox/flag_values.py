@@ -6,14 +6,15 @@ import csv
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realm.parsers import size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Json = dict[str, Any]
+    from realm.sandbox.answers import Json
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """A variable that every shell takes."""
 
@@ -147,13 +148,13 @@ def gpus(text: str) -> Json:
     """Return ``--gpus`` as a device request: ``all``, a number, or ``device=…,capabilities=…``."""
     given = _fields(text.replace('"', ""))
     request: Json = {"Driver": given.get("driver", ""), "Capabilities": [["gpu"]]}
-    count = given.get("count", text)
+    number = given.get("count", text)
     if "device" in given:
         known = {"driver", "count", "capabilities"}
         more = [key for key, value in given.items() if not value and key not in known]
         request["DeviceIDs"] = [given["device"], *more]
-    elif count == "all" or re.fullmatch(r"[0-9]{1,4}", count):
-        request["Count"] = -1 if count == "all" else int(count)
+    elif number == "all" or re.fullmatch(r"[0-9]{1,4}", number):
+        request["Count"] = -1 if number == "all" else int(number)
     else:
         raise ValueError("write --gpus all, --gpus 2, or --gpus device=0")
     return request

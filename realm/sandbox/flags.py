@@ -20,7 +20,8 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Json = dict[str, Any]
+    from realm.sandbox.answers import Json
+
 _SHOWN = "realm config shows where the docker flags come from"
 
 

@@ -12,8 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realm.errors import RejectedError
-from realm.model import Checkpoint, Left
-from realm.parsers import LONGEST_TRANSCRIPT
+from realm.model import LONGEST_TRANSCRIPT, Checkpoint, Left
 from realm.sandbox.transfer import Member, Reader
 
 if TYPE_CHECKING:

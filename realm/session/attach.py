@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, RunningError
 from realm.interrupts import telling
 from realm.sandbox import docker, lookup
-from realm.session import background, claim
+from realm.session import background, claim, summary
 from realm.session import plan as planning
 from realm.session.find import find
 from realm.session.lock import RunLock, holder
@@ -46,7 +46,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
                 f"the agent of {name} was started by another version of realm, or is just ending",
                 f"realm stop {name} ends it and saves its work",
             )
-        from realm.session import intake, summary
+        from realm.session import intake
 
         with RunLock(session.id, name, plan.run.number):
             claim.take(project, session)

@@ -22,7 +22,7 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from realm.parsers import Budget
+    from realm.model import Budget
     from realm.sandbox.sandbox import Sandbox
     from realm.session.run import Plan
 

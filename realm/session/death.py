@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
 _LOST = 255
 """The exit code that an engine gives a container whose end it did not see."""
-
-
 _INTERRUPTED = 128 + signal.SIGINT
+"""That of an agent that the user's Ctrl-C ended."""
 
 
 class Death(NamedTuple):

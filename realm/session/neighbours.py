@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, UsageError
 from realm.model import Neighbour
 from realm.sandbox.repositories import BESIDE, READ_ONLY
-from realm.sandbox.transfer import SandboxFile
 from realm.session import approvals
 from realm.store import refs, repo, stores, worktree
 from realm.store.schema import MOST_NEIGHBOURS
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realm.model import Project, Run, Session
+    from realm.sandbox.transfer import SandboxFile
     from realm.session.requests import UI
 
 MOST_FILES = 20_000
@@ -337,6 +337,8 @@ def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...
 
 def files(project: Project, session: Session) -> Iterator[SandboxFile]:
     """Yield what sandboxes get of plain directories: root's, which the agent cannot change."""
+    from realm.sandbox.transfer import SandboxFile  # tarfile, which those that only look do without
+
     for one in session.neighbours:
         if not one.base and _is_copied(project, one):
             for path, name in _files(one):

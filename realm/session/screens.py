@@ -245,9 +245,7 @@ def _at_turn(project: Project, session: Session, number: int, turn: int) -> byte
             )
         else:
             hint = _look(session)
-        raise NothingShownError(
-            f"run {number} of {session.name} has no turn {turn} that ended", hint
-        )
+        raise NothingShownError(f"run {number} of {session.name} has no turn {turn} that ended", hint)
     found, end = _recording(project, session, number), ends[number, turn] + _SECOND
     if found.header.timestamp is None or found.header.timestamp > end:
         raise NothingShownError(f"the recording of run {number} begins after turn {turn}", _look(session))

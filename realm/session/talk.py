@@ -109,8 +109,8 @@ def told(talk: Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
     answers = [text.answer for text in texts.values() if text.answer.strip()]
     took = dict(enumerate(run.took, 1))
     for data in files.values():
-        told = agents.find(session.agent).exchanges(data.splitlines())
-        took |= words.took(list(told), prompts, max(turn, *prompts, 0))
+        exchanges = agents.find(session.agent).exchanges(data.splitlines())
+        took |= words.took(list(exchanges), prompts, max(turn, *prompts, 0))
     return run._replace(
         took=tuple(took.get(at, 0.0) for at in range(1, max(took, default=0) + 1)),
         prompts=tuple(prompts[at] for at in sorted(prompts)),

@@ -189,9 +189,7 @@ class TestTurn:
         assert "fix, run 1, turn 3" in realm("screen", "fix", "--turn", "3", "--svg", "-").out
         assert realm("screen", "fix").out == "end\n"
         result = realm("screen", "fix", "--turn", "2")
-        assert result.err == (
-            "error: run 1 of fix has no turn 2 that ended\n\nhint: those of run 1: 1, 3\n"
-        )
+        assert result.err == ("error: run 1 of fix has no turn 2 that ended\n\nhint: those of run 1: 1, 3\n")
 
     def test_one_that_changed_nothing(self, realm: CommandLine, repo: Repo) -> None:
         header = {"version": 2, "width": 20, "height": 5, "timestamp": 1000}

@@ -9,8 +9,7 @@ import pytest
 
 from realm.config import BUDGET, Config
 from realm.errors import UsageError
-from realm.model import Run
-from realm.parsers import Budget
+from realm.model import Budget, Run
 from realm.paths import make_private
 from realm.session import budget
 from realm.session.lock import run_directory
