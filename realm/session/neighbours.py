@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
 from realm.model import Neighbour
-from realm.sandbox.repositories import BESIDE, READ_ONLY
 from realm.session import approvals
 from realm.store import refs, repo, stores, worktree
 from realm.store.schema import MOST_NEIGHBOURS
@@ -324,6 +323,8 @@ def beginning(project: Project, session: Session) -> tuple[tuple[str, str], ...]
 
 def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...]:
     """Return the repositories that a run has; without a clone where it is not here any more."""
+    from realm.sandbox.repositories import BESIDE, READ_ONLY  # with tarfile, which a remove does without
+
     tips = dict(run.neighbours)
     return tuple(
         Submodule(
@@ -337,7 +338,7 @@ def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...
 
 def files(project: Project, session: Session) -> Iterator[SandboxFile]:
     """Yield what sandboxes get of plain directories: root's, which the agent cannot change."""
-    from realm.sandbox.transfer import SandboxFile  # tarfile, which those that only look do without
+    from realm.sandbox.transfer import SandboxFile
 
     for one in session.neighbours:
         if not one.base and _is_copied(project, one):

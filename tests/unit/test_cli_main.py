@@ -15,6 +15,8 @@ from tests.support.cli import CommandLine, Result
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.repos import Repo
+
 
 @pytest.fixture
 def realm(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
@@ -140,6 +142,12 @@ def test_the_version_and_completions_load_nothing_heavy(line: str) -> None:
 def test_cheap_commands_load_nothing_heavy(line: str, tmp_path: Path) -> None:
     modules = loaded_by(f"from realm.cli.app import run\nrun({['-C', str(tmp_path), *line.split()]!r})")
     assert not modules & {"dulwich", "docker", "pyte", "rich", "requests"}
+
+
+@pytest.mark.parametrize("line", ["remove nope", "rename nope yep"])
+def test_what_only_moves_refs_reads_no_archives(line: str, repo: Repo) -> None:
+    modules = loaded_by(f"from realm.cli.app import run\nrun({['-C', str(repo.path), *line.split()]!r})")
+    assert not modules & {"tarfile", "lzma", "bz2"}
 
 
 def test_only_the_verb_that_is_used_is_loaded(tmp_path: Path) -> None:

@@ -190,6 +190,48 @@ def test_only_what_has_all_labels_is_listed_though_one_is_enough_for_podman(serv
         assert [found.name for found in connected.volumes("c")] == ["both", "other"]
 
 
+class Podman:
+    """What a Podman is asked: commands in its containers, signals, and ends with the seconds they have."""
+
+    def __init__(self, code: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        """``code`` is what a command exits with after ``seconds``."""
+        self.asked: list[object] = []
+
+        def run(*_: object, patience: float) -> int:
+            time.sleep(min(patience, seconds))
+            return code
+
+        engine = docker.Engine(LOCAL)
+        engine.is_podman = True
+        monkeypatch.setattr(engine, "exec", run)
+        monkeypatch.setattr(engine, "_client", self)
+        self.engine = engine
+
+    def kill(self, _: str, name: str) -> None:
+        self.asked.append(name)
+
+    def stop(self, _: str, seconds: int) -> None:
+        self.asked.append(seconds)
+
+
+@pytest.mark.parametrize(("code", "asked"), [(0, []), (1, ["SIGINT"])])
+def test_podmans_init_gets_a_signal_only_where_its_child_has_not(
+    code: int, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    podman = Podman(code, 0, monkeypatch)
+    podman.engine.signal("it", "SIGINT")
+    assert podman.asked == asked
+    podman.engine.signal("it", "SIGKILL")
+    assert podman.asked == [*asked, "SIGKILL"]
+
+
+def test_what_passing_a_signal_on_takes_is_no_longer_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    podman = Podman(0, 1.2, monkeypatch)
+    podman.engine.stop("it", 7)
+    podman.engine.stop("it", 0.5)
+    assert podman.asked == [6, 1]
+
+
 Reply = Callable[[socket.socket, bytes], None]
 
 
