@@ -247,6 +247,29 @@ def test_what_an_agent_makes_of_it_holds_nobody_up(sandbox: HostSandbox, beside:
     assert beside.parent.is_dir()
 
 
+@pytest.mark.parametrize("way", [
+    "mv near far", "rm -rf near", "mv near far && ln -s far near", "mv near far && mkdir near",
+    "git -C near gc -q && mv near far",
+])  # fmt: skip
+def test_what_was_committed_beside_the_workspace_is_kept_though_it_is_moved(
+    sandbox: HostSandbox, beside: Path, way: str
+) -> None:
+    report = sandbox.run(f"cd ../near && echo 1 > one && {COMMIT} && cd .. && {way}")
+    assert report.errors == ("../near is not where it was: only what was committed there is kept",)
+    (point,) = report.inner["e" * 16]
+    assert point.head == point.snapshot != Repo(sandbox.root.parent / "lib").head()
+    assert beside.parent.is_dir()
+
+
+def test_files_that_were_saved_stay_so_when_it_is_moved(sandbox: HostSandbox, beside: Path) -> None:
+    before = sandbox.run("echo 1 > ../near/one")
+    for name in ("report", "end.point"):
+        (sandbox.state / "out" / name).unlink()
+    beside.rename(beside.with_name("far"))
+    assert sandbox.entry("snapshot").returncode == 0
+    assert sandbox.report().inner == before.inner
+
+
 def test_what_is_done_beside_the_workspace_alone_is_handed_over(sandbox: HostSandbox, beside: Path) -> None:
     """As of a program that tells of no turns: at the second look that finds the same."""
     sandbox.lay_out()
