@@ -562,7 +562,9 @@ RECORDS = {
     "session.json is no JSON": Damaged(_changed("session.json", lambda _: b"{"), "not valid JSON"),
     "session.json is a list": Damaged(_changed("session.json", lambda _: b"[]"), "not a JSON object"),
     "session.json is empty": Damaged(_changed("session.json", lambda _: b""), "not valid JSON"),
-    "session.json lacks all": Damaged(_changed("session.json", lambda _: b'{"version":1}'), "no valid 'id'"),
+    "session.json lacks all": Damaged(
+        _changed("session.json", lambda _: b'{"version":1}'), "no valid 'workspace'"
+    ),
     "session.json is newer": Damaged(_changed("session.json", _newer), "newer realm"),
     "session.json is not there": Damaged(_without("session.json"), "damaged"),
     "run.json is no JSON": Damaged(_changed("runs/0001/run.json", lambda _: b"\xff"), "not valid JSON"),
