@@ -15,7 +15,7 @@ import pytest
 
 from realm.errors import GitError, RejectedError
 from realm.model import Checkpoint, Run, State, Totals, TurnText
-from realm.paths import machine, tidy
+from realm.paths import machine, scratched, tidy
 from realm.store import listing, record, refs, stores
 from realm.store import repo as store
 from realm.store.ingest import Ingested, ingest
@@ -446,6 +446,24 @@ def test_temporary_refs_of_killed_realms_are_swept_and_others_not(repo: Repo) ->
     assert sweep(project) == 2
     left = {ref.removeprefix("refs/realm-tmp/").split("/")[0] for ref in repo.refs("refs/realm-tmp")}
     assert left == {owners["live"], owners["away"], "other"}
+
+
+def test_packs_that_killed_realms_had_begun_are_swept_and_others_not(repo: Repo) -> None:
+    project = project_of(repo)
+    objects = repo.path / ".git/objects"
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    theirs = [objects / "incoming-x", objects / "pack/tmp_pack_x"]
+    for place in (objects / f"realm@{os.uname().nodename}@{gone.pid}@abc", *theirs):
+        (place / "pack").mkdir(parents=True)
+        (place / "pack/tmp_pack_y").write_text("half")
+    with scratched("realm", objects) as own:
+        assert not list(objects.glob("*@abc"))
+        (objects / f"realm@{os.uname().nodename}@{gone.pid}@def").mkdir()
+        assert sweep(project) == 1
+        assert own.is_dir()
+    assert [*objects.glob("realm@*")] == []
+    assert all(place.is_dir() for place in theirs)
 
 
 def test_keep_files_of_killed_realms_are_swept_and_others_not(repo: Repo) -> None:
