@@ -113,9 +113,10 @@ def tidy(within: Path | None = None) -> int:
 
 def _tidy_former(parent: Path) -> int:
     """Remove what is left where earlier versions had their quarantines, each with a locked file."""
-    if not parent.is_dir():
+    try:
+        quarantines = [path for path in parent.iterdir() if path.is_dir()]
+    except OSError:  # as a rule there is none, or another has just removed it
         return 0
-    quarantines = [path for path in parent.iterdir() if path.is_dir()]
     locks = ((path, path / "lock") for path in quarantines)
     removed = sum(_remove_unused(path, lock if lock.exists() else path) for path, lock in locks)
     if removed == len(quarantines):
