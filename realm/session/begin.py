@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UnpreparedError
-from realm.session import neighbours
+from realm.session import homes
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _made(
 
     def record() -> None:
         check()
-        neighbours.reserve(plan.session, plan.neighbours)
+        homes.reserve(plan.session, plan.neighbours)
         begun.append(plan._replace(meta=_written(plan, image, _labels(connection, image))))
         _move_refs(begun[0])
 
@@ -105,7 +105,7 @@ def _undo(begun: list[Plan], sandboxes: list[Sandbox]) -> None:
         with suppress(RealmError):
             _move_back(plan)
             if plan.run.number == 1:
-                neighbours.release(plan.project, plan.session)
+                homes.release(plan.project, plan.session)
     for sandbox in sandboxes:
         with suppress(RealmError):
             sandbox.remove()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError, RejectedError
 from realm.paths import replace
 from realm.sandbox.repositories import BESIDE
-from realm.session import bounds, neighbours, sandboxes
+from realm.session import bounds, homes, neighbours, sandboxes
 from realm.session.lock import run_directory
 from realm.store import history, refs, repo, submodules
 from realm.store.ingest import Intake, ingest
@@ -145,8 +145,8 @@ def _taken(
     notes += [f"in {shown}: {note}" for note in done.notes]
     notes += [f"in {shown}, left out: {path}" for path in done.dropped]
     if one.parent == BESIDE:
-        name = neighbours.ref(plan.session, one.name)
-        neighbours.check_own(one.clone, plan.session, name)
+        name = homes.ref(plan.session, one.name)
+        homes.check_own(one.clone, plan.session, name)
     else:
         name = submodules.ref_name(one.clone, plan.project, plan.session.name)
     if _move(one.clone, name, state.onto, done.tip):

@@ -13,7 +13,7 @@ from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import approvals, bounds, budget, death, inner, neighbours, recordings, sandboxes, take
+from realm.session import approvals, bounds, budget, death, homes, inner, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.run import kept
@@ -55,7 +55,7 @@ def take_back(plan: Plan, outcome: Outcome) -> bool:
     except RealmError:
         return False
     remove_tree(run_directory(plan.session.id))
-    neighbours.release(plan.project, plan.session)
+    homes.release(plan.project, plan.session)
     approvals.forget_record(plan.project, plan.session)
     return True
 

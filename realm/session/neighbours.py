@@ -9,6 +9,7 @@ A record from elsewhere can name any path.  No repository is opened for it that 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
 from realm.model import Neighbour
-from realm.session import approvals
-from realm.store import refs, repo, stores, worktree
+from realm.session import homes
+from realm.store import repo, stores, worktree
 from realm.store.schema import MOST_NEIGHBOURS
-from realm.store.submodules import Held, Submodule
+from realm.store.submodules import Submodule
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
@@ -58,14 +59,14 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
         found[one.name] = one
     if len(found) > MOST_NEIGHBOURS:
         raise UsageError(f"a session has at most {MOST_NEIGHBOURS} directories beside the project", _HINT)
-    return session._replace(neighbours=tuple(_called(project, session, one) for one in found.values()))
+    return session._replace(neighbours=tuple(homes.called(project, session, one) for one in found.values()))
 
 
 def _known(project: Project, session: Session, one: Neighbour) -> Neighbour | None:
     """Return what the session has of ``one`` already: the same directory, or one that was moved to there."""
     for other in session.neighbours:
         gone = not Path(other.path).is_dir()
-        moved = bool(other.base) and bool(one.base) and _clone(project, other._replace(path=one.path))
+        moved = bool(other.base) and bool(one.base) and homes.clone_of(project, other._replace(path=one.path))
         if other.path == one.path or (gone and (other.name == one.name or moved)):
             return other
     return None
@@ -73,7 +74,7 @@ def _known(project: Project, session: Session, one: Neighbour) -> Neighbour | No
 
 def _again(project: Project, known: Neighbour, one: Neighbour) -> Neighbour:
     """Return it as it is from now on: a writable one goes on from where it was, where that is there."""
-    is_there = bool(known.base) and _clone(project, known._replace(path=one.path)) is not None
+    is_there = bool(known.base) and homes.clone_of(project, known._replace(path=one.path)) is not None
     if is_there and known.writable and one.writable:
         return known._replace(path=one.path)
     return one._replace(name=known.name, ref=known.ref if is_there else "")
@@ -89,7 +90,7 @@ def _named(project: Project, session: Session, word: str, start: Path) -> Neighb
         raise UsageError(f"--with {shlex.quote(clean(word, limit=200))}: there is no such directory", _HINT)
     one = Neighbour(str(full), repo.project_name(full, full, full))
     if _is_repository(full):
-        return _repository(project, session, one, writable=mode != "ro")
+        return _with_base(project, session, one, writable=mode != "ro")
     if mode == "rw":
         raise UsageError(
             f"{shown} is no repository, so nothing could be taken into it: it can only be read",
@@ -127,7 +128,7 @@ def _is_copied(project: Project, one: Neighbour) -> bool:
     return False
 
 
-def _repository(project: Project, session: Session, one: Neighbour, *, writable: bool) -> Neighbour:
+def _with_base(project: Project, session: Session, one: Neighbour, *, writable: bool) -> Neighbour:
     """Return it with its HEAD as base; raises :class:`RealmError` where it is not fit."""
     shown = clean(one.path, limit=200)
     clone = repo.discover(Path(one.path))
@@ -140,7 +141,7 @@ def _repository(project: Project, session: Session, one: Neighbour, *, writable:
             f"{shown} has the object format {clone.object_format}, the project {project.object_format}",
             "--with takes repositories of one format",
         )
-    others = [_opened(Path(other.path)) for other in session.neighbours if other.path != one.path]
+    others = [homes.opened(Path(other.path)) for other in session.neighbours if other.path != one.path]
     if clone.common_dir in (other.common_dir for other in others if other is not None):
         raise UsageError(f"{shown} is a repository that was named already", "name one work tree of it")
     try:
@@ -151,172 +152,15 @@ def _repository(project: Project, session: Session, one: Neighbour, *, writable:
     return one._replace(base=base, writable=writable)
 
 
-def _opened(path: Path) -> Project | None:
-    """Return the repository whose work tree's top ``path`` is."""
-    with suppress(RealmError):
-        if os.path.lexists(path / ".git"):
-            return repo.discover(path)
-    return None
-
-
-def _clone(project: Project, one: Neighbour) -> Project | None:
-    """Return a repository, which the user approved, ``None`` where it is not here."""
-    found = _opened(Path(one.path))
-    if found is None or found.common_dir == project.common_dir:
-        return None
-    same = found.object_format == project.object_format
-    return found if same and repo.is_there(found, f"{one.base}^{{commit}}") else None
-
-
-def _repositories(project: Project, session: Session) -> list[tuple[Neighbour, Project | None]]:
-    """Return the session's repositories, without a clone where it is not here or not approved."""
-    approved = approvals.is_settled(project, session)
-    return [(one, _clone(project, one) if approved else None) for one in session.neighbours if one.base]
-
-
-# -- their refs ------------------------------------------------------------------
-
-
-def _tip(clone: Project, session: Session, name: str) -> str | None:
-    """Return where the session's own ref is in a repository, ``None`` where there is none."""
-    return refs.tips(clone, name).code if name and approvals.is_own_ref(clone, session, name) else None
-
-
-def _called(project: Project, session: Session, one: Neighbour) -> Neighbour:
-    """Return it with a name for the session's work that nothing else has there, where it is here."""
-    clone = _clone(project, one) if one.writable else None
-    if clone is None or (one.ref and approvals.is_own_ref(clone, session, one.ref)):
-        return one
-    return one._replace(ref=_free(clone, project, session.name))
-
-
-def _free(clone: Project, project: Project, wanted: str) -> str:
-    """Return what a session may be called in a repository, which may have one of that name."""
-    for name in wanted, f"{wanted}-in-{project.name}"[: refs.LONGEST].rstrip("."):
-        with suppress(RealmError):
-            refs.check_new(clone, name)
-            if refs.tips(clone, name) == refs.Tips(None, None):
-                return name
-    shown = clean(str(clone.root), limit=200)
-    raise RealmError(
-        f"{shown} has work of another session called {wanted}",
-        f"give this one another name, or --with {shlex.quote(shown)}:ro",
-    )
-
-
-def ref(session: Session, name: str) -> str:
-    """Return what the session is called in the repository that lies as ``name`` beside the project."""
-    return next(one.ref for one in session.neighbours if one.name == name)
-
-
-def check_own(clone: Project, session: Session, name: str) -> None:
-    """Raise :class:`RealmError` where a ref is not the session's, whatever its record says."""
-    tips = refs.tips(clone, name)
-    if tips.meta is not None or not approvals.is_own_ref(clone, session, name):
-        shown = clean(str(clone.root), limit=200)
-        raise RealmError(
-            f"refs/realm/{name} in {shown} is another session's",
-            f"git -C {shlex.quote(shown)} log refs/realm/{name}",
-        )
-
-
-def reserve(session: Session, beside: Sequence[Submodule]) -> None:
-    """Make the session's refs in what a run that begins has ``beside`` the project, where there are none.
-
-    That keeps what it begins on, and no other session takes the name.  Raises :class:`RealmError`
-    where one has it since.
-    """
-    for one in beside:
-        name = ref(session, one.name)
-        if one.clone is not None and name:
-            if refs.tips(one.clone, name).code is None:
-                _make(one.clone, session, name, one.link)
-            check_own(one.clone, session, name)
-
-
-def _make(clone: Project, session: Session, name: str, oid: str) -> None:
-    refs.transact(clone, [refs.RefUpdate(refs.CODE + name, None, oid)], f"realm: {session.name} begins")
-    approvals.note_ref(clone, session, name)
-
-
-def release(project: Project, session: Session) -> None:
-    """Undo :func:`reserve` for a session that did not come to be."""
-    for held in held_by(project, session):
-        if held.oid == held.base:
-            _delete(held)
-
-
-def _delete(held: Held) -> None:
-    with suppress(RealmError):
-        refs.transact(held.clone, [refs.RefUpdate(refs.CODE + held.name, held.oid, None)], "realm: gone")
-
-
-def held_by(project: Project, session: Session) -> list[Held]:
-    """Return where the session has a ref."""
-    return [
-        Held(clone, one.ref, tip, one.base)
-        for one, clone in _repositories(project, session)
-        if clone is not None and (tip := _tip(clone, session, one.ref))
-    ]
-
-
-def work(project: Project, session: Session) -> list[Held]:
-    """Return where the session has work, as far as that is to be had."""
-    with suppress(RealmError):
-        return [held for held in held_by(project, session) if held.oid != held.base]
-    return []
-
-
-def restore(project: Project, session: Session) -> None:
-    """Bring back what went to the trash with the session.
-
-    Raises :class:`RealmError` where another session has its name there by now.
-    """
-    for one, clone in _repositories(project, session):
-        trash = refs.latest_trash(clone, one.ref) if clone is not None and one.ref else None
-        if clone is None or trash is None:
-            continue
-        if refs.tips(clone, one.ref).code is not None:
-            check_own(clone, session, one.ref)
-        elif approvals.is_own_ref(clone, session, one.ref):
-            refs.transact(clone, refs.restore_updates(trash), "realm: restore")
-
-
-def copied(project: Project, old: Session, session: Session) -> Session:
-    """Return ``session``, which is ``old`` renamed or forked, with refs of its own, made already.
-
-    Raises :class:`RealmError` where it cannot have its name there.
-    """
-    found = []
-    for one, clone in _repositories(project, old):
-        tip = _tip(clone, old, one.ref) if clone is not None else None
-        if clone is not None and tip:
-            name = _free(clone, project, session.name)
-            _make(clone, session, name, tip)
-            found.append(one._replace(ref=name))
-        else:
-            found.append(one if session.id == old.id else one._replace(ref=""))
-    names = {one.name: one for one in found}
-    return session._replace(neighbours=tuple(names.get(one.name, one) for one in session.neighbours))
-
-
-def let_go(project: Project, session: Session, now: Session) -> None:
-    """Take away the refs that ``session`` had and ``now`` has not."""
-    names = {one.ref for one in now.neighbours}
-    for held in held_by(project, session):
-        if held.name not in names:
-            _delete(held)
-
-
 # -- in a run --------------------------------------------------------------------
 
 
 def beginning(project: Project, session: Session) -> tuple[tuple[str, str], ...]:
     """Return the repositories that a run which starts now has, by name, and their commits."""
     found = []
-    for one, clone in _repositories(project, session):
+    for one, clone in homes.repositories(project, session):
         if clone is not None:
-            own = _tip(clone, session, one.ref) if one.writable else None
+            own = homes.tip_of(clone, session, one.ref) if one.writable else None
             found.append((one.name, own or one.base))
     return tuple(found)
 
@@ -332,7 +176,7 @@ def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...
             f"../{one.name}", f"../{one.name}", tips[one.name], one.base, one.name,
             place=f"with/{one.name}", clone=clone,
         )
-        for one, clone in _repositories(project, session) if one.name in tips
+        for one, clone in homes.repositories(project, session) if one.name in tips
     )  # fmt: skip
 
 
@@ -351,7 +195,7 @@ def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
     """Yield files and links of a plain directory, without any ``.git``, and their names below it."""
     top, shown = Path(one.path).resolve(), clean(one.path, limit=200)
     size = 0
-    for count, name in enumerate(worktree.files(top, "."), 1):
+    for count, name in enumerate(worktree.files(top, ".", _refuse), 1):
         path = top / name
         with suppress(FileNotFoundError):
             size += path.lstat().st_size
@@ -361,8 +205,13 @@ def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
                 f"{_mount(one, ':ro')} mounts it",
             )
         if not path.is_symlink() and not os.access(path, os.R_OK):
-            raise RealmError(f"{clean(str(path))} cannot be read", f"ls -l {shlex.quote(clean(str(path)))}")
+            _refuse(PermissionError(errno.EACCES, "", str(path)))
         yield path, name
+
+
+def _refuse(error: OSError) -> None:
+    path = clean(str(error.filename))
+    raise RealmError(f"{path} cannot be read", f"ls -ld {shlex.quote(path)}")
 
 
 def directories(project: Project, session: Session, run: Run) -> list[str]:
@@ -371,7 +220,7 @@ def directories(project: Project, session: Session, run: Run) -> list[str]:
     return [
         _place(session, one)
         for one in session.neighbours
-        if (one.name in there if one.base else _is_copied(project, one))
+        if (one.name in there if one.base else _is_copied(project, one) and any(_files(one)))
     ]
 
 
@@ -399,7 +248,7 @@ def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
         if one.base:
             to = "commits come home to it" if one.writable else "nothing of it comes home"
         ui.info(f"in the container: {place} ({shown}; {to})")
-        if one.base and (clone := _opened(Path(one.path))) is not None:
+        if one.base and (clone := homes.opened(Path(one.path))) is not None:
             with suppress(RealmError):  # a filter of the user's that fails, say
                 if count := worktree.dirty_count(clone):
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
@@ -411,4 +260,4 @@ def absent(session: Session, name: str) -> str:
     shown = clean(one.path, limit=200)
     if not Path(one.path).is_dir():
         return f"{shown} is not here"
-    return f"{shown} has no commit {one.base[:10]} any more" if one.base else f"{shown} is no plain directory"
+    return f"{shown} has no commit {one.base[:10]} any more" if one.base else f"{shown} has no files to copy"

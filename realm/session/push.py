@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.config import REMOTE, Config
 from realm.errors import NothingToPushError, RealmError, RefRaceError
 from realm.paths import current_directory
-from realm.session import approvals, integrate, neighbours, summary
+from realm.session import approvals, homes, integrate, summary
 from realm.session.find import locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
@@ -49,7 +49,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
         hint = f"realm resume {request.name} goes on with it"
-        for clone, name, _, _ in neighbours.work(project, session):
+        for clone, name, _, _ in homes.work(project, session):
             where = shlex.quote(clean(str(clone.root)))
             hint = f"git -C {where} push origin refs/realm/{name}:refs/heads/{name} pushes what it did there"
         raise NothingToPushError(f"session {request.name} has no commits to push", hint)

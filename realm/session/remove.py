@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
 from realm.model import State
 from realm.paths import current_directory, remove_tree
-from realm.session import claim, neighbours
+from realm.session import claim, homes
 from realm.session.find import locate, state
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import Removal, ResumeRequest
@@ -116,7 +116,7 @@ def _unpushed_inside(project: Project, session: Session, code: str) -> int:
 def _inside(project: Project, session: Session, code: str) -> list[submodules.Held]:
     """Return what a session has in submodules and in repositories beside the project."""
     found = submodules.held(project, session.base, code, session.name)
-    return [*found, *neighbours.held_by(project, session)]
+    return [*found, *homes.held_by(project, session)]
 
 
 def remove(removal: Removal, ui: UI) -> None:
@@ -187,7 +187,7 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
         with suppress(RealmError), record.Record(project, name, trash.meta) as found:
             session = found.session()
     if session is not None:
-        neighbours.restore(project, session)
+        homes.restore(project, session)
     refs.transact(project, refs.restore_updates(trash), "realm: restore")
     if session is not None:
         with suppress(RealmError):

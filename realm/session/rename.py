@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.model import State
-from realm.session import approvals, claim, neighbours
+from realm.session import approvals, claim, homes
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
 from realm.store import branches, listing, record, refs, submodules
@@ -35,7 +35,7 @@ def rename(old: str, new: str, directory: Path | None) -> None:
                 f"the last run of {old} was cut off: its work is still in its container",
                 f"realm stop {old} saves it",
             )
-        renamed = neighbours.copied(project, session, session._replace(name=new))
+        renamed = homes.copied(project, session, session._replace(name=new))
         with record.Record(project, old) as there:
             meta = there.commit()
             made = there.amend(renamed)
@@ -45,9 +45,9 @@ def rename(old: str, new: str, directory: Path | None) -> None:
         try:
             refs.transact(project, moves, f"realm: rename {old} to {new}")
         except RealmError:
-            neighbours.let_go(project, renamed, session)
+            homes.let_go(project, renamed, session)
             raise
-        neighbours.let_go(project, session, renamed)
+        homes.let_go(project, session, renamed)
         if row.code:
             with suppress(RealmError):
                 submodules.rename(project, session.base, row.code, old, new)

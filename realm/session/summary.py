@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from realm.config import NETWORK
 from realm.paths import replace
 from realm.sandbox.repositories import is_beside
-from realm.session import neighbours
+from realm.session import homes
 from realm.session.lock import run_directory
 from realm.text import clean, plural
 
@@ -47,7 +47,7 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     name = plan.session.name
     for note in outcome.notes:
         ui.warn(note)
-    beside = neighbours.work(plan.project, plan.session)
+    beside = homes.work(plan.project, plan.session)
     if not outcome.new_commits:
         then = "" if beside else f"   realm remove {name}"
         if outcome.code != plan.session.base or any(not is_beside(path) for path, _ in outcome.inside):

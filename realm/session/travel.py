@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import agents
 from realm.errors import RealmError
 from realm.model import State
-from realm.session import approvals, audit, claim, neighbours, recordings, registry, words
+from realm.session import approvals, audit, claim, homes, recordings, registry, words
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
 from realm.session.review import Place, place
@@ -63,7 +63,7 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     session = old._replace(
         id=str(uuid.uuid4()), name=new, created=time.time(), pushed={}, project=str(project.root)
     )
-    session = neighbours.copied(project, old, session)
+    session = homes.copied(project, old, session)
     meta = _written(cut._replace(session=session, run=cut.run._replace(kept=())))
     approvals.approve_alike(project, old, session)
     made = [
@@ -73,7 +73,7 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     try:
         refs.transact(project, made, f"realm: fork of {at.name}")
     except RealmError:
-        neighbours.let_go(project, session, old)
+        homes.let_go(project, session, old)
         raise
     registry.remember_project(project)
     return Moved(cut.turn.number, cut.turn.after, whole.tip)

@@ -15,7 +15,7 @@ from realm.store import sparse
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from realm.model import Identity, Project
 
@@ -192,12 +192,15 @@ def _kind(path: Path) -> str | None:
     return kinds.get(stat.S_IFMT(mode))
 
 
-def files(root: Path, path: str) -> Iterator[str]:
-    """Yield the files and links at or below ``path``, without repositories' ``.git``."""
+def files(root: Path, path: str, failed: Callable[[OSError], None] | None = None) -> Iterator[str]:
+    """Yield the files and links at or below ``path``, without repositories' ``.git``.
+
+    ``failed`` is told of directories that cannot be read, which are passed over.
+    """
     if _kind(root / path) != "directory":
         yield path
         return
-    for directory, names, files in os.walk(root / path):
+    for directory, names, files in os.walk(root / path, onerror=failed):
         below = Path(directory).relative_to(root)
         links = [name for name in names if _kind(Path(directory, name)) == "link"]
         names[:] = [name for name in names if name not in links and name.lower() != ".git"]

@@ -9,7 +9,7 @@ import pytest
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.model import Neighbour, Run, State, Totals
-from realm.session import approvals, neighbours
+from realm.session import approvals, homes, neighbours
 from realm.session.remove import remove, restore
 from realm.session.rename import rename
 from realm.session.requests import Removal
@@ -89,7 +89,7 @@ def test_its_repository_is_not_opened_for_any_run(repo: Repo, private: Repo, fet
 
 def test_nothing_is_moved_there(repo: Repo, private: Repo, fetched: Session) -> None:
     before, project = private.refs(), project_of(repo)
-    neighbours.copied(project, fetched, fetched._replace(name="other"))
+    homes.copied(project, fetched, fetched._replace(name="other"))
     approvals.approve_record(project, fetched)
     rename("fix", "renamed", repo.path)
     tips = refs.tips(project, "renamed")
@@ -105,9 +105,9 @@ def test_its_own_refs_are_not_anothers_whatever_was_approved(
 ) -> None:
     project, clone = project_of(repo), project_of(private)
     approvals.approve_record(project, fetched)
-    assert neighbours.held_by(project, fetched) == []
+    assert homes.held_by(project, fetched) == []
     assert neighbours.beginning(project, fetched) == (("private", private.head()),)
     with pytest.raises(RealmError, match="is another session's"):
-        neighbours.check_own(clone, fetched, "fix")
+        homes.check_own(clone, fetched, "fix")
     again = neighbours.named(project, fetched, (), repo.path)
     assert again.neighbours[0].ref == f"fix-in-{project.name}"

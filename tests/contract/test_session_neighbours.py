@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +14,13 @@ import pytest
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.model import Neighbour, Run, Session
-from realm.session import approvals, neighbours
+from realm.session import approvals, homes, neighbours
 from realm.store import submodules
 from tests.support.repos import Repo
 from tests.support.store import SESSION_ID, project_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from realm.model import Project
 
@@ -59,7 +63,7 @@ def begun(repo: Repo, *words: str, session_id: str = SESSION_ID) -> Session:
     """Return a session that has begun: it has its refs."""
     made = named(repo, *words, session_id=session_id)
     project = project_of(repo)
-    neighbours.reserve(made, neighbours.of_run(project, made, began(project, made)))
+    homes.reserve(made, neighbours.of_run(project, made, began(project, made)))
     return made
 
 
@@ -177,6 +181,27 @@ def test_two_of_one_name_or_of_one_repository(repo: Repo, lib: Repo) -> None:
         named(repo, "../lib", "../lib-2")
 
 
+def test_what_cannot_be_copied_is_said(
+    repo: Repo, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, project = named(repo, "../my data"), project_of(repo)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", partial(_denied, os.scandir, data / "below"))
+        with pytest.raises(RealmError, match=f"{data}/below cannot be read"):
+            [*neighbours.files(project, made)]
+    shutil.rmtree(data)
+    data.mkdir()
+    os.mkfifo(data / "pipe")
+    neighbours.announce(project, made, began(project, made), TerminalUI(no_input=True))
+    assert f"{data} has no files to copy: the container goes without it" in capsys.readouterr().err
+
+
+def _denied(scandir: Callable[[Path], object], what: Path, path: Path) -> object:
+    if Path(path) == what:
+        raise PermissionError(13, "Permission denied", str(path))
+    return scandir(path)
+
+
 def test_the_name_is_taken_and_the_base_kept_when_the_session_begins(repo: Repo, lib: Repo) -> None:
     made, base = begun(repo, "../lib"), lib.head()
     assert lib.refs("refs/realm") == {"refs/realm/fix": base}
@@ -200,21 +225,21 @@ def test_each_session_has_a_ref_of_its_own(repo: Repo, lib: Repo) -> None:
     with pytest.raises(RealmError, match="has work of another session called fix"):
         named(other, "../lib")
     assert named(repo, "../lib:ro").neighbours[0].base == lib.head()
-    renamed = neighbours.copied(project_of(other), second, second._replace(name="new"))
+    renamed = homes.copied(project_of(other), second, second._replace(name="new"))
     assert [one.ref for one in renamed.neighbours] == ["new"]
     lib.git("update-ref", "refs/realm/taken", base)
     lib.git("update-ref", "refs/realm/taken-in-other", base)
     with pytest.raises(RealmError, match="has work of another session called taken"):
-        neighbours.copied(project_of(other), second, second._replace(name="taken"))
+        homes.copied(project_of(other), second, second._replace(name="taken"))
 
 
 def test_a_ref_that_the_repository_made_its_own_is_not_written_to(repo: Repo, lib: Repo) -> None:
     made = begun(repo, "../lib")
     project = project_of(lib)
-    neighbours.check_own(project, made, "fix")
+    homes.check_own(project, made, "fix")
     lib.git("update-ref", "refs/realm-meta/fix", lib.head())
     with pytest.raises(RealmError, match="is another session's"):
-        neighbours.check_own(project, made, "fix")
+        homes.check_own(project, made, "fix")
 
 
 def test_one_that_was_moved_is_found_again_where_the_user_says(repo: Repo, lib: Repo) -> None:
@@ -231,27 +256,27 @@ def test_one_that_was_moved_is_found_again_where_the_user_says(repo: Repo, lib: 
 def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: Repo) -> None:
     made, project = begun(repo, "../lib"), project_of(repo)
     lib.git("update-ref", "refs/realm/fix", done := work(lib))
-    submodules.remove(neighbours.held_by(project, made))
+    submodules.remove(homes.held_by(project, made))
     assert "refs/realm/fix" not in lib.refs()
-    neighbours.restore(project, made)
-    fork = neighbours.copied(project, made, made._replace(id=OTHER_ID, name="other"))
-    renamed = neighbours.copied(project, made, made._replace(name="renamed"))
-    neighbours.let_go(project, made, renamed)
+    homes.restore(project, made)
+    fork = homes.copied(project, made, made._replace(id=OTHER_ID, name="other"))
+    renamed = homes.copied(project, made, made._replace(name="renamed"))
+    homes.let_go(project, made, renamed)
     assert lib.refs("refs/realm/") == {"refs/realm/other": done, "refs/realm/renamed": done}
     assert [one.ref for one in (*fork.neighbours, *renamed.neighbours)] == ["other", "renamed"]
 
 
 def test_what_was_removed_is_not_restored_onto_anothers_work(repo: Repo, lib: Repo) -> None:
     made, project = begun(repo, "../lib"), project_of(repo)
-    submodules.remove(neighbours.held_by(project, made))
+    submodules.remove(homes.held_by(project, made))
     other = begun(repo, "../lib", session_id=OTHER_ID)
     assert other.neighbours == made.neighbours
     with pytest.raises(RealmError, match="is another session's"):
-        neighbours.restore(project, made)
-    assert neighbours.held_by(project, made) == []
+        homes.restore(project, made)
+    assert homes.held_by(project, made) == []
 
 
 def test_a_session_that_did_not_come_to_be_leaves_nothing(repo: Repo, lib: Repo) -> None:
     made = begun(repo, "../lib")
-    neighbours.release(project_of(repo), made)
+    homes.release(project_of(repo), made)
     assert lib.refs("refs/realm") == {}
