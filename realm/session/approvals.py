@@ -260,6 +260,11 @@ def is_own_ref(clone: Project, session: Session, name: str) -> bool:
     return False
 
 
+def is_anothers_ref(clone: Project, name: str) -> bool:
+    """Tell whether this machine made ``refs/realm/<name>`` there for a session of another project."""
+    return any(path.exists() for path, _ in _places(_BESIDE, clone, name.encode()))
+
+
 def _push(session: Session, place: str, oid: str) -> bytes:
     return json.dumps([session.id, place, oid]).encode()
 

@@ -239,9 +239,12 @@ def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
     for one in session.neighbours:
         place, shown = _place(session, one), clean(one.path, limit=200)
         if place not in there:
-            ui.warn(
-                f"{absent(session, one.name)}: the container goes without it; "
+            is_here = not one.base and Path(one.path).is_dir()
+            how = (
                 f"realm resume {session.name} --with DIR says where it is now (a directory called {one.name})"
+            )
+            ui.warn(
+                f"{absent(session, one.name)}: the container goes without it{'' if is_here else f'; {how}'}"
             )
             continue
         to = "a copy of its files"

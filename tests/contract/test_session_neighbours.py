@@ -15,6 +15,7 @@ from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
 from realm.model import Neighbour, Run, Session
 from realm.session import approvals, homes, neighbours
+from realm.session.find import list_sessions
 from realm.store import submodules
 from tests.support.repos import Repo
 from tests.support.store import SESSION_ID, project_of
@@ -231,6 +232,14 @@ def test_each_session_has_a_ref_of_its_own(repo: Repo, lib: Repo) -> None:
     lib.git("update-ref", "refs/realm/taken-in-other", base)
     with pytest.raises(RealmError, match="has work of another session called taken"):
         homes.copied(project_of(other), second, second._replace(name="taken"))
+
+
+def test_the_repository_itself_lists_no_other_projects_sessions(repo: Repo, lib: Repo) -> None:
+    begun(repo, "../lib")
+    lib.git("update-ref", "refs/realm/lost", lib.head())
+    found = list_sessions(lib.path)
+    assert [row.name for row in found.rows] == ["lost"]
+    assert [*found.warnings] == [f"session lost in {lib.path}: the session has no record"]
 
 
 def test_a_ref_that_the_repository_made_its_own_is_not_written_to(repo: Repo, lib: Repo) -> None:
