@@ -97,8 +97,9 @@ def reserve(session: Session, beside: Sequence[Submodule]) -> None:
     That keeps what it begins on, and no other session takes the name.  Raises :class:`RealmError`
     where one has it since.
     """
+    names = {one.name: one.ref for one in session.neighbours if one.writable}
     for one in beside:
-        name = ref(session, one.name)
+        name = names.get(one.name)
         if one.clone is not None and name:
             if refs.tips(one.clone, name).code is None:
                 _make(one.clone, session, name, one.link)
@@ -143,14 +144,18 @@ def restore(project: Project, session: Session) -> None:
 
     Raises :class:`RealmError` where another session has its name there by now.
     """
+    found = []
     for one, clone in repositories(project, session):
-        trash = refs.latest_trash(clone, one.ref) if clone is not None and one.ref else None
+        known = refs.list_trash(clone, one.ref) if clone is not None and one.ref else []
+        trash = next((trash for trash in known if trash.code and not trash.meta), None)
         if clone is None or trash is None:
             continue
         if refs.tips(clone, one.ref).code is not None:
             check_own(clone, session, one.ref)
         elif approvals.is_own_ref(clone, session, one.ref):
-            refs.transact(clone, refs.restore_updates(trash), "realm: restore")
+            found.append((clone, trash))
+    for clone, trash in found:
+        refs.transact(clone, refs.restore_updates(trash), "realm: restore")
 
 
 def copied(project: Project, old: Session, session: Session) -> Session:
@@ -158,17 +163,17 @@ def copied(project: Project, old: Session, session: Session) -> Session:
 
     Raises :class:`RealmError` where it cannot have its name there.
     """
-    found = []
+    # What is not here keeps its name, which a fork cannot have.
+    found = {one.name: one if session.id == old.id else one._replace(ref="") for one in old.neighbours}
+    made = []
     for one, clone in repositories(project, old):
-        tip = tip_of(clone, old, one.ref) if clone is not None else None
-        if clone is not None and tip:
+        if clone is not None and (tip := tip_of(clone, old, one.ref)):
             name = _free(clone, project, session.name)
-            _make(clone, session, name, tip)
-            found.append(one._replace(ref=name))
-        else:
-            found.append(one if session.id == old.id else one._replace(ref=""))
-    names = {one.name: one for one in found}
-    return session._replace(neighbours=tuple(names.get(one.name, one) for one in session.neighbours))
+            made.append((clone, name, tip))
+            found[one.name] = one._replace(ref=name)
+    for clone, name, tip in made:
+        _make(clone, session, name, tip)
+    return session._replace(neighbours=tuple(found.values()))
 
 
 def let_go(project: Project, session: Session, now: Session) -> None:

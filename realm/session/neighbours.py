@@ -65,16 +65,22 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
 def _known(project: Project, session: Session, one: Neighbour) -> Neighbour | None:
     """Return what the session has of ``one`` already: the same directory, or one that was moved to there."""
     for other in session.neighbours:
-        gone = not Path(other.path).is_dir()
-        moved = bool(other.base) and bool(one.base) and homes.clone_of(project, other._replace(path=one.path))
-        if other.path == one.path or (gone and (other.name == one.name or moved)):
+        if other.path == one.path:
+            return other
+        if not Path(other.path).is_dir() and (other.name == one.name or _is_of(project, other, one)):
             return other
     return None
 
 
+def _is_of(project: Project, known: Neighbour, one: Neighbour) -> bool:
+    """Tell whether ``one`` is a repository with the commit that ``known`` began on."""
+    both = known.base and one.base
+    return bool(both) and homes.clone_of(project, known._replace(path=one.path)) is not None
+
+
 def _again(project: Project, known: Neighbour, one: Neighbour) -> Neighbour:
     """Return it as it is from now on: a writable one goes on from where it was, where that is there."""
-    is_there = bool(known.base) and homes.clone_of(project, known._replace(path=one.path)) is not None
+    is_there = _is_of(project, known, one)
     if is_there and known.writable and one.writable:
         return known._replace(path=one.path)
     return one._replace(name=known.name, ref=known.ref if is_there else "")
