@@ -158,7 +158,7 @@ def test_what_the_user_has_on_the_screen_stays_when_a_run_is_left_and_shown_agai
         say(terminal, f"{user.installed.realm} new x --agent sh -c 'echo one; printf two; read line'")
         terminal.wait_for("^two", timeout=60)
         terminal.press("C-p", "C-q")
-        terminal.wait_for("realm stop x")
+        terminal.wait_for(r"realm stop x\s+SHELL>")
         before = lines(terminal)
         assert before[-5:] == ["one", "two", "x is running in the background", *before[-2:]]
         say(terminal, f"{user.installed.realm} attach x")
