@@ -153,7 +153,7 @@ def _is_forgotten(path: Path) -> bool:
 def _remove_unused(path: Path, held: Path) -> bool:
     """Remove a directory unless ``held``, which its user locks, is locked; return whether it went."""
     try:
-        lock = os.open(held, os.O_RDONLY | os.O_NOFOLLOW)
+        lock = os.open(held, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -53,7 +53,7 @@ def tip_of(clone: Project, session: Session, name: str) -> str | None:
     return refs.tips(clone, name).code if name and approvals.is_own_ref(clone, session, name) else None
 
 
-def called(project: Project, session: Session, one: Neighbour) -> Neighbour:
+def with_ref(project: Project, session: Session, one: Neighbour) -> Neighbour:
     """Return it with a name for the session's work that nothing else has there, where it is here."""
     clone = clone_of(project, one) if one.writable else None
     if clone is None or (one.ref and approvals.is_own_ref(clone, session, one.ref)):
@@ -108,7 +108,11 @@ def reserve(session: Session, beside: Sequence[Submodule]) -> None:
 
 def _make(clone: Project, session: Session, name: str, oid: str) -> None:
     refs.transact(clone, [refs.RefUpdate(refs.CODE + name, None, oid)], f"realm: {session.name} begins")
-    approvals.note_ref(clone, session, name)
+    try:
+        approvals.note_ref(clone, session, name)
+    except BaseException:  # nobody's, it would be in the way
+        _delete(Held(clone, name, oid, oid))
+        raise
 
 
 def release(project: Project, session: Session) -> None:
@@ -158,7 +162,7 @@ def restore(project: Project, session: Session) -> None:
         refs.transact(clone, refs.restore_updates(trash), "realm: restore")
 
 
-def copied(project: Project, old: Session, session: Session) -> Session:
+def with_own_refs(project: Project, old: Session, session: Session) -> Session:
     """Return ``session``, which is ``old`` renamed or forked, with refs of its own, made already.
 
     Raises :class:`RealmError` where it cannot have its name there.
@@ -171,9 +175,14 @@ def copied(project: Project, old: Session, session: Session) -> Session:
             name = _free(clone, project, session.name)
             made.append((clone, name, tip))
             found[one.name] = one._replace(ref=name)
-    for clone, name, tip in made:
-        _make(clone, session, name, tip)
-    return session._replace(neighbours=tuple(found.values()))
+    now = session._replace(neighbours=tuple(found.values()))
+    try:
+        for clone, name, tip in made:
+            _make(clone, session, name, tip)
+    except BaseException:
+        let_go(project, now, old)
+        raise
+    return now
 
 
 def let_go(project: Project, session: Session, now: Session) -> None:

@@ -123,8 +123,9 @@ def _taken(
 ) -> _State:  # fmt: skip
     shown = clean(one.path, limit=200)
     if one.clone is None or links is None:
-        name, beside = plan.session.name, one.parent == BESIDE
-        why = neighbours.absent(plan.session, one.name) if beside else "its repository is not here any more"
+        name, beside, why = plan.session.name, one.parent == BESIDE, "its repository is not here any more"
+        if beside:
+            why = neighbours.absent(plan.project, plan.session, one.name)
         raise RejectedError(
             f"the work in {shown} cannot be taken in: {why}",
             f"bring it back, then realm resume {name}; realm rescue {name} DIRECTORY writes its files"
@@ -184,7 +185,7 @@ def _published(
         parent, below = (above.key, path.removeprefix(f"{above.path}/")) if above else ("", path)
         at = next((one for one in found if one.path == path), None)
         if at is not None and at.clone is None:
-            around = projects[at.parent]
+            around = projects.get(at.parent)
             if around is not None and submodules.is_known(around, at, oid):
                 continue
         if at is None or at.clone is None or not repo.is_there(at.clone, oid):

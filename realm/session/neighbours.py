@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
 from realm.model import Neighbour
-from realm.session import homes
-from realm.store import repo, stores, worktree
+from realm.session import approvals, homes
+from realm.store import repo, stores, submodules, worktree
 from realm.store.schema import MOST_NEIGHBOURS
 from realm.store.submodules import Submodule
 from realm.text import clean, plural
@@ -47,10 +47,10 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
     found = {one.name: one for one in session.neighbours}
     for word in words:
         session = session._replace(neighbours=tuple(found.values()))
-        one = _named(project, session, word, start)
-        known = _known(project, session, one)
+        one = _read_word(project, session, word, start)
+        known = _known_as(project, session, one)
         if known is not None:
-            one = _again(project, known, one)
+            one = _named_again(project, known, one)
         elif one.name in found or one.name == posixpath.basename(session.workspace):
             raise UsageError(
                 f"the container has another {_place(session, one)}",
@@ -59,15 +59,15 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
         found[one.name] = one
     if len(found) > MOST_NEIGHBOURS:
         raise UsageError(f"a session has at most {MOST_NEIGHBOURS} directories beside the project", _HINT)
-    return session._replace(neighbours=tuple(homes.called(project, session, one) for one in found.values()))
+    return session._replace(neighbours=tuple(homes.with_ref(project, session, one) for one in found.values()))
 
 
-def _known(project: Project, session: Session, one: Neighbour) -> Neighbour | None:
+def _known_as(project: Project, session: Session, one: Neighbour) -> Neighbour | None:
     """Return what the session has of ``one`` already: the same directory, or one that was moved to there."""
     for other in session.neighbours:
         if other.path == one.path:
             return other
-        if not Path(other.path).is_dir() and (other.name == one.name or _is_of(project, other, one)):
+        if not _is_directory(other.path) and (other.name == one.name or _is_of(project, other, one)):
             return other
     return None
 
@@ -78,7 +78,7 @@ def _is_of(project: Project, known: Neighbour, one: Neighbour) -> bool:
     return bool(both) and homes.clone_of(project, known._replace(path=one.path)) is not None
 
 
-def _again(project: Project, known: Neighbour, one: Neighbour) -> Neighbour:
+def _named_again(project: Project, known: Neighbour, one: Neighbour) -> Neighbour:
     """Return it as it is from now on: a writable one goes on from where it was, where that is there."""
     is_there = _is_of(project, known, one)
     if is_there and known.writable and one.writable:
@@ -86,13 +86,13 @@ def _again(project: Project, known: Neighbour, one: Neighbour) -> Neighbour:
     return one._replace(name=known.name, ref=known.ref if is_there else "")
 
 
-def _named(project: Project, session: Session, word: str, start: Path) -> Neighbour:
+def _read_word(project: Project, session: Session, word: str, start: Path) -> Neighbour:
     path, _, mode = word.rpartition(":")
     if mode not in ("ro", "rw"):
         path, mode = word, ""
     full = Path(os.path.normpath(start / os.path.expanduser(path)))  # noqa: PTH111 - it knows every user
     shown = clean(str(full), limit=200)
-    if not path or not full.is_dir():
+    if not path or not _is_directory(full):
         raise UsageError(f"--with {shlex.quote(clean(word, limit=200))}: there is no such directory", _HINT)
     one = Neighbour(str(full), repo.project_name(full, full, full))
     if _is_repository(full):
@@ -107,18 +107,22 @@ def _named(project: Project, session: Session, word: str, start: Path) -> Neighb
     return one
 
 
+def _is_directory(path: Path | str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - a mount that is gone raises nothing here
+
+
 def _is_repository(path: Path) -> bool:
     return os.path.lexists(path / ".git") or all(
-        (path / name).exists() for name in ("HEAD", "objects", "refs")
+        os.path.lexists(path / name) for name in ("HEAD", "objects", "refs")
     )
 
 
 def _check_plain(project: Project, one: Neighbour) -> None:
     """Raise :class:`UsageError` for what is no plain directory beside the project, whatever a record says."""
     path, shown = Path(one.path), clean(one.path, limit=200)
+    if not _is_directory(path):
+        raise UsageError(f"{shown} is not here", _HINT)
     real, root = path.resolve(), project.root.resolve()
-    if not path.is_dir():
-        raise UsageError(f"there is no directory {shown}", _HINT)
     if _is_repository(path):
         raise UsageError(f"{shown} is a repository", _HINT)
     if root.is_relative_to(real):
@@ -127,11 +131,12 @@ def _check_plain(project: Project, one: Neighbour) -> None:
         raise UsageError(f"{shown} is a part of the project", "--include PATH copies what git ignores")
 
 
-def _is_copied(project: Project, one: Neighbour) -> bool:
+def _copied(project: Project, one: Neighbour) -> list[tuple[Path, str]]:
+    """Return what is copied of a plain directory, nothing of one that is not fit any more."""
     with suppress(RealmError):
         _check_plain(project, one)
-        return True
-    return False
+        return list(_files(one))
+    return []
 
 
 def _with_base(project: Project, session: Session, one: Neighbour, *, writable: bool) -> Neighbour:
@@ -140,7 +145,10 @@ def _with_base(project: Project, session: Session, one: Neighbour, *, writable: 
     clone = repo.discover(Path(one.path))
     if clone.common_dir == project.common_dir:
         raise UsageError(f"{shown} is the project's own repository", "realm.historyRefs shows more of it")
-    if clone.common_dir.is_relative_to(project.common_dir):
+    inside = (one.clone for one in submodules.find(project, session.base, session.base))
+    if clone.common_dir.is_relative_to(project.common_dir) or any(
+        one is not None and one.common_dir == clone.common_dir for one in inside
+    ):
         raise UsageError(f"{shown} is a submodule: the container has it", "leave --with out")
     if clone.object_format != project.object_format:
         raise RealmError(
@@ -191,10 +199,9 @@ def files(project: Project, session: Session) -> Iterator[SandboxFile]:
     from realm.sandbox.transfer import SandboxFile
 
     for one in session.neighbours:
-        if not one.base and _is_copied(project, one):
-            for path, name in _files(one):
-                mode = 0o555 if os.access(path, os.X_OK) else 0o444
-                yield SandboxFile(f"{_place(session, one)}/{name}", path, mode, owner="root")
+        for path, name in [] if one.base else _copied(project, one):
+            mode = 0o555 if os.access(path, os.X_OK) else 0o444
+            yield SandboxFile(f"{_place(session, one)}/{name}", path, mode, owner="root")
 
 
 def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
@@ -226,7 +233,7 @@ def directories(project: Project, session: Session, run: Run) -> list[str]:
     return [
         _place(session, one)
         for one in session.neighbours
-        if (one.name in there if one.base else _is_copied(project, one) and any(_files(one)))
+        if (one.name in there if one.base else _copied(project, one))
     ]
 
 
@@ -245,13 +252,13 @@ def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
     for one in session.neighbours:
         place, shown = _place(session, one), clean(one.path, limit=200)
         if place not in there:
-            is_here = not one.base and Path(one.path).is_dir()
-            how = (
-                f"realm resume {session.name} --with DIR says where it is now (a directory called {one.name})"
-            )
-            ui.warn(
-                f"{absent(session, one.name)}: the container goes without it{'' if is_here else f'; {how}'}"
-            )
+            why = f"{absent(project, session, one.name)}: the container goes without it"
+            if one.base or not _is_directory(one.path):
+                why += (
+                    f"; realm resume {session.name} --with DIR says where it is now "
+                    f"(a directory called {one.name})"
+                )
+            ui.warn(why)
             continue
         to = "a copy of its files"
         if one.base:
@@ -263,10 +270,18 @@ def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
 
 
-def absent(session: Session, name: str) -> str:
+def absent(project: Project, session: Session, name: str) -> str:
     """Return why what lies as ``name`` beside the project is not to be had, in words."""
     one = next(one for one in session.neighbours if one.name == name)
     shown = clean(one.path, limit=200)
-    if not Path(one.path).is_dir():
+    if not _is_directory(one.path):
         return f"{shown} is not here"
-    return f"{shown} has no commit {one.base[:10]} any more" if one.base else f"{shown} has no files to copy"
+    if one.base:
+        if not approvals.is_settled(project, session):
+            return f"{shown} is named by a record that you have not approved"
+        return f"{shown} has no commit {one.base[:10]} any more"
+    try:
+        _check_plain(project, one)
+        return f"{shown} has no files to copy" if not list(_files(one)) else f"{shown} has changed just now"
+    except RealmError as error:
+        return error.message

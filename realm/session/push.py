@@ -48,10 +48,13 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         code = find_turn(At(request.name, request.turn), request.directory).after
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
+        pushes = [
+            f"git -C {shlex.quote(clean(str(clone.root)))} push origin refs/realm/{name}:refs/heads/{name}"
+            for clone, name, _, _ in homes.work(project, session)
+        ]
         hint = f"realm resume {request.name} goes on with it"
-        for clone, name, _, _ in homes.work(project, session):
-            where = shlex.quote(clean(str(clone.root)))
-            hint = f"git -C {where} push origin refs/realm/{name}:refs/heads/{name} pushes what it did there"
+        if pushes:
+            hint = f"{'; '.join(pushes)} pushes what it did there"
         raise NothingToPushError(f"session {request.name} has no commits to push", hint)
     if not request.yes:
         look = unusual.find if request.squash else unusual.find_to_push

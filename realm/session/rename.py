@@ -35,16 +35,16 @@ def rename(old: str, new: str, directory: Path | None) -> None:
                 f"the last run of {old} was cut off: its work is still in its container",
                 f"realm stop {old} saves it",
             )
-        renamed = homes.copied(project, session, session._replace(name=new))
-        with record.Record(project, old) as there:
-            meta = there.commit()
-            made = there.amend(renamed)
-        kept = branches.listed(project, old)
-        moves = refs.rename_updates(old, refs.Tips(row.code, meta), new, made, kept)
-        approvals.approve_alike(project, session, renamed)
+        renamed = homes.with_own_refs(project, session, session._replace(name=new))
         try:
+            with record.Record(project, old) as there:
+                meta = there.commit()
+                made = there.amend(renamed)
+            kept = branches.listed(project, old)
+            moves = refs.rename_updates(old, refs.Tips(row.code, meta), new, made, kept)
+            approvals.approve_alike(project, session, renamed)
             refs.transact(project, moves, f"realm: rename {old} to {new}")
-        except RealmError:
+        except (RealmError, OSError):
             homes.let_go(project, renamed, session)
             raise
         homes.let_go(project, session, renamed)

@@ -15,6 +15,7 @@ import os
 import stat
 import tarfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RejectedError, RunningError
@@ -30,7 +31,6 @@ from realm.text import clean, listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from realm.model import Project, Session
     from realm.session.requests import UI
@@ -62,6 +62,7 @@ def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
     runs, or when ``target`` exists and is not empty.
     """
     refs.check_name(name)
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - one that is `.` has no name
     sandbox, prefix, beside = _found(name, directory)
     places = {prefix: target} | {f"{WORK}/{one}": target.with_name(f"{target.name}-{one}") for one in beside}
     for place in places.values():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, RunningError
 from realm.model import State
 from realm.sandbox import docker, lookup
-from realm.session import claim, control, intake, summary
+from realm.session import claim, control, homes, intake, summary
 from realm.session import plan as planning
 from realm.session.find import find, state
 from realm.session.lock import RunLock, holder
@@ -65,14 +65,16 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     name = row.name
     summary.drop_kept(row.summary.id)
     with record.Record(project, name) as found:
-        last = found.last()
+        last, beside = found.last(), homes.work(project, found.session())
     for note in last.notes if last else ():
         ui.warn(note)
     if row.code == row.summary.base:
-        ui.info(f"{name}: stopped, no changes   realm resume {name}   realm remove {name}")
-        return
-    ui.info(f"{name}: stopped ({summary.describe(row.summary.totals)}) on refs/realm/{name}")
-    ui.info(f"  realm resume {name}   realm push {name}")
+        then = "" if beside else f"   realm remove {name}"
+        ui.info(f"{name}: stopped, no changes   realm resume {name}{then}")
+    else:
+        ui.info(f"{name}: stopped ({summary.describe(row.summary.totals)}) on refs/realm/{name}")
+        ui.info(f"  realm resume {name}   realm push {name}")
+    summary.tell_work(beside, ui)
 
 
 def _without_holder(project: Project, session: Session, ui: UI) -> None:

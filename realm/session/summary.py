@@ -75,13 +75,18 @@ def _tell_beside(plan: Plan, outcome: Outcome, held: Sequence[Held], ui: UI) -> 
         ui.info(f"  ran with less protection: {', '.join(plan.run.weakened)}")
     for path, commits in outcome.inside:
         ui.info(f"  also in {clean(path, limit=200)}: {plural(commits, 'commit')}")
-    for clone, there, _, base in held:
-        ui.info(f"  git -C {shlex.quote(clean(str(clone.root)))} log -p {base[:10]}..refs/realm/{there}")
+    tell_work(held, ui)
     from realm.store.branches import describe as beside
 
     if text := beside(outcome.kept):
         ui.info(f"  also kept: {text}")
         ui.info(f"  git for-each-ref refs/realm-branches/{plan.session.name}")
+
+
+def tell_work(held: Sequence[Held], ui: UI) -> None:
+    """Say what shows the work that a session has beside the project."""
+    for clone, there, _, base in held:
+        ui.info(f"  git -C {shlex.quote(clean(str(clone.root)))} log -p {base[:10]}..refs/realm/{there}")
 
 
 def refused(plan: Plan) -> str:

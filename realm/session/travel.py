@@ -63,16 +63,16 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     session = old._replace(
         id=str(uuid.uuid4()), name=new, created=time.time(), pushed={}, project=str(project.root)
     )
-    session = homes.copied(project, old, session)
-    meta = _written(cut._replace(session=session, run=cut.run._replace(kept=())))
-    approvals.approve_alike(project, old, session)
-    made = [
-        refs.RefUpdate(refs.CODE + new, None, cut.turn.after),
-        refs.RefUpdate(refs.META + new, None, meta),
-    ]
+    session = homes.with_own_refs(project, old, session)
     try:
+        meta = _written(cut._replace(session=session, run=cut.run._replace(kept=())))
+        approvals.approve_alike(project, old, session)
+        made = [
+            refs.RefUpdate(refs.CODE + new, None, cut.turn.after),
+            refs.RefUpdate(refs.META + new, None, meta),
+        ]
         refs.transact(project, made, f"realm: fork of {at.name}")
-    except RealmError:
+    except (RealmError, OSError):
         homes.let_go(project, session, old)
         raise
     registry.remember_project(project)

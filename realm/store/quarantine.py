@@ -317,12 +317,12 @@ def _move_in(made: Path, packs: Path, name: str, oid: str) -> None:
     keep = packs / f"pack-{name}.keep"
     # Of the very same pack that another is about to put there it is theirs.
     if not keep.exists():
-        (made / keep.name).rename(keep)
+        shutil.move(made / keep.name, keep)
         hold(oid, keep)
     for kind in ("pack", "rev", "idx"):
         path = made / f"pack-{name}.{kind}"
         if path.exists():  # git before 2.41 writes no .rev of itself
-            path.rename(packs / path.name)
+            shutil.move(path, packs / path.name)  # which may be on another disk
 
 
 def _unwritable(problem: GitError) -> GitError:

@@ -89,7 +89,7 @@ def test_its_repository_is_not_opened_for_any_run(repo: Repo, private: Repo, fet
 
 def test_nothing_is_moved_there(repo: Repo, private: Repo, fetched: Session) -> None:
     before, project = private.refs(), project_of(repo)
-    homes.copied(project, fetched, fetched._replace(name="other"))
+    homes.with_own_refs(project, fetched, fetched._replace(name="other"))
     approvals.approve_record(project, fetched)
     rename("fix", "renamed", repo.path)
     tips = refs.tips(project, "renamed")

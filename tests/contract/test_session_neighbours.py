@@ -150,6 +150,7 @@ def test_what_is_too_much_for_a_copy_is_said(repo: Repo, data: Path, monkeypatch
         ("../empty", "has no commit yet"),
         ("../sha256", "has the object format sha256"),
         ("module", "is a submodule"),
+        ("own", "is a submodule"),
     ],
 )
 def test_what_cannot_be_given_is_refused(repo: Repo, lib: Repo, data: Path, word: str, said: str) -> None:
@@ -159,6 +160,10 @@ def test_what_cannot_be_given_is_refused(repo: Repo, lib: Repo, data: Path, word
     repo.commit("Files")
     repo.git("worktree", "add", "-q", "--detach", "../linked")
     repo.git("submodule", "--quiet", "add", str(lib.path), "module")
+    # One with a git directory of its own.
+    repo.git("clone", "-q", str(lib.path), "own")
+    repo.git("submodule", "--quiet", "add", str(lib.path), "own")
+    repo.commit("Submodules")
     Repo.init(repo.path.parent / "bare", bare=True)
     Repo.init(repo.path.parent / "empty")
     other = Repo.init(repo.path.parent / "sha256", object_format="sha256")
@@ -186,15 +191,22 @@ def test_what_cannot_be_copied_is_said(
     repo: Repo, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, project = named(repo, "../my data"), project_of(repo)
+
+    def said() -> str:
+        assert not [*neighbours.files(project, made)]
+        neighbours.announce(project, made, began(project, made), TerminalUI(no_input=True))
+        return capsys.readouterr().err
+
     with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", partial(_denied, os.scandir, data / "below"))
-        with pytest.raises(RealmError, match=f"{data}/below cannot be read"):
-            [*neighbours.files(project, made)]
+        assert f"{data}/below cannot be read: the container goes without it" in said()
+    with monkeypatch.context() as patched:
+        patched.setattr(neighbours, "MOST_FILES", 2)
+        assert "too much for a copy: the container goes without it" in said()
     shutil.rmtree(data)
     data.mkdir()
     os.mkfifo(data / "pipe")
-    neighbours.announce(project, made, began(project, made), TerminalUI(no_input=True))
-    assert f"{data} has no files to copy: the container goes without it" in capsys.readouterr().err
+    assert f"{data} has no files to copy: the container goes without it" in said()
 
 
 def _denied(scandir: Callable[[Path], object], what: Path, path: Path) -> object:
@@ -226,12 +238,12 @@ def test_each_session_has_a_ref_of_its_own(repo: Repo, lib: Repo) -> None:
     with pytest.raises(RealmError, match="has work of another session called fix"):
         named(other, "../lib")
     assert named(repo, "../lib:ro").neighbours[0].base == lib.head()
-    renamed = homes.copied(project_of(other), second, second._replace(name="new"))
+    renamed = homes.with_own_refs(project_of(other), second, second._replace(name="new"))
     assert [one.ref for one in renamed.neighbours] == ["new"]
     lib.git("update-ref", "refs/realm/taken", base)
     lib.git("update-ref", "refs/realm/taken-in-other", base)
     with pytest.raises(RealmError, match="has work of another session called taken"):
-        homes.copied(project_of(other), second, second._replace(name="taken"))
+        homes.with_own_refs(project_of(other), second, second._replace(name="taken"))
 
 
 def test_the_repository_itself_lists_no_other_projects_sessions(repo: Repo, lib: Repo) -> None:
@@ -268,8 +280,8 @@ def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: R
     submodules.remove(homes.held_by(project, made))
     assert "refs/realm/fix" not in lib.refs()
     homes.restore(project, made)
-    fork = homes.copied(project, made, made._replace(id=OTHER_ID, name="other"))
-    renamed = homes.copied(project, made, made._replace(name="renamed"))
+    fork = homes.with_own_refs(project, made, made._replace(id=OTHER_ID, name="other"))
+    renamed = homes.with_own_refs(project, made, made._replace(name="renamed"))
     homes.let_go(project, made, renamed)
     assert lib.refs("refs/realm/") == {"refs/realm/other": done, "refs/realm/renamed": done}
     assert [one.ref for one in (*fork.neighbours, *renamed.neighbours)] == ["other", "renamed"]
