@@ -162,7 +162,6 @@ def take_over(
             stream.close()
             raise
         lock.write()
-        holder.waker.wake()
         return holder
 
 
@@ -194,7 +193,6 @@ def adopt(engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -
         drawing = recordings.drawing(recordings.place(plan.session.id, plan.run.number), Terminal().size())
     ui.info(f"run {plan.run.number} of {plan.session.name} is still going on: attached")
     holder = Holder(engine, plan, sandbox, lock, ui, sandbox.attach(), drawing)
-    holder.waker.wake()
     with telling(kept(plan)):
         return attend(holder)
 

@@ -145,6 +145,8 @@ class Holder:
             self._minding(control, attached=True) as watch,
             terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
         ):
+            if begin is None:
+                self.waker.wake()  # whoever left it may have left it stopped
             if drawing:
                 terminal.draw(drawing)
             try:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 LOG = "holder.log"
-_STOP, _INTERRUPTED = b".", b"i"
+_GO, _SOON, _STOP, _INTERRUPTED = b"g", b"s", b".", b"i"
 _TOLD = b"told"
 """The line by which a sandbox without a terminal says that its agent's hook has said something."""
 _PATIENCE = 5.0
@@ -61,7 +61,9 @@ _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGWINCH", "SIGCONT", "SIGTSTP")
 class Taker:
     """Whoever takes in the turns of a run that goes on; a context manager that ends it.
 
-    :meth:`start` begins with it, once the sandbox runs.  Of an agent that tells nothing of
+    It is to be entered before the holder has other threads: one that is forked while another thread
+    imports something would wait for the end of that for ever.  :meth:`start` begins with it, once the
+    sandbox runs.  Of an agent that tells nothing of
     its turns it is what the workspace holds when it has been quiet for some seconds.
     """
 
@@ -75,6 +77,7 @@ class Taker:
         self._told = os.pipe()
         for end in self._told:
             os.set_blocking(end, False)
+        self._fork()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,12 +102,15 @@ class Taker:
 
         def both() -> None:
             begin()
-            self.start(_DELAY)
+            self._say(_SOON)
 
         return both
 
-    def start(self, delay: float = 0) -> None:
-        """Let the child begin, ``delay`` seconds from now."""
+    def start(self) -> None:
+        """Let the child begin."""
+        self._say(_GO)
+
+    def _fork(self) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         read, write = os.pipe()
@@ -112,22 +118,24 @@ class Taker:
             self._child = os.fork()
         if self._child == 0:
             os.close(write)
-            _Child(self._engine, self._plan, self._sandbox, read, self._told[1]).run(delay)
+            _Child(self._engine, self._plan, self._sandbox, read, self._told[1]).run()
         os.close(read)
         self._pipe = write
 
     def interrupted(self) -> None:
         """Take it that the user ended a turn, of which no hook of the agent's tells."""
+        self._say(_INTERRUPTED)
+
+    def _say(self, word: bytes) -> None:
         if self._child:
             with contextlib.suppress(OSError):
-                os.write(self._pipe, _INTERRUPTED)
+                os.write(self._pipe, word)
 
     def stop(self) -> None:
         """End the child, which finishes what it has in hand, if that does not take too long."""
         if self._child == 0:
             return
-        with contextlib.suppress(OSError):
-            os.write(self._pipe, _STOP)
+        self._say(_STOP)
         os.close(self._pipe)
         deadline = time.monotonic() + _PATIENCE
         with contextlib.suppress(ChildProcessError):
@@ -154,11 +162,15 @@ class _Child:
         self._missed: list[str] = []
         self._untold = NOTHING
 
-    def run(self, delay: float) -> None:
-        """Take in turns until told to end."""
+    def run(self) -> None:
+        """Take in turns, once told to begin, until told to end."""
         try:
             self._leave_the_holder()
-            time.sleep(delay)
+            word = os.read(self._pipe, 1)
+            if word not in (_GO, _SOON):
+                os._exit(0)
+            threading.Thread(target=self._mind_the_holder, daemon=True).start()
+            time.sleep(_DELAY if word == _SOON else 0)
             self._engine.renew()
             loaded.load_later()
             threading.Thread(target=self._keep_screens, daemon=True).start()
@@ -184,7 +196,6 @@ class _Child:
         written = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for target, source in ((0, nothing), (1, nothing), (2, written)):
             os.dup2(source, target)
-        threading.Thread(target=self._mind_the_holder, daemon=True).start()
 
     def _mind_the_holder(self) -> None:
         """End with the holder: at once when it is gone, after what is in hand when it says so."""
