@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,7 +43,14 @@ def said(claude: User, name: str, run: int = 1) -> list[str]:
 
 
 def has(claude: User, name: str, *wanted: str) -> None:
-    eventually(lambda: subjects(claude.repo, name) == list(wanted))
+    """Wait until a session's commits are about what is ``wanted``; else fail with where their taker is."""
+    try:
+        eventually(lambda: subjects(claude.repo, name) == list(wanted))
+    except AssertionError as late:
+        subprocess.run(["pkill", "-ABRT", "-P", str(holder_of(claude, name))], check=False)
+        time.sleep(1)
+        log = realm_home() / "runs" / session_id(claude, name) / "holder.log"
+        raise AssertionError(log.read_text() if log.exists() else "no log") from late
 
 
 def shows(claude: User, name: str, turn: int, text: str) -> None:
@@ -81,9 +90,13 @@ def test_each_turn_is_in_git_while_the_next_one_works(claude: User) -> None:
     assert list(claude.leftovers()) == []
 
 
+def session_id(claude: User, name: str) -> str:
+    return str(json.loads(claude.repo.show(f"refs/realm-meta/{name}:session.json"))["id"])
+
+
 def holder_of(claude: User, name: str = "bg") -> int:
-    session = json.loads(claude.repo.show(f"refs/realm-meta/{name}:session.json"))
-    return int(json.loads((realm_home() / "runs" / session["id"] / "lock").read_bytes())["pid"])
+    lock = realm_home() / "runs" / session_id(claude, name) / "lock"
+    return int(json.loads(lock.read_bytes())["pid"])
 
 
 def in_background(claude: User, *prompts: str) -> None:

@@ -41,10 +41,10 @@ class User:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of everything that this person runs; SIGABRT has Python say where it is."""
+        """The environment of everything that this person runs."""
         path = f"{self.installed.bin}{os.pathsep}{os.environ['PATH']}"
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return inherited | {"PATH": path, "PYTHONFAULTHANDLER": "1"} | self.extra
+        return inherited | {"PATH": path} | self.extra
 
     def start(self, *arguments: str, cwd: Path | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start realm without waiting for it; pipes everywhere unless ``options`` say otherwise."""
