@@ -290,6 +290,7 @@ class _Child:
 
     def _take(self, number: int) -> bool:
         """Take in a turn, and rest as long as that took; return whether there was one."""
+        loaded.load()
         began = time.monotonic()
         with self._busy, scratched("turn") as directory:
             try:

@@ -20,17 +20,25 @@ DELAY = 3.0
 _NOT_NEEDED = ("realm.cli", "realm.__main__")
 _DIRECTORIES = ("container", "container/egress", "hooks/claude")
 _loading = threading.Lock()
+_loaded = threading.Event()
 
 
-def _load() -> None:
-    """Import what a holder may come to need, and read realm's own files."""
+def load() -> None:
+    """Import what a holder may come to need, and read realm's own files, unless that was done; wait for it.
+
+    Of two threads that import a package and a part of it one is refused, which may be any: who cannot
+    bear that has all of it loaded first.
+    """
     with _loading:
+        if _loaded.is_set():
+            return
         for module in pkgutil.walk_packages(realm.__path__, "realm."):
             if not module.name.startswith(_NOT_NEEDED):
                 with suppress(ImportError):  # it says so where it is needed
                     importlib.import_module(module.name)
         for name in _DIRECTORIES:
             shipped(name)
+        _loaded.set()
 
 
 def load_later() -> None:
@@ -38,7 +46,7 @@ def load_later() -> None:
 
     def work() -> None:
         time.sleep(DELAY)
-        _load()
+        load()
 
     threading.Thread(target=work, daemon=True).start()
 
