@@ -248,6 +248,22 @@ def test_what_was_said_is_handed_over_once(sandbox: HostSandbox) -> None:
     assert found == [(7, one, "1\n"), (9, one, ""), (9, one, "2\n"), (0, two, "3\n"), (2, two, "4\n")]
 
 
+def test_last_words_that_come_after_the_hook_belong_to_its_turn(sandbox: HostSandbox) -> None:
+    talk = sandbox.state / "claude/projects/p"
+    talk.mkdir(parents=True)
+    sandbox.lay_out()
+    line = r'{"text":"Said \"it\"."}'
+    stop = r'{"last_assistant_message":"Said \"it\".","n":[]}'
+    sandbox.run(
+        "set -e; echo '{}' | $TURN start; "
+        f"echo asked >{talk}/aaaa.jsonl; (sleep 0.3; printf '%s\\n' '{line}' >>{talk}/aaaa.jsonl) & "
+        f"printf '%s' '{stop}' | $TURN stop; echo other >{talk}/bbbb.jsonl; wait; {KEEP}"
+    )
+    (found,) = handed_over(sandbox)
+    assert found.transcript is not None
+    assert found.transcript.read_text() == f"asked\n{line}\n"
+
+
 def test_whoever_watches_hears_of_each_and_ends_when_another_does(sandbox: HostSandbox) -> None:
     sandbox.lay_out()
     watch = [*sandbox.command, str(ENTRY), "watch"]
