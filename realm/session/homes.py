@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError
 from realm.session import approvals
 from realm.store import refs, repo
-from realm.store.submodules import Held
+from realm.store.submodules import Held, other_name
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def with_ref(project: Project, session: Session, one: Neighbour) -> Neighbour:
 
 def _free(clone: Project, project: Project, wanted: str) -> str:
     """Return what a session may be called in a repository, which may have one of that name."""
-    for name in wanted, f"{wanted}-in-{project.name}"[: refs.LONGEST].rstrip("."):
+    for name in wanted, other_name(project, wanted):
         with suppress(RealmError):
             refs.check_new(clone, name)
             if refs.tips(clone, name) == refs.Tips(None, None):

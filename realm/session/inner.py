@@ -123,15 +123,14 @@ def _taken(
 ) -> _State:  # fmt: skip
     shown = clean(one.path, limit=200)
     if one.clone is None or links is None:
-        name, beside, why = plan.session.name, one.parent == BESIDE, "its repository is not here any more"
-        if beside:
+        name = plan.session.name
+        if one.parent == BESIDE:
             why = neighbours.absent(plan.project, plan.session, one.name)
-        raise RejectedError(
-            f"the work in {shown} cannot be taken in: {why}",
-            f"bring it back, then realm resume {name}; realm rescue {name} DIRECTORY writes its files"
-            if beside
-            else f"git submodule update --init, then realm resume {name}",
-        )
+            hint = f"bring it back, then realm resume {name}; realm rescue {name} DIRECTORY writes its files"
+        else:
+            why = "its repository is not here any more"
+            hint = f"git submodule update --init, then realm resume {name}"
+        raise RejectedError(f"the work in {shown} cannot be taken in: {why}", hint)
     seen = sandboxes.inner_sight(plan, one, one.clone)
     last = report.points[-1].time if report.points else plan.run.started
     done = ingest(

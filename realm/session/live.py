@@ -63,8 +63,8 @@ class Taker:
 
     It is to be entered before the holder has other threads: one that is forked while another thread
     imports something would wait for the end of that for ever.  :meth:`start` begins with it, once the
-    sandbox runs.  Of an agent that tells nothing of
-    its turns it is what the workspace holds when it has been quiet for some seconds.
+    sandbox runs.  Of an agent that tells nothing of its turns it is what the workspace holds when it has
+    been quiet for some seconds.
     """
 
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:

@@ -29,9 +29,7 @@ def read_tasks(file: str) -> list[str]:
         data = sys.stdin.buffer.read(_TASKS_LIMIT) if file == "-" else _read(Path(file))
         text = data.decode()
     except OSError as error:
-        raise UsageError(
-            f"{clean(file)} cannot be read: {error.strerror}", "give a file of tasks, one per line"
-        ) from None
+        raise UsageError(f"{clean(file)} cannot be read: {error.strerror}", _TASKS) from None
     except UnicodeDecodeError:
         raise UsageError(f"{clean(file)} is not UTF-8", _TASKS) from None
     found = [line.strip() for line in text.splitlines()]

@@ -149,8 +149,11 @@ def _address(url: str) -> str:
 
 def ref_name(clone: Project, project: Project, name: str) -> str:
     """Return what a session of ``project`` is called in a submodule's clone, which may have its own."""
-    if refs.tips(clone, name).meta is None:
-        return name
+    return name if refs.tips(clone, name).meta is None else other_name(project, name)
+
+
+def other_name(project: Project, name: str) -> str:
+    """Return what a session of ``project`` is called where its own name is another's."""
     return f"{name}-in-{project.name}"[: refs.LONGEST].rstrip(".")
 
 
