@@ -299,7 +299,7 @@ def missing(problem: OSError, cwd: Path | None) -> GitError:
         return GitError(f"the directory {clean(str(cwd))} cannot be entered", f"ls -ld '{clean(str(cwd))}'")
     if isinstance(problem, FileNotFoundError):
         return NoGitError("git is not installed, or not on PATH", "install git 2.30 or newer")
-    return NoGitError("git cannot be run: " + clean(str(problem)), "install git 2.30 or newer")
+    return NoGitError(f"git cannot be run: {problem.strerror}", "git --version; ulimit -a")
 
 
 def failure(verb: str, err: bytes) -> GitError:

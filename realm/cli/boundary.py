@@ -44,9 +44,13 @@ _REFUSALS = (
     "EFBIG",
     "ENOTDIR",
     "EEXIST",
+    "EAGAIN",
+    "ENOMEM",
 )
 _ENVIRONMENT = frozenset(getattr(errno, name) for name in _REFUSALS)
 """What the operating system refuses is no bug of ours."""
+_NO_THREAD = "can't start new thread"
+"""What Python says where the limit of processes is reached."""
 
 
 class CommandLineError(errors.UsageError):
@@ -112,6 +116,8 @@ def _report(error: Exception, verb: str | None) -> int:
             hint = f"realm {verb} --help explains it"
         output.error(error.message, hint, error.usage if isinstance(error, CommandLineError) else "")
         return error.exit_code
+    if isinstance(error, MemoryError) or str(error) == _NO_THREAD:
+        error = OSError(errno.ENOMEM, "there is not enough memory, or no room for another process")
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""
         output.error(f"{error.strerror}{where}", _refusal_hint(error))
@@ -137,6 +143,8 @@ def _refusal_hint(error: OSError) -> str:
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "free some space on that disk (ulimit -f and quotas limit it too), then run the command again"
+    if error.errno in (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE):
+        return "ulimit -a shows this shell's limits, free -m the machine's memory"
     if error.filename and os.fsdecode(error.filename).startswith(str(realm_home())):
         return "realm keeps its own files there: make it writable, or set REALM_HOME to another directory"
     return "REALM_DEBUG=1 shows where"

@@ -85,12 +85,17 @@ def data(text: str) -> None:
 
 def say(text: str) -> None:
     """Write a line to standard error, after what standard output has so far."""
-    if sys.stderr is None:
-        return
     if is_terminal(sys.stdout) and is_terminal(sys.stderr):
         sys.stdout.flush()
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    aside(f"{text}\n")
+
+
+def aside(text: str) -> None:
+    """Write to standard error; where that cannot be, the work matters more than realm's words about it."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def newline() -> None:

@@ -57,8 +57,7 @@ class Spinner:
         """Take the spinner's line away so that something else can be written there."""
         with self._lock:
             if self._shown:
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
+                output.aside("\r\x1b[K")
                 self._shown = False
 
     def _tell(self) -> None:
@@ -77,8 +76,7 @@ class Spinner:
         text = self._text if output.width(self._text) <= room else self._text[: max(room - 1, 0)] + "…"
         with self._lock:
             if not (self._ended.is_set() or self.paused):
-                sys.stderr.write(f"\r{output.paint(frame, 'cyan', sys.stderr)} {text}\x1b[K")
-                sys.stderr.flush()
+                output.aside(f"\r{output.paint(frame, 'cyan', sys.stderr)} {text}\x1b[K")
                 self._shown = True
 
 
@@ -128,8 +126,7 @@ class TerminalUI:
         if not self.interactive:
             return False
         self._clear()
-        sys.stderr.write(f"{clean(question)} [y/N] ")
-        sys.stderr.flush()
+        output.aside(f"{clean(question)} [y/N] ")
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             output.say("")

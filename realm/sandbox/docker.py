@@ -218,11 +218,13 @@ class Engine:
                 fileobj=io.BytesIO(context), custom_context=True, tag=tag, buildargs=dict(arguments),
                 nocache=no_cache, rm=True, forcerm=True, decode=True,
             )  # fmt: skip
+            rest = ""
             for message in messages:
+                *lines, rest = (rest + str(message.get("stream", ""))).split("\n")
+                yield from lines
                 if "error" in message:
-                    yield str(message["error"])
+                    yield from (rest, str(message["error"]))
                     raise EngineError("a step of the build failed")
-                yield from str(message.get("stream", "")).splitlines()
 
     # -- a container's life --------------------------------------------------
 

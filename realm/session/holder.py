@@ -34,7 +34,7 @@ from realm.session.waker import Waker
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.relay.events import Event, Observed, Scanner
 from realm.terminal.relay.loop import drain, relay
-from realm.terminal.relay.protocols import Ended, Reason
+from realm.terminal.relay.protocols import Ended, OutputError, Reason
 from realm.terminal.relay.rewrite import Closing, Rewriter
 from realm.terminal.relay.tty import Terminal
 from realm.together import Begun
@@ -171,6 +171,9 @@ class Holder:
             except HandedOverError:
                 terminal.is_left = True
                 raise
+            except OutputError as error:
+                self.notes.append(f"the agent was ended: {error.message}")
+                ended = Ended(Reason.CLOSED, signal.SIGPIPE)
             terminal.is_left = is_left(ended)
         return ended
 
@@ -438,9 +441,8 @@ def is_left(ended: Ended) -> bool:
 
 def _signal(ended: Ended) -> int:
     """Return the signal that stands for a relay's end, 0 when the sandbox ended first."""
-    if ended.reason is Reason.SIGNAL:
-        return ended.signal or signal.SIGTERM
-    return int(signal.SIGPIPE) if ended.reason is Reason.CLOSED else 0
+    ended_by = ended.reason in {Reason.SIGNAL, Reason.CLOSED}
+    return (ended.signal or signal.SIGTERM) if ended_by else 0
 
 
 def rewriter(plan: Plan, modes: Modes) -> Rewriter:

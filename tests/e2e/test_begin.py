@@ -218,6 +218,20 @@ def test_all_output_arrives_in_a_slow_pipe_and_in_a_file(user: User, tmp_path: P
     assert (tmp_path / "out").read_text() == expected
 
 
+def test_output_that_cannot_be_written_costs_no_work(user: User) -> None:
+    script = "echo 1 >one; echo said; sleep 1; echo 2 >two; sleep 60"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = user.start("new", "--agent", "sh", "out", "-c", script, stdout=full)
+        err = process.communicate(timeout=60)[1]
+        assert process.returncode == 128 + signal.SIGPIPE
+        assert "the agent was ended: the output cannot be written: No space left on device" in err
+        assert "one" in user.repo.files("refs/realm/out")
+        process = user.start("new", "--agent", "sh", "err", "-c", "echo 1 >one; exit 7", stderr=full)
+        process.communicate(timeout=60)
+        assert process.returncode == 7
+    assert user.repo.show("refs/realm/err:one") == "1"
+
+
 def test_a_list_fills_a_pipe_that_is_read_late(user: User) -> None:
     user.scripted("made", "true")
     tip, meta = user.tip("made"), user.repo.head("refs/realm-meta/made")

@@ -193,6 +193,13 @@ def test_output_that_does_not_fit_is_an_error() -> None:
     assert done.stderr.startswith("error: No space left on device")
 
 
+def test_words_that_do_not_fit_change_no_exit_code() -> None:
+    program = "import sys; from realm.cli.app import run; sys.exit(run(['help', 'nonsense']))"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run([sys.executable, "-c", program], stderr=full, check=False)
+    assert done.returncode == 2
+
+
 def test_letters_that_the_terminal_cannot_show_are_replaced() -> None:
     program = "import sys; from realm.cli.app import run; sys.exit(run(['help', 'new']))"
     done = subprocess.run(

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.errors import EngineError
+from realm.errors import EngineError, ImageError
 from realm.sandbox import docker, trouble
 from realm.sandbox.endpoint import Endpoint, resolve
+from realm.sandbox.image import build
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -230,6 +231,23 @@ def test_what_passing_a_signal_on_takes_is_no_longer_a_stop(monkeypatch: pytest.
     podman.engine.stop("it", 7)
     podman.engine.stop("it", 0.5)
     assert podman.asked == [6, 1]
+
+
+def test_what_a_build_printed_is_said_in_whole_lines_without_its_colours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Building:
+        def build(self, **_: object) -> list[dict[str, str]]:
+            pieces = ("Step 1/1 : RUN npm\n", "\x1b[91mnpm ", "ERR!", " no\x1b[0m", "\n", "over")
+            return [*({"stream": piece} for piece in pieces), {"error": "it returned 1"}]
+
+    engine = docker.Engine(LOCAL)
+    monkeypatch.setattr(engine, "_client", Building())
+    with pytest.raises(ImageError) as caught:
+        build.follow(engine, "x", build.with_engine(engine, {}, "x", {}), lambda _: None)
+    assert caught.value.message.splitlines()[1:] == [
+        "Step 1/1 : RUN npm", "npm ERR! no", "over", "it returned 1",
+    ]  # fmt: skip
 
 
 Reply = Callable[[socket.socket, bytes], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,7 @@ def test_a_reader_who_is_gone_ends_it_and_all_is_noted(way: Way) -> None:
         os.dup2(way.reader.typing, way.reader.reading)
         way.far.sendall(b"a")
 
-    assert way.relay(leave) == Ended(Reason.CLOSED)
+    assert way.relay(leave) == Ended(Reason.CLOSED, signal.SIGPIPE)
     assert way.reader.noted == way.tapped == b"a"
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], AbstractContextManager[object]]
 """Shows that something goes on, for the time of a ``with`` statement."""
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 
@@ -85,7 +86,7 @@ def follow(engine: Engine, name: str, lines: Iterator[str], progress: Callable[[
     last: deque[str] = deque(maxlen=20)
     try:
         for line in lines:
-            text = clean(line).rstrip()
+            text = clean(_COLOURS.sub("", line)).rstrip()
             if text:
                 last.append(text)
                 progress(text)

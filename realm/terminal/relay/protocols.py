@@ -6,6 +6,8 @@ import errno
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from realm.errors import RealmError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -98,8 +100,12 @@ class Reason(StrEnum):
     """There was more to come when the time was over."""
 
 
+class OutputError(RealmError):
+    """What the program writes cannot be written any further: a full disk, say."""
+
+
 class Ended(NamedTuple):
-    """How a relay ended; ``signal`` is the number with :attr:`Reason.SIGNAL`."""
+    """How a relay ended; ``signal`` is the number with :attr:`Reason.SIGNAL`, SIGPIPE with ``CLOSED``."""
 
     reason: Reason
     signal: int | None = None

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
-from realm.terminal.relay.protocols import GONE, STDERR, STDOUT, Ended, Reason
+from realm.terminal.relay.protocols import GONE, STDERR, STDOUT, Ended, OutputError, Reason
 from realm.terminal.relay.writer import Writer
 
 if TYPE_CHECKING:
@@ -201,10 +201,11 @@ class Attached:
                     self._hung_up(error)
 
     def _hung_up(self, error: OSError) -> None:
-        """End: the user's reader is gone.  Raises every other error."""
+        """End: the user's reader is gone.  Raises :class:`OutputError` where it is not that."""
         if error.errno not in GONE:
-            raise error
-        self.ended = Ended(Reason.CLOSED if error.errno == errno.EPIPE else Reason.HANGUP)
+            raise OutputError(f"the output cannot be written: {error.strerror}") from error
+        closed = error.errno == errno.EPIPE
+        self.ended = Ended(Reason.CLOSED, signal.SIGPIPE) if closed else Ended(Reason.HANGUP)
 
     # Signals ----------------------------------------------------------------------
 
