@@ -173,6 +173,9 @@ class Agent:
     suspends_to_background: ClassVar[bool] = False
     """Whether Ctrl-Z hands the run to a background holder; otherwise the agent gets the key."""
 
+    image_key: ClassVar[int | None] = None
+    """The control key at which it takes an image from the clipboard; it does with the path of one, too."""
+
     tells_turns: ClassVar[bool] = False
     """Whether its hooks tell where a turn begins and ends."""
 

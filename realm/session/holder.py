@@ -164,9 +164,7 @@ class Holder:
                     detach=keys,
                     suspend=self._suspends if plan.tty else None,
                     stalled=self.waker.stalled,
-                    paste=uploads.bringing(
-                        self.sandbox, self.notes.append, plan.project.root, plan.session.workspace
-                    ),
+                    paste=uploads.Uploads(self.sandbox, plan, self.notes.append) if plan.tty else None,
                 )
             except HandedOverError:
                 terminal.is_left = True

@@ -1,6 +1,8 @@
-"""A file that the user drops onto the terminal is brought into the container, and its path there pasted.
+"""What the user drops onto the terminal, or has as an image in the clipboard, is brought into the container.
 
-A terminal pastes the path of what is dropped on it, quoted as for a shell.  A container has no such path.
+A terminal pastes the path of what is dropped on it, quoted as for a shell.  A container has neither such
+a path nor the user's clipboard: the path inside is pasted in the place of the one, and of the key that
+asks for the other.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from urllib.parse import unquote
 
 from realm.errors import EngineError
 from realm.sandbox.layout import HOME
+from realm.session import clipboard
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realm.sandbox.sandbox import Sandbox
+    from realm.session.run import Plan
 
 _LIMIT = 32 * 1024**2
 """Bytes of such a file."""
@@ -62,33 +66,54 @@ def _read(path: Path) -> bytes | None:
     return data if data is not None and len(data) <= _LIMIT else None
 
 
-def bringing(
-    sandbox: Sandbox, say: Callable[[str], object], root: Path, workspace: str
-) -> Callable[[bytes], bytes]:
-    """Return what brings in a file that a paste names, and returns the paste as the agent is to have it.
+class Uploads:
+    """What brings into a run's sandbox what its user pastes, and gives the agent the paths there.
 
-    A file below the project's ``root`` is the one in the ``workspace``, where that has it, so that nobody
-    works on a copy of it.  ``say`` is told of each that was brought in.
+    A file of the project is the one in the workspace, where that has it, so that nobody works on a copy
+    of it.  ``say`` is told of each that was brought in.
     """
 
-    def bring(paste: bytes) -> bytes:
+    def __init__(self, sandbox: Sandbox, plan: Plan, say: Callable[[str], object]) -> None:
+        self._sandbox, self._say = sandbox, say
+        self._root, self._workspace = plan.project.root, plan.session.workspace
+        self.key = plan.agent.image_key if clipboard.is_there() else None
+        """The control key that asks for the image in the user's clipboard, ``None`` for none."""
+
+    def text(self, paste: bytes) -> bytes:
+        """Return a paste as the agent is to have it: where it names a file, that is brought in."""
         path = dropped(paste)
         if path is None:
             return paste
         try:
-            if path.is_relative_to(root.resolve()):
-                same = f"{workspace}/{path.relative_to(root.resolve())}"
-                if sandbox.read_file(same, _LIMIT) is not None:
+            if path.is_relative_to(self._root.resolve()):
+                same = f"{self._workspace}/{path.relative_to(self._root.resolve())}"
+                if self._sandbox.read_file(same, _LIMIT) is not None:
                     return shlex.quote(same).encode()
             data = _read(path)
             if data is None:
                 return paste
-            name = re.sub(r"[^\w.-]", "-", path.name)[-100:]
-            inside = f"{HOME}/dropped-{hashlib.sha256(data).hexdigest()[:6]}-{name}"
-            sandbox.write_file(inside, data, 0o644)
+            inside = self._put(data, path.name)
         except (EngineError, OSError, RuntimeError):
             return paste
-        say(f"{clean(str(path), limit=200)} was dropped on the terminal, and is {inside} in the container")
+        shown = clean(str(path), limit=200)
+        self._say(f"{shown} was dropped on the terminal, and is {inside} in the container")
         return inside.encode()
 
-    return bring
+    def image(self) -> bytes:
+        """Bring in the image in the user's clipboard, and return its path; nothing where there is none."""
+        found = clipboard.image(_LIMIT)
+        if found is None:
+            return b""
+        ending, data = found
+        try:
+            inside = self._put(data, f"clipboard.{ending}")
+        except EngineError:
+            return b""
+        self._say(f"the image in your clipboard was pasted, and is {inside} in the container")
+        return inside.encode()
+
+    def _put(self, data: bytes, name: str) -> str:
+        kept = re.sub(r"[^\w.-]", "-", name)[-100:]
+        inside = f"{HOME}/dropped-{hashlib.sha256(data).hexdigest()[:6]}-{kept}"
+        self._sandbox.write_file(inside, data, 0o644)
+        return inside

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +12,15 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.api import MessagesApi
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""The smallest PNG there is."""
 
 
 def test_no_program_stumbles_over_the_users_terminal_and_language(user: User) -> None:
@@ -35,14 +43,33 @@ def test_proxies_that_docker_gives_containers(user: User, sealed: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_picture_that_is_dropped_on_the_terminal_is_there_for_the_agent(user: User, tmp_path: Path) -> None:
-    (tmp_path / "a shot.png").write_bytes(b"picture")
-    script = "printf '\\033[?2004h'; echo ready; read -r path; cp $(expr $path : '[^/]*\\(.*g\\)') shot.png"
-    with user.terminal("new", "drop", "--agent", "sh", "--", "-c", script) as terminal:
-        terminal.wait_for("ready")
+def test_pictures_that_are_dropped_or_in_the_clipboard_reach_the_agent(
+    claude: User, api: MessagesApi, tmp_path: Path
+) -> None:
+    (tmp_path / "a shot.png").write_bytes(PIXEL)
+    program = tmp_path / "bin" / "wl-paste"
+    program.parent.mkdir()
+    kinds = "case $* in *--list-types*) echo image/png ;; *image/png*) exec cat"
+    program.write_text(f"#!/bin/sh\n{kinds} '{tmp_path}/a shot.png' ;; esac\n")
+    program.chmod(0o755)
+    claude.extra |= {
+        "PATH": f"{program.parent}{os.pathsep}{claude.env['PATH']}", "WAYLAND_DISPLAY": "wayland-0",
+    }  # fmt: skip
+    with claude.terminal("new", "pictures") as terminal:
+        terminal.wait_for("bypass permissions on", timeout=120)
+        terminal.send("both are here: ")
         terminal.paste(f"'{tmp_path}/a shot.png'")
-        terminal.wait_for("/realm/home/dropped-")
+        terminal.wait_for(r"here: \[Image #1\]")
+        terminal.press("C-v")
+        terminal.wait_for(r"\[Image #2\]")
+        terminal.press("Enter")
+        terminal.wait_for("● Done")
+        terminal.send("/exit")
+        terminal.wait_for("/exit")
         terminal.press("Enter")
         assert terminal.wait() == 0
-        assert "was dropped on the terminal" in terminal.history()
-    assert user.repo.show("refs/realm/drop:shot.png") == "picture"
+        said = terminal.history()
+    assert "was dropped on the terminal, and is /realm/home/dropped-" in said
+    assert "the image in your clipboard was pasted, and is /realm/home/dropped-" in said
+    sent = json.dumps(api.asked[-1].body["messages"])
+    assert sent.count(base64.b64encode(PIXEL).decode()) == 2

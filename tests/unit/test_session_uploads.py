@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -38,8 +40,15 @@ def _bring(
 ) -> tuple[bytes, dict[str, bytes], list[str]]:
     sandbox: Any = Sandboxed(works=works)
     said: list[str] = []
-    bring = uploads.bringing(sandbox, said.append, root or Path("/nowhere"), "/workspace/shop")
-    return bring(paste), sandbox.files, said
+    return uploads.Uploads(sandbox, _plan(root), said.append).text(paste), sandbox.files, said
+
+
+def _plan(root: Path | None = None, key: int | None = None) -> Any:
+    return SimpleNamespace(
+        project=SimpleNamespace(root=root or Path("/nowhere")),
+        session=SimpleNamespace(workspace="/workspace/shop"),
+        agent=SimpleNamespace(image_key=key),
+    )
 
 
 def test_a_file_comes_in_and_its_path_there_is_pasted_however_the_terminal_quotes(tmp_path: Path) -> None:
@@ -104,3 +113,76 @@ def test_homes_and_drives_lie_in_many_places(top: str) -> None:
 @pytest.mark.parametrize("top", ["/var/lib", "/run/lock", "/private/var/db", "/usr/share"])
 def test_what_the_system_has_is_the_containers(top: str) -> None:
     assert uploads._SYSTEM.match(f"{top}/a") is not None
+
+
+def _desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: str, script: str = "exit 1") -> None:
+    """Have an X11 desktop whose clipboard tells these kinds; ``script`` prints the one in ``$5``."""
+    program = tmp_path / "bin" / "xclip"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nif [ "$5" = TARGETS ]; then echo "{kinds}"; exit; fi\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+
+def _image(*, works: bool = True) -> tuple[bytes, dict[str, bytes], list[str]]:
+    sandbox: Any = Sandboxed(works=works)
+    said: list[str] = []
+    pastes = uploads.Uploads(sandbox, _plan(key=0x16), said.append)
+    assert pastes.key == 0x16
+    return pastes.image(), sandbox.files, said
+
+
+def test_an_image_in_the_clipboard_comes_in_as_the_best_of_its_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _desktop(tmp_path, monkeypatch, "TIMESTAMP\nimage/webp\nimage/png\ntext/html", 'printf %s "$5"')
+    pasted, files, said = _image()
+    assert files == {pasted.decode(): b"image/png"}
+    assert pasted.startswith(b"/realm/home/dropped-")
+    assert pasted.endswith(b"-clipboard.png")
+    assert pasted.decode() in said[0]
+    assert _image(works=False) == (b"", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "script"),
+    [
+        ("UTF8_STRING\ntext/plain", "echo text"),
+        ("image/png", "exit 1"),
+        ("image/png", ":"),
+        ("image/png", "echo half; exec sleep 100"),
+        ("image/png", "exec head -c 70000000 /dev/zero"),
+    ],
+    ids=["text", "refused", "empty", "slow", "large"],
+)
+def test_a_clipboard_without_an_image_gives_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: str, script: str
+) -> None:
+    _desktop(tmp_path, monkeypatch, kinds, script)
+    began = time.monotonic()
+    assert _image() == (b"", {}, [])
+    assert time.monotonic() - began < 10
+
+
+def test_macos_prints_images_in_hex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "osascript"
+    program.write_text(
+        '#!/bin/sh\n[ "$2" = "clipboard info" ] && { echo "«class PNGf», 3, «class 8BPS», 9"; exit; }\n'
+        '[ "$2" = "get the clipboard as «class PNGf»" ] && echo "«data PNGf50006E»"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("sys.platform", "darwin")
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+    _, files, _ = _image()
+    assert list(files.values()) == [b"P\0n"]
+
+
+def test_without_a_desktop_no_key_asks_for_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+    sandbox: Any = Sandboxed()
+    assert uploads.Uploads(sandbox, _plan(key=0x16), str).key is None

@@ -301,6 +301,24 @@ def test_detach_keys_end_the_relay_and_are_not_sent(room: Room) -> None:
     assert room.sandbox.peer.recv(100) == b"ab"
 
 
+class Pastes:
+    """Who sees to pastes: text in capitals, and an image when it is time for it."""
+
+    key = 0x16
+
+    def __init__(self, image: bytes = b"") -> None:
+        self._image = image
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def text(self, paste: bytes) -> bytes:
+        return paste.upper()
+
+    def image(self) -> bytes:
+        self.asked.set()
+        assert self.go_on.wait(20)
+        return self._image
+
+
 def test_what_the_user_pastes_may_be_changed_and_what_the_program_writes_not(room: Room) -> None:
     paste, heard = b"\x1b[200~/etc/motd\x1b[201~", []
     os.write(room.seat.typing, paste)
@@ -311,9 +329,49 @@ def test_what_the_user_pastes_may_be_changed_and_what_the_program_writes_not(roo
         room.sandbox.peer.close()
 
     room.play(program)
-    room.relay(paste=bytes.upper)
+    room.relay(paste=Pastes())
     assert heard == [b"\x1b[200~/ETC/MOTD\x1b[201~"]
     assert os.read(room.seat.reading, 100) == paste
+
+
+@pytest.mark.parametrize("key", [b"\x16", b"\x1b[118;5u", b"\x1b[118;69:1u", b"\x1b[27;5;118~"])
+@pytest.mark.parametrize("image", [b"", b"/home/shot.png"])
+def test_an_image_takes_the_place_of_its_key_and_output_and_later_keys_wait_for_nothing_else(
+    room: Room, key: bytes, image: bytes
+) -> None:
+    pastes, heard = Pastes(image), b""
+    wanted = b"a" + (b"\x1b[200~" + image + b"\x1b[201~" if image else key) + b"b\x16c"
+
+    def program() -> None:
+        nonlocal heard
+        os.write(room.seat.typing, b"a")
+        heard += room.sandbox.peer.recv(100)
+        os.write(room.seat.typing, key)
+        assert pastes.asked.wait(20)
+        os.write(room.seat.typing, b"b\x16c")
+        room.sandbox.peer.sendall(b"shown meanwhile")
+        assert os.read(room.seat.reading, 100) == b"shown meanwhile"
+        pastes.go_on.set()
+        while len(heard) < len(wanted):
+            heard += room.sandbox.peer.recv(100)
+        room.sandbox.peer.close()
+
+    room.play(program)
+    room.relay(paste=pastes)
+    assert heard == wanted
+
+
+def test_the_user_can_leave_while_an_image_is_waited_for(room: Room) -> None:
+    pastes = Pastes()
+
+    def program() -> None:
+        os.write(room.seat.typing, b"\x16")
+        assert pastes.asked.wait(20)
+        os.write(room.seat.typing, b"\x10\x11")
+
+    room.play(program)
+    assert room.relay(paste=pastes, detach=(0x10, 0x11)).reason is Reason.DETACHED
+    pastes.go_on.set()
 
 
 def test_output_and_errors_stay_apart(framed: Room) -> None:

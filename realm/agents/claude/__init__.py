@@ -73,6 +73,7 @@ class Claude(Agent):
     options = frozenset(f"--{name}" for name in _OPTIONS.split())
     closing = re.compile(rb"claude(?: [ -~]{1,200})? --resume " + _UUID.encode())
     suspends_to_background = True
+    image_key = ord("V") & 0x1F
     tells_turns = True
     credentials = f"{DIRECTORY}/.credentials.json"
     credentials_limit = logins.CREDENTIALS_LIMIT

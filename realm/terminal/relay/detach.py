@@ -77,27 +77,27 @@ class Matcher:
         return b"".join(passed), False
 
     def _take(self, key: bytes, passed: list[bytes]) -> bool:
-        value = _value(key)
-        if value is None and self._held and _is_release(key):
+        pressed = value(key)
+        if pressed is None and self._held and _is_release(key):
             self._held.append(key)
             return False
         depth = sum(not _is_release(held) for held in self._held)
-        if value in self._sequence[depth : depth + 1]:
+        if pressed in self._sequence[depth : depth + 1]:
             self._held.append(key)
             return depth + 1 == len(self._sequence)
         passed.extend(self._held)
         self._held.clear()
-        if value in self._sequence[:1]:
+        if pressed in self._sequence[:1]:
             self._held.append(key)
             return False
-        self.suspended = value == SUSPEND and self._suspend is not None and self._suspend()
+        self.suspended = pressed == SUSPEND and self._suspend is not None and self._suspend()
         if not self.suspended:
             passed.append(key)
         return self.suspended
 
 
-def _value(key: bytes) -> int | None:
-    """Return the byte that a key stands for without any keyboard protocol."""
+def value(key: bytes) -> int | None:
+    """Return the byte that a key stands for without any keyboard protocol; ``None`` for more than one key."""
     if len(key) == 1:
         return key[0]
     if match := _KITTY.fullmatch(key):

@@ -20,7 +20,7 @@ from realm.terminal.relay.wakeup import Wakeup
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from realm.terminal.relay.protocols import Stream, UserTerminal
+    from realm.terminal.relay.protocols import Pastes, Stream, UserTerminal
 
 QUIET = 0.02
 """Seconds without any traffic after which ``idle`` is called."""
@@ -45,7 +45,7 @@ def relay(
     detach: tuple[int, ...] = (),
     suspend: Callable[[], bool] | None = None,
     stalled: Callable[[], object] | None = None,
-    paste: Callable[[bytes], bytes] | None = None,
+    paste: Pastes | None = None,
 ) -> Ended:
     """Carry bytes both ways until one side is done; return why.
 
@@ -63,8 +63,8 @@ def relay(
     are the bytes of the detach keys; ``suspend`` is
     asked at each Ctrl-Z whether that ends the relay in place of being passed on.
     ``stalled`` is called a second after a key that got no answer but an echo.
-    ``paste`` gets what is pasted in brackets, where that comes in one piece, without these, and
-    returns what is passed on in its place.
+    ``paste`` gets what is pasted in brackets, where that comes in one piece, without these; its key,
+    where that comes alone, waits for the answer, and later ones with it.
 
     End of input closes the sandbox's input only.  Signal handlers, and the flags
     of the user's descriptors, are afterwards what they were.  To be called in the
@@ -160,6 +160,8 @@ class _Loop:
             reads.append(stream.fileno())
         if user.fd is not None and not user.is_full:
             reads.append(user.fd)
+        if user.answer is not None:
+            reads.append(user.answer)
         if user.typed and self._last is None:
             writes.append(stream.fileno())
         readable, writable, _ = select.select(reads, writes, (), 0 if ahead else gather or self._timeout())
@@ -183,6 +185,8 @@ class _Loop:
         if user.fd in readable:
             user.take()
             self._doubt.typed()
+        if user.answer in readable:
+            user.answered()
         if fd in writable:
             user.send()
         if user.ended is None:

@@ -66,6 +66,23 @@ class UserTerminal(Protocol):
         """Take it again; return whether the program must redraw."""
 
 
+class Pastes(Protocol):
+    """Who sees to what a user pastes."""
+
+    @property
+    def key(self) -> int | None:
+        """The control key that asks for an image of the clipboard's; ``None`` for none."""
+
+    def text(self, paste: bytes, /) -> bytes:
+        """Return what is passed on in the place of what was pasted."""
+
+    def image(self) -> bytes:
+        """Return what is pasted in the place of the key, of 4096 bytes at most; nothing for the key itself.
+
+        Called in a thread of its own.
+        """
+
+
 class Shown(Protocol):
     """What a program shows, for whoever takes its place in the terminal or goes back to it."""
 

@@ -6,10 +6,12 @@ import contextlib
 import errno
 import os
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
+from realm.terminal.relay.detach import value
 from realm.terminal.relay.protocols import GONE, STDERR, STDOUT, Ended, OutputError, Reason
 from realm.terminal.relay.writer import Writer
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realm.terminal.relay.detach import Matcher
-    from realm.terminal.relay.protocols import Stream, UserTerminal
+    from realm.terminal.relay.protocols import Pastes, Stream, UserTerminal
     from realm.terminal.relay.wakeup import Wakeup
 
 HELD = 0.5
@@ -27,6 +29,8 @@ CHUNK = 65536
 TYPED = 65536
 """Bytes kept while the sandbox takes none; beyond that the user's side waits."""
 
+_LONGEST = 4096
+"""Bytes of what is pasted in the place of a key: a pipe takes them in one piece."""
 _PASTE, _PASTED = b"\x1b[200~", b"\x1b[201~"
 """What terminals put around what is pasted, where a program wants them to (mode 2004)."""
 
@@ -35,6 +39,7 @@ class Nobody:
     """The user's side where nobody is."""
 
     fd: int | None = None
+    answer: int | None = None
     typed = b""
     ended: Ended | None = None
     is_full = False
@@ -44,6 +49,9 @@ class Nobody:
 
     def take(self) -> None:
         """Take what was typed: nothing."""
+
+    def answered(self) -> None:
+        """Take what stands in a key's place: nothing."""
 
     def send(self) -> None:
         """Pass on what was typed: nothing."""
@@ -76,7 +84,7 @@ class Attached:
     def __init__(
         self, terminal: UserTerminal, wakeup: Wakeup, matcher: Matcher,
         resize: Callable[[int, int], object], interrupt: Callable[[], object] | None,
-        paste: Callable[[bytes], bytes] | None = None,
+        paste: Pastes | None = None,
     ) -> None:  # fmt: skip
         self._paste = paste
         self._terminal, self._wakeup, self._matcher = terminal, wakeup, matcher
@@ -86,6 +94,10 @@ class Attached:
         self._open = False
         self.fd = terminal.stdin
         """Where keys come from; ``None`` when no more do."""
+        self.answer: int | None = None
+        """Where what stands in the place of a key comes from; ``None`` when none waits for that."""
+        self._key = self._later = b""
+        """That key, and what was typed since."""
         self.typed = b""
         """Keys that the sandbox has not taken yet."""
         self.ended: Ended | None = None
@@ -99,6 +111,8 @@ class Attached:
 
     def close(self) -> None:
         """Drop what waits and give back what was opened for it."""
+        if self.answer is not None:
+            os.close(self.answer)
         for writer in self._writers.values():
             writer.close()
 
@@ -119,9 +133,7 @@ class Attached:
         if data:
             data, detached = self._matcher.feed(data)
             self._held_until = time.monotonic() + HELD
-            if self._paste and data.startswith(_PASTE) and data.endswith(_PASTED):
-                data = _PASTE + self._paste(data[len(_PASTE) : -len(_PASTED)]) + _PASTED
-            self._pass_on(data)
+            self._pass_on(self._pasted(data, self._paste) if self._paste is not None else data)
             if detached:
                 self.ended = Ended(Reason.SUSPENDED if self._matcher.suspended else Reason.DETACHED)
             return
@@ -131,6 +143,31 @@ class Attached:
             self.ended = Ended(Reason.HANGUP)
         elif not self.typed:
             self._end_input()
+
+    def _pasted(self, data: bytes, paste: Pastes) -> bytes:
+        """Return what is passed on of what was typed or pasted; nothing of a key that waits for an answer."""
+        if data.startswith(_PASTE) and data.endswith(_PASTED):
+            return _PASTE + paste.text(data[len(_PASTE) : -len(_PASTED)]) + _PASTED
+        if self.answer is not None or paste.key is None or value(data) != paste.key:
+            return data
+        self.answer, tells = os.pipe()
+        self._key = data
+
+        def ask() -> None:
+            with contextlib.suppress(OSError), os.fdopen(tells, "wb", 0) as pipe:
+                pipe.write(paste.image())
+
+        threading.Thread(target=ask, daemon=True).start()
+        return b""
+
+    def answered(self) -> None:
+        """Pass on what stands in the place of a key, or the key, and what was typed since."""
+        if self.answer is None:
+            return
+        found = os.read(self.answer, _LONGEST)
+        os.close(self.answer)
+        self.answer, later, self._later = None, self._later, b""
+        self._pass_on((_PASTE + found + _PASTED if found else self._key) + later)
 
     def patience(self) -> float | None:
         """Pass on what was held back for too long; return the seconds until that is to be seen to again."""
@@ -143,14 +180,16 @@ class Attached:
         return None
 
     def _pass_on(self, data: bytes) -> None:
-        if self._open and data:
+        if self.answer is not None:
+            self._later += data
+        elif self._open and data:
             self.typed += data
             self.send()
 
     @property
     def is_full(self) -> bool:
         """Whether no more may be typed for now."""
-        return len(self.typed) >= TYPED
+        return len(self.typed) + len(self._later) >= TYPED
 
     def send(self) -> None:
         """Let the sandbox have what goes of what was typed."""

@@ -1,0 +1,96 @@
+"""An image in the clipboard of the user's desktop, as wl-paste, xclip or macOS' osascript gives it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from typing import NamedTuple
+
+from realm.git import user_environment
+
+_PATIENCE = 1.0
+"""Seconds that such a program may take."""
+_KIND = "KIND"
+
+
+class _Clipboard(NamedTuple):
+    """The commands that tell of which kinds the clipboard's content is to be had, and that print it."""
+
+    tells: tuple[str, ...]
+    prints: tuple[str, ...]
+
+
+_BY_VARIABLE = {
+    "WAYLAND_DISPLAY": _Clipboard(
+        ("wl-paste", "--list-types"), ("wl-paste", "--no-newline", "--type", _KIND)
+    ),
+    "DISPLAY": _Clipboard(
+        ("xclip", "-selection", "clipboard", "-o", "-t", "TARGETS"),
+        ("xclip", "-selection", "clipboard", "-o", "-t", _KIND),
+    ),
+}
+_OF_MACOS = _Clipboard(
+    ("osascript", "-e", "clipboard info"), ("osascript", "-e", f"get the clipboard as {_KIND}")
+)
+_KINDS = {
+    "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp", "«class PNGf»": "png",
+}  # fmt: skip
+"""Kinds of images, the best first, and how files of them end."""
+_IN_HEX = re.compile(rb"\xc2\xabdata PNGf([0-9A-F]+)\xc2\xbb\s*")
+"""How AppleScript prints one."""
+
+
+def _found() -> _Clipboard | None:
+    here = [one for variable, one in _BY_VARIABLE.items() if os.environ.get(variable)]
+    here += [_OF_MACOS] if sys.platform == "darwin" else []
+    return next((one for one in here if shutil.which(one.tells[0])), None)
+
+
+def is_there() -> bool:
+    """Tell whether there is a desktop here, and a program that gives its clipboard."""
+    return _found() is not None
+
+
+def image(limit: int) -> tuple[str, bytes] | None:
+    """Return how a file of the clipboard's image would end, and the image of at most ``limit`` bytes.
+
+    ``None`` where there is none.
+    """
+    clipboard = _found()
+    if clipboard is None:
+        return None
+    kinds = re.split(r"[,\n]\s*", _output(clipboard.tells, limit).decode("utf-8", "replace").strip())
+    kind = next((kind for kind in _KINDS if kind in kinds), None)
+    if kind is None:
+        return None
+    data = _output([word.replace(_KIND, kind) for word in clipboard.prints], 2 * limit + 100)
+    if hexadecimal := _IN_HEX.fullmatch(data):
+        data = bytes.fromhex(hexadecimal[1].decode())
+    return (_KINDS[kind], data) if 0 < len(data) <= limit else None
+
+
+def _output(command: list[str] | tuple[str, ...], limit: int) -> bytes:
+    """Return what a program prints; nothing of one that fails, takes too long or prints too much."""
+    try:
+        # Not where we stand: an agent's files may lie there, and PATH may lead there.
+        process = subprocess.Popen(
+            command, cwd="/", env=user_environment(), start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return b""
+    with process:
+        late = threading.Timer(_PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
+        late.start()
+        assert process.stdout  # noqa: S101 - for the types
+        data = process.stdout.read(limit + 1)
+        if len(data) > limit:
+            process.kill()
+        process.wait()
+        late.cancel()
+    return data if process.returncode == 0 else b""
