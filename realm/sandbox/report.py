@@ -1,6 +1,6 @@
 """What a sandbox reports of its run, read from files that the sandbox wrote: nothing in them is trusted.
 
-The files are those of ``/realm/out`` that ``container/entry`` writes.  A
+The files are those of ``/realm/out`` that ``container/end`` writes.  A
 number, an id or a path is taken only when it looks like one; everything else
 is left out.
 """

@@ -77,6 +77,9 @@ _LARGE = """\
 \tsmudge = sh \\"${REALM_STATE_DIR:-/realm}/layout/lfs\\" smudge
 """
 
+_SCRIPTS = ("checkout", "end", "lfs", "others", "rebase", "snapshot", "submodules", "turns")
+"""What ``container/entry`` consists of, and what git runs in a sandbox."""
+
 
 def is_beside(path: str) -> bool:
     """Tell whether a path in a workspace, of a submodule or a repository, leads to what lies beside it."""
@@ -182,10 +185,7 @@ def files(given: Repositories) -> list[SandboxFile]:
         found |= _repository(f"workspace/{inner.place}", below, _as_repository(given, inner))
     laid = [SandboxFile(path, data, 0o644, owner="root") for path, data in found.items()]
     scripts = shipped("container")
-    laid += [
-        SandboxFile(f"{LAYOUT}/{name}", scripts[name], 0o555, owner="root")
-        for name in ("lfs", "others", "rebase", "submodules")
-    ]
+    laid += [SandboxFile(f"{LAYOUT}/{name}", scripts[name], 0o555, owner="root") for name in _SCRIPTS]
     # For other repositories that the agent makes.
     laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity) + _urls(given.instead), 0o644))
     return laid

@@ -25,7 +25,7 @@ _PATIENCE = 10.0
 _HURRY = 0.5
 """Seconds within which a key that is pressed again means the agent yet: some end at the second one."""
 _IGNORED = 0x4007
-"""HUP, INT, QUIT and TERM, as proc(5) has them in ``SigIgn``: container/entry ignores them when it saves."""
+"""HUP, INT, QUIT and TERM, as proc(5) has them in ``SigIgn``: container/end ignores them when it saves."""
 _LOOK = f"""
 for process in /proc/[0-9]*; do
   case $(tr '\\0' ' ' <"$process/cmdline") in *'{ENTRY} run '*) ;; *) continue ;; esac

@@ -1,7 +1,7 @@
 """Taking turns in while the agent goes on: a child of the holder, so that the terminal never waits.
 
 It listens, by a command of its own in the sandbox, for what is handed over at the end
-of each turn (``container/entry``), fetches it and takes it into git.  What runs in the
+of each turn (``container/turns``), fetches it and takes it into git.  What runs in the
 sandbox can say what it wants there: a number means that there may be something to
 look at, and nothing else.
 

@@ -290,9 +290,10 @@ def test_whoever_watches_hears_of_each_and_ends_when_another_does(sandbox: HostS
 
 def test_an_agent_without_hooks_is_looked_at_when_it_is_quiet(sandbox: HostSandbox) -> None:
     """Files and commits; the pauses are there to be waited for, so they are shorter here."""
-    script = sandbox.root / "entry"
-    script.write_text(ENTRY.read_text().replace("pause=5", "pause=1"))
-    watch = f"{' '.join(sandbox.command)} {script} watch 1 quiet"
+    sandbox.lay_out()
+    turns = sandbox.state / "layout" / "turns"
+    turns.write_text(turns.read_text().replace("pause=5", "pause=1"))
+    watch = f"{' '.join(sandbox.command)} {ENTRY} watch 1 quiet"
     end = sandbox.run(
         f"{watch} >$REALM_STATE_DIR/heard & watcher=$!; sleep 2.5; echo 1 >a; sleep 4;"
         "git add a; git commit -qm one; sleep 4;"

@@ -5,7 +5,7 @@ holds nothing of interest costs a few searches for a single byte each.
 
 A sandbox marks where a turn of its agent begins and ends, and that its hook has more
 to say, by private modes that no terminal knows (``SYN CSI ? 7325 l`` and ``h``, ``SYN
-CSI ? 7326 h``, see ``container/entry``), with a control character before them that
+CSI ? 7326 h``, see ``container/turns``), with a control character before them that
 terminals ignore and programs do not write, to be found by.  Whatever runs in the
 sandbox can write the same: a mark says *that* something happened and nothing else.
 """
