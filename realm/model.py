@@ -70,6 +70,8 @@ class Activity(StrEnum):
     """It stands still, since the engine's disk is nearly full."""
     READY = "ready"
     """It waits for a first prompt."""
+    STUCK = "stuck"
+    """Its turn was cut short by an error, of its model's API say, and it waits for what the user does."""
     DONE = "done"
     """It has ended a turn, or itself without a complaint."""
     FAILED = "failed"

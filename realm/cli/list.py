@@ -44,6 +44,7 @@ _WAITS = {
     Activity.ASKS: "asks",
     Activity.RANG: "rang the bell",
     Activity.PAUSED: "paused: the disk is nearly full",
+    Activity.STUCK: "stuck",
     Activity.READY: "waiting for a prompt",
 }
 """What needs the user, in words."""
@@ -224,10 +225,9 @@ def _state(row: SessionRow, now: float | None) -> str:
 
 
 def _activity(row: SessionRow, now: float | None) -> str:
-    if row.activity is Activity.ASKS and row.question:
-        return f"asks: {row.question}"
     if row.activity in _WAITS:
-        return _WAITS[row.activity]
+        said = {Activity.ASKS: row.question, Activity.STUCK: row.summary.words}.get(row.activity)
+        return _WAITS[row.activity] + (f": {said}" if said else "")
     if row.activity is Activity.WORKING:
         length = f" {output.duration(max(0.0, now - row.since))}" if now and row.since else ""
         return f"working{length}"

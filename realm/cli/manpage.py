@@ -44,8 +44,8 @@ REFS = (
 JSON = """\
 realm list --json writes a list of objects with name, project, created, started and ended
 (ISO-8601, UTC; the last two are the last run's), state (running, exited, or salvage for
-interrupted), activity (working, asks, rang, paused, ready, done, failed, stopped, interrupted) and since,
-question, prompt (the first), last_words, exit_code, died (why the run was cut off), also_kept
+interrupted), activity (working, asks, rang, stuck, paused, ready, done, failed, stopped, interrupted)
+and since, question, prompt (the first), last_words, exit_code, died (why the run was cut off), also_kept
 (beside its work, in words), weakened (what took protection from its container), risky (what of it
 runs or is obeyed unasked), network (open, allow or none), refused (requests of the last run),
 merged_into, pushed_to (branches, or null), turns, files, insertions, deletions, runs, ref, base, tip

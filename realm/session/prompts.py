@@ -36,7 +36,7 @@ LIMIT = 256 * 1024
 _MOST = 50
 """Prompts that may wait."""
 _FILE = "queue.json"
-_WAITS = (Activity.READY, Activity.DONE)
+_WAITS = (Activity.READY, Activity.STUCK, Activity.DONE)
 _STEP = 0.25
 """Seconds between two looks at the screen: each plays the end of the recording."""
 _SUBMITTED = 5.0

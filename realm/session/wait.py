@@ -65,6 +65,8 @@ def _news(name: str, now: account.Account | None) -> str:
         return ""
     if now.activity is Activity.ASKS:
         return f"{name} asks: {now.question}"
+    if now.activity is Activity.STUCK:
+        return f"{name} is stuck: {now.words}"
     if now.activity in (Activity.DONE, Activity.READY) and time.time() - now.since > _AT_PROMPT:
         return f"{name} is at its prompt, and does not end by itself: realm stop {name}"
     return ""

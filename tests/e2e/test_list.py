@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from tests.support.api import MessagesApi
     from tests.support.user import User
 
 pytestmark = pytest.mark.engine
@@ -64,6 +66,26 @@ def test_who_waits_for_a_prompt_needs_the_user(claude: User) -> None:
         terminal.press("Enter")
         becomes(claude, "idle", "working")
         becomes(claude, "idle", "done")
+
+
+def test_a_turn_that_an_error_of_the_api_ends_needs_the_user(claude: User, api: MessagesApi) -> None:
+    claude.realm("new", "night", "--detach", "write one with 1")
+    becomes(claude, "night", "done")
+    api.accept = frozenset({"another key"})
+    claude.realm("send", "night", "write two with 2")
+    becomes(claude, "night", "stuck")
+    assert "\tstuck: Invalid API key" in claude.realm("list", "--waiting").out
+    waiting = claude.start("wait", "night")
+    assert waiting.stderr is not None
+    assert waiting.stderr.readline().startswith("night is stuck: ")
+    api.accept = frozenset()
+    claude.realm("send", "night", "write three with 3")
+    becomes(claude, "night", "done")
+    claude.realm("stop", "night")
+    waiting.communicate(timeout=60)
+    log = claude.repo.git("log", "--reverse", "--format=%s", "main..refs/realm/night")
+    assert log.splitlines() == ["write one with 1", "write three with 3"]
+    assert [turn["turn"] for turn in json.loads(claude.realm("log", "night", "--json").out)] == [3, 2, 1]
 
 
 def test_a_watched_list_is_drawn_anew_and_leaves_no_trace(user: User) -> None:

@@ -249,6 +249,7 @@ WHICH = {"question": "Which?", "options": [{"label": "One"}, {"label": "Two"}], 
     [
         (hook("UserPromptSubmit", prompt="fix it"), News(Activity.WORKING, prompt="fix it")),
         (hook("Stop", last_assistant_message="Fixed."), News(Activity.DONE, words="Fixed.")),
+        (hook("StopFailure", last_assistant_message="Error: 429"), News(Activity.STUCK, words="Error: 429")),
         (asked(WHICH), News(Activity.ASKS, "Which?", (Question("Which?", ("One", "Two")),))),
         (
             asked(WHICH, MORE),

@@ -156,6 +156,14 @@ class TestList:
         assert re.match(r"new +working \d+ h \d+ min +\d+y +\N{EN DASH} +raise it$", rows[2])
         assert result.err == "hint: realm resume cut saves the work that a run left in its container\n"
 
+    def test_one_that_an_error_stopped_needs_the_user(self, realm: CommandLine) -> None:
+        new = self.ROWS[1]
+        words = new.summary._replace(words="API Error: 429")
+        rows = (self.ROWS[0], new._replace(activity=Activity.STUCK, summary=words))
+        realm.fake("find", list_sessions=lambda *_: Listing(rows, ()))
+        assert realm("list").out.splitlines()[0].split("\t")[:3] == ["new", "/p", "stuck: API Error: 429"]
+        assert realm("list", "--waiting").out.count("\n") == 1
+
     def test_what_was_refused_is_counted(self, realm: CommandLine) -> None:
         realm.terminal()
         rows = [self.ROWS[0]._replace(refused=3), self.ROWS[1]]

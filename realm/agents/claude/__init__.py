@@ -193,7 +193,7 @@ class Claude(Agent):
         return data
 
     def turn_texts(self, prompts: Mapping[int, bytes], answers: Mapping[int, bytes]) -> dict[int, TurnText]:
-        """Return ``prompt`` of the hook UserPromptSubmit and ``last_assistant_message`` of Stop."""
+        """Return ``prompt`` of the hook UserPromptSubmit, ``last_assistant_message`` of Stop or StopFailure."""
         return {
             number: TurnText(
                 _text(prompts.get(number), "prompt"), _text(answers.get(number), "last_assistant_message")
@@ -207,8 +207,9 @@ class Claude(Agent):
         kind, conversation = entry.get("hook_event_name"), str(entry.get("session_id", ""))
         if kind == "UserPromptSubmit":
             news = News(Activity.WORKING, prompt=_text(told, "prompt"))
-        elif kind == "Stop":
-            news = News(Activity.DONE, words=_text(told, "last_assistant_message"))
+        elif kind in ("Stop", "StopFailure"):
+            activity = Activity.DONE if kind == "Stop" else Activity.STUCK
+            news = News(activity, words=_text(told, "last_assistant_message"))
         elif kind == "PermissionRequest":
             news = News(Activity.ASKS, *_question(entry))
         elif kind == "PostToolUse":
