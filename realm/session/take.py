@@ -90,7 +90,7 @@ def take(
 
 
 def earlier(session_id: str) -> Path:
-    """Return where the packs of a run's turns are kept until its end: the later ones build on them."""
+    """Return where the packs of a run are kept until its end: later ones, and branches, build on them."""
     return run_directory(session_id) / "earlier"
 
 
@@ -314,6 +314,8 @@ def _ingest(
         return None
     from realm.store import ingest
 
+    keeps = bool(number or report.left)  # what else it left may build on what is in this pack
+
     intake = ingest.Intake(
         project=plan.project,
         session=plan.session.name,
@@ -326,8 +328,8 @@ def _ingest(
         identity=repo.identity(plan.project),
         onto=code,
         head=begun.head,
-        earlier=earlier(plan.session.id) if number else None,
-        keep=f"{number:04d}" if number else "",
+        earlier=earlier(plan.session.id) if keeps else None,
+        keep=f"{number:04d}" if keeps else "",
         links=links,
     )
     return ingest.ingest(intake, bounds.limits(plan.config))

@@ -57,6 +57,14 @@ def test_from_new_to_restore(user: User) -> None:
     user.scripted("side", "git show alt:one", verb="resume")
 
 
+def test_a_branch_that_the_agent_merged(user: User) -> None:
+    work = "git checkout -qb alt; echo 1 >one; git add .; git commit -qm one; git checkout -q side"
+    said = user.scripted("side", f"{work}; git merge -q --no-ff --no-edit alt").err
+    assert "left out" not in said, said
+    assert kept(user) == ["heads/alt"]
+    assert user.repo.files(f"{TOP}heads/alt") == user.repo.files("refs/realm/side") == ["README.md", "one"]
+
+
 def test_claudes_work_tree(claude: User, api: MessagesApi) -> None:
     """What Claude Code does in a linked work tree is not in the session's tree, and is on its branch."""
     prompt = "write one.txt with first"
