@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import GitError, RealmError
 from realm.git import git, reason
 from realm.paths import scratched
-from realm.store import sparse
+from realm.store import sparse, worktree
 from realm.store.commits import tree_of
 from realm.text import clean, listed
 
@@ -211,7 +211,9 @@ def _blocked(project: Project, kinds: Mapping[bytes, bytes]) -> list[str]:
         path = PurePosixPath(os.fsdecode(name))
         for part in (path, *path.parents[:-1]):
             there = project.root / part
-            is_way = part != path and there.is_dir() and not there.is_symlink()
-            if os.path.lexists(there) and not is_way and os.fsencode(part) not in known:
-                blocked.append(clean(str(part), limit=200))
-    return list(dict.fromkeys(blocked))
+            if there.is_dir() and not there.is_symlink():
+                inside = worktree.files(project.root, str(part)) if part == path else ()
+                blocked += [one for one in inside if os.fsencode(one) not in known][:1]
+            elif os.path.lexists(there) and os.fsencode(part) not in known:
+                blocked.append(str(part))
+    return list(dict.fromkeys(clean(one, limit=200) for one in blocked))

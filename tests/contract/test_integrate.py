@@ -107,6 +107,20 @@ class TestApply:
         assert (repo.path / "made.log").read_text() == "mine\n"
         assert status(repo) == []
 
+    def test_a_file_in_place_of_a_directory(self, repo: Repo) -> None:
+        repo.write(".gitignore", "*.log\n")
+        repo.write("d/a.txt", "a\n")
+        repo.commit("Directory")
+        past = Past(repo)
+        past.run(Asked("a file", {"d/a.txt": None, "d": "file\n"}))
+        ignored = repo.write("d/made.log", "mine\n")
+        assert "d/made.log would be overwritten" in realm(repo.path, "apply", "fix").err
+        assert ignored.read_text() == "mine\n"
+        assert status(repo) == []
+        ignored.unlink()
+        realm(repo.path, "apply", "fix")
+        assert status(repo) == [" D d/a.txt", "?? d"]
+
     def test_paths_are_seen_from_where_the_user_stands(self, past: Past) -> None:
         assert realm(past.repo.path / "sub", "apply", "fix", "--", "b.txt").code == 0
         assert status(past.repo) == [" M sub/b.txt"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,6 +115,8 @@ def _change(place: Path, files: Files) -> None:
         path = place / name
         if content is None:
             path.unlink()
+            with suppress(OSError):
+                path.parent.rmdir()
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
