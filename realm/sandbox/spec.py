@@ -25,6 +25,8 @@ _MOST_MEMORY = 16 * 1024**3
 """Bytes that a sandbox gets at most unless its user says otherwise."""
 _OPEN_FILES = 65536
 """Files that a process in a sandbox may have open, where the engine lets it have that many."""
+_SHARED_MEMORY = 1024**3
+"""Bytes of ``/dev/shm``, which counts as memory where it is used: browsers die of the engine's 64 MiB."""
 
 
 class Kept(NamedTuple):
@@ -159,6 +161,7 @@ def host_config(
         "SecurityOpt": ["no-new-privileges"],
         "ReadonlyRootfs": True,
         "PidsLimit": spec.pids,
+        "ShmSize": _SHARED_MEMORY,
         "Tmpfs": dict.fromkeys(("/tmp", "/var/tmp"), "rw,exec,nosuid,nodev,mode=1777"),  # noqa: S108
         # What the agent shows stays off the host's disk; it is also the fastest.
         "LogConfig": {"Type": "none"},
@@ -210,6 +213,10 @@ def create_options(
     if hostname := _hostname(spec.hostname):
         options["Hostname"] = hostname
     flags.apply(options, spec.args)
+    host = options["HostConfig"]
+    if "Hostname" in options and host["NetworkMode"] == "none":
+        # Without a network the engine gives the name no address, and many programs look their own up.
+        host.setdefault("ExtraHosts", []).append(f"{options['Hostname']}:127.0.0.1")
     return options
 
 

@@ -24,12 +24,15 @@ PIXEL = base64.b64decode(
 
 
 def test_no_program_stumbles_over_the_users_terminal_and_language(user: User) -> None:
-    """kitty's TERM and a German locale: no image has them."""
+    """kitty's TERM and a German locale, which no image has; browsers share memory, Java wants an address."""
+    user.extra |= {"REALM_NETWORK": "none"}
     user.extra |= {"TERM": "xterm-kitty", "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Asia/Tokyo"}
     script = "{ tput colors; locale charmap; bash -c true; perl -e 1; date +%z; } >told 2>&1"
+    script += "; { getent hosts $(hostname); df --output=size /dev/shm; } >>told"
     done = user.realm("new", "far", "--agent", "sh", "--", "-c", f"{script}; touch /opt/tool; true")
     assert "realm.dockerArgs '--tmpfs /opt/tool:exec'" in done.err, "the system is read-only"
-    assert user.repo.show("refs/realm/far:told").splitlines() == ["256", "UTF-8", "+0900"]
+    told = user.repo.show("refs/realm/far:told").split()
+    assert told == ["256", "UTF-8", "+0900", "127.0.0.1", "far", "1K-blocks", str(1024**2)]
 
 
 def test_proxies_that_docker_gives_containers(user: User, sealed: Path) -> None:

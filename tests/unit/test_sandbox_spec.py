@@ -62,6 +62,14 @@ def test_network_policy(network: str, mode: str | None) -> None:
     assert _host(network=network).get("NetworkMode") == mode
 
 
+def test_without_a_network_it_knows_its_own_name() -> None:
+    assert _host("-h box --add-host a:1.2.3.4", network="none")["ExtraHosts"] == [
+        "a:1.2.3.4",
+        "box:127.0.0.1",
+    ]
+    assert "ExtraHosts" not in _host(hostname="box", network="open")
+
+
 GIB = 1 << 30
 
 
