@@ -193,7 +193,7 @@ class Claude(Agent):
         return data
 
     def turn_texts(self, prompts: Mapping[int, bytes], answers: Mapping[int, bytes]) -> dict[int, TurnText]:
-        """Return ``prompt`` of the hook UserPromptSubmit, ``last_assistant_message`` of Stop or StopFailure."""
+        """Return ``prompt`` of UserPromptSubmit and ``last_assistant_message`` of Stop or StopFailure."""
         return {
             number: TurnText(
                 _text(prompts.get(number), "prompt"), _text(answers.get(number), "last_assistant_message")
