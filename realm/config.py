@@ -75,6 +75,10 @@ CACHE = Setting(
     "cache", "REALM_CACHE", "on", parsers.switch,
     "keep what tools download and compile in a volume of the project: on or off",
 )
+CACHE_PATH = Setting(
+    "cachePath", "REALM_CACHE_PATH", "", parsers.shaped(r"/[\w.@+/-]+", "it is not a directory's whole path"),
+    "more directories of containers that outlive them, each in a volume of the project", many=True,
+)
 PACKAGES = Setting(
     "packages", "REALM_PACKAGES", "", parsers.package,
     "Debian packages to install in the image", many=True,
@@ -235,8 +239,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     HISTORY_REFS, DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
     LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, CACHE, PACKAGES, SETUP, NETWORK, LOGIN, MCP, CREDENTIALS, GIT_CREDENTIALS, BUDGET, ALLOW,
-    BELL, CLIPBOARD, NOTIFY, REMOTE,
+    WORKSPACE, CACHE, CACHE_PATH, PACKAGES, SETUP, NETWORK, LOGIN, MCP, CREDENTIALS, GIT_CREDENTIALS, BUDGET,
+    ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

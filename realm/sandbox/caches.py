@@ -9,8 +9,8 @@ of that file is when a sandbox had the volume last.
 A tool finds its cache by its own variable where neither the image nor the user has set that;
 what no variable leads to is in a tool's file in the home, or done by the entry script.
 
-Where an image's own variables let tools write to its read-only system, as ``CARGO_HOME`` may, there is
-a volume with a copy of what the image has there, of the same kind.
+Where an image's own variables let tools write to its read-only system, as ``CARGO_HOME`` may, or the user
+wants it (``realm.cachePath``), there is a volume with a copy of what the image has there, of the same kind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.errors import EngineError
+from realm.errors import EngineError, UsageError
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import layout, proof, transfer
 from realm.sandbox.history import locked
@@ -30,7 +30,7 @@ from realm.sandbox.spec import Kept
 from realm.sandbox.transfer import SandboxFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from realm.sandbox.docker import Engine
     from realm.sandbox.layout import Owner
@@ -112,14 +112,30 @@ def of(
 
 def tools_own(given: Mapping[str, str]) -> list[str]:
     """Return the read-only directories that an image's variables ``given`` let tools write to."""
-    found = []
+    found: set[str] = set()
     for name in _TOOLS_OWN.keys() & given.keys():
-        for text in given[name].split(":") if name == "GOPATH" else [given[name]]:
-            target = layout.normal(text)
-            inside = any(target == top or target.startswith(f"{top}/") for top in _WRITABLE)
-            if text.startswith("/") and target not in _SYSTEM and not inside and not layout.is_own(target):
-                found.append(target)
-    return sorted(set(found))
+        texts = given[name].split(":") if name == "GOPATH" else [given[name]]
+        found.update(layout.normal(text) for text in texts if text.startswith("/") and can_be(text))
+    return sorted(found)
+
+
+def can_be(target: str) -> bool:
+    """Tell whether a directory is neither the system's or realm's own, nor writable already."""
+    target = layout.normal(target)
+    inside = any(target == top or target.startswith(f"{top}/") for top in _WRITABLE)
+    return target not in _SYSTEM and not inside and not layout.is_own(target)
+
+
+def chosen(targets: Iterable[str]) -> list[str]:
+    """Return the directories that the user wants kept; ``UsageError`` for one that cannot be."""
+    found = {layout.normal(target) for target in targets}
+    for target in found:
+        if not can_be(target):
+            raise UsageError(
+                f"realm.cachePath is {target}, which is the system's, realm's own or writable anyway",
+                "name a directory such as /opt/data; what lies below /cache is kept without that",
+            )
+    return sorted(found)
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -97,9 +97,9 @@ def devcontainer_changed(project: Project) -> bool:
     """Tell whether the ``devcontainer.json`` that settings were taken from says something else now."""
     if not _is_approved(_DEVCONTAINER, project, b""):
         return False
-    from realm.session import proposals
+    from realm.session import devcontainer
 
-    return not _is_approved(_DEVCONTAINER, project, proposals.devcontainer(project.root).encode())
+    return not _is_approved(_DEVCONTAINER, project, devcontainer.text(project.root).encode())
 
 
 def included(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import DOCKER_ARGS, IMAGE, PACKAGES, SETUP, Config
+from realm.config import CACHE_PATH, DOCKER_ARGS, IMAGE, PACKAGES, SETUP, Config
 from realm.errors import UsageError
 from realm.git import git
-from realm.session import approvals, proposals
+from realm.session import approvals, devcontainer, proposals
 from realm.store.repo import discover
 from realm.text import clean
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.config import Setting
-    from realm.session.proposals import Proposal
+    from realm.session.proposal import Proposal
 
 
 _SHOWN = 2000
@@ -32,7 +32,7 @@ class Line(NamedTuple):
     @property
     def command(self) -> str:
         """The command that writes it, to be shown."""
-        add = "--add " if self.key == f"realm.{PACKAGES.key}" else ""
+        add = "--add " if self.key in (f"realm.{PACKAGES.key}", f"realm.{CACHE_PATH.key}") else ""
         return f"git config {add}{self.key} {shlex.quote(self.text)}"
 
 
@@ -72,12 +72,14 @@ def plan(directory: Path) -> Planned:
 
 
 def _settings(found: Proposal) -> list[tuple[Setting[str], list[str]]]:
-    variables = " ".join(f"-e {shlex.quote(f'{name}={text}')}" for name, text in found.variables)
+    flags = [f"-e {shlex.quote(f'{name}={text}')}" for name, text in found.variables]
+    flags += [f"--tmpfs {place}:exec" for place in found.in_memory]
     return [
         (IMAGE, [found.image] if found.image else []),
         (PACKAGES, [*found.packages]),
         (SETUP, [" && ".join(found.setup)] if found.setup else []),
-        (DOCKER_ARGS, [variables] if variables else []),
+        (CACHE_PATH, [*found.kept]),
+        (DOCKER_ARGS, [" ".join(flags)] if flags else []),
     ]
 
 
@@ -86,5 +88,5 @@ def write(directory: Path, planned: Planned) -> None:
     project = discover(directory)
     for line in planned.lines:
         git("config", "--local", "--add", line.key, line.text, project=project)
-    if text := proposals.devcontainer(project.root):
+    if text := devcontainer.text(project.root):
         approvals.note_devcontainer(project, text.encode())

@@ -9,11 +9,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import AGENT, CREDENTIALS, DOCKER_ARGS, HOME, INCLUDE, REMOTE, Config
+from realm.config import AGENT, CACHE_PATH, CREDENTIALS, DOCKER_ARGS, HOME, INCLUDE, REMOTE, Config
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
-from realm.sandbox import flags
+from realm.sandbox import caches, flags
 from realm.session import approvals, egress, keys, neighbours
 from realm.session.run import Dotfiles, Plan
 from realm.store import record, refs, repo, worktree
@@ -31,6 +31,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     program = agent_program(request.agent, config)
     agent = agents.find(program, config.for_agents())
     args = flags.parse(config.value(DOCKER_ARGS))
+    caches.chosen(config.values(CACHE_PATH))
     login = find_login(agent, args)
     network = egress.choose(config, args, agent, login)
     base, identity, ignore, include = together(
@@ -81,6 +82,7 @@ def following(project: Project, session: Session, last: Run | None, request: Res
     config.check()
     agent = agents.find(session.agent, config.for_agents())
     args = flags.parse(config.value(DOCKER_ARGS))
+    caches.chosen(config.values(CACHE_PATH))
     login = _login(agent, args)
     network = egress.choose(config, args, agent, login)
     plan = Plan(

@@ -7,90 +7,31 @@ Nothing here runs anything of the project's, and nothing counts that the user di
 
 from __future__ import annotations
 
-import json
-import posixpath
 import re
-import shlex
-import stat
-import tomllib
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
+
+from realm.session import devcontainer
+from realm.session.proposal import Files, Proposal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIMIT = 1024**2
-"""Bytes of a file that is looked at."""
 _DEBIAN_GO, _DEBIAN_NODE = (1, 19), 18
 """What Debian has, in the release that realm's image is made of."""
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-
-
-class Proposal(NamedTuple):
-    """Packages of Debian's, an image, commands and variables; ``notes`` is what the user is to know."""
-
-    packages: tuple[str, ...] = ()
-    image: str = ""
-    setup: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def and_(self, other: Proposal) -> Proposal:
-        """Return both; of two images the first."""
-        notes = other.notes
-        if self.image and other.image and self.image != other.image:
-            notes = (*notes, f"{other.image} would be the image otherwise, and there is only one")
-        return Proposal(
-            tuple(dict.fromkeys((*self.packages, *other.packages))),
-            self.image or other.image,
-            tuple(dict.fromkeys((*self.setup, *other.setup))),
-            tuple(dict((*other.variables, *self.variables)).items()),
-            (*self.notes, *notes),
-        )
 
 
 def propose(root: Path) -> Proposal:
     """Return what the files at the top of a project ask for."""
     found = Proposal()
-    for look in (_devcontainer, _tools, _python, _node, _go, _rust, _java, _ruby, _dockerfile):
-        found = found.and_(look(_Files(root)))
+    for look in (devcontainer.propose, _tools, _python, _node, _go, _rust, _java, _ruby, _dockerfile):
+        found = found.and_(look(Files(root)))
     return found
-
-
-class _Files(NamedTuple):
-    """The files of a project, which may be anything: only regular ones of a sensible size are read."""
-
-    root: Path
-
-    def has(self, name: str) -> bool:
-        """Tell whether there is a regular file of that name."""
-        with suppress(OSError):
-            return stat.S_ISREG((self.root / name).lstat().st_mode)
-        return False
-
-    def first(self, *names: str) -> str:
-        """Return the first of ``names`` that is there."""
-        return next(filter(self.has, names), "")
-
-    def text(self, name: str) -> str:
-        """Return what a file says; nothing where it is none."""
-        with suppress(OSError):
-            if self.has(name) and (self.root / name).stat().st_size <= _LIMIT:
-                return (self.root / name).read_text("utf-8", "replace")
-        return ""
-
-    def toml(self, name: str) -> dict[str, Any]:
-        """Return what a file of TOML says; nothing where it is none."""
-        try:
-            return tomllib.loads(self.text(name))
-        except (tomllib.TOMLDecodeError, RecursionError):
-            return {}
 
 
 # -- languages -------------------------------------------------------------------
 
 
-def _python(files: _Files) -> Proposal:
+def _python(files: Files) -> Proposal:
     if files.has("uv.lock"):
         return Proposal(setup=("pip install -q uv", "uv sync -q"))
     if files.has("poetry.lock"):
@@ -112,7 +53,7 @@ def _python(files: _Files) -> Proposal:
     return Proposal(setup=tuple(commands))
 
 
-def _node(files: _Files) -> Proposal:
+def _node(files: Files) -> Proposal:
     if not files.has("package.json"):
         return Proposal()
     image = ""
@@ -129,7 +70,7 @@ def _node(files: _Files) -> Proposal:
     return Proposal(image=image, setup=commands)
 
 
-def _go(files: _Files) -> Proposal:
+def _go(files: Files) -> Proposal:
     if not files.has("go.mod"):
         return Proposal()
     found = re.search(r"^go (\d{1,2})\.(\d{1,3})", files.text("go.mod"), re.MULTILINE)
@@ -139,11 +80,11 @@ def _go(files: _Files) -> Proposal:
     return Proposal(packages=("golang",), setup=("go mod download",))
 
 
-def _rust(files: _Files) -> Proposal:
+def _rust(files: Files) -> Proposal:
     return Proposal(image="rust:1", setup=("cargo fetch -q",)) if files.has("Cargo.toml") else Proposal()
 
 
-def _java(files: _Files) -> Proposal:
+def _java(files: Files) -> Proposal:
     if files.has("pom.xml"):
         own = files.has("mvnw")
         command = f"{'sh ./mvnw' if own else 'mvn'} -q -B dependency:go-offline"
@@ -155,7 +96,7 @@ def _java(files: _Files) -> Proposal:
     return Proposal()
 
 
-def _ruby(files: _Files) -> Proposal:
+def _ruby(files: Files) -> Proposal:
     if not files.has("Gemfile"):
         return Proposal()
     commands = ('bundle config set --global path "$HOME/.bundle/gems"', "bundle install --quiet")
@@ -165,7 +106,7 @@ def _ruby(files: _Files) -> Proposal:
 _IMAGES = {"nodejs": "node", "python": "python", "golang": "golang", "ruby": "ruby", "rust": "rust"}
 
 
-def _tools(files: _Files) -> Proposal:
+def _tools(files: Files) -> Proposal:
     """Return the image for what ``.tool-versions`` wants (https://asdf-vm.com), line by line."""
     found = Proposal()
     for line in files.text(".tool-versions").splitlines():
@@ -179,120 +120,8 @@ def _tools(files: _Files) -> Proposal:
     return found
 
 
-def _dockerfile(files: _Files) -> Proposal:
+def _dockerfile(files: Files) -> Proposal:
     if not files.has("Dockerfile"):
         return Proposal()
     advice = "docker build -t NAME . && git config realm.image NAME"
     return Proposal(notes=(f"there is a Dockerfile: {advice} lets containers be of its image",))
-
-
-# -- devcontainer.json -------------------------------------------------------------
-
-_HARMLESS = {"name", "$schema", "customizations", "remoteUser", "containerUser", "workspaceFolder"}
-"""What means nothing here, and is missed by nobody."""
-
-
-_PLACES = (".devcontainer/devcontainer.json", ".devcontainer.json")
-
-
-def devcontainer(root: Path) -> str:
-    """Return what ``devcontainer.json`` says; nothing where there is none."""
-    files = _Files(root)
-    name = files.first(*_PLACES)
-    return files.text(name) if name else ""
-
-
-def _devcontainer(files: _Files) -> Proposal:
-    name = files.first(*_PLACES)
-    if not name:
-        return Proposal()
-    try:
-        found = json.loads(_without_comments(files.text(name)))
-        command = _command(found.pop("postCreateCommand", "")) if isinstance(found, dict) else ""
-    except (ValueError, RecursionError):
-        found, command = None, ""
-    if not isinstance(found, dict):
-        return Proposal(notes=(f"{name} cannot be read",))
-    image = found.pop("image", "")
-    image = image if isinstance(image, str) and re.fullmatch(r"[A-Za-z0-9][\w.:/@-]*", image) else ""
-    variables, rest = _variables([found.pop(key, {}) for key in ("containerEnv", "remoteEnv")])
-    notes = [
-        f"{name}: {variable} is ignored: " + (
-            "it says where logins or programs come from" if _LEADING.fullmatch(variable)
-            else "its value is not one that is known before"
-        )
-        for variable in rest
-    ]  # fmt: skip
-    build = found.pop("build", None)
-    if isinstance(file := found.pop("dockerFile", None), str):
-        build = {"dockerfile": file, "context": found.pop("context", ".")}
-    if isinstance(build, dict):
-        notes.append(f"{name} builds an image: {_build(name, build)} && git config realm.image NAME")
-    if found.get("features"):
-        notes.append(
-            f"{name}: features is ignored, but npx @devcontainers/cli build --workspace-folder . "
-            "--image-name NAME && git config realm.image NAME makes an image with them"
-        )
-        del found["features"]
-    notes += [f"{name}: {key} is ignored" for key in found if key not in _HARMLESS]
-    return Proposal((), image, (command,) if command else (), tuple(variables.items()), tuple(notes))
-
-
-def _build(name: str, build: dict[str, Any]) -> str:
-    """Return the command that builds an image as ``devcontainer.json``, at ``name``, says."""
-
-    def at(path: object) -> str:
-        return posixpath.normpath(posixpath.join(posixpath.dirname(name), str(path)))
-
-    given = build.get("args")
-    target = build.get("target")
-    return shlex.join([
-        "docker", "build", "-t", "NAME", "-f", at(build.get("dockerfile", "Dockerfile")),
-        *(["--target", target] if isinstance(target, str) else []),
-        *(f"--build-arg={key}={text}" for key, text in (given.items() if isinstance(given, dict) else ())),
-        "--", at(build.get("context", ".")),
-    ])  # fmt: skip
-
-
-def _command(value: object) -> str:
-    """Return a command that may be a line of shell, a list of words, or several of these by name."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, list):
-        return shlex.join(map(str, value))
-    return " && ".join(filter(None, map(_command, value.values()))) if isinstance(value, dict) else ""
-
-
-_LEADING = re.compile(
-    r"(ANTHROPIC|CLAUDE|AWS|GOOGLE|CLOUD_ML|VERTEX|REALM|GIT|LD|DOCKER)_.*|.*_(PROXY|CA_CERTS|CA_BUNDLE|CAINFO)"
-    r"|NODE_OPTIONS|SSL_CERT_.*|JAVA_TOOL_OPTIONS|PATH|HOME|BASH_ENV|ENV",
-    re.IGNORECASE,
-)
-"""Variables that say where a login goes, or what runs: no project may choose them for its user."""
-
-
-def _variables(values: list[Any]) -> tuple[dict[str, str], list[str]]:
-    """Return the variables that have plain values and lead nowhere, and the names of the others."""
-    given = {str(name): text for value in values if isinstance(value, dict) for name, text in value.items()}
-    plain = {
-        name: text for name, text in given.items()
-        if isinstance(text, str) and "${" not in text and _VARIABLE.fullmatch(name)
-        and not _LEADING.fullmatch(name)
-    }  # fmt: skip
-    return plain, [name for name in given if name not in plain]
-
-
-_PARTS = re.compile(
-    r'"(?:[^"\\\n]|\\.)*(?:"|\Z|\n)|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z)|[^"/,]+|.', re.DOTALL
-)
-
-
-def _without_comments(text: str) -> str:
-    """Return JSON without comments and without commas before what closes, as editors write it."""
-    parts = [part for part in _PARTS.findall(text) if not part.startswith(("//", "/*"))]
-    kept = [part for part in parts if part.strip()]
-    after = [*kept[1:], ""]
-    return "".join(
-        part for part, following in zip(kept, after, strict=True)
-        if part != "," or following.lstrip()[:1] not in ("]", "}")
-    )  # fmt: skip

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import CACHE, HISTORY, HISTORY_REFS, LIMIT_FILE, REMOTE, SETUP
+from realm.config import CACHE, CACHE_PATH, HISTORY, HISTORY_REFS, LIMIT_FILE, REMOTE, SETUP
 from realm.errors import EngineError
 from realm.paths import remove_tree, scratched
 from realm.sandbox import (
@@ -103,7 +103,7 @@ def placed(
     spec = way.onto(made.spec) if way else made.spec
     more: Sequence[SandboxFile] = ()
     if plan.config.value(CACHE):
-        spec, more = _with_cache(engine, spec, made.checkout)
+        spec, more = _with_cache(engine, spec, made.checkout, caches.chosen(plan.config.values(CACHE_PATH)))
     sandbox = creation.create(engine, spec, [*more, *inside, *made.layout], made.checkout)
     try:
         if way:
@@ -115,7 +115,7 @@ def placed(
 
 
 def _with_cache(
-    engine: Engine, spec: SandboxSpec, checkout: Checkout
+    engine: Engine, spec: SandboxSpec, checkout: Checkout, chosen: Sequence[str]
 ) -> tuple[SandboxSpec, Sequence[SandboxFile]]:
     """Return a sandbox's description with the project's caches, and what tools need to find them.
 
@@ -124,7 +124,8 @@ def _with_cache(
     found = image.seen(engine, spec.image)
     given = found.environment if found else {}
     of = partial(caches.of, engine, checkout.key, checkout.place, spec.user)
-    wanted = [of(), *(of(target, spec.image) for target in caches.tools_own(given))]
+    targets = dict.fromkeys([*caches.tools_own(given), *chosen])
+    wanted = [of(), *(of(target, spec.image) for target in targets)]
     taken = {layout.normal(target) for target in spec.args.targets}
     kept = [caches.ready(engine, spec.image, one, spec.owner) for one in wanted if one.target not in taken]
     return (

@@ -62,6 +62,18 @@ def test_what_tools_cache_is_there_for_the_projects_next_session_alone(user: Use
     assert json.loads(user.realm("cache", "--json").out) == []
 
 
+def test_a_place_of_the_users_choice_is_kept_with_what_the_image_has_there(user: User) -> None:
+    user.extra["REALM_CACHE_PATH"] = "/usr/share/doc /opt/data"
+    script = "ls /usr/share/doc/bash >/dev/null && echo $1 >/opt/data/one && echo $1 >/usr/share/doc/one"
+    user.realm("new", "one", "--agent", "sh", "--", "-c", script, "sh", "kept")
+    look = "cat /opt/data/one /usr/share/doc/one >told"
+    user.realm("new", "two", "--agent", "sh", "--", "-c", look)
+    assert user.repo.show("refs/realm/two:told").split() == ["kept", "kept"]
+    user.extra["REALM_CACHE_PATH"] = "/realm/home"
+    refused = user.realm("new", "three", "--agent", "true", code=125)
+    assert "realm.cachePath is /realm/home" in refused.err
+
+
 def test_a_cache_in_use_is_not_cleared_and_gradle_has_it_in_one_sandbox_at_a_time(user: User) -> None:
     """Gradle asks whoever has a lock by a port of its own machine, and waits for an answer."""
     user.realm(

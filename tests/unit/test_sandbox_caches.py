@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from realm.errors import UsageError
 from realm.sandbox import caches
 
 
@@ -32,3 +33,10 @@ def test_only_what_is_read_only_and_a_tools_own_is_copied(
     variables: dict[str, str], places: list[str]
 ) -> None:
     assert caches.tools_own(variables) == places
+
+
+def test_the_user_may_choose_any_place_but_the_systems_and_realms() -> None:
+    assert caches.chosen(["/opt/data/", "/go", "/opt/data"]) == ["/go", "/opt/data"]
+    for place in ("/usr", "/realm/home", "/workspace/shop", "/opt/../etc", "/tmp/x", "/cache/pip"):
+        with pytest.raises(UsageError, match=r"realm\.cachePath"):
+            caches.chosen([place])

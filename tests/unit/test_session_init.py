@@ -6,6 +6,7 @@ import pytest
 
 from realm.config import PACKAGES, SETUP, Config
 from realm.session import approvals, init, proposals
+from realm.session.proposal import Proposal
 from realm.store.repo import discover
 
 if TYPE_CHECKING:
@@ -67,6 +68,31 @@ def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_p
     assert "npx @devcontainers/cli build" in found.notes[3]
 
 
+MOUNTS = """{"workspaceFolder": "/code/shop", "mounts": [
+  "source=history,target=/commandhistory,type=volume", {"type": "tmpfs", "target": "/opt/scratch"},
+  {"source": "bundle", "target": "/usr/local/bundle"},
+  "source=${localWorkspaceFolderBasename}-modules,target=${containerWorkspaceFolder}/node_modules,type=volume",
+  "source=x,target=/code/shop/target,type=volume", "source=/etc,target=/host,type=bind",
+  "type=volume,target=/usr", "type=volume,target=/realm/home", "type=tmpfs,target=/x:rw y",
+  "type=volume,dst=${containerEnv:HOME}/.x", "target", 5, null, {}]}"""
+
+
+def test_mounts_that_stay_inside_are_places_of_the_projects_own(repo: Repo) -> None:
+    repo.write(".devcontainer.json", MOUNTS)
+    found = proposals.propose(repo.path)
+    assert (found.kept, found.in_memory) == (("/commandhistory", "/usr/local/bundle"), ("/opt/scratch",))
+    ignored = [note.partition("the mount ")[2].removesuffix(" is ignored") for note in found.notes]
+    assert ignored == [
+        "source=/etc,target=/host,type=bind", "type=volume,target=/usr", "type=volume,target=/realm/home",
+        "type=tmpfs,target=/x:rw y", "type=volume,dst=${containerEnv:HOME}/.x", "target", "5", "null", "{}",
+    ]  # fmt: skip
+    assert [line.command for line in init.plan(repo.path).lines] == [
+        "git config --add realm.cachePath /commandhistory",
+        "git config --add realm.cachePath /usr/local/bundle",
+        "git config realm.dockerArgs '--tmpfs /opt/scratch:exec'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "command"),
     [
@@ -99,13 +125,13 @@ def test_how_a_devcontainers_image_is_built_is_said(tmp_path: Path, text: str, c
 )
 def test_a_broken_devcontainer_asks_for_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / ".devcontainer.json").write_text(text)
-    assert proposals.propose(tmp_path)._replace(notes=()) == proposals.Proposal()
+    assert proposals.propose(tmp_path)._replace(notes=()) == Proposal()
 
 
 def test_what_is_not_a_regular_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").symlink_to("/dev/zero")
     (tmp_path / "package.json").mkdir()
-    assert proposals.propose(tmp_path) == proposals.Proposal()
+    assert proposals.propose(tmp_path) == Proposal()
 
 
 def test_what_is_set_stays_and_nothing_is_written_that_was_not_shown(repo: Repo) -> None:
