@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one cuts off what goes on, and lets nobody cut off the clearing up after it."""
+"""Ctrl-C, a closed window, SIGTERM: the first cuts off what goes on, none the clearing up after it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ class _Once:
     def __init__(self) -> None:
         self._last = 0.0
 
-    def __call__(self, _: int, __: FrameType | None) -> None:
+    def __call__(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
         if not self._last or now - self._last > PATIENCE:
             self._last = now
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
 
 
 def once() -> None:
-    """Let SIGINT raise :class:`KeyboardInterrupt` once in :data:`PATIENCE` seconds.
+    """Let SIGINT, SIGTERM and SIGHUP raise :class:`KeyboardInterrupt` once in :data:`PATIENCE` seconds.
 
     Somebody impatient presses Ctrl-C twice: the second one must not meet the handlers of the
-    first, which leave things as they were.  A process that ignores the signal goes on to.
+    first, which leave things as they were.  A process that ignores such a signal goes on to.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _Once())
+    handler = _Once()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in {signal.default_int_handler, signal.SIG_DFL}:
+            signal.signal(number, handler)
+
+
+def code(wish: KeyboardInterrupt) -> int:
+    """Return the exit code of what was cut off: 128 and the signal's number."""
+    return 128 + (wish.args[0] if wish.args else signal.SIGINT)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ code  meaning
 3     a bug in realm; the message names a log file
 125   ``new``, ``resume`` and ``try`` only: realm itself failed, whichever of the above it
       was; every other code of these is their program's own, as with ``docker run``
-130   interrupted
+130   interrupted; other signals that end it 128 and their number
 141   whoever read the output went away
 ====  =========================================================================
 """
@@ -23,7 +23,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from realm import errors
+from realm import errors, interrupts
 from realm.cli import output
 from realm.cli.verbs import RUNNING, find_verb
 
@@ -74,7 +74,7 @@ def guard(command: Callable[[list[str]], int], arguments: list[str]) -> int:
         output.newline()
         for text in getattr(wish, "__notes__", ()):
             output.warning(text)
-        return errors.EXIT_INTERRUPT
+        return interrupts.code(wish)
     except BrokenPipeError:
         _discard_output()
         return EXIT_PIPE

@@ -134,6 +134,32 @@ def test_a_sandbox_that_never_ran_goes_with_the_next_run(user: User) -> None:
     is_clear(user)
 
 
+# One whose terminal is closed, or that is told to end, while its sandbox is made.
+TOLD = """
+import os, signal, sys
+from realm.sandbox import workspace
+def made(*args, make=workspace.make):
+    make(*args)
+    os.kill(os.getpid(), NUMBER)
+workspace.make = made
+from realm.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_while_it_begins(user: User, number: signal.Signals) -> None:
+    program = TOLD.replace("NUMBER", str(int(number)))
+    words = [str(user.installed.python), "-c", program, "new", "--agent", "true", "cut"]
+    done = subprocess.run(
+        words, cwd=user.repo.path, env=user.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 128 + number, done.stderr
+    assert "Traceback" not in done.stderr
+    assert user.listed() == []
+    is_clear(user)
+
+
 # One that is killed before its sandbox's container is there, or when that is gone again.
 KILLED_BESIDE = {
     "before": """

@@ -34,6 +34,7 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 1, 125),
         (ValueError("it broke"), 3, 125),
         (KeyboardInterrupt(), 130, 130),
+        (KeyboardInterrupt(15), 143, 143),
         (BrokenPipeError(), 141, 141),
     ],
 )
