@@ -19,9 +19,10 @@ EXAMPLES = (
 )
 NOTE = (
     "It looks at pyproject.toml, package.json, go.mod, Cargo.toml, pom.xml, build.gradle, Gemfile, "
-    ".tool-versions and devcontainer.json, runs nothing, and writes realm.packages, realm.setup, realm.image "
-    "and realm.dockerArgs into the project's git configuration, where they are not set already. The command "
-    "of a devcontainer.json is the project's own: read it."
+    ".tool-versions and devcontainer.json, and writes realm.packages, realm.setup, realm.image, "
+    "realm.cachePath and realm.dockerArgs into the project's git configuration, where they are not set "
+    "already. It runs nothing before you say yes, and then @devcontainers/cli for the features of a "
+    "devcontainer.json. These and its command are the project's own: read them."
 )
 
 
@@ -42,8 +43,9 @@ def command(directory: Path | None, yes: bool) -> None:
     if not planned.lines:
         output.hint("nothing is to be set: git config realm.setup COMMAND makes a project ready")
         return
-    if not yes and not TerminalUI().confirm("Set this?"):
+    ui = TerminalUI()
+    if not yes and not ui.confirm("Set this?"):
         output.hint("nothing was written: realm init --yes does")
         return
-    init.write(place, planned)
+    init.write(place, planned, ui)
     output.hint("realm new NAME is set up with it; the first one takes longer")

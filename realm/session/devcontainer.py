@@ -12,6 +12,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from realm.sandbox import caches
+from realm.session import features
 from realm.session.proposal import Files, Proposal
 from realm.text import clean
 
@@ -60,17 +61,27 @@ def propose(files: Files) -> Proposal:
         build = {"dockerfile": file, "context": found.pop("context", ".")}
     if isinstance(build, dict):
         notes.append(f"{name} builds an image: {_build(name, build)} && git config realm.image NAME")
-    if found.get("features"):
+    wanted = found.pop("features", None)
+    built = None if isinstance(build, dict) else features.read(files.root, image, wanted)
+    if built:
+        image = built.tag
+    elif wanted:
         notes.append(
             f"{name}: features is ignored, but npx @devcontainers/cli build --workspace-folder . "
             "--image-name NAME && git config realm.image NAME makes an image with them"
         )
-        del found["features"]
     kept, in_memory, other = _mounts(found.pop("mounts", []), found.get("workspaceFolder"))
     notes += [f"{name}: the mount {clean(mount, limit=200)} is ignored" for mount in other]
     notes += [f"{name}: {key} is ignored" for key in found if key not in _HARMLESS]
     return Proposal(
-        (), image, (command,) if command else (), tuple(variables.items()), tuple(notes), kept, in_memory
+        (),
+        image,
+        (command,) if command else (),
+        tuple(variables.items()),
+        tuple(notes),
+        kept,
+        in_memory,
+        built,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.config import CACHE_PATH, DOCKER_ARGS, IMAGE, PACKAGES, SETUP, Config
 from realm.errors import UsageError
 from realm.git import git
-from realm.session import approvals, devcontainer, proposals
+from realm.session import approvals, devcontainer, features, proposals
 from realm.store.repo import discover
 from realm.text import clean
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.config import Setting
+    from realm.session.features import Features
     from realm.session.proposal import Proposal
+    from realm.session.requests import UI
 
 
 _SHOWN = 2000
@@ -37,10 +39,11 @@ class Line(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """What would be written, and what the user is to know besides, cleaned."""
+    """What would be written, what the user is to know besides, cleaned, and what is to be built for it."""
 
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
+    features: Features | None = None
 
 
 def plan(directory: Path) -> Planned:
@@ -68,7 +71,10 @@ def plan(directory: Path) -> Planned:
             notes.append(clean(f"left out: {error.message}", limit=500))
             continue
         lines += [Line(f"realm.{setting.key}", text) for text in texts]
-    return Planned(tuple(lines), tuple(notes))
+    built = found.features if found.features and Line(f"realm.{IMAGE.key}", found.image) in lines else None
+    if built:
+        notes.append(built.told)
+    return Planned(tuple(lines), tuple(notes), built)
 
 
 def _settings(found: Proposal) -> list[tuple[Setting[str], list[str]]]:
@@ -83,9 +89,14 @@ def _settings(found: Proposal) -> list[tuple[Setting[str], list[str]]]:
     ]
 
 
-def write(directory: Path, planned: Planned) -> None:
-    """Write it into the project's own git configuration, which no clone of it takes along."""
+def write(directory: Path, planned: Planned, ui: UI) -> None:
+    """Write it into the project's own git configuration, which no clone of it takes along.
+
+    An image with features is built before; :class:`ImageError` when it cannot be.
+    """
     project = discover(directory)
+    if planned.features:
+        features.build(planned.features, ui)
     for line in planned.lines:
         git("config", "--local", "--add", line.key, line.text, project=project)
     if text := devcontainer.text(project.root):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.session.features import Features
+
 _LIMIT = 1024**2
 """Bytes of a file that is looked at."""
 
@@ -17,7 +19,8 @@ _LIMIT = 1024**2
 class Proposal(NamedTuple):
     """Packages of Debian's, an image, commands and variables; ``notes`` is what the user is to know.
 
-    ``kept`` and ``in_memory`` are directories of a container that are to be written to.
+    ``kept`` and ``in_memory`` are directories of a container that are to be written to; with ``features``
+    the image has to be built.
     """
 
     packages: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ class Proposal(NamedTuple):
     notes: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     in_memory: tuple[str, ...] = ()
+    features: Features | None = None
 
     def and_(self, other: Proposal) -> Proposal:
         """Return both; of two images the first."""
@@ -41,6 +45,7 @@ class Proposal(NamedTuple):
             (*self.notes, *notes),
             (*self.kept, *other.kept),
             (*self.in_memory, *other.in_memory),
+            self.features or other.features,
         )
 
 

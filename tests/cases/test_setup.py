@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support import engines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,20 +98,41 @@ py-modules = ["shop"]
 """
 
 
-def test_after_init_a_project_can_be_imported_and_its_own_words_were_shown(user: User) -> None:
+DEVCONTAINERS = """#!/bin/sh
+# build --workspace-folder DIRECTORY --image-name NAME, as @devcontainers/cli does it
+cd "$3/.devcontainer" && docker build -t "$5" -f - . <<END
+FROM $(python3 -c 'import json; print(json.load(open("devcontainer.json"))["image"])')
+USER root
+COPY hello/install.sh /tmp/
+RUN sh /tmp/install.sh
+END
+"""
+
+
+def test_after_init_a_project_can_be_imported_and_its_own_words_were_shown(
+    user: User, tmp_path: Path
+) -> None:
     user.repo.write("pyproject.toml", PROJECT)
     user.repo.write("shop.py", "def price(): return 5\n")
-    user.repo.write(".devcontainer.json", '{"postCreateCommand": "echo made >made", "features": {}}')
+    user.repo.write(".devcontainer/hello/install.sh", "echo with features >/opt/hello\n")
+    asked = {"postCreateCommand": "echo made >made", "features": {"./hello": {}}, "image": "realm:latest"}
+    user.repo.write(".devcontainer/devcontainer.json", json.dumps(asked))
     user.repo.commit("Be a project")
     shown = user.realm("init")
-    assert shown.out == "git config realm.setup 'echo made >made && pip install -q -e .'\n"
+    setup = "git config realm.setup 'echo made >made && pip install -q -e .'"
+    assert shown.out == f"git config realm.image realm:latest\n{setup}\n"
     assert "features is ignored" in shown.err
+    (tmp_path / "devcontainer").write_text(DEVCONTAINERS)
+    (tmp_path / "devcontainer").chmod(0o755)
+    user.extra["PATH"] = f"{tmp_path}{os.pathsep}{user.env['PATH']}"
     assert user.repo.git("config", "--local", "--get-regexp", "^realm", check=False) == ""
     with user.terminal("init") as terminal:
         terminal.wait_for("Set this")
+        terminal.wait_for("realm-features:.*with features, whose scripts run as root")
         terminal.send("y")
         terminal.press("Enter")
         assert terminal.wait() == 0
-    script = "cat made; cd /; python3 -c 'import shop; print(shop.price())'"
+    script = "cat made /opt/hello; cd /; python3 -c 'import shop; print(shop.price())'"
     done = user.realm("new", "first", "--agent", "sh", "--", "-c", script)
-    assert done.out.split() == ["made", "5"]
+    assert done.out.splitlines() == ["made", "with features", "5"]
+    engines.docker("image", "rm", user.repo.git("config", "realm.image"))

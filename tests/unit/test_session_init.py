@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.repos import Repo
+
+
+NOBODY: Any = None
+"""Nobody is told of anything where nothing is built."""
 
 
 @pytest.mark.parametrize(
@@ -66,6 +72,69 @@ def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_p
         "HERE", "ANTHROPIC_BASE_URL", "https_proxy", "features", "runArgs",
     ]  # fmt: skip
     assert "npx @devcontainers/cli build" in found.notes[3]
+
+
+@pytest.fixture
+def _program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the program that builds images with features."""
+    program = tmp_path / "bin" / "devcontainer"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+
+
+def _asks(repo: Repo, features: object, **more: object) -> None:
+    repo.write(
+        ".devcontainer/devcontainer.json", json.dumps({"image": "base:1", "features": features, **more})
+    )
+
+
+@pytest.mark.usefixtures("_program")
+def test_features_are_shown_whole_and_only_they_are_given_to_the_program(repo: Repo) -> None:
+    asked = {"ghcr.io/devcontainers/features/node:1": {"version": "20"}, "./hello": {}}
+    _asks(repo, asked, initializeCommand="touch /tmp/harm", runArgs=["--privileged"])
+    repo.write(".devcontainer/hello/install.sh", "true")
+    repo.write(".devcontainer/hello/lib/more.sh", "true")
+    repo.write(".devcontainer/.env", "secret")
+    planned = init.plan(repo.path)
+    assert planned.features is not None
+    assert [line.text for line in planned.lines] == [planned.features.tag]
+    assert json.dumps(asked) in planned.notes[-1]
+    files = dict(planned.features.files)
+    config = files.pop(".devcontainer/devcontainer.json")
+    assert json.loads(config) == {"image": "base:1", "features": asked}
+    assert files == dict.fromkeys(
+        (".devcontainer/hello/install.sh", ".devcontainer/hello/lib/more.sh"), b"true"
+    )
+    repo.write(".devcontainer/hello/lib/more.sh", "false")
+    changed = init.plan(repo.path)
+    assert changed.features is not None
+    assert changed.features.tag != planned.features.tag
+    repo.git("config", "realm.image", "mine")
+    assert init.plan(repo.path).features is None
+
+
+@pytest.mark.usefixtures("_program")
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"ghcr.io/x/y:1": {"token": "${localEnv:SECRET}"}}, {"https://x.test/y.tgz": {}}, {"a\x1b[m": {}},
+        {"a": {"b": "c" * 2000}}, ["a"],
+        {"./../../src": {}}, {"./none": {}}, {"./link": {}}, {"./links": {}}, {"./large": {}},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_of_other_features_the_command_is_said(repo: Repo, features: object) -> None:
+    repo.write("src/install.sh", "true")
+    repo.write(".devcontainer/links/install.sh", "true")
+    (repo.path / ".devcontainer/links/passwd").symlink_to("/etc/passwd")
+    (repo.path / ".devcontainer/link").symlink_to("../src")
+    repo.write(".devcontainer/large/install.sh", "x" * (1024**2 + 1))
+    _asks(repo, features)
+    planned = init.plan(repo.path)
+    assert planned.features is None
+    assert [line.text for line in planned.lines] == ["base:1"]
+    assert "npx @devcontainers/cli build" in planned.notes[0]
 
 
 MOUNTS = """{"workspaceFolder": "/code/shop", "mounts": [
@@ -140,7 +209,7 @@ def test_what_is_set_stays_and_nothing_is_written_that_was_not_shown(repo: Repo)
     repo.git("config", "--add", "realm.packages", "openjdk-17-jdk-headless")
     planned = init.plan(repo.path)
     assert [line.key for line in planned.lines] == ["realm.setup"]
-    init.write(repo.path, planned)
+    init.write(repo.path, planned, NOBODY)
     config = Config(repo.path)
     assert config.value(SETUP) == "npm install --silent && mvn -q -B dependency:go-offline"
     assert config.values(PACKAGES) == ["openjdk-17-jdk-headless"]
@@ -160,7 +229,7 @@ def test_a_devcontainer_that_changed_after_init_is_known(repo: Repo) -> None:
     project = discover(repo.path)
     repo.write(".devcontainer.json", '{"postCreateCommand": "make"}')
     assert not approvals.devcontainer_changed(project)
-    init.write(repo.path, init.plan(repo.path))
+    init.write(repo.path, init.plan(repo.path), NOBODY)
     assert not approvals.devcontainer_changed(project)
     repo.write(".devcontainer.json", '{"postCreateCommand": "make all"}')
     assert approvals.devcontainer_changed(project)

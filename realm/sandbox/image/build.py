@@ -20,8 +20,7 @@ from realm.sandbox.image.recipe import REFERENCE, Inputs, context, context_dir
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from realm.sandbox.answers import Image
     from realm.sandbox.docker import Engine
@@ -63,8 +62,10 @@ def build_own(
     Raises ``ImageError`` with the end of the output when it fails.
     """
     directory = context_dir(inputs)
+    command = ["docker", "buildx", "build", "--progress=plain", "--load", "--tag", REFERENCE]
+    command += ["--no-cache"] if no_cache else []
     lines = (
-        _with_cli(directory, no_cache=no_cache)
+        with_command([*command, str(directory)])
         if has_buildx()
         else with_engine(engine, context(inputs), REFERENCE, {}, no_cache=no_cache)
     )
@@ -110,16 +111,15 @@ _FAILED = "the image could not be built"
 _HINT = "behind a proxy that inspects TLS: realm build --ca-file FILE"
 
 
-def _with_cli(directory: Path, *, no_cache: bool) -> Iterator[str]:
-    command = ["docker", "buildx", "build", "--progress=plain", "--load", "--tag", REFERENCE]
-    command += ["--no-cache"] if no_cache else []
+def with_command(command: Sequence[str], hint: str = _HINT) -> Iterator[str]:
+    """Run a command that builds an image; give its output line by line."""
     with subprocess.Popen(
-        [*command, str(directory)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         for line in process.stdout or ():
             yield line.decode("utf-8", "replace")
     if process.returncode != 0:
-        raise ImageError(_FAILED, _HINT)
+        raise ImageError(_FAILED, hint)
 
 
 def with_engine(
