@@ -76,7 +76,7 @@ def _text(words: tuple[str, ...]) -> str:
             given = sys.stdin.buffer.read(4 * LIMIT + 1).decode("utf-8", "replace") if sys.stdin else ""
         except OSError as error:
             raise RealmError(f"standard input cannot be read: {error.strerror or error}") from None
-    text = clean(given, multiline=True).strip()
+    text = clean(given, multiline=True, joined=True).strip()
     if not text:
         raise CommandLineError(
             "there is no text to send", 'realm send NAME "what to do", or - for standard input'

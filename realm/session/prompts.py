@@ -181,7 +181,7 @@ class Prompter:
         return self._plan.agent.field(self._rows())
 
     def _type(self, text: str) -> None:
-        self._push(self._plan.agent.paste(clean(text, multiline=True)) or b"")
+        self._push(self._plan.agent.paste(clean(text, multiline=True, joined=True)) or b"")
 
     def _push(self, keys: bytes = b"") -> None:
         """Type keys, and what the sandbox did not take yet of those before: as far as it takes them now."""

@@ -34,7 +34,8 @@ def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: Us
     assert claude.realm("send", "far", "-", stdin="wait 3\nwrite two.txt with \x1b[201~second\n").err == (
         "far has the prompt\n"
     )
-    waits = claude.realm("send", "far", "write three.txt with third").err
+    third = "write three.txt with \u0646\u200c\u0645"
+    waits = claude.realm("send", "far", f"{third}\n\nwrite four.txt with 4\nas\nlong\nas\nthis").err
     assert waits == "far is busy: it gets this when it is at its prompt\n"
     more = claude.realm("send", "far", "ask Which? | Red | Blue").err
     assert more == "far is busy: it gets this when it is at its prompt, after 1 other\n"
@@ -60,7 +61,7 @@ def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: Us
     given = json.dumps(api.asked[-1].body["messages"][-1])
     assert ("Blue" in given, "Home, Help" in given, "Cart" in given) == (True, True, False)
     claude.realm("stop", "far")
-    assert turns(claude, "far") == ["write one.txt with first", "wait 3", "write three.txt with third"]
+    assert turns(claude, "far") == ["write one.txt with first", "wait 3", third]
     assert claude.repo.show("refs/realm/far:two.txt") == "[201~second"
 
 

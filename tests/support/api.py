@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import shlex
 import sys
 import threading
@@ -87,6 +88,7 @@ def _typed(message: Json) -> list[str]:
     if message.get("role") != "user":
         return []
     texts = [block.get("text", "") for block in _blocks(message) if block.get("type") == "text"]
+    texts = [re.sub(r"</?pasted_content[^>]*>", "", text) for text in texts]
     return [text.strip() for text in texts if text.strip() and not text.lstrip().startswith("<")]
 
 

@@ -248,6 +248,12 @@ WHICH = {"question": "Which?", "options": [{"label": "One"}, {"label": "Two"}], 
     ("told", "news"),
     [
         (hook("UserPromptSubmit", prompt="fix it"), News(Activity.WORKING, prompt="fix it")),
+        (
+            hook(
+                "UserPromptSubmit", prompt='Do\n\n<pasted_content id="b8">\na\nb\n</pasted_content id="b8">\n'
+            ),
+            News(Activity.WORKING, prompt="Do\na\nb"),
+        ),
         (hook("Stop", last_assistant_message="Fixed."), News(Activity.DONE, words="Fixed.")),
         (hook("StopFailure", last_assistant_message="Error: 429"), News(Activity.STUCK, words="Error: 429")),
         (asked(WHICH), News(Activity.ASKS, "Which?", (Question("Which?", ("One", "Two")),))),

@@ -196,7 +196,7 @@ class Claude(Agent):
         """Return ``prompt`` of UserPromptSubmit and ``last_assistant_message`` of Stop or StopFailure."""
         return {
             number: TurnText(
-                _text(prompts.get(number), "prompt"), _text(answers.get(number), "last_assistant_message")
+                _prompt(prompts.get(number)), _text(answers.get(number), "last_assistant_message")
             )
             for number in sorted({*prompts, *answers})
         }
@@ -206,7 +206,7 @@ class Claude(Agent):
         entry = logins.json_object(told)
         kind, conversation = entry.get("hook_event_name"), str(entry.get("session_id", ""))
         if kind == "UserPromptSubmit":
-            news = News(Activity.WORKING, prompt=_text(told, "prompt"))
+            news = News(Activity.WORKING, prompt=_prompt(told))
         elif kind in ("Stop", "StopFailure"):
             activity = Activity.DONE if kind == "Stop" else Activity.STUCK
             news = News(activity, words=_text(told, "last_assistant_message"))
@@ -286,6 +286,12 @@ def _text(raw: bytes | None, key: str) -> str:
     """Return the string ``key`` of a hook's JSON, cut; empty when it is not there or not text."""
     found = logins.json_object(raw or b"").get(key)
     return found[:_TEXT_LIMIT] if isinstance(found, str) else ""
+
+
+def _prompt(raw: bytes | None) -> str:
+    from realm.agents.claude.exchanges import as_given
+
+    return as_given(_text(raw, "prompt"))
 
 
 def _question(entry: Mapping[str, Any]) -> tuple[str, tuple[Question, ...]]:

@@ -7,6 +7,7 @@ message repeat them.  Older versions add ``costUSD``.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from realm.agents.base import Exchange
@@ -20,6 +21,8 @@ NOTIFICATION = "<task-notification>"
 """How it prompts itself when a subagent, or a command in the background, has ended."""
 _ASIDE = ("[Request interrupted", "<local-command-", "<command-name>", "<bash-", NOTIFICATION)
 """How entries of the user's begin that are no prompts."""
+_PASTED = re.compile(r'\n*</?pasted_content id="\w{1,32}">\n?')
+"""What it puts around a longer text that was pasted into a prompt."""
 _READ = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _MOST = 10**12
 
@@ -39,7 +42,7 @@ def exchanges(lines: Iterable[bytes]) -> Iterator[Exchange]:
         if _is_prompt(entry, texts):
             if now is not None:
                 yield _counted(now, used)
-            now, used = Exchange(prompt="\n".join(texts), line=number, began=time, ended=time), {}
+            now, used = Exchange(prompt=as_given("\n".join(texts)), line=number, began=time, ended=time), {}
         elif now is not None and entry.get("type") == "assistant":
             used[str(message.get("id"))] = _usage(entry, message)
             if texts and not entry.get("isSidechain"):
@@ -47,6 +50,11 @@ def exchanges(lines: Iterable[bytes]) -> Iterator[Exchange]:
             now = now._replace(ended=time or now.ended)
     if now is not None:
         yield _counted(now, used)
+
+
+def as_given(prompt: str) -> str:
+    """Return ``prompt`` as the user gave it: without the tags around what was pasted."""
+    return _PASTED.sub("\n", prompt).strip("\n") if "<pasted_content" in prompt else prompt
 
 
 def spent(lines: Iterable[bytes]) -> Iterator[tuple[str, int, float]]:
