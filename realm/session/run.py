@@ -189,6 +189,10 @@ def environment(plan: Plan) -> dict[str, str]:
         "REALM_WORKSPACE": plan.session.workspace,
         "REALM_SUBDIR": plan.session.subdir,
     }
+    if plan.tty:
+        from realm.terminal.relay.tty import Terminal
+
+        own["REALM_TERMINAL"] = "{} {}".format(*Terminal().size())
     return {**surroundings.passed_on(), **plan.agent.environment(STATE), **own}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from realm.model import Identity
 from tests.support.sandbox import ENTRY, SHELLS, HostSandbox
+from tests.support.terminal import set_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +71,21 @@ def test_agents_own_index_and_branch_stay_as_they_are(sandbox: HostSandbox) -> N
         ["git", "status", "--porcelain"], cwd=sandbox.workspace, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["A  staged", "?? unstaged"]
+
+
+@pytest.mark.parametrize("before", [(0, 0), (30, 100)])
+def test_a_terminal_whose_size_nobody_has_set_yet_has_that_of_the_users(
+    sandbox: HostSandbox, before: tuple[int, int]
+) -> None:
+    master, slave = os.openpty()
+    set_size(slave, *before)
+    sandbox.lay_out()
+    variables = {**sandbox.variables(), "REALM_TERMINAL": "41 123"}
+    command = [*sandbox.command, str(ENTRY), "run", "sh", "-c", "stty size; echo ${REALM_TERMINAL-unset}"]
+    done = subprocess.run(command, env=variables, stdin=slave, capture_output=True, check=True, timeout=60)
+    os.close(master)
+    os.close(slave)
+    assert done.stdout.decode().splitlines() == ["30 100" if before[0] else "41 123", "unset"]
 
 
 def test_exit_code_is_the_agents(sandbox: HostSandbox) -> None:
