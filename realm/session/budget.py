@@ -1,19 +1,22 @@
-"""Ending a run that costs more than ``realm.budget`` allows, by what its agent notes of itself.
+"""Ending a run that costs more than ``realm.budget`` allows, by what its agent and its sidecar note.
 
 Who takes in the turns of a run (:mod:`realm.session.live`) follows the conversation in the
-container, and has the holder stop the run.  What an agent writes can be wrong: a limit that holds
-against one that lies is the provider's.
+container, and has the holder stop the run.  What an agent writes can be wrong; where the sidecar
+stands before the model, it counts what each answer tells, and no agent can change that.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import BUDGET
 from realm.errors import EngineError, RealmError
 from realm.paths import replace
+from realm.sandbox.egress import sidecar
+from realm.sandbox.egress.ticket import ticket
 from realm.session import control
 from realm.session.lock import run_directory
 from realm.store import record
@@ -37,7 +40,7 @@ class _Spent(NamedTuple):
 
 
 class Meter:
-    """Counts what a run spends: each message once, with what was noted of it last."""
+    """Counts what a run spends: each message once, with the most that was noted of it."""
 
     def __init__(self, plan: Plan) -> None:
         self._agent = plan.agent
@@ -46,12 +49,22 @@ class Meter:
     def feed(self, lines: Iterable[bytes]) -> None:
         """Take lines of the conversation's file."""
         for message, tokens, dollars in self._agent.spent(lines):
-            self._messages[message] = _Spent(tokens, dollars)
+            self._count(message, tokens, dollars)
+
+    def feed_counted(self, lines: Iterable[bytes]) -> None:
+        """Take lines of the sidecar's."""
+        for message, tokens in filter(None, map(sidecar.read_spent, lines)):
+            self._count(message, tokens)
+
+    def _count(self, message: str, tokens: int, dollars: float = 0.0) -> None:
+        known = self._messages.get(message, _Spent())
+        self._messages[message] = _Spent(max(known.tokens, tokens), max(known.dollars, dollars))
 
     def excess(self, budget: Budget) -> str:
         """Return in words by what the budget is exceeded, empty while it is not."""
-        tokens = sum(one.tokens for one in self._messages.values())
-        dollars = sum(one.dollars for one in self._messages.values())
+        messages = [*self._messages.values()]  # which another thread may add to
+        tokens = sum(one.tokens for one in messages)
+        dollars = sum(one.dollars for one in messages)
         if budget.tokens and tokens > budget.tokens:
             return f"{tokens:,} tokens, and realm.budget is {budget.tokens:,}"
         if budget.dollars and dollars > budget.dollars:
@@ -62,25 +75,44 @@ class Meter:
 def watch(plan: Plan, sandbox: Sandbox) -> None:
     """Have the run stopped when it has cost too much; returns when there is nothing to watch any more."""
     budget = plan.config.value(BUDGET)
-    if not (budget.tokens or budget.dollars) or plan.agent.conversations is None:
+    if not any(budget):
         return
+    meter = Meter(plan)
+    if plan.api is not None:
+        threading.Thread(target=_watch_answers, args=(plan, sandbox, meter), daemon=True).start()
+    if plan.agent.conversations is not None:
+        _watch_conversation(plan, sandbox, meter)
+
+
+def _watch_answers(plan: Plan, sandbox: Sandbox, meter: Meter) -> None:
+    """Follow what the sidecar counts; one that died, and was made again, counts anew."""
+    command = sidecar.spending(ticket(sandbox.owner))
+    while True:
+        with contextlib.suppress(EngineError), sandbox.engine.listen(sandbox.owner.egress, command) as lines:
+            while (heard := lines.read()) is not None:
+                meter.feed_counted(heard)
+                if _is_over(plan, meter):
+                    return
+        time.sleep(_PERIOD)
+
+
+def _watch_conversation(plan: Plan, sandbox: Sandbox, meter: Meter) -> None:
     from realm.session.logs import conversation_file
 
     with record.Record(plan.project, plan.name) as found:
         # Of a run that somebody else began to hold, some is known already.
         known, counted = found.run(plan.run.number).said, found.said(plan.run.number)
-    meter = Meter(plan)
     meter.feed(counted.splitlines())
     first = conversation_file(plan.session)
     while True:
         path = conversation_file(plan.session)
         with contextlib.suppress(EngineError):
             if path is not None and sandbox.state() == "running":
-                _follow(plan, sandbox, path, meter, budget, known if path == first else 0)
+                _follow(plan, sandbox, path, meter, known if path == first else 0)
         time.sleep(_PERIOD)
 
 
-def _follow(plan: Plan, sandbox: Sandbox, path: str, meter: Meter, budget: Budget, known: int) -> None:
+def _follow(plan: Plan, sandbox: Sandbox, path: str, meter: Meter, known: int) -> None:
     from realm.session.logs import conversation_file
 
     with contextlib.ExitStack() as stack:
@@ -97,11 +129,15 @@ def _follow(plan: Plan, sandbox: Sandbox, path: str, meter: Meter, budget: Budge
             meter.feed(fresh)
             if beside is not None and (told := beside.read(0)):
                 meter.feed(told)
-            if excess := meter.excess(budget):
-                _end(plan, f"the run was stopped: it has cost {excess}")
-                return
-            if not heard and conversation_file(plan.session) != path:
+            if _is_over(plan, meter) or (not heard and conversation_file(plan.session) != path):
                 return  # the agent began another
+
+
+def _is_over(plan: Plan, meter: Meter) -> bool:
+    """End the run when it has cost too much; return whether it has."""
+    if excess := meter.excess(plan.config.value(BUDGET)):
+        _end(plan, f"the run was stopped: it has cost {excess}")
+    return bool(excess)
 
 
 def _end(plan: Plan, why: str) -> None:

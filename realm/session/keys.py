@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import hosts
-from realm.config import CREDENTIALS, GIT_CREDENTIALS
+from realm.config import BUDGET, CREDENTIALS, GIT_CREDENTIALS
 from realm.errors import GitError, RealmError, UsageError
 from realm.git import git, user_environment
 from realm.paths import make_private, realm_home
@@ -187,7 +187,8 @@ def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
 
 
 def _files(plan: Plan, owner: Owner, api: Api | None) -> Mapping[str, bytes]:
-    stands = [*([_stand(api)] if api else []), *plan.git_hosts]
+    budget = plan.config.value(BUDGET)
+    stands = [*([_stand(api)._replace(counts=any(budget))] if api else []), *plan.git_hosts]
     return rules.stands(ticket(owner).token, stands) if stands else {}
 
 

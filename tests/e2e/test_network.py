@@ -105,6 +105,11 @@ def test_a_sidecar_that_dies_is_started_again(sealed_user: User, web: Web) -> No
     eventually(lambda: sidecars(user) not in ([], [first]), seconds=30)
     before = len(web.asked)
     eventually(lambda: len(web.asked) > before + 1, seconds=30)
+    (second,) = sidecars(user)
+    eventually(lambda: "tail" in engines.docker("top", second))
+    user.realm("new", "--agent", "sh", "y", "-c", "sleep 2")
+    # What was begun in it for a run ends with that.
+    eventually(lambda: engines.docker("top", second).count("tail ") == 1)
     user.realm("exec", "x", "touch", "go")
     user.realm("wait", "x")
     eventually(lambda: not sidecars(user) and not volumes(user))

@@ -79,6 +79,7 @@ _PAGES = {
 
 
 _NGINX = """\
+load_module /usr/lib/nginx/modules/ngx_http_js_module.so;
 daemon on;
 pid /run/realm/nginx.pid;
 error_log /dev/null crit;
@@ -108,6 +109,10 @@ http {
   proxy_ssl_verify_depth 5;
   proxy_ssl_protocols TLSv1.2 TLSv1.3;
   proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
+  js_path /usr/local/lib/realm;
+  js_import spent.js;
+  js_var $spent;
+  log_format spent escape=none '$spent';
   include /run/realm/conf/api-*.conf;
 }
 """
@@ -115,6 +120,11 @@ _ELSEWHERE = (
     '{"type":"error","error":{"type":"permission_error",'
     '"message":"realm lets through what is asked of the model, and nothing else"}}'
 )
+_COUNTED = """\
+    js_body_filter spent.count buffer_type=buffer;
+    proxy_set_header Accept-Encoding identity;
+    access_log /run/realm/log/spent-{token} spent if=$spent;
+"""
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
 _HEADER = re.compile(r"[a-z0-9-]{1,100}")
@@ -128,7 +138,7 @@ class Stand(NamedTuple):
 
     Let through is what a sandbox asks at ``prefix`` and a path that ``paths``, a regular expression,
     matches; at the server the path of ``url`` takes the prefix's place.  With ``reads`` it is git's,
-    and only for fetching.
+    and only for fetching; what the answers of one with ``counts`` cost is noted.
     """
 
     url: str
@@ -136,6 +146,7 @@ class Stand(NamedTuple):
     paths: str
     prefix: str = ""
     reads: bool = False
+    counts: bool = False
 
 
 def stands(token: str, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
@@ -148,7 +159,7 @@ def stands(token: str, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
     own = f"/run/realm/api/{token}"
     texts, ways = [], []
     for number, stand in enumerate(wanted):
-        upstream, location, way = _stand(f"api_{token}_{number}", f"{own}.{number}", stand)
+        upstream, location, way = _stand(token, f"api_{token}_{number}", f"{own}.{number}", stand)
         texts.append((upstream, location))
         ways.append(f"{number} {way}\n")
     upstreams = "".join(upstream for upstream, _ in texts)
@@ -167,7 +178,7 @@ def stands(token: str, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
     }
 
 
-def _stand(name: str, out: str, stand: Stand) -> tuple[str, str, str]:
+def _stand(token: str, name: str, out: str, stand: Stand) -> tuple[str, str, str]:
     """Return the upstream and the location of nginx's, and where squid is to connect to."""
     parts = urlsplit(stand.url)
     secure = parts.scheme == "https"
@@ -185,10 +196,11 @@ def _stand(name: str, out: str, stand: Stand) -> tuple[str, str, str]:
     quoted = {header: re.sub(r'(["\\])', r"\\\1", value) for header, value in given.items()}
     lines = "".join(f'    proxy_set_header {header} "{value}";\n' for header, value in quoted.items())
     refused = f"    if ($arg_service = git-receive-pack) {{ return 403 '{_ELSEWHERE}'; }}\n"
+    counted = _COUNTED.format(token=token) if stand.counts else ""
     upstream = f"upstream {name} {{\n  server unix:{out};\n  keepalive 16;\n  keepalive_timeout 240s;\n}}\n"
     location = f"""\
   location ~ "^{re.escape(stand.prefix)}({stand.paths})$" {{
-{refused if stand.reads else ""}    proxy_set_header Host "{named}";
+{refused if stand.reads else ""}{counted}    proxy_set_header Host "{named}";
     proxy_set_header Connection "";
 {lines}    proxy_ssl_name "{host}";
     proxy_pass {parts.scheme}://{name}{path}$1$is_args$args;

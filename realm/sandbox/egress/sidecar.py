@@ -43,6 +43,7 @@ _PROCESSES = 4096
 _PATIENCE = 30.0
 """Seconds for what a sidecar is asked to do, and for its start."""
 _STEP = 0.01
+_DIGITS = 15
 _SCRIPT = ("sh", "/usr/local/lib/realm/egress")
 _LIMIT = 4 * 1024**2
 
@@ -282,7 +283,7 @@ def refusals(engine: Engine, sidecar: str, found: Ticket) -> list[Refusal]:
 
 def following(found: Ticket) -> list[str]:
     """Return the command that prints what was and is refused to a run, a line each, in the sidecar."""
-    return [*_SCRIPT, "follow", found.address]
+    return [*_SCRIPT, "follow", found.token, found.address]
 
 
 def read(line: bytes, found: Ticket) -> Refusal | None:
@@ -295,6 +296,18 @@ def read(line: bytes, found: Ticket) -> Refusal | None:
     except ValueError:
         host = UNFIT
     return Refusal(host, int(parts[2][:5]), parts[3] if parts[3] in {"address", "private"} else "name")
+
+
+def spending(found: Ticket) -> list[str]:
+    """Return the command that prints what the answers to a run cost, a line each, in the sidecar."""
+    return [*_SCRIPT, "spent", found.token]
+
+
+def read_spent(line: bytes) -> tuple[str, int] | None:
+    """Return the id of an answer, and its tokens; ``None`` for a line that tells of none."""
+    parts = line.decode("ascii", "replace").split()
+    known = len(parts) == 2 and len(parts[1]) <= _DIGITS and parts[1].isdecimal()  # noqa: PLR2004
+    return (parts[0], int(parts[1])) if known else None
 
 
 # -- those that nobody uses ----------------------------------------------------
