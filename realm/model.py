@@ -141,13 +141,15 @@ class Taken(NamedTuple):
 class Kept(NamedTuple):
     """What is kept beside a session's work (:mod:`realm.store.branches`).
 
-    ``commits`` are those that nothing else has: no branch, no tag, not the session itself.
+    ``commits`` are those that nothing else has: no branch, no tag, not the session itself.  ``path`` is
+    that of the submodule, or of the repository beside the project, which it was left in.
     """
 
     kind: str
     name: str
     oid: str
     commits: int
+    path: str = ""
 
 
 class Refusal(NamedTuple):

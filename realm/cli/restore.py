@@ -28,5 +28,7 @@ def command(name: str, directory: Path | None, replace: bool) -> None:
     from realm.session.remove import restore
 
     removal = restore(name, directory, replace=replace)
+    for text in removal.lost:
+        output.warning(text)
     output.ids(f"restored {removal.name}", {"code": removal.code, "record": removal.meta})
     output.hint(f"realm resume {removal.name} goes on with it")

@@ -35,12 +35,24 @@ _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
 _STATE = re.compile(_POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?")
 _SAID = re.compile(rb"(\d{1,12}) ([^\n]+)\n?")
-_APART = re.compile(rb"[0-9a-f]{16}\.inner|[0-9a-f]{64}\.lfs")
+_APART = re.compile(rb"[0-9a-f]{16}\.(inner|left)|[0-9a-f]{64}\.lfs")
+_KEPT = re.compile(rb"[0-9a-f]{16}\.kept")
 _INNER = re.compile(
     rb"point ([0-9a-f]{16}) ([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,5})"
 )
 _PUBLISHED = re.compile(rb"upstream ([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x1f\x7f]{1,4000})")
 _LEFT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x20\x7f]{1,1000})")
+
+
+class Others(NamedTuple):
+    """What else an agent left in a repository, the stashes the newest first.
+
+    ``is_all`` is whether there is no more of that; ``pack`` has what of it is not in the work's.
+    """
+
+    left: tuple[Left, ...] = ()
+    is_all: bool = False
+    pack: Path | None = None
 
 
 class Report(NamedTuple):
@@ -55,13 +67,12 @@ class Report(NamedTuple):
     ``too_long`` the bytes of a transcript that was more than is taken.  The transcript
     is that from byte ``begins`` on.
 
-    ``inner`` are the states of submodules by key, in order, ``inner_packs`` their packs, and
-    ``published`` ids and paths of commits of such that a remote has; ``plain`` are those whose
-    files are in their place.  ``large`` are files of Git LFS's, ``<SHA-256>.lfs``.
+    ``inner`` are the states of submodules by key, in order, ``inner_packs`` their packs,
+    ``inner_others`` what else was left in them, and ``published`` ids and paths of commits of such that
+    a remote has; ``plain`` are those whose files are in their place.  ``large`` are files of Git LFS's,
+    ``<SHA-256>.lfs``.
 
-    ``left`` is what else the agent left in its repository, the stashes the newest first;
-    ``left_all`` is whether there is no more of that; ``left_pack`` has what of it is not
-    in ``pack``.
+    ``others`` is what else the agent left in the project's repository.
     """
 
     points: tuple[Checkpoint, ...] = ()
@@ -78,11 +89,10 @@ class Report(NamedTuple):
     conversation: str | None = None
     too_long: int = 0
     begins: int = 0
-    left: tuple[Left, ...] = ()
-    left_all: bool = False
-    left_pack: Path | None = None
+    others: Others = Others()
     inner: Mapping[str, tuple[Checkpoint, ...]] = {}
     inner_packs: Mapping[str, Path] = {}
+    inner_others: Mapping[str, Others] = {}
     published: tuple[tuple[str, str], ...] = ()
     plain: tuple[str, ...] = ()
     large: tuple[Path, ...] = ()
@@ -124,6 +134,8 @@ def _known(member: Member) -> str | None:
         return name.decode()
     if name in _LIMITS:
         return name.decode() if member.size <= _LIMITS[name] else None
+    if _KEPT.fullmatch(name):
+        return name.decode() if member.size <= REPORT_LIMIT else None
     found = _TURN.fullmatch(name)
     if found is None or not 0 < int(found[1]) <= MAX_TURNS or member.size > HOOK_LIMIT:
         return None
@@ -150,7 +162,8 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
     for member in reader.files():
         name = member.name.rpartition(b"/")[2]
         is_pack = name in (b"pack", b"kept.pack") or _APART.fullmatch(name)
-        if is_pack or member.size <= _TURN_LIMITS.get(name, -1):
+        limit = REPORT_LIMIT if _KEPT.fullmatch(name) else _TURN_LIMITS.get(name, -1)
+        if is_pack or member.size <= limit:
             with (directory / name.decode()).open("wb") as file:
                 member.save(file)
     reader.drain()
@@ -167,9 +180,7 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
         transcript=_existing(directory / "words") if said else None,
         conversation=said[2].decode("ascii", "replace") if said else None,
         begins=int(said[1]) if said else 0,
-        left=tuple(_left(directory)),
-        left_all=_is_all(directory),
-        left_pack=_existing(directory / "kept.pack"),
+        others=_others(directory / "kept", directory / "kept.pack"),
         **_of_submodules(directory),
     )
 
@@ -200,9 +211,7 @@ def load(directory: Path) -> Report:
         transcript=_existing(directory / "transcript"),
         conversation=conversation or None,
         too_long=int(_bytes(directory / _TOO_LONG) or 0),
-        left=tuple(_left(directory)),
-        left_all=_is_all(directory),
-        left_pack=_existing(directory / "kept.pack"),
+        others=_others(directory / "kept", directory / "kept.pack"),
         **_of_submodules(directory),
     )
 
@@ -221,6 +230,9 @@ def _of_submodules(directory: Path) -> dict[str, Any]:
     return {
         "inner": {key: tuple(found) for key, found in points.items()},
         "inner_packs": {key: path for key, path in packs.items() if path.is_file()},
+        "inner_others": {
+            path.stem: _others(path, path.with_suffix(".left")) for path in directory.glob("*.kept")
+        },
         "published": tuple(published),
         "large": tuple(sorted(directory.glob("*.lfs"))),
     }
@@ -261,14 +273,11 @@ def _points(directory: Path) -> Iterator[Checkpoint]:
         yield point
 
 
-def _left(directory: Path) -> Iterator[Left]:
-    for line in _bytes(directory / "kept").split(b"\n")[:MAX_LEFT]:
-        if found := _LEFT.fullmatch(line):
-            yield Left(found[1].decode(), found[2].decode("utf-8", "surrogateescape"))
-
-
-def _is_all(directory: Path) -> bool:
-    return _bytes(directory / "kept").split(b"\n")[-2:] == [b"all", b""]
+def _others(listed: Path, pack: Path) -> Others:
+    lines = _bytes(listed).split(b"\n")
+    found = (match for line in lines[:MAX_LEFT] if (match := _LEFT.fullmatch(line)))
+    left = tuple(Left(match[1].decode(), match[2].decode("utf-8", "surrogateescape")) for match in found)
+    return Others(left, lines[-2:] == [b"all", b""], _existing(pack))
 
 
 def _point(path: Path, turn: int) -> Checkpoint | None:

@@ -11,7 +11,8 @@ Below ``/realm/layout``, which is root's, so that the agent cannot change it:
 ``known``
     what the host has already, for ``git pack-objects``: ``^`` and an id a line
 ``kept``
-    which refs of ``workspace`` are those of earlier runs, an id and a name a line
+    which refs of ``workspace`` are those of earlier runs, an id and a name a line; of a submodule
+    ``kept.KEY`` and ``known.KEY`` are the same
 ``largest``
     the bytes above which a file is not read, since the host would not take it
 ``rebase``
@@ -110,6 +111,9 @@ class Inner(NamedTuple):
     peeled: Mapping[str, str] = {}
     objects: tuple[str, ...] = ()
     shallow: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    kept: Mapping[str, str] = {}
+    stashes: tuple[tuple[str, str], ...] = ()
     partial: bool = False
 
     @property
@@ -168,10 +172,9 @@ def files(given: Repositories) -> list[SandboxFile]:
         objects=(*given.objects, *(path for inner in there for path in inner.objects)),
         shallow=(*given.shallow, *(oid for inner in there for oid in inner.shallow)),
     )  # fmt: skip
-    known = "".join(f"^{oid}\n" for oid in (given.tip, *given.known))
     settings = own + _sparse(given) + _identity(given.identity) + _modules(there, "")
     found = {
-        f"{LAYOUT}/known": known.encode(),
+        f"{LAYOUT}/known": _known(given.tip, given.known),
         f"{LAYOUT}/kept": _listed(given.kept),
         f"{LAYOUT}/largest": f"{given.largest}\n".encode(),
         **({f"{LAYOUT}/pointers": _ended(given.pointers)} if given.pointers else {}),
@@ -183,6 +186,8 @@ def files(given: Repositories) -> list[SandboxFile]:
     for inner in there:
         below = own + _identity(given.identity) + _of_inner(inner) + _modules(there, inner.key)
         found |= _repository(f"workspace/{inner.place}", below, _as_repository(given, inner))
+        found[f"{LAYOUT}/known.{inner.key}"] = _known(inner.link, inner.known)
+        found[f"{LAYOUT}/kept.{inner.key}"] = _listed(inner.kept)
     laid = [SandboxFile(path, data, 0o644, owner="root") for path, data in found.items()]
     scripts = shipped("container")
     laid += [SandboxFile(f"{LAYOUT}/{name}", scripts[name], 0o555, owner="root") for name in _SCRIPTS]
@@ -233,7 +238,7 @@ def _as_repository(given: Repositories, inner: Inner) -> Repositories:
     return Repositories(
         inner.link, given.identity, object_format=given.object_format, refs=inner.refs,
         symbolic=inner.symbolic, peeled=inner.peeled, objects=inner.objects, shallow=inner.shallow,
-        branch=given.branch if inner.is_beside else "",
+        branch=given.branch if inner.is_beside else "", stashes=inner.stashes,
     )  # fmt: skip
 
 
@@ -257,6 +262,10 @@ def _modules(there: Sequence[Inner], parent: str) -> bytes:
         for inner in there
         if inner.parent == parent
     )
+
+
+def _known(tip: str, more: Sequence[str]) -> bytes:
+    return "".join(f"^{oid}\n" for oid in (tip, *more)).encode()
 
 
 def _listed(refs: Mapping[str, str]) -> bytes:

@@ -1,7 +1,8 @@
-"""The repositories beside the project, as the host has them, and what a session is called in each.
+"""Other repositories that have work of a session, beside the project and in its submodules.
 
-A session has a ref of its own, made when it begins, and this machine notes whose it is: a record from
-elsewhere could name any.
+In each the session has a name, and with that refs as in the project, ``refs/realm/<name>`` and
+``refs/realm-branches/<name>/…``.  This machine notes whose a name is: a record from elsewhere could name
+any.  Beside the project the first is made when the session begins, in a submodule when there is something.
 """
 
 from __future__ import annotations
@@ -10,19 +11,44 @@ import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
 from realm.session import approvals
-from realm.store import refs, repo
-from realm.store.submodules import Held, other_name
+from realm.store import branches, refs, repo, submodules
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from realm.model import Neighbour, Project, Session
     from realm.store.submodules import Submodule
+
+
+class Held(NamedTuple):
+    """A repository that has work of a session: by which name, its commit, and the one it began on."""
+
+    clone: Project
+    name: str
+    oid: str
+    base: str
+
+    def kept(self) -> dict[str, str]:
+        """Return what is kept beside the work there (:func:`realm.store.branches.listed`)."""
+        return branches.listed(self.clone, self.name)
+
+
+def other_name(project: Project, name: str) -> str:
+    """Return what a session of ``project`` is called where its own name is another's."""
+    return f"{name}-in-{project.name}"[: refs.LONGEST].rstrip(".")
+
+
+def names(project: Project, session: Session) -> tuple[str, str]:
+    """Return what a session can be called in other repositories."""
+    return session.name, other_name(project, session.name)
+
+
+# -- beside the project ----------------------------------------------------------
 
 
 def opened(path: Path) -> Project | None:
@@ -66,7 +92,7 @@ def _free(clone: Project, project: Project, wanted: str) -> str:
     for name in wanted, other_name(project, wanted):
         with suppress(RealmError):
             refs.check_new(clone, name)
-            if refs.tips(clone, name) == refs.Tips(None, None):
+            if refs.tips(clone, name) == refs.Tips(None, None) and not branches.listed(clone, name):
                 return name
     shown = clean(str(clone.root), limit=200)
     raise RealmError(
@@ -106,8 +132,9 @@ def reserve(session: Session, beside: Sequence[Submodule]) -> None:
             check_own(one.clone, session, name)
 
 
-def _make(clone: Project, session: Session, name: str, oid: str) -> None:
-    refs.transact(clone, [refs.RefUpdate(refs.CODE + name, None, oid)], f"realm: {session.name} begins")
+def _make(clone: Project, session: Session, name: str, oid: str, more: Sequence[refs.RefUpdate] = ()) -> None:
+    made = [refs.RefUpdate(refs.CODE + name, None, oid), *more]
+    refs.transact(clone, made, f"realm: {session.name} begins")
     try:
         approvals.note_ref(clone, session, name)
     except BaseException:  # nobody's, it would be in the way
@@ -118,13 +145,15 @@ def _make(clone: Project, session: Session, name: str, oid: str) -> None:
 def release(project: Project, session: Session) -> None:
     """Undo :func:`reserve` for a session that did not come to be."""
     for held in held_by(project, session):
-        if held.oid == held.base:
+        if held.oid == held.base and not held.kept():
             _delete(held)
 
 
 def _delete(held: Held) -> None:
+    there = {refs.CODE + held.name: held.oid, **held.kept()}
     with suppress(RealmError):
-        refs.transact(held.clone, [refs.RefUpdate(refs.CODE + held.name, held.oid, None)], "realm: gone")
+        gone = [refs.RefUpdate(ref, oid, None) for ref, oid in there.items()]
+        refs.transact(held.clone, gone, "realm: gone")
 
 
 def held_by(project: Project, session: Session) -> list[Held]:
@@ -143,23 +172,33 @@ def work(project: Project, session: Session) -> list[Held]:
     return []
 
 
-def restore(project: Project, session: Session) -> None:
-    """Bring back what went to the trash with the session.
+def restore(project: Project, session: Session) -> list[str]:
+    """Bring back what went to the trash with the session; return what stays there, in words.
 
     Raises :class:`RealmError` where another session has its name there by now.
     """
-    found = []
+    found, lost = [], []
     for one, clone in repositories(project, session):
-        known = refs.list_trash(clone, one.ref) if clone is not None and one.ref else []
-        trash = next((trash for trash in known if trash.code and not trash.meta), None)
+        trash = _trashed(clone, one.ref) if clone is not None and one.ref else None
         if clone is None or trash is None:
             continue
         if refs.tips(clone, one.ref).code is not None:
             check_own(clone, session, one.ref)
         elif approvals.is_own_ref(clone, session, one.ref):
             found.append((clone, trash))
+        else:
+            shown = shlex.quote(clean(str(clone.root)))
+            lost.append(
+                f"another session was called {one.ref} in {shown} meanwhile, so what {session.name} did "
+                f"there stays in the trash: git -C {shown} for-each-ref {refs.TRASH}{one.ref}"
+            )
     for clone, trash in found:
         refs.transact(clone, refs.restore_updates(trash), "realm: restore")
+    return lost
+
+
+def _trashed(clone: Project, name: str) -> refs.Trash | None:
+    return next((trash for trash in refs.list_trash(clone, name) if trash.code and not trash.meta), None)
 
 
 def with_own_refs(project: Project, old: Session, session: Session) -> Session:
@@ -173,12 +212,13 @@ def with_own_refs(project: Project, old: Session, session: Session) -> Session:
     for one, clone in repositories(project, old):
         if clone is not None and (tip := tip_of(clone, old, one.ref)):
             name = _free(clone, project, session.name)
-            made.append((clone, name, tip))
+            kept = branches.listed(clone, one.ref) if session.id == old.id else {}
+            made.append((clone, name, tip, refs.renamed(one.ref, name, kept)))
             found[one.name] = one._replace(ref=name)
     now = session._replace(neighbours=tuple(found.values()))
     try:
-        for clone, name, tip in made:
-            _make(clone, session, name, tip)
+        for clone, name, tip, kept in made:
+            _make(clone, session, name, tip, [refs.RefUpdate(ref, None, oid) for ref, oid in kept.items()])
     except BaseException:
         let_go(project, now, old)
         raise
@@ -191,3 +231,81 @@ def let_go(project: Project, session: Session, now: Session) -> None:
     for held in held_by(project, session):
         if held.name not in names:
             _delete(held)
+
+
+# -- in submodules ---------------------------------------------------------------
+
+
+def name_in(clone: Project, project: Project, session: Session) -> str:
+    """Return what a session is called in a submodule's clone, where others can have its name.
+
+    Raises :class:`RealmError` where both are another's.
+    """
+    wanted = names(project, session)
+    for name in sorted(wanted, key=lambda name: not approvals.is_own_ref(clone, session, name)):
+        tips = refs.tips(clone, name)
+        # What nobody noted was left by an earlier version.
+        if tips.meta is None and (
+            tips.code is None
+            or approvals.is_own_ref(clone, session, name)
+            or not approvals.is_anothers_ref(clone, name)
+        ):
+            return name
+    shown = shlex.quote(clean(str(clone.git_dir)))
+    raise RealmError(
+        f"{shown} has work of other sessions called {' and '.join(wanted)}",
+        f"git --git-dir={shown} log refs/realm/{wanted[1]}, and git update-ref -d takes it away",
+    )
+
+
+def take_name(clone: Project, project: Project, session: Session) -> str:
+    """Return :func:`name_in`, which is the session's from now on."""
+    name = name_in(clone, project, session)
+    if not approvals.is_own_ref(clone, session, name):
+        approvals.note_ref(clone, session, name)
+    return name
+
+
+def held_inside(project: Project, session: Session, code: str) -> Iterator[Held]:
+    """Yield where submodules have work of a session that came to the commit ``code``."""
+    every = [*submodules.find(project, session.base, session.base)]
+    every += submodules.find(project, session.base, code) if code != session.base else []
+    for one in {one.key: one for one in every}.values():
+        if one.clone is not None:
+            name = name_in(one.clone, project, session)
+            if tip := refs.tips(one.clone, name).code:
+                yield Held(one.clone, name, tip, one.base)
+
+
+def remove(found: Sequence[Held]) -> None:
+    """Put what is held of a session into the trash of where it is."""
+    for held in found:
+        trash = refs.list_trash(held.clone)
+        tips = refs.Tips(held.oid, None)
+        updates = refs.trash_updates(held.name, tips, trash, branches=held.kept())
+        refs.transact(held.clone, updates, "realm: remove")
+        refs.expire_trash(held.clone, trash)
+
+
+def restore_inside(project: Project, session: Session, code: str) -> None:
+    """Bring back what :func:`remove` took away of submodules; what no ref leads to will be gone some day."""
+    for one in submodules.find(project, session.base, code):
+        if one.clone is None:
+            continue
+        name = name_in(one.clone, project, session)
+        if refs.tips(one.clone, name).code is not None:
+            continue
+        trash = _trashed(one.clone, name) if approvals.is_own_ref(one.clone, session, name) else None
+        if trash is not None:
+            refs.transact(one.clone, refs.restore_updates(trash), "realm: restore")
+        elif one.link != one.base:
+            _make(one.clone, session, name, one.link)
+
+
+def rename_inside(project: Project, session: Session, renamed: Session, code: str) -> None:
+    """Call what submodules have of ``session`` by the name that it has as ``renamed``."""
+    for held in held_inside(project, session, code):
+        tips, name = refs.Tips(held.oid, None), take_name(held.clone, project, renamed)
+        if name != held.name and refs.tips(held.clone, name).code is None:
+            moves = refs.rename_updates(held.name, tips, name, None, held.kept())
+            refs.transact(held.clone, moves, f"realm: rename {held.name} to {name}")

@@ -1,8 +1,9 @@
 """What an agent did in submodules, and in repositories beside the project, before the project's own work.
 
 A commit that the sandbox made in one is written anew in the host's clone of it, on
-``refs/realm/<name>``, and the project's trees name that one.  How far that is stands in the run's
-directory, so that nothing is written twice; where that is lost, some of it is.
+``refs/realm/<name>``, and the project's trees name that one; what else was left there stands beside
+it.  How far that is stands in the run's directory, so that nothing is written twice; where that is
+lost, some of it is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from realm.model import Checkpoint, Project, TurnText
+    from realm.model import Checkpoint, Kept, Project, TurnText
     from realm.sandbox.report import Report
     from realm.session.run import Plan
     from realm.store.submodules import Submodule
@@ -36,11 +37,15 @@ _MOST_PUBLISHED = 1000
 
 
 class Inside(NamedTuple):
-    """What came of it: what the project's trees may name, what to say, commits by submodule."""
+    """What came of it: what the project's trees may name, what to say, commits by submodule.
+
+    ``kept`` is what is kept beside these, by path, as far as that may have changed.
+    """
 
     links: Links
     notes: Sequence[str] = ()
     commits: Mapping[str, int] = {}
+    kept: Mapping[str, Sequence[Kept]] = {}
 
 
 class _State(NamedTuple):
@@ -55,6 +60,15 @@ class _State(NamedTuple):
     twins: dict[str, str]
 
 
+class _There(NamedTuple):
+    """A submodule as the host has it: what the session is called there, and what its trees may name."""
+
+    one: Submodule
+    clone: Project
+    name: str
+    links: Links
+
+
 class BesideError(RejectedError):
     """What was done beside the project cannot be taken in; the project's own work can."""
 
@@ -67,7 +81,7 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: b
     """
     states = _remembered(plan)
     ends = (plan.session.base, plan.run.before)
-    if not (report.inner or report.published or states):
+    if not (report.inner or report.inner_others or report.published or states):
         return Inside(Links(plan.project, ends))
     found = submodules.find(plan.project, *ends)
     found += [one for one in plan.neighbours if one.parent == BESIDE]
@@ -75,39 +89,50 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: b
     published = _published(plan, report, found, twins)
     notes: list[str] = []
     commits: dict[str, int] = {}
+    kept: dict[str, Sequence[Kept]] = {}
     failed: list[RealmError] = []
     for one in reversed(found):
-        known = one.key in states
-        state = states.get(one.key) or _State(one.link, one.link, one.link, {})
-        points = _new(report.inner.get(one.key, ()), state)
-        if points:
-            links = (
-                Links(one.clone, (one.base, one.link), twins.get(one.key, {}), published.get(one.key, ()))
-                if one.clone
-                else None
-            )
-            try:
-                state = _taken(plan, report, one, state, points, texts, links, notes)
-            except RealmError as error:
-                if one.parent != BESIDE:
-                    raise
-                failed.append(error)
-                continue
-            states[one.key] = state
-            _remember(plan, states)
-        if known or points:
+        allowed = twins.get(one.key, {}), published.get(one.key, [])
+        try:
+            beside = _work(plan, report, one, states, texts, allowed, notes)
+        except RealmError as error:
+            if one.parent != BESIDE:
+                raise
+            failed.append(error)
+            continue
+        if beside is not None:
+            kept[clean(one.path, limit=200)] = beside
+        if state := states.get(one.key):
             below = twins.setdefault(one.parent, {})
             below[one.below] = {**below.get(one.below, {}), **state.twins, one.link: one.link}
             if one.clone and state.onto != one.link:
                 commits[one.path] = repo.count_commits(one.clone, state.onto, [one.link])
-    lost = report.inner.keys() - {one.key for one in found}
+    left = {key for key, others in report.inner_others.items() if others.left}
+    lost = (report.inner.keys() | left) - {one.key for one in found}
     if lost:
         raise RejectedError(
             "work in a submodule, or beside the project, cannot be taken in: there is no such thing any more"
         )
     if failed and is_end:
         raise BesideError(failed[0].message, failed[0].hint)
-    return Inside(Links(plan.project, ends, twins.get("", {}), published.get("", ())), notes, commits)
+    return Inside(Links(plan.project, ends, twins.get("", {}), published.get("", ())), notes, commits, kept)
+
+
+def _work(
+    plan: Plan, report: Report, one: Submodule, states: dict[str, _State], texts: Mapping[int, TurnText],
+    allowed: tuple[Mapping[str, Mapping[str, str]], Sequence[tuple[str, str]]], notes: list[str],
+) -> Sequence[Kept] | None:  # fmt: skip
+    """Take in what was done in one, and renew its state; return what is kept beside, where that is said."""
+    state = states.get(one.key) or _State(one.link, one.link, one.link, {})
+    points = _new(report.inner.get(one.key, ()), state)
+    others = report.inner_others.get(one.key)
+    if not points and (others is None or not (others.left or one.clone)):
+        return None
+    there = _there(plan, one, *allowed)
+    if points:
+        state = states[one.key] = _taken(plan, report, there, state, points, texts, notes)
+        _remember(plan, states)
+    return None if others is None else _beside(plan, report, there, state, notes)
 
 
 def _new(points: Sequence[Checkpoint], state: _State) -> list[Checkpoint]:
@@ -117,12 +142,11 @@ def _new(points: Sequence[Checkpoint], state: _State) -> list[Checkpoint]:
     return list(points[at:])
 
 
-def _taken(
-    plan: Plan, report: Report, one: Submodule, state: _State, points: Sequence[Checkpoint],
-    texts: Mapping[int, TurnText], links: Links | None, notes: list[str],
-) -> _State:  # fmt: skip
-    shown = clean(one.path, limit=200)
-    if one.clone is None or links is None:
+def _there(
+    plan: Plan, one: Submodule, twins: Mapping[str, Mapping[str, str]], published: Sequence[tuple[str, str]]
+) -> _There:
+    """Return how the host has it; raises :class:`RealmError` where work cannot be taken into it."""
+    if one.clone is None:
         name = plan.session.name
         if one.parent == BESIDE:
             why = neighbours.absent(plan.project, plan.session, one.name)
@@ -130,30 +154,57 @@ def _taken(
         else:
             why = "its repository is not here any more"
             hint = f"git submodule update --init, then realm resume {name}"
-        raise RejectedError(f"the work in {shown} cannot be taken in: {why}", hint)
-    seen = sandboxes.inner_sight(plan, one, one.clone)
+        raise RejectedError(f"the work in {clean(one.path, limit=200)} cannot be taken in: {why}", hint)
+    if one.parent == BESIDE:
+        name = homes.ref(plan.session, one.name)
+        homes.check_own(one.clone, plan.session, name)
+    else:
+        name = homes.take_name(one.clone, plan.project, plan.session)
+    links = Links(one.clone, (one.base, one.link), twins, published)
+    return _There(one, one.clone, name, links)
+
+
+def _taken(
+    plan: Plan, report: Report, there: _There, state: _State, points: Sequence[Checkpoint],
+    texts: Mapping[int, TurnText], notes: list[str],
+) -> _State:  # fmt: skip
+    one, clone, shown = there.one, there.clone, clean(there.one.path, limit=200)
+    seen = sandboxes.inner_sight(plan, one, clone)
     last = report.points[-1].time if report.points else plan.run.started
     done = ingest(
         Intake(
-            project=one.clone, session=plan.session.name, run=plan.run.number, tip=one.link,
+            project=clone, session=plan.session.name, run=plan.run.number, tip=one.link,
             points=[point._replace(time=last) for point in points], texts=texts,
             pack=report.inner_packs.get(one.key), started=plan.run.started, identity=plan.identity,
-            known=(*seen.tips, *seen.own), onto=state.onto, head=state.head, links=links,
+            known=(*seen.tips, *seen.own), onto=state.onto, head=state.head, links=there.links,
         ),
         bounds.limits(plan.config),
     )  # fmt: skip
     notes += [f"in {shown}: {note}" for note in done.notes]
     notes += [f"in {shown}, left out: {path}" for path in done.dropped]
-    if one.parent == BESIDE:
-        name = homes.ref(plan.session, one.name)
-        homes.check_own(one.clone, plan.session, name)
-    else:
-        name = submodules.ref_name(one.clone, plan.project, plan.session.name)
-    if _move(one.clone, name, state.onto, done.tip):
+    if _move(clone, there.name, state.onto, done.tip):
+        name = there.name
         notes.append(f"refs/realm/{name} in {shown} was moved: what it was is in refs/realm-trash/{name} now")
     found = {oid: twin.oid for oid, twin in done.twins.items() if twin.exact}
     twins = {**state.twins, **found, **done.states}
     return _State(done.tip, points[-1].head, points[-1].snapshot, twins)
+
+
+def _beside(plan: Plan, report: Report, there: _There, state: _State, notes: list[str]) -> Sequence[Kept]:
+    """Take in what else there is, on top of the commit ``state.onto``, and return what is kept now."""
+    from realm.session import left
+
+    one, clone, name = there.one, there.clone, there.name
+    shown = clean(one.path, limit=200)
+    found = left.take_inside(plan, report, one, clone, name, state.onto, state.twins, there.links)
+    updates = [*found.updates]
+    if found.kept and refs.tips(clone, name).code is None:
+        # By that it is found again.
+        updates.append(refs.RefUpdate(refs.CODE + name, None, state.onto))
+    refs.transact(clone, updates, "realm: work of a session")
+    left.remember(plan, found.twins, one.key)
+    notes += [f"in {shown}: {note}" for note in found.notes]
+    return [row._replace(path=shown) for row in found.kept]
 
 
 def _move(clone: Project, name: str, before: str, tip: str) -> bool:

@@ -17,7 +17,7 @@ from realm.session import claim, homes
 from realm.session.find import locate, state
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import Removal, ResumeRequest
-from realm.store import branches, record, refs, submodules
+from realm.store import branches, record, refs
 from realm.store.repo import count_commits, discover, is_there
 
 if TYPE_CHECKING:
@@ -109,14 +109,16 @@ def _unpushed_inside(project: Project, session: Session, code: str) -> int:
     """Count those in submodules and in repositories beside the project."""
     with suppress(RealmError):  # as where they are removed
         found = _inside(project, session, code)
-        return sum(count_commits(one.clone, one.oid, [one.base], shared=False) for one in found)
+        return sum(
+            count_commits(one.clone, one.oid, [one.base], shared=False, more=[*one.kept().values()])
+            for one in found
+        )
     return 0
 
 
-def _inside(project: Project, session: Session, code: str) -> list[submodules.Held]:
+def _inside(project: Project, session: Session, code: str) -> list[homes.Held]:
     """Return what a session has in submodules and in repositories beside the project."""
-    found = submodules.held(project, session.base, code, session.name)
-    return [*found, *homes.held_by(project, session)]
+    return [*homes.held_inside(project, session, code), *homes.held_by(project, session)]
 
 
 def remove(removal: Removal, ui: UI) -> None:
@@ -164,7 +166,7 @@ def _move_refs(removal: Removal) -> None:
     refs.expire_trash(project, trash)
     if removal.session is not None and removal.code:
         with suppress(RealmError):  # what is left there is in nobody's way
-            submodules.remove(_inside(project, removal.session, removal.code))
+            homes.remove(_inside(project, removal.session, removal.code))
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
@@ -186,13 +188,12 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
     if trash.code is not None and trash.meta is not None:
         with suppress(RealmError), record.Record(project, name, trash.meta) as found:
             session = found.session()
-    if session is not None:
-        homes.restore(project, session)
+    lost = homes.restore(project, session) if session is not None else []
     refs.transact(project, refs.restore_updates(trash), "realm: restore")
     if session is not None:
         with suppress(RealmError):
-            submodules.restore(project, session.base, trash.code or "", name)
-    return Removal(name, project, trash.code or "", trash.meta)
+            homes.restore_inside(project, session._replace(name=name), trash.code or "")
+    return Removal(name, project, trash.code or "", trash.meta, lost=tuple(lost))
 
 
 def _removed(project: Project, name: str) -> refs.Trash:

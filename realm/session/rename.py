@@ -10,7 +10,7 @@ from realm.model import State
 from realm.session import approvals, claim, homes
 from realm.session.find import locate, state
 from realm.session.lock import RunLock
-from realm.store import branches, listing, record, refs, submodules
+from realm.store import branches, listing, record, refs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,5 +50,5 @@ def rename(old: str, new: str, directory: Path | None) -> None:
         homes.let_go(project, session, renamed)
         if row.code:
             with suppress(RealmError):
-                submodules.rename(project, session.base, row.code, old, new)
+                homes.rename_inside(project, session, renamed, row.code)
         claim.take(project, renamed)

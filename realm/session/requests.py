@@ -120,7 +120,7 @@ class Removal(NamedTuple):
     ``session`` is ``None`` where the record is damaged, or has the id of another session;
     ``unpushed`` counts the commits that only this session has, ``inside`` those of them in submodules and in
     repositories beside the project.  ``given_up`` says that work in its container goes with it that could
-    not be saved.
+    not be saved.  ``lost`` says what a restoring could not bring back beside the project.
     """
 
     name: str
@@ -131,6 +131,7 @@ class Removal(NamedTuple):
     unpushed: int = 0
     inside: int = 0
     given_up: bool = False
+    lost: tuple[str, ...] = ()
 
 
 class Check(NamedTuple):

@@ -26,10 +26,10 @@ from realm.sandbox import (
 )
 from realm.sandbox import spec as specs
 from realm.sandbox.egress import sidecar, ticket
-from realm.sandbox.repositories import Inner, Repositories
+from realm.sandbox.repositories import BESIDE, Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
-from realm.session import egress, keys, large, refusals
+from realm.session import approvals, egress, homes, keys, large, refusals
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
 from realm.store import branches, lfs, manifests, sparse, stores, submodules
@@ -267,13 +267,27 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
         SandboxFile(f"{at}/pack/{path.name}", path, 0o444, owner="root")
         for pack in packs if pack is not None for path in pack.files
     ]  # fmt: skip
+    branch, kept = plan.session.name if one in plan.neighbours else "", _kept_inside(plan, one, clone)
+    refs = _refs(seen, branch)
+    beside = branches.inside(clone, kept, [*refs, f"refs/heads/{branch}"])
     inner = Inner(
         one.key, one.parent, one.path, one.below, one.link, name=one.name, url=one.url, place=one.place,
-        refs=_refs(seen, plan.session.name if one in plan.neighbours else ""), symbolic=seen.symbolic,
+        refs={**refs, **beside.refs}, symbolic=seen.symbolic,
         peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
-        objects=(at,), shallow=seen.shallow, partial=stores.is_partial(clone),
+        objects=(at,), shallow=seen.shallow, known=tuple(kept.values()), kept=beside.refs,
+        stashes=tuple(beside.stashes), partial=stores.is_partial(clone),
     )  # fmt: skip
     return inner, files
+
+
+def _kept_inside(plan: Plan, one: Submodule, clone: Project) -> dict[str, str]:
+    """Return what was kept in a submodule beside the work there, as :func:`_kept` does of the project."""
+    if plan.run.number == 1:
+        return {}
+    session = plan.session
+    names = (homes.ref(session, one.name),) if one.parent == BESIDE else homes.names(plan.project, session)
+    own = next((name for name in names if approvals.is_own_ref(clone, session, name)), "")
+    return branches.listed(clone, own) if own else {}
 
 
 def inner_sight(plan: Plan, one: Submodule, clone: Project) -> History:
@@ -284,7 +298,8 @@ def inner_sight(plan: Plan, one: Submodule, clone: Project) -> History:
     choice = _choice(plan)._replace(patterns=())
     if not choice.limit and stores.packed(clone) > _LARGE:
         choice = choice._replace(limit=_NEWEST)
-    return histories.find(clone, choice, one.base, own=[one.link])
+    own = dict.fromkeys([one.link, *_kept_inside(plan, one, clone).values()])
+    return histories.find(clone, choice, one.base, own=[*own])
 
 
 def _way_to(plan: Plan, one: Inner) -> SandboxFile:

@@ -65,7 +65,8 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     name = row.name
     summary.drop_kept(row.summary.id)
     with record.Record(project, name) as found:
-        last, beside = found.last(), homes.work(project, found.session())
+        last, session = found.last(), found.session()
+    beside = homes.work(project, session)
     for note in last.notes if last else ():
         ui.warn(note)
     if row.code == row.summary.base:
@@ -75,6 +76,7 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
         ui.info(f"{name}: stopped ({summary.describe(row.summary.totals)}) on refs/realm/{name}")
         ui.info(f"  realm resume {name}   realm push {name}")
     summary.tell_work(beside, ui)
+    summary.tell_beside(session, last.kept if last else (), ui)
 
 
 def _without_holder(project: Project, session: Session, ui: UI) -> None:

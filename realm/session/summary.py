@@ -21,10 +21,10 @@ from realm.text import clean, plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realm.model import Totals
+    from realm.model import Kept, Session, Totals
+    from realm.session.homes import Held
     from realm.session.requests import UI
     from realm.session.run import Outcome, Plan
-    from realm.store.submodules import Held
 
 _UNTOLD = "untold"
 _HOSTS = 5
@@ -76,11 +76,21 @@ def _tell_beside(plan: Plan, outcome: Outcome, held: Sequence[Held], ui: UI) -> 
     for path, commits in outcome.inside:
         ui.info(f"  also in {clean(path, limit=200)}: {plural(commits, 'commit')}")
     tell_work(held, ui)
-    from realm.store.branches import describe as beside
+    tell_beside(plan.session, outcome.kept, ui)
 
-    if text := beside(outcome.kept):
-        ui.info(f"  also kept: {text}")
-        ui.info(f"  git for-each-ref refs/realm-branches/{plan.session.name}")
+
+def tell_beside(session: Session, kept: Sequence[Kept], ui: UI) -> None:
+    """Say what is kept beside the work, in which repository, and what lists it."""
+    from realm.store.branches import described
+
+    places = {f"../{one.name}": clean(one.path) for one in session.neighbours}
+    for path, text in described(kept).items():
+        if path:
+            ui.info(f"  also kept in {path}: {text}")
+            ui.info(f"  git -C {shlex.quote(places.get(path, path))} for-each-ref refs/realm-branches")
+        else:
+            ui.info(f"  also kept: {text}")
+            ui.info(f"  git for-each-ref refs/realm-branches/{session.name}")
 
 
 def tell_work(held: Sequence[Held], ui: UI) -> None:

@@ -169,7 +169,11 @@ def _taken(
         risky=risky.kinds(risky.find(project, now.session.base, code)) if is_new else run.risky,
         after=code, notes=tuple(dict.fromkeys([*notes, *readonly.notes(files.values())])),
         incomplete=tuple(dict.fromkeys(lacking)),
-        kept=tuple(beside.kept) if beside else run.kept,
+        kept=(
+            *(beside.kept if beside else [one for one in run.kept if not one.path]),
+            *(one for one in run.kept if one.path and one.path not in inside.kept),
+            *(one for found in inside.kept.values() for one in found),
+        ),
         ends=_turn_ends(run, points),
     )  # fmt: skip
     if ending is None:
@@ -235,7 +239,8 @@ def _beside(
     ending: Ending | None, links: Links,
 ) -> Found | None:  # fmt: skip
     """Take in what else is in the sandbox's repository, where the report says that."""
-    if not report.left and (plan.run.number == 1 or ending is None) and not (report.left_all and run.kept):
+    others = report.others
+    if not others.left and (plan.run.number == 1 or ending is None) and not (others.is_all and run.kept):
         return None
     from realm.session import left
 
@@ -314,7 +319,7 @@ def _ingest(
         return None
     from realm.store import ingest
 
-    keeps = bool(number or report.left)  # what else it left may build on what is in this pack
+    keeps = bool(number or report.others.left)  # what else it left may build on what is in this pack
 
     intake = ingest.Intake(
         project=plan.project,

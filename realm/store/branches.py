@@ -132,10 +132,19 @@ def place(name: str) -> str:
 
 
 def describe(kept: Sequence[Kept]) -> str:
-    """Return in a few words what is kept that only the agent had; empty where that is nothing.
+    """Return in a few words what is kept that only the agent had; empty where that is nothing."""
+    places = described(kept).items()
+    return "; ".join(f"in {path}: {text}" if path else text for path, text in places)
 
-    An agent may have made any number of branches, with names of any length.
-    """
+
+def described(kept: Sequence[Kept]) -> dict[str, str]:
+    """Return that by where it is, the project first: the path of a submodule, say, or nothing."""
+    found = {path: _words([row for row in kept if row.path == path]) for path in {row.path for row in kept}}
+    return {path: found[path] for path in sorted(found) if found[path]}
+
+
+def _words(kept: Sequence[Kept]) -> str:
+    """Return that of one repository; an agent may have made many branches, with names of any length."""
     said = [
         f"{word} {clean(row.name, limit=_NAME_SHOWN)} ({plural(row.commits, 'commit')})"
         for kind, word in (("heads", "branch"), ("worktree", "work tree"), ("tags", "tag"))

@@ -379,17 +379,22 @@ def keep_updates(
 
 
 def rename_updates(
-    old: str, tips: Tips, new: str, meta: str, branches: Mapping[str, str] = {}
+    old: str, tips: Tips, new: str, meta: str | None, branches: Mapping[str, str] = {}
 ) -> list[RefUpdate]:
     """Return the updates that call a session ``new``, with ``meta`` for its record.
 
     ``branches`` are what is kept beside it, full names and ids.
     """
-    moves = [(CODE + old, CODE + new, tips.code, tips.code), (META + old, META + new, tips.meta, meta)]
+    before = {CODE + old: tips.code, META + old: tips.meta, **branches}
+    after = {CODE + new: tips.code, META + new: meta, **renamed(old, new, branches)}
+    away = [RefUpdate(ref, oid, None) for ref, oid in before.items()]
+    return away + [RefUpdate(ref, None, oid) for ref, oid in after.items()]
+
+
+def renamed(old: str, new: str, branches: Mapping[str, str]) -> dict[str, str]:
+    """Return the refs of what is kept beside a session, and where they point, by another name of its."""
     top = f"{BRANCHES}{old}/"
-    moves += [(ref, f"{BRANCHES}{new}/{ref.removeprefix(top)}", oid, oid) for ref, oid in branches.items()]
-    away = [RefUpdate(before, oid, None) for before, _, oid, _ in moves]
-    return away + [RefUpdate(after, None, oid) for _, after, _, oid in moves]
+    return {f"{BRANCHES}{new}/{ref.removeprefix(top)}": oid for ref, oid in branches.items()}
 
 
 def restore_updates(trash: Trash) -> list[RefUpdate]:

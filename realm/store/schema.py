@@ -102,7 +102,7 @@ def fitting(run: Run) -> Run:
     """
     prompts = run.prompts[:_LIST_LIMIT]
     fit = _fitting([(prompt,) for prompt in prompts], _PROMPTS_LIMIT)
-    kept = [(one.kind, one.name, one.oid) for one in run.kept]
+    kept = [(one.kind, one.name, one.oid, one.path) for one in run.kept]
     return run._replace(
         prompts=(*prompts[:fit], *("\N{HORIZONTAL ELLIPSIS}" for _ in prompts[fit:])),
         notes=_noted(run.notes),
@@ -220,10 +220,11 @@ def _kept(found: list[Any], is_oid: Callable[[str], object]) -> list[Kept]:
     rows = []
     for item in found[:_LIST_LIMIT]:
         match item:
-            case [str(kind), str(name), str(oid), int(commits)] if (
+            case [str(kind), str(name), str(oid), int(commits), *more] if (
                 len(kind) + len(name) < _PATH_LIMIT and is_oid(oid) and 0 <= commits <= _MOST
             ):
-                rows.append(Kept(clean(kind), clean(name), oid, commits))
+                path = more[0] if more and isinstance(more[0], str) and len(more[0]) < _PATH_LIMIT else ""
+                rows.append(Kept(clean(kind), clean(name), oid, commits, clean(path)))
     return rows
 
 

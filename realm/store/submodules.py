@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError
 from realm.git import git
 from realm.model import Project
-from realm.store import refs
 from realm.store.names import name_problem
 from realm.store.repo import is_there, project_name
 from realm.store.stores import ensure_readable, object_stores
@@ -142,69 +141,6 @@ def _address(url: str) -> str:
     if match is None or not url.isprintable():
         return ""
     return url.replace(match["user"], "", 1) if match["user"] and url.startswith("http") else url
-
-
-# -- a session's work in them ---------------------------------------------------------
-
-
-def ref_name(clone: Project, project: Project, name: str) -> str:
-    """Return what a session of ``project`` is called in a submodule's clone, which may have its own."""
-    return name if refs.tips(clone, name).meta is None else other_name(project, name)
-
-
-def other_name(project: Project, name: str) -> str:
-    """Return what a session of ``project`` is called where its own name is another's."""
-    return f"{name}-in-{project.name}"[: refs.LONGEST].rstrip(".")
-
-
-class Held(NamedTuple):
-    """A repository that has work of a session: by which name, its commit, and the one it began on."""
-
-    clone: Project
-    name: str
-    oid: str
-    base: str
-
-
-def held(project: Project, base: str, code: str, name: str) -> list[Held]:
-    """Return the submodules with work of the session ``name``, which goes from ``base`` to ``code``."""
-    found = []
-    for one in find(project, base, code):
-        if one.clone is not None:
-            there = ref_name(one.clone, project, name)
-            oid = refs.tips(one.clone, there).code
-            found += [Held(one.clone, there, oid, one.base)] if oid else []
-    return found
-
-
-def remove(found: Sequence[Held]) -> None:
-    """Put what is held of a session into the clones' trash."""
-    for one in found:
-        updates = refs.trash_updates(one.name, refs.Tips(one.oid, None), refs.list_trash(one.clone))
-        refs.transact(one.clone, updates, "realm: remove")
-
-
-def restore(project: Project, base: str, code: str, name: str) -> None:
-    """Bring back what :func:`remove` took away; a commit that there is no ref to will be gone some day."""
-    for one in find(project, base, code):
-        if one.clone is not None and one.link != one.base:
-            there = ref_name(one.clone, project, name)
-            if refs.tips(one.clone, there).code is None:
-                refs.transact(
-                    one.clone, [refs.RefUpdate(refs.CODE + there, None, one.link)], "realm: restore"
-                )
-
-
-def rename(project: Project, base: str, code: str, old: str, new: str) -> None:
-    """Call what is :func:`held` of the session ``old`` by its new name."""
-    for clone, there, oid, _ in held(project, base, code, old):
-        after = ref_name(clone, project, new)
-        if refs.tips(clone, after).code is None:
-            updates = [
-                refs.RefUpdate(refs.CODE + there, oid, None),
-                refs.RefUpdate(refs.CODE + after, None, oid),
-            ]
-            refs.transact(clone, updates, "realm: rename")
 
 
 # -- the host's clones ---------------------------------------------------------------

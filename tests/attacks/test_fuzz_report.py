@@ -66,8 +66,8 @@ def check(found: Report, directory: Path) -> None:
         assert re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", point.snapshot)
         assert 0 <= point.turn <= report.MAX_TURNS
     assert found.exit_code is None or 0 <= found.exit_code <= 999
-    assert len(found.left) <= report.MAX_LEFT
-    for path in (found.pack, found.transcript, found.left_pack):
+    assert len(found.others.left) <= report.MAX_LEFT
+    for path in (found.pack, found.transcript, found.others.pack):
         assert path is None or path.parent == directory
     assert {path.parent for path in directory.iterdir()} <= {directory}
     for agent in ((), ("sh",)):

@@ -31,7 +31,7 @@ def test_a_commit_that_was_not_in_the_sandbox_cannot_be_built_on(repo: Repo, tmp
         f"git update-ref refs/heads/tree $(git commit-tree -p HEAD -m tree {secret}^{{tree}}); "
         "git update-ref refs/heads/good $(git commit-tree -p HEAD -m good HEAD^{tree})"
     )
-    assert len(report.left) == 4
+    assert len(report.others.left) == 4
     found = came(project, sandbox, report)
     assert list(kept(repo)) == ["heads/good"]
     assert len(found.notes) == 3

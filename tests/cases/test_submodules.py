@@ -87,6 +87,37 @@ def test_what_an_agent_did_in_submodules_is_in_their_repositories(user: User, li
     assert (deep.path / "three").read_text() == "3\n"
 
 
+def test_what_else_an_agent_left_in_other_repositories_is_there(user: User, lib: Repo) -> None:
+    """Branches and stashes, in a submodule and in a repository beside the project; the next run has them."""
+    near = Repo.init(user.repo.path.parent / "near")
+    near.write("near.txt", "near\n")
+    near.commit("Near")
+    leave = (
+        "git checkout -q -b alt; echo 1 >one; git add one; git commit -qm One; echo 2 >two; git stash -q -u; "
+        "git checkout -q"
+    )
+    done = user.scripted(
+        "side", f"(cd lib; {leave} --detach main); cd ../near; {leave} side", "--with", "../near"
+    )
+    top = "refs/realm-branches/side"
+    for repo, path in ((lib, "lib"), (near, str(near.path))):
+        assert [*repo.refs(top)] == [f"{top}/heads/alt", f"{top}/stash/1"]
+        assert repo.files(f"{top}/stash/1^3") == ["two"]
+        assert f"git -C {path} for-each-ref refs/realm-branches" in done.err
+    assert "  also kept in lib: branch alt (1 commit), 1 stash\n" in done.err
+    also = "branch alt (1 commit), 1 stash"
+    assert user.listed()[0]["also_kept"] == f"in ../near: {also}; in lib: {also}"
+    look = "git show alt:one; git stash pop >/dev/null; cat two"
+    again = user.realm("resume", "side", "-c", f"(cd lib; {look}); cd ../near; {look}; git branch -qD alt")
+    assert again.out == "1\n2\n1\n2\n"
+    assert ([*lib.refs(top)], [*near.refs(top)]) == ([f"{top}/heads/alt"], [])
+    assert "nobody else has" in user.realm("remove", "side", code=1).err
+    user.realm("remove", "side", "--yes")
+    assert lib.refs(top) == {}
+    user.realm("restore", "side")
+    assert [*lib.refs(top)] == [f"{top}/heads/alt"]
+
+
 def test_an_agent_that_does_nothing_in_a_submodule_changes_nothing(user: User, lib: Repo) -> None:
     user.realm("new", "idle", "--agent", "true")
     assert user.tip("idle") == user.repo.head()

@@ -31,15 +31,15 @@ COMMIT = "commit() { echo $1 >$1; git add $1; git commit -qm $1; }; "
 
 
 def names(report: Report) -> list[str]:
-    return [left.name for left in report.left]
+    return [left.name for left in report.others.left]
 
 
 def inside(sandbox: HostSandbox, report: Report) -> Repo:
     """Return a repository with what the host has and both packs."""
     made = sandbox.taken(report)
-    if report.left_pack is not None:
+    if report.others.pack is not None:
         sandbox_pack = made.path / "left.pack"
-        shutil.copyfile(report.left_pack, sandbox_pack)
+        shutil.copyfile(report.others.pack, sandbox_pack)
         with sandbox_pack.open("rb") as pack:
             subprocess.run(
                 ["git", "index-pack", "--strict", "--fix-thin", "--stdin"],
@@ -50,7 +50,12 @@ def inside(sandbox: HostSandbox, report: Report) -> Repo:
 
 def test_nothing_left_is_all(sandbox: HostSandbox) -> None:
     report = sandbox.run("echo 1 >a")
-    assert (report.left, report.left_all, report.left_pack, report.errors) == ((), True, None, ())
+    assert (report.others.left, report.others.is_all, report.others.pack, report.errors) == (
+        (),
+        True,
+        None,
+        (),
+    )
 
 
 def test_branches_and_tags(sandbox: HostSandbox) -> None:
@@ -60,10 +65,10 @@ def test_branches_and_tags(sandbox: HostSandbox) -> None:
     )
     assert names(report) == ["refs/heads/alt", "refs/heads/old", "refs/heads/same", "refs/tags/v1"]
     made = inside(sandbox, report)
-    assert [made.git("log", "-1", "--format=%s", left.oid) for left in report.left] == [
+    assert [made.git("log", "-1", "--format=%s", left.oid) for left in report.others.left] == [
         "one", "Add a program", "two", "one",
     ]  # fmt: skip
-    assert (report.left_all, report.errors) == (True, ())
+    assert (report.others.is_all, report.errors) == (True, ())
 
 
 def test_refs_of_other_kinds_are_named(sandbox: HostSandbox) -> None:
@@ -77,15 +82,15 @@ def test_refs_of_other_kinds_are_named(sandbox: HostSandbox) -> None:
 def test_the_sessions_own_branch_where_head_is_elsewhere(sandbox: HostSandbox) -> None:
     report = sandbox.run(COMMIT + "commit one; git checkout -q -b alt HEAD~1; commit two")
     assert names(report) == ["refs/heads/alt", "refs/heads/work"]
-    assert inside(sandbox, report).git("log", "-1", "--format=%s", report.left[1].oid) == "one"
+    assert inside(sandbox, report).git("log", "-1", "--format=%s", report.others.left[1].oid) == "one"
 
 
 def test_stashes_the_newest_first(sandbox: HostSandbox) -> None:
     report = sandbox.run("echo 1 >>README.md; git stash -q; echo 2 >new; git stash -q -u")
     assert names(report) == ["stash", "stash"]
     made = inside(sandbox, report)
-    assert made.files(f"{report.left[0].oid}^3") == ["new"]
-    assert made.show(f"{report.left[1].oid}:README.md").endswith("1")
+    assert made.files(f"{report.others.left[0].oid}^3") == ["new"]
+    assert made.show(f"{report.others.left[1].oid}:README.md").endswith("1")
 
 
 def test_commits_that_only_the_reflog_has(sandbox: HostSandbox) -> None:
@@ -94,7 +99,7 @@ def test_commits_that_only_the_reflog_has(sandbox: HostSandbox) -> None:
         "git commit -q --amend -m four"
     )
     assert names(report) == ["detached"]
-    assert inside(sandbox, report).git("log", "--format=%s", report.left[0].oid, "-2") == "two\none"
+    assert inside(sandbox, report).git("log", "--format=%s", report.others.left[0].oid, "-2") == "two\none"
 
 
 def test_linked_work_trees_come_as_their_branches_and_not_into_the_tree(sandbox: HostSandbox) -> None:
@@ -107,14 +112,14 @@ def test_linked_work_trees_come_as_their_branches_and_not_into_the_tree(sandbox:
     assert report.points[-1].snapshot == sandbox.tip
     assert sorted(names(report)) == ["refs/heads/a", "refs/heads/b", "refs/kept/worktree/odd--x]"]
     made = inside(sandbox, report)
-    found = {left.name: left.oid for left in report.left}
+    found = {left.name: left.oid for left in report.others.left}
     assert made.files(found["refs/heads/a"]) == ["README.md", "one", "src/main.py", "two"]
     assert made.git("log", "--format=%s", found["refs/heads/a"], "-2") == (
         "Uncommitted changes of the work tree a\none"
     )
     assert made.files(found["refs/kept/worktree/odd--x]"]) == ["README.md", "src/main.py", "three"]
     assert made.files(found["refs/heads/b"]) == ["README.md", "four", "src/main.py"]
-    assert (report.left_all, report.errors, report.nested) == (True, (), ())
+    assert (report.others.is_all, report.errors, report.nested) == (True, (), ())
 
 
 def test_work_trees_stay_whole_at_the_end_of_a_turn(sandbox: HostSandbox) -> None:
@@ -132,7 +137,7 @@ def test_no_more_than_a_hundred_and_soon_however_many_there_are(sandbox: HostSan
         COMMIT + 'commit one; seq 30000 | sed "s|.*|$(git rev-parse HEAD) refs/heads/b&|" >.git/packed-refs; '
         "git worktree add -q wt -b 'b.$7' && echo 1 >wt/two"
     )
-    assert (len(report.left), report.left_all) == (100, False)
+    assert (len(report.others.left), report.others.is_all) == (100, False)
     assert report.errors == ("only 100 of 30001 branches, stashes and detached commits were kept",)
     assert "refs/heads/b.$7" in names(report)
     assert time.monotonic() - started < 15

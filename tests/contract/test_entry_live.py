@@ -86,8 +86,8 @@ class Host:
     def take_beside(self, report: Report) -> dict[str, str]:
         """Take in what else is in the repository, and return the refs of it."""
         wanted = left.Wanted(
-            self.project, "fix", 1, report.points[-1].turn, self.sandbox.tip, self.onto, report.left,
-            report.left_all, report.left_pack, STARTED, ME, self.twins, earlier=self.sandbox.root / "earlier",
+            self.project, "fix", 1, report.points[-1].turn, self.sandbox.tip, self.onto, *report.others,
+            STARTED, ME, self.twins, earlier=self.sandbox.root / "earlier",
         )  # fmt: skip
         found = left.take(wanted)
         refs.transact(self.project, found.updates, "test")
@@ -102,7 +102,7 @@ class Host:
 
 
 def is_beside(report: Report) -> bool:
-    return bool(report.left or report.left_all)
+    return bool(report.others.left or report.others.is_all)
 
 
 CASES = {

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.sandbox.report import Others
 from realm.sandbox.repositories import Inner
 from tests.support.repos import Repo
 from tests.support.sandbox import SHELLS, HostSandbox, unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from realm.sandbox.report import Report
 
 KEY, DEEP = "a" * 16, "b" * 16
 COMMIT = "git add -A && git commit -qm inner"
@@ -187,16 +190,67 @@ def test_deleted_and_replaced(sandbox: HostSandbox) -> None:
     assert "160000" in next(line for line in tree.splitlines() if line.endswith("\tgone"))
 
 
-def test_what_stays_behind_is_said(sandbox: HostSandbox) -> None:
+def names(report: Report, key: str = KEY) -> list[str]:
+    return [left.name for left in report.inner_others.get(key, Others()).left]
+
+
+def test_what_else_is_left_in_one_is_reported(sandbox: HostSandbox) -> None:
     script = f"cd lib && git switch -qc side && echo 1 > one && {COMMIT} && git switch -q --detach HEAD~1; "
     report = sandbox.run(script + "cd deep && git switch -qc here && echo 1 > one && " + COMMIT)
-    assert report.errors == ("branches, stashes or other commits in the submodule lib were not kept",)
+    assert (report.errors, names(report), names(report, DEEP)) == (
+        (),
+        ["refs/heads/side"],
+        ["refs/heads/here"],
+    )
+    assert report.inner_others[KEY].is_all
+    lib = Repo(sandbox.root.parent / "lib")
+    taken = unpacked(lib, report._replace(pack=report.inner_others[KEY].pack), sandbox.root / "inner")
+    assert taken.show(f"{report.inner_others[KEY].left[0].oid}:one") == "1"
 
 
-@pytest.mark.parametrize(("way", "said"), [("git checkout -q HEAD~1", 1), ("git commit -qm 1 --amend", 0)])
-def test_a_commit_that_the_agent_went_away_from_is_said(sandbox: HostSandbox, way: str, said: int) -> None:
+@pytest.mark.parametrize(
+    ("way", "left"), [("git checkout -q HEAD~1", ["detached"]), ("git commit -qm 1 --amend", [])]
+)
+def test_a_commit_that_the_agent_went_away_from(sandbox: HostSandbox, way: str, left: list[str]) -> None:
     report = sandbox.run(f"cd lib; git checkout -q --detach; echo 1 > one; {COMMIT}; {way}")
-    assert len(report.errors) == said
+    assert names(report) == left
+
+
+def test_what_was_fetched_is_nothing_of_the_agents(sandbox: HostSandbox, tmp_path: Path) -> None:
+    """The commits of a remote that is elsewhere, also where a branch of theirs was checked out."""
+    far = Repo(shutil.copytree(tmp_path / "lib", tmp_path / "far"))
+    far.write("later.txt")
+    far.commit("Later")
+    report = sandbox.run(
+        f"cd lib; git fetch -q {far.path} main:refs/remotes/origin/main; "
+        "git config remote.origin.url https://a.b/c; git checkout -q -b theirs origin/main; "
+        "git checkout -q --detach origin/main; "
+        f"git checkout -q -b ours; echo 1 > one; {COMMIT}; git checkout -q {far.head('HEAD~1')}"
+    )
+    assert (names(report), report.errors) == (["refs/heads/ours"], ())
+
+
+def test_more_than_are_kept_are_said(sandbox: HostSandbox) -> None:
+    many = "i=0; while [ $i -lt 101 ]; do git branch $i; i=$((i + 1)); done"
+    report = sandbox.run(f"cd lib; git notes add -m x; git commit -q --allow-empty -m one; {many}")
+    assert (len(names(report)), report.inner_others[KEY].is_all) == (100, False)
+    assert report.errors == (
+        "only 100 of 101 branches, stashes and detached commits in the submodule lib were kept",
+        "refs that are no branches, tags or stashes were not kept in the submodule lib: refs/notes/commits",
+    )
+
+
+def test_what_else_there_is_is_handed_over_with_a_turn(sandbox: HostSandbox) -> None:
+    sandbox.lay_out()
+    sandbox.run("true")
+    Repo(sandbox.workspace / "lib").git("branch", "alt", "HEAD~0")
+    sandbox.turn("start")
+    sandbox.turn("stop")
+    sandbox.turn("start")
+    sandbox.turn("stop")
+    first, second = sorted((sandbox.state / "out/live").glob("[0-9]*"))
+    assert (first / f"{KEY}.kept").read_text().endswith(" refs/heads/alt\nall\n")
+    assert not [*second.glob("*.kept")]
 
 
 @pytest.mark.parametrize(("work", "kind"), [("true", "160000"), ("echo 1 > libs/lib/new", "040000")])

@@ -16,7 +16,6 @@ from realm.errors import RealmError
 from realm.model import Neighbour, Run, Session
 from realm.session import approvals, homes, neighbours
 from realm.session.find import list_sessions
-from realm.store import submodules
 from tests.support.repos import Repo
 from tests.support.store import SESSION_ID, project_of
 
@@ -277,7 +276,7 @@ def test_one_that_was_moved_is_found_again_where_the_user_says(repo: Repo, lib: 
 def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: Repo) -> None:
     made, project = begun(repo, "../lib"), project_of(repo)
     lib.git("update-ref", "refs/realm/fix", done := work(lib))
-    submodules.remove(homes.held_by(project, made))
+    homes.remove(homes.held_by(project, made))
     assert "refs/realm/fix" not in lib.refs()
     homes.restore(project, made)
     fork = homes.with_own_refs(project, made, made._replace(id=OTHER_ID, name="other"))
@@ -289,7 +288,7 @@ def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: R
 
 def test_what_was_removed_is_not_restored_onto_anothers_work(repo: Repo, lib: Repo) -> None:
     made, project = begun(repo, "../lib"), project_of(repo)
-    submodules.remove(homes.held_by(project, made))
+    homes.remove(homes.held_by(project, made))
     other = begun(repo, "../lib", session_id=OTHER_ID)
     assert other.neighbours == made.neighbours
     with pytest.raises(RealmError, match="is another session's"):

@@ -30,8 +30,7 @@ def came(project: Project, sandbox: HostSandbox, report: Report, visible: tuple[
     """Take in a report as the host does: the work, then what else there is."""
     done: Ingested = take(intake(project, sandbox.tip, report.points, report.pack))
     wanted = left.Wanted(
-        project, "fix", 1, 1, sandbox.tip, done.tip, report.left, report.left_all, report.left_pack,
-        STARTED, ME, done.twins,
+        project, "fix", 1, 1, sandbox.tip, done.tip, *report.others, STARTED, ME, done.twins,
     )  # fmt: skip
     found = left.take(wanted._replace(visible=lambda: visible))
     refs.transact(project, found.updates, "test")
@@ -112,7 +111,7 @@ def test_unchanged_ones_cost_no_objects(repo: Repo, tmp_path: Path) -> None:
     )
     second = again(sandbox, project, tmp_path / "two")
     report = second.run("true")
-    assert (report.left_pack, len(report.left), report.left_all) == (None, 1, True)
+    assert (report.others.pack, len(report.others.left), report.others.is_all) == (None, 1, True)
     before = kept(repo)
     found = came(project, second, report)
     assert (list(found.updates), kept(repo)) == ([], before)
@@ -128,10 +127,12 @@ def test_names_that_a_file_system_would_mix_up(repo: Repo, tmp_path: Path) -> No
     )
     found = came(project, sandbox, report)
     names = sorted(kept(repo))
-    assert len({name.casefold() for name in names}) == len(names) == len(report.left)
+    assert len({name.casefold() for name in names}) == len(names) == len(report.others.left)
     assert found.notes == []
     back = branches.inside(project, branches.listed(project, "fix"), ())
-    assert {left.name for left in report.left} - set(back.refs) == {f"refs/heads/{'very' * 40}/{'long' * 40}"}
+    assert {left.name for left in report.others.left} - set(back.refs) == {
+        f"refs/heads/{'very' * 40}/{'long' * 40}"
+    }
 
 
 @pytest.mark.parametrize(
@@ -200,8 +201,8 @@ def test_packs_that_are_none(repo: Repo, tmp_path: Path) -> None:
     project = project_of(repo)
     sandbox = HostSandbox(tmp_path / "one", repo)
     report = sandbox.run(ALT + "echo 1 >a")
-    assert report.left_pack is not None
-    shutil.copyfile("/bin/sh", report.left_pack)
+    assert report.others.pack is not None
+    shutil.copyfile("/bin/sh", report.others.pack)
     found = came(project, sandbox, report)
     assert (kept(repo), repo.files("refs/realm/fix")) == ({}, ["README.md", "a"])
     assert any("refused" in note for note in found.notes)

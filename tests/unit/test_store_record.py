@@ -79,7 +79,7 @@ runs = st.builds(
     ).map(tuple),
     said=counts,
     died=words,
-    kept=st.lists(st.builds(Kept, names, names, oids, counts)).map(tuple),
+    kept=st.lists(st.builds(Kept, names, names, oids, counts, names)).map(tuple),
     took=st.lists(times).map(tuple),
     ends=st.lists(times).map(tuple),
     weakened=texts,
