@@ -312,8 +312,8 @@ def failure(verb: str, err: bytes) -> GitError:
 
 
 def reason(err: bytes) -> str:
-    """Return the line of git's standard error that says why, cleaned and cut."""
-    lines = [clean(line, limit=400).strip() for line in err.splitlines()]
+    """Return the line of git's standard error that says why, cleaned and cut; with what it announces."""
+    lines = [clean(line, limit=400).strip() for line in err.replace(b":\n\t", b": ").splitlines()]
     for prefix in ("fatal: ", "error: "):
         for line in lines:
             if line.startswith(prefix):

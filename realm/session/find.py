@@ -6,7 +6,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from realm.errors import GitError, NoGitError, NoSuchSessionError, NotARepositoryError, RealmError
+from realm.errors import GitError, NoSuchSessionError, NotARepositoryError, RealmError
 from realm.git import place
 from realm.model import Activity, SessionRow, State
 from realm.paths import current_directory
@@ -55,7 +55,8 @@ def locate(name: str, directory: Path | None) -> Found:
     With ``directory`` only the repository there is asked.  Without it the one
     around the current directory is, and then the others.  Raises
     :class:`NoSuchSessionError` with the closest names, :class:`UsageError` for
-    a name that none can have, :class:`RealmError` when several projects have it.
+    a name that none can have, :class:`RealmError` when several projects have it, and
+    :class:`GitError` when git cannot open the repository here.
     """
     refs.check_name(name)
     start = directory if directory is not None else current_directory()
@@ -131,9 +132,7 @@ def _advice(project: Project, name: str, problem: str) -> str:
 def _around(directory: Path, asked: Started | None = None) -> Project | None:
     try:
         return discover(directory, asked)
-    except NoGitError:
-        raise
-    except (NotARepositoryError, GitError):
+    except NotARepositoryError:
         return None
 
 
@@ -142,10 +141,11 @@ def elsewhere(here: Project | None) -> list[Project]:
     seen = {here.common_dir} if here else set()
     found: list[Project] = []
     for root in registry.known():
-        project = _around(root)
-        if project is not None and project.common_dir not in seen:
-            seen.add(project.common_dir)
-            found.append(project)
+        with suppress(NotARepositoryError, GitError):
+            project = discover(root)
+            if project.common_dir not in seen:
+                seen.add(project.common_dir)
+                found.append(project)
     return found
 
 

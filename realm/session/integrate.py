@@ -121,7 +121,8 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     text = message or describe(done, squash=squash)
     if not squash:
         own = ["--no-ff", "-m", text] if message else ["-m", text]
-        if not message and repo.is_ancestor(project, head, tip):
+        asked = git.git("config", "--type=bool", "merge.ff", project=project, check=False)
+        if not message and asked.text != "false" and repo.is_ancestor(project, head, tip):
             own = ["--no-edit"]  # git has no use for a message then, and says so
         return git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
     if stash:

@@ -39,7 +39,8 @@ def discover(start: Path, asked: Started | None = None) -> Project:
 
     One git process, unless it was ``asked`` already.  Raises
     :class:`NotARepositoryError` when there is no such directory, no repository, no work tree
-    (a bare repository, a ``.git`` directory), or git refuses the repository because of who owns it.
+    (a bare repository, a ``.git`` directory), or git refuses the repository because of who owns it;
+    :class:`GitError` when git cannot open it.
     """
     shown = clean(str(start))
     if not os.path.isdir(start):  # noqa: PTH112 - Path's own raises where nothing may be looked at
@@ -123,9 +124,7 @@ def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
         return NotARepositoryError(
             f"the path of the repository at {shown} contains a line break", "rename the directory"
         )
-    return NotARepositoryError(
-        f"git cannot open the repository at {shown}: {reason(result.err)}", "git status"
-    )
+    return GitError(f"git cannot open the repository at {shown}: {reason(result.err)}", "git status")
 
 
 def project_name(root: Path, git_dir: Path, common: Path) -> str:

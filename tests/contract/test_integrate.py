@@ -179,6 +179,13 @@ class TestMerge:
         assert repo.head("HEAD^2") == past.tip
         assert status(repo) == []
 
+    def test_where_the_user_wants_merges_only_it_says_what_was_merged(self, past: Past) -> None:
+        past.repo.git("config", "merge.ff", "no")
+        assert realm(past.repo.path, "merge", "fix").code == 0
+        assert past.repo.git("log", "-1", "--format=%s %P").split("'") == [
+            "Merge session ", "fix", f" {past.base} {past.tip}",
+        ]  # fmt: skip
+
     def test_squashed_it_is_one_commit_about_the_first_prompt(self, past: Past) -> None:
         repo = past.repo
         before = repo.head()

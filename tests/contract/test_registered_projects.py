@@ -42,6 +42,21 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
+def test_in_one_that_git_cannot_open_no_other_is_meant(repo: Repo, make_repo: Callable[..., Repo]) -> None:
+    registry.remember_project(project_of(repo))
+    add_session(project_of(repo), "fix")
+    broken = make_repo("broken")
+    (broken.path / ".git/config").write_text(
+        "[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\tnewer = 1\n"
+    )
+    for verb in ("remove", "log", "list", "push"):
+        done = run(verb, *(["fix"] if verb != "list" else []), cwd=broken.path)
+        assert (done.returncode, done.stdout) == (1, ""), done.stdout
+        assert "git cannot open the repository at" in done.stderr
+        assert "found: newer" in done.stderr
+    assert "refs/realm/fix" in repo.refs()
+
+
 def test_one_that_may_not_be_entered(closed: Repo, repo: Repo, tmp_path: Path) -> None:
     try:
         listed = run("list", "--all", "--json", cwd=repo.path)
