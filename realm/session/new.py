@@ -115,6 +115,10 @@ def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
             "devcontainer.json has changed since realm init took its settings; "
             "git config --unset-all realm.setup (or realm.image), then realm init looks again"
         )
+    subdir = plan.session.subdir
+    if subdir and not repo.is_there(plan.project, f"{plan.run.before}:{subdir}"):
+        root = clean(str(plan.project.root), limit=200)
+        ui.warn(f"nothing in {clean(subdir, limit=200)} is committed: the agent starts at the top of {root}")
     for mirrored in plan.config.mirrors():
         shown = clean(mirrored, limit=100)
         ui.warn(

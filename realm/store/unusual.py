@@ -1,12 +1,15 @@
 """What a session should hardly have brought, and leaving it out of commits again.
 
-Large files, heaps of new ones below one directory, and most of the tree gone are
-mostly an accident: a build's output that no rule ignores, a clean-up gone wrong.  They
-are kept like all else; whoever reads this is told, and can have them dropped.
+Large files, heaps of new ones below one directory, what package managers installed, and most of
+the tree gone are mostly an accident: a build's output that no rule ignores, a clean-up gone wrong.
+Files that a filter of the user's (gitattributes(5)) encrypts, say, come as the agent wrote them:
+nothing runs the user's programs on these.  All are kept; whoever reads this is told, and can
+have them dropped.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +31,8 @@ LARGE = 50 * 1024**2
 """Bytes of a large file; GitHub takes none of twice that."""
 HEAP = 2000
 """New files below one directory that are a heap."""
+PACKAGES = 100
+"""New files of installed packages that are a heap; a test's data has fewer."""
 LEAST_GONE = 20
 """Deleted files that are worth a word, where they are more than half of all."""
 _TREE_LIMIT = 64 * 1024**2
@@ -62,6 +67,7 @@ def find(project: Project, old: str, new: str) -> list[Unusual]:
         Unusual(f"{count} new files below {clean(place, limit=200)}", place)
         for place, count in _heaps([change.path for change in added])
     ]
+    found += _unfiltered(project, [change.path for change in changed if change.status in "AM"])
     moved = {change.after for change in added}
     gone = sum(change.status == "D" and change.before not in moved for change in changed)
     if gone >= LEAST_GONE:
@@ -107,18 +113,50 @@ def _sizes(project: Project, oids: Sequence[str]) -> dict[str, int]:
     return {row[0]: int(row[2]) for row in rows if row[1:2] == ["blob"]}
 
 
+def _unfiltered(project: Project, paths: Sequence[str]) -> Iterator[Unusual]:
+    """Yield the filters of the user's that would have had a say; Git LFS has had it."""
+    asked = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$")
+    cells = git(*asked, project=project, check=False).text.split("\0")
+    filters = {cell.partition(".")[2].rpartition(".")[0] for cell in cells if cell} - {"lfs"}
+    if not filters:
+        return
+    stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    told = git("check-attr", "-z", "--stdin", "filter", project=project, stdin=stdin, check=False)
+    rows = told.out.decode("utf-8", "surrogateescape").split("\0")
+    for name in sorted(filters):
+        of = [path for path, value in zip(rows[::3], rows[2::3], strict=False) if value == name]
+        if of:
+            more = f" and {len(of) - 1} more" if of[1:] else ""
+            what = f"{clean(of[0], limit=200)}{more} did not go through your filter {clean(name, limit=100)}"
+            yield Unusual(what, "" if more else of[0])
+
+
 def _heaps(paths: Sequence[str]) -> Iterator[tuple[str, int]]:
     """Yield the directories with a heap of the files below them: the deepest that holds one as a whole."""
+    installed = set(_installed(paths))
     below: Counter[str] = Counter()
     for path in paths:
         parts = path.split("/")
-        below.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
-    heaps = {place: count for place, count in below.items() if count >= HEAP}
+        places = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+        packages = next((place for place in places if place in installed), None)
+        below.update(places if packages is None else [packages])
+    yield from ((place, below[place]) for place in sorted(installed) if below[place] >= PACKAGES)
+    heaps = {place: count for place, count in below.items() if count >= HEAP and place not in installed}
     for place, count in heaps.items():
         parent = place.rpartition("/")[0]
         deeper = any(other.startswith(f"{place}/") and heaps[other] == count for other in heaps)
         if not deeper and heaps.get(parent, count) == count:
             yield place, count
+
+
+def _installed(paths: Sequence[str]) -> Iterator[str]:
+    """Yield the directories in which npm or Python's venv puts packages."""
+    for path in paths:
+        *above, name = path.split("/")
+        if "node_modules" in above:
+            yield "/".join(above[: above.index("node_modules") + 1])
+        elif above and name == "pyvenv.cfg":
+            yield "/".join(above)
 
 
 # -- leaving it out --------------------------------------------------------------

@@ -133,3 +133,34 @@ def test_what_is_unusual_about_a_change(repo: Repo) -> None:
     repo.git("mv", "src", "lib")
     assert unusual.find(project, first, repo.commit("Moved")) == []
     assert unusual.find(project, first, first) == []
+
+
+def test_installed_packages_are_unusual_also_where_they_are_few(repo: Repo) -> None:
+    first = repo.head()
+    for number in range(unusual.PACKAGES):
+        repo.write(f"web/node_modules/p{number}/node_modules/q/index.js", f"{number}")
+        repo.write(f".venv/lib/{number}.py", f"{number}")
+    repo.write(".venv/pyvenv.cfg", "home = /usr/bin\n")
+    repo.write("tests/node_modules/p/index.js", "x")
+    assert unusual.find(project_of(repo), first, repo.commit("Packages")) == [
+        unusual.Unusual("101 new files below .venv", ".venv"),
+        unusual.Unusual("100 new files below web/node_modules", "web/node_modules"),
+    ]
+
+
+def test_a_push_asks_about_what_the_users_filters_did_not_see(repo: Repo, tmp_path: Path) -> None:
+    """git-crypt, say: what the agent wrote there is not encrypted."""
+    repo.git("remote", "add", "origin", str(Repo.init(tmp_path / "origin.git", bare=True).path))
+    repo.git("config", "filter.crypt.clean", "rev")
+    repo.write(".gitattributes", "*.key filter=crypt\n*.bin filter=lfs\n*.odd filter=none\n")
+    repo.commit("Filters")
+    past = Past(repo)
+    past.run(Asked("keys", {"a b.key": "secret\n", "x.bin": "x\n", "x.odd": "x\n"}))
+    done = realm(repo.path, "push", "fix")
+    assert done.code == 1
+    assert "a b.key did not go through your filter crypt\n" in done.err
+    assert "realm drop fix 'a b.key' leaves it out" in done.err
+    past.run(Asked("more", {"c.key": "secret\n"}))
+    assert "a b.key and 1 more did not go through your filter crypt" in realm(repo.path, "push", "fix").err
+    repo.git("config", "--unset", "filter.crypt.clean")
+    assert realm(repo.path, "push", "fix").code == 0

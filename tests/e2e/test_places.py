@@ -27,6 +27,12 @@ def test_a_subdirectory_is_where_the_agent_starts(user: User) -> None:
     )
     assert done.out == "/workspace/project/src/deep\n"
     assert "src/deep/b.txt" in user.repo.files("refs/realm/sub")
+    assert "committed" not in done.err
+    new = user.repo.path / "new"
+    new.mkdir()
+    done = user.realm("new", "--agent", "pwd", "elsewhere", cwd=new)
+    assert done.out == "/workspace/project\n"
+    assert "warning: nothing in new is committed: the agent starts at the top" in done.err
 
 
 def test_a_filter_that_fails_is_no_reason_not_to_start(user: User) -> None:
