@@ -21,7 +21,7 @@ class Command(Agent):
 
     def find_login(self, given: Mapping[str, str] | None = None) -> Login:
         """Return the keys of the environment; none is needed, and the host's own login is not for it."""
-        return from_environment({**self.environ, **(given or {})})
+        return from_environment(self.environ, given or {})
 
     def api(self, login: Login, given: Mapping[str, str]) -> Api | None:
         """Return the API that the keys are for."""

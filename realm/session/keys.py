@@ -112,8 +112,8 @@ def choose(
 def _here(url: str) -> UsageError:
     return UsageError(
         f"{url} is this machine, which a container cannot reach",
-        "let what listens there listen on an address that containers reach, such as that of docker's bridge "
-        "(ip -4 addr show docker0), and name that",
+        "let what listens there do so at every address (0.0.0.0), or name one that containers reach, such as "
+        "that of docker's bridge (ip -4 addr show docker0)",
     )
 
 

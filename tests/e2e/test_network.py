@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import engines
+from tests.support.api import MessagesApi
 from tests.support.serving import Serving
 from tests.support.waiting import eventually
 from tests.support.web import Web
@@ -150,6 +151,16 @@ def test_where_nobody_has_chosen_they_open_it_and_that_is_said(claude: User) -> 
     tried = claude.realm("try", "x", "--", "sh", "-c", 'echo "$ANTHROPIC_API_KEY,$OTHER"')
     assert tried.out.strip() == ",1"
     assert "the container's network is open: docker flag --add-host needs it" in tried.err
+
+
+@pytest.mark.parametrize("network", ["allow", "open"])
+def test_a_gateway_of_this_machine_is_asked_at_the_address_that_it_has(claude: User, network: str) -> None:
+    claude.repo.git("config", "realm.network", network)
+    with MessagesApi("0.0.0.0") as gateway:  # noqa: S104 - so do gateways
+        claude.extra["ANTHROPIC_BASE_URL"] = gateway.url.replace("0.0.0.0", "localhost")  # noqa: S104
+        claude.realm("new", "x", "-p", "write a with b")
+        assert gateway.asked
+    assert claude.repo.show("refs/realm/x:a") == "b"
 
 
 def test_a_gateway_that_no_container_can_reach_is_told_of_before_the_start(claude: User) -> None:

@@ -30,6 +30,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realm import hosts
 from realm.agents.base import BEFORE, Login, Match, Renewal
 from realm.config import LOGIN
 from realm.errors import RealmError
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 KEY_VARIABLES = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
 """Any one of them is a login."""
 
-PASSED_VARIABLES = (*KEY_VARIABLES, "ANTHROPIC_BASE_URL")
+ADDRESS = "ANTHROPIC_BASE_URL"
+PASSED_VARIABLES = (*KEY_VARIABLES, ADDRESS)
 
 _PROVIDERS = (
     "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY",
@@ -77,9 +79,16 @@ def host_config_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(chosen(environ) or Path.home() / ".claude")
 
 
-def from_environment(environ: Mapping[str, str]) -> Login:
-    """Return the login that variables are; ``source`` is empty when none of them is a key."""
-    variables = {name: environ[name] for name in PASSED_VARIABLES if environ.get(name)}
+def from_environment(environ: Mapping[str, str], given: Mapping[str, str] = {}) -> Login:
+    """Return the login that variables are; ``source`` is empty when none of them is a key.
+
+    ``given``, of the docker flags, win over the host's ``environ``, whose own address containers know
+    by another name.
+    """
+    known = {**environ, **given}
+    variables = {name: known[name] for name in PASSED_VARIABLES if known.get(name)}
+    if ADDRESS in variables and ADDRESS not in given:
+        variables[ADDRESS] = hosts.from_outside(variables[ADDRESS])
     key = next((name for name in KEY_VARIABLES if name in variables), None)
     return Login(variables, source=f"{key} is set" if key else "")
 
@@ -95,7 +104,7 @@ def find(
     ``lend`` returns the key that a program of theirs gives, empty where they name none.
     Raises :class:`RealmError` with the ways to log in when there is none.
     """
-    login = from_environment({**environ, **settings, **given})
+    login = from_environment({**environ, **settings}, given)
     if login.source:
         return login
     elsewhere = {**settings, **given}
