@@ -191,6 +191,10 @@ NETWORK = Setting(
     "network", "REALM_NETWORK", "allow", parsers.one_of("allow", "open", "none"),
     "network of a container: open, allow (by name) or none",
 )
+DOCKER = Setting(
+    "docker", "REALM_DOCKER", "off", parsers.one_of("off", "rootless"),
+    "an engine in a container: off, or rootless (of its own, below its user)",
+)
 LOGIN = Setting(
     "login", "REALM_LOGIN", "", parsers.directory,
     "directory of Claude Code's configuration, with its login, in place of ~/.claude",
@@ -239,8 +243,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     HISTORY_REFS, DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
     LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
-    WORKSPACE, CACHE, CACHE_PATH, PACKAGES, SETUP, NETWORK, LOGIN, MCP, CREDENTIALS, GIT_CREDENTIALS, BUDGET,
-    ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
+    WORKSPACE, CACHE, CACHE_PATH, PACKAGES, SETUP, NETWORK, DOCKER, LOGIN, MCP, CREDENTIALS,
+    GIT_CREDENTIALS, BUDGET, ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

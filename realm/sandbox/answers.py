@@ -35,13 +35,15 @@ class Info(NamedTuple):
 class Machine(NamedTuple):
     """The machine of an engine: memory in bytes and processors, 0 where it does not say how many.
 
-    ``limits_cpus`` is whether it can limit processors, ``root`` where the engine keeps its files there.
+    ``limits_cpus`` is whether it can limit processors, ``root`` where the engine keeps its files there,
+    ``maps_users`` whether containers' users are others on the machine.
     """
 
     memory: int
     cpus: int
     limits_cpus: bool
     root: str = ""
+    maps_users: bool = False
 
     @classmethod
     def of(cls, found: Json) -> Self:
@@ -51,6 +53,7 @@ class Machine(NamedTuple):
             int(found.get("NCPU") or 0),
             found.get("CpuCfsQuota", True) is not False,
             str(found.get("DockerRootDir") or ""),
+            any("rootless" in option or "userns" in option for option in found.get("SecurityOptions") or ()),
         )
 
 
@@ -136,6 +139,12 @@ class Conditions(NamedTuple):
             )
             for one in found.get("Mounts") or ()
         ]  # fmt: skip
+        # A filter of system calls comes as its whole text.
+        protection = [
+            "seccomp=custom" if text.startswith("seccomp={") else text
+            for text in host.get("SecurityOpt") or ()
+        ]
+        protection += ["systempaths=unconfined"] if host.get("MaskedPaths") == [] else []
         mounts += [Mounted("tmpfs", "", target, writable=True) for target in host.get("Tmpfs") or ()]
         return cls(
             image=found["Image"],
@@ -148,7 +157,7 @@ class Conditions(NamedTuple):
             read_only=bool(host.get("ReadonlyRootfs")),
             privileged=bool(host.get("Privileged")),
             capabilities=tuple(host.get("CapAdd") or ()),
-            protection=tuple(host.get("SecurityOpt") or ()),
+            protection=tuple(protection),
             runtime=str(host.get("Runtime") or ""),
             mounts=tuple(mounts),
         )

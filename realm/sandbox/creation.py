@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
-from realm.sandbox import flags, image, layout, spec, transfer, workspace
+from realm.sandbox import docker_inside, flags, image, layout, spec, transfer, workspace
 from realm.sandbox.egress import ticket
 from realm.sandbox.flags import DockerArgs
 from realm.sandbox.image import recipe
@@ -62,6 +62,7 @@ def _with_environment(wanted: SandboxSpec, given: Iterable[SandboxFile]) -> list
     """
     found = [transfer.entry_script(), SandboxFile(f"{layout.GIT}/unready", b"yes\n", 0o600)]
     chosen = flags.environment(wanted.args)
+    found += docker_inside.files() if wanted.docker else []
     secret = spec.secrets(ticket.besides(wanted.environment, chosen) if wanted.egress else chosen)
     for file in given:
         if file.path == layout.ENVIRONMENT and isinstance(file.data, bytes):
@@ -77,7 +78,7 @@ def _create(
     engine: Engine, wanted: SandboxSpec, name: str, owned: Volumes, inside: list[SandboxFile]
 ) -> Sandbox:
     # By its name a container is removed whose id we were not told any more.
-    made = Sandbox(engine, name, wanted.owner, owned.all, tty=wanted.tty)
+    made = Sandbox(engine, name, wanted.owner, owned.all, tty=wanted.tty, docker=wanted.docker)
     try:
         options = spec.create_options(wanted, owned, workspace.labels(wanted.owner, name, owned.all))
         made.id = engine.create(options, name)
@@ -137,8 +138,8 @@ def snapshot(
         raise EngineError("nothing is left of the container to save")
     uid, gid = wanted.user
     wanted = wanted._replace(
-        command=("snapshot",), network="none", tty=False, stdin=False, args=DockerArgs(), uid=uid, gid=gid,
-        owner=dead.owner._replace(role="salvage"),
+        command=("snapshot",), network="none", tty=False, stdin=False, args=DockerArgs(), docker="",
+        uid=uid, gid=gid, owner=dead.owner._replace(role="salvage"),
     )  # fmt: skip
     dead.forget()
     second = _create_again(engine, wanted, dead)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from realm.sandbox import flags, layout
+from realm.sandbox import docker_inside, flags, layout
 from realm.sandbox.flags import DockerArgs
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class SandboxSpec(NamedTuple):
     ``egress``) or ``none``.  ``caches`` are volumes that outlive it.
     ``volumes`` is ``auto``,
     ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
-    for ``auto`` (0: not known).  ``args`` are the user's docker flags.
+    for ``auto`` (0: not known).  ``docker`` is the image of what lets it have an engine of its own
+    (:mod:`realm.sandbox.docker_inside`), empty where it has none.  ``args`` are the user's docker flags.
     """
 
     image: str
@@ -71,6 +72,7 @@ class SandboxSpec(NamedTuple):
     caches: tuple[Kept, ...] = ()
     volumes: str = "auto"
     files: int = 0
+    docker: str = ""
     args: DockerArgs = DockerArgs()
 
     @property
@@ -112,7 +114,8 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
         # Its warning of a signal that comes too early would stand on the agent's screen.
         "TINI_VERBOSITY": "0",
     }
-    return {**spec.environment, **own}
+    docker = docker_inside.ENVIRONMENT if spec.docker else {}
+    return {**docker, **spec.environment, **own}
 
 
 def _has_limit(args: DockerArgs, name: str) -> bool:
@@ -178,6 +181,8 @@ def host_config(
     config["NetworkMode"] = layout.OPEN_NETWORK if spec.network == "open" else "none"
     # A dump of a process's memory is nothing that anybody looks at, and may fill the disk.
     config["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]
+    if spec.docker:
+        docker_inside.loosen(config)
     if spec.memory:
         config["Memory"] = config["MemorySwap"] = spec.memory
     if spec.cpus:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, PACKAGES, SLIM, Config
+from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, DOCKER, IMAGE, NETWORK, PACKAGES, SLIM, Config
+from realm.errors import EngineError, UsageError
 from realm.paths import current_directory
-from realm.sandbox import image
+from realm.sandbox import docker_inside, image
 from realm.sandbox.image import recipe
 from realm.text import clean
 
@@ -37,11 +38,34 @@ def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
     if wanted and plan.run.number == 1:
         _mention_entrypoint(connection.image(wanted), wanted, ui)
     found = image.ensure(connection, wanted, inputs(plan.config), ui.progress, part=plan.agent.image_part)
-    if more := plan.config.values(PACKAGES):
+    more = plan.config.values(PACKAGES)
+    if plan.config.value(DOCKER) == "rootless":
+        _refuse_docker(connection, plan)
+        more = [*more, *docker_inside.PACKAGES]
+    if more:
         from realm.sandbox.image import packages
 
         found = packages.ensure(connection, wanted or recipe.REFERENCE, found, more, ui.progress)
     return found
+
+
+def _refuse_docker(connection: Engine, plan: Plan) -> None:
+    """Raise :class:`RealmError` where a sandbox can have no engine of its own."""
+    off = "git config realm.docker off runs agents without it"
+    why = f" ({plan.network.why})" if plan.network.why else ""
+    if plan.network.policy == "open":
+        raise UsageError(
+            f"realm.docker rootless has no network but the proxies, and the container's is open{why}",
+            f"git config realm.network allow, or {off}",
+        )
+    if plan.args.user and not plan.args.user[0]:
+        raise UsageError("realm.docker rootless is for a user, and docker flag --user makes it root", off)
+    if connection.is_podman or connection.machine().maps_users:
+        raise EngineError(
+            "realm.docker rootless needs a Docker engine that runs as root and maps no users: "
+            "of this one the containers' users are already others",
+            off,
+        )
 
 
 def _mention_entrypoint(found: Image | None, wanted: str, ui: UI) -> None:

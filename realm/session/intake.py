@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 
 _UNPREPARED = "the workspace could not be prepared"
 """What a sandbox reports that gave up before the agent was started."""
+_NO_DOCKER = "Docker cannot run in it"
 _NO_GIT, _NO_WAY = "the image has no git", "no socket leads to the proxies"
 """Why, where its image or its engine is not fit for it."""
 _ADVICE = {
     "realm.setup failed": "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … has none",
+    _NO_DOCKER: "git config realm.docker off runs agents without it",
     _NO_GIT: "install git in the image, or build it FROM realm:latest",
     _NO_WAY: "git config realm.network open, where this engine or its runtime lets no sockets through",
 }
@@ -225,7 +227,8 @@ def _check(plan: Plan, report: Report) -> None:
 def _unprepared(report: Report) -> UnpreparedError:
     others = [clean(text, limit=200) for text in report.errors if text != _UNPREPARED]
     message = ": ".join([f"the container's {_UNPREPARED.removeprefix('the ')}", *others[:1]])
-    hint = next((advice for error, advice in _ADVICE.items() if error in report.errors), "")
+    known = (advice for error, advice in _ADVICE.items() for text in report.errors if text.startswith(error))
+    hint = next(known, "")
     return UnpreparedError(
         message, hint or "try again: its copy of the history is made anew; git fsck checks the project's own"
     )

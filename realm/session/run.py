@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import CPUS, DISK_RESERVE, MEMORY, PIDS, WORKSPACE
+from realm.config import CPUS, DISK_RESERVE, DOCKER, MEMORY, PIDS, WORKSPACE
 from realm.model import Totals
 from realm.sandbox import flags, layout
 from realm.sandbox.egress.ticket import API_PORT, ticket
@@ -175,9 +175,10 @@ def weakened(plan: Plan) -> tuple[str, ...]:
     memory = ("realm.memory none",) if config.value(MEMORY) == 0 else ()
     cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
     reserve = ("realm.diskReserve none",) if config.value(DISK_RESERVE) == 0 else ()
+    docker = ("realm.docker rootless",) if config.value(DOCKER) == "rootless" else ()
     has_login = bool(plan.login.source) and plan.api is None
     login = (f"realm.credentials {credentials(plan)}",) if has_login and plan.network.policy != "none" else ()
-    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *login)
+    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *docker, *login)
 
 
 def environment(plan: Plan) -> dict[str, str]:
