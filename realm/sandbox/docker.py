@@ -503,7 +503,14 @@ def _client(endpoint: Endpoint, api: tuple[int, int]) -> Any:
         tls = kwargs_from_env().get("tls", False)
     version = "{}.{}".format(*api)
     url = endpoint.secure_url if tls else "unix:///engine"
-    client: Any = APIClient(url, version=version, tls=tls or False)
+    try:
+        client: Any = APIClient(url, version=version, tls=tls or False)
+    except (AttributeError, TypeError, ValueError) as error:
+        # The SDK reads proxies and logins there, and takes on trust what it finds.
+        raise EngineError(
+            "config.json of the docker command is not as it should be",
+            "it is in ~/.docker, or where DOCKER_CONFIG says",
+        ) from error
     if not tls:
         client.mount("http+docker://", Bridge(endpoint))
     # A container may be waited for as long as it runs.
