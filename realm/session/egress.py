@@ -216,7 +216,7 @@ def company_proxy(environ: Mapping[str, str]) -> rules.Upstream | None:
     url = environ[name] if "//" in environ[name] else f"http://{environ[name]}"
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 8080
+        host, port = hosts.parse(parts.hostname or "").name, parts.port or 8080
     except ValueError:
         host = ""
     if not host:

@@ -219,7 +219,7 @@ class CompanyProxy(Serving):
                 pass
 
         self._server = ThreadingHTTPServer((engines.gateway(), 0), Handler)
-        self.url = f"http://me:secret@{engines.gateway()}:{self._server.server_address[1]}"
+        self.url = f"http://me:sec%20%23r%25e%22t@{engines.gateway()}:{self._server.server_address[1]}"
 
 
 @pytest.mark.parametrize("by", ["environment", "docker"])
@@ -238,6 +238,6 @@ def test_a_company_proxy_is_gone_through(sealed_user: User, sealed: Path, by: st
     assert done.out.split()[0] == "204000"
     assert done.out.split()[-1] == "403000"
     assert [path for path, _ in proxy.asked] == ["http://pypi.org/a", "pypi.org:443"]
-    login = base64.b64encode(b"me:secret").decode()
+    login = base64.b64encode(b'me:sec #r%e"t').decode()
     assert {given for _, given in proxy.asked} == {f"Basic {login}"}
-    assert "secret" not in done.out + done.err
+    assert "sec" not in done.out + done.err

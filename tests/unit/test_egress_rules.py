@@ -102,8 +102,8 @@ def test_names_below_others_are_listed_once() -> None:
 
 
 def test_a_company_proxy_is_the_only_way_out() -> None:
-    lines = _lines(upstream=rules.Upstream("proxy.corp", 3128, "me:pw", (".corp",)))
-    assert "cache_peer proxy.corp parent 3128 0 no-query default no-digest login=me:pw" in lines
+    lines = _lines(upstream=rules.Upstream("proxy.corp", 3128, "me:p w", (".corp",)))
+    assert "cache_peer proxy.corp parent 3128 0 no-query default no-digest login=me:p%20w" in lines
     assert lines[-3:] == [
         "acl direct dstdomain -n .corp",
         "always_direct allow direct",

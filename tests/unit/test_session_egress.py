@@ -124,6 +124,7 @@ def test_the_company_proxy_of_the_environment(environ: Mapping[str, str], found:
         ("socks5://proxy.corp:1", "a proxy of the kind socks5, not http"),
         ("https://me:secret@proxy.corp", "a proxy of the kind https, not http"),
         ("http://[::1", "is not the address of a proxy"),
+        ("to be asked for", "is not the address of a proxy"),
         ("http://proxy.corp:port", "is not the address of a proxy"),
     ],
 )

@@ -15,7 +15,7 @@ import functools
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from realm import hosts
 from realm.hosts import TLS, WEB
@@ -318,7 +318,8 @@ def _without_covered(names: Sequence[str]) -> list[str]:
 def _through(upstream: Upstream | None) -> Iterator[str]:
     if upstream is None:
         return
-    login = f" login={upstream.login}" if upstream.login else ""
+    # A word of squid's: it takes escapes back.
+    login = f" login={quote(upstream.login, safe=':')}" if upstream.login else ""
     yield f"cache_peer {upstream.host} parent {upstream.port} 0 no-query default no-digest{login}"
     if upstream.without:
         yield f"acl direct dstdomain -n {' '.join(_without_covered(upstream.without))}"
