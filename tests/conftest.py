@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # realm imports it in a thread, which could be in the middle of that when pytest, at a test's end,
@@ -21,7 +23,6 @@ from tests.support.user import KEY, User, clean_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 # Under nohup, or in a script's background, signals come ignored, and every program a test starts
 # would inherit that.
@@ -83,6 +84,16 @@ def repo(make_repo: Callable[..., Repo]) -> Repo:
     made.write("README.md", "# project\n")
     made.commit("Start")
     return made
+
+
+@pytest.fixture
+def other_disk() -> Iterator[Path]:
+    """Return a directory on another filesystem than the repository's."""
+    shm = Path("/dev/shm")
+    if not os.access(shm, os.W_OK):
+        pytest.skip("no other filesystem to write to")
+    with tempfile.TemporaryDirectory(dir=shm) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture(scope="session")

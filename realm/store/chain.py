@@ -6,6 +6,7 @@ signatures tell (:mod:`realm.store.signing`).
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,8 +108,10 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
     """Return what git's strict check finds wrong with what ``tips`` reach beyond ``base``, if anything."""
     with scratched("verify") as directory:
         wanted = "".join(f"{oid}\n" for oid in [*tips, f"^{base}"]).encode()
-        stores = ":".join(str(store) for store in project.object_stores)
-        env = {"GIT_OBJECT_DIRECTORY": str(directory), "GIT_ALTERNATE_OBJECT_DIRECTORIES": stores}
+        stores = b"".join(os.fsencode(store) + b"\n" for store in project.object_stores)
+        (directory / "info").mkdir()
+        (directory / "info" / "alternates").write_bytes(stores)
+        env = {"GIT_OBJECT_DIRECTORY": str(directory)}  # which may be on another disk than the project's
         try:
             partial = is_partial(project)
             if partial:
@@ -116,7 +119,7 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
                 walk = ("rev-list", "--objects", "--quiet", "--missing=allow-promisor", "--stdin")
                 git(*walk, project=project, stdin=wanted)
             packing = ("pack-objects", "--quiet", "--revs", "--missing=allow-any", "--delta-base-offset")
-            name = git(*packing, str(directory / "pack"), project=project, stdin=wanted).text
+            name = git(*packing, str(directory / "pack"), project=project, env=env, stdin=wanted).text
             how = "--fsck-objects" if partial else "--strict"
             checking = ("index-pack", how, "-o", str(directory / "again.idx"))
             done = git(*checking, str(directory / f"pack-{name}.pack"), project=project, env=env, check=False)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +14,7 @@ from tests.support.repos import Repo, git
 from tests.support.store import project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from realm.model import Project
 
@@ -262,19 +259,6 @@ def test_increment_has_only_what_is_new(repo: Repo, tmp_path: Path) -> None:
 
 def test_nothing_new_is_no_pack(repo: Repo, tmp_path: Path) -> None:
     assert history.pack(project_of(repo), [repo.head()], [repo.head()], (), tmp_path / "spool") is None
-
-
-@pytest.fixture
-def other_disk() -> Iterator[Path]:
-    """A directory on another filesystem than the repository's."""
-    shm = Path("/dev/shm")
-    if not os.access(shm, os.W_OK):
-        pytest.skip("no other filesystem to write to")
-    directory = Path(
-        subprocess.run(["mktemp", "-d", "-p", shm], capture_output=True, check=True, text=True).stdout.strip()
-    )
-    yield directory
-    subprocess.run(["rm", "-rf", str(directory)], check=True)
 
 
 def test_packs_are_spooled_on_another_disk_and_nothing_is_written_into_the_project(

@@ -55,6 +55,10 @@ def forge(past: Past, message: str, *, parents: tuple[str, ...] = (), tree: str 
 
 
 class TestSound:
+    def test_realms_own_directory_may_be_on_another_disk(self, past: Past, other_disk: Path) -> None:
+        done = realm(past.repo.path, "verify", "fix", env={"REALM_HOME": str(other_disk)})
+        assert (done.code, done.err) == (0, "")
+
     def test_what_realm_wrote_is(self, past: Past) -> None:
         done = realm(past.repo.path, "verify", "fix")
         assert (done.code, done.out, done.err) == (0, "fix: 4 commits of 2 runs: all is well\n", "")
