@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import GitError, RealmError
 from realm.git import git, reason
 from realm.paths import scratched
-from realm.store import sparse, worktree
+from realm.store import names, sparse, worktree
 from realm.store.commits import tree_of
 from realm.text import clean, listed
 
@@ -84,8 +84,8 @@ def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
             unmerged.setdefault(name, {})[stage] = mode, oid
         lines = [_merged(here, directory, name, sides) for name, sides in unmerged.items()]
         if None in lines:
-            names = [name for name, line in zip(unmerged, lines, strict=True) if line is None]
-            raise ConflictError([clean(name, limit=200) for name in names])
+            paths = [name for name, line in zip(unmerged, lines, strict=True) if line is None]
+            raise ConflictError([clean(path, limit=200) for path in paths])
         here("update-index", "-z", "--index-info", stdin=b"".join(filter(None, lines)))
         return here("write-tree").text
 
@@ -184,14 +184,19 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
     """Make the work tree, which is ``before`` and of which ``index`` knows the files, ``after`` (trees).
 
     The user's own index is not touched.  Raises :class:`RealmError`, and changes nothing, when a
-    file that git ignores would be overwritten, or one has changed meanwhile.
+    file that git ignores would be overwritten, the disk takes two names for one, or a file has
+    changed meanwhile.
     """
     found = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after, project=project)
     cells = found.out.split(b"\0")[:-1]
     kinds = dict(zip(cells[1::2], cells[::2], strict=True))
-    if blocked := _blocked(project, kinds):
+    asked = git("config", "--type=bool", "core.ignoreCase", project=project, check=False)
+    same = names.seen if asked.text == "true" else os.fsdecode
+    if blocked := _blocked(project, kinds, same):
         ignored = f"{listed(blocked)} would be overwritten, which git ignores"
         raise RealmError(f"nothing was changed: {ignored}", "git status --ignored")
+    if doubled := _doubled(project, after, kinds, same):
+        raise RealmError(f"nothing was changed: {doubled} are one file here", "git config core.ignoreCase")
     env = {"GIT_INDEX_FILE": str(index)}
     sparse.uncover(project, env, (name for name, kind in kinds.items() if kind != b"A"))
     order = (*_ALONE, "read-tree", "-m", "-u", before, after)
@@ -200,12 +205,24 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
         raise RealmError(f"nothing was changed: {reason(done.err)}", "git status --ignored")
 
 
-def _blocked(project: Project, kinds: Mapping[bytes, bytes]) -> list[str]:
+def _doubled(project: Project, tree: str, kinds: Mapping[bytes, bytes], same: Callable[[bytes], str]) -> str:
+    """Return the names in ``tree`` that are one on this disk, where one of them is new."""
+    new = {same(name) for name, kind in kinds.items() if kind == b"A"}
+    listing = git("ls-tree", "-r", "-z", "--name-only", tree, project=project).out if new else b""
+    found: dict[str, list[str]] = {}
+    for name in listing.split(b"\0")[:-1]:
+        if same(name) in new:
+            found.setdefault(same(name), []).append(clean(os.fsdecode(name), limit=200))
+    return next((listed(each) for each in found.values() if len(each) > 1), "")
+
+
+def _blocked(project: Project, kinds: Mapping[bytes, bytes], same: Callable[[bytes], str]) -> list[str]:
     """Return what lies where new files go and was not there: git holds ignored files worthless.
 
-    ``kinds`` are the files that change, with git's letters for how.
+    ``kinds`` are the files that change, with git's letters for how; ``same`` is what the disk
+    takes for one name.
     """
-    known = {name for name, kind in kinds.items() if kind != b"A"}
+    known = {same(name) for name, kind in kinds.items() if kind != b"A"}
     blocked = []
     for name in (name for name, kind in kinds.items() if kind == b"A"):
         path = PurePosixPath(os.fsdecode(name))
@@ -213,7 +230,7 @@ def _blocked(project: Project, kinds: Mapping[bytes, bytes]) -> list[str]:
             there = project.root / part
             if there.is_dir() and not there.is_symlink():
                 inside = worktree.files(project.root, str(part)) if part == path else ()
-                blocked += [one for one in inside if os.fsencode(one) not in known][:1]
-            elif os.path.lexists(there) and os.fsencode(part) not in known:
+                blocked += [one for one in inside if same(os.fsencode(one)) not in known][:1]
+            elif os.path.lexists(there) and same(os.fsencode(part)) not in known:
                 blocked.append(str(part))
     return list(dict.fromkeys(clean(one, limit=200) for one in blocked))

@@ -121,6 +121,17 @@ class TestApply:
         realm(repo.path, "apply", "fix")
         assert status(repo) == [" D d/a.txt", "?? d"]
 
+    def test_two_names_that_the_disk_takes_for_one(self, repo: Repo) -> None:
+        past = Past(repo)
+        past.run(Asked("two", {"d/Foo": "1\n", "D/foo": "2\n"}))
+        repo.git("config", "core.ignoreCase", "true")
+        done = realm(repo.path, "apply", "fix")
+        assert done.code == 1
+        assert "nothing was changed: D/foo and d/Foo are one file here" in done.err
+        assert status(repo) == []
+        assert realm(repo.path, "apply", "fix", "--", "d").code == 0
+        assert status(repo) == ["?? d/Foo"]
+
     def test_paths_are_seen_from_where_the_user_stands(self, past: Past) -> None:
         assert realm(past.repo.path / "sub", "apply", "fix", "--", "b.txt").code == 0
         assert status(past.repo) == [" M sub/b.txt"]
