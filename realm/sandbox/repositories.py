@@ -114,6 +114,7 @@ class Inner(NamedTuple):
     known: tuple[str, ...] = ()
     kept: Mapping[str, str] = {}
     stashes: tuple[tuple[str, str], ...] = ()
+    large: bool = False
     partial: bool = False
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError, RejectedError
 from realm.paths import replace
 from realm.sandbox.repositories import BESIDE
-from realm.session import bounds, homes, neighbours, sandboxes
+from realm.session import bounds, homes, large, neighbours, sandboxes
 from realm.session.lock import run_directory
 from realm.store import history, refs, repo, submodules
 from realm.store.ingest import Intake, ingest
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 _MOST_PUBLISHED = 1000
+_MOST_POINTERS = 20
 
 
 class Inside(NamedTuple):
@@ -185,6 +186,7 @@ def _taken(
     if _move(clone, there.name, state.onto, done.tip):
         name = there.name
         notes.append(f"refs/realm/{name} in {shown} was moved: what it was is in refs/realm-trash/{name} now")
+    notes += _without_files(plan, there, one.link, done.tip)
     found = {oid: twin.oid for oid, twin in done.twins.items() if twin.exact}
     twins = {**state.twins, **found, **done.states}
     return _State(done.tip, points[-1].head, points[-1].snapshot, twins)
@@ -204,7 +206,15 @@ def _beside(plan: Plan, report: Report, there: _There, state: _State, notes: lis
     refs.transact(clone, updates, "realm: work of a session")
     left.remember(plan, found.twins, one.key)
     notes += [f"in {shown}: {note}" for note in found.notes]
+    notes += [note for row in found.kept for note in _without_files(plan, there, one.link, row.oid)]
     return [row._replace(path=shown) for row in found.kept]
+
+
+def _without_files(plan: Plan, there: _There, before: str, after: str) -> list[str]:
+    """Return warnings about new pointers of Git LFS to files that the clone has not."""
+    top, paths = there.one.path, large.take_inside(plan, there.clone, before, after)
+    said = "is a pointer of Git LFS to a file that did not come out of the container"
+    return [f"{clean(f'{top}/{path}', limit=200)} {said}" for path in paths[:_MOST_POINTERS]]
 
 
 def _move(clone: Project, name: str, before: str, tip: str) -> bool:

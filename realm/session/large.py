@@ -14,9 +14,11 @@ from realm.store import lfs
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.model import Project
     from realm.sandbox.report import Report
     from realm.session.run import Plan
     from realm.store.lfs import Pointer
+    from realm.store.submodules import Submodule
 
 
 def take(plan: Plan, report: Report) -> None:
@@ -30,12 +32,35 @@ def take(plan: Plan, report: Report) -> None:
         replace(_file(plan), "".join(f"{oid}\n" for oid in sorted(after)).encode())
 
 
+def take_inside(plan: Plan, clone: Project, before: str, after: str) -> list[str]:
+    """Let a submodule's clone have, too, what came out of sandboxes for pointers that only ``after`` has.
+
+    Returns the paths of those whose files it has not.
+    """
+    new = [pointer for pointer in lfs.changed(clone, before, after)[1] if pointer.file is None]
+    noted = _noted(plan) if new else set()
+    return [
+        pointer.path
+        for pointer in new
+        if not (pointer.oid in noted and lfs.share(plan.project, clone, pointer.oid))
+    ]
+
+
 def given(plan: Plan) -> list[Pointer]:
     """Return the pointers in what the run begins on whose files its sandbox may have."""
-    found = lfs.pointers(plan.project, plan.run.before)
+    return _given(plan, plan.project, plan.session.base, plan.run.before)
+
+
+def given_inside(plan: Plan, one: Submodule, clone: Project) -> list[Pointer]:
+    """Return them in a submodule, whose clone is the host's."""
+    return _given(plan, clone, one.base, one.link)
+
+
+def _given(plan: Plan, project: Project, base: str, before: str) -> list[Pointer]:
+    found = lfs.pointers(project, before)
     if not found:
         return []
-    old, new = lfs.changed(plan.project, plan.session.base, plan.run.before)
+    old, new = lfs.changed(project, base, before)
     own = {pointer.path for pointer in new}
     of_base = [*old, *(pointer for pointer in found if pointer.path not in own)]
     known = {pointer.oid for pointer in of_base} | _noted(plan)

@@ -182,7 +182,7 @@ def outfit(
             instead=keys.instead(plan),
             inner=tuple(one for one, _ in inner),
             pointers=tuple(pointer.path for pointer in pointers if pointer.oid in files),
-            large=lfs.is_used(plan.project),
+            large=lfs.is_used(plan.project) or any(one.large for one, _ in inner),
             largest=plan.config.value(LIMIT_FILE),
             patterns=outline.patterns if outline else None,
             cone=outline is not None and outline.cone,
@@ -212,6 +212,7 @@ def outfit(
         packs += [
             SandboxFile(f"{layout.LARGE}/{oid}", path, 0o444, owner="root") for oid, path in files.items()
         ]
+        packs = [*{file.path: file for file in packs}.values()]
         yield Outfit(
             specs.limited(spec, machine.result()),
             [*repositories.files(laid), *ready.files, *packs, *_conversations(plan),
@@ -274,6 +275,10 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
         SandboxFile(f"{at}/pack/{path.name}", path, 0o444, owner="root")
         for pack in packs if pack is not None for path in pack.files
     ]  # fmt: skip
+    files += [
+        SandboxFile(f"{layout.LARGE}/{pointer.oid}", pointer.file, 0o444, owner="root")
+        for pointer in large.given_inside(plan, one, clone) if pointer.file is not None
+    ]  # fmt: skip
     branch, kept = plan.session.name if one in plan.neighbours else "", _kept_inside(plan, one, clone)
     refs = _refs(seen, branch)
     beside = branches.inside(clone, kept, [*refs, f"refs/heads/{branch}"])
@@ -282,7 +287,7 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
         refs={**refs, **beside.refs}, symbolic=seen.symbolic,
         peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
         objects=(at,), shallow=seen.shallow, known=tuple(kept.values()), kept=beside.refs,
-        stashes=tuple(beside.stashes), partial=stores.is_partial(clone),
+        stashes=tuple(beside.stashes), large=lfs.is_used(clone), partial=stores.is_partial(clone),
     )  # fmt: skip
     return inner, files
 

@@ -121,6 +121,20 @@ def store(project: Project, files: Iterable[Path]) -> list[str]:
     return stored
 
 
+def share(project: Project, other: Project, oid: str) -> bool:
+    """Let ``other`` have a file of the project's, too; tell whether it has it."""
+    source, place = _place(project, oid), _place(other, oid)
+    with suppress(FileExistsError):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.hardlink_to(source)
+        except FileNotFoundError:
+            return False
+        except OSError:  # on another disk, say
+            store(other, [source])
+    return place.is_file()
+
+
 def _copied(source: IO[bytes], copy: IO[bytes]) -> str:
     """Copy a file and return its SHA-256."""
     digest = hashlib.sha256()

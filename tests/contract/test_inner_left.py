@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from realm.session import approvals, homes
 from realm.store import branches, refs
+from tests.contract.test_entry_lfs import LARGE, pointer
 from tests.support.inside import KEPT, Place, kept, placed
 from tests.support.store import project_of
 
@@ -149,3 +151,41 @@ def test_what_stays_in_the_trash_is_said(place: Place) -> None:
     (said,) = homes.restore(project, session)
     assert f"git -C {place.near.path} for-each-ref refs/realm-trash/fix" in said
     assert refs.tips(project_of(place.near), "fix").code is None
+
+
+def stored(repo: Repo, data: bytes) -> Path:
+    oid = hashlib.sha256(data).hexdigest()
+    return project_of(repo).common_dir / "lfs/objects" / oid[:2] / oid[2:4] / oid
+
+
+def test_files_of_git_lfs(place: Place, tmp_path: Path) -> None:
+    """Those that the submodule's clone has are there; what the agent makes of them goes to that clone."""
+    for name, data in (("here.bin", LARGE), ("gone.bin", b"gone")):
+        place.lib.write(name, pointer(data))
+    place.lib.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    place.lib.commit("Large")
+    stored(place.lib, LARGE).parent.mkdir(parents=True)
+    stored(place.lib, LARGE).write_bytes(LARGE)
+    place.repo.commit("Large")
+    place = place.on_head()
+    script = (
+        "cd lib; cp here.bin gone.bin $HOME; git checkout -q -b alt; printf alt >alt.bin; "
+        "git add .; git commit -qm alt; git checkout -q --detach HEAD~1; printf more >>here.bin"
+    )
+    sandbox = place.sandbox(tmp_path / "one")
+    inside = place.take(sandbox.run(script))
+    assert (sandbox.state / "home/here.bin").read_bytes() == LARGE
+    assert (sandbox.state / "home/gone.bin").read_text() == pointer(b"gone")
+    assert inside.notes == []
+    assert place.lib.show("refs/realm/fix:here.bin") + "\n" == pointer(LARGE + b"more")
+    assert place.lib.show(f"{KEPT}heads/alt:alt.bin") + "\n" == pointer(b"alt")
+    for data in (b"alt", LARGE + b"more"):
+        assert stored(place.lib, data).read_bytes() == data
+    before = place.lib.head("refs/realm/fix")
+    again = place.sandbox(tmp_path / "two").run("printf 'lost' >lib/lost.bin")
+    assert again.large
+    lost = place.take(again._replace(large=()))
+    assert lost.notes == [
+        "lib/lost.bin is a pointer of Git LFS to a file that did not come out of the container"
+    ]
+    assert before != place.lib.head("refs/realm/fix")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import Config
 from realm.paths import make_private
-from realm.session import approvals, homes, inner, plan, sandboxes
+from realm.sandbox.layout import LARGE
+from realm.session import approvals, homes, inner, large, plan, sandboxes
 from realm.session.lock import run_directory
 from realm.session.requests import NewRequest
 from realm.store import submodules
@@ -37,6 +39,12 @@ class Place(NamedTuple):
         run = self.plan.run._replace(number=self.plan.run.number + 1)
         return self._replace(plan=plan.with_neighbours(self.plan._replace(run=run)))
 
+    def on_head(self) -> Place:
+        """Return it with a session that begins on the project's HEAD as it is now."""
+        head = self.repo.head()
+        session, run = self.plan.session._replace(base=head), self.plan.run._replace(before=head)
+        return self._replace(plan=self.plan._replace(session=session, run=run))
+
     def sandbox(self, path: Path) -> HostSandbox:
         """Return the run's sandbox, laid out as the host does."""
         made = HostSandbox(path, self.repo)
@@ -45,16 +53,22 @@ class Place(NamedTuple):
         there = []
         for one in (*found, *self.plan.neighbours):
             assert one.clone is not None
-            laid, _ = sandboxes._filled(self.plan, one, one.clone, path / "spool" / one.key)
+            laid, files = sandboxes._filled(self.plan, one, one.clone, path / "spool" / one.key)
+            for file in files:
+                if file.path.startswith(f"{LARGE}/") and not isinstance(file.data, bytes):
+                    large = made.state / "lfs" / file.path.rpartition("/")[2]
+                    large.parent.mkdir(exist_ok=True)
+                    shutil.copyfile(file.data, large)
             there.append(laid._replace(objects=(str(one.clone.common_dir / "objects"),)))
             if one.path.startswith("../"):
                 beside = made.workspace / one.path
                 beside.mkdir()
                 (beside / ".git").write_text(f"gitdir: ../project/.git/{one.place}\n")
-        made.layout = made.layout._replace(inner=tuple(there))
+        made.layout = made.layout._replace(inner=tuple(there), large=any(one.large for one in there))
         return made
 
     def take(self, report: Report) -> Inside:
+        large.take(self.plan, report)
         return inner.take(self.plan, report, {}, is_end=True)
 
 
