@@ -212,6 +212,10 @@ GIT_CREDENTIALS = Setting(
     "gitCredentials", "REALM_GIT_CREDENTIALS", "", parsers.git_host,
     "git hosts that containers may fetch from with your login, which stays outside", many=True,
 )
+SSH_AGENT = Setting(
+    "sshAgent", "REALM_SSH_AGENT", "", parsers.ssh_host,
+    "hosts at which containers may log in with your ssh agent, whose keys stay outside", many=True,
+)
 BUDGET = Setting(
     "budget", "REALM_BUDGET", "", parsers.budget,
     "what a run may cost before it is stopped: tokens, such as 500k, or dollars, such as $5",
@@ -244,7 +248,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
     LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
     WORKSPACE, CACHE, CACHE_PATH, PACKAGES, SETUP, NETWORK, DOCKER, LOGIN, MCP, CREDENTIALS,
-    GIT_CREDENTIALS, BUDGET, ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
+    GIT_CREDENTIALS, SSH_AGENT, BUDGET, ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

@@ -122,6 +122,14 @@ def git_host(text: str) -> str:
     return f"{scheme if slashes else 'https'}://{host}"
 
 
+def ssh_host(text: str) -> hosts.Host:
+    """Return one host, by name or address, with its port or not."""
+    host = hosts.parse(text)
+    if host.name.startswith(".") or "/" in host.name:
+        raise ValueError("it is not the name of one host, such as git.example.com")
+    return host
+
+
 _BUDGET = re.compile(r"(\$)? *(\d+(?:\.\d*)?) *([km]?)")
 
 

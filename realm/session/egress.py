@@ -21,7 +21,7 @@ from realm.model import Refusal
 from realm.sandbox import flags
 from realm.sandbox.egress import rules, sidecar
 from realm.sandbox.egress.ticket import ticket, variables
-from realm.session import keys, refusals
+from realm.session import keys, lending, refusals
 from realm.session.run import Network
 from realm.text import clean
 from realm.together import Begun, Beside
@@ -171,12 +171,13 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
     with sidecar.in_use(name):
         sidecar.prepare(engine, name, owner)
         joined = Begun(lambda: _join(engine, plan, owner, name, made_of, make_rules))
-        yield Way(name, joined.result)
+        with lending.lent(engine, plan.ssh, owner._replace(egress=name)):  # to what makes the project ready
+            yield Way(name, joined.result)
 
 
 def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str, make_rules: _Rules) -> str:
     container = sidecar.start(engine, name, owner, image)
-    own = keys.files(plan, owner)
+    own = {**keys.files(plan, owner), **({sidecar.LENDS + ticket(owner).token: b""} if plan.ssh else {})}
     sidecar.join(engine, name, container, ticket(owner), plan.network.given, make_rules, own)
     return container
 

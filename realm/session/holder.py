@@ -20,7 +20,7 @@ from realm.config import CLIPBOARD, DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
 from realm.sandbox.sandbox import STOPPING
-from realm.session import bounds, egress, loaded, logins, recordings, uploads
+from realm.session import bounds, egress, lending, loaded, logins, recordings, uploads
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.control import HandedOverError, StoppedError, answering
 from realm.session.impatience import Impatience
@@ -205,6 +205,7 @@ class Holder:
             self.taker,
             logins.in_step(self.sandbox, self.plan, self.ui),
             followed(self.engine, self.plan, self.sandbox, self.ui),
+            lending.lent(self.engine, self.plan.ssh, self.sandbox.owner),
             self._refusals,
             self._reserve,
             self._impatience,

@@ -13,7 +13,7 @@ from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import approvals, bounds, budget, death, homes, inner, recordings, sandboxes, take
+from realm.session import approvals, bounds, budget, death, homes, inner, lending, recordings, sandboxes, take
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.run import kept
@@ -84,8 +84,10 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         if not sandbox.reported():
             _snapshot(engine, plan, sandbox)
         ending = take.Ending(code, shown, died.short if died else "", sandbox.conditions())
-        spent = budget.notes(plan.session.id, plan.run.number)
-        outcome = _taken(plan, sandbox, ending, [*notes, *spent, *([died.text] if died else [])])
+        used = [
+            *budget.notes(plan.session.id, plan.run.number), *lending.notes(plan.session.id, plan.run.number),
+        ]  # fmt: skip
+        outcome = _taken(plan, sandbox, ending, [*notes, *used, *([died.text] if died else [])])
     except UnpreparedError as error:
         if not any(reason in error.message for reason in _ADVICE):
             sandboxes.forget(sandbox)

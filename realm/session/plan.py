@@ -9,7 +9,17 @@ import uuid
 from typing import TYPE_CHECKING
 
 from realm import agents
-from realm.config import AGENT, CACHE_PATH, CREDENTIALS, DOCKER_ARGS, HOME, INCLUDE, REMOTE, Config
+from realm.config import (
+    AGENT,
+    CACHE_PATH,
+    CREDENTIALS,
+    DOCKER_ARGS,
+    HOME,
+    INCLUDE,
+    REMOTE,
+    SSH_AGENT,
+    Config,
+)
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
@@ -70,7 +80,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         identity=identity,
         ignore=ignore,
     )
-    return _as_asked(with_keys(keys.lasting(plan)), request)
+    return _as_asked(with_ssh(with_keys(keys.lasting(plan))), request)
 
 
 def following(project: Project, session: Session, last: Run | None, request: ResumeRequest) -> Plan:
@@ -101,6 +111,8 @@ def following(project: Project, session: Session, last: Run | None, request: Res
     )
     with contextlib.suppress(RealmError):  # work is saved without
         plan = with_keys(plan)
+    with contextlib.suppress(RealmError):
+        plan = with_ssh(plan)
     return _as_asked(plan, request)
 
 
@@ -117,6 +129,18 @@ def with_keys(plan: Plan) -> Plan:
     itself = None if api else plan.agent.api(plan.login, given)
     network = egress.reaching(plan.network, api, [*([itself] if itself else []), *hosts])
     return plan._replace(api=api, exposed=why, git_hosts=hosts, network=network)
+
+
+def with_ssh(plan: Plan) -> Plan:
+    """Return the plan with the user's ssh agent where the settings lend it; raises as :func:`with_keys`."""
+    names = plan.config.values(SSH_AGENT)
+    if not names:
+        return plan
+    from realm.session import ssh
+
+    found = plan.ssh or ssh.find(names, plan.network)
+    given = dict.fromkeys([*plan.network.given, *(place.host for place in found.places)])
+    return plan._replace(ssh=found, network=plan.network._replace(given=tuple(given)))
 
 
 def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:

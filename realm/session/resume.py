@@ -122,7 +122,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         transcript=transcript,
         told=told,
     )
-    plan = planning.with_neighbours(planning.with_keys(keys.lasting(plan)))
+    plan = planning.with_neighbours(planning.with_ssh(planning.with_keys(keys.lasting(plan))))
     egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from realm.model import Identity, Kept, Project, Run, Session
     from realm.sandbox.egress.rules import Stand
     from realm.sandbox.flags import DockerArgs
+    from realm.session.ssh import Ssh
     from realm.store.sparse import Sparse
     from realm.store.submodules import Submodule
     from realm.store.worktree import Include
@@ -64,8 +65,8 @@ class Plan(NamedTuple):
     first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
     stands before with the login, which no sandbox has then, ``exposed`` why the sandbox has
     it all the same, and ``git_hosts`` those that the sidecar fetches from with the user's
-    logins.  ``neighbours`` are the repositories beside the project.  ``told`` is what the agent is to
-    know of a conversation that it cannot go on with.
+    logins; ``ssh`` is the user's agent, where it is lent.  ``neighbours`` are the repositories beside
+    the project.  ``told`` is what the agent is to know of a conversation that it cannot go on with.
     """
 
     project: Project
@@ -79,6 +80,7 @@ class Plan(NamedTuple):
     api: Api | None = None
     exposed: str = ""
     git_hosts: tuple[Stand, ...] = ()
+    ssh: Ssh | None = None
     meta: str = ""
     parent: str | None = None
     totals: Totals = Totals()
@@ -178,7 +180,8 @@ def weakened(plan: Plan) -> tuple[str, ...]:
     docker = ("realm.docker rootless",) if config.value(DOCKER) == "rootless" else ()
     has_login = bool(plan.login.source) and plan.api is None
     login = (f"realm.credentials {credentials(plan)}",) if has_login and plan.network.policy != "none" else ()
-    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *docker, *login)
+    lent = (f"realm.sshAgent {' '.join(place.name for place in plan.ssh.places)}",) if plan.ssh else ()
+    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *docker, *login, *lent)
 
 
 def environment(plan: Plan) -> dict[str, str]:
@@ -194,6 +197,8 @@ def environment(plan: Plan) -> dict[str, str]:
         from realm.terminal.relay.tty import Terminal
 
         own["REALM_TERMINAL"] = "{} {}".format(*Terminal().size())
+    if plan.ssh:
+        own |= plan.ssh.environment(ticket(owner(plan)).directory)
     return {**surroundings.passed_on(), **plan.agent.environment(STATE), **own}
 
 
@@ -201,6 +206,7 @@ def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
     login = inside(plan)
     found = [*plan.dotfiles.files, *_home(plan, login), *neighbours.files(plan.project, plan.session)]
+    found += plan.ssh.files() if plan.ssh else []
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
     workspace = plan.session.workspace

@@ -203,7 +203,9 @@ def outfit(
         )
         proxies = _proxies(engine, plan)
         command_file, setup = _setup(plan, image, proxies)
-        in_base = [*command_file, *(plan.dotfiles.files if command_file else ())]
+        in_base = list(command_file)
+        if command_file:
+            in_base += [*plan.dotfiles.files, *(plan.ssh.files() if plan.ssh else [])]
         if inner or pointers or plan.session.neighbours:
             # A base has none of them: the command is run in each sandbox, where they are.
             in_base, setup = [], ""

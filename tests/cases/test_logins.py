@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import engines
 from tests.support.agent import replace_claude
+from tests.support.repos import Repo
+from tests.support.servers import SshServer
+from tests.support.ssh import UserAgent, with_config
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.api import MessagesApi
     from tests.support.user import User
 
@@ -116,26 +118,41 @@ def test_the_hosts_login_goes_in_without_what_renews_it(user: User, api: Message
     assert "/realm/" not in user.realm("logs", "some").out.replace("grep -rl refresh- /realm", "")
 
 
-def test_an_ssh_agent_named_by_the_user_lends_its_keys(user: User, tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "my key", "-f", key], check=True)
-    # An agent serves its own user alone: for root, whoever the container's is.
-    place = Path(tempfile.mkdtemp(prefix="realm-agent-", dir="/tmp"))
-    as_user = []
-    if os.getuid() == 0:
-        as_user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
-        os.chown(place, 1000, 1000)
-    agent = {"SSH_AUTH_SOCK": str(place / "agent.sock")}
-    command = [*as_user, "ssh-agent", "-D", "-a", agent["SSH_AUTH_SOCK"]]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as serving:
-        try:
-            eventually(Path(agent["SSH_AUTH_SOCK"]).is_socket)
-            subprocess.run(["ssh-add", "-q", str(key)], env=os.environ | agent, check=True)
-            user.extra |= agent
-            user.extra["REALM_DOCKER_ARGS"] = (
-                f"-v {agent['SSH_AUTH_SOCK']}:/run/ssh-agent.sock -e SSH_AUTH_SOCK=/run/ssh-agent.sock"
-            )
-            assert "my key (ED25519)" in user.scripted("fix", "ssh-add -l").out
-        finally:
-            serving.terminate()
-            shutil.rmtree(place)
+@pytest.mark.defaults
+def test_an_ssh_agent_logs_in_at_the_hosts_that_are_named(user: User, tmp_path: Path) -> None:
+    bare = Repo.init(tmp_path / "dep.git", bare=True)
+    user.repo.git("push", "-q", str(bare.path), "main")
+    url, address = f"ssh://there{bare.path}", engines.gateway()
+    with (
+        SshServer(tmp_path / "there", address=address) as there,
+        SshServer(tmp_path / "elsewhere", "elsewhere", address) as elsewhere,
+        UserAgent(tmp_path / "there/user", tmp_path / "elsewhere/user") as agent,
+    ):
+        ssh = with_config(tmp_path / "bin", there.config, elsewhere.config)
+        user.extra |= {"PATH": f"{user.installed.bin}:{ssh}", "SSH_AUTH_SOCK": agent.socket}
+        for name in ("there", "elsewhere"):
+            subprocess.run(["ssh", name, "true"], env=user.env, check=True)
+        user.repo.git("config", "realm.setup", f"git clone -q {url} ~/dep")
+        user.repo.git("config", "--add", "realm.sshAgent", "there")
+        done = user.scripted(
+            "x",
+            "cat ~/dep/README.md; cd ~/dep && git commit -q --allow-empty -m more && git push -q; ssh-add -D;"
+            "ssh elsewhere true; ssh -p 22 there true; :",
+        )
+        assert done.out == "# project\n"
+        assert bare.git("log", "-1", "--format=%s", "main") == "more"
+        assert "logged in at there with your ssh agent: 2 times" in done.err
+        assert "refused: 2 requests to elsewhere" in done.err
+        assert "ran with less protection: realm.sshAgent there" in done.err
+        assert agent.keys().count("ED25519") == 2
+        # In the background, too, and for a holder that takes over.
+        user.realm(
+            "new", "--detach", "--agent", "sh", "y", "-c",
+            f"for n in 1 2; do until [ -e go$n ]; do sleep 0.1; done; git ls-remote {url} main; done",
+        )  # fmt: skip
+        user.realm("exec", "y", "touch", "go1")
+        eventually(lambda: "main" in user.realm("logs", "y").out)
+        user.realm("exec", "y", "touch", "go2")
+        assert user.realm("wait", "y").code == 0
+        assert user.realm("logs", "y").out.count("refs/heads/main") == 2
+        assert user.listed()[0]["weakened"] == "realm.sshAgent there"

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def free_port() -> int:
-    """Return a TCP port of loopback's that nobody has at the moment."""
+def free_port(address: str = "127.0.0.1") -> int:
+    """Return a TCP port of an address, by default loopback's, that nobody has at the moment."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
 _SSHD = """\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {directory}/host
 PidFile {directory}/pid
 AuthorizedKeysFile {directory}/user.pub
@@ -42,8 +42,8 @@ AcceptEnv GIT_PROTOCOL
 """
 
 _CLIENT = """\
-Host there
-  HostName 127.0.0.1
+Host {name}
+  HostName {address}
   Port {port}
   User {user}
   IdentityFile {directory}/user
@@ -57,25 +57,27 @@ Host there
 class SshServer:
     """An sshd that lets one key in; ``config`` makes ``ssh -F config there`` reach it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "there", address: str = "127.0.0.1") -> None:
         program = shutil.which("sshd") or "/usr/sbin/sshd"
         if not Path(program).exists():
             pytest.skip("no sshd here")
         directory.mkdir(mode=0o700)
-        for name in ("host", "user"):
-            key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)]
+        for file in ("host", "user"):
+            key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / file)]
             subprocess.run(key, check=True, capture_output=True)
-        port = free_port()
+        port = free_port(address)
         user = pwd.getpwuid(os.getuid()).pw_name
-        (directory / "sshd_config").write_text(_SSHD.format(port=port, directory=directory))
+        (directory / "sshd_config").write_text(_SSHD.format(port=port, directory=directory, address=address))
         self.config = directory / "ssh_config"
-        self.config.write_text(_CLIENT.format(port=port, directory=directory, user=user))
+        self.config.write_text(
+            _CLIENT.format(port=port, directory=directory, user=user, name=name, address=address)
+        )
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         command = [program, "-D", "-e", "-f", str(directory / "sshd_config")]
         self._log = (directory / "log").open("wb")
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=self._log)
-        _wait_for_port(port)
+        _wait_for_port(address, port)
 
     def __enter__(self) -> Self:
         return self
@@ -86,11 +88,11 @@ class SshServer:
         self._log.close()
 
 
-def _wait_for_port(port: int) -> None:
+def _wait_for_port(address: str, port: int) -> None:
     end = time.monotonic() + 20
     while time.monotonic() < end:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((address, port)) == 0:
                 return
         time.sleep(0.05)
     raise AssertionError(f"nobody listens at port {port}")

@@ -237,6 +237,9 @@ SWITCHES = {
         {"realm.sandbox.layout.OPEN_NETWORK": "bridge", "realm.sandbox.network.ensure_open": _nothing},
         engine=True,
     ),
+    "where a login is": Switch(
+        "test_agent_misuses_the_ssh_agent.py::test_forged", {"realm.session.lending.is_signed": bool}
+    ),
     "names that lead to private addresses": Switch(
         "test_egress_names.py", {"realm.sandbox.egress.rules._PRIVATE": ("255.255.255.255/32",)},
         changed={"realm.sandbox.egress.rules._dnsmasq": _less("stop-dns-rebind")}, engine=True,

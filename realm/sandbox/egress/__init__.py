@@ -13,6 +13,9 @@ sockets' directory, which nobody can list; its connections reach the proxies fro
 loopback address of its own (:class:`ticket.Ticket`).  So refusals belong to a run, and
 no program inside needs to know a password.
 
+A run that the user lends an ssh agent has a third socket, ``agent``, whose requests go to whoever holds
+the run (``container/egress/lend``, :mod:`realm.session.lending`).
+
 - :mod:`rules` makes the proxies' configuration of what is allowed: the only place that
   knows their syntax.  It is a mapping of file names to contents, which
   :func:`sidecar.join` lays into the sidecar's ``/run/realm/conf`` (a tmpfs, mode 700)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from realm.sandbox.image.recipe import Inputs
 
 LABEL = "realm.egress-fingerprint"
-_FILES = ("Dockerfile", "serve", "fetch.cjs", "spent.js")
+_FILES = ("Dockerfile", "serve", "lend", "fetch.cjs", "spent.js")
 
 
 def ensure(engine: Engine, inputs: Inputs, progress: Progress) -> str:

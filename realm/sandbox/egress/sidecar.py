@@ -26,6 +26,7 @@ from realm.model import Refusal
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import layout, proof, transfer
 from realm.sandbox.history import locked
+from realm.sandbox.stream import Attachment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from realm.sandbox.egress.ticket import Ticket
 
 ROLE = "egress"
+LENDS = "lend-"
+"""With a run's token the name of a file that says that it may ask the user's ssh agent."""
 UNFIT = "?"
 """In the place of a host's name that is none."""
 _USER = 65534
@@ -208,6 +211,15 @@ def renew(engine: Engine, sidecar: str, make_rules: Callable[[Sequence[Host]], M
 def give(engine: Engine, container: str, own: Mapping[str, bytes]) -> None:
     """Let a running sidecar have other files for a run."""
     _ask(engine, container, ["renew"], own)
+
+
+def lend(engine: Engine, sidecar: str, found: Ticket) -> Attachment:
+    """Return the stream of what a run asks the user's ssh agent, which takes the answers.
+
+    The run has joined with :data:`LENDS` and its token among its own files.
+    """
+    _, sock, begun = engine.begin(sidecar, [*_SCRIPT, "lend", found.token])
+    return Attachment(sock, begun, tty=False)
 
 
 def leave(engine: Engine, sidecar: str, found: Ticket) -> None:

@@ -1,0 +1,232 @@
+"""Where a run may log in with the user's ssh agent (``realm.sshAgent``), as this machine's ssh has it.
+
+An alias of the user's ``~/.ssh/config`` is a host, too.  The sandbox gets an ``ssh_config`` and a
+``known_hosts`` with these alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from realm import hosts
+from realm.errors import RealmError, UsageError
+from realm.git import user_environment
+from realm.sandbox import layout
+from realm.sandbox.egress.ticket import PROXY_PORT
+from realm.sandbox.transfer import SandboxFile
+from realm.session import lending
+from realm.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from realm.hosts import Host
+    from realm.session.run import Network
+
+_PORT = 22
+_PATIENCE = 20.0
+"""Seconds that ssh may take to read its configuration."""
+_OLDEST = (8, 9)
+"""The first OpenSSH that says to an agent at which host a login is."""
+_HOME = f"{layout.HOME}/.ssh"
+_CONFIG = f"{_HOME}/config"
+_KNOWN = f"{_HOME}/known_hosts"
+_PLACE = """\
+Host {place.name}
+  HostName {place.host.name}
+  Port {place.host.port}
+  User {place.user}
+  HostKeyAlias {place.name}
+"""
+_BIN = f"{layout.EGRESS}/bin"
+_ALL = f"""\
+Host *
+  ProxyCommand {_BIN}/ld.so --library-path {_BIN} {_BIN}/socat - PROXY:127.0.0.1:%h:%p,proxyport={PROXY_PORT}
+  StrictHostKeyChecking yes
+  UserKnownHostsFile {_KNOWN}
+"""
+_PUBLIC = re.compile(r"[a-z][a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( [^\n]*)?")
+
+
+class Place(NamedTuple):
+    """A host that was named: where it is, the user there, and its keys, as ``known_hosts`` has them.
+
+    ``identities`` are the public keys, as files have them, that alone are for it; none where all are.
+    """
+
+    name: str
+    host: Host
+    user: str
+    host_keys: tuple[str, ...]
+    identities: tuple[str, ...] = ()
+
+    def takes(self, host_key: bytes, key: bytes | None = None) -> bool:
+        """Tell whether a host with that key is this one, and the user's ``key`` is for it."""
+        is_for_it = key is None or not self.identities or _is_among(key, self.identities)
+        return _is_among(host_key, self.host_keys) and is_for_it
+
+
+def _is_among(key: bytes, lines: Sequence[str]) -> bool:
+    return base64.b64encode(key).decode() in (line.split()[1] for line in lines)
+
+
+class Ssh(NamedTuple):
+    """The socket of the user's agent, and where it is good for logins."""
+
+    agent: str
+    places: tuple[Place, ...]
+
+    def environment(self, directory: str) -> dict[str, str]:
+        """Return the variables of a sandbox whose sockets are in ``directory``."""
+        return {
+            "SSH_AUTH_SOCK": f"{directory}/agent",
+            # ssh itself looks in the home that an image gives its user.
+            "GIT_SSH_COMMAND": f"ssh -F {_CONFIG}",
+            # Its own ssh knows no proxy.
+            "CARGO_NET_GIT_FETCH_WITH_CLI": "true",
+        }
+
+    def files(self) -> list[SandboxFile]:
+        """Return the configuration of a sandbox's ssh."""
+        config, known, files = "", "", []
+        for place in self.places:
+            paths = [f"{_HOME}/{place.name}-{number}.pub" for number in range(len(place.identities))]
+            files += [
+                SandboxFile(path, f"{line}\n".encode())
+                for path, line in zip(paths, place.identities, strict=True)
+            ]
+            own = "".join(f"  IdentityFile {path}\n" for path in paths)
+            config += _PLACE.format(place=place) + own + ("  IdentitiesOnly yes\n" if paths else "")
+            known += "".join(f"{place.name} {key}\n" for key in place.host_keys)
+        return [SandboxFile(_CONFIG, f"{config}{_ALL}".encode()), SandboxFile(_KNOWN, known.encode()), *files]
+
+
+def find(names: Sequence[Host], network: Network) -> Ssh:
+    """Return the user's agent and the hosts that were named.
+
+    Raises :class:`UsageError` where the network is not by name, and :class:`RealmError` for what is
+    missing on this machine.
+    """
+    if network.policy != "allow":
+        raise UsageError(
+            f"realm.sshAgent needs realm.network allow: {network.why or f'it is {network.policy}'}",
+            "git config realm.network allow, or git config --unset-all realm.sshAgent",
+        )
+    version = re.search(r"OpenSSH\D*(\d+)\.(\d+)", _run("ssh", "-V"))
+    if version is None or (int(version[1]), int(version[2])) < _OLDEST:
+        raise RealmError("realm.sshAgent needs OpenSSH 8.9 or later on this machine", "ssh -V")
+    options = [_options(host) for host in names]
+    agent, *others = dict.fromkeys(map(_agent, options))
+    if others:
+        raise RealmError("the hosts of realm.sshAgent have different agents", "name those of one of them")
+    places = tuple(map(_place, names, options))
+    _look(agent)
+    return Ssh(agent, places)
+
+
+def _run(*command: str) -> str:
+    """Return what ssh or a program of its says; ``RealmError`` where it cannot be run."""
+    try:
+        done = subprocess.run(
+            command, env=user_environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False,
+            timeout=_PATIENCE,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = error.strerror if isinstance(error, OSError) else "it takes too long"
+        raise RealmError(f"{command[0]} cannot be run here, which realm.sshAgent needs: {why}") from None
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+
+def _options(host: Host) -> dict[str, list[str]]:
+    """Return the user's settings for a host by their names in lower case."""
+    port = ["-p", str(host.port)] if host.port else []
+    found: dict[str, list[str]] = {}
+    for line in _run("ssh", "-G", *port, host.name).splitlines():
+        key, _, value = line.partition(" ")
+        found.setdefault(key, []).append(value)
+    if "hostname" not in found:
+        raise RealmError(f"ssh knows nothing of {host.name} (realm.sshAgent)", f"ssh -G {host.name}")
+    return found
+
+
+def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
+    name, (at, *_), (port, *_), (user, *_) = named.name, options["hostname"], options["port"], options["user"]
+    if "proxyjump" in options or "proxycommand" in options:
+        raise RealmError(
+            f"ssh reaches {name} through another host, which no container can",
+            f"git config --unset realm.sshAgent {name}",
+        )
+    try:
+        host = hosts.parse(at)._replace(port=int(port), known=True)
+    except ValueError as error:
+        raise RealmError(f"ssh has {name} at {clean(at, limit=80)}: {error}", f"ssh -G {name}") from None
+    known_as = options.get("hostkeyalias", [at if port == str(_PORT) else f"[{at}]:{port}"])[0]
+    files = " ".join(options.get("userknownhostsfile", []) + options.get("globalknownhostsfile", []))
+    host_keys = [key for file in files.split() for key in _known(known_as, file)]
+    if not host_keys:
+        raise RealmError(
+            f"the keys of {name}, which realm.sshAgent names, are not in your known_hosts",
+            f"ssh {name} once asks whether they are right",
+        )
+    identities: tuple[str, ...] = ()
+    if options.get("identitiesonly") == ["yes"]:
+        identities = tuple(filter(None, map(_identity, options.get("identityfile", []))))
+        if not identities:
+            raise RealmError(
+                f"ssh has IdentitiesOnly for {name}, and its public keys cannot be read",
+                f"ssh -G {name}",
+            )
+    return Place(name, host, user, tuple(dict.fromkeys(host_keys)), identities)
+
+
+def _known(name: str, file: str) -> list[str]:
+    """Return the keys by which a file knows a host; none of a certificate's, and none that is revoked."""
+    lines = _run("ssh-keygen", "-F", name, "-f", file).splitlines() if Path(file).is_file() else []
+    found = [line.split() for line in lines]
+    revoked = {tuple(words[2:4]) for words in found if words[:1] == ["@revoked"]}
+    keys = [tuple(words[1:3]) for words in found if words and words[0][0] not in "#@"]
+    return [" ".join(key) for key in keys if len(key) > 1 and key not in revoked]
+
+
+def _identity(file: str) -> str:
+    """Return the public key beside a private one, or in the file itself; nothing where there is none."""
+    path = Path(file).expanduser()
+    for public in (path.with_name(f"{path.name}.pub"), path):
+        with suppress(OSError, ValueError):
+            line = public.read_text("utf-8").strip()
+            if _PUBLIC.fullmatch(line):
+                return line
+    return ""
+
+
+def _agent(options: Mapping[str, list[str]]) -> str:
+    """Return the socket of the agent that ssh asks for a host."""
+    named = options.get("identityagent", ["SSH_AUTH_SOCK"])[0]
+    is_variable = named == "SSH_AUTH_SOCK" or named.startswith("$")
+    path = os.environ.get(named.removeprefix("$"), "") if is_variable else named
+    if path in ("", "none"):
+        raise RealmError(
+            "there is no ssh agent to lend (realm.sshAgent): SSH_AUTH_SOCK is not set",
+            'eval "$(ssh-agent)"; ssh-add',
+        )
+    return path
+
+
+def _look(agent: str) -> None:
+    """Raise :class:`RealmError` where an agent does not answer, or has no keys."""
+    try:
+        answer = lending.ask(agent, lending.IDENTITIES)
+    except OSError as error:
+        raise RealmError(
+            f"the ssh agent at {clean(agent, limit=200)} does not answer (realm.sshAgent): "
+            f"{error.strerror or error}",
+            'eval "$(ssh-agent)"; ssh-add',
+        ) from None
+    if answer[:1] != lending.IDENTITIES_ANSWER or not any(answer[1:5]):
+        raise RealmError("your ssh agent has no keys to lend (realm.sshAgent)", "ssh-add")
