@@ -30,8 +30,10 @@ NEWEST_API = (1, 47)
 OLDEST_API = (1, 40)
 """Docker 19.03; volumes as mounts with labels and device requests need it."""
 
-_PATIENCE = (10.0, 60.0)
-"""Seconds to reach an engine, and for its first answer."""
+_PATIENCE = 10.0
+"""Seconds to reach an engine."""
+_ANSWERED, _ANSWERED_HERE = 60.0, 20.0
+"""Seconds for its first answer, in which somebody may have to type a password; those of a local one."""
 _REMOVAL = 30.0
 """Seconds that the engine is given to remove a container."""
 _CHUNK = 256 * 1024
@@ -113,7 +115,8 @@ class Engine:
     def negotiate(self) -> None:
         """Agree on the API's version; ``EngineError`` when there is none that both know."""
         with self._asking():
-            answer = self._client.get(self._client.base_url + "/_ping", timeout=_PATIENCE)
+            longest = _ANSWERED_HERE if self.endpoint.local else _ANSWERED
+            answer = self._client.get(self._client.base_url + "/_ping", timeout=(_PATIENCE, longest))
         if answer.status_code >= _HTTP_ERROR:
             raise refusal(answer.status_code, message(answer.content))
         with self._asking():

@@ -114,6 +114,9 @@ def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.pl
         )
     if isinstance(error, FileNotFoundError) and endpoint.source == "default" and not _installed():
         return EngineError("Docker is not installed", _install_hint(platform), kind="unreachable")
+    if isinstance(error, TimeoutError):
+        hint = "docker version asks it as well; start it anew if that hangs, too"
+        return EngineError(f"{where} does not answer", hint, kind="unreachable")
     closed = isinstance(error, (ConnectionResetError, BrokenPipeError))
     if closed or not isinstance(error, OSError) or error.errno is None:
         text = clean(str(error), limit=200) or "it closed the connection"

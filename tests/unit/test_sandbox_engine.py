@@ -91,6 +91,16 @@ def test_missing_socket_means_missing_or_stopped(
     assert message in trouble.unreachable(LOCAL, FileNotFoundError(2, "no"), "linux").message
 
 
+def test_an_engine_that_hangs_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(docker, "_ANSWERED_HERE", 0.1)
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with pytest.raises(EngineError, match=r"docker.sock \(DOCKER_HOST\) does not answer$"):
+            docker.connect({"HOME": str(tmp_path), "DOCKER_HOST": f"unix://{path}"})
+
+
 def test_stopped_engine_behind_a_real_socket(tmp_path: Path) -> None:
     path = tmp_path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as listener:
