@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,6 +16,8 @@ from realm.sandbox.image import build, recipe
 from realm.sandbox.image.recipe import Inputs
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from realm.sandbox.docker import Engine
 
 
@@ -97,3 +101,32 @@ def test_version_of_claude_counts_only_where_it_is_fixed(built: str, wanted: str
     labels = {recipe.FINGERPRINT: recipe.fingerprint(inputs), recipe.VERSION: built}
     assert image._is_stale(Image("sha256:1", labels), inputs) is stale
     assert image._is_stale(Image("sha256:1", {}), inputs)
+
+
+@pytest.mark.parametrize(
+    ("podman", "line"),
+    [(False, "#7 [tools 2/3] RUN apt-get update"), (True, "[1/3] STEP 4/8: RUN apt-get update")],
+)
+def test_buildkit_builds_where_the_engine_has_it_and_steps_are_shown(
+    sealed: Path, monkeypatch: pytest.MonkeyPatch, podman: bool, line: str
+) -> None:
+    """The docker command may have it, or say so, where the engine is Podman, which never has."""
+    program = sealed / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho '#7 [tools 2/3] RUN apt-get update'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    engine: Any = SimpleNamespace(
+        is_podman=podman,
+        build=lambda *_, **_k: iter(["[1/3] STEP 4/8: RUN apt-get update"]),
+        image=lambda _: Image(id="sha256:built", labels={}),
+    )
+    shown: list[str] = []
+
+    def progress(text: str) -> AbstractContextManager[None]:
+        shown.append(text)
+        return nullcontext()
+
+    with build.Steps(progress) as steps:
+        assert build.build_own(engine, Inputs(), steps.show) == "sha256:built"
+    assert shown == [f"building realm:latest: {line}"]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str], AbstractContextManager[object]]
 """Shows that something goes on, for the time of a ``with`` statement."""
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
+_STEP = re.compile(r"#\d+ \[|Step \d|(\[\d+/\d+\] )?STEP \d")
+"""How a step begins with BuildKit, with the engine's builder, and with Podman's."""
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 
@@ -47,7 +49,7 @@ class Steps:
 
     def show(self, line: str) -> None:
         """Show the step that a line of the build's output begins, if it does."""
-        if re.match(r"(#\d+ \[|Step \d)", line):
+        if _STEP.match(line):
             self._stack.close()
             self._stack.enter_context(self._progress(f"building {self._name}: {line}"))
 
@@ -66,7 +68,7 @@ def build_own(
     command += ["--no-cache"] if no_cache else []
     lines = (
         with_command([*command, str(directory)])
-        if has_buildx()
+        if has_buildx() and not engine.is_podman  # which has no BuildKit, whatever the command says
         else with_engine(engine, context(inputs), REFERENCE, {}, no_cache=no_cache)
     )
     return follow(engine, REFERENCE, lines, progress)
