@@ -379,6 +379,7 @@ remove_images() {
         $(docker image ls --filter label=realm.on --format '{{.Repository}}:{{.Tag}}' realm) \
         $(docker image ls --filter label=realm.with --format '{{.Repository}}:{{.Tag}}' realm) \
         $(docker image ls --filter label=realm.egress-fingerprint --format '{{.Repository}}:{{.Tag}}' realm-egress) \
+        $(docker image ls --format '{{.Repository}}:{{.Tag}}' realm-features) \
         >/dev/null 2>&1 || true
 }
 
