@@ -14,7 +14,7 @@ import hashlib
 import os
 import posixpath
 import shlex
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from realm.model import Project, Run, Session
     from realm.sandbox.transfer import SandboxFile
     from realm.session.requests import UI
+    from realm.session.run import Plan
 
 MOST_FILES = 20_000
 MOST_BYTES = 512 * 1024**2
@@ -103,7 +104,6 @@ def _read_word(project: Project, session: Session, word: str, start: Path) -> Ne
             f"{_mount(one)} lets the agent change it",
         )
     _check_plain(project, one)
-    list(_files(one))
     return one
 
 
@@ -131,12 +131,20 @@ def _check_plain(project: Project, one: Neighbour) -> None:
         raise UsageError(f"{shown} is a part of the project", "--include PATH copies what git ignores")
 
 
-def _copied(project: Project, one: Neighbour) -> list[tuple[Path, str]]:
-    """Return what is copied of a plain directory, nothing of one that is not fit any more."""
-    with suppress(RealmError):
-        _check_plain(project, one)
-        return list(_files(one))
-    return []
+def plain(
+    project: Project, session: Session, known: Sequence[Neighbour] = ()
+) -> dict[str, Sequence[tuple[Path, str]]]:
+    """Return what is copied of plain directories, by their names, without those that have nothing.
+
+    Raises :class:`RealmError` for one that is not fit, unless it is ``known``, which was once.
+    """
+    found = {}
+    for one in session.neighbours:
+        with suppress(RealmError) if one in known else nullcontext():
+            if not one.base:
+                _check_plain(project, one)
+                found[one.name] = list(_files(one))
+    return {name: files for name, files in found.items() if files}
 
 
 def _with_base(project: Project, session: Session, one: Neighbour, *, writable: bool) -> Neighbour:
@@ -169,17 +177,22 @@ def _with_base(project: Project, session: Session, one: Neighbour, *, writable: 
 # -- in a run --------------------------------------------------------------------
 
 
-def beginning(project: Project, session: Session) -> tuple[tuple[str, str], ...]:
-    """Return the repositories that a run which starts now has, by name, and their commits."""
+def beginning(
+    session: Session, there: Sequence[tuple[Neighbour, Project | None]]
+) -> tuple[tuple[str, str], ...]:
+    """Return the repositories that a run which starts now has, by name, and their commits.
+
+    They are ``there`` as :func:`realm.session.homes.repositories` found them.
+    """
     found = []
-    for one, clone in homes.repositories(project, session):
+    for one, clone in there:
         if clone is not None:
             own = homes.tip_of(clone, session, one.ref) if one.writable else None
             found.append((one.name, own or one.base))
     return tuple(found)
 
 
-def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...]:
+def of_run(run: Run, there: Sequence[tuple[Neighbour, Project | None]]) -> tuple[Submodule, ...]:
     """Return the repositories that a run has; without a clone where it is not here any more."""
     from realm.sandbox.repositories import BESIDE, READ_ONLY  # with tarfile, which a remove does without
 
@@ -190,18 +203,18 @@ def of_run(project: Project, session: Session, run: Run) -> tuple[Submodule, ...
             f"../{one.name}", f"../{one.name}", tips[one.name], one.base, one.name,
             place=f"with/{one.name}", clone=clone,
         )
-        for one, clone in homes.repositories(project, session) if one.name in tips
+        for one, clone in there if one.name in tips
     )  # fmt: skip
 
 
-def files(project: Project, session: Session) -> Iterator[SandboxFile]:
-    """Yield what sandboxes get of plain directories: root's, which the agent cannot change."""
+def files(plan: Plan) -> Iterator[SandboxFile]:
+    """Yield what a sandbox gets of plain directories: root's, which the agent cannot change."""
     from realm.sandbox.transfer import SandboxFile
 
-    for one in session.neighbours:
-        for path, name in [] if one.base else _copied(project, one):
+    for one in plan.session.neighbours:
+        for path, name in plan.plain.get(one.name, ()):
             mode = 0o555 if os.access(path, os.X_OK) else 0o444
-            yield SandboxFile(f"{_place(session, one)}/{name}", path, mode, owner="root")
+            yield SandboxFile(f"{_place(plan.session, one)}/{name}", path, mode, owner="root")
 
 
 def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
@@ -227,14 +240,10 @@ def _refuse(error: OSError) -> None:
     raise RealmError(f"{path} cannot be read", f"ls -ld {shlex.quote(path)}")
 
 
-def directories(project: Project, session: Session, run: Run) -> list[str]:
+def directories(plan: Plan) -> list[str]:
     """Return where they are in the run's sandbox."""
-    there = dict(run.neighbours)
-    return [
-        _place(session, one)
-        for one in session.neighbours
-        if (one.name in there if one.base else _copied(project, one))
-    ]
+    there = {*dict(plan.run.neighbours), *plan.plain}
+    return [_place(plan.session, one) for one in plan.session.neighbours if one.name in there]
 
 
 def _mount(one: Neighbour, mode: str = "") -> str:
@@ -246,13 +255,14 @@ def _place(session: Session, one: Neighbour) -> str:
     return f"{posixpath.dirname(session.workspace)}/{one.name}"
 
 
-def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
+def announce(plan: Plan, ui: UI) -> None:
     """Say what is beside the project, and which of it is not here."""
-    there = directories(project, session, run)
+    session, there = plan.session, directories(plan)
+    clones = {one.name: one.clone for one in plan.neighbours}
     for one in session.neighbours:
         place, shown = _place(session, one), clean(one.path, limit=200)
         if place not in there:
-            why = f"{absent(project, session, one.name)}: the container goes without it"
+            why = f"{absent(plan.project, session, one.name)}: the container goes without it"
             if one.base or not _is_directory(one.path):
                 why += (
                     f"; realm resume {session.name} --with DIR says where it is now "
@@ -264,7 +274,7 @@ def announce(project: Project, session: Session, run: Run, ui: UI) -> None:
         if one.base:
             to = "commits come home to it" if one.writable else "nothing of it comes home"
         ui.info(f"in the container: {place} ({shown}; {to})")
-        if one.base and (clone := homes.opened(Path(one.path))) is not None:
+        if (clone := clones.get(one.name)) is not None:
             with suppress(RealmError):  # a filter of the user's that fails, say
                 if count := worktree.dirty_count(clone):
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")

@@ -50,10 +50,10 @@ def new(request: NewRequest, ui: UI) -> int:
     connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
     approvals.announce(plan.include, plan.dotfiles.notes, ui)
-    neighbours.announce(project, plan.session, plan.run, ui)
     try:
         approvals.approve_record(project, plan.session)
         plan = planning.with_neighbours(plan)
+        neighbours.announce(plan, ui)
         with RunLock(plan.session.id, request.name, 1) as lock:
             claim.take(project, plan.session)
             return begin(

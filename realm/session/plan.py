@@ -24,7 +24,7 @@ from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
 from realm.sandbox import caches, flags
-from realm.session import approvals, egress, keys, neighbours
+from realm.session import approvals, egress, homes, keys, neighbours
 from realm.session.run import Dotfiles, Plan
 from realm.store import record, refs, repo, worktree
 from realm.together import together
@@ -76,6 +76,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
         args=args,
         network=network,
         include=include,
+        plain=neighbours.plain(project, session),
         dotfiles=_dotfiles(config),
         identity=identity,
         ignore=ignore,
@@ -165,9 +166,12 @@ def recorded(plan: Plan, run: Run) -> Plan:
     return with_neighbours(plan._replace(run=run, meta=meta, parent=record.parent(project, meta)))
 
 
-def with_neighbours(plan: Plan) -> Plan:
-    """Return the plan with the repositories that its run has beside the project."""
-    return plan._replace(neighbours=neighbours.of_run(plan.project, plan.session, plan.run))
+def with_neighbours(plan: Plan, *, begins: bool = False) -> Plan:
+    """Return the plan with the repositories that its run has beside the project, or ``begins`` to have."""
+    there = homes.repositories(plan.project, plan.session)
+    if begins:
+        plan = plan._replace(run=plan.run._replace(neighbours=neighbours.beginning(plan.session, there)))
+    return plan._replace(neighbours=neighbours.of_run(plan.run, there))
 
 
 def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     before = session.neighbours
     start = request.directory or current_directory()
     session = neighbours.named(project, session, request.neighbours, start)
+    plain = neighbours.plain(project, session, before)
     if session.neighbours != before:
         approvals.approve_record(project, session)
     plan = plan._replace(
@@ -115,14 +116,15 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
             continues=continued,
             said=len(transcript or b""),
             network=plan.network.policy,
-            neighbours=neighbours.beginning(project, session),
         ),
+        plain=plain,
         parent=row.meta,
         totals=row.summary.totals,
         transcript=transcript,
         told=told,
     )
-    plan = planning.with_neighbours(planning.with_ssh(planning.with_keys(keys.lasting(plan))))
+    plan = planning.with_ssh(planning.with_keys(keys.lasting(plan)))
+    plan = planning.with_neighbours(plan, begins=True)
     egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent
@@ -134,7 +136,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan.include, plan.dotfiles.notes, ui)
-    neighbours.announce(project, plan.session, plan.run, ui)
+    neighbours.announce(plan, ui)
     stores.ensure_readable(project, row.code, session.base, running.outline(plan))
     return begin(connection, plan, chosen, seen, lock, ui)
 

@@ -24,7 +24,7 @@ from realm.session import neighbours, surroundings
 from realm.store import sparse, worktree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from realm.agents import Agent, Api, Login
@@ -66,7 +66,8 @@ class Plan(NamedTuple):
     stands before with the login, which no sandbox has then, ``exposed`` why the sandbox has
     it all the same, and ``git_hosts`` those that the sidecar fetches from with the user's
     logins; ``ssh`` is the user's agent, where it is lent.  ``neighbours`` are the repositories beside
-    the project.  ``told`` is what the agent is to know of a conversation that it cannot go on with.
+    the project, ``plain`` the files of other directories there, by these directories' names.  ``told``
+    is what the agent is to know of a conversation that it cannot go on with.
     """
 
     project: Project
@@ -88,6 +89,7 @@ class Plan(NamedTuple):
     agent_args: tuple[str, ...] = ()
     include: tuple[Include, ...] = ()
     neighbours: tuple[Submodule, ...] = ()
+    plain: Mapping[str, Sequence[tuple[Path, str]]] = {}
     dotfiles: Dotfiles = Dotfiles()
     resume: bool = False
     transcript: bytes | None = None
@@ -205,7 +207,7 @@ def environment(plan: Plan) -> dict[str, str]:
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
     login = inside(plan)
-    found = [*plan.dotfiles.files, *_home(plan, login), *neighbours.files(plan.project, plan.session)]
+    found = [*plan.dotfiles.files, *_home(plan, login), *neighbours.files(plan)]
     found += plan.ssh.files() if plan.ssh else []
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
@@ -251,7 +253,7 @@ def _escape(path: str) -> str:
 
 def _home(plan: Plan, login: Login) -> list[SandboxFile]:
     """Return what the agent needs in its home, the conversation to go on with included."""
-    agent, more = plan.agent, neighbours.directories(plan.project, plan.session, plan.run)
+    agent, more = plan.agent, neighbours.directories(plan)
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
         for file in agent.files(login, plan.directory, sealed=plan.network.policy != "open", more=more)

@@ -56,10 +56,9 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     approvals.settle_record(project, session, ui, approve=False)
     approvals.settle_patterns(project, ui)
     plan = planning.following(project, session, last, asked)
-    run = planning.starting(plan.run.number, whole.tip)._replace(
-        neighbours=neighbours.beginning(project, session)
-    )
-    plan = planning.with_neighbours(plan._replace(run=run))
+    plain = neighbours.plain(project, session, session.neighbours)
+    plan = plan._replace(run=planning.starting(plan.run.number, whole.tip), plain=plain)
+    plan = planning.with_neighbours(plan, begins=True)
     own = session._replace(id=str(uuid.uuid4()))
     include = approvals.included(project, request.include, plan.config.values(INCLUDE), session.include)
     plan = plan._replace(
@@ -74,7 +73,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):
         ui.warn(warning)
     approvals.announce(plan.include, plan.dotfiles.notes, ui)
-    neighbours.announce(project, plan.session, plan.run, ui)
+    neighbours.announce(plan, ui)
     stores.ensure_readable(project, whole.tip, session.base, running.outline(plan))
     with docker.connect() as connection:
         image = images.ensure(connection, plan, request.image, ui)

@@ -75,15 +75,15 @@ def test_of_an_approved_record_no_repository_is_copied_as_plain_files(repo: Repo
     )
     made = recorded(base=repo.head(), project=str(repo.path), neighbours=rows)
     approvals.approve_record(project_of(repo), made)
-    found = [file.path for file in neighbours.files(project_of(repo), made)]
-    assert found == ["/workspace/beside-4/file"]
+    found = neighbours.plain(project_of(repo), made, made.neighbours)
+    assert {name: [path for _, path in files] for name, files in found.items()} == {"beside-4": ["file"]}
 
 
 def test_its_repository_is_not_opened_for_any_run(repo: Repo, private: Repo, fetched: Session) -> None:
     project = project_of(repo)
-    assert neighbours.beginning(project, fetched) == ()
+    assert neighbours.beginning(fetched, homes.repositories(project, fetched)) == ()
     run = Run(1, STARTED, repo.head(), neighbours=(("private", private.head()),))
-    (one,) = neighbours.of_run(project, fetched, run)
+    (one,) = neighbours.of_run(run, homes.repositories(project, fetched))
     assert one.clone is None
 
 
@@ -106,7 +106,8 @@ def test_its_own_refs_are_not_anothers_whatever_was_approved(
     project, clone = project_of(repo), project_of(private)
     approvals.approve_record(project, fetched)
     assert homes.held_by(project, fetched) == []
-    assert neighbours.beginning(project, fetched) == (("private", private.head()),)
+    there = homes.repositories(project, fetched)
+    assert neighbours.beginning(fetched, there) == (("private", private.head()),)
     with pytest.raises(RealmError, match="is another session's"):
         homes.check_own(clone, fetched, "fix")
     again = neighbours.named(project, fetched, (), repo.path)

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.agents import Login
 from realm.cli.ui import TerminalUI
+from realm.config import Config
 from realm.errors import RealmError
 from realm.model import Neighbour, Run, Session
+from realm.sandbox.flags import DockerArgs
 from realm.session import approvals, homes, neighbours
+from realm.session import plan as planning
 from realm.session.find import list_sessions
+from realm.session.run import Plan
 from tests.support.repos import Repo
-from tests.support.store import SESSION_ID, project_of
+from tests.support.store import ME, SESSION_ID, project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from realm.model import Project
 
@@ -55,6 +60,7 @@ def session(repo: Repo, session_id: str) -> Session:
 def named(repo: Repo, *words: str, session_id: str = SESSION_ID) -> Session:
     project = project_of(repo)
     made = neighbours.named(project, session(repo, session_id), words, repo.path)
+    neighbours.plain(project, made)
     approvals.approve_record(project, made)
     return made
 
@@ -63,7 +69,7 @@ def begun(repo: Repo, *words: str, session_id: str = SESSION_ID) -> Session:
     """Return a session that has begun: it has its refs."""
     made = named(repo, *words, session_id=session_id)
     project = project_of(repo)
-    homes.reserve(made, neighbours.of_run(project, made, began(project, made)))
+    homes.reserve(made, planned(project, made).neighbours)
     return made
 
 
@@ -72,14 +78,23 @@ def work(lib: Repo) -> str:
     return lib.git("commit-tree", "-p", "HEAD", "-m", "Work", "HEAD^{tree}")
 
 
-def began(project: Project, made: Session) -> Run:
-    return Run(1, 1.0, made.base, neighbours=neighbours.beginning(project, made))
+def beginning(project: Project, made: Session) -> tuple[tuple[str, str], ...]:
+    return neighbours.beginning(made, homes.repositories(project, made))
+
+
+def planned(project: Project, made: Session) -> Plan:
+    """Return the plan of a run that begins now."""
+    plain = neighbours.plain(project, made, made.neighbours)
+    plan = Plan(
+        project, made, Run(1, 1.0, made.base), Config(project.root), Login(), DockerArgs(), ME, plain=plain
+    )
+    return planning.with_neighbours(plan, begins=True)
 
 
 def test_a_repository_is_given_as_a_submodule_is(repo: Repo, lib: Repo) -> None:
     made, project = named(repo, "../lib"), project_of(repo)
     assert made.neighbours == (Neighbour(str(lib.path), "lib", lib.head(), writable=True, ref="fix"),)
-    (one,) = neighbours.of_run(project, made, began(project, made))
+    (one,) = planned(project, made).neighbours
     assert one.clone is not None
     assert one.clone.common_dir == lib.path / ".git"
     assert (one.parent, one.path, one.link) == ("beside", "../lib", lib.head())
@@ -90,7 +105,7 @@ def test_a_repository_is_given_as_a_submodule_is(repo: Repo, lib: Repo) -> None:
 def test_a_later_run_begins_where_the_last_one_ended(repo: Repo, lib: Repo) -> None:
     made = begun(repo, "../lib")
     lib.git("update-ref", "refs/realm/fix", done := work(lib))
-    assert neighbours.beginning(project_of(repo), made) == (("lib", done),)
+    assert beginning(project_of(repo), made) == (("lib", done),)
     again = neighbours.named(project_of(repo), made, ["../lib"], repo.path)
     assert again == made
 
@@ -98,15 +113,33 @@ def test_a_later_run_begins_where_the_last_one_ended(repo: Repo, lib: Repo) -> N
 def test_plain_files_are_copied_as_roots(repo: Repo, data: Path) -> None:
     made = named(repo, "../my data")
     assert made.neighbours == (Neighbour(str(data), "my-data"),)
-    found = {file.path: (file.mode, file.owner) for file in neighbours.files(project_of(repo), made)}
+    found = {file.path: (file.mode, file.owner) for file in neighbours.files(planned(project_of(repo), made))}
     assert found == {
         "/workspace/my-data/below/text": (0o444, "root"),
         "/workspace/my-data/run": (0o555, "root"),
         "/workspace/my-data/link": (0o444, "root"),
     }
     (repo.path.parent / "link").symlink_to(data)
-    linked = {file.path for file in neighbours.files(project_of(repo), named(repo, "../link"))}
+    linked = {file.path for file in neighbours.files(planned(project_of(repo), named(repo, "../link")))}
     assert linked == {path.replace("my-data", "link", 1) for path in found}
+
+
+def test_a_plain_directory_is_looked_through_once(
+    repo: Repo, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, project = named(repo, "../my data"), project_of(repo)
+    walk, walked = neighbours._files, []
+
+    def noted(one: Neighbour) -> Iterator[tuple[Path, str]]:
+        walked.append(one.path)
+        return walk(one)
+
+    monkeypatch.setattr(neighbours, "_files", noted)
+    plan = planned(project, made)
+    neighbours.announce(plan, TerminalUI(no_input=True))
+    assert len([*neighbours.files(plan)]) == 3
+    assert neighbours.directories(plan) == ["/workspace/my-data"]
+    assert walked == [str(data)]
 
 
 def test_a_plain_directory_that_is_gone_stops_nothing(
@@ -114,9 +147,9 @@ def test_a_plain_directory_that_is_gone_stops_nothing(
 ) -> None:
     made, project = named(repo, "../my data"), project_of(repo)
     data.rename(repo.path.parent / "elsewhere")
-    assert not [*neighbours.files(project, made)]
-    assert neighbours.directories(project, made, began(project, made)) == []
-    neighbours.announce(project, made, began(project, made), TerminalUI(no_input=True))
+    assert not [*neighbours.files(planned(project, made))]
+    assert neighbours.directories(planned(project, made)) == []
+    neighbours.announce(planned(project, made), TerminalUI(no_input=True))
     assert capsys.readouterr().err == (
         f"warning: {data} is not here: the container goes without it; realm resume fix --with DIR says where "
         "it is now (a directory called my-data)\n"
@@ -192,8 +225,8 @@ def test_what_cannot_be_copied_is_said(
     made, project = named(repo, "../my data"), project_of(repo)
 
     def said() -> str:
-        assert not [*neighbours.files(project, made)]
-        neighbours.announce(project, made, began(project, made), TerminalUI(no_input=True))
+        assert not [*neighbours.files(planned(project, made))]
+        neighbours.announce(planned(project, made), TerminalUI(no_input=True))
         return capsys.readouterr().err
 
     with monkeypatch.context() as patched:
@@ -221,7 +254,7 @@ def test_the_name_is_taken_and_the_base_kept_when_the_session_begins(repo: Repo,
     lib.git("commit", "-q", "-a", "--amend", "-m", "Again")
     lib.git("reflog", "expire", "--expire=now", "--all")
     lib.git("gc", "-q", "--prune=now")
-    assert neighbours.beginning(project_of(repo), made) == (("lib", base),)
+    assert beginning(project_of(repo), made) == (("lib", base),)
 
 
 def test_each_session_has_a_ref_of_its_own(repo: Repo, lib: Repo) -> None:
@@ -233,7 +266,7 @@ def test_each_session_has_a_ref_of_its_own(repo: Repo, lib: Repo) -> None:
     other.commit("File")
     second = begun(other, "../lib")
     assert [one.ref for one in (*first.neighbours, *second.neighbours)] == ["fix", "fix-in-other"]
-    assert neighbours.beginning(project_of(other), second) == (("lib", base),)
+    assert beginning(project_of(other), second) == (("lib", base),)
     with pytest.raises(RealmError, match="has work of another session called fix"):
         named(other, "../lib")
     assert named(repo, "../lib:ro").neighbours[0].base == lib.head()
@@ -266,11 +299,11 @@ def test_one_that_was_moved_is_found_again_where_the_user_says(repo: Repo, lib: 
     made, project = begun(repo, "../lib"), project_of(repo)
     lib.git("update-ref", "refs/realm/fix", done := work(lib))
     lib.path.rename(repo.path.parent / "lib-2")
-    assert neighbours.beginning(project, made) == ()
+    assert beginning(project, made) == ()
     again = neighbours.named(project, made, ["../lib-2"], repo.path)
     approvals.approve_record(project, again)
     assert again.neighbours == (made.neighbours[0]._replace(path=f"{lib.path}-2"),)
-    assert neighbours.beginning(project, again) == (("lib", done),)
+    assert beginning(project, again) == (("lib", done),)
 
 
 def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: Repo) -> None:
