@@ -6,10 +6,12 @@ import posixpath
 import signal
 from typing import TYPE_CHECKING
 
+from realm.config import Config
 from realm.errors import EngineError, RealmError
 from realm.sandbox import docker, lookup
 from realm.session import claim, surroundings
 from realm.session.find import find
+from realm.session.rewriting import changed
 from realm.store import record
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.protocols import Reason
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realm.model import Session
+    from realm.model import Project, Session
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
 
@@ -32,7 +34,8 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
     It has this terminal where there is one, else standard input, output and error.
     Raises :class:`RealmError` when nothing of the session is running.
     """
-    session, engine, sandbox = running(name, directory)
+    project = find(name, directory)
+    session, engine, sandbox = running(project, name)
     terminal = Terminal()
     tty = terminal.interactive
     where = posixpath.join(session.workspace, session.subdir).rstrip("/")
@@ -40,7 +43,8 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
     process, stream = sandbox.run(command or _SHELL, tty=tty, directory=where, environment=environment)
     with terminal.raw():
         ended = relay(
-            stream, terminal, tap=terminal.note, resize=lambda *size: engine.resize_exec(process, *size),
+            changed(stream, name, Config(project.root)), terminal,
+            tap=terminal.note, resize=lambda *size: engine.resize_exec(process, *size),
             alive=lambda: _is_alive(engine, process),
         )  # fmt: skip
     stream.close()
@@ -49,9 +53,8 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
     return 128 + (ended.signal or signal.SIGHUP)
 
 
-def running(name: str, directory: Path | None) -> tuple[Session, Engine, Sandbox]:
+def running(project: Project, name: str) -> tuple[Session, Engine, Sandbox]:
     """Return a session with the sandbox of its run; :class:`RealmError` when nothing of it is running."""
-    project = find(name, directory)
     session = record.read_session(project, name)
     claim.check(project, session)
     engine = docker.connect()

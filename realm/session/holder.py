@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import base64
 import math
-import os
 import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from realm.config import CLIPBOARD, DETACH_KEYS
+from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
 from realm.sandbox.sandbox import STOPPING
@@ -30,12 +29,13 @@ from realm.session.notices import Attention, Caller, plain
 from realm.session.prompts import Prompter
 from realm.session.recordings import TerminalState
 from realm.session.reserve import Reserve
+from realm.session.rewriting import rewriter
 from realm.session.waker import Waker
 from realm.terminal.ansi.modes import Modes
 from realm.terminal.relay.events import Event, Observed, Scanner
 from realm.terminal.relay.loop import drain, relay
 from realm.terminal.relay.protocols import Ended, OutputError, Reason
-from realm.terminal.relay.rewrite import Closing, Rewriter
+from realm.terminal.relay.rewrite import Closing
 from realm.terminal.relay.tty import Terminal
 from realm.together import Begun
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
     from realm.session.run import Plan
     from realm.terminal.relay.protocols import Stream
+    from realm.terminal.relay.rewrite import Rewriter
 
 _LAST = 2.0
 """Seconds that the last output of a sandbox that has ended may take to come."""
@@ -143,7 +144,7 @@ class Holder:
 
         with (
             self._minding(control, attached=True) as watch,
-            terminal.raw(self.state, title=rewriter(self.plan, self.state.modes).title()),
+            terminal.raw(self.state, title=_rewriter(self.plan, self.state.modes).title()),
         ):
             if begin is None:
                 self.waker.wake()  # whoever left it may have left it stopped
@@ -235,7 +236,7 @@ class Holder:
         """Return the stream to drain and what takes its output; whoever calls the user hears it."""
         if self.stream.tty:
             return Observed(
-                self.stream, self.hear, rewriter=rewriter(self.plan, self.state.modes)
+                self.stream, self.hear, rewriter=_rewriter(self.plan, self.state.modes)
             ), self.state.keep
         scanner = Scanner(self.hear)
 
@@ -248,7 +249,7 @@ class Holder:
     def _observe(self) -> Observed:
         """Return the stream as it is listened to: the same one as long as the stream is."""
         if self._observed is None or self._observed.stream is not self.stream:
-            changes = rewriter(self.plan, self.state.modes)
+            changes = _rewriter(self.plan, self.state.modes)
             self._observed = Observed(self.stream, self.hear, changes)
             self._observed.pressed = self._impatience.pressed
         return self._observed
@@ -444,15 +445,14 @@ def _signal(ended: Ended) -> int:
     return (ended.signal or signal.SIGTERM) if ended_by else 0
 
 
-def rewriter(plan: Plan, modes: Modes) -> Rewriter:
+def _rewriter(plan: Plan, modes: Modes) -> Rewriter:
     """Return what changes the agent's output on its way: the window's title, and a command that it leaves."""
-    name = plain(plan.session.name)
     pattern = plan.agent.closing
     closing = None
     if pattern is not None:
-        closing = Closing(pattern, f"realm resume {name}".encode(), lambda: not modes.talking)
-    copies = plan.config.value(CLIPBOARD) == "write"
-    return Rewriter(name, closing, drops_apc=bool(os.environ.get("TMUX")), copies=copies)
+        ours = f"realm resume {plain(plan.session.name)}"
+        closing = Closing(pattern, ours.encode(), lambda: not modes.talking)
+    return rewriter(plan.session.name, plan.config, closing)
 
 
 class _Sizes:

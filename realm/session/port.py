@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from realm.errors import EngineError, RealmError
 from realm.session.exec import running
+from realm.session.find import find
 from realm.session.lock import holder
 from realm.terminal.relay.protocols import STDOUT
 
@@ -45,7 +46,7 @@ class Door:
     """
 
     def __init__(self, name: str, directory: Path | None, port: int, local: int, ui: UI) -> None:
-        self._session, self._engine, self._sandbox = running(name, directory)
+        self._session, self._engine, self._sandbox = running(find(name, directory), name)
         self._port, self._ui = port, ui
         self._free = threading.Semaphore(_MOST)
         self._asking = threading.Lock()

@@ -20,6 +20,7 @@ from realm.session import run as running
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import ResumeRequest
 from realm.session.review import Place, place
+from realm.session.rewriting import changed
 from realm.store import record, stores, worktree
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.protocols import Reason
@@ -113,7 +114,8 @@ def _joined(plan: Plan, sandbox: Sandbox) -> int:
     stream = sandbox.attach()
     with terminal.raw():
         ended = relay(
-            stream, terminal, tap=terminal.note, resize=sandbox.resize, begin=sandbox.start,
+            changed(stream, plan.session.name, plan.config), terminal,
+            tap=terminal.note, resize=sandbox.resize, begin=sandbox.start,
             interrupt=lambda: sandbox.signal(signal.SIGINT.name), alive=lambda: sandbox.state() == "running",
         )  # fmt: skip
     stream.close()

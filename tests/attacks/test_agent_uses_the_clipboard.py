@@ -72,3 +72,19 @@ def test_in_a_real_terminal(user: User, tmp_path: Path) -> None:
         terminal.wait(60)
     assert b"done" in written.read_bytes()
     assert b"]52;" not in written.read_bytes()
+
+
+@pytest.mark.engine
+def test_what_runs_beside_the_agent_or_on_its_work_reaches_it_no_more(user: User, tmp_path: Path) -> None:
+    script = r"printf '\033]52;c;cm0gLXJmIH4K\007\033]52;c;?\007'; echo done"
+    user.scripted("copies", f'cat >tool <<"EOF"\n{script}\nEOF')
+    user.realm("resume", "copies", "--detach", "-c", "sleep 60")
+    for number, words in enumerate((["exec", "copies", "sh", "tool"], ["try", "copies", "--", "sh", "tool"])):
+        written = tmp_path / str(number)
+        with user.shell(f"read go; realm {' '.join(words)}") as terminal:
+            terminal.keep(written)
+            terminal.press("Enter")
+            terminal.wait_for("done", timeout=60)
+            assert terminal.wait(60) == 0
+        assert b"done" in written.read_bytes()
+        assert b"]52;" not in written.read_bytes()
