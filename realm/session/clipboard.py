@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import NamedTuple
 
 from realm.git import user_environment
@@ -16,6 +17,7 @@ from realm.git import user_environment
 _PATIENCE = 1.0
 """Seconds that such a program may take."""
 _KIND = "KIND"
+"""What stands for a kind of images in a command."""
 
 
 class _Clipboard(NamedTuple):
@@ -85,7 +87,7 @@ def _output(command: list[str] | tuple[str, ...], limit: int) -> bytes:
     except OSError:
         return b""
     with process:
-        late = threading.Timer(_PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
+        late = threading.Timer(_PATIENCE, _kill, (process.pid,))
         late.start()
         assert process.stdout  # noqa: S101 - for the types
         data = process.stdout.read(limit + 1)
@@ -94,3 +96,8 @@ def _output(command: list[str] | tuple[str, ...], limit: int) -> bytes:
         process.wait()
         late.cancel()
     return data if process.returncode == 0 else b""
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

@@ -23,7 +23,7 @@ from realm.config import (
 from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
-from realm.sandbox import caches, flags
+from realm.sandbox import flags
 from realm.session import approvals, egress, homes, keys, neighbours
 from realm.session.run import Dotfiles, Plan
 from realm.store import record, refs, repo, worktree
@@ -41,7 +41,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
     program = agent_program(request.agent, config)
     agent = agents.find(program, config.for_agents())
     args = flags.parse(config.value(DOCKER_ARGS))
-    caches.chosen(config.values(CACHE_PATH))
+    _check_places(config)
     login = find_login(agent, args)
     network = egress.choose(config, args, agent, login)
     base, identity, ignore, include = together(
@@ -93,7 +93,7 @@ def following(project: Project, session: Session, last: Run | None, request: Res
     config.check()
     agent = agents.find(session.agent, config.for_agents())
     args = flags.parse(config.value(DOCKER_ARGS))
-    caches.chosen(config.values(CACHE_PATH))
+    _check_places(config)
     login = _login(agent, args)
     network = egress.choose(config, args, agent, login)
     plan = Plan(
@@ -206,6 +206,13 @@ def wants_tty(*, no_input: bool) -> bool:
 def find_login(agent: Agent, args: DockerArgs) -> Login:
     """Return the login for a run with these docker flags; raises :class:`RealmError` when one is missing."""
     return agent.find_login(given=flags.environment(args))
+
+
+def _check_places(config: Config) -> None:
+    if places := config.values(CACHE_PATH):
+        from realm.sandbox import caches
+
+        caches.chosen(places)
 
 
 def _dotfiles(config: Config) -> Dotfiles:
