@@ -92,6 +92,13 @@ def _at_most(options: Json, value: Json) -> None:
     limits[:] = [limit for limit in limits if limit["Name"] != value["Name"]] + [value]
 
 
+def _protected(options: Json, value: str) -> None:
+    if value == "systempaths=unconfined":  # the docker command's own word: an engine knows the paths alone
+        options["HostConfig"] |= {"MaskedPaths": [], "ReadonlyPaths": []}
+    else:
+        _listed("SecurityOpt")(options, value)
+
+
 def _tmpfs(options: Json, value: str) -> None:
     path, _, settings = value.partition(":")
     options["HostConfig"]["Tmpfs"][path] = settings
@@ -262,7 +269,7 @@ TABLE = (
     Flag("gpus", "", flag_values.gpus, _listed("DeviceRequests")),
     Flag("device", "", flag_values.device, _listed("Devices"), _device_risk),
     Flag("cap-add", "", str, _listed("CapAdd"), _capability_risk),
-    Flag("security-opt", "", str, _listed("SecurityOpt"), _protection_risk),
+    Flag("security-opt", "", str, _protected, _protection_risk),
     Flag("tmpfs", "", str, _tmpfs, target=_tmpfs_target),
     Flag("ulimit", "", flag_values.ulimit, _at_most, _ulimit_risk),
     Flag("label", "l", str, _labelled),

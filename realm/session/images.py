@@ -34,13 +34,15 @@ def inputs(config: Config) -> Inputs:
 
 def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
     """Return the id of a run's image: the one ``asked`` for, the session's, the setting's or realm's own."""
+    has_docker = plan.config.value(DOCKER) == "rootless"
+    if has_docker:
+        _refuse_docker(connection, plan)
     wanted = asked or plan.session.image or plan.config.value(IMAGE) or None
     if wanted and plan.run.number == 1:
         _mention_entrypoint(connection.image(wanted), wanted, ui)
     found = image.ensure(connection, wanted, inputs(plan.config), ui.progress, part=plan.agent.image_part)
     more = plan.config.values(PACKAGES)
-    if plan.config.value(DOCKER) == "rootless":
-        _refuse_docker(connection, plan)
+    if has_docker:
         more = [*more, *docker_inside.PACKAGES]
     if more:
         from realm.sandbox.image import packages
@@ -62,8 +64,7 @@ def _refuse_docker(connection: Engine, plan: Plan) -> None:
         raise UsageError("realm.docker rootless is for a user, and docker flag --user makes it root", off)
     if connection.is_podman or connection.machine().maps_users:
         raise EngineError(
-            "realm.docker rootless needs a Docker engine that runs as root and maps no users: "
-            "of this one the containers' users are already others",
+            "realm.docker rootless needs a Docker engine that runs as root and maps no users: this is none",
             off,
         )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,8 +9,11 @@ import pytest
 from realm.errors import EngineError
 from realm.sandbox import docker_inside
 from realm.sandbox.answers import Machine
+from realm.sandbox.flags import DockerArgs
 from realm.sandbox.layout import Owner
 from realm.sandbox.spec import SandboxSpec, Volumes, create_options
+from realm.session import images
+from realm.session.run import Network
 
 
 def _options(docker: str, **environment: str) -> dict[str, Any]:
@@ -91,3 +95,16 @@ def test_who_cannot_be_started_to_map_them_leaves_that_to_the_sandbox_to_say() -
 )
 def test_engines_whose_users_are_others_are_known(options: list[str], maps: bool) -> None:
     assert Machine.of({"SecurityOptions": options}).maps_users is maps
+
+
+@pytest.mark.parametrize(("podman", "maps"), [(True, False), (False, True)])
+def test_an_engine_that_is_no_ground_for_it_is_refused_before_anything_is_built(
+    podman: bool, maps: bool
+) -> None:
+    machine = Machine(1, 1, limits_cpus=True, maps_users=maps)
+    engine: Any = SimpleNamespace(is_podman=podman, machine=lambda: machine)
+    plan: Any = SimpleNamespace(
+        config=SimpleNamespace(value=lambda _: "rootless"), network=Network("allow"), args=DockerArgs()
+    )
+    with pytest.raises(EngineError, match="runs as root and maps no users"):
+        images.ensure(engine, plan, None, ui=None)  # type: ignore[arg-type]

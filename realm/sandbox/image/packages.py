@@ -49,7 +49,8 @@ def ensure(engine: Engine, reference: str, image: str, packages: Sequence[str], 
         except ImageError as error:
             raise ImageError(
                 f"the packages of realm.packages cannot be installed: {error.message}",
-                "git config --get-all realm.packages shows them; they are Debian's, by apt-get's names",
+                "git config --get-all realm.packages shows them, and realm.docker rootless adds to them; "
+                "they are Debian's, by apt-get's names",
             ) from error
     remove_others(engine, f"{LABEL}={label}", name)
     return built
