@@ -2,8 +2,9 @@
 
 The JSON of a run: ``run``, ``started`` and ``ended`` (ISO-8601, UTC, or null), ``exit_code``,
 ``before`` and ``after`` (commits), ``realm``, ``image``, ``agent``, ``agent_version``, ``network``,
-``credentials``, ``login``, ``git_hosts``, ``flags``, ``included``, ``container`` (what the engine
-says of it, or null: ``image``, ``user``, ``network``, ``memory`` in bytes, ``cpus``, ``pids``, ``limits``,
+``credentials``, ``login``, ``git_hosts``, ``weakened`` (flags and settings that took protection from
+its container), ``flags``, ``included``, ``container`` (what the engine says of it, or null:
+``image``, ``user``, ``network``, ``memory`` in bytes, ``cpus``, ``pids``, ``limits``,
 ``read_only``, ``privileged``, ``capabilities``, ``protection``, ``runtime``, ``mounts``), ``refused``
 (connections by host and port, or null where nobody counted), ``tokens_in``, ``tokens_out`` and ``cost``
 (dollars; null where the record does not tell).  Keys are only ever added.
@@ -20,7 +21,7 @@ import click
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import SESSION, common, json_option
-from realm.text import plural
+from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,8 @@ def _rows(one: Audit) -> Iterator[tuple[str, list[str]]]:
         yield "limits", [_limits(container)]
         yield "protection", [_protection(container)]
         yield "mounts", [_mounted(mount) for mount in container.mounts]
+    if one.run.weakened:
+        yield "weakened by", [clean(words, limit=200) for words in one.run.weakened]
     if one.flags:
         yield "docker flags", [*one.flags]
     if one.included:
@@ -136,6 +139,7 @@ def _record(one: Audit) -> dict[str, object]:
         "credentials": one.credentials,
         "login": one.login,
         "git_hosts": one.git_hosts,
+        "weakened": [clean(words, limit=200) for words in run.weakened],
         "flags": one.flags,
         "included": one.included,
         "container": container

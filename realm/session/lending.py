@@ -80,11 +80,11 @@ class _Message:
         return found
 
 
-def ask(path: str, *requests: bytes) -> bytes:
+def ask(path: str, *requests: bytes, patience: float = _PATIENCE) -> bytes:
     """Return what the agent at a socket answers to the last of some requests; raises ``OSError``."""
     answer = b""
     with socket.socket(socket.AF_UNIX) as agent:
-        agent.settimeout(_PATIENCE)
+        agent.settimeout(patience)
         agent.connect(path)
         for request in requests:
             agent.sendall(_framed(request))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _PORT = 22
 _PATIENCE = 20.0
-"""Seconds that ssh may take to read its configuration."""
+"""Seconds that ssh may take to read its configuration, and an agent to list its keys."""
 _OLDEST = (8, 9)
 """The first OpenSSH that says to an agent at which host a login is."""
 _HOME = f"{layout.HOME}/.ssh"
@@ -124,7 +124,10 @@ def find(names: Sequence[Host], network: Network) -> Ssh:
     options = [_options(host) for host in names]
     agent, *others = dict.fromkeys(map(_agent, options))
     if others:
-        raise RealmError("the hosts of realm.sshAgent have different agents", "name those of one of them")
+        raise RealmError(
+            "the hosts of realm.sshAgent have different agents",
+            "git config --unset realm.sshAgent HOST leaves one out",
+        )
     places = tuple(map(_place, names, options))
     _look(agent)
     return Ssh(agent, places)
@@ -168,7 +171,7 @@ def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
         raise RealmError(f"ssh has {name} at {clean(at, limit=80)}: {error}", f"ssh -G {name}") from None
     known_as = options.get("hostkeyalias", [at if port == str(_PORT) else f"[{at}]:{port}"])[0]
     files = " ".join(options.get("userknownhostsfile", []) + options.get("globalknownhostsfile", []))
-    host_keys = [key for file in files.split() for key in _known(known_as, file)]
+    host_keys = _known(known_as, files.split())
     if not host_keys:
         raise RealmError(
             f"the keys of {name}, which realm.sshAgent names, are not in your known_hosts",
@@ -182,16 +185,20 @@ def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
                 f"ssh has IdentitiesOnly for {name}, and its public keys cannot be read",
                 f"ssh -G {name}",
             )
-    return Place(name, host, user, tuple(dict.fromkeys(host_keys)), identities)
+    return Place(name, host, user, tuple(host_keys), identities)
 
 
-def _known(name: str, file: str) -> list[str]:
-    """Return the keys by which a file knows a host; none of a certificate's, and none that is revoked."""
-    lines = _run("ssh-keygen", "-F", name, "-f", file).splitlines() if Path(file).is_file() else []
-    found = [line.split() for line in lines]
-    revoked = {tuple(words[2:4]) for words in found if words[:1] == ["@revoked"]}
-    keys = [tuple(words[1:3]) for words in found if words and words[0][0] not in "#@"]
-    return [" ".join(key) for key in keys if len(key) > 1 and key not in revoked]
+def _known(name: str, files: Sequence[str]) -> list[str]:
+    """Return the keys by which files know a host; none of a certificate's, and none that is revoked."""
+    lines = [
+        line.split()
+        for file in files
+        if Path(file).is_file()
+        for line in _run("ssh-keygen", "-F", name, "-f", file).splitlines()
+    ]
+    revoked = [words[2:4] for words in lines if words[:1] == ["@revoked"]]
+    keys = [words[1:3] for words in lines if words and words[0][0] not in "#@"]
+    return list(dict.fromkeys(" ".join(key) for key in keys if len(key) > 1 and key not in revoked))
 
 
 def _identity(file: str) -> str:
@@ -221,7 +228,7 @@ def _agent(options: Mapping[str, list[str]]) -> str:
 def _look(agent: str) -> None:
     """Raise :class:`RealmError` where an agent does not answer, or has no keys."""
     try:
-        answer = lending.ask(agent, lending.IDENTITIES)
+        answer = lending.ask(agent, lending.IDENTITIES, patience=_PATIENCE)
     except OSError as error:
         raise RealmError(
             f"the ssh agent at {clean(agent, limit=200)} does not answer (realm.sshAgent): "

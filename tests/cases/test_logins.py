@@ -155,4 +155,5 @@ def test_an_ssh_agent_logs_in_at_the_hosts_that_are_named(user: User, tmp_path: 
         user.realm("exec", "y", "touch", "go2")
         assert user.realm("wait", "y").code == 0
         assert user.realm("logs", "y").out.count("refs/heads/main") == 2
-        assert user.listed()[0]["weakened"] == "realm.sshAgent there"
+        (run,) = json.loads(user.realm("audit", "y", "--json").out)
+        assert run["weakened"] == ["realm.sshAgent there"]
