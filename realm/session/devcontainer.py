@@ -19,6 +19,8 @@ from realm.text import clean
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.session.features import Features
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _HARMLESS = {"name", "$schema", "customizations", "remoteUser", "containerUser", "workspaceFolder"}
 """What means nothing here, and is missed by nobody."""
@@ -46,8 +48,7 @@ def propose(files: Files) -> Proposal:
         found, command = None, ""
     if not isinstance(found, dict):
         return Proposal(notes=(f"{name} cannot be read",))
-    image = found.pop("image", "")
-    image = image if isinstance(image, str) and re.fullmatch(r"[A-Za-z0-9][\w.:/@-]*", image) else ""
+    image, built, about_image = _image(files, name, found)
     variables, rest = _variables([found.pop(key, {}) for key in ("containerEnv", "remoteEnv")])
     notes = [
         f"{name}: {variable} is ignored: " + (
@@ -56,33 +57,34 @@ def propose(files: Files) -> Proposal:
         )
         for variable in rest
     ]  # fmt: skip
-    build = found.pop("build", None)
-    if isinstance(file := found.pop("dockerFile", None), str):
-        build = {"dockerfile": file, "context": found.pop("context", ".")}
-    if isinstance(build, dict):
-        notes.append(f"{name} builds an image: {_build(name, build)} && git config realm.image NAME")
-    wanted = found.pop("features", None)
-    built = None if isinstance(build, dict) else features.read(files.root, image, wanted)
-    if built:
-        image = built.tag
-    elif wanted:
-        notes.append(
-            f"{name}: features is ignored, but npx @devcontainers/cli build --workspace-folder . "
-            "--image-name NAME && git config realm.image NAME makes an image with them"
-        )
+    notes += about_image
     kept, in_memory, other = _mounts(found.pop("mounts", []), found.get("workspaceFolder"))
     notes += [f"{name}: the mount {clean(mount, limit=200)} is ignored" for mount in other]
     notes += [f"{name}: {key} is ignored" for key in found if key not in _HARMLESS]
     return Proposal(
-        (),
-        image,
-        (command,) if command else (),
-        tuple(variables.items()),
-        tuple(notes),
-        kept,
-        in_memory,
-        built,
-    )
+        image=image, setup=(command,) if command else (), variables=tuple(variables.items()),
+        notes=tuple(notes), kept=kept, in_memory=in_memory, features=built,
+    )  # fmt: skip
+
+
+def _image(files: Files, name: str, found: dict[str, Any]) -> tuple[str, Features | None, list[str]]:
+    """Take what is about the image out of what the file ``name`` says; return it, and what is to be known."""
+    image = found.pop("image", "")
+    image = image if isinstance(image, str) and re.fullmatch(r"[A-Za-z0-9][\w.:/@-]*", image) else ""
+    build, wanted = found.pop("build", None), found.pop("features", None)
+    if isinstance(file := found.pop("dockerFile", None), str):
+        build = {"dockerfile": file, "context": found.pop("context", ".")}
+    notes = []
+    if isinstance(build, dict):
+        notes.append(f"{name} builds an image: {_build(name, build)} && git config realm.image NAME")
+    elif built := features.read(files.root, image, wanted):
+        return built.tag, built, []
+    if wanted:
+        notes.append(
+            f"{name}: features is ignored, but npx @devcontainers/cli build --workspace-folder . "
+            "--image-name NAME && git config realm.image NAME makes an image with them"
+        )
+    return image, None, notes
 
 
 def _build(name: str, build: dict[str, Any]) -> str:
