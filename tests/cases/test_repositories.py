@@ -36,6 +36,17 @@ def test_text_kept_with_crlf_is_no_change_of_the_agents(user: User, files: int) 
     assert len(changed) == 2
 
 
+@pytest.mark.parametrize("how", ["chmod -R 000 .", "chmod 600 ."])
+def test_an_agent_that_shuts_itself_out(user: User, how: str) -> None:
+    work = "echo 1 >one; git add one; git commit -qm mine; mkdir d; echo 2 >d/two"
+    user.realm("new", "shut", "--agent", "sh", "--", "-c", f"{work}; {how}; true")
+    assert user.repo.files("refs/realm/shut") == ["README.md", "d/two", "one"]
+    assert user.repo.git("log", "--format=%s", "main..refs/realm/shut").splitlines() == [
+        "Work of run 1",
+        "mine",
+    ]
+
+
 def test_thousands_of_files_that_are_copied_in(user: User) -> None:
     user.repo.write(".gitignore", "node_modules/\n*.key\n")
     user.repo.commit("Ignore what is installed")

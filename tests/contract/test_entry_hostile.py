@@ -51,10 +51,12 @@ def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostS
         "export GIT_DIR=/nowhere",
         "git pack-refs --all",
         "chmod -x .",
+        "git add -A && git commit -qm x && git update-index --assume-unchanged work.txt && echo precious > work.txt",  # noqa: E501
     ],
 )
 def test_work_survives(sandbox: HostSandbox, script: str) -> None:
-    report = sandbox.run(f"echo precious > work.txt; {script}; exit 0")
+    before = "first" if "unchanged" in script else "precious"
+    report = sandbox.run(f"echo {before} > work.txt; {script}; exit 0")
     assert report.complete
     taken = sandbox.taken(report)
     assert taken.show(f"{report.points[-1].snapshot}:work.txt") == "precious"
