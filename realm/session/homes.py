@@ -266,15 +266,19 @@ def take_name(clone: Project, project: Project, session: Session) -> str:
     return name
 
 
-def held_inside(project: Project, session: Session, code: str) -> Iterator[Held]:
-    """Yield where submodules have work of a session that came to the commit ``code``."""
+def _inside(project: Project, session: Session, code: str) -> Iterator[tuple[Submodule, Held]]:
+    """Yield the submodules of a session that came to ``code``, with what it has there, if anything."""
     every = [*submodules.find(project, session.base, session.base)]
     every += submodules.find(project, session.base, code) if code != session.base else []
     for one in {one.key: one for one in every}.values():
         if one.clone is not None:
             name = name_in(one.clone, project, session)
-            if tip := refs.tips(one.clone, name).code:
-                yield Held(one.clone, name, tip, one.base)
+            yield one, Held(one.clone, name, refs.tips(one.clone, name).code or "", one.base)
+
+
+def held_inside(project: Project, session: Session, code: str) -> list[Held]:
+    """Return where submodules have work of a session that came to the commit ``code``."""
+    return [held for _, held in _inside(project, session, code) if held.oid]
 
 
 def remove(found: Sequence[Held]) -> None:
@@ -289,17 +293,14 @@ def remove(found: Sequence[Held]) -> None:
 
 def restore_inside(project: Project, session: Session, code: str) -> None:
     """Bring back what :func:`remove` took away of submodules; what no ref leads to will be gone some day."""
-    for one in submodules.find(project, session.base, code):
-        if one.clone is None:
+    for one, (clone, name, oid, base) in _inside(project, session, code):
+        if oid:
             continue
-        name = name_in(one.clone, project, session)
-        if refs.tips(one.clone, name).code is not None:
-            continue
-        trash = _trashed(one.clone, name) if approvals.is_own_ref(one.clone, session, name) else None
+        trash = _trashed(clone, name) if approvals.is_own_ref(clone, session, name) else None
         if trash is not None:
-            refs.transact(one.clone, refs.restore_updates(trash), "realm: restore")
-        elif one.link != one.base:
-            _make(one.clone, session, name, one.link)
+            refs.transact(clone, refs.restore_updates(trash), "realm: restore")
+        elif one.link != base:
+            _make(clone, session, name, one.link)
 
 
 def rename_inside(project: Project, session: Session, renamed: Session, code: str) -> None:

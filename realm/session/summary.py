@@ -83,11 +83,12 @@ def tell_beside(session: Session, kept: Sequence[Kept], ui: UI) -> None:
     """Say what is kept beside the work, in which repository, and what lists it."""
     from realm.store.branches import described
 
-    places = {f"../{one.name}": clean(one.path) for one in session.neighbours}
+    places = {f"../{one.name}": one.path for one in session.neighbours}
     for path, text in described(kept).items():
         if path:
             ui.info(f"  also kept in {path}: {text}")
-            ui.info(f"  git -C {shlex.quote(places.get(path, path))} for-each-ref refs/realm-branches")
+            place = clean(places.get(path, f"{session.project}/{path}"))
+            ui.info(f"  git -C {shlex.quote(place)} for-each-ref refs/realm-branches")
         else:
             ui.info(f"  also kept: {text}")
             ui.info(f"  git for-each-ref refs/realm-branches/{session.name}")

@@ -100,10 +100,10 @@ def test_what_else_an_agent_left_in_other_repositories_is_there(user: User, lib:
         "side", f"(cd lib; {leave} --detach main); cd ../near; {leave} side", "--with", "../near"
     )
     top = "refs/realm-branches/side"
-    for repo, path in ((lib, "lib"), (near, str(near.path))):
+    for repo in (lib, near):
         assert [*repo.refs(top)] == [f"{top}/heads/alt", f"{top}/stash/1"]
         assert repo.files(f"{top}/stash/1^3") == ["two"]
-        assert f"git -C {path} for-each-ref refs/realm-branches" in done.err
+        assert f"git -C {repo.path} for-each-ref refs/realm-branches" in done.err
     assert "  also kept in lib: branch alt (1 commit), 1 stash\n" in done.err
     also = "branch alt (1 commit), 1 stash"
     assert user.listed()[0]["also_kept"] == f"in ../near: {also}; in lib: {also}"

@@ -99,8 +99,15 @@ def test_what_was_committed_in_one_that_is_gone_is_kept_beside(
         COMMIT + f"(cd lib; git checkout -q -b alt; commit one; git checkout -q --detach; commit two); {way}"
     )
     place.take(report)
-    assert sorted(kept(place.lib).values()) == ["one", "two"]
+    before, project, session = kept(place.lib), place.plan.project, place.plan.session
+    assert sorted(before.values()) == ["one", "two"]
     assert place.lib.head("refs/realm/fix") == place.lib.head()
+    place.repo.git("rm", "-q", "-f", "--cached", "lib", ".gitmodules")
+    gone = place.repo.git("commit-tree", "-p", "HEAD", "-m", "gone", place.repo.git("write-tree"))
+    homes.remove(homes.held_inside(project, session, gone))
+    assert kept(place.lib) == {}
+    homes.restore_inside(project, session, gone)
+    assert kept(place.lib) == before
 
 
 def test_it_goes_where_the_session_goes(place: Place, tmp_path: Path) -> None:
