@@ -282,13 +282,13 @@ def held_inside(project: Project, session: Session, code: str) -> list[Held]:
 
 
 def remove(found: Sequence[Held]) -> None:
-    """Put what is held of a session into the trash of where it is."""
+    """Put what is held of a session into the trash of where it is; what stays is in nobody's way."""
     for held in found:
-        trash = refs.list_trash(held.clone)
-        tips = refs.Tips(held.oid, None)
-        updates = refs.trash_updates(held.name, tips, trash, branches=held.kept())
-        refs.transact(held.clone, updates, "realm: remove")
-        refs.expire_trash(held.clone, trash)
+        with suppress(RealmError):
+            trash, tips = refs.list_trash(held.clone), refs.Tips(held.oid, None)
+            updates = refs.trash_updates(held.name, tips, trash, branches=held.kept())
+            refs.transact(held.clone, updates, "realm: remove")
+            refs.expire_trash(held.clone, trash)
 
 
 def restore_inside(project: Project, session: Session, code: str) -> None:

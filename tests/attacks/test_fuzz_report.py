@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FIXED = settings(derandomize=True, max_examples=300, deadline=None)
 OID = "1" * 40
+KEY = "a" * 16
 HOOKS = (
     b'{"prompt": "fix it", "session_id": 7}', b'{"prompt": ["a"]}', b"[]", b"null", b"{",
     b'{"prompt": "\\ud800"}',
@@ -35,16 +36,18 @@ LINES = (
     f"{OID} {OID} \u0663 1\n",
     "exit 0\n", "exit -1\n", "exit 99999999999999999999\n", "exit \u0663\n", "done yes\n", "told yes\n",
     "error \x1b[2J\n", "nested ../..\n", "conflict a\n", f"{OID} refs/heads/a b\n", f"{OID} refs/heads/x\n",
-    f"{OID} stash\n", "all\n", "12 /realm/state/x.jsonl\n", "999999999999 x\n", "\n", "\0",
+    f"{OID} stash\n", f"point {KEY} {OID} {OID} 1\n", f"upstream {OID} lib\n",
+    "all\n", "12 /realm/state/x.jsonl\n", "999999999999 x\n", "\n", "\0",
 )  # fmt: skip
 CONTENT = st.one_of(
     st.binary(max_size=60),
     st.lists(st.sampled_from(LINES), max_size=5).map(lambda lines: "".join(lines).encode()),
     st.sampled_from(HOOKS),
 )
-WHOLE = ("end.point", "conversation", "kept", "report", "rebase", "pack", "transcript", "kept.pack")
+INNER = ("inner", f"{KEY}.inner", f"{KEY}.kept", f"{KEY}.left")
+WHOLE = ("end.point", "conversation", "kept", "report", "rebase", "pack", "transcript", "kept.pack", *INNER)
 TURNS = ("turns/0001.point", "turns/0002.prompt.json", "turns/00001.stop.json", "turns/9999.point")
-TURN = ("point", "said", "words", "kept", "inner", "prompt.json", "stop.json", "pack", "kept.pack")
+TURN = ("point", "said", "words", "kept", "prompt.json", "stop.json", "pack", "kept.pack", *INNER)
 ODD = ("../end.point", "/etc/passwd", "turns/0000.point", "turns/99999.point", "a\nb", "transcript.size", "x")
 
 
@@ -66,8 +69,11 @@ def check(found: Report, directory: Path) -> None:
         assert re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", point.snapshot)
         assert 0 <= point.turn <= report.MAX_TURNS
     assert found.exit_code is None or 0 <= found.exit_code <= 999
-    assert len(found.others.left) <= report.MAX_LEFT
-    for path in (found.pack, found.transcript, found.others.pack):
+    others = (found.others, *found.inner_others.values())
+    assert all(len(one.left) <= report.MAX_LEFT for one in others)
+    assert {*found.inner, *found.inner_others} <= {KEY}
+    packs = (*found.inner_packs.values(), *(one.pack for one in others))
+    for path in (found.pack, found.transcript, *packs):
         assert path is None or path.parent == directory
     assert {path.parent for path in directory.iterdir()} <= {directory}
     for agent in ((), ("sh",)):
