@@ -44,8 +44,7 @@ _FIRST, _COUNT = 0x7000_0000, 65536
 _MEMORY = 64 * 1024**2
 _KEEPING = ("--clear-groups", "--inh-caps=+setuid,+setgid", "--ambient-caps=+setuid,+setgid")
 _MAP = """
-end=$(($(date +%s) + 20))
-until [ "$(date +%s)" -gt "$end" ]; do
+while :; do
   for process in /proc/[0-9]*; do
     if read -r _ < "$process/uid_map"; then continue; fi
     printf '0 %s 1\\n1 %s %s\\n' "$1" "$3" "$4" > "$process/uid_map" &&
@@ -54,7 +53,7 @@ until [ "$(date +%s)" -gt "$end" ]; do
   sleep 0.02
 done 2> /dev/null
 """
-"""Gives the first process that has no users the numbers of root's and of all others."""
+"""Gives the first process that has no users root and all others; ends with the sandbox at the latest."""
 
 
 def files() -> list[SandboxFile]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 _SCRIPT = Path(__file__).resolve().parents[2] / "container" / "docker"
+_START = f"state={{0}} layout={{0}}; . {_SCRIPT}; start_docker; await_docker; echo $missing"
 _TOOLS = ("dockerd", "ip", "socat")
 
 
@@ -18,7 +19,7 @@ def _said(tmp_path: Path, **programs: str) -> str:
     for name, script in programs.items():
         (found / name).write_text(f"#!/bin/sh\n{script}\n")
         (found / name).chmod(0o755)
-    lines = f"state={tmp_path} layout={tmp_path}; . {_SCRIPT}; mkdir $docker; start_docker; echo $missing"
+    lines = f"mkdir {tmp_path}/docker; {_START.format(tmp_path)}"
     done = subprocess.run(
         ["/bin/sh", "-c", lines], env={"PATH": f"{found}:/usr/bin:/bin"}, capture_output=True, text=True,
         check=True, timeout=60,
@@ -40,8 +41,11 @@ def test_what_is_missing_is_said(tmp_path: Path, programs: dict[str, str], missi
 
 
 def test_an_image_without_an_engine_is_said(tmp_path: Path) -> None:
-    lines = f"state={tmp_path} layout={tmp_path}; . {_SCRIPT}; start_docker; echo $missing"
     done = subprocess.run(
-        ["/bin/sh", "-c", lines], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
+        ["/bin/sh", "-c", _START.format(tmp_path)],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "the image has no dockerd\n"
