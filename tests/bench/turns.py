@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BARS = {80_000: 1.5}
 """Seconds, 1 where nothing else is said."""
-TURNS = 9
+TURNS = 6
 NAME = "turns"
 _HOOK = "sh /etc/claude-code/turn"
 _TURN = f"echo {{}} | {_HOOK} start; for n in $(seq 20); do echo work >made-$t-$n; done; date +%s.%N >began; echo {{}} | {_HOOK} stop; sleep 2"  # noqa: E501 - a line of shell
