@@ -28,15 +28,23 @@ _MOST = 64
 _PIECE = 65536
 _PERIOD = 1.0
 """Seconds from one look whether the agent still runs to the next."""
-_RELAY = ("sh", "-c", """
-if command -v socat >/dev/null; then exec socat -T 3600 - "TCP:localhost:$1"; fi
+_LINGER = 30
+"""Seconds that a server has for its last words once the client has gone, or said all that it had to say."""
+RELAY = ("sh", "-c", """
+if command -v socat >/dev/null; then exec socat -t "$2" -T 3600 - "TCP:localhost:$1"; fi
 if command -v bash >/dev/null; then exec bash -c '
   { exec 3<>"/dev/tcp/127.0.0.1/$1" || exec 3<>"/dev/tcp/::1/$1"; } 2>/dev/null || exit 1
-  exec 4<&0; cat <&4 >&3 & writer=$!; cat <&3; kill "$writer"; exit 0' bash "$1"
+  exec 4<&0; cat <&4 >&3 & cat <&3 & reader=$!
+  wait -n
+  if kill -0 "$reader"; then sleep "$2" & wait -n; fi
+  kill $(jobs -p); exit 0' bash "$1" "$2" 2>/dev/null
 fi
 exec nc 127.0.0.1 "$1"
 """, "sh")  # fmt: skip
-"""Joins standard input and output with a port, by what the image has; the port is the next argument."""
+"""Joins standard input and output with a port, by what the image has.
+
+The port is the next argument, then come the seconds for last words.
+"""
 
 
 class Door:
@@ -86,7 +94,7 @@ class Door:
         with contextlib.closing(connection), contextlib.suppress(OSError, EngineError):
             try:
                 with self._asking:
-                    process, stream = self._sandbox.run([*_RELAY, str(self._port)], tty=False)
+                    process, stream = self._sandbox.run([*RELAY, str(self._port), str(_LINGER)], tty=False)
                 with contextlib.closing(stream):
                     threading.Thread(target=_up, args=(connection, stream), daemon=True).start()
                     carried = _down(stream, connection)
