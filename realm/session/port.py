@@ -29,15 +29,14 @@ _PIECE = 65536
 _PERIOD = 1.0
 """Seconds from one look whether the agent still runs to the next."""
 _LINGER = 30
-"""Seconds that a server has for its last words once the client has gone, or said all that it had to say."""
+"""Seconds, at least, for a server's last words once the client has gone, or said all that it had to say."""
 RELAY = ("sh", "-c", """
 if command -v socat >/dev/null; then exec socat -t "$2" -T 3600 - "TCP:localhost:$1"; fi
 if command -v bash >/dev/null; then exec bash -c '
   { exec 3<>"/dev/tcp/127.0.0.1/$1" || exec 3<>"/dev/tcp/::1/$1"; } 2>/dev/null || exit 1
-  exec 4<&0; cat <&4 >&3 & cat <&3 & reader=$!
-  wait -n
-  if kill -0 "$reader"; then sleep "$2" & wait -n; fi
-  kill $(jobs -p); exit 0' bash "$1" "$2" 2>/dev/null
+  exec 4<&0; cat <&4 >&3 & writer=$!; cat <&3 & reader=$!
+  { while kill -0 "$writer"; do sleep "$2"; done; sleep "$2"; kill "$reader"; } >/dev/null 3>&- 4<&- &
+  wait "$reader"; kill "$writer" "$!"; exit 0' bash "$1" "$2" 2>/dev/null
 fi
 exec nc 127.0.0.1 "$1"
 """, "sh")  # fmt: skip

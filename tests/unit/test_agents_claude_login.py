@@ -77,6 +77,14 @@ def test_an_empty_variable_is_no_login(host: dict[str, str]) -> None:
         agents.find((), {**host, "ANTHROPIC_API_KEY": ""}).find_login()
 
 
+def test_the_end_of_a_line_is_no_part_of_a_key_or_an_address(host: dict[str, str]) -> None:
+    given = {"ANTHROPIC_API_KEY": "sk-1\r", "ANTHROPIC_BASE_URL": "https://gateway.test\n"}
+    agent = agents.find((), {**host, **given})
+    api = agent.api(agent.find_login(), {})
+    assert api is not None
+    assert (api.url, api.headers) == ("https://gateway.test", {"x-api-key": "sk-1"})
+
+
 @pytest.mark.parametrize("name", ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_API_KEY"])
 def test_what_the_docker_flags_give_is_a_login(host: dict[str, str], name: str) -> None:
     found = agents.find((), {**host, "ANTHROPIC_API_KEY": ""}).find_login({name: "1"})

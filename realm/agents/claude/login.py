@@ -86,7 +86,8 @@ def from_environment(environ: Mapping[str, str], given: Mapping[str, str] = {}) 
     by another name.
     """
     known = {**environ, **given}
-    variables = {name: known[name] for name in PASSED_VARIABLES if known.get(name)}
+    # A line's end comes along from a file, and Windows' with a shell's substitution, too.
+    variables = {name: text for name in PASSED_VARIABLES if (text := known.get(name, "").strip())}
     if ADDRESS in variables and ADDRESS not in given:
         variables[ADDRESS] = hosts.from_outside(variables[ADDRESS])
     key = next((name for name in KEY_VARIABLES if name in variables), None)
