@@ -34,7 +34,7 @@ class UserAgent:
         self._process = subprocess.Popen(
             ["ssh-agent", "-D", "-a", self.socket], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         )
-        eventually(Path(self.socket).is_socket)
+        eventually(lambda: listens(self.socket))
         for key in keys:
             subprocess.run(["ssh-add", "-q", key], env=self.env, check=True)
 
@@ -50,6 +50,12 @@ class UserAgent:
         """Return what the agent says that it has."""
         done = subprocess.run(["ssh-add", "-l"], env=self.env, check=False, stdout=subprocess.PIPE, text=True)
         return done.stdout
+
+
+def listens(path: str) -> bool:
+    """Tell whether somebody listens at a socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
 
 
 def make_key(path: Path) -> Path:
@@ -78,7 +84,7 @@ class Lent:
         self.told: list[str] = []
         self._warden = lending.Warden(ssh, self.told.append)
         self._process = subprocess.Popen(["perl", LEND, self.socket, self._held], stdin=subprocess.DEVNULL)
-        eventually(Path(self._held).is_socket)
+        eventually(lambda: listens(self._held))
         self._beside: Beside | None = None
         self.hold()
 
