@@ -122,6 +122,10 @@ class Session(NamedTuple):
     include: tuple[str, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
 
+    def beside(self, name: str) -> str:
+        """Return where what has that name beside the project is in the sandbox."""
+        return f"{self.workspace.rpartition('/')[0]}/{name}"
+
 
 class Taken(NamedTuple):
     """How far the work of a run that goes on is in git.

@@ -19,13 +19,13 @@ import subprocess
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.errors import EngineError
+from realm.errors import EngineError, RealmError
 from realm.paths import replace
 from realm.sandbox.egress import sidecar
 from realm.sandbox.egress.ticket import ticket
 from realm.sandbox.stream import STDOUT
 from realm.session.lock import run_directory
-from realm.text import plural
+from realm.text import clean, plural
 from realm.together import Beside
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ _LONGEST = 256 * 1024
 """Bytes of a message: OpenSSH takes no longer ones."""
 _MOST = 1000
 """Connections whose hosts are remembered."""
-_PATIENCE = 120.0
-"""Seconds that an agent may take, which may ask its user first."""
+_PATIENCE, _WAIT = 120.0, 20.0
+"""Seconds that an agent may take to sign, which may ask its user first, and to list its keys."""
 _PERIOD = 0.5
 _AGAIN, _LATEST = 0.2, 10.0
 """Seconds until the next try to reach the sidecar; twice as long each time, up to the latter."""
@@ -103,6 +103,20 @@ def _read(agent: socket.socket, size: int) -> bytes:
 
 def _framed(message: bytes) -> bytes:
     return len(message).to_bytes(_LENGTH, "big") + message
+
+
+def check(agent: str) -> None:
+    """Raise :class:`RealmError` where an agent does not answer, or has no keys."""
+    try:
+        answer = ask(agent, IDENTITIES, patience=_WAIT)
+    except OSError as error:
+        raise RealmError(
+            f"the ssh agent at {clean(agent, limit=200)} does not answer (realm.sshAgent): "
+            f"{error.strerror or error}",
+            'eval "$(ssh-agent)"; ssh-add',
+        ) from None
+    if answer[:1] != IDENTITIES_ANSWER or not any(answer[1:5]):
+        raise RealmError("your ssh agent has no keys to lend (realm.sshAgent)", "ssh-add")
 
 
 def is_signed(bind: bytes) -> bool:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, UsageError
 from realm.model import Neighbour
 from realm.session import approvals, homes
+from realm.session import run as running
 from realm.store import repo, stores, submodules, worktree
 from realm.store.schema import MOST_NEIGHBOURS
 from realm.store.submodules import Submodule
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realm.model import Project, Run, Session
-    from realm.sandbox.transfer import SandboxFile
     from realm.session.requests import UI
     from realm.session.run import Plan
 
@@ -54,7 +54,7 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
             one = _named_again(project, known, one)
         elif one.name in found or one.name == posixpath.basename(session.workspace):
             raise UsageError(
-                f"the container has another {_place(session, one)}",
+                f"the container has another {session.beside(one.name)}",
                 f"ln -s {shlex.quote(clean(one.path))} OTHER-NAME, then --with OTHER-NAME",
             )
         found[one.name] = one
@@ -207,16 +207,6 @@ def of_run(run: Run, there: Sequence[tuple[Neighbour, Project | None]]) -> tuple
     )  # fmt: skip
 
 
-def files(plan: Plan) -> Iterator[SandboxFile]:
-    """Yield what a sandbox gets of plain directories: root's, which the agent cannot change."""
-    from realm.sandbox.transfer import SandboxFile
-
-    for one in plan.session.neighbours:
-        for path, name in plan.plain.get(one.name, ()):
-            mode = 0o555 if os.access(path, os.X_OK) else 0o444
-            yield SandboxFile(f"{_place(plan.session, one)}/{name}", path, mode, owner="root")
-
-
 def _files(one: Neighbour) -> Iterator[tuple[Path, str]]:
     """Yield files and links of a plain directory, without any ``.git``, and their names below it."""
     top, shown = Path(one.path).resolve(), clean(one.path, limit=200)
@@ -240,27 +230,17 @@ def _refuse(error: OSError) -> None:
     raise RealmError(f"{path} cannot be read", f"ls -ld {shlex.quote(path)}")
 
 
-def directories(plan: Plan) -> list[str]:
-    """Return where they are in the run's sandbox."""
-    there = {*dict(plan.run.neighbours), *plan.plain}
-    return [_place(plan.session, one) for one in plan.session.neighbours if one.name in there]
-
-
 def _mount(one: Neighbour, mode: str = "") -> str:
     flag = shlex.join(["-v", f"{clean(one.path)}:/data/{one.name}{mode}"])
     return f"git config --add realm.dockerArgs {shlex.quote(flag)}"
 
 
-def _place(session: Session, one: Neighbour) -> str:
-    return f"{posixpath.dirname(session.workspace)}/{one.name}"
-
-
 def announce(plan: Plan, ui: UI) -> None:
     """Say what is beside the project, and which of it is not here."""
-    session, there = plan.session, directories(plan)
+    session, there = plan.session, running.directories(plan)
     clones = {one.name: one.clone for one in plan.neighbours}
     for one in session.neighbours:
-        place, shown = _place(session, one), clean(one.path, limit=200)
+        place, shown = session.beside(one.name), clean(one.path, limit=200)
         if place not in there:
             why = f"{absent(plan.project, session, one.name)}: the container goes without it"
             if one.base or not _is_directory(one.path):

@@ -137,9 +137,15 @@ def with_ssh(plan: Plan) -> Plan:
     names = plan.config.values(SSH_AGENT)
     if not names:
         return plan
-    from realm.session import ssh
+    if plan.network.policy != "allow":
+        raise UsageError(
+            f"realm.sshAgent needs realm.network allow: {plan.network.why or f'it is {plan.network.policy}'}",
+            "git config realm.network allow, or git config --unset-all realm.sshAgent",
+        )
+    from realm.session import lending, ssh
 
-    found = plan.ssh or ssh.find(names, plan.network)
+    found = plan.ssh or ssh.find(names)
+    lending.check(found.agent)
     given = dict.fromkeys([*plan.network.given, *(place.host for place in found.places)])
     return plan._replace(ssh=found, network=plan.network._replace(given=tuple(given)))
 

@@ -20,11 +20,11 @@ from realm.sandbox.egress.ticket import API_PORT, ticket
 from realm.sandbox.layout import STATE, Owner
 from realm.sandbox.spec import SandboxSpec, secrets
 from realm.sandbox.transfer import SandboxFile
-from realm.session import neighbours, surroundings
+from realm.session import surroundings
 from realm.store import sparse, worktree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from realm.agents import Agent, Api, Login
@@ -207,7 +207,7 @@ def environment(plan: Plan) -> dict[str, str]:
 def files(plan: Plan) -> list[SandboxFile]:
     """Return what is put into the sandbox before it starts, its repositories excepted."""
     login = inside(plan)
-    found = [*plan.dotfiles.files, *_home(plan, login), *neighbours.files(plan)]
+    found = [*plan.dotfiles.files, *_home(plan, login), *plain_files(plan)]
     found += plan.ssh.files() if plan.ssh else []
     if login.variables:
         found.append(SandboxFile(layout.ENVIRONMENT, secrets(login.variables), 0o600))
@@ -215,6 +215,20 @@ def files(plan: Plan) -> list[SandboxFile]:
     return found + [
         SandboxFile(f"{workspace}/{item.path}", item.source, _mode(item.source)) for item in plan.include
     ]
+
+
+def directories(plan: Plan) -> list[str]:
+    """Return where what is beside the project is in the run's sandbox."""
+    there = {*dict(plan.run.neighbours), *plan.plain}
+    return [plan.session.beside(one.name) for one in plan.session.neighbours if one.name in there]
+
+
+def plain_files(plan: Plan) -> Iterator[SandboxFile]:
+    """Yield the files of plain directories: root's, which the agent cannot change."""
+    for name, there in plan.plain.items():
+        for path, below in there:
+            mode = 0o555 if os.access(path, os.X_OK) else 0o444
+            yield SandboxFile(f"{plan.session.beside(name)}/{below}", path, mode, owner="root")
 
 
 def inside(plan: Plan) -> Login:
@@ -253,7 +267,7 @@ def _escape(path: str) -> str:
 
 def _home(plan: Plan, login: Login) -> list[SandboxFile]:
     """Return what the agent needs in its home, the conversation to go on with included."""
-    agent, more = plan.agent, neighbours.directories(plan)
+    agent, more = plan.agent, directories(plan)
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
         for file in agent.files(login, plan.directory, sealed=plan.network.policy != "open", more=more)

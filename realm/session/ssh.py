@@ -15,19 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import hosts
-from realm.errors import RealmError, UsageError
+from realm.errors import RealmError
 from realm.git import user_environment
 from realm.sandbox import layout
 from realm.sandbox.egress.ticket import PROXY_PORT
 from realm.sandbox.transfer import SandboxFile
-from realm.session import lending
 from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from realm.hosts import Host
-    from realm.session.run import Network
 
 _PORT = 22
 _PATIENCE = 20.0
@@ -107,17 +105,11 @@ class Ssh(NamedTuple):
         return [SandboxFile(_CONFIG, f"{config}{_ALL}".encode()), SandboxFile(_KNOWN, known.encode()), *files]
 
 
-def find(names: Sequence[Host], network: Network) -> Ssh:
+def find(names: Sequence[Host]) -> Ssh:
     """Return the user's agent and the hosts that were named.
 
-    Raises :class:`UsageError` where the network is not by name, and :class:`RealmError` for what is
-    missing on this machine.
+    Raises :class:`RealmError` for what is missing on this machine.
     """
-    if network.policy != "allow":
-        raise UsageError(
-            f"realm.sshAgent needs realm.network allow: {network.why or f'it is {network.policy}'}",
-            "git config realm.network allow, or git config --unset-all realm.sshAgent",
-        )
     version = re.search(r"OpenSSH\D*(\d+)\.(\d+)", _run("ssh", "-V"))
     if version is None or (int(version[1]), int(version[2])) < _OLDEST:
         raise RealmError("realm.sshAgent needs OpenSSH 8.9 or later on this machine", "ssh -V")
@@ -128,9 +120,7 @@ def find(names: Sequence[Host], network: Network) -> Ssh:
             "the hosts of realm.sshAgent have different agents",
             "git config --unset realm.sshAgent HOST leaves one out",
         )
-    places = tuple(map(_place, names, options))
-    _look(agent)
-    return Ssh(agent, places)
+    return Ssh(agent, tuple(map(_place, names, options)))
 
 
 def _run(*command: str) -> str:
@@ -223,17 +213,3 @@ def _agent(options: Mapping[str, list[str]]) -> str:
             'eval "$(ssh-agent)"; ssh-add',
         )
     return path
-
-
-def _look(agent: str) -> None:
-    """Raise :class:`RealmError` where an agent does not answer, or has no keys."""
-    try:
-        answer = lending.ask(agent, lending.IDENTITIES, patience=_PATIENCE)
-    except OSError as error:
-        raise RealmError(
-            f"the ssh agent at {clean(agent, limit=200)} does not answer (realm.sshAgent): "
-            f"{error.strerror or error}",
-            'eval "$(ssh-agent)"; ssh-add',
-        ) from None
-    if answer[:1] != lending.IDENTITIES_ANSWER or not any(answer[1:5]):
-        raise RealmError("your ssh agent has no keys to lend (realm.sshAgent)", "ssh-add")

@@ -14,9 +14,9 @@ import pytest
 
 from realm import hosts
 from realm.errors import RealmError
+from realm.session import lending
 from realm.session import ssh as agents
 from realm.session.lending import FAILURE, IDENTITIES, IDENTITIES_ANSWER
-from realm.session.run import Network
 from tests.support.servers import SshServer
 from tests.support.ssh import Lent, UserAgent, make_key, with_config
 from tests.support.waiting import eventually
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realm.session.ssh import Ssh
-
-ALLOW = Network("allow")
 
 
 class World:
@@ -38,7 +36,9 @@ class World:
             subprocess.run(["ssh", name, "true"], check=True, timeout=30)
 
     def lent(self, *names: str) -> Ssh:
-        return agents.find([hosts.parse(name) for name in names], ALLOW)
+        found = agents.find([hosts.parse(name) for name in names])
+        lending.check(found.agent)
+        return found
 
     def ssh(self, socket: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Log in with what the agent at ``socket`` has, and no key of a file's."""

@@ -19,6 +19,7 @@ from realm.model import Neighbour, Run, Session
 from realm.sandbox.flags import DockerArgs
 from realm.session import approvals, homes, neighbours
 from realm.session import plan as planning
+from realm.session import run as running
 from realm.session.find import list_sessions
 from realm.session.run import Plan
 from tests.support.repos import Repo
@@ -113,14 +114,16 @@ def test_a_later_run_begins_where_the_last_one_ended(repo: Repo, lib: Repo) -> N
 def test_plain_files_are_copied_as_roots(repo: Repo, data: Path) -> None:
     made = named(repo, "../my data")
     assert made.neighbours == (Neighbour(str(data), "my-data"),)
-    found = {file.path: (file.mode, file.owner) for file in neighbours.files(planned(project_of(repo), made))}
+    found = {
+        file.path: (file.mode, file.owner) for file in running.plain_files(planned(project_of(repo), made))
+    }
     assert found == {
         "/workspace/my-data/below/text": (0o444, "root"),
         "/workspace/my-data/run": (0o555, "root"),
         "/workspace/my-data/link": (0o444, "root"),
     }
     (repo.path.parent / "link").symlink_to(data)
-    linked = {file.path for file in neighbours.files(planned(project_of(repo), named(repo, "../link")))}
+    linked = {file.path for file in running.plain_files(planned(project_of(repo), named(repo, "../link")))}
     assert linked == {path.replace("my-data", "link", 1) for path in found}
 
 
@@ -137,8 +140,8 @@ def test_a_plain_directory_is_looked_through_once(
     monkeypatch.setattr(neighbours, "_files", noted)
     plan = planned(project, made)
     neighbours.announce(plan, TerminalUI(no_input=True))
-    assert len([*neighbours.files(plan)]) == 3
-    assert neighbours.directories(plan) == ["/workspace/my-data"]
+    assert len([*running.plain_files(plan)]) == 3
+    assert running.directories(plan) == ["/workspace/my-data"]
     assert walked == [str(data)]
 
 
@@ -147,8 +150,8 @@ def test_a_plain_directory_that_is_gone_stops_nothing(
 ) -> None:
     made, project = named(repo, "../my data"), project_of(repo)
     data.rename(repo.path.parent / "elsewhere")
-    assert not [*neighbours.files(planned(project, made))]
-    assert neighbours.directories(planned(project, made)) == []
+    assert not [*running.plain_files(planned(project, made))]
+    assert running.directories(planned(project, made)) == []
     neighbours.announce(planned(project, made), TerminalUI(no_input=True))
     assert capsys.readouterr().err == (
         f"warning: {data} is not here: the container goes without it; realm resume fix --with DIR says where "
@@ -225,7 +228,7 @@ def test_what_cannot_be_copied_is_said(
     made, project = named(repo, "../my data"), project_of(repo)
 
     def said() -> str:
-        assert not [*neighbours.files(planned(project, made))]
+        assert not [*running.plain_files(planned(project, made))]
         neighbours.announce(planned(project, made), TerminalUI(no_input=True))
         return capsys.readouterr().err
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realm import hosts, parsers
+from realm import parsers
+from realm.config import Config
 from realm.errors import UsageError
 from realm.hosts import Host
 from realm.paths import make_private
 from realm.sandbox.layout import Owner
 from realm.session import lending
-from realm.session import ssh as agents
+from realm.session import plan as planning
 from realm.session.lending import FAILURE, IDENTITIES, SUCCESS, Warden
 from realm.session.lock import run_directory
 from realm.session.run import Network
@@ -114,9 +117,11 @@ def test_the_sandbox_knows_these_hosts_alone() -> None:
 
 
 @pytest.mark.parametrize("network", [Network("open"), Network("none"), Network("open", "flag -p needs it")])
-def test_it_needs_the_sidecar(network: Network) -> None:
+def test_it_needs_the_sidecar(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REALM_SSH_AGENT", "git.example")
+    plan: Any = SimpleNamespace(config=Config(), network=network)
     with pytest.raises(UsageError, match=r"realm\.sshAgent needs realm\.network allow"):
-        agents.find([hosts.parse("git.example")], network)
+        planning.with_ssh(plan)
 
 
 @pytest.mark.parametrize("text", [".example.com", "10.0.0.0/8", "https://x", "-oProxyCommand=x", "a b", ""])
