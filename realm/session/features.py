@@ -27,7 +27,8 @@ _PROGRAM = "devcontainer"
 _FILE = ".devcontainer/devcontainer.json"
 _OWN = "./"
 """What the name of a feature that lies in the project, beside that file, begins with."""
-_NAME = re.compile(r"(\./)?[\w.-]+([/:@][\w.-]+)*", re.ASCII)
+_NAME = re.compile(r"(\./)?\w[\w.-]*([/:@]\w[\w.-]*)*", re.ASCII)
+"""None that leads to another directory, or is an option."""
 _LONGEST = 1000
 """Characters of what is asked for: all of it is shown."""
 _MOST, _LARGEST = 200, 1024**2
@@ -61,25 +62,25 @@ def read(root: Path, image: str, features: object) -> Features | None:
     ``None`` without that, without the program, and for features that cannot be shown whole, name what is in
     the environment, or do not lie in the project as they should.
     """
-    if not image or not isinstance(features, dict) or shutil.which(_PROGRAM) is None:
+    if not image or not features or not isinstance(features, dict) or shutil.which(_PROGRAM) is None:
         return None
     asked = json.dumps(features)
     if "${" in asked or not all(map(_NAME.fullmatch, features)) or clean(asked, limit=_LONGEST) != asked:
         return None
-    files = {_FILE: json.dumps({"image": image, "features": features}).encode()}
+    own: dict[str, bytes] = {}
     try:
         for name in features:
             if name.startswith(_OWN):
-                files |= _own(root.resolve(), name)
+                own |= _own(root.resolve(), name)
     except (OSError, ValueError):
         return None
-    return Features(asked, files)
+    return Features(asked, {**own, _FILE: json.dumps({"image": image, "features": features}).encode()})
 
 
 def _own(root: Path, name: str) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of each file of a feature; ``ValueError`` for one that is no such."""
     top = root / Path(_FILE).parent / name
-    if top.resolve() != top or ".." in top.parts or not top.is_dir():
+    if top.resolve() != top or not top.is_dir():
         raise ValueError(name)
     for count, place in enumerate(found for found in sorted(top.rglob("*")) if not found.is_dir()):
         if place.is_symlink() or not place.is_file() or count == _MOST or place.stat().st_size > _LARGEST:

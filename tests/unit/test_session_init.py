@@ -120,7 +120,8 @@ def test_features_are_shown_whole_and_only_they_are_given_to_the_program(repo: R
     [
         {"ghcr.io/x/y:1": {"token": "${localEnv:SECRET}"}}, {"https://x.test/y.tgz": {}}, {"a\x1b[m": {}},
         {"a": {"b": "c" * 2000}}, ["a"],
-        {"./../../src": {}}, {"./none": {}}, {"./link": {}}, {"./links": {}}, {"./large": {}},
+        {"./../../src": {}}, {"./a/../../src": {}}, {"../x": {}}, {"./.": {}}, {"--build-context": {}},
+        {"./none": {}}, {"./link": {}}, {"./links": {}}, {"./large": {}},
     ],
     ids=repr,
 )  # fmt: skip
@@ -135,6 +136,14 @@ def test_of_other_features_the_command_is_said(repo: Repo, features: object) -> 
     assert planned.features is None
     assert [line.text for line in planned.lines] == ["base:1"]
     assert "npx @devcontainers/cli build" in planned.notes[0]
+
+
+@pytest.mark.usefixtures("_program")
+def test_a_template_without_features_builds_nothing(repo: Repo) -> None:
+    _asks(repo, {})
+    planned = init.plan(repo.path)
+    assert (planned.features, planned.notes) == (None, ())
+    assert [line.text for line in planned.lines] == ["base:1"]
 
 
 MOUNTS = """{"workspaceFolder": "/code/shop", "mounts": [
