@@ -55,7 +55,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
         if sandbox is None:
             raise RealmError(f"session {name} is not running", f"realm resume {name}")
     if last and holder(session.id) is not None:
-        plan = planning.recorded(plan, last)
+        plan = planning.still_with_ssh(planning.recorded(plan, last), ui)
         held = background.take_over(plan, connection, sandbox, ui, take=take)
         if held is not None:
             with contextlib.closing(held.lock), telling(kept(plan)):

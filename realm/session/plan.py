@@ -85,7 +85,9 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
 
 
 def following(project: Project, session: Session, last: Run | None, request: ResumeRequest) -> Plan:
-    """Plan what a next run, or the rest of the last one, needs; missing logins are no error yet.
+    """Plan what a next run, or the rest of the last one, needs, but for the user's ssh agent.
+
+    Missing logins are no error yet.
 
     Raises :class:`UsageError` when a setting is wrong: nothing was handed over then.
     """
@@ -112,8 +114,6 @@ def following(project: Project, session: Session, last: Run | None, request: Res
     )
     with contextlib.suppress(RealmError):  # work is saved without
         plan = with_keys(plan)
-    with contextlib.suppress(RealmError):
-        plan = with_ssh(plan)
     return _as_asked(plan, request)
 
 
@@ -148,6 +148,15 @@ def with_ssh(plan: Plan) -> Plan:
     lending.check(found.agent)
     given = dict.fromkeys([*plan.network.given, *(place.host for place in found.places)])
     return plan._replace(ssh=found, network=plan.network._replace(given=tuple(given)))
+
+
+def still_with_ssh(plan: Plan, ui: UI) -> Plan:
+    """Return the plan of a run that goes on as :func:`with_ssh`; say so where that cannot be here."""
+    try:
+        return with_ssh(plan)
+    except RealmError as error:
+        ui.warn(f"the run goes on without your ssh agent: {error.message}")
+        return plan
 
 
 def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:

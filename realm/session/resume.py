@@ -177,5 +177,5 @@ def _take_over(
             f"run {run.number} of {name} is still going on, and needs a terminal to be shown",
             f"realm stop {name} ends it and saves its work",
         )
-    plan = planning.recorded(plan, run)._replace(tty=sandbox.tty)
+    plan = planning.still_with_ssh(planning.recorded(plan, run)._replace(tty=sandbox.tty), ui)
     return background.adopt(connection, plan, sandbox, lock, ui)

@@ -68,7 +68,6 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
         api=None,
         exposed="",
         git_hosts=(),
-        ssh=None,
         include=include,
     )
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):

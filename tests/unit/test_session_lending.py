@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -20,9 +20,14 @@ from realm.session import lending
 from realm.session import plan as planning
 from realm.session.lending import FAILURE, IDENTITIES, SUCCESS, Warden
 from realm.session.lock import run_directory
+from realm.session.requests import ResumeRequest
 from realm.session.run import Network
 from realm.session.ssh import Place, Ssh
 from tests.support.ssh import bind, login, sign, string
+from tests.support.store import project_of, session
+
+if TYPE_CHECKING:
+    from tests.support.repos import Repo
 
 KEY, HOST_KEY, CONNECTION = (string(b"ssh-ed25519") + string(word * 32) for word in (b"k", b"h", b"c"))
 PLACE = Place(
@@ -122,6 +127,18 @@ def test_it_needs_the_sidecar(network: Network, monkeypatch: pytest.MonkeyPatch)
     plan: Any = SimpleNamespace(config=Config(), network=network)
     with pytest.raises(UsageError, match=r"realm\.sshAgent needs realm\.network allow"):
         planning.with_ssh(plan)
+
+
+def test_a_run_that_goes_on_says_that_it_does_without(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REALM_SSH_AGENT", "git.example")
+    monkeypatch.setenv("REALM_NETWORK", "open")
+    plan = planning.following(project_of(repo), session(), None, ResumeRequest("fix"))
+    said: list[str] = []
+    ui: Any = SimpleNamespace(warn=said.append)
+    assert planning.still_with_ssh(plan, ui).ssh is None
+    assert said == [
+        "the run goes on without your ssh agent: realm.sshAgent needs realm.network allow: it is open"
+    ]
 
 
 @pytest.mark.parametrize("text", [".example.com", "10.0.0.0/8", "https://x", "-oProxyCommand=x", "a b", ""])
