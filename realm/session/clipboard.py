@@ -99,5 +99,5 @@ def _output(command: list[str] | tuple[str, ...], limit: int) -> bytes:
 
 
 def _kill(group: int) -> None:
-    with suppress(ProcessLookupError):
+    with suppress(OSError):  # it is gone, or on macOS all but gone
         os.killpg(group, signal.SIGKILL)

@@ -161,7 +161,7 @@ def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
         raise RealmError(f"ssh has {name} at {clean(at, limit=80)}: {error}", f"ssh -G {name}") from None
     known_as = options.get("hostkeyalias", [at if port == str(_PORT) else f"[{at}]:{port}"])[0]
     files = " ".join(options.get("userknownhostsfile", []) + options.get("globalknownhostsfile", []))
-    host_keys = _known(known_as, files.split())
+    host_keys = _known(known_as, re.split(" (?=[/~])", files))  # ssh puts nothing around those with spaces
     if not host_keys:
         raise RealmError(
             f"the keys of {name}, which realm.sshAgent names, are not in your known_hosts",
@@ -169,7 +169,9 @@ def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
         )
     identities: tuple[str, ...] = ()
     if options.get("identitiesonly") == ["yes"]:
-        identities = tuple(filter(None, map(_identity, options.get("identityfile", []))))
+        tokens = {"h": at, "n": name, "p": port, "r": user, "d": str(Path.home()), "%": "%"}
+        files_of_keys = [_filled(file, tokens) for file in options.get("identityfile", [])]
+        identities = tuple(filter(None, map(_identity, files_of_keys)))
         if not identities:
             raise RealmError(
                 f"ssh has IdentitiesOnly for {name}, and its public keys cannot be read",
@@ -189,6 +191,11 @@ def _known(name: str, files: Sequence[str]) -> list[str]:
     revoked = [words[2:4] for words in lines if words[:1] == ["@revoked"]]
     keys = [words[1:3] for words in lines if words and words[0][0] not in "#@"]
     return list(dict.fromkeys(" ".join(key) for key in keys if len(key) > 1 and key not in revoked))
+
+
+def _filled(file: str, tokens: Mapping[str, str]) -> str:
+    """Return a path with its tokens (ssh_config(5)) filled in, which ``ssh -G`` leaves in keys' files."""
+    return re.sub("%(.)", lambda token: tokens.get(token[1], token[0]), file)
 
 
 def _identity(file: str) -> str:

@@ -127,6 +127,17 @@ def test_what_is_missing_is_said_before_anything_is_made(
         world.lent("there")
 
 
+def test_files_are_found_whose_paths_have_spaces_and_tokens(world: World, tmp_path: Path) -> None:
+    place = tmp_path / "my keys"
+    place.mkdir()
+    (tmp_path / "there/known").rename(place / "known")
+    public = (tmp_path / "there/user.pub").rename(place / "there.pub").read_text().strip()
+    config = tmp_path / "bin/config"
+    own = f'Host there\n  UserKnownHostsFile "{place}/known" /nowhere\n  IdentityFile "{place}/%n"\n'
+    config.write_text(own + config.read_text())
+    assert world.lent("there").places[0].identities == (public,)
+
+
 def test_a_revoked_key_of_a_host_counts_for_nothing(world: World, tmp_path: Path) -> None:
     known = tmp_path / "there/known"
     name, kind, key = known.read_text().split()[:3]

@@ -7,13 +7,16 @@ import shlex
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
 from realm.errors import EngineError
 from realm.session import uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Sandboxed:
@@ -164,6 +167,16 @@ def test_a_clipboard_without_an_image_gives_none(
     began = time.monotonic()
     assert _image() == (b"", {}, [])
     assert time.monotonic() - began < 10
+
+
+def test_macos_forbids_to_kill_what_has_just_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(group: int, number: int, kill: Callable[[int, int], None] = os.killpg) -> None:
+        kill(group, number)
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", killed)
+    _desktop(tmp_path, monkeypatch, "image/png", "exec sleep 100")
+    assert _image() == (b"", {}, [])
 
 
 def test_macos_prints_images_in_hex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
