@@ -38,6 +38,15 @@ def open_closed() -> None:
             setattr(sys, name, stream)
 
 
+def pass_by_project() -> None:
+    """Look for programs in whole paths of PATH alone.
+
+    With ``.`` or ``node_modules/.bin`` there, a project, where realm stands, would choose what runs as git.
+    """
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(filter(os.path.isabs, places)) or os.defpath
+
+
 def take_name() -> None:
     """Be called ``realm``, not ``python``, in tmux and ps, which show what lies where the arguments lay.
 
@@ -76,6 +85,7 @@ def main() -> NoReturn:
         sys.setswitchinterval(_SWITCH)
         once()
         open_closed()
+        pass_by_project()
         take_name()
         look_ahead(sys.argv[1:])
         from realm.cli.app import run

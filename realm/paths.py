@@ -7,6 +7,7 @@ import fcntl
 import functools
 import os
 import re
+import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -199,3 +200,12 @@ def shipped(name: str) -> Mapping[str, bytes]:
     installed = package / "_data" / name
     directory = installed if installed.is_dir() else package.parent / name
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file()}
+
+
+def itself() -> tuple[str, ...]:
+    """Return the command that is this very realm again.
+
+    ``python -m realm`` would be a project's own ``realm`` where that has one and is the current directory.
+    """
+    program = f"import sys; sys.path[:] = {sys.path!r}; from realm.__main__ import main; main()"
+    return (sys.executable, "-I", "-c", program)

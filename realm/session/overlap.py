@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.paths import current_directory
+from realm.paths import current_directory, itself
 from realm.session.find import locate
 from realm.session.review import place
 from realm.store import listing, merging, repo
@@ -147,7 +146,7 @@ def compare(asked: Sequence[At], directory: Path | None, check: str | None) -> l
 
 def _checked(name: str, whole: Place, check: str) -> Checked:
     began = time.monotonic()
-    command = (sys.executable, "-m", "realm", "-C", str(whole.project.root), "try", "--no-input", name)
+    command = (*itself(), "-C", str(whole.project.root), "try", "--no-input", name)
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [*command, "--", "sh", "-c", check], stdin=subprocess.DEVNULL, stdout=output, stderr=output

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError, UsageError
+from realm.paths import itself
 from realm.session.requests import FURTHER
 from realm.store import refs, repo
 from realm.text import clean, listed, plural
@@ -79,18 +80,7 @@ def _start(request: NewRequest, name: str, base: str, task: Sequence[str], *, fu
     options += [f"--with={path}" for path in request.neighbours]
     options += [f"--image={request.image}"] if request.image else []
     options += [f"--agent={request.agent}"] if request.agent else []
-    command = (
-        sys.executable,
-        "-m",
-        "realm",
-        "-C",
-        str(request.directory),
-        "new",
-        *options,
-        name,
-        "--",
-        *task,
-    )
+    command = (*itself(), "-C", str(request.directory), "new", *options, name, "--", *task)
     try:
         env = {**os.environ, **({FURTHER: "1"} if further else {})}
         return subprocess.run(command, env=env, check=False).returncode
