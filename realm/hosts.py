@@ -7,7 +7,6 @@ address, ``10.1.0.0/16`` a network, ``[fd00::1]:8080`` an address of IPv6 with i
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,38 +48,12 @@ class Host(NamedTuple):
         return f"{name}:{self.port}" if self.port else name
 
 
-_FAR = "192.0.2.1"
-"""An address of nobody's (RFC 5737): the way there is that to any other machine."""
-_PATIENCE = 1.0
 _HERE = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
 
 
 def is_here(url: str) -> bool:
     """Tell whether a URL leads to the machine itself that asks for it."""
     return _HERE.match(url) is not None
-
-
-def from_outside(url: str) -> str:
-    """Return a URL that leads to this machine as containers can ask it, else as it is.
-
-    They can where what listens there does so at this machine's own address, too.
-    """
-    import socket
-    from urllib.parse import urlsplit
-
-    if not is_here(url) or not url.lower().startswith("http:"):  # a certificate is for the name
-        return url
-    with contextlib.suppress(OSError, ValueError):
-        parts = urlsplit(url)
-        if parts.username:
-            return url
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-            way.connect((_FAR, WEB))  # nothing is sent
-            address = way.getsockname()[0]
-        port = parts.port or WEB
-        socket.create_connection((address, port), _PATIENCE).close()
-        return parts._replace(netloc=f"{address}:{port}").geturl()
-    return url
 
 
 def parse(text: str) -> Host:

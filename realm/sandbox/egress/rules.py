@@ -123,7 +123,7 @@ _ELSEWHERE = (
 _COUNTED = """\
     js_body_filter spent.count buffer_type=buffer;
     proxy_set_header Accept-Encoding identity;
-    access_log /run/realm/log/spent-{token} spent if=$spent;
+    access_log /run/realm/spent-{token} spent if=$spent;
 """
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
