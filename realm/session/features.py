@@ -36,8 +36,9 @@ _MOST, _LARGEST = 200, 1024**2
 
 
 class Features(NamedTuple):
-    """What is built: ``asked`` is JSON, ``files`` are what the program gets, by their paths."""
+    """What is built on ``image``: ``asked`` is JSON, ``files`` are what the program gets, by their paths."""
 
+    image: str
     asked: str
     files: Mapping[str, bytes]
 
@@ -51,8 +52,8 @@ class Features(NamedTuple):
     def told(self) -> str:
         """What the user is to know before."""
         return (
-            f"{self.tag} is built by {_PROGRAM}, with features, whose scripts run as root then, by the "
-            f"engine and with its network: {self.asked}"
+            f"{self.tag} is built on {self.image} by {_PROGRAM}, with features, whose scripts run as root "
+            f"then, by the engine and with its network: {self.asked}"
         )
 
 
@@ -65,7 +66,8 @@ def read(root: Path, image: str, features: object) -> Features | None:
     if not image or not features or not isinstance(features, dict) or shutil.which(_PROGRAM) is None:
         return None
     asked = json.dumps(features)
-    if "${" in asked or not all(map(_NAME.fullmatch, features)) or clean(asked, limit=_LONGEST) != asked:
+    shown = image + asked
+    if "${" in shown or not all(map(_NAME.fullmatch, features)) or clean(shown, limit=_LONGEST) != shown:
         return None
     own: dict[str, bytes] = {}
     try:
@@ -74,7 +76,7 @@ def read(root: Path, image: str, features: object) -> Features | None:
                 own |= _own(root.resolve(), name)
     except (OSError, ValueError):
         return None
-    return Features(asked, {**own, _FILE: json.dumps({"image": image, "features": features}).encode()})
+    return Features(image, asked, {**own, _FILE: json.dumps({"image": image, "features": features}).encode()})
 
 
 def _own(root: Path, name: str) -> Iterator[tuple[str, bytes]]:

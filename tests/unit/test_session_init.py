@@ -99,6 +99,7 @@ def test_features_are_shown_whole_and_only_they_are_given_to_the_program(repo: R
     planned = init.plan(repo.path)
     assert planned.features is not None
     assert [line.text for line in planned.lines] == [planned.features.tag]
+    assert f"{planned.features.tag} is built on base:1 by devcontainer" in planned.notes[-1]
     assert json.dumps(asked) in planned.notes[-1]
     files = dict(planned.features.files)
     config = files.pop(".devcontainer/devcontainer.json")
