@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -75,12 +76,15 @@ _TOOLS_OWN: Mapping[str, tuple[str, ...]] = {
     "RUSTUP_HOME": ("downloads", "tmp", "toolchains", "update-hashes"),
 }
 """Variables of images that name where tools write besides, and what they write to there."""
-_SYSTEM = {
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run",
-    "/sbin", "/srv", "/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/share",
-    "/var", "/var/lib", "/workspace",
+_TOPS = {
+    "/", "/home", "/opt", "/root", "/srv", "/usr", "/usr/local", "/usr/local/share", "/var", "/var/lib",
+    "/workspace",
 }  # fmt: skip
-_WRITABLE = (layout.STATE, layout.WORK, _TOP, "/tmp", "/var/tmp", "/proc", "/sys", "/dev")  # noqa: S108
+"""No places themselves, though what lies below may be one."""
+_SYSTEM = re.compile(
+    r"((/usr(/local)?)?/(bin|boot|dev|etc|include|lib\w*|proc|run|sbin|sys)|/usr/share|/var/run)(/.*)?"
+)
+_WRITABLE = (layout.STATE, layout.WORK, _TOP, "/tmp", "/var/tmp")  # noqa: S108
 
 
 class Cache(NamedTuple):
@@ -123,7 +127,8 @@ def can_be(target: str) -> bool:
     """Tell whether a directory is neither the system's or realm's own, nor writable already."""
     target = layout.normal(target)
     inside = any(target == top or target.startswith(f"{top}/") for top in _WRITABLE)
-    return target not in _SYSTEM and not inside and not layout.is_own(target)
+    is_system = target in _TOPS or _SYSTEM.fullmatch(target) is not None
+    return not is_system and not inside and not layout.is_own(target)
 
 
 def chosen(targets: Iterable[str]) -> list[str]:

@@ -40,3 +40,21 @@ def test_the_user_may_choose_any_place_but_the_systems_and_realms() -> None:
     for place in ("/usr", "/realm/home", "/workspace/shop", "/opt/../etc", "/tmp/x", "/cache/pip"):
         with pytest.raises(UsageError, match=r"realm\.cachePath"):
             caches.chosen([place])
+
+
+@pytest.mark.parametrize(
+    ("places", "can"),
+    [
+        (
+            "/etc/claude-code /etc/ssl/certs /lib/x86_64-linux-gnu /run/secrets /usr/lib/git-core /usr/sbin",
+            False,
+        ),
+        (
+            "/usr /usr/sbin /usr/local/lib /usr/local/bin/x /usr/local/share /usr/share/git-core /var/run/docker",
+            False,
+        ),
+        ("/usr/local/cargo /usr/local/share/nvm /usr/src/app/node_modules /var/lib/pg /root/.cargo", True),
+    ],
+)
+def test_where_the_systems_programs_and_settings_lie_is_no_place(places: str, *, can: bool) -> None:
+    assert {caches.can_be(place) for place in places.split()} == {can}
