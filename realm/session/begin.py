@@ -72,9 +72,10 @@ def _made(
 
     def record() -> None:
         check()
-        homes.reserve(plan.session, plan.neighbours)
         begun.append(plan._replace(meta=_written(plan, image, _labels(connection, image))))
         _move_refs(begun[0])
+        # Killed between, it is a session that makes them with its next run, and no ref is nobody's.
+        homes.reserve(plan.session, plan.neighbours)
 
     def make() -> None:
         from realm.session.sandboxes import create

@@ -19,7 +19,7 @@ from realm.store import branches, refs, repo, submodules
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realm.model import Neighbour, Project, Session
     from realm.store.submodules import Submodule
@@ -38,6 +38,14 @@ class Held(NamedTuple):
         return branches.listed(self.clone, self.name)
 
 
+class OwnRefs(NamedTuple):
+    """A session with refs of its own elsewhere, which were ``made`` of what it, or another, ``had``."""
+
+    session: Session
+    had: list[Held]
+    made: list[Held]
+
+
 def other_name(project: Project, name: str) -> str:
     """Return what a session of ``project`` is called where its own name is another's."""
     return f"{name}-in-{project.name}"[: refs.LONGEST].rstrip(".")
@@ -46,6 +54,11 @@ def other_name(project: Project, name: str) -> str:
 def names(project: Project, session: Session) -> tuple[str, str]:
     """Return what a session can be called in other repositories."""
     return session.name, other_name(project, session.name)
+
+
+def own_of(clone: Project, session: Session, wanted: Sequence[str]) -> str:
+    """Return by which of these names a repository has the session's work, ``""`` where by none."""
+    return next((name for name in wanted if approvals.is_own_ref(clone, session, name)), "")
 
 
 # -- beside the project ----------------------------------------------------------
@@ -132,28 +145,27 @@ def reserve(session: Session, beside: Sequence[Submodule]) -> None:
             check_own(one.clone, session, name)
 
 
-def _make(clone: Project, session: Session, name: str, oid: str, more: Sequence[refs.RefUpdate] = ()) -> None:
-    made = [refs.RefUpdate(refs.CODE + name, None, oid), *more]
-    refs.transact(clone, made, f"realm: {session.name} begins")
-    try:
+def _make(clone: Project, session: Session, name: str, oid: str, kept: Mapping[str, str] = {}) -> None:
+    """Make a session's refs there; noted first, since a ref that is nobody's is in everybody's way."""
+    if not approvals.is_own_ref(clone, session, name):
         approvals.note_ref(clone, session, name)
-    except BaseException:  # nobody's, it would be in the way
-        _delete(Held(clone, name, oid, oid))
-        raise
+    there = {refs.CODE + name: oid, **kept}
+    made = [refs.RefUpdate(ref, None, oid) for ref, oid in there.items()]
+    refs.transact(clone, made, f"realm: {session.name} begins")
 
 
 def release(project: Project, session: Session) -> None:
     """Undo :func:`reserve` for a session that did not come to be."""
-    for held in held_by(project, session):
-        if held.oid == held.base and not held.kept():
-            _delete(held)
+    let_go([held for held in held_by(project, session) if held.oid == held.base and not held.kept()])
 
 
-def _delete(held: Held) -> None:
-    there = {refs.CODE + held.name: held.oid, **held.kept()}
-    with suppress(RealmError):
-        gone = [refs.RefUpdate(ref, oid, None) for ref, oid in there.items()]
-        refs.transact(held.clone, gone, "realm: gone")
+def let_go(found: Sequence[Held]) -> None:
+    """Take away refs whose commits are held elsewhere, as far as they are what they were."""
+    for held in found:
+        there = {refs.CODE + held.name: held.oid, **held.kept()}
+        with suppress(RealmError):
+            gone = [refs.RefUpdate(ref, oid, None) for ref, oid in there.items()]
+            refs.transact(held.clone, gone, "realm: gone")
 
 
 def held_by(project: Project, session: Session) -> list[Held]:
@@ -201,38 +213,6 @@ def _trashed(clone: Project, name: str) -> refs.Trash | None:
     return next((trash for trash in refs.list_trash(clone, name) if trash.code and not trash.meta), None)
 
 
-def with_own_refs(project: Project, old: Session, session: Session) -> Session:
-    """Return ``session``, which is ``old`` renamed or forked, with refs of its own, made already.
-
-    Raises :class:`RealmError` where it cannot have its name there.
-    """
-    # What is not here keeps its name, which a fork cannot have.
-    found = {one.name: one if session.id == old.id else one._replace(ref="") for one in old.neighbours}
-    made = []
-    for one, clone in repositories(project, old):
-        if clone is not None and (tip := tip_of(clone, old, one.ref)):
-            name = _free(clone, project, session.name)
-            kept = branches.listed(clone, one.ref) if session.id == old.id else {}
-            made.append((clone, name, tip, refs.renamed(one.ref, name, kept)))
-            found[one.name] = one._replace(ref=name)
-    now = session._replace(neighbours=tuple(found.values()))
-    try:
-        for clone, name, tip, kept in made:
-            _make(clone, session, name, tip, [refs.RefUpdate(ref, None, oid) for ref, oid in kept.items()])
-    except BaseException:
-        let_go(project, now, old)
-        raise
-    return now
-
-
-def let_go(project: Project, session: Session, now: Session) -> None:
-    """Take away the refs that ``session`` had and ``now`` has not."""
-    names = {one.ref for one in now.neighbours}
-    for held in held_by(project, session):
-        if held.name not in names:
-            _delete(held)
-
-
 # -- in submodules ---------------------------------------------------------------
 
 
@@ -242,13 +222,12 @@ def name_in(clone: Project, project: Project, session: Session) -> str:
     Raises :class:`RealmError` where both are another's.
     """
     wanted = names(project, session)
-    for name in sorted(wanted, key=lambda name: not approvals.is_own_ref(clone, session, name)):
+    own = own_of(clone, session, wanted)
+    for name in (own, *wanted) if own else wanted:
         tips = refs.tips(clone, name)
         # What nobody noted was left by an earlier version.
         if tips.meta is None and (
-            tips.code is None
-            or approvals.is_own_ref(clone, session, name)
-            or not approvals.is_anothers_ref(clone, name)
+            tips.code is None or name == own or not approvals.is_anothers_ref(clone, name)
         ):
             return name
     shown = shlex.quote(clean(str(clone.git_dir)))
@@ -303,10 +282,52 @@ def restore_inside(project: Project, session: Session, code: str) -> None:
             _make(clone, session, name, one.link)
 
 
-def rename_inside(project: Project, session: Session, renamed: Session, code: str) -> None:
-    """Call what submodules have of ``session`` by the name that it has as ``renamed``."""
-    for held in held_inside(project, session, code):
-        tips, name = refs.Tips(held.oid, None), take_name(held.clone, project, renamed)
-        if name != held.name and refs.tips(held.clone, name).code is None:
-            moves = refs.rename_updates(held.name, tips, name, None, held.kept())
-            refs.transact(held.clone, moves, f"realm: rename {held.name} to {name}")
+# -- by another name -------------------------------------------------------------
+
+
+def with_own_refs(project: Project, old: Session, session: Session, code: str | None = None) -> OwnRefs:
+    """Return ``session``, which is ``old`` renamed or forked, with refs of its own, made already.
+
+    For one that is renamed, and came to the commit ``code``, those in submodules are made too; what an
+    earlier try, which was killed, made of them counts.  Raises :class:`RealmError` where it cannot have
+    its name.
+    """
+    is_same = session.id == old.id
+    # What is not here keeps its name, which a fork cannot have.
+    found = {one.name: one if is_same else one._replace(ref="") for one in old.neighbours}
+    pairs = []
+    for one, clone in repositories(project, old):
+        if clone is not None and (tip := tip_of(clone, old, one.ref)):
+            held = Held(clone, one.ref, tip, one.base)
+            pairs.append((held, _renamed(held, project, session)))
+            found[one.name] = one._replace(ref=pairs[-1][1].name)
+    if code and is_same:
+        pairs += [(held, _renamed(held, project, session)) for held in held_inside(project, old, code)]
+    own = OwnRefs(session._replace(neighbours=tuple(found.values())), [], [])
+    try:
+        for before, after in pairs:
+            if before.name != after.name:
+                if not _has(before, session, after.name):
+                    kept = refs.renamed(before.name, after.name, before.kept()) if is_same else {}
+                    _make(after.clone, session, after.name, after.oid, kept)
+                own.had.append(before)
+                own.made.append(after)
+    except BaseException:
+        let_go(own.made)
+        raise
+    return own
+
+
+def _renamed(held: Held, project: Project, session: Session) -> Held:
+    there = (name for name in names(project, session) if _has(held, session, name))
+    return held._replace(name=next(there, "") or _free(held.clone, project, session.name))
+
+
+def _has(held: Held, session: Session, name: str) -> bool:
+    """Tell whether the session has the very same by that name."""
+    clone = held.clone
+    return (
+        approvals.is_own_ref(clone, session, name)
+        and refs.tips(clone, name) == refs.Tips(held.oid, None)
+        and branches.listed(clone, name) == refs.renamed(held.name, name, held.kept())
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
@@ -35,20 +34,17 @@ def rename(old: str, new: str, directory: Path | None) -> None:
                 f"the last run of {old} was cut off: its work is still in its container",
                 f"realm stop {old} saves it",
             )
-        renamed = homes.with_own_refs(project, session, session._replace(name=new))
+        own = homes.with_own_refs(project, session, session._replace(name=new), row.code)
         try:
             with record.Record(project, old) as there:
                 meta = there.commit()
-                made = there.amend(renamed)
+                made = there.amend(own.session)
             kept = branches.listed(project, old)
             moves = refs.rename_updates(old, refs.Tips(row.code, meta), new, made, kept)
-            approvals.approve_alike(project, session, renamed)
+            approvals.approve_alike(project, session, own.session)
             refs.transact(project, moves, f"realm: rename {old} to {new}")
         except (RealmError, OSError):
-            homes.let_go(project, renamed, session)
+            homes.let_go(own.made)
             raise
-        homes.let_go(project, session, renamed)
-        if row.code:
-            with suppress(RealmError):
-                homes.rename_inside(project, session, renamed, row.code)
-        claim.take(project, renamed)
+        homes.let_go(own.had)
+        claim.take(project, own.session)

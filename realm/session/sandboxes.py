@@ -29,7 +29,7 @@ from realm.sandbox.egress import sidecar, ticket
 from realm.sandbox.repositories import BESIDE, Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
-from realm.session import approvals, egress, homes, keys, large, refusals
+from realm.session import egress, homes, keys, large, refusals
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
 from realm.store import branches, lfs, manifests, sparse, stores, submodules
@@ -299,8 +299,8 @@ def _kept_inside(plan: Plan, one: Submodule, clone: Project) -> dict[str, str]:
     if plan.run.number == 1:
         return {}
     session = plan.session
-    names = (homes.ref(session, one.name),) if one.parent == BESIDE else homes.names(plan.project, session)
-    own = next((name for name in names if approvals.is_own_ref(clone, session, name)), "")
+    wanted = (homes.ref(session, one.name),) if one.parent == BESIDE else homes.names(plan.project, session)
+    own = homes.own_of(clone, session, wanted)
     return branches.listed(clone, own) if own else {}
 
 

@@ -63,7 +63,8 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     session = old._replace(
         id=str(uuid.uuid4()), name=new, created=time.time(), pushed={}, project=str(project.root)
     )
-    session = homes.with_own_refs(project, old, session)
+    own = homes.with_own_refs(project, old, session)
+    session = own.session
     try:
         meta = _written(cut._replace(session=session, run=cut.run._replace(kept=())))
         approvals.approve_alike(project, old, session)
@@ -73,7 +74,7 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
         ]
         refs.transact(project, made, f"realm: fork of {at.name}")
     except (RealmError, OSError):
-        homes.let_go(project, session, old)
+        homes.let_go(own.made)
         raise
     registry.remember_project(project)
     return Moved(cut.turn.number, cut.turn.after, whole.tip)

@@ -121,9 +121,7 @@ def test_it_goes_where_the_session_goes(place: Place, tmp_path: Path) -> None:
     assert homes.restore(project, session) == []
     homes.restore_inside(project, session, session.base)
     assert [kept(repo) for repo in (place.lib, place.near)] == before
-    renamed = homes.with_own_refs(project, session, session._replace(name="other"))
-    homes.let_go(project, session, renamed)
-    homes.rename_inside(project, session, renamed, session.base)
+    homes.let_go(homes.with_own_refs(project, session, session._replace(name="other"), session.base).had)
     now = "refs/realm-branches/other/"
     assert [kept(repo, now) for repo in (place.lib, place.near)] == before
     assert [kept(repo) for repo in (place.lib, place.near)] == [{}, {}]

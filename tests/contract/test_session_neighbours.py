@@ -274,7 +274,7 @@ def test_each_session_has_a_ref_of_its_own(repo: Repo, lib: Repo) -> None:
         named(other, "../lib")
     assert named(repo, "../lib:ro").neighbours[0].base == lib.head()
     renamed = homes.with_own_refs(project_of(other), second, second._replace(name="new"))
-    assert [one.ref for one in renamed.neighbours] == ["new"]
+    assert [one.ref for one in renamed.session.neighbours] == ["new"]
     lib.git("update-ref", "refs/realm/taken", base)
     lib.git("update-ref", "refs/realm/taken-in-other", base)
     with pytest.raises(RealmError, match="has work of another session called taken"):
@@ -317,9 +317,12 @@ def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: R
     homes.restore(project, made)
     fork = homes.with_own_refs(project, made, made._replace(id=OTHER_ID, name="other"))
     renamed = homes.with_own_refs(project, made, made._replace(name="renamed"))
-    homes.let_go(project, made, renamed)
+    homes.let_go(renamed.had)
     assert lib.refs("refs/realm/") == {"refs/realm/other": done, "refs/realm/renamed": done}
-    assert [one.ref for one in (*fork.neighbours, *renamed.neighbours)] == ["other", "renamed"]
+    assert [one.ref for one in (*fork.session.neighbours, *renamed.session.neighbours)] == [
+        "other",
+        "renamed",
+    ]
 
 
 def test_what_was_removed_is_not_restored_onto_anothers_work(repo: Repo, lib: Repo) -> None:
