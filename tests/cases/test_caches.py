@@ -63,10 +63,10 @@ def test_what_tools_cache_is_there_for_the_projects_next_session_alone(user: Use
 
 
 def test_a_place_of_the_users_choice_is_kept_with_what_the_image_has_there(user: User) -> None:
-    user.extra["REALM_CACHE_PATH"] = "/usr/share/doc /opt/data"
-    script = "ls /usr/share/doc/bash >/dev/null && echo $1 >/opt/data/one && echo $1 >/usr/share/doc/one"
+    user.extra["REALM_CACHE_PATH"] = "/var/lib/dpkg /opt/data"
+    script = "ls /var/lib/dpkg/status >/dev/null && echo $1 >/opt/data/one && echo $1 >/var/lib/dpkg/one"
     user.realm("new", "one", "--agent", "sh", "--", "-c", script, "sh", "kept")
-    look = "cat /opt/data/one /usr/share/doc/one >told"
+    look = "cat /opt/data/one /var/lib/dpkg/one >told"
     user.realm("new", "two", "--agent", "sh", "--", "-c", look)
     assert user.repo.show("refs/realm/two:told").split() == ["kept", "kept"]
     user.extra["REALM_CACHE_PATH"] = "/realm/home"

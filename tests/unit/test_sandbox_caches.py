@@ -50,7 +50,7 @@ def test_the_user_may_choose_any_place_but_the_systems_and_realms() -> None:
             False,
         ),
         (
-            "/usr /usr/sbin /usr/local/lib /usr/local/bin/x /usr/local/share /usr/share/git-core /var/run/docker",
+            "/usr /usr/sbin /usr/local/lib /usr/local/bin/x /usr/local/share /usr/share/x /var/run/docker",
             False,
         ),
         ("/usr/local/cargo /usr/local/share/nvm /usr/src/app/node_modules /var/lib/pg /root/.cargo", True),
