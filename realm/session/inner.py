@@ -18,9 +18,10 @@ from realm.sandbox.repositories import BESIDE
 from realm.session import bounds, homes, large, neighbours, sandboxes
 from realm.session.lock import run_directory
 from realm.store import history, refs, repo, submodules
+from realm.store.commits import Twin
 from realm.store.ingest import Intake, ingest
 from realm.store.schema import is_oid
-from realm.store.submodules import Links
+from realm.store.submodules import Links, There
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -61,13 +62,11 @@ class _State(NamedTuple):
     twins: dict[str, str]
 
 
-class _There(NamedTuple):
-    """A submodule as the host has it: what the session is called there, and what its trees may name."""
+class _Allowed(NamedTuple):
+    """What its trees may name of the submodules in it: as :class:`realm.store.submodules.Links` has it."""
 
-    one: Submodule
-    clone: Project
-    name: str
-    links: Links
+    twins: Mapping[str, Mapping[str, str]]
+    published: Sequence[tuple[str, str]]
 
 
 class BesideError(RejectedError):
@@ -93,7 +92,7 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: b
     kept: dict[str, Sequence[Kept]] = {}
     failed: list[RealmError] = []
     for one in reversed(found):
-        allowed = twins.get(one.key, {}), published.get(one.key, [])
+        allowed = _Allowed(twins.get(one.key, {}), published.get(one.key, []))
         try:
             beside = _work(plan, report, one, states, texts, allowed, notes)
         except RealmError as error:
@@ -121,7 +120,7 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: b
 
 def _work(
     plan: Plan, report: Report, one: Submodule, states: dict[str, _State], texts: Mapping[int, TurnText],
-    allowed: tuple[Mapping[str, Mapping[str, str]], Sequence[tuple[str, str]]], notes: list[str],
+    allowed: _Allowed, notes: list[str],
 ) -> Sequence[Kept] | None:  # fmt: skip
     """Take in what was done in one, and renew its state; return what is kept beside, where that is said."""
     state = states.get(one.key) or _State(one.link, one.link, one.link, {})
@@ -129,7 +128,7 @@ def _work(
     others = report.inner_others.get(one.key)
     if not points and (others is None or not (others.left or one.clone)):
         return None
-    there = _there(plan, one, *allowed)
+    there = _there(plan, one, allowed)
     if points:
         state = states[one.key] = _taken(plan, report, there, state, points, texts, notes)
         _remember(plan, states)
@@ -143,9 +142,7 @@ def _new(points: Sequence[Checkpoint], state: _State) -> list[Checkpoint]:
     return list(points[at:])
 
 
-def _there(
-    plan: Plan, one: Submodule, twins: Mapping[str, Mapping[str, str]], published: Sequence[tuple[str, str]]
-) -> _There:
+def _there(plan: Plan, one: Submodule, allowed: _Allowed) -> There:
     """Return how the host has it; raises :class:`RealmError` where work cannot be taken into it."""
     if one.clone is None:
         name = plan.session.name
@@ -161,12 +158,12 @@ def _there(
         homes.check_own(one.clone, plan.session, name)
     else:
         name = homes.take_name(one.clone, plan.project, plan.session)
-    links = Links(one.clone, (one.base, one.link), twins, published)
-    return _There(one, one.clone, name, links)
+    links = Links(one.clone, (one.base, one.link), allowed.twins, allowed.published)
+    return There(one, one.clone, name, links)
 
 
 def _taken(
-    plan: Plan, report: Report, there: _There, state: _State, points: Sequence[Checkpoint],
+    plan: Plan, report: Report, there: There, state: _State, points: Sequence[Checkpoint],
     texts: Mapping[int, TurnText], notes: list[str],
 ) -> _State:  # fmt: skip
     one, clone, shown = there.one, there.clone, clean(there.one.path, limit=200)
@@ -192,13 +189,15 @@ def _taken(
     return _State(done.tip, points[-1].head, points[-1].snapshot, twins)
 
 
-def _beside(plan: Plan, report: Report, there: _There, state: _State, notes: list[str]) -> Sequence[Kept]:
+def _beside(plan: Plan, report: Report, there: There, state: _State, notes: list[str]) -> Sequence[Kept]:
     """Take in what else there is, on top of the commit ``state.onto``, and return what is kept now."""
     from realm.session import left
 
     one, clone, name = there.one, there.clone, there.name
     shown = clean(one.path, limit=200)
-    found = left.take_inside(plan, report, one, clone, name, state.onto, state.twins, there.links)
+    turn = report.points[-1].turn if report.points else 0
+    twins = {oid: Twin(ours, exact=True) for oid, ours in state.twins.items()}
+    found = left.take(plan, report, state.onto, turn, twins, there.links, there=there)
     updates = [*found.updates]
     if found.kept and refs.tips(clone, name).code is None:
         # By that it is found again.
@@ -210,7 +209,7 @@ def _beside(plan: Plan, report: Report, there: _There, state: _State, notes: lis
     return [row._replace(path=shown) for row in found.kept]
 
 
-def _without_files(plan: Plan, there: _There, before: str, after: str) -> list[str]:
+def _without_files(plan: Plan, there: There, before: str, after: str) -> list[str]:
     """Return warnings about new pointers of Git LFS to files that the clone has not."""
     top, paths = there.one.path, large.take_inside(plan, there.clone, before, after)
     said = "is a pointer of Git LFS to a file that did not come out of the container"

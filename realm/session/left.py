@@ -16,79 +16,49 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from realm.model import Project
     from realm.sandbox.report import Report
     from realm.session.run import Plan
     from realm.store.left import Found
-    from realm.store.submodules import Links, Submodule
+    from realm.store.submodules import Links, There
 
 _TWIN = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ([01])")
 
 
 def take(
-    plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], earlier: Path, links: Links
-) -> Found:
-    """Take in what else ``report`` has of a run that came to the commit ``code``."""
-
-    def visible() -> Sequence[str]:
-        seen = sandboxes.sight(plan)
-        return (*seen.tips, *seen.own)
-
-    return left.take(
-        left.Wanted(
-            project=plan.project,
-            session=plan.session.name,
-            run=plan.run.number,
-            turn=turn,
-            tip=plan.run.before,
-            code=code,
-            left=report.others.left,
-            is_all=report.others.is_all,
-            pack=report.others.pack,
-            started=plan.run.started,
-            identity=plan.identity,
-            twins={**_remembered(plan), **twins},
-            visible=visible,
-            earlier=earlier,
-            links=links,
-        ),
-        bounds.limits(plan.config),
-    )
-
-
-def take_inside(
-    plan: Plan, report: Report, one: Submodule, clone: Project, name: str, code: str,
-    twins: Mapping[str, str], links: Links,
+    plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], links: Links, *,
+    earlier: Path | None = None, there: There | None = None,
 ) -> Found:  # fmt: skip
-    """Take in what else there is in a submodule, in whose clone the session is called ``name``.
+    """Take in what else ``report`` has of a run that came to the commit ``code``, which may name ``links``.
 
-    It came to the commit ``code`` there, which is already in git, and ``twins`` are the host's commits by the
-    sandbox's.
+    With ``there`` it is what is in that submodule, and ``code`` a commit of its.  The rest is as
+    :class:`realm.store.left.Wanted` has it.
     """
-    others = report.inner_others[one.key]
+    project, name, tip, key = plan.project, plan.session.name, plan.run.before, ""
+    others = report.others
+    if there is not None:
+        project, name, tip, key = there.clone, there.name, there.one.link, there.one.key
+        others = report.inner_others[key]
 
     def visible() -> Sequence[str]:
-        seen = sandboxes.inner_sight(plan, one, clone)
+        seen = sandboxes.inner_sight(plan, there.one, there.clone) if there else sandboxes.sight(plan)
         return (*seen.tips, *seen.own)
 
     return left.take(
         left.Wanted(
-            project=clone,
+            project=project,
             session=name,
             run=plan.run.number,
-            turn=report.points[-1].turn if report.points else 0,
-            tip=one.link,
+            turn=turn,
+            tip=tip,
             code=code,
             left=others.left,
             is_all=others.is_all,
             pack=others.pack,
             started=plan.run.started,
             identity=plan.identity,
-            twins={
-                **_remembered(plan, one.key),
-                **{oid: Twin(ours, exact=True) for oid, ours in twins.items()},
-            },
+            twins={**_remembered(plan, key), **twins},
             visible=visible,
+            earlier=earlier,
             links=links,
         ),
         bounds.limits(plan.config),

@@ -244,7 +244,7 @@ def _beside(
         return None
     from realm.session import left
 
-    return left.take(plan, report, code, turn, twins, earlier(plan.session.id), links)
+    return left.take(plan, report, code, turn, twins, links, earlier=earlier(plan.session.id))
 
 
 def _over(run: Run, plan: Plan, ending: Ending) -> Run:

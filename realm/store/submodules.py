@@ -266,3 +266,12 @@ class Links:
                     if len(words) > 3 and words[1] == "160000":  # noqa: PLR2004 - modes and ids
                         self._known.add(words[3])
         return self._known
+
+
+class There(NamedTuple):
+    """A submodule as the host has it: what the session is called there, and what its trees may name."""
+
+    one: Submodule
+    clone: Project
+    name: str
+    links: Links
