@@ -62,7 +62,7 @@ def _with_environment(wanted: SandboxSpec, given: Iterable[SandboxFile]) -> list
     """
     found = [transfer.entry_script(), SandboxFile(f"{layout.GIT}/unready", b"yes\n", 0o600)]
     chosen = flags.environment(wanted.args)
-    found += docker_inside.files() if wanted.docker else []
+    found += docker_inside.files() if wanted.mapper_image else []
     secret = spec.secrets(ticket.besides(wanted.environment, chosen) if wanted.egress else chosen)
     for file in given:
         if file.path == layout.ENVIRONMENT and isinstance(file.data, bytes):
@@ -78,7 +78,7 @@ def _create(
     engine: Engine, wanted: SandboxSpec, name: str, owned: Volumes, inside: list[SandboxFile]
 ) -> Sandbox:
     # By its name a container is removed whose id we were not told any more.
-    made = Sandbox(engine, name, wanted.owner, owned.all, tty=wanted.tty, docker=wanted.docker)
+    made = Sandbox(engine, name, wanted.owner, owned.all, tty=wanted.tty, mapper_image=wanted.mapper_image)
     try:
         options = spec.create_options(wanted, owned, workspace.labels(wanted.owner, name, owned.all))
         made.id = engine.create(options, name)
@@ -138,7 +138,7 @@ def snapshot(
         raise EngineError("nothing is left of the container to save")
     uid, gid = wanted.user
     wanted = wanted._replace(
-        command=("snapshot",), network="none", tty=False, stdin=False, args=DockerArgs(), docker="",
+        command=("snapshot",), network="none", tty=False, stdin=False, args=DockerArgs(), mapper_image="",
         uid=uid, gid=gid, owner=dead.owner._replace(role="salvage"),
     )  # fmt: skip
     dead.forget()

@@ -49,20 +49,20 @@ class Sandbox:
     """One sandbox, made by :func:`creation.create` or found by :func:`lookup.find`.
 
     ``id`` is empty when only volumes are left of it; ``volumes`` are those that
-    are there and its own; ``tty`` is whether it has a terminal, if that is known; ``docker``
-    is :attr:`SandboxSpec.docker` of one that is to be started.
+    are there and its own; ``tty`` is whether it has a terminal, if that is known; ``mapper_image``
+    is :attr:`SandboxSpec.mapper_image` of one that is to be started.
     """
 
     def __init__(
         self, engine: Engine, container: str, owner: Owner, owned: tuple[str, ...], *,
-        tty: bool | None = None, docker: str = "",
+        tty: bool | None = None, mapper_image: str = "",
     ) -> None:  # fmt: skip
         self.engine = engine
         self.id = container
         self.owner = owner
         self.volumes = owned
         self._tty = tty
-        self._docker = docker
+        self._mapper_image = mapper_image
         self._known: Facts | None = None
         self._results: Scratch | None = None
         self.limit = _RESULTS
@@ -139,8 +139,8 @@ class Sandbox:
                 raise
             network.ensure_open(self.engine)
             self.engine.start(self.id)
-        if self._docker:
-            docker_inside.map_users(self.engine, self.id, self._docker, self._facts().user)
+        if self._mapper_image:
+            docker_inside.map_users(self.engine, self.id, self._mapper_image, self._facts().user)
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the container's terminal its size; one that has ended does not mind."""

@@ -49,8 +49,8 @@ class SandboxSpec(NamedTuple):
     ``egress``) or ``none``.  ``caches`` are volumes that outlive it.
     ``volumes`` is ``auto``,
     ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
-    for ``auto`` (0: not known).  ``docker`` is the image of what lets it have an engine of its own
-    (:mod:`realm.sandbox.docker_inside`), empty where it has none.  ``args`` are the user's docker flags.
+    for ``auto`` (0: not known).  ``mapper_image`` is what :func:`docker_inside.map_users` needs for an
+    engine of its own, empty where it has none.  ``args`` are the user's docker flags.
     """
 
     image: str
@@ -72,7 +72,7 @@ class SandboxSpec(NamedTuple):
     caches: tuple[Kept, ...] = ()
     volumes: str = "auto"
     files: int = 0
-    docker: str = ""
+    mapper_image: str = ""
     args: DockerArgs = DockerArgs()
 
     @property
@@ -114,7 +114,7 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
         # Its warning of a signal that comes too early would stand on the agent's screen.
         "TINI_VERBOSITY": "0",
     }
-    docker = docker_inside.ENVIRONMENT if spec.docker else {}
+    docker = docker_inside.ENVIRONMENT if spec.mapper_image else {}
     return {**docker, **spec.environment, **own}
 
 
@@ -181,7 +181,7 @@ def host_config(
     config["NetworkMode"] = layout.OPEN_NETWORK if spec.network == "open" else "none"
     # A dump of a process's memory is nothing that anybody looks at, and may fill the disk.
     config["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]
-    if spec.docker:
+    if spec.mapper_image:
         docker_inside.loosen(config)
     if spec.memory:
         config["Memory"] = config["MemorySwap"] = spec.memory

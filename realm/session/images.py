@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, DOCKER, IMAGE, NETWORK, PACKAGES, SLIM, Config
+from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, PACKAGES, SLIM, Config
 from realm.errors import EngineError, UsageError
 from realm.paths import current_directory
 from realm.sandbox import docker_inside, image
 from realm.sandbox.image import recipe
+from realm.session import run
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def inputs(config: Config) -> Inputs:
 
 def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
     """Return the id of a run's image: the one ``asked`` for, the session's, the setting's or realm's own."""
-    has_docker = plan.config.value(DOCKER) == "rootless"
+    has_docker = run.has_docker(plan.config)
     if has_docker:
         _refuse_docker(connection, plan)
     wanted = asked or plan.session.image or plan.config.value(IMAGE) or None

@@ -173,13 +173,18 @@ def credentials(plan: Plan) -> str:
     return "env" if plan.login.credentials is None else "share"
 
 
+def has_docker(config: Config) -> bool:
+    """Tell whether the sandbox has an engine of its own."""
+    return config.value(DOCKER) == "rootless"
+
+
 def weakened(plan: Plan) -> tuple[str, ...]:
     """Return what of the user's flags and settings takes protection from the sandbox, as it was given."""
     config = plan.config
     memory = ("realm.memory none",) if config.value(MEMORY) == 0 else ()
     cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
     reserve = ("realm.diskReserve none",) if config.value(DISK_RESERVE) == 0 else ()
-    docker = ("realm.docker rootless",) if config.value(DOCKER) == "rootless" else ()
+    docker = ("realm.docker rootless",) if has_docker(config) else ()
     has_login = bool(plan.login.source) and plan.api is None
     login = (f"realm.credentials {credentials(plan)}",) if has_login and plan.network.policy != "none" else ()
     lent = (f"realm.sshAgent {' '.join(place.name for place in plan.ssh.places)}",) if plan.ssh else ()

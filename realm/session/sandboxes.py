@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import CACHE, CACHE_PATH, DOCKER, HISTORY, HISTORY_REFS, LIMIT_FILE, REMOTE, SETUP
+from realm.config import CACHE, CACHE_PATH, HISTORY, HISTORY_REFS, LIMIT_FILE, REMOTE, SETUP
 from realm.errors import EngineError
 from realm.paths import remove_tree, scratched
 from realm.sandbox import (
@@ -101,12 +101,12 @@ def placed(
 ) -> Sandbox:
     """Make a sandbox of its outfit that reaches out in that way; none is there where that fails."""
     spec = way.onto(made.spec) if way else made.spec
-    if plan.config.value(DOCKER) == "rootless":
+    if running.has_docker(plan.config):
         from realm.sandbox.egress import image as proxies
         from realm.session import images
 
         spec = spec._replace(
-            docker=proxies.ensure(engine, images.inputs(plan.config), made.checkout.progress)
+            mapper_image=proxies.ensure(engine, images.inputs(plan.config), made.checkout.progress)
         )
     more: Sequence[SandboxFile] = ()
     if plan.config.value(CACHE):
@@ -214,6 +214,7 @@ def outfit(
         packs += [
             SandboxFile(f"{layout.LARGE}/{oid}", path, 0o444, owner="root") for oid, path in files.items()
         ]
+        # Several repositories may have the same file of Git LFS.
         packs = [*{file.path: file for file in packs}.values()]
         yield Outfit(
             specs.limited(spec, machine.result()),

@@ -16,10 +16,10 @@ from realm.session import images
 from realm.session.run import Network
 
 
-def _options(docker: str, **environment: str) -> dict[str, Any]:
+def _options(mapper_image: str, **environment: str) -> dict[str, Any]:
     owner = Owner("1", "s", 1, "/p", "a" * 40, 0)
     wanted = SandboxSpec(
-        "image", ("run",), 501, 20, "/workspace/p", owner, docker=docker, environment=environment
+        "image", ("run",), 501, 20, "/workspace/p", owner, mapper_image=mapper_image, environment=environment
     )
     return create_options(wanted, Volumes("s", "w"), {})
 
