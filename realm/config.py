@@ -76,7 +76,8 @@ CACHE = Setting(
     "keep what tools download and compile in a volume of the project: on or off",
 )
 CACHE_PATH = Setting(
-    "cachePath", "REALM_CACHE_PATH", "", parsers.shaped(r"/[\w.@+/-]+", "it is not a directory's whole path"),
+    "cachePath", "REALM_CACHE_PATH", "",
+    parsers.shaped(r"/[\w.@+/-]+", "it is not an absolute directory path"),
     "more directories of containers that outlive them, each in a volume of the project", many=True,
 )
 PACKAGES = Setting(

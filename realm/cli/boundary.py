@@ -117,7 +117,7 @@ def _report(error: Exception, verb: str | None) -> int:
         output.error(error.message, hint, error.usage if isinstance(error, CommandLineError) else "")
         return error.exit_code
     if isinstance(error, MemoryError) or str(error) == _NO_THREAD:
-        error = OSError(errno.ENOMEM, "there is not enough memory, or no room for another process")
+        error = OSError(errno.ENOMEM, "out of memory, or no room for another process")
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""
         output.error(f"{error.strerror}{where}", _refusal_hint(error))

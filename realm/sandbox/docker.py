@@ -511,7 +511,7 @@ def _client(endpoint: Endpoint, api: tuple[int, int]) -> Any:
     except (AttributeError, TypeError, ValueError) as error:
         # The SDK reads proxies and logins there, and takes on trust what it finds.
         raise EngineError(
-            "config.json of the docker command is not as it should be",
+            "the docker command's config.json is malformed",
             "it is in ~/.docker, or where DOCKER_CONFIG says",
         ) from error
     if not tls:

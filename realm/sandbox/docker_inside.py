@@ -82,7 +82,7 @@ def map_users(engine: Engine, container: str, image: str, user: str) -> None:
     uid, _, gid = user.partition(":")
     options = {
         "Image": image,
-        # Whoever maps users is to be the one whose namespace it is, and may do it beyond that.
+        # The namespace's owner must map its users, with capabilities outside it.
         "User": "0:0",
         "Entrypoint": ["setpriv", f"--reuid={uid}", f"--regid={gid}", *_KEEPING, "sh", "-c", _MAP, "sh"],
         "Cmd": [uid, gid, str(_FIRST), str(_COUNT)],

@@ -85,7 +85,7 @@ def watch(plan: Plan, sandbox: Sandbox) -> None:
 
 
 def _watch_answers(plan: Plan, sandbox: Sandbox, meter: Meter) -> None:
-    """Follow what the sidecar counts; one that died, and was made again, counts anew."""
+    """Follow what the sidecar counts; a sidecar that died and was recreated starts counting again."""
     command = sidecar.spending(ticket(sandbox.owner))
     while True:
         with contextlib.suppress(EngineError), sandbox.engine.listen(sandbox.owner.egress, command) as lines:

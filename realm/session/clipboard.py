@@ -17,7 +17,7 @@ from realm.git import user_environment
 _PATIENCE = 1.0
 """Seconds that such a program may take."""
 _KIND = "KIND"
-"""What stands for a kind of images in a command."""
+"""Placeholder for the image type in a command."""
 
 
 class _Clipboard(NamedTuple):
@@ -59,7 +59,7 @@ def is_there() -> bool:
 
 
 def image(limit: int) -> tuple[str, bytes] | None:
-    """Return how a file of the clipboard's image would end, and the image of at most ``limit`` bytes.
+    """Return the file extension and bytes of the clipboard's image, at most ``limit`` bytes.
 
     ``None`` where there is none.
     """
@@ -79,9 +79,8 @@ def image(limit: int) -> tuple[str, bytes] | None:
 def _output(command: list[str] | tuple[str, ...], limit: int) -> bytes:
     """Return what a program prints; nothing of one that fails, takes too long or prints too much."""
     try:
-        # Not where we stand: an agent's files may lie there, and PATH may lead there.
         process = subprocess.Popen(
-            command, cwd="/", env=user_environment(), start_new_session=True,
+            command, env=user_environment(), start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
     except OSError:

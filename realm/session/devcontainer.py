@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _HARMLESS = {"name", "$schema", "customizations", "remoteUser", "containerUser", "workspaceFolder"}
-"""What means nothing here, and is missed by nobody."""
+"""Keys that have no effect here and need no warning."""
 
 
 _PLACES = (".devcontainer/devcontainer.json", ".devcontainer.json")
@@ -68,7 +68,7 @@ def propose(files: Files) -> Proposal:
 
 
 def _image(files: Files, name: str, found: dict[str, Any]) -> tuple[str, Features | None, list[str]]:
-    """Take what is about the image out of what the file ``name`` says; return it, and what is to be known."""
+    """Pop what concerns the image from ``found``; return the image, its features and notes for the user."""
     image = found.pop("image", "")
     image = image if isinstance(image, str) and re.fullmatch(r"[A-Za-z0-9][\w.:/@-]*", image) else ""
     build, wanted = found.pop("build", None), found.pop("features", None)

@@ -60,8 +60,8 @@ class Features(NamedTuple):
 def read(root: Path, image: str, features: object) -> Features | None:
     """Return what would be built for the project at ``root``, on top of ``image``.
 
-    ``None`` without that, without the program, and for features that cannot be shown whole, name what is in
-    the environment, or do not lie in the project as they should.
+    ``None`` if there is no image, no features or no program, and for features that cannot be shown in full,
+    that name environment variables, or are not proper directories of the project.
     """
     if not image or not features or not isinstance(features, dict) or shutil.which(_PROGRAM) is None:
         return None
@@ -106,5 +106,5 @@ def build(features: Features, ui: UI) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
         command = [_PROGRAM, "build", "--workspace-folder", place, "--image-name", features.tag]
-        hint = "nothing was set; with a realm.image of your own, realm init builds none"
+        hint = "nothing was set; if you set realm.image yourself, realm init builds nothing"
         follow(engine, features.tag, with_command(command, hint), steps.show)

@@ -62,10 +62,13 @@ def _refuse_docker(connection: Engine, plan: Plan) -> None:
             f"git config realm.network allow, or {off}",
         )
     if plan.args.user and not plan.args.user[0]:
-        raise UsageError("realm.docker rootless is for a user, and docker flag --user makes it root", off)
+        raise UsageError(
+            "realm.docker rootless needs a non-root user, but docker flag --user makes it root", off
+        )
     if connection.is_podman or connection.machine().maps_users:
         raise EngineError(
-            "realm.docker rootless needs a Docker engine that runs as root and maps no users: this is none",
+            "realm.docker rootless needs a Docker engine that runs as root without user remapping; this one "
+            "does not",
             off,
         )
 

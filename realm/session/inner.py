@@ -2,8 +2,8 @@
 
 A commit that the sandbox made in one is written anew in the host's clone of it, on
 ``refs/realm/<name>``, and the project's trees name that one; what else was left there stands beside
-it.  How far that is stands in the run's directory, so that nothing is written twice; where that is
-lost, some of it is.
+it.  Progress is noted in the run's directory so that nothing is written twice; if the note is lost,
+some of it is.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _taken(
     notes += [f"in {shown}, left out: {path}" for path in done.dropped]
     if _move(clone, there.name, state.onto, done.tip):
         name = there.name
-        notes.append(f"refs/realm/{name} in {shown} was moved: what it was is in refs/realm-trash/{name} now")
+        notes.append(f"refs/realm/{name} in {shown} had moved; its old commit is in refs/realm-trash/{name}")
     notes += _without_files(plan, there, one.link, done.tip)
     found = {oid: twin.oid for oid, twin in done.twins.items() if twin.exact}
     twins = {**state.twins, **found, **done.states}

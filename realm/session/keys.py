@@ -112,7 +112,7 @@ def choose(
 def _here(url: str) -> UsageError:
     return UsageError(
         f"{url} is this machine, which a container cannot reach",
-        "let what listens there do so at every address (0.0.0.0), or name one that containers reach, such as "
+        "make it listen on all addresses (0.0.0.0), or name an address that containers can reach, such as "
         "that of docker's bridge (ip -4 addr show docker0)",
     )
 

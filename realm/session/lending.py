@@ -56,7 +56,7 @@ _PERIOD = 0.5
 _AGAIN, _LATEST = 0.2, 10.0
 """Seconds until the next try to reach the sidecar; twice as long each time, up to the latter."""
 _BREATH, _AFTER_REFUSAL = 0.01, 0.1
-"""Seconds between two answers: nobody needs more, and a flood keeps this machine from little."""
+"""Seconds between answers: enough for anybody, and a flood costs this machine little."""
 _CHECKER = ("ssh-agent", "sh", "-c", 'echo "$SSH_AUTH_SOCK"; cat; kill "$SSH_AGENT_PID"')
 """An agent that is there until its standard input ends, as it does when whoever asks it is killed."""
 _FILE = "lent.json"
@@ -151,7 +151,7 @@ def _login(request: bytes) -> _Login:
 
 
 class Warden:
-    """Answers what a sandbox asks of the user's agent: mostly no, else with the agent's own words.
+    """Decides what a sandbox may ask of the user's agent, and refuses the rest.
 
     ``told`` is called with the name of the host for each login, and with nothing for a signature that
     was refused.
@@ -226,7 +226,7 @@ def lent(engine: Engine, ssh: Ssh | None, owner: Owner) -> Iterator[None]:
 
 
 class _Carrier:
-    """Who brings what a run asks from the sidecar, and the answers there."""
+    """Carries a run's requests from the sidecar, and the answers back."""
 
     def __init__(self, engine: Engine, owner: Owner, warden: Warden) -> None:
         self._engine, self._owner, self._warden = engine, owner, warden

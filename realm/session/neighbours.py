@@ -100,7 +100,7 @@ def _read_word(project: Project, session: Session, word: str, start: Path) -> Ne
         return _with_base(project, session, one, writable=mode != "ro")
     if mode == "rw":
         raise UsageError(
-            f"{shown} is no repository, so nothing could be taken into it: it can only be read",
+            f"{shown} is not a repository, so it can only be read",
             f"{_mount(one)} lets the agent change it",
         )
     _check_plain(project, one)
@@ -272,6 +272,6 @@ def absent(project: Project, session: Session, name: str) -> str:
         return f"{shown} has no commit {one.base[:10]} any more"
     try:
         _check_plain(project, one)
-        return f"{shown} has no files to copy" if not list(_files(one)) else f"{shown} has changed just now"
+        return f"{shown} has no files to copy" if not list(_files(one)) else f"{shown} changed a moment ago"
     except RealmError as error:
         return error.message

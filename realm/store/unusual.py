@@ -114,7 +114,7 @@ def _sizes(project: Project, oids: Sequence[str]) -> dict[str, int]:
 
 
 def _unfiltered(project: Project, paths: Sequence[str]) -> Iterator[Unusual]:
-    """Yield the filters of the user's that would have had a say; Git LFS has had it."""
+    """Yield the user's filters that would have applied; Git LFS is handled already."""
     asked = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$")
     cells = git(*asked, project=project, check=False).text.split("\0")
     filters = {cell.partition(".")[2].rpartition(".")[0] for cell in cells if cell} - {"lfs"}

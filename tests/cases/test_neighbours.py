@@ -77,7 +77,7 @@ def test_while_its_repository_is_away_no_work_is_given_up(user: User, lib: Repo)
     other = lib.git("commit-tree", "-p", "main", "-m", "Mine", "main^{tree}")
     lib.git("update-ref", "refs/realm/far", other)
     stopped = user.realm("stop", "far")
-    assert "refs/realm/far in ../lib was moved: what it was is in refs/realm-trash/far now" in stopped.err
+    assert "refs/realm/far in ../lib had moved; its old commit is in refs/realm-trash/far" in stopped.err
     assert other in lib.refs("refs/realm-trash/far").values()
     assert lib.files("refs/realm/far") == ["lib.txt", "one"]
     assert user.repo.git("rev-list", "--count", "main..refs/realm/far") == "1"

@@ -170,7 +170,7 @@ def test_what_is_too_much_for_a_copy_is_said(repo: Repo, data: Path, monkeypatch
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("../my data:rw", "is no repository, so nothing could be taken into it"),
+        ("../my data:rw", "is not a repository, so it can only be read"),
         ("../nothing", "there is no such directory"),
         ("~nobody-of-that-name/x", "there is no such directory"),
         ("file.txt", "there is no such directory"),

@@ -173,7 +173,7 @@ def test_a_broken_configuration_of_the_cli_counts_for_nothing(
 @pytest.mark.parametrize("config", ["[]", '{"proxies": [1]}'])
 def test_one_that_is_of_another_kind_is_said(user: User, docker_config: Path, config: str) -> None:
     (docker_config / "config.json").write_text(config)
-    assert "config.json of the docker command is not as it should be" in user.realm("doctor", code=1).out
+    assert "the docker command's config.json is malformed" in user.realm("doctor", code=1).out
 
 
 # --- what needs no engine ----------------------------------------------------

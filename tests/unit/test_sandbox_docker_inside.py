@@ -106,5 +106,5 @@ def test_an_engine_that_is_no_ground_for_it_is_refused_before_anything_is_built(
     plan: Any = SimpleNamespace(
         config=SimpleNamespace(value=lambda _: "rootless"), network=Network("allow"), args=DockerArgs()
     )
-    with pytest.raises(EngineError, match="runs as root and maps no users"):
+    with pytest.raises(EngineError, match="runs as root without user remapping"):
         images.ensure(engine, plan, None, ui=None)  # type: ignore[arg-type]

@@ -52,15 +52,6 @@ def test_context_has_what_docker_build_needs_and_nothing_else(sealed: Path) -> N
     ]
 
 
-def test_no_program_of_the_current_directory_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "builder").write_text("#!/bin/sh\n")
-    (tmp_path / "builder").chmod(0o755)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", ".")
-    with pytest.raises(ImageError, match=r"builder cannot be run: No such file"):
-        list(build.with_command(["builder"]))
-
-
 @pytest.mark.parametrize("value", ["a b", "x\nRUN evil", "", "$(id)"])
 def test_values_that_are_no_arguments_are_refused(value: str) -> None:
     with pytest.raises(ImageError):

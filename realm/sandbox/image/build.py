@@ -115,14 +115,9 @@ _HINT = "behind a proxy that inspects TLS: realm build --ca-file FILE"
 
 def with_command(command: Sequence[str], hint: str = _HINT) -> Iterator[str]:
     """Run a command that builds an image; give its output line by line."""
-    try:
-        # Not where we stand: an agent's files may lie there, and PATH may lead there.
-        process = subprocess.Popen(
-            command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-    except OSError as error:
-        raise ImageError(f"{command[0]} cannot be run: {error.strerror}", hint) from None
-    with process:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
         for line in process.stdout or ():
             yield line.decode("utf-8", "replace")
     if process.returncode != 0:
