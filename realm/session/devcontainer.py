@@ -26,7 +26,7 @@ _HARMLESS = {"name", "$schema", "customizations", "remoteUser", "containerUser",
 """Keys that have no effect here and need no warning."""
 
 
-_PLACES = (".devcontainer/devcontainer.json", ".devcontainer.json")
+_PLACES = (features.FILE, ".devcontainer.json")
 
 
 def text(root: Path) -> str:

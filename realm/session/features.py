@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 _PROGRAM = "devcontainer"
-_FILE = ".devcontainer/devcontainer.json"
+FILE = ".devcontainer/devcontainer.json"
 _OWN = "./"
 """What the name of a feature that lies in the project, beside that file, begins with."""
 _NAME = re.compile(r"(\./)?\w[\w.-]*([/:@]\w[\w.-]*)*", re.ASCII)
@@ -76,12 +76,12 @@ def read(root: Path, image: str, features: object) -> Features | None:
                 own |= _own(root.resolve(), name)
     except (OSError, ValueError):
         return None
-    return Features(image, asked, {**own, _FILE: json.dumps({"image": image, "features": features}).encode()})
+    return Features(image, asked, {**own, FILE: json.dumps({"image": image, "features": features}).encode()})
 
 
 def _own(root: Path, name: str) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of each file of a feature; ``ValueError`` for one that is no such."""
-    top = root / Path(_FILE).parent / name
+    top = root / Path(FILE).parent / name
     if top.resolve() != top or not top.is_dir():
         raise ValueError(name)
     for count, place in enumerate(found for found in sorted(top.rglob("*")) if not found.is_dir()):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.config import CACHE_PATH, DOCKER_ARGS, IMAGE, PACKAGES, SETUP, Config
 from realm.errors import UsageError
 from realm.git import git
-from realm.session import approvals, devcontainer, features, proposals
+from realm.session import approvals, devcontainer, features, languages
 from realm.store.repo import discover
 from realm.text import clean
 
@@ -50,7 +50,7 @@ def plan(directory: Path) -> Planned:
     """Return what ``realm init`` would write for the project at ``directory``; what is set already stays."""
     project = discover(directory)
     config = Config(project.root)
-    found = proposals.propose(project.root)
+    found = languages.propose(project.root)
     lines: list[Line] = []
     notes = [clean(note, limit=500) for note in found.notes]
     for setting, texts in _settings(found):

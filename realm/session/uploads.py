@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from realm.errors import EngineError
 from realm.sandbox.layout import HOME
-from realm.session import clipboard
+from realm.terminal import desktop
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Uploads:
     def __init__(self, sandbox: Sandbox, plan: Plan, say: Callable[[str], object]) -> None:
         self._sandbox, self._say = sandbox, say
         self._root, self._workspace = plan.project.root, plan.session.workspace
-        self.key = plan.agent.image_key if clipboard.is_there() else None
+        self.key = plan.agent.image_key if desktop.has_clipboard() else None
         """The control key that asks for the image in the user's clipboard, ``None`` for none."""
 
     def text(self, paste: bytes) -> bytes:
@@ -101,7 +101,7 @@ class Uploads:
 
     def image(self) -> bytes:
         """Bring in the image in the user's clipboard, and return its path; nothing where there is none."""
-        found = clipboard.image(_LIMIT)
+        found = desktop.clipboard_image(_LIMIT)
         if found is None:
             return b""
         ending, data = found

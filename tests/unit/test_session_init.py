@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.config import PACKAGES, SETUP, Config
-from realm.session import approvals, init, proposals
+from realm.session import approvals, init, languages
 from realm.session.proposal import Proposal
 from realm.store.repo import discover
 
@@ -47,7 +47,7 @@ def test_what_projects_ask_for(
 ) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    found = proposals.propose(tmp_path)
+    found = languages.propose(tmp_path)
     assert (found.image, found.packages, found.setup) == (image, packages, setup)
 
 
@@ -65,7 +65,7 @@ DEVCONTAINER = r"""
 def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_path: Path) -> None:
     (tmp_path / ".devcontainer").mkdir()
     (tmp_path / ".devcontainer/devcontainer.json").write_text(DEVCONTAINER)
-    found = proposals.propose(tmp_path)
+    found = languages.propose(tmp_path)
     assert (found.image, found.variables) == ("mcr.example/base:1", (("MODE", "test"),))
     assert found.setup == ("echo \"// no comment\" && npm ci 'a b'",)
     assert [note.partition(": ")[2].split(" is ignored")[0] for note in found.notes] == [
@@ -158,7 +158,7 @@ MOUNTS = """{"workspaceFolder": "/code/shop", "mounts": [
 
 def test_mounts_that_stay_inside_are_places_of_the_projects_own(repo: Repo) -> None:
     repo.write(".devcontainer.json", MOUNTS)
-    found = proposals.propose(repo.path)
+    found = languages.propose(repo.path)
     assert (found.kept, found.in_memory) == (("/commandhistory", "/usr/local/bundle"), ("/opt/scratch",))
     ignored = [note.partition("the mount ")[2].removesuffix(" is ignored") for note in found.notes]
     assert ignored == [
@@ -185,7 +185,7 @@ def test_mounts_that_stay_inside_are_places_of_the_projects_own(repo: Repo) -> N
 def test_how_a_devcontainers_image_is_built_is_said(tmp_path: Path, text: str, command: str) -> None:
     (tmp_path / ".devcontainer").mkdir()
     (tmp_path / ".devcontainer/devcontainer.json").write_text(text)
-    [note] = proposals.propose(tmp_path).notes
+    [note] = languages.propose(tmp_path).notes
     assert note.partition(": ")[2] == f"{command} && git config realm.image NAME"
 
 
@@ -204,13 +204,13 @@ def test_how_a_devcontainers_image_is_built_is_said(tmp_path: Path, text: str, c
 )
 def test_a_broken_devcontainer_asks_for_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / ".devcontainer.json").write_text(text)
-    assert proposals.propose(tmp_path)._replace(notes=()) == Proposal()
+    assert languages.propose(tmp_path)._replace(notes=()) == Proposal()
 
 
 def test_what_is_not_a_regular_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").symlink_to("/dev/zero")
     (tmp_path / "package.json").mkdir()
-    assert proposals.propose(tmp_path) == Proposal()
+    assert languages.propose(tmp_path) == Proposal()
 
 
 def test_what_is_set_stays_and_nothing_is_written_that_was_not_shown(repo: Repo) -> None:
@@ -232,7 +232,7 @@ def test_what_is_set_stays_and_nothing_is_written_that_was_not_shown(repo: Repo)
 @pytest.mark.parametrize("text", ["project = 5", "[project]\noptional-dependencies = 5", "[project", "\0"])
 def test_a_broken_pyproject_ends_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
-    assert proposals.propose(tmp_path).image == ""
+    assert languages.propose(tmp_path).image == ""
 
 
 def test_a_devcontainer_that_changed_after_init_is_known(repo: Repo) -> None:

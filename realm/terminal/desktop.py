@@ -53,12 +53,12 @@ def _found() -> _Clipboard | None:
     return next((one for one in here if shutil.which(one.tells[0])), None)
 
 
-def is_there() -> bool:
+def has_clipboard() -> bool:
     """Tell whether there is a desktop here, and a program that gives its clipboard."""
     return _found() is not None
 
 
-def image(limit: int) -> tuple[str, bytes] | None:
+def clipboard_image(limit: int) -> tuple[str, bytes] | None:
     """Return the file extension and bytes of the clipboard's image, at most ``limit`` bytes.
 
     ``None`` where there is none.
