@@ -134,19 +134,19 @@ def with_keys(plan: Plan) -> Plan:
 
 def with_ssh(plan: Plan) -> Plan:
     """Return the plan with the user's ssh agent where the settings lend it; raises as :func:`with_keys`."""
-    names = plan.config.values(SSH_AGENT)
-    if not names:
+    named = plan.config.values(SSH_AGENT)
+    if not named:
         return plan
     if plan.network.policy != "allow":
         raise UsageError(
             f"realm.sshAgent needs realm.network allow: {plan.network.why or f'it is {plan.network.policy}'}",
             "git config realm.network allow, or git config --unset-all realm.sshAgent",
         )
-    from realm.session import lending, ssh
+    from realm.session import ssh, warden
 
-    found = plan.ssh or ssh.find(names)
-    lending.check(found.agent)
-    given = dict.fromkeys([*plan.network.given, *(place.host for place in found.places)])
+    found = plan.ssh or ssh.find(named)
+    warden.check(found.agent)
+    given = dict.fromkeys([*plan.network.given, *(host.at for host in found.hosts)])
     return plan._replace(ssh=found, network=plan.network._replace(given=tuple(given)))
 
 

@@ -187,7 +187,7 @@ def weakened(plan: Plan) -> tuple[str, ...]:
     docker = ("realm.docker rootless",) if has_docker(config) else ()
     has_login = bool(plan.login.source) and plan.api is None
     login = (f"realm.credentials {credentials(plan)}",) if has_login and plan.network.policy != "none" else ()
-    lent = (f"realm.sshAgent {' '.join(place.name for place in plan.ssh.places)}",) if plan.ssh else ()
+    lent = (f"realm.sshAgent {' '.join(host.name for host in plan.ssh.hosts)}",) if plan.ssh else ()
     return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *docker, *login, *lent)
 
 

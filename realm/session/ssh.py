@@ -35,12 +35,12 @@ _OLDEST = (8, 9)
 _HOME = f"{layout.HOME}/.ssh"
 _CONFIG = f"{_HOME}/config"
 _KNOWN = f"{_HOME}/known_hosts"
-_PLACE = """\
-Host {place.name}
-  HostName {place.host.name}
-  Port {place.host.port}
-  User {place.user}
-  HostKeyAlias {place.name}
+_HOST = """\
+Host {host.name}
+  HostName {host.at.name}
+  Port {host.at.port}
+  User {host.user}
+  HostKeyAlias {host.name}
 """
 _BIN = f"{layout.EGRESS}/bin"
 _ALL = f"""\
@@ -52,14 +52,14 @@ Host *
 _PUBLIC = re.compile(r"[a-z][a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( [^\n]*)?")
 
 
-class Place(NamedTuple):
-    """A host that was named: where it is, the user there, and its keys, as ``known_hosts`` has them.
+class LoginHost(NamedTuple):
+    """A host that was named: where it is (``at``), the user there, and its keys, as ``known_hosts`` has them.
 
     ``identities`` are the public keys, as files have them, that alone are for it; none where all are.
     """
 
     name: str
-    host: Host
+    at: Host
     user: str
     host_keys: tuple[str, ...]
     identities: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Ssh(NamedTuple):
     """The socket of the user's agent, and where it is good for logins."""
 
     agent: str
-    places: tuple[Place, ...]
+    hosts: tuple[LoginHost, ...]
 
     def environment(self, directory: str) -> dict[str, str]:
         """Return the variables of a sandbox whose sockets are in ``directory``."""
@@ -93,19 +93,19 @@ class Ssh(NamedTuple):
     def files(self) -> list[SandboxFile]:
         """Return the configuration of a sandbox's ssh."""
         config, known, files = "", "", []
-        for place in self.places:
-            paths = [f"{_HOME}/{place.name}-{number}.pub" for number in range(len(place.identities))]
+        for host in self.hosts:
+            paths = [f"{_HOME}/{host.name}-{number}.pub" for number in range(len(host.identities))]
             files += [
                 SandboxFile(path, f"{line}\n".encode())
-                for path, line in zip(paths, place.identities, strict=True)
+                for path, line in zip(paths, host.identities, strict=True)
             ]
             own = "".join(f"  IdentityFile {path}\n" for path in paths)
-            config += _PLACE.format(place=place) + own + ("  IdentitiesOnly yes\n" if paths else "")
-            known += "".join(f"{place.name} {key}\n" for key in place.host_keys)
+            config += _HOST.format(host=host) + own + ("  IdentitiesOnly yes\n" if paths else "")
+            known += "".join(f"{host.name} {key}\n" for key in host.host_keys)
         return [SandboxFile(_CONFIG, f"{config}{_ALL}".encode()), SandboxFile(_KNOWN, known.encode()), *files]
 
 
-def find(names: Sequence[Host]) -> Ssh:
+def find(named: Sequence[Host]) -> Ssh:
     """Return the user's agent and the hosts that were named.
 
     Raises :class:`RealmError` for what is missing on this machine.
@@ -113,14 +113,14 @@ def find(names: Sequence[Host]) -> Ssh:
     version = re.search(r"OpenSSH\D*(\d+)\.(\d+)", _run("ssh", "-V"))
     if version is None or (int(version[1]), int(version[2])) < _OLDEST:
         raise RealmError("realm.sshAgent needs OpenSSH 8.9 or later on this machine", "ssh -V")
-    options = [_options(host) for host in names]
+    options = [_options(host) for host in named]
     agent, *others = dict.fromkeys(map(_agent, options))
     if others:
         raise RealmError(
             "the hosts of realm.sshAgent have different agents",
             "git config --unset realm.sshAgent HOST leaves one out",
         )
-    return Ssh(agent, tuple(map(_place, names, options)))
+    return Ssh(agent, tuple(map(_login_host, named, options)))
 
 
 def _run(*command: str) -> str:
@@ -148,18 +148,19 @@ def _options(host: Host) -> dict[str, list[str]]:
     return found
 
 
-def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
-    name, (at, *_), (port, *_), (user, *_) = named.name, options["hostname"], options["port"], options["user"]
+def _login_host(named: Host, options: Mapping[str, list[str]]) -> LoginHost:
+    name = named.name
+    address, port, user = (options[key][0] for key in ("hostname", "port", "user"))
     if "proxyjump" in options or "proxycommand" in options:
         raise RealmError(
             f"ssh reaches {name} through another host, which no container can",
             f"git config --unset realm.sshAgent {name}",
         )
     try:
-        host = hosts.parse(at)._replace(port=int(port), known=True)
+        at = hosts.parse(address)._replace(port=int(port), known=True)
     except ValueError as error:
-        raise RealmError(f"ssh has {name} at {clean(at, limit=80)}: {error}", f"ssh -G {name}") from None
-    known_as = options.get("hostkeyalias", [at if port == str(_PORT) else f"[{at}]:{port}"])[0]
+        raise RealmError(f"ssh has {name} at {clean(address, limit=80)}: {error}", f"ssh -G {name}") from None
+    known_as = options.get("hostkeyalias", [address if port == str(_PORT) else f"[{address}]:{port}"])[0]
     files = " ".join(options.get("userknownhostsfile", []) + options.get("globalknownhostsfile", []))
     host_keys = _known(known_as, re.split(" (?=[/~])", files))  # ssh puts nothing around those with spaces
     if not host_keys:
@@ -169,7 +170,7 @@ def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
         )
     identities: tuple[str, ...] = ()
     if options.get("identitiesonly") == ["yes"]:
-        tokens = {"h": at, "n": name, "p": port, "r": user, "d": str(Path.home()), "%": "%"}
+        tokens = {"h": address, "n": name, "p": port, "r": user, "d": str(Path.home()), "%": "%"}
         files_of_keys = [_filled(file, tokens) for file in options.get("identityfile", [])]
         identities = tuple(filter(None, map(_identity, files_of_keys)))
         if not identities:
@@ -177,7 +178,7 @@ def _place(named: Host, options: Mapping[str, list[str]]) -> Place:
                 f"ssh has IdentitiesOnly for {name}, and its public keys cannot be read",
                 f"ssh -G {name}",
             )
-    return Place(name, host, user, tuple(host_keys), identities)
+    return LoginHost(name, at, user, tuple(host_keys), identities)
 
 
 def _known(name: str, files: Sequence[str]) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from realm.hosts import Host
-from realm.session.lending import FAILURE, IDENTITIES, IDENTITIES_ANSWER, SUCCESS
-from realm.session.ssh import Place, Ssh
+from realm.session.ssh import LoginHost, Ssh
+from realm.session.warden import FAILURE, IDENTITIES, IDENTITIES_ANSWER, SUCCESS
 from tests.support.ssh import Lent, UserAgent, bind, login, make_key, public, sign, signature, string
 from tests.support.waiting import eventually
 
@@ -45,7 +45,7 @@ def lending(tmp_path: Path) -> Iterator[Lending]:
     with (
         UserAgent(tmp_path / "user") as agent,
         UserAgent(tmp_path / "named", tmp_path / "other") as hosts,
-        Lent(Ssh(agent.socket, (Place("git.example", Host("git.example", 22), "git", (line,)),))) as lent,
+        Lent(Ssh(agent.socket, (LoginHost("git.example", Host("git.example", 22), "git", (line,)),))) as lent,
     ):
         yield Lending(agent, lent, key, named, other, hosts)
 

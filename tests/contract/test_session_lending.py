@@ -14,9 +14,9 @@ import pytest
 
 from realm import hosts
 from realm.errors import RealmError
-from realm.session import lending
 from realm.session import ssh as agents
-from realm.session.lending import FAILURE, IDENTITIES, IDENTITIES_ANSWER
+from realm.session import warden
+from realm.session.warden import FAILURE, IDENTITIES, IDENTITIES_ANSWER
 from tests.support.servers import SshServer
 from tests.support.ssh import Lent, UserAgent, make_key, with_config
 from tests.support.waiting import eventually
@@ -37,7 +37,7 @@ class World:
 
     def lent(self, *names: str) -> Ssh:
         found = agents.find([hosts.parse(name) for name in names])
-        lending.check(found.agent)
+        warden.check(found.agent)
         return found
 
     def ssh(self, socket: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -135,7 +135,7 @@ def test_files_are_found_whose_paths_have_spaces_and_tokens(world: World, tmp_pa
     config = tmp_path / "bin/config"
     own = f'Host there\n  UserKnownHostsFile "{place}/known" /nowhere\n  IdentityFile "{place}/%n"\n'
     config.write_text(own + config.read_text())
-    assert world.lent("there").places[0].identities == (public,)
+    assert world.lent("there").hosts[0].identities == (public,)
 
 
 def test_a_revoked_key_of_a_host_counts_for_nothing(world: World, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_revoked_key_of_a_host_counts_for_nothing(world: World, tmp_path: Path
         world.lent("there")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
     known.write_text("".join(line for line in known.read_text().splitlines(True) if line[0] != "@"))
-    assert f"{kind} {key}" in world.lent("there").places[0].host_keys
+    assert f"{kind} {key}" in world.lent("there").hosts[0].host_keys
 
 
 def test_the_agent_that_looks_at_signatures_does_not_stay(

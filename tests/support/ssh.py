@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from realm.sandbox.stream import Attachment
-from realm.session import lending
+from realm.session import lending, warden
 from realm.together import Beside
 from tests.support.waiting import eventually
 
@@ -82,7 +82,7 @@ class Lent:
         self._place = Path(tempfile.mkdtemp(prefix="realm-lent-", dir="/tmp"))
         self.socket, self._held = str(self._place / "agent"), str(self._place / "held")
         self.told: list[str] = []
-        self._warden = lending.Warden(ssh, self.told.append)
+        self._warden = warden.Warden(ssh, self.told.append)
         self._process = subprocess.Popen(["perl", LEND, self.socket, self._held], stdin=subprocess.DEVNULL)
         eventually(lambda: listens(self._held))
         self._beside: Beside | None = None
@@ -116,7 +116,7 @@ class Lent:
 
     def ask(self, *requests: bytes) -> bytes:
         """Return the answer to the last of some requests in one connection; raises ``OSError``."""
-        return lending.ask(self.socket, *requests)
+        return warden.ask(self.socket, *requests)
 
 
 # -- requests, as programs make them -------------------------------------------------
@@ -154,6 +154,6 @@ def sign(key: bytes, data: bytes, flags: bytes = bytes(4)) -> bytes:
 
 def signature(agent: str, key: bytes, data: bytes) -> bytes:
     """Return the signature of ``data`` by a key of an agent's."""
-    answer = lending.ask(agent, sign(key, data))
+    answer = warden.ask(agent, sign(key, data))
     assert answer[:1] == b"\x0e"
     return answer[5:]

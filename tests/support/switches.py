@@ -238,7 +238,7 @@ SWITCHES = {
         engine=True,
     ),
     "where a login is": Switch(
-        "test_agent_misuses_the_ssh_agent.py::test_forged", {"realm.session.lending.is_signed": bool}
+        "test_agent_misuses_the_ssh_agent.py::test_forged", {"realm.session.warden.is_signed": bool}
     ),
     "names that lead to private addresses": Switch(
         "test_egress_names.py", {"realm.sandbox.egress.rules._PRIVATE": ("255.255.255.255/32",)},

@@ -16,13 +16,13 @@ from realm.errors import UsageError
 from realm.hosts import Host
 from realm.paths import make_private
 from realm.sandbox.layout import Owner
-from realm.session import lending
+from realm.session import lending, warden
 from realm.session import plan as planning
-from realm.session.lending import FAILURE, IDENTITIES, SUCCESS, Warden
 from realm.session.lock import run_directory
 from realm.session.requests import ResumeRequest
 from realm.session.run import Network
-from realm.session.ssh import Place, Ssh
+from realm.session.ssh import LoginHost, Ssh
+from realm.session.warden import FAILURE, IDENTITIES, SUCCESS, Warden
 from tests.support.ssh import bind, login, sign, string
 from tests.support.store import project_of, session
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from tests.support.repos import Repo
 
 KEY, HOST_KEY, CONNECTION = (string(b"ssh-ed25519") + string(word * 32) for word in (b"k", b"h", b"c"))
-PLACE = Place(
+HOST = LoginHost(
     "work", Host("git.example", 2222), "ada", (f"ssh-ed25519 {base64.b64encode(HOST_KEY).decode()}",)
 )
-SSH = Ssh("/nowhere", (PLACE,))
+SSH = Ssh("/nowhere", (HOST,))
 REFUSED = (
     "your ssh agent did not sign 1 time: it was no login at a host of realm.sshAgent, or an ssh before 8.9 "
     "asked"
@@ -54,8 +54,8 @@ def pass_on(patch: pytest.MonkeyPatch, asked: list[bytes]) -> None:
         asked.extend(requests)
         return bytes([requests[-1][0] + 1])
 
-    patch.setattr(lending, "ask", ask)
-    patch.setattr(lending, "is_signed", lambda _: True)
+    patch.setattr(warden, "ask", ask)
+    patch.setattr(warden, "is_signed", lambda _: True)
 
 
 @pytest.fixture
@@ -101,23 +101,23 @@ class TestWarden:
 
 
 def test_frames_are_found_however_they_come() -> None:
-    assert lending._first(b"\0\0\0") is None
-    assert lending._first(string(b"ab")[:-1]) is None
-    assert lending._first(string(b"ab") + b"x") == b"ab"
+    assert warden.first(b"\0\0\0") is None
+    assert warden.first(string(b"ab")[:-1]) is None
+    assert warden.first(string(b"ab") + b"x") == (b"ab", b"x")
     with pytest.raises(ConnectionError):
-        lending._first(b"\x7f\0\0\0")
+        warden.first(b"\x7f\0\0\0")
 
 
 def test_the_sandbox_knows_these_hosts_alone() -> None:
     identity = "ssh-ed25519 AAAA ada@here"
-    config, known, public = SSH._replace(places=(PLACE._replace(identities=(identity,)),)).files()
+    config, known, public = SSH._replace(hosts=(HOST._replace(identities=(identity,)),)).files()
     text = config.data.decode() if isinstance(config.data, bytes) else ""
     for line in (
         "Host work", "  HostName git.example", "  Port 2222", "  User ada", "  IdentitiesOnly yes",
         "  IdentityFile /realm/home/.ssh/work-0.pub", "  StrictHostKeyChecking yes",
     ):  # fmt: skip
         assert line in text.splitlines()
-    assert known.data == f"work {PLACE.host_keys[0]}\n".encode()
+    assert known.data == f"work {HOST.host_keys[0]}\n".encode()
     assert (public.path, public.data) == ("/realm/home/.ssh/work-0.pub", f"{identity}\n".encode())
 
 

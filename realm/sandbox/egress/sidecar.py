@@ -213,12 +213,12 @@ def give(engine: Engine, container: str, own: Mapping[str, bytes]) -> None:
     _ask(engine, container, ["renew"], own)
 
 
-def lend(engine: Engine, sidecar: str, found: Ticket) -> Attachment:
+def hold(engine: Engine, sidecar: str, found: Ticket) -> Attachment:
     """Return the stream of what a run asks the user's ssh agent, which takes the answers.
 
     The run has joined with :data:`LENDS` and its token among its own files.
     """
-    _, sock, begun = engine.begin(sidecar, [*_SCRIPT, "lend", found.token])
+    _, sock, begun = engine.begin(sidecar, [*_SCRIPT, "hold", found.token])
     return Attachment(sock, begun, tty=False)
 
 
