@@ -7,8 +7,8 @@ code  meaning
 1     an expected failure, said in one sentence
 2     the command line is wrong
 3     a bug in realm; the message names a log file
-125   ``new``, ``resume`` and ``try`` only: realm itself failed, whichever of the above it
-      was; every other code of these is their program's own, as with ``docker run``
+125   ``new``, ``resume``, ``attach``, ``try``, ``exec`` and ``wait`` only: realm itself failed,
+      whichever of the above it was; every other code of these is their program's own, as with ``docker run``
 130   interrupted; other signals that end it 128 and their number
 141   whoever read the output went away
 ====  =========================================================================

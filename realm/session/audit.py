@@ -79,7 +79,7 @@ def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:
         "version": VERSION,
         "realm": realm.__version__,
         "image": image,
-        "agent": plan.agent.name,
+        "agent": clean(" ".join(plan.session.agent)) or plan.agent.name,
         "agent_version": labels.get(f"realm.{part}-version", "") if part else "",
         "network": plan.network.policy,
         "credentials": running.credentials(plan),

@@ -16,8 +16,7 @@ from realm.session import run as running
 from realm.session.begin import begin
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import FURTHER
-from realm.store import repo, stores, worktree
-from realm.store.refs import check_name
+from realm.store import refs, repo, stores, worktree
 from realm.store.turns import WIP
 from realm.text import clean
 from realm.together import Begun
@@ -35,10 +34,11 @@ def new(request: NewRequest, ui: UI) -> int:
     Raises :class:`RealmError` (and its kinds) when the name, the project, the
     login, the engine or the image is not fit; then nothing was made.
     """
-    check_name(request.name)
+    refs.check_name(request.name)
     # What only git is asked for is found while the engine's library is imported.
     engine = Begun(docker.connect)
     project = repo.discover(request.directory)
+    named = Begun(lambda: refs.check_new(project, request.name))
     config = Config(project.root)
     config.check()
     planning.mention_removed(config, ui)
@@ -47,6 +47,7 @@ def new(request: NewRequest, ui: UI) -> int:
     egress.refuse_none(plan)
     seen = Begun(lambda: sandboxes.sight(plan))
     left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
+    named.result()
     connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
     approvals.announce(plan.include, plan.dotfiles.notes, ui)
@@ -66,15 +67,12 @@ def new(request: NewRequest, ui: UI) -> int:
 
 
 def _checked(plan: Plan, ui: UI) -> Callable[[], None]:
-    """Return what checks the name and the base's objects; these now, where making the sandbox needs them.
+    """Return what checks the base's objects, which is done now where making the sandbox needs them.
 
     A partial clone fetches what it has not.
     """
 
     def check() -> None:
-        from realm.store import refs
-
-        refs.check_new(plan.project, plan.session.name)
         stores.ensure_readable(plan.project, plan.run.before, plan.session.base, running.outline(plan))
 
     if not stores.is_partial(plan.project):
@@ -86,8 +84,6 @@ def _checked(plan: Plan, ui: UI) -> Callable[[], None]:
 
 def _forget(plan: Plan) -> None:
     """Remove what this machine keeps of a session that did not come to be."""
-    from realm.store import refs
-
     with suppress(RealmError):
         if refs.tips(plan.project, plan.session.name).code is None or _is_taken(plan):
             remove_tree(run_directory(plan.session.id))
