@@ -34,10 +34,13 @@ def take(
     :class:`realm.store.left.Wanted` has it.
     """
     project, name, tip, key = plan.project, plan.session.name, plan.run.before, ""
-    others = report.others
+    others, points = report.others, report.points
     if there is not None:
         project, name, tip, key = there.clone, there.name, there.one.link, there.one.key
-        others = report.inner_others[key]
+        others, points = report.inner_others[key], report.inner.get(key, ())
+
+    # A branch that is checked out is in the state that the session's commit has.
+    state = {points[-1].snapshot: Twin(code, exact=True)} if points else {}
 
     def visible() -> Sequence[str]:
         seen = sandboxes.inner_sight(plan, there.one, there.clone) if there else sandboxes.sight(plan)
@@ -56,7 +59,7 @@ def take(
             pack=others.pack,
             started=plan.run.started,
             identity=plan.identity,
-            twins={**_remembered(plan, key), **twins},
+            twins={**_remembered(plan, key), **twins, **state},
             visible=visible,
             earlier=earlier,
             links=links,

@@ -85,6 +85,16 @@ def test_the_sessions_own_branch_where_head_is_elsewhere(sandbox: HostSandbox) -
     assert inside(sandbox, report).git("log", "-1", "--format=%s", report.others.left[1].oid) == "one"
 
 
+def test_a_branch_that_is_checked_out_has_what_is_not_committed(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
+        COMMIT + "git checkout -q -b alt; commit one; echo more >>one; git stash -q; echo 2 >two"
+    )
+    assert names(report) == ["stash", "refs/heads/alt"]
+    assert report.others.left[1].oid == report.points[-1].snapshot
+    assert report.others.pack is not None  # of the stash; the rest is in the run's own
+    assert inside(sandbox, report).git("log", "-1", "--format=%s", f"{report.points[-1].snapshot}^") == "one"
+
+
 def test_stashes_the_newest_first(sandbox: HostSandbox) -> None:
     report = sandbox.run("echo 1 >>README.md; git stash -q; echo 2 >new; git stash -q -u")
     assert names(report) == ["stash", "stash"]

@@ -65,6 +65,14 @@ def test_a_branch_that_the_agent_merged(user: User) -> None:
     assert user.repo.files(f"{TOP}heads/alt") == user.repo.files("refs/realm/side") == ["README.md", "one"]
 
 
+def test_a_branch_that_is_checked_out_has_what_is_not_committed(user: User) -> None:
+    user.scripted("side", "git checkout -qb alt; echo 1 >one; git add .; git commit -qm one; echo 2 >>one")
+    assert user.repo.head(f"{TOP}heads/alt") == user.tip("side")
+    said = user.scripted("side", "git checkout -q alt; echo 3 >>one", verb="resume").err
+    assert "rewrote" not in said, said
+    assert user.repo.show("refs/realm/side:one") == "1\n2\n3"
+
+
 def test_claudes_work_tree(claude: User, api: MessagesApi) -> None:
     """What Claude Code does in a linked work tree is not in the session's tree, and is on its branch."""
     prompt = "write one.txt with first"
