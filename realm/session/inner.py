@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError, RejectedError
 from realm.paths import replace
 from realm.sandbox.repositories import BESIDE
-from realm.session import bounds, homes, large, neighbours, sandboxes
+from realm.session import bounds, homes, large, neighbours, sight
 from realm.session.lock import run_directory
 from realm.store import history, refs, repo, submodules
 from realm.store.commits import Twin
@@ -167,7 +167,7 @@ def _taken(
     texts: Mapping[int, TurnText], notes: list[str],
 ) -> _State:  # fmt: skip
     one, clone, shown = there.one, there.clone, clean(there.one.path, limit=200)
-    seen = sandboxes.inner_sight(plan, one, clone)
+    seen = sight.inside(plan, one, clone)
     last = report.points[-1].time if report.points else plan.run.started
     done = ingest(
         Intake(
@@ -250,7 +250,7 @@ def _published(
         if at is None or at.clone is None or not repo.is_there(at.clone, oid):
             kept.setdefault(parent, []).append((oid, below))
             continue
-        seen = sandboxes.inner_sight(plan, at, at.clone)
+        seen = sight.inside(plan, at, at.clone)
         if history.contains(at.clone, [oid], (*seen.tips, *seen.own)):
             known = twins.setdefault(parent, {})
             known[below] = {**known.get(below, {}), oid: oid}

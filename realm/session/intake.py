@@ -13,7 +13,19 @@ from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
-from realm.session import approvals, bounds, budget, death, homes, inner, lending, recordings, sandboxes, take
+from realm.session import (
+    approvals,
+    bounds,
+    budget,
+    death,
+    homes,
+    inner,
+    lending,
+    recordings,
+    sandboxes,
+    sight,
+    take,
+)
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.run import kept
@@ -112,7 +124,7 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
 
     try:
         with sandboxes.outfit(
-            engine, plan, sandbox.image, ["snapshot"], sandboxes.sight(plan), prefer=sandbox.owner.history
+            engine, plan, sandbox.image, ["snapshot"], sight.find(plan), prefer=sandbox.owner.history
         ) as made:
             creation.snapshot(engine, sandbox, made.spec, made.layout, plan.config.value(LIMIT_SECONDS))
     except creation.UnsavedError:

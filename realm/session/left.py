@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.paths import replace
-from realm.session import bounds, sandboxes
+from realm.session import bounds, sight
 from realm.session.lock import run_directory
 from realm.store import left
 from realm.store.commits import Twin
@@ -43,7 +43,7 @@ def take(
     state = {points[-1].snapshot: Twin(code, exact=True)} if points else {}
 
     def visible() -> Sequence[str]:
-        seen = sandboxes.inner_sight(plan, there.one, there.clone) if there else sandboxes.sight(plan)
+        seen = sight.inside(plan, there.one, there.clone) if there else sight.find(plan)
         return (*seen.tips, *seen.own)
 
     return left.take(

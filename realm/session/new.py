@@ -10,7 +10,7 @@ from realm.config import Config
 from realm.errors import GitError, RealmError
 from realm.paths import remove_tree
 from realm.sandbox import docker, flags
-from realm.session import approvals, claim, egress, images, neighbours, sandboxes
+from realm.session import approvals, claim, egress, images, neighbours, sight
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.begin import begin
@@ -45,7 +45,7 @@ def new(request: NewRequest, ui: UI) -> int:
     approvals.settle_patterns(project, ui)
     plan = _with_wip(planning.new(request, project, config), request)
     egress.refuse_none(plan)
-    seen = Begun(lambda: sandboxes.sight(plan))
+    seen = Begun(lambda: sight.find(plan))
     left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
     named.result()
     connection = engine.result()

@@ -11,7 +11,7 @@ from realm.model import Checkpoint, State
 from realm.paths import scratched
 from realm.sandbox import creation
 from realm.sandbox.layout import LAYOUT
-from realm.session import approvals, sandboxes
+from realm.session import approvals, sandboxes, sight
 from realm.session import run as running
 from realm.session.lock import run_directory
 from realm.session.plan import starting
@@ -64,7 +64,7 @@ def to_merge(plan: Plan) -> list[str]:
 def _replay(connection: Engine, plan: Plan, image: str, head: str) -> str:
     """Run git's rebase in a sandbox and take in the result, verified like any other work."""
     command = ["run", "sh", f"{LAYOUT}/rebase", head, plan.session.base]
-    with sandboxes.outfit(connection, plan, image, command, sandboxes.sight(plan, head), more=[head]) as made:
+    with sandboxes.outfit(connection, plan, image, command, sight.find(plan, head), more=[head]) as made:
         spec = made.spec._replace(owner=made.spec.owner._replace(role="tool"))
         sandbox = creation.create(connection, spec, [*running.files(plan), *made.layout], made.checkout)
     with scratched("rebase") as directory:

@@ -19,7 +19,7 @@ from realm.session import (
     neighbours,
     onto,
     rebase,
-    sandboxes,
+    sight,
     summary,
     words,
 )
@@ -126,7 +126,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     plan = planning.with_ssh(planning.with_keys(keys.lasting(plan)))
     plan = planning.with_neighbours(plan, begins=True)
     egress.refuse_none(plan)
-    seen = Begun(lambda: sandboxes.sight(plan, *rebase.to_merge(plan)))
+    seen = Begun(lambda: sight.find(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent
         raise RealmError(
             f"{name} began on {session.base[:10]}, says its record, but its commits do not build on that",

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from realm.config import CACHE, CACHE_PATH, HISTORY, HISTORY_REFS, LIMIT_FILE, REMOTE, SETUP
+from realm.config import CACHE, CACHE_PATH, LIMIT_FILE, SETUP
 from realm.errors import EngineError
 from realm.paths import remove_tree, scratched
 from realm.sandbox import (
@@ -26,14 +26,13 @@ from realm.sandbox import (
 )
 from realm.sandbox import spec as specs
 from realm.sandbox.egress import sidecar, ticket
-from realm.sandbox.repositories import BESIDE, Inner, Repositories
+from realm.sandbox.repositories import Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
-from realm.session import egress, homes, keys, large, refusals
+from realm.session import egress, keys, large, refusals, sight
 from realm.session import run as running
 from realm.session.lock import holder, run_directory
 from realm.store import branches, lfs, manifests, sparse, stores, submodules
-from realm.store import history as histories
 from realm.text import clean
 from realm.together import Begun
 
@@ -53,12 +52,6 @@ if TYPE_CHECKING:
     from realm.store.submodules import Submodule
 
 
-_LARGE = 64 * 1024**2
-"""Bytes of packs from which on a submodule is large."""
-_NEWEST = 100
-"""Commits of a large submodule that a sandbox gets."""
-
-
 class Outfit(NamedTuple):
     """What a sandbox is made of: its description, its repositories as files, its base volume.
 
@@ -69,19 +62,6 @@ class Outfit(NamedTuple):
     layout: list[SandboxFile]
     checkout: Checkout
     unmatched: tuple[str, ...]
-
-
-def sight(plan: Plan, *more: str) -> History:
-    """Return what a sandbox of the plan may see; ``more`` are commits that it must have besides."""
-    own = dict.fromkeys([plan.run.before, *_kept(plan).values()])
-    return histories.find(plan.project, _choice(plan), plan.session.base, *more, own=[*own])
-
-
-def _kept(plan: Plan) -> dict[str, str]:
-    """Return what was kept beside the session's work, by its refs; a first run has nothing."""
-    if plan.run.number == 1:
-        return {}
-    return branches.listed(plan.project, plan.session.name)
 
 
 def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> Sandbox:
@@ -151,7 +131,7 @@ def outfit(
 ) -> Iterator[Outfit]:  # fmt: skip
     """Give what a sandbox of the plan is made of that runs ``command``, its history at hand.
 
-    ``seen`` is its :func:`sight`, with the commits ``more``: one that has such replays
+    ``seen`` is its :func:`sight.find`, with the commits ``more``: one that has such replays
     commits, and has no submodules.  ``prefer`` is the history volume that it had before.
     """
     machine = Begun(lambda: _machine(engine, plan))
@@ -159,7 +139,7 @@ def outfit(
     with history.prepared(shop, seen, prefer=prefer) as ready, _inside(plan, more) as inner:
         spec = running.spec(plan, image, command)._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
-        refs, kept = _refs(seen, plan.session.name), _kept(plan)
+        refs, kept = _refs(seen, plan.session.name), sight.kept(plan)
         pointers = large.given(plan)
         files = {pointer.oid: pointer.file for pointer in pointers if pointer.file is not None}
         outline = running.outline(plan)
@@ -270,7 +250,7 @@ def _unfilled(one: Submodule) -> Inner:
 
 
 def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[Inner, list[SandboxFile]]:
-    seen = inner_sight(plan, one, clone)
+    seen = sight.inside(plan, one, clone)
     at = f"{layout.OBJECTS}/{one.key}"
     packs = [seen.pack((*seen.tips, *seen.own, *seen.annotated), (), spool / "all", whole=True),
              seen.complete(spool / "complete")]  # fmt: skip
@@ -282,7 +262,7 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
         SandboxFile(f"{layout.LARGE}/{pointer.oid}", pointer.file, 0o444, owner="root")
         for pointer in large.given_inside(plan, one, clone) if pointer.file is not None
     ]  # fmt: skip
-    branch, kept = plan.session.name if one in plan.neighbours else "", _kept_inside(plan, one, clone)
+    branch, kept = plan.session.name if one in plan.neighbours else "", sight.kept_inside(plan, one, clone)
     refs = _refs(seen, branch)
     beside = branches.inside(clone, kept, [*refs, f"refs/heads/{branch}"])
     inner = Inner(
@@ -293,28 +273,6 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
         stashes=tuple(beside.stashes), large=lfs.is_used(clone), partial=stores.is_partial(clone),
     )  # fmt: skip
     return inner, files
-
-
-def _kept_inside(plan: Plan, one: Submodule, clone: Project) -> dict[str, str]:
-    """Return what was kept in a submodule beside the work there, as :func:`_kept` does of the project."""
-    if plan.run.number == 1:
-        return {}
-    session = plan.session
-    wanted = (homes.ref(session, one.name),) if one.parent == BESIDE else homes.names(plan.project, session)
-    own = homes.own_of(clone, session, wanted)
-    return branches.listed(clone, own) if own else {}
-
-
-def inner_sight(plan: Plan, one: Submodule, clone: Project) -> History:
-    """Return what a sandbox may see of a submodule, whose clone is the host's.
-
-    Each sandbox gets that anew, so of a large one it is the newest commits.
-    """
-    choice = _choice(plan)._replace(patterns=())
-    if not choice.limit and stores.packed(clone) > _LARGE:
-        choice = choice._replace(limit=_NEWEST)
-    own = dict.fromkeys([one.link, *_kept_inside(plan, one, clone).values()])
-    return histories.find(clone, choice, one.base, own=[*own])
 
 
 def _way_to(plan: Plan, one: Inner) -> SandboxFile:
@@ -353,16 +311,6 @@ def _worktree(plan: Plan, kept: Mapping[str, str]) -> Iterator[SandboxFile]:
     found = plan.agent.worktree(plan.agent_args)
     if found and f"refs/heads/{found[1]}" in kept:
         yield SandboxFile(layout.WORKTREE, f"{found[0]} {found[1]}\n".encode(), owner="root")
-
-
-def _choice(plan: Plan) -> histories.Choice:
-    config = plan.config
-    return histories.Choice(
-        remote=config.value(REMOTE),
-        default=config.of_git().get("init.defaultbranch", ""),
-        patterns=tuple(config.values(HISTORY_REFS)),
-        limit=config.value(HISTORY),
-    )
 
 
 def _refs(seen: History, branch: str) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from realm.config import INCLUDE
 from realm.errors import RealmError
 from realm.paths import remove_tree, scratched
 from realm.sandbox import docker, flags, lookup
-from realm.session import approvals, egress, images, neighbours, sandboxes
+from realm.session import approvals, egress, images, neighbours, sandboxes, sight
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.lock import RunLock, run_directory
@@ -93,7 +93,7 @@ def _no_login(plan: Plan) -> agents.Login:
 
 
 def _run(connection: Engine, plan: Plan, image: str, command: Sequence[str], ui: UI) -> int:
-    seen = sandboxes.sight(plan)
+    seen = sight.find(plan)
     with (
         ui.progress("making the container"),
         egress.way(connection, plan, ui) as way,
