@@ -8,15 +8,17 @@ machine's root: root in the namespace is the sandbox's user, and all others are 
 has.  A program that maps those would need privileges, so a container does it, which shares
 nothing with the sandbox but its view of processes and lives for a moment.
 
-The filter, ``docker-seccomp.json`` (https://docs.docker.com/engine/security/seccomp/), refuses what
-Docker's own refuses to a container without capabilities, but what makes namespaces and mounts.
-``keyctl`` is answered as by a kernel without keyrings, which what starts containers knows.  The two
-families of sockets are AF_ALG, the kernel's ciphers, and AF_VSOCK, which leads out of a virtual machine.
+The filter, ``docker-seccomp.json`` (https://docs.docker.com/engine/security/seccomp/), refuses by name
+what Docker's own refuses to a container without capabilities; what makes namespaces and mounts passes,
+and any ``personality``.  ``keyctl`` is answered as by a kernel without keyrings, which what starts
+containers knows.  The two families of sockets are AF_ALG, the kernel's ciphers, and AF_VSOCK, which leads
+out of a virtual machine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError
@@ -27,6 +29,7 @@ from realm.sandbox.transfer import SandboxFile
 if TYPE_CHECKING:
     from realm.sandbox.answers import Json
     from realm.sandbox.docker import Engine
+    from realm.sandbox.layout import Owner
 
 PACKAGES = ("docker-compose", "docker.io", "iproute2", "socat")
 """What the image needs, by Debian's names."""
@@ -73,12 +76,15 @@ def loosen(host: Json) -> None:
     host["MaskedPaths"], host["ReadonlyPaths"] = [], []
 
 
-def map_users(engine: Engine, container: str, image: str, user: str) -> None:
+def map_users(engine: Engine, container: str, image: str, user: str, owner: Owner) -> None:
     """Map the users of the engine in a sandbox that has just been started.
 
     ``image`` is that of the sidecars, ``user`` the sandbox's, ``UID:GID``.  Where that
-    fails, the sandbox waits in vain and says so.
+    fails, the sandbox waits in vain and says so.  ``owner`` is the sandbox's: what clears up after a
+    killed command finds this container by it, should it never be started.
     """
+    made_for = owner._replace(role="tool", history="", egress="")
+    name = f"realm-users-{os.urandom(6).hex()}"
     uid, _, gid = user.partition(":")
     options = {
         "Image": image,
@@ -86,7 +92,7 @@ def map_users(engine: Engine, container: str, image: str, user: str) -> None:
         "User": "0:0",
         "Entrypoint": ["setpriv", f"--reuid={uid}", f"--regid={gid}", *_KEEPING, "sh", "-c", _MAP, "sh"],
         "Cmd": [uid, gid, str(_FIRST), str(_COUNT)],
-        "Labels": {layout.ROLE: "users", layout.REALM_HOME: proof.home()},
+        "Labels": {**made_for.labels(proof.home()), **proof.prove("container", name)},
         "HostConfig": {
             "AutoRemove": True,
             "CapDrop": ["ALL"],
@@ -103,4 +109,4 @@ def map_users(engine: Engine, container: str, image: str, user: str) -> None:
         },
     }
     with contextlib.suppress(EngineError):
-        engine.start(engine.create(options))
+        engine.start(engine.create(options, name))

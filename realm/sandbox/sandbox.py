@@ -140,7 +140,8 @@ class Sandbox:
             network.ensure_open(self.engine)
             self.engine.start(self.id)
         if self._mapper_image:
-            docker_inside.map_users(self.engine, self.id, self._mapper_image, self._facts().user)
+            user = self._facts().user
+            docker_inside.map_users(self.engine, self.id, self._mapper_image, user, self.owner)
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the container's terminal its size; one that has ended does not mind."""

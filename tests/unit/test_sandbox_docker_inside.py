@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from realm.errors import EngineError
-from realm.sandbox import docker_inside
+from realm.errors import EngineError, UsageError
+from realm.sandbox import docker_inside, flags, lookup
 from realm.sandbox.answers import Machine
 from realm.sandbox.flags import DockerArgs
 from realm.sandbox.layout import Owner
@@ -15,11 +15,12 @@ from realm.sandbox.spec import SandboxSpec, Volumes, create_options
 from realm.session import images
 from realm.session.run import Network
 
+_OWNER = Owner("1", "s", 1, "/p", "a" * 40, 0)
+
 
 def _options(mapper_image: str, **environment: str) -> dict[str, Any]:
-    owner = Owner("1", "s", 1, "/p", "a" * 40, 0)
     wanted = SandboxSpec(
-        "image", ("run",), 501, 20, "/workspace/p", owner, mapper_image=mapper_image, environment=environment
+        "image", ("run",), 501, 20, "/workspace/p", _OWNER, mapper_image=mapper_image, environment=environment
     )
     return create_options(wanted, Volumes("s", "w"), {})
 
@@ -46,26 +47,39 @@ def test_programs_find_the_engine_and_what_the_user_says_counts() -> None:
 
 
 class _Engine:
-    """Notes what containers are made of, or refuses to."""
+    """Notes what containers are made of, or refuses to; tells of them and removes them."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.made: list[Any] = []
         self.started: list[str] = []
         self._refuses = refuses
 
-    def create(self, options: object) -> str:
+    def create(self, options: dict[str, Any], name: str) -> str:
         if self._refuses:
             raise EngineError("no")
-        self.made.append(options)
+        self.made.append(options | {"name": name})
         return "mapper"
 
     def start(self, container: str) -> None:
         self.started.append(container)
 
+    def volumes(self, *_: str) -> list[Any]:
+        return []
+
+    def containers(self, *labels: str) -> list[Any]:
+        return [
+            SimpleNamespace(id="mapper", name=made["name"], labels=made["Labels"], status="created")
+            for made in self.made
+            if set(labels) <= {f"{key}={text}" for key, text in made["Labels"].items()}
+        ]
+
+    def remove(self, _: str) -> None:
+        self.made.clear()
+
 
 def test_who_maps_users_has_two_capabilities_and_nothing_else() -> None:
     engine: Any = _Engine()
-    docker_inside.map_users(engine, "sandbox", "sidecar", "501:20")
+    docker_inside.map_users(engine, "sandbox", "sidecar", "501:20", _OWNER)
     (made,) = engine.made
     host = made["HostConfig"]
     assert engine.started == ["mapper"]
@@ -78,9 +92,18 @@ def test_who_maps_users_has_two_capabilities_and_nothing_else() -> None:
     assert int(made["Cmd"][2]) > 1 << 30
 
 
+def test_who_maps_users_is_found_again_where_it_was_never_started() -> None:
+    engine: Any = _Engine()
+    docker_inside.map_users(engine, "sandbox", "sidecar", "501:20", _OWNER)
+    lookup.clear(engine, "another")
+    assert engine.made
+    lookup.clear(engine, _OWNER.id)
+    assert not engine.made
+
+
 def test_who_cannot_be_started_to_map_them_leaves_that_to_the_sandbox_to_say() -> None:
     engine: Any = _Engine(refuses=True)
-    docker_inside.map_users(engine, "sandbox", "sidecar", "501:20")
+    docker_inside.map_users(engine, "sandbox", "sidecar", "501:20", _OWNER)
     assert engine.started == []
 
 
@@ -108,3 +131,14 @@ def test_an_engine_that_is_no_ground_for_it_is_refused_before_anything_is_built(
     )
     with pytest.raises(EngineError, match="runs as root without user remapping"):
         images.ensure(engine, plan, None, ui=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["--user 0", "-u root:1000"])
+def test_root_has_no_engine_of_its_own(given: str) -> None:
+    """Without masks over /proc root writes core_pattern, a program that the machine's kernel runs as root."""
+    plan: Any = SimpleNamespace(
+        config=SimpleNamespace(value=lambda _: "rootless"), network=Network("allow"),
+        args=flags.parse(given),
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="docker flag --user makes it root"):
+        images.ensure(None, plan, None, ui=None)  # type: ignore[arg-type]
