@@ -8,6 +8,7 @@ put into the body of ``POST /containers/create`` of the Engine API.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -126,6 +127,8 @@ def _privileged(options: Json, value: bool) -> None:
 
 _CAPABILITIES = {"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "NET_ADMIN"}
 _PROTECTION_OFF = {"seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"}
+_GAINS = re.compile(r"no-new-privileges[:=](0|f|false)", re.IGNORECASE)
+"""Lets programs such as sudo gain privileges."""
 _SOCKETS = {"docker.sock", "podman.sock"}
 _SOCKET_PLACES = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
 
@@ -175,7 +178,7 @@ def _capability_risk(value: str, _root: Path) -> str:
 
 
 def _protection_risk(value: str, _root: Path) -> str:
-    off = value.replace(":", "=") in _PROTECTION_OFF
+    off = value.replace(":", "=") in _PROTECTION_OFF or _GAINS.fullmatch(value)
     return f"--security-opt {value}: a layer of the container's protection is off" if off else ""
 
 
@@ -382,6 +385,17 @@ def networked(args: DockerArgs) -> tuple[str, ...]:
 def network(args: DockerArgs) -> str:
     """Return what ``--network`` says, empty where it is not given."""
     return next((str(one.value) for row, one in _that_count(args) if row.name == "network"), "")
+
+
+def to_root(args: DockerArgs) -> str:
+    """Return the flag that lets programs in the sandbox be root, as it was given; nothing without one."""
+    for row, one in _that_count(args):
+        is_root = row.name == "user" and one.value[0] == 0
+        if is_root or (row.name == "security-opt" and _GAINS.fullmatch(one.value)):
+            return f"--{row.name} {one.text}"
+        if row.name == "privileged" and one.value:
+            return "--privileged"
+    return ""
 
 
 def risks(args: DockerArgs, project_root: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, PACKAGES, SLIM, Config
 from realm.errors import EngineError, UsageError
 from realm.paths import current_directory
-from realm.sandbox import docker_inside, image
+from realm.sandbox import docker_inside, flags, image
 from realm.sandbox.image import recipe
 from realm.session import run
 from realm.text import clean
@@ -61,9 +61,9 @@ def _refuse_docker(connection: Engine, plan: Plan) -> None:
             f"realm.docker rootless has no network but the proxies, and the container's is open{why}",
             f"git config realm.network allow, or {off}",
         )
-    if plan.args.user and not plan.args.user[0]:
+    if flag := flags.to_root(plan.args):
         raise UsageError(
-            "realm.docker rootless needs a non-root user, but docker flag --user makes it root", off
+            f"realm.docker rootless needs a non-root user, but docker flag {flag} is a way to root", off
         )
     if connection.is_podman or connection.machine().maps_users:
         raise EngineError(

@@ -43,7 +43,7 @@ _KINDS = {
     "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp", "«class PNGf»": "png",
 }  # fmt: skip
 """Kinds of images, the best first, and how files of them end."""
-_IN_HEX = re.compile(rb"\xc2\xabdata PNGf([0-9A-F]+)\xc2\xbb\s*")
+_IN_HEX = re.compile(rb"\xc2\xabdata PNGf((?:[0-9A-F]{2})+)\xc2\xbb\s*")
 """How AppleScript prints one."""
 
 
@@ -71,8 +71,9 @@ def clipboard_image(limit: int) -> tuple[str, bytes] | None:
     if kind is None:
         return None
     data = _output([word.replace(_KIND, kind) for word in clipboard.prints], 2 * limit + 100)
-    if hexadecimal := _IN_HEX.fullmatch(data):
-        data = bytes.fromhex(hexadecimal[1].decode())
+    if clipboard is _OF_MACOS:
+        hexadecimal = _IN_HEX.fullmatch(data)
+        data = bytes.fromhex(hexadecimal[1].decode()) if hexadecimal else b""
     return (_KINDS[kind], data) if 0 < len(data) <= limit else None
 
 

@@ -133,12 +133,14 @@ def test_an_engine_that_is_no_ground_for_it_is_refused_before_anything_is_built(
         images.ensure(engine, plan, None, ui=None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("given", ["--user 0", "-u root:1000"])
+@pytest.mark.parametrize(
+    "given", ["--user 0", "--user root:1000", "--security-opt no-new-privileges:false", "--privileged"]
+)
 def test_root_has_no_engine_of_its_own(given: str) -> None:
     """Without masks over /proc root writes core_pattern, a program that the machine's kernel runs as root."""
     plan: Any = SimpleNamespace(
         config=SimpleNamespace(value=lambda _: "rootless"), network=Network("allow"),
         args=flags.parse(given),
     )  # fmt: skip
-    with pytest.raises(UsageError, match="docker flag --user makes it root"):
+    with pytest.raises(UsageError, match=f"docker flag {given} is a way to root"):
         images.ensure(None, plan, None, ui=None)  # type: ignore[arg-type]

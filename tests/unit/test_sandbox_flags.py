@@ -157,6 +157,7 @@ def test_names_that_a_shell_would_not_take_are_refused(text: str) -> None:
         ("--cap-add=cap_sys_admin", "SYS_ADMIN"),
         ("--cap-add ALL", "ALL"),
         ("--security-opt seccomp=unconfined", "seccomp"),
+        ("--security-opt no-new-privileges=False", "new-privileges"),
         ("--network host", "network host"),
         ("--net=host", "network host"),
         ("-u root", "root"),

@@ -179,11 +179,14 @@ def test_macos_forbids_to_kill_what_has_just_ended(tmp_path: Path, monkeypatch: 
     assert _image() == (b"", {}, [])
 
 
-def test_macos_prints_images_in_hex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("printed", "brought"), [("50006E", [b"P\0n"]), ("50006", [])])
+def test_macos_prints_images_in_hex(
+    printed: str, brought: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "osascript"
     program.write_text(
         '#!/bin/sh\n[ "$2" = "clipboard info" ] && { echo "«class PNGf», 3, «class 8BPS», 9"; exit; }\n'
-        '[ "$2" = "get the clipboard as «class PNGf»" ] && echo "«data PNGf50006E»"\n'
+        f'[ "$2" = "get the clipboard as «class PNGf»" ] && echo "«data PNGf{printed}»"\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
@@ -191,7 +194,7 @@ def test_macos_prints_images_in_hex(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(variable, raising=False)
     _, files, _ = _image()
-    assert list(files.values()) == [b"P\0n"]
+    assert list(files.values()) == brought
 
 
 def test_without_a_desktop_no_key_asks_for_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
