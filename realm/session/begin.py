@@ -74,7 +74,7 @@ def _made(
         check()
         begun.append(plan._replace(meta=_written(plan, image, _labels(connection, image))))
         _move_refs(begun[0])
-        # Killed between, it is a session that makes them with its next run, and no ref is nobody's.
+        # Killed before this, the session is there and makes them with its next run: none is left to nobody.
         homes.reserve(plan.session, plan.neighbours)
 
     def make() -> None:

@@ -299,8 +299,9 @@ def with_own_refs(project: Project, old: Session, session: Session, code: str | 
     for one, clone in repositories(project, old):
         if clone is not None and (tip := tip_of(clone, old, one.ref)):
             held = Held(clone, one.ref, tip, one.base)
-            pairs.append((held, _renamed(held, project, session)))
-            found[one.name] = one._replace(ref=pairs[-1][1].name)
+            mine = _renamed(held, project, session)
+            pairs.append((held, mine))
+            found[one.name] = one._replace(ref=mine.name)
     if code and is_same:
         pairs += [(held, _renamed(held, project, session)) for held in held_inside(project, old, code)]
     own = OwnRefs(session._replace(neighbours=tuple(found.values())), [], [])
@@ -319,6 +320,7 @@ def with_own_refs(project: Project, old: Session, session: Session, code: str | 
 
 
 def _renamed(held: Held, project: Project, session: Session) -> Held:
+    """Return it by a name of the session's own: one that has it already, or a free one."""
     there = (name for name in names(project, session) if _has(held, session, name))
     return held._replace(name=next(there, "") or _free(held.clone, project, session.name))
 
