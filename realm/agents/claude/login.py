@@ -30,8 +30,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realm.agents import gateway
 from realm.agents.base import BEFORE, Login, Match, Renewal
+from realm.agents.gateway import from_outside
 from realm.config import LOGIN
 from realm.errors import RealmError
 from realm.paths import make_private, realm_home, replace
@@ -89,7 +89,7 @@ def from_environment(environ: Mapping[str, str], given: Mapping[str, str] = {}) 
     # A line's end comes along from a file, and Windows' with a shell's substitution, too.
     variables = {name: text for name in PASSED_VARIABLES if (text := known.get(name, "").strip())}
     if ADDRESS in variables and ADDRESS not in given:
-        variables[ADDRESS] = gateway.from_outside(variables[ADDRESS])
+        variables[ADDRESS] = from_outside(variables[ADDRESS])
     key = next((name for name in KEY_VARIABLES if name in variables), None)
     return Login(variables, source=f"{key} is set" if key else "")
 
