@@ -57,7 +57,7 @@ def test_the_key_is_nowhere(claude: User, api: MessagesApi, tmp_path: Path) -> N
         assert KEY not in engines.docker("history", "--no-trunc", image)
         assert KEY not in engines.docker("image", "inspect", image)
     assert KEY not in engines.docker("volume", "ls", "--format", "{{.Labels}}")
-    engines.docker("exec", agent, "touch", "/workspace/project/go")
+    engines.touch(agent)
     claude.realm("wait", "hush")
     assert "placeholder-" in claude.repo.show("refs/realm/hush:env.txt")
     every = claude.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
@@ -130,7 +130,7 @@ def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_pa
             return "new-access" in engines.docker("exec", egress, "sh", "-c", show)
 
         eventually(is_given, 60)
-        engines.docker("exec", agent, "touch", "/workspace/project/go")
+        engines.touch(agent)
         running.communicate(timeout=120)
         assert running.returncode == 0
     assert "done.txt" in user.repo.files("refs/realm/long")

@@ -268,7 +268,7 @@ def test_logs_show_what_was_printed_while_it_runs_and_afterwards(user: User) -> 
     eventually(lambda: user.realm("logs", "logged").out == "first\n")
     follower = user.start("logs", "-f", "logged")
     sandbox = user.leftovers()[0]
-    engines.docker("exec", sandbox, "touch", "/workspace/project/go")
+    engines.touch(sandbox)
     out, _ = follower.communicate(timeout=60)
     assert out == "first\nsecond\n"
     eventually(lambda: state(user, "logged") == "exited")

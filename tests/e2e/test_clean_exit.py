@@ -289,7 +289,7 @@ def test_attach_repairs_after_realm_was_killed(user: User, fresh: dict[str, str]
         terminal.wait_for("still going on: attached|the last picture")
         eventually(lambda: user.listed()[0]["state"] == "running")
         time.sleep(1)
-        engines.docker("exec", sandbox(user), "touch", "/workspace/project/go")
+        engines.touch(sandbox(user))
         check(user, terminal, fresh, 4 if end == "exit 4" else 137, picture=False)
         assert saved(user)
 

@@ -60,7 +60,7 @@ def test_containers_are_started_built_and_composed(user: User) -> None:
     ("settings", "said"),
     [
         ({"REALM_NETWORK": "open"}, "has no network but the proxies, and the container's is open"),
-        ({"REALM_NETWORK": "none", "REALM_DOCKER_ARGS": "--user 0"}, "docker flag --user makes it root"),
+        ({"REALM_NETWORK": "none", "REALM_DOCKER_ARGS": "--user 0"}, "docker flag --user 0 is a way to root"),
     ],
 )
 def test_where_it_cannot_be_had_nothing_is_made(user: User, settings: dict[str, str], said: str) -> None:

@@ -33,7 +33,7 @@ FLOOD = "yes \"$(seq -s ' ' 40)\" | head -c 60000000; "
 
 def go(user: User) -> None:
     """Let the agent go on."""
-    engines.docker("exec", user.leftovers()[0], "touch", "/workspace/project/go")
+    engines.touch(user.leftovers()[0])
 
 
 def files(user: User, name: str) -> set[str]:

@@ -50,6 +50,11 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout.rstrip("\n")
 
 
+def touch(container: str, path: str = "/workspace/project/go") -> None:
+    """Make a file in a container, which may end by that before docker hears how it went."""
+    docker("exec", container, "touch", path, check=False)
+
+
 SHARED = ("realm-base-", "realm-history-", "realm-cache-")
 """What the volumes are called that stay, for the next sandbox of a project."""
 
