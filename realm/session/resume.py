@@ -30,6 +30,7 @@ from realm.session.find import locate
 from realm.session.lock import RunLock
 from realm.session.requests import At
 from realm.store import listing, record, repo, stores
+from realm.text import clean
 from realm.together import Begun
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> i
     if request.turn is not None:
         _rewind(At(request.name, request.turn), request, ui)
     project = locate(request.name, request.directory).sound().project
+    if request.directory is None and not current_directory().is_relative_to(project.root):
+        ui.info(f"{request.name} is a session of {clean(str(project.root))}")
     with record.Record(project, request.name) as found:
         session, last = found.session(), found.last()
     plan = planning.following(project, session, last, request)

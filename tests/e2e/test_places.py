@@ -57,8 +57,10 @@ def test_the_second_argument_is_the_project(user: User, tmp_path: Path) -> None:
 
 def test_a_session_is_found_from_elsewhere(user: User, tmp_path: Path) -> None:
     user.scripted("far", "true")
-    user.realm("resume", "far", "-c", "echo x >x", cwd=tmp_path)
+    said = user.realm("resume", "far", "-c", "echo x >x", cwd=tmp_path).err
+    assert f"far is a session of {user.repo.path}\n" in said
     assert "x" in user.repo.files("refs/realm/far")
+    assert "is a session of" not in user.scripted("far", "true", verb="resume").err
     assert [row["name"] for row in user.listed("--all")] == ["far"]
 
 
