@@ -4,7 +4,7 @@ Its JSON has the keys of ``realm log --json``, and: ``prompt`` in full, ``answer
 words), ``exit_code`` (where the run ended with this turn, else null), ``tokens_in``,
 ``tokens_out``, ``cost`` (dollars; these three null where the record does not tell), ``screen``
 (plain text, or null), ``submodules`` (of each with commits of the turn its ``path`` and
-``commits``, what these are about).  Keys are only ever added.
+``commits``, what these are about; repositories beside the project are among them, as ``../lib``).  Keys are only ever added.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def _parts(shown: Shown) -> Iterator[str]:
             for commit in turn.commits
         )
         yield "".join(commits) + f"{shown.stat}\n"
-        for one in shown.below:
-            yield f"in {one.path}:\n" + "".join(f"{about}\n" for about in one.commits) + f"{one.stat}\n"
-    else:
+    elif not shown.below:
         yield "no changes\n"
+    for one in shown.below:
+        yield f"in {one.path}:\n" + "".join(f"{about}\n" for about in one.commits) + f"{one.stat}\n"
     if shown.screen is not None:
         yield _screen(shown)
 

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 
 class Held(NamedTuple):
-    """A repository that has work of a session: by which name, its commit, and the one it began on."""
+    """A repository that has work of a session: by which name, its commit, and the one it began on.
+
+    ``path`` is where it is in the workspace.
+    """
 
     clone: Project
     name: str
     oid: str
     base: str
+    path: str = ""
 
     def kept(self) -> dict[str, str]:
         """Return what is kept beside the work there (:func:`realm.store.branches.listed`)."""
@@ -171,7 +175,7 @@ def let_go(found: Sequence[Held]) -> None:
 def held_by(project: Project, session: Session) -> list[Held]:
     """Return where the session has a ref."""
     return [
-        Held(clone, one.ref, tip, one.base)
+        Held(clone, one.ref, tip, one.base, f"../{one.name}")
         for one, clone in repositories(project, session)
         if clone is not None and (tip := tip_of(clone, session, one.ref))
     ]
@@ -181,6 +185,13 @@ def work(project: Project, session: Session) -> list[Held]:
     """Return where the session has work, as far as that is to be had."""
     with suppress(RealmError):
         return [held for held in held_by(project, session) if held.oid != held.base]
+    return []
+
+
+def everywhere(project: Project, session: Session, code: str) -> list[Held]:
+    """Return where a session that came to ``code`` has refs elsewhere, as far as that is to be had."""
+    with suppress(RealmError):
+        return [*held_by(project, session), *held_inside(project, session, code)]
     return []
 
 
@@ -252,7 +263,7 @@ def _inside(project: Project, session: Session, code: str) -> Iterator[tuple[Sub
     for one in {one.key: one for one in every}.values():
         if one.clone is not None:
             name = name_in(one.clone, project, session)
-            yield one, Held(one.clone, name, refs.tips(one.clone, name).code or "", one.base)
+            yield one, Held(one.clone, name, refs.tips(one.clone, name).code or "", one.base, one.path)
 
 
 def held_inside(project: Project, session: Session, code: str) -> list[Held]:
@@ -272,7 +283,7 @@ def remove(found: Sequence[Held]) -> None:
 
 def restore_inside(project: Project, session: Session, code: str) -> None:
     """Bring back what :func:`remove` took away of submodules; what no ref leads to will be gone some day."""
-    for one, (clone, name, oid, base) in _inside(project, session, code):
+    for one, (clone, name, oid, base, _) in _inside(project, session, code):
         if oid:
             continue
         trash = _trashed(clone, name) if approvals.is_own_ref(clone, session, name) else None

@@ -49,8 +49,8 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
         pushes = [
-            f"git -C {shlex.quote(clean(str(clone.root)))} push origin refs/realm/{name}:refs/heads/{name}"
-            for clone, name, _, _ in homes.work(project, session)
+            _by_hand(held, f"{refs.CODE}{held.name}:refs/heads/{held.name}")
+            for held in homes.work(project, session)
         ]
         hint = f"realm resume {request.name} goes on with it"
         if pushes:
@@ -69,6 +69,10 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         oid = remote.squash(project, session.base, code, text, same)
     _push_inner(project, session, request, branch, code, ui)
     done = _send(project, session, request, where, branch, oid, code, ui)
+    for held in homes.work(project, session):
+        if repo.count_commits(held.clone, held.oid, [held.base], shared=False):
+            by_hand = _by_hand(held, f"{refs.CODE}{held.name}:refs/heads/{held.name}")
+            ui.info(f"not pushed, commits in {clean(held.path)}: {by_hand}")
     return done._replace(commits=1 if request.squash else count)
 
 
@@ -116,7 +120,26 @@ def push_beside(request: PushRequest, ui: UI) -> list[PushResult]:
             branch = f"{own}-{branches.unescape(part) or part}"
             sent = _send(project, session, request, where, branch, oid, "", ui)
             done.append(sent._replace(commits=count))
+    for held in homes.everywhere(project, session, row.code or session.base):
+        kept = {oid for ref, oid in held.kept().items() if (branches.parts(ref) or "")[0] == "heads"}
+        if any(repo.count_commits(held.clone, oid, [held.oid], shared=False) for oid in kept):
+            by_hand = _by_hand(held, f"{refs.BRANCHES}{held.name}/heads/*:refs/heads/{held.name}-*")
+            ui.info(f"not pushed, branches in {clean(held.path)}: {by_hand}")
     return done
+
+
+def tell_not_shared(project: Project, session: Session, code: str, ui: UI) -> None:
+    """Say what a session has in other repositories, which no share takes along, and what sends it."""
+    for held in homes.everywhere(project, session, code):
+        own = [f"{refs.CODE}{held.name}"] if held.oid != held.base else []
+        own += [f"{refs.BRANCHES}{held.name}/*"] if held.kept() else []
+        if own:
+            ui.info(f"not shared, work in {clean(held.path)}: {_by_hand(held, *own)}")
+
+
+def _by_hand(held: homes.Held, *refs: str) -> str:
+    """Return the command that pushes what a session has in another repository."""
+    return shlex.join(["git", "-C", clean(str(held.clone.root)), "push", "origin", *refs])
 
 
 def _send(

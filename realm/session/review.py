@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.agents.base import Exchange
-    from realm.model import Project
+    from realm.model import Project, Session
     from realm.session.requests import At
     from realm.store import record
     from realm.store.turns import Turn
@@ -115,7 +115,10 @@ def _named(at: At, between: tuple[int, int] | None) -> str:
 
 
 class Below(NamedTuple):
-    """What a turn did in a submodule: ``commits`` by what they are about, the oldest first; clean text."""
+    """What a turn did in a submodule, or a repository beside the project; clean text.
+
+    ``commits`` are what these are about, the oldest first.
+    """
 
     path: str
     commits: Sequence[str]
@@ -159,11 +162,13 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
         shown = Shown(whole, turn, drawn=drawn)
         changes = partial(repo.changes, whole.project, turn.before, turn.after, columns)
         stat = Begun(changes) if turn.commits else None
-        below = Begun(lambda: _below(whole.project, turn, columns))
+        inside = Begun(lambda: _inside(whole.project, turn, columns)) if turn.commits else None
         if run is not None:
             from realm.session import words  # it loads the agents, while git compares the files
 
             session = found.session()
+            if session.neighbours:
+                shown = shown._replace(below=_beside(whole.project, session, turn, columns))
             said = words.of_turn(found, session, run, turn.turn)
             if said is not None:
                 from realm.session import secrets  # milliseconds that a turn without words does not wait for
@@ -175,10 +180,30 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
                 exit_code=run.exit_code if is_last else None,
                 screen=_screen(found, turn, "ans" if drawn else "txt", is_last=is_last),
             )
-        return shown._replace(stat=stat.result(), below=below.result()) if stat is not None else shown
+        if stat is not None and inside is not None:
+            shown = shown._replace(stat=stat.result(), below=[*inside.result(), *shown.below])
+        return shown
 
 
-def _below(project: Project, turn: Turn, columns: int) -> list[Below]:
+def _beside(project: Project, session: Session, turn: Turn, columns: int) -> list[Below]:
+    """Return what a turn did in repositories beside the project."""
+    from realm.session import homes
+    from realm.store import repo
+    from realm.store import turns as numbered
+    from realm.text import clean
+
+    found = []
+    for held in homes.work(project, session):
+        commits = numbered.chain(held.clone, held.base, held.oid)
+        own = [place for place, commit in enumerate(commits) if commit.key == (turn.run, turn.turn)]
+        if own:
+            before = commits[own[0] - 1].oid if own[0] else held.base
+            stat = repo.changes(held.clone, before, commits[own[-1]].oid, columns)
+            found.append(Below(clean(held.path), [commits[place].subject for place in own], stat))
+    return found
+
+
+def _inside(project: Project, turn: Turn, columns: int) -> list[Below]:
     # Where neither is there no submodule has a clone, and git need not be asked.
     if not (project.common_dir / "modules").exists() and not (project.root / ".gitmodules").exists():
         return []

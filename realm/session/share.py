@@ -18,7 +18,7 @@ from realm.paths import current_directory
 from realm.session import approvals, claim, registry, secrets
 from realm.session.find import locate
 from realm.session.lock import RunLock, holder
-from realm.session.push import destination
+from realm.session.push import destination, tell_not_shared
 from realm.store import branches, foreign, record, refs, remote, repo, turns
 from realm.store.refs import CODE, META, RefUpdate, Tips
 from realm.text import clean
@@ -105,6 +105,7 @@ def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str
     beside = {ref: oid for ref, oid in own.branches.items() if ref in moved or there.branches[ref] == oid}
     ids = [*_ids(own._replace(branches=beside)), *([row.meta] if meta and row.meta else [])]
     approvals.note_shared(project, session, shown, ids)
+    tell_not_shared(project, session, row.code or session.base, ui)
     return Shared(shown, bool(updates), meta is not None, len(beside))
 
 

@@ -75,7 +75,8 @@ def _tell_beside(plan: Plan, outcome: Outcome, held: Sequence[Held], ui: UI) -> 
         ui.info(f"  ran with less protection: {', '.join(plan.run.weakened)}")
     for path, commits in outcome.inside:
         ui.info(f"  also in {clean(path, limit=200)}: {plural(commits, 'commit')}")
-    tell_work(held, ui)
+    done = {path for path, _ in outcome.inside}
+    tell_work([one for one in held if one.path in done], ui)
     tell_beside(plan.session, outcome.kept, ui)
 
 
@@ -96,8 +97,9 @@ def tell_beside(session: Session, kept: Sequence[Kept], ui: UI) -> None:
 
 def tell_work(held: Sequence[Held], ui: UI) -> None:
     """Say what shows the work that a session has beside the project."""
-    for clone, there, _, base in held:
-        ui.info(f"  git -C {shlex.quote(clean(str(clone.root)))} log -p {base[:10]}..refs/realm/{there}")
+    for one in held:
+        place = shlex.quote(clean(str(one.clone.root)))
+        ui.info(f"  git -C {place} log -p {one.base[:10]}..refs/realm/{one.name}")
 
 
 def refused(plan: Plan) -> str:

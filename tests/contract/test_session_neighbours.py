@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ from realm.agents import Login
 from realm.cli.ui import TerminalUI
 from realm.config import Config
 from realm.errors import RealmError
-from realm.model import Neighbour, Run, Session
+from realm.model import Neighbour, Run, Session, State, Totals
 from realm.sandbox.flags import DockerArgs
-from realm.session import approvals, homes, neighbours
+from realm.session import approvals, homes, neighbours, summary
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.find import list_sessions
-from realm.session.run import Plan
+from realm.session.run import Outcome, Plan
+from realm.store import record
+from tests.support.history import realm
 from tests.support.repos import Repo
 from tests.support.store import ME, SESSION_ID, project_of
 
@@ -339,3 +342,64 @@ def test_a_session_that_did_not_come_to_be_leaves_nothing(repo: Repo, lib: Repo)
     made = begun(repo, "../lib")
     homes.release(project_of(repo), made)
     assert lib.refs("refs/realm") == {}
+
+
+def test_what_a_turn_did_there_is_shown_and_named_where_it_is_not_sent(repo: Repo, lib: Repo) -> None:
+    made, project = begun(repo, "../lib"), project_of(repo)
+    said = "\n\nRealm-Session: fix\nRealm-Run: 1\nRealm-Turn: "
+    tree = lib.git("rev-parse", "HEAD^{tree}")
+    lib.write("one", "1\n")
+    lib.git("add", "one")
+    done = lib.git("commit-tree", "-p", "HEAD", "-m", f"One{said}1", lib.git("write-tree"))
+    lib.git("update-ref", "refs/realm/fix", done)
+    alt = lib.git("commit-tree", "-p", done, "-m", "Alt", tree)
+    lib.git("update-ref", "refs/realm-branches/fix/heads/alt", alt)
+    tip = repo.git("commit-tree", "-p", made.base, "-m", f"Two{said}2", f"{made.base}^{{tree}}")
+    run = Run(1, 1.0, made.base, 2.0, 0, tip, prompts=("one", "two"))
+    meta = record.write(
+        project, parent=None, previous=None, session=made, run=run, totals=Totals(2),
+        state=State.EXITED, files={},
+    )  # fmt: skip
+    for ref, oid in (("refs/realm/fix", tip), ("refs/realm-meta/fix", meta)):
+        repo.git("update-ref", ref, oid)
+    first, second = (realm(repo.path, "show", f"fix@{turn}").out for turn in (1, 2))
+    assert "no changes" not in first
+    assert first.endswith("in ../lib:\nOne\n one | 1 +\n 1 file changed, 1 insertion(+)\n")
+    assert "in ../lib" not in second
+    for name in ("repo", "lib"):
+        Repo.init(repo.path.parent / f"{name}.git", bare=True)
+    repo.git("remote", "add", "origin", str(repo.path.parent / "repo.git"))
+    lib.git("remote", "add", "origin", str(repo.path.parent / "lib.git"))
+    shared = realm(repo.path, "share", "fix")
+    command = f"git -C {lib.path} push origin"
+    assert (
+        f"not shared, work in ../lib: {command} refs/realm/fix 'refs/realm-branches/fix/*'\n" in shared.err
+    )
+    pushed = realm(repo.path, "push", "fix", "--all-branches")
+    assert pushed.err.splitlines() == [
+        f"not pushed, branches in ../lib: {command} 'refs/realm-branches/fix/heads/*:refs/heads/fix-*'",
+        f"not pushed, commits in ../lib: {command} refs/realm/fix:refs/heads/fix",
+    ]
+    for line in [*shared.err.splitlines(), *pushed.err.splitlines()]:
+        if not line.startswith("not "):
+            continue
+        subprocess.run(shlex.split(line.partition(": ")[2]), check=True)
+    assert realm(repo.path, "push", "fix", "--all-branches").err == ""
+    assert Repo(repo.path.parent / "lib.git").refs() == {
+        "refs/heads/fix": done, "refs/heads/fix-alt": alt,
+        "refs/realm/fix": done, "refs/realm-branches/fix/heads/alt": alt,
+    }  # fmt: skip
+
+
+def test_a_run_that_did_nothing_there_names_nothing(
+    repo: Repo, lib: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an earlier run did there was named then."""
+    made, project = begun(repo, "../lib"), project_of(repo)
+    lib.git("update-ref", "refs/realm/fix", work(lib))
+    plan = planned(project, made)
+    for inside, lines in (((), 0), ((("../lib", 1),), 2)):
+        summary.tell(plan, Outcome(made.base, "", Totals(), 0, 0, inside=inside), TerminalUI())
+        told = capsys.readouterr().err
+        assert told.startswith("fix: no changes   realm resume fix\n")
+        assert told.count("../lib") + told.count("log -p") == lines

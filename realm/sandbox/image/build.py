@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str], AbstractContextManager[object]]
 """Shows that something goes on, for the time of a ``with`` statement."""
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
-_STEP = re.compile(r"#\d+ \[|Step \d|(\[\d+/\d+\] )?STEP \d")
-"""How a step begins with BuildKit, with the engine's builder, and with Podman's."""
+_STEP = re.compile(r"(?:#\d+ \[(?:\S+ +)?|Step |(?:\[\d+/\d+\] )?STEP )(\d+)/(\d+)\b(.*)")
+"""A step with BuildKit, with the engine's builder, and with Podman's: its number, how many there are."""
+_ABOUT = {"apt-get install": "Debian packages", "npm install": "Claude Code"}
+"""What a step is about that takes long."""
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 
@@ -49,9 +51,11 @@ class Steps:
 
     def show(self, line: str) -> None:
         """Show the step that a line of the build's output begins, if it does."""
-        if _STEP.match(line):
+        if found := _STEP.match(line):
+            about = "".join(f", {words}" for part, words in _ABOUT.items() if part in found[3])
             self._stack.close()
-            self._stack.enter_context(self._progress(f"building {self._name}: {line}"))
+            text = f"building {self._name}: step {found[1]} of {found[2]}{about}"
+            self._stack.enter_context(self._progress(text))
 
 
 def build_own(
