@@ -30,9 +30,14 @@ class Begun(Generic[_T]):
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
 
-    def result(self) -> _T:
-        """Wait for the end; return the result or raise what was raised."""
-        self._thread.join()
+    def result(self, patience: float | None = None) -> _T:
+        """Wait for the end; return the result or raise what was raised.
+
+        With ``patience``, in seconds, :class:`TimeoutError` is raised after that.
+        """
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            raise TimeoutError
         if self._problem is not None:
             raise self._problem
         return self._results[0]

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import tempfile
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from realm.git import git
 from realm.paths import current_directory, realm_home
 from realm.session.requests import Check, NewRequest
 from realm.text import clean
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 GIT_MINIMUM = (2, 30)
 
+_PATIENCE = 30.0
+"""Seconds that a check which asks the engine may take."""
+
 DISK_MINIMUM = 2 * 1024**3
 """Bytes free below which an image or a workspace may not fit."""
 
@@ -37,12 +42,27 @@ TRIAL_AGENT = (
 
 
 def checks() -> Iterator[Check]:
-    """Yield one result per check, as it is made; no check raises."""
+    """Yield one result per check, as it is made; no check raises.
+
+    Once the engine has not answered one, no other waits for it.
+    """
+    answers = True
     for name, check in _CHECKS:
+        of_engine = check in (_engine, _leftovers, _image)
+        if of_engine and not answers:
+            yield Check(name, "warn", "not checked: the engine does not answer")
+            continue
         try:
-            yield check(name)
+            found = Begun(partial(check, name)).result(_PATIENCE) if of_engine else check(name)
+        except TimeoutError:
+            answers = False
+            found = Check(
+                name, "fail", f"the engine has not answered for {_PATIENCE:.0f} seconds", "docker info"
+            )
         except RealmError as error:
-            yield Check(name, "fail", error.message, error.hint)
+            answers = answers and check is not _engine
+            found = Check(name, "fail", error.message, error.hint)
+        yield found
 
 
 def problems(config: Config) -> dict[str, UsageError]:

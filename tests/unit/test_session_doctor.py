@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from realm.cli.app import run
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
+from realm.sandbox import docker
 from realm.session import doctor, new, registry, remove
 from tests.support.repos import git
 from tests.support.store import seen
@@ -83,3 +85,19 @@ def test_the_login_is_that_of_a_run_with_these_settings(
     monkeypatch.setenv(variable, value)
     found = doctor._login("login")
     assert (found.status, found.detail) == expected
+
+
+def test_an_engine_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = threading.Event()
+
+    def hang() -> None:
+        never.wait()
+
+    monkeypatch.setattr(docker, "connect", hang)
+    monkeypatch.setattr(doctor, "_PATIENCE", 0.2)
+    found = {check.name: check for check in doctor.checks()}
+    assert len(found) == len(doctor._CHECKS)
+    assert found["engine"][1:3] == ("fail", "the engine has not answered for 0 seconds")
+    for name in ("leftovers", "image"):
+        assert found[name][1:3] == ("warn", "not checked: the engine does not answer")
+    never.set()
