@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
 from realm.errors import EngineError
@@ -196,12 +196,12 @@ class Engine:
             self.images_seen[seen.id] = seen
         return seen
 
-    def images(self, label: str) -> list[Image]:
-        """Return the images that have ``label``, which may be ``name=value``."""
+    def images(self, wanted: str, kind: Literal["label", "reference"] = "label") -> list[Image]:
+        """Return the images that have a label, or ``label=value``, or are called as a pattern says."""
         with self._asking():
             return [
                 Image(found["Id"], found.get("Labels") or {}, tuple(found.get("RepoTags") or ()))
-                for found in self._client.images(filters={"label": [label]})
+                for found in self._client.images(filters={kind: [wanted]})
             ]
 
     def remove_image(self, tag: str) -> None:

@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm.sandbox.image.derived import FEATURES
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Features(NamedTuple):
     def tag(self) -> str:
         """The image's name, which other content gives another."""
         parts = [(path, hashlib.sha256(data).hexdigest()) for path, data in sorted(self.files.items())]
-        return f"realm-features:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+        return f"{FEATURES}{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
 
     @property
     def told(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.config import Config
 from realm.errors import EngineError, RealmError
+from realm.git import git
 from realm.paths import realm_home, remove_tree, tidy
 from realm.sandbox.egress import image as egress_image
 from realm.sandbox.image import derived
@@ -58,7 +59,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
             containers = list(_finished(engine, known))
             _clear_tools(engine)
             egress_image.remove_others(engine, images.inputs(Config(directory)))
-            derived.prune(engine)
+            derived.prune(engine, _named(known))
         sandboxes.prune()
     except EngineError as error:
         ui.warn(f"containers and volumes were not checked: {error.message}")
@@ -77,6 +78,16 @@ def _known(directory: Path | None) -> _Known:
             rows = [row for row in listing.rows(project) if row.summary.id]
             sessions.update({row.summary.id: (project, row.name) for row in rows})
     return _Known(projects, sessions)
+
+
+def _named(known: _Known) -> set[str]:
+    """Return the images that projects, and sessions that may go on, name."""
+    asked = ("config", "--get-all", "realm.image")
+    found = {name for project in known.projects for name in git(*asked, project=project, check=False).lines}
+    for project, name in known.sessions.values():
+        with suppress(RealmError):
+            found.add(record.read_session(project, name).image or "")
+    return found
 
 
 def _of_git(project: Project) -> tuple[int, list[str]]:

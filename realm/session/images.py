@@ -9,7 +9,7 @@ from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, PA
 from realm.errors import EngineError, UsageError
 from realm.paths import current_directory
 from realm.sandbox import docker_inside, flags, image
-from realm.sandbox.image import recipe
+from realm.sandbox.image import derived, recipe
 from realm.session import run
 from realm.text import clean
 
@@ -39,6 +39,8 @@ def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
     if has_docker:
         _refuse_docker(connection, plan)
     wanted = asked or plan.session.image or plan.config.value(IMAGE) or None
+    if wanted and wanted.startswith(derived.FEATURES):
+        derived.note_use(wanted)
     if wanted and plan.run.number == 1:
         _mention_entrypoint(connection.image(wanted), wanted, ui)
     found = image.ensure(connection, wanted, inputs(plan.config), ui.progress, part=plan.agent.image_part)

@@ -22,8 +22,10 @@ class Engined:
     def __init__(self) -> None:
         self.removed: list[str] = []
 
-    def images(self, _: str) -> list[Image]:
-        """Return what has a label."""
+    def images(self, _: str, kind: str = "label") -> list[Image]:
+        """Return what has a label, or is called so."""
+        if kind == "reference":
+            return [Image("3", {}, ("realm-features:1",)), Image("4", {}, ("realm-features:2",))]
         return [Image("1", {}, ("realm:with-1", "mine:1")), Image("2", {}, ("realm:with-2", "realm:on-2"))]
 
     def remove_image(self, tag: str) -> None:
@@ -44,7 +46,7 @@ def test_what_was_not_used_for_long_goes_once(sealed: Path) -> None:
     derived.prune(engine)
     assert engine.removed == ["realm:with-old"]
     notes = {path.name for path in (realm_home() / "images").iterdir()}
-    assert notes == {"with-used", "on-new", "with-1", "with-2", "on-2"}
+    assert notes == {"with-used", "on-new", "with-1", "with-2", "on-2", "features-1", "features-2"}
 
 
 def test_what_nobody_noted_goes_later(sealed: Path) -> None:
@@ -61,3 +63,13 @@ def test_an_older_one_of_the_same_kind_goes() -> None:
     engine = Engined()
     derived.remove_others(cast("Engine", engine), "realm.with=x", "realm:with-2")
     assert engine.removed == ["realm:with-1"]
+
+
+def test_one_with_features_stays_while_a_project_or_session_names_it(sealed: Path) -> None:
+    assert realm_home().is_relative_to(sealed)
+    engine = Engined()
+    for name in ("features-1", "features-2"):
+        derived.note_use(f"realm-{name}".replace("s-", "s:"))
+        os.utime(realm_home() / "images" / name, (0, 0))
+    derived.prune(cast("Engine", engine), {"realm-features:2"})
+    assert engine.removed == ["realm-features:1"]

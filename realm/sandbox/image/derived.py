@@ -1,6 +1,8 @@
-"""Images that are made on top of another one, ``realm:<what>-<digest>``: they go when nobody uses them.
+"""Images that are made on top of another one: they go when nobody uses them.
 
-A file ``REALM_HOME/images/<what>-<digest>`` has the time at which a sandbox was last made of one.
+They are ``realm:<what>-<digest>`` and, with the features of a ``devcontainer.json``,
+``realm-features:<digest>``.  A file ``REALM_HOME/images/<what>-<digest>`` has the time at which a sandbox
+was last made of one.
 """
 
 from __future__ import annotations
@@ -14,9 +16,14 @@ from realm.errors import EngineError
 from realm.paths import make_private, realm_home
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+    from pathlib import Path
+
     from realm.sandbox.docker import Engine
 
 _NAME = "realm:"
+FEATURES = "realm-features:"
+_FEATURES = "features-"
 _KINDS = ("with", "on")
 """What there is; each has a label ``realm.<what>``."""
 _LIFETIME = 30 * 24 * 3600.0
@@ -25,11 +32,18 @@ _LIFETIME = 30 * 24 * 3600.0
 
 def note_use(tag: str) -> None:
     """Note that a sandbox is about to be made of the image ``tag``."""
-    path = realm_home() / "images" / tag.removeprefix(_NAME)
+    path = _note(tag)
     with suppress(OSError):
         make_private(path.parent)
         path.touch(mode=0o600)
         os.utime(path)
+
+
+def _note(tag: str) -> Path:
+    name = tag.removeprefix(_NAME)
+    if tag.startswith(FEATURES):
+        name = _FEATURES + tag.removeprefix(FEATURES)
+    return realm_home() / "images" / name
 
 
 def remove_others(engine: Engine, label: str, tag: str) -> None:
@@ -43,22 +57,27 @@ def remove_others(engine: Engine, label: str, tag: str) -> None:
                         engine.remove_image(other)
 
 
-def prune(engine: Engine) -> None:
-    """Remove the images that no sandbox was made of for long; what one uses stays.
+def prune(engine: Engine, named: Container[str] = ()) -> None:
+    """Remove the images that no sandbox was made of for long; what one uses, or is ``named``, stays.
 
     One that is not noted, as before there were notes, counts as used now.
     """
-    for kind in _KINDS:
-        for tag in (tag for image in engine.images(f"realm.{kind}") for tag in image.tags):
-            name = tag.removeprefix(_NAME)
-            if name.startswith(f"{kind}-") and not (realm_home() / "images" / name).exists():
+    found = [(f"{_NAME}{kind}-", engine.images(f"realm.{kind}")) for kind in _KINDS]
+    for begin, images in [*found, (FEATURES, engine.images(f"{FEATURES}*", "reference"))]:
+        for tag in (tag for image in images for tag in image.tags):
+            if tag.startswith(begin) and (tag in named or not _note(tag).exists()):
                 note_use(tag)
     with suppress(OSError):
         for note in (realm_home() / "images").iterdir():
             if note.stat().st_mtime < time.time() - _LIFETIME:
                 try:
-                    engine.remove_image(f"{_NAME}{note.name}")
+                    engine.remove_image(_tag(note.name))
                 except EngineError as error:
                     if error.kind != "not found":
                         continue
                 note.unlink()
+
+
+def _tag(note: str) -> str:
+    is_features = note.startswith(_FEATURES)
+    return FEATURES + note.removeprefix(_FEATURES) if is_features else f"{_NAME}{note}"
