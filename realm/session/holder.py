@@ -135,6 +135,7 @@ class Holder:
         terminal.modes = self.state.modes
         keys = plan.config.value(DETACH_KEYS) if plan.tty else ()
         sizes = _Sizes(self, redraw=begin is None)
+        brought: list[str] = []
 
         def again() -> Stream | None:
             if not self.rejoin():
@@ -165,7 +166,7 @@ class Holder:
                     detach=keys,
                     suspend=self._suspends if plan.tty else None,
                     stalled=self.waker.stalled,
-                    paste=uploads.Uploads(self.sandbox, plan, self.notes.append) if plan.tty else None,
+                    paste=uploads.Uploads(self.sandbox, plan, brought.append) if plan.tty else None,
                 )
             except HandedOverError:
                 terminal.is_left = True
@@ -174,6 +175,8 @@ class Holder:
                 self.notes.append(f"the agent was ended: {error.message}")
                 ended = Ended(Reason.CLOSED, signal.SIGPIPE)
             terminal.is_left = is_left(ended)
+        for text in brought:
+            self.ui.info(text)
         return ended
 
     def drain(self, control: Control) -> Ended | None:

@@ -96,7 +96,7 @@ class Uploads:
         except (EngineError, OSError, RuntimeError):
             return paste
         shown = clean(str(path), limit=200)
-        self._say(f"{shown} was dropped on the terminal, and is {inside} in the container")
+        self._say(f"{shown} was dropped on the terminal, and came in as {inside}")
         return inside.encode()
 
     def image(self) -> bytes:
@@ -109,7 +109,7 @@ class Uploads:
             inside = self._put(data, f"clipboard.{ending}")
         except EngineError:
             return b""
-        self._say(f"the image in your clipboard was pasted, and is {inside} in the container")
+        self._say(f"the image in your clipboard was pasted, and came in as {inside}")
         return inside.encode()
 
     def _put(self, data: bytes, name: str) -> str:

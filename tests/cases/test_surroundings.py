@@ -72,7 +72,7 @@ def test_pictures_that_are_dropped_or_in_the_clipboard_reach_the_agent(
         terminal.press("Enter")
         assert terminal.wait() == 0
         said = terminal.history()
-    assert "was dropped on the terminal, and is /realm/home/dropped-" in said
-    assert "the image in your clipboard was pasted, and is /realm/home/dropped-" in said
+    assert "was dropped on the terminal, and came in as /realm/home/dropped-" in said
+    assert "the image in your clipboard was pasted, and came in as /realm/home/dropped-" in said
     sent = json.dumps(api.asked[-1].body["messages"])
     assert sent.count(base64.b64encode(PIXEL).decode()) == 2
