@@ -372,9 +372,7 @@ def test_what_a_turn_did_there_is_shown_and_named_where_it_is_not_sent(repo: Rep
     lib.git("remote", "add", "origin", str(repo.path.parent / "lib.git"))
     shared = realm(repo.path, "share", "fix")
     command = f"git -C {lib.path} push origin"
-    assert (
-        f"not shared, work in ../lib: {command} refs/realm/fix 'refs/realm-branches/fix/*'\n" in shared.err
-    )
+    assert f"not shared, work in ../lib: {command} refs/realm/fix 'refs/realm-branches/fix/*'\n" in shared.err
     pushed = realm(repo.path, "push", "fix", "--all-branches")
     assert pushed.err.splitlines() == [
         f"not pushed, branches in ../lib: {command} 'refs/realm-branches/fix/heads/*:refs/heads/fix-*'",
