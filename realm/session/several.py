@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,24 +23,35 @@ if TYPE_CHECKING:
 MOST = 100
 _TASKS_LIMIT = 1_000_000
 _TASKS = "give a file of tasks, one per line"
+_ITEM = re.compile(r"[-*+]\s+(?:\[ \]\s+)?")
 
 
 def read_tasks(file: str) -> list[str]:
-    """Return the tasks in a file, or for ``-`` on standard input: one a line, no empty ones, no comments."""
+    """Return the tasks in a file, or for ``-`` on standard input: one a line, no empty ones, no comments.
+
+    The mark of a list's item is no part of a task: the agent would take it for an option.
+    """
     try:
-        data = sys.stdin.buffer.read(_TASKS_LIMIT) if file == "-" else _read(Path(file))
-        text = data.decode()
+        data = sys.stdin.buffer.read(_TASKS_LIMIT + 1) if file == "-" else _read(Path(file))
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{clean(file)} cannot be read: {error.strerror}", _TASKS) from None
     except UnicodeDecodeError:
         raise UsageError(f"{clean(file)} is not UTF-8", _TASKS) from None
-    found = [line.strip() for line in text.splitlines()]
-    return [line for line in found if line and not line.startswith("#")]
+    if "\0" in text:
+        raise UsageError(f"{clean(file)} is not text", _TASKS)
+    if len(data) > _TASKS_LIMIT:
+        raise UsageError(f"{clean(file)} has more than {_TASKS_LIMIT:,} bytes", _TASKS)
+    found = [_ITEM.sub("", line.strip()) for line in text.splitlines()]
+    tasks = [line for line in found if line and not line.startswith("#")]
+    if not tasks:
+        raise UsageError(f"there is no task in {clean(file)}", _TASKS)
+    return tasks
 
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(_TASKS_LIMIT)
+        return file.read(_TASKS_LIMIT + 1)
 
 
 def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> int:
@@ -49,8 +61,8 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     started.  One that cannot be started does not keep the others from it: the code is
     that of the first that could not.
     """
-    if not 0 < len(tasks) <= MOST:
-        raise UsageError(f"{len(tasks)} sessions at once is not from 1 to {MOST}", "start fewer of them")
+    if len(tasks) > MOST:
+        raise UsageError(f"{len(tasks)} sessions at once are more than {MOST}", "start fewer of them")
     project = repo.discover(request.directory)
     names = [f"{request.name}-{number}" for number in range(1, len(tasks) + 1)]
     for name in names:
