@@ -282,7 +282,8 @@ def identity(project: Project, known: Mapping[str, str] | None = None) -> Identi
     name, email = (_own(what, known or {}) for what in ("name", "email"))
     if name and email:
         return Identity(clean(name), clean(email))
-    result = git("var", "GIT_AUTHOR_IDENT", project=project, check=False)
+    # A date that the user has set is not asked for, and git refuses to answer where it cannot read it.
+    result = git("var", "GIT_AUTHOR_IDENT", project=project, env={"GIT_AUTHOR_DATE": "@0 +0000"}, check=False)
     found = re.match(r"(.*?) ?<([^<>\n]*)> \d+ [+-]\d{4}$", result.text)
     if result.code != 0 or found is None:
         raise GitError(

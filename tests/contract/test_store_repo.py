@@ -168,6 +168,7 @@ def test_identity(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     project = project_of(repo)
     assert store.identity(project) == Identity("Ada Tester", "ada@example.com")
     repo.git("config", "user.name", "Jürgen O'Neil, PhD.")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "last summer or so")  # git names nobody then
     assert store.identity(project).name == "Jürgen O'Neil, PhD"
     repo.git("config", "user.useConfigOnly", "true")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
