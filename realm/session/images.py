@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from realm.config import BASE_IMAGE, CA_FILE, CLAUDE_VERSION, IMAGE, NETWORK, PACKAGES, SLIM, Config
@@ -12,6 +13,7 @@ from realm.sandbox import docker_inside, flags, image
 from realm.sandbox.image import derived, recipe
 from realm.session import run
 from realm.text import clean
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +89,7 @@ def build(
 ) -> str:  # fmt: skip
     """Build ``realm:latest`` and return its id; the settings fill in what is not given.
 
-    Where containers reach hosts by name the proxies' image is built, too.  Raises
+    Where containers reach hosts by name the proxies' image is built beside it.  Raises
     :class:`ImageError` with the end of the build's output when it fails.
     """
     from realm.sandbox import docker
@@ -103,10 +105,13 @@ def build(
         found = found._replace(slim=True)
     if ca_file is not None:
         found = found._replace(ca_file=ca_file)
-    connection = docker.connect()
-    built = build_own(connection, found, ui.info, no_cache=no_cache)
+    proxies = None
     if config.value(NETWORK) == "allow":
-        from realm.sandbox.egress import image as proxies
+        from realm.sandbox.egress import image as egress
 
-        proxies.ensure(connection, found, ui.progress)
+        proxies = Begun(lambda: egress.ensure(docker.connect(), found, lambda _: nullcontext()))
+    built = build_own(docker.connect(), found, ui.info, no_cache=no_cache)
+    if proxies is not None:
+        with ui.progress("building the image of the proxies"):
+            proxies.result()
     return built
