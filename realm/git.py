@@ -155,11 +155,15 @@ def git(
     return run(
         command(*_READABLE, *args, project=project),
         cwd=cwd or (project.root if project else None),
-        env=environment(env),
+        env=environment({**_aside(project), **(env or {})}),
         stdin=stdin,
         timeout=timeout,
         check=check,
     )
+
+
+def _aside(project: Project | None) -> dict[str, str]:
+    return {"GIT_OBJECT_DIRECTORY": str(project.aside)} if project and project.aside else {}
 
 
 class Started:
@@ -210,7 +214,8 @@ def type_in(*args: str, project: Project, env: Mapping[str, str] | None = None) 
     """Run git as if the user had typed it where they stand, and return its exit code; see :func:`become`."""
     argv, cwd = command(*args, project=project), project.root / project.subdir
     try:
-        return subprocess.run(argv, cwd=cwd, env=_of_the_user() | dict(env or {}), check=False).returncode
+        given = _of_the_user() | _aside(project) | dict(env or {})
+        return subprocess.run(argv, cwd=cwd, env=given, check=False).returncode
     except OSError as problem:
         raise missing(problem, cwd) from problem
 

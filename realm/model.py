@@ -24,7 +24,8 @@ class Project(NamedTuple):
     is where the user stands below ``root``, with ``/`` between parts and empty
     at the top.  ``object_stores`` are directories: the repository's own first,
     then every alternate, transitively.  ``shallow`` lists the boundary commits
-    of a shallow clone.
+    of a shallow clone.  New objects go to the directory ``aside``, where there is one, which
+    borrows these.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class Project(NamedTuple):
     object_format: str = "sha1"
     object_stores: tuple[Path, ...] = ()
     shallow: tuple[str, ...] = ()
+    aside: Path | None = None
 
     @property
     def zero(self) -> str:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm import git
 from realm.errors import GitError, RealmError
-from realm.paths import current_directory, scratched
+from realm.paths import current_directory
 from realm.session.review import Place, place, turns
-from realm.store import merging, repo, worktree
+from realm.store import holding, merging, repo, worktree
 from realm.store import turns as numbered
+from realm.store.quarantine import quarantine
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = 
     """
     done = work(at, directory)
     git.without_hooks()
-    project, theirs = done.whole.project, done.whole.tip
-    if paths:
-        theirs = merging.limited(project, done.begin, theirs, paths)
-    with scratched("apply") as held:
-        index = held / "index"
+    theirs = done.whole.tip
+    with quarantine(done.whole.project) as held:
+        project, index = held.aside, held.path / "index"  # nothing that is made here is for the project
+        if paths:
+            theirs = merging.limited(project, done.begin, theirs, paths)
         now = worktree.snapshot(project, index)
         try:
             after = merging.merge(project, done.begin, now, theirs)
@@ -108,9 +109,10 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     done = work(at, directory)
     project, tip = done.whole.project, done.whole.tip
     head = repo.resolve_commit(project, "HEAD")
+    text = message or describe(done, squash=squash)
     stash = []
     if done.begin != done.whole.base:
-        tip = _without_wip(done, head)
+        tip = _without_wip(done, head, text if squash else "")
         stash = ["--autostash"]
     if changed := _changed_hooks(done):
         git.without_hooks()
@@ -118,18 +120,17 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
             f"{at.name} changes git hooks of your project ({clean(changed)}): none was run; "
             "look at them before your next git command"
         )
-    text = message or describe(done, squash=squash)
-    if not squash:
+    try:
+        if squash:
+            merged = ("merge", "--ff-only", *stash, "--end-of-options", tip)
+            return git.type_in(*merged, project=project) if stash else _squash(done, text)
         own = ["--no-ff", "-m", text] if message else ["-m", text]
         asked = git.git("config", "--type=bool", "merge.ff", project=project, check=False)
         if not message and asked.text != "false" and repo.is_ancestor(project, head, tip):
             own = ["--no-edit"]  # git has no use for a message then, and says so
         return git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
-    if stash:
-        tree = merging.merge(project, done.whole.base, head, tip)
-        made = merging.commit(project, tree, head, text)
-        return git.type_in("merge", "--ff-only", *stash, "--end-of-options", made, project=project)
-    return _squash(done, text)
+    finally:
+        holding.release([tip])
 
 
 def _changed_hooks(done: Work) -> str:
@@ -164,12 +165,23 @@ def _squash(done: Work, text: str) -> int:
     return git.type_in("commit", "-m", text, project=project)
 
 
-def _without_wip(done: Work, head: str) -> str:
-    """Return the chain without the commit of uncommitted changes.
+def _without_wip(done: Work, head: str, squashed: str) -> str:
+    """Return the chain without the commit of uncommitted changes; it is held (:mod:`realm.store.holding`).
 
-    Where it builds on these, and the user has committed them, it goes onto their commit.
+    With the message ``squashed`` it is one commit on ``head``.
     """
-    project, base = done.whole.project, done.whole.base
+    with quarantine(done.whole.project) as held:
+        tip = _chain_without_wip(held.aside, done, head)
+        if squashed:
+            tree = merging.merge(held.aside, done.whole.base, head, tip)
+            tip = merging.commit(held.aside, tree, head, squashed)
+        held.give(tip, [head])
+    return tip
+
+
+def _chain_without_wip(project: Project, done: Work, head: str) -> str:
+    """Return the chain; where it builds on uncommitted changes that were committed, it goes onto these."""
+    base = done.whole.base
     chain = [commit.oid for commit in done.commits]
     try:
         return merging.without_first(project, chain, base)

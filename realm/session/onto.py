@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.store import merging, refs, repo
+from realm.store.quarantine import quarantine
 from realm.text import plural
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def put(project: Project, name: str, rev: str, ui: UI) -> None:
         ui.info(f"{name} has all of {rev} already")
         return
     try:
-        new = _on_top(project, commits, wanted, tip)
+        with quarantine(project) as held:
+            new = _on_top(held.aside, commits, wanted, tip)
+            held.give(new, [tip])
     except merging.ConflictError as conflict:
         raise RealmError(
             f"{rev} does not apply to {name}: {conflict.message}",

@@ -16,15 +16,15 @@ import signal
 import stat
 import struct
 import subprocess
-import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError, RejectedError
 from realm.git import GitResult, failure, git, reason, run
 from realm.paths import is_forgotten, make_private, scratched, tidy
+from realm.store import holding
 from realm.store.batch import CatFile
-from realm.store.refs import TEMPORARY, hold
+from realm.store.refs import TEMPORARY
 from realm.store.stores import is_partial
 from realm.text import clean
 
@@ -70,7 +70,6 @@ class Limits(NamedTuple):
 
 
 _HELD = re.compile(re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+")
-_MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
 _LARGE = 1 << 31
 """Set in an index's offset that stands in another table."""
 _NOTHING = b"early EOF"
@@ -128,6 +127,11 @@ class Quarantine:
         (self.path / "objects" / "info" / "alternates").write_bytes(borrowed)
         if self.project.shallow:
             (self.path / "shallow").write_text("".join(f"{oid}\n" for oid in self.project.shallow))
+
+    @property
+    def aside(self) -> Project:
+        """The project with this for all objects that are made: :meth:`give` puts them into it."""
+        return self.project._replace(aside=self.path / "objects")
 
     def cat_file(self) -> CatFile:
         """Return a reader of the quarantine's and the project's objects."""
@@ -237,7 +241,7 @@ class Quarantine:
                 (place / "info" / "alternates").write_bytes(_quoted(store) + b"\n")
                 packed, unpacked = self._given(wanted, place)
                 if unpacked.code == 0:
-                    _move_in(place / "pack", store / "pack", unpacked.text.partition("\t")[2], oid)
+                    holding.move_in(place / "pack", store / "pack", unpacked.text.partition("\t")[2], [oid])
                     return
         except OSError as problem:
             raise _unwritable(failure("index-pack", str(problem).encode())) from problem
@@ -251,7 +255,6 @@ class Quarantine:
     def _given(self, wanted: bytes, place: Path) -> tuple[GitResult, GitResult]:
         """Pack objects here, into the project's object directory ``place``; return how both ended."""
         argv = ["pack-objects", "-q", "--revs", "--stdout", "--non-empty", "--delta-base-offset"]
-        mark = f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
         with subprocess.Popen(
             [*self.prefix, *argv], cwd=self.path, env=self.env,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -259,7 +262,8 @@ class Quarantine:
             assert packing.stdin and packing.stdout and packing.stderr  # noqa: PT018, S101 - for the types
             packing.stdin.write(wanted)
             packing.stdin.close()
-            order, env = ("index-pack", "--stdin", f"--keep={mark}"), {"GIT_OBJECT_DIRECTORY": str(place)}
+            order = ("index-pack", "--stdin", f"--keep={holding.mark()}")
+            env = {"GIT_OBJECT_DIRECTORY": str(place)}
             unpacked = git(*order, project=self.project, env=env, stdin=packing.stdout, check=False)
             packing.stdout.close()  # where nobody reads it to its end, it ends now
             err = packing.stderr.read()
@@ -309,20 +313,6 @@ class Quarantine:
                 f"the container's pack was refused: it unpacks to {total} bytes (realm.limit.total)"
             )
         return sizes
-
-
-def _move_in(made: Path, packs: Path, name: str, oid: str) -> None:
-    """Move a pack with its ``.keep`` among ``packs``; git sees it when its index, the last, is there."""
-    packs.mkdir(exist_ok=True)
-    keep = packs / f"pack-{name}.keep"
-    # Of the very same pack that another is about to put there it is theirs.
-    if not keep.exists():
-        shutil.move(made / keep.name, keep)
-        hold(oid, keep)
-    for kind in ("pack", "rev", "idx"):
-        path = made / f"pack-{name}.{kind}"
-        if path.exists():  # git before 2.41 writes no .rev of itself
-            shutil.move(path, packs / path.name)  # which may be on another disk
 
 
 def _unwritable(problem: GitError) -> GitError:
@@ -417,7 +407,7 @@ def sweep(project: Project) -> int:
     packs = 0
     with suppress(OSError):
         packs = tidy(project.object_stores[0])
-    return _sweep_refs(project) + _sweep_keeps(project) + packs
+    return _sweep_refs(project) + holding.sweep(project) + packs
 
 
 def _sweep_refs(project: Project) -> int:
@@ -435,15 +425,3 @@ def _sweep_refs(project: Project) -> int:
         orders = "".join(f"option no-deref\0delete {ref}\0\0" for ref in gone)
         git("update-ref", "--stdin", "-z", project=project, stdin=orders.encode(), check=False)
     return len(gone)
-
-
-def _sweep_keeps(project: Project) -> int:
-    removed = 0
-    for path in (project.object_stores[0] / "pack").glob("*.keep"):
-        with suppress(OSError):
-            with path.open("rb") as file:
-                found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
-            if found and is_forgotten(found[2], int(found[1]), int(found[3])):
-                path.unlink()
-                removed += 1
-    return removed

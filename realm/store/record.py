@@ -367,7 +367,7 @@ def rewritten(
 
     ``reword`` makes the summaries.  All earlier commits of the record are written anew with it; the
     same record always becomes the same one, ``commit`` itself where nothing changes.  It is held
-    (:func:`realm.store.refs.hold`).
+    (:mod:`realm.store.holding`).
     """
     from realm.store.objects import DIRECTORY, Objects, read_tree
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import GitError, RealmError, RefRaceError, UsageError
 from realm.git import GitResult, failure, git, reason
 from realm.paths import machine
+from realm.store import holding
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -189,9 +190,9 @@ def _values(project: Project, names: Iterable[str]) -> dict[str, str]:
 def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: Sequence[str] = ()) -> None:
     """Move all refs or none: each must still be what the update's ``old`` says.
 
-    What they point to, and the objects ``held``, need to be held (:func:`hold`) no more then,
-    nor when the refs are not moved.  A git gc that lists the refs just now may see a commit that goes
-    from one to another, as in a rename, at neither.
+    What goes from one to another, as in a rename, is held meanwhile (:mod:`realm.store.holding`).
+    What they point to, and the objects ``held``, need to be held no more then,
+    nor when the refs are not moved.
     ``reason`` goes to the reflog where the user keeps one.  Raises
     :class:`RefRaceError` when a ref is not what was expected and
     :class:`RealmError` when one is symbolic or stays locked.
@@ -201,6 +202,8 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
     text = b"".join([*orders, b"prepare\0commit\0"])
     deadline = time.monotonic() + PATIENCE
     try:
+        if going := _going(updates):
+            holding.hold(project, going)
         while updates:
             result = git(
                 "update-ref", "-m", reason, "--stdin", "-z", project=project, stdin=text, check=False
@@ -216,17 +219,15 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
 
             time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
     finally:
-        for oid in (*(update.new for update in updates), *held):
-            if oid in _HELD:
-                _HELD.pop(oid).unlink(missing_ok=True)
+        holding.release([*(update.new for update in updates), *held])
 
 
-_HELD: dict[str, Path] = {}
-
-
-def hold(oid: str, keep: Path) -> None:
-    """Note that the file ``keep`` holds the pack of the commit ``oid`` until :func:`transact`."""
-    _HELD[oid] = keep
+def _going(updates: Sequence[RefUpdate]) -> list[str]:
+    """Return what refs get that others lose, or that are made while others go."""
+    lost = {update.old for update in updates if update.old}
+    is_any_gone = any(update.old and update.new is None for update in updates)
+    kept = (update.new for update in updates if (is_any_gone and update.old is None) or update.new in lost)
+    return sorted({oid for oid in kept if oid})
 
 
 def _order(project: Project, update: RefUpdate) -> bytes:

@@ -166,7 +166,7 @@ def without(project: Project, start: str, tip: str, paths: Sequence[str]) -> str
     """Return a commit like ``tip`` whose commits since ``start`` leave ``paths`` as they were there.
 
     Commits that then change nothing are left out; the others keep message, author and
-    dates.  The new commits are held (:func:`realm.store.refs.hold`); ``tip`` itself is
+    dates.  The new commits are held (:mod:`realm.store.holding`); ``tip`` itself is
     returned where none of its commits changes a path.
     """
     made = Objects(project.object_format)

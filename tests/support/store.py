@@ -258,5 +258,5 @@ def assert_sound(made: Repo) -> None:
     done = subprocess.run(
         ["git", "fsck", "--strict", "--no-dangling"], cwd=made.path, capture_output=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert not done.stderr, done.stderr

@@ -1,0 +1,86 @@
+"""Packs in the project that are held until a session's ref points to what is in them.
+
+A ``.keep`` beside a pack says which process holds it; :func:`sweep` removes those that killed ones left.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from realm.errors import GitError
+from realm.git import git
+from realm.paths import is_forgotten, scratched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from realm.model import Project
+
+_MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
+_HELD: dict[str, set[Path]] = {}
+"""The ``.keep`` files of this process by the commits that they are for."""
+
+
+def mark() -> str:
+    """Return what this process writes into a ``.keep``."""
+    return f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
+
+
+def move_in(made: Path, packs: Path, name: str, oids: Iterable[str]) -> None:
+    """Move a pack with its ``.keep`` among ``packs``; git sees it when its index, the last, is there.
+
+    It is held for the commits ``oids`` until :func:`release`.
+    """
+    packs.mkdir(exist_ok=True)
+    keep = packs / f"pack-{name}.keep"
+    # Of the very same pack that another is about to put there it is theirs.
+    if not keep.exists():
+        shutil.move(made / keep.name, keep)
+        for oid in oids:
+            _HELD.setdefault(oid, set()).add(keep)
+    for kind in ("pack", "rev", "idx"):
+        path = made / f"pack-{name}.{kind}"
+        if path.exists():  # git before 2.41 writes no .rev of itself
+            shutil.move(path, packs / path.name)  # which may be on another disk
+
+
+def hold(project: Project, oids: Iterable[str]) -> None:
+    """Hold what commits reach that no branch or tag does while their refs get other names.
+
+    A git that reads the refs one by one can miss both, and a ``git gc --prune=now`` what they point to.
+    What cannot be packed, of a damaged session or on a full disk, is not held.
+    """
+    store = project.object_stores[0]
+    listed = ("for-each-ref", "--format=^%(objectname)", "refs/heads", "refs/tags", "refs/remotes")
+    order = ("pack-objects", "-q", "--revs", "--missing=allow-any", "--non-empty", "--delta-base-offset")
+    with suppress(GitError, OSError), scratched("realm", store) as place:
+        wanted = "".join(f"{line}\n" for line in (*oids, *git(*listed, project=project).lines)).encode()
+        if name := git(*order, str(place / "pack"), project=project, stdin=wanted).text:
+            (place / f"pack-{name}.keep").write_text(f"{mark()}\n")
+            move_in(place, store / "pack", name, oids)
+
+
+def release(oids: Iterable[str | None]) -> None:
+    """Hold these commits' packs no more."""
+    for oid in oids:
+        for keep in _HELD.pop(oid or "", ()):
+            keep.unlink(missing_ok=True)
+
+
+def sweep(project: Project) -> int:
+    """Remove the ``.keep`` files of processes that were killed; return their number."""
+    removed = 0
+    for path in (project.object_stores[0] / "pack").glob("*.keep"):
+        with suppress(OSError):
+            with path.open("rb") as file:
+                found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
+            if found and is_forgotten(found[2], int(found[1]), int(found[3])):
+                path.unlink()
+                removed += 1
+    return removed
