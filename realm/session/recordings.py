@@ -346,11 +346,12 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
     ``size`` is the terminal's rows and columns.  Empty when nothing was shown.
     """
     from realm.terminal.recording.playback import play
-    from realm.terminal.render.drawing import draw
 
     played = play(directory, size)
     if played is None:
         return b""
+    from realm.terminal.render.drawing import draw
+
     played.screen.resize(*size)
     return played.modes.redo(draw(played.screen))
 
@@ -358,10 +359,13 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
 def below(directory: Path, size: tuple[int, int]) -> int:
     """Return how many rows under the cursor nothing is written any more on a recording's last screen."""
     from realm.terminal.recording.playback import play
-    from realm.terminal.render import drawing as rendering
 
     played = play(directory, size)
-    return 0 if played is None or played.screen.alternate else rendering.below(played.screen)
+    if played is None or played.screen.alternate:
+        return 0
+    from realm.terminal.render import drawing as rendering
+
+    return rendering.below(played.screen)
 
 
 def _played(
@@ -374,11 +378,12 @@ def _played(
     that screen, if there was anything on it.
     """
     from realm.terminal.recording.playback import play
-    from realm.terminal.render.drawing import draw, read
 
     played = play(directory, size, until)
     if played is None:
         return None
+    from realm.terminal.render.drawing import draw, read
+
     screen = played.screen
     left = screen.left() if ended else None
     rows = left if left and read(screen, left) else None

@@ -7,16 +7,15 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.terminal.ansi.modes import Modes
-from realm.terminal.emulator import Screen
 from realm.terminal.recording import keyframes, segments
 from realm.terminal.recording.recorder import newest, tail
 from realm.terminal.recording.segments import Marker, Size, State
-from realm.terminal.render.drawing import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from realm.terminal.emulator import Screen
     from realm.terminal.recording.recorder import Event, Tail
 
 _TRIES = ((160 * 1024, 0.8), (16 * 1024, 0.3), (2048, 0.2), (256, math.inf))
@@ -63,6 +62,8 @@ def _tried(take: Callable[[int], Tail], size: tuple[int, int]) -> Played | None:
 
 def _play(found: Tail, size: tuple[int, int], deadline: float) -> Played | None:
     """Play it; return nothing when the time is over."""
+    from realm.terminal.emulator import Screen  # 40 ms that a run without output does not take
+
     screen, modes = Screen(*size), Modes()
     modes.resize(size[0])
     if found.left_out:
@@ -88,6 +89,8 @@ def keep(directory: Path, size: tuple[int, int]) -> bool:
 
     It takes a quarter of a second: nobody should wait for it.  Raises OSError.
     """
+    from realm.terminal.render.drawing import draw
+
     end = segments.end(directory)
     before = keyframes.latest(directory)
     if end - (before.offset if before is not None else 0) < KEEP_EVERY:
