@@ -12,7 +12,7 @@ from realm.git import git
 if TYPE_CHECKING:
     from realm.model import Project
 
-_NAMES = re.compile(
+_NAMES = (
     r"package(-lock)?\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-(lock|workspace)\.yaml|bun\.lockb?"
     r"|\.npmrc|\.yarnrc(\.yml)?|deno\.(json|lock)"
     r"|pyproject\.toml|setup\.(py|cfg)|[\w.-]*requirements[\w.-]*\.(txt|in)|(uv|poetry|pdm)\.lock|Pipfile(\.lock)?"
@@ -32,7 +32,7 @@ def digest(project: Project, commit: str, command: str) -> str:
     found = hashlib.sha256()
     for line in git("ls-tree", "-r", "-z", "--full-tree", commit, project=project).out.split(b"\0"):
         path = line.partition(b"\t")[2].decode("utf-8", "surrogateescape")
-        if path in named or _NAMES.fullmatch(path.rpartition("/")[2]):
+        if path in named or re.fullmatch(_NAMES, path.rpartition("/")[2]):
             found.update(line + b"\0")
     return found.hexdigest()
 

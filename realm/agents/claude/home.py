@@ -39,7 +39,7 @@ _HOST_ONLY_SETTINGS = frozenset({
 })  # fmt: skip
 """Settings that name programs of the host, or that only make sense there."""
 
-_FIT = re.compile(
+_FIT = (
     r"ANTHROPIC_(API_KEY|AUTH_TOKEN|BASE_URL|BETAS|CUSTOM_HEADERS|MODEL|SMALL_FAST_MODEL(_AWS_REGION)?)"
     r"|ANTHROPIC_(DEFAULT|CUSTOM)_[A-Z]+_(MODEL|OPTION)(_NAME|_DESCRIPTION|_SUPPORTED_CAPABILITIES)?"
     r"|ANTHROPIC_DEFAULT_MODEL|ANTHROPIC_CUSTOM_MODEL_OPTION(_NAME|_DESCRIPTION|_SUPPORTED_CAPABILITIES)?"
@@ -52,7 +52,7 @@ _FIT = re.compile(
     r"|BASH_(DEFAULT_TIMEOUT_MS|MAX_TIMEOUT_MS|MAX_OUTPUT_LENGTH)|CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR"
     r"|(HTTPS?|NO)_PROXY|(https?|no)_proxy|FORCE_COLOR|NO_COLOR|TZ|LANG|LC_[A-Z]+"
 )
-"""The variables of the settings' ``env`` that go in."""
+"""The variables of the settings' ``env`` that go in: a pattern, compiled where there are any."""
 
 _SIZE_LIMIT = 16 * 1024 * 1024
 _COUNT_LIMIT = 4000
@@ -78,7 +78,7 @@ def settings_environment(environ: Mapping[str, str] = os.environ) -> Environment
     given = _read_object(host_config_dir(environ) / "settings.json").get("env")
     pairs = given.items() if isinstance(given, dict) else ()
     texts = {name: value for name, value in pairs if isinstance(value, str)}
-    kept = {name: value for name, value in texts.items() if _FIT.fullmatch(name)}
+    kept = {name: value for name, value in texts.items() if re.fullmatch(_FIT, name)}
     return Environment(kept, sorted(texts.keys() - kept.keys()))
 
 
