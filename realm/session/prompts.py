@@ -83,10 +83,7 @@ class Prompter:
         with self._lock:
             if request.get("op") == "answer":
                 return self._choose(request.get("picks"), request.get("told"))
-            number = request.get("answer")  # one of an earlier version asks like this
-            return (
-                self._choose([[number]]) if number is not None else self._prompt(str(request.get("text", "")))
-            )
+            return self._prompt(str(request.get("text", "")))
 
     def _prompt(self, text: str) -> dict[str, Any]:
         account = self._books.account
@@ -105,7 +102,7 @@ class Prompter:
         self._since = time.monotonic()
         return {"ok": True, "queued": len(self.queue)}
 
-    def _choose(self, given: object, told: object = None) -> dict[str, Any]:
+    def _choose(self, given: object, told: object) -> dict[str, Any]:
         account, picks = self._books.account, _picks(given)
         if account.activity is not Activity.ASKS:
             return _no("it asks nothing")
@@ -221,7 +218,7 @@ def _picks(given: object) -> list[list[int]]:
 def _wrong(account: Account, picks: Sequence[Sequence[int]], told: object) -> str:
     """Return why ``picks`` do not answer what is asked now; empty where they can."""
     parts = account.parts
-    if told not in {None, account.told}:
+    if told != account.told:
         return "it asks something else by now"
     if not parts:
         return f"no number answers: {account.question}"

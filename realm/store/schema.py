@@ -241,9 +241,7 @@ def _refused(found: list[Any]) -> list[Refusal]:
 
 
 def _switches(fields: _Fields) -> tuple[tuple[int, int | None], ...]:
-    """Return what ``switches`` holds; earlier versions noted the last one alone, and in ``begins``."""
-    if begins := fields.maybe("begins", lambda key: fields.whole(key, 0, _MOST)):
-        return ((begins, None),)
+    """Return what ``switches`` holds, without what is no such thing."""
     rows: list[tuple[int, int | None]] = []
     for item in (fields.maybe("switches", fields.items) or [])[:_LIST_LIMIT]:
         match item:

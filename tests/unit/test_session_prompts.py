@@ -130,20 +130,24 @@ def test_what_waits_outlives_its_holder_and_not_its_run(stage: Stage) -> None:
 PARTS = (Question("Which?", ("One", "Two")),)
 
 
+def _number(number: int) -> dict[str, Any]:
+    return {"op": "answer", "picks": [[number]], "told": "x"}
+
+
 def test_a_question_is_answered_by_a_number_that_is_shown_and_by_nothing_else(stage: Stage) -> None:
     stage.become(Activity.ASKS, question="Which?", parts=PARTS, told="x")
     assert stage.prompts.answer({"text": "Two"})["why"] == "it asks: Which?"
-    assert stage.prompts.answer({"answer": 3})["why"] == "the answers of Which? are 1 to 2: One, Two"
+    assert stage.prompts.answer(_number(3))["why"] == "the answers of Which? are 1 to 2: One, Two"
     stage.agent.pressed = None
-    assert stage.prompts.answer({"answer": 2})["hint"] == "again"
+    assert stage.prompts.answer(_number(2))["hint"] == "again"
     stage.agent.pressed = Press(b"", "review")
-    assert "other answers" in stage.prompts.answer({"answer": 2})["why"]
+    assert "other answers" in stage.prompts.answer(_number(2))["why"]
     assert stage.typed() == b""
     stage.agent.pressed = Press(b"2", "page")
-    assert stage.prompts.answer({"answer": 2}) == {"ok": True}
+    assert stage.prompts.answer(_number(2)) == {"ok": True}
     assert stage.typed() == b"2"
     stage.become(Activity.DONE)
-    assert stage.prompts.answer({"answer": 2})["why"] == "it asks nothing"
+    assert stage.prompts.answer(_number(2))["why"] == "it asks nothing"
 
 
 def test_a_key_is_pressed_once_until_the_screen_goes_on_or_seconds_have_passed(

@@ -154,15 +154,6 @@ def assert_no_valid_neighbours(rows: list[object]) -> None:
         load_session(data, "x", "sha1")
 
 
-def test_where_a_conversation_began_is_read_as_earlier_versions_wrote_it() -> None:
-    run = Run(7, 1.0, "1" * 40)
-    written = json.loads(dump(run))
-    del written["switches"]
-    for begins, switches in ((0, ()), (3, ((3, None),))):
-        data = json.dumps({**written, "begins": begins}).encode()
-        assert load_run(data, "x", 7, "sha1") == run._replace(switches=switches)
-
-
 GOOD = Session(ID, "x", "/p", "/workspace/p", "1" * 40, 1.0)
 OUTSIDE = ("..", "../x", "a/../b", "/etc", "a//b", "a/", "./a", "a\0b", "x/" * 5000 + "x")
 BAD: dict[str, tuple[object, ...]] = {
