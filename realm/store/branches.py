@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.git import git
-from realm.store.refs import BRANCHES
+from realm.store.refs import BRANCHES, below
 from realm.text import clean, first_line, plural
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ def unescape(part: str) -> str | None:
 
 def listed(project: Project, session: str) -> dict[str, str]:
     """Return the refs of what is kept beside a session, and where they point; stashes in their order."""
-    found = git("for-each-ref", "--format=%(objectname) %(refname)", f"{BRANCHES}{session}/", project=project)
-    pairs = (line.split(" ", 1) for line in found.lines)
-    return in_order({ref: oid for oid, ref in pairs if parts(ref) is not None})
+    found = below(project, f"{BRANCHES}{session}/")
+    return in_order({ref: oid for ref, oid in found.items() if parts(ref) is not None})
 
 
 def in_order(found: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ signatures tell (:mod:`realm.store.signing`).
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +15,7 @@ from realm.paths import scratched
 from realm.store.batch import CatFile
 from realm.store.commits import COMMIT_LIMIT
 from realm.store.refs import is_name
-from realm.store.stores import is_partial
+from realm.store.stores import is_partial, lend
 from realm.store.turns import WIP
 from realm.text import clean
 
@@ -108,9 +107,7 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
     """Return what git's strict check finds wrong with what ``tips`` reach beyond ``base``, if anything."""
     with scratched("verify") as directory:
         wanted = "".join(f"{oid}\n" for oid in [*tips, f"^{base}"]).encode()
-        stores = b"".join(os.fsencode(store) + b"\n" for store in project.object_stores)
-        (directory / "info").mkdir()
-        (directory / "info" / "alternates").write_bytes(stores)
+        lend(directory, project.object_stores)
         env = {"GIT_OBJECT_DIRECTORY": str(directory)}  # which may be on another disk than the project's
         try:
             partial = is_partial(project)

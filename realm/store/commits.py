@@ -73,11 +73,9 @@ def moment(when: float) -> Moment:
     return Moment(int(when), int(time.localtime(when).tm_gmtoff))
 
 
-def commit_tree(
-    project: Project, *, tree: str, parent: str, message: str, identity: Identity, when: float | None = None
-) -> str:
+def commit_tree(project: Project, *, tree: str, parent: str, message: str, identity: Identity) -> str:
     """Write a commit of ``tree`` on ``parent`` and return its id; no hook runs, nothing is signed."""
-    date = moment(time.time() if when is None else when)
+    date = moment(time.time())
     made = Objects(project.object_format)
     oid = made.commit(tree, [parent], message, (identity, date), (identity, date))
     made.store(project, oid, [parent])
@@ -234,12 +232,12 @@ class Chain:
         return parse_commit(oid, found.data)
 
 
-def body_text(text: str, user: Identity, limit: int = BODY) -> str:
+def body_text(text: str, user: Identity) -> str:
     """Return text for a message's body: cleaned, cut, without what is realm's or the user's to write."""
     lines = (line.rstrip() for line in clean(text, multiline=True, joined=True).splitlines())
     kept = "\n".join(_others(lines, user)).strip()
     kept = re.sub(r"\n{3,}", "\n\n", kept)
-    return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
+    return kept if len(kept) <= BODY else kept[: BODY - 1].rstrip() + "…"
 
 
 def _others(lines: Iterable[str], user: Identity) -> Iterator[str]:

@@ -18,7 +18,7 @@ from realm.errors import GitError
 from realm.git import git
 from realm.paths import make_private, realm_home, replace, scratched
 from realm.store.schema import is_oid
-from realm.store.stores import is_partial
+from realm.store.stores import is_partial, lend
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -390,10 +390,8 @@ def _here(project: Project, order: Sequence[str], revisions: Sequence[str]) -> b
 
 def _written(project: Project, options: list[str], lines: bytes, directory: Path) -> Pack | None:
     objects = directory / "objects"
-    (objects / "info").mkdir(parents=True)
-    (objects / "pack").mkdir()
-    stores = b"".join(os.fsencode(store) + b"\n" for store in project.object_stores)
-    (objects / "info" / "alternates").write_bytes(stores)
+    (objects / "pack").mkdir(parents=True)
+    lend(objects, project.object_stores)
     try:
         done = git(
             *("-c", "pack.packSizeLimit=0", "-c", "pack.writeReverseIndex=false"),

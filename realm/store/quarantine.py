@@ -25,7 +25,7 @@ from realm.paths import is_forgotten, make_private, scratched, tidy
 from realm.store import holding
 from realm.store.batch import CatFile
 from realm.store.refs import TEMPORARY
-from realm.store.stores import is_partial
+from realm.store.stores import is_partial, lend
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Quarantine:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        for name in ("objects/info", "objects/pack", "refs"):
+        for name in ("objects/pack", "refs"):
             (self.path / name).mkdir(parents=True)
         (self.path / "HEAD").write_text("ref: refs/heads/none\n")
         config = "[core]\nrepositoryFormatVersion = 1\nbare = true\n"
@@ -119,12 +119,8 @@ class Quarantine:
         if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
             config += "partialClone = none\n"
         (self.path / "config").write_text(config)
-        stores = [
-            *self.project.object_stores,
-            *([self._earlier] if self._earlier and self._earlier.is_dir() else []),
-        ]
-        borrowed = b"".join(_quoted(store) + b"\n" for store in stores)
-        (self.path / "objects" / "info" / "alternates").write_bytes(borrowed)
+        earlier = [self._earlier] if self._earlier and self._earlier.is_dir() else []
+        lend(self.path / "objects", [*self.project.object_stores, *earlier])
         if self.project.shallow:
             (self.path / "shallow").write_text("".join(f"{oid}\n" for oid in self.project.shallow))
 
@@ -151,7 +147,7 @@ class Quarantine:
         found = list((self.path / "objects" / "pack").glob("*.idx"))
         if len(words) < 2 or len(found) != 1:  # noqa: PLR2004 - "pack <id>"
             raise RejectedError("the container's pack was refused: git did not say what is in it")
-        oids = index_ids(found[0], 32 if self.project.object_format == "sha256" else 20)
+        oids = index_ids(found[0], len(self.project.zero) // 2)
         if len(oids) > limits.objects:
             raise RejectedError(
                 f"the container's pack was refused: more than {limits.objects} objects (realm.limit.objects)"
@@ -166,7 +162,7 @@ class Quarantine:
 
         Raises :class:`RejectedError` where all that came before goes beyond ``limits``.
         """
-        width = 32 if self.project.object_format == "sha256" else 20
+        width = len(self.project.zero) // 2
         packs = (self._earlier / "pack").glob("*.idx") if self._earlier else ()
         oids: set[str] = set()
         for path in packs:
@@ -237,8 +233,7 @@ class Quarantine:
         try:
             # Not beside the packs: what a full disk cut off goes with the directory, and nothing of others'.
             with scratched("realm", store) as place:
-                (place / "info").mkdir()
-                (place / "info" / "alternates").write_bytes(_quoted(store) + b"\n")
+                lend(place, [store])
                 packed, unpacked = self._given(wanted, place)
                 if unpacked.code == 0:
                     holding.move_in(place / "pack", store / "pack", unpacked.text.partition("\t")[2], [oid])
@@ -339,15 +334,6 @@ def _opened(pack: Path) -> IO[bytes]:
         os.close(descriptor)
         raise RejectedError("the container's pack is not a plain file")
     return os.fdopen(descriptor, "rb")
-
-
-def _quoted(path: Path) -> bytes:
-    """Return a path as a line of an alternates file, in C quotes when it contains a line break."""
-    raw = os.fsencode(path)
-    if b"\n" not in raw:
-        return raw
-    escaped = raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-    return b'"' + escaped + b'"'
 
 
 def _index_bytes(project: Project) -> int:

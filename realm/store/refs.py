@@ -24,7 +24,7 @@ from realm.store import holding
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from realm.model import Project
 
@@ -179,12 +179,16 @@ def tips(project: Project, name: str) -> Tips:
     return Tips(found.get(code), found.get(meta))
 
 
-def _values(project: Project, names: Iterable[str]) -> dict[str, str]:
+def _values(project: Project, names: Sequence[str]) -> dict[str, str]:
     """Return what the refs point to; those that are not there are left out."""
-    wanted = list(names)
-    result = git("for-each-ref", "--format=%(objectname) %(refname)", *wanted, project=project)
-    pairs = (line.split(" ", 1) for line in result.lines)
-    return {ref: oid for oid, ref in pairs if ref in wanted}
+    return {ref: oid for ref, oid in below(project, *names).items() if ref in names}
+
+
+def below(project: Project, *patterns: str) -> dict[str, str]:
+    """Return the refs that git's patterns name, such as a prefix with a slash, and where they point."""
+    shown = git("for-each-ref", "--format=%(objectname) %(refname)", *patterns, project=project)
+    pairs = (line.split(" ", 1) for line in shown.lines)
+    return {ref: oid for oid, ref in pairs}
 
 
 def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: Sequence[str] = ()) -> None:
@@ -329,11 +333,8 @@ def temporary(oid: str) -> str:
 
 def list_trash(project: Project, name: str | None = None) -> list[Trash]:
     """Return removed sessions (those called ``name``, when given), the latest first."""
-    pattern = f"{TRASH}{name}/" if name else TRASH
-    result = git("for-each-ref", "--format=%(objectname) %(refname)", pattern, project=project)
     found: dict[tuple[str, int], dict[str, str]] = {}
-    for line in result.lines:
-        oid, ref = line.split(" ", 1)
+    for ref, oid in below(project, f"{TRASH}{name}/" if name else TRASH).items():
         match = _TRASHED.fullmatch(ref)
         if match:
             found.setdefault((match[1], int(match[2])), {})[match[3]] = oid

@@ -38,6 +38,20 @@ def alternates(store: Path) -> list[Path]:
     return [store / os.fsdecode(path) for path in paths]
 
 
+def lend(store: Path, stores: Sequence[Path]) -> None:
+    """Let the object directory ``store`` borrow from others; what a path with a line break needs is done."""
+    (store / "info").mkdir(parents=True, exist_ok=True)
+    (store / "info" / "alternates").write_bytes(b"".join(_quoted(path) + b"\n" for path in stores))
+
+
+def _quoted(path: Path) -> bytes:
+    raw = os.fsencode(path)
+    if b"\n" not in raw:
+        return raw
+    escaped = raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"' + escaped + b'"'
+
+
 def _unquote(line: bytes) -> bytes:
     if not (line.startswith(b'"') and line.endswith(b'"') and len(line) > 1):
         return line

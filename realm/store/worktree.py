@@ -265,17 +265,8 @@ def linked(project: Project, directory: Path, base: str, commit: str) -> Iterato
     """
     env = _without_programs(project)
     git("worktree", "prune", project=project, env=env)
-    git(
-        "worktree",
-        "add",
-        "--quiet",
-        "--detach",
-        "--no-checkout",
-        str(directory),
-        commit,
-        project=project,
-        env=env,
-    )
+    how = ("--quiet", "--detach", "--no-checkout")
+    git("worktree", "add", *how, str(directory), commit, project=project, env=env)
     try:
         found = git("rev-parse", "--absolute-git-dir", cwd=directory, env=env).text
         there = (f"--git-dir={found}", f"--work-tree={directory}")
