@@ -210,8 +210,12 @@ CREDENTIALS = Setting(
     "(there, and renewed there)",
 )
 GIT_CREDENTIALS = Setting(
-    "gitCredentials", "REALM_GIT_CREDENTIALS", "", parsers.git_host,
+    "gitCredentials", "REALM_GIT_CREDENTIALS", "", parsers.server,
     "git hosts that containers may fetch from with your login, which stays outside", many=True,
+)
+REGISTRY_CREDENTIALS = Setting(
+    "registryCredentials", "REALM_REGISTRY_CREDENTIALS", "", parsers.server,
+    "package registries that containers may read with your tools' logins, which stay outside", many=True,
 )
 SSH_AGENT = Setting(
     "sshAgent", "REALM_SSH_AGENT", "", parsers.ssh_host,
@@ -249,7 +253,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
     LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
     WORKSPACE, CACHE, CACHE_PATH, PACKAGES, SETUP, NETWORK, DOCKER, LOGIN, MCP, CREDENTIALS,
-    GIT_CREDENTIALS, SSH_AGENT, BUDGET, ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
+    GIT_CREDENTIALS, REGISTRY_CREDENTIALS, SSH_AGENT, BUDGET, ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
 """Keys and variables of settings that an earlier version had."""

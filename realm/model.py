@@ -161,8 +161,8 @@ class Kept(NamedTuple):
 class Refusal(NamedTuple):
     """A host that a run was refused, so many ``times``: at which port, and why.
 
-    ``why`` is ``name`` (it is not allowed), ``address`` (an address in the place of a name) or
-    ``private`` (it is allowed, and leads to a private address).
+    ``why`` is ``name`` (it is not allowed), ``address`` (an address in the place of a name),
+    ``private`` (it is allowed, and leads to a private address) or ``login`` (a registry is only read).
     """
 
     host: str

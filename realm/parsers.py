@@ -112,13 +112,13 @@ def size(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
-def git_host(text: str) -> str:
-    """Return the address of a git host without a path, such as ``https://github.com``."""
+def server(text: str) -> str:
+    """Return the address of a server without a path, such as ``https://github.com``."""
     word = text.strip().lower().rstrip("/")
     scheme, slashes, rest = word.partition("://")
     host = hosts.parse(rest if slashes else word)
     if host.name.startswith(".") or "/" in host.name or (slashes and scheme not in ("http", "https")):
-        raise ValueError("it is not the name of one git host, such as github.com")
+        raise ValueError("it is not the name of one host, such as github.com")
     return f"{scheme if slashes else 'https'}://{host}"
 
 

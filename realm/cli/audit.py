@@ -2,8 +2,8 @@
 
 The JSON of a run: ``run``, ``started`` and ``ended`` (ISO-8601, UTC, or null), ``exit_code``,
 ``before`` and ``after`` (commits), ``realm``, ``image``, ``agent``, ``agent_version``, ``network``,
-``credentials``, ``login``, ``git_hosts``, ``weakened`` (flags and settings that took protection from
-its container), ``flags``, ``included``, ``container`` (what the engine says of it, or null:
+``credentials``, ``login``, ``git_hosts``, ``registries``, ``weakened`` (flags and settings that took
+protection from its container), ``flags``, ``included``, ``container`` (what the engine says of it, or null:
 ``image``, ``user``, ``network``, ``memory`` in bytes, ``cpus``, ``pids``, ``limits``,
 ``read_only``, ``privileged``, ``capabilities``, ``protection``, ``runtime``, ``mounts``), ``refused``
 (connections by host and port, or null where nobody counted), ``tokens_in``, ``tokens_out`` and ``cost``
@@ -80,6 +80,8 @@ def _rows(one: Audit) -> Iterator[tuple[str, list[str]]]:
     yield "credentials", [f"{one.credentials}: {one.login}" if one.login else one.credentials or "none"]
     if one.git_hosts:
         yield "git logins", [f"{host}, to fetch from" for host in one.git_hosts]
+    if one.registries:
+        yield "registries", [f"{host}, to read with a login" for host in one.registries]
     if (container := one.container) is not None:
         yield "limits", [_limits(container)]
         yield "protection", [_protection(container)]
@@ -139,6 +141,7 @@ def _record(one: Audit) -> dict[str, object]:
         "credentials": one.credentials,
         "login": one.login,
         "git_hosts": one.git_hosts,
+        "registries": one.registries,
         "weakened": [clean(words, limit=200) for words in run.weakened],
         "flags": one.flags,
         "included": one.included,

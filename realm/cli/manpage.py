@@ -54,9 +54,9 @@ ended (ISO-8601, UTC, or null), seconds, files, commits, before and after; realm
 exit_code, tokens_in, tokens_out, cost, screen and submodules. realm config --json: key, value, source,
 variable, help and problem. realm include --json: path, source and approved. realm audit --json: run, started,
 ended, exit_code, before, after, realm, image, agent, agent_version, network, credentials, login, git_hosts,
-weakened, flags, included, container, refused, tokens_in, tokens_out and cost. realm verify --json: session,
-ok, commits, runs, signed, problems (commit and what) and notes. realm net --json: network and
-refused (host, port, why, times). realm allow --json: host and usual. Keys are only ever added.
+registries, weakened, flags, included, container, refused, tokens_in, tokens_out and cost. realm verify
+--json: session, ok, commits, runs, signed, problems (commit and what) and notes. realm net --json: network
+and refused (host, port, why, times). realm allow --json: host and usual. Keys are only ever added.
 """
 AWAY = """\
 When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in

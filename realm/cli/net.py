@@ -33,6 +33,7 @@ NOTE = (
 )
 _WHY = {
     "address": "an address in the place of a name",
+    "login": "with a login it is only read",
     "private": "it leads to a private address: allow the address itself",
 }
 
@@ -65,5 +66,5 @@ def command(name: str, directory: Path | None, follow: bool, as_json: bool) -> N
 def _line(refusal: Refusal) -> str:
     host = hosts.at(clean(refusal.host), refusal.port)
     why = f" ({_WHY[refusal.why]})" if refusal.why in _WHY else ""
-    advice = "" if refusal.why == "private" or host.name == "?" else f": realm allow {host}"
+    advice = "" if refusal.why in ("private", "login") or host.name == "?" else f": realm allow {host}"
     return f"denied: {host}, {plural(refusal.times, 'time')}{why}{advice}"

@@ -3,7 +3,8 @@
 The file is one object, ``"version": 1``.  When a run begins it gets what was decided:
 ``realm`` (its version), ``image`` (the id, a digest of what the image is), ``agent`` and
 ``agent_version``, ``network`` and ``credentials`` (the settings), ``login`` (where it was found),
-``git_hosts`` (that it may fetch from with the user's logins), ``flags`` (docker's, without the
+``git_hosts`` (that it may fetch from with the user's logins), ``registries`` (that it may read with
+them), ``flags`` (docker's, without the
 values of ``-e``) and ``included`` (the files that were copied in).
 When it is over comes ``container``, what the engine itself says of it: the fields of
 :class:`realm.sandbox.answers.Conditions`.  None of it is a secret.
@@ -65,6 +66,7 @@ class Audit(NamedTuple):
     credentials: str = ""
     login: str = ""
     git_hosts: tuple[str, ...] = ()
+    registries: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     included: tuple[str, ...] = ()
     container: Conditions | None = None
@@ -85,6 +87,7 @@ def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:
         "credentials": running.credentials(plan),
         "login": plan.login.source,
         "git_hosts": [host.url for host in plan.git_hosts],
+        "registries": [one.url for one in plan.registries],
         "flags": flags.shown(plan.args),
         "included": [clean(place) for place in plan.included],
     }
@@ -137,6 +140,7 @@ def _read(found: record.Record, session: Session, run: Run) -> Audit:
         credentials=_text(kept, "credentials"),
         login=_text(kept, "login"),
         git_hosts=_texts(kept, "git_hosts"),
+        registries=_texts(kept, "registries"),
         flags=_texts(kept, "flags"),
         included=_texts(kept, "included"),
         container=_conditions(container),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from realm.agents import Agent, Api, Login
     from realm.hosts import Host
     from realm.sandbox.docker import Engine
+    from realm.sandbox.egress.registries import Registry
     from realm.sandbox.flags import DockerArgs
     from realm.sandbox.layout import Owner
     from realm.sandbox.sandbox import Sandbox
@@ -86,7 +87,7 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
     return Network(BY_NAME, given=tuple(host for host in reached if host is not None))
 
 
-def reaching(network: Network, api: Api | None, servers: Sequence[Api | rules.Stand]) -> Network:
+def reaching(network: Network, api: Api | None, servers: Sequence[Api | rules.Stand | Registry]) -> Network:
     """Return the network with the hosts of ``servers``; that of ``api`` only the sidecar reaches.
 
     So what the agent knows goes to no other account there, whose key somebody has told it.
@@ -144,11 +145,13 @@ class Way(NamedTuple):
 
     name: str
     made: Callable[[], object]
+    reads: bool = False
+    """Whether it leads to registries with logins."""
 
     def onto(self, spec: SandboxSpec) -> SandboxSpec:
         """Return the sandbox's description with what it needs to use the sidecar."""
         owner = spec.owner._replace(egress=self.name)
-        inside = {**spec.environment, **variables(ticket(owner))}
+        inside = {**spec.environment, **variables(ticket(owner), reads=self.reads)}
         return spec._replace(network=BY_NAME, egress=self.name, owner=owner, environment=inside)
 
 
@@ -172,7 +175,7 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
         sidecar.prepare(engine, name, owner)
         joined = Begun(lambda: _join(engine, plan, owner, name, made_of, make_rules))
         with lending.lent(engine, plan.ssh, owner._replace(egress=name)):  # to what makes the project ready
-            yield Way(name, joined.result)
+            yield Way(name, joined.result, bool(plan.registries))
 
 
 def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str, make_rules: _Rules) -> str:
@@ -329,7 +332,8 @@ class Listener:
                         counts[key] = counts.get(key, 0) + 1
                     if refusal.host not in self._seen and len(self._seen) < _MOST:
                         self._seen.add(refusal.host)
-                        self._new += [refusal.host] if refusal.host != sidecar.UNFIT else []
+                        is_news = refusal.host != sidecar.UNFIT and refusal.why != "login"
+                        self._new += [refusal.host] if is_news else []
                 is_new = is_new or bool(said)
                 if is_new and time.monotonic() - written > _PERIOD:
                     refusals.note(

@@ -23,8 +23,10 @@ from realm.errors import GitError, RealmError, UsageError
 from realm.git import git, user_environment
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
+from realm.sandbox.egress import registries as reading
 from realm.sandbox.egress import rules, sidecar
 from realm.sandbox.egress.ticket import API_PORT, ticket
+from realm.session import registries
 from realm.together import Beside
 
 if TYPE_CHECKING:
@@ -180,25 +182,30 @@ def git_secrets(plan: Plan) -> list[str]:
 
 def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
     """Return what the sidecar is to have for the run, its key among it."""
-    api = plan.api
     with suppress(RealmError):
-        api = _newest(plan)
-    return _files(plan, owner, api)
+        plan = _newest(plan)
+    return _files(plan, owner)
 
 
-def _files(plan: Plan, owner: Owner, api: Api | None) -> Mapping[str, bytes]:
-    budget = plan.config.value(BUDGET)
+def _files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
+    api, budget = plan.api, plan.config.value(BUDGET)
     stands = [*([_stand(api)._replace(counts=any(budget))] if api else []), *plan.git_hosts]
-    return rules.stands(ticket(owner).token, stands) if stands else {}
+    found = ticket(owner)
+    return {
+        **(rules.stands(found.token, stands) if stands else {}),
+        **reading.files(found, plan.registries),
+    }
 
 
-def _newest(plan: Plan) -> Api | None:
-    """Return the plan's API with the login of the host as it is now; ``RealmError`` where there is none."""
+def _newest(plan: Plan) -> Plan:
+    """Return the plan with the logins of the host as they are now; ``RealmError`` where there are none."""
+    if plan.registries:
+        plan = plan._replace(registries=registries.find(plan.config, plan.network.policy))
     if plan.api is None or not plan.login.is_renewed:
-        return plan.api
+        return plan
     given = flags.environment(plan.args)
     found = plan.agent.find_login(given=given)
-    return (plan.agent.api(found, given) if found.is_renewed else None) or plan.api
+    return plan._replace(api=(plan.agent.api(found, given) if found.is_renewed else None) or plan.api)
 
 
 def lasting(plan: Plan) -> Plan:
@@ -219,8 +226,9 @@ def lasting(plan: Plan) -> Plan:
 
 @contextmanager
 def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[None]:
-    """Let the sidecar have what becomes of the host's login until the context ends."""
-    if plan.api is None or not plan.login.is_renewed:
+    """Let the sidecar have what becomes of the host's logins until the context ends."""
+    is_renewed = plan.api is not None and plan.login.is_renewed
+    if not is_renewed and not plan.registries:
         yield
         return
     said = set[str]()
@@ -230,12 +238,12 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[N
         again = 0.0
         while not stop.wait(PERIOD):
             with suppress(RealmError, OSError):
-                ends = None if plan.login.is_lent else plan.agent.login_ends()
+                ends = plan.agent.login_ends() if is_renewed and not plan.login.is_lent else None
                 is_due = ends is not None and ends - time.time() < _DUE
                 if is_due and time.monotonic() > again:
                     again = time.monotonic() + _DUE
                     said.add(_renew(plan.agent))
-                now = _files(plan, sandbox.owner, _newest(plan))
+                now = _files(_newest(plan), sandbox.owner)
                 if now != last:
                     sidecar.give(engine, sandbox.owner.egress, now)
                     last = now

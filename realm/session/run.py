@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from realm.config import Config
     from realm.hosts import Host
     from realm.model import Identity, Kept, Project, Run, Session
+    from realm.sandbox.egress.registries import Registry
     from realm.sandbox.egress.rules import Stand
     from realm.sandbox.flags import DockerArgs
     from realm.session.ssh import Ssh
@@ -64,7 +65,7 @@ class Plan(NamedTuple):
     it is recorded, ``parent`` the one before that, ``None`` for a session's
     first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
     stands before with the login, which no sandbox has then, ``exposed`` why the sandbox has
-    it all the same, and ``git_hosts`` those that the sidecar fetches from with the user's
+    it all the same, ``git_hosts`` and ``registries`` those that the sidecar reads with the user's
     logins; ``ssh`` is the user's agent, where it is lent.  ``neighbours`` are the repositories beside
     the project, ``plain`` the files of other directories there, by these directories' names.  ``told``
     is what the agent is to know of a conversation that it cannot go on with.
@@ -81,6 +82,7 @@ class Plan(NamedTuple):
     api: Api | None = None
     exposed: str = ""
     git_hosts: tuple[Stand, ...] = ()
+    registries: tuple[Registry, ...] = ()
     ssh: Ssh | None = None
     meta: str = ""
     parent: str | None = None
@@ -204,6 +206,10 @@ def environment(plan: Plan) -> dict[str, str]:
         from realm.terminal.relay.tty import Terminal
 
         own["REALM_TERMINAL"] = "{} {}".format(*Terminal().size())
+    if plan.registries:
+        from realm.session import registries
+
+        own |= registries.variables(plan.registries)
     if plan.ssh:
         own |= plan.ssh.environment(ticket(owner(plan)).directory)
     return {**surroundings.passed_on(), **plan.agent.environment(STATE), **own}

@@ -220,7 +220,9 @@ def _setup(plan: Plan, image: str, proxies: Mapping[str, str]) -> tuple[list[San
         return [], ""
     given = {**proxies, **flags.environment(plan.args)}
     if plan.network.policy == "allow":
-        given = ticket.besides(ticket.variables(ticket.ticket(running.owner(plan))), given)
+        given = ticket.besides(
+            ticket.variables(ticket.ticket(running.owner(plan)), reads=bool(plan.registries)), given
+        )
     login = running.inside(plan).variables
     variables = {name: value for name, value in given.items() if name not in login}
     text = specs.secrets(variables) + f"{command}\n".encode("utf-8", "surrogateescape")

@@ -28,9 +28,11 @@ _SESSION = "session.json"
 
 def of_plan(plan: Plan) -> Redactor:
     """Return what takes the secrets of a run out of text."""
-    from realm.session import keys
+    from realm.session import keys, registries
 
-    return Redactor([*_values(plan.login, plan.args), *keys.git_secrets(plan)])
+    return Redactor(
+        [*_values(plan.login, plan.args), *keys.git_secrets(plan), *registries.secrets(plan.registries)]
+    )
 
 
 def of_session(project: Project, session: Session) -> Redactor:

@@ -68,6 +68,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
         api=None,
         exposed="",
         git_hosts=(),
+        registries=(),
         include=include,
     )
     for warning in (*flags.risks(plan.args, project.root), *egress.warnings(plan)):

@@ -49,7 +49,7 @@ _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
 _NETWORK = re.compile(r"(open|allow|none)?")
 _HOST = re.compile(r"[0-9A-Za-z._:?-]{1,255}")
 _PORTS = 100_000
-REASONS = ("name", "address", "private")
+REASONS = ("name", "address", "private", "login")
 """Why a sandbox was refused a host."""
 _REFUSED_LIMIT = 1000
 _REMOTE = re.compile(r"[^\0-\x1f\x7f]{1,4096}")

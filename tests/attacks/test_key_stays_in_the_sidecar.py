@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import subprocess
+import tarfile
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import engines
+from tests.support.packages import Registry
 from tests.support.repos import Repo
 from tests.support.servers import HttpServer
 from tests.support.user import KEY
@@ -29,6 +33,27 @@ OTHERS = (
     "/v1/files", "/v1/messages/../files", "/v1/messages%2f..%2ffiles", "/v1/messages/batches",
     "/v1/messages%0d%0aX:", "//v1/files", "/api/oauth/profile", "/v1/organizations", "/x/../../v1/files",
 )  # fmt: skip
+ODD = ("/../npm/x", "/%2e%2e/npm/x", "/x%2f..%2f..%2fpip", "/.%2E/x", "/x%252f..", "/%5c..%5cx")
+
+
+def know(egress: str, address: str, authority: bytes) -> None:
+    """Let a sidecar trust a certificate, and find npm.test at an address."""
+    conf = "/run/realm/conf"
+    made = {"ca.pem": authority}
+    changes = {
+        "dnsmasq.conf": f"host-record=npm.test,{address}",
+        "squid.conf": f"tls_outgoing_options cafile={conf}/ca.pem",
+    }
+    for name, line in changes.items():
+        made[name] = f"{engines.docker('exec', egress, 'cat', f'{conf}/{name}')}\n{line}\n".encode()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in made.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    command = ["docker", "exec", "-i", egress, "sh", "/usr/local/lib/realm/egress", "renew"]
+    subprocess.run(command, input=out.getvalue(), check=True)
 
 
 def test_the_key_is_nowhere(claude: User, api: MessagesApi, tmp_path: Path) -> None:
@@ -166,3 +191,74 @@ def test_a_git_host_is_read_with_a_login_that_stays_outside(user: User, tmp_path
     assert server.refused == 0
     assert password not in done.out + done.err
     assert list(lib.refs()) == ["refs/heads/main"]
+
+
+def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: Path, tmp_path: Path) -> None:
+    bearer, password = "bearer-of-the-user-0123456789", "hunter22-of-the-user"
+    basic = base64.b64encode(f"me:{password}".encode()).decode()
+    gateway = engines.gateway()
+    with (
+        Registry(gateway, "", "") as elsewhere,
+        Registry(gateway, bearer, f"me:{password}", elsewhere=elsewhere.url, directory=tmp_path) as registry,
+        Registry(gateway, "x", "other:password-of-another") as plain,
+    ):
+        host = registry.url.removeprefix("https://")
+        (sealed / ".npmrc").write_text(f"registry={registry.url}/npm/\n//{host}/npm/:_authToken={bearer}\n")
+        address = f"{registry.url}/pip/".replace("://", f"://me:{password}@")
+        (sealed / ".config/pip").mkdir(parents=True)
+        (sealed / ".config/pip/pip.conf").write_text(f"[global]\nindex-url = {address}\n")
+        (sealed / ".netrc").write_text(f"machine {gateway} login other password password-of-another\n")
+        for name in (".npmrc", ".config/pip/pip.conf"):
+            user.repo.git("config", "--add", "realm.home", name)
+        for url in (registry.url, plain.url):
+            user.repo.git("config", "--add", "realm.registryCredentials", url)
+        user.repo.git("config", "--add", "realm.allow", elsewhere.url.removeprefix("http://"))
+        user.repo.write("package.json", '{"name": "project", "version": "1.0.0"}')
+        user.repo.commit("Depend on nothing")
+        status = "curl -s -o /dev/null --path-as-is -w '%{http_code} '"
+        odd = " ".join(f"{registry.url}/npm{path}" for path in ODD)
+        swapped = plain.url.removeprefix("http://")
+        script = f"""
+            until [ -e go ]; do sleep 0.2; done
+            {{
+            npm install --no-audit --no-fund -s lib && node node_modules/lib
+            pip install -q --target /tmp/tool tool && PYTHONPATH=/tmp/tool python3 -m tool
+            for url in {registry.url}/npm/lib {plain.url}/x; do {status} $url; done
+            echo; for way in PUT POST DELETE; do {status} -X $way -d x {registry.url}/npm/lib; done
+            echo; for url in {odd}; do {status} $url; done
+            echo; {status} -L {registry.url}/npm/moved
+            echo; {status} -H 'Host: {swapped}' {registry.url}/npm/a; {status} -H 'Host: {host}' {plain.url}/b
+            echo; {status} -H 'Authorization: Bearer mine' {registry.url}/npm/lib; {status} http://{host}/npm/c
+            }} > out 2>&1
+            {{ env; cat ~/.npmrc ~/.config/pip/pip.conf
+            grep -rlas -e '[b]earer-of' -e '[h]unter22' -e '{basic[:3]}[{basic[3]}]{basic[4:]}' \
+              /realm /workspace /tmp /egress /etc /proc/[0-9]*/environ /proc/[0-9]*/cmdline
+            }} > all 2>&1
+        """
+        user.realm("new", "reads", "--detach", "--agent", "sh", "--", "-c", script)
+        mine = f"realm.project={user.repo.path}"
+        (agent,) = engines.labelled("container", mine, "realm.role=box")
+        (egress,) = engines.labelled("container", mine, "realm.role=egress")
+        know(egress, gateway, (tmp_path / "ca.pem").read_bytes())
+        engines.touch(agent)
+        secrets = (bearer, password, basic)
+        shown = "".join(engines.docker("inspect", one) for one in (agent, egress))
+        user.realm("wait", "reads", code=None)
+    npm, pip, read, changed, odd_ones, moved, swaps, last = user.repo.show(
+        "refs/realm/reads:out"
+    ).splitlines()
+    assert (npm, pip, read) == ("from npm", "from pip", "200 200 ")
+    assert set(changed.split() + odd_ones.split()) == {"403"}
+    assert (moved, swaps, last) == ("401 ", "403 200 ", "200 403 ")
+    assert registry.refused() == plain.refused() == []
+    assert elsewhere.asked == [("GET", "/got", "")]
+    assert f'"{registry.url}/npm/lib/-/lib-1.0.0.tgz"' in user.repo.show("refs/realm/reads:package-lock.json")
+    scanned = user.repo.show("refs/realm/reads:all").splitlines()
+    assert f"index-url = {registry.url}/pip/" in scanned
+    assert not [line for line in scanned if line.startswith("/")]
+    every = user.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    shown += "".join(user.repo.git("cat-file", "-p", oid) for oid in every)
+    assert not [secret for secret in secrets if secret in shown]
+    assert f"denied: {host}, 10 times (with a login it is only read)" in user.realm("net", "reads").out
+    (run,) = json.loads(user.realm("audit", "reads", "--json").out)
+    assert run["registries"] == [registry.url, plain.url]

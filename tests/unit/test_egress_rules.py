@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.hosts import Host, parse
-from realm.sandbox.egress import rules
-from realm.sandbox.egress.ticket import ticket, variables
+from realm.sandbox.egress import registries, rules
+from realm.sandbox.egress.ticket import Ticket, ticket, variables
 from realm.sandbox.layout import Owner
 
 if TYPE_CHECKING:
@@ -44,11 +44,14 @@ def test_what_nothing_lets_through_is_refused() -> None:
 def test_what_is_refused_is_answered_with_what_to_do() -> None:
     found = rules.files(())
     reasons = [line.split() for line in found["squid.conf"].decode().splitlines() if "deny_info" in line]
+    of_run = registries.files(Ticket("0", "127.1.2.3"), [registries.Registry("https://npm.example", {})])
+    access = _access([*_lines(parse("10.1.2.3")), *of_run["registry-0.conf"].decode().splitlines()])
     assert {because for _, _, because in reasons} == {
-        word for line in _access(_lines(parse("10.1.2.3"))) for word in line.split() if "because" in word
+        word for line in access for word in line.split() if "because" in word
     }
-    for _, page, _ in reasons:
-        assert b"realm allow" in found[page.removeprefix("403:")]
+    for _, page, because in reasons:
+        advice = b"realm.registryCredentials" if because == "because_login" else b"realm allow"
+        assert advice in found[page.removeprefix("403:")]
 
 
 def test_no_name_is_looked_up_before_it_is_known_to_be_allowed() -> None:

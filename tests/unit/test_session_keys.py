@@ -125,6 +125,30 @@ def test_work_can_be_saved_whatever_keys_are_missing(repo: Repo, monkeypatch: py
         planning.with_keys(plan)
 
 
+def test_logins_for_registries_are_read_anew_and_are_in_no_environment(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REALM_REGISTRY_CREDENTIALS", "npm.example")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:first-password@npm.example/simple")
+    npm = tmp_path / ".npmrc"
+    npm.write_text("//npm.example/npm/:_authToken=first-token")
+    plan = planning.following(project_of(repo), session(), None, ResumeRequest("fix"))
+    assert plan.registries[0].host in plan.network.given
+    npm.write_text("//npm.example/npm/:_authToken=second-token")
+    owner = running.owner(plan)
+    (data,) = (data for name, data in keys.files(plan, owner).items() if name.startswith("registry-"))
+    assert b"second-token" in data
+    npm.unlink()
+    monkeypatch.delenv("PIP_INDEX_URL")
+    (data,) = (data for name, data in keys.files(plan, owner).items() if name.startswith("registry-"))
+    assert b"first-token" in data  # what was known last counts while nothing is
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:first-password@npm.example/simple")
+    inside = running.environment(plan)
+    assert inside["PIP_INDEX_URL"] == "https://npm.example/simple"
+    assert not [value for value in inside.values() if "first-" in value]
+
+
 class TestGitHosts:
     """Logins for git hosts come from the user's own git, and are for fetching."""
 

@@ -22,6 +22,8 @@ the run (``container/egress/lend``, :mod:`realm.session.lending`).
   through an ``exec``'s standard input; when it changes the proxies read it again.
 - A file ``nginx.conf`` among them starts nginx, which listens at 127.0.0.1:3129, and gives each
   run the socket ``api``; the sandbox's entry script then listens at 127.0.0.1:3129 too.
+- A run that reads registries with the user's logins has a proxy of its own in squid, at its address
+  (:mod:`registries`).
 - :mod:`sidecar` makes, finds, renews and removes sidecars.  One is removed with the last
   sandbox that has its name in the label ``realm.egress``.
 """

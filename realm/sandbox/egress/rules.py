@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 from realm import hosts
 from realm.hosts import TLS, WEB
 from realm.paths import shipped
+from realm.sandbox.egress import registries
 from realm.sandbox.egress.ticket import PROXY_PORT, STAND_PORT
 from realm.text import clean
 
@@ -65,6 +66,7 @@ def files(allowed: Iterable[Host], upstream: Upstream | None = None) -> Mapping[
     return {
         "squid.conf": "\n".join(_squid(more, upstream)).encode() + b"\n",
         "dnsmasq.conf": "\n".join(_dnsmasq(more)).encode() + b"\n",
+        "registry.conf": b"# beside those of runs, since squid includes no files where there is none\n",
         **{name: f"{text}\n".encode() for name, text in _PAGES.items()},
     }
 
@@ -73,6 +75,7 @@ _PAGES = {
     "ERR_NAME": "realm: this container may not reach %H. Its user allows it with: realm allow %H",
     "ERR_PORT": "realm: this container may not reach %H:%p. Its user allows it with: realm allow %H:%p",
     "ERR_ADDRESS": "realm: this container may reach hosts by name. Its user allows it with: realm allow %H",
+    "ERR_LOGIN": "realm: this container only reads at %H, with its user's login (realm.registryCredentials)",
     "ERR_PRIVATE": "realm: %H leads to a private address. Its user allows that with: realm allow ADDRESS",
 }
 """What squid answers to what it refuses: host and port in the place of ``%H`` and ``%p``."""
@@ -249,7 +252,7 @@ deny_info 403:ERR_PORT because_port
 acl usual_port port {TLS} {WEB}
 acl tunnel method CONNECT
 acl plain proto HTTP
-acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?$"""
+acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?${registries.SHARED}"""
     for number, host in enumerate(host for host in more if host.own):
         kind = "dstdomain -n" if host.network is None else "dst"
         yield f"acl own{number} {kind} {host.name}"

@@ -307,7 +307,9 @@ def read(line: bytes, found: Ticket) -> Refusal | None:
         host = hosts.parse(parts[1].replace("%5B", "").replace("%5D", "")).name
     except ValueError:
         host = UNFIT
-    return Refusal(host, int(parts[2][:5]), parts[3] if parts[3] in {"address", "private"} else "name")
+    return Refusal(
+        host, int(parts[2][:5]), parts[3] if parts[3] in {"address", "private", "login"} else "name"
+    )
 
 
 def spending(found: Ticket) -> list[str]:

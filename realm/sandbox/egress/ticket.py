@@ -15,6 +15,8 @@ PROXY_PORT, API_PORT = 3128, 3129
 """Where a sandbox has the proxies, and the sidecar too."""
 STAND_PORT = 3130
 """Where the sidecar's own server goes out: what it stands before can be reached there alone."""
+READ_PORT = 3131
+"""Where the sidecar, at a run's address, has the proxy of one that reads registries with logins."""
 
 
 class Ticket(NamedTuple):
@@ -40,12 +42,17 @@ def ticket(owner: Owner) -> Ticket:
 _PROXIES = tuple(
     name for word in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (word, word.lower())
 )
+_TRUSTING = (
+    "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "DENO_CERT",
+)  # fmt: skip
+"""Variables of files with the certificate authorities that programs trust."""
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS")
 """Variables of options: the user's go behind ours."""
 
 
-def variables(found: Ticket) -> dict[str, str]:
-    """Return the environment by which programs find the proxy."""
+def variables(found: Ticket, *, reads: bool = False) -> dict[str, str]:
+    """Return the environment by which programs find the proxy, and trust one that ``reads`` registries."""
     proxy = f"http://127.0.0.1:{PROXY_PORT}"
     here = "localhost,127.0.0.1,::1"
     java = " ".join(
@@ -59,6 +66,7 @@ def variables(found: Ticket) -> dict[str, str]:
         "NODE_USE_ENV_PROXY": "1",
         "NODE_OPTIONS": f"--require={layout.EGRESS}/node/fetch.cjs",
         "JAVA_TOOL_OPTIONS": f"{java} -Dhttp.nonProxyHosts=localhost|127.*|[::1]",
+        **dict.fromkeys(_TRUSTING if reads else (), f"{found.directory}/ca.crt"),
     }
 
 

@@ -1,0 +1,99 @@
+"""Registries that a run reads with its user's logins, which the sidecar has in the sandbox's place.
+
+At a port of the run's own squid ends TLS itself for these hosts alone, with a certificate whose
+authority signed nothing else and has no key any more (``container/egress/serve``).  To what reads there
+it adds the login; tools keep the addresses that they know, and lock files too.  What is asked of
+another host, as after a redirect, is a request like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from realm import hosts
+from realm.hosts import TLS, WEB
+from realm.sandbox.egress.ticket import READ_PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from realm.hosts import Host
+    from realm.sandbox.egress.ticket import Ticket
+
+PREFIX = "registry-"
+"""With a run's token, and ``.conf``, the name of the file with its registries."""
+TLS_FILES = "/run/realm/tls"
+"""Where their certificates are, by the run's token, in the sidecar."""
+SHARED = r"""
+tls_outgoing_options cafile=/etc/ssl/certs/ca-certificates.crt min-version=1.2
+acl reading method GET HEAD
+acl crooked urlpath_regex -i (/|%2f)(\.|%2e){1,2}(/|%2f|;|\?|#|$) \\ %5c %25
+acl because_login annotate_transaction why=login
+deny_info 403:ERR_LOGIN because_login
+include /run/realm/conf/registry*.conf
+ssl_bump none all"""
+"""What all runs' files are read with.  A path that leads elsewhere by dots has no login's path."""
+_PATH = re.compile(r"/[A-Za-z0-9._~@/-]{0,400}")
+_VALUE = re.compile(r"[ -~]{1,8000}")
+
+
+class Registry(NamedTuple):
+    """A registry at ``url``, without a path, and its logins: ``authorization`` by the path it is for."""
+
+    url: str
+    logins: Mapping[str, str]
+
+    @property
+    def host(self) -> Host:
+        """The host, as the very place to go to; at its port where that is not the usual one."""
+        return hosts.parse(self.url.partition("://")[2])._replace(known=True)
+
+
+def files(found: Ticket, wanted: Sequence[Registry]) -> Mapping[str, bytes]:
+    """Return the configuration by which a run reads registries.
+
+    Raises :class:`ValueError` for a login that would be something else in there.
+    """
+    if not wanted:
+        return {}
+    text = "\n".join(_lines(found, wanted))
+    return {f"{PREFIX}{found.token}.conf": f"{text}\n".encode()}
+
+
+def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
+    kinds = ("DNS" if one.host.network is None else "IP" for one in wanted)
+    names = (f"{kind}:{one.host.name}" for kind, one in zip(kinds, wanted, strict=True))
+    yield f"# {','.join(dict.fromkeys(names))}"  # of the certificate
+    run = f"run{found.token}"
+    pem = f"{TLS_FILES}/{found.token}.pem"
+    way = f"ssl-bump tls-cert={pem} generate-host-certificates=off"
+    yield f"http_port {found.address}:{READ_PORT} name={run} {way}"
+    yield f"acl {run} myportname {run}"
+    for number, one in enumerate(wanted):
+        scheme = urlsplit(one.url).scheme
+        it = f"{run}_{number}"
+        yield f"acl {it} dstdomain -n {one.host.name}"
+        yield f"acl {it}_port port {one.host.port or (TLS if scheme == 'https' else WEB)}"
+        yield f"acl {it}_way proto {scheme.upper()}"
+        here = f"{run} {it} {it}_port"
+        if scheme == "https":
+            yield f"ssl_bump bump {here}"
+            yield f"http_access allow tunnel {here}"
+        yield f"http_access deny {here} !reading because_login"
+        yield f"http_access deny {here} crooked because_login"
+        yield f"http_access allow {here} {it}_way"
+        yield f"http_access deny {here} because_login"
+        yield f"request_header_access Authorization deny {here}"
+        longer: list[str] = []
+        for place, (path, value) in enumerate(sorted(one.logins.items(), key=lambda login: -len(login[0]))):
+            if not _PATH.fullmatch(path) or not _VALUE.fullmatch(value):
+                raise ValueError(f"the login for {one.host} has characters that no login has")
+            name = f"{it}_path{place}"
+            yield f"acl {name} urlpath_regex ^{re.escape(path.rstrip('/'))}(/|$)"
+            quoted = re.sub(r'(["\\])', r"\\\1", value).replace("%", "%%")
+            yield " ".join(
+                ["request_header_add Authorization", f'"{quoted}"', here, f"{it}_way", name, *longer]
+            )
+            longer.append(f"!{name}")

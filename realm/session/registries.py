@@ -1,0 +1,308 @@
+"""The logins that the user's tools have for registries (``realm.registryCredentials``), read on this machine.
+
+Each row of :data:`_SOURCES` knows one tool's files or variables.  What they say goes to the sidecar alone
+(:mod:`realm.sandbox.egress.registries`), for the hosts that the setting names; nothing that is read
+here is run, or asked of another program.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import netrc
+import os
+import re
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from realm.config import REGISTRY_CREDENTIALS
+from realm.errors import RealmError, UsageError
+from realm.redact import ADDRESS, tells
+from realm.sandbox.egress.registries import Registry, files
+from realm.sandbox.egress.ticket import Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from realm.config import Config
+
+_LIMIT = 256 * 1024
+"""Bytes of such a file."""
+_INDEXES = (
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL", "GOPROXY", "NPM_CONFIG_REGISTRY", "npm_config_registry", "YARN_NPM_REGISTRY_SERVER",
+)  # fmt: skip
+"""Variables with addresses of registries, which containers get without the logins."""
+_ADDRESS = re.compile(r"https?://(?P<login>[^\s/@\"'<>]+)@(?P<host>[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?)")
+_NPM = re.compile(
+    r"(?://(?P<place>[^\s:/]+(?::\d+)?(?:/[^\s:]*)?):)?(?P<key>_authToken|_auth|username|_password)"
+)
+
+
+class Login(NamedTuple):
+    """An ``Authorization`` for a host, with its port, ``*`` for any, or none, and for the paths below one."""
+
+    host: str
+    path: str
+    value: str
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+
+
+def _decoded(text: str) -> str:
+    """Return what text in base64 says, nothing where it is none."""
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8", "surrogateescape")
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _filled(value: str, environ: Mapping[str, str]) -> str:
+    """Return a value without quotes, and with the variables that it names."""
+    bare = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+    return re.sub(r"\$\{([^}:?-]+)[^}]*\}", lambda name: environ.get(name[1], ""), bare)
+
+
+# -- what is known of one tool -----------------------------------------------------
+
+
+def _npm(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+    """Read ``.npmrc``, which pnpm and yarn 1 read as well."""
+    found: dict[str, dict[str, str]] = {}
+    registry = "registry.npmjs.org/"
+    for line in text.splitlines():
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if not equals or key.startswith((";", "#")):
+            continue
+        value = _filled(value, environ)
+        if key == "registry":
+            registry = value.partition("://")[2]
+        elif match := _NPM.fullmatch(key):
+            found.setdefault(match["place"] or "", {})[match["key"]] = value
+    for place, said in found.items():
+        host, _, path = (place or registry).partition("/")
+        password = _decoded(said.get("_password", ""))
+        if token := said.get("_authToken"):
+            yield Login(host, f"/{path}", f"Bearer {token}")
+        elif pair := said.get("_auth"):
+            yield Login(host, f"/{path}", f"Basic {pair}")
+        elif said.get("username") and password:
+            yield Login(host, f"/{path}", _basic(said["username"], password))
+
+
+def _yarn(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+    """Read ``.yarnrc.yml`` of later yarns: keys and texts in mappings, which is all that it has of logins."""
+    above: list[tuple[int, str]] = []
+    found: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"""( *)(["']?)(.+?)\2\s*:(?:\s+(["']?)(.*?)\4)?\s*""", line)
+        if not match or match[3].startswith("#"):
+            continue
+        depth = len(match[1])
+        above = [one for one in above if one[0] < depth]
+        if match[5] is None or not match[5]:
+            above.append((depth, match[3]))
+            continue
+        inside = "\0".join(key for _, key in above)
+        found.setdefault(inside, {})[match[3]] = _filled(match[5], environ)
+    for inside, said in found.items():
+        within, _, name = inside.partition("\0")
+        url = name if within == "npmRegistries" else said.get("npmRegistryServer", "")
+        host, _, path = url.rpartition("//")[2].partition("/")
+        if host and (token := said.get("npmAuthToken")):
+            yield Login(host, f"/{path}", f"Bearer {token}")
+        elif host and (ident := said.get("npmAuthIdent")):
+            yield Login(host, f"/{path}", _basic(*ident.split(":", 1)) if ":" in ident else f"Basic {ident}")
+
+
+def _addresses(text: str, _: Mapping[str, str]) -> Iterator[Login]:
+    """Read the addresses that have a login in them, whatever is around."""
+    for match in _ADDRESS.finditer(text):
+        user, password = [*match["login"].split(":", 1), ""][:2]
+        yield Login(match["host"], "/", _basic(unquote(user), unquote(password)))
+
+
+def _cargo(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+    """Read ``credentials.toml``; where its registries are ``config.toml`` says, beside it."""
+    tables = _tables(text)
+    for name, host in _cargo_hosts(environ):
+        token = environ.get(_cargo_variable(name)) or tables.get(name, {}).get("token")
+        if isinstance(token, str):
+            yield Login(host, "/", token)
+
+
+def _cargo_hosts(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the names of cargo's registries, and their hosts."""
+    for file in ("config.toml", "config"):
+        for name, said in _tables(_read(_place(environ, "", f"~/.cargo/{file}"))).items():
+            if host := urlsplit(str(said.get("index", "")).removeprefix("sparse+")).netloc:
+                yield name, host.rpartition("@")[2]
+
+
+def _cargo_variable(name: str) -> str:
+    return f"CARGO_REGISTRIES_{name.upper().replace('-', '_')}_TOKEN"
+
+
+def _tables(text: str) -> dict[str, dict[str, Any]]:
+    """Return cargo's registries by their names."""
+    found = tomllib.loads(text).get("registries", {})
+    return (
+        {name: said for name, said in found.items() if isinstance(said, dict)}
+        if isinstance(found, dict)
+        else {}
+    )
+
+
+def _netrc(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+    """Read ``.netrc``, which curl, pip, uv and Go read; nothing of an entry for all hosts."""
+    path = _place(environ, "NETRC", "~/.netrc")
+    try:
+        entries = netrc.netrc(str(path)).hosts if text else {}
+    except netrc.NetrcParseError as error:
+        raise ValueError(error.msg) from None
+    for host, (user, _, password) in entries.items():
+        if host != "default" and password:
+            yield Login(f"{host}:*", "/", _basic(user or "", password))
+
+
+class _Source(NamedTuple):
+    """A file, which ``variable`` may name instead, and what reads it."""
+
+    file: str
+    variable: str
+    read: Callable[[str, Mapping[str, str]], Iterator[Login]]
+
+
+_SOURCES = (
+    _Source("~/.npmrc", "NPM_CONFIG_USERCONFIG", _npm),
+    _Source("~/.config/pnpm/rc", "", _npm),
+    _Source("~/.yarnrc.yml", "", _yarn),
+    _Source("~/.config/pip/pip.conf", "PIP_CONFIG_FILE", _addresses),
+    _Source("~/.pip/pip.conf", "", _addresses),
+    _Source("~/Library/Application Support/pip/pip.conf", "", _addresses),
+    _Source("~/.config/uv/uv.toml", "UV_CONFIG_FILE", _addresses),
+    _Source("~/.config/go/env", "GOENV", _addresses),
+    _Source("~/.cargo/credentials.toml", "", _cargo),
+    _Source("~/.cargo/credentials", "", _cargo),
+    _Source("~/.netrc", "NETRC", _netrc),
+)
+"""What is said first counts; before all of it the variables of :data:`_INDEXES`."""
+
+
+# -- what is said of the hosts that are named --------------------------------------
+
+
+def find(config: Config, policy: str, environ: Mapping[str, str] = os.environ) -> tuple[Registry, ...]:
+    """Return the registries of ``realm.registryCredentials`` with the logins that the user's files have.
+
+    Raises :class:`UsageError` where the sandbox has another way out, and :class:`RealmError` for a
+    registry without a login.
+    """
+    urls = list(dict.fromkeys(config.values(REGISTRY_CREDENTIALS)))
+    if not urls or policy == "none":
+        return ()
+    if policy != "allow":
+        raise UsageError(
+            "realm.registryCredentials needs realm.network allow: the sidecar has the logins",
+            "git config realm.network allow, or git config --unset-all realm.registryCredentials",
+        )
+    logins, problems = _logins(environ)
+    found = tuple(Registry(url, _of(url, logins)) for url in urls)
+    for one in found:
+        if not one.logins:
+            said = f" ({'; '.join(problems)})" if problems else ""
+            raise RealmError(
+                f"no login for {one.host}, which realm.registryCredentials names, is in .npmrc, .yarnrc.yml, "
+                f"pip.conf, uv.toml, .cargo or .netrc of your home{said}",
+                "log your tool in to it, or git config --unset-all realm.registryCredentials",
+            )
+    try:
+        files(Ticket("0", "127.0.0.1"), found)
+    except ValueError as error:
+        raise UsageError(
+            f"realm.registryCredentials: {error}", "git config --unset-all realm.registryCredentials"
+        ) from None
+    return found
+
+
+def _logins(environ: Mapping[str, str]) -> tuple[list[Login], list[str]]:
+    """Return all logins, and what is wrong with files that cannot be read."""
+    found: list[Login] = []
+    for name in _INDEXES:
+        found += _addresses(environ.get(name, ""), environ)
+    problems = []
+    for source in _SOURCES:
+        path = _place(environ, source.variable, source.file)
+        try:
+            found += source.read(_read(path), environ)
+        except (OSError, ValueError, RecursionError):
+            problems.append(f"{source.file} cannot be read")
+    return found, problems
+
+
+def _place(environ: Mapping[str, str], variable: str, file: str) -> Path:
+    home = environ.get("HOME") or str(Path.home())
+    return Path((environ.get(variable) or file).replace("~", home, 1))
+
+
+def _read(path: Path) -> str:
+    """Return what a file says, nothing for none; raises ``OSError`` and :class:`ValueError`."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        data = file.read(_LIMIT + 1)
+    if len(data) > _LIMIT:
+        raise ValueError("it is too large")
+    return data.decode("utf-8-sig")
+
+
+def _of(url: str, logins: Sequence[Login]) -> dict[str, str]:
+    """Return the logins for a registry by their paths."""
+    found: dict[str, str] = {}
+    for login in logins:
+        if _is_at(login.host, url):
+            found.setdefault(login.path.rstrip("/") + "/", login.value)
+    return found
+
+
+def _is_at(host: str, url: str) -> bool:
+    """Tell whether a host, as tools name it, is that of a registry."""
+    scheme, _, named = url.partition("://")
+    usual = ":443" if scheme == "https" else ":80"
+    bare = re.sub(r":\d+$", "", named)
+    return host.lower().removesuffix(usual) in (named.removesuffix(usual), f"{bare}:*")
+
+
+# -- what containers get -----------------------------------------------------------
+
+
+def variables(found: Sequence[Registry], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables by which tools find registries, without logins; cargo wants a word for one."""
+    if not found:
+        return {}
+
+    def is_named(host: str) -> bool:
+        return any(_is_at(host.rpartition("@")[2], one.url) for one in found)
+
+    told: dict[str, str] = {}
+    for name in _INDEXES:
+        text = environ.get(name, "")
+        if any(is_named(urlsplit(match[0]).netloc) for match in ADDRESS.finditer(text)):
+            bare = ADDRESS.sub(lambda match: f"{match['scheme']}/{match['rest']}", text)
+            told |= {} if tells(bare) else {name: bare}
+    with suppress(OSError, ValueError, RecursionError):
+        told |= {
+            _cargo_variable(name): "placeholder" for name, host in _cargo_hosts(environ) if is_named(host)
+        }
+    return told
+
+
+def secrets(found: Sequence[Registry]) -> list[str]:
+    """Return what of the logins nobody is to see."""
+    values = [value.rpartition(" ")[2] for one in found for value in one.logins.values()]
+    return values + [password for value in values if (password := _decoded(value).partition(":")[2])]
