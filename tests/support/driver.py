@@ -127,10 +127,13 @@ class Terminal:
         self.wait_until(lambda: self._shows(pattern), f"/{pattern}/", timeout)
 
     def _ended(self) -> bool:
+        return self._said() or self.flag("pane_dead") == "1"
+
+    def _said(self) -> bool:
         said = self._status.exists() and self._status.read_text().endswith("\n")
         if said:
             self._drain()
-        return said or self.flag("pane_dead") == "1"
+        return said
 
     def _drain(self) -> None:
         """Let tmux read what a program wrote last: the terminal's end comes after it.
@@ -142,8 +145,13 @@ class Terminal:
             time.sleep(0.02)
 
     def _shows(self, pattern: str) -> bool:
-        ended = self._ended()
-        text = self.history() if ended else self.screen()
+        # One question to tmux, not two: this is asked many times a second.
+        ended, text = self._said(), ""
+        if not ended:
+            asked = ("display-message", "-p", "-t", "t", "#{pane_dead}", ";", "capture-pane", "-p", "-t", "t")
+            dead, _, text = self._tmux(*asked).partition("\n")
+            ended = dead == "1"
+        text = self.history() if ended else text.rstrip()
         found = re.search(pattern, text, re.MULTILINE) is not None
         if ended and not found:
             raise TerminalError(f"the program ended before /{pattern}/; the screen:\n{_short(text)}")
