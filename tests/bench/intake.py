@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COMMITS, FILES = 20, 450
 """Commits of the run, and new files of each; with their trees about 9,400 objects."""
-ROUNDS = 7
+ROUNDS = 5
 _FETCH = ("git", "-c", "transfer.fsckObjects=true", "-c", "fetch.unpackLimit=1", "fetch", "-q")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BARS = {80_000: 20.0}
 """How many times as fast recording is to be, where that is said."""
-ROUNDS = 7
+ROUNDS = 5
 _EACH, _RUNS = 3, 334
 
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 BARS = {80_000: 1.5}
 """Seconds, 1 where nothing else is said."""
-TURNS = 6
+TURNS = 5
 NAME = "turns"
 _HOOK = "sh /etc/claude-code/turn"
-_TURN = f"echo {{}} | {_HOOK} start; for n in $(seq 20); do echo work >made-$t-$n; done; date +%s.%N >began; echo {{}} | {_HOOK} stop; sleep 2"  # noqa: E501 - a line of shell
+_TURN = f"echo {{}} | {_HOOK} start; for n in $(seq 20); do echo work >made-$t-$n; done; date +%s.%N >began; echo {{}} | {_HOOK} stop; sleep 1.5"  # noqa: E501 - a line of shell
 """A turn that the agent plays within its own: 20 files, and when its end began."""
 
 
