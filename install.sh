@@ -169,7 +169,9 @@ import pathlib, re, sys
 for program in map(pathlib.Path, sys.argv[1:]):
     program.write_text(re.sub(r"\A(#!\S*/python[0-9.]*)\n", r"\1 -I\n", program.read_text()))
 PYTHON
-    "$venv/bin/python" -m pip uninstall --quiet --disable-pip-version-check --yes setuptools 2>/dev/null || true
+    if compgen -G "$venv/lib/python*/site-packages/setuptools" >/dev/null; then
+        "$venv/bin/python" -m pip uninstall --quiet --disable-pip-version-check --yes setuptools 2>/dev/null || true
+    fi
 }
 
 # --- commands, man pages, completions ---------------------------------------

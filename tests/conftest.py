@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import engines
 from tests.support.api import MessagesApi
-from tests.support.install import Installed, install_once
+from tests.support.install import Installed, install_once, shared_directory
 from tests.support.repos import Repo
 from tests.support.sealed import sealed_environment
 from tests.support.user import KEY, User, clean_engine
@@ -99,7 +99,7 @@ def other_disk() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Return realm as a user has it, installed once for all tests."""
-    return install_once(tmp_path_factory)
+    return install_once(shared_directory(tmp_path_factory))
 
 
 @pytest.fixture

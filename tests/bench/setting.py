@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.bench.measure import Figure, run
-from tests.support.install import Installed, run_installer
+from tests.support.install import install_once
 from tests.support.repos import Repo
 from tests.support.sealed import sealed_environment
 from tests.support.user import clean_engine
@@ -27,7 +27,7 @@ class Setting:
 
     def __init__(self, place: Path, files: int, name: str = "project") -> None:
         self._place = place / f"{name}-{files}"
-        self._installed = _install(place)
+        self._installed = install_once(place)
         home = self.home
         home.mkdir(parents=True, exist_ok=True)
         sealed = sealed_environment(home, engine=True, quick=True)
@@ -103,15 +103,6 @@ class Setting:
         now = time.time()
         spoken = re.findall(r"\d{10}\.\d+", written)
         return now - float(spoken[-1])
-
-
-def _install(place: Path) -> Installed:
-    home = place / "installed"
-    if not home.exists():
-        done = run_installer(home, "--yes", "--no-engine", "--no-image", "--no-run")
-        if done.returncode != 0:
-            raise RuntimeError(f"install.sh failed:\n{done.stderr}")
-    return Installed(home)
 
 
 _SESSIONS = """

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.support import engines
-from tests.support.install import CHECKOUT, Installed, run_installer
+from tests.support.install import CHECKOUT, QUIETLY, Installed, run_installer
 from tests.support.repos import Repo
 from tests.support.user import User
 from tests.support.waiting import first_line
 
-QUIETLY = ("--yes", "--no-engine", "--no-image", "--no-run")
+pytestmark = pytest.mark.xdist_group("install")  # by one worker: what is installed here serves many of them
 
 PLACES = {
     ".local/bin/realm",
@@ -71,6 +71,17 @@ def test_nothing_is_imported_from_where_the_user_stands(home: Path, tmp_path: Pa
 @pytest.fixture
 def home(installed_here: tuple[Path, str]) -> Path:
     return installed_here[0]
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Path:
+    """Return a home in which realm is installed, with scripts that play pip and realm."""
+    place = tmp_path / "home/.realm/venv/bin"
+    place.mkdir(parents=True)
+    for name in ("python", "realm", "git-realm"):
+        (place / name).write_text("#!/bin/sh\necho played\n")
+        (place / name).chmod(0o755)
+    return tmp_path / "home"
 
 
 def test_puts_commands_pages_and_completions_in_place(installed_here: tuple[Path, str]) -> None:
@@ -130,12 +141,12 @@ def bare_machine(place: Path, **programs: str) -> Path:
     ("manager", "package"), [("apt-get", "docker.io"), ("dnf", "moby-engine"), ("pacman", "docker")]
 )
 def test_without_an_engine_the_distributions_package_is_installed(
-    home: Path, tmp_path: Path, manager: str, package: str
+    played: Path, tmp_path: Path, manager: str, package: str
 ) -> None:
     """The package manager here only notes what it was asked for."""
     log = tmp_path / "log"
     tools = bare_machine(tmp_path / "tools", **{manager.replace("-", "_"): f'echo "$@" >>{log}'})
-    done = run_installer(home, "--yes", "--no-run", "--no-image", PATH=str(tools))
+    done = run_installer(played, "--yes", "--no-run", "--no-image", PATH=str(tools))
     assert done.returncode == 0, done.stderr
     assert package in log.read_text().split()
     assert "warning: the Docker engine is not running" in done.stderr
@@ -190,13 +201,11 @@ def test_another_image_that_cannot_be_pulled_is_not_replaced(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("ready", [False, True])
-def test_zsh_is_told_where_to_look(home: Path, ready: bool) -> None:
-    place = home / ".local/share/zsh/site-functions"
+def test_zsh_is_told_where_to_look(played: Path, ready: bool) -> None:
+    place = played / ".local/share/zsh/site-functions"
     line = f"fpath=('{place}' $fpath); autoload -Uz compinit && compinit"
-    (home / ".zshrc").write_text(f"{line}\n" if ready else "")
-    done = run_installer(home, *QUIETLY, ZDOTDIR=str(home))
-    (home / ".zshrc").unlink()
-    (home / ".zcompdump").unlink(missing_ok=True)
+    (played / ".zshrc").write_text(f"{line}\n" if ready else "")
+    done = run_installer(played, *QUIETLY, ZDOTDIR=str(played))
     assert done.returncode == 0, done.stderr
     assert (line in done.stderr) is not ready
 

@@ -1,4 +1,4 @@
-"""realm as a user has it: installed by ``install.sh`` into a home of its own, once for all workers."""
+"""realm as a user has it: installed by ``install.sh`` into a home of its own, once for all that run tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tests.support.sealed import sealed_environment
 
+if TYPE_CHECKING:
+    import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[2]
+QUIETLY = ("--yes", "--no-engine", "--no-image", "--no-run")
+_SHARED = os.environ.get("REALM_TEST_SHARED")
+"""The directory that all parts of a test run see, where there are several."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +66,18 @@ def shared_directory(factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-def install_once(factory: pytest.TempPathFactory) -> Installed:
-    """Install realm unless another worker of this test run did, and return where it is.
+def install_once(place: Path) -> Installed:
+    """Install realm in ``place``, or where all parts of this run share it, unless somebody did.
 
-    Its processes say where they are on SIGABRT.
+    Its processes say where they are on SIGABRT.  Raises RuntimeError with what the installer said.
     """
-    home = shared_directory(factory) / "installed"
+    home = Path(_SHARED or place) / "installed"
     with (home.parent / "installed.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "done").exists():
-            done = run_installer(home, "--yes", "--no-engine", "--no-image", "--no-run")
+            done = run_installer(home, *QUIETLY)
             if done.returncode != 0:
-                pytest.fail(f"install.sh failed:\n{done.stderr}", pytrace=False)
+                raise RuntimeError(f"install.sh failed:\n{done.stderr}")
             program = home / ".realm/venv/bin/realm"
             program.write_text(program.read_text().replace(" -I\n", " -IXfaulthandler\n", 1))
             (home / "done").touch()
