@@ -261,10 +261,10 @@ def linked(project: Project, directory: Path, base: str, commit: str) -> Iterato
 
     Where the user's is sparse, so is this one, but for what has changed since ``base``.
     No hook is run and no filter, whatever the attributes in the commit's tree ask for.  What a
-    killed process left of one is forgotten now.
+    killed process left of one, where ``directory`` is a scratch directory's, is forgotten now.
     """
     env = _without_programs(project)
-    git("worktree", "prune", project=project, env=env)
+    _forget(project, directory.parents[1].resolve(), env)
     how = ("--quiet", "--detach", "--no-checkout")
     git("worktree", "add", *how, str(directory), commit, project=project, env=env)
     try:
@@ -278,6 +278,15 @@ def linked(project: Project, directory: Path, base: str, commit: str) -> Iterato
         yield
     finally:
         git("worktree", "remove", "--force", "--force", str(directory), project=project, env=env, check=False)
+
+
+def _forget(project: Project, scratches: Path, env: Mapping[str, str]) -> None:
+    """Forget linked work trees below ``scratches`` that are gone; a user's may be on another disk."""
+    for file in (project.common_dir / "worktrees").glob("*/gitdir"):
+        place = Path(os.fsdecode(file.read_bytes().rstrip(b"\n"))).parent
+        if place.is_relative_to(scratches) and not os.path.lexists(place):
+            order = ("worktree", "remove", "--force", "--force", "--end-of-options", str(place))
+            git(*order, project=project, env=env, check=False)
 
 
 def _without_programs(project: Project) -> dict[str, str]:

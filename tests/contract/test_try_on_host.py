@@ -12,8 +12,12 @@ from tests.support.history import Asked, Past, realm
 from tests.support.repos import Repo
 
 
-def test_what_a_killed_one_left_goes_with_the_next(repo: Repo) -> None:
+def test_what_a_killed_one_left_goes_with_the_next_and_nothing_of_the_users(
+    repo: Repo, tmp_path: Path
+) -> None:
     past = Past(repo)
+    repo.git("worktree", "add", "-q", "--detach", str(tmp_path / "disk"))
+    (tmp_path / "disk").rename(tmp_path / "unmounted")
     past.run(Asked("one", {"a": "1\n"}))
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     command = [sys.executable, "-m", "realm", "try", "fix", "--host", "--", "sh", "-c", "pwd; exec cat"]
@@ -28,7 +32,11 @@ def test_what_a_killed_one_left_goes_with_the_next(repo: Repo) -> None:
         assert place.exists()
         assert realm(repo.path, "try", "fix", "--host", "cat", "a").out == "1\n"
     assert not place.exists()
-    assert repo.git("worktree", "list").count("\n") == 0
+    (tmp_path / "unmounted").rename(tmp_path / "disk")
+    assert [line.split()[0] for line in repo.git("worktree", "list").splitlines()] == [
+        str(repo.path), str(tmp_path / "disk"),
+    ]  # fmt: skip
+    assert Repo(tmp_path / "disk").head() == past.base
 
 
 def test_a_file_is_copied_in_place_of_a_link_of_the_agents_and_not_through_it(
