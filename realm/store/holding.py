@@ -74,13 +74,19 @@ def release(oids: Iterable[str | None]) -> None:
 
 
 def sweep(project: Project) -> int:
-    """Remove the ``.keep`` files of processes that were killed; return their number."""
+    """Remove the ``.keep`` files of processes that were killed, with packs that have no index yet.
+
+    Of such a pack git knows nothing, and takes it for no garbage of its own.  Returns the files' number.
+    """
     removed = 0
     for path in (project.object_stores[0] / "pack").glob("*.keep"):
         with suppress(OSError):
             with path.open("rb") as file:
                 found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
             if found and is_forgotten(found[2], int(found[1]), int(found[3])):
+                if not path.with_suffix(".idx").exists():
+                    for kind in (".pack", ".rev"):
+                        path.with_suffix(kind).unlink(missing_ok=True)
                 path.unlink()
                 removed += 1
     return removed

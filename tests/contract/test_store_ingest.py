@@ -483,9 +483,13 @@ def test_keep_files_of_killed_realms_are_swept_and_others_not(repo: Repo) -> Non
     }
     for name, text in texts.items():
         (directory / f"pack-{name}.keep").write_text(text)
+        (directory / f"pack-{name}.pack").write_text("its index had not come yet")
+    (directory / "pack-old.idx").touch()
     assert sweep(project) == 2
     left = sorted(path.stem.removeprefix("pack-") for path in directory.glob("*.keep"))
     assert left == ["away", "empty", "live", "users"]
+    packs = sorted(path.stem.removeprefix("pack-") for path in directory.glob("*.pack"))
+    assert packs == ["away", "empty", "live", "old", "users"]
 
 
 def test_many_intakes_at_once(repo: Repo, tmp_path: Path) -> None:
