@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
+from realm.git import git
 from realm.session import approvals
 from realm.store import branches, refs, repo, submodules
 from realm.text import clean
@@ -147,6 +148,20 @@ def reserve(session: Session, beside: Sequence[Submodule]) -> None:
             if refs.tips(one.clone, name).code is None:
                 _make(one.clone, session, name, one.link)
             check_own(one.clone, session, name)
+            _finish_rename(one.clone, session, name)
+
+
+def _finish_rename(clone: Project, session: Session, name: str) -> None:
+    """Take away the session's refs by a former name, which a rename that was killed left."""
+    tip = refs.tips(clone, name).code or ""
+    listed = git("for-each-ref", "--format=%(objectname) %(refname)", refs.CODE, project=clone).lines
+    for oid, ref in (line.split(" ", 1) for line in listed):
+        former = ref.removeprefix(refs.CODE)
+        if former != name and approvals.is_own_ref(clone, session, former):
+            held = Held(clone, former, oid, "")
+            kept = refs.renamed(former, name, held.kept()).items() <= branches.listed(clone, name).items()
+            if kept and repo.is_ancestor(clone, oid, tip):
+                let_go([held])
 
 
 def _make(clone: Project, session: Session, name: str, oid: str, kept: Mapping[str, str] = {}) -> None:
@@ -253,6 +268,7 @@ def take_name(clone: Project, project: Project, session: Session) -> str:
     name = name_in(clone, project, session)
     if not approvals.is_own_ref(clone, session, name):
         approvals.note_ref(clone, session, name)
+    _finish_rename(clone, session, name)
     return name
 
 
@@ -271,10 +287,11 @@ def held_inside(project: Project, session: Session, code: str) -> list[Held]:
     return [held for _, held in _inside(project, session, code) if held.oid]
 
 
-def remove(found: Sequence[Held]) -> None:
+def remove(session: Session, found: Sequence[Held]) -> None:
     """Put what is held of a session into the trash of where it is; what stays is in nobody's way."""
     for held in found:
         with suppress(RealmError):
+            _finish_rename(held.clone, session, held.name)
             trash, tips = refs.list_trash(held.clone), refs.Tips(held.oid, None)
             updates = refs.trash_updates(held.name, tips, trash, branches=held.kept())
             refs.transact(held.clone, updates, "realm: remove")

@@ -166,7 +166,7 @@ def _move_refs(removal: Removal) -> None:
     refs.expire_trash(project, trash)
     if removal.session is not None and removal.code:
         with suppress(RealmError):  # what is left there is in nobody's way
-            homes.remove(_inside(project, removal.session, removal.code))
+            homes.remove(removal.session, _inside(project, removal.session, removal.code))
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:

@@ -104,7 +104,7 @@ def test_what_was_committed_in_one_that_is_gone_is_kept_beside(
     assert place.lib.head("refs/realm/fix") == place.lib.head()
     place.repo.git("rm", "-q", "-f", "--cached", "lib", ".gitmodules")
     gone = place.repo.git("commit-tree", "-p", "HEAD", "-m", "gone", place.repo.git("write-tree"))
-    homes.remove(homes.held_inside(project, session, gone))
+    homes.remove(session, homes.held_inside(project, session, gone))
     assert kept(place.lib) == {}
     homes.restore_inside(project, session, gone)
     assert kept(place.lib) == before
@@ -115,7 +115,9 @@ def test_it_goes_where_the_session_goes(place: Place, tmp_path: Path) -> None:
     place.take(place.sandbox(tmp_path / "one").run(script))
     project, session = place.plan.project, place.plan.session
     before = [kept(repo) for repo in (place.lib, place.near)]
-    homes.remove([*homes.held_inside(project, session, session.base), *homes.held_by(project, session)])
+    homes.remove(
+        session, [*homes.held_inside(project, session, session.base), *homes.held_by(project, session)]
+    )
     assert [repo.refs("refs/realm/") for repo in (place.lib, place.near)] == [{}, {}]
     assert [kept(repo) for repo in (place.lib, place.near)] == [{}, {}]
     assert homes.restore(project, session) == []
@@ -151,7 +153,7 @@ def test_a_name_that_another_session_has_in_a_submodule_is_not_taken(place: Plac
 def test_what_stays_in_the_trash_is_said(place: Place) -> None:
     """Another session had the name beside the project meanwhile, and is removed by now."""
     project, session = place.plan.project, place.plan.session
-    homes.remove(homes.held_by(project, session))
+    homes.remove(session, homes.held_by(project, session))
     approvals.note_ref(project_of(place.near), other(session), "fix")
     (said,) = homes.restore(project, session)
     assert f"git -C {place.near.path} for-each-ref refs/realm-trash/fix" in said

@@ -315,7 +315,7 @@ def test_one_that_was_moved_is_found_again_where_the_user_says(repo: Repo, lib: 
 def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: Repo) -> None:
     made, project = begun(repo, "../lib"), project_of(repo)
     lib.git("update-ref", "refs/realm/fix", done := work(lib))
-    homes.remove(homes.held_by(project, made))
+    homes.remove(made, homes.held_by(project, made))
     assert "refs/realm/fix" not in lib.refs()
     homes.restore(project, made)
     fork = homes.with_own_refs(project, made, made._replace(id=OTHER_ID, name="other"))
@@ -328,9 +328,29 @@ def test_removed_restored_renamed_and_forked_with_the_session(repo: Repo, lib: R
     ]
 
 
+def test_a_rename_that_was_killed_before_its_end_is_finished(repo: Repo, lib: Repo) -> None:
+    made, project = begun(repo, "../lib"), project_of(repo)
+    lib.git("update-ref", "refs/realm/fix", done := work(lib))
+    lib.git("update-ref", "refs/realm-branches/fix/heads/alt", done)
+    lib.git("update-ref", "refs/realm/theirs", lib.head())
+    new = homes.with_own_refs(project, made, made._replace(name="new"), made.base).session
+    approvals.approve_record(project, new)
+    homes.reserve(new, planned(project, new).neighbours)
+    theirs = {"refs/realm/theirs": lib.head()}
+    assert {ref: oid for ref, oid in lib.refs().items() if "realm" in ref} == theirs | {
+        "refs/realm/new": done,
+        "refs/realm-branches/new/heads/alt": done,
+    }
+    homes.with_own_refs(project, new, new._replace(name="newer"), new.base)
+    newer = new._replace(name="newer", neighbours=(new.neighbours[0]._replace(ref="newer"),))
+    approvals.approve_record(project, newer)
+    homes.remove(newer, homes.held_by(project, newer))
+    assert lib.refs("refs/realm/") == theirs
+
+
 def test_what_was_removed_is_not_restored_onto_anothers_work(repo: Repo, lib: Repo) -> None:
     made, project = begun(repo, "../lib"), project_of(repo)
-    homes.remove(homes.held_by(project, made))
+    homes.remove(made, homes.held_by(project, made))
     other = begun(repo, "../lib", session_id=OTHER_ID)
     assert other.neighbours == made.neighbours
     with pytest.raises(RealmError, match="is another session's"):
