@@ -25,7 +25,7 @@ EXAMPLES = (
 )
 NOTE = (
     "It is merged three-way with your files as they are. Where both changed the same lines, or a file that "
-    "git ignores is in the way, nothing is changed. Your index and your branch stay as they are."
+    "git ignores is in the way, nothing is changed; -p asks about all but these lines. Your index and your branch stay as they are."
 )
 
 
@@ -36,10 +36,11 @@ NOTE = (
 @common
 def command(name: At, paths: tuple[str, ...], directory: Path | None, pick: bool) -> None:
     """Change the files and say how many."""
+    from realm.cli.ui import TerminalUI
     from realm.session.integrate import apply
 
     if pick and not output.is_terminal(sys.stdin):
         raise CommandLineError("--patch asks questions and needs a terminal", "realm apply NAME -- PATHS")
-    done = apply(name, directory, paths, pick=pick)
+    done = apply(name, directory, paths, TerminalUI(), pick=pick)
     lines = f"+{done.insertions} \N{MINUS SIGN}{done.deletions}"
     output.data(f"applied {name} to the work tree ({plural(done.files, 'file')}, {lines})")

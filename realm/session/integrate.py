@@ -62,13 +62,13 @@ def _stands_in(project: Project) -> bool:
     return current_directory().resolve().is_relative_to(project.root.resolve())
 
 
-def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = False) -> Totals:
+def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick: bool = False) -> Totals:
     """Bring what a session changed into the work tree, uncommitted; return how much that was.
 
     It is merged three-way with the files as they are now.  With ``pick`` the user's git asks
-    about each hunk.  No hook is run: it could be one that the session brings.  Raises
-    :class:`RealmError`, and changes nothing, when both changed the same lines or an ignored
-    file is in the way.
+    about each hunk, but for lines that both changed, which stay as they are.  No hook is run: it could
+    be one that the session brings.  Raises :class:`RealmError`, and changes nothing, when both changed
+    the same lines or an ignored file is in the way.
     """
     done = work(at, directory)
     git.without_hooks()
@@ -81,10 +81,14 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], *, pick: bool = 
         try:
             after = merging.merge(project, done.begin, now, theirs)
         except merging.ConflictError as conflict:
-            raise RealmError(
-                f"{at} does not apply to your work tree: {conflict.message}",
-                f"realm merge {at} leaves conflicts to you, realm apply {at} -- PATHS takes a part",
-            ) from None
+            if not pick:
+                raise RealmError(
+                    f"{at} does not apply to your work tree: {conflict.message}",
+                    f"realm merge {at} leaves conflicts to you, realm apply {at} -- PATHS takes a part, and "
+                    f"realm apply {at} -p all but the lines that both changed",
+                ) from None
+            ui.warn(f"{conflict.message}: lines that both changed stay yours, and are not asked about")
+            after = merging.merge(project, done.begin, now, theirs, keep=True)
         if after == now:
             raise RealmError(f"your work tree has all of {at} already", "git status")
         if pick:

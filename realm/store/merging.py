@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "commit.gpgSign=false")
 _ALONE = ("-c", "core.splitIndex=false", *sparse.WHOLE)
-_STAGES = (b"2", b"1", b"3")
+_OURS = b"2"
+_STAGES = (_OURS, b"1", b"3")
 """Ours, what both began with, and theirs: the order of git-merge-file(1)."""
 _UNKNOWN = 129
 """What git exits with that does not know an option."""
@@ -42,16 +43,19 @@ class ConflictError(RealmError):
         self.paths = tuple(paths)
 
 
-def merge(project: Project, base: str, ours: str, theirs: str) -> str:
+def merge(project: Project, base: str, ours: str, theirs: str, *, keep: bool = False) -> str:
     """Return the tree of ``ours`` with what ``theirs`` changed since ``base`` (commits or trees).
 
-    Raises :class:`ConflictError` where both changed the same; nothing but objects is written.
+    Where both changed the same, with ``keep`` it stays as in ``ours``, else :class:`ConflictError` is raised;
+    nothing but objects is written.
     """
     trees = [tree_of(project, rev) for rev in (base, ours, theirs)]
     if trees[0] == trees[1]:
         return trees[2]
     if trees[2] in trees[:2]:
         return trees[1]
+    if keep:
+        return _by_files(project, *trees, keep=True)
     root = _commit(project, trees[0])
     sides = [_commit(project, tree, root) for tree in trees[1:]]
     how = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
@@ -72,7 +76,7 @@ def _commit(project: Project, tree: str, *parents: str) -> str:
     return git(*_PERSON, "commit-tree", *above, "-m", "realm", tree, project=project).text
 
 
-def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
+def _by_files(project: Project, base: str, ours: str, theirs: str, *, keep: bool = False) -> str:
     """Merge trees as git's oldest way does, each file for itself, in an index of our own."""
     with scratched("merge") as directory:
         here = partial(git, *_ALONE, project=project, env={"GIT_INDEX_FILE": str(directory / "index")})
@@ -82,7 +86,11 @@ def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
             words, _, name = row.partition(b"\t")
             mode, oid, stage = words.split()
             unmerged.setdefault(name, {})[stage] = mode, oid
-        lines = [_merged(here, directory, name, sides) for name, sides in unmerged.items()]
+        lines = [_merged(here, directory, name, sides, keep=keep) for name, sides in unmerged.items()]
+        if keep:
+            gone = (b"0", b"0" * len(base))
+            for at, (name, sides) in enumerate(unmerged.items()):
+                lines[at] = lines[at] or b"%s %s 0\t%s\0" % (*sides.get(_OURS, gone), name)
         if None in lines:
             paths = [name for name, line in zip(unmerged, lines, strict=True) if line is None]
             raise ConflictError([clean(path, limit=200) for path in paths])
@@ -91,11 +99,12 @@ def _by_files(project: Project, base: str, ours: str, theirs: str) -> str:
 
 
 def _merged(
-    here: Callable[..., GitResult], directory: Path, name: bytes, sides: Mapping[bytes, tuple[bytes, bytes]]
-) -> bytes | None:
+    here: Callable[..., GitResult], directory: Path, name: bytes, sides: Mapping[bytes, tuple[bytes, bytes]],
+    *, keep: bool,
+) -> bytes | None:  # fmt: skip
     """Return what the index is to have of a file that both sides changed, ``None`` for a conflict.
 
-    ``sides`` has a mode and an object for each of git's stages.  Its bytes are merged as they
+    With ``keep`` ours counts for lines that both changed.  ``sides`` has a mode and an object for each of git's stages.  Its bytes are merged as they
     are stored: what the project's attributes say, or run, plays no part.
     """
     modes = {sides[stage][0] for stage in (b"2", b"3") if stage in sides}
@@ -104,7 +113,8 @@ def _merged(
     files = [directory / stage.decode() for stage in _STAGES]
     for file, stage in zip(files, _STAGES, strict=True):
         file.write_bytes(here("cat-file", "blob", sides[stage][1].decode()).out)
-    done = here("merge-file", "-p", *map(str, files), check=False)
+    favour = ["--ours"] if keep else []
+    done = here("merge-file", "-p", *favour, *map(str, files), check=False)
     if done.code != 0:
         return None
     made = here("hash-object", "-w", "--stdin", stdin=done.out).text

@@ -160,6 +160,28 @@ class TestApply:
             assert shown.wait() == 0
         assert status(past.repo) == [" M sub/b.txt"]
 
+    @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+    def test_of_a_file_that_both_changed_the_other_hunks_are_picked(self, repo: Repo) -> None:
+        for name in ("a.txt", "gone.txt", "mine.txt"):
+            repo.write(name, LINES)
+        repo.commit("Files")
+        past = Past(repo)
+        theirs = LINES.replace("2\n", "two\n", 1).replace("19\n", "nineteen\n")
+        past.run(Asked("change", {"a.txt": theirs, "gone.txt": None, "mine.txt": theirs}))
+        repo.write("a.txt", LINES.replace("2\n", "mine\n", 1))
+        repo.write("gone.txt", LINES + "21\n")
+        (repo.path / "mine.txt").unlink()
+        refused = realm(repo.path, "apply", "fix")
+        assert "both sides changed a.txt, gone.txt and mine.txt" in refused.err
+        with terminal(past, "apply", "fix", "-p") as shown:
+            shown.wait_for("lines that both changed stay yours")
+            shown.wait_for(r"\+nineteen")
+            shown.press("y", "Enter")
+            assert shown.wait() == 0
+        assert status(repo) == [" M a.txt", " M gone.txt", " D mine.txt"]
+        wanted = LINES.replace("2\n", "mine\n", 1).replace("19\n", "nineteen\n")
+        assert (repo.path / "a.txt").read_text() == wanted
+
     def test_where_git_cannot_ask_nothing_counts_as_applied(self, past: Past) -> None:
         past.repo.git("config", "interactive.diffFilter", "false")
         past.repo.git("config", "color.ui", "always")
