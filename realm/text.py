@@ -48,6 +48,14 @@ def clean(
     return text
 
 
+_AT_ENDS = re.compile(r"(?<![^\S\n])[^\S\n]+(?=\n|\Z)")
+
+
+def trimmed(text: str) -> str:
+    """Return ``text`` without blanks at the ends of its lines: millions of them in one step."""
+    return _AT_ENDS.sub("", text)
+
+
 def first_line(text: str, limit: int = 72, *, joined: bool = False) -> str:
     """Return the first line of ``text`` that is not blank, cleaned and cut."""
     for line in clean(text, multiline=True, joined=joined).splitlines():

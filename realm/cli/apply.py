@@ -25,7 +25,8 @@ EXAMPLES = (
 )
 NOTE = (
     "It is merged three-way with your files as they are. Where both changed the same lines, or a file that "
-    "git ignores is in the way, nothing is changed; -p asks about all but these lines. Your index and your branch stay as they are."
+    "git ignores is in the way, nothing is changed; -p asks about all but these lines. Your index and your "
+    "branch stay as they are."
 )
 
 

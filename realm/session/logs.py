@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from realm.store import record
 from realm.terminal.ansi.lexer import ESC
 from realm.terminal.recording.recorder import Follower, tail
 from realm.terminal.render.lines import Lines
-from realm.text import clean
+from realm.text import clean, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,8 +34,6 @@ PERIOD = 0.2
 """Seconds between two looks at a recording that grows."""
 _MOST = 256 * 1024 * 1024
 """Bytes of a conversation that are read."""
-_AT_ENDS = re.compile(r"(?<![^\S\n])[^\S\n]+(?=\n|\Z)")
-"""Blanks at the ends of lines."""
 _LOOK = 4096
 """Bytes that are looked at to see whether a program draws."""
 _SIZE = (24, 80)
@@ -183,8 +180,8 @@ def _paragraph(said: Said) -> str:
     if not text:
         return ""
     begin = "> " if said.who == "user" else ""
-    lines = text.replace("\n", f"\n{begin}") if begin else text  # one by one millions of short ones take seconds
-    return _AT_ENDS.sub("", begin + lines) + "\n\n"
+    lines = text.replace("\n", f"\n{begin}") if begin else text
+    return trimmed(begin + lines) + "\n\n"
 
 
 def _recorded(project: Project, session: Session, run: Run) -> bytes:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realm.agents.base import Said
+from realm.session.logs import _paragraph
 from realm.terminal.render.lines import Lines
 
 
@@ -54,3 +58,25 @@ def test_no_bytes_leave_a_control_character(pieces: list[bytes]) -> None:
     lines = Lines()
     text = "".join(lines.feed(piece) for piece in pieces) + lines.end()
     assert not any((ord(char) < 32 and char not in "\n\t") or 127 <= ord(char) < 160 for char in text)
+
+
+LINE = st.text("a \t\xe9\xb0\u3000", max_size=4).map(str.encode) | st.sampled_from(
+    [b"\x1b[2;3H", b"\x1b[m", b"x\r", b"\xc3", b"\x1b]0;t", b"\x07"]
+)
+
+
+@given(st.lists(st.tuples(LINE, st.sampled_from([b"", b"\n", b"\r\n"]))))
+def test_lines_are_the_same_however_they_come(pieces: list[tuple[bytes, bytes]]) -> None:
+    """Those that come together are read in one step."""
+    data = b"".join(line + end for line, end in pieces)
+    whole, bytewise = Lines(), Lines()
+    found = whole.feed(data) + whole.end()
+    assert found == "".join(bytewise.feed(bytes([byte])) for byte in data) + bytewise.end()
+
+
+def test_millions_of_short_lines_are_no_work() -> None:
+    lines, data = Lines(), b"a\r\n" * 400_000
+    begun = time.process_time()
+    assert lines.feed(data) == "a\n" * 400_000
+    assert len(_paragraph(Said("agent", "a \n" * 400_000))) == 800_001
+    assert time.process_time() - begun < 2

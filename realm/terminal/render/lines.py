@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from realm.terminal.ansi.lexer import CONTROL, CSI, ESCAPE, TEXT, Lexer, Token
-from realm.text import clean
+import re
 
+from realm.terminal.ansi.lexer import CONTROL, CSI, ESCAPE, TEXT, Lexer, Token
+from realm.text import clean, trimmed
+
+_PIECES = re.compile(rb"((?:[^\x00-\x08\n-\x1f\x7f\xc2]*+\r?\n)++)|[^\n]*+(?:\n|\Z)")
+"""Whole lines of mere text, which need not be taken apart, or one other line."""
 _OPEN_LIMIT = 1 << 20
 """Bytes that may wait for the end of their line."""
 _SHORTEST = 3
@@ -29,7 +33,14 @@ class Lines:
 
     def feed(self, data: bytes) -> str:
         """Return the lines that are complete now."""
-        found = [self._take(token) for token in self._lexer.tokens(data)]
+        found: list[str] = []
+        for piece in _PIECES.finditer(data):
+            if piece[1] and not self._line and not self._returned and self._lexer.between:
+                self._drawing, self._row = False, -1
+                text = piece[0].replace(b"\r\n", b"\n").replace(b"\t", b" ")
+                found.append(trimmed(clean(text, multiline=True)))
+            else:
+                found += [self._take(token) for token in self._lexer.tokens(piece[0])]
         if len(self._line) > _OPEN_LIMIT:
             found.append(self.end())
         return "".join(found)
