@@ -105,7 +105,8 @@ def _merged(
     """Return what the index is to have of a file that both sides changed, ``None`` for a conflict.
 
     With ``keep`` ours counts for lines that both changed.  ``sides`` has a mode and an object for each
-    of git's stages.  Its bytes are merged as they are stored: what the project's attributes say, or run, plays no part.
+    of git's stages.  Its bytes are merged as they are stored: what the project's attributes say, or
+    run, plays no part.
     """
     modes = {sides[stage][0] for stage in (b"2", b"3") if stage in sides}
     if len(sides) < len(_STAGES) or len(modes) != 1 or not modes < {b"100644", b"100755"}:
