@@ -41,8 +41,8 @@ class Bookkeeper:
         self._plan, self._sandbox = plan, sandbox
         found = accounts.read(plan.session.id)
         going_on = found is not None and found.run == plan.run.number
-        # A program without a screen, or one that nothing is known of, works from the start.
-        waits = plan.tty and plan.agent.options is not None
+        # What shows no screen, also in a terminal, or is not known, works from the start.
+        waits = plan.tty and plan.agent.options is not None and plan.agent.wants_screen(plan.agent_args)
         fresh = Account(plan.run.number, Activity.READY if waits else Activity.WORKING, time.time())
         self.account = found if found is not None and going_on else fresh
         self.renew()

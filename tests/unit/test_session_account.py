@@ -38,8 +38,10 @@ class Told:
 class Running:
     """As much of a plan as an account needs: a run with a terminal of Claude Code."""
 
-    def __init__(self, number: int = 1, *, tty: bool = True, words: tuple[str, ...] = ()) -> None:
-        self.agent, self.tty = agents.find(words), tty
+    def __init__(
+        self, number: int = 1, *, tty: bool = True, words: tuple[str, ...] = (), args: tuple[str, ...] = ()
+    ) -> None:
+        self.agent, self.tty, self.agent_args = agents.find(words), tty, args
         self.session = type("Session", (), {"id": ID})
         self.run = type("Run", (), {"number": number})
 
@@ -66,6 +68,8 @@ def test_a_screen_waits_for_a_prompt_and_any_other_program_works(sandbox: Told) 
     books(sandbox, 2, tty=False)
     assert noted().activity is Activity.WORKING
     books(sandbox, 3, words=("sh",))
+    assert noted().activity is Activity.WORKING
+    Bookkeeper(cast("Plan", Running(4, args=("-p", "go"))), cast("Sandbox", sandbox))
     assert noted().activity is Activity.WORKING
 
 
