@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 
+_LARGE = 50e6
+"""Bytes of a file that takes git seconds."""
+
+
 def new(request: NewRequest, ui: UI) -> int:
     """Make a session, run the agent in a sandbox, keep its work; return the agent's exit code.
 
@@ -43,7 +47,7 @@ def new(request: NewRequest, ui: UI) -> int:
     config.check()
     planning.mention_removed(config, ui)
     approvals.settle_patterns(project, ui)
-    plan = _with_wip(planning.new(request, project, config), request)
+    plan = _with_wip(planning.new(request, project, config), request, ui)
     egress.refuse_none(plan)
     seen = Begun(lambda: sight.find(plan))
     left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
@@ -136,12 +140,15 @@ def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
         ui.warn(f"{files} not committed and {stay} out of the container (--wip includes such changes)")
 
 
-def _with_wip(plan: Plan, request: NewRequest) -> Plan:
+def _with_wip(plan: Plan, request: NewRequest, ui: UI) -> Plan:
     """Make the uncommitted changes the session's first commit."""
     if not request.wip:
         return plan
     message = f"{WIP}{request.name} began\n\nRealm-Session: {request.name}\n"
-    commit = worktree.write_wip(plan.project, plan.session.base, message, plan.identity)
+    large = worktree.largest(plan.project)
+    named = f": {clean(large[0], limit=200)} has {large[1] / 1e6:,.0f} MB" if large[1] >= _LARGE else ""
+    with ui.progress(f"taking in what is not committed{named}"):
+        commit = worktree.write_wip(plan.project, plan.session.base, message, plan.identity)
     if commit is None:
         return plan
     return plan._replace(run=plan.run._replace(before=commit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,15 @@ def tracked_count(project: Project) -> int:
     except OSError:
         return 0
     return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
+
+
+def largest(project: Project) -> tuple[str, int]:
+    """Return the largest file that is changed, or new and not ignored, and its bytes; ``""`` and 0 for none."""
+    found = [("", 0)]
+    for path in _list(project, "ls-files", "--others", "--modified", "--exclude-standard", "-z"):
+        with suppress(OSError):
+            found.append((path, (project.root / path).lstat().st_size))
+    return max(found, key=lambda one: one[1])
 
 
 def snapshot(project: Project, index: Path, objects: Path | None = None) -> str:

@@ -248,6 +248,7 @@ def test_wip_takes_everything_and_touches_nothing(repo: Repo) -> None:
     repo.write("x.log")
     (repo.path / "gone").unlink()
     before = seen(repo)
+    assert worktree.largest(project) == ("staged", 17)
     tree = wip(project, repo.head())
     assert tree_files(repo, tree) == [".gitignore", "README.md", "intended", "new dir/näme", "staged"]
     assert repo.git("show", f"{tree}:staged") == "and changed again"
