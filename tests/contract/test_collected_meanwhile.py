@@ -119,8 +119,8 @@ def test_refs_move(past: Past, collected: list[str], verb: str) -> None:
 
 
 TAKING: Mapping[str, Callable[[Path], object]] = {
-    "apply": lambda at: integrate.apply(At("fix"), at, []),
-    "apply a part": lambda at: integrate.apply(At("fix"), at, ["a"]),
+    "apply": lambda at: integrate.apply(At("fix"), at, [], UI),
+    "apply a part": lambda at: integrate.apply(At("fix"), at, ["a"], UI),
     "squash": lambda at: integrate.merge(At("fix"), at, UI, squash=True),
     "merge": lambda at: integrate.merge(At("fix"), at, UI),
 }
