@@ -51,7 +51,7 @@ def tracked_count(project: Project) -> int:
 
 
 def largest(project: Project) -> tuple[str, int]:
-    """Return the largest file that is changed, or new and not ignored, and its bytes; ``""`` and 0 for none."""
+    """Return the largest file that is changed, or new and not ignored, and its bytes; 0 for none."""
     found = [("", 0)]
     for path in _list(project, "ls-files", "--others", "--modified", "--exclude-standard", "-z"):
         with suppress(OSError):
