@@ -105,11 +105,9 @@ def _build(name: str, build: dict[str, Any]) -> str:
 
 def _command(value: object) -> str:
     """Return a command that may be a line of shell, a list of words, or several of these by name."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, list):
-        return shlex.join(map(str, value))
-    return " && ".join(filter(None, map(_command, value.values()))) if isinstance(value, dict) else ""
+    commands = value.values() if isinstance(value, dict) else [value]
+    lines = (shlex.join(map(str, each)) if isinstance(each, list) else each for each in commands)
+    return " && ".join(line.strip() for line in lines if isinstance(line, str) and line.strip())
 
 
 _TARGET = re.compile(r"/[\w.@+/-]{1,200}", re.ASCII)
