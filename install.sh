@@ -167,7 +167,9 @@ keep_apart() {
     "$venv/bin/python" -I - "$venv/bin/realm" "$venv/bin/git-realm" <<'PYTHON'
 import pathlib, re, sys
 for program in map(pathlib.Path, sys.argv[1:]):
-    program.write_text(re.sub(r"\A(#!\S*/python[0-9.]*)\n", r"\1 -I\n", program.read_text()))
+    # Where its path is long or has blanks in it, the interpreter is started by a line of shell.
+    begins = r"\A(#!(?:/bin/sh\n'''exec' .*|\S*)/python[0-9.]*[\"']?)(?= \"\$0\"|\n)"
+    program.write_text(re.sub(begins, r"\1 -I", program.read_text()))
 PYTHON
     if compgen -G "$venv/lib/python*/site-packages/setuptools" >/dev/null; then
         "$venv/bin/python" -m pip uninstall --quiet --disable-pip-version-check --yes setuptools 2>/dev/null || true

@@ -52,7 +52,7 @@ def version(home: Path) -> str:
 @pytest.fixture(scope="module")
 def installed_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A home in which realm was installed, and what the installer said."""
-    home = tmp_path_factory.mktemp("install") / "home"
+    home = tmp_path_factory.mktemp("install") / "a home"
     done = run_installer(home, *QUIETLY)
     assert done.returncode == 0, done.stderr
     return home, done.stderr
