@@ -36,7 +36,8 @@ class Machine(NamedTuple):
     """The machine of an engine: memory in bytes and processors, 0 where it does not say how many.
 
     ``limits_cpus`` is whether it can limit processors, ``root`` where the engine keeps its files there,
-    ``maps_users`` whether containers' users are others on the machine.
+    ``maps_users`` whether containers' users are others on the machine, ``unlimited`` what containers use
+    as much of as there is, whatever they are given.
     """
 
     memory: int
@@ -44,16 +45,19 @@ class Machine(NamedTuple):
     limits_cpus: bool
     root: str = ""
     maps_users: bool = False
+    unlimited: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, found: Json) -> Self:
         """Return what ``GET /info`` says."""
+        limits = {"MemoryLimit": "memory", "PidsLimit": "processes"}
         return cls(
             int(found.get("MemTotal") or 0),
             int(found.get("NCPU") or 0),
             found.get("CpuCfsQuota", True) is not False,
             str(found.get("DockerRootDir") or ""),
             any("rootless" in option or "userns" in option for option in found.get("SecurityOptions") or ()),
+            tuple(what for name, what in limits.items() if found.get(name) is False),
         )
 
 

@@ -72,6 +72,7 @@ class Engine:
         self.api = NEWEST_API
         self.is_podman = False
         """Whether it is Podman: volumes made with a container get no labels there, the agent no signals."""
+        self._machine: Machine | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -158,9 +159,11 @@ class Engine:
             return {name: value for name, value in pairs.items() if isinstance(value, str)}
 
     def machine(self) -> Machine:
-        """Return what is known of the engine's machine."""
-        with self._asking():
-            return Machine.of(self._client.info())
+        """Return what is known of the engine's machine; it is asked once."""
+        if self._machine is None:
+            with self._asking():
+                self._machine = Machine.of(self._client.info())
+        return self._machine
 
     # -- networks ------------------------------------------------------------
 

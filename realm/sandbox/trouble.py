@@ -6,6 +6,7 @@ The only place that knows the texts of an engine's errors.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -98,11 +99,12 @@ def nonsense(endpoint: Endpoint) -> EngineError:
 def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.platform) -> EngineError:
     """Return the advice that fits why ``endpoint`` did not answer."""
     where = _where(endpoint)
+    own = _own_engine() if endpoint.source == "default" else ""
     if isinstance(error, PermissionError):
         hint = "sudo usermod -aG docker $USER, then log in again"
         return EngineError(
             f"no permission to use {where}",
-            hint if platform != "darwin" else _start_hint(platform),
+            own or (hint if platform != "darwin" else _start_hint(platform)),
             kind="denied",
         )
     if not endpoint.local:
@@ -112,7 +114,7 @@ def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.pl
             "check the address, or unset DOCKER_HOST and DOCKER_CONTEXT",
             kind="unreachable",
         )
-    if isinstance(error, FileNotFoundError) and endpoint.source == "default" and not _installed():
+    if isinstance(error, FileNotFoundError) and endpoint.source == "default" and not own and not _installed():
         return EngineError("Docker is not installed", _install_hint(platform), kind="unreachable")
     if isinstance(error, TimeoutError):
         hint = "docker version asks it as well; start it anew if that hangs, too"
@@ -121,10 +123,16 @@ def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.pl
     if closed or not isinstance(error, OSError) or error.errno is None:
         text = clean(str(error), limit=200) or "it closed the connection"
         return EngineError(f"{where} broke the connection: {text}", "docker version", kind="unreachable")
-    hint = _start_hint(platform)
+    hint = own or _start_hint(platform)
     if endpoint.source != "default":
         hint = f"start it, or choose another engine: check {endpoint.source} (docker context ls lists them)"
     return EngineError(f"{where} is not running", hint, kind="unreachable")
+
+
+def _own_engine() -> str:
+    """Return how to choose the engine of this user's own that nobody chose; empty without one."""
+    path = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
+    return f"export DOCKER_HOST=unix://{path} chooses your own, rootless one" if path.is_socket() else ""
 
 
 def _installed() -> bool:

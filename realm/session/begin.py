@@ -41,7 +41,6 @@ def begin(
     """
     from realm.session import run as running
 
-    plan = plan._replace(run=plan.run._replace(weakened=running.weakened(plan)))
     plan, sandbox = _made(connection, plan, image, seen, ui, check, meanwhile)
     try:
         from realm.session import background
@@ -72,7 +71,7 @@ def _made(
 
     def record() -> None:
         check()
-        begun.append(plan._replace(meta=_written(plan, image, _labels(connection, image))))
+        begun.append(_recorded(connection, plan, image))
         _move_refs(begun[0])
         # Killed before this, the session is there and makes them with its next run: none is left to nobody.
         homes.reserve(plan.session, plan.neighbours)
@@ -89,6 +88,15 @@ def _made(
         _undo(begun or [plan], sandboxes)
         raise
     return begun[0], sandboxes[0]
+
+
+def _recorded(connection: Engine, plan: Plan, image: str) -> Plan:
+    """Write the record of the run, with what its sandbox has less protection by than others."""
+    from realm.session import run as running
+
+    unlimited = (f"no limit on {what}" for what in connection.machine().unlimited)
+    plan = plan._replace(run=plan.run._replace(weakened=(*running.weakened(plan), *unlimited)))
+    return plan._replace(meta=_written(plan, image, _labels(connection, image)))
 
 
 def _labels(connection: Engine, image: str) -> Mapping[str, str]:

@@ -106,7 +106,12 @@ def _engine(name: str) -> Check:
     with closing(docker.connect()) as connection:
         info = connection.info()
         kind = "Podman" if connection.is_podman else "Docker"
-    return Check(name, "ok", f"{kind} {info.version} at {info.endpoint} ({info.source})")
+        unlimited = " and ".join(connection.machine().unlimited)
+    found = f"{kind} {info.version} at {info.endpoint} ({info.source})"
+    if unlimited:
+        advice = "one that is not root's needs cgroups v2, and systemd to hand them on"
+        return Check(name, "warn", f"{found}; it cannot limit the {unlimited} of a container", advice)
+    return Check(name, "ok", found)
 
 
 def _leftovers(name: str) -> Check:

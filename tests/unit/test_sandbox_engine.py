@@ -17,6 +17,7 @@ import pytest
 
 from realm.errors import EngineError, ImageError
 from realm.sandbox import docker, trouble
+from realm.sandbox.answers import Machine
 from realm.sandbox.endpoint import Endpoint, resolve
 from realm.sandbox.image import build
 from realm.together import together
@@ -81,6 +82,23 @@ def test_each_failure_has_its_advice(
     made = trouble.unreachable(endpoint, error, platform)
     assert message in made.message
     assert hint in made.hint
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "no"), PermissionError(13, "Permission denied")])
+def test_a_rootless_engine_of_ones_own_is_named(
+    error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as own:
+        own.bind("docker.sock")
+        made = trouble.unreachable(LOCAL, error, "linux")
+    assert made.hint.startswith(f"export DOCKER_HOST=unix://{tmp_path}/docker.sock ")
+
+
+def test_what_an_engine_cannot_limit_is_known() -> None:
+    assert Machine.of({"MemoryLimit": True, "PidsLimit": True}).unlimited == ()
+    assert Machine.of({"MemoryLimit": False, "PidsLimit": False}).unlimited == ("memory", "processes")
 
 
 @pytest.mark.parametrize(("installed", "message"), [(False, "not installed"), (True, "not running")])
