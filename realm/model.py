@@ -1,14 +1,10 @@
 """The nouns of realm as frozen values; no file or program is asked here."""
 
-from __future__ import annotations
-
+# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
+from pathlib import Path
+from typing import NamedTuple
 
 WORKSPACE_ROOT = "/workspace"
 """Where workspaces lie in every sandbox: the conversation's file name depends on it."""

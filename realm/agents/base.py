@@ -6,19 +6,14 @@ the state directory" are those below the directory that a sandbox keeps beside
 its workspace, with ``/`` between parts.
 """
 
-from __future__ import annotations
-
+# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
-if TYPE_CHECKING:
-    import re
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-
-    from realm.model import Activity, Question, TurnText
-
+from realm.model import Activity, Question, TurnText
 
 BEFORE = "login-before.json"
 """The host's login as it was before a sandbox renewed it, below realm's directory."""

@@ -4,16 +4,12 @@ The answers are those of the Docker Engine API (https://docs.docker.com/referenc
 A ``KeyError``, ``TypeError`` or ``ValueError`` means that it is none.
 """
 
-from __future__ import annotations
+# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-
+from realm.sandbox.endpoint import Endpoint
 from realm.text import clean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from realm.sandbox.endpoint import Endpoint
 
 Json = dict[str, Any]
 """An object of the engine's API, in an answer or a request."""

@@ -1,14 +1,11 @@
 """What the use-cases are asked for, what they answer, and whom they speak through; cheap to import."""
 
-from __future__ import annotations
+# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from realm.model import Project, Session, SessionRow
+from realm.model import Project, Session, SessionRow
 
 FURTHER = "_REALM_FURTHER"
 """Set for a new session that is made with others: what is to be said of all the first one has said."""
