@@ -37,6 +37,8 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     claim.check(project, session)
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, last, request)
+    # git answers while the engine's library is imported.
+    held = planning.recorded(plan, last) if last and holder(session.id) is not None else None
     connection = engine.result()
     found = lookup.find(connection, session_id=session.id)
     sandbox = next((sandbox for sandbox in found if sandbox.state() == "running"), None)
@@ -54,12 +56,12 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
             sandbox = intake.recover(connection, plan, last, ui)
         if sandbox is None:
             raise RealmError(f"session {name} is not running", f"realm resume {name}")
-    if last and holder(session.id) is not None:
-        plan = planning.still_with_ssh(planning.recorded(plan, last), ui)
-        held = background.take_over(plan, connection, sandbox, ui, take=take)
-        if held is not None:
-            with contextlib.closing(held.lock), telling(kept(plan)):
-                return background.attend(held)
+    if held is not None and holder(session.id) is not None:
+        plan = planning.still_with_ssh(held, ui)
+        taken = background.take_over(plan, connection, sandbox, ui, take=take)
+        if taken is not None:
+            with contextlib.closing(taken.lock), telling(kept(plan)):
+                return background.attend(taken)
     from realm.session.resume import resume  # somebody waits for the screen of a run that is held
 
     return resume(request, ui, connection)
