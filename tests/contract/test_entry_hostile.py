@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -363,3 +364,47 @@ def test_a_given_file_and_a_set_up_leave_a_sparse_checkout_sparse(sandbox: HostS
     report = sandbox.run("test ! -e b && test -e made && test -e a/one")
     assert report.complete
     assert report.points[-1].snapshot == sandbox.tip
+
+
+UNENCODED = {
+    "UTF-8 where UTF-16 is wanted": ("echo more >> u/a.txt", ["u/a.txt"]),
+    "without the mark of its order": (r"""printf 'a\000' > 'u/b "[1]*.txt'""", ['u/b "[1]*.txt']),
+    "an encoding that there is none of": ("echo '*.x working-tree-encoding=UTF-99' >> .gitattributes", []),
+    "no encoding": ("echo '*.x working-tree-encoding' >> .gitattributes", []),
+    "many": ("for n in 1 2 3 4; do echo x > u/$n.txt; done", [f"u/{number}.txt" for number in range(1, 5)]),
+    "in a directory with an apostrophe": ('mkdir "it\'s"; echo x > "it\'s/u.txt"', ["it's/u.txt"]),
+}
+
+
+@pytest.mark.parametrize("how", UNENCODED)
+def test_a_file_that_git_cannot_encode_keeps_no_other_from_being_saved(
+    sandbox: HostSandbox, how: str
+) -> None:
+    script, kept = UNENCODED[how]
+    sandbox.repo.write(".gitattributes", "*.txt text working-tree-encoding=UTF-16\n")
+    for name in ("u/a.txt", "u/good.txt"):
+        sandbox.repo.write(name, "")
+        (sandbox.repo.path / name).write_bytes("one\ntwo\n".encode("utf-16"))
+    sandbox.tip = sandbox.repo.commit()
+    report = sandbox.run(f"echo 1 > work; echo x > some.x; {script}; git add -A 2>&- || :")
+    assert report.complete
+    taken, snapshot = sandbox.taken(report), report.points[-1].snapshot
+    changed = taken.git("diff", "-z", "--name-only", sandbox.tip, snapshot).split("\0")
+    assert {*kept, "work", "some.x"} <= set(changed)
+    assert "u/good.txt" not in changed or how == "no encoding"
+    for name in kept:
+        raw = (sandbox.workspace / name).read_bytes()
+        assert (
+            subprocess.check_output(["git", "cat-file", "blob", f"{snapshot}:{name}"], cwd=taken.path) == raw
+        )
+    assert any("kept as it is" in error for error in report.errors)
+
+
+@pytest.mark.parametrize("damage", ["[broken", "[core]\nbare = perhaps"])
+def test_a_damaged_repository_inside_keeps_no_file_from_being_saved(
+    sandbox: HostSandbox, damage: str
+) -> None:
+    make = "git init -q x; cd x; echo y > y; git add .; git commit -q -m y"
+    report = sandbox.run(f"echo w > work; {make}; echo '{damage}' > .git/config")
+    assert report.complete
+    assert set(sandbox.tree(report)) == {"README.md", "work", "x/y"}
