@@ -157,15 +157,15 @@ LIMIT_TOTAL = Setting(
     "bytes of all that a run changed, unpacked",
 )
 LIMIT_OBJECTS = Setting(
-    "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", parsers.at_least(1),
+    "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", parsers.positive,
     "git objects that a run may make",
 )
 LIMIT_ENTRIES = Setting(
-    "limit.entries", "REALM_LIMIT_ENTRIES", "2000000", parsers.at_least(1),
+    "limit.entries", "REALM_LIMIT_ENTRIES", "2000000", parsers.positive,
     "files and directories that a run may change",
 )
 LIMIT_COMMITS = Setting(
-    "limit.commits", "REALM_LIMIT_COMMITS", "10000", parsers.at_least(1),
+    "limit.commits", "REALM_LIMIT_COMMITS", "10000", parsers.positive,
     "commits of a run that are kept one by one",
 )
 LIMIT_RESULTS = Setting(
@@ -181,7 +181,7 @@ LIMIT_MEMORY = Setting(
     "memory of a git that checks what came of a container",
 )
 LIMIT_SECONDS = Setting(
-    "limit.seconds", "REALM_LIMIT_SECONDS", "1800", parsers.at_least(1),
+    "limit.seconds", "REALM_LIMIT_SECONDS", "1800", parsers.positive,
     "seconds that each step of saving work may take",
 )
 WORKSPACE = Setting(

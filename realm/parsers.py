@@ -155,15 +155,11 @@ def memory(text: str) -> int | None:
     return 0 if word == "none" else size(text)
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers from ``least`` on."""
-
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < least:
-            raise ValueError(f"it is not a number from {least} on")
-        return int(text)
-
-    return parse
+def positive(text: str) -> int:
+    """Return a whole number from 1 on."""
+    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < 1:
+        raise ValueError("it is not a number from 1 on")
+    return int(text)
 
 
 def bound(text: str) -> int:

@@ -49,6 +49,12 @@ def find(engine: Engine, *, session_id: str | None = None, role: str = "box") ->
     return [sandbox for sandbox, _ in _listed(engine, wanted)]
 
 
+def running(engine: Engine, session_id: str) -> Sandbox | None:
+    """Return the sandbox in which a session's agent is at work, ``None`` where none is."""
+    found = find(engine, session_id=session_id)
+    return next((sandbox for sandbox in found if sandbox.state() == "running"), None)
+
+
 def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger]:
     """Return what says that it is a session's, or of this REALM_HOME, and proves it not.
 

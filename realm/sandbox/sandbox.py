@@ -243,14 +243,14 @@ class Sandbox:
         command = ["sh", "-c", _FOLLOW_ALL, "sh", directory, word]
         return self.engine.listen(self.id, command, longest=_LONG_LINE)
 
-    def handed_over(self, number: int, dest: Path, limit: int | None = None) -> Report | None:
+    def handed_over(self, number: int, dest: Path) -> Report | None:
         """Return what the running sandbox handed over with that number; ``None`` when there is no such thing.
 
         Its files are put into ``dest``.  Raises ``RejectedError`` for what makes no sense.
         """
         try:
             with self.engine.get(self.id, f"{layout.LIVE}/{number:04d}") as pieces:
-                return report.receive_turn(pieces, dest, limit or self.limit)
+                return report.receive_turn(pieces, dest, self.limit)
         except EngineError as error:
             if error.kind == "not found":
                 return None
@@ -265,24 +265,24 @@ class Sandbox:
         words = ["rm", "-f", f"{layout.GIT}/last", f"{layout.GIT}/said", f"{layout.GIT}/beside"]
         self.engine.exec(self.id, words, lambda _: None, patience=10)
 
-    def _fetch(self, limit: int | None = None) -> Path:
+    def _fetch(self) -> Path:
         """Bring the results to the host once."""
         if self._results is None:
             self._results = scratch("results")
             try:
-                self._receive(self._results.path, limit or self.limit)
+                self._receive(self._results.path)
             except BaseException:
                 self.forget()
                 raise
         return self._results.path
 
-    def _receive(self, directory: Path, limit: int) -> None:
+    def _receive(self, directory: Path) -> None:
         """Save what there is to report; nothing where no container, or none of its files, is left."""
         if self.state() == "gone":
             return
         try:
             with self.engine.get(self.id, layout.OUT) as pieces:
-                report.receive(pieces, directory, limit)
+                report.receive(pieces, directory, self.limit)
         except EngineError as error:
             if error.kind != "not found":
                 raise
@@ -318,14 +318,14 @@ class Sandbox:
         reason = clean("; ".join(errors) or "it gave no reason", limit=400)
         return f"the work in the container could not be saved: {reason}"
 
-    def collect(self, dest: Path, limit: int | None = None) -> Report:
+    def collect(self, dest: Path) -> Report:
         """Return what the stopped sandbox reports; its pack and transcript are put into ``dest``.
 
-        Raises ``RejectedError`` when there is more than ``limit`` bytes of it.
+        Raises ``RejectedError`` when there is more of it than :attr:`limit` bytes.
         """
         import shutil
 
-        fetched = self._fetch(limit)
+        fetched = self._fetch()
         for path in fetched.iterdir():
             shutil.move(path, dest / path.name)
         self.forget()

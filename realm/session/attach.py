@@ -40,8 +40,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     # git answers while the engine's library is imported.
     held = planning.recorded(plan, last) if last and holder(session.id) is not None else None
     connection = engine.result()
-    found = lookup.find(connection, session_id=session.id)
-    sandbox = next((sandbox for sandbox in found if sandbox.state() == "running"), None)
+    sandbox = lookup.running(connection, session.id)
     if sandbox is None:
         if holder(session.id) is not None:
             raise RunningError(

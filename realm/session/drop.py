@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError, UsageError
 from realm.model import State
 from realm.session import claim
-from realm.session.find import locate, state
+from realm.session.find import locate
 from realm.session.lock import RunLock
 from realm.store import record, refs, repo, turns, unusual
 from realm.text import clean, listed
@@ -36,11 +36,7 @@ def drop(name: str, directory: Path | None, paths: Sequence[str]) -> Dropped:
     one of them, or the session's last run is not over.
     """
     wanted = [_checked(path) for path in paths]
-    project, row = locate(name, directory).sound()
-    if state(row) is not State.EXITED:
-        raise RealmError(
-            f"the last run of {name} is not over", f"realm stop {name} ends it and saves its work"
-        )
+    project, row = locate(name, directory).sound().ended()
     with RunLock(row.summary.id, name, 0):
         tips = refs.tips(project, name)
         with record.Record(project, name) as found:
@@ -62,15 +58,7 @@ def drop(name: str, directory: Path | None, paths: Sequence[str]) -> Dropped:
             run=runs[-1]._replace(after=code), state=State.EXITED, files={},
             totals=repo.diffstat(project, session.base, code)._replace(turns=count),
         )  # fmt: skip
-        refs.transact(
-            project,
-            [
-                refs.RefUpdate(refs.CODE + name, tips.code, code),
-                refs.RefUpdate(refs.META + name, tips.meta, meta),
-                *refs.keep_updates(project, name, tips),
-            ],
-            "realm: drop",
-        )
+        refs.transact(project, refs.replace_updates(project, name, tips, code, meta), "realm: drop")
     return Dropped(code, tips.code, repo.count_commits(project, code, [start]))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
 
-_SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
 def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
@@ -40,7 +40,7 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
     tty = terminal.interactive
     where = posixpath.join(session.workspace, session.subdir).rstrip("/")
     environment = surroundings.passed_on() if tty else {}
-    process, stream = sandbox.run(command or _SHELL, tty=tty, directory=where, environment=environment)
+    process, stream = sandbox.run(command or SHELL, tty=tty, directory=where, environment=environment)
     with terminal.raw():
         ended = relay(
             changed(stream, name, Config(project.root)), terminal,
@@ -58,9 +58,8 @@ def running(project: Project, name: str) -> tuple[Session, Engine, Sandbox]:
     session = record.read_session(project, name)
     claim.check(project, session)
     engine = docker.connect()
-    for sandbox in lookup.find(engine, session_id=session.id):
-        if sandbox.state() == "running":
-            return session, engine, sandbox
+    if (sandbox := lookup.running(engine, session.id)) is not None:
+        return session, engine, sandbox
     raise RealmError(f"session {name} is not running", f"realm resume {name}")
 
 

@@ -43,6 +43,15 @@ class Found(NamedTuple):
             )
         return self
 
+    def ended(self) -> Self:
+        """Return this; :class:`RealmError` where the session's last run is not over."""
+        name = self.row.name
+        if state(self.row) is not State.EXITED:
+            raise RealmError(
+                f"the last run of {name} is not over", f"realm stop {name} ends it and saves its work"
+            )
+        return self
+
 
 def find(name: str, directory: Path | None) -> Project:
     """Return the project that has the session ``name``, sound or not; see :func:`locate`."""

@@ -118,9 +118,7 @@ def conversation_file(session: Session) -> str | None:
 def _container(session: Session) -> Sandbox | None:
     """Return the container of the run that goes on; ``None`` where no engine tells of one."""
     with suppress(EngineError):
-        for sandbox in lookup.find(docker.connect(), session_id=session.id):
-            if sandbox.state() == "running":
-                return sandbox
+        return lookup.running(docker.connect(), session.id)
     return None
 
 

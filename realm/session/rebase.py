@@ -125,9 +125,4 @@ def _write(plan: Plan, tips: refs.Tips, session: Session, tip: str) -> None:
         run=runs[-1]._replace(after=tip),
         totals=repo.diffstat(project, session.base, tip)._replace(turns=turns), state=State.EXITED, files={},
     )  # fmt: skip
-    updates = [
-        refs.RefUpdate(refs.CODE + name, tips.code, tip),
-        refs.RefUpdate(refs.META + name, tips.meta, meta),
-        *refs.keep_updates(project, name, tips),
-    ]
-    refs.transact(project, updates, "realm: rebase")
+    refs.transact(project, refs.replace_updates(project, name, tips, tip, meta), "realm: rebase")

@@ -210,10 +210,7 @@ def _swap(project: Project, name: str, there: refs.Tips) -> Removal:
     """Put what a session is now into the trash and what was put there last in its place."""
     found = locate(name, project.root).sound()
     session, trash = record.read_session(project, name), _removed(project, name)
-    if state(found.row) is not State.EXITED:
-        raise RealmError(
-            f"the last run of {name} is not over", f"realm stop {name} ends it and saves its work"
-        )
+    found.ended()
     if trash.code is None or trash.meta is None:
         raise RealmError(
             f"what was removed of {name} is not complete",

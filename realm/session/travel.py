@@ -14,7 +14,7 @@ from realm import agents
 from realm.errors import RealmError
 from realm.model import State
 from realm.session import approvals, audit, claim, homes, recordings, registry, words
-from realm.session.find import locate, state
+from realm.session.find import locate
 from realm.session.lock import RunLock
 from realm.session.review import Place, place
 from realm.store import record, refs, repo
@@ -86,11 +86,7 @@ def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
     Without ``moves`` it may stand there already.  Raises :class:`RealmError` when there is no such
     turn, nothing came after it, or the session's last run is not over.
     """
-    project, row = locate(at.name, directory).sound()
-    if state(row) is not State.EXITED:
-        raise RealmError(
-            f"the last run of {at.name} is not over", f"realm stop {at.name} ends it and saves its work"
-        )
+    project, row = locate(at.name, directory).sound().ended()
     claim.check(project, record.read_session(project, at.name))
     with RunLock(row.summary.id, at.name, 0):
         whole, tips = place(at._replace(turn=None), directory), refs.tips(project, at.name)
@@ -100,16 +96,8 @@ def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
             if not moves:
                 return Moved(cut.turn.number, cut.turn.after, tips.code)
             raise RealmError(f"{at.name} is where turn {cut.turn.number} ended", f"realm log {at.name}")
-        meta = _written(cut)
-        refs.transact(
-            project,
-            [
-                refs.RefUpdate(refs.CODE + at.name, tips.code, cut.turn.after),
-                refs.RefUpdate(refs.META + at.name, tips.meta, meta),
-                *refs.keep_updates(project, at.name, tips),
-            ],
-            f"realm: rewind to turn {cut.turn.number}",
-        )
+        updates = refs.replace_updates(project, at.name, tips, cut.turn.after, _written(cut))
+        refs.transact(project, updates, f"realm: rewind to turn {cut.turn.number}")
     return Moved(cut.turn.number, cut.turn.after, tips.code or "")
 
 

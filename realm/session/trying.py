@@ -17,6 +17,7 @@ from realm.sandbox import docker, flags, lookup
 from realm.session import approvals, egress, images, neighbours, sandboxes, sight
 from realm.session import plan as planning
 from realm.session import run as running
+from realm.session.exec import SHELL
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import ResumeRequest
 from realm.session.review import Place, place
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from realm.session.requests import UI, TryRequest
     from realm.session.run import Plan
     from realm.store.worktree import Include
-
-_SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
 def attempt(request: TryRequest, ui: UI) -> int:
@@ -80,7 +79,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
         image = images.ensure(connection, plan, request.image, ui)
         try:
             with RunLock(own.id, name, 0):
-                return _run(connection, plan, image, request.command or _SHELL, ui)
+                return _run(connection, plan, image, request.command or SHELL, ui)
         finally:
             remove_tree(run_directory(own.id))
             sandboxes.sweep(connection)

@@ -380,6 +380,12 @@ def keep_updates(
     return _trash(name, tips, list_trash(project, name), branches).moved_in()
 
 
+def replace_updates(project: Project, name: str, tips: Tips, code: str, meta: str) -> list[RefUpdate]:
+    """Return the updates that move a session's refs to others, with what it is now kept in the trash."""
+    own = [RefUpdate(CODE + name, tips.code, code), RefUpdate(META + name, tips.meta, meta)]
+    return own + keep_updates(project, name, tips)
+
+
 def rename_updates(
     old: str, tips: Tips, new: str, meta: str | None, branches: Mapping[str, str] = {}
 ) -> list[RefUpdate]:
