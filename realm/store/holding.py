@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -37,6 +36,8 @@ def move_in(made: Path, packs: Path, name: str, oids: Iterable[str]) -> None:
 
     It is held for the commits ``oids`` until :func:`release`.
     """
+    import shutil  # which reads archives' modules: what only moves refs does without
+
     packs.mkdir(exist_ok=True)
     keep = packs / f"pack-{name}.keep"
     # Of the very same pack that another is about to put there it is theirs.
