@@ -26,7 +26,7 @@ from realm.paths import make_private, realm_home
 from realm.sandbox import flags
 from realm.session import approvals, egress, homes, keys, neighbours, registries
 from realm.session.run import Dotfiles, Plan
-from realm.store import record, repo, worktree
+from realm.store import record, refs, repo, worktree
 from realm.together import together
 
 if TYPE_CHECKING:
@@ -175,9 +175,11 @@ def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:
 
 def recorded(plan: Plan, run: Run) -> Plan:
     """Return the plan of ``run``, one that has begun, as git has recorded it."""
-    with record.Record(plan.project, plan.session.name) as found:
-        plan = plan._replace(run=run, meta=found.commit(), parent=found.parent())
-    return with_neighbours(plan)
+    project, name = plan.project, plan.session.name
+    meta = refs.tips(project, name).meta
+    if meta is None:
+        raise RealmError(f"session {name} has lost its record", f"git log {refs.META}{name}")
+    return with_neighbours(plan._replace(run=run, meta=meta, parent=record.parent(project, meta)))
 
 
 def with_neighbours(plan: Plan, *, begins: bool = False) -> Plan:

@@ -105,12 +105,15 @@ def _now(plan: Plan) -> _Now:
     project, name = plan.project, plan.session.name
     tips = refs.tips(project, name)
     session, run, meta = plan.session, plan.run, plan.meta
-    if tips.meta is not None:
-        with record.Record(project, name, tips.meta) as found:
-            if found.parent() == plan.parent:
-                noted = found.session()
-                if noted.id == session.id and found.numbers()[-1:] == [run.number]:
-                    session, run, meta = noted, found.run(run.number), tips.meta
+    if tips.meta is not None and record.parent(project, tips.meta) == plan.parent:
+        with record.Record(project, name) as found:
+            noted = found.session()
+            if (
+                found.commit() == tips.meta
+                and noted.id == session.id
+                and found.numbers()[-1:] == [run.number]
+            ):
+                session, run, meta = noted, found.run(run.number), tips.meta
     if tips.meta is None or tips.code is None:
         run = run._replace(taken=None, after=None)
     before = (run.after if run.taken is not None else None) or run.before

@@ -216,15 +216,6 @@ class Record:
         self._get("", _TREE_LIMIT)
         return self._commit
 
-    def parent(self) -> str | None:
-        """Return the record of the run before the last one, ``None`` for the first."""
-        commit = self._objects.get(self.commit(), _COMMIT_LIMIT)
-        if commit is not None and commit.kind != "commit":
-            raise self._damaged(f"it is a {commit.kind}")
-        head = commit.data.partition(b"\n\n")[0].decode("utf-8", "replace") if commit else ""
-        found = re.search(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
-        return found[1] if found else None
-
     def summary(self) -> Summary:
         """Return what the record's commit says in its message; an empty one where it says nothing sound."""
         return _summary(self._objects, self._format, self.commit())
@@ -440,6 +431,15 @@ def of_run(project: Project, meta: str, number: int) -> str | None:
         if run.strip() == str(number):
             return oid
     return None
+
+
+def parent(project: Project, meta: str) -> str | None:
+    """Return the record of the run before the one that ``meta`` records, ``None`` for the first."""
+    with CatFile(project) as objects:
+        commit = objects.get(meta, _COMMIT_LIMIT)
+    head = commit.data.partition(b"\n\n")[0].decode("utf-8", "replace") if commit else ""
+    found = re.search(r"^parent ([0-9a-f]+)$", head, re.MULTILINE)
+    return found[1] if found else None
 
 
 def _tree(objects: CatFile, object_format: str, commit: str | None, path: bytes) -> dict[bytes, Entry]:

@@ -54,7 +54,8 @@ def test_read(old: Repo) -> None:
 def test_continued_and_restored(old: Repo) -> None:
     project = project_of(old)
     with record.Record(project, "fix") as found:
-        meta, session, run, parent = found.commit(), found.session(), found.run(2), found.parent()
+        meta, session, run = found.commit(), found.session(), found.run(2)
+    parent = record.parent(project, meta)
     ended = run._replace(ended=run.started + 1, exit_code=0, after=TIP)
     new = record.write(
         project, parent=parent, previous=meta, session=session, run=ended, totals=Totals(),
