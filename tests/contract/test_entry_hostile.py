@@ -294,6 +294,23 @@ def test_files_above_the_limit_are_left_out_unread(sandbox: HostSandbox) -> None
     assert any(error.startswith("left out: 1 more file") for error in report.errors)
 
 
+def test_a_file_of_holes_that_looks_unchanged_is_not_read_when_the_index_is_written(
+    sandbox: HostSandbox,
+) -> None:
+    """Its size is that of the tip's as an index notes it, and both are as old as the index."""
+    for file in ("base.txt", "marked.txt"):
+        sandbox.repo.write(file, "")
+    sandbox.tip = sandbox.repo.commit()
+    sandbox.layout = sandbox.layout._replace(largest=1 << 16)
+    report = sandbox.run(
+        "git update-index --assume-unchanged marked.txt; echo more > marked.txt; cp -p base.txt ../then;"
+        "truncate -s 8000G base.txt; touch -r ../then base.txt .git/index"
+    )
+    taken, snapshot = sandbox.taken(report), report.points[-1].snapshot
+    assert taken.git("diff", "--name-only", sandbox.tip, snapshot) == "marked.txt"
+    assert any("base.txt: above the limit" in error for error in report.errors)
+
+
 def test_a_large_file_of_the_tips_stays_and_an_ignored_one_is_not_spoken_of(sandbox: HostSandbox) -> None:
     for file, text in {"large.bin": "x" * 70_000, ".gitignore": "cache/\n"}.items():
         sandbox.repo.write(file, text)
