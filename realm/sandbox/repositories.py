@@ -78,7 +78,7 @@ _LARGE = """\
 \tsmudge = sh \\"${REALM_STATE_DIR:-/realm}/layout/lfs\\" smudge
 """
 
-_SCRIPTS = ("checkout", "end", "lfs", "others", "rebase", "snapshot", "submodules", "turns")
+_SCRIPTS = ("checkout", "end", "lfs", "moved", "others", "rebase", "snapshot", "submodules", "turns")
 """What ``container/entry`` consists of, and what git runs in a sandbox."""
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _UNPREPARED = "the workspace could not be prepared"
 """What a sandbox reports that gave up before the agent was started."""
+_REMOVED = "the agent removed its project's directory"
 _NO_DOCKER = "Docker cannot run in it"
 _NO_GIT, _NO_WAY = "the image has no git", "no socket leads to the proxies"
 """Why, where its image or its engine is not fit for it."""
@@ -127,8 +128,14 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
             engine, plan, sandbox.image, ["snapshot"], sight.find(plan), prefer=sandbox.owner.history
         ) as made:
             creation.snapshot(engine, sandbox, made.spec, made.layout, plan.config.value(LIMIT_SECONDS))
-    except creation.UnsavedError:
+    except creation.UnsavedError as error:
         sandboxes.forget(sandbox)
+        if _REMOVED in error.message:
+            name = plan.session.name
+            error.hint = (
+                f"realm rescue {name} DIRECTORY writes all that is left, realm remove {name} --force gives "
+                f"that up, and realm restore {name} then brings back the turns that are in git"
+            )
         raise
 
 

@@ -55,7 +55,8 @@ class Rescued(NamedTuple):
 def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
     """Write the files in the container of a session that is over to the new directory ``target``.
 
-    Those of a repository beside the project go to ``<target>-<name>``.
+    Those of a repository beside the project go to ``<target>-<name>``.  Where the project's directory has
+    no file, all that lies beside it goes to ``target``.
 
     It works from the volumes alone, and for a session whose refs are gone.
     Raises :class:`RealmError` when there is no container, when its agent still
@@ -76,6 +77,11 @@ def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
                 # What engines call a mounted directory itself differs.
                 with opened.engine.get(opened.id, f"{WORK}/.") as pieces:
                     writer.write(pieces)
+            if not writers[0].files and prefix != WORK:
+                # The agent moved or removed its project's directory: its files may lie anywhere beside.
+                writers.append(Writer(target, ""))
+                with opened.engine.get(opened.id, f"{WORK}/.") as pieces:
+                    writers[-1].write(pieces)
         except OSError as error:
             raise RealmError(
                 f"{clean(str(error.filename or target))}: {error.strerror or error}",

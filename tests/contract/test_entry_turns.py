@@ -110,3 +110,68 @@ def test_what_a_hook_said_last_lies_ready(sandbox: HostSandbox, script: str, wor
 def test_who_asks_is_marked_until_it_is_answered(sandbox: HostSandbox) -> None:
     sandbox.run("echo Which? | $TURN asks; ls -d $REALM_STATE_DIR/out/asking > before; echo | $TURN answered")
     assert not (sandbox.state / "out" / "asking").exists()
+
+
+MOVED = {
+    "beside": "mv project new",
+    "beside, hidden": "mv project .new",
+    "beside, packed": "mv project new; git -C new pack-refs --all; rm -f new/.git/refs/heads/*",
+    "an empty directory in its place": "mv project new; mkdir project",
+    "a link in its place": "mv project new; ln -s new project",
+    "a link to elsewhere in its place": "mv project new; ln -s / project",
+    "a file in its place": "mv project new; echo x > project",
+    "what pretends to be it beside": "mv project new; mkdir -p a/.git b; ln -s ../new/.git b/.git;"
+    "ln -s new c; git init -q d; (cd d; git commit -q --allow-empty -m d);"
+    "mkfifo d/.git/packed-refs; rm -r d/.git/refs/heads",
+}
+
+
+@pytest.mark.parametrize("how", MOVED)
+def test_a_projects_directory_that_the_agent_moved_comes_home(sandbox: HostSandbox, how: str) -> None:
+    """Its turns are saved meanwhile."""
+    report = sandbox.run(
+        f"$TURN start < /dev/null; echo 1 > a; cd ..; {MOVED[how]}; cd *new || cd .new; echo 2 > b;"
+        "git add b; git commit -qm Mine; $TURN stop < /dev/null; $TURN start < /dev/null; echo 3 > c"
+    )
+    assert report.complete
+    assert report.errors == ()
+    assert [point.turn for point in report.points] == [1, 2]
+    assert [sandbox.tree(report, i) for i in range(2)] == [
+        ["README.md", "a", "b"], ["README.md", "a", "b", "c"],
+    ]  # fmt: skip
+    assert sandbox.taken(report).git("log", "-1", "--format=%s", report.points[-1].head) == "Mine"
+    assert (sandbox.workspace / "c").read_text() == "3\n"
+    assert not sandbox.workspace.is_symlink()
+
+
+def test_a_projects_directory_that_is_removed_leaves_the_last_turn(sandbox: HostSandbox) -> None:
+    report = sandbox.run(
+        "$TURN start < /dev/null; echo 1 > a; git add a; git commit -qm Mine; echo 2 > b;"
+        "$TURN stop < /dev/null; $TURN start < /dev/null; rm -rf ../project; mkdir ../new;"
+        "$TURN stop < /dev/null"
+    )
+    assert report.complete
+    first, last = report.points
+    assert (first.head, first.snapshot) == (last.head, last.snapshot)
+    assert sandbox.tree(report) == ["README.md", "a", "b"]
+    assert report.errors == ("the agent removed its project's directory: what its last turn left stands",)
+
+
+REPLACED = {
+    "there are two of it": "cp -R project one; mv project two",
+    "it has another history": "rm -rf project; git init -q new; cd new; git commit -q --allow-empty -m New",
+    "its name has a new line": "mv project \"$(printf 'pro\\nject')\"",
+    "a file is in its place": "rm -rf project; echo > project",
+    "a link to what is no repository is": "rm -rf project; mkdir new; echo > new/file; ln -s new project",
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+def test_nothing_is_guessed_where_it_is_not_clear_what_the_project_became(
+    sandbox: HostSandbox, how: str
+) -> None:
+    """The host keeps the container, with all that is in it."""
+    report = sandbox.run(f"echo 1 > work; cd ..; {REPLACED[how]}")
+    assert not report.complete
+    assert "the agent removed its project's directory" in report.errors
+    assert any(path.is_file() for path in sandbox.workspace.parent.rglob("*"))

@@ -378,7 +378,13 @@ def test_rescue_writes_the_files_of_a_dead_run_without_a_repository(
 def test_rescue_of_what_runs_or_is_in_git_says_so(user: User, tmp_path: Path) -> None:
     in_background(user)
     assert "realm stop x" in user.realm("rescue", "x", str(tmp_path / "a"), code=1).err
-    user.realm("stop", "x")
+    project = user.repo.path.name
+    engines.docker("exec", sandbox(user), "sh", "-c", f"cd /workspace; cp -R {project} one; mv {project} two")
+    stopped_with(user, "the agent removed its project's directory", "realm rescue x DIRECTORY")
+    user.realm("rescue", "x", str(tmp_path / "all"))
+    assert {"one/file", "two/file"} <= tree(tmp_path / "all")
+    user.realm("remove", "x", "--force")
+    user.realm("restore", "x")
     assert "no container of x is left" in user.realm("rescue", "x", str(tmp_path / "a"), code=1).err
     assert not (tmp_path / "a").exists()
 
