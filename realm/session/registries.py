@@ -65,7 +65,7 @@ def _decoded(text: str) -> str:
 def _filled(value: str, environ: Mapping[str, str]) -> str:
     """Return a value without quotes, and with the variables that it names."""
     bare = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
-    return re.sub(r"\$\{([^}:?-]+)[^}]*\}", lambda name: environ.get(name[1], ""), bare)
+    return re.sub(r"\$\{([^}$:?-]+)[^}$]*\}", lambda name: environ.get(name[1], ""), bare)
 
 
 # -- what is known of one tool -----------------------------------------------------
@@ -100,16 +100,18 @@ def _yarn(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
     above: list[tuple[int, str]] = []
     found: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
-        match = re.fullmatch(r"""( *)(["']?)(.+?)\2\s*:(?:\s+(["']?)(.*?)\4)?\s*""", line)
-        if not match or match[3].startswith("#"):
+        words = line.strip()
+        key, colon, value = (part.strip() for part in f"{words} ".partition(": "))
+        if not colon or key.startswith("#"):
             continue
-        depth = len(match[1])
+        depth = len(line) - len(line.lstrip(" "))
         above = [one for one in above if one[0] < depth]
-        if match[5] is None or not match[5]:
-            above.append((depth, match[3]))
+        key, value = key.strip("\"'"), value.partition(" #")[0].strip()
+        if not value:
+            above.append((depth, key))
             continue
-        inside = "\0".join(key for _, key in above)
-        found.setdefault(inside, {})[match[3]] = _filled(match[5], environ)
+        inside = "\0".join(name for _, name in above)
+        found.setdefault(inside, {})[key] = _filled(value, environ)
     for inside, said in found.items():
         within, _, name = inside.partition("\0")
         url = name if within == "npmRegistries" else said.get("npmRegistryServer", "")
@@ -304,5 +306,6 @@ def variables(found: Sequence[Registry], environ: Mapping[str, str] = os.environ
 
 def secrets(found: Sequence[Registry]) -> list[str]:
     """Return what of the logins nobody is to see."""
-    values = [value.rpartition(" ")[2] for one in found for value in one.logins.values()]
-    return values + [password for value in values if (password := _decoded(value).partition(":")[2])]
+    values = [value.rpartition(" ")[::2] for one in found for value in one.logins.values()]
+    pairs = (_decoded(value) for kind, value in values if kind == "Basic")
+    return [value for _, value in values] + [pair.partition(":")[2] for pair in pairs if ":" in pair]

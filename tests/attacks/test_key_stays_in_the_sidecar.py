@@ -36,13 +36,14 @@ OTHERS = (
 ODD = ("/../npm/x", "/%2e%2e/npm/x", "/x%2f..%2f..%2fpip", "/.%2E/x", "/x%252f..", "/%5c..%5cx")
 
 
-def know(egress: str, address: str, authority: bytes) -> None:
-    """Let a sidecar trust a certificate, and find npm.test at an address."""
+def know(egress: str, address: str, authority: bytes, company: str) -> None:
+    """Let a sidecar trust a certificate, find npm.test at an address, and have a company's proxy there."""
     conf = "/run/realm/conf"
     made = {"ca.pem": authority}
     changes = {
         "dnsmasq.conf": f"host-record=npm.test,{address}",
-        "squid.conf": f"tls_outgoing_options cafile={conf}/ca.pem",
+        "squid.conf": f"tls_outgoing_options cafile={conf}/ca.pem\n"
+        f"cache_peer {address} parent {company} 0 no-query default no-digest\nnever_direct allow all",
     }
     for name, line in changes.items():
         made[name] = f"{engines.docker('exec', egress, 'cat', f'{conf}/{name}')}\n{line}\n".encode()
@@ -225,10 +226,12 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
             pip install -q --target /tmp/tool tool && PYTHONPATH=/tmp/tool python3 -m tool
             for url in {registry.url}/npm/lib {plain.url}/x; do {status} $url; done
             echo; for way in PUT POST DELETE; do {status} -X $way -d x {registry.url}/npm/lib; done
+            {status} -X GET -H 'Transfer-Encoding: chunked' -d x {registry.url}/npm/lib
             echo; for url in {odd}; do {status} $url; done
             echo; {status} -L {registry.url}/npm/moved
             echo; {status} -H 'Host: {swapped}' {registry.url}/npm/a; {status} -H 'Host: {host}' {plain.url}/b
             echo; {status} -H 'Authorization: Bearer mine' {registry.url}/npm/lib; {status} http://{host}/npm/c
+            echo; curl -si -H 'X-HTTP-Method-Override: PUT' {registry.url}/npm/lib | grep -ac session=
             }} > out 2>&1
             {{ env; cat ~/.npmrc ~/.config/pip/pip.conf
             grep -rlas -e '[b]earer-of' -e '[h]unter22' -e '{basic[:3]}[{basic[3]}]{basic[4:]}' \
@@ -239,19 +242,21 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
         mine = f"realm.project={user.repo.path}"
         (agent,) = engines.labelled("container", mine, "realm.role=box")
         (egress,) = engines.labelled("container", mine, "realm.role=egress")
-        know(egress, gateway, (tmp_path / "ca.pem").read_bytes())
+        know(egress, gateway, (tmp_path / "ca.pem").read_bytes(), elsewhere.url.rpartition(":")[2])
         engines.touch(agent)
         secrets = (bearer, password, basic)
         shown = "".join(engines.docker("inspect", one) for one in (agent, egress))
         user.realm("wait", "reads", code=None)
-    npm, pip, read, changed, odd_ones, moved, swaps, last = user.repo.show(
+    npm, pip, read, changed, odd_ones, moved, swaps, last, cookies = user.repo.show(
         "refs/realm/reads:out"
     ).splitlines()
     assert (npm, pip, read) == ("from npm", "from pip", "200 200 ")
     assert set(changed.split() + odd_ones.split()) == {"403"}
-    assert (moved, swaps, last) == ("401 ", "403 200 ", "200 403 ")
+    assert (moved, swaps, last, cookies) == ("401 ", "403 200 ", "200 403 ", "0")
     assert registry.refused() == plain.refused() == []
-    assert elsewhere.asked == [("GET", "/got", "")]
+    assert {method for method, *_ in registry.asked} <= {"GET", "HEAD"}
+    # The company's proxy, too, which hears of nothing else.
+    assert elsewhere.asked == [("GET", f"{elsewhere.url}/got", "")]
     assert f'"{registry.url}/npm/lib/-/lib-1.0.0.tgz"' in user.repo.show("refs/realm/reads:package-lock.json")
     scanned = user.repo.show("refs/realm/reads:all").splitlines()
     assert f"index-url = {registry.url}/pip/" in scanned
@@ -259,6 +264,6 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
     every = user.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
     shown += "".join(user.repo.git("cat-file", "-p", oid) for oid in every)
     assert not [secret for secret in secrets if secret in shown]
-    assert f"denied: {host}, 10 times (with a login it is only read)" in user.realm("net", "reads").out
+    assert f"denied: {host}, 11 times (with a login it is only read)" in user.realm("net", "reads").out
     (run,) = json.loads(user.realm("audit", "reads", "--json").out)
     assert run["registries"] == [registry.url, plain.url]

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Asked(list[tuple[str, str, str]]):
-    """What was asked: method, path and ``Authorization``."""
+    """What was asked: method (with the one in its place), path and ``Authorization``."""
 
 
 class Registry(Serving):
     """Below ``/npm/`` the package ``lib``, for a bearer, below ``/pip/`` ``tool``, for a user.
 
     ``/npm/moved`` leads to ``elsewhere``.  With a ``directory``, where its certificate goes, it speaks TLS
-    as ``npm.test``.
+    as ``npm.test``.  Each answer begins a session.
     """
 
     def __init__(
@@ -139,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         path = self.path
         given = ", ".join(self.headers.get_all("Authorization") or [])
-        owner.asked.append((self.command, path, given))
+        method = " ".join([self.command, *self.headers.get_all("X-HTTP-Method-Override", [])])
+        owner.asked.append((method, path, given))
         kind, body = owner.answer(path)
         if owner.elsewhere and path == "/npm/moved":
             self.send_response(302)
@@ -149,10 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(401)
         else:
             self.send_response(200)
+        self.send_header("Set-Cookie", "session=of-the-user")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_CONNECT = do_GET  # noqa: N815

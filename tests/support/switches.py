@@ -102,6 +102,13 @@ def _less(unwanted: str) -> Callable[[Any], Any]:
     return change
 
 
+def _unlike(beginning: str) -> Callable[[Any], Any]:
+    def change(lines: Any) -> Any:
+        return lambda *given: (line for line in lines(*given) if not line.startswith(beginning))
+
+    return change
+
+
 def _asking_first(squid: Any) -> Any:
     def off(*given: object) -> Any:
         for line in squid(*given):
@@ -239,6 +246,14 @@ SWITCHES = {
     ),
     "where a login is": Switch(
         "test_agent_misuses_the_ssh_agent.py::test_forged", {"realm.session.warden.is_signed": bool}
+    ),
+    "reading alone with a login": Switch(
+        "../unit/test_registries.py::test_at_a_registry",
+        changed={"realm.sandbox.egress.registries._lines": _unlike("http_access deny ")},
+    ),
+    "logins past a company's proxy": Switch(
+        "../unit/test_registries.py::test_a_login_and_what",
+        changed={"realm.sandbox.egress.registries._lines": _unlike("always_direct ")},
     ),
     "names that lead to private addresses": Switch(
         "test_egress_names.py", {"realm.sandbox.egress.rules._PRIVATE": ("255.255.255.255/32",)},

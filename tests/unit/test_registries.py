@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,7 +41,7 @@ CASES = [
     (".yarnrc.yml", 'npmRegistries:\n  "//npm.example/x":\n    npmAuthToken: "abc"\n', {"/x/": "Bearer abc"}),
     (".yarnrc.yml", "npmScopes:\n  a:\n    npmRegistryServer: https://npm.example\n    npmAuthIdent: me:pw\n",
      {"/": basic("me:pw")}),
-    (".yarnrc.yml", "npmRegistryServer: https://npm.example\nnpmAuthToken: ${TOKEN-}\n",
+    (".yarnrc.yml", "# x: y\nnpmRegistryServer: https://npm.example # ours\nnpmAuthToken: ${TOKEN-}\n",
      {"/": "Bearer from-env"}),
     (".config/pip/pip.conf", "index-url = https://me:p%40w@npm.example/simple", {"/": basic("me:p@w")}),
     (".config/uv/uv.toml", '[[index]]\nurl = "https://tok@npm.example/simple"', {"/": basic("tok:")}),
@@ -144,12 +146,12 @@ def test_at_a_registry_nothing_is_let_through_but_reading() -> None:
     (data,) = reading.files(TICKET, [Registry("https://npm.example:8443", {"/": "a"})]).values()
     access = [line.split()[1:] for line in data.decode().splitlines() if line.startswith("http_access")]
     assert [(line[0], line[-1]) for line in access[1:]] == [
-        ("deny", "because_login"), ("deny", "because_login"), ("allow", access[3][-1]),
-        ("deny", "because_login"),
+        *[("deny", "because_login")] * 3, ("allow", access[4][-1]), ("deny", "because_login"),
     ]  # fmt: skip
     assert access[0][:2] == ["allow", "tunnel"]
     assert "!reading" in access[1]
     assert "crooked" in access[2]
+    assert "laden" in access[3]
     crooked = re.search(r"acl crooked urlpath_regex -i (.*)", reading.SHARED)
     assert crooked is not None
     bad = [re.compile(part, re.IGNORECASE) for part in crooked[1].split()]
@@ -172,6 +174,28 @@ def test_at_a_registry_nothing_is_let_through_but_reading() -> None:
         "/.well-known/x?a=b",
     ):
         assert not any(one.search(path) for one in bad), path
+
+
+def test_a_login_and_what_it_began_pass_by_a_companys_proxy_and_the_sandbox() -> None:
+    (data,) = reading.files(TICKET, [Registry(HERE, {"/": "a"})]).values()
+    lines = data.decode().splitlines()
+    here = next(line for line in lines if line.startswith("ssl_bump bump ")).removeprefix("ssl_bump bump ")
+    assert f"always_direct allow {here}" in lines
+    assert f"request_header_access Authorization deny {here}" in lines
+    assert f"request_header_access X-HTTP-Method-Override deny {here}" in lines
+    assert f"reply_header_access Set-Cookie deny {here}" in lines
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 100_000, "a: " + " " * 100_000 + "b", "${" * 50_000, "a: " + "${a:" * 50_000]
+)
+def test_a_long_line_takes_no_time(home: Path, text: str) -> None:
+    (home / ".netrc").write_text(text)
+    begun = time.process_time()
+    for source in registries._SOURCES:
+        with suppress(ValueError):
+            list(source.read(text, {"HOME": str(home)}))
+    assert time.process_time() - begun < 5
 
 
 @given(text=st.text(max_size=200) | st.text("/:_authTokenusername=pd${}\"'\n npmScRgi[]#", max_size=200))

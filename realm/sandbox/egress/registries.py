@@ -30,11 +30,15 @@ SHARED = r"""
 tls_outgoing_options cafile=/etc/ssl/certs/ca-certificates.crt min-version=1.2
 acl reading method GET HEAD
 acl crooked urlpath_regex -i (/|%2f)(\.|%2e){1,2}(/|%2f|;|\?|#|$) \\ %5c %25
+acl laden req_header Transfer-Encoding .
 acl because_login annotate_transaction why=login
 deny_info 403:ERR_LOGIN because_login
 include /run/realm/conf/registry*.conf
 ssl_bump none all"""
-"""What all runs' files are read with.  A path that leads elsewhere by dots has no login's path."""
+"""What all runs' files are read with.  A path that leads elsewhere by dots has no login's path, and what
+a request that reads brings along some servers take for the next one's beginning."""
+_SILENT = ("Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+"""Headers of the sandbox's that a registry does not get: other logins, and what makes a write of a read."""
 _PATH = re.compile(r"/[A-Za-z0-9._~@/-]{0,400}")
 _VALUE = re.compile(r"[ -~]{1,8000}")
 
@@ -83,9 +87,14 @@ def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
             yield f"http_access allow tunnel {here}"
         yield f"http_access deny {here} !reading because_login"
         yield f"http_access deny {here} crooked because_login"
+        yield f"http_access deny {here} laden because_login"
         yield f"http_access allow {here} {it}_way"
         yield f"http_access deny {here} because_login"
-        yield f"request_header_access Authorization deny {here}"
+        # squid tells a company's proxy the headers of what goes through its tunnel, the login too.
+        yield f"always_direct allow {here}"
+        yield from (f"request_header_access {header} deny {here}" for header in _SILENT)
+        # A session that the login began is one.
+        yield f"reply_header_access Set-Cookie deny {here}"
         longer: list[str] = []
         for place, (path, value) in enumerate(sorted(one.logins.items(), key=lambda login: -len(login[0]))):
             if not _PATH.fullmatch(path) or not _VALUE.fullmatch(value):
