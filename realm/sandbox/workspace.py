@@ -336,12 +336,19 @@ def _fill(
 
 def _not_set_up(engine: Engine, container: str) -> SetupError:
     """Return what the user's command said at its end."""
+    long = b"its output is too long to be shown"
     said = b""
-    with suppress(EngineError, RejectedError), engine.get(container, layout.SETUP_SAID) as pieces:
-        said = transfer.first_file(pieces, _SAID) or b"its output is too long to be shown"
+    try:
+        with engine.get(container, layout.SETUP_SAID) as pieces:
+            found = transfer.first_file(pieces, _SAID)
+            said = long if found is None else found
+    except RejectedError:
+        said = long
+    except EngineError:
+        pass  # it failed all the same
     lines = [clean(line) for line in said.decode("utf-8", "replace").splitlines()[-_LINES:]]
     return SetupError(
-        "\n".join(["realm.setup failed:", *lines]),
+        "\n".join(["realm.setup failed:", *lines]) if lines else "realm.setup failed, and printed nothing",
         "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … has none",
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from realm.errors import EngineError
 from realm.paths import realm_home
-from realm.sandbox import workspace
+from realm.sandbox import transfer, workspace
 from realm.sandbox.answers import Volume
 from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
@@ -121,3 +121,20 @@ def test_a_base_stays_as_long_as_a_workspace_without_a_container_lies_on_it(tmp_
     engine.remove_volume("x-work")
     workspace.prune(cast("Engine", engine))
     assert list(engine.all) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (0, "realm.setup failed, and printed nothing"),
+        (4, "realm.setup failed:\nxxxx"),
+        (9 * 1024**2, "realm.setup failed:\nits output is too long to be shown"),
+    ],
+)
+def test_a_command_that_fails_is_told_with_what_it_printed(
+    size: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = b"".join(transfer.write([transfer.entry("setup", (1, 1), 0o644, b"x" * size)]))
+    engine = Engine(Endpoint("unix:///nonexistent.sock", "default"))
+    monkeypatch.setattr(engine, "get", lambda *_: nullcontext(iter([archive])))
+    assert workspace._not_set_up(engine, "made").message == told
