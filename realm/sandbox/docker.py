@@ -167,12 +167,14 @@ class Engine:
 
     # -- networks ------------------------------------------------------------
 
-    def network(self, name: str) -> Mapping[str, Any] | None:
-        """Return the settings of the network of that name as the engine has them; ``None`` without one."""
-        found: list[Mapping[str, Any] | None] = [None]
-        with self._asking("not found"):
-            found.append(dict(self._client.inspect_network(name)))
-        return found[-1]
+    def networks(self, name: str) -> list[Mapping[str, Any]]:
+        """Return the settings of the networks of that name as the engine has them, the oldest first.
+
+        An engine that is asked twice at once may make two of one name.
+        """
+        with self._asking():
+            found = [each for each in self._client.networks(names=[name]) if each["Name"] == name]
+        return sorted(found, key=lambda each: (each["Created"], each["Id"]))
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str],
                        subnet: str = "") -> None:  # fmt: skip
@@ -184,10 +186,10 @@ class Engine:
                 labels=dict(labels),
             )  # fmt: skip
 
-    def remove_network(self, name: str) -> None:
+    def remove_network(self, network_id: str) -> None:
         """Remove a network; one that is gone is fine."""
         with self._asking("not found"):
-            self._client.remove_network(name)
+            self._client.remove_network(network_id)
 
     # -- images --------------------------------------------------------------
 

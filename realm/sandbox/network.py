@@ -34,14 +34,12 @@ def ensure_open(engine: Engine) -> None:
             "Podman lets the containers of a network reach each other: it has none for realm.network open",
             "git config realm.network allow",
         )
-    found = engine.network(layout.OPEN_NETWORK)
-    if found is None:
+    if not engine.networks(layout.OPEN_NETWORK):
         with suppress(EngineError):  # somebody else has just made it
             _make(engine)
-        found = engine.network(layout.OPEN_NETWORK)
-    if found is None:
+    if not engine.networks(layout.OPEN_NETWORK):
         _make(engine)  # says why it cannot
-    elif (found.get("Options") or {}).get(_APART) != "false":
+    if (_only(engine).get("Options") or {}).get(_APART) != "false":
         raise EngineError(
             f"the network {layout.OPEN_NETWORK} of this engine lets containers reach each other: "
             "realm did not make it",
@@ -49,13 +47,28 @@ def ensure_open(engine: Engine) -> None:
         )
 
 
+def _only(engine: Engine) -> Mapping[str, Any]:
+    """Return the network; of several, which no container could be started on by their name, all but one go.
+
+    Whoever does this at the same time removes the same ones, the newest first.
+    """
+    found = engine.networks(layout.OPEN_NETWORK)
+    for each in reversed(found):
+        if len(found) > 1:
+            with suppress(EngineError):  # a container is on it
+                engine.remove_network(each["Id"])
+                found.remove(each)
+    return found[0] if found else {}
+
+
 def _make(engine: Engine) -> None:
     labels = {layout.ROLE: _ROLE}
     engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"})
     # The engine knows which addresses are free on its machine; it gives more of them than there is need for.
-    small = _first_of(engine.network(layout.OPEN_NETWORK) or {})
+    made = _only(engine)
+    small = _first_of(made)
     if small:
-        engine.remove_network(layout.OPEN_NETWORK)
+        engine.remove_network(made["Id"])
         engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"}, small)
 
 

@@ -131,11 +131,12 @@ class Sandbox:
         return process, Attachment(sock, begun, tty=tty)
 
     def start(self) -> None:
-        """Start the container's program; make the open network again when it was pruned since."""
+        """Start the container's program; see to the open network when it was pruned, or made twice, since."""
         try:
             self.engine.start(self.id)
         except EngineError as error:
-            if error.kind != "not found" or self.engine.network(layout.OPEN_NETWORK):
+            found = self.engine.networks(layout.OPEN_NETWORK)
+            if len(found) == 1 or not (found or error.kind == "not found"):
                 raise
             network.ensure_open(self.engine)
             self.engine.start(self.id)

@@ -58,19 +58,30 @@ def test_overlay_sandbox(lab: Laboratory) -> None:
     _works(lab, "overlay")
 
 
-def test_network_that_was_pruned_before_the_start_is_made_again(
-    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["pruned", "made twice"])
+def test_network_that_was_changed_before_the_start_is_mended(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setattr(layout, "OPEN_NETWORK", f"realm-test-{lab.id[:8]}")
     network.ensure_open(lab.engine)
     sandbox = lab.create("true", network="open")
-    docker("network", "rm", layout.OPEN_NETWORK)
+    if what == "pruned":
+        docker("network", "rm", layout.OPEN_NETWORK)
+    else:
+        _make_another(lab, layout.OPEN_NETWORK)
     try:
         sandbox.start()
         assert sandbox.wait_at_most(60) == 0
+        assert len(lab.engine.networks(layout.OPEN_NETWORK)) == 1
     finally:
         sandbox.remove()
         docker("network", "rm", layout.OPEN_NETWORK)
+
+
+def _make_another(lab: Laboratory, name: str) -> None:
+    """Make a second network of that name, as an engine does that is asked twice at once."""
+    made = lab.engine._client.create_network(name, driver="bridge", check_duplicate=False)  # noqa: SLF001
+    assert made["Id"] and len(lab.engine.networks(name)) == 2
 
 
 def _base(sandbox: Sandbox) -> str:

@@ -138,7 +138,7 @@ SWITCHES = {
         "test_tree_bare_repository.py::test_left_out_and_said", {"realm.store.names.is_repository": _no}
     ),
     "what runs unasked": Switch(
-        "test_tree_runs_by_itself.py::test_by_its_name", {"realm.store.risky._COMPILED": {}}
+        "test_tree_runs_by_itself.py::test_by_its_name", {"realm.store.risky._RULES": {}}
     ),
     "large files": Switch(
         "test_pack_bombs.py::test_large_file", {"realm.store.verify.Verifier._file_problem": _empty}
