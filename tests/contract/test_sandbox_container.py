@@ -80,8 +80,9 @@ def test_network_that_was_changed_before_the_start_is_mended(
 
 def _make_another(lab: Laboratory, name: str) -> None:
     """Make a second network of that name, as an engine does that is asked twice at once."""
-    made = lab.engine._client.create_network(name, driver="bridge", check_duplicate=False)  # noqa: SLF001
-    assert made["Id"] and len(lab.engine.networks(name)) == 2
+    made = lab.engine._client.create_network(name, driver="bridge", check_duplicate=False)
+    assert made["Id"]
+    assert len(lab.engine.networks(name)) == 2
 
 
 def _base(sandbox: Sandbox) -> str:
