@@ -60,6 +60,9 @@ def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: Us
     eventually(lambda: row(claude, "far")["activity"] == "done", 60)
     given = json.dumps(api.asked[-1].body["messages"][-1])
     assert ("Blue" in given, "Home, Help" in given, "Cart" in given) == (True, True, False)
+    said = claude.realm("logs", "far").out
+    assert "  * Which? was answered: Blue\n" in said
+    assert "  * Which pages? was answered: Home, Help\n" in said
     claude.realm("stop", "far")
     assert turns(claude, "far") == ["write one.txt with first", "wait 3", third]
     assert claude.repo.show("refs/realm/far:two.txt") == "[201~second"

@@ -219,6 +219,12 @@ def test_what_was_said_is_read_from_the_conversation() -> None:
             "odd",
         ]}},
         {"type": "user", "message": {"content": [{"type": "tool_result", "content": "a"}]}},
+        {
+            "type": "user",
+            "message": {"content": [{"type": "tool_result", "content": "Your questions have been answered"}]},
+            "toolUseResult": {"answers": {"Which?": "Blue", "Pages?": "Home, Help", "Odd?": 1}},
+        },
+        {"type": "user", "message": {"content": []}, "toolUseResult": {"answers": ["x"]}},
         {"type": "assistant", "isSidechain": True, "message": {"content": "helper"}},
         {"type": "assistant", "message": None},
     ]  # fmt: skip
@@ -228,6 +234,8 @@ def test_what_was_said_is_read_from_the_conversation() -> None:
         agents.Said("agent", "Looking."),
         agents.Said("tool", "Bash ls -l"),
         agents.Said("tool", "3"),
+        agents.Said("tool", "Which? was answered: Blue"),
+        agents.Said("tool", "Pages? was answered: Home, Help"),
     ]
 
 

@@ -4,6 +4,7 @@ Its conversation file has one JSON object a line:
 ``{"type": "user"|"assistant", "timestamp": "…Z", "isSidechain": bool, "isMeta": bool,
 "message": {"content": "text" | [{"type": "text", "text": …} | {"type": "tool_use",
 "name": …, "input": {…}} | {"type": "tool_result", …}]}}``; other types are its own affairs.
+The entry with the result of ``AskUserQuestion`` has ``"toolUseResult": {"answers": {question: answer}}``.
 """
 
 from __future__ import annotations
@@ -263,7 +264,7 @@ class Claude(Agent):
         return press(rows, questions, picks)
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
-        """Yield prompts, answers and calls of tools; what is no such line is passed over."""
+        """Yield prompts, answers, calls of tools, what questions were answered; no other line."""
         for line in lines:
             entry = logins.json_object(line) if len(line) <= _LINE_LIMIT else {}
             who = _WHO.get(str(entry.get("type")))
@@ -272,7 +273,7 @@ class Claude(Agent):
             if who is None or aside or not isinstance(message, dict):
                 continue
             time = entry.get("timestamp")
-            for said in _said(who, message.get("content")):
+            for said in (*_said(who, message.get("content")), *_answers(entry.get("toolUseResult"))):
                 if said.text.startswith(NOTIFICATION):
                     continue
                 yield said._replace(time=time if isinstance(time, str) else "")
@@ -316,6 +317,14 @@ def _said(who: str, content: object) -> Iterator[Said]:
             yield Said(who, part["text"])
         elif part.get("type") == "tool_use":
             yield Said("tool", _call(part))
+
+
+def _answers(result: object) -> Iterator[Said]:
+    """Yield what a question was answered, as the user's client noted it."""
+    found = result.get("answers") if isinstance(result, dict) else None
+    for question, answer in found.items() if isinstance(found, dict) else ():
+        if isinstance(answer, str):
+            yield Said("tool", f"{question} was answered: {answer}")
 
 
 def _call(part: dict[str, Any]) -> str:
