@@ -14,7 +14,7 @@ from realm.cli import boundary, output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import SETTINGS, Formatter, option_rows, usage, worded
 from realm.cli.params import common
-from realm.cli.verbs import HIDDEN, SECTIONS, SUMMARIES, closest, program
+from realm.cli.verbs import ELSEWHERE, HIDDEN, SECTIONS, SUMMARIES, closest, program
 from realm.errors import EXIT_INTERRUPT
 from realm.text import clean
 
@@ -101,8 +101,8 @@ def _padded(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def unknown_verb(word: str) -> CommandLineError:
     """Return the error for a command that is none."""
-    close = closest(word, list(SUMMARIES))
-    advice = f"did you mean {' or '.join(close)}?" if close else f"{program()} help lists all of them"
+    close = ELSEWHERE.get(word) or " or ".join(closest(word, list(SUMMARIES)))
+    advice = f"did you mean {close}?" if close else f"{program()} help lists all of them"
     return CommandLineError(f"there is no command {clean(word, limit=80) or repr(word)}", advice)
 
 

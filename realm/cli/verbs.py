@@ -77,6 +77,14 @@ RUNNING = frozenset(("new", "resume", "attach", "try", "wait", "exec"))
 AGENT = frozenset(("new", "resume"))
 """The verbs whose last arguments are the agent's."""
 
+ELSEWHERE = {
+    "rm": "remove", "delete": "remove", "del": "remove", "destroy": "remove", "ls": "list", "ps": "list",
+    "status": "list", "st": "list", "start": "new or resume", "run": "new", "create": "new", "open": "attach",
+    "continue": "resume", "kill": "stop", "cancel": "stop", "mv": "rename", "undo": "rewind", "pull": "fetch",
+    "prune": "gc", "clean": "gc", "version": "--version", "tail": "logs",
+}  # fmt: skip
+"""What other tools call a verb, and what it is here."""
+
 GLOBAL_VALUES = ("-C", "--color")
 """Options before the verb that take a value."""
 
