@@ -39,8 +39,8 @@ _OF_THE_USER = frozenset({
 })  # fmt: skip
 """Variables among these that say how the user wants to see things, and nothing about where they are."""
 
-_READABLE = ("-c", "i18n.logOutputEncoding=UTF-8")
-"""What we read is in UTF-8; what the user's git writes for them is in the encoding that they chose."""
+_READABLE = ("-c", "i18n.logOutputEncoding=UTF-8", "-c", "diff.orderFile=/dev/null")
+"""What we read is in UTF-8 and in git's order; what the user's git writes for them is as they chose."""
 _FULL_DISK = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
 
 

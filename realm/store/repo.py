@@ -27,6 +27,7 @@ _QUESTIONS = (
     "--show-object-format",
     "--show-toplevel",
 )
+_GIT_DIR = _QUESTIONS.index("--absolute-git-dir")
 
 
 def begin(at: Place) -> Started:
@@ -112,10 +113,7 @@ def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
             "git init, or realm new NAME DIRECTORY",
         )
     if answers[:1] == ["true"]:
-        return NotARepositoryError(
-            f"{shown} is a bare repository, which has no work tree",
-            "git worktree add DIRECTORY, then run realm there",
-        )
+        return _bare(shown, answers)
     if answers[1:2] == ["true"]:
         return NotARepositoryError(
             f"{shown} is a git directory, not a work tree", "run realm in the work tree beside it"
@@ -125,6 +123,18 @@ def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
             f"the path of the repository at {shown} contains a line break", "rename the directory"
         )
     return GitError(f"git cannot open the repository at {shown}: {reason(result.err)}", "git status")
+
+
+def _bare(shown: str, answers: list[str]) -> NotARepositoryError:
+    """Return the error for a bare repository, or for one with an index that a setting makes bare."""
+    if len(answers) > _GIT_DIR and Path(answers[_GIT_DIR], "index").exists():
+        return NotARepositoryError(
+            f"core.bare says that the repository at {shown} has no work tree", "git config core.bare false"
+        )
+    return NotARepositoryError(
+        f"{shown} is a bare repository, which has no work tree",
+        "git worktree add DIRECTORY, then run realm there",
+    )
 
 
 def project_name(root: Path, git_dir: Path, common: Path) -> str:
@@ -286,8 +296,24 @@ def identity(project: Project, known: Mapping[str, str] | None = None) -> Identi
     result = git("var", "GIT_AUTHOR_IDENT", project=project, env={"GIT_AUTHOR_DATE": "@0 +0000"}, check=False)
     found = re.match(r"(.*?) ?<([^<>\n]*)> \d+ [+-]\d{4}$", result.text)
     if result.code != 0 or found is None:
-        raise GitError(
-            "git does not know your name and e-mail address",
-            'git config --global user.name "Your Name"; git config --global user.email you@example.com',
-        )
+        raise _unknown(project)
     return Identity(clean(found[1]), clean(found[2]))
+
+
+def _unknown(project: Project) -> GitError:
+    """Return the error for a user whom git cannot name; one name that is set to nothing hides all others."""
+    message = "git does not know your name and e-mail address"
+    for what, example in (("name", '"Your Name"'), ("email", "you@example.com")):
+        variable = f"GIT_AUTHOR_{what.upper()}"
+        if not os.environ.get(variable, "x").strip(_CRUD):
+            return GitError(f"{message}: {variable} is empty", f"unset {variable}")
+        for key in (f"author.{what}", f"user.{what}"):
+            found = git("config", "--local", "--get", key, project=project, check=False)
+            if found.code == 0 and not found.text.strip(_CRUD):
+                return GitError(
+                    f"{message}: {key} is empty in this repository", f"git config {key} {example}"
+                )
+    return GitError(
+        message,
+        'git config --global user.name "Your Name"; git config --global user.email you@example.com',
+    )

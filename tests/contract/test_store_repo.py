@@ -129,6 +129,8 @@ def test_refusals(repo: Repo, tmp_path: Path) -> None:
     refuse("bare repository", tmp_path / "bare.git")
     refuse("git directory", repo.path / ".git")
     refuse("git directory", repo.path / ".git/objects")
+    repo.git("config", "core.bare", "true")
+    assert refuse("core.bare says", repo.path).hint == "git config core.bare false"
     (tmp_path / "line\nend").mkdir()
     git(tmp_path, "init", "-q", "line\nend")
     refuse("line break", tmp_path / "line\nend")
@@ -176,6 +178,14 @@ def test_identity(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(GitError, match="does not know your name") as caught:
         store.identity(project)
     assert "git config --global user.name" in caught.value.hint
+    repo.git("config", "user.name", "")
+    with pytest.raises(GitError, match=r"user\.name is empty in this repository") as caught:
+        store.identity(project)
+    assert caught.value.hint == 'git config user.name "Your Name"'
+    monkeypatch.setenv("GIT_AUTHOR_NAME", " ")
+    with pytest.raises(GitError, match="GIT_AUTHOR_NAME is empty") as caught:
+        store.identity(project)
+    assert caught.value.hint == "unset GIT_AUTHOR_NAME"
 
 
 @pytest.mark.parametrize(
@@ -501,3 +511,12 @@ def test_subjects_are_read_whatever_encoding_the_user_sees_them_in(repo: Repo) -
     repo.commit("Für alle")
     repo.git("config", "i18n.logOutputEncoding", "ISO-8859-1")
     assert store.subjects(project_of(repo), base, repo.head()) == ["Für alle"]
+
+
+def test_the_users_order_of_files_is_not_asked_for(repo: Repo) -> None:
+    project = project_of(repo)
+    base = repo.head()
+    repo.write("two.txt", "2\n")
+    tip = repo.commit()
+    repo.git("config", "diff.orderFile", "not/there")
+    assert "1 file changed" in store.changes(project, base, tip, 80)
