@@ -211,7 +211,7 @@ def start(holder: Holder) -> int:
         else:
             holder.stream.close_write()  # nobody is there to write anything
         code = _leave(holder, control, Reason.DETACHED)
-    if plan.tty and not plan.agent_args and plan.agent.options is not None:
+    if plan.tty and not any(plan.agent_args) and plan.agent.options is not None:
         holder.ui.info(f"  it has no prompt: realm send {plan.session.name} 'what to do', or attach")
     return code
 

@@ -144,7 +144,7 @@ def test_an_agent_in_the_background_without_a_terminal_has_an_end_of_input(claud
 
 
 def test_an_agent_in_the_background_without_a_prompt_is_said_to_wait(claude: User) -> None:
-    assert "it has no prompt" in claude.realm("new", "x", "--detach").err
+    assert "it has no prompt" in claude.realm("new", "x", "", "--detach").err
     claude.realm("stop", "x")
 
 
