@@ -38,6 +38,7 @@ _AGAIN, _LATEST = 0.2, 10.0
 _BREATH, _AFTER_REFUSAL = 0.01, 0.1
 """Seconds between answers: enough for anybody, and a flood costs this machine little."""
 _FILE = "lent.json"
+_LOGGED_IN = "logged in at "
 
 
 @contextmanager
@@ -128,10 +129,15 @@ def notes(session_id: str, run: int) -> list[str]:
     """Return in words what a run's sandbox did with the user's agent; nothing where that is nothing."""
     counts = _counts(session_id, run)
     refused = counts.pop("", 0)
-    found = [f"logged in at {host} with your ssh agent: {plural(n, 'time')}" for host, n in counts.items()]
+    found = [f"{_LOGGED_IN}{host} with your ssh agent: {plural(n, 'time')}" for host, n in counts.items()]
     if refused:
         found.append(
             f"your ssh agent did not sign {plural(refused, 'time')}: it was no login at a host of "
             "realm.sshAgent, or an ssh before 8.9 asked"
         )
     return found
+
+
+def is_login(note: str) -> bool:
+    """Tell whether a note only says that the agent was used as it was lent for: nothing to be warned of."""
+    return note.startswith(_LOGGED_IN)

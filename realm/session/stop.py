@@ -67,8 +67,7 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     with record.Record(project, name) as found:
         last, session = found.last(), found.session()
     beside = homes.work(project, session)
-    for note in last.notes if last else ():
-        ui.warn(note)
+    summary.tell_notes(last.notes if last else (), ui)
     if row.code == row.summary.base:
         then = "" if beside else f"   realm remove {name}"
         ui.info(f"{name}: stopped, no changes   realm resume {name}{then}")

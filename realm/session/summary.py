@@ -45,8 +45,7 @@ def unasked(name: str, kinds: Sequence[str]) -> str:
 def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     """Say what the run left behind: one line, what needs attention, the next commands."""
     name = plan.session.name
-    for note in outcome.notes:
-        ui.warn(note)
+    tell_notes(outcome.notes, ui)
     beside = homes.work(plan.project, plan.session)
     if not outcome.new_commits:
         then = "" if beside else f"   realm remove {name}"
@@ -61,6 +60,17 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
     ui.info(f"  git log -p {plan.session.base[:10]}..refs/realm/{name}")
     ui.info(f"  realm resume {name}   realm push {name}")
     _tell_beside(plan, outcome, beside, ui)
+
+
+def tell_notes(notes: Sequence[str], ui: UI) -> None:
+    """Say what was noted in a run: as a warning, but where it was just what the user had asked for."""
+    for note in notes:
+        from realm.session import lending  # an engine's library, which a run without notes does not wait for
+
+        if lending.is_login(note):
+            ui.info(f"  {note}")
+        else:
+            ui.warn(note)
 
 
 def _tell_beside(plan: Plan, outcome: Outcome, held: Sequence[Held], ui: UI) -> None:

@@ -33,8 +33,8 @@ _LOGIN, _SERVICE = b"\x32", b"ssh-connection"
 _LENGTH, _FLAGS = 4, 4
 """Bytes of the length before each message and string, and of what follows in a request to sign."""
 _BY_KEY, _BY_KEY_AT_HOST = b"publickey", b"publickey-hostbound-v00@openssh.com"
-_LONGEST = 256 * 1024
-"""Bytes of a message: OpenSSH takes no longer ones."""
+_LONGEST = 64 * 1024 - _LENGTH
+"""Bytes of a message: ``container/egress/lend`` carries 64 KiB with its length."""
 _MOST = 1000
 """Connections whose hosts are remembered."""
 _PATIENCE, _WAIT = 120.0, 20.0

@@ -159,3 +159,4 @@ def test_what_was_signed_is_counted_for_the_record() -> None:
         "logged in at else with your ssh agent: 1 time",
         REFUSED,
     ]
+    assert [lending.is_login(note) for note in lending.notes("id", 2)] == [True, True, False]
