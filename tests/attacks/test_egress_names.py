@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -32,12 +34,20 @@ class Names:
         self.known = known
         self.asked: list[str] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self._socket.bind((engines.gateway(), 53))
-        except OSError as error:
-            self._socket.close()
-            pytest.skip(f"no server of names can be started: {error.strerror}")
+        self._bind()
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def _bind(self) -> None:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                return self._socket.bind((engines.gateway(), 53))
+            except OSError as error:
+                # Another test, beside this one, may have it for a while.
+                if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                    self._socket.close()
+                    pytest.skip(f"no server of names can be started: {error.strerror}")
+            time.sleep(0.2)
 
     def __enter__(self) -> Self:
         return self
