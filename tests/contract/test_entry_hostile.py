@@ -417,11 +417,20 @@ def test_a_file_that_git_cannot_encode_keeps_no_other_from_being_saved(
     assert any("kept as it is" in error for error in report.errors)
 
 
-@pytest.mark.parametrize("damage", ["[broken", "[core]\nbare = perhaps"])
-def test_a_damaged_repository_inside_keeps_no_file_from_being_saved(
-    sandbox: HostSandbox, damage: str
-) -> None:
-    make = "git init -q x; cd x; echo y > y; git add .; git commit -q -m y"
-    report = sandbox.run(f"echo w > work; {make}; echo '{damage}' > .git/config")
+MAKE = "git init -q; echo x > x; git add .; git commit -q -m x"
+DAMAGED = {
+    "no configuration": f"mkdir a; cd a; {MAKE}; echo '[broken' > .git/config",
+    "a setting of no value": f"mkdir a; cd a; {MAKE}; printf '[core]\\nbare = perhaps' > .git/config",
+    "below a good one": f"mkdir -p a/b; cd a; {MAKE}; cd b; {MAKE}; echo '[broken' > .git/config",
+    "the word encode in its name": f"mkdir encoder; cd encoder; {MAKE}; echo '[broken' > .git/config",
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_repository_inside_keeps_no_file_from_being_saved(sandbox: HostSandbox, how: str) -> None:
+    report = sandbox.run(f"echo w > work; {DAMAGED[how]}")
     assert report.complete
-    assert set(sandbox.tree(report)) == {"README.md", "work", "x/y"}
+    made = {f"{path.relative_to(sandbox.workspace)}" for path in sandbox.workspace.glob("**/x")}
+    assert set(sandbox.tree(report)) == {"README.md", "work", *made}
+    assert len(made) == (2 if "below" in how else 1)
+    assert not report.errors

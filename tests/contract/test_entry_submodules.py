@@ -154,11 +154,15 @@ def test_only_ignored_files_leave_the_submodule_what_it_is(sandbox: HostSandbox)
     ["rm lib/.git", "rm -rf .git/modules", "echo junk > .git/modules/lib/HEAD",
      "mkfifo .git/modules/lib/pipe",
      "rm -rf .git/modules/lib/objects", "echo junk > .git/modules/lib/index", "echo 'gitdir: /' > lib/.git",
-     "rm -rf lib/.git && git -C lib init -q", "ln -sf /nowhere lib/.git", "chmod 000 lib/one"],
+     "rm -rf lib/.git && git -C lib init -q", "echo '[broken' > .git/modules/lib/config",
+     "rm -rf lib/.git && git -C lib init -q && echo '[broken' > lib/.git/config",
+     f"git init -q new && {DECLARED} && echo '[broken' > new/.git/config",
+     "ln -sf /nowhere lib/.git", "chmod 000 lib/one"],
 )  # fmt: skip
 def test_work_survives(sandbox: HostSandbox, script: str) -> None:
-    report = sandbox.run(f"echo precious > lib/one; {script}; exit 0")
+    report = sandbox.run(f"echo precious > lib/one; echo 1 > above; {script}; exit 0")
     assert report.complete
+    assert "above" in sandbox.tree(report)
     lib = Repo(sandbox.root.parent / "lib")
     taken = unpacked(lib, report._replace(pack=report.inner_packs[KEY]), sandbox.root / "inner")
     assert taken.show(f"{report.inner[KEY][-1].snapshot}:one") == "precious"
