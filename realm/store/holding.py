@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 _MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
+_NEW = 3600.0
+"""Seconds for which a pack without an index may be about to get one."""
 _HELD: dict[str, set[Path]] = {}
 """The ``.keep`` files of this process by the commits that they are for."""
 
@@ -40,8 +42,8 @@ def move_in(made: Path, packs: Path, name: str, oids: Iterable[str]) -> None:
 
     packs.mkdir(exist_ok=True)
     keep = packs / f"pack-{name}.keep"
-    # Of the very same pack that another is about to put there it is theirs.
-    if not keep.exists():
+    # Of the very same pack that another is about to put there it is theirs, as long as that one lives.
+    if not keep.exists() or _is_left(keep):
         shutil.move(made / keep.name, keep)
         for oid in oids:
             _HELD.setdefault(oid, set()).add(keep)
@@ -82,12 +84,23 @@ def sweep(project: Project) -> int:
     removed = 0
     for path in (project.object_stores[0] / "pack").glob("*.keep"):
         with suppress(OSError):
-            with path.open("rb") as file:
-                found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
-            if found and is_forgotten(found[2], int(found[1]), int(found[3])):
-                if not path.with_suffix(".idx").exists():
-                    for kind in (".pack", ".rev"):
-                        path.with_suffix(kind).unlink(missing_ok=True)
-                path.unlink()
-                removed += 1
+            pack = path.with_suffix(".pack")
+            if not _is_left(path):
+                continue
+            if pack.exists() and not path.with_suffix(".idx").exists():
+                # Another may be putting the very same pack there just now.
+                if time.time() - pack.stat().st_mtime < _NEW:
+                    continue
+                for kind in (".pack", ".rev"):
+                    path.with_suffix(kind).unlink(missing_ok=True)
+            path.unlink()
+            removed += 1
     return removed
+
+
+def _is_left(keep: Path) -> bool:
+    """Tell whether a process that was killed left a ``.keep`` file."""
+    with suppress(OSError), keep.open("rb") as file:
+        found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
+        return found is not None and is_forgotten(found[2], int(found[1]), int(found[3]))
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from realm.errors import GitError, RejectedError
 from realm.model import Checkpoint, Run, State, Totals, TurnText
 from realm.paths import machine, scratched, tidy
-from realm.store import listing, record, refs, stores
+from realm.store import holding, listing, record, refs, stores
 from realm.store import repo as store
 from realm.store.ingest import Ingested, ingest
 from realm.store.quarantine import quarantine, sweep
@@ -483,13 +484,42 @@ def test_keep_files_of_killed_realms_are_swept_and_others_not(repo: Repo) -> Non
     }
     for name, text in texts.items():
         (directory / f"pack-{name}.keep").write_text(text)
-        (directory / f"pack-{name}.pack").write_text("its index had not come yet")
+        pack = directory / f"pack-{name}.pack"
+        pack.write_text("its index had not come yet")
+        os.utime(pack, (now - 4000, now - 4000))
     (directory / "pack-old.idx").touch()
     assert sweep(project) == 2
     left = sorted(path.stem.removeprefix("pack-") for path in directory.glob("*.keep"))
     assert left == ["away", "empty", "live", "users"]
     packs = sorted(path.stem.removeprefix("pack-") for path in directory.glob("*.pack"))
     assert packs == ["away", "empty", "live", "old", "users"]
+
+
+def test_a_pack_that_a_killed_realm_had_begun_is_not_swept_from_the_next(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The next one puts the very same pack there, and is held up between the pack and its index."""
+    project, packs = project_of(repo), repo.path / ".git/objects/pack"
+    made = tmp_path / "pack"
+    made.mkdir()
+    name = repo.git("pack-objects", "-q", "--all", str(made / "pack"))
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    (made / f"pack-{name}.keep").write_text(f"{holding.mark()}\n")
+    kept = packs / f"pack-{name}.keep"
+    kept.write_text(holding.mark().replace(f"pid={os.getpid()}", f"pid={gone.pid}"))
+    move = shutil.move
+
+    def moving(source: Path, target: Path) -> None:
+        move(source, target)
+        assert holding.sweep(project) == 0
+
+    monkeypatch.setattr(shutil, "move", moving)
+    holding.move_in(made, packs, name, [repo.head()])
+    assert kept.exists()
+    repo.git("verify-pack", str(packs / f"pack-{name}.idx"))
+    holding.release([repo.head()])
+    assert not kept.exists()
 
 
 def test_many_intakes_at_once(repo: Repo, tmp_path: Path) -> None:
