@@ -34,12 +34,14 @@ def ensure_open(engine: Engine) -> None:
             "Podman lets the containers of a network reach each other: it has none for realm.network open",
             "git config realm.network allow",
         )
-    if not engine.networks(layout.OPEN_NETWORK):
+    found = _only(engine)
+    if not found:
         with suppress(EngineError):  # somebody else has just made it
             _make(engine)
-    if not engine.networks(layout.OPEN_NETWORK):
+        found = _only(engine)
+    if not found:
         _make(engine)  # says why it cannot
-    if (_only(engine).get("Options") or {}).get(_APART) != "false":
+    elif (found.get("Options") or {}).get(_APART) != "false":
         raise EngineError(
             f"the network {layout.OPEN_NETWORK} of this engine lets containers reach each other: "
             "realm did not make it",
@@ -48,7 +50,7 @@ def ensure_open(engine: Engine) -> None:
 
 
 def _only(engine: Engine) -> Mapping[str, Any]:
-    """Return the network; of several, which no container could be started on by their name, all but one go.
+    """Return the network, empty without one; of several all but one go: by their name none could be used.
 
     Whoever does this at the same time removes the same ones, the newest first.
     """
