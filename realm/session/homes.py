@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
-from realm.git import git
 from realm.session import approvals
 from realm.store import branches, refs, repo, submodules
 from realm.text import clean
@@ -154,8 +153,7 @@ def reserve(session: Session, beside: Sequence[Submodule]) -> None:
 def _finish_rename(clone: Project, session: Session, name: str) -> None:
     """Take away the session's refs by a former name, which a rename that was killed left."""
     tip = refs.tips(clone, name).code or ""
-    listed = git("for-each-ref", "--format=%(objectname) %(refname)", refs.CODE, project=clone).lines
-    for oid, ref in (line.split(" ", 1) for line in listed):
+    for ref, oid in refs.below(clone, refs.CODE).items():
         former = ref.removeprefix(refs.CODE)
         if former != name and approvals.is_own_ref(clone, session, former):
             held = Held(clone, former, oid, "")

@@ -108,17 +108,11 @@ def _unpushed(project: Project, session: Session | None, code: str | None) -> in
 def _unpushed_inside(project: Project, session: Session, code: str) -> int:
     """Count those in submodules and in repositories beside the project."""
     with suppress(RealmError):  # as where they are removed
-        found = _inside(project, session, code)
         return sum(
             count_commits(one.clone, one.oid, [one.base], shared=False, more=[*one.kept().values()])
-            for one in found
+            for one in homes.everywhere(project, session, code)
         )
     return 0
-
-
-def _inside(project: Project, session: Session, code: str) -> list[homes.Held]:
-    """Return what a session has in submodules and in repositories beside the project."""
-    return [*homes.held_inside(project, session, code), *homes.held_by(project, session)]
 
 
 def remove(removal: Removal, ui: UI) -> None:
@@ -165,8 +159,7 @@ def _move_refs(removal: Removal) -> None:
     refs.transact(project, updates, "realm: remove")
     refs.expire_trash(project, trash)
     if removal.session is not None and removal.code:
-        with suppress(RealmError):  # what is left there is in nobody's way
-            homes.remove(removal.session, _inside(project, removal.session, removal.code))
+        homes.remove(removal.session, homes.everywhere(project, removal.session, removal.code))
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
