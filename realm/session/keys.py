@@ -18,15 +18,13 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import hosts
-from realm.config import BUDGET, CREDENTIALS, GIT_CREDENTIALS
+from realm.config import BUDGET, CREDENTIALS, GIT_CREDENTIALS, REGISTRY_CREDENTIALS
 from realm.errors import GitError, RealmError, UsageError
 from realm.git import git, user_environment
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
-from realm.sandbox.egress import registries as reading
-from realm.sandbox.egress import rules, sidecar
+from realm.sandbox.egress import registries, rules, sidecar
 from realm.sandbox.egress.ticket import API_PORT, ticket
-from realm.session import registries
 from realm.together import Beside
 
 if TYPE_CHECKING:
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from realm.config import Config
     from realm.model import Project
     from realm.sandbox.docker import Engine
+    from realm.sandbox.egress.registries import Registry
     from realm.sandbox.layout import Owner
     from realm.sandbox.sandbox import Sandbox
     from realm.session.requests import UI
@@ -170,6 +169,15 @@ def instead(plan: Plan) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def read_registries(plan: Plan) -> tuple[Registry, ...]:
+    """Return what :func:`realm.session.registries.find` finds, which most runs need not load."""
+    if not plan.config.values(REGISTRY_CREDENTIALS):
+        return ()
+    from realm.session.registries import find
+
+    return find(plan.config, plan.network.policy)
+
+
 def git_secrets(plan: Plan) -> list[str]:
     """Return what of the logins for git hosts nobody is to see."""
     found = []
@@ -193,14 +201,14 @@ def _files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
     found = ticket(owner)
     return {
         **(rules.stands(found.token, stands) if stands else {}),
-        **reading.files(found, plan.registries),
+        **registries.files(found, plan.registries),
     }
 
 
 def _newest(plan: Plan) -> Plan:
     """Return the plan with the logins of the host as they are now; ``RealmError`` where there are none."""
     if plan.registries:
-        plan = plan._replace(registries=registries.find(plan.config, plan.network.policy))
+        plan = plan._replace(registries=read_registries(plan))
     if plan.api is None or not plan.login.is_renewed:
         return plan
     given = flags.environment(plan.args)

@@ -24,7 +24,7 @@ from realm.errors import RealmError, UsageError
 from realm.model import WORKSPACE_ROOT, Run, Session
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
-from realm.session import approvals, egress, homes, keys, neighbours, registries
+from realm.session import approvals, egress, homes, keys, neighbours
 from realm.session.run import Dotfiles, Plan
 from realm.store import record, refs, repo, worktree
 from realm.together import together
@@ -127,7 +127,7 @@ def with_keys(plan: Plan) -> Plan:
         plan = plan._replace(login=plan.agent.unrenewed(plan.login))
     api, why = keys.choose(plan.config, plan.network, plan.agent, plan.login, given)
     hosts = plan.git_hosts or keys.git_hosts(plan.project, plan.config, plan.network)
-    read = plan.registries or registries.find(plan.config, plan.network.policy)
+    read = plan.registries or keys.read_registries(plan)
     itself = None if api else plan.agent.api(plan.login, given)
     network = egress.reaching(plan.network, api, [*([itself] if itself else []), *hosts, *read])
     return plan._replace(api=api, exposed=why, git_hosts=hosts, registries=read, network=network)

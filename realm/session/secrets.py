@@ -28,11 +28,14 @@ _SESSION = "session.json"
 
 def of_plan(plan: Plan) -> Redactor:
     """Return what takes the secrets of a run out of text."""
-    from realm.session import keys, registries
+    from realm.session import keys
 
-    return Redactor(
-        [*_values(plan.login, plan.args), *keys.git_secrets(plan), *registries.secrets(plan.registries)]
-    )
+    values = [*_values(plan.login, plan.args), *keys.git_secrets(plan)]
+    if plan.registries:
+        from realm.session import registries
+
+        values += registries.secrets(plan.registries)
+    return Redactor(values)
 
 
 def of_session(project: Project, session: Session) -> Redactor:
