@@ -166,6 +166,11 @@ class Refusal(NamedTuple):
     why: str
     times: int = 1
 
+    @property
+    def may_be_allowed(self) -> bool:
+        """Whether ``realm allow`` lets it through; a host that cannot be told is ``?``."""
+        return self.why not in ("private", "login") and self.host != "?"
+
 
 class Budget(NamedTuple):
     """What a run may cost: tokens, and dollars; 0 for no limit."""

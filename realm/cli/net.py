@@ -66,5 +66,5 @@ def command(name: str, directory: Path | None, follow: bool, as_json: bool) -> N
 def _line(refusal: Refusal) -> str:
     host = hosts.at(clean(refusal.host), refusal.port)
     why = f" ({_WHY[refusal.why]})" if refusal.why in _WHY else ""
-    advice = "" if refusal.why in ("private", "login") or host.name == "?" else f": realm allow {host}"
+    advice = f": realm allow {host}" if refusal.may_be_allowed else ""
     return f"denied: {host}, {plural(refusal.times, 'time')}{why}{advice}"

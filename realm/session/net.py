@@ -93,7 +93,7 @@ def refused_lately(directory: Path) -> list[str]:
             found |= dict.fromkeys(
                 str(hosts.at(refusal.host, refusal.port))
                 for refusal in refusals.told(row.summary.id)
-                if refusal.why not in ("private", "login") and refusal.host != "?"
+                if refusal.may_be_allowed
             )
     return list(found)
 

@@ -48,10 +48,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         code = find_turn(At(request.name, request.turn), request.directory).after
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
-        pushes = [
-            _by_hand(held, f"{refs.CODE}{held.name}:refs/heads/{held.name}")
-            for held in homes.work(project, session)
-        ]
+        pushes = [_work_by_hand(held) for held in homes.work(project, session)]
         hint = f"realm resume {request.name} goes on with it"
         if pushes:
             hint = f"{'; '.join(pushes)} pushes what it did there"
@@ -71,8 +68,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     done = _send(project, session, request, where, branch, oid, code, ui)
     for held in homes.work(project, session):
         if repo.count_commits(held.clone, held.oid, [held.base], shared=False):
-            by_hand = _by_hand(held, f"{refs.CODE}{held.name}:refs/heads/{held.name}")
-            ui.info(f"not pushed, commits in {clean(held.path)}: {by_hand}")
+            ui.info(f"not pushed, commits in {clean(held.path)}: {_work_by_hand(held)}")
     return done._replace(commits=1 if request.squash else count)
 
 
@@ -137,9 +133,13 @@ def tell_not_shared(project: Project, session: Session, code: str, ui: UI) -> No
             ui.info(f"not shared, work in {clean(held.path)}: {_by_hand(held, *own)}")
 
 
-def _by_hand(held: homes.Held, *refs: str) -> str:
+def _work_by_hand(held: homes.Held) -> str:
+    return _by_hand(held, f"{refs.CODE}{held.name}:refs/heads/{held.name}")
+
+
+def _by_hand(held: homes.Held, *what: str) -> str:
     """Return the command that pushes what a session has in another repository."""
-    return shlex.join(["git", "-C", clean(str(held.clone.root)), "push", "origin", *refs])
+    return shlex.join(["git", "-C", clean(str(held.clone.root)), "push", "origin", *what])
 
 
 def _send(
