@@ -205,12 +205,12 @@ def test_what_is_referred_to_is_there(path: Path) -> None:
     files = set(re.findall(r"`(tests/[\w/]+\.py)`", text)) | set(re.findall(r"\]\(([\w./-]+)\)", text))
     assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
     anchors = set(re.findall(r"\]\(#([\w-]+)\)", text))
-    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    titles = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
     assert anchors - {title.lower().replace(",", "").replace(" ", "-") for title in titles} == set()
 
 
 def test_every_row_of_the_security_table_names_its_test() -> None:
-    table = readme().partition("## Security")[2].partition("## How")[0]
+    table = readme().partition("\n## Security\n")[2].partition("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ") and "---" not in line][1:]
     assert [row.split("|")[1].strip() for row in rows if "`tests/" not in row.split("|")[4]] == []
 
