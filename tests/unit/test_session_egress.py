@@ -100,6 +100,15 @@ def test_the_way_out_stays_whatever_the_docker_flags_say() -> None:
     }
 
 
+def test_tools_that_overlook_the_usual_variables_find_the_proxy() -> None:
+    own = ticket.variables(ticket.Ticket("t", "127.1.1.1"))
+    assert own["YARN_HTTP_PROXY"] == own["YARN_HTTPS_PROXY"] == own["HTTPS_PROXY"]
+    assert own["ELECTRON_GET_USE_PROXY"]
+    assert "-Daether.connector.http.useSystemProperties=true" in own["MAVEN_ARGS"].split()
+    given = {"MAVEN_ARGS": "-B"}
+    assert ticket.besides(own, given) == {"MAVEN_ARGS": f"{own['MAVEN_ARGS']} -B"}
+
+
 @pytest.mark.parametrize(
     ("environ", "found"),
     [

@@ -47,7 +47,7 @@ _TRUSTING = (
     "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "DENO_CERT",
 )  # fmt: skip
 """Variables of files with the certificate authorities that programs trust."""
-_OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS")
+_OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "MAVEN_ARGS")
 """Variables of options: the user's go behind ours."""
 
 
@@ -66,6 +66,12 @@ def variables(found: Ticket, *, reads: bool = False) -> dict[str, str]:
         "NODE_USE_ENV_PROXY": "1",
         "NODE_OPTIONS": f"--require={layout.EGRESS}/node/fetch.cjs",
         "JAVA_TOOL_OPTIONS": f"{java} -Dhttp.nonProxyHosts=localhost|127.*|[::1]",
+        # Maven from 3.9 on looks at Java's settings when told to, and grumbles at each download then.
+        "MAVEN_ARGS": "-Daether.connector.http.useSystemProperties=true"
+        " -Daether.transport.apache.useSystemProperties=true"
+        " -Dorg.slf4j.simpleLogger.log.org.eclipse.aether.transport=error",
+        **dict.fromkeys(("YARN_HTTP_PROXY", "YARN_HTTPS_PROXY"), proxy),  # Yarn 2 and later
+        "ELECTRON_GET_USE_PROXY": "1",
         **dict.fromkeys(_TRUSTING if reads else (), f"{found.directory}/ca.crt"),
     }
 
