@@ -3,7 +3,7 @@
 The key, or the signal, goes to the sandbox as long as that runs, and what saves there does not
 mind it.  So somebody looks whether the agent is over; the work is safe then, in the sandbox, and
 the next command takes it in.  The key that finds the agent over may be the one that ended it, so
-only the next one is meant for us.
+only the next one is meant for us, also where that comes while an engine is slow to tell.
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ class Impatience:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._looking = threading.Lock()
+        self._lock = threading.Lock()
+        """Held while what follows changes, so that nothing is written to a descriptor that is closed."""
+        self._write = -1
+        self._looking = False
+        self._pressed = -math.inf
         self._over = math.inf
 
     def __enter__(self) -> Self:
@@ -53,8 +57,10 @@ class Impatience:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._read)
-        os.close(self._write)
+        with self._lock:
+            os.close(self._read)
+            os.close(self._write)
+            self._write = -1
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -62,22 +68,34 @@ class Impatience:
 
     def pressed(self) -> None:
         """End the wait where the agent was over already; else look, beside all else, whether it is."""
-        if time.monotonic() - self._over > _HURRY:
-            os.write(self._write, b"1")
-            return
-        threading.Thread(target=self._look, daemon=True).start()
+        with self._lock:
+            self._pressed = time.monotonic()
+            if self._pressed - self._over > _HURRY:
+                self._tell()
+            elif not self._looking:
+                self._looking = True
+                threading.Thread(target=self._look, daemon=True).start()
 
     def end(self) -> bool:
         """End the wait."""
         raise KeyboardInterrupt
 
+    def _tell(self) -> None:
+        if self._write >= 0:
+            os.write(self._write, b"1")
+
     def _look(self) -> None:
-        if not self._looking.acquire(blocking=False):
-            return
-        try:
+        """Look whether the agent is over, again for a key that came while it was not."""
+        while True:
+            looked_for, over = self._pressed, False
             with suppress(EngineError, OSError):
                 engine, words = self._sandbox.engine, ("sh", "-c", _LOOK)
-                if engine.exec(self._sandbox.id, words, lambda _: None, patience=_PATIENCE) == 0:
+                over = engine.exec(self._sandbox.id, words, lambda _: None, patience=_PATIENCE) == 0
+            with self._lock:
+                if over:
                     self._over = min(self._over, time.monotonic())
-        finally:
-            self._looking.release()
+                    if self._pressed - looked_for > _HURRY:
+                        self._tell()
+                if over or self._pressed == looked_for:
+                    self._looking = False
+                    return
