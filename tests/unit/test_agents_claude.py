@@ -206,11 +206,15 @@ def test_options_that_realm_shares_with_it_are_its_own() -> None:
     assert not {"--detach", "--wip", "--base", "--include"} & CLAUDE.options
 
 
+PASTED = '<pasted_content id="b8">\na\nb\n</pasted_content id="b8">\n'
+
+
 def test_what_was_said_is_read_from_the_conversation() -> None:
     lines = [
         {"type": "summary", "summary": "x"},
         {"type": "user", "timestamp": "2026-01-01T00:00:00Z", "message": {"content": "fix it"}},
         {"type": "user", "isMeta": True, "message": {"content": "caveat"}},
+        {"type": "user", "message": {"content": f"Do\n\n{PASTED}"}},
         {"type": "assistant", "message": {"content": [
             {"type": "thinking", "thinking": "hm"},
             {"type": "text", "text": "Looking."},
@@ -231,6 +235,7 @@ def test_what_was_said_is_read_from_the_conversation() -> None:
     raw = [json.dumps(line).encode() for line in lines] + [b"{", b"[" * 5000, b"\xff", b"[]"]
     assert list(CLAUDE.read(raw)) == [
         agents.Said("user", "fix it", "2026-01-01T00:00:00Z"),
+        agents.Said("user", "Do\na\nb"),
         agents.Said("agent", "Looking."),
         agents.Said("tool", "Bash ls -l"),
         agents.Said("tool", "3"),
@@ -257,9 +262,7 @@ WHICH = {"question": "Which?", "options": [{"label": "One"}, {"label": "Two"}], 
     [
         (hook("UserPromptSubmit", prompt="fix it"), News(Activity.WORKING, prompt="fix it")),
         (
-            hook(
-                "UserPromptSubmit", prompt='Do\n\n<pasted_content id="b8">\na\nb\n</pasted_content id="b8">\n'
-            ),
+            hook("UserPromptSubmit", prompt=f"Do\n\n{PASTED}"),
             News(Activity.WORKING, prompt="Do\na\nb"),
         ),
         (hook("Stop", last_assistant_message="Fixed."), News(Activity.DONE, words="Fixed.")),

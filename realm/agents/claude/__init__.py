@@ -265,6 +265,8 @@ class Claude(Agent):
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield prompts, answers, calls of tools, what questions were answered; no other line."""
+        from realm.agents.claude.exchanges import as_given
+
         for line in lines:
             entry = logins.json_object(line) if len(line) <= _LINE_LIMIT else {}
             who = _WHO.get(str(entry.get("type")))
@@ -276,7 +278,8 @@ class Claude(Agent):
             for said in (*_said(who, message.get("content")), *_answers(entry.get("toolUseResult"))):
                 if said.text.startswith(NOTIFICATION):
                     continue
-                yield said._replace(time=time if isinstance(time, str) else "")
+                text = as_given(said.text) if said.who == "user" else said.text
+                yield Said(said.who, text, time if isinstance(time, str) else "")
 
 
 def _is_grey(codes: str) -> bool:
