@@ -238,6 +238,11 @@ class Agent:
         del arguments
         return listens
 
+    def prompt(self, arguments: Sequence[str]) -> str:
+        """Return the prompt that the user's arguments give it, empty for none or where that is in doubt."""
+        del arguments
+        return ""
+
     def find_login(self, given: Mapping[str, str] | None = None) -> Login:
         """Return the login to use; ``given`` are variables that the sandbox gets anyway.
 

@@ -43,7 +43,10 @@ class Bookkeeper:
         going_on = found is not None and found.run == plan.run.number
         # What shows no screen, also in a terminal, or is not known, works from the start.
         waits = plan.tty and plan.agent.options is not None and plan.agent.wants_screen(plan.agent_args)
-        fresh = Account(plan.run.number, Activity.READY if waits else Activity.WORKING, time.time())
+        fresh = Account(
+            plan.run.number, Activity.READY if waits else Activity.WORKING, time.time(),
+            prompt=first_line(plan.agent.prompt(plan.agent_args)),
+        )  # fmt: skip
         self.account = found if found is not None and going_on else fresh
         self.renew()
         if going_on:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from realm.store.listing import MetaRow
 
 
+_STARTING = 60.0
+"""Seconds in which an agent that was started with a prompt has begun with it, if it is one to work on."""
 _BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -291,6 +294,8 @@ def _row(project: Project, meta: MetaRow, now: State, merged_into: str) -> Sessi
     said = summary._replace(prompt=summary.prompt or noted.prompt, words=noted.words or summary.words)
     if now is not State.RUNNING:
         return row._replace(summary=said)
+    if noted.activity is Activity.READY and noted.prompt and time.time() - noted.since < _STARTING:
+        row = row._replace(activity=Activity.WORKING)
     return row._replace(summary=said, since=noted.since, question=noted.question)
 
 

@@ -162,6 +162,10 @@ def test_a_running_agent_is_as_its_holder_noted_it(realm: CommandLine, repo: Rep
         row = listed(realm)["a"]
         assert (row["activity"], row["question"], row["prompt"]) == ("asks", "Which?", "do it")
         assert "a\tasks: Which?\t" in realm("list").out.replace(f"{repo.path}\t", "")
+        account.write(session, asking._replace(activity=Activity.READY, since=time.time()))
+        assert listed(realm)["a"]["activity"] == "working"  # it was started with that prompt
+        account.write(session, asking._replace(activity=Activity.READY))  # but not for it, it seems
+        assert listed(realm)["a"]["activity"] == "ready"
         account.write(session, asking._replace(run=7))  # of another run: nothing is known of this one
         assert listed(realm)["a"]["activity"] == "working"
         (run_directory(session) / "account.json").write_text('{"run": 1')

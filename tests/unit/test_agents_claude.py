@@ -308,6 +308,25 @@ def test_whatever_its_hooks_say_is_survived(told: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "prompt"),
+    [
+        ((), ""),
+        (("do it",), "do it"),
+        (("-p", "do it"), "do it"),
+        (("--", "do it"), "do it"),
+        (("--model", "opus", "--verbose", "do it"), "do it"),
+        (("--model=opus", "do it", "--verbose"), "do it"),
+        (("--model", "opus"), ""),
+        (("--add-dir", "lib", "do it"), ""),
+        (("--debug", "do it"), ""),
+        (("--model", "opus", "--add-dir", "lib"), ""),
+    ],
+)
+def test_the_prompt_that_arguments_give(arguments: tuple[str, ...], prompt: str) -> None:
+    assert CLAUDE.prompt(arguments) == prompt
+
+
+@pytest.mark.parametrize(
     ("arguments", "name"),
     [
         ((), None),

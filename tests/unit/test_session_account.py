@@ -70,7 +70,7 @@ def test_a_screen_waits_for_a_prompt_and_any_other_program_works(sandbox: Told) 
     books(sandbox, 3, words=("sh",))
     assert noted().activity is Activity.WORKING
     Bookkeeper(cast("Plan", Running(4, args=("-p", "go"))), cast("Sandbox", sandbox))
-    assert noted().activity is Activity.WORKING
+    assert (noted().activity, noted().prompt) == (Activity.WORKING, "go")
 
 
 def test_marks_are_noted_at_once(sandbox: Told) -> None:

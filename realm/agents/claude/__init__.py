@@ -51,6 +51,13 @@ _WORKTREE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 _CHOOSES_CONVERSATION = ("--resume", "-r", "--continue", "-c", "--session-id", "--from-pr", "--fork-session")
 
+_SWITCHES = ("-p", "--print", "-c", "--continue", "--verbose", "--ide", "--strict-mcp-config", "--")
+_ONE_VALUE = (
+    "--model", "--effort", "--permission-mode", "--append-system-prompt", "--system-prompt", "--settings",
+    "--session-id", "--agent", "--name", "--output-format", "--max-turns",
+)  # fmt: skip
+"""Options without a value, and with one: behind others it is in doubt what is a prompt."""
+
 _OPTIONS = """
 add-dir advisor agent agents allow-dangerously-skip-permissions allowedTools allowed-tools
 append-system-prompt append-system-prompt-file autocompact ax-screen-reader background bare betas bg brief
@@ -128,6 +135,18 @@ class Claude(Agent):
         """Tell whether it shows its screen: unless it is told to print an answer and exit."""
         del listens
         return not any(argument in ("-p", "--print") for argument in (*self.words[1:], *arguments))
+
+    def prompt(self, arguments: Sequence[str]) -> str:
+        """Return the first word that is no option and no option's value, as far as that is known."""
+        words = iter([*self.words[1:], *arguments])
+        for word in words:
+            if not word.startswith("-"):
+                return word
+            if word in _ONE_VALUE:
+                next(words, "")
+            elif "=" not in word and word not in _SWITCHES:
+                break
+        return ""
 
     def find_login(self, given: Mapping[str, str] | None = None) -> Login:
         """Return the keys of the environment or of the user's settings, else the host's own login."""
