@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -48,9 +49,14 @@ def _kind(status: int, text: str) -> EngineTrouble:
     return kinds.get(status, "refused")
 
 
+_PAUSED = re.compile(r"[Cc]ontainer ([0-9a-f]{12})[0-9a-f]* is paused")
+
+
 def refusal(status: int, message: object) -> EngineError:
     """Return the error for an answer that says no, in the engine's own words."""
     text = clean(message if isinstance(message, (str, bytes)) else "", limit=1000).strip()
+    if paused := _PAUSED.search(text):
+        return EngineError("the container is paused", f"docker unpause {paused[1]}", kind=_kind(status, text))
     return EngineError(
         f"the Docker engine refused: {text or f'HTTP status {status}'}",
         "realm doctor shows how the engine is, realm config the settings and docker flags of the sandboxes",

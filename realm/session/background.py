@@ -138,7 +138,7 @@ def take_over(
     """
     name = plan.session.name
     size = Terminal().size()
-    asked = controls.ask(plan.session.id, {"op": "attach", "take": take, "size": size})
+    asked = controls.ask(plan.session, {"op": "attach", "take": take, "size": size})
     if asked is None:
         return None
     with contextlib.closing(asked):

@@ -144,7 +144,7 @@ def _end(plan: Plan, why: str) -> None:
     with contextlib.suppress(OSError):
         replace(run_directory(plan.session.id) / _FILE, f"{plan.run.number} {why}\n".encode())
     with contextlib.suppress(RealmError, OSError):
-        asked = control.ask(plan.session.id, {"op": "stop"})
+        asked = control.ask(plan.session, {"op": "stop"})
         if asked is not None:
             asked.close()
 

@@ -30,13 +30,15 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from realm.errors import RealmError
+from realm.errors import RealmError, RunningError
 from realm.paths import make_private
-from realm.session.lock import run_directory
+from realm.session.lock import holder, run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
+
+    from realm.model import Session
 
 SOCKET = "line"
 """Its name, which a holder of an earlier version listens at, too."""
@@ -202,15 +204,28 @@ class Asked:
         self._connection.close()
 
 
-def ask(session_id: str, request: dict[str, Any]) -> Asked | None:
-    """Ask the holder of a session's run; ``None`` when nobody answers."""
+def ask(session: Session, request: dict[str, Any]) -> Asked | None:
+    """Ask the holder of a session's run; ``None`` when nobody listens.
+
+    Raises :class:`RunningError` when it listens and does not answer, as a process that was stopped.
+    """
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE)
     try:
-        with contextlib.chdir(run_directory(session_id)):
+        with contextlib.chdir(run_directory(session.id)):
             connection.connect(SOCKET)
         connection.sendall(json.dumps(request).encode() + b"\n")
         answer, fds = _receive(connection, fds=_FDS)
+    except (TimeoutError, BlockingIOError) as error:
+        connection.close()
+        other = holder(session.id)
+        if other is None:
+            return None
+        raise RunningError(
+            f"process {other.pid}, which has {session.name} in hand, does not answer",
+            f"kill -CONT {other.pid} continues one that was stopped; after kill -KILL {other.pid}, "
+            f"realm attach {session.name} goes back to the agent, realm stop {session.name} saves its work",
+        ) from error
     except (OSError, ValueError):
         connection.close()
         return None

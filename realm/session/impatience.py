@@ -50,7 +50,8 @@ class Impatience:
         self._write = -1
         self._looking = False
         self._pressed = -math.inf
-        self._over = math.inf
+        self._found = math.inf
+        """When the key was pressed that found the agent over."""
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()
@@ -70,7 +71,7 @@ class Impatience:
         """End the wait where the agent was over already; else look, beside all else, whether it is."""
         with self._lock:
             self._pressed = time.monotonic()
-            if self._pressed - self._over > _HURRY:
+            if self._pressed - self._found > _HURRY:
                 self._tell()
             elif not self._looking:
                 self._looking = True
@@ -93,8 +94,8 @@ class Impatience:
                 over = engine.exec(self._sandbox.id, words, lambda _: None, patience=_PATIENCE) == 0
             with self._lock:
                 if over:
-                    self._over = min(self._over, time.monotonic())
-                    if self._pressed - looked_for > _HURRY:
+                    self._found = min(self._found, looked_for)
+                    if self._pressed - self._found > _HURRY:
                         self._tell()
                 if over or self._pressed == looked_for:
                     self._looking = False

@@ -90,20 +90,27 @@ class Door:
             threading.Thread(target=self._carry, args=(connection,), daemon=True).start()
 
     def _carry(self, connection: socket.socket) -> None:
-        with contextlib.closing(connection), contextlib.suppress(OSError, EngineError):
+        with contextlib.closing(connection), contextlib.suppress(OSError):
             try:
                 with self._asking:
                     process, stream = self._sandbox.run([*RELAY, str(self._port), str(_LINGER)], tty=False)
                 with contextlib.closing(stream):
                     threading.Thread(target=_up, args=(connection, stream), daemon=True).start()
                     carried = _down(stream, connection)
-                if not carried and not self._warned and self._engine.exec_code(process):
-                    self._warned = True
-                    self._ui.warn(f"nothing answers on port {self._port} of {self._session.name} yet")
+                if not carried and self._engine.exec_code(process):
+                    self._warn(f"nothing answers on port {self._port} of {self._session.name} yet")
+            except EngineError as error:
+                self._warn(error.message + (f" ({error.hint})" if error.hint else ""))
             finally:
                 self._free.release()
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+
+    def _warn(self, text: str) -> None:
+        """Say why a connection came to nothing, once."""
+        if not self._warned:
+            self._warned = True
+            self._ui.warn(text)
 
 
 def _up(connection: socket.socket, stream: Attachment) -> None:

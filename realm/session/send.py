@@ -96,10 +96,10 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     name = session.name
     deadline = time.monotonic() + _DRAWN
     while True:
-        asked = control.ask(session.id, request)
+        asked = control.ask(session, request)
         if asked is None:
             if holder(session.id) is not None:
-                raise RealmError(f"the holder of {name} does not answer", f"realm attach {name}")
+                raise RealmError(f"{name} is just starting or ending", f"realm list; realm send {name} again")
             raise RealmError(f"session {name} is not running", f"realm resume {name} goes on with it")
         with contextlib.closing(asked):
             answer = asked.answer

@@ -37,27 +37,33 @@ def stop(name: str, directory: Path | None, ui: UI) -> None:
     session = record.read_session(project, name)
     claim.check(project, session)
     with ui.progress(f"stopping {name}"):
-        asked = control.ask(session.id, {"op": "stop"})
-        if asked is not None:
-            asked.close()
-            _wait(session)
+        goes_on = listing.rows(project, [name])[0].summary.state is not State.EXITED
+        was_held = _told(session)
         row = listing.rows(project, [name])[0]
         saved = state(row) is not State.INTERRUPTED
-        if asked is None or not saved:
+        if not (goes_on and was_held and saved):
             _without_holder(project, session, ui)
     if saved:
         _tell(project, row, ui)
 
 
-def _wait(session: Session) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _told(session: Session) -> bool:
+    """Tell the run's holder to stop the agent, and wait until it has; return whether there was one.
+
+    One that just begins, or ends, does not listen.
+    """
+    deadline, asked, was_held = time.monotonic() + PATIENCE, None, False
     while (other := holder(session.id)) is not None:
+        was_held = True
+        if asked is None and (asked := control.ask(session, {"op": "stop"})) is not None:
+            asked.close()
         if time.monotonic() > deadline:
             raise RealmError(
                 f"process {other.pid} has not saved the work of {session.name} yet",
                 f"realm list, realm stop {session.name}",
             )
         time.sleep(0.05)
+    return was_held
 
 
 def _tell(project: Project, row: MetaRow, ui: UI) -> None:

@@ -393,6 +393,8 @@ def test_command_in_a_container_gives_its_output_and_code(tmp_path: Path) -> Non
 
 
 def test_refusal_is_in_the_engines_words_cleaned() -> None:
+    paused = trouble.refusal(409, f"Container {'5e' * 32} is paused, unpause the container before exec")
+    assert (paused.message, paused.hint) == ("the container is paused", "docker unpause 5e5e5e5e5e5e")
     made = trouble.refusal(409, "name \x1b[31mtaken")
     assert (made.kind, made.message) == ("conflict", "the Docker engine refused: name [31mtaken")
     assert "HTTP status 500" in trouble.refusal(500, b"").message

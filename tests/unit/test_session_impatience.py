@@ -97,6 +97,7 @@ def test_a_key_while_it_was_not_over_is_looked_for_again(made: tuple[Slow, Impat
     slow.may.release(2)
     eventually(lambda: slow.asked == 2)
     assert not ends(heard)
+    time.sleep(HURRY)
     heard.pressed()
     assert ends(heard)
 
