@@ -231,7 +231,9 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
             echo; {status} -L {registry.url}/npm/moved
             echo; {status} -H 'Host: {swapped}' {registry.url}/npm/a; {status} -H 'Host: {host}' {plain.url}/b
             echo; {status} -H 'Authorization: Bearer mine' {registry.url}/npm/lib; {status} http://{host}/npm/c
-            echo; curl -si -H 'X-HTTP-Method-Override: PUT' {registry.url}/npm/lib | grep -ac session=
+            echo; curl -s -o /dev/null -w '%{{http_connect}} %{{http_code}}' https://denied.example/
+            {status} http://denied.example/; curl -v https://denied.example/ 2>&1 | grep -ac 'HTTP/1.1 403'
+            curl -si -H 'X-HTTP-Method-Override: PUT' {registry.url}/npm/lib | grep -ac session=
             }} > out 2>&1
             {{ env; cat ~/.npmrc ~/.config/pip/pip.conf
             grep -rlas -e '[b]earer-of' -e '[h]unter22' -e '{basic[:3]}[{basic[3]}]{basic[4:]}' \
@@ -247,12 +249,13 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
         secrets = (bearer, password, basic)
         shown = "".join(engines.docker("inspect", one) for one in (agent, egress))
         user.realm("wait", "reads", code=None)
-    npm, pip, read, changed, odd_ones, moved, swaps, last, cookies = user.repo.show(
+    npm, pip, read, changed, odd_ones, moved, swaps, last, denied, cookies = user.repo.show(
         "refs/realm/reads:out"
     ).splitlines()
     assert (npm, pip, read) == ("from npm", "from pip", "200 200 ")
     assert set(changed.split() + odd_ones.split()) == {"403"}
     assert (moved, swaps, last, cookies) == ("401 ", "403 200 ", "200 403 ", "0")
+    assert denied == "403 000403 1"
     assert registry.refused() == plain.refused() == []
     assert {method for method, *_ in registry.asked} <= {"GET", "HEAD"}
     # The company's proxy, too, which hears of nothing else.
@@ -264,6 +267,8 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
     every = user.repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
     shown += "".join(user.repo.git("cat-file", "-p", oid) for oid in every)
     assert not [secret for secret in secrets if secret in shown]
-    assert f"denied: {host}, 11 times (with a login it is only read)" in user.realm("net", "reads").out
+    net = user.realm("net", "reads").out
+    assert f"denied: {host}, 11 times (with a login it is only read)" in net
+    assert "denied: denied.example, 2 times" in net
     (run,) = json.loads(user.realm("audit", "reads", "--json").out)
     assert run["registries"] == [registry.url, plain.url]

@@ -106,7 +106,10 @@ def test_names_below_others_are_listed_once() -> None:
 
 def test_a_company_proxy_is_the_only_way_out() -> None:
     lines = _lines(upstream=rules.Upstream("proxy.corp", 3128, "me:p w", (".corp",)))
-    assert "cache_peer proxy.corp parent 3128 0 no-query default no-digest login=me:p%20w" in lines
+    (peer,) = (line for line in lines if line.startswith("cache_peer "))
+    assert peer.startswith("cache_peer proxy.corp parent 3128 0 no-query default no-digest ")
+    assert peer.endswith(" name=upstream login=me:p%20w")
+    assert "cache_peer_access upstream deny led" in lines
     assert lines[-3:] == [
         "acl direct dstdomain -n .corp",
         "always_direct allow direct",

@@ -145,13 +145,15 @@ def test_each_path_has_its_own_login_and_the_longest_counts() -> None:
 def test_at_a_registry_nothing_is_let_through_but_reading() -> None:
     (data,) = reading.files(TICKET, [Registry("https://npm.example:8443", {"/": "a"})]).values()
     access = [line.split()[1:] for line in data.decode().splitlines() if line.startswith("http_access")]
-    assert [(line[0], line[-1]) for line in access[1:]] == [
-        *[("deny", "because_login")] * 3, ("allow", access[4][-1]), ("deny", "because_login"),
+    there, lead = f"run{TICKET.token}_there", f"run{TICKET.token}_lead"
+    assert [(line[0], line[-1]) for line in access] == [
+        ("allow", there), ("allow", lead), *[("deny", "because_login")] * 3, ("allow", access[5][-1]),
+        ("deny", "because_login"),
     ]  # fmt: skip
-    assert access[0][:2] == ["allow", "tunnel"]
-    assert "!reading" in access[1]
-    assert "crooked" in access[2]
-    assert "laden" in access[3]
+    assert access[0][:2] == access[1][:2] == ["allow", "tunnel"]
+    assert "!reading" in access[2]
+    assert "crooked" in access[3]
+    assert "laden" in access[4]
     crooked = re.search(r"acl crooked urlpath_regex -i (.*)", reading.SHARED)
     assert crooked is not None
     bad = [re.compile(part, re.IGNORECASE) for part in crooked[1].split()]

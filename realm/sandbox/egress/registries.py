@@ -1,9 +1,10 @@
 """Registries that a run reads with its user's logins, which the sidecar has in the sandbox's place.
 
-At a port of the run's own squid ends TLS itself for these hosts alone, with a certificate whose
-authority signed nothing else and has no key any more (``container/egress/serve``).  To what reads there
-it adds the login; tools keep the addresses that they know, and lock files too.  What is asked of
-another host, as after a redirect, is a request like any other.
+For these hosts alone squid ends TLS itself, with a certificate whose authority signed nothing else and
+has no key any more (``container/egress/serve``).  It does so at a port of the run's own, to which it
+leads tunnels for them: where TLS may be ended, squid answers nothing without.  To what reads there it
+adds the login; tools keep the addresses that they know, and lock files too.  What is asked of another
+host, as after a redirect, is a request like any other.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ acl crooked urlpath_regex -i (/|%2f)(\.|%2e){1,2}(/|%2f|;|\?|#|$) \\ %5c %25
 acl laden req_header Transfer-Encoding .
 acl because_login annotate_transaction why=login
 deny_info 403:ERR_LOGIN because_login
+acl led note way
+always_direct deny led
+never_direct allow led
 include /run/realm/conf/registry*.conf
 ssl_bump none all"""
 """What all runs' files are read with.  A path that leads elsewhere by dots has no login's path, and what
@@ -74,7 +78,13 @@ def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
     pem = f"{TLS_FILES}/{found.token}.pem"
     way = f"ssl-bump tls-cert={pem} generate-host-certificates=off"
     yield f"http_port {found.address}:{READ_PORT} name={run} {way}"
-    yield f"acl {run} myportname {run}"
+    yield f"acl {run} src {found.address}"
+    yield f"acl {run}_there myportname {run}"
+    yield f"acl {run}_lead annotate_transaction way={run}"
+    yield f"acl {run}_led note way {run}"
+    yield f"cache_peer {found.address} parent {READ_PORT} 0 no-query no-digest no-netdb-exchange name={run}"
+    yield f"cache_peer_access {run} allow {run}_led"
+    yield f"tcp_outgoing_address {found.address} {run}_led"
     for number, one in enumerate(wanted):
         scheme = urlsplit(one.url).scheme
         it = f"{run}_{number}"
@@ -84,7 +94,8 @@ def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
         here = f"{run} {it} {it}_port"
         if scheme == "https":
             yield f"ssl_bump bump {here}"
-            yield f"http_access allow tunnel {here}"
+            yield f"http_access allow tunnel {here} {run}_there"
+            yield f"http_access allow tunnel {here} {run}_lead"
         yield f"http_access deny {here} !reading because_login"
         yield f"http_access deny {here} crooked because_login"
         yield f"http_access deny {here} laden because_login"

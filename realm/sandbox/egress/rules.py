@@ -323,7 +323,9 @@ def _through(upstream: Upstream | None) -> Iterator[str]:
         return
     # A word of squid's: it takes escapes back.
     login = f" login={quote(upstream.login, safe=':')}" if upstream.login else ""
-    yield f"cache_peer {upstream.host} parent {upstream.port} 0 no-query default no-digest{login}"
+    way = f"{upstream.host} parent {upstream.port} 0 no-query default no-digest no-netdb-exchange"
+    yield f"cache_peer {way} name=upstream{login}"
+    yield "cache_peer_access upstream deny led"
     if upstream.without:
         yield f"acl direct dstdomain -n {' '.join(_without_covered(upstream.without))}"
         yield "always_direct allow direct"

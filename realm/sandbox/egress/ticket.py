@@ -16,7 +16,7 @@ PROXY_PORT, API_PORT = 3128, 3129
 STAND_PORT = 3130
 """Where the sidecar's own server goes out: what it stands before can be reached there alone."""
 READ_PORT = 3131
-"""Where the sidecar, at a run's address, has the proxy of one that reads registries with logins."""
+"""Where the sidecar, at a run's address, ends TLS for registries that it reads with logins."""
 
 
 class Ticket(NamedTuple):
