@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("allow docs.example.com", "let this project's containers reach it, also those that run"),
+    ("allow docs.example.com", "let this project's containers reach it, running ones too"),
     ("allow --global .example.com", "it and all names below it, for all projects"),
-    ("allow --remove docs.example.com", "not any more"),
-    ("allow --list", "all that they may reach"),
+    ("allow --remove docs.example.com", "no longer"),
+    ("allow --list", "list all hosts that they may reach"),
 )
 NOTE = (
-    "It writes realm.allow into your own git configuration, which no project carries, and counts with "
-    "realm.network allow. Names lead to ports 443 and 80, example.com:8443 to that one; 10.1.2.3 or "
-    "10.1.0.0/16 allow private addresses."
+    "Writes realm.allow to your own git configuration, which does not come with a clone. It has an "
+    "effect with realm.network allow, the default. A name allows ports 443 and 80, example.com:8443 "
+    "that port; 10.1.2.3 or 10.1.0.0/16 allow private addresses."
 )
 
 
@@ -44,9 +44,9 @@ def _hosts(context: click.Context, incomplete: str) -> list[CompletionItem[str]]
 
 @verb("allow", EXAMPLES, NOTE)
 @click.argument("hosts", nargs=-1, type=Completed("host", _hosts))
-@click.option("--remove", is_flag=True, help="allow them no more")
-@click.option("--global", "everywhere", is_flag=True, help="for all projects")
-@click.option("--list", "listing", is_flag=True, help="show the hosts that containers may reach")
+@click.option("--remove", is_flag=True, help="no longer allow these hosts")
+@click.option("--global", "everywhere", is_flag=True, help="for all projects, not only this one")
+@click.option("--list", "listing", is_flag=True, help="list the hosts that containers may reach")
 @json_option
 @common
 def command(
@@ -63,11 +63,11 @@ def command(
     place = here(directory)
     if listing or as_json:
         if hosts or remove:
-            raise UsageError("--list shows all hosts", "leave out the others")
+            raise UsageError("--list lists all hosts", "leave out the other arguments")
         _show(place, as_json=as_json)
         return
     if not hosts:
-        raise UsageError("no host is given", "realm allow example.com, or realm allow --list")
+        raise UsageError("no host was given", "realm allow example.com, or realm allow --list")
     changed = (net.refuse if remove else net.allow)(hosts, place, everywhere=everywhere)
     what = "not allowed any more" if remove else "allowed"
     now = "; containers that run know it" if changed else ""

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("new quick-fix", "work with Claude Code in a session called quick-fix"),
-    ("list", "see what there is"),
+    ("list", "see your sessions and what they need"),
     ("push quick-fix", "send its commits to a branch for review"),
 )
 PLAIN_GIT = (
     ("git log refs/realm/<name>", "what it did, turn by turn"),
-    ("git diff HEAD...refs/realm/<name>", "all of it at once"),
-    ("git merge refs/realm/<name>", "take it"),
+    ("git diff HEAD...refs/realm/<name>", "everything at once"),
+    ("git merge refs/realm/<name>", "take its work"),
 )
 _MODULES = {"_manpage": "manpage", "try": "attempt"}
 """Verbs whose modules cannot be called like them."""
@@ -116,7 +116,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     cls=Application,
     invoke_without_command=True,
     context_settings=SETTINGS,
-    help="Run Claude Code unattended in a throw-away container; keep what it did as commits.",
+    help="Run Claude Code unattended in a throw-away container; keep its work as commits.",
 )
 @common
 @click.option(

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from realm.session.requests import At
 
 EXAMPLES = (
-    ("apply quick-fix", "all of it, as changes that are not committed"),
-    ("apply quick-fix@2 -- src", "some paths as they were when turn 2 ended"),
-    ("apply quick-fix -p", "hunk by hunk: your git asks about each one"),
+    ("apply quick-fix", "everything, as uncommitted changes"),
+    ("apply quick-fix@2 -- src", "some paths, as they were when turn 2 ended"),
+    ("apply quick-fix -p", "choose hunk by hunk, as with git add -p"),
 )
 NOTE = (
-    "It is merged three-way with your files as they are. Where both changed the same lines, or a file that "
-    "git ignores is in the way, nothing is changed; -p asks about all but these lines. Your index and your "
-    "branch stay as they are."
+    "Merges three-way with your files as they are. If both sides changed the same lines, or a file "
+    "that git ignores is in the way, nothing is changed; -p asks about everything but these lines. "
+    "Your index and your branch stay as they are."
 )
 
 

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("attach quick-fix", "show the running agent in this terminal"),
-    ("attach quick-fix --take", "take it from another terminal"),
+    ("attach quick-fix --take", "take it over from another terminal"),
 )
 NOTE = (
-    "One terminal at a time shows a session. Leave it with ctrl-p ctrl-q (realm.detachKeys), or close the "
-    "window: the agent goes on. The exit code is the agent's, 0 when it was left."
+    "One terminal at a time shows a session. Leave it with ctrl-p ctrl-q (realm.detachKeys) or by "
+    "closing the window: the agent keeps running. The exit code is the agent's, or 0 if you left it "
+    "running."
 )
 
 
 @verb("attach", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
-@click.option("--take", is_flag=True, help="take the session from the terminal that shows it")
+@click.option("--take", is_flag=True, help="take the session over from the terminal that shows it")
 @common
 def command(name: str, directory: Path | None, take: bool) -> int:
     """Attach and return the agent's exit code."""

@@ -16,24 +16,25 @@ if TYPE_CHECKING:
     from realm.session.requests import At
 
 EXAMPLES = (
-    ("try quick-fix -- npm test", "run the tests on what it made, in a fresh container"),
+    ("try quick-fix -- npm test", "run the tests on its work, in a fresh container"),
     ("try quick-fix@2", "a shell on it as it was when turn 2 ended"),
-    ("try quick-fix --host -- make run", "on this machine, in a work tree that goes afterwards"),
+    ("try quick-fix --host -- make run", "on this machine, in a temporary work tree"),
 )
 NOTE = (
-    "The container has the files that runs of the session get copies of, but no login, and is removed "
-    "afterwards with all that was changed in it. --host runs what the agent wrote on this machine, as you: "
-    "read it first. No hook and no filter runs when that work tree is made, and files that git ignores are "
-    "only there if --include names them. The exit code is the command's; 125 means that realm itself failed."
+    "The container has the session's included files, but no login, and is removed afterwards with "
+    "everything that changed in it. --host runs what the agent wrote on this machine, as you: read it "
+    "first. No hook and no filter runs when that work tree is made, and files that git ignores are "
+    "there only if --include names them. The exit code is the command's; 125 means that realm itself "
+    "failed."
 )
 
 
 @verb("try", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION_AT)
 @click.argument("line", metavar="command", nargs=-1, type=FILE)
-@click.option("--host", is_flag=True, help="run it on this machine instead, in a temporary work tree")
+@click.option("--host", is_flag=True, help="run it on this machine, in a temporary work tree")
 @click.option("--include", metavar="<path>", type=FILE, multiple=True,
-              help="copy an ignored file in; may be repeated")  # fmt: skip
+              help="copy in an ignored file; may be repeated")  # fmt: skip
 @click.option("--image", metavar="<image>", help="image of the container (default: the session's)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the command no standard input")
 @common
@@ -47,6 +48,6 @@ def command(
     from realm.session.trying import attempt
 
     if host and image:
-        raise CommandLineError("--host runs in no container: --image has no meaning there", "leave one out")
+        raise CommandLineError("--host uses no container, so --image has no effect", "leave one of them out")
     request = TryRequest(name, directory, line, host, include, image, no_input)
     return attempt(request, TerminalUI(no_input=no_input))

@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("audit quick-fix", "image, agent, network, login, limits, mounts, flags and tokens of each run"),
-    ("audit quick-fix --run 2 --json", "of one run, for scripts"),
+    ("audit quick-fix --run 2 --json", "one run, for scripts"),
 )
 NOTE = (
-    "It stands in the session's record. What the container was is what the engine "
-    "said of it before it was removed."
+    "All of it comes from the session's record; what it says of the container is what the engine "
+    "reported before the container was removed."
 )
 
 
 @verb("audit", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
-@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="of this run alone")
+@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="show only this run")
 @json_option
 @common
 def command(name: str, directory: Path | None, run: int | None, as_json: bool) -> None:

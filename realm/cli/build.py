@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("build", "build or bring up to date realm:latest"),
-    ("build --claude-version 2.1.330", "with a certain Claude Code"),
+    ("build", "build or update realm:latest"),
+    ("build --claude-version 2.1.330", "with a particular version of Claude Code"),
     ("build --ca-file /etc/ssl/certs/ca-certificates.crt", "behind a proxy that inspects TLS"),
 )
-NOTE = "realm new builds the image by itself when it is missing or out of date."
+NOTE = (
+    "realm new builds the image by itself if it is missing or out of date. A newer Claude Code does "
+    "not make it out of date: --no-cache gets the latest one."
+)
 
 
 @verb("build", EXAMPLES, NOTE)
-@click.option("--claude-version", metavar="<version>", help="install this Claude Code (default: latest)")
-@click.option("--base", metavar="<image>", help="build on this image (default: debian:bookworm-slim)")
+@click.option(
+    "--claude-version", metavar="<version>", help="install this version of Claude Code (default: latest)"
+)
+@click.option("--base", metavar="<image>", help="build on this base image (default: debian:bookworm-slim)")
 @click.option("--ca-file", metavar="<file>", type=FILE,
               help="trust these certificate authorities, in the build and in containers")  # fmt: skip
 @click.option("--slim", is_flag=True, help="leave out compilers and languages (python, node, make)")
-@click.option("--no-cache", is_flag=True, help="build every step anew")
+@click.option("--no-cache", is_flag=True, help="repeat every step of the build")
 @common
 def command(
     directory: Path | None, claude_version: str | None, base: str | None, ca_file: str | None, slim: bool,

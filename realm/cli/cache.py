@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("cache", "how much pip, npm, cargo and others have of this project"),
-    ("cache --clear", "begin with empty ones"),
+    ("cache", "how much pip, npm, cargo and others have cached"),
+    ("cache --clear", "start over with empty caches"),
 )
 NOTE = (
-    "What tools download and compile outlives a session, in a volume that only containers of this project "
-    "have: pip, uv, npm, pnpm, yarn, cargo, go, maven, gradle and ccache. git config realm.cache off does "
-    "without. One that nobody used for 30 days goes by itself."
+    "What pip, uv, npm, pnpm, yarn, cargo, go, maven, gradle and ccache download and compile outlives "
+    "a session, in a volume that only containers of this project have. git config realm.cache off does "
+    "without. A cache that was not used for 30 days is removed."
 )
 
 
 @verb("cache", EXAMPLES, NOTE)
-@click.option("--clear", is_flag=True, help="remove all that is in it")
+@click.option("--clear", is_flag=True, help="empty the cache")
 @json_option
 @common
 def command(directory: Path | None, clear: bool, as_json: bool) -> None:

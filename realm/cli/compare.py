@@ -29,14 +29,14 @@ EXAMPLES = (
     ("compare tax tax-2 --check 'make test'", "and a command's result on each"),
 )
 NOTE = (
-    "The command is a line of shell. It runs in a sandbox of its own for each session, up to four at a time, "
-    "as realm try does it. The exit code is 1 when it failed on one of them."
+    "The command is a line of shell. It runs as in realm try, in a container of its own for each "
+    "session, up to four at a time. The exit code is 1 if it failed on any of them."
 )
 
 
 @verb("compare", EXAMPLES, NOTE)
 @click.argument("names", nargs=-1, required=True, type=SESSION_AT)
-@click.option("--check", metavar="<command>", help="run this on each and show how it ended")
+@click.option("--check", metavar="<command>", help="run this command on each and show how it ended")
 @json_option
 @common
 def command(names: tuple[At, ...], directory: Path | None, check: str | None, as_json: bool) -> int:

@@ -24,8 +24,9 @@ EXAMPLES = (
 )
 NOTE = (
     "An option on the command line comes first, then the environment, then git config (git config "
-    "--global realm.image IMAGE sets one), then the default. Files that a project carries are never "
-    "read. --json writes key, value, source, variable, help and problem (what is wrong with the value)."
+    "--global realm.image IMAGE sets one), then the default. Settings are never read from files of the "
+    "project. --json writes key, value, source, variable, help and problem (what is wrong with the "
+    "value)."
 )
 
 

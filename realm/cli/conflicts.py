@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("conflicts", "among all sessions that are not merged, and with the branch checked out"),
+    ("conflicts", "among all unmerged sessions, and with the checked-out branch"),
     ("conflicts tax ship", "among these"),
 )
 NOTE = (
-    "They are merged in memory, two at a time: nothing of yours changes. Sessions that are listed together "
-    "can both be taken, but the second one needs a hand."
+    "Merges the sessions in memory, two at a time: nothing of yours changes. You can still take both "
+    "sessions of a pair that is listed, but will have to resolve conflicts when merging the second."
 )
 
 
@@ -43,4 +43,4 @@ def command(names: tuple[str, ...], directory: Path | None, as_json: bool) -> No
         rows = [[Cell(item.one), Cell(item.other), Cell(", ".join(item.paths))] for item in found]
         output.table(("SESSION", "AND", "FILES"), rows, elastic=[2], end=[2])
     else:
-        output.hint("no two of them collide")
+        output.hint("there are no conflicts")

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from realm.session.requests import At
 
 EXAMPLES = (
-    ("diff quick-fix", "all of it, against the commit that it started on"),
+    ("diff quick-fix", "everything, against the commit that it started on"),
     ("diff quick-fix@2 --stat", "as it was when turn 2 ended, in short"),
     ("diff quick-fix --turn 3", "what turn 3 changed; --turn 2..4 for several"),
     ("diff quick-fix -- src", "some paths only"),
-    ("diff quick-fix --risky", "only what runs or is obeyed unasked: hooks, CI, settings, build files"),
+    ("diff quick-fix --risky", "only what is run or obeyed unasked: hooks, CI, settings, build files"),
 )
 NOTE = (
-    "Your git shows it, with your pager, colours and settings. Turns are numbered as in realm log. While "
-    "the agent works, it shows the turns that have ended. The exit code is git's."
+    "Your own git shows it, with your pager, colours and settings. Turns are numbered as in realm log. "
+    "While the agent works, it shows the turns that have ended. The exit code is git's."
 )
 _TURNS = re.compile(r"([1-9][0-9]{0,8})(?:\.\.([1-9][0-9]{0,8}))?")
 
@@ -45,10 +45,14 @@ def _between(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 @click.argument("name", type=SESSION_AT)
 @click.argument("paths", nargs=-1, type=FILE)
 @click.option(
-    "--turn", "between", metavar="<n>", callback=_between, help="what turn <n> changed, or <m>..<n>"
+    "--turn",
+    "between",
+    metavar="<n>",
+    callback=_between,
+    help="show what turn <n>, or turns <m>..<n>, changed",
 )
-@click.option("--stat", is_flag=True, help="only which files, and how much of them")
-@click.option("--risky", is_flag=True, help="only files that programs run or obey unasked")
+@click.option("--stat", is_flag=True, help="show only which files changed, and how much")
+@click.option("--risky", is_flag=True, help="show only files that programs run or obey unasked")
 @click.option("--tool", is_flag=True, help="show it in your difftool")
 @common
 def command(
@@ -62,5 +66,5 @@ def command(
         raise CommandLineError("--stat and --tool exclude each other", "give one of them")
     options = [] if tool else [*output.color_of_git(), *(["--stat"] if stat else [])]
     if risky and paths:
-        raise CommandLineError("--risky chooses the paths", "leave them out, or leave --risky out")
+        raise CommandLineError("--risky chooses the paths itself", "leave them out, or leave --risky out")
     diff(name, directory, between=between, options=options, tool=tool, paths=paths, risky=risky)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("doctor", "check git, engine, image, login, PATH and disk"),
-    ("doctor --run", "and run a whole session with a small script as the agent"),
-    ("doctor --terminal", "put the terminal right after something was killed in it"),
+    ("doctor --run", "also run a whole session, with a small script as the agent"),
+    ("doctor --terminal", "repair a terminal in which something was killed"),
 )
-NOTE = "The exit code is 1 when a check failed. --json writes name, status (ok, warn, fail), detail and hint."
+NOTE = "The exit code is 1 if a check failed. --json writes name, status (ok, warn, fail), detail and hint."
 
 _STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
 _STATUS = 6
@@ -36,10 +36,8 @@ _READABLE = 30
 
 
 @verb("doctor", EXAMPLES, NOTE)
-@click.option(
-    "--run", "trial_wanted", is_flag=True, help="run one session on a throw-away repository as well"
-)
-@click.option("--terminal", "repair_wanted", is_flag=True, help="only put this terminal right after a crash")
+@click.option("--run", "trial_wanted", is_flag=True, help="also run a session on a throw-away repository")
+@click.option("--terminal", "repair_wanted", is_flag=True, help="only repair this terminal after a crash")
 @json_option
 @common
 def command(directory: Path | None, trial_wanted: bool, repair_wanted: bool, as_json: bool) -> int:

@@ -14,11 +14,11 @@ from realm.text import clean, plural
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = (("drop quick-fix dist core.12345", "as if the session had never touched these"),)
+EXAMPLES = (("drop quick-fix dist core.12345", "as if the session had never touched them"),)
 NOTE = (
-    "The commits that were not pushed yet are written anew. Paths count from the project's top; what was "
-    "there before is as it was. What the session was before stays for 30 days: realm restore --replace "
-    "brings it back. Your branches and files are not touched."
+    "Rewrites the commits that have not been pushed yet. Paths start at the project's top; what was "
+    "there before the session is as it was. The session's previous state is kept for 30 days: realm "
+    "restore --replace brings it back. Your branches and files are not touched."
 )
 
 

@@ -17,9 +17,9 @@ EXAMPLES = (
     ("exec quick-fix git status", "a command in its workspace"),
 )
 NOTE = (
-    "It runs in the agent's directory, as the agent's user, with what the container has; files that it "
-    "changes are the session's. What stands after the name is the command's: realm's own options stand "
-    "before it. Without a terminal, standard input and output are the command's. The exit code is the "
+    "The command runs in the agent's directory, as the agent's user; its changes to files belong to "
+    "the session. Everything after the name belongs to the command: realm's own options come before "
+    "the name. Without a terminal, standard input and output are the command's. The exit code is the "
     "command's; 125 means that realm itself failed."
 )
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = (("fetch quick-fix", "what realm share put on origin"),)
 NOTE = (
-    "A session that is here already moves on to what is there, unless it has gone on here, too. Without its "
-    "record the conversation begins anew. What a record asks for (a program, an image, copies of ignored "
-    "files) counts only once you have approved it: realm resume asks."
+    "If the session is here already, it is updated, unless it has moved on here, too. Without its "
+    "record the conversation starts afresh. What a record asks for (a program, an image, copies of "
+    "ignored files) counts only once you have approved it: realm resume asks."
 )
 
 

@@ -20,7 +20,9 @@ EXAMPLES = (
     ("fork quick-fix other-way", "begin where quick-fix is now"),
     ("fork quick-fix@2 other-way", "begin where its turn 2 ended"),
 )
-NOTE = "Code and conversation are those of that moment; both sessions then go on by themselves."
+NOTE = (
+    "The new session has the code and the conversation of that moment; from then on the two are independent."
+)
 
 
 @verb("fork", EXAMPLES, NOTE)

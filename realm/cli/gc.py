@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = (("gc", "remove leftovers in every project, and on the engine"),)
 NOTE = (
-    "Other commands do this in passing, each for what it meets. Work that is not in git is never touched: "
-    "realm list says interrupted, and realm resume or realm stop saves it. Removed sessions go for good "
-    "after 30 days."
+    "Other commands do the same for what they come across. Work that is not in git is never touched: "
+    "realm list says interrupted, and realm resume or realm stop saves it. Removed sessions are "
+    "deleted for good after 30 days."
 )
 
 

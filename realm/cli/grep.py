@@ -24,16 +24,16 @@ EXAMPLES = (
     ("grep --all TODO", "in every project"),
 )
 NOTE = (
-    "Prompts, closing words and the screens at the end of turns are looked at; git grep and git log -G look "
-    "into the code: git grep PATTERN refs/realm/NAME. The exit code is 1 when nothing was found."
+    "Searches prompts, closing words and the screens at the end of turns. For the code there are git "
+    "grep PATTERN refs/realm/NAME and git log -G. The exit code is 1 if nothing was found."
 )
 
 
 @verb("grep", EXAMPLES, NOTE)
 @click.argument("pattern")
 @click.argument("names", nargs=-1, type=SESSION)
-@click.option("-i", "--ignore-case", is_flag=True, help="take upper and lower case for the same")
-@click.option("--all", "everywhere", is_flag=True, help="look into the sessions of every project")
+@click.option("-i", "--ignore-case", is_flag=True, help="ignore upper and lower case")
+@click.option("--all", "everywhere", is_flag=True, help="search the sessions of every project")
 @json_option
 @common
 def command(

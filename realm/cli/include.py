@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("include", "show which ignored files every container gets copies of"),
-    ("include --approve", "let .worktreeinclude count, as it is now"),
+    ("include", "show which ignored files are copied into every container"),
+    ("include --approve", "approve .worktreeinclude as it is now"),
 )
 NOTE = (
-    "A project's .worktreeinclude came with the project, or from an agent: it counts only after you approved "
-    "that very content, and has to be approved again when it changes. --json writes path, source "
-    "(.worktreeinclude or realm.include) and approved."
+    "A project's .worktreeinclude came with the project, or from an agent: it counts only once you "
+    "have approved its exact content, and has to be approved again when it changes. --json writes "
+    "path, source (.worktreeinclude or realm.include) and approved."
 )
 
 
 @verb("include", EXAMPLES, NOTE)
-@click.option("--approve", is_flag=True, help="let the project's .worktreeinclude count, as it is now")
+@click.option("--approve", is_flag=True, help="approve the project's .worktreeinclude as it is now")
 @json_option
 @common
 def command(directory: Path | None, approve: bool, as_json: bool) -> None:

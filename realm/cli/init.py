@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("init", "look at the project, show what its containers need, and ask"),
-    ("init --yes", "write it without asking"),
+    ("init", "show what the project's containers need, and ask"),
+    ("init --yes", "write the settings without asking"),
 )
 NOTE = (
-    "It looks at pyproject.toml, package.json, go.mod, Cargo.toml, pom.xml, build.gradle, Gemfile, "
-    ".tool-versions and devcontainer.json, and writes realm.packages, realm.setup, realm.image, "
-    "realm.cachePath and realm.dockerArgs into the project's git configuration, where they are not set "
-    "already. It runs nothing before you say yes, and then @devcontainers/cli for the features of a "
-    "devcontainer.json. These and its command are the project's own: read them."
+    "Looks at pyproject.toml and what else Python has, package.json, go.mod, Cargo.toml, pom.xml, "
+    "build.gradle, Gemfile, .tool-versions, .nvmrc and devcontainer.json, and writes realm.packages, "
+    "realm.setup, realm.image, realm.cachePath and realm.dockerArgs to the project's git "
+    "configuration, unless they are already set. It runs nothing before you say yes, and then only "
+    "@devcontainers/cli for the features of a devcontainer.json. These and its command come from the "
+    "project: read them."
 )
 
 

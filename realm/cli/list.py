@@ -63,17 +63,17 @@ EXAMPLES = (
     ("list", "the sessions of this project"),
     ("list --watch", "the same, kept up to date"),
     ("list --all", "those of every project"),
-    ("list --prune", "forget projects that are gone"),
+    ("list --prune", "first forget the projects that are gone"),
     ("list --json | jq -r '.[].name'", "for scripts"),
 )
 NOTE = (
-    "First come sessions that need an answer, then finished ones, then those at work, then what is merged or "
-    "pushed. TASK is the first prompt, or in quotes the agent's last words. Outside any repository the "
-    "sessions of all projects are shown. In a pipe the columns are separated by tabs, without a header, "
-    "always with the project, and LAST is in UTC. Interrupted means that a run was cut off: its work "
-    "is still in the container, and realm resume takes it in. --json writes a list, in which that state is "
-    "called salvage; the manual page has its keys. --prune is for projects that were deleted or moved: their "
-    "sessions lie in their own repositories and come back with them."
+    "Sessions that need an answer come first, then finished ones, then those at work, then those "
+    "merged or pushed. TASK is the first prompt, or in quotes the agent's last words. Outside a "
+    "repository the sessions of all projects are shown. In a pipe the columns are separated by tabs, "
+    "without a header, always with the project, and LAST is in UTC. Interrupted means that a run was "
+    "cut off: its work is still in the container, and realm resume saves it. --json writes a list, in "
+    "which that state is called salvage; the manual page explains its keys. --prune is for projects "
+    "that were deleted or moved: their sessions are in their own repositories and come back with them."
 )
 
 
@@ -81,7 +81,7 @@ NOTE = (
 @click.option("--all", "all_projects", is_flag=True, help="list the sessions of every project")
 @click.option("--waiting", is_flag=True, help="list only those that need you")
 @click.option("--watch", is_flag=True, help="keep the table up to date until q or Ctrl-C")
-@click.option("--prune", is_flag=True, help="first forget the projects that are not there any more")
+@click.option("--prune", is_flag=True, help="first forget the projects that no longer exist")
 @json_option
 @common
 def command(

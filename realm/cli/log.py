@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from realm.store.turns import Turn
 
 EXAMPLES = (
-    ("log quick-fix", "what was asked, turn by turn, the newest first"),
-    ("log quick-fix --reverse", "in the order in which it happened"),
+    ("log quick-fix", "what was asked, turn by turn, newest first"),
+    ("log quick-fix --reverse", "oldest first"),
     ("log quick-fix --json | jq '.[].prompt'", "for scripts"),
 )
 NOTE = (
-    "Turns are numbered through all runs of a session: quick-fix@2 names the second one, for realm diff and "
-    "others. One that changed nothing has its number too, and so has what a program without prompts did in a "
-    "run. In a pipe the columns are separated by tabs, without a header, and times are in UTC."
+    "Turns are numbered through all runs of a session: quick-fix@2 names the second one, for realm "
+    "diff and others. A turn that changed nothing has a number too, and so does what a program without "
+    "prompts did in a run. In a pipe the columns are separated by tabs, without a header, and times "
+    "are in UTC. The manual page explains the keys of --json."
 )
 _HEADER = ("TURN", "ENDED", "TOOK", "FILES", "PROMPT")
 _PROMPT = 4
@@ -42,7 +43,7 @@ _PROMPT = 4
 
 @verb("log", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION_AT)
-@click.option("--reverse", is_flag=True, help="the oldest turn first")
+@click.option("--reverse", is_flag=True, help="show the oldest turn first")
 @json_option
 @common
 def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> None:

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from realm.session.requests import At
 
 EXAMPLES = (
-    ("logs quick-fix", "what was said, or what the agent printed so far"),
+    ("logs quick-fix", "what was said, or what the agent has printed so far"),
     ("logs quick-fix -f", "and what it prints until it ends"),
     ("logs quick-fix@2", "what was said in turn 2"),
 )
 NOTE = (
-    "Prompts, answers and a line for each tool where the agent keeps a conversation, as Claude Code does; "
-    "otherwise what it printed. realm screen shows the screen in colour."
+    "Prints prompts, answers and a line per tool if the agent keeps a conversation, as Claude Code "
+    "does, and otherwise what it printed. realm screen shows the screen in colour."
 )
 
 
 @verb("logs", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION_AT)
-@click.option("-f", "--follow", is_flag=True, help="go on until the agent ends")
-@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="of this run (default: the newest)")
+@click.option("-f", "--follow", is_flag=True, help="keep printing until the agent ends")
+@click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="print this run (default: the newest)")
 @common
 def command(name: At, directory: Path | None, follow: bool, run: int | None) -> None:
     """Write plain text to standard output."""

@@ -27,11 +27,10 @@ _DATE = "2026-11-23"
 """The day of the page's last change; more would change it with every build."""
 
 DESCRIPTION = """\
-realm runs Claude Code, or another agent, unattended in a container that is thrown away
-afterwards. The agent works on a copy of the project's last commit; the project's own files are
-never mounted. What it did comes back into the project's repository turn by turn, as ordinary
-commits below refs/realm. Branches, index and work tree stay as they are. Every command can be
-called as git realm, too.
+realm runs Claude Code, or another agent, unattended in a throw-away container. The agent works on a
+copy of the project's last commit; the project's own files are never mounted. Its work comes back into
+the project's repository turn by turn, as ordinary commits below refs/realm. Branches, index and work
+tree stay as they are. Every command can also be called as git realm.
 """
 REFS = (
     ("refs/realm/<name>", "the session's commits, one per turn, on top of the commit it started on"),
@@ -39,56 +38,60 @@ REFS = (
         "refs/realm-meta/<name>",
         "the record, a commit per run: conversation, screen, recording. May hold secrets",
     ),
-    ("refs/realm-trash/", "what realm remove took away and realm restore brings back"),
+    ("refs/realm-trash/", "what was removed or replaced; realm restore brings it back"),
 )
 JSON = """\
 realm list --json writes a list of objects with name, project, created, started and ended
 (ISO-8601, UTC; the last two are the last run's), state (running, exited, or salvage for
-interrupted), activity (working, asks, rang, stuck, paused, ready, done, failed, stopped, interrupted)
-and since, question, prompt (the first), last_words, exit_code, died (why the run was cut off), also_kept
-(beside its work, in words), weakened (what took protection from its container), risky (what of it
-runs or is obeyed unasked), network (open, allow or none), refused (requests of the last run),
-merged_into, pushed_to (branches, or null), turns, files, insertions, deletions, runs, ref, base, tip
-and id. realm doctor --json: name, status, detail and hint. realm log --json: turn, run, prompt,
-ended (ISO-8601, UTC, or null), seconds, files, commits, before and after; realm show --json adds answer,
-exit_code, tokens_in, tokens_out, cost, screen and submodules. realm config --json: key, value, source,
-variable, help and problem. realm include --json: path, source and approved. realm audit --json: run, started,
-ended, exit_code, before, after, realm, image, agent, agent_version, network, credentials, login, git_hosts,
+interrupted), activity (working, asks, rang, stuck for an error that cut its turn short, paused for a disk
+that is nearly full, ready for waiting at its prompt, done, failed, stopped, interrupted) and since, question,
+prompt (the first one's first line), last_words (the last answer's), exit_code, died (why the last run was cut
+off: out of memory, killed, exit 137, engine restarted, container removed, stopped from outside, or null),
+also_kept (branches, stashes and the like beside its work, in words, or null), weakened (flags and settings that
+took protection from its container), risky (changes that programs run or obey unasked, in words), network (open,
+allow or none), refused (requests refused in the last run), merged_into and pushed_to (branches that have all of
+its work, or null), pull_request (the address that realm pr got, or null), turns, files, insertions, deletions
+(against the base), runs, ref, base, tip (commit ids) and id (never changes). realm doctor --json: name, status,
+detail and hint. realm log --json: turn, run, prompt, ended (ISO-8601, UTC, or null), seconds, files, commits,
+before and after (the commits at both ends); realm show --json adds answer, exit_code, tokens_in, tokens_out,
+cost, screen and submodules, and has the whole prompt. realm config --json: key, value, source, variable, help
+and problem. realm include --json: path, source and approved. realm audit --json: run, started, ended,
+exit_code, before, after, realm, image, agent, agent_version, network, credentials, login, git_hosts,
 registries, weakened, flags, included, container, refused, tokens_in, tokens_out and cost. realm verify
 --json: session, ok, commits, runs, signed, problems (commit and what) and notes. realm net --json: network
 and refused (host, port, why, times). realm allow --json: host and usual. Keys are only ever added.
 """
 AWAY = """\
-When no terminal shows an agent, or the one that does has lost the focus, sh runs the command in
-realm.notify with REALM_EVENT (turn, waiting, refused or ended), REALM_SESSION and REALM_PROJECT set; a
-terminal that is there rings and shows a notification, unless realm.bell says otherwise. The command
-is read from the environment or the user's own git configuration only.
+If no terminal shows an agent, or the one that does is not focused, sh runs the command in realm.notify with
+REALM_EVENT (turn, waiting, refused, paused or ended), REALM_SESSION and REALM_PROJECT set; a terminal that is
+not focused rings and shows a notification, unless realm.bell says otherwise. The command is read only from the
+environment or the user's own git configuration.
 """
 FILES = (
     ("~/.realm", "realm's own files; REALM_HOME names another directory"),
-    ("~/.realm/logs", "what is known about bugs"),
+    ("~/.realm/logs", "logs of bugs"),
     (".worktreeinclude", "in a project: ignored files to copy in, in the syntax of gitignore(5)"),
 )
 _LOGIN = "ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN, ANTHROPIC_BASE_URL"
 ENVIRONMENT = (
-    (_LOGIN, "the agent's login; handed on when set, otherwise the login of ~/.claude is used"),
+    (_LOGIN, "the agent's login; passed on if set, otherwise the login of ~/.claude is used"),
     ("DOCKER_HOST, DOCKER_CONTEXT", "which Docker engine to use"),
     ("NO_COLOR, CLICOLOR_FORCE", "no colour, or colour in pipes too"),
-    ("REALM_DEBUG", "set to 1: show the traceback of errors"),
+    ("REALM_DEBUG", "set to 1: show tracebacks of errors"),
     ("REALM_HOME", "where realm keeps its own files (default: ~/.realm)"),
 )
 _OWN_FAILURE = (
-    "realm new, resume, attach and try: realm itself failed, for whatever reason; other codes are those of "
-    "what ran"
+    "realm new, resume, attach, try, exec and wait: realm itself failed, for whatever reason; other "
+    "codes are those of the program that ran"
 )
 STATUS = (
-    ("0", "all went well"),
+    ("0", "success"),
     ("1", "an expected failure, such as an unknown session"),
     ("2", "the command line is wrong"),
     ("3", "a bug in realm; the message names a log file"),
     ("125", _OWN_FAILURE),
     ("130", "interrupted"),
-    ("141", "whoever read the output went away"),
+    ("141", "the reader of the output went away"),
 )
 
 

@@ -16,22 +16,24 @@ if TYPE_CHECKING:
     from realm.session.requests import UI, At
 
 EXAMPLES = (
-    ("merge quick-fix", "into the branch that is checked out"),
+    ("merge quick-fix", "into the checked-out branch"),
     ("merge quick-fix --squash -m 'Fix the rounding'", "as one commit"),
     ("merge quick-fix --remove", "and remove the session afterwards"),
 )
 NOTE = (
     "Your own git merges: hooks, signing and settings work as always, and so do git merge --abort and "
-    "--continue after a conflict. The first commit of a session that was started with --wip is left out, "
-    "since these changes are still yours. The exit code is git's."
+    "--continue after a conflict. If the session was started with --wip, its first commit is left out, "
+    "since these changes are still in your work tree. The exit code is git's."
 )
 
 
 @verb("merge", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION_AT)
-@click.option("--squash", is_flag=True, help="make one commit of it")
-@click.option("-m", "--message", metavar="<text>", default="", help="the message (default: the prompts)")
-@click.option("--remove", "then", is_flag=True, help="remove the session when it is merged")
+@click.option("--squash", is_flag=True, help="merge it as one commit")
+@click.option(
+    "-m", "--message", metavar="<text>", default="", help="message of the commit (default: the prompts)"
+)
+@click.option("--remove", "then", is_flag=True, help="remove the session once it is merged")
 @common
 def command(name: At, directory: Path | None, squash: bool, message: str, then: bool) -> int:
     """Merge, and offer to remove the session."""

@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     from realm.model import Refusal
 
 EXAMPLES = (
-    ("net quick-fix", "what its container could not reach, and what would let it"),
+    ("net quick-fix", "what its container was refused, and how to allow it"),
     ("net quick-fix -f", "as it happens, until the agent ends"),
 )
-NOTE = (
-    "It tells of the last run, with realm.network allow. Names that are allowed are not listed: "
-    "realm allow --list does that."
-)
+NOTE = "Shows the last run, with realm.network allow. For the hosts that are allowed, see realm allow --list."
 _WHY = {
     "address": "an address in the place of a name",
     "login": "with a login it is only read",
@@ -40,7 +37,7 @@ _WHY = {
 
 @verb("net", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION)
-@click.option("-f", "--follow", is_flag=True, help="go on until the agent ends")
+@click.option("-f", "--follow", is_flag=True, help="keep showing them until the agent ends")
 @json_option
 @common
 def command(name: str, directory: Path | None, follow: bool, as_json: bool) -> None:

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("new quick-fix", "open Claude Code on this project"),
     ('new quick-fix "explain this codebase"', "begin with a prompt"),
-    ("new docs ~/src/site --base v2.1", "another project, an older state"),
-    ('new lint -- -p "fix the warnings"', "no screen: answer and exit"),
+    ("new docs ~/src/site --base v2.1", "another project, from an older commit"),
+    ('new lint -- -p "fix the warnings"', "without a screen: answer and exit"),
     ('new tax --count 3 "raise the rate"', "three attempts in the background: tax-1, tax-2, tax-3"),
-    ("new api --with ../lib", "the repository lib is there too, and what is done in it comes home"),
-    ("new fix --each tasks.txt", "one in the background for each line of a file"),
+    ("new api --with ../lib", "with another repository, whose changes come back, too"),
+    ("new fix --each tasks.txt", "one session per line of the file, in the background"),
 )
 NOTE = (
-    "What realm does not know goes to the agent, and so does everything behind it but realm's own long "
-    "options that Claude Code does not have; a program given with --agent gets these too. Use -- to separate "
-    "the agent's arguments explicitly. "
-    "The exit code is the agent's; 125 means that realm itself failed."
+    "Arguments from the first one that realm does not know go to the agent, except realm's own long "
+    "options that Claude Code does not have (a program given with --agent gets those, too). Use -- to "
+    "separate the agent's arguments explicitly. The exit code is the agent's; 125 means that realm "
+    "itself failed."
 )
 
 
@@ -34,19 +34,19 @@ NOTE = (
 @click.argument("name")
 @click.argument("agent_args", nargs=-1, type=AGENT_ARGUMENTS)
 @click.option("--base", metavar="<rev>", type=REVISION, help="start on this commit (default: HEAD)")
-@click.option("--remote", is_flag=True, help="start on the remote's branch of that name")
+@click.option("--remote", is_flag=True, help="start on the remote's branch of the same name")
 @click.option("--wip", is_flag=True, help="include uncommitted changes as a first commit")
 @click.option("--include", metavar="<path>", type=FILE, multiple=True,
-              help="copy an ignored file in (.env.test); may be repeated")  # fmt: skip
+              help="copy in an ignored file (.env.test); may be repeated")  # fmt: skip
 @click.option("--with", "neighbours", metavar="<dir>[:ro|:rw]", type=DIRECTORY, multiple=True,
-              help="another directory or repository beside the project; may be repeated")  # fmt: skip
-@click.option("--image", metavar="<image>", help="image of the container (default: realm:latest)")
-@click.option("--agent", metavar="<cmd>", help="run this program in place of Claude Code")
+              help="add another repository or directory; may be repeated")  # fmt: skip
+@click.option("--image", metavar="<image>", help="use this image (default: realm:latest)")
+@click.option("--agent", metavar="<cmd>", help="run this program instead of Claude Code")
 @click.option("--detach", is_flag=True, help="run in the background (see realm attach)")
 @click.option("--count", metavar="<n>", type=click.IntRange(1, 100),
-              help="start this many in the background, from one commit")  # fmt: skip
+              help="start this many sessions in the background")  # fmt: skip
 @click.option("--each", metavar="<file>", type=FILE,
-              help="start one in the background for each line of a file (-: standard input)")  # fmt: skip
+              help="start a session in the background per line of a file (-: standard input)")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="say only what needs attention")
 @click.option("--no-record", is_flag=True, help="keep no recording of the terminal (see realm replay)")
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 _PORT = click.IntRange(1, 65535)
 EXAMPLES = (
-    ("port quick-fix 3000", "what listens on 3000 in there, at 127.0.0.1:3000 here"),
-    ("port quick-fix 80 --at 8080", "at another port here"),
+    ("port quick-fix 3000", "its port 3000, at 127.0.0.1:3000 of this machine"),
+    ("port quick-fix 80 --at 8080", "at another port of this machine"),
 )
 NOTE = (
-    "It is there until Ctrl-C, or until the agent ends. Only this machine reaches it, and the container's "
-    "network stays as closed as it is: each connection goes through the engine. What answers is the agent's."
+    "Listens until Ctrl-C, or until the agent ends, for this machine only. The container's network "
+    "stays as closed as it is: each connection goes through the engine. What answers was written by "
+    "the agent."
 )
 
 
@@ -28,7 +29,7 @@ NOTE = (
 @click.argument("name", type=SESSION)
 @click.argument("port", type=_PORT)
 @click.option("--at", "local", metavar="<port>", type=click.IntRange(0, 65535),
-              help="the port on this machine; 0 is any that is free (default: the same)")  # fmt: skip
+              help="port on this machine; 0: any free one (default: the same)")  # fmt: skip
 @common
 def command(name: str, port: int, directory: Path | None, local: int | None) -> None:
     """Carry connections until there is nobody to carry them to."""

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from realm.session.requests import At
 
 EXAMPLES = (
-    ("pr quick-fix", "push it and make a request of it"),
+    ("pr quick-fix", "push it and open a request"),
     ("pr quick-fix@2", "as it was when turn 2 ended"),
     ("pr quick-fix --draft --base release", "a draft, into the branch release"),
 )
 NOTE = (
-    "It is pushed as realm push does. Then gh (GitHub) or glab (GitLab) makes the request, where it is "
-    "installed: title and text are the session's prompts. Otherwise the link is printed at which you make it."
+    "Pushes as realm push does. Then gh (GitHub) or glab (GitLab) opens the request if it is "
+    "installed, with title and text from the session's prompts. Otherwise it prints the link where you "
+    "can open one."
 )
 
 
@@ -33,8 +34,8 @@ NOTE = (
 @click.option("--base", metavar="<branch>", default="", help="merge into this branch (default: the forge's)")
 @click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
 @click.option("--to", "remote", metavar="<remote>", type=REMOTE, help="push to this remote (default: origin)")
-@click.option("--squash", is_flag=True, help="push one commit that holds all of it")
-@click.option("--force", is_flag=True, help="replace whatever the branch has")
+@click.option("--squash", is_flag=True, help="push everything as one commit")
+@click.option("--force", is_flag=True, help="overwrite whatever the branch has")
 @click.option("--yes", is_flag=True, help="do not ask about large files and the like")
 @common
 def command(

@@ -25,18 +25,18 @@ EXAMPLES = (
     ("push quick-fix", "to the branch quick-fix on origin"),
     ("push quick-fix@2", "as it was when turn 2 ended"),
     ("push quick-fix --as fix/crash --squash", "to another branch, as one commit"),
-    ("push quick-fix --all-branches", "with the branches that the agent made beside it"),
+    ("push quick-fix --all-branches", "with the agent's other branches"),
     ("push --all", "every session with commits that were not pushed yet"),
 )
 NOTE = (
-    "Your own git pushes: credential helpers, ssh and hooks work as always. Local branches and the work "
-    "tree are not touched. A branch that somebody else moved since realm's last push is left alone "
-    "unless --force is given."
+    "Your own git pushes: credential helpers, ssh and hooks work as always. Local branches and the "
+    "work tree are not touched. A branch that somebody else has moved since realm's last push is left "
+    "alone unless --force is given."
 )
 
 
 @verb("push", EXAMPLES, NOTE)
-@sessions("push every session that has commits and is not all pushed", SESSION_OR_TURN)
+@sessions("push every session with commits that were not pushed", SESSION_OR_TURN)
 @click.option("--as", "branch", metavar="<branch>", help="push to this branch (default: the session's name)")
 @click.option(
     "--to",
@@ -45,10 +45,12 @@ NOTE = (
     type=REMOTE,
     help="push to this remote, URL or path (default: origin)",
 )
-@click.option("--squash", is_flag=True, help="push one commit that holds all of it")
-@click.option("-m", "--message", metavar="<text>", default="", help="its message (default: the prompts)")
+@click.option("--squash", is_flag=True, help="push everything as one commit")
+@click.option(
+    "-m", "--message", metavar="<text>", default="", help="message of that commit (default: the prompts)"
+)
 @click.option("--all-branches", is_flag=True, help="push the agent's other branches too, as <branch>-<name>")
-@click.option("--force", is_flag=True, help="replace whatever the branch has")
+@click.option("--force", is_flag=True, help="overwrite whatever the branch has")
 @click.option("--yes", is_flag=True, help="do not ask about large files and the like")
 @common
 def command(
@@ -61,7 +63,7 @@ def command(
 
     ui = TerminalUI()
     if options["message"] and not options["squash"]:
-        raise CommandLineError("--message is the message of one commit", "add --squash")
+        raise CommandLineError("--message needs --squash, which makes one commit", "add --squash")
     found = meant(names, directory, everyone=everyone, among=_is_to_push)
     if len(found) > 1 and options["branch"]:
         raise CommandLineError("--as names the branch of one session", "name one session, or leave --as out")

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from realm.session.requests import UI, Removal
 
 EXAMPLES = (
-    ("remove quick-fix", "asks when work would be lost from sight"),
+    ("remove quick-fix", "asks if no branch has its work"),
     ("remove one two --yes", "does not ask"),
-    ("remove --merged", "those whose work is in the branch that is checked out, or the main one"),
+    ("remove --merged", "those whose work is in the checked-out branch or the main one"),
 )
 NOTE = (
-    "What the last run left in its container is saved first. The commits stay in the repository for 30 days: "
-    "until then realm restore brings them back. --force removes a session whose container holds work that "
-    "cannot be saved: that work is lost for good."
+    "What the last run left in its container is saved first. The commits stay in the repository for 30 "
+    "days; until then realm restore brings them back. --force also removes a session whose container "
+    "holds work that cannot be saved: that work is lost for good."
 )
 
 
 @verb("remove", EXAMPLES, NOTE)
-@sessions("remove every session whose agent does not run")
+@sessions("remove every session whose agent is not running")
 @click.option("--merged", is_flag=True, help="remove those that are merged")
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--force", is_flag=True, help="give up work that cannot be saved")

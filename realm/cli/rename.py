@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = (("rename quick-fix rounding", "refs/realm/quick-fix becomes refs/realm/rounding"),)
 NOTE = (
-    "Code and record move together, or not at all. An agent that runs is stopped first. Branches that were "
-    "pushed keep their names, and so do trailers in commits that are there already."
+    "Code and record move together, or not at all; stop a running agent first. Pushed branches keep "
+    "their names, and so do the trailers of existing commits."
 )
 
 

@@ -25,22 +25,24 @@ EXAMPLES = (
     ("replay quick-fix --run 1 --cast run1.cast", "a file for asciinema"),
 )
 NOTE = (
-    "The space bar pauses and resumes, q quits. What is played can draw and colour, no more; what it "
-    "switched on is undone. A run that still goes on is played as far as it has come. The newest part of a "
-    "run is kept (realm.recordLimit), or none of it (realm.record)."
+    "The space bar pauses and resumes, q quits. A recording can only draw and colour; whatever it "
+    "switched on is undone. A run in progress is played up to now. Only the newest part of a run is "
+    "kept (realm.recordLimit), or none (realm.record)."
 )
 
 
 @verb("replay", EXAMPLES, NOTE)
 @click.argument("name", type=SESSION_AT)
 @click.option("--run", metavar="<n>", type=click.IntRange(min=1), help="play this run (default: the newest)")
-@click.option("--speed", metavar="<factor>", type=float, default=1.0, help="play so many times faster")
-@click.option("--idle-limit", metavar="<seconds>", type=float, help="make longer pauses this long")
+@click.option(
+    "--speed", metavar="<factor>", type=float, default=1.0, help="play this many times faster (default: 1)"
+)
+@click.option("--idle-limit", metavar="<seconds>", type=float, help="shorten longer pauses to this")
 @click.option(
     "--cast",
     metavar="<file>",
     type=FILE,
-    help="write an asciicast and play nothing; - is standard output",
+    help="write an asciicast instead of playing (-: standard output)",
 )
 @common
 def command(

@@ -11,11 +11,11 @@ from realm.cli.command import verb
 from realm.cli.params import SESSION, common
 from realm.text import clean, plural
 
-EXAMPLES = (("rescue quick-fix ../rescued", "write the files that its container still has"),)
+EXAMPLES = (("rescue quick-fix ../rescued", "write out the files that its container still has"),)
 NOTE = (
-    "A way out for work that realm stop and realm resume cannot save. The directory must be new or empty. "
-    "No repository comes along, since git would obey what an agent wrote into it; links that lead elsewhere, "
-    "devices and pipes are left out. The container stays."
+    "The way out for work that realm stop and realm resume cannot save. The directory must be new or "
+    "empty. Repositories (.git) are left out, since git would obey what an agent wrote there, and so "
+    "are links that lead elsewhere, devices and pipes. The container stays."
 )
 
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("restore quick-fix", "undo realm remove quick-fix"),
-    ("restore quick-fix --replace", "undo realm rewind quick-fix@2: what it is now goes to the trash"),
+    ("restore quick-fix --replace", "undo realm rewind quick-fix@2; its current state goes to the trash"),
 )
 
 
 @verb("restore", EXAMPLES)
 @click.argument("name", type=REMOVED)
-@click.option("--replace", is_flag=True, help="put a session that has the name into the trash")
+@click.option("--replace", is_flag=True, help="move a session that has the name to the trash")
 @common
 def command(name: str, directory: Path | None, replace: bool) -> None:
     """Restore and say what is back."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = (("rewind quick-fix@2", "code and conversation as they were when turn 2 ended"),)
 NOTE = (
-    "The agent goes on as if nothing had come later. What the session was before stays for 30 days: "
-    "realm restore --replace brings it back. Your branches and files are not touched."
+    "The agent then continues as if nothing had come later. The session's previous state is kept for "
+    "30 days: realm restore --replace brings it back. Your branches and files are not touched."
 )
 
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("screen quick-fix", "what it shows now, or showed last"),
-    ("screen --all", "those of every session, each below its name"),
+    ("screen --all", "every session's screen, each below its name"),
     ("screen quick-fix@2", "what it showed when turn 2 ended"),
     ("screen quick-fix --run 1 --svg run1.svg", "a picture for a README or an issue"),
 )
 NOTE = (
-    "Text and colours only: nothing that a program wrote can do more to this terminal. --turn shows what was "
-    "kept when the turn ended, or plays the recording up to there."
+    "Only text and colours are shown: nothing that a program wrote can do more to this terminal. "
+    "--turn shows what was kept when the turn ended, or plays the recording up to there."
 )
 
 
@@ -41,11 +41,13 @@ NOTE = (
     type=click.IntRange(min=1),
     help="show this run (default: the newest)",
 )
-@click.option("--turn", metavar="<n>", type=click.IntRange(min=1), help="show the end of this turn")
-@click.option("--ansi", is_flag=True, help="write it in colour, in a pipe too")
-@click.option("--text", is_flag=True, help="write it without colour")
-@click.option("--svg", metavar="<file>", type=FILE, help="write a picture; - is standard output")
-@click.option("--html", metavar="<file>", type=FILE, help="write a page; - is standard output")
+@click.option(
+    "--turn", metavar="<n>", type=click.IntRange(min=1), help="show the screen at the end of this turn"
+)
+@click.option("--ansi", is_flag=True, help="write in colour, in a pipe too")
+@click.option("--text", is_flag=True, help="write without colour")
+@click.option("--svg", metavar="<file>", type=FILE, help="write a picture (-: standard output)")
+@click.option("--html", metavar="<file>", type=FILE, help="write a web page (-: standard output)")
 @common
 def command(
     names: tuple[str, ...], directory: Path | None, everyone: bool, run: int | None, turn: int | None,

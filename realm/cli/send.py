@@ -25,10 +25,11 @@ EXAMPLES = (
     ("send quick-fix --answer 1 --answer 2,3", "two questions, the second with two answers"),
 )
 NOTE = (
-    "The prompt is pasted and submitted when the agent is at its own, empty prompt; while it works it is "
-    "kept until then. A question is only answered by --answer, and where somebody has begun to write "
-    "nothing is added. Of several questions at once each gets an --answer, in their order; 1,3 are two "
-    "options of a question that takes several. Only an agent whose prompt realm knows can be given one."
+    "The prompt is pasted and submitted when the agent is at its own, empty prompt; if it is working, "
+    "the prompt is queued until then. A question is answered only with --answer, once for each "
+    "question if there are several, in order; 1,3 chooses two options of a question that takes "
+    "several. Nothing is added to a prompt that somebody has begun to write. This works for Claude "
+    "Code at its screen."
 )
 
 
@@ -50,7 +51,7 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     metavar="<n>",
     multiple=True,
     callback=_numbers,
-    help="answer the agent's question; one for each",
+    help="answer the agent's question; one per question",
 )
 @common
 def command(name: str, words: tuple[str, ...], directory: Path | None, answer: list[list[int]]) -> None:

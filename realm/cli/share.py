@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("share quick-fix", "its commits, as refs/realm/quick-fix on origin"),
-    ("share quick-fix --with-conversation", "its record too, so that the conversation goes on elsewhere"),
+    (
+        "share quick-fix --with-conversation",
+        "with its record, so that the conversation can continue elsewhere",
+    ),
 )
 NOTE = (
-    "realm fetch takes it on the other machine, and realm resume goes on with it there. Branches and stashes "
-    "that its agent left beside its commits go along. The record has all that was asked, answered and shown; "
-    "without it the commits alone are shared. What somebody else has shared meanwhile is never overwritten."
+    "On the other machine, realm fetch gets it and realm resume continues it. The agent's branches and "
+    "stashes go along. The record has everything that was asked, answered and shown; without it only "
+    "the commits are shared. What somebody else has shared meanwhile is never overwritten."
 )
 
 

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from realm.session.review import Shown
 
 EXAMPLES = (
-    ("show quick-fix", "the last turn: what was asked and said, what changed, what the screen showed"),
+    ("show quick-fix", "the last turn: prompt, closing words, changes, screen"),
     ("show quick-fix@2", "turn 2, as realm log numbers them"),
 )
-NOTE = "Tokens are all that was sent and received in the turn, including what the model had read before."
+NOTE = (
+    "Tokens are everything that was sent and received in the turn, including what the model had read "
+    "before. The manual page explains the keys of --json."
+)
 
 
 @verb("show", EXAMPLES, NOTE)

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("stop quick-fix", "end the agent and save its work"),
-    ("stop --all", "those of every session of this project that is running"),
+    ("stop quick-fix", "stop the agent and save its work"),
+    ("stop --all", "every running agent of this project"),
 )
 NOTE = (
-    "The agent is interrupted, after 3 seconds told to terminate, and killed after 7 more. Its work is saved."
+    "The agent is interrupted, told to terminate after 3 seconds, and killed after 7 more. Its work is saved."
 )
 
 
 @verb("stop", EXAMPLES, NOTE)
-@sessions("stop every running agent, and save what is left of runs that were cut off")
+@sessions("stop every running agent, and save the work of interrupted runs")
 @common
 def command(names: tuple[str, ...], directory: Path | None, everyone: bool) -> int:
     """Stop the agents and say what there is now."""

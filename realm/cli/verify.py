@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("verify quick-fix", "whether each of its commits was written by realm, and its record agrees"),
+    ("verify quick-fix", "check its commits and its record"),
     ("verify quick-fix --json", "for scripts"),
 )
 NOTE = (
-    "It exits with 0 when all is well and with 1 when something is not, or there is no such session. Who can "
-    "write to your repository can write what looks like realm's; where commit.gpgSign is on, signatures "
-    "prove more. Commits of your own, which resume --take puts on top, are none of realm's."
+    "The exit code is 1 if something is wrong, or there is no such session. Anybody who can write to "
+    "your repository can imitate realm's commits; with commit.gpgSign on, signatures prove more. Your "
+    "own commits from resume --take are named, since realm did not write them."
 )
 
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = (
-    ("wait quick-fix && realm push quick-fix", "go on when it has ended well"),
+    ("wait quick-fix && realm push quick-fix", "push once it has ended well"),
     ("wait --all", "until every agent of this project has ended"),
     ("wait one two --any", "until the first of them has"),
 )
 NOTE = (
-    "An agent has ended when its work is in git; one at its prompt has not. The exit code is 0 when all "
-    "ended with 0, else that of the first that did not; with --any it is that of the first that ended. 125 "
-    "means that realm itself failed, for example because a run was cut off."
+    "An agent has ended when its work is in git; one at its prompt has not. The exit code is 0 if all "
+    "ended with 0, otherwise that of the first that did not; with --any it is that of the first that "
+    "ended. 125 means that realm itself failed, for example because a run was cut off."
 )
 
 

@@ -150,7 +150,7 @@ def test_zsh(zsh: Shell) -> None:
     zsh.clear()
     zsh.tab("git realm resume z", r"git realm resume zeta")
     zsh.clear()
-    zsh.tab("realm re", r"(?s)resume +-- Go on with a session.*restore +-- Bring")
+    zsh.tab("realm re", r"(?s)resume +-- Continue a session.*restore +-- Bring")
 
 
 @needs_tmux
@@ -163,4 +163,4 @@ def test_fish(fish: Shell) -> None:
     fish.clear()
     fish.tab("realm new x subw", r"subway/")
     fish.clear()
-    fish.tab("realm re", r"(?s)resume.*Go on with a session")
+    fish.tab("realm re", r"(?s)resume.*Continue a session")

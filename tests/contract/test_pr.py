@@ -141,4 +141,7 @@ def test_a_squashed_push_is_called_after_the_first_prompt_or_as_one_says(past: P
     assert realm(past.repo.path, "push", "fix", "--squash", "-m", "Mine").code == 0
     assert origin.git("log", "-1", "--format=%B", "fix") == "Mine\n"
     done = realm(past.repo.path, "push", "fix", "-m", "Mine")
-    assert (done.code, done.err.splitlines()[0]) == (2, "error: --message is the message of one commit")
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        "error: --message needs --squash, which makes one commit",
+    )

@@ -40,7 +40,7 @@ def test_only_those_that_changed_the_same_lines_collide(repo: Repo) -> None:
     assert found(repo, "tax", "late") == []
     done = realm(repo.path, "conflicts")
     assert done.out == "ship\ttax\ttext\n"
-    assert realm(repo.path, "conflicts", "late").err == "hint: no two of them collide\n"
+    assert realm(repo.path, "conflicts", "late").err == "hint: there are no conflicts\n"
 
 
 def test_the_branch_that_is_checked_out_counts_and_what_it_has_does_not(repo: Repo) -> None:

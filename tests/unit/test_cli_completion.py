@@ -112,7 +112,7 @@ def test_verbs_and_options_are_described(
     monkeypatch.setenv("COMP_WORDS", "realm lis")
     monkeypatch.setenv("COMP_CWORD", "1")
     complete(application, "zsh_complete")
-    assert capsys.readouterr().out == "plain\nlist\nList sessions: which need you, what the others do\n"
+    assert capsys.readouterr().out == "plain\nlist\nList sessions, those that need you first\n"
     monkeypatch.setenv("COMP_WORDS", "realm list --al")
     monkeypatch.setenv("COMP_CWORD", "2")
     complete(application, "zsh_complete")
