@@ -27,10 +27,10 @@ _DATE = "2026-11-23"
 """The day of the page's last change; more would change it with every build."""
 
 DESCRIPTION = """\
-realm runs Claude Code, or another agent, unattended in a throw-away container. The agent works on a
-copy of the project's last commit; the project's own files are never mounted. Its work comes back into
-the project's repository turn by turn, as ordinary commits below refs/realm. Branches, index and work
-tree stay as they are. Every command can also be called as git realm.
+realm runs Claude Code, or another agent, unattended in a throw-away container. The agent works on a copy
+of the project's last commit; the project's own files are never mounted. Its work comes back into the
+project's repository turn by turn, as ordinary commits below refs/realm. Branches, index and work tree
+stay as they are. Every command can also be called as git realm.
 """
 REFS = (
     ("refs/realm/<name>", "the session's commits, one per turn, on top of the commit it started on"),
@@ -41,31 +41,32 @@ REFS = (
     ("refs/realm-trash/", "what was removed or replaced; realm restore brings it back"),
 )
 JSON = """\
-realm list --json writes a list of objects with name, project, created, started and ended
-(ISO-8601, UTC; the last two are the last run's), state (running, exited, or salvage for
-interrupted), activity (working, asks, rang, stuck for an error that cut its turn short, paused for a disk
-that is nearly full, ready for waiting at its prompt, done, failed, stopped, interrupted) and since, question,
-prompt (the first one's first line), last_words (the last answer's), exit_code, died (why the last run was cut
-off: out of memory, killed, exit 137, engine restarted, container removed, stopped from outside, or null),
-also_kept (branches, stashes and the like beside its work, in words, or null), weakened (flags and settings that
-took protection from its container), risky (changes that programs run or obey unasked, in words), network (open,
-allow or none), refused (requests refused in the last run), merged_into and pushed_to (branches that have all of
-its work, or null), pull_request (the address that realm pr got, or null), turns, files, insertions, deletions
-(against the base), runs, ref, base, tip (commit ids) and id (never changes). realm doctor --json: name, status,
-detail and hint. realm log --json: turn, run, prompt, ended (ISO-8601, UTC, or null), seconds, files, commits,
-before and after (the commits at both ends); realm show --json adds answer, exit_code, tokens_in, tokens_out,
-cost, screen and submodules, and has the whole prompt. realm config --json: key, value, source, variable, help
-and problem. realm include --json: path, source and approved. realm audit --json: run, started, ended,
-exit_code, before, after, realm, image, agent, agent_version, network, credentials, login, git_hosts,
-registries, weakened, flags, included, container, refused, tokens_in, tokens_out and cost. realm verify
---json: session, ok, commits, runs, signed, problems (commit and what) and notes. realm net --json: network
-and refused (host, port, why, times). realm allow --json: host and usual. Keys are only ever added.
+realm list --json writes a list of objects with name, project, created, started and ended (ISO-8601, UTC;
+the last two are the last run's), state (running, exited, or salvage for interrupted), activity (working,
+asks, rang, stuck for an error that cut its turn short, paused for a disk that is nearly full, ready for
+waiting at its prompt, done, failed, stopped, interrupted) and since, question, prompt (the first one's
+first line), last_words (the last answer's), exit_code, died (why the last run was cut off: out of
+memory, killed, exit 137, engine restarted, container removed, stopped from outside, or null), also_kept
+(branches, stashes and the like beside its work, in words, or null), weakened (flags and settings that
+took protection from its container), risky (changes that programs run or obey unasked, in words), network
+(open, allow or none), refused (requests refused in the last run), merged_into and pushed_to (branches
+that have all of its work, or null), pull_request (the address that realm pr got, or null), turns, files,
+insertions, deletions (against the base), runs, ref, base, tip (commit ids) and id (never changes). realm
+doctor --json: name, status, detail and hint. realm log --json: turn, run, prompt, ended (ISO-8601, UTC,
+or null), seconds, files, commits, before and after (the commits at both ends); realm show --json adds
+answer, exit_code, tokens_in, tokens_out, cost, screen and submodules, and has the whole prompt. realm
+config --json: key, value, source, variable, help and problem. realm include --json: path, source and
+approved. realm audit --json: run, started, ended, exit_code, before, after, realm, image, agent,
+agent_version, network, credentials, login, git_hosts, registries, weakened, flags, included, container,
+refused, tokens_in, tokens_out and cost. realm verify --json: session, ok, commits, runs, signed,
+problems (commit and what) and notes. realm net --json: network and refused (host, port, why, times).
+realm allow --json: host and usual. Keys are only ever added.
 """
 AWAY = """\
-If no terminal shows an agent, or the one that does is not focused, sh runs the command in realm.notify with
-REALM_EVENT (turn, waiting, refused, paused or ended), REALM_SESSION and REALM_PROJECT set; a terminal that is
-not focused rings and shows a notification, unless realm.bell says otherwise. The command is read only from the
-environment or the user's own git configuration.
+If no terminal shows an agent, or the one that does is not focused, sh runs the command in realm.notify
+with REALM_EVENT (turn, waiting, refused, paused or ended), REALM_SESSION and REALM_PROJECT set; a
+terminal that is not focused rings and shows a notification, unless realm.bell says otherwise. The
+command is read only from the environment or the user's own git configuration.
 """
 FILES = (
     ("~/.realm", "realm's own files; REALM_HOME names another directory"),
