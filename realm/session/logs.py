@@ -190,8 +190,9 @@ def _recorded(project: Project, session: Session, run: Run) -> bytes:
     found = record.read_file(project, session.name, path, screens.CAST_LIMIT)
     if found is None:
         raise RealmError(
-            f"run {run.number} of {session.name} has no log: it was not recorded, and left no conversation",
-            "realm config shows realm.record",
+            f"run {run.number} of {session.name} has no log: nothing that it printed was kept, "
+            "and it left no conversation",
+            "realm config shows realm.record, which says whether runs are recorded",
         )
     _, moments = cast.read(found, path)
     return "".join(moment.data for moment in moments if moment.code == cast.OUTPUT).encode("utf-8", "replace")

@@ -219,8 +219,11 @@ def _recording(project: Project, session: Session, number: int) -> Recording:
         data = recordings.cast(directory, _SIZE, CAST_LIMIT, f"{session.name}, run {number}")
         data = cast.changed(data, secrets.of_session(project, session).pieces)
     if not data:
-        hint = "runs are, unless realm.record or --no-record says otherwise: realm config"
-        raise NothingShownError(f"run {number} of {session.name} was not recorded", hint)
+        hint = (
+            "runs are, unless realm.record or --no-record says otherwise (realm config); of a run that was "
+            f"rewound or forked from, realm screen {session.name} shows the screens that were kept"
+        )
+        raise NothingShownError(f"run {number} of {session.name} has no recording", hint)
     return Recording(*cast.read(data, f"the recording of run {number} of {session.name}"))
 
 

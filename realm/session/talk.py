@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from realm.sandbox.report import Report
     from realm.session.run import Plan
 
-_WORDS = 200
+WORDS = 200
 """Characters that are kept of the first line of an agent's last words."""
 _SWITCHES = 10
 """Conversations that an agent left, the latest ones, of which it is looked whether it went back to them."""
@@ -114,7 +114,7 @@ def told(talk: Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
     return run._replace(
         took=tuple(took.get(at, 0.0) for at in range(1, max(took, default=0) + 1)),
         prompts=tuple(prompts[at] for at in sorted(prompts)),
-        closing=first_line(answers[-1], _WORDS) if answers else run.closing,
+        closing=first_line(answers[-1], WORDS) if answers else run.closing,
     )
 
 

@@ -14,11 +14,13 @@ from realm import agents
 from realm.errors import RealmError
 from realm.model import State
 from realm.session import approvals, audit, claim, homes, recordings, registry, words
+from realm.session import talk as talks
 from realm.session.find import locate
 from realm.session.lock import RunLock
 from realm.session.review import Place, place
 from realm.store import record, refs, repo
 from realm.store import turns as numbered
+from realm.text import first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +122,8 @@ def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
         shown = recordings.drawing_path(turn.turn).removesuffix(recordings.SCREEN)
         files |= {name.removeprefix(shown): files[name] for name in files if name.startswith(shown)}
     talk = _conversation(found, session, run, turn)
+    told = list(agents.find(session.agent).exchanges(talk.splitlines()))
+    said = next((one.answer for one in reversed(told) if one.answer.strip()), "")
     if session.conversation:
         session = session._replace(conversation=str(uuid.uuid4()))
         talk = agents.find(session.agent).moved(talk, session.conversation or "")
@@ -129,6 +133,7 @@ def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
         prompts=run.prompts[: turn.turn], after=turn.after, taken=None, ended=run.ended or time.time(),
         continues=0, switches=(), said=len(talk), kept=run.kept if is_last else (),
         took=run.took[: turn.turn], ends=run.ends[: turn.turn],
+        closing=run.closing if is_last else first_line(said, talks.WORDS),
         incomplete=tuple(name for name in run.incomplete if is_last or f"{name}.ans" in files),
     )  # fmt: skip
     return _Cut(whole, turn, len(every), session, run, files, found.commit())

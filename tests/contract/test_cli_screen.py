@@ -124,7 +124,7 @@ class TestScreen:
         assert realm("screen", "fix").err.startswith(
             "error: run 1 of fix showed nothing on a terminal\n\nhint: realm logs fix --run 1 prints"
         )
-        assert realm("replay", "fix").err.startswith("error: run 1 of fix was not recorded\n")
+        assert realm("replay", "fix").err.startswith("error: run 1 of fix has no recording\n")
 
     def test_a_run_without_any_is_passed_over_and_that_is_said(self, realm: CommandLine, repo: Repo) -> None:
         add_session(repo, files_of(b"seen"), files_of(b"seen", number=2), {"transcript.jsonl": b"{}"})
@@ -226,7 +226,7 @@ class TestTurn:
         repo.git("update-ref", "-d", "refs/realm-meta/fix")
         repo.git("update-ref", "-d", "refs/realm/fix")
         add_session(repo, {"screen.ans": b"x"}, tip=tip)
-        assert realm("screen", "fix", "--turn", "1").err.startswith("error: run 1 of fix was not recorded")
+        assert realm("screen", "fix", "--turn", "1").err.startswith("error: run 1 of fix has no recording")
 
 
 class TestReplay:

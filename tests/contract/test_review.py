@@ -338,7 +338,7 @@ def test_replay_of_a_turn_begins_with_what_was_on_the_screen(repo: Repo) -> None
     made.run(Asked("d", {"d": "1\n"}))
     missing = realm(repo.path, "replay", "fix@4")
     assert (missing.code, missing.out) == (1, "")
-    assert "error: run 2 of fix was not recorded" in missing.err
+    assert "error: run 2 of fix has no recording" in missing.err
 
 
 def test_a_session_that_is_looked_for_ahead_is_found_or_missed_all_the_same(

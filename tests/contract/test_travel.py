@@ -158,7 +158,7 @@ def test_a_rewound_session_is_what_it_was_and_can_be_brought_back(past: Past) ->
     assert repo.show("refs/realm/fix:b") == "3"
     assert [run.number for run in runs(repo, "fix")] == [1, 2]
     listed = json.loads(realm(repo.path, "list", "--json").out)[0]
-    assert (listed["turns"], listed["runs"]) == (3, 2)
+    assert (listed["turns"], listed["runs"], listed["last_words"]) == (3, 2, "Did three.")
     now = repo.refs("refs/realm/") | repo.refs("refs/realm-meta/")
     refused = realm(repo.path, "restore", "fix")
     assert (refused.code, refused.err.split(": ")[-1]) == (1, "realm restore fix --replace swaps the two\n")

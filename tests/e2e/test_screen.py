@@ -91,7 +91,7 @@ def test_without_a_recording(user: User) -> None:
     user.extra["REALM_RECORD"] = "off"
     user.realm("new", "plain", "--detach", "--agent", "sh", "-c", SHOW + END)
     eventually(lambda: user.realm("screen", "plain", code=None).out == "working\n")
-    assert "was not recorded" in user.realm("replay", "plain", code=1).err
+    assert "has no recording" in user.realm("replay", "plain", code=1).err
     go(user)
     eventually(lambda: not user.leftovers())
     assert files(user, "plain") == {"audit.json", "run.json", "screen.ans", "screen.txt"}
