@@ -62,23 +62,36 @@ def make(asked: PushRequest, ui: UI, *, base: str = "", draft: bool = False) -> 
         link = next((found[0] for line in pushed.lines if (found := _LINK.search(line))), "")
         return Request(pushed, link, by_hand=True)
     program, form = next(row for name, row in _FORGES.items() if name in place["host"])
+    between = f"{quote(base)}..." if base else ""
+    link = form.format(**place.groupdict(), base=between, branch=quote(pushed.branch, safe=""))
     if not program or shutil.which(program) is None:
-        between = f"{quote(base)}..." if base else ""
-        link = form.format(**place.groupdict(), base=between, branch=quote(pushed.branch, safe=""))
         return Request(pushed, link, by_hand=True)
     order = _order(program, pushed.branch, base, title, text.strip(), draft=draft)
-    with ui.progress(f"asking {program}"):
-        ran = subprocess.run(
-            order, cwd=project.root, env=git.user_environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, check=False,
-        )  # fmt: skip
+    try:
+        with ui.progress(f"asking {program}"):
+            ran = subprocess.run(
+                order, cwd=project.root, env=git.user_environment(), stdin=subprocess.DEVNULL,
+                capture_output=True, check=False,
+            )  # fmt: skip
+    except OSError as error:
+        raise _unmade(asked, pushed, program, str(error), link) from error
     said = clean(ran.stdout + b"\n" + ran.stderr, multiline=True)
     url = next(iter(_LINK.findall(said)), "")
+    if ran.returncode == 0 and not url:
+        return Request(pushed, link, by_hand=True)
     if ran.returncode != 0 and not ("already exists" in said and url):
         why = next((line for line in said.splitlines() if line.strip()), "it gave no reason")
-        raise RealmError(f"{program} did not make it: {clean(why, limit=300)}", f"{program} auth status")
+        raise _unmade(asked, pushed, program, why, link)
     note_request(project, asked.name, url)
     return Request(pushed, url)
+
+
+def _unmade(asked: PushRequest, pushed: PushResult, program: str, why: str, link: str) -> RealmError:
+    """Return the error of a forge's program that made no request of what was pushed."""
+    return RealmError(
+        f"{program} did not make it: {clean(why, limit=300)}; {pushed.branch} is pushed to {pushed.remote}",
+        f"{program} auth status, then realm pr {asked.name} again; or open {link}",
+    )
 
 
 def _order(program: str, branch: str, base: str, title: str, text: str, *, draft: bool) -> list[str]:

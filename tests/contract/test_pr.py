@@ -106,8 +106,18 @@ def test_what_the_forge_refuses_is_said(past: Past, tmp_path: Path) -> None:
     env = install(tmp_path, "gh") | {"CODE": "4", "ANSWER": "To get started, run: gh auth login"}
     done = realm(past.repo.path, "pr", "fix", env=env)
     assert done.code == 1
-    assert "error: gh did not make it: To get started, run: gh auth login" in done.err
-    assert "hint: gh auth status" in done.err
+    why = "error: gh did not make it: To get started, run: gh auth login; fix is pushed to origin"
+    assert done.err.startswith(f"{why}\n")
+    link = "https://github.com/ada/shop/compare/fix?expand=1"
+    assert f"hint: gh auth status, then realm pr fix again; or open {link}\n" in done.err
+    (tmp_path / "programs/gh").write_bytes(b"\x7fELF of another machine")
+    done = realm(past.repo.path, "pr", "fix", env=env)
+    assert (done.code, "error: gh did not make it: " in done.err) == (1, True)
+
+
+def test_one_that_says_nothing_leaves_the_link(past: Past, tmp_path: Path) -> None:
+    done = realm(past.repo.path, "pr", "fix", env=install(tmp_path, "gh") | {"ANSWER": ""})
+    assert (done.code, done.out.splitlines()[-1]) == (0, "https://github.com/ada/shop/compare/fix?expand=1")
 
 
 @pytest.mark.parametrize(
