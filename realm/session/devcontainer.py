@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _HARMLESS = {"name", "$schema", "customizations", "remoteUser", "containerUser", "workspaceFolder"}
 """Keys that have no effect here and need no warning."""
+_AT_CREATION = ("onCreateCommand", "updateContentCommand", "postCreateCommand")
+"""Commands that are run once, in this order."""
 
 
 _PLACES = (features.FILE, ".devcontainer.json")
@@ -43,9 +45,9 @@ def propose(files: Files) -> Proposal:
         return Proposal()
     try:
         found = json.loads(_without_comments(files.text(name)))
-        command = _command(found.pop("postCreateCommand", "")) if isinstance(found, dict) else ""
+        commands = [_command(found.pop(key, "")) for key in _AT_CREATION] if isinstance(found, dict) else []
     except (ValueError, RecursionError):
-        found, command = None, ""
+        found, commands = None, []
     if not isinstance(found, dict):
         return Proposal(notes=(f"{name} cannot be read",))
     image, built, about_image = _image(files, name, found)
@@ -62,23 +64,25 @@ def propose(files: Files) -> Proposal:
     notes += [f"{name}: the mount {clean(mount, limit=200)} is ignored" for mount in other]
     notes += [f"{name}: {key} is ignored" for key in found if key not in _HARMLESS]
     return Proposal(
-        image=image, setup=(command,) if command else (), variables=tuple(variables.items()),
+        image=image, setup=tuple(filter(None, commands)), variables=tuple(variables.items()),
         notes=tuple(notes), kept=kept, in_memory=in_memory, features=built,
     )  # fmt: skip
 
 
 def _image(files: Files, name: str, found: dict[str, Any]) -> tuple[str, Features | None, list[str]]:
     """Pop what concerns the image from ``found``; return the image, its features and notes for the user."""
-    image = found.pop("image", "")
-    image = image if isinstance(image, str) and re.fullmatch(r"[A-Za-z0-9][\w.:/@-]*", image) else ""
+    notes = []
+    asked = found.pop("image", "")
+    image = asked if isinstance(asked, str) and re.fullmatch(r"[A-Za-z0-9][\w.:/@-]*", asked) else ""
+    if asked and not image:
+        notes.append(f"{name}: the image {asked} is ignored: it is not the plain name of one")
     build, wanted = found.pop("build", None), found.pop("features", None)
     if isinstance(file := found.pop("dockerFile", None), str):
         build = {"dockerfile": file, "context": found.pop("context", ".")}
-    notes = []
     if isinstance(build, dict):
         notes.append(f"{name} builds an image: {_build(name, build)} && git config realm.image NAME")
     elif built := features.read(files.root, image, wanted):
-        return built.tag, built, []
+        return built.tag, built, notes
     if wanted:
         notes.append(
             f"{name}: features is ignored, but npx @devcontainers/cli build --workspace-folder . "
@@ -98,7 +102,11 @@ def _build(name: str, build: dict[str, Any]) -> str:
     return shlex.join([
         "docker", "build", "-t", "NAME", "-f", at(build.get("dockerfile", "Dockerfile")),
         *(["--target", target] if isinstance(target, str) else []),
-        *(f"--build-arg={key}={text}" for key, text in (given.items() if isinstance(given, dict) else ())),
+        *(
+            f"--build-arg={key}={text}"
+            for key, text in (given.items() if isinstance(given, dict) else ())
+            if "${" not in str(text)  # the Dockerfile's own default is what counts then
+        ),
         "--", at(build.get("context", ".")),
     ])  # fmt: skip
 

@@ -68,7 +68,7 @@ class Files(NamedTuple):
         """Return what a file says; nothing where it is none."""
         with suppress(OSError):
             if self.has(name) and (self.root / name).stat().st_size <= _LIMIT:
-                return (self.root / name).read_text("utf-8", "replace")
+                return (self.root / name).read_text("utf-8-sig", "replace")
         return ""
 
     def toml(self, name: str) -> dict[str, Any]:
