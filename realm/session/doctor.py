@@ -188,6 +188,9 @@ def _image(name: str) -> Check:
     with closing(docker.connect()) as connection:
         status = image.status(connection, config.value(IMAGE) or None, inputs)
         has_proxies = config.value(NETWORK) != "allow" or proxies.is_built(connection, inputs)
+    if status.missing and config.value(IMAGE):
+        missing = f"{status.reference} (realm.image) is not on the engine"
+        return Check(name, "fail", missing, image.way(status.reference))
     if status.missing:
         return Check(
             name, "warn", f"{status.reference} is not built yet", "realm build (the first run does it too)"

@@ -153,7 +153,8 @@ def test_of_other_features_the_command_is_said(repo: Repo, features: object) -> 
 def test_a_template_without_features_builds_nothing(repo: Repo) -> None:
     _asks(repo, {})
     planned = init.plan(repo.path)
-    assert (planned.features, planned.notes) == (None, ())
+    note = "realm pulls no image: docker pull base:1, unless the engine has it"
+    assert (planned.features, planned.notes) == (None, (note,))
     assert [line.text for line in planned.lines] == ["base:1"]
 
 

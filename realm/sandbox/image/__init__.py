@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import ImageError
 from realm.sandbox.image.build import Progress, Steps, build_own, inspect
+from realm.sandbox.image.derived import FEATURES
 from realm.sandbox.image.recipe import FINGERPRINT, REFERENCE, VERSION, Inputs, fingerprint
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ def status(engine: Engine, image: str | None = None, inputs: Inputs | None = Non
     )
 
 
+def way(image: str) -> str:
+    """Return how an image of the user's comes to an engine that has none of that name."""
+    if image.startswith(FEATURES):
+        return "git config --unset-all realm.image, then realm init builds it again"
+    return f"docker pull {image}, or build it"
+
+
 def ensure(
     engine: Engine, image: str | None, inputs: Inputs, progress: Progress, *, part: str | None = None
 ) -> str:
@@ -69,7 +77,7 @@ def ensure(
         return _own(engine, inputs, progress)
     found = inspect(engine, image)
     if found is None:
-        raise ImageError(f"there is no image {image} on the engine", f"docker pull {image}")
+        raise ImageError(f"there is no image {image} on the engine", way(image))
     if part is None or found.labels.get(f"realm.{part}-version"):
         return found.id
     from realm.sandbox.image import on_top
