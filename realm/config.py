@@ -61,7 +61,7 @@ class Value(NamedTuple):
 # fmt: off
 AGENT = Setting(
     "agent", "REALM_AGENT", "", parsers.words,
-    "program to run in place of Claude Code",
+    "program to run instead of Claude Code",
 )
 DOCKER_ARGS = Setting(
     "dockerArgs", "REALM_DOCKER_ARGS", "", parsers.quoted,
@@ -69,7 +69,7 @@ DOCKER_ARGS = Setting(
 )
 IMAGE = Setting(
     "image", "REALM_IMAGE", "", parsers.image,
-    "image of the containers in place of realm:latest",
+    "image of the containers (default: realm:latest)",
 )
 CACHE = Setting(
     "cache", "REALM_CACHE", "on", parsers.switch,
@@ -78,7 +78,7 @@ CACHE = Setting(
 CACHE_PATH = Setting(
     "cachePath", "REALM_CACHE_PATH", "",
     parsers.shaped(r"/[\w.@+/-]+", "it is not an absolute directory path"),
-    "more directories of containers that outlive them, each in a volume of the project", many=True,
+    "more directories in containers that outlive them, each in a volume of the project", many=True,
 )
 PACKAGES = Setting(
     "packages", "REALM_PACKAGES", "", parsers.package,
@@ -86,7 +86,7 @@ PACKAGES = Setting(
 )
 SETUP = Setting(
     "setup", "REALM_SETUP", "", parsers.plain,
-    "command that makes the project ready in its container, done once",
+    "command that prepares the project in its container, run once",
 )
 INCLUDE = Setting(
     "include", "REALM_INCLUDE", "", parsers.plain,
@@ -106,7 +106,7 @@ BASE_IMAGE = Setting(
 )
 SLIM = Setting(
     "slim", "REALM_SLIM", "off", parsers.switch,
-    "no compilers and languages in realm:latest: on or off",
+    "leave compilers and languages out of realm:latest: on or off",
 )
 CA_FILE = Setting(
     "caFile", "REALM_CA_FILE", "", parsers.file,
@@ -118,19 +118,19 @@ HISTORY = Setting(
 )
 HISTORY_REFS = Setting(
     "historyRefs", "REALM_HISTORY_REFS", "", parsers.pattern,
-    "more branches and tags that a container sees, as patterns", many=True,
+    "more branches and tags that a container sees, as git patterns", many=True,
 )
 DETACH_KEYS = Setting(
     "detachKeys", "REALM_DETACH_KEYS", "ctrl-p,ctrl-q", parsers.keys,
-    "keys that leave a running agent",
+    "keys that leave a running agent in the background",
 )
 RECORD = Setting(
     "record", "REALM_RECORD", "on", parsers.switch,
-    "record what agents show on a terminal: on or off",
+    "put the recordings of runs into the record: on or off",
 )
 RECORD_LIMIT = Setting(
     "recordLimit", "REALM_RECORD_LIMIT", "8m", parsers.bound,
-    "size of a run's recording; the newest is kept",
+    "size of a run's recording; the newest part is kept",
 )
 MEMORY = Setting(
     "memory", "REALM_MEMORY", "auto", parsers.memory,
@@ -154,7 +154,7 @@ LIMIT_FILE = Setting(
 )
 LIMIT_TOTAL = Setting(
     "limit.total", "REALM_LIMIT_TOTAL", "64g", parsers.bound,
-    "bytes of all that a run changed, unpacked",
+    "total size of everything that a run changed, unpacked",
 )
 LIMIT_OBJECTS = Setting(
     "limit.objects", "REALM_LIMIT_OBJECTS", "5000000", parsers.positive,
@@ -178,7 +178,7 @@ LIMIT_TRANSCRIPT = Setting(
 )
 LIMIT_MEMORY = Setting(
     "limit.memory", "REALM_LIMIT_MEMORY", "4g", parsers.bound,
-    "memory of a git that checks what came of a container",
+    "memory for a git that checks what came out of a container",
 )
 LIMIT_SECONDS = Setting(
     "limit.seconds", "REALM_LIMIT_SECONDS", "1800", parsers.positive,
@@ -194,20 +194,20 @@ NETWORK = Setting(
 )
 DOCKER = Setting(
     "docker", "REALM_DOCKER", "off", parsers.one_of("off", "rootless"),
-    "an engine in a container: off, or rootless (of its own, below its user)",
+    "a Docker engine in each container: off, or rootless",
 )
 LOGIN = Setting(
     "login", "REALM_LOGIN", "", parsers.directory,
-    "directory of Claude Code's configuration, with its login, in place of ~/.claude",
+    "Claude Code's configuration directory, with its login (default: ~/.claude)",
 )
 MCP = Setting(
     "mcp", "REALM_MCP", "", parsers.shaped(r"[\w.:-]+", "it is not the name of an MCP server"),
-    "MCP servers of your own that agents have, too", many=True,
+    "your MCP servers that agents have in containers, too", many=True,
 )
 CREDENTIALS = Setting(
     "credentials", "REALM_CREDENTIALS", "proxy", parsers.one_of("proxy", "env", "share"),
-    "where an agent's key or login is: proxy (in the sidecar alone), env (in its container), or share "
-    "(there, and renewed there)",
+    "where the agent's key or login is: proxy (outside its container), env (inside), or share (inside, "
+    "and renewed there)",
 )
 GIT_CREDENTIALS = Setting(
     "gitCredentials", "REALM_GIT_CREDENTIALS", "", parsers.server,
@@ -219,7 +219,7 @@ REGISTRY_CREDENTIALS = Setting(
 )
 SSH_AGENT = Setting(
     "sshAgent", "REALM_SSH_AGENT", "", parsers.ssh_host,
-    "hosts at which containers may log in with your ssh agent, whose keys stay outside", many=True,
+    "hosts where containers may log in with your ssh agent, whose keys stay outside", many=True,
 )
 BUDGET = Setting(
     "budget", "REALM_BUDGET", "", parsers.budget,
@@ -239,11 +239,11 @@ CLIPBOARD = Setting(
 )
 NOTIFY = Setting(
     "notify", "REALM_NOTIFY", "", parsers.plain,
-    "command to run when an agent that nobody looks at has news", own=True,
+    "command to run when an agent that you are not looking at has news", own=True,
 )
 REMOTE = Setting(
     "remote", "REALM_REMOTE", "origin", parsers.remote,
-    "remote that --remote and push use",
+    "remote for realm push and new --remote",
 )
 # fmt: on
 

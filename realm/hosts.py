@@ -60,7 +60,7 @@ def parse(text: str) -> Host:
     """Return the host that ``text`` is; raises :class:`ValueError` with what is wrong."""
     word = text.strip().lower()
     if "//" in word:
-        raise ValueError("write the host alone, without https:// and path")
+        raise ValueError("write the host alone, without https:// or a path")
     if word.startswith("["):
         name, end, rest = word[1:].partition("]")
         port = rest.removeprefix(":") if end and (not rest or rest[1:]) and rest[:1] in ("", ":") else "?"

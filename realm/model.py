@@ -157,7 +157,7 @@ class Kept(NamedTuple):
 class Refusal(NamedTuple):
     """A host that a run was refused, so many ``times``: at which port, and why.
 
-    ``why`` is ``name`` (it is not allowed), ``address`` (an address in the place of a name),
+    ``why`` is ``name`` (it is not allowed), ``address`` (an address instead of a name),
     ``private`` (it is allowed, and leads to a private address) or ``login`` (a registry is only read).
     """
 

@@ -69,11 +69,11 @@ def command(
     if not hosts:
         raise UsageError("no host was given", "realm allow example.com, or realm allow --list")
     changed = (net.refuse if remove else net.allow)(hosts, place, everywhere=everywhere)
-    what = "not allowed any more" if remove else "allowed"
-    now = "; containers that run know it" if changed else ""
+    what = "no longer allowed" if remove else "allowed"
+    now = "; running containers know it already" if changed else ""
     output.say(f"{', '.join(hosts)}: {what}{now}")
     if os.environ.get("REALM_ALLOW"):
-        output.hint("REALM_ALLOW is set in this shell: it is used in place of git config")
+        output.hint("REALM_ALLOW is set in this shell: it overrides git config")
     if net.policy(place) != "allow":
         output.hint("git config realm.network allow: without it this has no effect")
 

@@ -50,7 +50,7 @@ def command(directory: Path | None, as_json: bool) -> None:
     for problem in problems.values():
         output.warning(problem.message)
     for name in config.removed():
-        output.warning(f"{name} is set, but has no effect any more")
+        output.warning(f"{name} is set, but no longer has any effect")
 
 
 def _record(config: Config, setting: Setting[Any], problem: UsageError | None) -> dict[str, str]:

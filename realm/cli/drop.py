@@ -32,4 +32,4 @@ def command(name: str, paths: tuple[str, ...], directory: Path | None) -> None:
 
     done = drop(name, directory, paths)
     output.data(clean(f"{name} is on {done.code[:10]} now ({plural(done.rewritten, 'new commit')})"))
-    output.hint(f"realm restore {name} --replace takes this back")
+    output.hint(f"realm restore {name} --replace undoes this")

@@ -36,4 +36,4 @@ def command(name: str, remote: str | None, directory: Path | None) -> None:
     output.data(
         f"fetched {name} from {done.remote}" if done.changed else f"{name} is up to date with {done.remote}"
     )
-    output.hint(f"realm resume {name} goes on with it")
+    output.hint(f"realm resume {name} continues it")

@@ -35,4 +35,4 @@ def command(name: At, new: str, directory: Path | None) -> None:
 
     made = fork(name, new, directory)
     output.data(clean(f"{new} begins where turn {made.turn} of {name.name} ended, on {made.code[:10]}"))
-    output.hint(f"realm resume {new} goes on with it")
+    output.hint(f"realm resume {new} continues it")

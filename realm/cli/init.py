@@ -42,11 +42,11 @@ def command(directory: Path | None, yes: bool) -> None:
     for line in planned.lines:
         output.data(line.command)
     if not planned.lines:
-        output.hint("nothing is to be set: git config realm.setup COMMAND makes a project ready")
+        output.hint("there is nothing to set; git config realm.setup COMMAND prepares a project")
         return
     ui = TerminalUI()
     if not yes and not ui.confirm("Set this?"):
-        output.hint("nothing was written: realm init --yes does")
+        output.hint("nothing was written; realm init --yes writes it")
         return
     init.write(place, planned, ui)
-    output.hint("realm new NAME is set up with it; the first one takes longer")
+    output.hint("realm new NAME uses it; the first start takes longer")

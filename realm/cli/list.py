@@ -145,7 +145,7 @@ def _show(rows: Sequence[SessionRow]) -> None:
     if unasked:
         change = "changes" if len(unasked) == 1 else "change"
         output.hint(
-            f"{listed(unasked)} {change} what runs or is obeyed unasked: realm diff {unasked[0]} --risky"
+            f"{listed(unasked)} {change} what is run or obeyed unasked: realm diff {unasked[0]} --risky"
         )
 
 

@@ -64,7 +64,7 @@ def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> N
         with paged(whole.project):
             output.table(_HEADER, [_cells(turn) for turn in found], elastic=[_PROMPT], end=[_PROMPT])
     else:
-        output.hint(f"no turns yet: realm resume {name.name} goes on with it")
+        output.hint(f"no turns yet: realm resume {name.name} continues it")
 
 
 def _cells(turn: Turn) -> list[Cell]:

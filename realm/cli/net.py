@@ -29,8 +29,8 @@ EXAMPLES = (
 )
 NOTE = "Shows the last run, with realm.network allow. For the hosts that are allowed, see realm allow --list."
 _WHY = {
-    "address": "an address in the place of a name",
-    "login": "with a login it is only read",
+    "address": "an address instead of a name",
+    "login": "it is only for reading, with a login",
     "private": "it leads to a private address: allow the address itself",
 }
 

@@ -149,7 +149,7 @@ def _is_project(argument: str) -> bool:
         return True
     if _means_directory(argument) and not os.path.lexists(argument):
         raise CommandLineError(
-            f"there is no directory {argument}", "put -- before what is for the agent: realm new NAME -- …"
+            f"there is no directory {argument}", "put -- before the agent's arguments: realm new NAME -- …"
         )
     return False
 
@@ -166,7 +166,7 @@ def _unknown(argument: str, known: Mapping[str, bool]) -> CommandLineError:
 
     name = argument.partition("=")[0]
     close = closest(name, sorted(option for option in known if option.startswith("--")))
-    advice = f"did you mean {' or '.join(close)}?" if close else "options of the agent go after the name"
+    advice = f"did you mean {' or '.join(close)}?" if close else "the agent's options go after the name"
     return CommandLineError(f"there is no option {name}", advice)
 
 

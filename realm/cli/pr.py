@@ -57,6 +57,6 @@ def command(
         output.data(clean(made.url))
     elif made.url:
         output.data(clean(made.url))
-        output.hint("open that address to make the request; with gh or glab installed realm does it")
+        output.hint("visit that address to open the request; with gh or glab installed, realm does it")
     else:
-        output.hint("realm knows no address for requests on that remote: make it there by hand")
+        output.hint("realm knows no address for requests on that remote: open it there by hand")

@@ -73,9 +73,9 @@ def _remove(one: Meant, ui: UI, *, yes: bool, merged: bool, force: bool) -> None
     removal = plan(one.name, one.directory, ui, force=force)
     if removal.inside and merged:
         raise RealmError(
-            f"{removal.name} is merged, but nobody else has {plural(removal.inside, 'commit')} of it in "
-            "submodules or beside the project",
-            f"realm remove {removal.name} removes it all the same",
+            f"{removal.name} is merged, but {plural(removal.inside, 'commit')} of it in submodules or "
+            "beside the project is nowhere else",
+            f"realm remove {removal.name} removes it anyway",
         )
     if removal.unpushed and not (yes or merged):
         _ask(removal, ui)
@@ -87,6 +87,6 @@ def _remove(one: Meant, ui: UI, *, yes: bool, merged: bool, force: bool) -> None
 def _ask(removal: Removal, ui: UI) -> None:
     sentence = f"session {removal.name} has {plural(removal.unpushed, 'commit')} that nobody else has"
     if not ui.interactive:
-        raise RealmError(sentence, f"realm remove {removal.name} --yes removes it all the same")
+        raise RealmError(sentence, f"realm remove {removal.name} --yes removes it anyway")
     if not ui.confirm(f"{sentence}. Remove it?"):
         raise RealmError(f"session {removal.name} was not removed")

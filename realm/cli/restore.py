@@ -31,4 +31,4 @@ def command(name: str, directory: Path | None, replace: bool) -> None:
     for text in removal.lost:
         output.warning(text)
     output.ids(f"restored {removal.name}", {"code": removal.code, "record": removal.meta})
-    output.hint(f"realm resume {removal.name} goes on with it")
+    output.hint(f"realm resume {removal.name} continues it")

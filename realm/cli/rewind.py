@@ -37,5 +37,5 @@ def command(name: At, directory: Path | None) -> None:
     moved = rewind(name, directory)
     output.data(clean(f"{name.name} is back where turn {moved.turn} ended, on {moved.code[:10]}"))
     output.hint(
-        f"realm resume {name.name} goes on from there; realm restore {name.name} --replace takes this back"
+        f"realm resume {name.name} continues from there; realm restore {name.name} --replace undoes this"
     )

@@ -234,7 +234,7 @@ class Attachment:
         return [(STDOUT, data)] if self.tty else self._demux.feed(data)
 
     def ahead(self) -> bytes:
-        """Return what was read and not given to anybody: another holder goes on with it."""
+        """Return what was read and not given to anybody: another holder continues it."""
         return self._demux.unread() + self._begun
 
     def close_write(self) -> None:

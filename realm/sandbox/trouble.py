@@ -123,7 +123,7 @@ def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.pl
     if isinstance(error, FileNotFoundError) and endpoint.source == "default" and not own and not _installed():
         return EngineError("Docker is not installed", _install_hint(platform), kind="unreachable")
     if isinstance(error, TimeoutError):
-        hint = "docker version asks it as well; start it anew if that hangs, too"
+        hint = "docker version asks it, too; restart it if that hangs as well"
         return EngineError(f"{where} does not answer", hint, kind="unreachable")
     closed = isinstance(error, (ConnectionResetError, BrokenPipeError))
     if closed or not isinstance(error, OSError) or error.errno is None:

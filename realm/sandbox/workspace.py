@@ -349,7 +349,7 @@ def _not_set_up(engine: Engine, container: str) -> SetupError:
     lines = [clean(line) for line in said.decode("utf-8", "replace").splitlines()[-_LINES:]]
     return SetupError(
         "\n".join(["realm.setup failed:", *lines]) if lines else "realm.setup failed, and printed nothing",
-        "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … has none",
+        "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … runs none",
     )
 
 

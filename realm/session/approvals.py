@@ -157,7 +157,7 @@ def settle_patterns(project: Project, ui: UI) -> None:
         return
     ui.warn(
         f"{listed(names)} stayed out of the container: you have not approved this {worktree.INCLUDE_FILE} "
-        "(realm include shows what it names, realm include --approve lets it count)"
+        "(realm include lists them, realm include --approve approves it)"
     )
 
 

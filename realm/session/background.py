@@ -173,10 +173,10 @@ def _confirm(holder: Holder, asked: Asked) -> None:
     """Take the run: all that is needed to hold it is there."""
     name = holder.plan.session.name
     if holder.plan.tty and not Terminal().interactive:
-        raise RealmError("a terminal is needed to attach to one", f"realm screen {name} shows what it shows")
+        raise RealmError("attaching needs a terminal", f"realm screen {name} shows what it shows")
     if not asked.confirm():
         raise RunningError(
-            f"the holder of {name} went on with it before it could be taken", f"realm attach {name}"
+            f"the holder of {name} resumed it before it could be taken over", f"realm attach {name}"
         )
 
 
@@ -191,7 +191,7 @@ def adopt(engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -
         with contextlib.suppress(OSError, termios.error):
             repair(sys.stdin.fileno(), lines=False)
         drawing = recordings.drawing(recordings.place(plan.session.id, plan.run.number), Terminal().size())
-    ui.info(f"run {plan.run.number} of {plan.session.name} is still going on: attached")
+    ui.info(f"run {plan.run.number} of {plan.session.name} is still running: attached")
     holder = Holder(engine, plan, sandbox, lock, ui, sandbox.attach(), drawing)
     with telling(kept(plan)):
         return attend(holder)
@@ -252,7 +252,7 @@ def _fork(holder: Holder, control: Control) -> None:
     name = holder.plan.session.name
     reason = clean(answer.decode("utf-8", "replace"), limit=400) or "it was killed"
     raise RealmError(
-        f"{name} has no background process: {reason}; the agent goes on",
+        f"{name} has no background process: {reason}; the agent keeps running",
         f"realm attach {name} shows it, realm stop {name} ends it and saves its work",
     )
 

@@ -31,7 +31,7 @@ def sizes(directory: Path, ui: UI) -> list[Row]:
     project = discover(directory)
     found: dict[str, int] = {}
     owner = layout.Owner("", "", 0, str(project.root), "", int(time.time()))
-    with closing(docker.connect()) as engine, ui.progress("looking at the cache"):
+    with closing(docker.connect()) as engine, ui.progress("measuring the cache"):
         for cache in caches.known(engine, history.key(project)):
             for name, size in caches.sizes(engine, recipe.REFERENCE, cache, owner).items():
                 found[name] = found.get(name, 0) + size

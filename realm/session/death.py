@@ -30,9 +30,7 @@ def of(sandbox: Sandbox, run: int, code: int, *, reported: bool, asked: bool = F
     whether it was realm that told it to end.
     """
     if reported and code != KILLED:
-        text = (
-            f"the container of run {run} was told to end, by the engine as it stopped or by another program"
-        )
+        text = f"the container of run {run} was stopped by another program, or by the engine as it shut down"
         return Death("stopped from outside", text) if not asked and sandbox.was_told() else None
     end = sandbox.end()
     if end is None:
@@ -46,7 +44,5 @@ def of(sandbox: Sandbox, run: int, code: int, *, reported: bool, asked: bool = F
     if asked or reported or code != end.code or end.code == _INTERRUPTED:  # by realm, or the user's Ctrl-C
         return None
     if end.code == _LOST:
-        return Death(
-            "engine restarted", f"run {run} was cut off: the engine, or its machine, was started anew"
-        )
+        return Death("engine restarted", f"run {run} was cut off: the engine, or its machine, was restarted")
     return Death(f"killed, exit {code}", f"the container of run {run} was killed (exit {code})")

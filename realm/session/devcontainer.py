@@ -55,7 +55,7 @@ def propose(files: Files) -> Proposal:
     notes = [
         f"{name}: {variable} is ignored: " + (
             "it says where logins or programs come from" if _LEADING.fullmatch(variable)
-            else "its value is not one that is known before"
+            else "its value is not known in advance"
         )
         for variable in rest
     ]  # fmt: skip

@@ -80,12 +80,12 @@ def problems(config: Config) -> dict[str, UsageError]:
 def _settings(name: str) -> Check:
     config = Config(current_directory())
     wrong = [error.message for error in problems(config).values()]
-    gone = [f"{key} is set, but has no effect any more" for key in config.removed()]
+    gone = [f"{key} is set, but no longer has any effect" for key in config.removed()]
     if wrong or gone:
         return Check(
             name, "fail" if wrong else "warn", "; ".join(wrong + gone), "realm config shows all of them"
         )
-    return Check(name, "ok", "all of them can be read")
+    return Check(name, "ok", "all of them are valid")
 
 
 def _git(name: str) -> Check:
@@ -127,7 +127,7 @@ def _leftovers(name: str) -> Check:
     except EngineError:
         return Check(name, "warn", "not checked: the engine does not answer")
     if not found and not lost:
-        return Check(name, "ok", "no work is left outside git that nobody would find")
+        return Check(name, "ok", "no forgotten work outside git")
     why = "an earlier version of realm left what may hold work" if found else "work of sessions that are gone"
     found = found or lost
     sessions = ", ".join(clean(f"{one.owner.session} ({one.what})", limit=160) for one in found[:10])
@@ -175,7 +175,7 @@ def _locks(name: str) -> Check:
     left = gc.left_over()
     if left:
         return Check(name, "ok", f"{left} in use or left over", "realm gc removes leftovers")
-    return Check(name, "ok", "none is left of a git that was killed")
+    return Check(name, "ok", "none left by a killed git")
 
 
 def _image(name: str) -> Check:
@@ -271,9 +271,7 @@ def repair_terminal() -> None:
         with Path("/dev/tty").open("r+b", buffering=0) as terminal:
             repair(terminal.fileno())
     except (OSError, termios.error) as problem:
-        raise RealmError(
-            "there is no terminal here to put right", "run it in the terminal itself"
-        ) from problem
+        raise RealmError("there is no terminal here to repair", "run it in the terminal itself") from problem
 
 
 def trial(ui: UI) -> int:
@@ -287,7 +285,7 @@ def trial(ui: UI) -> int:
     with tempfile.TemporaryDirectory(prefix="realm-trial-") as place:
         repository = Path(place) / "trial"
         _make_repository(repository)
-        ui.info("a throw-away repository is made")
+        ui.info("creating a throw-away repository")
         try:
             _try(repository, ui)
             _ask(repository, ui)
@@ -344,12 +342,12 @@ def _ask(repository: Path, ui: UI) -> None:
     except RealmError as error:
         ui.info(f"{error.message}, so only the script was tried")
         return
-    ui.info("Claude Code is asked one small question:")
+    ui.info("asking Claude Code a one-word question:")
     question = ("-p", "Reply with this one word and nothing else: ready")
     code = new.new(NewRequest("question", repository, question, agent="claude", no_input=True), _Quiet(ui))
     if code != 0:
-        raise RealmError(f"Claude Code ended with {code}", "its own words are above")
-    ui.info("it answered: its login and its way to the API work in a container")
+        raise RealmError(f"Claude Code ended with {code}", "its own output is above")
+    ui.info("it answered: login and API access work in a container")
 
 
 class _Quiet:

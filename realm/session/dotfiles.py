@@ -70,7 +70,7 @@ def read(names: Sequence[str], home: Path | None = None) -> Dotfiles:
 def _read(home: Path, name: str) -> tuple[str, list[str]]:
     """Return what a file says that may go in, and what was left out; raises with why not."""
     if _LOGINS.fullmatch(name) or tells(Path(name).name):
-        raise ValueError("it is there for logins")
+        raise ValueError("it is a file of logins")
     if _GIT.fullmatch(name):
         raise ValueError("git has settings of its own in a container (realm.gitCredentials lets it fetch)")
     if _PROGRAM.fullmatch(Path(name).name):

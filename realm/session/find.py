@@ -229,7 +229,7 @@ def _remembered(warnings: list[str]) -> list[Project]:
             projects.append(discover(root))
         except (NotARepositoryError, GitError) as error:
             gone = registry.is_gone(root)
-            warnings.append(f"{root} is not there any more: skipped" if gone else f"skipped: {error.message}")
+            warnings.append(f"{root} no longer exists: skipped" if gone else f"skipped: {error.message}")
     return projects
 
 

@@ -404,7 +404,9 @@ class Holder:
         recordings.discard(self.plan.session.id)
         account.forget(self.plan.session.id)
         if self._attended and intake.take_back(self.plan, outcome):
-            self.ui.info(f"nothing happened in {self.plan.session.name}: it was taken back, the name is free")
+            self.ui.info(
+                f"nothing happened in {self.plan.session.name}: it was undone, and the name is free again"
+            )
         else:
             summary.tell(self.plan, outcome, self.ui)
         self._at_end()
@@ -432,8 +434,8 @@ class Holder:
             raise EngineError(
                 f"{error.message}; the work of run {self.plan.run.number} of {name} "
                 "is still in its container",
-                f"{error.hint}; then realm attach {name} goes back to the agent if it still runs, "
-                f"realm stop {name} ends it and saves the work, realm resume {name} saves it and goes on",
+                f"{error.hint}; then realm attach {name} returns to the agent if it is still running, "
+                f"realm stop {name} ends it and saves the work, realm resume {name} saves it and continues",
             ) from error
 
 

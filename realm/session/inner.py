@@ -111,7 +111,7 @@ def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: b
     lost = (report.inner.keys() | left) - {one.key for one in found}
     if lost:
         raise RejectedError(
-            "work in a submodule, or beside the project, cannot be taken in: there is no such thing any more"
+            "work in a submodule, or beside the project, cannot be taken in: the repository no longer exists"
         )
     if failed and is_end:
         raise BesideError(failed[0].message, failed[0].hint)
@@ -150,7 +150,7 @@ def _there(plan: Plan, one: Submodule, allowed: _Allowed) -> There:
             why = neighbours.absent(plan.project, plan.session, one.name)
             hint = f"bring it back, then realm resume {name}; realm rescue {name} DIRECTORY writes its files"
         else:
-            why = "its repository is not here any more"
+            why = "its repository is gone"
             hint = f"git submodule update --init, then realm resume {name}"
         raise RejectedError(f"the work in {clean(one.path, limit=200)} cannot be taken in: {why}", hint)
     if one.parent == BESIDE:

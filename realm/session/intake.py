@@ -51,7 +51,7 @@ _NO_DOCKER = "Docker cannot run in it"
 _NO_GIT, _NO_WAY = "the image has no git", "no socket leads to the proxies"
 """Why, where its image or its engine is not fit for it."""
 _ADVICE = {
-    "realm.setup failed": "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … has none",
+    "realm.setup failed": "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … runs none",
     _NO_DOCKER: "git config realm.docker off runs agents without it",
     _NO_GIT: "install git in the image, or build it FROM realm:latest",
     _NO_WAY: "git config realm.network open, where this engine or its runtime lets no sockets through",
@@ -180,8 +180,8 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> bool:
             raise RunningError(
                 f"session {name} is running, started with another REALM_HOME or user, "
                 f"or by an earlier version of realm, in container {stranger.id[:12]}",
-                f"realm attach {name} or realm stop {name} there; where that is gone: "
-                f"docker stop {stranger.id[:12]}, then realm rescue {name} DIRECTORY",
+                f"realm attach {name} or realm stop {name} there; if that is gone: docker stop "
+                f"{stranger.id[:12]}, then realm rescue {name} DIRECTORY",
             )
         ui.warn(
             f"{clean(stranger.what)} of {name} was made by an earlier version of realm or with "

@@ -46,7 +46,7 @@ def work(at: At, directory: Path | None) -> Work:
     if directory is None and not _stands_in(whole.project):
         raise RealmError(
             f"{at.name} is a session of {clean(str(whole.project.root))}",
-            f"realm -C {shlex.quote(str(whole.project.root))} … takes it there",
+            f"realm -C {shlex.quote(str(whole.project.root))} … does it there",
         )
     commits = numbered.chain(whole.project, whole.base, whole.tip)
     first = commits[0] if commits else None

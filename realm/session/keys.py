@@ -90,7 +90,7 @@ def choose(
         return Choice(why=network.why)
     api = agent.api(login, given)
     if api is None:
-        problem = f"realm knows no way to stand in for this login: {login.source}"
+        problem = f"the proxy cannot stand in for this login: {login.source}"
     elif hosts.is_here(api.url):
         if api.url in agent.reaches(login, given):
             raise _here(api.url)

@@ -253,7 +253,7 @@ class _Child:
             # A sandbox that an earlier version of realm began has no such command.
             pause = _AGAIN if self._next > before else min(2 * pause, latest)
             time.sleep(pause)
-        sys.stderr.write("more was handed over than is taken in while a run goes on\n")
+        sys.stderr.write("more was handed over than is taken in during a run\n")
         sys.stderr.flush()
 
     def _go_on(self) -> None:

@@ -61,7 +61,7 @@ def _tell(agent: Agent, matched: set[Match], ui: UI) -> None:
             f"{realm_home() / BEFORE}"
         )
     if Match.REFUSED in matched:
-        ui.warn("the login in the container was changed to one that is no renewal of yours: it was not taken")
+        ui.warn("the login in the container was replaced by one that does not renew yours: it was ignored")
 
 
 def match(sandbox: Sandbox, agent: Agent, path: str, patience: float = 0) -> Match:

@@ -128,7 +128,7 @@ def _check_plain(project: Project, one: Neighbour) -> None:
     if root.is_relative_to(real):
         raise UsageError(f"{shown} holds the project", "name a directory beside it")
     if real.is_relative_to(root):
-        raise UsageError(f"{shown} is a part of the project", "--include PATH copies what git ignores")
+        raise UsageError(f"{shown} is part of the project", "--include PATH copies what git ignores")
 
 
 def plain(
@@ -242,7 +242,7 @@ def announce(plan: Plan, ui: UI) -> None:
     for one in session.neighbours:
         place, shown = session.beside(one.name), clean(one.path, limit=200)
         if place not in there:
-            why = f"{absent(plan.project, session, one.name)}: the container goes without it"
+            why = f"{absent(plan.project, session, one.name)}: the container is without it"
             if one.base or not _is_directory(one.path):
                 why += (
                     f"; realm resume {session.name} --with DIR says where it is now "

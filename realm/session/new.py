@@ -130,7 +130,7 @@ def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
     except GitError as error:  # a filter of the user's that fails, say
         left_out = 0
         ui.warn(
-            f"what is not committed stays out of the container; git cannot tell how much that is: "
+            f"uncommitted changes stay out of the container; git cannot tell how many there are: "
             f"{error.message}"
         )
     if left_out:
@@ -147,7 +147,7 @@ def _with_wip(plan: Plan, request: NewRequest, ui: UI) -> Plan:
     message = f"{WIP}{request.name} began\n\nRealm-Session: {request.name}\n"
     large = worktree.largest(plan.project)
     named = f": {clean(large[0], limit=200)} has {large[1] / 1e6:,.0f} MB" if large[1] >= _LARGE else ""
-    with ui.progress(f"taking in what is not committed{named}"):
+    with ui.progress(f"taking in uncommitted changes{named}"):
         commit = worktree.write_wip(plan.project, plan.session.base, message, plan.identity)
     if commit is None:
         return plan

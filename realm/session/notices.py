@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 TURN, WAITING, REFUSED, PAUSED, ENDED = "turn", "waiting", "refused", "paused", "ended"
 _WORDS = {
     TURN: "finished a turn", WAITING: "is waiting for you", ENDED: "has ended",
-    PAUSED: "is paused, the disk is nearly full",
+    PAUSED: "is paused: the disk is nearly full",
 }  # fmt: skip
 _HOSTS = 5
 """Hosts of a run of whose refusal the user is told unasked."""

@@ -156,7 +156,7 @@ def still_with_ssh(plan: Plan, ui: UI) -> Plan:
     try:
         return with_ssh(plan)
     except RealmError as error:
-        ui.warn(f"the run goes on without your ssh agent: {error.message}")
+        ui.warn(f"the run continues without your ssh agent: {error.message}")
         return plan
 
 
@@ -203,7 +203,7 @@ def mention_removed(config: Config, ui: UI) -> None:
     for name in config.removed():
         told = realm_home() / "told" / name
         if not told.exists():
-            ui.warn(f"{name} is set, but has no effect any more")
+            ui.warn(f"{name} is set, but no longer has any effect")
             with contextlib.suppress(OSError):
                 make_private(told.parent)
                 told.touch(mode=0o600)

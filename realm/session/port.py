@@ -66,7 +66,7 @@ class Door:
         except OSError as error:
             self._listener.close()
             raise RealmError(
-                f"port {local} of this machine cannot be had: {error.strerror}",
+                f"port {local} of this machine cannot be used: {error.strerror}",
                 f"realm port {name} {port} --at 0 takes a free one",
             ) from None
         self.local = int(self._listener.getsockname()[1])

@@ -161,7 +161,7 @@ class Prompter:
         if not self.queue:
             return ""
         first = clean(self.queue[0], limit=80)
-        return f"{plural(len(self.queue), 'prompt')} that waited came too late, the first: {first}"
+        return f"{plural(len(self.queue), 'prompt')} still queued at the end was not sent, the first: {first}"
 
     # -- how it is done ----------------------------------------------------------
 
@@ -219,9 +219,9 @@ def _wrong(account: Account, picks: Sequence[Sequence[int]], told: object) -> st
     """Return why ``picks`` do not answer what is asked now; empty where they can."""
     parts = account.parts
     if told != account.told:
-        return "it asks something else by now"
+        return "it is asking something else by now"
     if not parts:
-        return f"no number answers: {account.question}"
+        return f"cannot be answered by number: {account.question}"
     if len(picks) != len(parts):
         return f"it asks {plural(len(parts), 'question')}, and that is {plural(len(picks), 'answer')}"
     for part, picked in zip(parts, picks, strict=True):

@@ -49,9 +49,9 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
         pushes = [_work_by_hand(held) for held in homes.work(project, session)]
-        hint = f"realm resume {request.name} goes on with it"
+        hint = f"realm resume {request.name} continues it"
         if pushes:
-            hint = f"{'; '.join(pushes)} pushes what it did there"
+            hint = f"{'; '.join(pushes)} pushes its work there"
         raise NothingToPushError(f"session {request.name} has no commits to push", hint)
     if not request.yes:
         look = unusual.find if request.squash else unusual.find_to_push
@@ -171,7 +171,7 @@ def _ask(session: Session, found: list[unusual.Unusual], ui: UI) -> None:
     paths = " ".join(shlex.quote(clean(one.path)) for one in found[:_SHOWN] if one.path)
     if not ui.interactive:
         dropping = f", realm drop {name} {paths} leaves it out" if paths else ""
-        raise RealmError(sentence, f"realm push {name} --yes pushes it all the same{dropping}")
+        raise RealmError(sentence, f"realm push {name} --yes pushes it anyway{dropping}")
     if not ui.confirm(f"{sentence}. Push it?"):
         raise RealmError(f"{name} was not pushed", f"realm drop {name} {paths}" if paths else "")
 
@@ -185,7 +185,7 @@ def _advice(request: PushRequest, *, moved: bool) -> str:
     if not moved:
         return beside
     same = f" --as {shlex.quote(clean(request.branch))}" if request.branch else ""
-    return f"{beside} puts it beside that, {command}{same} --force overwrites it"
+    return f"{beside} pushes it beside that, {command}{same} --force overwrites it"
 
 
 def _message(project: Project, session: Session, code: str) -> str:

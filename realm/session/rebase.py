@@ -85,11 +85,12 @@ def _conflict(plan: Plan, report: Report) -> RealmError:
     if not paths:
         detail = "; ".join(clean(text, limit=200) for text in report.errors) or "git gave no reason"
         return RealmError(
-            f"{name} could not be replayed on HEAD: {detail}", f"realm resume {name} goes on as before"
+            f"{name} could not be replayed on HEAD: {detail}", f"realm resume {name} continues as before"
         )
     return RealmError(
         f"{name} conflicts with HEAD in {paths}",
-        f"nothing was changed; realm resume {name} goes on from where it was, and the agent can merge there",
+        f"nothing was changed; realm resume {name} continues from where it was, and the agent can merge "
+        "there",
     )
 
 

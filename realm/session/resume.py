@@ -100,8 +100,8 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         told = ""
         if transcript and session.conversation is None and (new := plan.agent.new_conversation()):
             ui.info(
-                f"secrets were taken out of the conversation of {name}: the agent begins a new one, from a "
-                "summary"
+                f"secrets were taken out of the conversation of {name}: the agent starts a new one, from "
+                "a summary"
             )
             continued, transcript, session = 0, None, session._replace(conversation=new)
             told = words.summary(found, session)
@@ -132,7 +132,8 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     seen = Begun(lambda: sight.find(plan, *rebase.to_merge(plan)))
     if repo.count_commits(project, session.base, [row.code]):  # its history would be shown to the agent
         raise RealmError(
-            f"{name} began on {session.base[:10]}, says its record, but its commits do not build on that",
+            f"{name} began on {session.base[:10]} according to its record, but its commits do not build "
+            "on that",
             f"realm new NAME --base refs/realm/{name} goes on with the commits alone",
         )
     chosen = images.ensure(connection, plan, request.image, ui)
@@ -154,7 +155,7 @@ def _conversation(found: record.Record, name: str, ui: UI) -> tuple[int, bytes |
         if found.said(number):
             if number != numbers[-1] and found.run(numbers[-1]).prompts:
                 lost = f"the conversation of run {numbers[-1]} of {name} was not kept"
-                ui.warn(f"{lost}: the agent goes on from that of run {number}")
+                ui.warn(f"{lost}: the agent continues from that of run {number}")
             return number, found.conversation(number)
     return 0, None
 
@@ -172,12 +173,12 @@ def _take_over(
     name = plan.session.name
     if request.agent_args or request.rebase or request.take is not None or request.neighbours:
         raise RunningError(
-            f"run {run.number} of {name} is still going on in its container",
+            f"run {run.number} of {name} is still running in its container",
             f"realm attach {name} shows it, realm stop {name} ends it",
         )
     if sandbox.tty and not planning.wants_tty(no_input=request.no_input):
         raise RunningError(
-            f"run {run.number} of {name} is still going on, and needs a terminal to be shown",
+            f"run {run.number} of {name} is still running, and needs a terminal to be shown",
             f"realm stop {name} ends it and saves its work",
         )
     plan = planning.still_with_ssh(planning.recorded(plan, run)._replace(tty=sandbox.tty), ui)

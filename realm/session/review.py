@@ -90,7 +90,7 @@ def diff(
     if risky:
         paths = _unasked(whole.project, begin, end)
         if not paths:
-            nothing = f"{_named(at, between)} changed nothing that runs or is obeyed unasked"
+            nothing = f"{_named(at, between)} changed nothing that is run or obeyed unasked"
             raise RealmError(nothing, f"realm diff {at.name} shows what it changed")
     verb = "difftool" if tool else "diff"
     git.become(verb, *options, "--end-of-options", *ends, "--", *paths, project=whole.project)

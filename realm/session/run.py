@@ -152,7 +152,7 @@ def kept(plan: Plan) -> str:
     """Return what to say of the work of a run whose saving was cut off."""
     return (
         f"interrupted before the work of run {plan.run.number} of {plan.name} was saved; nothing is lost: "
-        f"realm stop {plan.name} saves it, realm resume {plan.name} saves it and goes on"
+        f"realm stop {plan.name} saves it, realm resume {plan.name} saves it and continues"
     )
 
 

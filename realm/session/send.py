@@ -40,12 +40,12 @@ def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
     if "queued" in answer:
         before = int(answer["queued"]) - 1
         place = f", after {plural(before, 'other')}" if before else ""
-        ui.info(f"{name} is busy: it gets this when it is at its prompt{place}")
+        ui.info(f"{name} is busy: it gets this when it is back at its prompt{place}")
         return
     if not _becomes(session, lambda now: now.turns > int(answer.get("turns", 0))):
         raise RealmError(
-            f"the prompt was typed, but {name} did not say that it has it; a command of the agent's own "
-            "is none",
+            f"the prompt was typed, but {name} did not confirm it; the agent's own commands are not "
+            "confirmed",
             f"realm screen {name}, realm attach {name}",
         )
     ui.info(f"{name} has the prompt")
@@ -100,7 +100,7 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         if asked is None:
             if holder(session.id) is not None:
                 raise RealmError(f"{name} is just starting or ending", f"realm list; realm send {name} again")
-            raise RealmError(f"session {name} is not running", f"realm resume {name} goes on with it")
+            raise RealmError(f"session {name} is not running", f"realm resume {name} continues it")
         with contextlib.closing(asked):
             answer = asked.answer
         if answer.get("ok"):
@@ -115,7 +115,7 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     hint = f"realm attach {name}"
     if answer.get("hint") == "answer" and now is not None and now.parts:
         hint = f"{_how(name, now.parts)}, or realm attach {name}"
-    raise RealmError(f"{name} was given nothing: {why}", hint)
+    raise RealmError(f"{name} was sent nothing: {why}", hint)
 
 
 def _how(name: str, parts: Sequence[Question]) -> str:

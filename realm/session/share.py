@@ -66,7 +66,7 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
     with secrets.shareable(project, name, row.meta if conversation else None) as (meta, is_redacted):
         if is_redacted:
             ui.info(
-                f"secrets were taken out of the conversation of {name}: who goes on with it there begins a "
+                f"secrets were taken out of the conversation of {name}: whoever continues it there starts a "
                 "new one, from a summary"
             )
         return _put(project, session, row, where, meta, ui)
@@ -110,7 +110,7 @@ def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str
 
 
 def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shared:
-    """Take a session from a remote, or what somebody added to it there; ``realm resume`` goes on with it.
+    """Take a session from a remote, or what somebody added to it there; ``realm resume`` continues it.
 
     Without its record the session gets one that is made of its commits.  Raises
     :class:`RealmError` when both sides went on, or what came is no session.
@@ -250,7 +250,7 @@ def _further(project: Project, session: Session, here: Tips, there: There, shown
     forward = repo.is_ancestor(project, here.code, there.code)
     if behind and not forward and not approvals.is_shared(project, session, shown, here.code):
         raise RealmError(
-            f"{name} has gone on here and at {shown}",
+            f"{name} has moved on both here and at {shown}",
             f"realm push {name} --as BRANCH keeps this one; realm remove {name}, then realm fetch {name} "
             "takes theirs",
         )
@@ -282,7 +282,7 @@ def _beside(
         if old == oid or (old and repo.is_ancestor(project, oid, old)):
             continue
         if old and not _goes_on(project, session, shown, old, oid):
-            ui.warn(f"{_words(ref)} has gone on here and at {shown}: each stays as it is")
+            ui.warn(f"{_words(ref)} has moved on both here and at {shown}: each stays as it is")
         else:
             updates.append(RefUpdate(ref, old, oid))
     return updates

@@ -153,7 +153,7 @@ def _login_host(named: Host, options: Mapping[str, list[str]]) -> LoginHost:
     address, port, user = (options[key][0] for key in ("hostname", "port", "user"))
     if "proxyjump" in options or "proxycommand" in options:
         raise RealmError(
-            f"ssh reaches {name} through another host, which no container can",
+            f"ssh reaches {name} through another host, which a container cannot do",
             f"git config --unset realm.sshAgent {name}",
         )
     try:

@@ -103,4 +103,4 @@ def _without_holder(project: Project, session: Session, ui: UI) -> None:
                 sandbox.stop()
                 last = last._replace(stopped=last.ended is None) if last else None
         if intake.recover(connection, plan, last, ui) is not None:
-            raise RunningError(f"a container of {name} does not end", "docker ps; realm doctor")
+            raise RunningError(f"a container of {name} does not stop", "docker ps; realm doctor")

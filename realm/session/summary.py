@@ -39,7 +39,7 @@ def describe(totals: Totals) -> str:
 
 def unasked(name: str, kinds: Sequence[str]) -> str:
     """Return one line about changes of files that programs run or obey unasked."""
-    return f"{name} changes what runs or is obeyed unasked: {', '.join(kinds)}; realm diff {name} --risky"
+    return f"{name} changes what is run or obeyed unasked: {', '.join(kinds)}; realm diff {name} --risky"
 
 
 def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:

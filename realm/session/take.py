@@ -211,7 +211,7 @@ def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
         *(f"the container reported: {clean(text, limit=200)}" for text in report.errors),
     ]
     if now.code is None or now.meta is None:
-        notes.append(f"the refs of {now.session.name} were deleted during the run: they were made anew")
+        notes.append(f"the refs of {now.session.name} were deleted during the run: they were created again")
     return [
         *notes,
         *(

@@ -80,6 +80,6 @@ def _code(one: _Awaited) -> int:
     if state(row) is State.INTERRUPTED:
         raise RealmError(
             f"the run of {one.name} was cut off, its work is still in its container",
-            f"realm attach {one.name} goes back to an agent that runs, realm stop {one.name} saves the work",
+            f"realm attach {one.name} returns to a running agent, realm stop {one.name} saves the work",
         )
     return row.summary.exit_code or 0

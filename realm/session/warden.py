@@ -78,7 +78,7 @@ def _read(agent: socket.socket, size: int) -> bytes:
     while len(found) < size <= _LONGEST and (piece := agent.recv(size - len(found))):
         found += piece
     if len(found) != size:
-        raise ConnectionError("the agent gives no answer")
+        raise ConnectionError("the agent does not answer")
     return found
 
 

@@ -29,8 +29,8 @@ def check(project: Project, tip: str) -> None:
     rows = [line.split(" ") for line in git(*how, *known, project=project).lines if line[:7] != "commit "]
     if dropped := findings(project, rows):
         raise RealmError(
-            f"it has files that realm takes from nobody: {listed(dropped)}",
-            "where these are your project's own, git fetch what has them first",
+            f"it has files that realm never accepts: {listed(dropped)}",
+            "if these are your project's own, first git fetch what has them",
         )
 
 

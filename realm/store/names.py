@@ -69,7 +69,7 @@ def name_problem(name: bytes) -> str:
     if _CONTROL.search(text):
         return "a control character in the name"
     if _UNSEEN.search(text) or _JOINING.sub("", text) == "":
-        return "a character in the name that does not show"
+        return "an invisible character in the name"
     return "a name too long for a file system" if len(name) > _NAME_LIMIT else ""
 
 
@@ -81,7 +81,7 @@ def oddity(name: bytes) -> str:
     if _DEVICES.fullmatch(text) or text.endswith((".", " ")) or re.search('[<>:"|?*]', text):
         return "a name that Windows cannot have"
     if _NEEDLESS.search(text):
-        return "a character in the name that does not show"
+        return "an invisible character in the name"
     return ""
 
 

@@ -170,7 +170,7 @@ def _fetch(project: Project, oids: list[str]) -> None:
     if result.code == 0:
         return
     raise RealmError(
-        f"{len(oids)} files of this partial clone are not here, and {clean(remote)} does not give them: "
+        f"{len(oids)} files of this partial clone are not here, and {clean(remote)} did not send them: "
         f"{reason(result.err)}",
         "git fetch --refetch --filter=blob:limit=1g, or connect to the network",
     )

@@ -268,7 +268,7 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
     shown += "".join(user.repo.git("cat-file", "-p", oid) for oid in every)
     assert not [secret for secret in secrets if secret in shown]
     net = user.realm("net", "reads").out
-    assert f"denied: {host}, 11 times (with a login it is only read)" in net
+    assert f"denied: {host}, 11 times (it is only for reading, with a login)" in net
     assert "denied: denied.example, 2 times" in net
     (run,) = json.loads(user.realm("audit", "reads", "--json").out)
     assert run["registries"] == [registry.url, plain.url]

@@ -61,7 +61,7 @@ def test_of_a_submodule_that_there_is_not_nothing_is_believed(repo: Repo, tmp_pa
     place = placed(repo, tmp_path)
     report = place.sandbox(tmp_path / "one").run("true")
     forged = report._replace(inner_others={"0" * 16: Others((Left(repo.head(), "refs/heads/alt"),))})
-    with pytest.raises(RealmError, match="there is no such thing"):
+    with pytest.raises(RealmError, match="the repository no longer exists"):
         place.take(forged)
     assert repo.refs(KEPT) == place.lib.refs(KEPT) == place.near.refs(KEPT) == {}
 

@@ -62,7 +62,7 @@ def test_files_that_no_sandbox_may_bring(repo: Repo, evil: Repo, plant: Callable
     offer(evil)  # the tip is harmless; a check-out of a commit below it is not
     done = realm(repo.path, "fetch", "fix")
     assert (done.code, done.out) == (1, "")
-    assert "has files that realm takes from nobody" in done.err
+    assert "has files that realm never accepts" in done.err
     assert done.err.replace("\n", "").isprintable()
     assert repo.refs("refs/realm") == {}
 
@@ -115,7 +115,7 @@ def test_a_branch_beside_a_session_is_looked_at_too(
     evil.git("update-ref", "refs/realm-branches/fixed/heads/other", sound)
     done = realm(repo.path, "fetch", "fix")
     assert done.code == 0
-    assert "was left out: it has files that realm takes from nobody" in done.err
+    assert "was left out: it has files that realm never accepts" in done.err
     assert done.err.replace("\n", "").isprintable()
     assert repo.refs("refs/realm-branches/") == {"refs/realm-branches/fix/heads/good": sound}
     assert repo.refs("refs/realm-tmp/") == {}

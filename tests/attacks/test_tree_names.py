@@ -72,7 +72,7 @@ def test_ordinary_names_stay(repo: Repo, tmp_path: Path, name: str) -> None:
     ("name", "noted"),
     [
         ("CON", "Windows"), ("aux.c", "Windows"), ("COM1 .txt", "Windows"), ("a:b", "Windows"),
-        ("x.", "Windows"), ("x ", "Windows"), ("what?", "Windows"), ("pass\u200dword.py", "does not show"),
+        ("x.", "Windows"), ("x ", "Windows"), ("what?", "Windows"), ("pass\u200dword.py", "invisible"),
         ("emoji-👩\u200d💻", ""), ("❤\ufe0f.md", ""), ("\u0645\u06cc\u200c\u062e.txt", ""), ("conx", ""),
     ],
 )  # fmt: skip

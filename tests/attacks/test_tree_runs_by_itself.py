@@ -92,9 +92,7 @@ def test_summary_list_and_push_say_so_and_diff_shows_it(repo: Repo, tmp_path: Pa
     row = json.loads(realm(repo.path, "list", "--json").out)[0]
     assert row["risky"] == what
     pushed = realm(repo.path, "push", "fix")
-    assert (
-        f"warning: fix changes what runs or is obeyed unasked: {what}; realm diff fix --risky" in pushed.err
-    )
+    assert f"warning: fix changes what is run or obeyed unasked: {what}; realm diff fix --risky" in pushed.err
     shown = realm(repo.path, "diff", "fix", "--risky", "--stat")
     assert ci in shown.out
     assert "sub/Makefile" in shown.out
@@ -106,4 +104,4 @@ def test_diff_says_when_there_is_nothing(repo: Repo) -> None:
     past.run(Asked("work", {"a.txt": "a\n"}))
     done = realm(repo.path, "diff", "fix", "--risky")
     assert done.code == 1
-    assert "fix changed nothing that runs or is obeyed unasked" in done.err
+    assert "fix changed nothing that is run or obeyed unasked" in done.err

@@ -83,7 +83,7 @@ def test_while_its_repository_is_away_no_work_is_given_up(user: User, lib: Repo)
     assert user.repo.git("rev-list", "--count", "main..refs/realm/far") == "1"
     user.repo.git("merge", "-q", "--ff-only", "refs/realm/far")
     kept = user.realm("remove", "--merged", "--yes", code=1)
-    assert "far is merged, but nobody else has 1 commit of it in submodules or beside the project" in kept.err
+    assert "far is merged, but 1 commit of it in submodules or beside the project is nowhere else" in kept.err
 
 
 def test_claude_code_is_told_of_it_and_its_turns_come_home_one_by_one(

@@ -39,7 +39,7 @@ def subjects(past: Past) -> list[str]:
 def test_paths_are_left_out_and_the_rest_is_as_it_was(past: Past) -> None:
     before = past.repo.git("log", "--format=%an %ae %ad %cd", f"{past.base}..refs/realm/fix").splitlines()
     done = realm(past.repo.path, "drop", "fix", "dist", "src/gen/")
-    assert (done.code, done.err) == (0, "hint: realm restore fix --replace takes this back\n")
+    assert (done.code, done.err) == (0, "hint: realm restore fix --replace undoes this\n")
     assert "(2 new commits)" in done.out
     assert past.repo.files("refs/realm/fix") == ["README.md", "dist/kept.txt", "one.txt", "src/two.txt"]
     assert past.repo.show("refs/realm/fix:dist/kept.txt") == "as it was"

@@ -106,13 +106,13 @@ def test_what_the_forge_refuses_is_said(past: Past, tmp_path: Path) -> None:
     env = install(tmp_path, "gh") | {"CODE": "4", "ANSWER": "To get started, run: gh auth login"}
     done = realm(past.repo.path, "pr", "fix", env=env)
     assert done.code == 1
-    why = "error: gh did not make it: To get started, run: gh auth login; fix is pushed to origin"
+    why = "error: gh could not open the request: To get started, run: gh auth login; fix is pushed to origin"
     assert done.err.startswith(f"{why}\n")
     link = "https://github.com/ada/shop/compare/fix?expand=1"
     assert f"hint: gh auth status, then realm pr fix again; or open {link}\n" in done.err
     (tmp_path / "programs/gh").write_bytes(b"\x7fELF of another machine")
     done = realm(past.repo.path, "pr", "fix", env=env)
-    assert (done.code, "error: gh did not make it: " in done.err) == (1, True)
+    assert (done.code, "error: gh could not open the request: " in done.err) == (1, True)
 
 
 def test_one_that_says_nothing_leaves_the_link(past: Past, tmp_path: Path) -> None:

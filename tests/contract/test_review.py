@@ -160,7 +160,7 @@ def test_a_session_without_changes_has_nothing_to_show(repo: Repo) -> None:
     assert (done.code, done.out, done.err) == (
         0,
         "",
-        "hint: no turns yet: realm resume fix goes on with it\n",
+        "hint: no turns yet: realm resume fix continues it\n",
     )
     done = realm(repo.path, "diff", "fix")
     assert (done.code, done.err) == (1, "error: fix changed nothing\n\nhint: realm log fix\n")

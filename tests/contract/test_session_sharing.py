@@ -104,7 +104,7 @@ def test_both_go_on_in_turns_and_the_second_of_two_is_told(pair: Pair) -> None:
     assert refused.err.startswith("error: fix at origin has work that is not here: somebody else shared it\n")
     assert pair.there() == {CODE: theirs.tip, META: theirs.meta}
     refused = pair.realm(pair.ada, "fetch", "fix", code=1)
-    assert "fix has gone on here and at origin" in refused.err
+    assert "fix has moved on both here and at origin" in refused.err
     assert pair.ada.head(CODE) == pair.past.tip
     assert pair.ada.refs("refs/realm-tmp/") == {}
     pair.realm(pair.ada, "remove", "fix", "--yes")
@@ -153,9 +153,9 @@ def test_what_its_agent_left_beside_it_goes_along(pair: Pair) -> None:
     theirs = commit(pair.bob, alt, pair.past.base)
     beside(pair, pair.bob, heads_alt=theirs)
     refused = pair.realm(pair.bob, "share", "fix")
-    assert "branch alt has gone on here and at origin: each stays as it is" in refused.err
+    assert "branch alt has moved on both here and at origin: each stays as it is" in refused.err
     fetched = pair.realm(pair.bob, "fetch", "fix")
-    assert "branch alt has gone on here and at origin: each stays as it is" in fetched.err
+    assert "branch alt has moved on both here and at origin: each stays as it is" in fetched.err
     here = pair.bob.refs(top)
     assert (here[f"{top}fix/heads/alt"], here[f"{top}fix/stash/1"]) == (theirs, popped)
     assert stash in pair.bob.refs("refs/realm-trash/").values()

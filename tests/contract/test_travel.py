@@ -81,7 +81,7 @@ def test_a_fork_has_code_and_conversation_up_to_the_turn(
 ) -> None:
     repo, before = past.repo, past.repo.refs()
     done = realm(repo.path, "fork", f"fix@{turn}", "other")
-    assert (done.code, done.err) == (0, "hint: realm resume other goes on with it\n")
+    assert (done.code, done.err) == (0, "hint: realm resume other continues it\n")
     ends = [found["after"] for found in log(repo, "fix")]
     assert repo.head("refs/realm/other") == ends[turn - 1]
     assert prompts(repo, "other", run) == expected

@@ -286,7 +286,7 @@ def test_attach_repairs_after_realm_was_killed(user: User, fresh: dict[str, str]
     script = f"{PICTURE} until [ -e go ]; do sleep 0.1; done; {end}"
     with killed(user, script) as terminal:
         terminal.send("realm attach x; echo code=$?; stty -g >../after\n")
-        terminal.wait_for("still going on: attached|the last picture")
+        terminal.wait_for("still running: attached|the last picture")
         eventually(lambda: user.listed()[0]["state"] == "running")
         time.sleep(1)
         engines.touch(sandbox(user))

@@ -221,7 +221,7 @@ def test_projects_that_are_gone_are_told_of_until_they_are_forgotten(
     (tmp_path / "later/.git").rename(tmp_path / "later/.git.off")
     told = engineless.realm("list", "--all")
     assert told.out.startswith("fix\t")
-    assert told.err.count("is not there any more: skipped") == 2
+    assert told.err.count("no longer exists: skipped") == 2
     assert "hint: realm list --prune" in told.err
     assert "gone" not in engineless.realm("list").err
     pruned = engineless.realm("list", "--all", "--prune")

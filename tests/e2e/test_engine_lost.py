@@ -122,7 +122,7 @@ def test_an_agent_that_goes_on_without_an_engine_to_talk_to_is_attached_again(
     eventually(lambda: has_ended(pid), 20)
     user.extra.pop("DOCKER_HOST")
     with user.terminal("attach", "x") as terminal:
-        terminal.wait_until(lambda: "still going on: attached" in terminal.history(), "the attachment")
+        terminal.wait_until(lambda: "still running: attached" in terminal.history(), "the attachment")
         is_at_its_end(user, terminal)
     assert list(user.leftovers()) == []
 

@@ -191,7 +191,7 @@ def test_the_engine_lost_sight_of_the_container(user: User) -> None:
         "Sandbox.wait = lambda self: 255 if self.owner.role == 'box' else real(self)"
     )
     stopped = patched(user, patch, "stop", "cut")
-    assert "the engine, or its machine, was started anew" in stopped.stderr, stopped.stderr
+    assert "the engine, or its machine, was restarted" in stopped.stderr, stopped.stderr
     assert user.listed()[0]["died"] == "engine restarted"
     assert realm_refs(user) == ALL
     nothing_is_left(user)

@@ -84,7 +84,7 @@ def test_a_host_is_allowed_to_a_container_that_runs_and_taken_back(sealed_user: 
         f"while {GET} {web.url} | grep -q 200; do sleep 0.2; done; echo out",
     )  # fmt: skip
     eventually(lambda: web.host in user.realm("net", "x").out)
-    assert "containers that run know it" in user.realm("allow", web.host).err
+    assert "running containers know it already" in user.realm("allow", web.host).err
     eventually(lambda: "in" in user.realm("logs", "x").out.split())
     assert len(sidecars(user)) == 1
     user.realm("allow", "--remove", web.host)

@@ -62,7 +62,7 @@ def test_a_server_without_a_network_is_reached_here_and_nowhere_else(user: User)
             thread.join(60)
         assert large == [3_000_000] * 4
         taken = user.realm("port", "web", "3000", "--at", str(local), code=1)
-        assert f"port {local} of this machine cannot be had" in taken.err
+        assert f"port {local} of this machine cannot be used" in taken.err
         assert "--at 0" in taken.err
         user.realm("stop", "web")
         assert door.wait(30) == 0

@@ -263,7 +263,7 @@ def test_who_confirms_too_late_is_told_and_the_holder_goes_on(user: User) -> Non
     words = [str(user.installed.python), "-c", PATCHED.replace("PATCH", CONFIRMS_LATE), "attach", "x"]
     with Terminal(words, env=user.env, cwd=user.repo.path) as terminal:
         assert terminal.wait() == 125
-        assert "went on with it before it could be taken" in terminal.history()
+        assert "resumed it before it could be taken over" in terminal.history()
     found = holder(str(user.listed()[0]["id"]))
     assert found is not None
     assert found.pid == pid
@@ -311,7 +311,7 @@ def test_an_error_of_a_holder_in_the_background_is_told_by_the_next_command(user
 
 def test_a_session_whose_agent_cannot_be_run_is_taken_back(user: User) -> None:
     done = user.realm("new", "x", "--agent", "no-such-program", code=127)
-    assert "nothing happened in x: it was taken back, the name is free" in done.err
+    assert "nothing happened in x: it was undone, and the name is free again" in done.err
     assert [ref for ref in user.repo.refs() if "/x" in ref] == []
     assert (user.listed(), user.leftovers()) == ([], [])
     user.scripted("x", "echo kept >file; no-such-program", code=127)
@@ -323,7 +323,7 @@ def test_a_session_whose_agent_cannot_be_run_is_taken_back(user: User) -> None:
 def test_a_session_that_only_got_a_wrong_option_is_taken_back(claude: User) -> None:
     done = claude.realm("new", "x", "--typo", code=1)
     assert "unknown option" in done.out + done.err
-    assert "nothing happened in x: it was taken back, the name is free" in done.err
+    assert "nothing happened in x: it was undone, and the name is free again" in done.err
     assert (claude.listed(), claude.leftovers()) == ([], [])
     claude.realm("new", "x", "--", "-p", "write one.txt with first")
     claude.realm("resume", "x", "--typo", code=1)
@@ -400,4 +400,6 @@ def test_a_conversation_too_long_for_the_record_is_said_and_kept_beside_it(claud
     (kept,) = realm_home().glob("runs/*/transcript-0002.jsonl")
     assert b"write two.txt" in kept.read_bytes()
     done = patched(claude, "", "resume", "x", "--", "-p", "write three.txt with third")
-    assert "the conversation of run 2 of x was not kept: the agent goes on from that of run 1" in done.stderr
+    assert (
+        "the conversation of run 2 of x was not kept: the agent continues from that of run 1" in done.stderr
+    )

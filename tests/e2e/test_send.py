@@ -33,16 +33,16 @@ def test_prompts_reach_an_agent_in_the_background_one_after_the_other(claude: Us
     eventually(lambda: row(claude, "far")["activity"] == "done", 60)
     # Its screen may show its empty field a moment later than it said that it was done.
     second = claude.realm("send", "far", "-", stdin="wait 5\nwrite two.txt with \x1b[201~second\n").err
-    assert second in {"far has the prompt\n", "far is busy: it gets this when it is at its prompt\n"}
+    assert second in {"far has the prompt\n", "far is busy: it gets this when it is back at its prompt\n"}
     eventually(lambda: row(claude, "far")["activity"] == "working", 60)
     third = "write three.txt with \u0646\u200c\u0645"
     waits = claude.realm("send", "far", f"{third}\n\nwrite four.txt with 4\nas\nlong\nas\nthis").err
-    assert waits == "far is busy: it gets this when it is at its prompt\n"
+    assert waits == "far is busy: it gets this when it is back at its prompt\n"
     more = claude.realm("send", "far", "ask Which? | Red | Blue").err
-    assert more == "far is busy: it gets this when it is at its prompt, after 1 other\n"
+    assert more == "far is busy: it gets this when it is back at its prompt, after 1 other\n"
     eventually(lambda: row(claude, "far")["activity"] == "asks", 60)
     refused = claude.realm("send", "far", "anything", code=1).err
-    assert "far was given nothing: it asks: Which?" in refused
+    assert "far was sent nothing: it asks: Which?" in refused
     assert "realm send far --answer N (1 Red, 2 Blue)" in refused
     assert "the answers of Which? are 1 to 2" in claude.realm("send", "far", "--answer", "3", code=1).err
     assert claude.realm("send", "far", "--answer", "2").err == "far was answered: Blue\n"
@@ -102,7 +102,7 @@ def test_a_draft_is_not_joined_and_an_interrupted_turn_is_over(claude: User) -> 
 def test_who_takes_no_prompts_says_so(user: User, claude: User) -> None:
     user.realm("new", "--detach", "--agent", "sh", "plain", "-c", "sleep 60")
     assert (
-        "plain was given nothing: it takes prompts from its terminal only"
+        "plain was sent nothing: it takes prompts from its terminal only"
         in user.realm("send", "plain", "x", code=1).err
     )
     user.realm("stop", "plain")

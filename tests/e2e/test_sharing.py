@@ -54,7 +54,7 @@ def test_who_gets_a_conversation_without_its_secrets_begins_a_new_one(
     secret = "ghp" + "_0123456789abcdefghijABCDEFGHIJ012345"
     elsewhere = elsewhere_with(claude, tmp_path, f"write one.txt with first\nthe token is {secret}")
     done = elsewhere.realm("resume", "tax", "--", "-p", "write two.txt with second")
-    assert "the agent begins a new one, from a summary" in done.err
+    assert "the agent starts a new one, from a summary" in done.err
     asked = api.asked[-1]
     assert asked.prompts() == ["write two.txt with second"]
     assert "the token is ****" in str(asked.body["system"])

@@ -67,7 +67,7 @@ def test_the_project_has_no_say(place: Path, repo: Repo) -> None:
     ("line", "code", "words"),
     [
         ("allow", 2, "no host was given"),
-        ("allow https://a.example", 2, "without https:// and path"),
+        ("allow https://a.example", 2, "without https:// or a path"),
         ("allow 1.2.3.4.5", 2, "it is not the name of a host"),
         ("allow --list a.example", 2, "--list lists all hosts"),
         ("allow --remove a.example", 1, "a.example is not allowed by this project's git configuration"),

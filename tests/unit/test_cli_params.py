@@ -81,7 +81,7 @@ def test_an_unknown_option_before_the_name_is_not_swallowed() -> None:
 def test_an_option_of_the_agents_before_the_name_is_explained() -> None:
     with pytest.raises(CommandLineError) as caught:
         split(["--dangerously", "x"], KNOWN, project=True)
-    assert caught.value.hint == "options of the agent go after the name"
+    assert caught.value.hint == "the agent's options go after the name"
 
 
 def test_a_project_given_twice_is_an_error() -> None:

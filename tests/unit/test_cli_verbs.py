@@ -277,10 +277,10 @@ class TestList:
         assert "--watch draws on a terminal" in result.err
 
     def test_nothing_is_a_hint_and_no_output(self, realm: CommandLine) -> None:
-        realm.fake("find", list_sessions=lambda *_: Listing((), ("/gone is not there any more: skipped",)))
+        realm.fake("find", list_sessions=lambda *_: Listing((), ("/gone no longer exists: skipped",)))
         result = realm("list")
         assert (result.code, result.out) == (0, "")
-        warning = "warning: /gone is not there any more: skipped\n"
+        warning = "warning: /gone no longer exists: skipped\n"
         assert result.err == f"{warning}hint: no sessions yet: realm new NAME starts one\n"
         assert realm("list", "--json").out == "[]\n"
 
@@ -354,7 +354,7 @@ class TestRemove:
         result = realm("remove", "x")
         assert (result.code, result.out, removed) == (1, "", [])
         assert result.err.startswith(f"error: {sentence}")
-        assert result.err.endswith("hint: realm remove x --yes removes it all the same\n")
+        assert result.err.endswith("hint: realm remove x --yes removes it anyway\n")
         assert realm("remove", "x", "--yes").code == 0
         assert len(removed) == 1
 

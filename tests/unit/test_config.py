@@ -134,7 +134,7 @@ def test_it_is_mentioned_once(
     repo.git("config", "realm.oldOne", "x")
     for _ in range(2):
         mention_removed(Config(repo.path), TerminalUI())
-    assert capsys.readouterr().err == "warning: realm.oldOne is set, but has no effect any more\n"
+    assert capsys.readouterr().err == "warning: realm.oldOne is set, but no longer has any effect\n"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ class TestChoice:
     def test_what_was_asked_for_is_never_given_up(self, proxy: Config) -> None:
         with pytest.raises(UsageError, match=r"needs realm\.network allow: realm\.network is open"):
             keys.choose(proxy, Network("open"), agents.find(), KEY)
-        with pytest.raises(UsageError, match="no way to stand in for this login: CLAUDE_CODE_USE_VERTEX"):
+        with pytest.raises(
+            UsageError, match="the proxy cannot stand in for this login: CLAUDE_CODE_USE_VERTEX"
+        ):
             keys.choose(proxy, Network("allow"), agents.find(), VERTEX)
         bad = Login({"ANTHROPIC_API_KEY": "k$t"}, source="ANTHROPIC_API_KEY is set")
         with pytest.raises(UsageError, match="the header x-api-key has characters that no key has"):
@@ -102,7 +104,7 @@ class TestChoice:
 
     def test_otherwise_what_cannot_be_kept_outside_goes_in_and_is_said(self) -> None:
         found = keys.choose(Config(), Network("allow"), agents.find(), VERTEX)
-        assert found == keys.Choice(None, f"realm knows no way to stand in for this login: {VERTEX.source}")
+        assert found == keys.Choice(None, f"the proxy cannot stand in for this login: {VERTEX.source}")
         published = Network("open", "docker flag --publish needs it")
         assert keys.choose(Config(), published, agents.find(), KEY) == keys.Choice(None, published.why)
         assert keys.choose(Config(), Network("open"), agents.find(), KEY) == keys.Choice()

@@ -137,7 +137,7 @@ def test_a_run_that_goes_on_says_that_it_does_without(repo: Repo, monkeypatch: p
     ui: Any = SimpleNamespace(warn=said.append)
     assert planning.still_with_ssh(plan, ui).ssh is None
     assert said == [
-        "the run goes on without your ssh agent: realm.sshAgent needs realm.network allow: it is open"
+        "the run continues without your ssh agent: realm.sshAgent needs realm.network allow: it is open"
     ]
 
 

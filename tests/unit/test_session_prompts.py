@@ -119,7 +119,7 @@ def test_what_waits_outlives_its_holder_and_not_its_run(stage: Stage) -> None:
     again, other = Stage(), Stage(2)
     assert again.prompts.queue == ["later"]
     assert other.prompts.queue == []
-    assert again.prompts.rest() == "1 prompt that waited came too late, the first: later"
+    assert again.prompts.rest() == "1 prompt still queued at the end was not sent, the first: later"
     (run_directory(ID) / "queue.json").write_text("[")
     damaged = Stage()
     assert damaged.prompts.queue == []
