@@ -13,16 +13,16 @@ for bash, zsh and fish, and the image for its containers.  Ends with a trial run
 Run it again to upgrade.
 
   --yes        do not ask: install what is missing (Python's venv, the Docker engine)
-  --no-engine  leave the Docker engine alone, even if there is none
+  --no-engine  do not install or start a Docker engine
   --no-image   do not build (with --uninstall: do not remove) the image
-  --no-run     do not do the trial run
+  --no-run     skip the trial run
   --uninstall  remove everything but your work, which stays in refs/realm/* of your projects
   --force      with --uninstall: also remove containers whose work is not in git yet
   --help       show this
 
 Environment:
-  REALM_SOURCE   a checkout or a git URL to install from (default: where this script lies)
-  REALM_HOME     in place of ~/.realm
+  REALM_SOURCE   a checkout or a git URL to install from (default: where this script is)
+  REALM_HOME     realm's directory (default: ~/.realm)
   REALM_CA_FILE  extra certificate authorities for the image (behind an inspecting proxy)
 TEXT
 }
@@ -103,7 +103,7 @@ find_source() {
         if [ -f "$here/pyproject.toml" ] && [ -d "$here/realm" ]; then source=$here; fi
     fi
     if [ -z "$source" ]; then
-        die 'this script does not lie in a checkout of realm' \
+        die 'this script is not in a checkout of realm' \
             'say where to install from: REALM_SOURCE=<git URL or directory>'
     fi
     command -v git >/dev/null || install_packages git git git git || die 'git is missing' 'install git'
@@ -296,7 +296,7 @@ start_engine() {
             say "    setsid $(tr '\0' ' ' <"/proc/$pid/cmdline")>>/var/log/dockerd.log 2>&1 </dev/null &"
         fi
     elif as_root docker version >/dev/null 2>&1; then
-        say "warning: you may not use the Docker engine yet; sudo usermod -aG docker $(id -un), then log in again"
+        say "warning: you have no permission to use the Docker engine yet; sudo usermod -aG docker $(id -un), then log in again"
     else
         say 'warning: the Docker engine is not running; start it (as root: dockerd), then run this again'
     fi
@@ -353,7 +353,7 @@ remove_containers() {
     local containers proxies volumes unproven
     engine_answers || return 0
     if ! containers=$(our_containers) || ! volumes=$(our_volumes); then
-        say 'warning: realm itself does not run any more; its containers and volumes were left alone:'
+        say 'warning: realm itself no longer runs; its containers and volumes were left alone:'
         say '    docker container ls --all --filter label=realm.proof; docker volume ls --filter label=realm.proof'
         return
     fi

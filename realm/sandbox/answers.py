@@ -1,7 +1,7 @@
-"""What an engine says of itself, its images, containers and volumes: values read from its answers.
+"""What an engine reports about itself, its images, containers and volumes.
 
-The answers are those of the Docker Engine API (https://docs.docker.com/reference/api/engine/).
-A ``KeyError``, ``TypeError`` or ``ValueError`` means that it is none.
+The answers are those of the Docker Engine API (https://docs.docker.com/reference/api/engine/). A
+``KeyError``, ``TypeError`` or ``ValueError`` means that an answer is malformed.
 """
 
 # Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 class Info(NamedTuple):
-    """Which engine it is, where, and who said so."""
+    """Which engine it is, where, and what chose it."""
 
     version: str
     endpoint: str
@@ -106,7 +106,7 @@ class Mounted(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """Under what a container runs, as the engine has it.
+    """The conditions under which a container runs, as the engine reports them.
 
     ``memory`` is in bytes and ``cpus`` a number of processors, 0 for no limit; ``pids`` is the
     number of processes, ``limits`` are those of one process (``nofile=1024:2048``).

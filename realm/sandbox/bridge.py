@@ -1,4 +1,4 @@
-"""The SDK's requests over connections of our own making, to any engine without TLS.
+"""The SDK's requests over our own connections, to any engine without TLS.
 
 The SDK's own way to ssh needs another library, even for the ssh program, and
 its way to a unix socket leaves one open that could not be connected.

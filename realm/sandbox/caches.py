@@ -115,7 +115,7 @@ def of(
 
 
 def tools_own(given: Mapping[str, str]) -> list[str]:
-    """Return the read-only directories that an image's variables ``given`` let tools write to."""
+    """Return the read-only directories that the image's variables ``given`` tell tools to write to."""
     found: set[str] = set()
     for name in _TOOLS_OWN.keys() & given.keys():
         texts = given[name].split(":") if name == "GOPATH" else [given[name]]

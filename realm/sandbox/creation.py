@@ -1,4 +1,4 @@
-"""Making containers: a run's sandbox with its volumes and files, and another on a dead one's volumes."""
+"""Creating containers: a run's sandbox with volumes and files, or one on a dead sandbox's volumes."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _has_tar(engine: Engine, container: str) -> bool:
 
 
 class UnsavedError(EngineError):
-    """The second container has run, but could not take the snapshot."""
+    """The second container ran, but could not take the snapshot."""
 
 
 def snapshot(
@@ -158,7 +158,7 @@ def snapshot(
 
 @contextlib.contextmanager
 def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
-    """Give a container to read a sandbox's files from: its own, or one on the volumes that are left.
+    """Give a container to read a sandbox's files from: its own, or one on the remaining volumes.
 
     Nothing runs in that one.  Raises ``EngineError`` when nothing is left of the sandbox.
     """
@@ -179,7 +179,7 @@ def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
 def _create_again(engine: Engine, wanted: SandboxSpec, dead: Sandbox) -> Sandbox:
     """Return a new container on a dead one's volumes, of realm's own image where the dead one's is gone.
 
-    A volume that is missing is made anew and is the new one's.
+    A missing volume is created again and belongs to the new container.
     """
     owned = workspace.of(dead.volumes)
     name = container_name(wanted)

@@ -1,4 +1,4 @@
-"""The Docker engine as a small set of verbs, and what is wrong when one of them fails.
+"""The Docker engine as a small set of verbs, whose failures are classified errors.
 
 The Docker SDK speaks to the engine; no URL, status or text of an error leaves
 this file: a failure is an :class:`EngineError` of one ``kind``.  The SDK takes
@@ -85,7 +85,7 @@ class Engine:
         self._client.close()
 
     def renew(self) -> None:
-        """Leave the connections to the process that this one was forked of, and make others."""
+        """Leave the connections to the parent process after a fork, and make new ones."""
         self._client.close()
         with self._asking():
             self._client = _client(self.endpoint, self.api)
@@ -272,7 +272,7 @@ class Engine:
                 self._client.kill(container, name)
 
     def _pass_on(self, container: str, name: str) -> bool:
-        """Let a signal reach the agent where the engine's init gives it to its own child alone.
+        """Pass a signal on to the agent if the engine's init gives it only to its own child.
 
         Return whether it did, and that child has it, too.
         """
@@ -284,19 +284,19 @@ class Engine:
         return False
 
     def stop(self, container: str, grace: float) -> None:
-        """Ask a container to end, and end it after ``grace`` seconds; one that has ended does not mind."""
+        """Ask a container to end, and kill it after ``grace`` seconds; no error for one that has ended."""
         end = time.monotonic() + grace
         self._pass_on(container, "SIGTERM")
         with self._asking(*_ENDED):
             self._client.stop(container, max(1, round(end - time.monotonic())))
 
     def pause(self, container: str) -> None:
-        """Stop a container in what it does, until :meth:`unpause`; one that has ended does not mind."""
+        """Freeze a container until :meth:`unpause`; no error for one that has ended."""
         with self._asking(*_ENDED):
             self._client.pause(container)
 
     def unpause(self, container: str) -> None:
-        """Let a paused container go on; one that is not paused, or has ended, does not mind."""
+        """Unfreeze a container; no error for one that is not paused or has ended."""
         with self._asking(*_ENDED):
             self._client.unpause(container)
 
@@ -306,7 +306,7 @@ class Engine:
             return bool(self._client.inspect_container(container)["State"]["Paused"])
 
     def resize(self, container: str, rows: int, columns: int) -> None:
-        """Tell a container's terminal its size; one that has ended does not mind."""
+        """Tell a container's terminal its size; no error for one that has ended."""
         with self._asking(*_ENDED):
             self._client.resize(container, rows, columns)
 
@@ -316,7 +316,7 @@ class Engine:
             return Facts.of(self._client.inspect_container(container))
 
     def conditions(self, container: str) -> Conditions:
-        """Return under what a container runs, or ran."""
+        """Return the conditions under which a container runs, or ran."""
         with self._asking():
             return Conditions.of(self._client.inspect_container(container))
 
@@ -415,7 +415,7 @@ class Engine:
         return Lines(sock, begun, longest)
 
     def resize_exec(self, process: str, rows: int, columns: int) -> None:
-        """Tell the terminal of a started command its size; one that has ended does not mind."""
+        """Tell the terminal of a started command its size; no error for one that has ended."""
         with self._asking("not found", "conflict"):
             self._client.exec_resize(process, height=rows, width=columns)
 
@@ -437,7 +437,7 @@ class Engine:
 
     @contextlib.contextmanager
     def get(self, container: str, path: str) -> Generator[Iterator[bytes], None, None]:
-        """Give what is at ``path`` in a container as an archive, in pieces.
+        """Yield what is at ``path`` in a container as an archive, in pieces.
 
         However the reading ends, the connection is closed then: an answer that
         nobody reads keeps the container locked in the engine, for everybody.

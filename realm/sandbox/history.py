@@ -240,7 +240,7 @@ def _fits(volume: Volume, sight: Sight) -> bool:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Let one process at a time do what goes by ``name``; nothing is left of that."""
+    """Hold the lock called ``name``, one process at a time; its file is removed afterwards."""
     path = make_private(realm_home() / "history") / f"{name}.lock"
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -382,7 +382,7 @@ def _remove(engine: Engine, name: str) -> None:
 
 
 def forget(name: str) -> str:
-    """Let no sandbox be made on volume ``name`` any more, which is damaged; return whose it was.
+    """Keep new sandboxes off the damaged volume ``name``; return whose it was.
 
     It is removed when the next one is made.
     """

@@ -111,7 +111,7 @@ KEY, MAKER = "realm.key", "realm.maker"
 
 
 class Owner(NamedTuple):
-    """Whose a container is: the session with its run, and the project's root.
+    """The owner of a container: session, run, and the project's root.
 
     ``tip`` is the commit that it starts on, ``started`` seconds since the epoch,
     ``role`` what it is for: ``box`` for an agent's, ``history`` the volume of its history,

@@ -1,4 +1,4 @@
-"""The sandboxes that are on the engine, found by their labels and believed for their proof."""
+"""Finding the engine's sandboxes by their labels, which count only with realm's proof."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRY = "try"
 
 
 class Stranger(NamedTuple):
-    """A container that says that it is a sandbox and cannot prove to be ours: never touched, only named.
+    """A container that claims to be a sandbox but cannot prove to be ours: never touched, only named.
 
     An earlier version made it, or realm with another REALM_HOME, or an image
     has such labels.  ``running`` is whether it runs.  Where only ``volumes`` are
@@ -56,7 +56,7 @@ def running(engine: Engine, session_id: str) -> Sandbox | None:
 
 
 def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger]:
-    """Return what says that it is a session's, or of this REALM_HOME, and proves it not.
+    """Return what claims to be a session's, or of this REALM_HOME, without proof.
 
     That is containers, and volumes with work whose container is gone.
     """

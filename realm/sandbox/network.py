@@ -1,4 +1,4 @@
-"""The network of sandboxes with an open one: a bridge of realm's own, on which they do not reach each other.
+"""The network of sandboxes with ``realm.network open``: a bridge on which they do not reach each other.
 
 It is one for all projects, is made when it is first needed, and stays.
 """

@@ -1,8 +1,7 @@
-"""Which containers and volumes are this REALM_HOME's own: a label that nobody else can write.
+"""Proof that a container or volume is this REALM_HOME's own: a label that nobody else can write.
 
-Any image can carry any label, and every container of it has them then.  So what
-realm removes bears a code made of its very name with a key that lies in
-REALM_HOME: copied to another container or volume it proves nothing.
+Any image can carry any label, which its containers inherit. So what realm removes bears a code made from
+its name with a key in REALM_HOME: copied to another container or volume it proves nothing.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ _LEFT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x20\x7f]{1,1000})")
 
 
 class Others(NamedTuple):
-    """What else an agent left in a repository, the stashes the newest first.
+    """What else an agent left in a repository; stashes are newest first.
 
     ``is_all`` is whether there is no more of that; ``pack`` has what of it is not in the work's.
     """

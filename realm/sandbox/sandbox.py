@@ -145,7 +145,7 @@ class Sandbox:
             docker_inside.map_users(self.engine, self.id, self._mapper_image, user, self.owner)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the container's terminal its size; one that has ended does not mind."""
+        """Tell the container's terminal its size; no error for one that has ended."""
         self.engine.resize(self.id, rows, columns)
 
     def signal(self, name: str) -> None:

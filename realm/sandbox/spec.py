@@ -1,9 +1,8 @@
-"""What a sandbox is and what it may do: from a description to the Engine API's words.  Pure.
+"""What a sandbox is and what it may do: turns a description into the Engine API's terms. Pure.
 
-Every sandbox starts with everything off: no capability, no new privileges, a
-read-only root, limits on memory, processors, processes and open files, a user of
-its own; writable are its two volumes and ``/tmp``.  Nothing secret goes into what an inspection
-of the container shows: secrets are a file (:data:`layout.ENVIRONMENT`).
+Every sandbox starts locked down: no capabilities, no new privileges, a read-only root, limits on memory,
+processors, processes and open files, a user of its own; only its two volumes and ``/tmp`` are writable.
+An inspection of the container shows nothing secret: secrets are in a file (:data:`layout.ENVIRONMENT`).
 """
 
 from __future__ import annotations

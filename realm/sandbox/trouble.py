@@ -1,4 +1,4 @@
-"""What is wrong when an engine does not do as it was asked, with the advice that fits.
+"""Errors of an engine, with advice on what to do.
 
 The only place that knows the texts of an engine's errors.
 """
@@ -53,7 +53,7 @@ _PAUSED = re.compile(r"[Cc]ontainer ([0-9a-f]{12})[0-9a-f]* is paused")
 
 
 def refusal(status: int, message: object) -> EngineError:
-    """Return the error for an answer that says no, in the engine's own words."""
+    """Return the error for a refusal, in the engine's own words."""
     text = clean(message if isinstance(message, (str, bytes)) else "", limit=1000).strip()
     if paused := _PAUSED.search(text):
         return EngineError("the container is paused", f"docker unpause {paused[1]}", kind=_kind(status, text))
@@ -136,7 +136,7 @@ def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.pl
 
 
 def _own_engine() -> str:
-    """Return how to choose the engine of this user's own that nobody chose; empty without one."""
+    """Return how to choose this user's own engine if it was not chosen; empty if there is none."""
     path = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
     return f"export DOCKER_HOST=unix://{path} chooses your own, rootless one" if path.is_socket() else ""
 

@@ -1,10 +1,9 @@
 """The volumes of a sandbox: its state, and its workspace.
 
-A workspace is a plain volume, which the sandbox fills with a checkout, or an
-overlay: a *base volume* of the project (a checked-out tree with a warm index,
-made once) below, an empty volume for this sandbox's changes above.  That starts
-at once at any size.  Overlays are not to be had on every engine: one that says
-so once is remembered in ``engines.json`` and plain volumes are used there.
+A workspace is a plain volume, which the sandbox fills with a checkout, or an overlay: a *base volume* of
+the project (a checked-out tree with a warm index, made once) below, an empty volume for this sandbox's
+changes above.  That starts at once at any size.  Not every engine supports overlays: one that refuses
+once is remembered in ``engines.json`` and gets plain volumes.
 
 An overlay is a volume of the local driver with ``type=overlay``; its upper and
 work directories are the ``Mountpoint`` of two plain volumes.
@@ -102,7 +101,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def of(names: tuple[str, ...]) -> Volumes:
-    """Return the volumes of a sandbox whose container is gone; one that is missing is made anew."""
+    """Return the volumes of a sandbox whose container is gone; a missing one is created again."""
     prefix = names[0].rpartition("-")[0]
     made = plain(prefix)
     return made._replace(others=tuple(name for name in names if name not in made.all))
@@ -111,8 +110,8 @@ def of(names: tuple[str, ...]) -> Volumes:
 def make(engine: Engine, spec: SandboxSpec, name: str, checkout: Checkout | None) -> Volumes:
     """Return the volumes for sandbox ``name``; without a ``checkout`` there is no overlay.
 
-    Plain ones are made by the engine together with the container.
-    ``EngineError`` when an overlay was demanded and is not to be had.
+    Plain ones are made by the engine together with the container. Raises ``EngineError`` if an overlay
+    was demanded but is not supported.
     """
     if checkout is None or not wants_overlay(engine, spec, ready=bool(checkout.setup)):
         return plain(name)
@@ -161,7 +160,7 @@ def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Map
 
 @contextmanager
 def unsettled(engine: Engine, owner: Owner, names: tuple[str, ...]) -> Iterator[None]:
-    """Note that volumes have no container yet, or will have none soon: there is nobody's work in them.
+    """Note that volumes have no container yet, or soon none any more: nobody's work is in them.
 
     Whoever is killed meanwhile leaves the note to :func:`settle`.
     """

@@ -1,11 +1,9 @@
 """What the user approved: pattern files that a project carries, and records that came from elsewhere.
 
-What this machine pushed is noted in the same way, since a record from elsewhere
-could name any commit as one that may be overwritten.
-``approvals/`` below realm's directory has one small file for each approval.  Its
-name is the SHA-256 of what it is about: the kind, the repository and the digest
-of the very content, so that whatever changes has to be approved anew.  What the
-file holds is for people to read.
+What this machine pushed is noted in the same way, since a record from elsewhere could name any commit as
+one that may be overwritten. ``approvals/`` below realm's directory has one small file for each approval.
+Its name is the SHA-256 of the kind, the repository and the digest of the exact content, so that changed
+content has to be approved again. The text in the file is for people to read.
 """
 
 from __future__ import annotations
@@ -217,7 +215,7 @@ def approve_alike(project: Project, session: Session, made: Session) -> None:
 
 
 def forget_record(project: Project, session: Session) -> None:
-    """Take back :func:`approve_record`, of a session that did not come to be."""
+    """Undo :func:`approve_record` for a session that was not created in the end."""
     with suppress(OSError):
         for path, _ in _places(_RECORD, project, _content(session)):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Going back to a run that goes on: from its holder, or from a sandbox that lost its holder."""
+"""Attaching to a run in progress: taken over from its holder, or from a sandbox that lost its holder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> int:
-    """Show the session's running agent in this terminal; return its exit code, 0 when left again.
+    """Show the session's running agent in this terminal; return its exit code, 0 if it was left running.
 
     One terminal at a time shows a run: with ``take`` the other one lets go.
     Raises :class:`RunningError` when another terminal has it and

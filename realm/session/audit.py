@@ -1,4 +1,4 @@
-"""Under what a run went: ``runs/NNNN/audit.json`` of the record.
+"""The conditions of a run: ``runs/NNNN/audit.json`` of the record.
 
 The file is one object, ``"version": 1``.  When a run begins it gets what was decided:
 ``realm`` (its version), ``image`` (the id, a digest of what the image is), ``agent`` and
@@ -9,7 +9,7 @@ values of ``-e``) and ``included`` (the files that were copied in).
 When it is over comes ``container``, what the engine itself says of it: the fields of
 :class:`realm.sandbox.answers.Conditions`.  None of it is a secret.
 
-A record may come from anywhere: what is not of the kind that it should be counts as missing.
+A record may come from anywhere: a value of the wrong type counts as missing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Tokens(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """Under what a run went; texts are cleaned.
+    """The conditions of a run; texts are cleaned.
 
     ``container`` is what the engine said of it, ``None`` where nobody could ask; ``tokens``
     ``None`` where the agent keeps no account; ``refused`` are connections by host and port, ``None``
@@ -108,7 +108,7 @@ def _dump(found: Mapping[str, object]) -> bytes:
 
 
 def audit(name: str, directory: Path | None, number: int | None = None) -> list[Audit]:
-    """Return under what the runs of a session went, or the run ``number``; of one that goes on as it is now.
+    """Return the conditions of a session's runs, or of run ``number``, which may be in progress.
 
     Raises :class:`RealmError` where there is no such session or run.
     """

@@ -48,7 +48,7 @@ _ANSWER = 65536
 
 
 class QuietUI:
-    """The voice of a holder that nobody hears: what is to be known is kept for the run's record."""
+    """The UI of a background holder: nobody reads it, so warnings are kept for the run's record."""
 
     interactive = False
 
@@ -80,11 +80,10 @@ class QuietUI:
 def attend(holder: Holder, *, begin: Callable[[], None] | None = None) -> int:
     """Hold a run with the user's terminal until the agent ends; return the exit code.
 
-    ``begin`` starts the sandbox; without it the sandbox is running.  Left alone
-    (the detach keys, a closed window) the agent goes on with a background holder
-    and the code is 0.  Suspended, it does the same until the user's shell
-    continues this process.  Told to end, realm stops the agent and gives 128 plus
-    the signal's number, as a shell has it.
+    ``begin`` starts the sandbox; without it the sandbox is running.  If the user leaves (the detach keys,
+    a closed window), the agent continues with a background holder and the code is 0. While this process
+    is suspended, a background holder has the run, too. If realm is told to end, it stops the agent and
+    returns 128 plus the signal's number, as a shell does.
     """
     while True:
         # A closing window sends more than one SIGHUP: outside the relay none may end us.
@@ -170,7 +169,7 @@ def _decoded(asked: Asked, key: str) -> bytes:
 
 
 def _confirm(holder: Holder, asked: Asked) -> None:
-    """Take the run: all that is needed to hold it is there."""
+    """Confirm that this process takes the run: it has all that is needed to hold it."""
     name = holder.plan.session.name
     if holder.plan.tty and not Terminal().interactive:
         raise RealmError("attaching needs a terminal", f"realm screen {name} shows what it shows")
@@ -313,7 +312,7 @@ def _silence(log: Path) -> None:
 
 
 def _let_go() -> None:
-    """Close what whoever started realm left open: a lock or a pipe would be held as long as the agent works.
+    """Close inherited descriptors: a lock or a pipe would be held as long as the agent works.
 
     Everything that realm opens itself is closed on exec; what came by exec is not.
     """

@@ -1,4 +1,4 @@
-"""Ending a run that costs more than ``realm.budget`` allows, by what its agent and its sidecar note.
+"""Ending a run that costs more than ``realm.budget``, as recorded by its agent and its sidecar.
 
 Who takes in the turns of a run (:mod:`realm.session.live`) follows the conversation in the
 container, and has the holder stop the run.  What an agent writes can be wrong; where the sidecar

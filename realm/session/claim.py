@@ -1,4 +1,4 @@
-"""Whose the files on this machine are that go by a session's id.
+"""Which session owns the files on this machine that are named by a session's id.
 
 A record can come from anywhere, and so can the id in it: another session's, to
 have that one's container stopped or its files removed.  So
@@ -29,7 +29,7 @@ _FILE = "session"
 
 
 def take(project: Project, session: Session) -> None:
-    """Note that this session has a run here; who calls it has the run's lock.  Errors as :func:`check`."""
+    """Note that this session has a run here; the caller holds the run's lock. Errors as :func:`check`."""
     check(project, session)
     replace(make_private(run_directory(session.id)) / _FILE, json.dumps(_whose(project, session)).encode())
 

@@ -1,4 +1,4 @@
-"""Why a run ended before its sandbox had saved the work itself, as far as the engine knows."""
+"""Why a run ended before its sandbox could save the work itself, as far as the engine knows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a project's ``devcontainer.json`` asks for (https://containers.dev/implementors/json_reference).
 
-Whatever it says is the project's own word: nothing of it counts that its user was not shown.
+What it says comes from the project: nothing counts that the user was not shown.
 """
 
 from __future__ import annotations

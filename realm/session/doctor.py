@@ -115,7 +115,7 @@ def _engine(name: str) -> Check:
 
 
 def _leftovers(name: str) -> Check:
-    """Name what has work and will not be brought home: it is never removed.
+    """Name what holds work that nothing will bring into git: it is never removed.
 
     What an earlier version left bears no proof of this REALM_HOME; of the rest git has no session any more.
     """

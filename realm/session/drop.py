@@ -1,4 +1,4 @@
-"""Leaving files out of a session again that it should not have brought."""
+"""Dropping files from a session's commits that should not be in them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Dropped(NamedTuple):
 
 
 def drop(name: str, directory: Path | None, paths: Sequence[str]) -> Dropped:
-    """Write the commits that were not pushed anew, with ``paths`` as they were before these.
+    """Rewrite the commits that have not been pushed, with ``paths`` as they were before them.
 
     ``paths`` are files or directories, from the project's top.  What the session was before
     goes to the trash.  Raises :class:`RealmError` when none of these commits changes

@@ -1,8 +1,8 @@
 """What a run may reach: the decision before it begins, its way through the sidecar, what it was refused.
 
-A sandbox whose network is ``allow`` has none of its own (:mod:`realm.sandbox.egress`).  Whoever
-holds a run listens to what the sidecar refuses it, and makes the sidecar anew when that dies.
-What was refused is noted (:mod:`realm.session.refusals`).
+A sandbox whose network is ``allow`` has none of its own (:mod:`realm.sandbox.egress`).  The holder of a
+run hears what the sidecar refuses it, and recreates a sidecar that has died. What was refused is noted
+(:mod:`realm.session.refusals`).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
 def reaching(network: Network, api: Api | None, servers: Sequence[Api | rules.Stand | Registry]) -> Network:
     """Return the network with the hosts of ``servers``; that of ``api`` only the sidecar reaches.
 
-    So what the agent knows goes to no other account there, whose key somebody has told it.
+    So nothing that the agent knows can go to another account there with a key that somebody gave it.
     """
     found = [of_url(server.url) for server in servers if not hosts.is_here(server.url)]
     given = dict.fromkeys([*network.given, *filter(None, found)])
@@ -157,7 +157,7 @@ class Way(NamedTuple):
 
 @contextmanager
 def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
-    """Give the way out of a sandbox that is made meanwhile; ``None`` for one that has none, or all ways.
+    """Give the way out of a sandbox in the making; ``None`` if its network is ``none`` or ``open``.
 
     Until the context ends nobody removes the sidecar.  Raises ``EngineError`` when there can be none.
     """
@@ -266,7 +266,7 @@ def settle(engine: Engine, sandbox: Sandbox) -> None:
 
 
 class Listener:
-    """Who listens to what a run is refused, while entered, and sees to it that its sidecar is there.
+    """Hears what a run is refused while entered, and keeps its sidecar alive.
 
     :meth:`news` returns the hosts that were refused for the first time since it was asked last.
     """

@@ -1,4 +1,4 @@
-"""Finding sessions: one by its name, here first, then wherever realm was used; or all there are."""
+"""Finding sessions: one by its name, here first, then in every known project; or all of them."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def _ended(summary: Summary) -> Activity:
 
 
 def state(meta: MetaRow) -> State:
-    """Return what a session is doing: "running" in the record without a holder is work left in a sandbox.
+    """Return a session's state: "running" in its record without a holder means work left in a sandbox.
 
     What is interrupted is what :func:`realm.session.intake.recover` brings home.
     """

@@ -1,4 +1,4 @@
-"""What commands that were killed left over, which later ones remove in passing: looking for it, removing it.
+"""Leftovers of killed commands: finding and removing them, also in passing by other commands.
 
 Nothing that may be somebody's work is touched: a sandbox goes only when its run is over in the
 record, and git's own files are git's to clean up.

@@ -1,4 +1,4 @@
-"""Holding a run: sandbox and terminal joined, or the sandbox alone, until the agent ends and is taken in.
+"""Holding a run, with a terminal or in the background, until the agent ends and its work is taken in.
 
 One process at a time holds a run, in the foreground with a terminal or in the
 background (:mod:`realm.session.background`).  Whoever holds it answers on the
@@ -283,7 +283,7 @@ class Holder:
         return self.prompts.idle(interrupted=turning and ago < _INTERRUPTED) | self.books.looking
 
     def _told(self) -> bool:
-        """Take it that the hook of an agent without a terminal has said something."""
+        """Note that the hook of an agent without a terminal has reported something."""
         self.taker.told()
         self.hear(Event.TOLD)
         return True
@@ -378,7 +378,7 @@ class Holder:
                 raise problems[0]
 
     def conclude(self, how: Ended) -> int:
-        """Take in the work of a run whose stream has ended; return the exit code."""
+        """Take in the work of a run whose stream has ended; return the agent's exit code."""
         from realm.session import account, intake, sandboxes, summary
 
         number = _signal(how)
@@ -424,7 +424,7 @@ class Holder:
 
     @contextmanager
     def _engine_may_go(self) -> Iterator[None]:
-        """Say where the work is when the engine cannot be reached any more; what it refuses says its own."""
+        """Say where the work is if the engine is out of reach; a refusal of the engine's explains itself."""
         try:
             yield
         except EngineError as error:

@@ -1,8 +1,9 @@
 """Other repositories that have work of a session, beside the project and in its submodules.
 
-In each the session has a name, and with that refs as in the project, ``refs/realm/<name>`` and
-``refs/realm-branches/<name>/…``.  This machine notes whose a name is: a record from elsewhere could name
-any.  Beside the project the first is made when the session begins, in a submodule when there is something.
+In each the session has a name, and refs of that name as in the project: ``refs/realm/<name>`` and
+``refs/realm-branches/<name>/…``. This machine notes which session a name belongs to, since a record from
+elsewhere could claim any. ``refs/realm/<name>`` is made at the session's start beside the project, and
+with the first work in a submodule.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Held(NamedTuple):
-    """A repository that has work of a session: by which name, its commit, and the one it began on.
+    """A repository with work of a session: the session's name there, its commit, and that it began on.
 
     ``path`` is where it is in the workspace.
     """
@@ -43,7 +44,7 @@ class Held(NamedTuple):
 
 
 class OwnRefs(NamedTuple):
-    """A session with refs of its own elsewhere, which were ``made`` of what it, or another, ``had``."""
+    """A session whose own refs elsewhere were ``made`` from refs that it, or another session, ``had``."""
 
     session: Session
     had: list[Held]
@@ -51,7 +52,7 @@ class OwnRefs(NamedTuple):
 
 
 def other_name(project: Project, name: str) -> str:
-    """Return what a session of ``project`` is called where its own name is another's."""
+    """Return the name of a session of ``project`` in repositories where its own name is taken."""
     return f"{name}-in-{project.name}"[: refs.LONGEST].rstrip(".")
 
 
@@ -61,7 +62,7 @@ def names(project: Project, session: Session) -> tuple[str, str]:
 
 
 def own_of(clone: Project, session: Session, wanted: Sequence[str]) -> str:
-    """Return by which of these names a repository has the session's work, ``""`` where by none."""
+    """Return which of these names has the session's work in a repository, ``""`` if none."""
     return next((name for name in wanted if approvals.is_own_ref(clone, session, name)), "")
 
 
@@ -97,7 +98,7 @@ def tip_of(clone: Project, session: Session, name: str) -> str | None:
 
 
 def with_ref(project: Project, session: Session, one: Neighbour) -> Neighbour:
-    """Return it with a name for the session's work that nothing else has there, where it is here."""
+    """Return it with a free name for the session's work, if the repository is here."""
     clone = clone_of(project, one) if one.writable else None
     if clone is None or (one.ref and approvals.is_own_ref(clone, session, one.ref)):
         return one
@@ -151,7 +152,7 @@ def reserve(session: Session, beside: Sequence[Submodule]) -> None:
 
 
 def _finish_rename(clone: Project, session: Session, name: str) -> None:
-    """Take away the session's refs by a former name, which a rename that was killed left."""
+    """Remove the session's refs of a former name that a killed rename left."""
     tip = refs.tips(clone, name).code or ""
     for ref, oid in refs.below(clone, refs.CODE).items():
         former = ref.removeprefix(refs.CODE)
@@ -177,7 +178,7 @@ def release(project: Project, session: Session) -> None:
 
 
 def let_go(found: Sequence[Held]) -> None:
-    """Take away refs whose commits are held elsewhere, as far as they are what they were."""
+    """Remove refs that have not moved and whose commits are held elsewhere."""
     for held in found:
         there = {refs.CODE + held.name: held.oid, **held.kept()}
         with suppress(RealmError):
@@ -195,7 +196,7 @@ def held_by(project: Project, session: Session) -> list[Held]:
 
 
 def work(project: Project, session: Session) -> list[Held]:
-    """Return where the session has work, as far as that is to be had."""
+    """Return where the session has work, in the repositories that can be opened."""
     with suppress(RealmError):
         return [held for held in held_by(project, session) if held.oid != held.base]
     return []
@@ -209,7 +210,7 @@ def everywhere(project: Project, session: Session, code: str) -> list[Held]:
 
 
 def restore(project: Project, session: Session) -> list[str]:
-    """Bring back what went to the trash with the session; return what stays there, in words.
+    """Bring back what went to the trash with the session; return in words what has to stay there.
 
     Raises :class:`RealmError` where another session has its name there by now.
     """
@@ -286,7 +287,7 @@ def held_inside(project: Project, session: Session, code: str) -> list[Held]:
 
 
 def remove(session: Session, found: Sequence[Held]) -> None:
-    """Put what is held of a session into the trash of where it is; what stays is in nobody's way."""
+    """Move a session's refs in other repositories to the trash there; what cannot be moved does no harm."""
     for held in found:
         with suppress(RealmError):
             _finish_rename(held.clone, session, held.name)
@@ -297,7 +298,7 @@ def remove(session: Session, found: Sequence[Held]) -> None:
 
 
 def restore_inside(project: Project, session: Session, code: str) -> None:
-    """Bring back what :func:`remove` took away of submodules; what no ref leads to will be gone some day."""
+    """Bring back what :func:`remove` removed from submodules, while git still has the commits."""
     for one, (clone, name, oid, base, _) in _inside(project, session, code):
         if oid:
             continue

@@ -78,7 +78,7 @@ def _refuse_docker(connection: Engine, plan: Plan) -> None:
 
 
 def _mention_entrypoint(found: Image | None, wanted: str, ui: UI) -> None:
-    """Say that realm's own program starts the agent, not the image's: what that would set up is missing."""
+    """Say that realm starts the agent, so that the image's ENTRYPOINT is not run and sets nothing up."""
     if found is not None and found.entrypoint:
         words = clean(shlex.join(found.entrypoint), limit=80)
         ui.warn(f"the ENTRYPOINT of {wanted} is not run in a sandbox, and sets nothing up there: {words}")

@@ -1,4 +1,4 @@
-"""Ctrl-C while a sandbox, whose agent has ended, still saves what that left: it ends the wait for it.
+"""Ctrl-C while a sandbox still saves the work of its ended agent: it ends the wait.
 
 The key, or the signal, goes to the sandbox as long as that runs, and what saves there does not
 mind it.  So somebody looks whether the agent is over; the work is safe then, in the sandbox, and
@@ -38,7 +38,7 @@ exit 1
 
 
 class Impatience:
-    """What hears of each Ctrl-C of an attached user; a context manager.
+    """Hears each Ctrl-C of an attached user; a context manager.
 
     Its ``fileno`` can be read when that is to end the wait: :meth:`end` then does.
     """

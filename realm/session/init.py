@@ -1,4 +1,4 @@
-"""Setting a project up for its containers: what its files ask for goes into the user's git configuration."""
+"""Setting up a project: what its files ask for goes into the user's git configuration."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _settings(found: Proposal) -> list[tuple[Setting[str], list[str]]]:
 
 
 def write(directory: Path, planned: Planned, ui: UI) -> None:
-    """Write it into the project's own git configuration, which no clone of it takes along.
+    """Write it to the project's own git configuration, which a clone does not bring along.
 
     An image with features is built before; :class:`ImageError` when it cannot be.
     """

@@ -1,4 +1,4 @@
-"""What an agent did in submodules, and in repositories beside the project, before the project's own work.
+"""Taking in work in submodules and in repositories beside the project, before the project's own.
 
 A commit that the sandbox made in one is written anew in the host's clone of it, on
 ``refs/realm/<name>``, and the project's trees name that one; what else was left there stands beside
@@ -39,7 +39,7 @@ _MOST_POINTERS = 20
 
 
 class Inside(NamedTuple):
-    """What came of it: what the project's trees may name, what to say, commits by submodule.
+    """The result: what the project's trees may name, what to say, commits by submodule.
 
     ``kept`` is what is kept beside these, by path, as far as that may have changed.
     """
@@ -70,7 +70,7 @@ class _Allowed(NamedTuple):
 
 
 class BesideError(RejectedError):
-    """What was done beside the project cannot be taken in; the project's own work can."""
+    """The work beside the project cannot be taken in; the project's own can."""
 
 
 def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: bool) -> Inside:
@@ -217,7 +217,7 @@ def _without_files(plan: Plan, there: There, before: str, after: str) -> list[st
 
 
 def _move(clone: Project, name: str, before: str, tip: str) -> bool:
-    """Let a ref be ``tip``; tell whether what it was is not in that, and went to the trash."""
+    """Move a ref to ``tip``; tell whether its old commit is not part of that and went to the trash."""
     old = refs.tips(clone, name).code
     updates = [refs.RefUpdate(refs.CODE + name, old, tip)]
     is_other = bool(old) and old not in (before, tip) and not repo.is_ancestor(clone, old or "", tip)

@@ -1,4 +1,4 @@
-"""The intake: from a stopped sandbox to commits and a record, and then no sandbox.
+"""The intake: turns a stopped sandbox into commits and a record, then removes it.
 
 The order is what makes it safe to be killed anywhere: the sandbox goes only after
 both refs have moved, and they move together.  Whoever finds a stopped sandbox can
@@ -59,7 +59,7 @@ _ADVICE = {
 
 
 def take_back(plan: Plan, outcome: Outcome) -> bool:
-    """Remove a new session in which nothing happened: its name is free then; tell whether that was done."""
+    """Remove a new session in which nothing happened, to free its name; return whether that was done."""
     if plan.run.number != 1 or not outcome.is_nothing:
         return False
     name = plan.session.name
@@ -120,7 +120,7 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
 
 
 def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
-    """Let a second container on a dead sandbox's volumes take the snapshot."""
+    """Take the snapshot with a second container on a dead sandbox's volumes."""
     from realm.sandbox import creation
 
     try:
@@ -140,7 +140,7 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
 
 
 def recover(connection: Engine, plan: Plan, last: Run | None, ui: UI) -> Sandbox | None:
-    """Bring home what earlier sandboxes of the planned session still hold; return one that still runs.
+    """Save what earlier sandboxes of the planned session still hold; return one that is still running.
 
     ``last`` is the session's last run.
 
@@ -192,7 +192,7 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> bool:
 
 
 def recorded_run(sandbox: Sandbox, plan: Plan, last: Run | None) -> Run:
-    """Return the record's run that a sandbox is of, of one that does not say it the ``last``.
+    """Return the recorded run that a sandbox belongs to; if the sandbox does not say which, the ``last``.
 
     Raises :class:`RealmError` when the record does not know it.
     """
@@ -233,7 +233,7 @@ def _taken(plan: Plan, sandbox: Sandbox, ending: take.Ending, before: Sequence[s
 
 
 def _check(plan: Plan, report: Report) -> None:
-    """Raise when the sandbox does not hand over the state of its workspace: it must not be removed then."""
+    """Raise if the sandbox did not hand over the state of its workspace: then it must not be removed."""
     if report.complete and not report.points and _UNPREPARED in report.errors:
         raise _unprepared(report)
     reasons = "; ".join(clean(text, limit=200) for text in report.errors)

@@ -1,4 +1,4 @@
-"""Who has an agent's key or login: with ``realm.credentials`` ``proxy`` the sidecar, and no sandbox.
+"""Who has an agent's key or login: with ``realm.credentials proxy`` only the sidecar, no sandbox.
 
 With a login of the host's (OAuth) the sidecar gets the access token alone.  The host keeps the
 refresh token, which works once: nobody can log the other out.  Whoever holds a run follows the
@@ -59,9 +59,9 @@ _GIT_PATHS = r"/[A-Za-z0-9._~/+-]{1,400}/(info/refs|git-upload-pack)"
 
 
 class Choice(NamedTuple):
-    """The API that the sidecar stands before, ``None`` where the agent has its key itself, or has none.
+    """The API that the sidecar adds the key for; ``None`` if the agent has its key itself, or none.
 
-    ``why`` says why it has it itself where nobody asked for that.
+    ``why`` says why the agent has it, if nobody asked for that.
     """
 
     api: Api | None = None
@@ -71,10 +71,10 @@ class Choice(NamedTuple):
 def choose(
     config: Config, network: Network, agent: Agent, login: Login, given: Mapping[str, str] = {}
 ) -> Choice:
-    """Return who is to have the key; ``given`` are variables that the sandbox gets by the docker flags.
+    """Decide who gets the key; ``given`` are variables that the docker flags set in the sandbox.
 
-    Where nobody has said who, the sandbox has what the sidecar cannot keep; raises
-    :class:`UsageError` where somebody has.
+    If the user has not decided, the sandbox gets what the sidecar cannot keep; if they have, that raises
+    :class:`UsageError`.
     """
     has_login = bool(login.source) or login.credentials is not None
     if config.value(CREDENTIALS) != PROXY or not has_login or network.policy == "none":
@@ -159,7 +159,7 @@ def _git_host(project: Project, url: str) -> rules.Stand:
 
 
 def instead(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Return where the sandbox's git goes in the place of other addresses."""
+    """Return the addresses that the sandbox's git uses in place of others."""
     found: dict[str, tuple[str, ...]] = {}
     for stand in plan.git_hosts:
         host = stand.url.partition("://")[2]
@@ -179,7 +179,7 @@ def read_registries(plan: Plan) -> tuple[Registry, ...]:
 
 
 def git_secrets(plan: Plan) -> list[str]:
-    """Return what of the logins for git hosts nobody is to see."""
+    """Return the parts of git hosts' logins that must never be shown."""
     found = []
     for stand in plan.git_hosts:
         basic = stand.headers["authorization"].removeprefix("Basic ")
@@ -189,7 +189,7 @@ def git_secrets(plan: Plan) -> list[str]:
 
 
 def files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
-    """Return what the sidecar is to have for the run, its key among it."""
+    """Return the sidecar's files for the run, its key among them."""
     with suppress(RealmError):
         plan = _newest(plan)
     return _files(plan, owner)
@@ -234,7 +234,7 @@ def lasting(plan: Plan) -> Plan:
 
 @contextmanager
 def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[None]:
-    """Let the sidecar have what becomes of the host's logins until the context ends."""
+    """Keep the sidecar's copy of the host's logins up to date until the context ends."""
     is_renewed = plan.api is not None and plan.login.is_renewed
     if not is_renewed and not plan.registries:
         yield
@@ -285,7 +285,7 @@ def renewing(patience: float = 2 * _PATIENCE) -> Iterator[None]:
 
 
 def _renew(agent: Agent) -> str:
-    """Have the host's own program renew its login; return what the user has to know, mostly nothing.
+    """Have the host's own program renew its login; return what the user has to know, usually nothing.
 
     One process at a time does, and looks first whether another one has.
     """

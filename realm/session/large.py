@@ -1,4 +1,4 @@
-"""Which large files of Git LFS's a session has made: these, and those of its base, its sandboxes get.
+"""Which Git LFS files a session has made: its sandboxes get these, and those of its base.
 
 A pointer is a name that an agent can write; what it stands for may belong to another branch.
 """

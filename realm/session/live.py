@@ -1,4 +1,4 @@
-"""Taking turns in while the agent goes on: a child of the holder, so that the terminal never waits.
+"""Taking in turns during a run, in a child of the holder, so that the terminal never waits.
 
 It listens, by a command of its own in the sandbox, for what is handed over at the end
 of each turn (``container/turns``), fetches it and takes it into git.  What runs in the

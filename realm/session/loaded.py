@@ -1,4 +1,4 @@
-"""All of realm in memory: a run goes on while its package is upgraded, or removed, under it.
+"""Loading all of realm into memory, so that a run survives an upgrade or removal of the package.
 
 Modules are imported, and files read, when they are first needed, which spares whoever starts
 a run the time.  A holder, which may live for days, loads the rest soon after its start.

@@ -1,4 +1,4 @@
-"""Who holds a run: one process at a time, by a lock that dies with it.
+"""The lock of a run: one process at a time holds the run, and the lock dies with it.
 
 ``runs/<session id>/lock`` below realm's directory is locked with ``flock`` and
 holds ``{"pid": …, "run": …, "started": <seconds>, "attached": …}``.  The kernel drops the lock

@@ -1,4 +1,4 @@
-"""Keeping the host's login and a sandbox's copy of it in step while a run goes on."""
+"""Keeping the host's login and a sandbox's copy of it in step during a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent said, as plain text: while it runs, or from its record."""
+"""What an agent said, as plain text, during its run or from its record."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def named(project: Project, session: Session, words: Sequence[str], start: Path)
 
 
 def _known_as(project: Project, session: Session, one: Neighbour) -> Neighbour | None:
-    """Return what the session has of ``one`` already: the same directory, or one that was moved to there."""
+    """Return the directory that the session already has for ``one``: the same one, or one moved to there."""
     for other in session.neighbours:
         if other.path == one.path:
             return other
@@ -236,7 +236,7 @@ def _mount(one: Neighbour, mode: str = "") -> str:
 
 
 def announce(plan: Plan, ui: UI) -> None:
-    """Say what is beside the project, and which of it is not here."""
+    """Say what is beside the project, and what of that is missing."""
     session, there = plan.session, running.directories(plan)
     clones = {one.name: one.clone for one in plan.neighbours}
     for one in session.neighbours:
@@ -261,7 +261,7 @@ def announce(plan: Plan, ui: UI) -> None:
 
 
 def absent(project: Project, session: Session, name: str) -> str:
-    """Return why what lies as ``name`` beside the project is not to be had, in words."""
+    """Return in words why what is called ``name`` beside the project is missing."""
     one = next(one for one in session.neighbours if one.name == name)
     shown = clean(one.path, limit=200)
     if not _is_directory(one.path):

@@ -1,4 +1,4 @@
-"""Notifying a user who looks away: no terminal shows the agent, or the one that does is not focused.
+"""Notifying a user who is away: no terminal shows the agent, or the one that does is not focused.
 
 There are five events: ``turn`` (the agent ended a turn), ``waiting`` (it asks something, or
 rings its terminal's bell, as Claude Code does some time after it began to wait), ``refused``
@@ -63,7 +63,7 @@ _COMMANDS = 4
 
 
 class Caller:
-    """Turns what an agent lets hear into calls to the user, and not into a storm of them.
+    """Turns the events of a run into notifications, but not into a storm of them.
 
     Nobody is there until :meth:`meet`.  ``clock`` gives seconds.  Raises
     :class:`UsageError` when ``realm.bell`` is wrong.

@@ -19,7 +19,7 @@ _OWN = re.compile(r"^Realm-(?:Session|Run|Turn): .*\n?", re.MULTILINE)
 
 
 def put(project: Project, name: str, rev: str, ui: UI) -> None:
-    """Put what ``rev`` has and the session has not on top of the session; who calls it has the run's lock.
+    """Put the commits of ``rev`` that the session lacks on top of it; the caller holds the run's lock.
 
     Commits that build on the session's last one are taken as they are, others are made again;
     merges among these become one commit of all.  Raises :class:`RealmError`, and changes nothing,

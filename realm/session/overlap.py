@@ -1,4 +1,4 @@
-"""Sessions side by side: what each changed, and which of them would be in each other's way."""
+"""Comparing sessions: what each changed, and which of them conflict."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Work(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """Two that cannot be merged without a hand, and the files for which that is so (clean text)."""
+    """Two sessions that cannot be merged automatically, and the files that conflict (clean text)."""
 
     one: str
     other: str
@@ -50,7 +50,7 @@ class Conflict(NamedTuple):
 
 
 def conflicts(names: Sequence[str], directory: Path | None) -> list[Conflict]:
-    """Return which of the sessions ``names`` (none: all that are not merged) collide, also with HEAD.
+    """Return which of the sessions ``names`` (none: all unmerged ones) conflict, also with HEAD.
 
     They are merged in memory, two at a time, where both changed the same files.
     """
@@ -87,7 +87,7 @@ def _with_head(project: Project, works: Sequence[Work], head: str) -> Iterator[C
 
 
 def _colliding(project: Project, base: str | None, one: str, other: str) -> tuple[str, ...]:
-    """Return the files that need a hand where two commits, with ``base`` in common, are merged."""
+    """Return the files that conflict when two commits with the common ancestor ``base`` are merged."""
     if base is None:
         return ("they have no commit in common",)
     try:

@@ -1,4 +1,4 @@
-"""Planning a run: everything is read and checked here, before anything is made or handed over."""
+"""Planning a run: everything is read and checked here, before anything is created."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
 
 
 def following(project: Project, session: Session, last: Run | None, request: ResumeRequest) -> Plan:
-    """Plan what a next run, or the rest of the last one, needs, but for the user's ssh agent.
+    """Plan the next run, or the rest of the last one, without the user's ssh agent.
 
     Missing logins are no error yet.
 
@@ -118,7 +118,7 @@ def following(project: Project, session: Session, last: Run | None, request: Res
 
 
 def with_keys(plan: Plan) -> Plan:
-    """Return the plan with the logins that the sidecar is to have in the place of the sandbox.
+    """Return the plan with the logins that the sidecar, not the sandbox, is to have.
 
     Raises :class:`RealmError` when the settings want what cannot be had.
     """
@@ -199,7 +199,7 @@ def agent_program(chosen: str | None, config: Config) -> tuple[str, ...]:
 
 
 def mention_removed(config: Config, ui: UI) -> None:
-    """Say of each setting of an earlier version, once and for all, that it means nothing any more."""
+    """Warn about each setting of an earlier version that no longer has any effect."""
     for name in config.removed():
         told = realm_home() / "told" / name
         if not told.exists():

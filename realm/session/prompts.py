@@ -1,4 +1,4 @@
-"""Prompts from elsewhere for the agent of a run: given when it is at its prompt, kept until then.
+"""Prompts sent to a running agent: queued, and typed when it is at its prompt.
 
 The holder types them, as a bracketed paste with Enter after it, and only where the screen
 shows the agent's own empty field: never into a menu, never behind what somebody began to
@@ -48,7 +48,7 @@ _DROPPED = 3.0
 
 
 class Prompter:
-    """What is given to the agent of one run for its holder; ``stream`` returns the one that is held now.
+    """Types prompts and answers for the agent of one run; ``stream`` returns the holder's current stream.
 
     ``interrupted`` is called when the user has ended a turn.
     """
@@ -157,7 +157,7 @@ class Prompter:
         return waits and now - self._since < _LONG
 
     def rest(self) -> str:
-        """Return a sentence about what was not given when the run ends; empty where nothing waits."""
+        """Return a sentence about prompts still queued when the run ends; empty if there are none."""
         if not self.queue:
             return ""
         first = clean(self.queue[0], limit=80)

@@ -125,7 +125,7 @@ def push_beside(request: PushRequest, ui: UI) -> list[PushResult]:
 
 
 def tell_not_shared(project: Project, session: Session, code: str, ui: UI) -> None:
-    """Say what a session has in other repositories, which no share takes along, and what sends it."""
+    """Say what a session has in other repositories, which is not shared, and which command sends it."""
     for held in homes.everywhere(project, session, code):
         own = [f"{refs.CODE}{held.name}"] if held.oid != held.base else []
         own += [f"{refs.BRANCHES}{held.name}/*"] if held.kept() else []

@@ -1,4 +1,4 @@
-"""What a run could not write to because it is part of the image, told with the setting that helps."""
+"""Read-only places that a run tried to write to, with the setting that helps."""
 
 from __future__ import annotations
 

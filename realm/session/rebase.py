@@ -1,4 +1,4 @@
-"""Replaying a session on the project's HEAD, in a sandbox, with nothing lost when it does not go."""
+"""Replaying a session on the project's HEAD, in a sandbox; if that fails, nothing changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was refused: ``refused.json`` in the run's directory, and in the end a part of its record."""
+"""What a run was refused: ``refused.json`` in the run's directory, later part of its record."""
 
 from __future__ import annotations
 

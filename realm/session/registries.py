@@ -305,7 +305,7 @@ def variables(found: Sequence[Registry], environ: Mapping[str, str] = os.environ
 
 
 def secrets(found: Sequence[Registry]) -> list[str]:
-    """Return what of the logins nobody is to see."""
+    """Return the parts of the logins that must never be shown."""
     values = [value.rpartition(" ")[::2] for one in found for value in one.logins.values()]
     pairs = (_decoded(value) for kind, value in values if kind == "Basic")
     return [value for _, value in values] + [pair.partition(":")[2] for pair in pairs if ":" in pair]

@@ -1,8 +1,8 @@
-"""Taking a session away, and bringing it back.
+"""Removing a session, and restoring it.
 
-The commits go nowhere: what its last run left is brought home first, ``remove``
-then moves both refs below ``refs/realm-trash/``, where git's clean-up leaves them
-alone for 30 days, and ``restore`` moves them back.
+No commit is lost: what the last run left is saved first, ``remove`` then moves both refs below
+``refs/realm-trash/``, which keeps them from git's garbage collection for 30 days, and ``restore`` moves
+them back.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> Removal:
-    """Bring home what the session's last run left, and say what removing it would take away.
+    """Save what the session's last run left, and say what removing the session would remove.
 
     Raises :class:`RunningError` while a run goes on, :class:`RealmError` when work cannot be
     saved, unless it is to be given up (``force``).

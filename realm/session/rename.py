@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def rename(old: str, new: str, directory: Path | None) -> None:
-    """Call the session ``old`` by the name ``new``: both refs move in one transaction.
+    """Rename the session ``old`` to ``new``: both refs move in one transaction.
 
     The workspace's path in containers stays, and with it the conversation.  Raises
     :class:`UsageError` for a name that none can have, :class:`RealmError` when the new

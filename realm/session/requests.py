@@ -1,4 +1,4 @@
-"""What the use-cases are asked for, what they answer, and whom they speak through; cheap to import."""
+"""The use-cases' requests and results, and the UI that they speak through; cheap to import."""
 
 # Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
 from contextlib import AbstractContextManager
@@ -141,7 +141,7 @@ class Check(NamedTuple):
 
 
 class UI(Protocol):
-    """The voice of realm.  All text is shown on standard error, cleaned by the caller."""
+    """How realm talks to the user: on standard error, with text that the caller has cleaned."""
 
     interactive: bool
     """Whether somebody can answer a question."""

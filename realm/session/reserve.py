@@ -1,4 +1,4 @@
-"""Keeping some of the engine's disk free: a run that eats it up is paused, until there is room again.
+"""Keeping some of the engine's disk free: a run that fills it is paused until there is room again.
 
 The engine's disk is looked at on this machine where the engine's files lie here, else from inside the
 sandbox, with ``df``, whose program is the image's and which can only be kept from answering.

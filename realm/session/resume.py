@@ -1,4 +1,4 @@
-"""Going on with a session: what is left over first, then a new run on its tip."""
+"""Resuming a session: unsaved work first, then a new run on its tip."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> int:
-    """Go on with a session in a new sandbox, in the same conversation; return the agent's exit code.
+    """Continue a session in a new sandbox, in the same conversation; return the agent's exit code.
 
     Work that an earlier run left in its sandbox is saved first; a sandbox that
     still runs without anybody attached is attached to instead.  What a record
@@ -146,7 +146,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
 
 
 def _conversation(found: record.Record, name: str, ui: UI) -> tuple[int, bytes | None]:
-    """Return the last run in which anything was said, and the conversation to go on with; 0 where none was.
+    """Return the last run in which anything was said, and its conversation; 0 if there is none.
 
     Says so when that of a later run was not kept.
     """
@@ -169,7 +169,7 @@ def _take_over(
     lock: RunLock,
     ui: UI,
 ) -> int:
-    """Attach to a sandbox whose holder is gone; it knows nothing of new arguments."""
+    """Attach to a sandbox whose holder is gone; new arguments for the agent have no effect."""
     name = plan.session.name
     if request.agent_args or request.rebase or request.take is not None or request.neighbours:
         raise RunningError(

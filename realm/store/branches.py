@@ -1,10 +1,10 @@
 """What else an agent left in its repository: other branches, tags, stashes, detached commits, work trees.
 
-They are ``refs/realm-branches/<session>/<kind>/<name>`` in the project, each verified and
-written anew like the session's own commits.  Kinds are ``heads``, ``tags``, ``stash``
-(numbered, 1 is the oldest), ``detached`` (commits that no ref pointed to) and ``worktree``
-(linked work trees without a branch).  A name has its bytes other than ``a-z 0-9 - _ .`` as
-``%`` and two hex digits, so that ``alt`` and ``alt/x`` may both be there, and ``Alt`` too.
+They are ``refs/realm-branches/<session>/<kind>/<name>`` in the project, each verified and rewritten like
+the session's own commits.  Kinds are ``heads``, ``tags``, ``stash`` (numbered, 1 is the oldest),
+``detached`` (commits that no ref pointed to) and ``worktree`` (linked work trees without a branch).  A
+name has its bytes other than ``a-z 0-9 - _ .`` as ``%`` and two hex digits, so that ``alt`` and ``alt/x``
+may both be there, and ``Alt`` too.
 
 In a sandbox they are at their own names again, where these are free, else below ``refs/kept``.
 """
@@ -49,7 +49,7 @@ def escape(name: str) -> str:
 
 
 def unescape(part: str) -> str | None:
-    """Return the name that :func:`escape` made ``part`` of, ``None`` where it does not tell."""
+    """Return the name that :func:`escape` turned into ``part``, ``None`` if there is none."""
     name = os.fsdecode(re.sub(rb"%([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), part.encode()))
     return name if escape(name) == part and not _BAD.search(name) else None
 
@@ -71,7 +71,7 @@ def in_order(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def parts(ref: str) -> tuple[str, str] | None:
-    """Return kind and escaped name of a ref, ``None`` of one that is none of these."""
+    """Return kind and escaped name of a ref, ``None`` for any other ref."""
     words = ref.removeprefix(BRANCHES).split("/")
     if len(words) != 3 or words[1] not in KINDS or not _PART.fullmatch(words[2]):  # noqa: PLR2004
         return None
@@ -82,7 +82,7 @@ def parts(ref: str) -> tuple[str, str] | None:
 
 
 class Inside(NamedTuple):
-    """What a sandbox gets of it: refs, and stashes with what they are about, the oldest first."""
+    """The part that a sandbox gets: refs, and stashes with their messages, the oldest first."""
 
     refs: Mapping[str, str]
     stashes: Sequence[tuple[str, str]]
@@ -131,7 +131,7 @@ def place(name: str) -> str:
 
 
 def describe(kept: Sequence[Kept]) -> str:
-    """Return in a few words what is kept that only the agent had; empty where that is nothing."""
+    """Describe in a few words what is kept that only the agent had; empty if there is nothing."""
     places = described(kept).items()
     return "; ".join(f"in {path}: {text}" if path else text for path, text in places)
 

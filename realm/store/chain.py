@@ -1,7 +1,6 @@
-"""Looking whether a session's commits are such as realm writes them (:mod:`realm.store.commits`).
+"""Checking whether a session's commits look as realm writes them (:mod:`realm.store.commits`).
 
-What anybody with an editor can write, nobody can prove not to have been written by one: only
-signatures tell (:mod:`realm.store.signing`).
+Anybody can write commits that look like this: only signatures prove more (:mod:`realm.store.signing`).
 """
 
 from __future__ import annotations

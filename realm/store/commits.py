@@ -41,7 +41,7 @@ _HEADER = re.compile(r"^(?:(tree|parent) ([0-9a-f]{40}|[0-9a-f]{64})|(encoding) 
 
 
 class BoxCommit(NamedTuple):
-    """A commit that a sandbox made, as far as it is of use; ``when`` is seconds since the epoch."""
+    """The useful parts of a commit that a sandbox made; ``when`` is seconds since the epoch."""
 
     oid: str
     tree: str
@@ -158,7 +158,7 @@ class Chain:
         self._latest = min(naming.started, self._now)
 
     def add(self, point: Checkpoint) -> None:
-        """Add what happened until ``point``; :class:`RejectedError` when its files are not there."""
+        """Add what happened up to ``point``; raises :class:`RejectedError` if its files are missing."""
         for commit in self._agents_own(point):
             message = self._naming.agents(commit.message, point.turn)
             self._write(self._tree_of(commit), message, commit.when, point.turn)
@@ -233,7 +233,7 @@ class Chain:
 
 
 def body_text(text: str, user: Identity) -> str:
-    """Return text for a message's body: cleaned, cut, without what is realm's or the user's to write."""
+    """Return text for a message's body: cleaned, cut, without what only realm or the user may write."""
     lines = (line.rstrip() for line in clean(text, multiline=True, joined=True).splitlines())
     kept = "\n".join(_others(lines, user)).strip()
     kept = re.sub(r"\n{3,}", "\n\n", kept)
@@ -241,7 +241,7 @@ def body_text(text: str, user: Identity) -> str:
 
 
 def _others(lines: Iterable[str], user: Identity) -> Iterator[str]:
-    """Yield the lines but realm's trailers, and those that say that the user signed or reviewed something."""
+    """Yield the lines except realm's trailers and those that speak for the user (``Signed-off-by``)."""
     own = [text.strip().casefold() for text in (user.name, user.email) if text.strip()]
     trailer: list[str] = []
     for line in (*lines, ""):

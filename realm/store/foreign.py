@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def check(project: Project, tip: str) -> None:
-    """Raise :class:`RealmError` when ``tip`` brings a file that realm takes from no sandbox either.
+    """Raise :class:`RealmError` if ``tip`` adds a file that realm would not take from a sandbox either.
 
-    What a ref of the project reaches already is its own.
+    What a ref of the project already reaches is the project's own.
     """
     how = ("rev-list", "--reverse", "--topo-order", "--format=%T %P", tip)
     known = ("--not", f"--exclude={TEMPORARY}*", "--all", "--")
@@ -35,7 +35,7 @@ def check(project: Project, tip: str) -> None:
 
 
 def findings(project: Project, rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return what of commits, given as ids of a tree and of parents, realm would take from no sandbox."""
+    """Return what in these commits (ids of tree and parents) realm would not take from a sandbox."""
     made = Objects(project.object_format)
     with CatFile(project) as objects:
         verifier = Verifier(objects, {}, made, Limits(), project.object_format)

@@ -66,7 +66,7 @@ class History(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What tells the project's repository from others."""
+        """A key that identifies the project's repository."""
         return key(self.project)
 
     @property
@@ -144,7 +144,7 @@ def find(project: Project, choice: Choice, base: str, *more: str, own: Sequence[
 
 
 def key(project: Project) -> str:
-    """Return what tells a project's repository from others."""
+    """Return a key that identifies a project's repository."""
     return hashlib.sha256(os.fsencode(project.common_dir.resolve())).hexdigest()[:16]
 
 
@@ -303,7 +303,7 @@ def _unchanged(answer: _Answer, tags: Mapping[str, Tag]) -> set[str]:
 def _since(
     project: Project, answer: _Answer, tips: Sequence[str], tags: Mapping[str, Tag]
 ) -> set[str] | None:
-    """Return the tags in the history of ``tips`` by an earlier answer; ``None`` when that is of no use."""
+    """Return the tags in the history of ``tips``, based on an earlier answer; ``None`` if that is no help."""
     if not contains(project, answer.tips, tips):
         return None
     known = _unchanged(answer, tags)
@@ -324,7 +324,7 @@ def _walked(project: Project, tips: Sequence[str], names: Iterable[str]) -> set[
 
 
 def contains(project: Project, commits: Sequence[str], tips: Sequence[str]) -> bool:
-    """Tell whether the history of ``tips`` has all ``commits``; those that are gone it has not."""
+    """Tell whether the history of ``tips`` has all ``commits``, none of which may be gone."""
     others = [oid for oid in commits if oid not in tips]
     if not others:
         return True

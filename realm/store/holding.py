@@ -54,7 +54,7 @@ def move_in(made: Path, packs: Path, name: str, oids: Iterable[str]) -> None:
 
 
 def hold(project: Project, oids: Iterable[str]) -> None:
-    """Hold what commits reach that no branch or tag does while their refs get other names.
+    """Hold, while their refs are renamed, the objects of commits that no branch or tag reaches.
 
     A git that reads the refs one by one can miss both, and a ``git gc --prune=now`` what they point to.
     What cannot be packed, of a damaged session or on a full disk, is not held.

@@ -1,4 +1,4 @@
-"""Taking in what a sandbox made: unpacked and looked at in quarantine, rewritten, then moved.
+"""Taking in a sandbox's work: unpacked and checked in quarantine, rewritten, then moved to the project.
 
 Nothing of a sandbox's pack touches the project before it has been verified, and
 only what the host's own commits reach is fetched into it.
@@ -72,7 +72,7 @@ class Intake(NamedTuple):
 
 
 class Ingested(NamedTuple):
-    """What was taken in.
+    """The result of an intake.
 
     ``tip`` is the session's new tip (the old one when nothing changed); the
     project has it, and holds it until a session's ref does.

@@ -1,8 +1,8 @@
 """Taking in what else a sandbox left in its repository (:mod:`realm.store.branches`).
 
-Each commit is verified and written anew like the session's own, on the newest commit of its
-first-parent way that the host has already.  All of it stands apart from the session's work: what
-is wrong here costs nothing of that.
+Each commit is verified and written anew like the session's own, on the newest commit of its first-parent
+way that the host has already.  It is independent of the session's work: a fault here does not affect
+that.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What came of it: how refs move (what they point to is in the project), what is kept now, notes.
+    """The result: how refs move (what they point to is in the project), what is kept now, notes.
 
     ``twins`` are the host's commits by the sandbox's, for the next time.
     """
@@ -133,7 +133,7 @@ def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
 def _made(
     wanted: Wanted, named: Mapping[str, Left], limits: Limits, before: Mapping[str, str], notes: Findings
 ) -> tuple[dict[str, str], Mapping[str, Twin]]:
-    """Let the project have what is left; return the commits by kind and name, without what is left out.
+    """Give the project what is left; return the commits by kind and name, without what was dropped.
 
     The second is the twins of all commits on the way.
     """

@@ -42,7 +42,7 @@ class Pointer(NamedTuple):
 
 
 def is_used(project: Project) -> bool:
-    """Tell whether the project keeps files with Git LFS, as far as two looks tell."""
+    """Tell whether the project seems to use Git LFS, by two quick checks."""
     if (project.common_dir / "lfs").is_dir():
         return True
     with suppress(OSError), (project.root / ".gitattributes").open("rb") as file:
@@ -101,7 +101,7 @@ def _pointers(project: Project, files: Iterable[tuple[str, str]], commit: str) -
 def store(project: Project, files: Iterable[Path]) -> list[str]:
     """Put what a sandbox hands over as ``<SHA-256>.lfs`` where Git LFS looks for it; return their ids.
 
-    One that is not what its name says is passed over: :func:`missing` has its pointer then.
+    A file whose content does not match its name is skipped: :func:`missing` then has its pointer.
     """
     stored = []
     for path in files:

@@ -1,4 +1,4 @@
-"""Which sessions have been merged: by ancestry, or because the same changes are there.
+"""Finding merged sessions: by ancestry, or because a branch has the same changes.
 
 Asked are the branch that is checked out and the one that the remote takes for its main
 one.  A session is in there when its last commit is, or when changes with the same patch

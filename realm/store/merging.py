@@ -1,4 +1,4 @@
-"""Bringing a session's changes together with others, in memory: trees go in, a tree comes out.
+"""Merging a session's changes with others in memory: trees go in, a tree comes out.
 
 No work tree and no index of the user's is needed.  git 2.38 merges in one step (``merge-tree``), with
 renames; an older one merges file by file.
@@ -46,8 +46,8 @@ class ConflictError(RealmError):
 def merge(project: Project, base: str, ours: str, theirs: str, *, keep: bool = False) -> str:
     """Return the tree of ``ours`` with what ``theirs`` changed since ``base`` (commits or trees).
 
-    Where both changed the same, with ``keep`` it stays as in ``ours``, else :class:`ConflictError` is raised;
-    nothing but objects is written.
+    Lines that both changed stay as in ``ours`` with ``keep``, and otherwise raise :class:`ConflictError`;
+    only objects are written.
     """
     trees = [tree_of(project, rev) for rev in (base, ours, theirs)]
     if trees[0] == trees[1]:
@@ -228,7 +228,7 @@ def _doubled(project: Project, tree: str, kinds: Mapping[bytes, bytes], same: Ca
 
 
 def _blocked(project: Project, kinds: Mapping[bytes, bytes], same: Callable[[bytes], str]) -> list[str]:
-    """Return what lies where new files go and was not there: git holds ignored files worthless.
+    """Return ignored files in the way of new ones: git would overwrite them.
 
     ``kinds`` are the files that change, with git's letters for how; ``same`` is what the disk
     takes for one name.

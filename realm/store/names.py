@@ -1,4 +1,4 @@
-"""Which names files and links may have that come out of a sandbox, wherever they are checked out."""
+"""Which names files and links from a sandbox may have, so that they are safe to check out anywhere."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def folded(name: bytes) -> str:
 
 
 def is_taken_for_git(name: bytes) -> bool:
-    """Tell whether a name is none for a file, or some file system takes it for git's own directory."""
+    """Tell whether a name is invalid for a file, or some file system takes it for git's own directory."""
     return name in (b"", b".", b"..") or b"/" in name or folded(name) in (".git", "git~1")
 
 
@@ -74,7 +74,7 @@ def name_problem(name: bytes) -> str:
 
 
 def oddity(name: bytes) -> str:
-    """Return what about a name that is taken in is worth a word: where it cannot be had, or does not show."""
+    """Return what to note about an accepted name: a system that cannot have it, or invisible characters."""
     if _PLAIN.fullmatch(name):
         return ""
     text = _text(name)
@@ -86,7 +86,7 @@ def oddity(name: bytes) -> str:
 
 
 def seen(name: bytes) -> str:
-    """Return what a name is compared by where case, and how letters are composed, do not count."""
+    """Return the form in which names are compared if case and the composition of letters do not count."""
     if _PLAIN.fullmatch(name):
         return name.decode("ascii").lower()
     text = _JOINING.sub("", _text(name))

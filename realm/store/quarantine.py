@@ -1,9 +1,8 @@
-"""A throw-away repository in which objects are made or looked at before the project gets them.
+"""A throw-away repository in which objects are made or checked before the project gets them.
 
-It is made by the host, borrows the project's objects and reads no configuration
-but its own.  What the project gets of it is held, so that no garbage collection
-takes what no session's ref points to yet; :func:`sweep` removes the marks that
-killed processes left.
+It is made by the host, borrows the project's objects and reads no configuration but its own.  Objects
+given to the project are held, so that garbage collection spares them until a session's ref points to
+them; :func:`sweep` removes the marks that killed processes left.
 """
 
 from __future__ import annotations
@@ -186,11 +185,11 @@ class Quarantine:
     def check_closed(
         self, tips: Sequence[str], known: Sequence[str], fresh: Container[str], limits: Limits
     ) -> None:
-        """Raise :class:`RejectedError` when ``tips`` reach something that a sandbox was not given.
+        """Raise :class:`RejectedError` if ``tips`` reach something that the sandbox was not given.
 
-        That is what neither is ``fresh`` nor reached by ``known``, the commits that
-        it began with: whoever knows an id, of a stash say, could have it fetched
-        into the session, and read it in the next run.
+        That is anything neither ``fresh`` nor reached by ``known``, the commits that it began with:
+        otherwise an agent that knows an id, of a stash say, could have it fetched into the session and
+        read it in the next run.
         """
         below = [f"^{oid}" for oid in known]
         files, others = self._reached([*tips, *below], limits)

@@ -1,4 +1,4 @@
-"""The refs of sessions: their names, and moving them all or not at all.
+"""The refs of sessions: their names, and moving them in transactions.
 
 ``refs/realm/<name>`` is the code, ``refs/realm-meta/<name>`` the record; both
 move in one transaction of git's, each only from the value that was read.
@@ -55,7 +55,7 @@ _LOST = re.compile(
 
 
 class RefUpdate(NamedTuple):
-    """A wish to move ``ref`` from ``old`` (``None``: it must not exist) to ``new`` (``None``: delete it)."""
+    """A move of ``ref`` from ``old`` (``None``: it must not exist) to ``new`` (``None``: delete it)."""
 
     ref: str
     old: str | None
@@ -104,12 +104,12 @@ class Trash(NamedTuple):
         return [RefUpdate(here, None, oid) for here, _, oid in self._moves()]
 
     def taken_away(self) -> list[RefUpdate]:
-        """Return the updates that take away what it was."""
+        """Return the updates that delete the refs that were moved."""
         return [RefUpdate(ref, oid, None) for _, ref, oid in self._moves()]
 
 
 def check_name(name: str) -> None:
-    """Raise :class:`UsageError` when ``name`` cannot be a session's; it says why in one sentence.
+    """Raise :class:`UsageError`, which says why, if ``name`` cannot be a session's name.
 
     What passes is also a valid branch name and a valid last part of a ref.
     """
@@ -227,7 +227,7 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
 
 
 def _going(updates: Sequence[RefUpdate]) -> list[str]:
-    """Return what refs get that others lose, or that are made while others go."""
+    """Return the objects that pass from a deleted ref to another in this transaction."""
     lost = {update.old for update in updates if update.old}
     is_any_gone = any(update.old and update.new is None for update in updates)
     kept = (update.new for update in updates if (is_any_gone and update.old is None) or update.new in lost)

@@ -168,7 +168,7 @@ def _push(project: Project, how: list[str], remote: str, refspec: str) -> GitRes
 
 
 def _is_moved(result: GitResult) -> bool:
-    """Tell whether a branch was not where it had to be, as git saw it or as the server did a moment later."""
+    """Tell whether a branch was not where it was expected, as git saw it or the server a moment later."""
     summary = _answer(result)[1]
     late = summary.startswith("[remote rejected]") and _MOVED.search(result.out + result.err)
     return summary.startswith("[rejected]") or bool(late)
@@ -224,7 +224,7 @@ def _why(remote: str, result: GitResult) -> str:
 
 
 def squash(project: Project, base: str, tip: str, message: str, known: str | None = None) -> str:
-    """Return a commit that has ``tip``'s files on ``base`` in one step, by the user, with ``message``.
+    """Return one commit by the user on ``base`` with the files of ``tip`` and with ``message``.
 
     ``known``, the commit pushed last time, is returned when it is such a step already.
     """
@@ -298,7 +298,7 @@ def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) ->
 
 @contextmanager
 def fetched_session(project: Project, remote: str, name: str, there: There) -> Iterator[None]:
-    """Have the commits of the session ``name`` at ``remote`` here, kept by temporary refs meanwhile.
+    """Fetch the session ``name`` from ``remote``, kept by temporary refs until the context ends.
 
     Git checks every object that comes.  Raises :class:`RealmError` when they do not come.
     """

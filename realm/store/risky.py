@@ -1,7 +1,7 @@
-"""What of a change programs run, or obey, without being asked: which files, and of what kind.
+"""Files in a change that programs run or obey without being asked, and their kinds.
 
-A change of one of these is seldom what was asked for, and easily passed over.  Whoever
-takes a session's work is told the kinds, and can look at just these files.
+A change to one of these is seldom what was asked for, and easily overlooked. Whoever takes a session's
+work is told the kinds, and can look at just these files.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _hides(change: Change, objects: CatFile) -> bool:
 
 
 def _scripts(objects: CatFile, oid: str) -> object:
-    """Return what of a ``package.json`` is run; what cannot be read is like nothing else."""
+    """Return the parts of a ``package.json`` that are run; one that cannot be read equals no other."""
     data = _content(objects, oid)
     try:
         found = json.loads(data or b"{}") if data is not None else None

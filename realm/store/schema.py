@@ -1,4 +1,4 @@
-"""What stands in a record: ``session.json``, ``run.json`` and the summary; written, and read as hostile.
+"""The contents of a record: ``session.json``, ``run.json`` and the summary; read as untrusted.
 
 A record may have been fetched from anywhere.  Every field that realm acts on
 has a grammar: an id is a UUID, an object id is hex of the repository's format,
@@ -216,7 +216,7 @@ def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
 
 
 def _kept(found: list[Any], is_oid: Callable[[str], object]) -> list[Kept]:
-    """Return what ``kept`` holds, without what is no such thing."""
+    """Return the valid entries of ``kept``."""
     rows = []
     for item in found[:_LIST_LIMIT]:
         match item:
@@ -229,7 +229,7 @@ def _kept(found: list[Any], is_oid: Callable[[str], object]) -> list[Kept]:
 
 
 def _refused(found: list[Any]) -> list[Refusal]:
-    """Return what ``refused`` holds, without what is no such thing."""
+    """Return the valid entries of ``refused``."""
     rows = []
     for item in found[:_REFUSED_LIMIT]:
         match item:
@@ -241,7 +241,7 @@ def _refused(found: list[Any]) -> list[Refusal]:
 
 
 def _switches(fields: _Fields) -> tuple[tuple[int, int | None], ...]:
-    """Return what ``switches`` holds, without what is no such thing."""
+    """Return the valid entries of ``switches``."""
     rows: list[tuple[int, int | None]] = []
     for item in (fields.maybe("switches", fields.items) or [])[:_LIST_LIMIT]:
         match item:

@@ -28,7 +28,7 @@ _PERSON = re.compile(rb"^(author|committer) (.*) <(.*)> (\d+ [+-]\d{4})$", re.MU
 
 
 class Signed(NamedTuple):
-    """The tip, the ids of signed commits by the old ones, and why there are none where it went wrong."""
+    """The tip, the ids of signed commits by the old ids, and if signing failed, why."""
 
     tip: str
     anew: Mapping[str, str] = {}

@@ -1,4 +1,4 @@
-"""What a session should hardly have brought, and leaving it out of commits again.
+"""Unusual changes that are probably accidents, and dropping them from commits.
 
 Large files, heaps of new ones below one directory, what package managers installed, and most of
 the tree gone are mostly an accident: a build's output that no rule ignores, a clean-up gone wrong.
@@ -39,7 +39,7 @@ _TREE_LIMIT = 64 * 1024**2
 
 
 class Unusual(NamedTuple):
-    """One such thing: what it is in words, and the path to drop, from the project's top, if there is one."""
+    """One unusual change: a description, and the path to drop, from the project's top, if there is one."""
 
     what: str
     path: str

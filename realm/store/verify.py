@@ -1,4 +1,4 @@
-"""Looking at every file that a sandbox changed, and leaving out what is not safe.
+"""Checking every file that a sandbox changed, and leaving out unsafe ones.
 
 Only what differs from the tree that the run started on is looked at: what was
 there before is the user's own, and stays where its successor is left out.
@@ -30,7 +30,7 @@ _SHOWN = 100
 
 
 class Findings:
-    """What was left out or is worth a word, each said once, in order."""
+    """What was left out or should be noted, each once, in order."""
 
     def __init__(self) -> None:
         self._found: dict[str, None] = {}
@@ -114,7 +114,7 @@ class Verifier:
         return self._done[key]
 
     def _apart(self, kept: list[Entry], old: Mapping[bytes, Entry], path: bytes) -> list[Entry]:
-        """Return the entries without new links that are another entry where names are compared less strictly.
+        """Return the entries without new links whose names some file systems take for another entry's.
 
         What is written through such a link lands elsewhere.  Other names that collide are noted.
         """

@@ -1,4 +1,4 @@
-"""The sidecar's image: it is called after what it is made of, and built when there is none of that name."""
+"""The sidecar's image: named by its ingredients, and built if there is none of that name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has of a sidecar: a token that opens its sockets, and an address that its connections have."""
+"""What identifies a run to its sidecar: a token that opens its sockets, and its connections' address."""
 
 from __future__ import annotations
 

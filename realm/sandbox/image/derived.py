@@ -1,4 +1,4 @@
-"""Images that are made on top of another one: they go when nobody uses them.
+"""Images made on top of another one: removed when they are no longer used.
 
 They are ``realm:<what>-<digest>`` and, with the features of a ``devcontainer.json``,
 ``realm-features:<digest>``.  A file ``REALM_HOME/images/<what>-<digest>`` has the time at which a sandbox
