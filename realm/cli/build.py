@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("build", "build or update realm:latest"),
     ("build --claude-version 2.1.330", "with a particular version of Claude Code"),
-    ("build --ca-file /etc/ssl/certs/ca-certificates.crt", "behind a proxy that inspects TLS"),
+    ("build --ca-file company.pem", "behind a proxy that inspects TLS"),
 )
 NOTE = (
     "realm new builds the image by itself if it is missing or out of date. A newer Claude Code does "

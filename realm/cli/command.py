@@ -78,7 +78,7 @@ class Verb(click.Command):
         assert isinstance(formatter, Formatter)  # noqa: S101 - set above for every context
         program = ctx.find_root().info_name
         formatter.write(f"{self.help}\n")
-        formatter.write_rows("Examples", [(f"{program} {line}", what) for line, what in self.examples], 70)
+        formatter.write_rows("Examples", [(f"{program} {line}", what) for line, what in self.examples], 72)
         with formatter.section("Usage"):
             formatter.write(f"{_INDENT}{usage(ctx)}\n")
         formatter.write_rows("Options", option_rows(self, ctx))

@@ -27,10 +27,13 @@ VARIABLE = "_REALM_COMPLETE"
 
 EXAMPLES = (
     ("completion bash > ~/.local/share/bash-completion/completions/realm", "bash"),
-    ("completion zsh > ~/.zfunc/_realm", "zsh, with ~/.zfunc in fpath"),
+    ("completion zsh > ~/.zfunc/_realm", "zsh"),
     ("completion fish > ~/.config/fish/completions/realm.fish", "fish"),
 )
-NOTE = "The same script under the name git-realm (zsh: _git-realm) completes git realm as well."
+NOTE = (
+    "For zsh, ~/.zfunc must be in fpath. The same script under the name git-realm (zsh: _git-realm) "
+    "completes git realm as well."
+)
 
 _BASH_GIT = """
 # Called by git's own completion for "git realm …", which adds its own spaces.

@@ -63,7 +63,7 @@ def test_what_is_no_renewal_is_refused_and_said(
 ) -> None:
     found, said = run(user, sealed, tmp_path, login("mine", left), new)
     assert found["accessToken"] == "mine"
-    assert "is no renewal of yours" in said
+    assert "does not renew yours" in said
 
 
 @pytest.mark.parametrize("new", ["", "{", "[]", '{"claudeAiOauth": {"hooks": 1}}', login("a\nb", 8 * HOUR)])

@@ -94,7 +94,7 @@ def test_it_does_not_choose_what_history_the_agent_sees(user: User) -> None:
     refused = user.realm("resume", "fix", "-c", "git log -p --all", code=125)
     assert "asks to run sh" in refused.err
     refused = user.realm("resume", "fix", "--approve", "-c", "git log -p --all", code=125)
-    assert f"began on {private[:10]}, says its record, but its commits do not" in refused.err
+    assert f"began on {private[:10]} according to its record, but its commits do not" in refused.err
     assert "swordfish" not in refused.out
     assert not user.leftovers()
 

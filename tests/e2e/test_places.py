@@ -44,7 +44,7 @@ def test_a_filter_that_fails_is_no_reason_not_to_start(user: User) -> None:
     user.repo.write("a.txt", "b\n")
     done = user.realm("new", "--agent", "sh", "filtered", "-c", "cat a.txt; echo x >x")
     assert done.out == "a\n"
-    assert "warning: what is not committed stays out of the container" in done.err
+    assert "warning: uncommitted changes stay out of the container" in done.err
     assert "x" in user.repo.files("refs/realm/filtered")
 
 
