@@ -89,7 +89,8 @@ def make(asked: PushRequest, ui: UI, *, base: str = "", draft: bool = False) -> 
 def _unmade(asked: PushRequest, pushed: PushResult, program: str, why: str, link: str) -> RealmError:
     """Return the error of a forge's program that made no request of what was pushed."""
     return RealmError(
-        f"{program} could not open the request: {clean(why, limit=300)}; {pushed.branch} is pushed to {pushed.remote}",
+        f"{program} could not open the request: {clean(why, limit=300)}; {pushed.branch} is pushed to "
+        f"{pushed.remote}",
         f"{program} auth status, then realm pr {asked.name} again; or open {link}",
     )
 
