@@ -4,7 +4,7 @@ The answers are those of the Docker Engine API (https://docs.docker.com/referenc
 ``KeyError``, ``TypeError`` or ``ValueError`` means that an answer is malformed.
 """
 
-# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
+# No "annotations" import here: NamedTuple would compile each annotation at every start.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
@@ -139,7 +139,7 @@ class Conditions(NamedTuple):
             )
             for one in found.get("Mounts") or ()
         ]  # fmt: skip
-        # A filter of system calls comes as its whole text.
+        # The API wants the whole text of a system call filter.
         protection = [
             "seccomp=custom" if text.startswith("seccomp={") else text
             for text in host.get("SecurityOpt") or ()

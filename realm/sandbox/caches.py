@@ -187,7 +187,7 @@ def _is_ready(engine: Engine, cache: Cache) -> bool:
 
 def _make(engine: Engine, image: str, cache: Cache, owner: Owner, labels: Mapping[str, str]) -> None:
     if cache.target != _TOP:
-        # What is there of a copy may be half of it: the engine copies into an empty volume alone.
+        # A copy may be incomplete: the engine only copies into an empty volume.
         engine.remove_volume(cache.name)
     engine.create_volume(cache.name, labels, {})
     _hand_over(engine, image, cache, owner)

@@ -77,7 +77,7 @@ def _with_environment(wanted: SandboxSpec, given: Iterable[SandboxFile]) -> list
 def _create(
     engine: Engine, wanted: SandboxSpec, name: str, owned: Volumes, inside: list[SandboxFile]
 ) -> Sandbox:
-    # By its name a container is removed whose id we were not told any more.
+    # The name removes a container even if its id never reached us.
     made = Sandbox(engine, name, wanted.owner, owned.all, tty=wanted.tty, mapper_image=wanted.mapper_image)
     try:
         options = spec.create_options(wanted, owned, workspace.labels(wanted.owner, name, owned.all))

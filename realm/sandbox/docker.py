@@ -514,7 +514,7 @@ def _client(endpoint: Endpoint, api: tuple[int, int]) -> Any:
     try:
         client: Any = APIClient(url, version=version, tls=tls or False)
     except (AttributeError, TypeError, ValueError) as error:
-        # The SDK reads proxies and logins there, and takes on trust what it finds.
+        # The SDK reads proxies and logins there, without checking them.
         raise EngineError(
             "the docker command's config.json is malformed",
             "it is in ~/.docker, or where DOCKER_CONFIG says",

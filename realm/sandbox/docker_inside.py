@@ -36,8 +36,8 @@ PACKAGES = ("docker-compose", "docker.io", "iproute2", "socat")
 _PLACE = f"{layout.STATE}/docker"
 ENVIRONMENT = {
     "DOCKER_HOST": f"unix://{_PLACE}/docker.sock",
-    # Testcontainers takes who runs in a container for a neighbour of what it starts, and lets one of
-    # its containers clean up with privileges that none has here.
+    # Testcontainers in a container assumes that what it starts are siblings, and lets one of
+    # them clean up with privileges that none has here.
     "TESTCONTAINERS_HOST_OVERRIDE": "localhost",
     "TESTCONTAINERS_RYUK_CONTAINER_PRIVILEGED": "false",
     "TESTCONTAINERS_RYUK_PRIVILEGED": "false",

@@ -246,7 +246,9 @@ def locked(name: str) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.fstat(handle).st_nlink:  # else whoever had it has removed it, and another file counts
+            if os.fstat(
+                handle
+            ).st_nlink:  # otherwise its last holder has removed it, and another file is the lock
                 try:
                     yield
                 finally:

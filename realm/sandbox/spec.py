@@ -106,11 +106,11 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
     own = {
         "HOME": layout.HOME,
         "REALM_WORKSPACE": spec.workspace,
-        # Not the engine's to set: one that may have fewer itself, as a rootless one, would refuse.
+        # Not for the engine to set: a rootless one, which may have fewer itself, would refuse.
         "REALM_OPEN_FILES": "" if _has_limit(spec.args, "nofile") else str(_OPEN_FILES),
         # The engine's init passes signals on to the agent, not to the entry script alone.
         "TINI_KILL_PROCESS_GROUP": "1",
-        # Its warning of a signal that comes too early would stand on the agent's screen.
+        # Its warning about a signal that comes too early would appear on the agent's screen.
         "TINI_VERBOSITY": "0",
     }
     docker = docker_inside.ENVIRONMENT if spec.mapper_image else {}
@@ -178,7 +178,7 @@ def host_config(
         ],
     }
     config["NetworkMode"] = layout.OPEN_NETWORK if spec.network == "open" else "none"
-    # A dump of a process's memory is nothing that anybody looks at, and may fill the disk.
+    # Nobody looks at dumps of a process's memory, and they may fill the disk.
     config["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]
     if spec.mapper_image:
         docker_inside.loosen(config)

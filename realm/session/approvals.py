@@ -151,7 +151,9 @@ def settle_patterns(project: Project, ui: UI) -> None:
     if not names:
         return
     if ui.confirm(f"{worktree.INCLUDE_FILE} asks for copies of {listed(names)} in the container. Allow it?"):
-        _approve(_PATTERNS, project, content)  # what was asked about, whatever it has become meanwhile
+        _approve(
+            _PATTERNS, project, content
+        )  # the content that was asked about, even if it has changed since
         return
     ui.warn(
         f"{listed(names)} stayed out of the container: you have not approved this {worktree.INCLUDE_FILE} "
@@ -193,7 +195,7 @@ def _asked(session: Session) -> list[str]:
 
 def _content(session: Session) -> bytes:
     fields = (session.id, session.agent, session.image, session.include, session.base)
-    # As it was before there were any: what was approved then stays so.
+    # The form without neighbours is unchanged, so that earlier approvals stay valid.
     return json.dumps([*fields, *([session.neighbours] if session.neighbours else [])]).encode()
 
 

@@ -61,6 +61,6 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
         if taken is not None:
             with contextlib.closing(taken.lock), telling(kept(plan)):
                 return background.attend(taken)
-    from realm.session.resume import resume  # somebody waits for the screen of a run that is held
+    from realm.session.resume import resume  # somebody is waiting for the screen of a run in progress
 
     return resume(request, ui, connection)

@@ -86,7 +86,7 @@ def attend(holder: Holder, *, begin: Callable[[], None] | None = None) -> int:
     returns 128 plus the signal's number, as a shell does.
     """
     while True:
-        # A closing window sends more than one SIGHUP: outside the relay none may end us.
+        # A closing window sends several SIGHUPs: outside the relay none of them may end this process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with Control(holder.plan.session.id) as control:
             ended = holder.attend(control, begin=begin)

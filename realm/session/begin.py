@@ -73,7 +73,7 @@ def _made(
         check()
         begun.append(_recorded(connection, plan, image))
         _move_refs(begun[0])
-        # Killed before this, the session is there and makes them with its next run: none is left to nobody.
+        # If killed before this, the session exists and its next run makes them: no ref lacks an owner.
         homes.reserve(plan.session, plan.neighbours)
 
     def make() -> None:

@@ -41,7 +41,7 @@ class Bookkeeper:
         self._plan, self._sandbox = plan, sandbox
         found = accounts.read(plan.session.id)
         going_on = found is not None and found.run == plan.run.number
-        # What shows no screen, also in a terminal, or is not known, works from the start.
+        # An agent without a screen, or an unknown one, counts as working from the start.
         waits = plan.tty and plan.agent.options is not None and plan.agent.wants_screen(plan.agent_args)
         fresh = Account(
             plan.run.number, Activity.READY if waits else Activity.WORKING, time.time(),
@@ -108,7 +108,7 @@ class Bookkeeper:
                     return
                 self._again = False
             with contextlib.suppress(RealmError, OSError):
-                # What came in quick succession is there no more: the first prompt is kept longest.
+                # Earlier states that came in quick succession are gone; the first prompt is kept longest.
                 for path in ([] if self.account.prompt else [_FIRST_PROMPT]) + [layout.NOW]:
                     told = self._sandbox.read_file(path, _TOLD_LIMIT)
                     digest = hashlib.sha256(told or b"").hexdigest()

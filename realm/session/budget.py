@@ -100,7 +100,7 @@ def _watch_conversation(plan: Plan, sandbox: Sandbox, meter: Meter) -> None:
     from realm.session.logs import conversation_file
 
     with record.Record(plan.project, plan.name) as found:
-        # Of a run that somebody else began to hold, some is known already.
+        # Part of a run that another process held before is known already.
         known, counted = found.run(plan.run.number).said, found.said(plan.run.number)
     meter.feed(counted.splitlines())
     first = conversation_file(plan.session)

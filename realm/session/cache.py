@@ -48,7 +48,7 @@ def clear(directory: Path, ui: UI) -> bool:
     with closing(docker.connect()) as engine, ui.progress("removing the cache"):
         found = caches.known(engine, history.key(project))
         for tool in lookup.find(engine, role="tool"):
-            # One that looks at sizes is no use, and may have been left by a command that was killed.
+            # A container that measures sizes does not count as use, and may be left from a killed command.
             if not tool.owner.id and tool.owner.project == str(project.root):
                 tool.remove()
         used = [cache for cache in found if not caches.remove(engine, cache)]

@@ -290,7 +290,7 @@ def trial(ui: UI) -> int:
             _try(repository, ui)
             _ask(repository, ui)
         except RealmError as error:
-            # Its repository is gone in a moment, and with it what could be done there.
+            # The repository is removed in a moment, with everything in it.
             gone = any(name in error.hint for name in (*_TRIALS, str(repository)))
             hint = "realm doctor checks what it needs" if gone else error.hint
             raise RealmError(f"the trial failed: {error.message}", hint) from error

@@ -171,7 +171,7 @@ def _unknown(name: str, here: Project | None, *damaged: Found | None) -> NoSuchS
         with suppress(GitError):
             names |= {row.name for row in listing.rows(project)}
     same = [other for other in sorted(names) if other.casefold() == name.casefold()]
-    import difflib  # milliseconds that only a wrong name takes
+    import difflib  # takes milliseconds, and only a wrong name needs it
 
     close = same or difflib.get_close_matches(name, sorted(names), n=3)
     where = f" in {here.root}" if here else ""
@@ -237,7 +237,7 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
     rows: list[SessionRow] = []
     try:
         found, branches = listing.survey(project)
-        from realm.store import merged  # what finding one session does not wait for
+        from realm.store import merged  # not needed for finding one session
 
         into = merged.merged(project, found, branches)
     except GitError as error:

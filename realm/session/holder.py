@@ -347,7 +347,7 @@ class Holder:
         try:
             stream = self.sandbox.attach()
         except EngineError:
-            return False  # what can be said of that is said by whoever takes the work in
+            return False  # whoever takes the work in reports it
         self.stream.close()
         self.stream, self._joined = stream, time.monotonic()
         self.state.doubt()
@@ -387,7 +387,7 @@ class Holder:
         with self._engine_may_go():
             if number:
                 self.halt(interrupt=False)
-            # Nobody who presses Ctrl-C waits for what can as well be done by the next command.
+            # After Ctrl-C do not wait for what the next command can do as well.
             ended = Begun(self.sandbox.wait)
             settled = Begun(lambda: egress.settle(self.engine, self.sandbox))
             self.sandbox.prefetch()

@@ -250,7 +250,7 @@ def name_in(clone: Project, project: Project, session: Session) -> str:
     own = own_of(clone, session, wanted)
     for name in (own, *wanted) if own else wanted:
         tips = refs.tips(clone, name)
-        # What nobody noted was left by an earlier version.
+        # A ref without a note was left by an earlier version.
         if tips.meta is None and (
             tips.code is None or name == own or not approvals.is_anothers_ref(clone, name)
         ):
@@ -320,7 +320,7 @@ def with_own_refs(project: Project, old: Session, session: Session, code: str | 
     its name.
     """
     is_same = session.id == old.id
-    # What is not here keeps its name, which a fork cannot have.
+    # A repository that is not here keeps the name, which a fork then cannot have.
     found = {one.name: one if is_same else one._replace(ref="") for one in old.neighbours}
     pairs = []
     for one, clone in repositories(project, old):

@@ -146,7 +146,7 @@ def _changed_hooks(done: Work) -> str:
     root = project.root.resolve()
     named = root / asked.text
     for path in dict.fromkeys([Path(os.path.normpath(named)), named.resolve()]):
-        # husky's own directory has only what runs the hooks, which lie beside it.
+        # husky's own directory only runs the hooks, which are beside it.
         hooks = path.parent if path.name == "_" else path
         if not hooks.is_relative_to(root):
             continue

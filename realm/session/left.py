@@ -39,7 +39,7 @@ def take(
         project, name, tip, key = there.clone, there.name, there.one.link, there.one.key
         others, points = report.inner_others[key], report.inner.get(key, ())
 
-    # A branch that is checked out is in the state that the session's commit has.
+    # The last snapshot, and so the checked-out branch, corresponds to the session's commit.
     state = {points[-1].snapshot: Twin(code, exact=True)} if points else {}
 
     def visible() -> Sequence[str]:

@@ -180,7 +180,7 @@ class _Child:
             traceback.print_exc()
             sys.stderr.flush()
         finally:
-            # What could not be taken in now is at the run's end; until then there is nothing to do.
+            # What cannot be taken in now is taken in at the run's end.
             with contextlib.suppress(BaseException):
                 threading.Event().wait()
             os._exit(1)
@@ -301,7 +301,7 @@ class _Child:
             except RejectedError as refused:
                 report = NOTHING
                 self._leave(refused)
-        # Where there was none, what runs in the sandbox can say at once that there is one again.
+        # If there was none, the sandbox could claim at once that there is one again.
         time.sleep(time.monotonic() - began if report is not None else _BREATH)
         return report is not None
 

@@ -207,7 +207,7 @@ def _write_live(project: Project, session: Session, run: Run, write: Write, *, f
         last = text or last
     write(lines.end())
     if not last and not recordings.place(session.id, run.number).is_dir():
-        # It was over before anything of it could be read.
+        # It ended before anything could be read.
         _write_record(project, session, run, write)
 
 

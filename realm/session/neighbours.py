@@ -194,7 +194,7 @@ def beginning(
 
 def of_run(run: Run, there: Sequence[tuple[Neighbour, Project | None]]) -> tuple[Submodule, ...]:
     """Return the repositories that a run has; without a clone where it is not here any more."""
-    from realm.sandbox.repositories import BESIDE, READ_ONLY  # with tarfile, which a remove does without
+    from realm.sandbox.repositories import BESIDE, READ_ONLY  # imports tarfile, which a remove does not need
 
     tips = dict(run.neighbours)
     return tuple(
@@ -242,7 +242,7 @@ def announce(plan: Plan, ui: UI) -> None:
     for one in session.neighbours:
         place, shown = session.beside(one.name), clean(one.path, limit=200)
         if place not in there:
-            why = f"{absent(plan.project, session, one.name)}: the container is without it"
+            why = f"{absent(plan.project, session, one.name)}: the container starts without it"
             if one.base or not _is_directory(one.path):
                 why += (
                     f"; realm resume {session.name} --with DIR says where it is now "

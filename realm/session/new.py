@@ -39,7 +39,7 @@ def new(request: NewRequest, ui: UI) -> int:
     login, the engine or the image is not fit; then nothing was made.
     """
     refs.check_name(request.name)
-    # What only git is asked for is found while the engine's library is imported.
+    # Everything that only needs git is found while the engine's library is imported.
     engine = Begun(docker.connect)
     project = repo.discover(request.directory)
     named = Begun(lambda: refs.check_new(project, request.name))

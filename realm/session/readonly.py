@@ -15,7 +15,7 @@ _MOST = 3
 _SIGN = b"ead-only file system"
 _NEAR, _SIGNS = 300, 1000
 """Bytes before such words that are searched, and how many of them in a text are."""
-# The C library's words, node's and Go's; the path stands before or behind them, and cargo's a line above.
+# Messages of the C library, node and Go; the path is before or after them, for cargo a line above.
 _BEFORE = re.compile(rb"[^/]{0,60}?([\w./@+~-]{0,200}[\w.@+~-]/)(?=[0-9a-f]{4}u\\|[^\w.@+~-]|$)", re.ASCII)
 """An absolute path before them, backwards, so that it is looked for from one place alone."""
 _BEHIND = re.compile(rb"[:,][\w ]{0,10}[^/\w]{1,4}(/[\w.@+~-][\w./@+~-]{0,200})", re.ASCII)

@@ -108,7 +108,7 @@ class TerminalState:
 
     def feed(self, data: bytes) -> None:
         """Record output, on the relay's path."""
-        # Without a terminal nothing has made line ends of it as a screen wants them.
+        # Without a terminal nothing has turned line feeds into a screen's line ends.
         self._recorder.feed(data if self._tty else data.replace(b"\n", b"\r\n"))
 
     def keep(self, data: bytes) -> None:

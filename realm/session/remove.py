@@ -209,7 +209,7 @@ def _swap(project: Project, name: str, there: refs.Tips) -> Removal:
             f"what was removed of {name} is not complete",
             f"git for-each-ref {refs.TRASH}{name}",
         )
-    # What was rewound has what is kept beside it still.
+    # A rewound session still has its branches and stashes.
     beside = branches.listed(project, name) if trash.branches else {}
     with RunLock(session.id, name, 0):
         refs.transact(

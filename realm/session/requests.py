@@ -1,6 +1,6 @@
 """The use-cases' requests and results, and the UI that they speak through; cheap to import."""
 
-# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
+# No "annotations" import here: NamedTuple would compile each annotation at every start.
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol

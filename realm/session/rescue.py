@@ -74,7 +74,7 @@ def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
     with ui.progress(f"writing the files of {name}"), readable(sandbox.engine, sandbox) as opened:
         try:
             for writer in writers:
-                # What engines call a mounted directory itself differs.
+                # Engines name the mounted directory itself differently.
                 with opened.engine.get(opened.id, f"{WORK}/.") as pieces:
                     writer.write(pieces)
             if not writers[0].files and prefix != WORK:
@@ -112,7 +112,7 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
     root = project.root if project else discover(directory or current_directory()).root
     connection = docker.connect()
     found = lookup.find(connection, session_id=session_id)
-    # One of an earlier version, or of another REALM_HOME, may be read; its files are judged like all others.
+    # One of an earlier version or another REALM_HOME may be read; its files are checked like all others.
     for stranger in lookup.strangers(connection, session_id=session_id):
         found.append(Sandbox(connection, stranger.id, stranger.owner, stranger.volumes))
     sandboxes = [

@@ -61,7 +61,7 @@ class Reserve:
         if self._beside is None or self._beside.end(2):  # else it may still write there
             os.close(self._read)
             os.close(self._write)
-        if self.paused:  # whoever holds the run next pauses it again; one that is to end has to hear of it
+        if self.paused:  # the run's next holder pauses it again; a sandbox that is to end has to hear of that
             self._go_on()
 
     def fileno(self) -> int:

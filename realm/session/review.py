@@ -54,7 +54,7 @@ def picked(whole: Place, found: Sequence[Turn], number: int) -> Turn:
 
 def turns(whole: Place) -> list[Turn]:
     """Return every turn of a session, the first one first."""
-    from realm.store import record  # what a diff of everything does not wait for
+    from realm.store import record  # not needed for a diff of everything
     from realm.store import turns as numbered
     from realm.together import together
 
@@ -103,7 +103,7 @@ def _unasked(project: Project, begin: str, end: str) -> list[str]:
     paths = dict.fromkeys(risk.path for risk in risky.find(project, begin, end))
     if sum(map(len, paths)) <= _ARGUMENTS:
         return [f":(top,literal){path}" for path in paths]
-    # More than a command line holds: whole directories, which shows more rather than less.
+    # Too many for a command line: name whole directories, which shows too much rather than too little.
     return [f":(top,literal){top}" for top in dict.fromkeys(path.partition("/")[0] for path in paths)]
 
 
@@ -171,7 +171,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
                 shown = shown._replace(below=_beside(whole.project, session, turn, columns))
             said = words.of_turn(found, session, run, turn.turn)
             if said is not None:
-                from realm.session import secrets  # milliseconds that a turn without words does not wait for
+                from realm.session import secrets  # takes milliseconds
 
                 text = secrets.of_session(whole.project, session).text
                 said = said._replace(prompt=text(said.prompt), answer=text(said.answer))
@@ -204,7 +204,7 @@ def _beside(project: Project, session: Session, turn: Turn, columns: int) -> lis
 
 
 def _inside(project: Project, turn: Turn, columns: int) -> list[Below]:
-    # Where neither is there no submodule has a clone, and git need not be asked.
+    # Without either, no submodule has a clone, and git need not be asked.
     if not (project.common_dir / "modules").exists() and not (project.root / ".gitmodules").exists():
         return []
     from realm.store import repo, submodules

@@ -298,7 +298,7 @@ def outline(plan: Plan) -> Sparse | None:
 
 def spec(plan: Plan, image: str, command: Sequence[str]) -> SandboxSpec:
     """Return the sandbox's description."""
-    # Root's agent is a plain user all the same.
+    # The agent is an ordinary user even if realm runs as root.
     uid, gid = (os.getuid(), os.getgid()) if os.getuid() != 0 else (1000, 1000)
     config = plan.config
     return SandboxSpec(

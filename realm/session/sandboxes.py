@@ -187,7 +187,7 @@ def outfit(
         if command_file:
             in_base += [*plan.dotfiles.files, *(plan.ssh.files() if plan.ssh else [])]
         if inner or pointers or plan.session.neighbours:
-            # A base has none of them: the command is run in each sandbox, where they are.
+            # A base lacks them, so the command is run in each sandbox.
             in_base, setup = [], ""
         packs = [file for _, files in inner for file in files]
         packs += [_way_to(plan, one) for one, _ in inner if one.is_beside]

@@ -69,7 +69,7 @@ def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) ->
     deadline = time.monotonic() + _PRESSED * (1 + sum(map(len, picks)))
     begun = False
     while time.monotonic() < deadline:
-        # One key each time: a screen that does not go on from it is pressed again after some seconds.
+        # One key each time; if the screen does not react, it is pressed again after some seconds.
         try:
             _ask(session, {"op": "answer", "picks": picks, "told": told})
         except RealmError:

@@ -72,7 +72,7 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     for name, task in zip(names, tasks, strict=True):
         if _start(request, name, base, task, further=bool(begun)) == 0:
             begun.append(name)
-    # What kept one from it was said by its own process.
+    # Its own process has said what prevented it.
     failed = [name for name in names if name not in begun]
     if begun:
         ui.info(f"{plural(len(begun), 'session')} in the background: {listed(begun)}")

@@ -83,7 +83,7 @@ def take(
         try:
             return _taken(plan, now, report, notes, number, ending, screens)
         except RefRaceError:
-            # A push notes in the record where it went; whatever else moves a ref is not ours to undo.
+            # A push notes in the record where it went; any other move of a ref is not ours to undo.
             if tries == _TRIES - 1 or _now(plan) == now:
                 raise
     raise AssertionError("unreachable")

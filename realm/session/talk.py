@@ -72,7 +72,7 @@ def heard(talk: Talk, found: record.Record | None, report: Report, turn: int, mo
             turn = max(turn, turns[-1] + 1)
             run = run._replace(switches=(*run.switches, (turn, before)))
     more, files = data[known:], {}
-    # What another turn went on from stays as it was.
+    # The words of a turn that another turn continued from stay as they were.
     gone_on = {onto for at, onto in run.switches if at != turn}
     ends = _ends(agent, more) if before in parts and before != turn and before not in gone_on else 0
     for at, new in ((before or 0, more[:ends]), (turn, more[ends:])):

@@ -20,7 +20,7 @@ def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exch
     kept = found.said(run.number)
     if not kept or not 0 < turn <= len(run.prompts):
         return None
-    from realm import agents  # milliseconds that a turn without words does not wait for
+    from realm import agents  # takes milliseconds
 
     told = list(agents.find(session.agent).exchanges(kept.splitlines()))
     place = find(told, run.prompts, turn)

@@ -43,7 +43,7 @@ def escape(name: str) -> str:
     plain = re.sub(rb"[^a-z0-9._-]|\.(?=\.|$)|^\.|\.(?=lock$)", lambda found: b"%%%02x" % found[0][0], raw)
     if len(plain) <= _LONGEST:
         return plain.decode("ascii")
-    import hashlib  # milliseconds that only a very long name takes
+    import hashlib  # takes milliseconds, and only a very long name needs it
 
     return f"{plain[:_CUT].decode('ascii')}%-{hashlib.sha256(raw).hexdigest()[:32]}"
 

@@ -111,7 +111,7 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
         try:
             partial = is_partial(project)
             if partial:
-                # What no promise covers is lost; packing would pass over it.
+                # Objects that no promisor has are lost; packing would silently skip them.
                 walk = ("rev-list", "--objects", "--quiet", "--missing=allow-promisor", "--stdin")
                 git(*walk, project=project, stdin=wanted)
             packing = ("pack-objects", "--quiet", "--revs", "--missing=allow-any", "--delta-base-offset")

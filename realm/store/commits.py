@@ -178,7 +178,7 @@ class Chain:
         parent = self._commit(commit.parents[0]).tree if commit.parents else None
         before = self._verifier.tree(parent, self._base) if parent else None
         merged = overlay(before, own, self._tree, self._verifier.read, self._made)
-        # What two commits hold is looked at again as one: they may be harmless only one by one.
+        # What two commits hold is checked again together: they may be harmless only separately.
         return self._verifier.tree(merged, self._base) if merged else self._made.tree([])
 
     def _write(self, tree: str, message: str, when: float, turn: int) -> None:

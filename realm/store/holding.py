@@ -38,11 +38,11 @@ def move_in(made: Path, packs: Path, name: str, oids: Iterable[str]) -> None:
 
     It is held for the commits ``oids`` until :func:`release`.
     """
-    import shutil  # which reads archives' modules: what only moves refs does without
+    import shutil  # imports archive modules, which moving refs does not need
 
     packs.mkdir(exist_ok=True)
     keep = packs / f"pack-{name}.keep"
-    # Of the very same pack that another is about to put there it is theirs, as long as that one lives.
+    # If another process is putting the same pack there, it belongs to that process while it lives.
     if not keep.exists() or _is_left(keep):
         shutil.move(made / keep.name, keep)
         for oid in oids:
@@ -88,7 +88,7 @@ def sweep(project: Project) -> int:
             if not _is_left(path):
                 continue
             if pack.exists() and not path.with_suffix(".idx").exists():
-                # Another may be putting the very same pack there just now.
+                # Another process may be putting the same pack there just now.
                 if time.time() - pack.stat().st_mtime < _NEW:
                     continue
                 for kind in (".pack", ".rev"):

@@ -204,7 +204,7 @@ def _unpacked(intake: Intake, held: Quarantine, limits: Limits) -> dict[str, tup
         return {}
     sizes = held.take_in(intake.pack, limits)
     if intake.keep and held.bases:
-        # Kept with them, they would pass for the sandbox's own the next time.
+        # Kept together, they would count as the sandbox's own next time.
         raise RejectedError("the container's pack was refused: it builds on objects that are not in it")
     return sizes
 

@@ -51,7 +51,7 @@ def merged(project: Project, sessions: Sequence[MetaRow], branches: Mapping[str,
     }
     if not asked or not branches:
         return {}
-    import hashlib  # milliseconds that a project without work in sessions does not wait for
+    import hashlib  # takes milliseconds
 
     path = realm_home() / "merged" / f"{hashlib.sha256(bytes(project.common_dir)).hexdigest()[:32]}.json"
     known = _read(path, project.object_format)

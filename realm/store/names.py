@@ -14,9 +14,9 @@ _TARGET_LIMIT = 4095
 
 # Characters that HFS+ ignores in names, so that ".g\u200cit" is ".git" there.
 _IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-# C0, DEL and C1, also as the single bytes that they are in no UTF-8, and what reorders text.
+# C0, DEL and C1, also as single bytes that are not UTF-8, and characters that reorder text.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\udc80-\udc9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-# What shows as nothing at all, or as a space; joiners and selectors, which emoji need, are looked at apart.
+# Shown as nothing or as a space; joiners and selectors, which emoji need, are checked separately.
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\u2800"
     "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"

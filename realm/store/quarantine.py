@@ -194,7 +194,7 @@ class Quarantine:
         below = [f"^{oid}" for oid in known]
         files, others = self._reached([*tips, *below], limits)
         strange = {oid for oid in (*files, *others, *self.bases) if oid not in fresh}
-        if strange:  # of older states git lists some again; all of the history takes it longer
+        if strange:  # git may list objects of older states again; excluding all of the history takes longer
             of_files, of_others = self._reached(known, limits)
             bases = self.bases & (of_files | of_others)
             strange -= (files & of_files) | (others & of_others) | (bases - files - others)
@@ -230,7 +230,7 @@ class Quarantine:
         wanted = "".join(f"{each}\n" for each in (oid, *(f"^{tip}" for tip in known))).encode()
         store = self.project.object_stores[0]
         try:
-            # Not beside the packs: what a full disk cut off goes with the directory, and nothing of others'.
+            # Not beside the packs, so that what a full disk cut off is removed along with the directory.
             with scratched("realm", store) as place:
                 lend(place, [store])
                 packed, unpacked = self._given(wanted, place)
@@ -259,7 +259,7 @@ class Quarantine:
             order = ("index-pack", "--stdin", f"--keep={holding.mark()}")
             env = {"GIT_OBJECT_DIRECTORY": str(place)}
             unpacked = git(*order, project=self.project, env=env, stdin=packing.stdout, check=False)
-            packing.stdout.close()  # where nobody reads it to its end, it ends now
+            packing.stdout.close()  # it ends now if nobody reads to its end
             err = packing.stderr.read()
         return GitResult(packing.returncode, b"", err), unpacked
 
@@ -275,7 +275,7 @@ class Quarantine:
 
     def _index_pack(self, pack: Path, limits: Limits, *, strict: bool) -> GitResult:
         order = ["index-pack", "--stdin", "--fix-thin", "--threads=4", f"--max-input-size={limits.pack}"]
-        # What a partial clone lacks may be named all the same: check_closed looks at that.
+        # Objects that a partial clone lacks may still be named: check_closed verifies that.
         how = ["--fsck-objects" if self.partial else "--strict"] if strict else []
         with _opened(pack) as file:
             result = self.limited(limits, *order, *how, stdin=file)

@@ -154,7 +154,7 @@ def push(
     how = ["--force"] if force else [f"--force-with-lease={ref}:{lease}"] if lease else []
     result = _push(project, how, remote, f"{oid}:{ref}")
     if lease and not force and _is_moved(result):
-        # What only goes forward overwrites nobody's work, whoever moved the branch to where it is.
+        # A fast-forward overwrites nobody's work, whoever moved the branch before.
         result = _push(project, [], remote, f"{oid}:{ref}")
     flag, _ = _answer(result)
     if result.code != 0 or flag == "!":

@@ -292,7 +292,7 @@ def identity(project: Project, known: Mapping[str, str] | None = None) -> Identi
     name, email = (_own(what, known or {}) for what in ("name", "email"))
     if name and email:
         return Identity(clean(name), clean(email))
-    # A date that the user has set is not asked for, and git refuses to answer where it cannot read it.
+    # A date is given, since git fails on one of the user's that it cannot read.
     result = git("var", "GIT_AUTHOR_IDENT", project=project, env={"GIT_AUTHOR_DATE": "@0 +0000"}, check=False)
     found = re.match(r"(.*?) ?<([^<>\n]*)> \d+ [+-]\d{4}$", result.text)
     if result.code != 0 or found is None:

@@ -149,7 +149,7 @@ def _address(url: str) -> str:
 def _with_clone(above: _Above, one: Submodule) -> Submodule:
     for directory in _candidates(above, one):
         clone = _opened(directory, above, above.root / one.below)
-        # One without the base's commit never was what a sandbox got.
+        # A clone without the base's commit was never given to a sandbox.
         if clone is None or not all(is_there(clone, f"{oid}^{{commit}}") for oid in {one.base, one.link}):
             continue
         with suppress(RealmError):

@@ -98,7 +98,7 @@ def _commits(cells: list[bytes]) -> Iterator[Commit]:
 
 
 def _key(numbers: Sequence[str]) -> tuple[int, int] | None:
-    # An agent's own message may have such trailers too: realm's stand last.
+    # An agent's own message may have such trailers, too: realm's are last.
     last = [found.split()[-1:] for found in numbers]
     if not all(word and _NUMBER.fullmatch(word[0]) for word in last):
         return None

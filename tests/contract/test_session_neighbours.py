@@ -157,7 +157,8 @@ def test_a_plain_directory_that_is_gone_stops_nothing(
     assert running.directories(planned(project, made)) == []
     neighbours.announce(planned(project, made), TerminalUI(no_input=True))
     assert capsys.readouterr().err == (
-        f"warning: {data} is not here: the container is without it; realm resume fix --with DIR says where "
+        f"warning: {data} is not here: the container starts without it; realm resume fix --with DIR says "
+        "where "
         "it is now (a directory called my-data)\n"
     )
 
@@ -237,14 +238,14 @@ def test_what_cannot_be_copied_is_said(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", partial(_denied, os.scandir, data / "below"))
-        assert f"{data}/below cannot be read: the container is without it" in said()
+        assert f"{data}/below cannot be read: the container starts without it" in said()
     with monkeypatch.context() as patched:
         patched.setattr(neighbours, "MOST_FILES", 2)
-        assert "too much for a copy: the container is without it" in said()
+        assert "too much for a copy: the container starts without it" in said()
     shutil.rmtree(data)
     data.mkdir()
     os.mkfifo(data / "pipe")
-    assert f"{data} has no files to copy: the container is without it" in said()
+    assert f"{data} has no files to copy: the container starts without it" in said()
 
 
 def _denied(scandir: Callable[[Path], object], what: Path, path: Path) -> object:

@@ -321,7 +321,7 @@ def _without_covered(names: Sequence[str]) -> list[str]:
 def _through(upstream: Upstream | None) -> Iterator[str]:
     if upstream is None:
         return
-    # A word of squid's: it takes escapes back.
+    # squid decodes escapes in such a word.
     login = f" login={quote(upstream.login, safe=':')}" if upstream.login else ""
     way = f"{upstream.host} parent {upstream.port} 0 no-query default no-digest no-netdb-exchange"
     yield f"cache_peer {way} name=upstream{login}"
@@ -345,6 +345,6 @@ def _dnsmasq(more: Sequence[Host]) -> Iterator[str]:
     if any(host.network is not None and not host.known for host in more):
         return  # a name may lead to what was named; squid looks
     yield "stop-dns-rebind"
-    # Nobody who would play with these has them; some networks answer for them with addresses of their own.
+    # Attackers do not control these names; some networks resolve them to addresses of their own.
     trusted = [host.name for host in (*usual(), *(one for one in more if one.known and one.network is None))]
     yield from (f"rebind-domain-ok=/{name.removeprefix('.')}/" for name in trusted)

@@ -64,7 +64,7 @@ def in_use(sidecar: str) -> Generator[None, None, None]:
         handle = _open(sidecar)
         try:
             fcntl.flock(handle, fcntl.LOCK_SH)
-            if os.fstat(handle).st_nlink:  # else whoever had it has removed it with the sidecar
+            if os.fstat(handle).st_nlink:  # otherwise its last holder has removed it with the sidecar
                 yield
                 return
         finally:
@@ -152,7 +152,7 @@ def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> bool
                 "/run/realm/log": "mode=1777,size=32m",
                 "/tmp": "mode=1777,size=16m",  # noqa: S108
             },
-            # dnsmasq answers squid at the port that names are asked at.
+            # dnsmasq answers squid at the usual port for DNS.
             "Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
             "LogConfig": {"Type": "none"},
             # A new volume takes what it holds, and whose that is, from the image.
@@ -341,7 +341,7 @@ def sweep(engine: Engine) -> None:
     """
     wanted = (f"{layout.ROLE}={ROLE}", f"{layout.REALM_HOME}={proof.home()}")
     volumes = {one.name for one in engine.volumes(*wanted) if proof.holds("volume", one.name, one.labels)}
-    # One whose making was cut off has a lock alone.
+    # A sidecar whose creation was cut off has only a lock.
     locked = {path.stem for path in _directory().glob("*.use")}
     if not volumes | locked:
         return
