@@ -65,9 +65,7 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
 def tell_notes(notes: Sequence[str], ui: UI) -> None:
     """Say what was noted in a run: as a warning, but where it was just what the user had asked for."""
     for note in notes:
-        from realm.session import (
-            lending,
-        )  # imports an engine's library, which a run without notes does not need
+        from realm.session import lending  # imports an engine's library
 
         if lending.is_login(note):
             ui.info(f"  {note}")

@@ -205,8 +205,10 @@ def test_what_is_referred_to_is_there(path: Path) -> None:
     files = set(re.findall(r"`(tests/[\w/]+\.py)`", text)) | set(re.findall(r"\]\(([\w./-]+)\)", text))
     assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
     anchors = set(re.findall(r"\]\(#([\w-]+)\)", text))
-    titles = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
-    assert anchors - {title.lower().replace(",", "").replace(" ", "-") for title in titles} == set()
+    titles = re.findall(r"^(##+) (.*)$", text, re.MULTILINE)
+    found = {title.lower().replace(",", "").replace(" ", "-"): level for level, title in titles}
+    assert anchors - found.keys() == set()
+    assert {anchor for anchor, level in found.items() if level == "##"} - anchors == set()
 
 
 def test_every_row_of_the_security_table_names_its_test() -> None:
