@@ -37,6 +37,7 @@ die() {
 
 yes='' engine=1 image=1 run=1 uninstall='' force=''
 home=${REALM_HOME:-$HOME/.realm}
+case $home in /*) ;; *) home=$HOME/$home ;; esac # as realm sees it
 venv=$home/venv
 bin=$HOME/.local/bin
 data=${XDG_DATA_HOME:-$HOME/.local/share}
@@ -150,9 +151,11 @@ make_environment() {
 
 install_program() {
     local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    local hint='PyPI must be reachable; settings of pip, such as PIP_INDEX_URL and PIP_PROXY, apply'
+    export PIP_USER=0 # in an environment pip refuses what some have in its settings
     step "Installing realm in $venv"
     if [ -f "$source/requirements.lock" ]; then
-        "${pip[@]}" --require-hashes --requirement "$source/requirements.lock" || die 'could not install what realm needs'
+        "${pip[@]}" --require-hashes --requirement "$source/requirements.lock" || die 'could not install what realm needs' "$hint"
         "${pip[@]}" --no-deps --force-reinstall "$source" || die 'could not install realm'
     else
         "${pip[@]}" --upgrade "$source" || die 'could not install realm'

@@ -53,7 +53,7 @@ def version(home: Path) -> str:
 def installed_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A home in which realm was installed, and what the installer said."""
     home = tmp_path_factory.mktemp("install") / "a home"
-    done = run_installer(home, *QUIETLY)
+    done = run_installer(home, *QUIETLY, PIP_USER="1")
     assert done.returncode == 0, done.stderr
     return home, done.stderr
 
@@ -99,7 +99,8 @@ def test_twice_is_an_upgrade_that_mends(home: Path) -> None:
         manifest.write(f"{stale}\n")
     (home / ".realm/venv/bin/python").unlink()
     (home / ".realm/projects.json").write_text('{"version": 1, "projects": {}}')
-    done = run_installer(home, *QUIETLY, PATH=f"{home}/.local/bin:{os.environ['PATH']}")
+    path = f"{home}/.local/bin:{os.environ['PATH']}"
+    done = run_installer(home, *QUIETLY, PATH=path, REALM_HOME=".realm")
     assert done.returncode == 0, done.stderr
     assert "is not on your PATH" not in done.stderr
     assert outside(home) == PLACES
