@@ -125,7 +125,7 @@ class AgentVerb(Verb):
             theirs = _options_of_agent(ctx, new=self.project)
             if theirs is None:
                 output.warning(
-                    f"{listed(options)} went to the agent: realm's own options stand before the agent's "
+                    f"{listed(options)} went to the agent: realm's own options come before the agent's "
                     "arguments (use -- to separate them explicitly)"
                 )
             elif (again := regain(parts, known, theirs)) != parts:

@@ -47,7 +47,7 @@ def command(
 
     ui = TerminalUI()
     if merged and (names or everyone):
-        raise CommandLineError("--merged means every merged session", "name none, and leave --all out")
+        raise CommandLineError("--merged already means every merged session", "leave out the names and --all")
     found = meant(
         names, directory, everyone=everyone or merged,
         among=lambda row: row.state is not State.RUNNING and bool(row.merged_into or not merged),

@@ -29,4 +29,4 @@ def command(old: str, new: str, directory: Path | None) -> None:
     from realm.session.rename import rename
 
     rename(old, new, directory)
-    output.say(f"{new} is the new name of {old}   realm resume {new}")
+    output.say(f"renamed {old} to {new}   realm resume {new}")

@@ -50,7 +50,7 @@ def meant(
             raise click.MissingParameter(ctx=context, param=context.command.params[0])
         return [Meant(name, directory) for name in dict.fromkeys(names)]
     if names:
-        raise CommandLineError("--all means every session: name none", "leave --all out, or the names")
+        raise CommandLineError("--all already means every session", "leave --all out, or the names")
     from realm.session.find import list_sessions
 
     listing = list_sessions(directory)

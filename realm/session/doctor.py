@@ -109,7 +109,7 @@ def _engine(name: str) -> Check:
         unlimited = " and ".join(connection.machine().unlimited)
     found = f"{kind} {info.version} at {info.endpoint} ({info.source})"
     if unlimited:
-        advice = "one that is not root's needs cgroups v2, and systemd to hand them on"
+        advice = "a rootless engine needs cgroups v2, delegated by systemd"
         return Check(name, "warn", f"{found}; it cannot limit the {unlimited} of a container", advice)
     return Check(name, "ok", found)
 

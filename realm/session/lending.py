@@ -132,7 +132,7 @@ def notes(session_id: str, run: int) -> list[str]:
     found = [f"{_LOGGED_IN}{host} with your ssh agent: {plural(n, 'time')}" for host, n in counts.items()]
     if refused:
         found.append(
-            f"your ssh agent did not sign {plural(refused, 'time')}: it was no login at a host of "
+            f"your ssh agent did not sign {plural(refused, 'time')}: it was not a login at a host of "
             "realm.sshAgent, or an ssh before 8.9 asked"
         )
     return found

@@ -50,7 +50,7 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
     moved = session._replace(base=head)
     _write(plan, tips, moved, tip)
     approvals.approve_record(project, moved)  # what it asks for was approved before
-    ui.info(f"{session.name} is now on {head[:10]}; as it was before: {tips.code}")
+    ui.info(f"{session.name} is now on {head[:10]}; before, it was at {tips.code}")
     return plan._replace(session=moved)
 
 

@@ -88,7 +88,7 @@ def _written(oid: str, data: bytes, below: str) -> Written:
     if not all(fields) or not all(people) or len({match[1] for match in people if match}) != 1:
         problem = "its header is not one that realm writes"
     if parents != (below,):
-        problem = "it does not stand on the one before it alone"
+        problem = "its only parent is not the commit before it"
     signed = any(name.startswith("gpgsig") for name, _ in known)
     return Written(oid, trees[0] if trees else "", parents, key, problem, signed)
 

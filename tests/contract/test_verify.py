@@ -134,7 +134,7 @@ class TestChanged:
     def test_a_merge_and_another_author_are_found(self, past: Past) -> None:
         trailers = "Realm-Session: fix\nRealm-Run: 2\nRealm-Turn: 3"
         forge(past, f"four\n\n{trailers}", parents=(past.tip, past.base))
-        assert "it does not stand on the one before it alone" in problems(past)
+        assert "its only parent is not the commit before it" in problems(past)
         past.repo.git("update-ref", "refs/realm/fix", past.tip)
         made = past.repo.git(
             *("-c", "user.name=Mallory", "commit-tree", f"{past.tip}^{{tree}}", "-p", past.tip),

@@ -46,7 +46,7 @@ def test_five_sessions_cost_a_handful_of_commands(user: User) -> None:
 def test_names_or_all_and_not_both_or_none(user: User) -> None:
     for verb in ("stop", "remove", "push", "screen", "wait"):
         both = user.realm(verb, "x", "--all", code=None)
-        assert "--all means every session" in both.err
+        assert "--all already means every session" in both.err
         assert "<name> is missing" in user.realm(verb, code=None).err
 
 

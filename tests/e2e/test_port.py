@@ -93,7 +93,7 @@ def test_another_name_keeps_all_but_the_name(user: User) -> None:
     beside = user.repo.refs("refs/realm-branches/old/")
     assert len(beside) == 1
     tip = user.tip("old")
-    assert "is the new name of old" in user.realm("rename", "old", "new").err
+    assert "renamed old to new" in user.realm("rename", "old", "new").err
     assert [row["name"] for row in user.listed()] == ["new"]
     assert user.tip("new") == tip
     assert list(user.repo.refs("refs/realm-branches/").values()) == list(beside.values())

@@ -35,7 +35,8 @@ HOST = LoginHost(
 )
 SSH = Ssh("/nowhere", (HOST,))
 REFUSED = (
-    "your ssh agent did not sign 1 time: it was no login at a host of realm.sshAgent, or an ssh before 8.9 "
+    "your ssh agent did not sign 1 time: it was not a login at a host of realm.sshAgent, or an ssh "
+    "before 8.9 "
     "asked"
 )
 BIND = bind(HOST_KEY, CONNECTION, b"signature")
