@@ -1,7 +1,4 @@
-"""``realm allow``: the hosts that containers may reach.
-
-The JSON is a list of ``host`` and ``usual``, which tells whether it is of realm's own list.
-"""
+"""``realm allow``: the hosts that containers may reach."""
 
 from __future__ import annotations
 

@@ -1,14 +1,4 @@
-"""``realm audit``: under what the runs of a session went.
-
-The JSON of a run: ``run``, ``started`` and ``ended`` (ISO-8601, UTC, or null), ``exit_code``,
-``before`` and ``after`` (commits), ``realm``, ``image``, ``agent``, ``agent_version``, ``network``,
-``credentials``, ``login``, ``git_hosts``, ``registries``, ``weakened`` (flags and settings that took
-protection from its container), ``flags``, ``included``, ``container`` (what the engine says of it, or null:
-``image``, ``user``, ``network``, ``memory`` in bytes, ``cpus``, ``pids``, ``limits``,
-``read_only``, ``privileged``, ``capabilities``, ``protection``, ``runtime``, ``mounts``), ``refused``
-(connections by host and port, or null where nobody counted), ``tokens_in``, ``tokens_out`` and ``cost``
-(dollars; null where the record does not tell).  Keys are only ever added.
-"""
+"""``realm audit``: the conditions of a session's runs."""
 
 from __future__ import annotations
 

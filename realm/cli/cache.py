@@ -1,7 +1,4 @@
-"""``realm cache``: how large a project's caches are, and clearing them.
-
-The JSON is a list of ``name`` (a directory in the cache, mostly a tool's) and ``size`` (bytes).
-"""
+"""``realm cache``: how large a project's caches are, and clearing them."""
 
 from __future__ import annotations
 

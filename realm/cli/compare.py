@@ -1,10 +1,4 @@
-"""``realm compare``: several sessions side by side.
-
-The JSON of a session: ``name``, ``tip``, ``turns``, ``files``, ``insertions``, ``deletions``,
-``shared`` (how many of its files others changed too), ``same`` (one with the very same files,
-or null) and, with ``--check``, ``exit_code``, ``seconds`` and ``last`` (the last line
-printed).  Keys are only ever added.
-"""
+"""``realm compare``: several sessions side by side."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""``realm conflicts``: which sessions would be in each other's way.
-
-The JSON is a list of ``{"one": …, "other": …, "paths": […]}``; ``other`` may be the branch
-that is checked out.  Keys are only ever added.
-"""
+"""``realm conflicts``: which sessions conflict with each other."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""``realm grep``: look for words in what was asked, answered and shown.
-
-The JSON of a line: ``project``, ``name``, ``turn`` (as in ``name@2``), ``where`` (``prompt``,
-``answer`` or ``screen``) and ``line``.  Keys are only ever added.
-"""
+"""``realm grep``: look for words in what was asked, answered and shown."""
 
 from __future__ import annotations
 

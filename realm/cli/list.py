@@ -1,19 +1,4 @@
-"""``realm list``: who needs the user, as a table that may be watched, and as JSON.
-
-The JSON of a session: ``name``, ``project`` (path), ``created``, ``started`` and
-``ended`` (ISO-8601, UTC; the last two are the last run's), ``state`` (``running``,
-``exited``, ``salvage``), ``activity`` (``working``, ``asks``, ``rang``, ``paused``, ``ready``,
-``done``, ``failed``, ``stopped``, ``interrupted``) with ``since``, ``question``,
-``prompt`` (the first one's first line), ``last_words`` (that of the last answer),
-``exit_code``, ``died`` (why the last run was cut off), ``also_kept`` (branches, stashes
-and the like beside its work, in words), ``weakened`` (flags and settings that took protection
-from its container), ``risky`` (what of the changes programs run or obey unasked), ``network``
-(what its container could reach: open, allow or none), ``refused`` (requests of the last run that
-were refused), ``turns``, ``files``, ``insertions``,
-``deletions``, ``runs`` (numbers), ``merged_into`` and ``pushed_to`` (branches that
-have all of its work, or null), ``pull_request`` (the address of the one that ``realm pr`` made,
-or null), ``ref``, ``base``, ``tip`` (commit ids), ``id``.  Keys are only ever added.
-"""
+"""``realm list``: who needs the user, as a table that may be watched, and as JSON."""
 
 from __future__ import annotations
 

@@ -1,10 +1,4 @@
-"""``realm log``: the turns of a session, as a table and as JSON.
-
-The JSON of a turn: ``turn`` (its number, as in ``name@2``), ``run``, ``prompt`` (its first
-line), ``ended`` (ISO-8601, UTC, or null), ``seconds`` (how long it took, or null),
-``files``, ``commits`` (ids, the oldest first), ``before`` and ``after`` (the commits at
-its ends).  Keys are only ever added.
-"""
+"""``realm log``: the turns of a session, as a table and as JSON."""
 
 from __future__ import annotations
 

@@ -40,28 +40,63 @@ REFS = (
     ),
     ("refs/realm-trash/", "what was removed or replaced; realm restore brings it back"),
 )
-JSON = """\
-realm list --json writes a list of objects with name, project, created, started and ended (ISO-8601, UTC;
-the last two are the last run's), state (running, exited, or salvage for interrupted), activity (working,
-asks, rang, stuck for an error that cut its turn short, paused for a disk that is nearly full, ready for
-waiting at its prompt, done, failed, stopped, interrupted) and since, question, prompt (the first one's
-first line), last_words (the last answer's), exit_code, died (why the last run was cut off: out of
-memory, killed, exit 137, engine restarted, container removed, stopped from outside, or null), also_kept
-(branches, stashes and the like beside its work, in words, or null), weakened (flags and settings that
-took protection from its container), risky (changes that programs run or obey unasked, in words), network
-(open, allow or none), refused (requests refused in the last run), merged_into and pushed_to (branches
-that have all of its work, or null), pull_request (the address that realm pr got, or null), turns, files,
-insertions, deletions (against the base), runs, ref, base, tip (commit ids) and id (never changes). realm
-doctor --json: name, status, detail and hint. realm log --json: turn, run, prompt, ended (ISO-8601, UTC,
-or null), seconds, files, commits, before and after (the commits at both ends); realm show --json adds
-answer, exit_code, tokens_in, tokens_out, cost, screen and submodules, and has the whole prompt. realm
-config --json: key, value, source, variable, help and problem. realm include --json: path, source and
-approved. realm audit --json: run, started, ended, exit_code, before, after, realm, image, agent,
-agent_version, network, credentials, login, git_hosts, registries, weakened, flags, included, container,
-refused, tokens_in, tokens_out and cost. realm verify --json: session, ok, commits, runs, signed,
-problems (commit and what) and notes. realm net --json: network and refused (host, port, why, times).
-realm allow --json: host and usual. Keys are only ever added.
-"""
+SCRIPTS = "Times are ISO-8601 in UTC. Keys are only ever added."
+JSON = {
+    "list": (
+        "a list of sessions: name, id (never changes), project (path), created, started, ended (of the "
+        "last run), state (running, exited, or salvage for interrupted), activity (working, asks, rang, "
+        "stuck for an error that cut its turn short, paused for a disk that is nearly full, ready for "
+        "waiting at its prompt, done, failed, stopped, interrupted) and since, question, prompt (first "
+        "line of the first one), last_words (first line of the last answer), exit_code, died (why the "
+        "last run was cut off: out of memory; killed, exit 137; engine restarted; container removed; "
+        "stopped from outside; or null), also_kept (branches, stashes and the like beside its work, in "
+        "words, or null), risky (changes that programs run or obey unasked, in words, or null), weakened "
+        "(flags and settings that took protection from its container, or null), network (open, allow or "
+        "none), refused (requests refused in the last run), merged_into and pushed_to (branches that have "
+        "all of its work, or null), pull_request (its address, or null), runs and turns (numbers), files, "
+        "insertions and deletions (against the base), ref, base and tip (commit ids)"
+    ),
+    "log": (
+        "a list of turns: turn (its number, as in name@2), run, prompt (first line), ended (or null), "
+        "seconds (or null), files, commits (ids, the oldest first), before and after (the commits at both "
+        "ends)"
+    ),
+    "show": (
+        "the keys of log, with the whole prompt, and answer, exit_code (if the run ended with this turn, "
+        "else null), tokens_in, tokens_out, cost (dollars; these three null if unknown), screen (plain "
+        "text, or null), submodules (path and commits of each with commits of the turn, repositories "
+        "beside the project included)"
+    ),
+    "audit": (
+        "a list of runs: run, started, ended, exit_code, before and after (commits), realm, image, agent, "
+        "agent_version, network, credentials, login, git_hosts, registries, weakened, flags, included, "
+        "container (what the engine reported, or null: image, user, network, memory in bytes, cpus, pids, "
+        "limits, read_only, privileged, capabilities, protection, runtime, mounts), refused (connections "
+        "by host and port, or null), tokens_in, tokens_out and cost (dollars; null if unknown)"
+    ),
+    "verify": (
+        "session, ok, commits, runs and signed (numbers), problems (a list of commit, an id or null, and "
+        "what) and notes"
+    ),
+    "grep": "a list of lines: project, name, turn (as in name@2), where (prompt, answer or screen) and line",
+    "compare": (
+        "a list of sessions: name, tip, turns, files, insertions, deletions, shared (how many of its "
+        "files others changed, too), same (another one with exactly the same files, or null) and, with "
+        "--check, exit_code, seconds and last (the last line printed)"
+    ),
+    "conflicts": "a list of one, other (a session, or the checked-out branch) and paths",
+    "net": (
+        "network (open, allow, none, or null if unknown) and refused, a list of host, port, why (name: "
+        "not allowed; address: an address instead of a name; private: an allowed name that leads to a "
+        "private address; login: only for reading) and times"
+    ),
+    "allow": "with --list, a list of host and usual (whether it is of realm's own list)",
+    "cache": "a list of name (usually a tool's) and size (bytes)",
+    "include": "a list of path, source (.worktreeinclude or realm.include) and approved",
+    "doctor": "a list of name, status (ok, warn, fail), detail and hint",
+    "config": "a list of key, value, source, variable, help and problem (what is wrong with the value)",
+}
+"""What each command writes with ``--json``; keys are only ever added."""
 AWAY = """\
 If no terminal shows an agent, or the one that does is not focused, sh runs the command in realm.notify
 with REALM_EVENT (turn, waiting, refused, paused or ended), REALM_SESSION and REALM_PROJECT set; a
@@ -167,7 +202,8 @@ def page() -> str:
     for title, verbs in SECTIONS.items():
         lines += [f".SH {title.upper()}", *(line for name in verbs for line in _verb(name))]
     lines += [".SH REFS", *_list(REFS), ".SH SETTINGS", *_settings(), ".SH ENVIRONMENT", *_list(ENVIRONMENT)]
-    lines += ['.SH "WHILE AWAY"', *_text(AWAY), '.SH "OUTPUT FOR SCRIPTS"', *_text(JSON)]
+    lines += ['.SH "WHILE AWAY"', *_text(AWAY), '.SH "OUTPUT FOR SCRIPTS"', *_text(SCRIPTS)]
+    lines += _list((f"realm {verb} --json", keys) for verb, keys in JSON.items())
     lines += [".SH FILES", *_list(FILES), '.SH "EXIT STATUS"', *_list(STATUS)]
     lines += [
         ".SH SEE ALSO",

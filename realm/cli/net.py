@@ -1,10 +1,4 @@
-"""``realm net``: which hosts a session's container was refused.
-
-The JSON: ``network`` (``open``, ``allow``, ``none``, or null where an earlier version did not say) and
-``refused``, a list of ``host``, ``port``, ``why`` (``name``: it is not allowed, ``address``: an
-address in the place of a name, ``private``: an allowed name that leads to a private address) and
-``times``.  Keys are only ever added.
-"""
+"""``realm net``: which hosts a session's container was refused."""
 
 from __future__ import annotations
 

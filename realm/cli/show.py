@@ -1,12 +1,4 @@
-"""``realm show``: one turn with all that is known of it.
-
-Its JSON has the keys of ``realm log --json``, and: ``prompt`` in full, ``answer`` (the closing
-words), ``exit_code`` (where the run ended with this turn, else null), ``tokens_in``,
-``tokens_out``, ``cost`` (dollars; these three null where the record does not tell), ``screen``
-(plain text, or null), ``submodules`` (of each with commits of the turn its ``path`` and
-``commits``, what these are about; repositories beside the project are among them, as ``../lib``).
-Keys are only ever added.
-"""
+"""``realm show``: one turn with all that is known of it."""
 
 from __future__ import annotations
 

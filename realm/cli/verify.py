@@ -1,8 +1,4 @@
-"""``realm verify``: whether a session is as realm writes one.
-
-Its JSON: ``session``, ``ok``, ``commits``, ``runs``, ``signed`` (numbers), ``problems`` (a list of
-``commit``, an id or null, and ``what``) and ``notes``.  Keys are only ever added.
-"""
+"""``realm verify``: whether a session is as realm wrote it."""
 
 from __future__ import annotations
 

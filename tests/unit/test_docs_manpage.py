@@ -9,7 +9,7 @@ import pytest
 
 from realm import __version__
 from realm.cli.app import application, load
-from realm.cli.manpage import escape, page
+from realm.cli.manpage import JSON, escape, page
 from realm.cli.verbs import SUMMARIES
 from realm.config import SETTINGS
 
@@ -44,6 +44,13 @@ def test_every_setting_with_its_variable_and_default_stands_there() -> None:
     for setting in SETTINGS:
         assert f"realm.{setting.key}, {setting.variable} {setting.help}" in text
         assert not setting.default or f"(default: {setting.default})" in text
+
+
+def test_every_json_is_explained() -> None:
+    assert {
+        verb for verb in SUMMARIES if any("--json" in option.opts for option in load(verb).params)
+    } == set(JSON)
+    assert all(f"realm {verb} --json {keys}" in plain() for verb, keys in JSON.items())
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 125, 130, 141])
