@@ -25,8 +25,7 @@ EXAMPLES = (
 NOTE = (
     "An option on the command line comes first, then the environment, then git config (git config "
     "--global realm.image IMAGE sets one), then the default. Settings are never read from files of the "
-    "project. --json writes key, value, source, variable, help and problem (what is wrong with the "
-    "value)."
+    "project."
 )
 
 

@@ -24,7 +24,7 @@ EXAMPLES = (
     ("doctor --run", "also run a whole session, with a small script as the agent"),
     ("doctor --terminal", "repair a terminal in which something was killed"),
 )
-NOTE = "The exit code is 1 if a check failed. --json writes name, status (ok, warn, fail), detail and hint."
+NOTE = "The exit code is 1 if a check failed."
 
 _STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
 _STATUS = 6

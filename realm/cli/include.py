@@ -20,8 +20,7 @@ EXAMPLES = (
 )
 NOTE = (
     "A project's .worktreeinclude came with the project, or from an agent: it counts only once you "
-    "have approved its exact content, and has to be approved again when it changes. --json writes "
-    "path, source (.worktreeinclude or realm.include) and approved."
+    "have approved its exact content, and has to be approved again when it changes."
 )
 
 

@@ -55,10 +55,10 @@ NOTE = (
     "Sessions that need an answer come first, then finished ones, then those at work, then those "
     "merged or pushed. TASK is the first prompt, or in quotes the agent's last words. Outside a "
     "repository the sessions of all projects are shown. In a pipe the columns are separated by tabs, "
-    "without a header, always with the project, and LAST is in UTC. Interrupted means that a run was "
-    "cut off: its work is still in the container, and realm resume saves it. --json writes a list, in "
-    "which that state is called salvage; the manual page explains its keys. --prune is for projects "
-    "that were deleted or moved: their sessions are in their own repositories and come back with them."
+    "without a header, always with the project, and LAST is in UTC. Interrupted (in JSON: salvage) "
+    "means that a run was cut off: its work is still in the container, and realm resume saves it. "
+    "--prune is for projects that were deleted or moved: their sessions are in their own repositories "
+    "and come back with them."
 )
 
 

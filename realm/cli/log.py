@@ -29,7 +29,7 @@ NOTE = (
     "Turns are numbered through all runs of a session: quick-fix@2 names the second one, for realm "
     "diff and others. A turn that changed nothing has a number too, and so does what a program without "
     "prompts did in a run. In a pipe the columns are separated by tabs, without a header, and times "
-    "are in UTC. The manual page explains the keys of --json."
+    "are in UTC."
 )
 _HEADER = ("TURN", "ENDED", "TOOK", "FILES", "PROMPT")
 _PROMPT = 4

@@ -310,7 +310,9 @@ color_option: Callable[[F], F] = click.option(
     "--color", metavar="<when>", type=click.Choice(["auto", "always", "never"]), callback=_choose_color,
     expose_value=False, help="use colour: auto, always or never",
 )  # fmt: skip
-json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="write JSON")
+json_option: Callable[[F], F] = click.option(
+    "--json", "as_json", is_flag=True, help="write JSON (keys: man git-realm)"
+)
 
 
 def common(command: F) -> F:

@@ -26,8 +26,7 @@ EXAMPLES = (
     ("show quick-fix@2", "turn 2, as realm log numbers them"),
 )
 NOTE = (
-    "Tokens are everything that was sent and received in the turn, including what the model had read "
-    "before. The manual page explains the keys of --json."
+    "Tokens are everything that was sent and received in the turn, including what the model had read before."
 )
 
 
