@@ -47,13 +47,17 @@ class Machine(NamedTuple):
     def of(cls, found: Json) -> Self:
         """Return what ``GET /info`` says."""
         limits = {"MemoryLimit": "memory", "PidsLimit": "processes"}
+        unlimited = [what for name, what in limits.items() if found.get(name) is False]
+        is_rootless = any("rootless" in option for option in found.get("SecurityOptions") or ())
+        if found.get("CgroupDriver") == "none" or (is_rootless and found.get("CgroupVersion") == "1"):
+            unlimited.append("disk space")  # who fills it cannot be paused
         return cls(
             int(found.get("MemTotal") or 0),
             int(found.get("NCPU") or 0),
             found.get("CpuCfsQuota", True) is not False,
             str(found.get("DockerRootDir") or ""),
             any("rootless" in option or "userns" in option for option in found.get("SecurityOptions") or ()),
-            tuple(what for name, what in limits.items() if found.get(name) is False),
+            tuple(unlimited),
         )
 
 

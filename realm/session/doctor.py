@@ -18,7 +18,7 @@ from realm.errors import EngineError, RealmError, UsageError
 from realm.git import git
 from realm.paths import current_directory, realm_home
 from realm.session.requests import Check, NewRequest
-from realm.text import clean
+from realm.text import clean, listed
 from realm.together import Begun
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _engine(name: str) -> Check:
     with closing(docker.connect()) as connection:
         info = connection.info()
         kind = "Podman" if connection.is_podman else "Docker"
-        unlimited = " and ".join(connection.machine().unlimited)
+        unlimited = listed(connection.machine().unlimited)
     found = f"{kind} {info.version} at {info.endpoint} ({info.source})"
     if unlimited:
         advice = "a rootless engine needs cgroups v2, delegated by systemd"

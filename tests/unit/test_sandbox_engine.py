@@ -99,6 +99,10 @@ def test_a_rootless_engine_of_ones_own_is_named(
 def test_what_an_engine_cannot_limit_is_known() -> None:
     assert Machine.of({"MemoryLimit": True, "PidsLimit": True}).unlimited == ()
     assert Machine.of({"MemoryLimit": False, "PidsLimit": False}).unlimited == ("memory", "processes")
+    assert Machine.of({"CgroupDriver": "none"}).unlimited == ("disk space",)
+    podman = {"CgroupDriver": "cgroupfs", "CgroupVersion": "1", "SecurityOptions": ["name=rootless"]}
+    assert Machine.of(podman).unlimited == ("disk space",)
+    assert Machine.of({**podman, "SecurityOptions": None}).unlimited == ()
 
 
 @pytest.mark.parametrize(("installed", "message"), [(False, "not installed"), (True, "not running")])
