@@ -16,6 +16,7 @@ from realm.session.find import locate
 from realm.session.review import place
 from realm.store import listing, merging, repo
 from realm.store.commits import tree_of
+from realm.store.quarantine import quarantine
 from realm.text import clean
 from realm.together import together
 
@@ -64,12 +65,14 @@ def conflicts(names: Sequence[str], directory: Path | None) -> list[Conflict]:
         for row in rows
         if row.code and row.code != row.summary.base and not repo.is_ancestor(project, row.code, head)
     ]
-    found = list(_with_head(project, works, head))
-    for one, other in itertools.combinations(works, 2):
-        if one.files & other.files:
-            base = repo.merge_base(project, one.tip, other.tip)
-            if paths := _colliding(project, base, one.tip, other.tip):
-                found.append(Conflict(one.name, other.name, paths))
+    with quarantine(project) as held:  # nothing that is made here is for the project
+        project = held.aside
+        found = list(_with_head(project, works, head))
+        for one, other in itertools.combinations(works, 2):
+            if one.files & other.files:
+                base = repo.merge_base(project, one.tip, other.tip)
+                if paths := _colliding(project, base, one.tip, other.tip):
+                    found.append(Conflict(one.name, other.name, paths))
     return found
 
 
