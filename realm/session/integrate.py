@@ -16,8 +16,9 @@ from realm import git
 from realm.errors import GitError, RealmError
 from realm.paths import current_directory
 from realm.session.review import Place, place, turns
-from realm.store import holding, merging, repo, worktree
+from realm.store import merging, refs, repo, worktree
 from realm.store import turns as numbered
+from realm.store.commits import tree_of
 from realm.store.quarantine import quarantine
 from realm.text import clean
 
@@ -114,10 +115,10 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     project, tip = done.whole.project, done.whole.tip
     head = repo.resolve_commit(project, "HEAD")
     text = message or describe(done, squash=squash)
-    stash = []
+    stash, kept = [], []
     if done.begin != done.whole.base:
         tip = _without_wip(done, head, text if squash else "")
-        stash = ["--autostash"]
+        stash, kept = ["--autostash"], _keep(done, "head", tip)
     if changed := _changed_hooks(done):
         git.without_hooks()
         ui.warn(
@@ -134,7 +135,33 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
             own = ["--no-edit"]  # git has no use for a message then, and says so
         return git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
     finally:
-        holding.release([tip])
+        with suppress(RealmError):  # the trash is emptied some day
+            if kept and not _goes_on(done, tip):
+                gone = [refs.RefUpdate(ref, oid, None) for ref, _, oid in kept]
+                refs.transact(project, gone, "realm: merge")
+
+
+def _keep(done: Work, part: str, oid: str) -> list[refs.RefUpdate]:
+    """Keep a commit in the trash: a ``git gc`` counts nothing that a merge with conflicts is to end with."""
+    project, name = done.whole.project, done.whole.name
+    beside = {f"{refs.BRANCHES}{name}/merge/{part}": oid}
+    updates = refs.keep_updates(project, name, refs.Tips(None, None), beside)
+    refs.transact(project, updates, "realm: merge")
+    return updates
+
+
+def _goes_on(done: Work, tip: str) -> bool:
+    """Tell whether the merge of ``tip`` waits for the user; what they had not committed is kept then, too."""
+    project = done.whole.project
+    found = [
+        git.git("rev-parse", "--quiet", "--verify", f"MERGE_{what}", project=project, check=False).text
+        for what in ("HEAD", "AUTOSTASH")
+    ]
+    if found[0] != tip:
+        return False
+    if found[1]:
+        _keep(done, "stash", found[1])
+    return True
 
 
 def _changed_hooks(done: Work) -> str:
@@ -159,26 +186,40 @@ def _changed_hooks(done: Work) -> str:
 
 def _squash(done: Work, text: str) -> int:
     project = done.whole.project
-    if git.git("diff", "--cached", "--quiet", project=project, check=False).code != 0:
+    if git.git("diff", "--cached", "--quiet", project=project, check=False).code == 0:
+        code = git.type_in("merge", "--squash", "--end-of-options", done.whole.tip, project=project)
+        if code != 0 or git.git("diff", "--cached", "--quiet", project=project, check=False).code == 0:
+            return code
+    elif not _is_staged(done):
         raise RealmError(
             "there are staged changes, which would go into the same commit", "git stash, or git commit"
         )
-    code = git.type_in("merge", "--squash", "--end-of-options", done.whole.tip, project=project)
-    if code != 0 or git.git("diff", "--cached", "--quiet", project=project, check=False).code == 0:
-        return code
     return git.type_in("commit", "-m", text, project=project)
 
 
-def _without_wip(done: Work, head: str, squashed: str) -> str:
-    """Return the chain without the commit of uncommitted changes; it is held (:mod:`realm.store.holding`).
-
-    With the message ``squashed`` it is one commit on ``head``.
-    """
+def _is_staged(done: Work) -> bool:
+    """Tell whether what is staged is just what a squash stages: one that was killed came that far."""
     with quarantine(done.whole.project) as held:
+        project, head, tip = held.aside, repo.resolve_commit(held.project, "HEAD"), done.whole.tip
+        base = repo.merge_base(project, head, tip)
+        staged = git.git("write-tree", project=project, check=False).text
+        with suppress(merging.ConflictError):
+            return base is not None and staged == merging.merge(project, base, head, tip)
+    return False
+
+
+def _without_wip(done: Work, head: str, squashed: str) -> str:
+    """Return the chain without the commit of uncommitted changes, held until a ref has it.
+
+    With the message ``squashed`` it is one commit on ``head``, and ``head`` where that has all of it.
+    """
+    project = done.whole.project
+    with quarantine(project) as held:
         tip = _chain_without_wip(held.aside, done, head)
         if squashed:
             tree = merging.merge(held.aside, done.whole.base, head, tip)
-            tip = merging.commit(held.aside, tree, head, squashed)
+            is_there = tree == tree_of(project, head)
+            tip = head if is_there else merging.commit(held.aside, tree, head, squashed)
         held.give(tip, [head])
     return tip
 

@@ -172,20 +172,27 @@ class Missing(NamedTuple):
 
 
 def missing(project: Project, wanted: str, tip: str) -> list[Missing]:
-    """Return the commits that ``wanted`` reaches and ``tip`` does not, parents first."""
+    """Return the commits that ``wanted`` reaches and ``tip`` does not, parents first.
+
+    Nor are those that it has with the same patch.
+    """
     form = "--format=%H%x00%P%x00%B%x00"
-    how = ("log", "--reverse", "--topo-order", "--no-show-signature", form, "--end-of-options")
-    cells = git(*how, f"{tip}..{wanted}", "--", project=project).text.split("\0")
+    how = ("log", "--reverse", "--topo-order", "--no-show-signature", form, "--cherry-pick", "--right-only")
+    cells = git(*how, "--end-of-options", f"{tip}...{wanted}", "--", project=project).text.split("\0")
     rows = zip(cells[::3], cells[1::3], cells[2::3], strict=False)
     return [Missing(oid.strip(), tuple(parents.split()), message) for oid, parents, message in rows]
 
 
 def again(project: Project, commit: str, tree: str, parent: str, message: str = "") -> str:
-    """Return a commit of ``tree`` on ``parent`` with the author and the message of ``commit``, or another."""
-    form = "--format=%an%x00%ae%x00%ad%x00%B"
+    """Return a commit of ``tree`` on ``parent`` with the author and the message of ``commit``, or another.
+
+    It is the very same whenever it is made, so that who merges twice has it already.
+    """
+    form = "--format=%an%x00%ae%x00%ad%x00%cd%x00%B"
     told = git("log", "-1", "--no-show-signature", "--date=raw", form, commit, "--", project=project).text
-    name, email, date, own = told.split("\0", 3)
-    env = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email, "GIT_AUTHOR_DATE": date}
+    name, email, date, made, own = told.split("\0", 4)
+    author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email, "GIT_AUTHOR_DATE": date}
+    env = {**author, "GIT_COMMITTER_DATE": made}
     order = ("commit-tree", "-p", parent, "-F", "-", tree)
     text = (message or own).encode("utf-8", "surrogateescape")
     return git(*order, project=project, env=env, stdin=text).text

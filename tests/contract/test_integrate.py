@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.session import registry
-from realm.store import merging
+from realm.store import merging, refs
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
 from tests.support.repos import Repo
-from tests.support.store import project_of
+from tests.support.store import assert_sound, project_of
 
 MINUS = "\N{MINUS SIGN}"
 if TYPE_CHECKING:
@@ -350,6 +350,9 @@ class TestMergeOfUncommittedChanges:
         assert (repo.path / "a.txt").read_text().startswith("one\n2\n")
         assert status(repo) == [" M a.txt", "?? own.txt"]
         assert repo.git("stash", "list") == ""
+        assert realm(repo.path, "merge", "fix", *(["--squash"] if squash else [])).code == 0
+        assert repo.git("log", "--format=%s", f"{wip.base}..HEAD").splitlines() == subjects
+        assert not repo.refs("refs/realm-trash")
 
     def test_what_was_merged_without_them_counts_as_merged(self, wip: Past) -> None:
         assert realm(wip.repo.path, "merge", "fix", "--squash").code == 0
@@ -374,6 +377,29 @@ class TestMergeOfUncommittedChanges:
         wip.repo.commit("My own")
         assert realm(wip.repo.path, "merge", "fix").code == 0
         assert (wip.repo.path / "own.txt").read_text() == "own and theirs\n"
+
+    @pytest.mark.parametrize("ends", [True, False])
+    def test_a_conflict_outlasts_a_collection(self, wip: Past, ends: bool) -> None:
+        repo = wip.repo
+        repo.git("stash", "-q")
+        repo.write("new.txt", "mine\n")
+        repo.commit("Mine")
+        repo.git("stash", "pop", "-q")
+        repo.git("reflog", "expire", "--expire=now", "--all")
+        assert realm(repo.path, "merge", "fix").code == 1
+        repo.git("gc", "-q", "--prune=now")
+        assert repo.git("merge-base", "HEAD", "MERGE_HEAD") == wip.base
+        if ends:
+            repo.write("new.txt", "both\n")
+            repo.git("add", "new.txt")
+            repo.git("commit", "-q", "--no-edit")
+        else:
+            repo.git("merge", "--abort")
+        assert (repo.path / "a.txt").read_text() == LINES.replace("1\n", "one\n", 1).replace(
+            "20\n", "twenty\n" if ends else "20\n"
+        )
+        assert_sound(repo)
+        assert [trash.code for trash in refs.list_trash(project_of(repo))] == [None, None]
 
 
 def terminal(past: Past, *arguments: str) -> Terminal:

@@ -58,6 +58,10 @@ def test_commits_beside_it_are_made_again(past: Past) -> None:
     assert repo.show("refs/realm/fix:a.txt") == "one\n2\nthree"
     told = repo.git("log", "-1", "--format=%an %b", "refs/realm/fix")
     assert (told.startswith("Eve Words"), "Realm-" in told) == (True, False)
+    repo.write("c.txt", "d\n")
+    repo.commit("D")
+    assert put(past, "main") == ["change", "more", "Three", "C", "D"]
+    assert put(past, "main") == ["change", "more", "Three", "C", "D"]
 
 
 def test_merges_become_one_commit(past: Past) -> None:
@@ -71,6 +75,7 @@ def test_merges_become_one_commit(past: Past) -> None:
     repo.git("merge", "-q", "-m", "Both", "side")
     assert put(past, "main") == ["change", "more", "Both"]
     assert repo.files("refs/realm/fix") == ["README.md", "a.txt", "b.txt", "main.txt", "side.txt"]
+    assert put(past, "main") == ["change", "more", "Both"]
 
 
 def test_a_conflict_changes_nothing(past: Past) -> None:
