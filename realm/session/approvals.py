@@ -270,7 +270,7 @@ def _push(session: Session, place: str, oid: str) -> bytes:
 
 
 def note_push(project: Project, session: Session, place: str, oid: str) -> None:
-    """Note that this machine put ``oid`` at ``place``, a remote and a branch, if it can be written."""
+    """Note that this machine puts ``oid`` at ``place``, a remote and a branch, if it can be written."""
     with suppress(OSError):
         _approve(_PUSHED, project, _push(session, place, oid))
 
@@ -278,7 +278,12 @@ def note_push(project: Project, session: Session, place: str, oid: str) -> None:
 def last_push(project: Project, session: Session, place: str) -> str | None:
     """Return what the record says was pushed to ``place`` last, where this machine did it."""
     oid = session.pushed.get(place)
-    return oid if oid and _is_approved(_PUSHED, project, _push(session, place, oid)) else None
+    return oid if oid and is_pushed(project, session, place, oid) else None
+
+
+def is_pushed(project: Project, session: Session, place: str, oid: str) -> bool:
+    """Tell whether it was this machine that put ``oid``, if that is there, at ``place``."""
+    return _is_approved(_PUSHED, project, _push(session, place, oid))
 
 
 def note_shared(project: Project, session: Session, place: str, oids: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 from realm.config import REMOTE, Config
@@ -148,17 +149,22 @@ def _send(
 ) -> PushResult:  # fmt: skip
     """Push a commit to a branch that nobody else has moved, and note it; ``tip`` is the session's, if so."""
     shown = remote.shown(where)
-    known = approvals.last_push(project, session, f"{shown} {branch}")
+    key = f"{shown} {branch}"
+    put = partial(remote.push, project, oid=oid, remote=where, branch=branch, force=request.force)
+    # First: of a push that is cut off, only the remote knows whether it came there.
+    approvals.note_push(project, session, key, oid)
     try:
         with ui.progress(f"pushing to {shown}"):
-            outcome = remote.push(
-                project, oid=oid, remote=where, branch=branch, lease=known, force=request.force
-            )
+            try:
+                outcome = put(lease=approvals.last_push(project, session, key))
+            except remote.RefusedError as error:
+                if not approvals.is_pushed(project, session, key, error.there):
+                    raise
+                outcome = put(lease=error.there)
     except remote.RefusedError as error:
         error.hint = _advice(request, moved=error.moved)
         raise
-    approvals.note_push(project, session, f"{shown} {branch}", oid)
-    _remember(project, session, f"{shown} {branch}", oid, tip)
+    _remember(project, session, key, oid, tip)
     return PushResult(shown, branch, oid, 0, outcome.unchanged, tuple(outcome.lines))
 
 

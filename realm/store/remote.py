@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,11 +35,15 @@ _MOVED = re.compile(rb"is at [0-9a-f]+ but expected|incorrect old value|referenc
 
 
 class RefusedError(RealmError):
-    """A remote does not take a branch; ``moved`` tells whether somebody else's work on it is why."""
+    """A remote does not take a branch; ``moved`` tells whether somebody else's work on it is why.
 
-    def __init__(self, message: str, *, moved: bool = False) -> None:
+    That is the commit ``there``, where it could be fetched.
+    """
+
+    def __init__(self, message: str, *, moved: bool = False, there: str = "") -> None:
         super().__init__(message, "realm push NAME --as BRANCH")
         self.moved = moved
+        self.there = there
 
 
 class PushOutcome(NamedTuple):
@@ -113,7 +116,7 @@ def fetch_branch(project: Project, remote: str, branch: str) -> str:
     """
     _check_remote(project, remote)
     _check_branch(branch)
-    ref = f"refs/realm-fetch/{os.getpid()}"
+    ref = temporary(project.zero)
     result = git(
         *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"),
         *("--recurse-submodules=no", "--refmap=", "--end-of-options", remote, f"+refs/heads/{branch}:{ref}"),
@@ -194,16 +197,17 @@ def _server_lines(result: GitResult) -> tuple[str, ...]:
 def _push_failure(project: Project, oid: str, remote: str, branch: str, result: GitResult) -> RealmError:
     there, summary = shown(remote), _answer(result)[1]
     if _is_moved(result):
-        work = _other_work(project, oid, remote, branch)
-        return RefusedError(f"'{clean(branch)}' on {there} has other work: {work}", moved=True)
+        theirs, work = _other_work(project, oid, remote, branch)
+        message = f"'{clean(branch)}' on {there} has other work: {work}"
+        return RefusedError(message, moved=True, there=theirs)
     if summary:
         said = "; ".join(_server_lines(result)[:5])
         return RefusedError(f"{there} refused '{clean(branch)}': {summary}{said and ': '}{said}")
     return RealmError(f"cannot push to {there}: {_why(remote, result)}", f"git push --dry-run {there}")
 
 
-def _other_work(project: Project, oid: str, remote: str, branch: str) -> str:
-    """Return the commit that is on the branch, its author and age, and how many more ``oid`` lacks."""
+def _other_work(project: Project, oid: str, remote: str, branch: str) -> tuple[str, str]:
+    """Return the commit that is on the branch, and in words who made it, and how many more ``oid`` lacks."""
     try:
         theirs = fetch_branch(project, remote, branch)
         newest = git(
@@ -211,8 +215,8 @@ def _other_work(project: Project, oid: str, remote: str, branch: str) -> str:
         ).text
         count = int(git("rev-list", "--count", "--end-of-options", theirs, f"^{oid}", project=project).out)
     except RealmError:
-        return "it cannot be fetched"
-    return clean(newest, limit=200) + (f" (and {count - 1} more)" if count > 1 else "")
+        return "", "it cannot be fetched"
+    return theirs, clean(newest, limit=200) + (f" (and {count - 1} more)" if count > 1 else "")
 
 
 def _why(remote: str, result: GitResult) -> str:

@@ -49,7 +49,7 @@ def test_fetch_brings_the_commit_and_nothing_else(repo: Repo, origin: Repo, tmp_
     assert remote.fetch_branch(project_of(repo), "origin", "topic/one") == oid
     assert repo.git("log", "-1", "--format=%an", oid) == "Bob"
     assert seen(repo) == before
-    assert not repo.refs("refs/realm-fetch")
+    assert not repo.refs("refs/realm-tmp")
 
 
 @pytest.mark.parametrize(
