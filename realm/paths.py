@@ -22,6 +22,8 @@ _STALE = 86400.0
 """Seconds after which what another machine's realm was holding is taken for forgotten."""
 _SCRATCH = re.compile(r"[a-z]+@(\S*)@(\d{1,12})@\w+")
 """The name of a scratch directory: what it is for, the machine, the process."""
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")
+"""The name of a file that :func:`replace` has not put in its place yet."""
 
 
 def realm_home() -> Path:
@@ -110,6 +112,18 @@ def tidy(within: Path | None = None) -> int:
     parent = within or make_private(realm_home() / "tmp")
     removed = sum(_is_forgotten(path) and _remove_unused(path, path) for path in parent.iterdir())
     return removed if within else removed + _tidy_former(realm_home() / "quarantine")
+
+
+def tidy_files() -> int:
+    """Remove what :func:`replace`, when it was killed, left in realm's directory; return their number."""
+    removed = 0
+    for directory, _, names in os.walk(realm_home()):
+        for path in (Path(directory, name) for name in names if _UNFINISHED.fullmatch(name)):
+            with suppress(OSError):
+                if time.time() - path.lstat().st_mtime > _STALE:
+                    path.unlink()
+                    removed += 1
+    return removed
 
 
 def _tidy_former(parent: Path) -> int:

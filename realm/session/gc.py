@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.config import Config
 from realm.errors import EngineError, RealmError
 from realm.git import git
-from realm.paths import realm_home, remove_tree, tidy
+from realm.paths import realm_home, remove_tree, tidy, tidy_files
 from realm.sandbox.egress import image as egress_image
 from realm.sandbox.image import derived
 from realm.session import images, registry, sandboxes
@@ -48,7 +48,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
     """Remove what is left over, in all known projects and on the engine; return a line on each kind."""
     known = _known(directory)
     found = [_of_git(project) for project in known.projects]
-    removed = tidy() + sum(count for count, _ in found)
+    removed = tidy() + tidy_files() + sum(count for count, _ in found)
     expired = [name for _, names in found for name in names]
     containers: list[str] = []
     try:

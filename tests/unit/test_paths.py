@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from realm.paths import make_private, realm_home, scratched, tidy
+from realm.paths import make_private, realm_home, scratched, tidy, tidy_files
 
 GONE = 999_999_999
 """No process has that number."""
@@ -90,3 +90,14 @@ def test_quarantines_of_an_earlier_version_go_when_nobody_holds_them(home: Path)
         assert sorted(path.name for path in former.iterdir()) == [".lock", "app-def"]
     assert tidy() == 1
     assert not former.exists()
+
+
+def test_files_that_were_never_put_in_their_place_go_after_a_day(home: Path) -> None:
+    place = make_private(home / "approvals")
+    left = [place / f".{name}.0123456789ab" for name in ("old", "new")]
+    for path in (*left, place / "old", place / ".old"):
+        path.touch()
+        if "old" in path.name:
+            os.utime(path, (0, 0))
+    assert tidy_files() == 1
+    assert sorted(path.name for path in place.iterdir()) == [".new.0123456789ab", ".old", "old"]
