@@ -162,7 +162,13 @@ def _login_host(named: Host, options: Mapping[str, list[str]]) -> LoginHost:
         raise RealmError(f"ssh has {name} at {clean(address, limit=80)}: {error}", f"ssh -G {name}") from None
     known_as = options.get("hostkeyalias", [address if port == str(_PORT) else f"[{address}]:{port}"])[0]
     files = " ".join(options.get("userknownhostsfile", []) + options.get("globalknownhostsfile", []))
-    host_keys = _known(known_as, re.split(" (?=[/~])", files))  # ssh puts nothing around those with spaces
+    known = _lines(known_as, re.split(" (?=[/~])", files))  # ssh puts nothing around those with spaces
+    host_keys = _keys(known)
+    if not host_keys and any(words[0] == "@cert-authority" for words in known):
+        raise RealmError(
+            f"your known_hosts has {name} by a certificate authority alone, which a container cannot check",
+            f"ssh-keyscan -p {port} {address} shows keys of its own to compare and add there",
+        )
     if not host_keys:
         raise RealmError(
             f"the keys of {name}, which realm.sshAgent names, are not in your known_hosts",
@@ -181,16 +187,21 @@ def _login_host(named: Host, options: Mapping[str, list[str]]) -> LoginHost:
     return LoginHost(name, at, user, tuple(host_keys), identities)
 
 
-def _known(name: str, files: Sequence[str]) -> list[str]:
-    """Return the keys by which files know a host; none of a certificate's, and none that is revoked."""
-    lines = [
+def _lines(name: str, files: Sequence[str]) -> list[list[str]]:
+    """Return the words of the lines that files have for a host."""
+    return [
         line.split()
         for file in files
         if Path(file).is_file()
         for line in _run("ssh-keygen", "-F", name, "-f", file).splitlines()
+        if line.strip()
     ]
-    revoked = [words[2:4] for words in lines if words[:1] == ["@revoked"]]
-    keys = [words[1:3] for words in lines if words and words[0][0] not in "#@"]
+
+
+def _keys(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Return the keys of a host in its lines; none of a certificate's, and none that is revoked."""
+    revoked = [words[2:4] for words in lines if words[0] == "@revoked"]
+    keys = [words[1:3] for words in lines if words[0][0] not in "#@"]
     return list(dict.fromkeys(" ".join(key) for key in keys if len(key) > 1 and key not in revoked))
 
 

@@ -138,12 +138,18 @@ def test_files_are_found_whose_paths_have_spaces_and_tokens(world: World, tmp_pa
     assert world.lent("there").hosts[0].identities == (public,)
 
 
-def test_a_revoked_key_of_a_host_counts_for_nothing(world: World, tmp_path: Path) -> None:
+def test_a_hosts_key_that_is_revoked_or_an_authoritys_counts_for_nothing(
+    world: World, tmp_path: Path
+) -> None:
     known = tmp_path / "there/known"
     name, kind, key = known.read_text().split()[:3]
     known.write_text(f"{name} {kind} {key}\n@revoked {name} {kind} {key}\n")
     with pytest.raises(RealmError, match="are not in your known_hosts"):
         world.lent("there")
+    known.write_text(f"@cert-authority {name} {kind} {key}\n")
+    with pytest.raises(RealmError, match="by a certificate authority alone"):
+        world.lent("there")
+    known.write_text(f"{name} {kind} {key}\n@revoked {name} {kind} {key}\n")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
     known.write_text("".join(line for line in known.read_text().splitlines(True) if line[0] != "@"))
     assert f"{kind} {key}" in world.lent("there").hosts[0].host_keys
