@@ -167,7 +167,7 @@ def _translated(error: click.UsageError) -> CommandLineError:
         return CommandLineError(f"there is no option {error.option_name}", advice, line)
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return CommandLineError(f"<{error.param.metavar or error.param.name}> is missing", advice, line)
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("a valid integer range", "a whole number")
     return CommandLineError(message[:1].lower() + message[1:], advice, line)
 
 

@@ -10,7 +10,7 @@ import click
 
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
-from realm.cli.params import AGENT_BEGAN, claimed, here, regain, split, takes_value
+from realm.cli.params import AGENT_BEGAN, SessionAt, claimed, here, regain, split, takes_value
 from realm.cli.verbs import SUMMARIES
 from realm.text import clean, listed
 
@@ -47,6 +47,8 @@ class Verb(click.Command):
 
     allow_extra_args = True
     """Surplus arguments are refused in our words."""
+    elsewhere = ""
+    """What to do in place of giving arguments that the verb does not take."""
 
     def __init__(
         self, *args: Any, examples: Sequence[tuple[str, str]] = (), note: str = "", **kwargs: Any
@@ -63,15 +65,27 @@ class Verb(click.Command):
         """Read the options; every error knows which command it is about."""
         try:
             rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name == "--turn" and (way := self._turn(ctx, "NAME", "2")):
+                raise CommandLineError("there is no option --turn", way, usage(ctx)) from error
+            error.ctx = error.ctx or ctx
+            raise
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
         if rest and not ctx.resilient_parsing:
             surplus = listed([clean(word, limit=80) or "''" for word in rest])
             many = "s" if len(rest) > 1 else ""
-            hint = f"{ctx.command_path} --help explains it"
+            hint = self.elsewhere or f"{ctx.command_path} --help explains it"
+            if rest[0].isdecimal():
+                hint = self._turn(ctx, getattr(ctx.params.get("name"), "name", "NAME"), rest[0]) or hint
             raise CommandLineError(f"unexpected argument{many}: {surplus}", hint, usage(ctx))
         return rest
+
+    def _turn(self, ctx: click.Context, name: str, turn: str) -> str:
+        """Return how a turn is given to this verb, empty where it takes none."""
+        takes_one = any(isinstance(parameter.type, SessionAt) for parameter in self.params)
+        return f"a turn stands behind the name: {ctx.command_path} {name}@{turn}" if takes_one else ""
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write summary, examples, usage, options and note."""

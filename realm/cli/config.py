@@ -52,6 +52,9 @@ def command(directory: Path | None, as_json: bool) -> None:
         output.warning(f"{name} is set, but no longer has any effect")
 
 
+command.elsewhere = "git config sets one: git config realm.network none"
+
+
 def _record(config: Config, setting: Setting[Any], problem: UsageError | None) -> dict[str, str]:
     found = config.lookup(setting)
     value = " ".join(config.texts(setting)) if setting.many else found.text

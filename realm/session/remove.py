@@ -175,6 +175,7 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
     if there.code is not None:
         if replace:
             return _swap(project, name, there)
+        _removed(project, name)
         raise RealmError(f"the session '{name}' exists", f"realm restore {name} --replace swaps the two")
     refs.check_new(project, name)
     trash, session = _removed(project, name), None
