@@ -152,7 +152,8 @@ def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Map
     upper, scratch = together(
         *(partial(engine.create_volume, name, labels[name], {}) for name in made.others)
     )
-    options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch}"
+    # Else a directory of the base's could not be renamed, only copied: git mv and rename(2) fail (EXDEV).
+    options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch},redirect_dir=on"
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
         raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
     engine.create_volume(made.work, labels[made.work], {"type": "overlay", "device": "overlay", "o": options})

@@ -40,11 +40,13 @@ def _volumes(lab: Laboratory) -> list[str]:
 
 
 def _works(lab: Laboratory, how: str) -> None:
-    ran = lab.run("echo out; echo err >&2; echo 1 > new; exit 3", volumes=how)
+    lab.repo.write("directory/file")
+    lab.repo.commit()
+    ran = lab.run("echo out; echo err >&2; echo 1 > new; git mv directory moved; exit 3", volumes=how)
     report = ran.report()
     assert (ran.code, ran.stdout, ran.stderr, report.exit_code) == (3, "out\n", "err\n", 3)
     taken = unpacked(lab.repo, report, lab.root / f"taken-{how}")
-    assert taken.files(report.points[-1].snapshot) == ["README.md", "new"]
+    assert taken.files(report.points[-1].snapshot) == ["README.md", "moved/file", "new"]
     ran.sandbox.remove()
     ran.sandbox.remove()
     assert (ran.sandbox.state(), _volumes(lab)) == ("gone", [])
