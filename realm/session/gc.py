@@ -59,7 +59,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
             containers = list(_finished(engine, known))
             _clear_tools(engine)
             egress_image.remove_others(engine, images.inputs(Config(directory)))
-            derived.prune(engine, _named(known))
+            derived.prune(engine, lambda: _named(known))
         sandboxes.prune()
     except EngineError as error:
         ui.warn(f"containers and volumes were not checked: {error.message}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from realm.errors import EngineError
 from realm.paths import realm_home
 from realm.sandbox.answers import Image
@@ -71,5 +73,15 @@ def test_one_with_features_stays_while_a_project_or_session_names_it(sealed: Pat
     for name in ("features-1", "features-2"):
         derived.note_use(f"realm-{name}".replace("s-", "s:"))
         os.utime(realm_home() / "images" / name, (0, 0))
-    derived.prune(cast("Engine", engine), {"realm-features:2"})
+    derived.prune(cast("Engine", engine), lambda: {"realm-features:2"})
     assert engine.removed == ["realm-features:1"]
+
+
+def test_no_session_is_asked_where_there_is_no_such_image(
+    sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert realm_home().is_relative_to(sealed)
+    engine = Engined()
+    monkeypatch.setattr(Engined, "images", lambda *_: [Image("5", {}, ("mine:1",))])
+    derived.prune(cast("Engine", engine), lambda: pytest.fail("every record was read"))
+    assert engine.removed == []

@@ -16,7 +16,7 @@ from realm.errors import EngineError
 from realm.paths import make_private, realm_home
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
     from pathlib import Path
 
     from realm.sandbox.docker import Engine
@@ -57,16 +57,18 @@ def remove_others(engine: Engine, label: str, tag: str) -> None:
                         engine.remove_image(other)
 
 
-def prune(engine: Engine, named: Container[str] = ()) -> None:
+def prune(engine: Engine, named: Callable[[], Container[str]] = tuple) -> None:
     """Remove the images that no sandbox was made of for long; what one uses, or is ``named``, stays.
 
     One that is not noted, as before there were notes, counts as used now.
     """
     found = [(f"{_NAME}{kind}-", engine.images(f"realm.{kind}")) for kind in _KINDS]
-    for begin, images in [*found, (FEATURES, engine.images(f"{FEATURES}*", "reference"))]:
-        for tag in (tag for image in images for tag in image.tags):
-            if tag.startswith(begin) and (tag in named or not _note(tag).exists()):
-                note_use(tag)
+    found.append((FEATURES, engine.images(f"{FEATURES}*", "reference")))
+    tags = [tag for begin, images in found for one in images for tag in one.tags if tag.startswith(begin)]
+    kept = named() if tags else ()  # which every session's record is asked for
+    for tag in tags:
+        if tag in kept or not _note(tag).exists():
+            note_use(tag)
     with suppress(OSError):
         for note in (realm_home() / "images").iterdir():
             if note.stat().st_mtime < time.time() - _LIFETIME:
