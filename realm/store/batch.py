@@ -7,13 +7,14 @@ object that exists, and ``<spec> missing`` (or ``ambiguous``) for another.
 from __future__ import annotations
 
 import subprocess
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import GitError
 from realm.git import command, environment, missing, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from realm.model import Project
 
@@ -47,6 +48,7 @@ class CatFile:
         self._argv = argv or command("cat-file", "--batch", project=project)
         self._env = dict(env) if env is not None else environment()
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked: deque[str] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -68,20 +70,35 @@ class CatFile:
                 raise missing(problem, None) from problem
         return self._process
 
+    def ask(self, specs: Iterable[str]) -> None:
+        """Have git read what is wanted next, in this order, while the first of it is used.
+
+        All of ``specs`` must fit in a pipe: git may not read on before it is read from.
+        """
+        process = self._start()
+        try:
+            for spec in specs:
+                if process.stdin is None or "\n" in spec:
+                    raise GitError(f"cannot read {spec!r}")
+                process.stdin.write(spec.encode("utf-8", "surrogateescape") + b"\n")
+                self._asked.append(spec)
+            if process.stdin is not None:
+                process.stdin.flush()
+        except BrokenPipeError:
+            raise self._broken(" ".join(self._asked)) from None
+
     def get(self, spec: str, limit: int) -> RawObject | None:
         """Return the object that ``spec`` names, ``None`` when there is none.
 
         Raises :class:`TooLargeError` above ``limit`` bytes and
         :class:`GitError` when git cannot read the object.
         """
+        if not self._asked or self._asked[0] != spec:
+            self._forget()
+            self.ask([spec])
+        self._asked.popleft()
         process = self._start()
-        if process.stdin is None or process.stdout is None or "\n" in spec:
-            raise GitError(f"cannot read {spec!r}")
-        try:
-            process.stdin.write(spec.encode("utf-8", "surrogateescape") + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            raise self._broken(spec) from None
+        assert process.stdout is not None  # noqa: S101 - a pipe
         words = process.stdout.readline().split()
         if len(words) != 3 or not words[2].isdigit():  # noqa: PLR2004 - id, kind, size
             if words and words[-1] in (b"missing", b"ambiguous"):
@@ -89,8 +106,7 @@ class CatFile:
             raise self._broken(spec)
         size = int(words[2])
         if size > limit:
-            process.kill()
-            self.close()
+            self._end()
             raise TooLargeError(f"{spec} has {size} bytes, more than the {limit} allowed")
         data = process.stdout.read(size + 1)
         if len(data) != size + 1:
@@ -100,11 +116,24 @@ class CatFile:
     def _broken(self, spec: str) -> GitError:
         process = self._process
         self._process = None
+        self._asked.clear()
         err = process.communicate()[1] if process else b""
         return GitError(f"git cannot read {spec}: {reason(err) or 'it gave no answer'}", "git fsck")
 
     def close(self) -> None:
         """End the process."""
+        self._forget()
         if self._process is not None:
             self._process.communicate()
             self._process = None
+
+    def _forget(self) -> None:
+        """Let nothing that was asked for come any more."""
+        if self._asked:
+            self._end()
+
+    def _end(self) -> None:
+        self._asked.clear()
+        if self._process is not None:
+            self._process.kill()
+        self.close()
