@@ -39,10 +39,11 @@ def clean(
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not multiline:
-        text = text.replace("\n", " ").replace("\t", " ")
-    text = _NEEDLESS.sub(r"\1", _BUT_JOINERS.sub("", text)) if joined else _FORBIDDEN.sub("", text)
+    if not (text.isascii() and text.isprintable()):  # else it is clean, as most is
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if not multiline:
+            text = text.replace("\n", " ").replace("\t", " ")
+        text = _NEEDLESS.sub(r"\1", _BUT_JOINERS.sub("", text)) if joined else _FORBIDDEN.sub("", text)
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return text
