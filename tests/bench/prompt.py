@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def first_prompt(setting: Setting, files: int, pairs: int) -> Figure:
     taken: tuple[list[float], list[float]] = ([], [])
     for number in range(pairs + 1):
         ours = [str(setting.realm), "new", f"prompt-{os.urandom(4).hex()}"]
+        _configure(_place(setting) / "config")
         for command, times in zip((ours, plain), taken, strict=True):
             took = _until_painted(command, setting)
             if number:  # the first of each is to warm up
@@ -52,13 +54,10 @@ def _until_painted(command: Sequence[str], setting: Setting) -> float:
 
 def _plain_container(setting: Setting, files: int) -> list[str]:
     """Return docker's command for Claude Code in a checkout of the same size, configured as realm does."""
-    place = setting.directory.parent / "plain"
+    place = _place(setting)
     if not place.exists():
         Repo.init(place / "project").make_files(files)
-        _configure(place / "config")
-        for directory, names, found in os.walk(place):
-            for name in (".", *names, *found):
-                os.chown(os.path.join(directory, name), _USER, _USER, follow_symlinks=False)  # noqa: PTH118
+        _give(place)
     environment = {
         "ANTHROPIC_API_KEY": KEY,
         "ANTHROPIC_BASE_URL": setting.env["ANTHROPIC_BASE_URL"],
@@ -75,7 +74,20 @@ def _plain_container(setting: Setting, files: int) -> list[str]:
     ]  # fmt: skip
 
 
+def _place(setting: Setting) -> Path:
+    return setting.directory.parent / "plain"
+
+
+def _give(place: Path) -> None:
+    """Make all below ``place`` the container's user's."""
+    for directory, names, found in os.walk(place):
+        for name in (".", *names, *found):
+            os.chown(os.path.join(directory, name), _USER, _USER, follow_symlinks=False)  # noqa: PTH118
+
+
 def _configure(directory: Path) -> None:
+    """Give the plain container what a new session has: a configuration in which nothing has run yet."""
+    shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     state = {
         "hasCompletedOnboarding": True,
@@ -85,3 +97,4 @@ def _configure(directory: Path) -> None:
     }
     (directory / ".claude.json").write_text(json.dumps(state))
     (directory / "settings.json").write_text(json.dumps({"skipDangerousModePermissionPrompt": True}))
+    _give(directory)
