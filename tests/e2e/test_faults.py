@@ -171,7 +171,7 @@ def test_killed_at_any_time(user: User) -> None:
         if "ready" in output:
             assert user.repo.files(f"refs/realm/{name}") == ["one", "two"], delay
         saved += ended
-        delay *= 1.35
+        delay *= 1.5
 
 
 def test_killed_twice_on_the_way_home(user: User) -> None:

@@ -18,8 +18,6 @@ from tests.support.repos import Repo
 from tests.support.user import User
 from tests.support.waiting import first_line
 
-pytestmark = pytest.mark.xdist_group("install")  # by one worker: what is installed here serves many of them
-
 PLACES = {
     ".local/bin/realm",
     ".local/bin/git-realm",
@@ -49,28 +47,16 @@ def version(home: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.fixture(scope="module")
-def installed_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A home in which realm was installed, and what the installer said."""
-    home = tmp_path_factory.mktemp("install") / "a home"
-    done = run_installer(home, *QUIETLY, PIP_USER="1")
-    assert done.returncode == 0, done.stderr
-    return home, done.stderr
-
-
 @pytest.mark.parametrize("program", ["realm", "git-realm"])
-def test_nothing_is_imported_from_where_the_user_stands(home: Path, tmp_path: Path, program: str) -> None:
+def test_nothing_is_imported_from_where_the_user_stands(
+    installed: Installed, tmp_path: Path, program: str
+) -> None:
     for module in ("click", "realm", "re", "sitecustomize"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')\n")
     env = {**os.environ, "PYTHONPATH": f".:{tmp_path}", "PYTHONSTARTUP": str(tmp_path / "click.py")}
-    command = [str(Installed(home).bin / program), "config"]
+    command = [str(installed.bin / program), "config"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.fixture
-def home(installed_here: tuple[Path, str]) -> Path:
-    return installed_here[0]
 
 
 @pytest.fixture
@@ -84,35 +70,11 @@ def played(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def test_puts_commands_pages_and_completions_in_place(installed_here: tuple[Path, str]) -> None:
-    home, said = installed_here
-    assert outside(home) == PLACES
-    assert version(home).startswith("realm ")
-    assert (home / ".local/share/man/man1/git-realm.1").read_text().startswith(".TH")
-    assert 'export PATH="$HOME/.local/bin:$PATH"' in said
-
-
-def test_twice_is_an_upgrade_that_mends(home: Path) -> None:
-    stale = home / ".local/share/man/man1/realm-old.1"
-    stale.write_text("old")
-    with (home / ".realm/installed").open("a") as manifest:
-        manifest.write(f"{stale}\n")
-    (home / ".realm/venv/bin/python").unlink()
-    (home / ".realm/projects.json").write_text('{"version": 1, "projects": {}}')
-    path = f"{home}/.local/bin:{os.environ['PATH']}"
-    done = run_installer(home, *QUIETLY, PATH=path, REALM_HOME=".realm")
-    assert done.returncode == 0, done.stderr
-    assert "is not on your PATH" not in done.stderr
-    assert outside(home) == PLACES
-    assert version(home).startswith("realm ")
-    assert (home / ".realm/projects.json").exists()
-
-
-def test_without_a_terminal_or_yes_nothing_is_removed(home: Path) -> None:
-    refused = run_installer(home, "--uninstall")
+def test_without_a_terminal_or_yes_nothing_is_removed(played: Path) -> None:
+    refused = run_installer(played, "--uninstall")
     assert refused.returncode == 1
     assert "--yes" in refused.stderr
-    assert Installed(home).realm.exists()
+    assert (played / ".realm/venv/bin/realm").exists()
 
 
 def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
@@ -154,7 +116,7 @@ def test_without_an_engine_the_distributions_package_is_installed(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root starts an engine")
-def test_an_engine_that_is_installed_and_not_running_is_started(home: Path, tmp_path: Path) -> None:
+def test_an_engine_that_is_installed_and_not_running_is_started(played: Path, tmp_path: Path) -> None:
     up, pid = tmp_path / "up", tmp_path / "pid"
     tools = bare_machine(
         tmp_path / "tools",
@@ -163,7 +125,7 @@ def test_an_engine_that_is_installed_and_not_running_is_started(home: Path, tmp_
         systemctl=f"touch {up}",
         service=f"touch {up}",
     )
-    done = run_installer(home, "--yes", "--no-run", "--no-image", PATH=str(tools))
+    done = run_installer(played, "--yes", "--no-run", "--no-image", PATH=str(tools))
     assert done.returncode == 0, done.stderr
     assert "Starting the Docker engine" in done.stderr
     assert "is not running" not in done.stderr
@@ -238,11 +200,31 @@ def test_from_a_pipe_and_away_again_leaves_refs_and_what_is_not_realms(tmp_path:
 
 @pytest.mark.engine
 @pytest.mark.defaults
-def test_builds_the_image_tries_it_out_and_never_drops_work_unasked(user: User, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    done = run_installer(home, "--yes", "--no-engine")
+def test_a_second_time_it_mends_and_tries_realm_out_and_drops_no_work_unasked(
+    user: User, tmp_path: Path
+) -> None:
+    home = tmp_path / "a home"
+    done = run_installer(home, *QUIETLY, PIP_USER="1")
     assert done.returncode == 0, done.stderr
+    assert outside(home) == PLACES
+    assert version(home).startswith("realm ")
+    assert (home / ".local/share/man/man1/git-realm.1").read_text().startswith(".TH")
+    assert 'export PATH="$HOME/.local/bin:$PATH"' in done.stderr
+
+    stale = home / ".local/share/man/man1/realm-old.1"
+    stale.write_text("old")
+    with (home / ".realm/installed").open("a") as manifest:
+        manifest.write(f"{stale}\n")
+    (home / ".realm/venv/bin/python").unlink()
+    (home / ".realm/projects.json").write_text('{"version": 1, "projects": {}}')
+    path = f"{home}/.local/bin:{os.environ['PATH']}"
+    done = run_installer(home, "--yes", "--no-engine", PATH=path, REALM_HOME=".realm")
+    assert done.returncode == 0, done.stderr
+    assert "is not on your PATH" not in done.stderr
     assert "realm works" in done.stderr
+    assert outside(home) == PLACES
+    assert version(home).startswith("realm ")
+    assert (home / ".realm/projects.json").exists()
     assert engines.docker("image", "inspect", "-f", "{{.Os}}", "realm:latest") == "linux"
 
     mine = User(Installed(home), user.repo, {"REALM_HOME": str(home / ".realm")})
