@@ -241,7 +241,7 @@ def run(
     """Run ``argv``, a git command with whatever goes before it; see :func:`git`."""
     text = stdin if isinstance(stdin, bytes) else None
     file = subprocess.DEVNULL if stdin is None or isinstance(stdin, bytes) else stdin
-    is_move = _verb(argv) == "update-ref"
+    is_move = _verb(argv) in ("update-ref", "read-tree")
     try:
         process = subprocess.Popen(
             argv,
@@ -250,7 +250,7 @@ def run(
             stdin=subprocess.PIPE if text is not None else file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Ctrl-C at the terminal does not stop refs that move half-way.
+            # Ctrl-C at the terminal does not stop half-way what moves refs, or rewrites files.
             process_group=0 if is_move else None,
         )
         with process:

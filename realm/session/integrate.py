@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,10 +23,11 @@ from realm.store.quarantine import quarantine
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from realm.model import Project, Totals
     from realm.session.requests import UI, At
+    from realm.store.quarantine import Quarantine
     from realm.store.turns import Commit
 
 
@@ -99,8 +100,32 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick:
                     f"git restore ended with exit code {code}", f"realm apply {at} takes all of it"
                 )
             return repo.diffstat(project, now, worktree.snapshot(project, index))
-        merging.rewrite_files(project, index, now, after)
+        with _kept(held, done, now, after):
+            merging.rewrite_files(project, index, now, after)
         return repo.diffstat(project, now, after)
+
+
+@contextmanager
+def _kept(held: Quarantine, done: Work, now: str, after: str) -> Iterator[None]:
+    """Keep the work tree ``now`` while files in it that are in no commit are rewritten as in ``after``."""
+    project = held.aside
+    asked = ("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
+    head = git.git(*asked, project=project, check=False).text or done.whole.base
+    if not repo.changed_names(project, head, now) & repo.changed_names(project, now, after):
+        yield
+        return
+    own = merging.nameless(project, now, head)
+    held.give(own, [head])
+    kept = _keep(done, "apply", own)
+    try:
+        yield
+    except merging.TornError as torn:
+        torn.hint = f"free some space, then: git restore --source={own[:12]} :/"
+        raise
+    except RealmError:
+        _forget(done, kept)
+        raise
+    _forget(done, kept)
 
 
 def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, message: str = "") -> int:
@@ -135,14 +160,19 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
             own = ["--no-edit"]  # git has no use for a message then, and says so
         return git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
     finally:
-        with suppress(RealmError):  # the trash is emptied some day
-            if kept and not _goes_on(done, tip):
-                gone = [refs.RefUpdate(ref, oid, None) for ref, _, oid in kept]
-                refs.transact(project, gone, "realm: merge")
+        if kept and not _goes_on(done, tip):
+            _forget(done, kept)
+
+
+def _forget(done: Work, kept: Sequence[refs.RefUpdate]) -> None:
+    """Take back :func:`_keep`; what cannot be taken back stays as long as the rest of the trash."""
+    with suppress(RealmError):
+        gone = [refs.RefUpdate(ref, oid, None) for ref, _, oid in kept]
+        refs.transact(done.whole.project, gone, "realm: gone")
 
 
 def _keep(done: Work, part: str, oid: str) -> list[refs.RefUpdate]:
-    """Keep a commit in the trash: a ``git gc`` counts nothing that a merge with conflicts is to end with."""
+    """Keep a commit in the trash: to what a merge that stops is to end with ``git gc`` is blind."""
     project, name = done.whole.project, done.whole.name
     beside = {f"{refs.BRANCHES}{name}/merge/{part}": oid}
     updates = refs.keep_updates(project, name, refs.Tips(None, None), beside)

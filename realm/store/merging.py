@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+from contextlib import suppress
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +33,8 @@ _ALONE = ("-c", "core.splitIndex=false", *sparse.WHOLE)
 _OURS = b"2"
 _STAGES = (_OURS, b"1", b"3")
 """Ours, what both began with, and theirs: the order of git-merge-file(1)."""
+_CUT_OFF = re.compile("unable to (?:write|create) |cannot create directory ")
+"""What git says when it could write some files and not all: the disk is full, or part of it read-only."""
 _UNKNOWN = 129
 """What git exits with that does not know an option."""
 
@@ -41,6 +45,10 @@ class ConflictError(RealmError):
     def __init__(self, paths: Sequence[str]) -> None:
         super().__init__(f"both sides changed {listed(list(paths) or ['the same files'])}")
         self.paths = tuple(paths)
+
+
+class TornError(RealmError):
+    """Some files of the work tree were rewritten and others not."""
 
 
 def merge(project: Project, base: str, ours: str, theirs: str, *, keep: bool = False) -> str:
@@ -56,8 +64,8 @@ def merge(project: Project, base: str, ours: str, theirs: str, *, keep: bool = F
         return trees[1]
     if keep:
         return _by_files(project, *trees, keep=True)
-    root = _commit(project, trees[0])
-    sides = [_commit(project, tree, root) for tree in trees[1:]]
+    root = nameless(project, trees[0])
+    sides = [nameless(project, tree, root) for tree in trees[1:]]
     how = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
     done = git(*how, "--end-of-options", *sides, project=project, check=False)
     if done.code == _UNKNOWN:
@@ -70,8 +78,8 @@ def merge(project: Project, base: str, ours: str, theirs: str, *, keep: bool = F
     raise GitError(f"git merge-tree: {reason(done.err)}", "git fsck")
 
 
-def _commit(project: Project, tree: str, *parents: str) -> str:
-    """Return a commit that nothing points to: git merges commits, not trees."""
+def nameless(project: Project, tree: str, *parents: str) -> str:
+    """Return a commit by nobody that no ref points to: git merges commits, not trees."""
     above = [word for parent in parents for word in ("-p", parent)]
     return git(*_PERSON, "commit-tree", *above, "-m", "realm", tree, project=project).text
 
@@ -220,7 +228,31 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
     order = (*_ALONE, "read-tree", "-m", "-u", before, after)
     done = git(*order, project=project, env=env, check=False)
     if done.code != 0:
-        raise RealmError(f"nothing was changed: {reason(done.err)}", "git status --ignored")
+        why = reason(done.err)
+        if done.code >= 0 and not _CUT_OFF.match(why):
+            raise RealmError(f"nothing was changed: {why}", "git status --ignored")
+        _put_back(project, index, kinds)
+        raise RealmError(
+            f"nothing was changed: {why or f'git ended with {done.code}'}",
+            "df . shows whether the disk is full",
+        )
+
+
+def _put_back(project: Project, index: Path, kinds: Mapping[bytes, bytes]) -> None:
+    """Make what git was rewriting as ``index`` still has it; new files go first, which makes room."""
+    root = project.root.resolve()
+    for path in (root / os.fsdecode(name) for name, kind in kinds.items() if kind == b"A"):
+        with suppress(OSError):
+            if path.parent.resolve() == path.parent:  # nothing through a link, which leads elsewhere
+                path.unlink()
+    before = b"".join(name + b"\0" for name, kind in kinds.items() if kind != b"A")
+    order = (*_ALONE, "checkout-index", "-f", "-z", "--stdin")
+    done = git(*order, project=project, env={"GIT_INDEX_FILE": str(index)}, stdin=before, check=False)
+    if done.code != 0:
+        raise TornError(
+            f"your work tree was changed in part, and could not be put back: {reason(done.err)}",
+            "df . shows whether the disk is full",
+        )
 
 
 def _doubled(project: Project, tree: str, kinds: Mapping[bytes, bytes], same: Callable[[bytes], str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,22 @@ class TestApply:
         assert (repo.refs(), repo.git("ls-files", "--stage")) == before
         again = realm(repo.path, "apply", "fix")
         assert (again.code, again.err.splitlines()[0]) == (1, "error: your work tree has all of fix already")
+
+    def test_what_is_cut_off_is_put_back(self, past: Past) -> None:
+        repo, mine = past.repo, LINES.replace("1\n", "one\n", 1)
+        past.run(Asked("fill", {"z.txt": "z\n" * 100_000}))
+        repo.write("a.txt", mine)
+        repo.write("new file.log", "ignored\n")
+        before = status(repo), repo.refs()
+        limited = ["sh", "-c", 'ulimit -f 40; exec "$@"', "sh", sys.executable, "-m", "realm", "apply", "fix"]
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        done = subprocess.run(limited, cwd=repo.path, env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr[:26]) == (1, "error: nothing was changed")
+        assert (repo.path / "a.txt").read_text() == mine
+        assert (status(repo), repo.refs()) == before
+        assert realm(repo.path, "apply", "fix").code == 0
+        assert (repo.path / "a.txt").read_text() == mine.replace("10\n", "ten\n")
+        assert repo.refs() == before[1]
 
     def test_edits_beside_it_stay(self, past: Past) -> None:
         repo = past.repo
