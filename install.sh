@@ -63,14 +63,16 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        die "this needs root: $*" 'run it as root, or install sudo'
+        say "warning: this needs root: $*"
+        return 1
     fi
 }
 
 # install_packages WHAT APT DNF PACMAN: with the distribution's own package manager, after asking;
-# several packages are parted by blanks.
+# several packages are parted by blanks. Who cannot become root is not asked.
 install_packages() {
     local what=$1 apt=$2 dnf=$3 pacman=$4
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then return 1; fi
     if command -v apt-get >/dev/null; then
         agreed "Install $what ($apt) with apt-get?" || return 1
         as_root apt-get update -qq >&2 || true

@@ -115,6 +115,20 @@ def test_without_an_engine_the_distributions_package_is_installed(
     assert "warning: the Docker engine is not running" in done.stderr
 
 
+@pytest.mark.parametrize("programs", [{"dockerd": "exit 1", "docker": "exit 1"}, {"apt_get": "exit 1"}])
+def test_who_cannot_become_root_has_realm_all_the_same(
+    played: Path, tmp_path: Path, programs: dict[str, str]
+) -> None:
+    tools = bare_machine(tmp_path / "tools", **programs)
+    (tools / "id").unlink()
+    (tools / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tools / "id").chmod(0o755)
+    done = run_installer(played, "--yes", "--no-run", "--no-image", PATH=str(tools))
+    assert done.returncode == 0, done.stderr
+    assert "then run this again" in done.stderr
+    assert "realm is installed" in done.stderr
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root starts an engine")
 def test_an_engine_that_is_installed_and_not_running_is_started(played: Path, tmp_path: Path) -> None:
     up, pid = tmp_path / "up", tmp_path / "pid"
