@@ -47,7 +47,7 @@ def test_words_that_are_no_words(claude: User) -> None:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", shown)
         # Such a question is on no screen: nothing is typed for it.
         refused = claude.realm("send", "liar", "--answer", "1", code=1).err
-        assert "was given nothing" in refused
+        assert "was sent nothing" in refused
         assert "\x1b" not in refused
         terminal.wait_for("Done", timeout=60)
         eventually(lambda: row(claude, "liar")["activity"] == "done")

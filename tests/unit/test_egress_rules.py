@@ -110,9 +110,10 @@ def test_a_company_proxy_is_the_only_way_out() -> None:
     assert peer.startswith("cache_peer proxy.corp parent 3128 0 no-query default no-digest ")
     assert peer.endswith(" name=upstream login=me:p%20w")
     assert "cache_peer_access upstream deny led" in lines
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "acl direct dstdomain -n .corp",
         "always_direct allow direct",
+        "always_direct deny all",
         "never_direct allow all",
     ]
 

@@ -329,6 +329,7 @@ def _through(upstream: Upstream | None) -> Iterator[str]:
     if upstream.without:
         yield f"acl direct dstdomain -n {' '.join(_without_covered(upstream.without))}"
         yield "always_direct allow direct"
+    yield "always_direct deny all"  # what no rule is about is else dealt with contrary to the last one
     yield "never_direct allow all"
 
 
