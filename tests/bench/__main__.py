@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 FULL = os.environ.get("REALM_BENCH_FULL") == "1"
-STARTS = 25 if FULL else 3
+STARTS = 25 if FULL else 2
 USUAL = 1_000
 """Files of an ordinary repository."""
 BARE_BARS = {USUAL: 1.8, 80_000: 2.0}
 """Bars of a run that does nothing, by the number of files."""
 QUICK = 15 if FULL else 5
-PROMPTS = 9 if FULL else 3
+PROMPTS = 9 if FULL else 2
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
 PARTS = ("commands", "review", "intake", "terminal", "runs", "prompt", "turns", "recording", "network")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 FULL = os.environ.get("REALM_BENCH_FULL") == "1"
 AMOUNT = 60
 """Megabytes of output that are relayed at a time."""
-ROUNDS = 7 if FULL else 3
-KEYS = 1000 if FULL else 200
-ATTACHES = 15 if FULL else 5
+ROUNDS = 7 if FULL else 2
+KEYS = 1000 if FULL else 120
+ATTACHES = 15 if FULL else 3
 SETTLE = 0.3
 """Seconds after the start until a program is at rest."""
 

@@ -95,7 +95,9 @@ def _milestones(user: User) -> dict[str, Callable[[subprocess.Popen[str]], None]
 
 
 def _held(repo: Repo) -> list[Path]:
-    return list((repo.path / ".git/objects/pack").glob("*.keep"))
+    # One without an index is left for an hour to whoever may just be writing that.
+    kept = (repo.path / ".git/objects/pack").glob("*.keep")
+    return [path for path in kept if path.with_suffix(".idx").exists()]
 
 
 def _tip(repo: Repo) -> str:
