@@ -49,6 +49,8 @@ _REFUSALS = (
 )
 _ENVIRONMENT = frozenset(getattr(errno, name) for name in _REFUSALS)
 """What the operating system refuses is no bug of ours."""
+_ROOM = 1024 * 1024
+"""Bytes; a disk with fewer is full."""
 _NO_THREAD = "can't start new thread"
 """What Python says where the limit of processes is reached."""
 
@@ -119,7 +121,8 @@ def _report(error: Exception, verb: str | None) -> int:
     if isinstance(error, MemoryError) or str(error) == _NO_THREAD:
         error = OSError(errno.ENOMEM, "out of memory, or no room for another process")
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
-        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+        path = os.fsdecode(error.filename) if error.filename else _full_disk(error)
+        where = f": {path}" if path else ""
         output.error(f"{error.strerror}{where}", _refusal_hint(error))
         return errors.EXIT_FAILURE
     _report_bug(error, verb)
@@ -135,6 +138,19 @@ def _lost_place() -> errors.RealmError | None:
     except errors.RealmError as lost:
         return lost
     return None
+
+
+def _full_disk(error: OSError) -> str:
+    """Return where a write was refused that does not say so: on the first full disk that realm uses."""
+    from realm.paths import realm_home
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        for place in (realm_home(), os.environ.get("TMPDIR", "/tmp"), "."):  # noqa: S108 - only looked at
+            with contextlib.suppress(OSError):
+                found = os.statvfs(place)
+                if found.f_bavail * found.f_frsize < _ROOM or (found.f_files and not found.f_favail):
+                    return os.path.abspath(place)  # noqa: PTH100 - Path's own follows links
+    return ""
 
 
 def _refusal_hint(error: OSError) -> str:

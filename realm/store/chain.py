@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import GitError
-from realm.git import git, reason
+from realm.git import failure, git, reason
 from realm.paths import scratched
 from realm.store.batch import CatFile
 from realm.store.commits import COMMIT_LIMIT
@@ -103,7 +103,10 @@ def signatures(project: Project, base: str, tip: str) -> dict[str, str]:
 
 
 def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
-    """Return what git's strict check finds wrong with what ``tips`` reach beyond ``base``, if anything."""
+    """Return what git's strict check finds wrong with what ``tips`` reach beyond ``base``, if anything.
+
+    Raises :class:`GitError` where a full disk leaves no room to look.
+    """
     with scratched("verify") as directory:
         wanted = "".join(f"{oid}\n" for oid in [*tips, f"^{base}"]).encode()
         lend(directory, project.object_stores)
@@ -120,7 +123,11 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
             checking = ("index-pack", how, "-o", str(directory / "again.idx"))
             done = git(*checking, str(directory / f"pack-{name}.pack"), project=project, env=env, check=False)
         except GitError as error:
+            if error.hint:
+                raise
             return error.message
+    if (refused := failure("index-pack", done.err)).hint:
+        raise refused
     return "" if done.code == 0 else "; ".join(_complaints(done.err)) or reason(done.err)
 
 

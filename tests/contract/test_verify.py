@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm import git as gits
+from realm.errors import GitError
 from realm.session.verify import verify
 from realm.store import record, refs, worktree
 from tests.support.history import Asked, Past, realm
@@ -16,6 +18,7 @@ from tests.support.store import ME, project_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
     from tests.support.repos import Repo
 
@@ -58,6 +61,18 @@ class TestSound:
     def test_realms_own_directory_may_be_on_another_disk(self, past: Past, other_disk: Path) -> None:
         done = realm(past.repo.path, "verify", "fix", env={"REALM_HOME": str(other_disk)})
         assert (done.code, done.err) == (0, "")
+
+    def test_a_full_disk_is_no_damage(self, past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = gits.run
+
+        def full(argv: list[str], **options: Any) -> gits.GitResult:
+            if "index-pack" in argv:
+                return gits.GitResult(128, b"", b"fatal: sha1 file 'x' write error. Out of diskspace\n")
+            return run(argv, **options)
+
+        monkeypatch.setattr(gits, "run", full)
+        with pytest.raises(GitError, match="Out of diskspace"):
+            verify("fix", past.repo.path)
 
     def test_what_realm_wrote_is(self, past: Past) -> None:
         done = realm(past.repo.path, "verify", "fix")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from realm.cli.boundary import CommandLineError, guard
 from realm.errors import RealmError, UsageError
+from realm.paths import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +74,21 @@ def test_control_characters_never_reach_the_terminal(capsys: pytest.CaptureFixtu
 def test_a_refusal_of_the_system_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     guard(raising(OSError(errno.ENOSPC, "No space left on device", "/x/y")), ["list"])
     assert "error: No space left on device: /x/y\n" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_named_where_the_system_names_no_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = make_private(tmp_path / "home")
+    monkeypatch.setenv("REALM_HOME", str(home))
+
+    def asked(place: object) -> SimpleNamespace:
+        free = 0 if place == home else 10**6
+        return SimpleNamespace(f_bavail=free, f_frsize=4096, f_files=10, f_favail=10)
+
+    monkeypatch.setattr(os, "statvfs", asked)
+    guard(raising(OSError(errno.ENOSPC, "No space left on device")), ["list"])
+    assert f"error: No space left on device: {home}\n" in capsys.readouterr().err
 
 
 def test_a_bug_is_logged_without_the_command_line(capsys: pytest.CaptureFixture[str], sealed: Path) -> None:
