@@ -75,15 +75,15 @@ class CatFile:
 
         All of ``specs`` must fit in a pipe: git may not read on before it is read from.
         """
-        process = self._start()
+        stdin = self._start().stdin
+        assert stdin is not None  # noqa: S101 - a pipe
         try:
             for spec in specs:
-                if process.stdin is None or "\n" in spec:
+                if "\n" in spec:
                     raise GitError(f"cannot read {spec!r}")
-                process.stdin.write(spec.encode("utf-8", "surrogateescape") + b"\n")
+                stdin.write(spec.encode("utf-8", "surrogateescape") + b"\n")
                 self._asked.append(spec)
-            if process.stdin is not None:
-                process.stdin.flush()
+            stdin.flush()
         except BrokenPipeError:
             raise self._broken(" ".join(self._asked)) from None
 
