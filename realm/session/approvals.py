@@ -151,9 +151,8 @@ def settle_patterns(project: Project, ui: UI) -> None:
     if not names:
         return
     if ui.confirm(f"{worktree.INCLUDE_FILE} asks for copies of {listed(names)} in the container. Allow it?"):
-        _approve(
-            _PATTERNS, project, content
-        )  # the content that was asked about, even if it has changed since
+        # The content that was asked about, even if it has changed since.
+        _approve(_PATTERNS, project, content)
         return
     ui.warn(
         f"{listed(names)} stayed out of the container: you have not approved this {worktree.INCLUDE_FILE} "
