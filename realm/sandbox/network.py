@@ -21,6 +21,8 @@ _APART = "com.docker.network.bridge.enable_icc"
 _ROLE = "network"
 _SMALL = 24
 """Bits of the subnet that is kept of what the engine gives: as few addresses as 250 sandboxes need."""
+_TRIES = 3
+"""Times that the network is looked for and made; two realms that do it at once get in each other's way."""
 
 
 def ensure_open(engine: Engine) -> None:
@@ -35,13 +37,16 @@ def ensure_open(engine: Engine) -> None:
             "git config realm.network allow",
         )
     found = _only(engine)
-    if not found:
-        with suppress(EngineError):  # somebody else has just made it
+    for more in reversed(range(_TRIES)):
+        if found:
+            break
+        try:
             _make(engine)
+        except EngineError:  # somebody else makes one at this moment
+            if not more:
+                raise
         found = _only(engine)
-    if not found:
-        _make(engine)  # says why it cannot
-    elif (found.get("Options") or {}).get(_APART) != "false":
+    if found and (found.get("Options") or {}).get(_APART) != "false":
         raise EngineError(
             f"the network {layout.OPEN_NETWORK} of this engine lets containers reach each other: "
             "realm did not make it",
@@ -65,13 +70,27 @@ def _only(engine: Engine) -> Mapping[str, Any]:
 
 def _make(engine: Engine) -> None:
     labels = {layout.ROLE: _ROLE}
-    engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"})
-    # The engine knows which addresses are free on its machine; it gives more of them than there is need for.
-    made = _only(engine)
-    small = _first_of(made)
-    if small:
-        engine.remove_network(made["Id"])
-        engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"}, small)
+    engine.create_network(layout.OPEN_NETWORK, labels, {_APART: "false"}, _free(engine, labels))
+
+
+def _free(engine: Engine, labels: Mapping[str, str]) -> str:
+    """Return a small subnet that is free, nothing where those that the engine gives are small.
+
+    Only the engine knows which addresses are free on its machine, and tells by giving some to a network.
+    That one has a name of its own, so that no sandbox is ever on it or finds it gone.
+    """
+    probe = f"{layout.OPEN_NETWORK}-probe"
+    refused = EngineError(f"another program removed the network {probe} of this engine")
+    try:
+        engine.create_network(probe, labels, {_APART: "false"})
+    except EngineError as error:  # another realm's, or one that a killed realm left, serves as well
+        refused = error
+    found = engine.networks(probe)
+    if not found:
+        raise refused
+    for each in found:
+        engine.remove_network(each["Id"])
+    return _first_of(found[0])
 
 
 def _first_of(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,9 +56,17 @@ def test_a_network_of_that_name_on_which_they_would_is_refused(
         docker("network", "rm", "realm-test-stranger")
 
 
-def test_it_is_small(lab: Laboratory) -> None:
-    network.ensure_open(lab.engine)
-    subnet = docker(
-        "network", "inspect", layout.OPEN_NETWORK, "--format", "{{(index .IPAM.Config 0).Subnet}}"
-    )
-    assert int(subnet.partition("/")[2]) >= 24
+def test_several_that_make_it_at_once_make_one_small_one(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "realm-test-at-once"
+    monkeypatch.setattr(layout, "OPEN_NETWORK", name)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda _: network.ensure_open(lab.engine), range(6)))
+        (made,) = json.loads(docker("network", "inspect", name))  # of two of one name none can be used
+        assert int(made["IPAM"]["Config"][0]["Subnet"].partition("/")[2]) >= 24
+        left = docker("network", "ls", "--filter", f"name={name}", "--format", "{{.Name}}").split()
+        assert left == [name]
+    finally:
+        docker("network", "rm", name)
