@@ -115,7 +115,22 @@ def _command(value: object) -> str:
     """Return a command that may be a line of shell, a list of words, or several of these by name."""
     commands = value.values() if isinstance(value, dict) else [value]
     lines = (shlex.join(map(str, each)) if isinstance(each, list) else each for each in commands)
-    return " && ".join(line.strip() for line in lines if isinstance(line, str) and line.strip())
+    return " && ".join(_alone(line.strip()) for line in lines if isinstance(line, str) and line.strip())
+
+
+_CHANGES_ITS_SHELL = re.compile(
+    r"[.:]|alias|cd|eval|exec|exit|export|read|readonly|return|set|shift|source|trap|ulimit|umask|unset|.*[^\w./-].*"
+)
+
+
+def _alone(line: str) -> str:
+    """Return a line of shell as a command that others can follow: a comment, say, would swallow them."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = []
+    is_plain = shlex.join(words) == line and not _CHANGES_ITS_SHELL.fullmatch(words[0])
+    return line if is_plain else shlex.join(["sh", "-c", line])
 
 
 _TARGET = re.compile(r"/[\w.@+/-]{1,200}", re.ASCII)

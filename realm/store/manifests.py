@@ -39,6 +39,8 @@ def digest(project: Project, commit: str, command: str) -> str:
 
 def _words(command: str) -> set[str]:
     try:
-        return {word.removeprefix("./") for word in shlex.split(command)}
+        words = shlex.split(command)
     except ValueError:
-        return set(command.split())
+        words = command.split()
+    # A script for another shell (sh -c '…') is one word.
+    return {word.removeprefix("./") for one in words for word in (one, *re.split(r"[\s'\"`;&|()<>]+", one))}

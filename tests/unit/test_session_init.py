@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,12 +69,23 @@ def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_p
     (tmp_path / ".devcontainer/devcontainer.json").write_text(DEVCONTAINER, "utf-8-sig")
     found = languages.propose(tmp_path)
     assert (found.image, found.variables) == ("mcr.example/base:1", (("MODE", "test"),))
-    assert found.setup == ("npm i", "npm run build", "echo \"// no comment\" && npm ci 'a b'")
+    assert found.setup == ("npm i", "npm run build", "sh -c 'echo \"// no comment\"' && npm ci 'a b'")
     assert [note.partition(": ")[2].split(" is ignored")[0] for note in found.notes] == [
         "HERE", "ANTHROPIC_BASE_URL", "https_proxy", "features", "postStartCommand",
         "runArgs",
     ]  # fmt: skip
     assert "npx @devcontainers/cli build" in found.notes[3]
+
+
+@pytest.mark.parametrize(
+    "line", ["true # both", "cd sub", "true;", "true &", "(exit 0)", "exit 0", "! false", "exec true", "A=1"]
+)
+def test_commands_of_a_devcontainer_do_not_disturb_those_after_them(repo: Repo, line: str) -> None:
+    (repo.path / "sub").mkdir()
+    repo.write(".devcontainer.json", json.dumps({"onCreateCommand": line, "postCreateCommand": "pwd"}))
+    (planned,) = init.plan(repo.path).lines
+    done = subprocess.run(["sh", "-ec", planned.text], cwd=repo.path, capture_output=True, check=True)
+    assert done.stdout.decode() == f"{repo.path}\n"
 
 
 def test_what_a_devcontainer_has_from_the_environment_is_left_out_and_said(repo: Repo) -> None:
