@@ -71,6 +71,20 @@ def test_what_the_agent_made_comes_as_pointer_and_file(sandbox: HostSandbox) -> 
     assert stored == {hashlib.sha256(data).hexdigest(): data for data in (LARGE, new, more)}
 
 
+def test_files_are_where_several_clones_have_them_together(repo: Repo, tmp_path: Path) -> None:
+    """Git LFS has a setting for that."""
+    repo.git("config", "lfs.storage", str(tmp_path / "large"))
+    repo.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    repo.write("one.bin", pointer(LARGE))
+    repo.commit("Large file")
+    brought = tmp_path / f"{hashlib.sha256(LARGE).hexdigest()}.lfs"
+    brought.write_bytes(LARGE)
+    lfs.store(project_of(repo), [brought])
+    (found,) = lfs.pointers(project_of(repo), repo.head())
+    assert found.file is not None
+    assert found.file.is_relative_to(tmp_path / "large/objects")
+
+
 def test_a_file_that_is_another_one_is_passed_over(repo: Repo, tmp_path: Path) -> None:
     forged = tmp_path / f"{'a' * 64}.lfs"
     forged.write_bytes(b"forged")
