@@ -169,6 +169,11 @@ def _login_host(named: Host, options: Mapping[str, list[str]]) -> LoginHost:
             f"your known_hosts has {name} by a certificate authority alone, which a container cannot check",
             f"ssh-keyscan -p {port} {address} shows keys of its own to compare and add there",
         )
+    if not host_keys and "knownhostscommand" in options:
+        raise RealmError(
+            f"your ssh asks a program for the keys of {name} (KnownHostsCommand), and realm only known_hosts",
+            f"ssh-keyscan -p {port} {address} shows its keys to compare and add there",
+        )
     if not host_keys:
         raise RealmError(
             f"the keys of {name}, which realm.sshAgent names, are not in your known_hosts",

@@ -94,7 +94,9 @@ def _check_remote(project: Project, remote: str) -> None:
         return
     known = remotes(project)
     if remote not in known:
-        there = f"this repository has: {', '.join(known)}" if known else "git remote add origin URL"
+        there = "git remote add origin URL"
+        if known:
+            there = f"git config realm.remote NAME chooses one of those that there are: {', '.join(known)}"
         raise RealmError(f"there is no remote called '{clean(remote)}'", clean(there))
 
 

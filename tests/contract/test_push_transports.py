@@ -229,6 +229,9 @@ def test_no_such_remote(user: User) -> None:
     done = user.realm("push", "feature", code=1)
     assert done.err.startswith("error: there is no remote called 'origin'\n")
     assert "git remote add origin URL" in done.err
+    user.repo.git("remote", "add", "upstream", "../elsewhere")
+    done = user.realm("push", "feature", code=1)
+    assert "git config realm.remote NAME chooses one of those that there are: upstream" in done.err
 
 
 def test_removing_and_restoring_needs_no_engine(user: User) -> None:

@@ -149,6 +149,13 @@ def test_a_hosts_key_that_is_revoked_or_an_authoritys_counts_for_nothing(
     known.write_text(f"@cert-authority {name} {kind} {key}\n")
     with pytest.raises(RealmError, match="by a certificate authority alone"):
         world.lent("there")
+    config = tmp_path / "bin/config"
+    before = config.read_text()
+    config.write_text(f"Host there\n  KnownHostsCommand /bin/true\n{before}")
+    known.write_text("")
+    with pytest.raises(RealmError, match="KnownHostsCommand"):
+        world.lent("there")
+    config.write_text(before)
     known.write_text(f"{name} {kind} {key}\n@revoked {name} {kind} {key}\n")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
     known.write_text("".join(line for line in known.read_text().splitlines(True) if line[0] != "@"))
