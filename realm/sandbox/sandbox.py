@@ -65,6 +65,7 @@ class Sandbox:
         self._mapper_image = mapper_image
         self._known: Facts | None = None
         self._results: Scratch | None = None
+        self._attached: Attachment | None = None
         self.limit = _RESULTS
         """Bytes that it may hand over at a time."""
 
@@ -114,7 +115,8 @@ class Sandbox:
     def attach(self) -> Attachment:
         """Return the container's stream; attached before the start, nothing of it is missed."""
         sock, begun = self.engine.attach(self.id)
-        return self.stream(sock, begun, tty=self.tty)
+        self._attached = self.stream(sock, begun, tty=self.tty)
+        return self._attached
 
     def stream(self, sock: socket.socket, begun: bytes, *, tty: bool) -> Attachment:
         """Return the stream of an attachment that was made before."""
@@ -139,6 +141,8 @@ class Sandbox:
             if len(found) == 1 or not (found or error.kind == "not found"):
                 raise
             network.ensure_open(self.engine)
+            if self._attached is not None:  # a start that fails ends the streams of a container
+                self._attached.replace(self.engine.attach(self.id)[0])
             self.engine.start(self.id)
         if self._mapper_image:
             user = self._facts().user

@@ -237,6 +237,12 @@ class Attachment:
         """Return what was read and not given to anybody: another holder continues it."""
         return self._demux.unread() + self._begun
 
+    def replace(self, sock: socket.socket) -> None:
+        """Go on with another connection, of which nothing was read, under the same descriptor."""
+        sock.setblocking(False)
+        os.dup2(sock.fileno(), self._socket.fileno(), inheritable=False)
+        sock.close()
+
     def close_write(self) -> None:
         """End the program's input; its output goes on."""
         # The engine may have closed already: then there is no input to end.

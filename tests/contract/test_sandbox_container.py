@@ -66,16 +66,19 @@ def test_network_that_was_changed_before_the_start_is_mended(
 ) -> None:
     monkeypatch.setattr(layout, "OPEN_NETWORK", f"realm-test-{lab.id[:8]}")
     network.ensure_open(lab.engine)
-    sandbox = lab.create("true", network="open")
+    sandbox = lab.create("sh", "-c", "echo heard", network="open")
     if what == "pruned":
         docker("network", "rm", layout.OPEN_NETWORK)
     else:
         _make_another(lab, layout.OPEN_NETWORK)
+    stream = sandbox.attach()
     try:
         sandbox.start()
         assert sandbox.wait_at_most(60) == 0
+        assert stream.parts(stream.recv(100)) == [(1, b"heard\n")]
         assert len(lab.engine.networks(layout.OPEN_NETWORK)) == 1
     finally:
+        stream.close()
         sandbox.remove()
         docker("network", "rm", layout.OPEN_NETWORK)
 

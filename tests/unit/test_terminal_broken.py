@@ -125,6 +125,23 @@ def test_a_silent_stream_of_a_sandbox_that_is_gone_ends(carry: Carry, sandboxes:
     assert gaps[2] >= 4 * GAP
 
 
+def test_last_words_are_heard_that_come_while_the_sandbox_is_asked(
+    carry: Carry, sandboxes: list[SocketSandbox]
+) -> None:
+    peer = sandboxes[0].peer
+
+    def end() -> None:
+        peer.sendall(b"words")
+        peer.close()
+
+    def gone() -> bool:
+        peer.sendall(b"last ")
+        threading.Timer(GAP, end).start()
+        return False
+
+    assert carry(sandboxes[0], gone, nothing) == (Ended(Reason.EOF), b"last words")
+
+
 def test_a_sandbox_that_has_said_something_is_not_asked_any_more(
     carry: Carry, sandboxes: list[SocketSandbox]
 ) -> None:

@@ -26,6 +26,8 @@ QUIET = 0.02
 """Seconds without any traffic after which ``idle`` is called."""
 FIRST_LOOK, LAST_LOOK = 5.0, 60.0
 """Seconds of silence until a sandbox is asked for the first time, and at most from one time to the next."""
+LATE = 1.0
+"""Seconds that the last words of a sandbox that is gone may take to come."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _OVER = {Reason.EOF, Reason.LOST}
 
@@ -123,7 +125,7 @@ class _Loop:
 
     def _begin(self) -> None:
         self._last: Reason | None = None
-        self._silent, self._busy = True, True
+        self._silent, self._busy, self._gone = True, True, False
         self._gap = FIRST_LOOK
         self._look = time.monotonic() + FIRST_LOOK
 
@@ -234,10 +236,10 @@ class _Loop:
             return Ended(Reason.TIMEOUT)
         if self._silent and self._alive is not None and now >= self._look:
             # An engine has been seen to leave the stream of a container open that was killed as it began.
-            if not self._alive():
-                self._last = Reason.EOF
+            self._last = Reason.EOF if self._gone else None
+            self._gone = self._gone or not self._alive()
             self._gap = min(2 * self._gap, LAST_LOOK)
-            self._look = time.monotonic() + self._gap
+            self._look = time.monotonic() + (LATE if self._gone else self._gap)
         self._doubt.look()
         if self._busy and self._idle is not None:
             self._busy = bool(self._idle())
