@@ -13,7 +13,7 @@ from realm import __version__
 from realm.cli import boundary, output
 from realm.cli.boundary import CommandLineError
 from realm.cli.command import SETTINGS, Formatter, option_rows, usage, worded
-from realm.cli.params import common
+from realm.cli.params import common, takes_value
 from realm.cli.verbs import ELSEWHERE, HIDDEN, SECTIONS, SUMMARIES, closest, program
 from realm.errors import EXIT_INTERRUPT
 from realm.text import clean
@@ -161,9 +161,10 @@ def _translated(error: click.UsageError) -> CommandLineError:
     line = usage(context)
     advice = f"{context.command_path} --help explains it"
     if isinstance(error, click.NoSuchOption):
-        known = sorted(name for name in error.possibilities or () if name.startswith("--"))
+        known = sorted(name for name in takes_value(context.command.params) if name.startswith("--"))
         close = closest(error.option_name, known)
-        advice = f"did you mean {' or '.join(close)}?" if close else advice
+        elsewhere: str = getattr(context.command, "elsewhere", "")
+        advice = f"did you mean {' or '.join(close)}?" if close else elsewhere or advice
         return CommandLineError(f"there is no option {error.option_name}", advice, line)
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return CommandLineError(f"<{error.param.metavar or error.param.name}> is missing", advice, line)

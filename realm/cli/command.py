@@ -48,7 +48,7 @@ class Verb(click.Command):
     allow_extra_args = True
     """Surplus arguments are refused in our words."""
     elsewhere = ""
-    """What to do in place of giving arguments that the verb does not take."""
+    """What to do in place of giving arguments or options that the verb does not take."""
 
     def __init__(
         self, *args: Any, examples: Sequence[tuple[str, str]] = (), note: str = "", **kwargs: Any

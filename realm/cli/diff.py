@@ -68,3 +68,6 @@ def command(
     if risky and paths:
         raise CommandLineError("--risky chooses the paths itself", "leave them out, or leave --risky out")
     diff(name, directory, between=between, options=options, tool=tool, paths=paths, risky=risky)
+
+
+command.elsewhere = "git takes all of its options: git diff HEAD...refs/realm/NAME"

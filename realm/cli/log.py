@@ -61,6 +61,9 @@ def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> N
         output.hint(f"no turns yet: realm resume {name.name} continues it")
 
 
+command.elsewhere = "git takes all of its options: git log HEAD..refs/realm/NAME"
+
+
 def _cells(turn: Turn) -> list[Cell]:
     ended = output.iso(turn.ended) or ""
     if ended and turn.ended is not None and output.is_terminal(sys.stdout):

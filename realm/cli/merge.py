@@ -47,6 +47,9 @@ def command(name: At, directory: Path | None, squash: bool, message: str, then: 
     return code
 
 
+command.elsewhere = "git takes all of its options: git merge refs/realm/NAME"
+
+
 def _offer(name: str, directory: Path | None, ui: UI, *, then: bool) -> None:
     """Remove the session where that is wanted; say how otherwise."""
     from realm.model import State

@@ -48,6 +48,9 @@ def command(name: At, directory: Path | None, as_json: bool) -> None:
         output.write("\n".join(_parts(shown)))
 
 
+command.elsewhere = "git takes all of its options: git show refs/realm/NAME"
+
+
 def _parts(shown: Shown) -> Iterator[str]:
     turn, said = shown.turn, shown.said
     yield from _head(shown)

@@ -85,6 +85,9 @@ ELSEWHERE = {
 }  # fmt: skip
 """What other tools call a verb, and what it is here."""
 
+_SHORT = 2
+"""Characters of an option such as ``-f``."""
+
 GLOBAL_VALUES = ("-C", "--color")
 """Options before the verb that take a value."""
 
@@ -110,8 +113,12 @@ def find_verb(arguments: Sequence[str]) -> tuple[str | None, int]:
 
 
 def closest(word: str, known: Sequence[str]) -> list[str]:
-    """Return up to three of ``known`` that ``word`` may have been meant to be, the likeliest first."""
+    """Return up to three of ``known`` that ``word`` may have been meant to be, the likeliest first.
+
+    ``-f`` may be any long option whose name begins so.
+    """
     import difflib
 
-    starts = [verb for verb in known if word and verb.startswith(word)]
+    begun = f"-{word}" if len(word) == _SHORT and word[0] == "-" else word
+    starts = [verb for verb in known if word and verb.startswith(begun)]
     return list(dict.fromkeys([*starts, *difflib.get_close_matches(word, known, n=3, cutoff=0.65)]))[:3]

@@ -49,7 +49,8 @@ def search(
     """Give every line that has the regular expression ``pattern``, session by session, turn by turn.
 
     All sessions of the project are looked at, those called ``names``, or with ``everywhere``
-    those of every project that realm was used in.  A record that is damaged is passed over.
+    those of every project that realm was used in.  A line of a screen is given once, although the next
+    turn's screen still shows it.  A record that is damaged is passed over.
     Raises :class:`UsageError` for a pattern that is none.
     """
     try:
@@ -76,12 +77,19 @@ def _in_session(project: Project, row: MetaRow, wanted: re.Pattern[str]) -> Iter
                 for number in runs
                 if (kept := found.said(number))
             }
+            before: dict[tuple[str, str], None] = {}
             for turn in numbered.turns(project, whole.base, whole.tip, list(runs.values())):
                 texts = list(_texts(found, turn, runs.get(turn.run), said.get(turn.run, [])))
-                for where, text in texts:
-                    for line in dict.fromkeys(redactor.text(clean(text, multiline=True)).splitlines()):
-                        if wanted.search(line[:LONGEST]):
-                            yield Hit(project.root, row.name, turn.number, where, line.strip())
+                lines = dict.fromkeys(
+                    (where, line)
+                    for where, text in texts
+                    for line in redactor.text(clean(text, multiline=True)).splitlines()
+                )
+                for where, line in lines:
+                    shown_still = where == "screen" and (where, line) in before
+                    if not shown_still and wanted.search(line[:LONGEST]):
+                        yield Hit(project.root, row.name, turn.number, where, line.strip())
+                before = lines
     except RealmError:
         return
 

@@ -115,7 +115,9 @@ def check_name(name: str) -> None:
     """
     problem = _problem(name)
     if problem:
-        raise UsageError(problem, _HINT)
+        other = name.replace("/", "-")
+        branch = re.fullmatch("[^/]+(/[^/]+)+", name) and not _problem(other)
+        raise UsageError(problem, f"{other} is one: realm push {other} --as {name}" if branch else _HINT)
 
 
 def is_name(name: str) -> bool:
@@ -163,7 +165,8 @@ def check_new(project: Project, name: str) -> None:
         taken = ref.removeprefix(prefix).split("/")[0]
         if taken == name and prefix == CODE:
             raise RealmError(
-                f"the session '{name}' exists already", f"realm resume {name}, or choose another name"
+                f"the session '{name}' exists already",
+                f"realm resume {name} continues it (realm attach {name} while it runs); or choose another name",
             )
         if taken != name and taken.casefold() == name.casefold():
             raise UsageError(

@@ -47,6 +47,14 @@ def test_prompts_and_screens_are_looked_at(past: Past) -> None:
     assert found(past, "nowhere", code=1) == []
 
 
+def test_a_line_that_the_next_screens_still_show_is_given_once(repo: Repo) -> None:
+    shown = {f"turns/{turn:04d}.screen.txt": b"> write it\n+hello\n" for turn in (1, 2)}
+    shown |= {"turns/0003.screen.txt": b"cleared\n", "turns/0004.screen.txt": b"+hello\n"}
+    past = Past(repo, "tax")
+    past.run(*map(Asked, "abcd"), files={**shown, "screen.txt": b"+hello\n"})
+    assert found(past, "hello") == [("tax", 1, "screen", "+hello"), ("tax", 4, "screen", "+hello")]
+
+
 def test_what_is_printed_is_clean(past: Past) -> None:
     done = realm(past.repo.path, "grep", "red")
     assert done.code == 0

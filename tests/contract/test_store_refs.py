@@ -258,8 +258,12 @@ def test_new_names(repo: Repo) -> None:
     assert "realm resume Fix-Login" in caught.value.hint
     with pytest.raises(UsageError, match="only by case"):
         refs.check_new(project, "fix-login")
-    with pytest.raises(UsageError, match="holds a '/'"):
-        refs.check_new(project, "a/b")
+    with pytest.raises(UsageError, match="holds a '/'") as caught:
+        refs.check_new(project, "ada/fix")
+    assert caught.value.hint == "ada-fix is one: realm push ada-fix --as ada/fix"
+    with pytest.raises(UsageError, match="holds a '/'") as caught:
+        refs.check_new(project, "ada/")
+    assert caught.value.hint.startswith("letters, digits")
 
 
 def test_remove_and_restore(repo: Repo) -> None:

@@ -80,6 +80,15 @@ def test_git_realm_calls_itself_so(realm: CommandLine) -> None:
         (["help", "nwe"], 2, "there is no command nwe", "did you mean new or net?"),
         (["--bad"], 2, "there is no option --bad", "realm --help explains it"),
         (["push", "x", "--sqush"], 2, "there is no option --sqush", "did you mean --squash?"),
+        (["push", "x", "-f"], 2, "there is no option -f", "did you mean --force?"),
+        (["new", "-d", "x"], 125, "there is no option -d", "did you mean --detach?"),
+        (
+            ["diff", "x", "--name-only"],
+            2,
+            "there is no option --name-only",
+            "git takes all of its options: git diff HEAD",
+        ),
+        (["log", "x", "-p"], 2, "there is no option -p", "git takes all of its options: git log HEAD"),
         (["push"], 2, "<name> is missing", "realm push --help explains it"),
         (["list", "x"], 2, "unexpected argument: x", "realm list --help explains it"),
         (
