@@ -166,7 +166,7 @@ def check_new(project: Project, name: str) -> None:
         if taken == name and prefix == CODE:
             raise RealmError(
                 f"the session '{name}' exists already",
-                f"realm resume {name} continues it (realm attach {name} while it runs); or choose another name",
+                f"realm resume {name} continues it, realm attach {name} shows it while it runs",
             )
         if taken != name and taken.casefold() == name.casefold():
             raise UsageError(
