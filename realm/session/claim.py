@@ -10,19 +10,24 @@ Another one with that id has to wait until the first has no work left outside gi
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.model import State
 from realm.paths import make_private, replace
-from realm.session.lock import run_directory
-from realm.store import listing
+from realm.session.find import locate
+from realm.session.lock import RunLock, run_directory
+from realm.store import listing, record
 from realm.store.repo import discover
 from realm.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from realm.model import Project, Session
+    from realm.session.find import Found
     from realm.store.listing import MetaRow
 
 _FILE = "session"
@@ -45,6 +50,19 @@ def check(project: Project, session: Session) -> None:
             f"realm -C {clean(str(place))} stop {row.name}; realm new NAME --base refs/realm/{session.name} "
             "goes on with the commits alone",
         )
+
+
+@contextmanager
+def alone(name: str, directory: Path | None) -> Iterator[Found]:
+    """Give a session whose last run is over, as it is when no run and no other command can begin on it.
+
+    Raises :class:`RunningError` where one has, and :class:`RealmError` when a run is not over.
+    """
+    found = locate(name, directory).sound()
+    with RunLock(found.row.summary.id, name, 0):
+        now = locate(name, found.project.root).sound().ended()
+        check(now.project, record.read_session(now.project, name))
+        yield now
 
 
 def is_anothers(project: Project, session: Session) -> bool:

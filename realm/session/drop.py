@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError, UsageError
 from realm.model import State
 from realm.session import claim
-from realm.session.find import locate
-from realm.session.lock import RunLock
 from realm.store import record, refs, repo, turns, unusual
 from realm.text import clean, listed
 
@@ -36,12 +34,10 @@ def drop(name: str, directory: Path | None, paths: Sequence[str]) -> Dropped:
     one of them, or the session's last run is not over.
     """
     wanted = [_checked(path) for path in paths]
-    project, row = locate(name, directory).sound().ended()
-    with RunLock(row.summary.id, name, 0):
-        tips = refs.tips(project, name)
+    with claim.alone(name, directory) as (project, row):
+        tips = refs.Tips(row.code, row.meta)
         with record.Record(project, name) as found:
             session, runs = found.session(), found.runs()
-        claim.check(project, session)
         if tips.code is None or tips.meta is None or not runs:
             raise RealmError(f"session {name} is gone", "realm restore brings a removed session back")
         start = _pushed(project, session, tips.code)

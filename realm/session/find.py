@@ -311,7 +311,8 @@ def state(meta: MetaRow) -> State:
 
     What is interrupted is what :func:`realm.session.intake.recover` brings home.
     """
-    if meta.summary.id and lock.holder(meta.summary.id) is not None:
+    holder = lock.holder(meta.summary.id) if meta.summary.id else None
+    if holder is not None and holder.run:
         return State.RUNNING
     return _noted(meta)
 

@@ -27,7 +27,7 @@ from realm.session import (
     take,
 )
 from realm.session import plan as planning
-from realm.session.lock import run_directory
+from realm.session.lock import forget
 from realm.session.run import kept
 from realm.store import record, refs
 from realm.terminal.relay.tty import FALLBACK
@@ -69,7 +69,7 @@ def take_back(plan: Plan, outcome: Outcome) -> bool:
         refs.transact(plan.project, gone, "realm: nothing happened")
     except RealmError:
         return False
-    remove_tree(run_directory(plan.session.id))
+    forget(plan.session.id)
     homes.release(plan.project, plan.session)
     approvals.forget_record(plan.project, plan.session)
     return True
@@ -161,12 +161,20 @@ def recover(connection: Engine, plan: Plan, last: Run | None, ui: UI) -> Sandbox
             sandbox.remove()
         else:
             _recover_one(connection, planning.recorded(plan, run), sandbox, ui)
-    if not left and not has_strangers and last is not None and last.ended is None:
+    if not left and not has_strangers and last is not None and _goes_on(plan, last):
         ui.warn(
             f"nothing is left of the container of run {last.number} of {plan.session.name} "
             "on this engine: what git has of it is all there is"
         )
     return running_one
+
+
+def _goes_on(plan: Plan, last: Run) -> bool:
+    """Tell whether git still has a run as one that goes on: its holder may have ended it since."""
+    if last.ended is not None:
+        return False
+    with record.Record(plan.project, plan.session.name) as found:
+        return found.run(last.number).ended is None
 
 
 def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> bool:

@@ -11,10 +11,11 @@ import fcntl
 import json
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from realm.errors import RunningError
-from realm.paths import make_private, realm_home
+from realm.paths import make_private, realm_home, remove_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _PATIENCE, _PAUSE = 10.0, 0.01
 """Seconds that a lock is tried to be taken which others only look at, and between two tries."""
+_WIDTH = 120
+"""Characters of what a lock holds: all are written at once, so that who reads them reads one note."""
 
 
 def run_directory(session_id: str) -> Path:
@@ -31,7 +34,10 @@ def run_directory(session_id: str) -> Path:
 
 
 class Holder(NamedTuple):
-    """The process that holds a run; ``started``: when its first holder took it, seconds since the epoch."""
+    """The process that holds a run; ``started``: when its first holder took it, seconds since the epoch.
+
+    The ``run`` is 0 where a command holds the session, so that nobody else changes it meanwhile.
+    """
 
     pid: int
     run: int
@@ -68,6 +74,17 @@ def holder(session_id: str) -> Holder | None:
     return None
 
 
+def forget(session_id: str) -> None:
+    """Remove the files of a session that is gone; who holds its lock does that.
+
+    At once, since the next holder, of a session that was restored, has files there again.
+    """
+    gone = run_directory(f"{session_id}-{os.getpid()}")
+    with suppress(OSError):
+        run_directory(session_id).rename(gone)
+    remove_tree(gone)
+
+
 def _read(raw: bytes) -> Holder:
     try:
         value = json.loads(raw)
@@ -97,6 +114,14 @@ def _tried(handle: int, how: int) -> bool:
     return True
 
 
+def _is_at(handle: int, path: Path) -> bool:
+    """Tell whether ``path`` is still the file that is open."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 class RunLock:
     """Holds a session's run for this process; use it as a context.
 
@@ -112,12 +137,17 @@ class RunLock:
         self._started = time.time()
 
     def __enter__(self) -> Self:
-        make_private(self._directory)
-        handle = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _locked(handle):
-            os.close(handle)
-            raise self._refusal()
-        self._handle = handle
+        while self._handle < 0:
+            path = make_private(self._directory) / "lock"
+            with suppress(FileNotFoundError):  # whoever had it has just removed it
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                if not _locked(handle):
+                    os.close(handle)
+                    raise self._refusal()
+                if _is_at(handle, path):
+                    self._handle = handle
+                else:
+                    os.close(handle)
         self.write()
         return self
 
@@ -135,6 +165,11 @@ class RunLock:
 
     def _refusal(self) -> RunningError:
         other = holder(self._session_id)
+        if other and not other.run:
+            return RunningError(
+                f"another realm is at work on session {self._name} (process {other.pid})",
+                "try again when it has ended",
+            )
         since = f", since {other.since()} (process {other.pid})" if other else ""
         return RunningError(
             f"session {self._name} is still running{since}",
@@ -144,9 +179,7 @@ class RunLock:
     def write(self, *, attached: bool = True) -> None:
         """Note that this process holds the run, with or without a terminal."""
         own = {"pid": os.getpid(), "run": self._run, "started": self._started, "attached": attached}
-        text = json.dumps(own)
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, text.encode(), 0)
+        os.pwrite(self._handle, json.dumps(own).ljust(_WIDTH).encode(), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

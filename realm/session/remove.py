@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
 from realm.model import State
-from realm.paths import current_directory, remove_tree
+from realm.paths import current_directory
 from realm.session import claim, homes
 from realm.session.find import locate, state
-from realm.session.lock import RunLock, run_directory
+from realm.session.lock import RunLock, forget
 from realm.session.requests import Removal, ResumeRequest
 from realm.store import branches, record, refs
 from realm.store.repo import count_commits, discover, is_there
@@ -130,7 +130,7 @@ def remove(removal: Removal, ui: UI) -> None:
         if removal.given_up:
             _give_up(session, ui)
         _move_refs(removal)
-    remove_tree(run_directory(session.id))
+        forget(session.id)
 
 
 def _give_up(session: Session, ui: UI) -> None:
@@ -174,7 +174,7 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
     there = refs.tips(project, name)
     if there.code is not None:
         if replace:
-            return _swap(project, name, there)
+            return _swap(project, name)
         _removed(project, name)
         raise RealmError(f"the session '{name}' exists", f"realm restore {name} --replace swaps the two")
     refs.check_new(project, name)
@@ -200,19 +200,17 @@ def _removed(project: Project, name: str) -> refs.Trash:
     return trash
 
 
-def _swap(project: Project, name: str, there: refs.Tips) -> Removal:
+def _swap(project: Project, name: str) -> Removal:
     """Put what a session is now into the trash and what was put there last in its place."""
-    found = locate(name, project.root).sound()
-    session, trash = record.read_session(project, name), _removed(project, name)
-    found.ended()
-    if trash.code is None or trash.meta is None:
-        raise RealmError(
-            f"what was removed of {name} is not complete",
-            f"git for-each-ref {refs.TRASH}{name}",
-        )
-    # A rewound session still has its branches and stashes.
-    beside = branches.listed(project, name) if trash.branches else {}
-    with RunLock(session.id, name, 0):
+    with claim.alone(name, project.root) as (_, row):
+        there, trash = refs.Tips(row.code, row.meta), _removed(project, name)
+        if trash.code is None or trash.meta is None:
+            raise RealmError(
+                f"what was removed of {name} is not complete",
+                f"git for-each-ref {refs.TRASH}{name}",
+            )
+        # A rewound session still has its branches and stashes.
+        beside = branches.listed(project, name) if trash.branches else {}
         refs.transact(
             project,
             [

@@ -16,8 +16,8 @@ from realm.errors import RealmError, RunningError
 from realm.model import WORKSPACE_ROOT, Run, Session, State, Totals
 from realm.paths import current_directory
 from realm.session import approvals, claim, registry, secrets
-from realm.session.find import locate
-from realm.session.lock import RunLock, holder
+from realm.session.find import locate, state
+from realm.session.lock import RunLock
 from realm.session.push import destination, tell_not_shared
 from realm.store import branches, foreign, record, refs, remote, repo, turns
 from realm.store.refs import CODE, META, RefUpdate, Tips
@@ -58,7 +58,7 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
     project, row = locate(name, directory).sound()
     session = record.read_session(project, name)
     where = destination(project, to, directory)
-    if conversation and holder(session.id) is not None:
+    if conversation and state(row) is State.RUNNING:
         raise RunningError(
             f"{name} is still running, and its record changes with it",
             f"realm stop {name}, then share it",

@@ -15,8 +15,6 @@ from realm.errors import RealmError
 from realm.model import State
 from realm.session import approvals, audit, claim, homes, recordings, registry, words
 from realm.session import talk as talks
-from realm.session.find import locate
-from realm.session.lock import RunLock
 from realm.session.review import Place, place
 from realm.store import record, refs, repo
 from realm.store import turns as numbered
@@ -88,10 +86,8 @@ def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
     Without ``moves`` it may stand there already.  Raises :class:`RealmError` when there is no such
     turn, nothing came after it, or the session's last run is not over.
     """
-    project, row = locate(at.name, directory).sound().ended()
-    claim.check(project, record.read_session(project, at.name))
-    with RunLock(row.summary.id, at.name, 0):
-        whole, tips = place(at._replace(turn=None), directory), refs.tips(project, at.name)
+    with claim.alone(at.name, directory) as (project, row):
+        whole, tips = place(at._replace(turn=None), directory), refs.Tips(row.code, row.meta)
         with record.Record(project, at.name) as found:
             cut = _cut(found, whole, at)
         if cut.turn.number == cut.last and cut.turn.after == tips.code:

@@ -298,7 +298,7 @@ def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) 
     what = f"{moved[0]} points to {now[moved[0]][:12]}" if moved[0] in now else f"{moved[0]} is gone"
     return RefRaceError(
         f"the session '{clean(name)}' was changed by somebody else: {what} now{_winner(project, name)}",
-        "realm list",
+        "realm list shows what there is, then the same again",
     )
 
 

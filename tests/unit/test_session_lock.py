@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,21 +10,21 @@ import time
 import pytest
 
 from realm.errors import RunningError
-from realm.session.lock import RunLock, holder
+from realm.session.lock import RunLock, forget, holder
 
 ID = "5f0c5e0e-0000-4000-8000-000000000000"
 
 HOLD = f"""
-import time
+import sys, time
 from realm.session.lock import RunLock
-with RunLock({ID!r}, "fix", 3):
+with RunLock({ID!r}, "fix", int(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
-def hold_elsewhere() -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
+def hold_elsewhere(run: int = 3) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(run)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
@@ -54,6 +55,37 @@ def test_a_second_holder_is_refused_and_told_since_when() -> None:
             pass
     finally:
         end(process)
+
+
+def test_a_command_that_holds_a_session_is_no_run() -> None:
+    process = hold_elsewhere(run=0)
+    try:
+        with (
+            pytest.raises(RunningError, match="another realm is at work on session fix"),
+            RunLock(ID, "fix", 4),
+        ):
+            pass
+    finally:
+        end(process)
+
+
+def test_a_lock_that_was_removed_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = RunLock(ID, "fix", 0).__enter__()
+    flock = fcntl.flock
+
+    def removed(handle: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        forget(ID)
+        first.close()
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed)
+    with RunLock(ID, "fix", 4):
+        found = holder(ID)
+        assert found is not None
+        assert found.run == 4
+        with pytest.raises(RunningError), RunLock(ID, "fix", 5):
+            pass
 
 
 def test_a_killed_holder_holds_nothing() -> None:
