@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from realm.cli import output
 from realm.cli.command import verb
 from realm.cli.params import SESSION_AT, common
+from realm.errors import NoSuchSessionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,17 +43,18 @@ def command(name: At, directory: Path | None, squash: bool, message: str, then: 
     from realm.session.integrate import merge
 
     ui = TerminalUI()
-    code = merge(name, directory, ui, squash=squash, message=message)
+    code, tip = merge(name, directory, ui, squash=squash, message=message)
     if code == 0 and name.turn is None:
-        _offer(name.name, directory, ui, then=then)
+        with suppress(NoSuchSessionError):  # removed or renamed meanwhile
+            _offer(name.name, tip, directory, ui, then=then)
     return code
 
 
 command.elsewhere = "git takes all of its options: git merge refs/realm/NAME"
 
 
-def _offer(name: str, directory: Path | None, ui: UI, *, then: bool) -> None:
-    """Remove the session where that is wanted; say how otherwise."""
+def _offer(name: str, tip: str, directory: Path | None, ui: UI, *, then: bool) -> None:
+    """Remove the session, whose commits up to ``tip`` are merged, where that is wanted; say how otherwise."""
     from realm.model import State
     from realm.session.find import locate, state
     from realm.session.remove import plan, remove
@@ -61,5 +64,9 @@ def _offer(name: str, directory: Path | None, ui: UI, *, then: bool) -> None:
         first = f"its agent still runs: realm stop {name}, then " if busy else ""
         output.hint(f"{first}realm remove {name} removes the session")
         return
-    remove(plan(name, directory, ui), ui)
+    removal = plan(name, directory, ui)
+    if removal.code != tip:
+        output.hint(f"{name} has gone on meanwhile: realm merge {name} again")
+        return
+    remove(removal, ui)
     output.say(f"removed {name}; realm restore {name} brings it back")

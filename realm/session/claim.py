@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
 from realm.model import State
@@ -33,10 +33,21 @@ if TYPE_CHECKING:
 _FILE = "session"
 
 
+class Owner(NamedTuple):
+    """A session by its name, its project's work tree and its repository."""
+
+    name: str
+    project: str
+    repository: str
+
+
 def take(project: Project, session: Session) -> None:
     """Note that this session has a run here; the caller holds the run's lock. Errors as :func:`check`."""
     check(project, session)
-    replace(make_private(run_directory(session.id)) / _FILE, json.dumps(_whose(project, session)).encode())
+    replace(
+        make_private(run_directory(session.id)) / _FILE,
+        json.dumps(_whose(project, session)._asdict()).encode(),
+    )
 
 
 def check(project: Project, session: Session) -> None:
@@ -70,26 +81,27 @@ def is_anothers(project: Project, session: Session) -> bool:
     return _other(project, session) is not None
 
 
-def _whose(project: Project, session: Session) -> dict[str, str]:
-    return {
-        "name": session.name,
-        "project": str(project.root),
-        "repository": str(project.common_dir.resolve()),
-    }
+def _whose(project: Project, session: Session) -> Owner:
+    return Owner(session.name, str(project.root), str(project.common_dir.resolve()))
+
+
+def noted_of(session_id: str) -> Owner | None:
+    """Return which session had a run here last, by its id."""
+    try:
+        noted = json.loads((run_directory(session_id) / _FILE).read_bytes())
+        return Owner(*(str(noted[key]) for key in Owner._fields))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _other(project: Project, session: Session) -> tuple[Path, MetaRow] | None:
     """Return the other session that the id belongs to, with its work tree."""
-    try:
-        noted = json.loads((run_directory(session.id) / _FILE).read_bytes())
-        name, root, repository = (str(noted[key]) for key in ("name", "project", "repository"))
-    except (OSError, ValueError, TypeError, KeyError):
+    own, noted = _whose(project, session), noted_of(session.id)
+    if noted is None or (noted.name, noted.repository) == (own.name, own.repository):
         return None
-    own = _whose(project, session)
-    if (name, repository) == (own["name"], own["repository"]):
-        return None
+    name, root, repository = noted
     try:
-        home = project if repository == own["repository"] else discover(Path(root))
+        home = project if repository == own.repository else discover(Path(root))
         rows = listing.rows(home, [name]) if str(home.common_dir.resolve()) == repository else []
     except RealmError:  # it is not there any more
         return None

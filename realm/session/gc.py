@@ -16,7 +16,7 @@ from realm.git import git
 from realm.paths import realm_home, remove_tree, tidy, tidy_files
 from realm.sandbox.egress import image as egress_image
 from realm.sandbox.image import derived
-from realm.session import images, registry, sandboxes
+from realm.session import claim, images, registry, remove, sandboxes
 from realm.session.lock import holder, run_directory
 from realm.store import listing, quarantine, record, refs
 from realm.store.repo import discover
@@ -66,6 +66,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
     lines = [f"removed {plural(removed, 'leftover')} of commands that were killed"] if removed else []
     lines += [f"removed the container of {name}, whose work is in git" for name in containers]
     lines += [f"forgot the removed session {name}, after {refs.KEEP_DAYS} days" for name in expired]
+    lines += [f"finished removing {name}" for name in _half_removed(known)]
     return lines + [f"removed the files of a run of {name}" for name in _old_runs(known)]
 
 
@@ -128,6 +129,17 @@ def _clear_tools(engine: Engine) -> None:
             if holder(sandbox.owner.id) is None:
                 with suppress(EngineError):
                     sandbox.remove()
+
+
+def _half_removed(known: _Known) -> Iterator[str]:
+    """Finish removals that were killed: the session is in the trash, what it has elsewhere is not."""
+    repositories = {str(project.common_dir.resolve()): project for project in known.projects}
+    for path in _runs():
+        owner = claim.noted_of(path.name) if path.name not in known.sessions else None
+        if owner is not None and owner.repository in repositories and refs.is_name(owner.name):
+            with suppress(RealmError):
+                if remove.finish(repositories[owner.repository], path.name, owner.name):
+                    yield owner.name
 
 
 def _old_runs(known: _Known) -> Iterator[str]:

@@ -42,6 +42,13 @@ class Work(NamedTuple):
     begin: str
 
 
+class Merged(NamedTuple):
+    """What git's exit code was, and which commit of the session it merged."""
+
+    code: int
+    tip: str
+
+
 def work(at: At, directory: Path | None) -> Work:
     """Return what a session did, up to a turn where one is asked for; :class:`RealmError` when nothing."""
     whole = place(at, directory)
@@ -128,8 +135,8 @@ def _kept(held: Quarantine, done: Work, now: str, after: str) -> Iterator[None]:
     _forget(done, kept)
 
 
-def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, message: str = "") -> int:
-    """Merge a session into the current branch with the user's git; return its exit code.
+def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, message: str = "") -> Merged:
+    """Merge a session into the current branch with the user's git.
 
     Hooks, signing and settings of theirs apply; hooks do not where the session changes them.
     A conflict is left in the work tree, as ``git merge`` leaves it.  Raises
@@ -153,12 +160,14 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     try:
         if squash:
             merged = ("merge", "--ff-only", *stash, "--end-of-options", tip)
-            return git.type_in(*merged, project=project) if stash else _squash(done, text)
+            code = git.type_in(*merged, project=project) if stash else _squash(done, text)
+            return Merged(code, done.whole.tip)
         own = ["--no-ff", "-m", text] if message else ["-m", text]
         asked = git.git("config", "--type=bool", "merge.ff", project=project, check=False)
         if not message and asked.text != "false" and repo.is_ancestor(project, head, tip):
             own = ["--no-edit"]  # git has no use for a message then, and says so
-        return git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
+        code = git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
+        return Merged(code, done.whole.tip)
     finally:
         if kept and not _goes_on(done, tip):
             _forget(done, kept)

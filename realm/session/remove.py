@@ -7,7 +7,7 @@ them back.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
@@ -17,7 +17,7 @@ from realm.session import claim, homes
 from realm.session.find import locate, state
 from realm.session.lock import RunLock, forget
 from realm.session.requests import Removal, ResumeRequest
-from realm.store import branches, record, refs
+from realm.store import branches, listing, record, refs
 from realm.store.repo import count_commits, discover, is_there
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> R
         if given_up:
             ui.warn(f"the unsaved work of {name} is given up: {error.message}")
     tips = refs.tips(project, name)
+    if tips == refs.Tips(None, None):
+        raise NoSuchSessionError(f"session {name} is gone", "realm restore brings a removed session back")
     inside = _unpushed_inside(project, session, tips.code) if session and tips.code else 0
     unpushed = inside + _unpushed(project, session, tips.code)
     return Removal(name, project, tips.code or "", tips.meta, session, unpushed, inside, given_up)
@@ -157,9 +159,29 @@ def _move_refs(removal: Removal) -> None:
     if removal.session is None and removal.meta and not is_there(project, removal.meta):
         updates = [update for update in updates if update.new != removal.meta]  # git keeps no ref to that
     refs.transact(project, updates, "realm: remove")
-    refs.expire_trash(project, trash)
     if removal.session is not None and removal.code:
         homes.remove(removal.session, homes.everywhere(project, removal.session, removal.code))
+    refs.expire_trash(project, trash)
+
+
+def finish(project: Project, session_id: str, name: str) -> bool:
+    """Finish removing a session whose refs are in the trash, if it is there; for a removal that was killed.
+
+    Raises :class:`RunningError` where another realm is at it, or has restored the session.
+    """
+    for trash in refs.list_trash(project, name):
+        if not trash.code or not trash.meta:
+            continue
+        with record.Record(project, name, trash.meta) as found:
+            session = found.session()
+        if session.id == session_id:
+            with RunLock(session_id, name, 0):
+                if any(row.summary.id == session_id for row in listing.rows(project)):
+                    return False
+                homes.remove(session, homes.everywhere(project, session, trash.code))
+                forget(session_id)
+            return True
+    return False
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
@@ -182,11 +204,12 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
     if trash.code is not None and trash.meta is not None:
         with suppress(RealmError), record.Record(project, name, trash.meta) as found:
             session = found.session()
-    lost = homes.restore(project, session) if session is not None else []
-    refs.transact(project, refs.restore_updates(trash), "realm: restore")
-    if session is not None:
-        with suppress(RealmError):
-            homes.restore_inside(project, session._replace(name=name), trash.code or "")
+    with RunLock(session.id, name, 0) if session is not None else nullcontext():
+        lost = homes.restore(project, session) if session is not None else []
+        refs.transact(project, refs.restore_updates(trash), "realm: restore")
+        if session is not None:
+            with suppress(RealmError):
+                homes.restore_inside(project, session._replace(name=name), trash.code or "")
     return Removal(name, project, trash.code or "", trash.meta, lost=tuple(lost))
 
 

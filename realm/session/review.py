@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from realm import git
 from realm.errors import RealmError
 from realm.session.find import locate
+from realm.store import refs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +79,7 @@ def diff(
     """
     if between is None:
         whole = place(at, directory)
+        _refuse_session(whole.project, at, paths)
         begin, end = whole.base, whole.tip
         ends = [f"{begin}...{end}"]
     else:
@@ -94,6 +97,17 @@ def diff(
             raise RealmError(nothing, f"realm diff {at.name} shows what it changed")
     verb = "difftool" if tool else "diff"
     git.become(verb, *options, "--end-of-options", *ends, "--", *paths, project=whole.project)
+
+
+def _refuse_session(project: Project, at: At, paths: Sequence[str]) -> None:
+    """Raise :class:`RealmError` where the one path is no file but a second session."""
+    name = paths[0] if len(paths) == 1 else ""
+    if refs.is_name(name) and not os.path.lexists(name) and refs.tips(project, name).code is not None:
+        raise RealmError(
+            f"{name} is a session, and no file here",
+            f"realm compare {at.name} {name} sets the two side by side; "
+            f"realm diff {at} ./{name} shows a file that is gone",
+        )
 
 
 def _unasked(project: Project, begin: str, end: str) -> list[str]:

@@ -92,6 +92,10 @@ def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str
             f"whoever can read {shown} can read all that was asked, answered and shown in {name}, "
             "and secrets that were part of it, other than keys and tokens that realm knows"
         )
+    moved = {update.ref for update in updates}
+    beside = {ref: oid for ref, oid in own.branches.items() if ref in moved or there.branches[ref] == oid}
+    ids = [*_ids(own._replace(branches=beside)), *([row.meta] if meta and row.meta else [])]
+    approvals.note_shared(project, session, shown, ids)  # first, as with a push
     if updates:
         try:
             with ui.progress(f"sharing {name} on {shown}"):
@@ -101,10 +105,6 @@ def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str
                 raise _taken(name, shown) from error
             error.hint = f"realm push {name} puts it on a branch"
             raise
-    moved = {update.ref for update in updates}
-    beside = {ref: oid for ref, oid in own.branches.items() if ref in moved or there.branches[ref] == oid}
-    ids = [*_ids(own._replace(branches=beside)), *([row.meta] if meta and row.meta else [])]
-    approvals.note_shared(project, session, shown, ids)
     tell_not_shared(project, session, row.code or session.base, ui)
     return Shared(shown, bool(updates), meta is not None, len(beside))
 

@@ -219,8 +219,11 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
     asked = git("config", "--type=bool", "core.ignoreCase", project=project, check=False)
     same = names.seen if asked.text == "true" else os.fsdecode
     if blocked := _blocked(project, kinds, same):
-        ignored = f"{listed(blocked)} would be overwritten, which git ignores"
-        raise RealmError(f"nothing was changed: {ignored}", "git status --ignored")
+        raise RealmError(
+            f"nothing was changed: {listed(blocked)} would be overwritten, which git ignores or which came "
+            "meanwhile",
+            "git status --ignored",
+        )
     if doubled := _doubled(project, after, kinds, same):
         raise RealmError(f"nothing was changed: {doubled} are one file here", "git config core.ignoreCase")
     env = {"GIT_INDEX_FILE": str(index)}

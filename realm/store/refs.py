@@ -289,7 +289,7 @@ def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) 
         ):
             return GitError(
                 f"the repository cannot be written: {reason(result.err)}",
-                f"ls -ld '{clean(str(project.common_dir))}'",
+                failure("update-ref", result.err).hint or f"ls -ld '{clean(str(project.common_dir))}'",
             )
         return failure("update-ref", result.err)
     now = _values(project, [update.ref for update in updates])

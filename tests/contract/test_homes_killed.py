@@ -7,9 +7,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from realm.cli.ui import TerminalUI
 from realm.model import Run, State, Totals
-from realm.session import approvals, homes
+from realm.session import approvals, claim, homes
+from realm.session.gc import collect
+from realm.session.lock import run_directory
+from realm.session.remove import restore
 from realm.session.rename import rename
+from realm.session.requests import Removal
 from realm.store import record, refs
 from tests.support.inside import placed
 from tests.support.store import STARTED, project_of
@@ -17,11 +22,13 @@ from tests.support.store import STARTED, project_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.inside import Place
     from tests.support.repos import Repo
 
 KILLED = """
 import os, pickle, sys
 from realm.session import homes
+from realm.session.remove import remove
 from realm.session.rename import rename
 from realm.store import refs
 
@@ -35,7 +42,7 @@ def transact(*args):
     move(*args)
 
 refs.transact = transact
-{"rename": rename, "reserve": homes.reserve}[sys.argv[2]](*pickle.load(sys.stdin.buffer))
+{"remove": remove, "rename": rename, "reserve": homes.reserve}[sys.argv[2]](*pickle.load(sys.stdin.buffer))
 """
 
 
@@ -59,10 +66,9 @@ def test_a_name_that_was_taken_for_nothing_is_free(repo: Repo, tmp_path: Path) -
     homes.check_own(project_of(place.near), later, "fix")
 
 
-def test_a_rename_that_was_killed_is_done_again(repo: Repo, tmp_path: Path) -> None:
-    place = placed(repo, tmp_path)
-    project, session = place.plan.project, place.plan.session
-    done = []
+def with_work(place: Place, repo: Repo) -> list[str]:
+    """Give the session a record, and work in a submodule and in a neighbour; return the commits."""
+    session, done = place.plan.session, []
     approvals.note_ref(project_of(place.lib), session, "fix")
     for one in (place.lib, place.near):
         done.append(one.git("commit-tree", "-p", "HEAD", "-m", "Work", "HEAD^{tree}"))
@@ -70,11 +76,35 @@ def test_a_rename_that_was_killed_is_done_again(repo: Repo, tmp_path: Path) -> N
         one.git("update-ref", "refs/realm-branches/fix/heads/alt", one.head())
     run = Run(1, STARTED, repo.head(), ended=STARTED, after=repo.head())
     meta = record.write(
-        project, parent=None, previous=None, session=session, run=run, totals=Totals(), state=State.EXITED,
-        files={},
+        place.plan.project, parent=None, previous=None, session=session, run=run, totals=Totals(),
+        state=State.EXITED, files={},
     )  # fmt: skip
     repo.git("update-ref", "refs/realm-meta/fix", meta)
     repo.git("update-ref", "refs/realm/fix", repo.head())
+    return done
+
+
+def test_a_removal_that_was_killed_is_finished(repo: Repo, tmp_path: Path) -> None:
+    place = placed(repo, tmp_path)
+    project, session = place.plan.project, place.plan.session
+    done = with_work(place, repo)
+    claim.take(project, session)
+    removal = Removal("fix", project, repo.head(), refs.tips(project, "fix").meta, session)
+    assert killed(1, "remove", removal, None)
+    assert place.lib.refs("refs/realm/") == {"refs/realm/fix": done[0]}
+    assert "finished removing fix" in collect(repo.path, TerminalUI(no_input=True))
+    for one, oid in zip((place.lib, place.near), done, strict=True):
+        assert one.refs("refs/realm/") == {}
+        assert oid in one.refs("refs/realm-trash/fix/").values()
+    assert not run_directory(session.id).exists()
+    restore("fix", repo.path)
+    assert [one.head("refs/realm/fix") for one in (place.lib, place.near)] == done
+    assert "finished removing fix" not in collect(repo.path, TerminalUI(no_input=True))
+
+
+def test_a_rename_that_was_killed_is_done_again(repo: Repo, tmp_path: Path) -> None:
+    place = placed(repo, tmp_path)
+    project, done = place.plan.project, with_work(place, repo)
     name, number = "fix", 0
     while killed(number, "rename", name, new := f"new{number}", repo.path):
         if refs.tips(project, name).code is not None:
