@@ -285,6 +285,17 @@ class TestMerge:
         assert not past.repo.refs("refs/realm/")
         assert past.repo.head() == past.tip
 
+    def test_a_session_that_goes_on_meanwhile_stays(self, past: Past) -> None:
+        hook = past.repo.path / ".git/hooks/post-merge"
+        hook.parent.mkdir(exist_ok=True)
+        more = "$(git commit-tree -p refs/realm/fix -m More refs/realm/fix^{tree})"
+        hook.write_text(f"#!/bin/sh\ngit update-ref refs/realm/fix {more}\n")
+        hook.chmod(0o755)
+        done = realm(past.repo.path, "merge", "fix", "--remove", env={"DOCKER_HOST": "unix:///nonexistent"})
+        assert done.code == 0
+        assert "fix has gone on meanwhile: realm merge fix again" in done.err
+        assert past.repo.head("refs/realm/fix") != past.tip
+
 
 def test_merged_sessions_are_removed_together(past: Past) -> None:
     repo, quiet = past.repo, {"DOCKER_HOST": "unix:///nonexistent"}

@@ -91,6 +91,14 @@ def test_a_diff_is_against_the_commit_that_the_session_started_on(past: Past) ->
     assert "two.txt" not in realm(past.repo.path, "diff", "fix@2").out
 
 
+def test_two_sessions_are_not_compared_with_diff(past: Past) -> None:
+    past.repo.git("update-ref", "refs/realm/other", past.tip)
+    refused = realm(past.repo.path, "diff", "fix", "other")
+    assert refused.code == 1
+    assert "realm compare fix other" in refused.err
+    assert realm(past.repo.path, "diff", "fix", "./other").code == 0
+
+
 @pytest.mark.parametrize(
     ("turns", "names"),
     [

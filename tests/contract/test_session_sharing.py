@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from realm.cli.ui import TerminalUI
+from realm.session import share
 from realm.session.lock import RunLock
-from realm.store import record
+from realm.store import record, remote
 from tests.support.history import Asked, Past, realm
 from tests.support.repos import Repo
 from tests.support.store import assert_sound, project_of
@@ -110,6 +112,22 @@ def test_both_go_on_in_turns_and_the_second_of_two_is_told(pair: Pair) -> None:
     pair.realm(pair.ada, "remove", "fix", "--yes")
     pair.realm(pair.ada, "fetch", "fix")
     assert (pair.ada.head(CODE), pair.ada.head(META)) == (theirs.tip, theirs.meta)
+
+
+def test_a_share_that_was_killed_is_known_as_ones_own(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    push = remote.push_session
+
+    def killed(*args: Any) -> None:
+        push(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("REALM_HOME", str(pair.home / "project"))
+    monkeypatch.setattr(remote, "push_session", killed)
+    with pytest.raises(KeyboardInterrupt):
+        share.share("fix", pair.ada.path, None, TerminalUI(no_input=True))
+    pair.realm(pair.ada, "drop", "fix", "two.txt")
+    pair.realm(pair.ada, "share", "fix")
+    assert pair.there() == {CODE: pair.ada.head(CODE)}
 
 
 def test_what_somebody_added_comes_back_and_nothing_is_lost(pair: Pair) -> None:
