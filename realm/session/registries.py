@@ -36,7 +36,13 @@ _INDEXES = (
     "UV_EXTRA_INDEX_URL", "GOPROXY", "NPM_CONFIG_REGISTRY", "npm_config_registry", "YARN_NPM_REGISTRY_SERVER",
 )  # fmt: skip
 """Variables with addresses of registries, which containers get without the logins."""
-_ADDRESS = re.compile(r"https?://(?P<login>[^\s/@\"'<>]+)@(?P<host>[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?)")
+_ADDRESS = re.compile(
+    r"https?://(?P<login>[^\s/@\"'<>]+)@(?P<host>[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?)"
+    r"(?P<path>/[\w.~@/+-]{0,400}(?=[\s\"'<>,|]|$))?",
+    re.ASCII,
+)
+_INDEX = re.compile(r"/(\+?simple|index)/?$")
+"""What a path ends with that leads to a list of packages, which are beside it."""
 _NPM = re.compile(
     r"(?://(?P<place>[^\s:/]+(?::\d+)?(?:/[^\s:]*)?):)?(?P<key>_authToken|_auth|username|_password)"
 )
@@ -48,6 +54,12 @@ class Login(NamedTuple):
     host: str
     path: str
     value: str
+
+
+def _at(host: str, path: str, value: str) -> Iterator[Login]:
+    """Yield a login for what is at a path of a host, and for what nothing else of that host is for."""
+    yield Login(host, _INDEX.sub("/", path) or "/", value)
+    yield Login(host, "/", value)
 
 
 def _basic(user: str, password: str) -> str:
@@ -126,28 +138,29 @@ def _addresses(text: str, _: Mapping[str, str]) -> Iterator[Login]:
     """Read the addresses that have a login in them, whatever is around."""
     for match in _ADDRESS.finditer(text):
         user, password = [*match["login"].split(":", 1), ""][:2]
-        yield Login(match["host"], "/", _basic(unquote(user), unquote(password)))
+        yield from _at(match["host"], match["path"] or "/", _basic(unquote(user), unquote(password)))
 
 
 def _cargo(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
     """Read ``credentials.toml``; where its registries are ``config.toml`` says, beside it."""
     tables = _tables(text)
-    for name, host in _cargo_hosts(environ):
-        token = environ.get(_cargo_variable(name)) or tables.get(name, {}).get("token")
+    for name, host, path in _cargo_places(environ):
+        token = environ.get(f"{_cargo_variable(name)}_TOKEN") or tables.get(name, {}).get("token")
         if isinstance(token, str):
-            yield Login(host, "/", token)
+            yield from _at(host, path, token)
 
 
-def _cargo_hosts(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the names of cargo's registries, and their hosts."""
+def _cargo_places(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the names of cargo's registries, and their hosts and paths."""
     for file in ("config.toml", "config"):
         for name, said in _tables(_read(_place(environ, "", f"~/.cargo/{file}"))).items():
-            if host := urlsplit(str(said.get("index", "")).removeprefix("sparse+")).netloc:
-                yield name, host.rpartition("@")[2]
+            parts = urlsplit(str(said.get("index", "")).removeprefix("sparse+"))
+            if parts.netloc:
+                yield name, parts.netloc.rpartition("@")[2], parts.path
 
 
 def _cargo_variable(name: str) -> str:
-    return f"CARGO_REGISTRIES_{name.upper().replace('-', '_')}_TOKEN"
+    return f"CARGO_REGISTRIES_{name.upper().replace('-', '_')}"
 
 
 def _tables(text: str) -> dict[str, dict[str, Any]]:
@@ -158,6 +171,44 @@ def _tables(text: str) -> dict[str, dict[str, Any]]:
         if isinstance(found, dict)
         else {}
     )
+
+
+def _uv(text: str, _: Mapping[str, str]) -> Iterator[Login]:
+    """Read what ``uv auth login`` keeps."""
+    found = tomllib.loads(text).get("credential")
+    for one in found if isinstance(found, list) else ():
+        pairs = one.items() if isinstance(one, dict) else ()
+        said = {key: value for key, value in pairs if isinstance(value, str)}
+        parts = urlsplit(said.get("service", ""))
+        if password := said.get("password"):
+            yield from _at(parts.netloc, parts.path, _basic(said.get("username", ""), password))
+        elif token := said.get("token"):
+            yield from _at(parts.netloc, parts.path, f"Bearer {token}")
+
+
+def _maven(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+    """Read ``settings.xml``: the servers whose mirrors or repositories are there, too."""
+    if not text:
+        return
+    from xml.etree import ElementTree as ET
+
+    try:
+        whole = ET.fromstring(text)  # noqa: S314 the user's own
+    except ET.ParseError:
+        raise ValueError("it is not XML") from None
+    every = [
+        {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in element}
+        for element in whole.iter()
+    ]
+    places = [(one["id"], urlsplit(one["url"])) for one in every if "id" in one and "url" in one]
+    for one in every:
+        user, password = (
+            _filled(one.get(key, "").replace("${env.", "${"), environ) for key in ("username", "password")
+        )
+        # Maven's own way to hide a password stands in braces, and needs a file that Maven alone reads.
+        if password and not password.startswith("{"):
+            for place in (place for name, place in places if name == one.get("id")):
+                yield from _at(place.netloc, place.path, _basic(user, password))
 
 
 def _netrc(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
@@ -188,9 +239,11 @@ _SOURCES = (
     _Source("~/.pip/pip.conf", "", _addresses),
     _Source("~/Library/Application Support/pip/pip.conf", "", _addresses),
     _Source("~/.config/uv/uv.toml", "UV_CONFIG_FILE", _addresses),
+    _Source("~/.local/share/uv/credentials/credentials.toml", "", _uv),
     _Source("~/.config/go/env", "GOENV", _addresses),
     _Source("~/.cargo/credentials.toml", "", _cargo),
     _Source("~/.cargo/credentials", "", _cargo),
+    _Source("~/.m2/settings.xml", "", _maven),
     _Source("~/.netrc", "NETRC", _netrc),
 )
 """What is said first counts; before all of it the variables of :data:`_INDEXES`."""
@@ -220,7 +273,7 @@ def find(config: Config, policy: str, environ: Mapping[str, str] = os.environ) -
             said = f" ({'; '.join(problems)})" if problems else ""
             raise RealmError(
                 f"no login for {one.host}, which realm.registryCredentials names, is in .npmrc, .yarnrc.yml, "
-                f"pip.conf, uv.toml, .cargo or .netrc of your home{said}",
+                f"pip.conf, uv.toml, .cargo, .m2 or .netrc of your home{said}",
                 "log your tool in to it, or git config --unset-all realm.registryCredentials",
             )
     try:
@@ -284,7 +337,10 @@ def _is_at(host: str, url: str) -> bool:
 
 
 def variables(found: Sequence[Registry], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables by which tools find registries, without logins; cargo wants a word for one."""
+    """Return the variables by which tools find registries, without logins; cargo wants a word for one.
+
+    It wants to be told, too, that there is no program to ask for it.
+    """
     if not found:
         return {}
 
@@ -298,14 +354,15 @@ def variables(found: Sequence[Registry], environ: Mapping[str, str] = os.environ
             bare = ADDRESS.sub(lambda match: f"{match['scheme']}/{match['rest']}", text)
             told |= {} if tells(bare) else {name: bare}
     with suppress(OSError, ValueError, RecursionError):
-        told |= {
-            _cargo_variable(name): "placeholder" for name, host in _cargo_hosts(environ) if is_named(host)
-        }
+        for name in [name for name, host, _ in _cargo_places(environ) if is_named(host)]:
+            told[f"{_cargo_variable(name)}_TOKEN"] = "placeholder"
+            told[f"{_cargo_variable(name)}_CREDENTIAL_PROVIDER"] = "cargo:token"
     return told
 
 
 def secrets(found: Sequence[Registry]) -> list[str]:
     """Return the parts of the logins that must never be shown."""
-    values = [value.rpartition(" ")[::2] for one in found for value in one.logins.values()]
+    logins = dict.fromkeys(value for one in found for value in one.logins.values())
+    values = [value.rpartition(" ")[::2] for value in logins]
     pairs = (_decoded(value) for kind, value in values if kind == "Basic")
     return [value for _, value in values] + [pair.partition(":")[2] for pair in pairs if ":" in pair]

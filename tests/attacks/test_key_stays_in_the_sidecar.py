@@ -222,6 +222,7 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
         script = f"""
             until [ -e go ]; do sleep 0.2; done
             {{
+            {status} {registry.url}/npm/lib; echo
             npm install --no-audit --no-fund -s lib && node node_modules/lib
             pip install -q --target /tmp/tool tool && PYTHONPATH=/tmp/tool python3 -m tool
             for url in {registry.url}/npm/lib {plain.url}/x; do {status} $url; done
@@ -233,7 +234,9 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
             echo; {status} -H 'Authorization: Bearer mine' {registry.url}/npm/lib; {status} http://{host}/npm/c
             echo; curl -s -o /dev/null -w '%{{http_connect}} %{{http_code}}' https://denied.example/
             {status} http://denied.example/; curl -v https://denied.example/ 2>&1 | grep -ac 'HTTP/1.1 403'
-            curl -si -H 'X-HTTP-Method-Override: PUT' {registry.url}/npm/lib | grep -ac session=
+            curl -si -H 'X-HTTP-Method-Override: PUT' -H 'X-Original-URL: /y' {registry.url}/npm/lib \
+              | grep -ac session=
+            od -An -tx1 -N8 $REALM_EGRESS/ca.jks
             }} > out 2>&1
             {{ env; cat ~/.npmrc ~/.config/pip/pip.conf
             grep -rlas -e '[b]earer-of' -e '[h]unter22' -e '{basic[:3]}[{basic[3]}]{basic[4:]}' \
@@ -249,13 +252,13 @@ def test_a_registry_is_read_with_a_login_that_stays_outside(user: User, sealed: 
         secrets = (bearer, password, basic)
         shown = "".join(engines.docker("inspect", one) for one in (agent, egress))
         user.realm("wait", "reads", code=None)
-    npm, pip, read, changed, odd_ones, moved, swaps, last, denied, cookies = user.repo.show(
+    first, npm, pip, read, changed, odd_ones, moved, swaps, last, denied, cookies, java = user.repo.show(
         "refs/realm/reads:out"
     ).splitlines()
-    assert (npm, pip, read) == ("from npm", "from pip", "200 200 ")
+    assert (first, npm, pip, read) == ("200 ", "from npm", "from pip", "200 200 ")
     assert set(changed.split() + odd_ones.split()) == {"403"}
     assert (moved, swaps, last, cookies) == ("401 ", "403 200 ", "200 403 ", "0")
-    assert denied == "403 000403 1"
+    assert (denied, java) == ("403 000403 1", " fe ed fe ed 00 00 00 02")
     assert registry.refused() == plain.refused() == []
     assert {method for method, *_ in registry.asked} <= {"GET", "HEAD"}
     # The company's proxy, too, which hears of nothing else.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Asked(list[tuple[str, str, str]]):
-    """What was asked: method (with the one in its place), path and ``Authorization``."""
+    """What was asked: method (with the one, and the path, in its place), path and ``Authorization``."""
 
 
 class Registry(Serving):
@@ -139,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         path = self.path
         given = ", ".join(self.headers.get_all("Authorization") or [])
-        method = " ".join([self.command, *self.headers.get_all("X-HTTP-Method-Override", [])])
+        changed = [self.headers.get_all(f"X-{name}", []) for name in ("HTTP-Method-Override", "Original-URL")]
+        method = " ".join([self.command, *changed[0], *changed[1]])
         owner.asked.append((method, path, given))
         kind, body = owner.answer(path)
         if owner.elsewhere and path == "/npm/moved":

@@ -31,6 +31,31 @@ def basic(pair: str) -> str:
 
 
 ENCODED = base64.b64encode(b"p:w").decode()
+SERVERS = "".join(
+    f"<server><id>{name}</id><username>me</username><password>{password}</password></server>"
+    for name, password in (("one", "pw"), ("two", "${env.TOKEN}"), ("three", "{hidden}"), ("four", "of-none"))
+)
+REPOSITORIES = "".join(
+    f"<repository><id>{name}</id><url>https://npm.example/{name}</url></repository>"
+    for name in ("two", "three")
+)
+MAVEN = f"""\
+<settings xmlns='http://maven.example'><servers>{SERVERS}</servers>
+<mirrors><mirror><id>one</id><url> https://npm.example/maven </url></mirror></mirrors>
+<profiles><profile><repositories>{REPOSITORIES}</repositories></profile></profiles></settings>
+"""
+UV = """\
+[[credential]]
+service = "https://npm.example/a"
+username = "me"
+scheme = "basic"
+password = "pw"
+[[credential]]
+service = "https://npm.example/"
+username = ""
+scheme = "bearer"
+token = "abc"
+"""
 CASES = [
     (".npmrc", "//npm.example/:_authToken=abc", {"/": "Bearer abc"}),
     (".npmrc", '//npm.example/a/b/:_authToken = "${TOKEN}"', {"/a/b/": "Bearer from-env"}),
@@ -45,6 +70,15 @@ CASES = [
      {"/": "Bearer from-env"}),
     (".config/pip/pip.conf", "index-url = https://me:p%40w@npm.example/simple", {"/": basic("me:p@w")}),
     (".config/uv/uv.toml", '[[index]]\nurl = "https://tok@npm.example/simple"', {"/": basic("tok:")}),
+    (".config/pip/pip.conf", "index-url = https://me:pw@npm.example/a/simple/\nx = https://b:c@npm.example/?y",
+     {"/a/": basic("me:pw"), "/": basic("me:pw")}),
+    (".config/go/env", "GOPROXY=https://me:a@npm.example/go/,https://me:b@npm.example/old+|direct",
+     {"/go/": basic("me:a"), "/old+/": basic("me:b"), "/": basic("me:a")}),
+    (".local/share/uv/credentials/credentials.toml",
+     UV,
+     {"/a/": basic("me:pw"), "/": basic("me:pw")}),
+    (".m2/settings.xml", MAVEN,
+     {"/maven/": basic("me:pw"), "/two/": basic("me:from-env"), "/": basic("me:pw")}),
     (".netrc", "machine npm.example login me password pw", {"/": basic("me:pw")}),
 ]  # fmt: skip
 
@@ -65,6 +99,7 @@ def found(home: Path, **environ: str) -> tuple[Registry, ...]:
 
 @pytest.mark.parametrize(("file", "text", "logins"), CASES)
 def test_what_tools_know_is_found(home: Path, file: str, text: str, logins: dict[str, str]) -> None:
+    (home / file).parent.mkdir(parents=True, exist_ok=True)
     (home / file).write_text(text)
     assert found(home) == (Registry(HERE, logins),)
 
@@ -76,8 +111,10 @@ def test_cargo_says_a_token_alone_and_gets_a_word_in_its_place(home: Path) -> No
     (home / ".cargo/credentials.toml").write_text('[registries.my-own]\ntoken = "abc"')
     (one,) = found(home)
     assert one.logins == {"/": "abc"}
-    told = registries.variables([one], {"HOME": str(home)})
-    assert told == {"CARGO_REGISTRIES_MY_OWN_TOKEN": "placeholder"}
+    assert registries.variables([one], {"HOME": str(home)}) == {
+        "CARGO_REGISTRIES_MY_OWN_TOKEN": "placeholder",
+        "CARGO_REGISTRIES_MY_OWN_CREDENTIAL_PROVIDER": "cargo:token",
+    }
 
 
 def test_variables_go_in_without_logins_and_no_others(home: Path) -> None:
@@ -88,7 +125,7 @@ def test_variables_go_in_without_logins_and_no_others(home: Path) -> None:
         "GOPROXY": "https://npm.example/go?token=secret-of-the-user",
     }
     one = found(home, **environ)
-    assert one[0].logins == {"/": basic("me:pw")}
+    assert one[0].logins == {"/": basic("me:pw"), "/uv/": basic("me:pw")}
     assert registries.variables(one, environ | {"HOME": str(home)}) == {
         "PIP_INDEX_URL": "https://npm.example/simple", "UV_INDEX": "own=https://npm.example/uv",
     }  # fmt: skip

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from realm import hosts
 from realm.hosts import TLS, WEB
-from realm.sandbox.egress.ticket import READ_PORT
+from realm.sandbox.egress.ticket import BACK_PORT, READ_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,9 +41,13 @@ include /run/realm/conf/registry*.conf
 ssl_bump none all"""
 """What all runs' files are read with.  A path that leads elsewhere by dots has no login's path, and what
 a request that reads brings along some servers take for the next one's beginning."""
-_SILENT = ("Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
-"""Headers of the sandbox's that a registry does not get: other logins, and what makes a write of a read."""
-_PATH = re.compile(r"/[A-Za-z0-9._~@/-]{0,400}")
+_SILENT = (
+    "Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL",
+    "X-Rewrite-URL",
+)  # fmt: skip
+"""Headers of the sandbox's that a registry does not get: other logins, what makes a write of a read, and
+what names another path."""
+_PATH = re.compile(r"/[A-Za-z0-9._~@/+-]{0,400}")
 _VALUE = re.compile(r"[ -~]{1,8000}")
 
 
@@ -82,7 +86,7 @@ def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
     yield f"acl {run}_there myportname {run}"
     yield f"acl {run}_lead annotate_transaction way={run}"
     yield f"acl {run}_led note way {run}"
-    yield f"cache_peer {found.address} parent {READ_PORT} 0 no-query no-digest no-netdb-exchange name={run}"
+    yield f"cache_peer {found.address} parent {BACK_PORT} 0 no-query no-digest no-netdb-exchange name={run}"
     yield f"cache_peer_access {run} allow {run}_led"
     yield f"tcp_outgoing_address {found.address} {run}_led"
     for number, one in enumerate(wanted):

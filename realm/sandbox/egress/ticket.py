@@ -17,6 +17,8 @@ STAND_PORT = 3130
 """Where the sidecar's own server goes out: what it stands before can be reached there alone."""
 READ_PORT = 3131
 """Where the sidecar, at a run's address, ends TLS for registries that it reads with logins."""
+BACK_PORT = 3132
+"""Where it leads tunnels for these, which go on from there."""
 
 
 class Ticket(NamedTuple):
@@ -58,6 +60,8 @@ def variables(found: Ticket, *, reads: bool = False) -> dict[str, str]:
     java = " ".join(
         f"-D{kind}.proxyHost=127.0.0.1 -D{kind}.proxyPort={PROXY_PORT}" for kind in ("http", "https")
     )
+    if reads:
+        java += f" -Djavax.net.ssl.trustStore={found.directory}/ca.jks -Djavax.net.ssl.trustStoreType=JKS"
     return {
         "REALM_EGRESS": found.directory,
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
