@@ -20,13 +20,15 @@ from tests.support.store import assert_sound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-SERVER = """
+SERVER = '''
 import docker, json, os, sys
 from pathlib import Path
 from realm import git as gits
-from realm.cli import apply, drop, fetch, fork, gc, list, merge, push, remove, rename, share, ui
+from realm.cli import apply, boundary, drop, fetch, fork, gc, list, merge, pr, push, ui
+from realm.cli import remove, rename, restore, share
 from realm.cli.app import run
-from realm.session import onto, remove as removal
+from realm.session import integrate, onto, remove as removal
+from realm.session.requests import At
 from realm.store.repo import discover
 
 READING = {
@@ -34,24 +36,31 @@ READING = {
     "ls-files", "ls-remote", "ls-tree", "merge-base", "rev-list", "rev-parse", "show", "var",
 }
 
-MOVING = {"commit", "fetch", "merge", "push", "read-tree", "update-ref"}
+MOVING = {"commit", "fetch", "gh", "merge", "push", "read-tree", "restore", "update-ref"}
 
 class Killer:
-    "What kills the process before a step: the first of its kind since something was moved that others see."
-    def __init__(self, left, note):
-        self.left, self.note, self.seen = left, note, set()
+    """What kills the process before it moves something that others see, and when it has.
+
+    Where each step counts, so does the first of each kind in between.
+    """
+    def __init__(self, left, note, each):
+        self.left, self.note, self.each, self.seen, self.moved = left, note, each, set(), False
 
     def __call__(self, event, args):
         step = self.step(event, args)
         if not step or step in self.seen:
             return
-        if self.left == 0:
-            self.note.write_text(f"{event} {args}")
-            os.kill(os.getpid(), 9)
-        self.left -= 1
-        self.seen = set() if step in MOVING else self.seen | {step}
+        if self.each or self.moved or step in MOVING:
+            if self.left == 0:
+                self.note.write_text(f"{event} {args}")
+                os.kill(os.getpid(), 9)
+            self.left -= 1
+        self.moved = step in MOVING
+        self.seen = set() if self.moved else self.seen | {step}
 
     def step(self, event, args):
+        if event == "subprocess.Popen" and args[0] == "gh":
+            return "gh"
         if event == "subprocess.Popen" and "git" in args[1]:
             verb = gits._verb(args[1])
             return "" if verb in READING else verb
@@ -60,22 +69,30 @@ class Killer:
 
 def taken(rev):
     onto.put(discover(Path.cwd()), "fix", rev, ui.TerminalUI(no_input=True))
-    return 0
+
+def picked(paths):
+    integrate.apply(At("fix"), None, (), ui.TerminalUI(no_input=True), pick=True)
+
+OTHERS = {"take": taken, "pick": picked}  # which resume does, and who has a terminal
 
 removal._bring_home = lambda *_: None  # which asks the engine
 for line in sys.stdin:
-    where, left, note, words = json.loads(line)
+    where, left, each, note, commands = json.loads(line)
     if os.fork() == 0:
         os.chdir(where)
         out = os.open(note + ".out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0), os.dup2(out, 1), os.dup2(out, 2)
+        os.dup2(os.open(note + ".in", os.O_RDONLY), 0), os.dup2(out, 1), os.dup2(out, 2)
         if left >= 0:
-            sys.addaudithook(Killer(left, Path(note)))
-        code = taken(words[1]) if words[0] == "take" else run(words)
-        sys.stdout.flush()
-        os._exit(code)
+            sys.addaudithook(Killer(left, Path(note), each))
+        for words in commands:
+            other = OTHERS.get(words[0])
+            code = boundary.guard(lambda _: other(words[-1]) or 0, []) if other else run(words)
+            sys.stdout.flush()
+            if code:
+                os._exit(code)
+        os._exit(0)
     print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
-"""
+'''
 
 
 class Ended(NamedTuple):
@@ -95,18 +112,20 @@ class Realm:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "DOCKER_HOST": "unix:///nonexistent"},
+            env={
+                **os.environ,
+                "DOCKER_HOST": "unix:///nonexistent",
+                "PATH": f"{repo.path.parent}/programs:{os.environ['PATH']}",
+            },
         )
 
-    def __call__(self, *words: str, left: int = -1) -> Ended:
-        """Run a command, which is killed when ``left`` steps are done."""
+    def __call__(self, *commands: tuple[str, ...], left: int = -1, each: bool = False) -> Ended:
+        """Run commands until one fails, the first of which is killed when ``left`` steps are done."""
         assert self.process.stdin
         assert self.process.stdout
-        print(
-            json.dumps([str(self.repo.path), left, str(self.note), words]),
-            file=self.process.stdin,
-            flush=True,
-        )
+        Path(f"{self.note}.in").write_text("y\n" * 9)
+        asked = [str(self.repo.path), left, each, str(self.note), commands]
+        print(json.dumps(asked), file=self.process.stdin, flush=True)
         code = int(self.process.stdout.readline())
         return Ended(code, Path(f"{self.note}.out").read_text())
 
@@ -124,12 +143,13 @@ def realm(repo: Repo, tmp_path: Path) -> Iterator[Realm]:
 
 @pytest.fixture
 def past(repo: Repo, tmp_path: Path) -> Past:
-    """Return a session of two runs, with a branch beside it, and a remote."""
+    """Return a session of two turns, with a branch beside it, and a remote."""
     origin = Repo.init(tmp_path / "origin.git", bare=True)
     repo.git("remote", "add", "origin", str(origin.path))
     made = Past(repo)
-    made.run(Asked("one", {"a": "1\n"}), files={"screen.txt": b"one\n"})
-    made.run(Asked("two", {"a": "2\n", "b": "2\n"}), files={"screen.txt": b"two\n"})
+    made.run(
+        Asked("one", {"a": "1\n"}), Asked("two", {"a": "2\n", "b": "2\n"}), files={"screen.txt": b"one\n"}
+    )
     beside = repo.git("commit-tree", "-p", made.tip, "-m", "Beside", f"{made.tip}^{{tree}}")
     repo.git("update-ref", "refs/realm-branches/fix/heads/alt", beside)
     repo.write("own", "own\n")
@@ -167,35 +187,76 @@ def with_wip(past: Past) -> None:
     repo.git("commit", "-q", "-m", "More", "own")
 
 
+def at_a_forge(past: Past) -> None:
+    """Give the remote a forge's address, and the user that forge's program."""
+    repo, url = past.repo, "git@github.com:ada/shop.git"
+    repo.git("config", f"url.{repo.git('remote', 'get-url', 'origin')}.pushInsteadOf", url)
+    repo.git("remote", "set-url", "origin", url)
+    program = repo.path.parent / "programs" / "gh"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho https://forge.example/pull/7\n")
+    program.chmod(0o755)
+
+
+def rewound(past: Past) -> None:
+    """Have another state of the session in the trash."""
+    for kind, now in (("code", "fix^"), ("meta", "refs/realm-meta/fix")):
+        past.repo.git(
+            "update-ref", f"refs/realm-trash/fix/1700000000/{kind}", now.replace("fix^", f"{past.tip}^")
+        )
+
+
+def edited(past: Past) -> None:
+    """Have the session's files here already, so that a patch of them can be picked from."""
+    past.repo.write("a", "")
+    past.repo.git("add", "a")
+
+
 class Verb(NamedTuple):
-    """A command, and what its second try may say that finds all of it done."""
+    """A command, and what its second try may say that finds all of it done.
+
+    ``each`` is whether it is killed at each kind of step, also where nobody else sees what it does: one
+    that makes and moves objects does that as the others do.
+    """
 
     words: tuple[str, ...]
     done: str = ""
     prepare: Callable[[Past], None] = lambda _: None
+    each: bool = False
 
+
+UNDOES = "another time would undo it"
 
 VERBS: Mapping[str, Verb] = {
-    "fork": Verb(("fork", "fix@1", "other"), "the session 'other' exists already"),
-    "drop": Verb(("drop", "fix", "b"), "no commit of fix changes b"),
-    "rename": Verb(("rename", "fix", "other"), "there is no session fix"),
+    "fork": Verb(("fork", "fix", "other"), "the session 'other' exists already"),
+    "drop": Verb(("drop", "fix", "b"), "no commit of fix changes b", each=True),
+    "rename": Verb(("rename", "fix", "other"), "there is no session fix", each=True),
     "remove": Verb(("remove", "fix", "--yes"), "there is no session fix"),
     "apply": Verb(("apply", "fix"), "your work tree has all of fix already"),
+    "apply -p": Verb(("pick",), "your work tree has all of fix already", edited),
     "squash": Verb(("merge", "fix", "--squash"), "Squash commit -- not updating HEAD"),
-    "merge --wip": Verb(("merge", "fix"), "Already up to date.", prepare=with_wip),
+    "merge --wip": Verb(("merge", "fix"), "Already up to date.", with_wip),
     "take": Verb(("take", "HEAD"), "fix has all of HEAD already"),
     "push --squash": Verb(("push", "fix", "--squash"), "origin/fix has all of fix already"),
+    "pr": Verb(("pr", "fix"), prepare=at_a_forge),
+    "replace": Verb(("restore", "fix", "--replace"), UNDOES, rewound),
     "share": Verb(("share", "fix", "--with-conversation"), "origin has fix and its record already"),
-    "fetch": Verb(("fetch", "fix"), "fix is up to date with origin", prepare=shared),
+    "fetch": Verb(("fetch", "fix"), "fix is up to date with origin", shared),
 }  # fmt: skip
+
+
+FILES: dict[str, list[str]] = {}
+"""What is in commits that were looked at."""
 
 
 def state(repo: Repo) -> tuple[object, ...]:
     """Return what a command leads to: refs by name with the files there, branch, index and work tree."""
     found = repo.refs()
     origin = Repo(repo.path.parent / "origin.git")
+    for oid in {*found.values()} - FILES.keys():
+        FILES[oid] = repo.files(oid)
     kept = {
-        re.sub(r"trash/([^/]+)/[0-9]+/", r"trash/\1/", ref): repo.files(oid)
+        re.sub(r"trash/([^/]+)/[0-9]+/", r"trash/\1/", ref): FILES[oid]
         for ref, oid in found.items() if not re.search("realm-tmp/|realm-trash/.*/merge/", ref)
     }  # fmt: skip
     return kept, sorted(origin.refs()), repo.git("log", "--format=%s"), repo.git("status", "--porcelain")
@@ -206,29 +267,30 @@ def test_the_same_again_ends_it(past: Past, realm: Realm, sealed: Path, tmp_path
     verb, repo = VERBS[name], past.repo
     verb.prepare(past)
     repo.git("reflog", "expire", "--expire=now", "--all")
+    repo.git("repack", "-adq")
     places = [repo.path, tmp_path / "origin.git", sealed / ".realm"]
     (sealed / ".realm").mkdir(exist_ok=True)
     for place in places:
         shutil.copytree(place, tmp_path / "before" / place.name, symlinks=True)
-    assert realm(*verb.words).code == 0
+    assert realm(verb.words).code == 0
     wanted, steps = state(repo), 0
     while True:
         for place in places:
             shutil.rmtree(place)
             shutil.copytree(tmp_path / "before" / place.name, place, symlinks=True)
-        first = realm(*verb.words, left=steps)
+        first = realm(verb.words, left=steps, each=verb.each)
         if first.code != -9:
             assert first.code == 0, first
             break
         where = (steps, realm.note.read_text(), first)
         repo.git("repack", "-adq")
         repo.git("prune", "--expire=now")
-        again = realm(*verb.words)
-        assert again.code == 0 or verb.done in again.out, (where, again)
-        assert state(repo) == wanted, (where, again)
-        assert realm("list").code == 0, where
+        if verb.done != UNDOES or state(repo) != wanted:
+            again = realm(verb.words)
+            assert again.code == 0 or verb.done in again.out, (where, again)
+            assert state(repo) == wanted, (where, again)
+        assert realm(("list",), ("gc",)).code == 0, where
         assert_sound(repo)
-        assert realm("gc").code == 0, where
         assert not repo.refs("refs/realm-tmp"), where
         left = [path for place in places for path in place.rglob("*") if re.search(r"@|\.keep$", path.name)]
         assert all(pack_is_new(path) for path in left), (where, left)
