@@ -24,12 +24,14 @@ MOST = 100
 _TASKS_LIMIT = 1_000_000
 _TASKS = "give a file of tasks, one per line"
 _ITEM = re.compile(r"[-*+]\s+(?:\[ \]\s+)?")
+_DONE = re.compile(r"[-*+]\s+\[[xX]\]\s")
 
 
 def read_tasks(file: str) -> list[str]:
     """Return the tasks in a file, or for ``-`` on standard input: one a line, no empty ones, no comments.
 
-    The mark of a list's item is no part of a task: the agent would take it for an option.
+    The mark of a list's item is no part of a task: the agent would take it for an option.  An
+    item that is ticked off is done.
     """
     try:
         data = sys.stdin.buffer.read(_TASKS_LIMIT + 1) if file == "-" else _read(Path(file))
@@ -42,7 +44,8 @@ def read_tasks(file: str) -> list[str]:
         raise UsageError(f"{clean(file)} is not text", _TASKS)
     if len(data) > _TASKS_LIMIT:
         raise UsageError(f"{clean(file)} has more than {_TASKS_LIMIT:,} bytes", _TASKS)
-    found = [_ITEM.sub("", line.strip()) for line in text.splitlines()]
+    lines = (line.strip() for line in text.splitlines())
+    found = [_ITEM.sub("", line) for line in lines if not _DONE.match(line)]
     tasks = [line for line in found if line and not line.startswith("#")]
     if not tasks:
         raise UsageError(f"there is no task in {clean(file)}", _TASKS)
