@@ -48,6 +48,19 @@ def test_the_users_choice_of_a_conversation_wins(chosen: list[str]) -> None:
     ]  # fmt: skip
 
 
+def test_a_permission_mode_of_the_users_wins() -> None:
+    for given in (["--permission-mode", "plan"], ["--permission-mode=plan"]):
+        assert CLAUDE.argv(given, conversation=ID, resume=False) == [
+            "claude", "--allow-dangerously-skip-permissions", "--session-id", ID, *given,
+        ]  # fmt: skip
+
+
+def test_a_fork_is_of_this_conversation() -> None:
+    assert CLAUDE.argv(["--fork-session"], conversation=ID, resume=True)[2:] == [
+        "--resume", ID, "--fork-session",
+    ]  # fmt: skip
+
+
 def test_it_starts_without_questions(tmp_path: Path) -> None:
     files = config(tmp_path, Login({"ANTHROPIC_API_KEY": "x" * 10 + "0123456789abcdefghij"}))
     state = load(files[".claude.json"])

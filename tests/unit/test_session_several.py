@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def test_a_list_from_any_editor(tmp_path: Path) -> None:
     file = tmp_path / "tasks.md"
     file.write_bytes(
-        b"\xef\xbb\xbf# Today\r\n\r\n- fix the -x option\r\n* [ ] add docs\r\n- [x] write tests\r\n-v is ignored\r\n  1. two\r\n"
+        b"\xef\xbb\xbf# Today\r\n\r\n- fix the -x option\r\n* [ ] add docs\r\n- [x] write tests\r\n"
+        b"-v is ignored\r\n  1. two\r\n"
     )
     assert several.read_tasks(str(file)) == ["fix the -x option", "add docs", "-v is ignored", "1. two"]
 

@@ -49,7 +49,7 @@ _OWN_ID = re.compile(rb'"sessionId": ?"(' + _UUID.encode() + rb')"')
 
 _WORKTREE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
-_CHOOSES_CONVERSATION = ("--resume", "-r", "--continue", "-c", "--session-id", "--from-pr", "--fork-session")
+_CHOOSES_CONVERSATION = ("--resume", "-r", "--continue", "-c", "--session-id", "--from-pr")
 
 _SWITCHES = ("-p", "--print", "-c", "--continue", "--verbose", "--ide", "--strict-mcp-config", "--")
 _ONE_VALUE = (
@@ -91,10 +91,12 @@ class Claude(Agent):
     resumes = f'"prompt":"{NOTIFICATION}'
 
     def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
-        """Return the command line; a conversation that the user's arguments choose wins over ours."""
+        """Return the command line; a conversation or mode that the user chose wins over ours."""
         arguments = [*self.words[1:], *arguments]
-        start = ["claude", "--dangerously-skip-permissions"]
-        chosen = any(argument.split("=", 1)[0] in _CHOOSES_CONVERSATION for argument in arguments)
+        given = {argument.split("=", 1)[0] for argument in arguments}
+        allow = "allow-" if "--permission-mode" in given else ""
+        start = ["claude", f"--{allow}dangerously-skip-permissions"]
+        chosen = not given.isdisjoint(_CHOOSES_CONVERSATION)
         if conversation and not chosen:
             start += ["--resume" if resume else "--session-id", conversation]
         return [*start, *arguments]
