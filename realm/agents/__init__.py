@@ -1,4 +1,4 @@
-"""The agents: what each needs in a sandbox and how it is talked to; one file and one line for each."""
+"""The registry of agents: a further one is one file and one line here."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["BEFORE", "Agent", "Api", "HomeFile", "Login", "Match", "News", "Rene
 
 
 class Command(Agent):
-    """A program named with ``--agent``; often a wrapper of an agent that uses the same keys."""
+    """A program named with ``--agent``, often a wrapper of an agent, which reads the same keys."""
 
     name = "the program"
 
     def find_login(self, given: Mapping[str, str] | None = None) -> Login:
-        """Return the keys of the environment; none is needed, and the host's own login is not for it."""
+        """Return the keys in the environment, if any; the host's own login of Claude Code is not for it."""
         return from_environment(self.environ, given or {})
 
     def api(self, login: Login, given: Mapping[str, str]) -> Api | None:
-        """Return the API that the keys are for."""
+        """Return the API that these keys are for."""
         return api.find(login, self.environ, given)
 
     def keyless(
@@ -35,12 +35,13 @@ class Command(Agent):
 
 
 _KNOWN: dict[str, type[Agent]] = {"claude": Claude}
-"""The agents that realm knows, by their program."""
+"""The agents that realm knows, by the name of their program."""
 
 
 def find(words: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Agent:
-    """Return the agent that ``words`` start, the program first; without words, Claude Code.
+    """Return the agent whose program is the first of ``words``; without words, Claude Code.
 
-    ``environ`` is the user's environment with the settings that are for agents, where these matter.
+    ``environ`` is the user's environment together with the settings that are for agents (default: the
+    process's own).
     """
     return (_KNOWN.get(words[0], Command) if words else Claude)(words, environ)

@@ -1,12 +1,11 @@
-"""What realm asks of an agent, with the answers for a program that nothing is known about.
+"""What realm asks of an agent, with answers for a program that nothing is known about.
 
-A further agent is one file with a subclass of :class:`Agent`, which answers what
-it knows better, and one line in the registry (:mod:`realm.agents`).  Paths "in
-the state directory" are those below the directory that a sandbox keeps beside
-its workspace, with ``/`` between parts.
+To add an agent, write one file with a subclass of :class:`Agent`, which overrides what it knows better, and
+one line in the registry (:mod:`realm.agents`).  Paths "in the state directory" are relative to the directory
+that a sandbox keeps beside its workspace, with ``/`` between parts.
 """
 
-# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
+# No "from __future__ import annotations": NamedTuple would compile each annotation's text at every start.
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,16 +15,16 @@ from typing import ClassVar, NamedTuple
 from realm.model import Activity, Question, TurnText
 
 BEFORE = "login-before.json"
-"""The host's login as it was before a sandbox renewed it, below realm's directory."""
+"""Below realm's directory: the host's login before one that a sandbox renewed replaced it."""
 
 
 class Login(NamedTuple):
-    """How the agent will prove who it is: ``variables`` and, or, a copy of the host's ``credentials``.
+    """How the agent logs in: by ``variables``, by a copy of the host's ``credentials`` file, or both.
 
-    ``source`` says in words where it was found; empty when there is none.  With
-    ``is_placeholder`` the variables are no secret: they only look like the login.
-    ``is_lent`` is of variables that a program of the user's gives, others later.  ``ends`` is when one
-    ends that nobody renews, in seconds since the epoch.
+    ``source`` says in words where the login was found; it is empty when there is none.  With
+    ``is_placeholder`` the variables hold no secret but stand-ins of the same form.  ``is_lent`` means that a
+    program of the user's printed the key and may print others later.  ``ends`` is when a login expires that
+    nobody renews, in seconds since the epoch.
     """
 
     variables: Mapping[str, str] = {}
@@ -37,14 +36,14 @@ class Login(NamedTuple):
 
     @property
     def is_renewed(self) -> bool:
-        """Whether the host has another one later, while a run goes on."""
+        """Whether the host may get a new one while the run goes on."""
         return self.is_lent or self.credentials is not None
 
 
 class Api(NamedTuple):
-    """A model's API as it is reached with a login: the secret ``headers`` go with what is asked at ``url``.
+    """A model's API and the secret ``headers`` that requests to ``url`` need.
 
-    ``paths`` is a regular expression of what may be asked, from the URL's own path on.
+    ``paths`` is a regular expression for the paths that may be requested, beginning with the URL's own path.
     """
 
     url: str
@@ -53,7 +52,7 @@ class Api(NamedTuple):
 
 
 class HomeFile(NamedTuple):
-    """A file that the agent needs: its path in the state directory, its content, its permission bits."""
+    """A file in the agent's home: its path in the state directory, its content, its permission bits."""
 
     path: str
     content: bytes
@@ -61,7 +60,7 @@ class HomeFile(NamedTuple):
 
 
 class Match(Enum):
-    """What became of the host's login: as it was, renewed, or kept from a sandbox that offered another."""
+    """What happened to the host's login: unchanged, renewed, or a sandbox's offer of another one refused."""
 
     SAME = 1
     RENEWED = 2
@@ -69,17 +68,17 @@ class Match(Enum):
 
 
 class Renewal(NamedTuple):
-    """The host's login after it was compared with a sandbox's, and what to write over the sandbox's."""
+    """The result of comparing a sandbox's login with the host's; ``inside`` is to replace the former."""
 
     match: Match = Match.SAME
     inside: bytes | None = None
 
 
 class Said(NamedTuple):
-    """One entry of a conversation, untrusted and not yet cleaned.
+    """One entry of a conversation, untrusted and not cleaned.
 
-    ``who`` is ``user``, ``agent`` or ``tool``; a tool's ``text`` is its name and what it was
-    called with, on one line.  ``time`` is ISO 8601, empty when the agent did not say.
+    ``who`` is ``user``, ``agent`` or ``tool``; a tool's ``text`` is its name and arguments on one line.
+    ``time`` is ISO 8601, empty when unknown.
     """
 
     who: str
@@ -88,9 +87,9 @@ class Said(NamedTuple):
 
 
 class Press(NamedTuple):
-    """The next key that answers questions, and what the screen shows of them before it.
+    """The next key to press to answer questions, and the state of the screen before it.
 
-    No key where the screen shows other answers, which only its user may give.
+    ``key`` is empty where the screen shows other answers: only the user may submit those.
     """
 
     key: bytes
@@ -98,11 +97,11 @@ class Press(NamedTuple):
 
 
 class News(NamedTuple):
-    """What an agent's hook said, untrusted and not yet cleaned.
+    """What an agent's hook reported, untrusted and not cleaned.
 
-    ``activity`` is what the agent does now; of one that asks there are the ``question``
-    and, where numbers answer all that it asks, the ``parts`` of it; ``prompt`` is what it was just
-    asked, ``words`` what it just answered, ``conversation`` the id of its conversation.
+    ``activity`` is what the agent does now.  When it asks, ``question`` is the text and ``parts`` are all its
+    questions, if they can be answered by numbers.  ``prompt`` is the prompt it just got, ``words`` the answer
+    it just gave, ``conversation`` the id of its conversation.
     """
 
     activity: Activity
@@ -114,11 +113,11 @@ class News(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """A prompt and what followed it, untrusted and not yet cleaned.
+    """A prompt and what followed it, untrusted and not cleaned.
 
-    ``answer`` are the last words, ``line`` is where in the conversation's file it begins, counted
-    from 0; ``began`` and ``ended`` are ISO 8601, empty when the agent did not say.  ``cost`` is in
-    dollars; 0, as the numbers of tokens, where it is not known.
+    ``answer`` is the agent's last message; ``line`` is the prompt's line in the conversation's file, from 0;
+    ``began`` and ``ended`` are ISO 8601, empty when unknown.  ``cost`` is in dollars; costs and numbers of
+    tokens are 0 when unknown.
     """
 
     prompt: str
@@ -132,132 +131,136 @@ class Exchange(NamedTuple):
 
 
 class Field(Enum):
-    """What the field for prompts on an agent's screen has in it."""
+    """What is in the prompt field on an agent's screen."""
 
     EMPTY = 1
     DRAFT = 2
     BUSY = 3
-    """It is there, and the agent works."""
+    """The field is shown, and the agent is working."""
     NONE = 4
-    """No such field is to be seen."""
+    """The screen shows no such field."""
 
 
 Rows = Sequence[Sequence[tuple[str, str]]]
-"""What a screen shows (untrusted): rows of texts, each with the parameters of its SGR sequence."""
+"""The rows of a screen (untrusted), each a list of texts with the parameters of their SGR sequence."""
 
 
 class Agent:
-    """A program that realm runs in a sandbox; here one that nothing is known about.
+    """A program that realm runs in a sandbox; this class is for one that nothing is known about.
 
-    ``words`` are the program and its first arguments as ``--agent`` gives them, and what
-    ``session.json`` keeps; none for the default agent.
+    ``words`` are the program and its first arguments, as given with ``--agent`` and kept in ``session.json``;
+    empty for the default agent.  ``environ`` is the user's environment (default: the process's own).
     """
 
     name: ClassVar[str]
-    """What people call it."""
+    """Its name for users."""
 
     image_part: ClassVar[str | None] = None
-    """What the image must have for it, by the name in the label ``realm.<part>-version``."""
+    """The part of the image that it needs: the label ``realm.<part>-version`` must be there."""
 
     options: ClassVar[frozenset[str] | None] = None
     """Its own long options, with their dashes; ``None`` when they are not known."""
 
     closing: ClassVar[re.Pattern[bytes] | None] = None
-    """What it prints when it ends that must not stay on the user's screen (without control sequences)."""
+    """The text it prints on exit that must not stay on the user's screen, without control sequences."""
 
     suspends_to_background: ClassVar[bool] = False
-    """Whether Ctrl-Z hands the run to a background holder; otherwise the agent gets the key."""
+    """Whether Ctrl-Z hands the run to a background holder; otherwise the key goes to the agent."""
 
     image_key: ClassVar[int | None] = None
-    """The control key at which it takes an image from the clipboard; it does with the path of one, too."""
+    """The control key that makes it read an image from the clipboard.
+
+    A pasted path of an image has the same effect.
+    """
 
     tells_turns: ClassVar[bool] = False
-    """Whether its hooks tell where a turn begins and ends."""
+    """Whether its hooks report where a turn begins and ends."""
 
     credentials: ClassVar[str | None] = None
-    """Where its login lies in the state directory, if it has one that can be renewed."""
+    """The file of its login in the state directory, if it has one that can be renewed."""
 
     credentials_limit: ClassVar[int] = 0
-    """Bytes that this file may have."""
+    """The file's largest size in bytes."""
 
     renewal: ClassVar[Sequence[str]] = ()
-    """What renews its login on this machine when that is about to end."""
+    """The command that renews its login on this machine when it is about to expire."""
 
     conversations: ClassVar[str | None] = None
-    """Which files of the state directory are its conversations, as a pattern of the shell's.
+    """A shell pattern for the files of its conversations in the state directory.
 
-    The newest is the run's, and should be one that :meth:`conversation_id` knows.
+    The newest is the run's, and its name should be one that :meth:`conversation_id` knows.
     """
 
     worktrees: ClassVar[str] = ""
-    """Where in the project it makes linked work trees of its own, which are no part of the project."""
+    """Where in the project it makes linked work trees of its own, which are not part of the project."""
     resumes: ClassVar[str] = ""
-    """What the JSON of the hook at a turn's beginning has in it where the turn before goes on by itself."""
+    """A text in the hook's JSON at a turn's beginning by which the previous turn goes on without the user."""
 
     def __init__(self, words: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> None:
         self.words = tuple(words)
         self.environ = os.environ if environ is None else environ
-        """The user's environment, with the settings that are for agents by the names of their variables."""
+        """The user's environment and the settings that are for agents, by the names of their variables."""
 
     def argv(self, arguments: Sequence[str], *, conversation: str | None, resume: bool) -> list[str]:
-        """Return the program and its arguments; the user's ``arguments`` stay as they are.
+        """Return the command line; the user's ``arguments`` are passed on unchanged.
 
-        ``resume`` tells whether ``conversation`` has been put back to go on with.
+        ``resume`` says whether ``conversation`` exists in the sandbox and is to be continued.
         """
         del conversation, resume
         return [*self.words, *arguments]
 
     def told(self, text: str) -> tuple[str, ...]:
-        """Return the arguments by which it knows ``text`` from the beginning of a conversation."""
+        """Return the arguments that add ``text`` to its instructions from the beginning of a conversation."""
         del text
         return ()
 
     def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
-        """Return path and branch of the linked work tree that the user's arguments ask for."""
+        """Return path and branch of the linked work tree that the user's arguments ask for, if any."""
         del arguments
         return None
 
     def environment(self, state: str) -> dict[str, str]:
-        """Return the variables that it needs, none of them secret; ``state`` is the state directory."""
+        """Return the variables that it needs, without secrets; ``state`` is the state directory's path."""
         del state
         return {}
 
     def settings(self) -> dict[str, str]:
-        """Return the variables that the user's own settings give it."""
+        """Return the variables that the user's own settings for the agent set."""
         return {}
 
     def outside(self) -> dict[str, str]:
-        """Return the variables that it needs on this machine to be the one that a sandbox has."""
+        """Return the variables for a start on this machine with the same login and settings."""
         return {}
 
     def wants_screen(self, arguments: Sequence[str], *, listens: bool = True) -> bool:
-        """Tell whether it needs a terminal even while nobody watches it.
+        """Tell whether it needs a terminal even while no user is attached.
 
-        ``listens`` is whether it has an input; of a program without one nobody knows that it needs more.
+        ``listens`` is whether it has an input; an unknown program without one is run without a terminal.
         """
         del arguments
         return listens
 
     def prompt(self, arguments: Sequence[str]) -> str:
-        """Return the prompt that the user's arguments give it, empty for none or where that is in doubt."""
+        """Return the prompt among the user's arguments; empty when there is none or that is unclear."""
         del arguments
         return ""
 
     def find_login(self, given: Mapping[str, str] | None = None) -> Login:
-        """Return the login to use; ``given`` are variables that the sandbox gets anyway.
+        """Return the login to use.
 
-        Raises :class:`RealmError`, with the ways to log in, when it needs one and there is none.
+        ``given`` are the variables that the sandbox gets by settings and docker flags. Raises
+        :class:`RealmError`, with the ways to log in, when it needs one and there is none.
         """
         del given
         return Login()
 
     def warnings(self, login: Login) -> list[str]:
-        """Return what the user should know before a run."""
+        """Return warnings to show before a run."""
         del login
         return []
 
     def renew(self, inside: bytes) -> Renewal:
-        """Compare a sandbox's login with the host's, and renew the host's where it was renewed in there.
+        """Compare a sandbox's login with the host's, and store it there if it is a renewal.
 
         Raises ``OSError`` when the host's cannot be written.
         """
@@ -265,111 +268,116 @@ class Agent:
         return Renewal()
 
     def api(self, login: Login, given: Mapping[str, str]) -> Api | None:
-        """Return how the model's API is reached with a login; ``None`` where nobody could stand in for it.
+        """Return how a proxy reaches the model's API with a login.
 
-        ``given`` as for :meth:`find_login`.
+        ``None`` where none could stand in for the agent.  ``given`` as for :meth:`find_login`.
         """
         del login, given
         return None
 
     def login_ends(self) -> float | None:
-        """Return when the login on this machine ends unless it is renewed, in seconds since the epoch."""
+        """Return when the login on this machine expires unless it is renewed, in seconds since the epoch."""
         return None
 
     def unrenewed(self, login: Login) -> Login:
-        """Return the login without what renews it, which works once: until it ends both sides have it."""
+        """Return the login without its refresh token, which works once only.
+
+        Both sides can use it until it expires.
+        """
         return login
 
     def keyless(self, login: Login, api: Api, url: str, placeholder: str, given: Mapping[str, str]) -> Login:
-        """Return the login as a sandbox gets it in which the API is at ``url``, without any key.
+        """Return the login for a sandbox that has no key and reaches the API at ``url``.
 
-        It has no key among ``given``, as for :meth:`find_login`, either.
+        ``placeholder`` stands for each key; keys among ``given`` (as for :meth:`find_login`) are removed too.
         """
         del api, url, placeholder, given
         return login
 
     def reaches(self, login: Login, given: Mapping[str, str]) -> list[str]:
-        """Return the URLs without which it can do nothing; ``given`` as for :meth:`find_login`."""
+        """Return the URLs that it cannot work without; ``given`` as for :meth:`find_login`."""
         del login, given
         return []
 
     def files(
         self, login: Login, directory: str, *, sealed: bool = False, more: Sequence[str] = ()
     ) -> Iterable[HomeFile]:
-        """Return what it needs in its home to start in ``directory`` without questions.
+        """Return the files that its home needs for it to start in ``directory`` without questions.
 
-        ``more`` are further directories that it is to work in.
-        With ``sealed`` the sandbox's only way out is realm's proxy, and no other counts.
+        ``more`` are further directories to work in.  With ``sealed`` the sandbox's only way out is realm's
+        proxy, so no other proxy is configured.
         """
         del login, directory, sealed, more
         return ()
 
     def new_conversation(self) -> str | None:
-        """Return the id of a new conversation; ``None`` when it keeps none that realm knows of."""
+        """Return the id for a new conversation; ``None`` when realm cannot choose one."""
         return None
 
     def conversation_file(self, directory: str, conversation: str) -> str | None:
-        """Return where a conversation held in ``directory`` lies in the state directory."""
+        """Return the path, in the state directory, of a conversation held in ``directory``."""
         del directory, conversation
         return None
 
     def helpers(self, conversation: str) -> str:
-        """Return the directory of its helpers' conversations, by the path of its own; empty for none."""
+        """Return the directory of its subagents' conversations, given the path of its own; empty for none."""
         del conversation
         return ""
 
     def conversation_id(self, path: str) -> str | None:
-        """Return the id of the conversation whose file is ``path``, a whole path or a name without ending.
+        """Return the id of the conversation in the file ``path`` (untrusted).
 
-        ``None`` when no conversation's file is called so (untrusted).
+        ``path`` is a whole path or a name without its ending. ``None`` when it is not the name of a
+        conversation's file.
         """
         del path
         return None
 
     def moved(self, data: bytes, conversation: str) -> bytes:
-        """Return a conversation's file as that of the one with the id ``conversation``."""
+        """Return a conversation's file ``data`` with its id changed to ``conversation``."""
         del conversation
         return data
 
     def turn_texts(self, prompts: Mapping[int, bytes], answers: Mapping[int, bytes]) -> dict[int, TurnText]:
-        """Return what was asked and answered, by turn, from what its hooks reported (untrusted)."""
+        """Return prompts and answers by turn, from what its hooks reported (untrusted)."""
         del prompts, answers
         return {}
 
     def news(self, told: bytes) -> News | None:
-        """Return what its hook said in ``told`` (untrusted), ``None`` for nothing of interest."""
+        """Return what its hook reported in ``told`` (untrusted); ``None`` for nothing of interest."""
         del told
         return None
 
     def paste(self, text: str) -> bytes | None:
-        """Return the keys that give it ``text`` as a prompt, ``None`` where that cannot be done by keys."""
+        """Return the keys that enter ``text`` as a prompt; ``None`` where keys cannot do that."""
         del text
         return None
 
     def press(
         self, rows: Rows, questions: Sequence[Question], picks: Sequence[Collection[int]]
     ) -> Press | None:
-        """Return the next key that gives its questions the options ``picks``, numbers from 1 for each.
+        """Return the next key that answers ``questions`` with the options ``picks``, numbered from 1.
 
-        ``None`` where the screen does not show them, or not as they can be answered.
+        ``None`` where the screen does not show the questions, or not in a form that keys can answer.
         """
         del rows, questions, picks
         return None
 
     def field(self, rows: Rows) -> Field:
-        """Return what its field for prompts has in it."""
+        """Return the state of its prompt field."""
         del rows
         return Field.NONE
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
-        """Yield what is said in the ``lines`` of a conversation's file (untrusted)."""
+        """Yield the entries in the ``lines`` of a conversation's file (untrusted)."""
         del lines
         return iter(())
 
     def spent(self, lines: Iterable[bytes]) -> Iterator[tuple[str, int, float]]:
         """Yield what messages in the ``lines`` of a conversation's file cost (untrusted).
 
-        That is an id, tokens sent and received, and dollars; a message may come again, with more.
+        Each is a message's id, its tokens read and written, and dollars; the same id may come again with
+        higher numbers.
         """
         del lines
         return iter(())

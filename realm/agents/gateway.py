@@ -1,4 +1,4 @@
-"""A gateway to the model that listens on this machine, as containers can ask it."""
+"""The address by which containers reach a gateway to the model that runs on this machine."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from urllib.parse import urlsplit
 from realm import hosts
 
 _FAR = "192.0.2.1"
-"""A documentation address (RFC 5737): the route to it is the route to any other machine."""
+"""A documentation address (RFC 5737), routed like any other machine's."""
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LISTENS = "0A"
 
 
 def from_outside(url: str) -> str:
-    """Return a URL of this machine's loopback with the address that containers know it by, else as it is.
+    """Return ``url`` with this machine's outside address in place of its loopback address.
 
-    That is so where what listens there does so at every address (on Linux, where that can be seen): at
-    another address of this machine it might be somebody else who listens.
+    Only where the server there listens on all addresses (which can be seen on Linux): on another address of
+    this machine a different server might listen.  Otherwise ``url`` is returned as it is.
     """
     parts = urlsplit(url)
-    # The certificate of HTTPS is for the name.
+    # The certificate for HTTPS names the host, so that must not change.
     if not hosts.is_here(url) or parts.scheme.lower() != "http" or parts.username:
         return url
     with suppress(OSError, ValueError):
@@ -35,7 +35,7 @@ def from_outside(url: str) -> str:
 
 
 def _is_open_to_all(port: int) -> bool:
-    """Tell whether something listens at a port of every address; see proc(5)."""
+    """Tell whether something listens on ``port`` at all addresses; see proc(5)."""
     for table in _TABLES:
         for line in table.read_text("ascii").splitlines()[1:]:
             _, local, _, state, *_ = line.split()

@@ -1,9 +1,9 @@
-"""Claude Code, by what version 2.1.330 does.
+"""Claude Code, as version 2.1.330 behaves.
 
 Its conversation file has one JSON object a line:
 ``{"type": "user"|"assistant", "timestamp": "…Z", "isSidechain": bool, "isMeta": bool,
 "message": {"content": "text" | [{"type": "text", "text": …} | {"type": "tool_use",
-"name": …, "input": {…}} | {"type": "tool_result", …}]}}``; other types are its own affairs.
+"name": …, "input": {…}} | {"type": "tool_result", …}]}}``; other types are of no interest here.
 The entry with the result of ``AskUserQuestion`` has ``"toolUseResult": {"answers": {question: answer}}``.
 """
 
@@ -35,16 +35,16 @@ _LINE_LIMIT = 16 * 1024 * 1024
 
 _WHO = {"user": "user", "assistant": "agent"}
 _TELLING = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
-"""What of a tool's input says best what it does, in this order."""
+"""The parts of a tool's input that describe the call, the best first."""
 
 _SIGN = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 _RULE = re.compile("\N{BOX DRAWINGS LIGHT HORIZONTAL}{10,}\\s*")
 _GREY = re.compile(r"(?:.*;)?(?:2|38;5;24[0-9])(?:;.*)?")
-"""Renditions in which it writes what is no text of the user's: dim, or a grey of the palette."""
+"""The SGR parameters of text that the user did not type: dim, or a grey of the palette."""
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?")
-"""Those of its helpers are called ``agent-*.jsonl``."""
+"""The conversations of its subagents, ``agent-*.jsonl``, do not match."""
 _OWN_ID = re.compile(rb'"sessionId": ?"(' + _UUID.encode() + rb')"')
 
 _WORKTREE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
@@ -56,7 +56,7 @@ _ONE_VALUE = (
     "--model", "--effort", "--permission-mode", "--append-system-prompt", "--system-prompt", "--settings",
     "--session-id", "--agent", "--name", "--output-format", "--max-turns",
 )  # fmt: skip
-"""Options without a value, and with one: behind others it is in doubt what is a prompt."""
+"""Options without a value, and with one; after any other option it is unclear which word is the prompt."""
 
 _OPTIONS = """
 add-dir advisor agent agents allow-dangerously-skip-permissions allowedTools allowed-tools
@@ -70,7 +70,7 @@ prompt-suggestions remote remote-control remote-control-session-name-prefix repl
 resume safe-mode session-id setting-sources settings strict-mcp-config system-prompt system-prompt-file
 system-prompt-snapshot teammate-mode teleport tmux tools verbose version worktree
 """
-"""What ``claude --help`` lists, and what it takes besides."""
+"""The options that ``claude --help`` lists, and hidden ones."""
 
 
 class Claude(Agent):
@@ -102,11 +102,11 @@ class Claude(Agent):
         return [*start, *arguments]
 
     def told(self, text: str) -> tuple[str, ...]:
-        """Return what adds to its instructions."""
+        """Return the option that appends to its system prompt."""
         return ("--append-system-prompt", text)
 
     def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
-        """Return what ``--worktree <name>`` names; Claude Code goes on in one that is there."""
+        """Return the work tree of ``--worktree <name>``, which Claude Code reuses if it exists."""
         words = [*self.words[1:], *arguments]
         for word, following in zip(words, [*words, ""][1:], strict=True):
             option, given, value = word.partition("=")
@@ -116,7 +116,7 @@ class Claude(Agent):
         return None
 
     def environment(self, state: str) -> dict[str, str]:
-        """Return where its configuration is; it is not to update itself, add plugins or report."""
+        """Return the path of its configuration, and switches against updates, plugins and telemetry."""
         return {
             "CLAUDE_CONFIG_DIR": f"{state}/{DIRECTORY}",
             "DISABLE_AUTOUPDATER": "1",
@@ -125,21 +125,21 @@ class Claude(Agent):
         }
 
     def settings(self) -> dict[str, str]:
-        """Return those that are fit to go in."""
+        """Return the variables of the user's settings that make sense in a sandbox."""
         return home.settings_environment(self.environ).kept
 
     def outside(self) -> dict[str, str]:
-        """Return where its configuration is, if that was chosen."""
+        """Return the configuration directory, if the user chose one."""
         chosen = logins.chosen(self.environ)
         return {"CLAUDE_CONFIG_DIR": chosen} if chosen else {}
 
     def wants_screen(self, arguments: Sequence[str], *, listens: bool = True) -> bool:
-        """Tell whether it shows its screen: unless it is told to print an answer and exit."""
+        """Tell whether it shows its screen: always, unless it is to print an answer and exit."""
         del listens
         return not any(argument in ("-p", "--print") for argument in (*self.words[1:], *arguments))
 
     def prompt(self, arguments: Sequence[str]) -> str:
-        """Return the first word that is no option and no option's value, as far as that is known."""
+        """Return the first word that is neither an option nor an option's value, as far as that is known."""
         words = iter([*self.words[1:], *arguments])
         for word in words:
             if not word.startswith("-"):
@@ -155,39 +155,39 @@ class Claude(Agent):
         return logins.find(self.environ, given or {}, self.settings(), lambda: home.lent_key(self.environ))
 
     def warnings(self, login: Login) -> list[str]:
-        """Return what cannot work in a sandbox, and what of the user's settings does not go in."""
+        """Return warnings about settings that cannot work in a sandbox or are left out."""
         return home.warnings(login, self.environ)
 
     def renew(self, inside: bytes) -> Renewal:
-        """Compare by the time at which the tokens end; see :mod:`realm.agents.claude.login`."""
+        """Compare by the tokens' expiry; see :mod:`realm.agents.claude.login`."""
         return logins.renew(inside, self.environ)
 
     def api(self, login: Login, given: Mapping[str, str]) -> Api | None:
-        """Return Anthropic's API, the one that stands in for it, or Bedrock's for a bearer token."""
+        """Return Anthropic's API, a gateway that replaces it, or Bedrock's for a bearer token."""
         return apis.find(login, self.environ, {**self.settings(), **given})
 
     def login_ends(self) -> float | None:
-        """Return when the host's access token ends."""
+        """Return when the host's access token expires."""
         found = logins.parse(logins.read_host(self.environ) or b"")
         return found["expiresAt"] / 1000 if found else None
 
     def unrenewed(self, login: Login) -> Login:
-        """Return the access token of the host's login as a variable."""
+        """Return the host's access token as a variable."""
         return logins.unrenewed(login)
 
     def keyless(self, login: Login, api: Api, url: str, placeholder: str, given: Mapping[str, str]) -> Login:
-        """Return variables of the same names with a placeholder."""
+        """Return variables of the same names that hold a placeholder."""
         return apis.inside(login, api, url, placeholder, given)
 
     def reaches(self, login: Login, given: Mapping[str, str]) -> list[str]:
-        """Return where the model's API is, by the provider that is chosen."""
+        """Return the URLs of the chosen provider's API and of the MCP servers."""
         servers = home.servers(self.environ)[0].values()
         return [*home.reaches(login, given, self.environ), *(one["url"] for one in servers if "url" in one)]
 
     def files(
         self, login: Login, directory: str, *, sealed: bool = False, more: Sequence[str] = ()
     ) -> Iterable[HomeFile]:
-        """Return its configuration: the user's settings, instructions, commands, agents and skills."""
+        """Return its configuration with the user's settings, instructions, commands, agents and skills."""
         for file in home.files(login, directory, self.environ, sealed=sealed, more=more):
             yield file._replace(path=f"{DIRECTORY}/{file.path}")
 
@@ -196,20 +196,20 @@ class Claude(Agent):
         return str(uuid.uuid4())
 
     def conversation_file(self, directory: str, conversation: str) -> str:
-        """Return the path, in which ``directory`` stands with dashes for all but letters and digits."""
+        """Return the path: in its directory's name, every character but letters and digits is a dash."""
         return f"{DIRECTORY}/projects/{re.sub(r'[^A-Za-z0-9]', '-', directory)}/{conversation}.jsonl"
 
     def helpers(self, conversation: str) -> str:
-        """Return the directory of its subagents, in one that is named after its own conversation."""
+        """Return the directory named after the conversation, which holds its subagents'."""
         return f"{conversation.removesuffix('.jsonl')}/subagents"
 
     def conversation_id(self, path: str) -> str | None:
-        """Return the UUID that the file is named after."""
+        """Return the UUID in the file's name."""
         found = _CONVERSATION.fullmatch(path)
         return found[1] if found else None
 
     def moved(self, data: bytes, conversation: str) -> bytes:
-        """Put the new id wherever one of the file's own, ``sessionId`` of its lines, stands."""
+        """Replace every occurrence of the file's own ids (``sessionId`` of its lines)."""
         for old in dict.fromkeys(_OWN_ID.findall(data)):
             data = data.replace(old, conversation.encode())
         return data
@@ -224,7 +224,7 @@ class Claude(Agent):
         }
 
     def news(self, told: bytes) -> News | None:
-        """Return what a hook's JSON says: a prompt, an answer, a question, or that one was answered."""
+        """Return what a hook's JSON reports: a prompt, an answer, a question, or that one was answered."""
         entry = logins.json_object(told)
         kind, conversation = entry.get("hook_event_name"), str(entry.get("session_id", ""))
         if kind == "UserPromptSubmit":
@@ -253,13 +253,16 @@ class Claude(Agent):
         return exchanges(lines)
 
     def paste(self, text: str) -> bytes:
-        """Return a bracketed paste and Enter; a blank behind a last word that would open a menu."""
+        """Return a bracketed paste and Enter; a space follows a last word that would open a menu."""
         last = (text.split() or [""])[-1]
         more = " " if last[:1] in ("/", "@") else ""
         return b"\x1b[200~" + (text + more).encode("utf-8", "replace") + b"\x1b[201~\r"
 
     def field(self, rows: Rows) -> Field:
-        """Return what is between the last two rules, behind the sign that is grey while it works."""
+        """Return the state of the field between the last two rules.
+
+        Its sign is grey while the agent works.
+        """
         texts = ["".join(text for text, _ in row) for row in rows]
         rules = [place for place, text in enumerate(texts) if _RULE.fullmatch(text)]
         if len(rules) < 2 or rules[-1] - rules[-2] < 2:  # noqa: PLR2004 - one above, one below, a row between
@@ -272,20 +275,20 @@ class Claude(Agent):
         first = (inside[0][0][0].removeprefix(_SIGN), inside[0][0][1])
         runs = (first, *inside[0][1:], *(run for row in inside[1:] for run in row))
         written = "".join(text.strip() for text, codes in runs if not _is_grey(codes))
-        # A proposal is grey, but for its first character, on which the cursor stands.
+        # A suggestion is grey, except for its first character, which is under the cursor.
         proposes = any(text.strip() for text, codes in runs if _is_grey(codes))
         return Field.EMPTY if not written or (proposes and len(written) == 1) else Field.DRAFT
 
     def press(
         self, rows: Rows, questions: Sequence[Question], picks: Sequence[Collection[int]]
     ) -> Press | None:
-        """Press one number, or the arrow to the next question, where the screen is as expected."""
+        """Press one digit, or the arrow to the next question, if the screen is as expected."""
         from realm.agents.claude.questions import press
 
         return press(rows, questions, picks)
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
-        """Yield prompts, answers, calls of tools, what questions were answered; no other line."""
+        """Yield prompts, answers, tool calls, and the user's answers to questions; skip all other lines."""
         from realm.agents.claude.exchanges import as_given
 
         for line in lines:
@@ -308,7 +311,7 @@ def _is_grey(codes: str) -> bool:
 
 
 def _text(raw: bytes | None, key: str) -> str:
-    """Return the string ``key`` of a hook's JSON, cut; empty when it is not there or not text."""
+    """Return the string ``key`` of a hook's JSON, cut to the limit; empty when there is none."""
     found = logins.json_object(raw or b"").get(key)
     return found[:_TEXT_LIMIT] if isinstance(found, str) else ""
 
@@ -320,7 +323,7 @@ def _prompt(raw: bytes | None) -> str:
 
 
 def _question(entry: Mapping[str, Any]) -> tuple[str, tuple[Question, ...]]:
-    """Return what is asked, and its parts where numbers answer it."""
+    """Return the question's text, and all questions where numbers can answer them."""
     from realm.agents.claude.questions import asked
 
     given, tool = entry.get("tool_input"), entry.get("tool_name")
@@ -344,7 +347,7 @@ def _said(who: str, content: object) -> Iterator[Said]:
 
 
 def _answers(result: object) -> Iterator[Said]:
-    """Yield what a question was answered, as the user's client noted it."""
+    """Yield the user's answers to questions, as the client recorded them."""
     found = result.get("answers") if isinstance(result, dict) else None
     for question, answer in found.items() if isinstance(found, dict) else ():
         if isinstance(answer, str):

@@ -1,7 +1,7 @@
-"""How the model's API is reached from outside a sandbox that has no key: address, headers, what may be asked.
+"""How a sidecar reaches the model's API for a sandbox without a key: address, headers, permitted paths.
 
-Inside, the variables have the names that they would have anyway, so that Claude Code sends the same
-headers; what stands in them is a placeholder, which the sidecar replaces.
+In the sandbox the same variables are set as with a key, so that Claude Code sends the same headers; their
+value is a placeholder, which the sidecar replaces with the key.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 ANTHROPIC = "https://api.anthropic.com"
 PATHS = r"/v1/(messages|messages/count_tokens|models|models/[A-Za-z0-9._:@-]+)"
-"""What the key is for: asking the model."""
+"""What the key may be used for: asking the model."""
 
 _BEDROCK = "AWS_BEARER_TOKEN_BEDROCK"
 _BEDROCK_PATHS = r"/model/[A-Za-z0-9._:@/-]+/(invoke|invoke-with-response-stream|converse|converse-stream)"
 _OTHERS = ("CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 _BEARERS = ("ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 SECRETS = (*KEY_VARIABLES, _BEDROCK, "ANTHROPIC_CUSTOM_HEADERS")
-"""Variables whose values stay outside."""
+"""Variables whose values never go into such a sandbox."""
 ADDRESSES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_BEDROCK_BASE_URL")
 
 
 def find(login: Login, environ: Mapping[str, str], inside: Mapping[str, str]) -> Api | None:
-    """Return how the sidecar reaches the API; ``None`` for a login that it cannot stand in for.
+    """Return how the sidecar reaches the API; ``None`` for a login that it cannot use in the agent's place.
 
-    ``inside`` are the variables that Claude Code would have of settings and docker flags.
+    ``inside`` are the variables that settings and docker flags give Claude Code.
     """
     known = {**environ, **inside}
     own = _custom(known.get("ANTHROPIC_CUSTOM_HEADERS", ""))
@@ -56,15 +56,15 @@ def find(login: Login, environ: Mapping[str, str], inside: Mapping[str, str]) ->
 
 
 def _custom(text: str) -> dict[str, str]:
-    """Return the headers of ``ANTHROPIC_CUSTOM_HEADERS``: ``Name: value``, one a line."""
+    """Return the headers in ``ANTHROPIC_CUSTOM_HEADERS``: ``Name: value``, one a line."""
     pairs = (line.partition(":") for line in text.splitlines())
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon and name.strip()}
 
 
 def inside(login: Login, api: Api, url: str, placeholder: str, given: Mapping[str, str] = {}) -> Login:
-    """Return the login as the sandbox has it: the API is at ``url`` there, and a placeholder for each key.
+    """Return the sandbox's login: ``url`` as the API's address, and ``placeholder`` for each key.
 
-    Secrets among ``given``, which it would have besides, are emptied.
+    Secrets among ``given``, variables that the sandbox would get anyway, are emptied.
     """
     if api.paths == _BEDROCK_PATHS:
         variables = {_BEDROCK: placeholder, "ANTHROPIC_BEDROCK_BASE_URL": url}

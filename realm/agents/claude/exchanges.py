@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _LINE_LIMIT = 16 * 1024 * 1024
 NOTIFICATION = "<task-notification>"
-"""How it prompts itself when a subagent, or a command in the background, has ended."""
+"""The beginning of the prompt by which it tells itself that a subagent or a background command has ended."""
 _ASIDE = ("[Request interrupted", "<local-command-", "<command-name>", "<bash-", NOTIFICATION)
-"""How entries of the user's begin that are no prompts."""
+"""The beginnings of user entries that are not prompts."""
 _PASTED = re.compile(r'\n*</?pasted_content id="\w{1,32}">\n?')
-"""What it puts around a longer text that was pasted into a prompt."""
+"""The tags that it puts around a longer text pasted into a prompt."""
 _READ = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _MOST = 10**12
 
@@ -53,7 +53,7 @@ def exchanges(lines: Iterable[bytes]) -> Iterator[Exchange]:
 
 
 def as_given(prompt: str) -> str:
-    """Return ``prompt`` as the user gave it: without the tags around what was pasted."""
+    """Return ``prompt`` as the user gave it, without the tags around pasted text."""
     return _PASTED.sub("\n", prompt).strip("\n") if "<pasted_content" in prompt else prompt
 
 
@@ -68,7 +68,7 @@ def spent(lines: Iterable[bytes]) -> Iterator[tuple[str, int, float]]:
 
 
 def _texts(content: object) -> list[str]:
-    """Return the texts of a message; none when it answers for a tool."""
+    """Return the texts of a message; none for a tool's result."""
     if isinstance(content, str):
         return [content]
     parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []

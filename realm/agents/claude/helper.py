@@ -1,9 +1,9 @@
-"""Keys that a program of the user's gives: ``apiKeyHelper`` of Claude Code's settings.
+"""Keys that a program of the user's prints: ``apiKeyHelper`` in Claude Code's settings.
 
-Claude Code runs it by the shell, sends what it prints as ``X-Api-Key`` and as a bearer token, and
-asks again after five minutes, or after ``CLAUDE_CODE_API_KEY_HELPER_TTL_MS``
-(https://code.claude.com/docs/en/authentication).  Here it runs on this machine, never in a
-sandbox, and only when the user's own settings name it.
+Claude Code runs it in a shell, sends its output as ``X-Api-Key`` and as a bearer token, and runs it again
+after five minutes, or after ``CLAUDE_CODE_API_KEY_HELPER_TTL_MS``
+(https://code.claude.com/docs/en/authentication).  realm runs it on this machine, never in a sandbox, and only
+if the user's own settings name it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from realm.text import clean
 TTL = 300.0
 """Seconds for which a key is used unless the user says otherwise."""
 _PATIENCE = 60.0
-"""Seconds that the program may take."""
+"""Seconds until the program is given up."""
 _LONGEST = 16 * 1024
-"""Characters of a key."""
+"""The longest key, in characters."""
 
 
 class _Asked(NamedTuple):
-    """A key, and when it was given by the monotonic clock."""
+    """A key, and when the program printed it, by the monotonic clock."""
 
     key: str
     when: float

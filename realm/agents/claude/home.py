@@ -1,11 +1,9 @@
 """Claude Code's configuration directory in a sandbox.
 
-The keys that make it start straight into its screen, without first-run
-questions, were found by trying version 2.1: ``.claude.json`` with
-``hasCompletedOnboarding``, ``customApiKeyResponses.approved`` (a key's last 20
-characters) and ``projects[<directory>].hasTrustDialogAccepted``; ``settings.json``
-with ``skipDangerousModePermissionPrompt``.  What older versions kept in the former
-and this one in the latter is written to the latter, so that it has nothing to move.
+These keys make version 2.1 start without first-run questions (found by trying): in ``.claude.json``
+``hasCompletedOnboarding``, ``customApiKeyResponses.approved`` (the last 20 characters of a key) and
+``projects[<directory>].hasTrustDialogAccepted``; in ``settings.json`` ``skipDangerousModePermissionPrompt``,
+which older versions kept in ``.claude.json`` and 2.1 would move.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ _HOST_ONLY_SETTINGS = frozenset({
     "extraKnownMarketplaces", "fileSuggestion", "forceLoginMethod", "gcpAuthRefresh", "hooks",
     "mcpServers", "otelHeadersHelper", "permissions", "sandbox", "statusLine",
 })  # fmt: skip
-"""Settings that name programs of the host, or that only make sense there."""
+"""Settings that name programs on the host, or that make sense only there."""
 
 _FIT = (
     r"ANTHROPIC_(API_KEY|AUTH_TOKEN|BASE_URL|BETAS|CUSTOM_HEADERS|MODEL|SMALL_FAST_MODEL(_AWS_REGION)?)"
@@ -52,7 +50,10 @@ _FIT = (
     r"|BASH_(DEFAULT_TIMEOUT_MS|MAX_TIMEOUT_MS|MAX_OUTPUT_LENGTH)|CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR"
     r"|(HTTPS?|NO)_PROXY|(https?|no)_proxy|FORCE_COLOR|NO_COLOR|TZ|LANG|LC_[A-Z]+"
 )
-"""The variables of the settings' ``env`` that go in: a pattern, compiled where there are any."""
+"""A pattern for the variables in the settings' ``env`` that go into a sandbox.
+
+Compiled only when there are any.
+"""
 
 _SIZE_LIMIT = 16 * 1024 * 1024
 _COUNT_LIMIT = 4000
@@ -63,17 +64,17 @@ _ADDRESSES = ("ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", 
 
 
 class Environment(NamedTuple):
-    """The ``env`` of the user's settings: what goes in, and the names of what does not."""
+    """The ``env`` of the user's settings: the variables that go in, and the names of the others."""
 
     kept: dict[str, str]
     left_out: list[str]
 
 
 def settings_environment(environ: Mapping[str, str] = os.environ) -> Environment:
-    """Return the variables that the user's settings give Claude Code, by what is known to be fit to go in.
+    """Return the variables of the user's settings, split by whether they may go into a sandbox.
 
-    That is how a model is reached and chosen, and limits of its tools; the rest may
-    be secrets, or paths and programs of this machine.
+    What chooses a model and the way to it may, and limits of its tools; others may be secrets, or paths and
+    programs of this machine.
     """
     given = _read_object(host_config_dir(environ) / "settings.json").get("env")
     pairs = given.items() if isinstance(given, dict) else ()
@@ -83,9 +84,9 @@ def settings_environment(environ: Mapping[str, str] = os.environ) -> Environment
 
 
 def lent_key(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the key that the program of the user's settings gives; empty where they name none.
+    """Return the key that the user's ``apiKeyHelper`` prints; empty when the settings name none.
 
-    Raises :class:`RealmError` when that fails.
+    Raises :class:`RealmError` when the program fails.
     """
     settings = _read_object(host_config_dir(environ) / "settings.json")
     command, env = settings.get("apiKeyHelper"), settings.get("env")
@@ -97,7 +98,7 @@ def lent_key(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def servers(environ: Mapping[str, str] = os.environ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return those of the user's MCP servers that ``realm.mcp`` names, and what is to be said of them."""
+    """Return the user's MCP servers that ``realm.mcp`` names, and notes for the user about them."""
     names = environ.get(MCP.variable, "").split()
     if not names:
         return {}, []
@@ -107,7 +108,7 @@ def servers(environ: Mapping[str, str] = os.environ) -> tuple[dict[str, dict[str
 
 
 def _host_state(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return its state, which lies beside the default directory, but inside one that was chosen."""
+    """Return Claude Code's state file; it is beside the default directory, but inside a chosen one."""
     path = (Path(chosen(environ)) if chosen(environ) else Path.home()) / ".claude.json"
     try:
         known = path.stat()
@@ -118,12 +119,12 @@ def _host_state(environ: Mapping[str, str]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _known_state(path: Path, _changed: int, _size: int) -> dict[str, Any]:
-    """Return the state as it was last changed: it may have megabytes, and is asked for several times."""
+    """Return the state file, cached until it changes: it may be megabytes large and is read several times."""
     return _read_object(path)
 
 
 def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return what cannot work in a sandbox, and what of the settings' ``env`` does not go in."""
+    """Return warnings: what cannot work in a sandbox, and what of the settings' ``env`` is left out."""
     kept, left_out = settings_environment(environ)
     found = servers(environ)[1]
     addresses = {**kept, **login.variables}
@@ -143,7 +144,7 @@ def warnings(login: Login, environ: Mapping[str, str] = os.environ) -> list[str]
 
 
 def reaches(login: Login, given: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return where the model's API is, and what it takes to be let in there."""
+    """Return the URLs of the model's API and of the servers that grant access to it."""
     known = {**settings_environment(environ).kept, **login.variables, **given}
 
     def is_on(name: str) -> bool:
@@ -153,7 +154,7 @@ def reaches(login: Login, given: Mapping[str, str], environ: Mapping[str, str] =
     if is_on("CLAUDE_CODE_USE_BEDROCK"):
         region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"
         found = [known.get("ANTHROPIC_BEDROCK_BASE_URL") or f"https://bedrock-runtime.{region}.amazonaws.com"]
-        # It lists the models, and gets keys that last a while for those of the user's.
+        # To list models, and to get temporary keys.
         own = ("bedrock", "sts", "oidc", "portal.sso")
         found += ["https://sts.amazonaws.com", *(f"https://{name}.{region}.amazonaws.com" for name in own)]
     elif is_on("CLAUDE_CODE_USE_VERTEX"):
@@ -172,11 +173,11 @@ def files(
     login: Login, directory: str, environ: Mapping[str, str] = os.environ, *, sealed: bool = False,
     more: Sequence[str] = (),
 ) -> list[HomeFile]:  # fmt: skip
-    """Return the configuration directory of a sandbox that starts in ``directory``; paths are below it.
+    """Return the files of a sandbox's configuration directory, their paths relative to it.
 
-    The user's own settings, instructions, commands, agents and skills are copies
-    without write permission; nothing of them is ever read back.  With ``sealed`` no
-    proxy of the settings goes in.  ``more`` are directories to work in besides.
+    The agent starts in ``directory``.  The user's own settings, instructions, commands, agents and skills are
+    copied without write permission and never read back.  With ``sealed`` the settings' proxies are left out.
+    ``more`` are further directories to work in.
     """
     host = host_config_dir(environ)
     state = {**_global_state(login, directory, _host_state(environ)), "mcpServers": servers(environ)[0]}
@@ -249,7 +250,7 @@ def _copies(host: Path) -> list[HomeFile]:
 
 
 def _walk(host: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the regular files to copy; links are followed, as skills are often linked in."""
+    """Yield the regular files to copy and their paths; links are followed, as skills are often linked."""
     for name in _COPIED:
         top = host / name
         if top.is_file():

@@ -1,23 +1,20 @@
-"""Claude Code's login: keys from the environment, or the host's own login kept in step.
+"""Claude Code's login: keys from the environment, or the host's own login kept in sync.
 
-Claude Code keeps its login in ``.credentials.json`` of its configuration
-directory (on macOS in the keychain, under the service name
-``Claude Code-credentials``, with ``-`` and the first 8 digits of the directory's
-SHA-256 where one was chosen)::
+Claude Code keeps its login in ``.credentials.json`` of its configuration directory (on macOS in the keychain,
+under the service name ``Claude Code-credentials``; for a chosen directory ``-`` and the first 8 hex digits of
+its path's SHA-256 follow)::
 
     {"claudeAiOauth": {"accessToken": "…", "refreshToken": "…", "expiresAt": <ms>, "scopes": […], …}}
 
-Refresh tokens are single-use: a sandbox with a copy of the login and the host log
-each other out unless whoever refreshed last tells the other.  So the login is
-never mounted; the newer of both sides, by ``expiresAt``, is copied over the
-other while a run goes on and at its end.  What comes out of a sandbox is taken
-apart and put together again here: it can change the tokens and nothing else.
+Refresh tokens are single-use: when either the host or a sandbox with a copy of the login renews it, the other
+is logged out unless it gets the new one.  So the login is never mounted: the newer of the two, by
+``expiresAt``, is copied over the other during a run and at its end.  A sandbox's login is parsed and rebuilt
+here: it can change the tokens and nothing else.
 
-An agent could put the tokens of another account into its file, so that the host
-would work under that account.  Tokens tell nothing of whose they are, but real
-renewals are few: a sandbox's tokens are taken only when the host's own were due
-(:data:`DUE`), for a life that such tokens have (:data:`LONGEST`) and the same
-scopes and subscription.  The login before is kept, and the user is told.
+An agent could put another account's tokens into its file, and the host would then work under that account.
+Tokens do not show whose they are, but real renewals are rare: a sandbox's tokens are taken only when the
+host's own were due (:data:`DUE`), with a usual lifetime (:data:`LONGEST`) and the same scopes and
+subscription.  The previous login is kept, and the user is told.
 """
 
 from __future__ import annotations
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 KEY_VARIABLES = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
-"""Any one of them is a login."""
+"""Each of them is enough to log in."""
 
 ADDRESS = "ANTHROPIC_BASE_URL"
 PASSED_VARIABLES = (*KEY_VARIABLES, ADDRESS)
@@ -49,25 +46,25 @@ _PROVIDERS = (
     "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY",
     "AWS_BEARER_TOKEN_BEDROCK",
 )  # fmt: skip
-"""Any one of them, set in the sandbox, means that the models are reached with another login."""
+"""Each of them, set in the sandbox, means that another provider's login is used."""
 
 CREDENTIALS_LIMIT = 64 * 1024
 """Bytes; a real file has about one thousand."""
 
 DUE = 10 * 60 * 1000
-"""Milliseconds before the end at which an access token is due: Claude Code renews it 5 minutes before."""
+"""Milliseconds before its expiry from which a renewal is plausible: Claude Code renews 5 minutes before."""
 
 _LAST = 253_402_300_799_000
 """Milliseconds since the epoch to the end of the year 9999."""
 
 LONGEST = 24 * 3600 * 1000
-"""Milliseconds that a new access token may live; real ones have about 8 hours."""
+"""The longest lifetime of a new access token, in milliseconds; real ones have about 8 hours."""
 
 _KEYCHAIN_SERVICE = "Claude Code-credentials"
 
 
 def chosen(environ: Mapping[str, str]) -> str:
-    """Return the configuration directory that the user chose, by ``realm.login`` or as Claude Code has it."""
+    """Return the directory chosen by ``realm.login`` or CLAUDE_CONFIG_DIR; empty for the default."""
     login = environ.get(LOGIN.variable)
     if not login:
         return environ.get("CLAUDE_CONFIG_DIR", "")
@@ -80,13 +77,13 @@ def host_config_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def from_environment(environ: Mapping[str, str], given: Mapping[str, str] = {}) -> Login:
-    """Return the login that variables are; ``source`` is empty when none of them is a key.
+    """Return the login in variables; its ``source`` is empty when none of them is a key.
 
-    ``given``, of the docker flags, win over the host's ``environ``, whose own address containers know
-    by another name.
+    ``given``, from docker flags, override the host's ``environ``.  A gateway's loopback address in the latter
+    is replaced by one that containers can reach.
     """
     known = {**environ, **given}
-    # A line's end comes along from a file, and Windows' with a shell's substitution, too.
+    # A newline comes along from a file, and a carriage return with substitution in a shell on Windows.
     variables = {name: text for name in PASSED_VARIABLES if (text := known.get(name, "").strip())}
     if ADDRESS in variables and ADDRESS not in given:
         variables[ADDRESS] = from_outside(variables[ADDRESS])
@@ -98,12 +95,12 @@ def find(
     environ: Mapping[str, str], given: Mapping[str, str], settings: Mapping[str, str],
     lend: Callable[[], str] = str,
 ) -> Login:  # fmt: skip
-    """Return the login to use: keys, another provider of the models, a lent key, or the host's own.
+    """Return the login to use: keys, another provider's login, a lent key, or the host's own.
 
-    ``given`` are variables of the docker flags, which win over all others; ``settings``
-    the user's own for Claude Code, which win over the environment there as here.
-    ``lend`` returns the key that a program of theirs gives, empty where they name none.
-    Raises :class:`RealmError` with the ways to log in when there is none.
+    ``given`` are variables from docker flags, which override all others; ``settings`` are the user's own for
+    Claude Code, which override the environment, as on the host.  ``lend`` returns the key that the user's
+    program prints, empty when the settings name none.  Raises :class:`RealmError` with the ways to log in
+    when there is none.
     """
     login = from_environment({**environ, **settings}, given)
     if login.source:
@@ -136,8 +133,8 @@ def read_host(environ: Mapping[str, str] = os.environ) -> bytes | None:
 
 
 def _read_keychain(directory: str) -> bytes | None:
-    """Return the login of a configuration directory that was chosen, empty for the default."""
-    import hashlib  # which takes milliseconds, and only macOS has such a login
+    """Return the login of a chosen configuration directory; ``directory`` is empty for the default."""
+    import hashlib  # slow to import, and only macOS needs it
     import unicodedata
 
     digest = hashlib.sha256(unicodedata.normalize("NFC", directory).encode("utf-8", "surrogateescape"))
@@ -160,7 +157,7 @@ def unrenewed(login: Login) -> Login:
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """Return the JSON object that ``data`` is, empty when it is none."""
+    """Return the JSON object in ``data``; empty when it is not one."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -169,7 +166,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 
 
 def parse(raw: bytes) -> dict[str, Any] | None:
-    """Return the checked OAuth part of a credentials file, or ``None`` when it is not one."""
+    """Return the checked OAuth part of a credentials file (untrusted), or ``None`` when it is not one."""
     if len(raw) > CREDENTIALS_LIMIT:
         return None
     part = json_object(raw).get("claudeAiOauth")
@@ -206,10 +203,10 @@ def may_be_taken(ours: bytes | None, theirs: bytes, now: float | None = None) ->
 
 
 def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bool:
-    """Put the tokens that a sandbox renewed into the host's login; tell whether that was done.
+    """Put a sandbox's renewed tokens into the host's login; tell whether that was done.
 
-    Only the tokens and their time are taken: scopes, account and whatever else
-    the host's file holds stay.  Without a login on the host nothing is written.
+    Only the tokens and their expiry are taken: scopes, account and everything else in the host's file stay.
+    Without a login on the host nothing is written.  Raises ``OSError``.
     """
     path = host_config_dir(environ) / ".credentials.json"
     part = parse(renewed)
@@ -227,7 +224,7 @@ def store_on_host(renewed: bytes, environ: Mapping[str, str] = os.environ) -> bo
 
 
 def renew(inside: bytes, environ: Mapping[str, str] = os.environ) -> Renewal:
-    """Copy the newer of both logins over the older one: the host's at once, the sandbox's by the answer.
+    """Store the sandbox's login on the host if it is newer; return the host's if that is newer.
 
     Raises ``OSError`` when the host's cannot be written.
     """

@@ -1,4 +1,4 @@
-"""MCP servers of the user's that work in a sandbox, too: those at a URL, and what npx or uvx fetch.
+"""The user's MCP servers that work in a sandbox too: those at a URL, and programs that npx or uvx fetch.
 
 Their entries in ``mcpServers`` of ``.claude.json`` have ``type``, ``url`` and ``headers``, or ``command``,
 ``args`` and ``env`` (https://code.claude.com/docs/en/mcp).
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 _FETCHED = ("npx", "uvx")
 _REFERENCE = re.compile(r"(\b(Bearer|Basic|Token)\s+)?\$\{\w{1,100}\}", re.IGNORECASE)
-"""A variable, whose value is in the container or not."""
+"""A reference to a variable, which is no secret itself."""
 _LONG = re.compile(r"(?=[^/]*[A-Za-z])(?=[^/]*\d)[\w.~-]{20,}")
-"""A part of a path that nobody chose."""
+"""A path segment that looks random, as a token does."""
 _PACKAGE = re.compile(r"(@[\w.-]+/)?[\w.-]+(@[\w.^~-]+)?")
 _NAME = re.compile(r"--[\w-]+=?|(--[\w-]+=)?[\w-]+\s*[:=]")
-"""What may be called anything: what is fetched, and an option or a header without its value."""
+"""What may have any name: a package, and an option or header without its value."""
 
 
 def servers(known: object, names: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return those of the servers ``known`` that ``names`` are, as far as they need nothing of this machine.
+    """Return the servers of ``known`` with the given ``names`` that need nothing of this machine.
 
-    With them is a sentence on each that is not as the user has it.  Headers and variables that may be
-    secrets stay outside, as does a server with another secret in it.
+    The second value has a sentence for each server that is left out or changed.  Headers and variables that
+    may be secrets are left out, as are servers with a secret elsewhere.
     """
     kept: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
@@ -53,7 +53,10 @@ def servers(known: object, names: Sequence[str]) -> tuple[dict[str, dict[str, An
 
 
 def _server(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a server as a sandbox has it, and the names of what is left out; raises with why it has none."""
+    """Return a server's entry for a sandbox, and the names of what is left out.
+
+    Raises ValueError with the reason.
+    """
     url = given.get("url")
     made, rest = (_program(given), "env") if url is None else (_far(url, given.get("type")), "headers")
     values = given.get(rest) or {}
@@ -65,7 +68,7 @@ def _server(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _is_secret(key: str, text: object) -> bool:
-    """Tell whether a header or a variable may have a secret in it, variables it speaks of apart."""
+    """Tell whether a header or a variable may hold a secret; references to variables do not count."""
     if not isinstance(text, str):
         return True
     value = _REFERENCE.sub("", text).strip()
@@ -102,6 +105,6 @@ def _program(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_login(text: str) -> bool:
-    """Tell whether a text has the login of an address in it, or the value of a known kind of secret."""
+    """Tell whether a text contains a URL with a login, or a known kind of secret."""
     logins = any(f"{match['scheme']}/{match['rest']}" != match[0] for match in ADDRESS.finditer(text))
     return logins or Redactor().text(text) != text

@@ -1,11 +1,10 @@
-"""Answering what Claude Code asks with numbered options, by what version 2.1.330 draws.
+"""Answers Claude Code's questions with numbered options, as version 2.1.330 draws them.
 
-One question with one answer is a menu: a number takes an option, and that is the answer.
-Several questions, or one that takes several answers, are a form: a row of tabs
-(``←  ☒ First  ☐ Second  ✔ Submit  →``), below it one question with its options, which are
-``1. [✔] Home`` where several may be taken, and behind the last question a page "Review your
-answers" (``● question``, ``→ answer, answer``) with ``1. Submit answers``.  A number takes an
-option, and goes on where only one may be taken; from the others the right arrow goes on.
+One question with one answer is a menu: a digit picks an option, and that is the answer.  Several questions,
+or one that takes several answers, are a form: a row of tabs (``←  ☒ First  ☐ Second  ✔ Submit  →``), below it
+one question with its options (``1. [✔] Home`` where several may be picked), and after the last question a
+page "Review your answers" (``● question``, ``→ answer, answer``) with ``1. Submit answers``.  A digit picks
+an option, and moves on where only one may be picked; elsewhere the right arrow moves on.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
     from realm.agents.base import Rows
 
 CHOICES = 9
-"""Options that a single digit takes."""
+"""The options that single digits can pick."""
 _QUESTIONS = 8
 """Questions of one form."""
 _RECOGNIZED = 12
-"""Characters of an answer that was cut by which it is recognized."""
+"""An answer that the screen cuts is recognised by more than this many characters."""
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _OPTION = re.compile(
     "(?:\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT} )?([1-9])\\. (?:\\[(.)\\] )?(.+)"
@@ -37,7 +36,7 @@ _RIGHT = b"\x1b[C"
 
 
 def asked(given: Mapping[str, Any]) -> tuple[str, tuple[Question, ...]]:
-    """Return what the input of ``AskUserQuestion`` asks first, and all of it where numbers answer it."""
+    """Return the first question of an ``AskUserQuestion``, and all of them if digits can answer them."""
     found = given.get("questions")
     parts = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
     questions = [_question(part) for part in parts]
@@ -72,7 +71,7 @@ def press(rows: Rows, questions: Sequence[Question], picks: Sequence[Collection[
 def _fill_in(
     below: Sequence[str], questions: Sequence[Question], picks: Sequence[Collection[int]]
 ) -> Press | None:
-    """Return the next key on a page of the form, ``None`` where it cannot be told which page it is."""
+    """Return the next key on a page of the form; ``None`` when it is unclear which page it is."""
     begin = next((place for place, text in enumerate(below) if _OPTION.fullmatch(text)), len(below))
     text = _plain(below[:begin])
     places = [at for at, part in enumerate(questions) if re.fullmatch(_pattern(part.text), text)]
@@ -93,7 +92,7 @@ def _fill_in(
 def _submit(
     below: Sequence[str], questions: Sequence[Question], picks: Sequence[Collection[int]]
 ) -> Press | None:
-    """Return the key that submits the form, none where its last page shows other answers."""
+    """Return the key that submits the form; an empty key where the review page shows other answers."""
     begin = below.index(_REVIEW) + 1
     ends = [at for at, text in enumerate(below) if (found := _OPTION.fullmatch(text)) and found[3] == _SUBMIT]
     if not ends:
@@ -107,13 +106,13 @@ def _submit(
 
 
 def _shown(texts: Sequence[str]) -> dict[int, tuple[str, str]]:
-    """Return the options of a menu: by their numbers the mark, if there is one, and the label."""
+    """Return the options of a menu by number: the mark, if there is one, and the label."""
     found = (match for text in texts if (match := _OPTION.fullmatch(text)))
     return {int(match[1]): (match[2] or "", match[3]) for match in found}
 
 
 def _is_same(shown: str, label: str) -> bool:
-    """Tell whether a row has the label, or as much of it as a row has room for."""
+    """Tell whether a row shows the label, or as much of it as fits."""
     label, shown = label.removesuffix(_ELLIPSIS), shown.removesuffix(_ELLIPSIS).rstrip()
     return shown == label or (
         len(shown) > _RECOGNIZED < len(label) and (label.startswith(shown) or shown.startswith(label))
@@ -121,11 +120,11 @@ def _is_same(shown: str, label: str) -> bool:
 
 
 def _plain(texts: Sequence[str]) -> str:
-    """Return what stands in rows without the places where they were broken."""
+    """Return the text of rows without white space, so that line breaks do not matter."""
     return re.sub(r"\s", "", "".join(texts))
 
 
 def _pattern(text: str) -> str:
-    """Return the pattern of a text that may have been cut, without spaces."""
+    """Return a pattern, without spaces, for a text that may have been cut."""
     kept = re.escape(_plain([text.removesuffix(_ELLIPSIS)]))
     return kept + (".*" if text.endswith(_ELLIPSIS) else "")
