@@ -1,4 +1,4 @@
-"""An image in the clipboard of the user's desktop, as wl-paste, xclip or macOS' osascript gives it."""
+"""Reads an image from the desktop's clipboard, by wl-paste, xclip or macOS' osascript."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KIND = "KIND"
 
 
 class _Clipboard(NamedTuple):
-    """The commands that tell of which kinds the clipboard's content is to be had, and that print it."""
+    """The commands that list the types of the clipboard's content, and that print it."""
 
     tells: tuple[str, ...]
     prints: tuple[str, ...]
@@ -42,9 +42,9 @@ _OF_MACOS = _Clipboard(
 _KINDS = {
     "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp", "«class PNGf»": "png",
 }  # fmt: skip
-"""Kinds of images, the best first, and how files of them end."""
+"""Image types, the best first, and their file extensions."""
 _IN_HEX = re.compile(rb"\xc2\xabdata PNGf((?:[0-9A-F]{2})+)\xc2\xbb\s*")
-"""How AppleScript prints one."""
+"""An image as AppleScript prints it."""
 
 
 def _found() -> _Clipboard | None:
@@ -54,7 +54,7 @@ def _found() -> _Clipboard | None:
 
 
 def has_clipboard() -> bool:
-    """Tell whether there is a desktop here, and a program that gives its clipboard."""
+    """Tell whether there is a desktop, and a program that reads its clipboard."""
     return _found() is not None
 
 
@@ -78,7 +78,7 @@ def clipboard_image(limit: int) -> tuple[str, bytes] | None:
 
 
 def _output(command: list[str] | tuple[str, ...], limit: int) -> bytes:
-    """Return what a program prints; nothing of one that fails, takes too long or prints too much."""
+    """Return a command's output; empty when it fails, takes too long or prints more than ``limit`` bytes."""
     try:
         process = subprocess.Popen(
             command, env=user_environment(), start_new_session=True,

@@ -1,10 +1,9 @@
 """A terminal's screen: pyte's, behind realm's own lexer, with the alternate screen that pyte lacks.
 
-The lexer decides what reaches pyte, which raises on some parameters that real
-programs send, drops text after characters of no width and forgets to clear what
-moves: its cursor, margins, tab stops, character sets and drawing are used, what
-moves rows and erases is done here.  This module imports pyte: it is itself
-imported only when a screen is looked at.
+The lexer decides what reaches pyte, which raises on some parameters that real programs send, drops text after
+zero-width characters and does not clear what it moves.  pyte's cursor, margins, tab stops, character sets and
+drawing are used; rows are moved and erased here.  Importing pyte is slow: import this module only when a
+screen is needed.
 """
 
 from __future__ import annotations
@@ -27,29 +26,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROWS, COLUMNS = 250, 700
-"""The largest screen that is kept; a larger terminal is seen from its upper left corner."""
+"""The largest screen; of a larger terminal the upper left corner is kept."""
 _PATIENCE = 256 * 1024
-"""Bytes after which a synchronized update that does not end is shown as it is."""
+"""Bytes after which a synchronized update that does not end is shown unfinished."""
 _PARTING_LINES = 8
-"""Lines that a program may write to the main screen when it leaves the alternate one."""
+"""Lines that a program may write to the main screen after leaving the alternate one, which is kept till then.
+"""
 _TALLEST_CLUSTER = 12
-"""Characters that are kept in one cell."""
+"""Characters kept in one cell at most."""
 JOINER = "\u200d"
-"""Between characters that are shown as one, such as a family."""
+"""Joins characters that are shown as one, such as a family."""
 _AS_EMOJI, _TONES = "\ufe0f", ("\U0001f3fb", "\U0001f3ff")
 _FIRST_EMOJI, _KEYCAPS = "\u2030", "0123456789#*©®"
 _PARTS = re.compile("(?P<narrow>[ -~\u00ae-\u02ff\u2500-\u259f]+)|[^ -~\u00ae-\u02ff\u2500-\u259f]+")
-"""Text of one column each (ASCII, accents, lines and blocks), and any other."""
+"""Text of single-column characters (ASCII, accents, lines and blocks), and any other text."""
 _PRIVATE = {6: pyte_modes.DECOM, 7: pyte_modes.DECAWM, 25: pyte_modes.DECTCEM}
 _ANSI = {4: pyte_modes.IRM, 20: pyte_modes.LNM}
 _EIGHT_BIT = {b"D": b"\n", b"\xc2\x84": b"\n", b"\xc2\x85": b"E", b"\xc2\x88": b"H", b"\xc2\x8d": b"M"}
 
 Row = StaticDefaultDict
-"""The cells of a row by column; those that are not there are its ``default``."""
+"""The cells of a row by column; a missing one is its ``default``."""
 
 
 class Cell(NamedTuple):
-    """A character and the SGR parameters of its rendition; no ``data`` in the right half of a wide one."""
+    """A character and its SGR parameters; ``data`` is empty in the right half of a wide one."""
 
     data: str = " "
     codes: str = ""
@@ -67,9 +67,9 @@ BLANK = Cell()
 
 
 def takes_two(text: str) -> bool:
-    """Return whether the text of a cell takes two columns: a wide character, or one that is to be an emoji.
+    """Tell whether the text of a cell takes two columns: a wide character, or one shown as an emoji.
 
-    The latter is so in the eyes of what programs count with, and of most terminals.
+    Programs count the latter so, and most terminals show it so.
     """
     may_be = text[:1] > _FIRST_EMOJI or text[:1] in _KEYCAPS
     return bool(text) and (wcwidth(text[0]) > 1 or (text[1:2] == _AS_EMOJI and may_be))
@@ -98,7 +98,7 @@ class Screen(PyteScreen):
     # What comes ---------------------------------------------------------------------
 
     def feed(self, data: bytes, until: float | None = None) -> bool:
-        """Take output; return false if that could not be done by ``until`` (monotonic seconds)."""
+        """Process output; return false if that was not finished by ``until`` (monotonic seconds)."""
         for token in self._lexer.tokens(data):
             self.take(token)
             if until is not None and time.monotonic() > until:
@@ -110,7 +110,7 @@ class Screen(PyteScreen):
         return True
 
     def take(self, token: Token) -> None:
-        """Do what one piece of output asks for."""
+        """Process one token."""
         if token.kind == TEXT:
             self._write(token.data.decode("utf-8", "replace"))
         elif token.kind == CSI:
@@ -125,7 +125,7 @@ class Screen(PyteScreen):
             self._escape(token.name)
 
     def resize(self, lines: int | None = None, columns: int | None = None) -> None:
-        """Take another size; rows below the cursor go first, then those at the top."""
+        """Change the size; rows below the cursor go first, then those at the top."""
         before = self.lines
         self.lines, columns = _bounded(lines or self.lines, columns or self.columns)
         if columns != self.columns:
@@ -138,7 +138,7 @@ class Screen(PyteScreen):
         self._fit(before, self.cursor.y)
 
     def _fit(self, before: int, y: int) -> None:
-        """Bring the rows of a screen that had ``before`` into this one; the cursor was in row ``y``."""
+        """Fit the rows of a screen of ``before`` rows into this one; the cursor was in row ``y``."""
         surplus = max(0, y - self.lines + 1)
         if self.lines != before or surplus:
             kept = self.buffer[surplus : surplus + self.lines]
@@ -155,26 +155,26 @@ class Screen(PyteScreen):
         return self._hidden is not None
 
     def shown(self) -> Sequence[Any]:
-        """Return the rows that a person sees."""
+        """Return the rows of the screen that is shown."""
         rows: Sequence[Any] = self.buffer if self._frozen is None else self._frozen
         return rows
 
     def left(self) -> Sequence[Any] | None:
-        """Return the alternate screen as it was left, until much has been written to the main one."""
+        """Return the alternate screen as it was left; ``None`` once much has been written to the main one."""
         return self._left[: self.lines] if self._left is not None else None
 
     @property
     def between(self) -> bool:
-        """Whether no sequence has begun that has not ended."""
+        """Whether the output so far ends between two sequences."""
         return self._lexer.between
 
     def doubt(self) -> None:
-        """Take what is shown for incomplete."""
+        """Note that what is shown may be incomplete."""
         self._doubted = (self._cleared, self._scrolled)
 
     @property
     def lacking(self) -> bool:
-        """Whether something may be left of what was shown when there was a doubt."""
+        """Whether some of what :meth:`doubt` was called on may still be shown."""
         if self._doubted is None:
             return False
         cleared, scrolled = self._doubted
@@ -193,14 +193,14 @@ class Screen(PyteScreen):
             self._last = text[-1]
 
     def _write_narrow(self, text: str) -> None:
-        """Do as pyte's ``draw`` with characters of one column, many at a time."""
+        """Do what pyte's ``draw`` does, for many single-column characters at a time."""
         text = text.translate(self.g1_charset if self.charset else self.g0_charset)
         codes, place = self.cursor.attrs.codes, 0
         while place < len(text):
             if self.cursor.x >= self.columns:
                 self._wrap(1)
                 if pyte_modes.DECAWM not in self.mode:
-                    place = len(text) - 1  # all that comes is written over in the last column
+                    place = len(text) - 1  # each further one overwrites the last column
             x = self.cursor.x
             run = text[place : place + self.columns - x]
             if pyte_modes.IRM in self.mode:
@@ -233,7 +233,7 @@ class Screen(PyteScreen):
             self.cursor.x = x + width
 
     def _continues(self, character: str) -> bool:
-        """Return whether a character is one with what was written last: a family's, or a skin's tone."""
+        """Tell whether a character joins the one before it: in a family, or as a skin tone."""
         x = self.cursor.x - 2
         before = self.buffer[self.cursor.y][x].data if x >= 0 else ""
         return before.endswith(JOINER) or (_TONES[0] <= character <= _TONES[1] and takes_two(before))
@@ -323,7 +323,7 @@ class Screen(PyteScreen):
         self.cursor_position(line, min(self.cursor.x, self.columns - 1) + 1)
 
     def _tab_on(self, count: int) -> None:
-        """Move by so many tab stops, back if that is negative."""
+        """Move by ``count`` tab stops, back if it is negative."""
         x = self.cursor.x
         stops = sorted((stop for stop in self.tabstops if (stop - x) * count > 0), reverse=count < 0)
         edge = self.columns - 1 if count > 0 else 0
@@ -333,11 +333,11 @@ class Screen(PyteScreen):
 
     @property
     def default_char(self) -> Any:
-        """A cell with nothing in it."""
+        """An empty cell."""
         return BLANK
 
     def _erased(self) -> Cell:
-        """Erased cells take the background colour, nothing else."""
+        """Return an erased cell, which keeps only the background colour."""
         return Cell(codes=sgr.paper(self.cursor.attrs.codes))
 
     def _empty(self, count: int) -> list[Any]:
@@ -360,7 +360,7 @@ class Screen(PyteScreen):
             self.buffer[self.cursor.y] = Row(self._erased())
 
     def _erase_screen(self, how: int) -> None:
-        """ED: 0 to the end, 1 to the start, 2 all of it; 3 is what has scrolled away, which is not kept."""
+        """ED: 0 to the end, 1 to the start, 2 all of it; 3 (the scrollback) is ignored, as there is none."""
         y = self.cursor.y
         for row in {0: range(y + 1, self.lines), 1: range(y), 2: range(self.lines)}.get(how, ()):
             self.buffer[row] = Row(self._erased())
@@ -369,7 +369,7 @@ class Screen(PyteScreen):
         self._cleared += how == 2 or (how == 0 and y == 0 and self.cursor.x == 0)  # noqa: PLR2004 - see above
 
     def _shift_cells(self, count: int) -> None:
-        """ICH, DCH: move the cells from the cursor on to the right, or left; what comes free is blank."""
+        """ICH, DCH: move the cells from the cursor on to the right, or left; freed cells are blank."""
         row, x = self.buffer[self.cursor.y], min(self.cursor.x, self.columns - 1)
         cells = [row[place] for place in range(x, self.columns)]
         gap = [self._erased()] * min(abs(count), len(cells))
@@ -377,7 +377,7 @@ class Screen(PyteScreen):
         row.update(zip(range(x, self.columns), cells, strict=True))
 
     def _shift_rows(self, count: int) -> None:
-        """IL, DL."""
+        """IL, DL: move the rows from the cursor on down, or up."""
         top, bottom = self.margins or Margins(0, self.lines - 1)
         if top <= self.cursor.y <= bottom:
             self._move_rows(self.cursor.y, bottom, count)
@@ -387,7 +387,10 @@ class Screen(PyteScreen):
         self._move_rows(*(self.margins or Margins(0, self.lines - 1)), count)
 
     def _move_rows(self, top: int, bottom: int, by: int) -> None:
-        """Move the rows of a span down by ``by``, or up; what comes free is blank."""
+        """Move the rows ``top`` to ``bottom`` down by ``by``, or up if it is negative.
+
+        Freed rows are blank.
+        """
         count = min(abs(by), bottom - top + 1)
         gone, free = (bottom - count + 1, top) if by > 0 else (top, bottom - count + 1)
         del self.buffer[gone : gone + count]
@@ -434,7 +437,7 @@ class Screen(PyteScreen):
                     self._frozen = [_copied(row) for row in self.buffer]
 
     def _show_alternate(self, *, on: bool, cursor: bool) -> None:
-        """Change between the two screens; with ``cursor`` as mode 1049 does it."""
+        """Switch between the two screens; with ``cursor``, save or restore it as mode 1049 does."""
         if on and self._hidden is None:
             if cursor:
                 self.save_cursor()
@@ -453,12 +456,12 @@ class Screen(PyteScreen):
         self._frozen = None
 
     def save_cursor(self) -> None:
-        """DECSC: one place to save to on each screen, where pyte has a stack without end."""
+        """DECSC: each screen has one saved cursor, where pyte has an unbounded stack."""
         origin = pyte_modes.DECOM in self.mode
         self._saved = (copy.copy(self.cursor), self.charset, self.g0_charset, self.g1_charset, origin)
 
     def restore_cursor(self) -> None:
-        """DECRC; the cursor goes home where nothing was saved."""
+        """DECRC: without a saved cursor, it goes home."""
         if self._saved is None:
             self.mode.discard(pyte_modes.DECOM)
             self.cursor_position()
@@ -470,7 +473,7 @@ class Screen(PyteScreen):
         self.ensure_vbounds()
 
     def reset(self) -> None:
-        """RIS: everything as at the start."""
+        """RIS: reset everything."""
         super().reset()
         self.buffer = self._empty(self.lines)
         self.cursor.attrs = BLANK

@@ -1,1 +1,1 @@
-"""Control sequences: what they are, which modes they switch, what they do to text."""
+"""Control sequences: the lexer, the terminal's modes, and colours."""

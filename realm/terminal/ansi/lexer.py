@@ -1,10 +1,8 @@
-"""Text and control functions told apart, in a stream that may be broken or hostile and is cut anywhere.
+"""Splits a terminal's output into text and control functions; it may be broken or hostile and cut anywhere.
 
-Written after the state machine that terminals share (Paul Williams' parser for
-DEC terminals): whatever comes in, nothing of a control function is taken for
-text, nothing raises, and no more than a bounded piece is kept.  ESC begins
-something new whatever it stands in.  Text is UTF-8; the C1 controls are known in
-its form of them.
+It follows the state machine that terminals share (Paul Williams' parser for DEC terminals): whatever comes
+in, no part of a control function is taken for text, nothing raises, and what is kept is bounded.  ESC begins
+a new function wherever it stands.  Text is UTF-8; C1 controls are known in their UTF-8 form.
 """
 
 from __future__ import annotations
@@ -16,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARAMETERS = 32
-"""Parameters of one control function that are looked at."""
+"""Parameters of one control function that are read."""
 LARGEST = 99999
-"""Numbers are cut to this."""
+"""Larger numbers are reduced to this."""
 LIMIT = 4096
 """Bytes of an unfinished function or string that are kept; the rest of a longer one is skipped."""
 ESC = b"\x1b"
@@ -28,7 +26,7 @@ TEXT, CONTROL, ESCAPE, CSI, OSC = "text", "control", "escape", "csi", "osc"
 # Control characters inside a CSI are obeyed by terminals without ending it; CAN, SUB and ESC end it.
 _BODY = rb"[\x00-\x17\x19\x1c-\x1f\x7f -?]*+"
 STRINGS = rb"\]PX^_k"
-"""What begins a string after ESC, for a regular expression's class: OSC, DCS, SOS, PM, APC, a title."""
+"""What begins a string after ESC, as a regular expression's class: OSC, DCS, SOS, PM, APC, a title."""
 _TOKEN = re.compile(
     rb"(?P<text>(?:[^\x00-\x1f\x7f\xc2]++|\xc2(?![\x80-\x9f]))++)"
     rb"|(?:\x1b\[|\xc2\x9b)(?:(?P<mark>[<-?]?)(?P<parameters>[0-?]*+)(?P<between>[ -/]*+)(?P<final>[@-~])"
@@ -37,7 +35,7 @@ _TOKEN = re.compile(
     rb"|\x1b(?P<escape>[ -/]*+[0-~])"
     rb"|(?P<control>[\x00-\x1f\x7f]|\xc2[\x80-\x9f])" % (_BODY, STRINGS)
 )
-# Most sequences are colours, movements and erasures: passed over five times faster than taken apart.
+# Most sequences are colours, movements and erasures: skipping them is five times faster than parsing.
 _RARE = re.compile(rb"\x1b(?!\[[0-9;:]*+[mHKABCDGJX])")
 _RARE_OR_CONTROL = re.compile(rb"\x1b(?!\[[0-9;:]*+[mHKABCDGJX])|[\x07\x0e\x0f]|\xc2[\x80-\x9f]")
 _UNFINISHED = re.compile(rb"\x1b(?:\[%b|[ -/]*+)|\xc2(?:\x9b%b)?" % (_BODY, _BODY))
@@ -53,16 +51,15 @@ _INSIDE = re.compile(rb"[\x00-\x1f]")
 _CONTROLS = bytes([*range(0x20), 0x7F])
 _FUNCTION = re.compile(rb"(?P<mark>[<-?]?)(?P<parameters>[ -?]*?)(?P<between>[ -/]*)(?P<final>[@-~])")
 _CHARACTER = 4
-"""Bytes of the longest character."""
+"""Bytes of the longest UTF-8 character."""
 
 
 class Token(NamedTuple):
     """One piece of a stream, beginning at ``start`` of :attr:`Lexer.data`.
 
-    A CSI has its private mark, what stands before its final byte, and that in
-    ``name``, as in ``?h`` or `` q`` (after a space), and its parameters in
-    ``data``.  An OSC has its number in ``name``, the rest in ``data``.  Text has
-    ``data`` alone, the others ``name``.
+    The ``name`` of a CSI is its private mark, its intermediate bytes and its final byte, as in ``?h`` or ``
+    q`` (after a space); its parameters are in ``data``.  The ``name`` of an OSC is its number, the rest is in
+    ``data``.  Text has only ``data``, all others only ``name``.
     """
 
     kind: str
@@ -72,11 +69,11 @@ class Token(NamedTuple):
 
 
 class Lexer:
-    """Makes tokens of a stream; one that is unfinished waits for its end."""
+    """Splits a stream into tokens; an unfinished one waits for its end."""
 
     def __init__(self) -> None:
         self.data = b""
-        """What was fed last, behind what had been kept."""
+        """What was fed last, after what had been kept."""
         self.reset()
 
     def reset(self) -> None:
@@ -87,15 +84,15 @@ class Lexer:
 
     @property
     def between(self) -> bool:
-        """Whether nothing is unfinished: what comes next begins something new."""
+        """Whether nothing is unfinished, so that what comes next begins a new token."""
         return not self._carry and self._until is None
 
     def tokens(self, data: bytes) -> Iterator[Token]:
-        """Yield all that is complete with ``data``."""
+        """Yield all tokens that ``data`` completes."""
         return self._tokens(data, None)
 
     def switches(self, data: bytes) -> Iterator[Token]:
-        """Yield what is neither text nor a colour, a movement or an erasure."""
+        """Yield all tokens but text, colours, movements and erasures."""
         rare = (
             b"\x07" in data or b"\x0e" in data or b"\x0f" in data or (not data.isascii() and b"\xc2" in data)
         )
@@ -118,7 +115,7 @@ class Lexer:
                 place = candidate.start()
             match = _TOKEN.match(data, place)
             if match is None:
-                # Not to be had by construction: every byte is in some class.
+                # Unreachable: every byte is in some class.
                 place += 1
                 continue
             start, place = place, match.end()
@@ -139,7 +136,7 @@ class Lexer:
                 yield Token(CONTROL, match[0], b"", start)
 
     def skip(self, data: bytes) -> None:
-        """Go past ``data`` as if its tokens had been taken: what is unfinished then is known."""
+        """Pass over ``data`` without tokens; what is unfinished at its end is known afterwards."""
         start = data.rfind(ESC)
         if start >= 0:
             self.reset()
@@ -150,10 +147,10 @@ class Lexer:
             pass
 
     def _hold_back(self, data: bytes) -> bytes:
-        """Keep what is unfinished at the end; return the rest."""
+        """Keep what is unfinished at the end of ``data``; return the rest."""
         self._carry = b""
         if self._until is not None and self._until is not _FINAL:
-            # Inside a string only a halved end of it matters.
+            # Inside a string only a terminator that is cut in two matters.
             cut = len(data) - data.endswith(b"\xc2")
             if _OSC_END.search(data, 0, cut) is None:
                 self._carry = data[cut:]
@@ -171,7 +168,7 @@ class Lexer:
         return data[:start]
 
     def _skip(self, data: bytes, place: int) -> tuple[int, Token | None]:
-        """Go to the end of the string, or of the long function, that is being read."""
+        """Skip to the end of the string, or of the overlong function, that is being read."""
         until = self._until
         end = until.search(data, place) if until is not None else None
         if self._string is not None:
@@ -183,13 +180,13 @@ class Lexer:
         token = None
         if string is not None and end[0] not in _CANCELS and (number := _OSC_NUMBER.match(string)):
             token = Token(OSC, number[1], string[number.end() :], place)
-        # What cuts it short begins something else and is looked at again.
+        # What cuts it short begins something else and is read again.
         ends = b"@" <= end[0] < b"\x7f" if until is _FINAL else end[0] in _TERMINATORS
         return end.end() if ends else end.start(), token
 
 
 def _odd(body: bytes, start: int) -> Iterator[Token]:
-    """Yield the control characters inside a function, which terminals obey, and what is left of it."""
+    """Yield the control characters inside a function, which terminals obey, and what remains of it."""
     yield from (Token(CONTROL, control, b"", start) for control in _INSIDE.findall(body))
     found = _FUNCTION.fullmatch(body.translate(None, _CONTROLS))
     if found:
@@ -197,7 +194,7 @@ def _odd(body: bytes, start: int) -> Iterator[Token]:
 
 
 def numbers(parameters: bytes) -> list[int]:
-    """Return a function's parameters; what is left out or is no number is 0."""
+    """Return a function's parameters; a missing or malformed one is 0."""
     return [_number(part) for part in parameters.split(b";", PARAMETERS)[:PARAMETERS]]
 
 

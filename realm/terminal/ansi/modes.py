@@ -1,9 +1,8 @@
-"""An account of what a program switched on in a terminal: what is on, how to undo it, how to redo it.
+"""Tracks the modes that a program switches on in a terminal, to undo or redo them.
 
-Fed with everything on its way to the user, so plain output must cost next to
-nothing: only chunks that can hold a sequence are looked at.  Sources of the
-numbers: xterm's control sequences, the kitty keyboard protocol, and the
-terminals' own pages for 2026, 2027, 2031, 2048 and 9001.
+All output passes through here, so plain text must cost almost nothing: only chunks that can hold a sequence
+are parsed.  The numbers are from xterm's control sequences, the kitty keyboard protocol, and the terminals'
+own pages for 2026, 2027, 2031, 2048 and 9001.
 """
 
 from __future__ import annotations
@@ -25,31 +24,32 @@ if TYPE_CHECKING:
 ALTERNATE = {47, 1047, 1049}
 """The modes that show the alternate screen."""
 SAVES_CURSOR = 1049
-"""The one of them that saves the cursor and brings it back."""
+"""The one of them that also saves and restores the cursor."""
 SYNCHRONIZED = 2026
-"""An update that is shown when it is complete."""
+"""Holds back an update until it is complete."""
 TALKING = {9, 1000, 1001, 1002, 1003, 1004, 2031, 2048, 9001}
-"""Modes in which a terminal sends what nobody typed."""
+"""Modes in which a terminal sends what the user did not type."""
 ON_AT_START = {7, 8, 25}
 """Wrap, key repeat, the cursor."""
 OFF_AT_START = {
     1, 5, 6, 9, 12, 45, 66, 67, 69, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, SYNCHRONIZED,
     2027, 2031, 2048, 9001,
 }  # fmt: skip
-"""Keys, video, origin, mouse, margins, focus, paste, updates, clusters, theme, size reports, win32 keys."""
+"""Off: keys, video, origin, mouse, margins, focus, paste, updates, clusters, theme, size reports, win32 keys.
+"""
 ANSI = {2, 4, 20}
 _ECHO = 12
-"""The ANSI mode that is on at the start: off, the terminal shows what is typed by itself (SRM)."""
+"""The ANSI mode SRM, on at the start; when it is off, the terminal echoes what is typed."""
 WHEEL = 1007
-"""The wheel as arrow keys on the alternate screen; how it was, only the terminal knows (XTSAVE)."""
+"""The wheel sends arrow keys on the alternate screen; only the terminal knows the user's choice (XTSAVE)."""
 _TABS = b"\x1b7\r\x1b[3g" + b"\x1b[8C\x1bH" * 40 + b"\x1b8"
 _UNPROTECTED, _PLAIN_FONT = b'\x1b[0"q\x1bW', b"\x1b]50;#0\x1b\\"
 _QUESTIONS = {
     b"c", b">c", b"=c", b"n", b"?n", b"x", b"?u", b">q", b"$p", b"?$p", b"$w", b"*y", b"?S", b"+x",
 }  # fmt: skip
-"""Control functions that a terminal answers: what and where it is, its modes, keys, graphics, sums."""
+"""Control functions that terminals answer: identity, position, modes, keys, graphics, checksums."""
 _REPORTS = range(11, 22)
-"""XTWINOPS that are answered."""
+"""The XTWINOPS that terminals answer."""
 _SOFT_RESET = {1, 6, 7, 25, 66, 69}
 KEYPAD = 66
 _ORIGIN = 6
@@ -66,7 +66,7 @@ _COLOURS = 256
 
 
 class Save(NamedTuple):
-    """What DECSC keeps besides the cursor's place."""
+    """What DECSC saves besides the cursor's position."""
 
     pen: Pen = Pen()
     charsets: tuple[tuple[int, bytes], ...] = ()
@@ -75,7 +75,7 @@ class Save(NamedTuple):
 
 
 class Modes:
-    """What is on now; feed it with all that goes to the terminal, however it was cut."""
+    """Knows what is on; feed it with all output that goes to the terminal, cut anywhere."""
 
     def __init__(self) -> None:
         self._lexer = Lexer()
@@ -125,7 +125,7 @@ class Modes:
         self._reset()
 
     def _reset(self) -> None:
-        """RIS: all as at the start; not every terminal leaves the alternate screen for it."""
+        """RIS: reset everything; some terminals stay on the alternate screen."""
         self._doubtful = self._doubtful or self._screen > 0
         self._pen = Pen()
         self._modes: dict[int, None] = {}
@@ -154,7 +154,7 @@ class Modes:
             return
         start = 0
         for token in lexer.switches(chunk):
-            # The pen is behind: it needs to be up to date only where it is saved or reset.
+            # The pen is updated late, only when it is saved or reset.
             self._pen.feed(lexer.data, start, token.start)
             start = token.start
             self._take(token)
@@ -179,11 +179,11 @@ class Modes:
         return bool(self._screen)
 
     def is_on(self, mode: int) -> bool:
-        """Whether the private mode ``mode``, one of those that are followed, is on."""
+        """Whether the private mode ``mode`` is on; only for tracked modes."""
         return (mode in self._modes) != (mode in ON_AT_START)
 
     def resize(self, rows: int) -> None:
-        """Say how many rows the terminal has: a scroll region of all of them is none."""
+        """Set the terminal's number of rows: a scroll region of all rows counts as none."""
         self._rows = rows
 
     # Private and ANSI modes ----------------------------------------------------
@@ -203,7 +203,7 @@ class Modes:
                 self._modes[mode] = None
 
     def _show(self, mode: int, *, on: bool) -> None:
-        """Change between the main and the alternate screen."""
+        """Switch to the alternate screen, or back to the main one."""
         self._doubtful = False
         if on and mode == SAVES_CURSOR and not self._screen:
             self._save_cursor()
@@ -242,7 +242,7 @@ class Modes:
             self._left.setdefault(_PLAIN_FONT)
 
     def _soft_reset(self) -> None:
-        """DECSTR: what concerns writing; mouse, paste and the screen shown stay."""
+        """DECSTR: reset what concerns writing; mouse, paste mode and the shown screen stay."""
         for mode in _SOFT_RESET:
             self._modes.pop(mode, None)
         self._ansi.clear()
@@ -316,7 +316,7 @@ class Modes:
     # Strings -------------------------------------------------------------------
 
     def _set_title(self, token: Token) -> None:
-        """0 names the window and its icon, 1 the icon, 2 the window."""
+        """0 sets the title of window and icon, 1 the icon's, 2 the window's."""
         for kind in {b"0": (b"1", b"2")}.get(token.name, (token.name,)):
             (self._titles.add if token.data else self._titles.discard)(kind)
 
@@ -352,12 +352,12 @@ class Modes:
 
     @property
     def talking(self) -> bool:
-        """Whether the terminal sends, or was asked for, what nobody typed."""
+        """Whether the terminal sends, or was asked to send, what the user did not type."""
         keys = any(self._keys.values()) or any(self._changed_keys.values()) or self._other_keys
         return self.alternate or bool(keys) or not TALKING.isdisjoint(self._modes)
 
     def undo(self) -> bytes:
-        """Return the bytes that switch off what is on, and nothing else; empty when nothing is."""
+        """Return the bytes that switch off what is on, and nothing else; empty when nothing is on."""
         after = self._saves[False] if self._screen == SAVES_CURSOR else Save()
         return b"".join([
             *self._undo_strings(),
@@ -383,7 +383,7 @@ class Modes:
         resets += [b"\x1b]22;\x1b\\"] if self._pointer else []
         resets += [_own_directory()] if self._moved else []
         resets += [b"\x1b]9;4;0\x1b\\"] if self._progress else []
-        # What it was before no terminal says; empty, it is the terminal's own again, or the next prompt's.
+        # No terminal tells the former value; an empty one restores its own, or the next prompt sets one.
         resets += [b"\x1b]0;\x1b\\"] if self._titles else []
         for code, index in self._palette:
             place = b";%d" % index if index is not None else b""
@@ -396,7 +396,7 @@ class Modes:
         return pop + (b"\x1b[=0;1u" if self._changed_keys[alternate] else b"")
 
     def _undo_hidden_keys(self, *, alternate: bool) -> bytes:
-        """Each screen has keys of its own: those of the one that is not shown any more, or not yet."""
+        """Each screen has its own keyboard modes: undo those of the screen that is not shown."""
         keys = self._undo_keys(alternate=alternate)
         if not keys or not alternate:
             return keys
@@ -405,10 +405,9 @@ class Modes:
     def redo(self, drawing: bytes = b"") -> bytes:
         """Return the bytes that switch on, in a fresh terminal, what is on.
 
-        ``drawing`` is put on the right screen, before the modes that would
-        change what it means.  A synchronized update is not begun again: the
-        terminal would show nothing until its end; nor are links, palette,
-        pointer, progress and title, whose values are not kept.
+        ``drawing`` is inserted on the right screen, before the modes that would change its meaning.  A
+        synchronized update is not resumed, since the terminal would show nothing until its end.  Links,
+        palette, pointer, progress and title are left out, as their values are not kept.
         """
         return b"".join([
             self._redo_keys(alternate=False),
@@ -434,7 +433,7 @@ class Modes:
 
 
 def _is_question(token: Token) -> bool:
-    """Tell whether a terminal answers."""
+    """Tell whether terminals answer it."""
     if token.kind == CSI:
         return token.name in _QUESTIONS or (token.name == b"t" and numbers(token.data)[0] in _REPORTS)
     if token.kind == OSC:
@@ -443,7 +442,7 @@ def _is_question(token: Token) -> bool:
 
 
 def _own_directory() -> bytes:
-    """Return what says again in which directory the user's shell is: the one that we were started in."""
+    """Return the sequence that reports the shell's directory again: the one that realm was started in."""
     import socket
     from urllib.parse import quote
 
@@ -454,13 +453,13 @@ def _own_directory() -> bytes:
 
 def _private(mode: int, *, on: bool) -> bytes:
     if mode == KEYPAD:
-        # The older way, DECKPAM and DECKPNM: tmux does not know the mode.
+        # The older sequences, DECKPAM and DECKPNM: tmux does not know the mode.
         return b"\x1b=" if on else b"\x1b>"
     return b"\x1b[?%d%c" % (mode, b"h" if on else b"l")
 
 
 def _may_switch(chunk: bytes) -> bool:
-    """Tell quickly whether ``chunk`` can change anything at all."""
+    """Tell quickly whether ``chunk`` can change anything."""
     if ESC in chunk or b"\x0e" in chunk or b"\x0f" in chunk:
         return True
     return not chunk.isascii() and (b"\xc2\x9b" in chunk or chunk.endswith(b"\xc2"))

@@ -1,8 +1,7 @@
-"""Graphic renditions (SGR): what the parameters mean, for every reader of them.
+"""Graphic renditions (SGR): the meaning of their parameters.
 
-Numbers and their opposites are those of ECMA-48 and xterm's control sequences.
-A rendition is kept as the parameters that set it (``1;38;5;196``), so that it
-can be written again.
+Numbers and their opposites are those of ECMA-48 and xterm's control sequences.  A rendition is kept as the
+parameters that set it (``1;38;5;196``), so that it can be written again.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ _DRAWN = {
     "bold": "1", "dim": "2", "italic": "3", "underline": "4", "blink": "5", "reverse": "7", "conceal": "8",
     "strike": "9",
 }  # fmt: skip
-"""What a drawing keeps, besides the two colours, and how it is written there."""
+"""The attributes that a drawing keeps besides the two colours, and their parameters in it."""
 
 
 def attributes(parameters: str, state: dict[str, str] | None = None) -> dict[str, str]:
-    """Return what is not as normal, by name, after the parameters of one SGR; ``state`` is changed."""
+    """Return the attributes that differ from normal after one SGR, by name; ``state`` is changed in place."""
     state = {} if state is None else state
     codes = parameters.split(";")
     index = 0
@@ -72,7 +71,7 @@ def _colour(code: int, values: list[int], *, colon: bool) -> tuple[str, int]:
         return (f"{code};5;{index}" if index <= _BYTE else ""), 2
     if kind != _DIRECT:
         return "", 1
-    # With colons an id of the colour space may stand before the three values.
+    # With colons, the id of a colour space may precede the three values.
     parts = values[1:][-3:] if colon and len(values) == 4 else values[2:5] if colon else values[1:4]  # noqa: PLR2004
     red, green, blue = (min(part, _BYTE) for part in [*parts, 0, 0, 0][:3])
     return f"{code};2;{red};{green};{blue}", 4
@@ -84,7 +83,7 @@ def _int(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def rendition(before: str, parameters: str) -> str:
-    """Return the rendition ``before`` after an SGR, as far as a drawing keeps it: semicolons, known codes."""
+    """Return the rendition ``before`` after an SGR, as a drawing keeps it: semicolons, known codes only."""
     state = attributes(parameters, attributes(before))
     flags = [code for name, code in _DRAWN.items() if name in state]
     return ";".join([*flags, *(state[name] for name in ("foreground", "background") if name in state)])
@@ -92,18 +91,18 @@ def rendition(before: str, parameters: str) -> str:
 
 @lru_cache(maxsize=4096)
 def paper(codes: str) -> str:
-    """Return the background of a rendition alone: what erased cells take."""
+    """Return only the background of a rendition, which erased cells take."""
     return attributes(codes).get("background", "") if codes else ""
 
 
 @lru_cache(maxsize=4096)
 def shows_on_blanks(codes: str) -> bool:
-    """Whether a blank with this rendition looks other than a normal one."""
+    """Whether a blank with this rendition looks different from a normal one."""
     return bool(codes) and not {"background", "reverse", "underline", "strike"}.isdisjoint(attributes(codes))
 
 
 class Pen:
-    """Remembers renditions cheaply; works out what they come to when asked."""
+    """Collects renditions cheaply, and evaluates them only when asked."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -115,24 +114,24 @@ class Pen:
         return other
 
     def clear(self) -> None:
-        """Back to the terminal's normal rendition."""
+        """Return to the terminal's normal rendition."""
         self._parts.clear()
 
     def feed(self, data: bytes, start: int, end: int) -> None:
-        """Take in the renditions between two places of ``data``."""
+        """Take the renditions between two positions of ``data``."""
         reset = max(data.rfind(mark, start, end) for mark in _RESETS)
         if reset >= 0:
             self._parts.clear()
             start = reset
         self._parts += _SGR.findall(data, start, end)
         if len(self._parts) > _COMPACT:
-            # A rendition said again later undoes whatever came between: its last place counts.
+            # A repeated rendition overrides what came between: only its last position counts.
             self._parts = list(dict.fromkeys(reversed(self._parts)))[::-1]
             if len(self._parts) > _COMPACT // 4:
                 self._parts = [code.encode() for code in self.attributes().values()]
 
     def attributes(self) -> dict[str, str]:
-        """Return what is not as normal, by name."""
+        """Return the attributes that differ from normal, by name."""
         state: dict[str, str] = {}
         for part in self._parts:
             attributes(part.decode("ascii"), state)

@@ -1,1 +1,1 @@
-"""What a program wrote, kept on disk: raw while it runs, an asciicast afterwards, replayed on demand."""
+"""Recordings of a program's output: raw while it runs, an asciicast afterwards, replayed on demand."""

@@ -38,16 +38,19 @@ OUTPUT, RESIZE, MARKER = "o", "r", "m"
 _HEADER_LIMIT = 64 * 1024
 _LINE_LIMIT = 16 * 1024 * 1024
 _LARGEST = 1000
-"""Rows or columns that a cast may ask for."""
+"""The most rows or columns that a cast may have."""
 _LONGEST = 10.0 * 365 * 86400
-"""Seconds that a cast may last."""
+"""The longest cast, in seconds."""
 _LONGEST_MARKER = 200
 _LAST_SECOND = 253_402_300_799
 _LARGEST_NUMBER = 1e15
 _SIZE = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 _FALLBACK = Size(24, 80)
 _TRIES = ((1, 1.2), (16, 0.2), (512, math.inf))
-"""Parts of a recording's output that are converted, and the seconds of work that may take."""
+"""Which fraction of a recording's output (1/n) is converted, and the seconds that may take.
+
+Tried in order.
+"""
 _CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -60,7 +63,7 @@ class Moment(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a cast says of itself; ``timestamp`` is when it began, in seconds since the epoch."""
+    """The first line of a cast; ``timestamp`` is when it began, in seconds since the epoch."""
 
     size: Size
     timestamp: float | None = None
@@ -83,12 +86,11 @@ class Header(NamedTuple):
 
 
 def convert(header: Header, events: list[Event], limit: int, lost: int, note: str = "") -> bytes:
-    """Return a recording's ``events`` as a cast of at most about ``limit`` bytes, the newest of it.
+    """Return a recording's newest ``events`` as a cast of at most about ``limit`` bytes.
 
-    ``lost`` is how many bytes came before them; a ``note`` is put at the end.  What
-    a program writes costs very different amounts of work to make harmless, a
-    megabyte of log a hundredth of a second, a megabyte of nothing but resets
-    twenty: where it takes too long, less is taken.
+    ``lost`` is the number of bytes before them; ``note`` is added at the end.  The work to make output
+    harmless varies widely, from a hundredth of a second for a megabyte of log to twenty seconds for one of
+    resets: where it takes too long, less is converted.
     """
     output = sum(len(event) for _, event in events if isinstance(event, bytes))
     for part, seconds in _TRIES:
@@ -107,10 +109,10 @@ def convert(header: Header, events: list[Event], limit: int, lost: int, note: st
 
 
 def moments(events: Iterable[Event]) -> Iterator[Moment]:
-    """Yield what a recording holds (:func:`realm.terminal.recording.recorder.chunks`) as harmless events.
+    """Yield a recording's events (:func:`realm.terminal.recording.recorder.chunks`), made harmless.
 
-    Times count from the first event.  Bytes that are no UTF-8 are replaced; a
-    character or sequence that is cut in two comes whole with its end.
+    Times count from the first event.  Invalid UTF-8 is replaced; a character or sequence that is cut in two
+    comes whole, with its end.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     through = Filter()
@@ -129,7 +131,7 @@ def moments(events: Iterable[Event]) -> Iterator[Moment]:
 
 
 def harmless(events: Iterable[Moment]) -> Iterator[Moment]:
-    """Yield the events of somebody's cast as any terminal may show them."""
+    """Yield the events of a cast (untrusted), made harmless for any terminal."""
     through = Filter()
     for event in events:
         if event.code == OUTPUT:
@@ -157,7 +159,7 @@ def _line(value: object) -> bytes:
 
 
 def changed(data: bytes, change: Callable[[list[str]], list[str]]) -> bytes:
-    """Return a cast with what ``change`` makes of its output, a list of pieces; the rest stays as it is."""
+    """Return a cast whose output, a list of pieces, was replaced by what ``change`` returns for it."""
     found = data.split(b"\n")
     events: dict[int, Moment] = {}
     for place, line in enumerate(found):
@@ -174,11 +176,10 @@ def changed(data: bytes, change: Callable[[list[str]], list[str]]) -> bytes:
 
 
 def cut(header: Header, events: Iterable[Moment], limit: int, lost: int = 0) -> bytes:
-    """Return a cast of at most about ``limit`` bytes: what is newest of ``events``.
+    """Return a cast of at most about ``limit`` bytes, made of the newest of ``events``.
 
-    Where the beginning is missing, ``lost`` bytes before ``events`` or what was
-    cut here, it starts with a marker that says so, and what is kept starts on a
-    clear screen in the state that the terminal was in.
+    If the beginning is missing (``lost`` bytes before ``events``, or what is cut here), it starts with a
+    marker that says so and a clear screen in the state that the terminal was in.
     """
     kept: deque[tuple[Moment, int]] = deque()
     total, size, modes, whole = 0, header.size, Modes(), True
@@ -199,7 +200,7 @@ def cut(header: Header, events: Iterable[Moment], limit: int, lost: int = 0) -> 
 
 
 def _passed(event: Moment, size: Size, modes: Modes) -> Size:
-    """Take account of an event that is not kept; return the size after it."""
+    """Apply an event that is cut to ``modes``; return the size after it."""
     if event.code == OUTPUT:
         modes.feed(event.data.encode("utf-8", "replace"))
     elif event.code == RESIZE:
@@ -219,7 +220,7 @@ def _opening(lost: int, modes: Modes | None) -> list[Moment]:
 
 
 def parse_size(text: str) -> Size | None:
-    """Return the size that a resize event names, ``None`` when it names none."""
+    """Return the size in a resize event; ``None`` when it is malformed."""
     found = _SIZE.fullmatch(text)
     if not found or not int(found[1]) or not int(found[2]):
         return None
@@ -227,11 +228,11 @@ def parse_size(text: str) -> Size | None:
 
 
 def read(data: bytes, where: str = "the recording") -> tuple[Header, Iterator[Moment]]:
-    """Return the header and the events of a cast that anybody may have written.
+    """Return the header and the events of a cast (untrusted).
 
-    Times never go back; events of codes that nobody knows are left out.  A last
-    line that is cut short ends it.  Raises :class:`RealmError` at once for a
-    header, and while reading for a line, that is none; ``where`` names the cast.
+    Times never go back; events of unknown codes are skipped.  A truncated last line ends it. Raises
+    :class:`RealmError` at once for a malformed header, and while iterating for a malformed line; ``where``
+    names the cast.
     """
     end = data.find(b"\n", 0, _HEADER_LIMIT)
     found = _json(data[: end if end >= 0 else _HEADER_LIMIT], where, "its first line")
@@ -261,7 +262,7 @@ def _events(data: bytes, start: int, where: str) -> Iterator[Moment]:
         number += 1
         line = data[start : end if end >= 0 else len(data)]
         if end < 0 and not line.endswith(b"]"):
-            # The last line was cut short: by a full disk, or a crash.
+            # The last line is truncated: by a full disk, or a crash.
             return
         start = end + 1 if end >= 0 else len(data)
         if not line.strip():

@@ -1,11 +1,9 @@
-"""What a recorded program may do to the terminal of whoever looks at the recording.
+"""Limits what a recorded program may do to the terminal of whoever views the recording.
 
-Text, the cursor's movements, colours, erasing, scrolling, the two screens: all
-that pictures are made of passes.  Nothing else does: no clipboard (OSC 52), no
-title, link or palette, no image (DCS, APC), nothing that a terminal answers, no
-mouse, paste, focus or keyboard mode, no bell, no full reset, no clearing of what
-has scrolled away.  What passes is written anew from what was understood; the
-modes that it leaves on are known and undone at the end.
+Text, cursor movements, colours, erasing, scrolling and the two screens pass: all that pictures are made of.
+Nothing else does: no clipboard (OSC 52), title, link, palette or image (DCS, APC), nothing that a terminal
+answers, no mouse, paste, focus or keyboard mode, no bell, no full reset, no clearing of the scrollback.  What
+passes is written anew from its parsed form; modes that are still on are undone at the end.
 """
 
 from __future__ import annotations
@@ -23,9 +21,9 @@ if TYPE_CHECKING:
     from realm.terminal.ansi.lexer import Token
 
 _MOST = 1000
-"""The largest count of a function: no terminal has more rows or columns that matter."""
+"""The largest parameter of a function: no terminal has more rows or columns."""
 _COUNTED = frozenset(b"@ABCDEFGILMPSTXZ`abde")
-"""Functions of one number, each of them a movement or a change of cells."""
+"""Functions with one number, all of them movements or changes of cells."""
 _PRIVATE = {6, 7, 25} | ALTERNATE
 _INSERT = 4
 _ERASES = {0, 1, 2}
@@ -36,7 +34,7 @@ _CONTROLS = {byte: byte.decode() for byte in (b"\b", b"\t", b"\n", b"\v", b"\f",
 }  # fmt: skip
 _ESCAPES = frozenset((b"7", b"8", b"D", b"E", b"M", b"#8"))
 _CHARSETS = frozenset(slot + name for slot in (b"(", b")") for name in (b"0", b"A", b"B"))
-# The bulk of every recording, passed as it is: ten times faster than taking it apart.
+# The bulk of every recording, passed unchanged: ten times faster than parsing it.
 _PLAIN = re.compile(
     rf"(?:[^\x00-\x07\x10-\x1f{HIDING}]++"
     r"|\x1b\[(?:[0-9;:]{0,64}m|[0-9]{0,3}[ABCDGXd]|[0-9]{0,3}(?:;[0-9]{0,3})?H|[012]?[JK]|\?25[hl])"
@@ -46,7 +44,7 @@ _RESET = "\x1b[!p\x1b[m\x0f\x1b(B\x1b)B\x1b[H\x1b[2J"
 
 
 class Filter:
-    """Makes a program's output harmless, however it was cut."""
+    """Makes a program's output harmless, cut anywhere."""
 
     def __init__(self) -> None:
         self._out: list[str] = []
@@ -56,7 +54,7 @@ class Filter:
         self._functions = self._table()
 
     def feed(self, data: str) -> str:
-        """Return what may be shown of ``data``; an unfinished sequence waits for its end."""
+        """Return the harmless part of ``data``; an unfinished sequence waits for its end."""
         place = 0
         while place < len(data):
             plain = _PLAIN.match(data, place) if self._lexer.between else None
@@ -75,14 +73,14 @@ class Filter:
         return passed
 
     def _account(self) -> None:
-        """Take account of what passed so far."""
+        """Update the modes with what passed so far."""
         text = "".join(self._out)
         self._out.clear()
         self._passed.append(text)
         self._modes.feed(text.encode("utf-8", "replace"))
 
     def end(self) -> str:
-        """Return what undoes all that is still on, and begin anew."""
+        """Return what undoes everything still on, and start over."""
         undo = self._undo()
         self._lexer.reset()
         self._modes = Modes()
@@ -92,9 +90,9 @@ class Filter:
         return self._modes.undo().decode("ascii", "replace")
 
     def _take(self, token: Token) -> None:
-        """Pass a piece of output as far as it is known to be harmless."""
+        """Pass a token if it is known to be harmless."""
         if token.kind == TEXT:
-            # Without the characters that hide or reorder others.
+            # Characters that hide or reorder others are removed.
             self._out.append(clean(token.data))
         elif token.kind == CONTROL:
             self._out.append(_CONTROLS.get(token.name, ""))
@@ -104,23 +102,23 @@ class Filter:
             self._function(token.name, token.data)
 
     def _escape(self, name: bytes) -> None:
-        """Pass what moves the cursor or chooses line drawing."""
+        """Pass an escape sequence that moves the cursor or selects line drawing."""
         if name in _ESCAPES or name in _CHARSETS:
             self._out.append(f"\x1b{name.decode()}")
         elif name == b"c":
-            # A full reset would take what has scrolled away as well.
+            # A full reset would clear the scrollback as well.
             self._account()
             self._out.append(self._undo() + _RESET)
 
     def _function(self, name: bytes, parameters: bytes) -> None:
-        """Pass a control function that is known to be harmless, with numbers that are."""
+        """Pass a harmless control function, with its numbers limited."""
         if name == b"m":
             if _RENDITION.fullmatch(parameters):
                 self._out.append(f"\x1b[{parameters.decode()}m")
             return
         values = numbers(parameters) if parameters else []
         if len(name) == 1 and name[0] in _COUNTED:
-            # With more numbers some of these mean something else (mouse tracking).
+            # With more numbers some of these have another meaning (mouse tracking).
             if len(values) <= 1:
                 self._write(values, name.decode())
         elif name in self._functions:

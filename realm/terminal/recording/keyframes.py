@@ -1,10 +1,10 @@
-"""Whole screens beside a recording: what shows at a moment is played from the last one before it.
+"""Whole screens beside a recording: the screen at a moment is played from the last keyframe before it.
 
-A program that draws only what changes may have drawn the rest of its screen long ago,
-before the bytes that there is time to play.  ``keyframes/<offset>`` in the recording's
-directory is a screen after that many bytes of output: a line of JSON (``moment`` in seconds since
-the epoch, ``rows``, ``columns``, ``lacking``: whether it may lack something), and what draws it and
-switches its modes on in a fresh terminal.  Whoever has time makes one, beside the writer.
+A program that draws only changes may have drawn the rest of its screen long before the bytes that there is
+time to play.  ``keyframes/<offset>`` in the recording's directory is the screen after that many bytes of
+output: a line of JSON (``moment`` in seconds since the epoch, ``rows``, ``columns``, and ``lacking``, whether
+it may be incomplete), then the bytes that draw it and switch its modes on in a fresh terminal.  Keyframes are
+made in spare time, beside the writer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = "keyframes"
 _MOST = 256
-"""Keyframes of one recording; the oldest go."""
+"""The most keyframes of one recording; the oldest are removed."""
 _LARGEST = 1024 * 1024
 
 
@@ -38,7 +38,7 @@ class Keyframe(NamedTuple):
 
 
 def write(directory: Path, frame: Keyframe) -> None:
-    """Keep a keyframe of the recording in ``directory``; raises OSError."""
+    """Store a keyframe of the recording in ``directory``; raises OSError."""
     place = make_private(directory / _DIRECTORY)
     head = {"moment": frame.moment, "rows": frame.size.rows, "columns": frame.size.columns,
             "lacking": frame.lacking}  # fmt: skip
@@ -48,7 +48,7 @@ def write(directory: Path, frame: Keyframe) -> None:
 
 
 def latest(directory: Path, until: float = math.inf) -> Keyframe | None:
-    """Return the last keyframe up to ``until``; one that is damaged is passed over."""
+    """Return the last keyframe up to ``until`` (seconds since the epoch); damaged ones are skipped."""
     for offset in reversed(_offsets(directory)):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             with (directory / _DIRECTORY / str(offset)).open("rb") as file:

@@ -1,4 +1,4 @@
-"""The screen at a moment of a recording, played from what was recorded last before it."""
+"""The screen at a moment of a recording, played from the output before it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from realm.terminal.recording.recorder import Event, Tail
 
 _TRIES = ((160 * 1024, 0.8), (16 * 1024, 0.3), (2048, 0.2), (256, math.inf))
-"""Bytes that a screen is made of, and the seconds that it may take: if it takes longer, fewer are.
+"""Bytes of output to play for a screen, and the seconds that may take; if it takes longer, the next is tried.
 
-The first is some full redraws of a large terminal, and a quarter of a second's work of any usual kind.
+The first is several full redraws of a large terminal, which usually take a quarter of a second.
 """
 
 KEEP_EVERY = 48 * 1024
-"""Bytes of output after which a keyframe is worth its making."""
+"""Bytes of output after which a new keyframe is worth making."""
 
 
 class Played(NamedTuple):
-    """A screen and the modes that are on beside it; ``lacking`` whether it may lack something."""
+    """A screen and its modes; ``lacking`` says whether it may be incomplete."""
 
     screen: Screen
     modes: Modes
@@ -37,15 +37,15 @@ class Played(NamedTuple):
 
 
 def play(directory: Path, size: tuple[int, int], until: float = math.inf) -> Played | None:
-    """Return what a recording shows at ``until``, seconds since the epoch; ``None`` of no output.
+    """Return what a recording shows at ``until`` (seconds since the epoch); ``None`` without output.
 
-    ``size`` is rows and columns where the recording does not know.
+    ``size`` is rows and columns, used where the recording has none.
     """
     return _tried(lambda wanted: tail(directory, wanted, until), size)
 
 
 def play_events(events: list[Event], size: tuple[int, int]) -> Played | None:
-    """Return what shows after ``events``; the rest is as in :func:`play`."""
+    """Return what is shown after ``events``; otherwise as :func:`play`."""
     return _tried(lambda wanted: newest(events, wanted), size)
 
 
@@ -61,8 +61,8 @@ def _tried(take: Callable[[int], Tail], size: tuple[int, int]) -> Played | None:
 
 
 def _play(found: Tail, size: tuple[int, int], deadline: float) -> Played | None:
-    """Play it; return nothing when the time is over."""
-    from realm.terminal.emulator import Screen  # 40 ms that a run without output does not take
+    """Play ``found``; return ``None`` when ``deadline`` (monotonic seconds) has passed."""
+    from realm.terminal.emulator import Screen  # 40 ms, saved where there is no output
 
     screen, modes = Screen(*size), Modes()
     modes.resize(size[0])
@@ -85,9 +85,10 @@ def _play(found: Tail, size: tuple[int, int], deadline: float) -> Played | None:
 
 
 def keep(directory: Path, size: tuple[int, int]) -> bool:
-    """Make a keyframe of what a recording shows now, where much came since the last; return whether it was.
+    """Make a keyframe of what a recording shows now, if much came since the last.
 
-    It takes a quarter of a second: nobody should wait for it.  Raises OSError.
+    Return whether one was made.  It takes a quarter of a second, so nobody should wait for it.  Raises
+    OSError.
     """
     from realm.terminal.render.drawing import draw
 
@@ -96,7 +97,7 @@ def keep(directory: Path, size: tuple[int, int]) -> bool:
     if end - (before.offset if before is not None else 0) < KEEP_EVERY:
         return False
     played = _tried(lambda wanted: tail(directory, wanted), size)
-    # More may have come meanwhile, and a sequence that is cut cannot be gone on with.
+    # Output may have come meanwhile, and playing cannot start inside a sequence.
     if played is None or not played.screen.between or segments.end(directory) != end:
         return False
     shape = Size(played.screen.lines, played.screen.columns)

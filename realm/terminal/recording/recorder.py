@@ -1,6 +1,6 @@
-"""What a program wrote to its terminal, kept on disk as cheaply as can be.
+"""Records a program's output on disk as cheaply as possible.
 
-The format stands in :mod:`realm.terminal.recording.segments`.
+:mod:`realm.terminal.recording.segments` has the format.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 _STOPPED = "stopped"
 _PARTS = 8
-"""A segment is this part of the limit: so much may be missing of what could be kept."""
+"""A segment is this fraction (1/n) of the limit, which is how much less than the limit may be kept."""
 _LARGEST_PART = 1024 * 1024
 _SOON, _SECOND = 0.2, 1.0
-"""Seconds that output may be put aside, little and much."""
+"""Seconds for which little output, and much output, may be buffered."""
 _BORDERS = (b"\x1b", b"\n")
 
 _CLEAR = b"\x1b[H\x1b[2J"
 _PIECE, _MOMENT = 16 * 1024, 0.3
-"""Bytes that are looked at for modes in one go, and seconds for all of them."""
+"""Bytes that are searched for modes at a time, and seconds for all of them."""
 
 Event = tuple[float, "bytes | Size | Marker"]
-"""Seconds since the epoch, and what came: output, another size, a marker."""
+"""Seconds since the epoch, and what happened: output, a new size, a marker."""
 
 
 class _Block:
-    """A segment of which some is not written yet.
+    """A segment that is not completely written yet.
 
-    Output is kept as it came: a copy of it would cost more than all else here.
+    Output is kept in the pieces it came in: copying it would cost more than everything else here.
     """
 
     def __init__(self, offset: int, size: Size | None, state: bytes) -> None:
@@ -63,7 +63,7 @@ class _Block:
         self._put(data)
 
     def write(self, create: Callable[[], int]) -> None:
-        """Write what is pending; raises OSError."""
+        """Write what is pending; ``create`` opens the file.  Raises OSError."""
         if self._fd < 0:
             self._fd = create()
         rest = memoryview(b"".join(self._pending))
@@ -79,16 +79,13 @@ class _Block:
 
 
 class Recorder:
-    """Writes a recording in ``directory``, which is made; about ``limit`` bytes are kept.
+    """Writes a recording to ``directory``, which is created; about ``limit`` bytes are kept.
 
-    ``state`` gives the bytes that bring a fresh terminal to where the program
-    has brought its own (:meth:`realm.terminal.ansi.modes.Modes.redo`): it is asked
-    when a segment begins, so that a recording without its beginning can be
-    shown.  Output is put aside and written by :meth:`flush`: call that when
-    there is time, and before the process forks or hands the run over.  Without
-    it what is fed is written at the latest a second after.  Nothing here
-    raises: what cannot be written ends the recording and is noted in
-    :attr:`problem`.
+    ``state`` returns the bytes that bring a fresh terminal to the program's terminal state
+    (:meth:`realm.terminal.ansi.modes.Modes.redo`); it is called when a segment begins, so that a recording
+    without its beginning can be shown.  Output is buffered and written by :meth:`flush`: call that when there
+    is time, and before the process forks or hands the run over; otherwise it is written within a second of
+    the next output.  Nothing here raises: a failed write ends the recording and is noted in :attr:`problem`.
     """
 
     def __init__(self, directory: Path, *, limit: int, state: Callable[[], bytes] | None = None) -> None:
@@ -112,7 +109,7 @@ class Recorder:
             self._begin()
 
     def feed(self, data: bytes) -> None:
-        """Keep output."""
+        """Record output."""
         if not self._blocks:
             return
         now = time.time()
@@ -123,12 +120,12 @@ class Recorder:
         self._since = min(self._since, now)
         if block.end >= self._part:
             self._begin()
-        # In a flood most of what is put aside is dropped before it reaches the disk.
+        # In a flood, most buffered output is dropped before it reaches the disk.
         if now - self._since > (_SECOND if self._fresh > self._part else _SOON):
             self.flush()
 
     def resize(self, rows: int, columns: int) -> None:
-        """Keep another size of the terminal."""
+        """Record a new size of the terminal."""
         size = Size(min(max(rows, 1), 0xFFFF), min(max(columns, 1), 0xFFFF))
         if size != self._size and self._blocks:
             self._size = size
@@ -136,13 +133,13 @@ class Recorder:
             self._blocks[-1].append(time.time(), segments.RESIZE, segments.SIZE.pack(*size))
 
     def mark(self, marker: Marker) -> None:
-        """Keep what happened here."""
+        """Record a marker."""
         if self._blocks:
             self._since = min(self._since, time.time())
             self._blocks[-1].append(time.time(), segments.MARKER, marker.encode())
 
     def flush(self) -> None:
-        """Write what was put aside."""
+        """Write what is buffered."""
         if self._since == math.inf:
             return
         self._since, self._fresh = math.inf, 0
@@ -154,7 +151,7 @@ class Recorder:
                 self._drop()
 
     def close(self) -> None:
-        """Write what was put aside and end this process's part."""
+        """Write what is buffered and end this process's part."""
         self.flush()
         while self._blocks:
             self._drop()
@@ -174,7 +171,7 @@ class Recorder:
         self._blocks.popleft().close()
 
     def _create(self) -> int:
-        """Make the next segment's file, and room for it."""
+        """Create the next segment's file, and make room for it."""
         sizes = deque(segments.length_of(path) for path in self._kept)
         while self._kept and sum(sizes) + self._part > self._limit:
             self._kept.popleft().unlink(missing_ok=True)
@@ -187,7 +184,7 @@ class Recorder:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """End the recording where the disk refuses."""
+        """End the recording when a write fails."""
         try:
             yield
         except OSError as error:
@@ -199,7 +196,7 @@ class Recorder:
 
 
 class Losses(NamedTuple):
-    """What a recording lacks: output bytes before its beginning, and all after a full disk."""
+    """What a recording lacks: bytes of output before its beginning; everything after the disk was full."""
 
     dropped: int = 0
     stopped: bool = False
@@ -215,10 +212,9 @@ def losses(directory: Path) -> Losses:
 def chunks(directory: Path, since: float = 0.0) -> Iterator[Event]:
     """Yield what was recorded in ``directory``, in order; times never go back.
 
-    With ``since``, seconds since the epoch, it begins somewhere before that.
-    A recording that lost its beginning starts with its size and the bytes that
-    bring a fresh terminal to the state there.  A recording that another process
-    goes on writing is read as far as it is.
+    With ``since``, seconds since the epoch, it starts somewhere before that.  A recording that lost its
+    beginning starts with its size and the bytes that bring a fresh terminal to the state there.  One that is
+    still being written is read as far as it goes.
     """
     paths = segments.paths(directory)
     while len(paths) > 1 and segments.begin_of(paths[1]) <= since:
@@ -244,10 +240,10 @@ def _events(paths: Sequence[Path]) -> Iterator[Event]:
 
 
 class Tail(NamedTuple):
-    """The newest events, and what comes before them in their place.
+    """The newest events, and what replaces those before them.
 
-    ``opening`` is size and state there, nothing where nothing is missing;
-    ``left_out`` is how many bytes of output are that the opening does not stand for.
+    ``opening`` is the size and state there, empty where nothing is missing; ``left_out`` is the number of
+    bytes of output that the opening does not account for.
     """
 
     opening: list[Event]
@@ -256,9 +252,9 @@ class Tail(NamedTuple):
 
 
 def tail(directory: Path, wanted: int, until: float = math.inf) -> Tail:
-    """Return the last ``wanted`` bytes or so that were recorded up to ``until``, seconds since the epoch.
+    """Return about the last ``wanted`` bytes recorded up to ``until`` (seconds since the epoch).
 
-    Where a keyframe is as near as that, it is what came since.
+    If a keyframe is that near, return it and what came after it.
     """
     paths = [path for path in segments.paths(directory) if segments.begin_of(path) <= until]
     frame = keyframes.latest(directory, until)
@@ -272,7 +268,7 @@ def tail(directory: Path, wanted: int, until: float = math.inf) -> Tail:
 
 
 def _since(paths: Sequence[Path], offset: int, wanted: int, until: float) -> list[Event] | None:
-    """Return what was recorded after ``offset`` bytes, ``None`` when that is more than ``wanted``."""
+    """Return what was recorded after ``offset`` bytes; ``None`` when that is more than ``wanted``."""
     found: list[Event] = []
     for path in reversed(paths):
         data = segments.read(path)
@@ -299,7 +295,7 @@ def _since(paths: Sequence[Path], offset: int, wanted: int, until: float) -> lis
 
 
 def _beside(kind: int, content: bytes) -> Size | Marker | None:
-    """Return what a frame holds that is no output."""
+    """Return the size or marker in a frame that is not output."""
     if kind == segments.RESIZE and len(content) == segments.SIZE.size:
         return Size(*segments.SIZE.unpack(content))
     if kind == segments.MARKER and content.decode("ascii", "replace") in set(Marker):
@@ -331,7 +327,7 @@ def newest(events: list[Event], wanted: int) -> Tail:
 
 
 def _state(output: bytes, rows: int | None) -> bytes:
-    """Return what brings a fresh terminal to the state after ``output``, as a moment's work shows it."""
+    """Return the bytes that bring a fresh terminal to the state after ``output``, found in limited time."""
     modes, until = Modes(), time.monotonic() + _MOMENT
     if rows is not None:
         modes.resize(rows)
@@ -344,16 +340,16 @@ def _state(output: bytes, rows: int | None) -> bytes:
 
 
 def _from_border(data: bytes) -> bytes:
-    """Return ``data`` from the first place where no sequence is cut in two."""
+    """Return ``data`` from the first position that is not inside a sequence."""
     places = [place for border in _BORDERS if (place := data.find(border)) >= 0]
     return data[min(places) :] if places else b""
 
 
 class Follower:
-    """Reads the output of a recording that grows, once.
+    """Reads the output of a growing recording, each byte once.
 
-    The file that is read stays open: what its writer adds to it is read though it
-    is removed meanwhile, as it is when the run is over.
+    The file being read stays open: output is read even when its writer appends to it and removes it
+    meanwhile, as happens when the run is over.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -363,7 +359,7 @@ class Follower:
         self._rest = b""
 
     def read(self) -> bytes:
-        """Return the output that came since the last time."""
+        """Return the output since the last call."""
         found = [self._added()]
         for path in segments.paths(self._directory):
             if int(path.stem) > self._number:
@@ -388,7 +384,7 @@ class Follower:
         return b"".join(content for _, kind, content in frames if kind == segments.OUTPUT)
 
     def close(self) -> None:
-        """Leave the file that is read."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
         self._file, self._rest = None, b""

@@ -1,4 +1,4 @@
-"""Showing a recording: on a terminal in its own time, elsewhere at once."""
+"""Shows a recording: on a terminal at its own pace, elsewhere at once."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from realm.terminal.relay.tty import Terminal
 
 PATIENCE = 2.0
-"""Seconds that a terminal is waited for at the end."""
+"""Seconds to wait at the end until the terminal has taken everything."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _INTERRUPT, _END, _PAUSE = b"\x03", b"q", b" "
 
 
 def text(events: Iterable[Moment]) -> Iterator[str]:
-    """Yield what a recording shows, made harmless, and at the end what undoes it."""
+    """Yield a recording's output, made harmless, and at the end what undoes its modes."""
     through = Filter()
     for event in events:
         if event.code == OUTPUT:
@@ -40,10 +40,9 @@ def play(
 ) -> int:
     """Show a recording on ``terminal``; return the number of the signal that ended it, else 0.
 
-    ``speed`` above one is faster; a pause of the recording takes at most
-    ``idle_limit`` seconds (of the recording's time).  The space bar halts it and
-    goes on, ``q`` ends it, Ctrl-C counts as SIGINT.  Whatever ends it, what it
-    switched on is undone.
+    A ``speed`` above one is faster; a pause takes at most ``idle_limit`` seconds of the recording's time.
+    The space bar pauses and continues, ``q`` ends it, Ctrl-C counts as SIGINT.  However it ends, its modes
+    are undone.
     """
     through = Filter()
     with Wakeup(_ENDING) as wakeup, terminal.raw():
@@ -81,21 +80,21 @@ class _Stage:
         self._halted = False
 
     def wait(self, seconds: float) -> None:
-        """Wait until so long after the last event, and until the terminal has taken all."""
+        """Wait until ``seconds`` after the last event, and until the terminal has taken everything."""
         self._due += seconds
         self._step()
         while self._halted or self._writer.full or time.monotonic() < self._due:
             self._step()
 
     def show(self, data: str) -> None:
-        """Write to the terminal, without waiting for it."""
+        """Write to the terminal without blocking."""
         try:
             self._writer.put(data.encode("utf-8", "replace"))
         except OSError:
             raise _EndedError(signal.SIGHUP) from None
 
     def leave(self, undo: str) -> None:
-        """Undo what is on, and go to a line of our own."""
+        """Undo what is on, and move to an empty line."""
         try:
             self._writer.put(f"{undo}\r\n".encode())
             self._writer.drain(PATIENCE)

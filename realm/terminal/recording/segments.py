@@ -1,17 +1,14 @@
-"""The files of a recording, and reading them.
+"""The files of a recording, and how to read them.
 
-A directory of segments, ``000001.rec`` and so on.  A segment begins with the
-eight bytes ``realmre1`` and the number of output bytes before it (``<Q``).
-Frames follow: time in seconds since the epoch (``<d``), length of what comes
-(``<I``), kind (``B``), and that many bytes.  Kinds: 0 output as it came; 1 the
-terminal's size, rows and columns (``<HH``); 2 what brings a fresh terminal to
-the state at the segment's beginning; 3 a marker (:class:`Marker`).  Readers skip
-other kinds.
+A directory of segments, ``000001.rec`` and so on.  A segment begins with the eight bytes ``realmre1`` and the
+number of output bytes before it (``<Q``).  Frames follow: time in seconds since the epoch (``<d``), length of
+the content (``<I``), kind (``B``), and the content.  Kinds: 0 output, unchanged; 1 the terminal's size, rows
+and columns (``<HH``); 2 the bytes that bring a fresh terminal to the state at the segment's beginning; 3 a
+marker (:class:`Marker`).  Readers skip other kinds and a truncated last frame.
 
-A last frame that is cut short is not read.  Each writer begins a segment of its
-own: a run can go from one process to another.  When there is more than the limit
-allows, the oldest segments go; the second number above tells how much went.
-An empty file ``stopped`` says that the disk took no more.
+Each writer begins its own segment, since a run can go from one process to another.  Beyond the limit the
+oldest segments are removed; the number in the header says how much is missing.  An empty file ``stopped``
+means that the disk was full.
 """
 
 from __future__ import annotations
@@ -34,26 +31,26 @@ SIZE = struct.Struct("<HH")
 OUTPUT, RESIZE, STATE, MARKER = 0, 1, 2, 3
 SUFFIX = ".rec"
 LARGEST = 64 * 1024 * 1024
-"""No reader takes a larger segment or frame."""
+"""Readers refuse larger segments and frames."""
 
 
 class Marker(StrEnum):
-    """What happened between two pieces of output."""
+    """An event between two pieces of output."""
 
     BEGUN = "begun"
     """The agent began a turn."""
     ENDED = "ended"
     """The agent ended a turn."""
     GAP = "gap"
-    """Some output did not come."""
+    """Some output is missing here."""
 
 
 class State(bytes):
-    """What brings a fresh terminal to the state at this place; what was shown there is not known."""
+    """The bytes that bring a fresh terminal to the state here; what was on its screen is unknown."""
 
 
 class Screenful(bytes):
-    """What draws the whole screen that shows at this place, and switches its modes on."""
+    """The bytes that draw the whole screen shown here and switch its modes on."""
 
 
 class Size(NamedTuple):
@@ -73,7 +70,7 @@ def paths(directory: Path) -> list[Path]:
 
 
 def length_of(path: Path) -> int:
-    """Return a file's length, 0 when it is gone."""
+    """Return a file's length in bytes, 0 when it is gone."""
     try:
         return path.stat().st_size
     except OSError:
@@ -81,7 +78,7 @@ def length_of(path: Path) -> int:
 
 
 def latest(segments: list[Path], wanted: int) -> list[Path]:
-    """Return the last segments that together hold ``wanted`` bytes of output, if there are so many."""
+    """Return the last segments that together hold ``wanted`` bytes of output, or all if there are fewer."""
     place = len(segments)
     while place > 0 and wanted > 0:
         place -= 1
@@ -90,7 +87,7 @@ def latest(segments: list[Path], wanted: int) -> list[Path]:
 
 
 def read(path: Path) -> bytes:
-    """Return a segment; nothing when its writer has removed it meanwhile."""
+    """Return a segment's bytes; empty when its writer has removed it meanwhile."""
     try:
         with path.open("rb") as file:
             return file.read(LARGEST)
@@ -99,7 +96,7 @@ def read(path: Path) -> bytes:
 
 
 def begin_of(path: Path) -> float:
-    """Return when a segment begins, in seconds since the epoch; infinity when nobody knows."""
+    """Return when a segment begins, in seconds since the epoch; infinity when unknown."""
     try:
         with path.open("rb") as file:
             data = file.read(HEAD + FRAME.size)
@@ -112,7 +109,7 @@ def begin_of(path: Path) -> float:
 
 
 def offset_of(data: bytes) -> int | None:
-    """Return the number of output bytes before a segment, ``None`` when it is none."""
+    """Return the number of output bytes before a segment; ``None`` when ``data`` is not a segment."""
     if len(data) < HEAD or not data.startswith(MAGIC):
         return None
     offset: int = OFFSET.unpack_from(data, len(MAGIC))[0]
@@ -120,7 +117,7 @@ def offset_of(data: bytes) -> int | None:
 
 
 def frames(data: bytes) -> Iterator[tuple[float, int, bytes]]:
-    """Yield time, kind and content of a segment's whole frames."""
+    """Yield time, kind and content of a segment's complete frames."""
     place = HEAD if offset_of(data) is not None else len(data)
     while (frame := _frame(data, place)) is not None:
         yield frame
@@ -128,7 +125,7 @@ def frames(data: bytes) -> Iterator[tuple[float, int, bytes]]:
 
 
 def whole_frames(data: bytes) -> tuple[list[tuple[float, int, bytes]], int]:
-    """Return the whole frames at the beginning of ``data``, and where they end."""
+    """Return the complete frames at the beginning of ``data``, and where they end."""
     found, place = [], 0
     while (frame := _frame(data, place)) is not None:
         found.append(frame)
@@ -145,7 +142,7 @@ def _frame(data: bytes, place: int) -> tuple[float, int, bytes] | None:
 
 
 def end(directory: Path) -> int:
-    """Return the number of output bytes that were ever recorded in ``directory``."""
+    """Return the number of output bytes ever recorded in ``directory``."""
     for path in reversed(paths(directory)):
         data = read(path)
         before = offset_of(data)
@@ -155,7 +152,7 @@ def end(directory: Path) -> int:
 
 
 def last_size(directory: Path) -> Size | None:
-    """Return the terminal's size at the end, where one was recorded."""
+    """Return the last recorded size; ``None`` when there is none."""
     for path in reversed(paths(directory)):
         sizes = [data for _, kind, data in frames(read(path)) if kind == RESIZE]
         if sizes and len(sizes[-1]) == SIZE.size:

@@ -1,1 +1,1 @@
-"""Bytes between a sandbox and the user's terminal, and everything that touches that terminal."""
+"""Carries bytes between a sandbox and the user's terminal; everything that touches that terminal."""

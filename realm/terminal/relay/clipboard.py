@@ -1,8 +1,8 @@
-"""What an agent may do with the clipboard of its user's terminal (OSC 52): as a rule nothing.
+"""Keeps an agent away from the clipboard of the user's terminal (OSC 52), unless the user allows writing.
 
-A terminal that knows ``OSC 52 ; Pc ; Pd ST`` (xterm's ctlseqs) puts Pd on the clipboard, or
-answers with what is on it where Pd is a question mark.  What an agent puts there the user may
-paste into a shell; what it reads there may be a password.
+``OSC 52 ; Pc ; Pd ST`` (xterm's ctlseqs) puts Pd on the clipboard or, where Pd is a question mark, makes the
+terminal send what is on it.  What an agent puts there the user may paste into a shell; what it reads there
+may be a password.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 _PASSED = rb"[\x00-\x06\x08-\x17\x19\x1c-\x1f\x7f]"
-"""A control character that terminals pass over, or obey, in the middle of a sequence."""
+"""Control characters that terminals ignore or obey inside a sequence."""
 _DIGIT = rb"[\x00-\x06\x08-\x17\x19\x1c-\x1f\x7f0-9]"
 _TARGETS = rb"[^;\x07\x18\x1a\x1b]"
 _COMMAND = re.compile(
@@ -24,7 +24,7 @@ _COMMAND = re.compile(
     + _DIGIT
     + rb"{0,64});))"
 )
-"""What begins a command to the terminal, with its number; nobody begins one with more than 64 of anything."""
+"""The beginning of an OSC and its number; programs never write more than 64 of any such character in it."""
 _ASKS = re.compile(
     _TARGETS + rb"{65}|" + _TARGETS + rb"*;" + _PASSED + rb"*\?|" + _TARGETS + rb"*;" + _PASSED + rb"{65}"
 )
@@ -35,24 +35,24 @@ _OPEN = re.compile(
 _CLIPBOARD, _KITTYS = b"52", b"5522"
 _END = re.compile(rb"[\x07\x18\x1a]|\x1b\\|\x1b(?=[^\\])", re.DOTALL)
 _LONGEST = 512
-"""Bytes of a beginning that are held back."""
+"""The longest incomplete beginning that is held back, in bytes."""
 
 
 class Clipboard:
-    """Takes requests to the clipboard out of output, however it is cut.
+    """Removes requests to the clipboard from output, cut anywhere.
 
-    With ``writes`` those that put something there pass, and those that ask for it do not (kitty's own,
-    5522, never passes: there it is another request that says what is meant).
+    With ``writes``, requests that put something there pass, but none that read it.  kitty's own protocol
+    (5522) never passes, since a separate request decides what one means.
     """
 
     def __init__(self, *, writes: bool = False) -> None:
         self._writes = writes
         self.held = b""
         self.is_inside = False
-        """Whether the end of a request is waited for."""
+        """Whether a request has begun that has not ended."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the output without them."""
+        """Return the output without the requests."""
         if not (self.is_inside or self.held or b"\x1b" in data):
             return data
         data, self.held = self.held + data, b""

@@ -31,17 +31,16 @@ _RELEASE = b"3"
 class Matcher:
     """Finds the detach sequence in what a user types.
 
-    Keys that may still become the sequence are held back and passed on as soon
-    as the next key shows that they are not, or with :meth:`release`.  ``suspend``
-    is asked at each Ctrl-Z that is no part of it: when it says so, all ends there
-    and :attr:`suspended` is true.
+    Keys that may become the sequence are held back until the next key decides, or until :meth:`release`.
+    ``suspend`` is called at each Ctrl-Z outside the sequence: when it returns true, input ends there and
+    :attr:`suspended` is set.
     """
 
     def __init__(self, sequence: tuple[int, ...], suspend: Callable[[], bool] | None = None) -> None:
         self._sequence = sequence
         self._suspend = suspend
         self.suspended = False
-        """Whether it was Ctrl-Z that completed the sequence."""
+        """Whether Ctrl-Z ended the input."""
         self._held: list[bytes] = []
         self._tail = b""
         starts = {_ESC, *sequence[:1], *([SUSPEND] if suspend else [])}
@@ -59,7 +58,7 @@ class Matcher:
             self.begun = bool(self._held or self._tail)
 
     def release(self) -> bytes:
-        """Return what was held back: the rest of the sequence did not come in time."""
+        """Return the keys held back, when the rest of the sequence does not come in time."""
         held = b"".join(self._held) + self._tail
         self._held.clear()
         self._tail, self.begun = b"", False
@@ -97,7 +96,7 @@ class Matcher:
 
 
 def value(key: bytes) -> int | None:
-    """Return the byte that a key stands for without any keyboard protocol; ``None`` for more than one key."""
+    """Return the byte of a key, without any keyboard protocol; ``None`` for more than one key."""
     if len(key) == 1:
         return key[0]
     if match := _KITTY.fullmatch(key):

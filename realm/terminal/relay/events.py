@@ -1,13 +1,12 @@
-"""What a program's output says in passing, and whether the user looks.
+"""Finds events in a program's output, and the focus in the user's input.
 
-All of it stands on the path between program and user, so a piece of output that
-holds nothing of interest costs a few searches for a single byte each.
+All of it is on the path between program and user, so a piece without events costs a few searches for single
+bytes.
 
-A sandbox marks where a turn of its agent begins and ends, and that its hook has more
-to say, by private modes that no terminal knows (``SYN CSI ? 7325 l`` and ``h``, ``SYN
-CSI ? 7326 h``, see ``container/turns``), with a control character before them that
-terminals ignore and programs do not write, to be found by.  Whatever runs in the
-sandbox can write the same: a mark says *that* something happened and nothing else.
+A sandbox marks where a turn of its agent begins and ends, and that its hook has news, by private modes that
+no terminal knows (``SYN CSI ? 7325 l`` and ``h``, ``SYN CSI ? 7326 h``, see ``container/turns``), after a
+control character that terminals ignore and programs do not write.  Anything in the sandbox can write the
+same: a mark says only *that* something happened.
 """
 
 from __future__ import annotations
@@ -27,36 +26,36 @@ if TYPE_CHECKING:
     from realm.terminal.relay.rewrite import Rewriter
 
 MARK = b"\x16"
-"""What every mark begins with; programs do not write it."""
+"""The first byte of every mark; programs do not write it."""
 _BEGUN, _ENDED, _TOLD = (MARK + b"\x1b[?" + mode for mode in (b"7325l", b"7325h", b"7326h"))
 _MARKS = re.compile(re.escape(MARK) + rb"\x1b\[\?(7325[hl]|7326h)")
 _ESCAPES = (ESC, b"\x1b[27u")
 _CTRL_C = re.compile(rb"\x03+|\x1b\[99;5u")
-"""The keys that end a turn, as a terminal sends them, and as one does that speaks kitty's protocol."""
+"""The keys that interrupt a turn, as terminals send them, without and with kitty's protocol."""
 _BELL = b"\x07"
 _ASCII = 0x80
 
 
 class Event(IntEnum):
-    """What happens in a program's output."""
+    """An event in a program's output."""
 
     BELL = auto()
-    """It rings the bell of its terminal."""
+    """It rang the terminal's bell."""
     BEGUN = auto()
-    """The agent has begun a turn: somebody gave it a prompt."""
+    """The agent began a turn: it got a prompt."""
     ENDED = auto()
-    """The agent has ended a turn."""
+    """The agent ended a turn."""
     TOLD = auto()
-    """The agent's hook has said something that lies in the sandbox."""
+    """The agent's hook has left news in the sandbox."""
 
 
 _EVENTS = {_BEGUN: Event.BEGUN, _ENDED: Event.ENDED, _TOLD: Event.TOLD}
 
 
 class Scanner:
-    """Finds the events in a program's output, however it was cut.
+    """Finds the events in a program's output, cut anywhere.
 
-    ``happened`` is called for each, once for those of a kind in one piece.
+    ``happened`` is called with each kind of event, once for each piece of output.
     """
 
     def __init__(self, happened: Callable[[Event], object]) -> None:
@@ -64,28 +63,28 @@ class Scanner:
         self._lexer = Lexer()
         self._inside = False
         self.held = b""
-        """The beginning of a mark that waits for the rest of it."""
+        """The beginning of a mark, held back until the rest comes."""
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next output; return it without its marks, and without a mark's beginning at its end."""
+        """Take the next output; return it without marks, and without the beginning of one at its end."""
         if MARK in data or self.held:
             data = self._take_marks(self.held + data)
         if _BELL in data or self._inside:
             if _BELL in [token.name for token in self._lexer.switches(data)]:
                 self._happened(Event.BELL)
-            # One inside a sequence that is cut here rings when the sequence is whole.
+            # A bell inside a sequence that is cut here counts when the sequence is complete.
             self._inside = not self._lexer.between
         elif data and (ESC in data or data[-1] >= _ASCII or not self._lexer.between):
             self._lexer.skip(data)
         return data
 
     def rest(self) -> bytes:
-        """Return what was held back, when no more output comes."""
+        """Return what is held back, at the end of the output."""
         held, self.held = self.held, b""
         return held
 
     def _take_marks(self, data: bytes) -> bytes:
-        """Take out the marks, say which there were, and hold back what may become one."""
+        """Remove and report the marks; hold back what may become one."""
         for place, event in sorted((data.rfind(mark), event) for mark, event in _EVENTS.items()):
             if place >= 0:
                 self._happened(event)
@@ -95,15 +94,15 @@ class Scanner:
 
     @property
     def between(self) -> bool:
-        """Whether the output stands between two sequences and two characters: others may write now."""
+        """Whether the output so far ends between sequences and characters, so that others may write now."""
         return self._lexer.between
 
 
 class Focus:
-    """Whether the user's terminal has the focus, from the reports among the keys.
+    """Whether the user's terminal has the focus, by the reports among its keys.
 
-    A terminal sends them (``CSI I`` and ``CSI O``) when the program has switched on
-    mode 1004; until one has come nothing is known and :attr:`lost` is false.
+    A terminal sends them (``CSI I`` and ``CSI O``) once the program has switched on mode 1004; until the
+    first one :attr:`lost` is false.
     """
 
     _GAINED, _LOST = b"\x1b[I", b"\x1b[O"
@@ -124,13 +123,11 @@ class Focus:
 
 
 class Observed:
-    """``stream``, one with a terminal, as the relay takes it: marks taken out, events told, focus noted.
+    """A stream with a terminal, for the relay: marks are removed, events reported, the focus tracked.
 
-    ``happened`` is called with each event, ``rewriter`` changes what has to be.
-    What is given to :meth:`say` is read next, but only where the program's output
-    stands between two sequences and :attr:`settled` returns true.  It is good as
-    long as its stream: whoever goes on reading that otherwise has to be given
-    what is :attr:`unread`.
+    ``happened`` is called with each event, ``rewriter`` changes the output.  What is passed to :meth:`say` is
+    read next, but only where the program's output is between two sequences and :attr:`settled` returns true.
+    Whoever reads ``stream`` directly afterwards must first handle what is :attr:`unread`.
     """
 
     tty = True
@@ -144,22 +141,22 @@ class Observed:
         self._word = self._ready = b""
         self.focus = Focus()
         self.pressed: Callable[[], object] = lambda: None
-        """Called when Ctrl-C was passed on."""
+        """Called when Ctrl-C has been passed on."""
         self.interrupted = -math.inf
-        """When a key was passed on that may have ended a turn, by the monotonic clock."""
+        """When a key was passed on that may interrupt a turn, by the monotonic clock."""
         self.fileno, self.parts, self.close_write = stream.fileno, stream.parts, stream.close_write
 
     @property
     def unread(self) -> bytes:
-        """What was read of the stream and is held back."""
+        """What has been read of the stream and is held back."""
         return self._ready + (self._rewriter.held if self._rewriter else b"") + self._scanner.held
 
     def say(self, word: bytes) -> None:
-        """Let the user's terminal have ``word``, complete sequences, as soon as it disturbs nothing."""
+        """Queue ``word``, complete sequences, for the user's terminal, as soon as it disturbs nothing."""
         self._word = word
 
     def idle(self) -> bool:
-        """Let go of what was held back, when nothing comes; return whether to be called again."""
+        """Release what is held back when no output comes; return whether to call again."""
         if self._rewriter is None:
             return False
         self._ready += self._rewriter.release()
@@ -175,7 +172,7 @@ class Observed:
         return self._scanner.between and self.settled() and not holding
 
     def recv(self, size: int) -> bytes:
-        """Return some output, ``b""`` when there will be no more; BlockingIOError when there is none."""
+        """Return some output, ``b""`` at the end; raises BlockingIOError when there is none now."""
         if self._ready:
             ready, self._ready = self._ready, b""
             return ready
@@ -190,11 +187,11 @@ class Observed:
         if data and self._rewriter is not None:
             data = self._rewriter.feed(data)
         if not data:
-            raise BlockingIOError  # a mark alone: no bytes would mean the end
+            raise BlockingIOError  # there was only a mark, and b"" would mean the end
         return data
 
     def send(self, data: bytes) -> int:
-        """Take what goes of some keys, and note what the terminal reports among them."""
+        """Send what can be sent of ``data`` at once, and note the terminal's reports in it."""
         taken = self.stream.send(data)
         self.focus.feed(data[:taken])
         is_ctrl_c = _CTRL_C.fullmatch(data[:taken]) is not None

@@ -1,8 +1,7 @@
-"""The relay between the user's terminal, or nobody, and a sandbox: one loop, no thread.
+"""The relay between the user's terminal, or no user, and a sandbox: one loop, no threads.
 
-Nothing is read from one side before the other side has taken what was read
-last, so memory stays the same whatever the amount and however slow a reader
-is.  Signals reach the loop through a wakeup descriptor.
+Nothing is read from one side before the other has taken what was read last, so memory is bounded whatever the
+amount of data and however slow a reader is.  Signals reach the loop through a wakeup descriptor.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 QUIET = 0.02
 """Seconds without any traffic after which ``idle`` is called."""
 FIRST_LOOK, LAST_LOOK = 5.0, 60.0
-"""Seconds of silence until a sandbox is asked for the first time, and at most from one time to the next."""
+"""Seconds of silence until a sandbox is checked for the first time, and the longest interval after that."""
 LATE = 1.0
 """Seconds that the last words of a sandbox that is gone may take to come."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -49,36 +48,32 @@ def relay(
     stalled: Callable[[], object] | None = None,
     paste: Pastes | None = None,
 ) -> Ended:
-    """Carry bytes both ways until one side is done; return why.
+    """Carry bytes both ways until one side ends; return why.
 
-    ``tap`` gets every piece of output on its way: it must be quick.  ``resize``
-    gets rows and columns, once before the first byte, then at every change; a
-    RealmError of it is ignored, for a sandbox that just ended has no size.
-    ``begin`` is called when signals are being collected and before the first
-    ``resize``: the place to start the sandbox; an interrupt during it ends the
-    relay.  Later ones, outside raw mode, go to ``interrupt`` where there is one.
-    ``idle`` is called when nothing has moved for 20 ms.  ``watch`` maps further
-    descriptors to what to do when they can be read; one that returns false is
-    dropped.  ``alive`` is asked now and then as long as nothing at all was said:
-    the output ends when that is false.  ``again`` is called when the output has
-    ended and returns another stream to go on with, if there is one.  ``detach``
-    are the bytes of the detach keys; ``suspend`` is
-    asked at each Ctrl-Z whether that ends the relay in place of being passed on.
-    ``stalled`` is called a second after a key that got no answer but an echo.
-    ``paste`` gets what is pasted in brackets, where that comes in one piece, without these; its key,
-    where that comes alone, waits for the answer, and later ones with it.
+    ``tap`` gets every piece of output, and must be quick.  ``resize`` gets rows and columns, once before the
+    first byte, then at every change; its RealmErrors are ignored, as a sandbox that just ended has no size.
+    ``begin`` is called once signals are collected, before the first ``resize``, to start the sandbox; an
+    interrupt during it ends the relay, and later ones outside raw mode go to ``interrupt``, if given.
+    ``idle`` is called after 20 ms without traffic.  ``watch`` maps further descriptors to what is called when
+    they are readable; one whose callback returns false is dropped.  ``alive`` is called now and then while
+    there has been no output at all; when it returns false, the output counts as ended.  ``again`` is called
+    at the end of the output and may return another stream to continue with.  ``detach`` are the bytes of the
+    detach keys; ``suspend`` decides at each Ctrl-Z whether it ends the relay instead of being passed on.
+    ``stalled`` is called a second after a key that got no answer but an echo.  ``paste`` gets the text of a
+    bracketed paste that comes in one piece; its key, typed alone, is held back with all later keys until
+    there is an answer.
 
-    End of input closes the sandbox's input only.  Signal handlers, and the flags
-    of the user's descriptors, are afterwards what they were.  To be called in the
-    main thread; raises EngineError when frames are malformed, and what the
-    callbacks raise.
+    End of input closes only the sandbox's input.  Afterwards signal handlers and the flags of the user's
+    descriptors are what they were.  Call it in the main thread.  Raises EngineError for malformed frames, and
+    what the callbacks raise.
     """
     stops = (signal.SIGTSTP,) if terminal.is_raw else ()
     with Wakeup((*_ENDING, signal.SIGWINCH, signal.SIGCONT, *stops)) as wakeup:
         if begin is not None:
             begin()
             if wakeup.has(signal.SIGINT):
-                # Passed on now it could be lost: an init forwards nothing before its program is a group.
+                # Passed on now, it could be lost: an init forwards nothing before its program has a process
+                # group.
                 return Ended(Reason.SIGNAL, signal.SIGINT)
         user = Attached(terminal, wakeup, Matcher(detach, suspend), resize, interrupt, paste)
         return _Loop(stream, user, wakeup, tap, idle, watch, alive, again, stalled).run()
@@ -95,13 +90,12 @@ def drain(
     stalled: Callable[[], object] | None = None,
     seconds: float | None = None,
 ) -> Ended:
-    """Take a sandbox's output while nobody looks, so that its program can go on; return why it ended.
+    """Take a sandbox's output while no user is attached, so that its program can go on.
 
-    It ends with the output, with SIGTERM or SIGINT, or after ``seconds``: so the
-    last words of a program that was told to stop are heard.  ``stalled`` is called
-    after 5 seconds of silence, then after longer ones.  The rest is as in
-    :func:`relay`.  The input stays open: the program waits for whoever comes
-    back.  SIGHUP is ignored.
+    Return why that ended.  It ends with the output, with SIGTERM or SIGINT, or after ``seconds``; so the last
+    words of a program that was told to stop are recorded.  ``stalled`` is called after 5 seconds of silence,
+    then at longer intervals.  The rest is as in :func:`relay`.  The input stays open for whoever attaches
+    later.  SIGHUP is ignored.
     """
     with Wakeup(_ENDING) as wakeup:
         return _Loop(stream, Nobody(), wakeup, tap, idle, watch, alive, again, stalled, seconds).run()
@@ -152,7 +146,7 @@ class _Loop:
                 return ended
 
     def _step(self, full: list[int]) -> Ended | None:
-        """Wait for whatever comes and see to it; return how it ends the relay, if it does."""
+        """Wait for the next events and handle them; return how they end the relay, if they do."""
         user, stream = self._user, self._stream
         gather = self._pace.wait()
         wanted = self._last is None and not full
@@ -171,7 +165,7 @@ class _Loop:
             return None if gather else self._quiet()
         self._busy = True
         if self._wakeup.fileno() in readable:
-            # All of them are seen to; the first that ends the relay says how.
+            # All signals are handled; the first that ends the relay decides how.
             ends = [ended for number in self._wakeup.take() if (ended := user.signal(number))]
             if ends:
                 return ends[0]
@@ -182,7 +176,7 @@ class _Loop:
         return None
 
     def _move(self, readable: list[int], writable: list[int], *, ahead: bool) -> None:
-        """Carry what can be carried: keys first, somebody waits for their echo."""
+        """Carry what can be carried: keys first, since a user waits for their echo."""
         user, fd = self._user, self._stream.fileno()
         if user.fd in readable:
             user.take()
@@ -197,13 +191,13 @@ class _Loop:
                 self._take()
 
     def _take(self) -> None:
-        """Take a piece of what came, if anything did, and show it."""
+        """Take a piece of output, if there is any, and show it."""
         try:
             data = self._stream.recv(self._pace.size())
         except BlockingIOError:
             return
         except OSError:
-            # A pty whose last program ended gives EIO, an engine that died resets.
+            # A pty without programs gives EIO, an engine that died resets the connection.
             self._last = Reason.LOST
             return
         self._silent = False
@@ -219,7 +213,7 @@ class _Loop:
     # When nothing comes -------------------------------------------------------------
 
     def _timeout(self) -> float | None:
-        """Return the seconds for which nothing has to be done if nothing comes."""
+        """Return the seconds until something has to be done if nothing comes; ``None`` for never."""
         waits = [self._user.patience(), self._doubt.wait()]
         if self._busy and self._idle is not None:
             waits.append(QUIET)
@@ -235,7 +229,7 @@ class _Loop:
         if self._deadline is not None and now >= self._deadline:
             return Ended(Reason.TIMEOUT)
         if self._silent and self._alive is not None and now >= self._look:
-            # An engine has been seen to leave the stream of a container open that was killed as it began.
+            # Engines sometimes leave the stream open of a container that was killed as it began.
             self._last = Reason.EOF if self._gone else None
             self._gone = self._gone or not self._alive()
             self._gap = min(2 * self._gap, LAST_LOOK)
@@ -247,17 +241,16 @@ class _Loop:
 
 
 class Doubt:
-    """When a program that says nothing may have stopped itself, which no end of anything tells.
+    """Decides when a silent program may have stopped itself, which nothing reports.
 
-    With a user it is doubted a second after a key that got no more than an echo,
-    which may be the terminal's own; where nobody types one (``alone``), after ever
-    longer silences.  ``ask`` is called then.
+    With a user, that is a second after a key that got no more than an echo, which may be the terminal's own;
+    without one (``alone``), after ever longer silences.  ``ask`` is called then.
     """
 
     ANSWER, ECHO = 1.0, 64
-    """Seconds that a key has to be answered, and bytes that are no answer."""
+    """Seconds to wait for an answer to a key, and bytes that do not count as one."""
     FIRST, LAST = 5.0, 320.0
-    """Seconds of silence, at first and at most."""
+    """Seconds of silence, first and at most."""
 
     def __init__(self, ask: Callable[[], object] | None, pace: Pace, *, alone: bool) -> None:
         self._ask, self._pace, self._alone = ask, pace, alone
@@ -266,12 +259,12 @@ class Doubt:
         self._heard = 0
 
     def typed(self) -> None:
-        """Take note of a key."""
+        """Note that a key was typed."""
         if self._due is None:
             self._due, self._heard = time.monotonic() + self.ANSWER, self._pace.total
 
     def wait(self) -> float | None:
-        """Return the seconds until it is time to look, ``None`` when that is never."""
+        """Return the seconds until it is time to ask; ``None`` for never."""
         if self._ask is None:
             return None
         if self._alone:
@@ -281,7 +274,7 @@ class Doubt:
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def look(self) -> None:
-        """Ask, when it is time to and nothing was said."""
+        """Ask, if it is time and there was no output."""
         if self._ask is None or self.wait() != 0:
             return
         self._due, silent = None, self._pace.total - self._heard <= self.ECHO
@@ -291,36 +284,35 @@ class Doubt:
 
 
 class Pace:
-    """When to take the next piece of output: at once, but in a flood after a moment.
+    """Decides when to read the next piece of output: at once, but in a flood after a moment.
 
-    Output comes in pieces of a few kilobytes, and being woken for each of them
-    costs more than all that is done with it.  What comes without end is therefore
-    left to gather for up to four milliseconds; what a person waits for, an echo or
-    a screen, is never kept waiting.
+    Output comes in pieces of a few kilobytes, and each wakeup costs more than handling one.  A flood is
+    therefore left to gather for up to four milliseconds; what a person waits for, an echo or a screen, never
+    is.
     """
 
     FLOOD = 128 * 1024
-    """Bytes without a breath from which on output is a flood: no screen is so large."""
+    """Bytes without a pause that make a flood: no screen is that large."""
     BREATH = 0.012
-    """Seconds without output that end a flood: less than from one picture of a film to the next."""
+    """Seconds without output that end a flood: less than between two frames of a film."""
     LONGEST, SHORTEST = 0.004, 0.0001
-    """Seconds from one piece of a flood to the next; fewer than the shortest are none."""
+    """Seconds between two pieces of a flood; less than the shortest counts as none."""
     LITTLE, MUCH = 64 * 1024, 160 * 1024
-    """Bytes of a piece that should have gathered for longer, or less long; a socket holds 200 KB."""
+    """Piece sizes in bytes that make the wait longer, or shorter; a socket holds 200 KB."""
     PIECE, LARGE = 64 * 1024, 256 * 1024
-    """Bytes taken at a time at most, and in a flood."""
+    """Bytes read at a time at most, normally and in a flood."""
 
     def __init__(self) -> None:
         self._burst = self.total = 0
-        """``total``: all bytes that came."""
+        """``total`` is the number of bytes so far."""
         self.last = 0.0
-        """When some came last, in seconds of the monotonic clock."""
+        """When the last output came, by the monotonic clock."""
         self._gap = self.LONGEST
         self.flood = False
-        """Whether output comes without end."""
+        """Whether output is flooding."""
 
     def took(self, count: int) -> None:
-        """Take note of ``count`` bytes that just came."""
+        """Note that ``count`` bytes just came."""
         now = time.monotonic()
         self._burst = count if now - self.last > self.BREATH else self._burst + count
         self.total += count
@@ -332,11 +324,11 @@ class Pace:
             self._gap = min(max(self._gap, self.SHORTEST) * 1.5, self.LONGEST)
 
     def size(self) -> int:
-        """Return how many bytes are to be taken at a time."""
+        """Return how many bytes to read at a time."""
         return self.LARGE if self.flood else self.PIECE
 
     def wait(self) -> float:
-        """Return the seconds for which output should gather, 0 outside a flood."""
+        """Return the seconds to let output gather; 0 outside a flood."""
         if not self.flood or self._gap < self.SHORTEST:
             return 0.0
         return max(0.0, self.last + self._gap - time.monotonic())

@@ -1,11 +1,9 @@
-"""Words for the user outside the screen: the bell and a desktop notification of the terminal's.
+"""Notices outside the screen: the bell, and the terminal's desktop notification.
 
-``OSC 9 ; text`` is iTerm2's, which kitty, WezTerm, Ghostty, foot, Warp and others
-took over; VTE's terminals, Konsole and rxvt know ``OSC 777 ; notify ; title ; text``
-instead.  A terminal that knows both would tell the user twice, so one is
-chosen.  tmux passes neither on: it is asked to by ``DCS tmux;``, which it does
-when ``allow-passthrough`` is on and drops otherwise.  GNU screen and the Linux
-console get the bell alone.
+``OSC 9 ; text`` is iTerm2's, adopted by kitty, WezTerm, Ghostty, foot, Warp and others; VTE's terminals,
+Konsole and rxvt know ``OSC 777 ; notify ; title ; text`` instead.  A terminal that knows both would notify
+twice, so one is chosen.  tmux passes neither on unless it is wrapped in ``DCS tmux;`` and
+``allow-passthrough`` is on.  GNU screen and the Linux console get only the bell.
 """
 
 from __future__ import annotations
@@ -26,8 +24,8 @@ _BELL_ALONE = ("linux", "dumb", "screen", "")
 def notification(text: str, environ: Mapping[str, str]) -> bytes:
     """Return the sequence that makes the terminal of ``environ`` show ``text``; empty where none does.
 
-    ``text`` is letters, digits, spaces and ``.,:+-_``: ValueError otherwise, for
-    anything else could mean something to a terminal.
+    ``text`` may have letters, digits, spaces and ``.,:+-_``; raises ValueError for anything else, which could
+    be a command to the terminal.
     """
     if not _TEXT.fullmatch(text):
         raise ValueError(f"no text for a terminal: {text!r}")

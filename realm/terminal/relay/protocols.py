@@ -1,4 +1,4 @@
-"""What a relay stands between, and how it ends."""
+"""The interfaces of a relay's two sides, and how a relay ends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 STDOUT, STDERR = 1, 2
 GONE = {errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ENXIO}
-"""Errors that say that nobody is at the other end any more."""
+"""Errors that mean that the other end is closed."""
 
 
 class Stream(Protocol):
-    """A sandbox's side: what its program writes comes out, keys go in."""
+    """The sandbox's side: its program's output comes out, keys go in."""
 
     @property
     def tty(self) -> bool:
@@ -27,19 +27,22 @@ class Stream(Protocol):
         """Return the descriptor to wait for."""
 
     def recv(self, size: int, /) -> bytes:
-        """Return some output, ``b""`` at the end; BlockingIOError when there is nothing."""
+        """Return some output, ``b""`` at the end; raises BlockingIOError when there is none now."""
 
     def parts(self, data: bytes, /) -> Iterable[tuple[int, bytes]]:
-        """Tell apart what of received ``data`` is standard output (1) and standard error (2)."""
+        """Split received ``data`` into standard output (1) and standard error (2)."""
 
     def pending(self) -> int:
-        """Return how many bytes there are that the descriptor does not announce."""
+        """Return how many bytes are buffered, which the descriptor does not announce."""
 
     def send(self, data: bytes, /) -> int:
-        """Take what goes of ``data`` at once, without waiting; return how many bytes, or BlockingIOError."""
+        """Send what can be sent of ``data`` without blocking; return how many bytes.
+
+        Raises BlockingIOError.
+        """
 
     def close_write(self) -> None:
-        """End the input; output goes on."""
+        """Close the input; output goes on."""
 
 
 class UserTerminal(Protocol):
@@ -51,74 +54,74 @@ class UserTerminal(Protocol):
 
     @property
     def is_raw(self) -> bool:
-        """Whether every key comes as a byte."""
+        """Whether every key arrives as it is typed."""
 
     def size(self) -> tuple[int, int]:
         """Return rows and columns."""
 
     def note(self, data: bytes, /) -> None:
-        """Take account of output on its way to the user."""
+        """Track the modes in output on its way to the user."""
 
     def suspend(self) -> None:
-        """Hand the terminal back before a stop."""
+        """Restore the terminal before the process is stopped."""
 
     def resume(self) -> bool:
-        """Take it again; return whether the program must redraw."""
+        """Take the terminal over again; return whether the program must redraw."""
 
 
 class Pastes(Protocol):
-    """Who sees to what a user pastes."""
+    """Handles what a user pastes."""
 
     @property
     def key(self) -> int | None:
-        """The control key that asks for an image of the clipboard's; ``None`` for none."""
+        """The control key that pastes the clipboard's image; ``None`` for none."""
 
     def text(self, paste: bytes, /) -> bytes:
-        """Return what is passed on in the place of what was pasted."""
+        """Return what to pass on instead of the pasted text."""
 
     def image(self) -> bytes:
-        """Return what is pasted in the place of the key, of 4096 bytes at most; nothing for the key itself.
+        """Return what to paste instead of the key, at most 4096 bytes; empty for the key itself.
 
-        Called in a thread of its own.
+        Called in a separate thread.
         """
 
 
 class Shown(Protocol):
-    """What a program shows, for whoever takes its place in the terminal or goes back to it."""
+    """What a program shows, for whoever takes its place in the terminal or returns to it."""
 
     def text(self) -> str:
-        """Return what a person would read."""
+        """Return its readable text."""
 
     def below(self) -> int:
-        """Return how many rows under the cursor nothing is written any more; 0: the cursor's own is empty."""
+        """Return how many rows below the cursor everything is empty; 0 if the cursor's own row is."""
 
     def drawing(self) -> bytes:
-        """Return what draws it on an empty screen and switches its modes on."""
+        """Return the bytes that draw it on an empty screen and switch its modes on."""
 
 
 class Reason(StrEnum):
     """Why a relay ended."""
 
     EOF = "eof"
-    """The sandbox has ended its output."""
+    """The sandbox ended its output."""
     LOST = "lost"
     """The connection to the sandbox broke."""
     SIGNAL = "signal"
-    """SIGTERM, SIGHUP or SIGINT arrived at this process."""
+    """This process got SIGTERM, SIGHUP or SIGINT."""
     DETACHED = "detached"
     """The user typed the detach keys."""
     SUSPENDED = "suspended"
-    """The user typed Ctrl-Z, which was to end the relay."""
+    """The user typed Ctrl-Z, and ``suspend`` let it end the relay."""
     HANGUP = "hangup"
     """The user's terminal is gone."""
     CLOSED = "closed"
-    """Nobody reads the output any more (a closed pipe)."""
+    """The output's reader is gone (a closed pipe)."""
     TIMEOUT = "timeout"
-    """There was more to come when the time was over."""
+    """The time was over before the output ended."""
 
 
 class OutputError(RealmError):
-    """What the program writes cannot be written any further: a full disk, say."""
+    """The program's output cannot be written any more: the disk is full, say."""
 
 
 class Ended(NamedTuple):

@@ -1,10 +1,9 @@
-"""What of a program's output is changed on its way to the user: titles, clipboard, a command that it leaves.
+"""Changes a program's output on its way to the user: titles, the clipboard, a command that it leaves.
 
-The window is called after the session, with the program's own title behind it.
-tmux takes every APC string for a title, which Claude Code's question for kitty's
-graphics is one of: there they are left out.  A program may say goodbye with a
-command that means something else on this side of the sandbox; ours stands in its
-place.  All else passes byte by byte.
+The window's title is the session's name, followed by the program's own title.  tmux shows every APC string as
+a title, including Claude Code's query for kitty's graphics: APC strings are removed there.  A program may
+exit with a command on the screen that has another meaning outside the sandbox; realm's own replaces it.
+Everything else passes unchanged.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LONGEST = 4096
-"""Bytes of a string that is not complete yet that are held back."""
+"""The longest incomplete string that is held back, in bytes."""
 _LONGEST_COMMAND = 300
 _LONGEST_HELD = 4 * _LONGEST_COMMAND
-"""Bytes of a command's beginning that are held back, the colours in it among them."""
+"""The longest beginning of a command that is held back, in bytes, with the colours in it."""
 _TITLE = re.compile(rb"\x1b\]([012]);([^\x07\x18\x1a\x1b]*)(?:\x07|\x1b\\)")
 _APC = re.compile(rb"\x1b_[^\x18\x1a\x1b]*\x1b\\")
 _OPEN = re.compile(rb"\x1b(?:\](?:[012](?:;[^\x07\x18\x1a\x1b]*)?)?|_[^\x18\x1a\x1b]*)?\x1b?\Z")
@@ -31,14 +30,13 @@ _COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
 _OPEN_COLOUR = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")
 _UNDONE = re.compile(rb"\x1b\[\?(?:1049|2004|1004|2031)l")
 _PATIENCE = 10
-"""How often it is asked for before the beginning of a command is let go."""
+"""How often :meth:`Rewriter.release` is called before the beginning of a command is released."""
 
 
 class Closing(NamedTuple):
-    """A command that a program leaves on the screen: ``pattern`` begins with a word that is no pattern.
+    """A command that a program leaves on the screen; its ``pattern`` begins with a literal word.
 
-    ``replacement`` stands in its place, where ``is_over()`` tells that the program
-    does not draw on its screen any more.
+    ``replacement`` is shown instead, once ``is_over()`` says that the program no longer draws on its screen.
     """
 
     pattern: re.Pattern[bytes]
@@ -47,7 +45,7 @@ class Closing(NamedTuple):
 
 
 class Rewriter:
-    """Changes output, however it is cut; ``name`` is the session's, ``copies`` lets it set the clipboard."""
+    """Changes output, cut anywhere; ``name`` is the session's, ``copies`` allows setting the clipboard."""
 
     def __init__(
         self, name: str, closing: Closing | None = None, *, drops_apc: bool = False, copies: bool = False
@@ -61,16 +59,16 @@ class Rewriter:
 
     @property
     def is_holding(self) -> bool:
-        """Whether something is held back that a person may wait for."""
+        """Whether output is held back that a person may be waiting for."""
         return bool(self._held)
 
     @property
     def held(self) -> bytes:
-        """What waits for more, as it came."""
+        """What is held back, unchanged."""
         return self._held + self._tail + self._clipboard.held
 
     def feed(self, data: bytes) -> bytes:
-        """Return the output as it is to be shown; what may have to be changed waits for more."""
+        """Return the output to show; what may have to be changed is held back until it is complete."""
         data = self._clipboard.feed(data)
         if not (self._tail or self._held or ESC in data or (self._word and self._word[:1] in data)):
             return data
@@ -82,7 +80,10 @@ class Rewriter:
         return self._commands(data) if self._word else data
 
     def release(self) -> bytes:
-        """Return what a person may wait for, when nothing comes; of a long one only after a while."""
+        """Release what a person may be waiting for, when nothing comes.
+
+        A long beginning only after a while.
+        """
         self._waited += 1
         if len(self._held) > len(self._word) + 1 and self._waited < _PATIENCE:
             return b""
@@ -90,7 +91,7 @@ class Rewriter:
         return held
 
     def rest(self) -> bytes:
-        """Return all that was held back, when no more comes."""
+        """Return everything held back, at the end of the output."""
         rest = self.held
         self._held = self._tail = self._clipboard.held = b""
         return rest
@@ -142,7 +143,7 @@ class Rewriter:
         )
 
     def _match(self, data: bytes, place: int) -> tuple[int, bool]:
-        """Return where a command that begins at ``place`` ends, or 0 and whether more could complete it."""
+        """Return where a command at ``place`` ends, or 0 and whether more output could complete it."""
         if self._closing is None or not self._may_close(data, place):
             return 0, False
         plain, at = bytearray(), place

@@ -1,4 +1,4 @@
-"""The user's terminal: what it is, how big it is, raw mode and the way back, also from what others left."""
+"""The user's terminal: its size, raw mode and the way back, and repair after others' programs."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from realm.terminal.relay.protocols import Shown
 
 FALLBACK = (24, 80)
-"""Rows and columns where no terminal says otherwise."""
+"""Rows and columns when no terminal tells them."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _KEEP_TITLE, _BRING_TITLE_BACK = b"\x1b[22;0t", b"\x1b[23;0t"
 _ASKED = 2.0
-"""Seconds in which a terminal has answered, however long the way to it is."""
+"""Seconds within which any terminal has answered, however far away it is."""
 _FENCE, _ANSWERED = b"\x1b[c", re.compile(rb"\x1b\[\?[0-9;]*c")
-"""A question that every terminal answers, after all that it was asked before, and its answer."""
+"""A query that every terminal answers, after all earlier ones, and the pattern of its answer."""
 _QUIET, _LONGEST = 0.05, 0.5
-"""Seconds without a byte after which nothing more comes, and for all of it."""
+"""Seconds without a byte after which no answer is expected any more, and the limit for all of them."""
 _KEEP_WHEEL = b"\x1b[?1007s"
-"""Lets the terminal keep whether its wheel sends arrow keys: the account of modes brings it back."""
-"""xterm's stack of titles, which most terminals have and the others pass over."""
+"""Makes the terminal save whether its wheel sends arrow keys; undoing the modes restores it."""
+"""xterm's stack of titles, which most terminals have and others ignore."""
 _UNTITLED = ("linux", "dumb", None)
 PATIENCE = 2.0
-"""Seconds that a terminal is waited for to take what puts it right."""
+"""Seconds to wait for a terminal to take the bytes that restore it."""
 UNDER_WAY = 0.05
-"""Seconds that a report may take that a terminal sent before it was told to send no more."""
+"""Seconds for which a report may still arrive that a terminal sent before it was told to stop."""
 
 
 class Terminal:
     """Standard input, output and error as the user's side of a relay.
 
-    ``tty`` says whether a program in a terminal of its own is shown here; left
-    out, it is where that is possible.  Without ``stdin`` nothing is read.
+    ``tty`` says whether a program with a terminal is shown here (default: if possible).  Without ``stdin``
+    nothing is read.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Terminal:
         self._shown: Shown | None = None
         self._suspended = False
         self.is_left = False
-        """Whether the program goes on without this terminal: then its last screen does not stay here."""
+        """Whether the program goes on without this terminal; its last screen is then not left here."""
         self._title = b""
         self.modes = Modes()
 
     @property
     def interactive(self) -> bool:
-        """Whether a person can talk to a full-screen program: input and output are terminals."""
+        """Whether a person can use a full-screen program: input and output are terminals."""
         return self.stdin is not None and os.isatty(self.stdin) and os.isatty(self.stdout)
 
     @property
@@ -77,7 +77,7 @@ class Terminal:
         return self._saved is not None
 
     def size(self) -> tuple[int, int]:
-        """Return rows and columns, 24 and 80 where nobody knows."""
+        """Return rows and columns; 24 and 80 when unknown."""
         stdin, stdout, stderr = self._descriptors
         sizes = (_window(fd) for fd in (stdout, stdin, stderr))
         size = next((size for size in sizes if size is not None), FALLBACK)
@@ -85,20 +85,19 @@ class Terminal:
         return size
 
     def note(self, data: bytes) -> None:
-        """Keep account of what a program switches on in this terminal (see :attr:`modes`)."""
+        """Track what a program switches on in this terminal (see :attr:`modes`)."""
         if self._saved is not None:
             self.modes.feed(data)
 
     @contextmanager
     def raw(self, shown: Shown | None = None, title: bytes = b"") -> Iterator[None]:
-        """Raw mode until the block ends, in whatever way; nothing where no program is shown.
+        """Keep the terminal in raw mode until the block ends, in whatever way.
 
-        Afterwards the line settings are what they were, the modes that are
-        still on (:attr:`modes`) are off, and the cursor is in an empty line below
-        what was ``shown``.  If the program ended with its alternate screen on,
-        the text of that is written to the main screen, so that it can still be
-        read.  ``title`` is the window's meanwhile; the user's own comes back where
-        the terminal has kept it, else it is empty.
+        Do nothing where no program is shown.  Afterwards the line settings are restored, the modes that are
+        still on (:attr:`modes`) are switched off, and the cursor is in an empty line below what was
+        ``shown``.  If the program ended on its alternate screen, the text of that is written to the main
+        screen, so that it stays readable.  ``title`` is the window's title meanwhile; then the user's own
+        returns where the terminal has saved it, else it is empty.
         """
         if not self._tty or self.stdin is None:
             yield
@@ -111,7 +110,7 @@ class Terminal:
             self._entitle()
             yield
         finally:
-            # A second signal must not end us between here and the way back.
+            # A second signal must not end the process between here and the restoring.
             with _held(*_ENDING):
                 try:
                     if not self._suspended:
@@ -126,35 +125,34 @@ class Terminal:
             self._write(_KEEP_WHEEL + _KEEP_TITLE + sequence)
 
     def show(self, words: bytes) -> None:
-        """Write what moves nothing, such as a bell."""
+        """Write something that does not move the cursor, such as a bell."""
         self._write(words)
 
     def draw(self, drawing: bytes) -> None:
-        """Draw what a program shows already; only inside :meth:`raw`.
+        """Draw what a program already shows; only inside :meth:`raw`.
 
-        What it switches on has to stand in :attr:`modes` already: noted twice,
-        keys that were pushed once would be taken back twice.  A program that is
-        not on the alternate screen gets an empty one: what the user has there
-        scrolls up, out of its way.
+        The modes that it switches on must be in :attr:`modes` already: noted twice, pushed keyboard modes
+        would be popped twice.  A program on the main screen gets an empty one: the user's lines are scrolled
+        up out of its way.
         """
         if drawing and not self.modes.alternate:
             drawing = b"\r\x1b[J" + b"\n" * (self.size()[0] - 1) + b"\x1b[H" + drawing
         self._write(drawing)
 
     def suspend(self) -> None:
-        """Hand the terminal back for a while, as before a stop by the shell; only inside :meth:`raw`."""
+        """Restore the terminal for a while, before a stop by the shell; only inside :meth:`raw`."""
         if self._saved is not None and not self._suspended:
             self._leave(stays=False)
             self._suspended = True
 
     def resume(self) -> bool:
-        """Take the terminal again after a stop; return whether the program must redraw."""
+        """Take the terminal over again after a stop; return whether the program must redraw."""
         if self._saved is None or self.stdin is None or not _in_foreground(self.stdin):
             return False
         try:
             self._make_raw(self.stdin)
         except termios.error:
-            # The terminal is gone: reading it will tell.
+            # The terminal is gone: the next read will tell.
             return False
         was_suspended, self._suspended = self._suspended, False
         if was_suspended:
@@ -166,13 +164,13 @@ class Terminal:
         return was_suspended
 
     def _make_raw(self, stdin: int) -> None:
-        # TCSADRAIN, not tty.setraw's TCSAFLUSH: what was typed ahead is meant for the program.
+        # TCSADRAIN, not tty.setraw's TCSAFLUSH: what is typed ahead is for the program.
         tty.setraw(stdin, termios.TCSADRAIN)
 
     def _leave(self, *, stays: bool) -> None:
-        """Hand the terminal back; ``stays``: an alternate screen that is on is left as text."""
+        """Restore the terminal; with ``stays``, an alternate screen that is on is left as text."""
         if self.stdin is None or not _in_foreground(self.stdin):
-            # Another program has the terminal now; the shell gave it its own settings.
+            # Another program has the terminal now, with its own settings from the shell.
             return
         try:
             if time.monotonic() - self.modes.asked < _ASKED:
@@ -189,7 +187,7 @@ class Terminal:
             self._restore(self.stdin, discard=self.modes.talking)
 
     def _drop_answers(self, stdin: int) -> None:
-        """Read what the terminal still answers to a program that does not read it any more."""
+        """Read and drop the terminal's answers to queries of a program that no longer reads them."""
         self._write(_FENCE)
         deadline, found = time.monotonic() + _LONGEST, b""
         while (left := deadline - time.monotonic()) > 0:
@@ -205,7 +203,7 @@ class Terminal:
             found = (found + piece)[-4096:]
 
     def _write(self, data: bytes) -> None:
-        """Write to the terminal, giving up on one that is gone or takes nothing."""
+        """Write to the terminal; give up if it is gone or takes nothing."""
         if not data or not os.isatty(self.stdout):
             return
         try:
@@ -221,23 +219,22 @@ class Terminal:
             writer.close()
 
     def _restore(self, stdin: int, *, discard: bool) -> None:
-        """Put the line settings back.
+        """Restore the line settings.
 
-        ``discard`` drops unread input: a mouse report or the answer to a
-        question that a program no longer reads would end up on the shell's
-        command line.  Otherwise what was typed ahead is kept for the shell.
+        ``discard`` drops unread input: a mouse report or an answer that no program reads would end up on the
+        shell's command line.  Otherwise what was typed ahead is kept for the shell.
         """
         how = termios.TCSAFLUSH if discard else termios.TCSADRAIN
         if discard:
             time.sleep(UNDER_WAY)
-        # A process that is not in the foreground is stopped for this otherwise.
+        # Without this, a process in the background would be stopped here.
         with _held(signal.SIGTTOU), contextlib.suppress(termios.error):
             termios.tcsetattr(stdin, how, self._saved or [])
 
 
 @contextmanager
 def _held(*signals: signal.Signals) -> Iterator[None]:
-    """Let signals wait until the block has ended."""
+    """Block signals until the block has ended."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -246,13 +243,13 @@ def _held(*signals: signal.Signals) -> Iterator[None]:
 
 
 def _lines(text: str) -> bytes:
-    """Return ``text`` cleaned, as a terminal in raw mode wants it."""
+    """Return ``text`` cleaned, with line ends for a terminal in raw mode."""
     lines = clean(text, multiline=True).rstrip().splitlines()
     return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
 
 
 def _window(fd: int) -> tuple[int, int] | None:
-    """Ask ``fd`` for its size; ``None`` when it has none or says zero."""
+    """Return the size of terminal ``fd``; ``None`` when it has none or reports zero."""
     try:
         packed = fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8)
     except (OSError, ValueError):
@@ -265,14 +262,14 @@ def _in_foreground(fd: int) -> bool:
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
     except OSError:
-        # Not our controlling terminal, so no job control either; or it is gone.
+        # It is not the controlling terminal, so there is no job control either; or it is gone.
         return True
 
 
 # After a program that was killed -------------------------------------------------
 
 _OFF = (9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026, 2031, 1, 5, 6, 66, 69)
-"""Private modes that are off in a fresh terminal: mouse, focus, paste, updates, colours, keypad, margins."""
+"""Private modes off in a fresh terminal: mouse, focus, paste, updates, colours, keypad, margins."""
 
 RESET = b"".join([
     b"\x1b[<99u\x1b[=0u",  # kitty keys of the alternate screen, if it is on
@@ -283,11 +280,11 @@ RESET = b"".join([
     b"\x1b>\x1b(B\x1b)B\x0f\x1b[0 q\x1b[0m",  # keypad, charsets, cursor's shape, colours
     b'\x1b[0"q\x1bW\x1b[?5W',  # nothing protected, tab stops
     b"\x1b[23;0t",  # the title that was put aside when ours was set, if one was
-    # The whole screen scrolls.  This and some of the modes move the cursor, and where it was says nothing
-    # of the main screen: below everything is the one place where words go over nothing.
+    # The whole screen scrolls.  This and some modes move the cursor, whose former position on the main screen
+    # is unknown: only below everything do words overwrite nothing.
     b"\x1b[r\x1b[9999;1H\n",
 ])  # fmt: skip
-"""Bytes that bring any mode of a terminal back, show nothing, and leave the cursor in an empty last line."""
+"""Bytes that reset all modes, show nothing, and leave the cursor in an empty last line."""
 
 _INPUT = termios.BRKINT | termios.ICRNL | termios.IXON | termios.IMAXBEL
 _OUTPUT = termios.OPOST | termios.ONLCR
@@ -297,7 +294,7 @@ _NOT_LOCAL = termios.ECHONL | termios.NOFLSH | termios.TOSTOP
 
 
 def sane(settings: Sequence[Any]) -> list[Any]:
-    """Return line settings as a shell wants them; the keys (``stty``'s intr, erase, …) stay."""
+    """Return line settings as a shell wants them; the keys (``stty``'s intr, erase, …) are kept."""
     iflag, oflag, cflag, lflag, ispeed, ospeed, characters = settings
     keys = list(characters)
     keys[termios.VMIN], keys[termios.VTIME] = b"\x01", b"\x00"
@@ -313,9 +310,9 @@ def sane(settings: Sequence[Any]) -> list[Any]:
 
 
 def repair(descriptor: int, *, lines: bool = True) -> None:
-    """Put the terminal behind ``descriptor`` right; ``OSError`` or ``termios.error`` when it is none.
+    """Repair the terminal behind ``descriptor``; raises ``OSError`` or ``termios.error`` when it is none.
 
-    Without ``lines`` the line settings only change where a program left them raw.
+    Without ``lines`` the line settings change only if a program left them raw.
     """
     settings = termios.tcgetattr(descriptor)
     rest = memoryview(RESET)

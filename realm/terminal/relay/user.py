@@ -1,4 +1,4 @@
-"""The user's side of a relay: keys, output, sizes and signals; or nobody."""
+"""The user's side of a relay: keys, output, sizes and signals; or no user."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from realm.terminal.relay.wakeup import Wakeup
 
 HELD = 0.5
-"""Seconds that the beginning of the detach keys waits for the rest of them."""
+"""Seconds to hold back the beginning of the detach keys."""
 CHUNK = 65536
 """Bytes read at a time from the user."""
 TYPED = 65536
-"""Bytes kept while the sandbox takes none; beyond that the user's side waits."""
+"""Bytes kept while the sandbox takes none; beyond that no more is read."""
 
 _LONGEST = 4096
-"""Bytes of what is pasted in the place of a key: a pipe takes them in one piece."""
+"""Bytes that may replace a key: a pipe takes them in one write."""
 _PASTE, _PASTED = b"\x1b[200~", b"\x1b[201~"
-"""What terminals put around what is pasted, where a program wants them to (mode 2004)."""
+"""What terminals put around a paste, where a program asks for it (mode 2004)."""
 
 
 class Nobody:
-    """The user's side where nobody is."""
+    """The user's side when no user is attached."""
 
     fd: int | None = None
     answer: int | None = None
@@ -45,19 +45,19 @@ class Nobody:
     is_full = False
 
     def meet(self, stream: Stream) -> None:
-        """Take another stream."""
+        """Switch to another stream."""
 
     def take(self) -> None:
-        """Take what was typed: nothing."""
+        """Read keys: there are none."""
 
     def answered(self) -> None:
-        """Take what stands in a key's place: nothing."""
+        """Read a key's replacement: there is none."""
 
     def send(self) -> None:
-        """Pass on what was typed: nothing."""
+        """Pass keys on: there are none."""
 
     def patience(self) -> float | None:
-        """Return the seconds until something is to be done about keys: there are none."""
+        """Return the seconds until keys have to be handled: ``None``, there are none."""
         return None
 
     def full(self) -> list[int]:
@@ -65,17 +65,17 @@ class Nobody:
         return []
 
     def show(self, target: int, data: bytes, *, flood: bool) -> None:
-        """Show output: nobody looks."""
+        """Show output: to no one."""
 
     def flush(self, writable: list[int]) -> None:
-        """Write what waits: nothing."""
+        """Write what is queued: nothing is."""
 
     def signal(self, number: int) -> Ended | None:
         """Return how a signal ends the relay."""
         return None if number == signal.SIGHUP else Ended(Reason.SIGNAL, number)
 
     def close(self) -> None:
-        """Give back what was opened: nothing."""
+        """Close what was opened: nothing was."""
 
 
 class Attached:
@@ -93,24 +93,24 @@ class Attached:
         self._held_until = 0.0
         self._open = False
         self.fd = terminal.stdin
-        """Where keys come from; ``None`` when no more do."""
+        """The descriptor that keys come from; ``None`` at their end."""
         self.answer: int | None = None
-        """Where what stands in the place of a key comes from; ``None`` when none waits for that."""
+        """The descriptor that a key's replacement comes from; ``None`` when none is expected."""
         self._key = self._later = b""
-        """That key, and what was typed since."""
+        """The replaced key, and what was typed after it."""
         self.typed = b""
         """Keys that the sandbox has not taken yet."""
         self.ended: Ended | None = None
 
     def meet(self, stream: Stream) -> None:
-        """Take another stream, and tell its terminal the size of this one."""
+        """Switch to another stream, and set its terminal's size."""
         self._stream, self._open = stream, True
         if self.fd is None:
             self._end_input()
         self._resize()
 
     def close(self) -> None:
-        """Drop what waits and give back what was opened for it."""
+        """Drop what is queued and close what was opened."""
         if self.answer is not None:
             os.close(self.answer)
         for writer in self._writers.values():
@@ -119,7 +119,7 @@ class Attached:
     # Keys -------------------------------------------------------------------------
 
     def take(self) -> None:
-        """Take what was typed, and pass it on."""
+        """Read keys and pass them on."""
         if self.fd is None:
             return
         try:
@@ -139,13 +139,13 @@ class Attached:
             return
         self.fd = None
         if self._terminal.is_raw:
-            # In raw mode no key ends the input: the terminal itself is gone.
+            # In raw mode no key ends the input: end of file means that the terminal is gone.
             self.ended = Ended(Reason.HANGUP)
         elif not self.typed:
             self._end_input()
 
     def _pasted(self, data: bytes, paste: Pastes) -> bytes:
-        """Return what is passed on of what was typed or pasted; nothing of a key that waits for an answer."""
+        """Return what to pass on now of what was typed or pasted; empty for a key that is being replaced."""
         if data.startswith(_PASTE) and data.endswith(_PASTED):
             return _PASTE + paste.text(data[len(_PASTE) : -len(_PASTED)]) + _PASTED
         if self.answer is not None or paste.key is None or value(data) != paste.key:
@@ -161,7 +161,7 @@ class Attached:
         return b""
 
     def answered(self) -> None:
-        """Pass on what stands in the place of a key, or the key, and what was typed since."""
+        """Pass on a key's replacement, or the key itself, and what was typed after it."""
         if self.answer is None:
             return
         found = os.read(self.answer, _LONGEST)
@@ -170,7 +170,7 @@ class Attached:
         self._pass_on((_PASTE + found + _PASTED if found else self._key) + later)
 
     def patience(self) -> float | None:
-        """Pass on what was held back for too long; return the seconds until that is to be seen to again."""
+        """Pass on what was held back for too long; return the seconds until the next check."""
         if not self._matcher.begun:
             return None
         left = self._held_until - time.monotonic()
@@ -188,18 +188,18 @@ class Attached:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may be typed for now."""
+        """Whether the queue of keys is full."""
         return len(self.typed) + len(self._later) >= TYPED
 
     def send(self) -> None:
-        """Let the sandbox have what goes of what was typed."""
+        """Send the sandbox what it takes of the queued keys."""
         try:
             while self.typed:
                 self.typed = self.typed[self._stream.send(self.typed) :]
         except BlockingIOError:
             return
         except OSError:
-            # The program closed its input; what it still says is wanted.
+            # The program closed its input; its output is still wanted.
             self.typed, self._open = b"", False
             self.fd = self.fd if self._terminal.is_raw else None
             return
@@ -219,7 +219,7 @@ class Attached:
         return [writer.fileno() for writer in self._writers.values() if writer.full]
 
     def show(self, target: int, data: bytes, *, flood: bool) -> None:
-        """Write output, and take account of it."""
+        """Write output, and track its modes."""
         writer = self._writers[target]
         try:
             if self.ended is None:
@@ -227,11 +227,11 @@ class Attached:
         except OSError as error:
             self._hung_up(error)
         finally:
-            # Noted whatever became of it: the undo is on the safe side.
+            # Tracked even if the write failed: undoing too much is safe.
             self._terminal.note(data)
 
     def flush(self, writable: list[int]) -> None:
-        """Write what waits for one of the descriptors."""
+        """Write what is queued for these descriptors."""
         for writer in self._writers.values():
             if writer.full and writer.fileno() in writable and self.ended is None:
                 try:
@@ -240,7 +240,7 @@ class Attached:
                     self._hung_up(error)
 
     def _hung_up(self, error: OSError) -> None:
-        """End: the user's reader is gone.  Raises :class:`OutputError` where it is not that."""
+        """End the output because its reader is gone.  Raises :class:`OutputError` for any other error."""
         if error.errno not in GONE:
             raise OutputError(f"the output cannot be written: {error.strerror}") from error
         closed = error.errno == errno.EPIPE
@@ -249,7 +249,7 @@ class Attached:
     # Signals ----------------------------------------------------------------------
 
     def signal(self, number: int) -> Ended | None:
-        """Do what a signal asks for; return how it ends the relay, if it does."""
+        """Handle a signal; return how it ends the relay, if it does."""
         if number == signal.SIGWINCH:
             self._resize()
         elif number == signal.SIGCONT:
@@ -265,8 +265,8 @@ class Attached:
         return None
 
     def _continue(self) -> None:
-        # The program has to draw on a screen that it did not leave: a size
-        # that changes and comes back makes it draw everything.
+        # The program must redraw a screen that it did not leave: a size that changes and changes back makes
+        # it draw everything.
         self._resize(by=-1 if self._terminal.resume() else 0)
 
     def _resize(self, by: int = 0) -> None:

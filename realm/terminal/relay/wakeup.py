@@ -1,4 +1,4 @@
-"""Signals as readable bytes: a context that turns them into a queue for one loop."""
+"""Turns signals into readable bytes, queued for one loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 class Wakeup:
     """Collects ``signals`` while entered; ``fileno`` is readable when there are any.
 
-    The numbers come from Python's handlers, the pipe only wakes the loop: a
-    full pipe can lose no signal.  Former handlers and the former wakeup fd are
-    put back on exit.  To be entered in the main thread.
+    Python's handlers note the numbers, and the pipe only wakes the loop, so a full pipe loses no signal.  The
+    former handlers and wakeup fd are restored on exit.  Enter it in the main thread.
     """
 
     def __init__(self, signals: Iterable[signal.Signals]) -> None:
@@ -62,7 +61,7 @@ class Wakeup:
         return number in self._seen
 
     def default(self, number: signal.Signals) -> None:
-        """Let ``number`` do once, now, what it does to any process; then collect it again."""
+        """Let ``number`` have its default effect once, now; then collect it again."""
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         signal.signal(number, self._note)

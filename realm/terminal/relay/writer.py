@@ -1,10 +1,9 @@
-"""Writing to the user's descriptors without ever waiting for them.
+"""Writes to the user's descriptors without blocking.
 
-``O_NONBLOCK`` belongs to the open file description, which the user's shell
-shares: setting it on standard output breaks the programs that run there next.
-So a terminal or pipe is opened a second time for us alone, a socket is told
-with each call, and where neither is possible only so little is written at a
-time as a ready descriptor takes at once.
+``O_NONBLOCK`` belongs to the open file description, which the user's shell shares: setting it on standard
+output would break the programs that run there next.  So terminals and pipes are opened a second time, sockets
+get a flag with each call, and where neither is possible only as much is written at a time as a ready
+descriptor takes at once.
 """
 
 from __future__ import annotations
@@ -25,17 +24,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _SAFE = min(512, select.PIPE_BUF)
-"""Bytes that a descriptor that is ready for writing takes at once (POSIX: PIPE_BUF, at least 512)."""
+"""Bytes that a descriptor takes at once when it is ready for writing (POSIX: PIPE_BUF, at least 512)."""
 MOMENT = 0.005
-"""Seconds that a write waits at most, twice that when the timer ran out just before it."""
+"""Seconds that a write blocks at most; twice that when the timer fired just before it."""
 
 
 class Writer:
-    """A descriptor of the user's with what could not be written to it yet.
+    """A descriptor of the user's, and what could not be written to it yet.
 
-    The queue holds no more than was last given to :meth:`put`: whoever sees
-    :attr:`full` is to read no further until :meth:`flush` has emptied it.
-    ``fd`` itself is never closed and its flags are never changed.
+    The queue holds no more than the last :meth:`put`: while :attr:`full` is set, read no further until
+    :meth:`flush` has emptied it.  ``fd`` itself is never closed and its flags are never changed.
     """
 
     def __init__(self, fd: int) -> None:
@@ -45,7 +43,7 @@ class Writer:
         self._socket: socket.socket | None = None
         self._rest = memoryview(b"")
         self.write = self._open()
-        """Writes what goes of some bytes at once, returns how many; BlockingIOError when that is nothing."""
+        """Writes what can be written at once, returns how many bytes; raises BlockingIOError for none."""
 
     def _open(self) -> Callable[[memoryview | bytes], int]:
         mode = os.fstat(self._fd).st_mode
@@ -68,14 +66,13 @@ class Writer:
 
     @property
     def full(self) -> bool:
-        """Whether something waits to be written."""
+        """Whether something is queued."""
         return bool(self._rest)
 
     def put(self, data: bytes) -> None:
-        """Write ``data`` or as much as goes, keep the rest.
+        """Write as much of ``data`` as possible at once, queue the rest.
 
-        Raises OSError when nobody will ever read it (a closed pipe, a terminal
-        that is gone).
+        Raises OSError when nobody will ever read it (a closed pipe, a terminal that is gone).
         """
         self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
         self.flush()
@@ -83,8 +80,8 @@ class Writer:
     def push(self, data: bytes) -> None:
         """Do as :meth:`put`, but wait a moment for a terminal to take all of it.
 
-        Only in the main thread (SIGALRM and the real-time timer are in use).  What is no
-        terminal is not waited for.
+        Only in the main thread: it uses SIGALRM and the real-time timer.  Nothing but terminals is waited
+        for.
         """
         if self._rest or self._own is None or not os.isatty(self._fd):
             self.put(data)
@@ -100,14 +97,14 @@ class Writer:
             self._rest = self._rest[self._patient.write(self._rest) :]
 
     def flush(self) -> None:
-        """Write what goes of what is kept; errors as :meth:`put`."""
+        """Write as much of the queue as possible; raises as :meth:`put`."""
         if self._rest:
-            # One try: a part taken means full, and asking again would cost as much as writing.
+            # Only one try: a partial write means full, and asking again would cost as much as writing.
             with contextlib.suppress(BlockingIOError):
                 self._rest = self._rest[self.write(self._rest) :]
 
     def drain(self, seconds: float) -> bool:
-        """Wait up to ``seconds`` for the reader to take all; return whether it did."""
+        """Wait up to ``seconds`` for the reader to take everything; return whether it did."""
         deadline = time.monotonic() + seconds
         while self._rest:
             left = deadline - time.monotonic()
@@ -118,7 +115,7 @@ class Writer:
         return True
 
     def close(self) -> None:
-        """Drop what is kept and give back what was opened for us."""
+        """Drop the queue and close what was opened here."""
         self._rest = memoryview(b"")
         if self._patient is not None:
             self._patient.close()
@@ -132,14 +129,12 @@ class Writer:
 
 
 class _PatientWriter:
-    """Writes a flood to a terminal: the kernel waits for the terminal, but for a moment only.
+    """Writes a flood to a terminal, letting the kernel wait for the terminal, but only for a moment.
 
-    A terminal takes a few kilobytes at a time.  Waiting for each of them with
-    ``select`` costs as much again as writing them; one write that waits does not.
-    A timer ends it where the terminal stalls, so that keys and signals are not
-    kept waiting: the signal's handler makes the descriptor one that does not wait.
-    It raises nothing, so no count of bytes can be lost.  ``own`` is a descriptor
-    for the terminal that is ours alone; it is closed with this.
+    A terminal takes a few kilobytes at a time.  Waiting for each with ``select`` costs as much again as
+    writing; one blocking write does not.  A timer ends it where the terminal stalls, so that keys and signals
+    are handled: the signal's handler makes the descriptor non-blocking.  It raises nothing, so no count of
+    bytes is lost. ``own`` is a descriptor for the terminal that nobody shares; it is closed with this object.
     """
 
     def __init__(self, own: int) -> None:
@@ -148,11 +143,14 @@ class _PatientWriter:
         self._former: Any = signal.signal(signal.SIGALRM, self._stop)
 
     def write(self, data: memoryview | bytes) -> int:
-        """Write what goes within a moment; return how much, BlockingIOError when that is nothing."""
+        """Write what the terminal takes within a moment; return how many bytes.
+
+        Raises BlockingIOError for none.
+        """
         if not self._waits:
             os.set_blocking(self._own, True)
             self._waits = True
-        # Again and again: the first signal may come when the write has not begun.
+        # A repeating timer: the first signal may come before the write has begun.
         signal.setitimer(signal.ITIMER_REAL, MOMENT, MOMENT)
         try:
             return os.write(self._own, data)
@@ -165,14 +163,14 @@ class _PatientWriter:
             os.set_blocking(self._own, False)
 
     def close(self) -> None:
-        """Give back timer, signal and descriptor."""
+        """Restore timer and signal, and close the descriptor."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._former if self._former is not None else signal.SIG_DFL)
         os.close(self._own)
 
 
 def _reopen(fd: int) -> int | None:
-    """Open what ``fd`` refers to a second time, non-blocking; ``None`` where that cannot be."""
+    """Open what ``fd`` refers to a second time, non-blocking; ``None`` where that is impossible."""
     path = _path(fd)
     if path is None:
         return None
@@ -192,7 +190,7 @@ def _path(fd: int) -> str | None:
             name = os.ttyname(fd)
         except OSError:
             return None
-        # Opening the multiplexer would make a new pseudo-terminal.
+        # Opening the multiplexer would create a new pseudo-terminal.
         return None if name.endswith("ptmx") else name
     link = f"/proc/self/fd/{fd}"
     is_pipe = stat.S_ISFIFO(os.fstat(fd).st_mode)

@@ -1,1 +1,1 @@
-"""Screens as text, as bytes that draw them, as pictures and as pages."""
+"""Renders screens as text, as bytes that draw them, as pictures and as pages."""

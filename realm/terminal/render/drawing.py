@@ -1,4 +1,4 @@
-"""A screen as readable text, as the fewest harmless bytes that draw it, and read back from these."""
+"""Turns a screen into readable text, or into the fewest harmless bytes that draw it, and reads these back."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 LIMIT = 4 * 1024 * 1024
-"""Bytes of a drawing that are looked at."""
+"""Bytes of a drawing that are read."""
 NARROWEST = 80
 _NO_WRAP = b"\x1b[?7l"
 _JUMP = 8
-"""From this many blanks on, moving the cursor is shorter than writing them."""
+"""From this many blanks on, a cursor movement is shorter."""
 
 
 def cells(row: Any, columns: int) -> list[Cell]:
-    """Return a row from left to right, without blanks at its end and right halves of wide characters.
+    """Return a row's cells from left to right, without trailing blanks and right halves of wide characters.
 
-    Halves that lost their other one are blank, and so is what cannot be shown.
+    Halves without their other half are blank, and so is what cannot be shown.
     """
     if not shows_on_blanks(row.default.codes) and row.default.data == " ":
         columns = min(columns, max(row, default=-1) + 1)
@@ -44,7 +44,7 @@ def cells(row: Any, columns: int) -> list[Cell]:
 
 @lru_cache(maxsize=4096)
 def _glyph(data: str) -> tuple[str, bool]:
-    """Return what can be shown of a cell's text, of several in one the first, and if it takes two columns."""
+    """Return the visible part of a cell's text (of several characters the first), and if it is wide."""
     text = clean(data.partition(JOINER)[0])
     return text, takes_two(text)
 
@@ -55,12 +55,12 @@ def _is_hidden(codes: str) -> bool:
 
 
 def _is_blank(cell: Cell) -> bool:
-    """Whether nothing at all is to be seen."""
+    """Whether nothing of the cell is visible."""
     return cell.data == " " and not shows_on_blanks(cell.codes)
 
 
 def read(screen: Screen, rows: Sequence[Any] | None = None) -> str:
-    """Return what a person would read: cleaned lines without trailing blanks, none empty at the end."""
+    """Return the readable text: cleaned lines without trailing blanks, and without empty lines at the end."""
     lines = (
         "".join(" " if _is_hidden(cell.codes) else cell.data for cell in cells(row, screen.columns)).rstrip()
         for row in (screen.shown() if rows is None else rows)
@@ -69,15 +69,15 @@ def read(screen: Screen, rows: Sequence[Any] | None = None) -> str:
 
 
 def below(screen: Screen) -> int:
-    """Return how many rows under the cursor nothing is written any more; 0: the cursor's own is empty."""
+    """Return how many rows below the cursor everything is empty; 0 if the cursor's own row is."""
     free = max((y for y, row in enumerate(screen.shown(), 1) if cells(row, screen.columns)), default=0)
     return max(0, free - int(screen.cursor.y))
 
 
 def draw(screen: Screen, rows: Sequence[Any] | None = None) -> bytes:
-    """Return bytes that draw a screen on an empty one: text, cursor positions and renditions, nothing else.
+    """Return bytes that draw a screen on an empty one: only text, cursor positions and renditions.
 
-    The cursor ends in its place, unless other ``rows`` than those that are shown are drawn.
+    The cursor ends at its position, unless ``rows`` other than the shown ones are drawn.
     """
     out: list[str] = []
     codes = ""
@@ -90,7 +90,7 @@ def draw(screen: Screen, rows: Sequence[Any] | None = None) -> bytes:
 
 
 def _draw_row(row: list[Cell], number: int, out: list[str], codes: str) -> str:
-    """Draw one row; return the rendition at its end."""
+    """Append the bytes for one row to ``out``; return the rendition at its end."""
     x, blanks, placed = 0, 0, False
     for cell in row:
         if _is_blank(cell):
@@ -115,7 +115,7 @@ def _change(before: str, after: str) -> str:
 
 
 class Run(NamedTuple):
-    """Characters side by side with one rendition: where they begin, how many columns they take."""
+    """Adjacent characters with one rendition, the column where they begin, and their width in columns."""
 
     column: int
     columns: int
@@ -124,11 +124,10 @@ class Run(NamedTuple):
 
 
 class Drawing:
-    """A screen read back from the bytes that draw it, which anybody may have written.
+    """A screen read back from the bytes that draw it (untrusted).
 
-    Text, cursor positions and renditions are understood and nothing else.
-    ``rows`` end with the last one with something in it; hidden text is blank.
-    ``columns`` is the widest row's width, 80 at least.
+    Only text, cursor positions and renditions are understood.  ``rows`` ends with the last row that is not
+    empty; hidden text is blank.  ``columns`` is the widest row's width, at least 80.
     """
 
     def __init__(self, drawing: bytes) -> None:
@@ -143,19 +142,19 @@ class Drawing:
         self.columns = max([NARROWEST, *(row[-1].column + row[-1].columns for row in self.rows if row)])
 
     def text(self) -> str:
-        """Return what a person would read, a line for every row."""
+        """Return the readable text, a line for every row."""
         rows = ("".join(run.text for run in row).rstrip() for row in self.rows)
         return "".join(f"{row}\n" for row in rows)
 
     def ansi(self) -> str:
-        """Return the same in colour: renditions and text, nothing that moves the cursor."""
+        """Return the text with renditions, and nothing that moves the cursor."""
         parts = ("".join(f"\x1b[{run.codes}m{run.text}\x1b[m" if run.codes else run.text for run in row)
                  for row in self.rows)  # fmt: skip
         return "".join(f"{line}\n" for line in parts)
 
 
 def _runs(row: list[Cell]) -> list[Run]:
-    """Join cells; a wide or composed character stays alone, so that its place is known."""
+    """Join cells; a wide or composed character stays separate, so that its column is known."""
     runs: list[Run] = []
     column = 0
     for cell in row:
@@ -173,5 +172,5 @@ def _runs(row: list[Cell]) -> list[Run]:
 
 
 def _alike(codes: str, cell: Cell) -> bool:
-    """Whether ``cell`` looks the same with the rendition ``codes``: a blank does with most."""
+    """Whether ``cell`` looks the same with the rendition ``codes``, as a blank does with most."""
     return codes == cell.codes or (cell == BLANK and not shows_on_blanks(codes))

@@ -1,4 +1,4 @@
-"""Readable lines of what came from a program, piece by piece."""
+"""Readable lines from a program's output, piece by piece."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from realm.terminal.ansi.lexer import CONTROL, CSI, ESCAPE, TEXT, Lexer, Token
 from realm.text import clean, trimmed
 
 _PIECES = re.compile(rb"((?:[^\x00-\x08\n-\x1f\x7f\xc2]*+\r?\n)++)|[^\n]*+(?:\n|\Z)")
-"""Whole lines of mere text, which need not be taken apart, or one other line."""
+"""Complete lines of plain text, which need no parsing, or one other line."""
 _OPEN_LIMIT = 1 << 20
-"""Bytes that may wait for the end of their line."""
+"""The longest incomplete line that is kept, in bytes."""
 _SHORTEST = 3
 _REMEMBERED = 500
 _SIDEWAYS, _ABSOLUTE, _RELATIVE = frozenset(b"CDG"), frozenset(b"Hdf"), frozenset(b"ABEF")
@@ -19,9 +19,9 @@ _SIDEWAYS, _ABSOLUTE, _RELATIVE = frozenset(b"CDG"), frozenset(b"Hdf"), frozense
 class Lines:
     """Ends a line where the program does, or where it draws in another row of its screen.
 
-    Programs that draw do the same again and again and let single signs turn: what
-    was written lately, and what is no word, is left out.  Colours are nothing, a
-    movement in the row is a blank, what is written over is not shown.
+    Programs redraw the same text and animate single characters: repeated recent lines, and text without a
+    word, are left out.  Colours are dropped, a movement within the row becomes a blank, overwritten text is
+    not shown.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Lines:
         self._drawn: dict[str, None] = {}
 
     def feed(self, data: bytes) -> str:
-        """Return the lines that are complete now."""
+        """Return the lines completed by ``data``."""
         found: list[str] = []
         for piece in _PIECES.finditer(data):
             if piece[1] and not self._line and not self._returned and self._lexer.between:
@@ -46,7 +46,7 @@ class Lines:
         return "".join(found)
 
     def end(self) -> str:
-        """Return what is left, as a last line."""
+        """Return the rest as a last line."""
         text = clean(bytes(self._line)).rstrip()
         return self._ended() if text else ""
 
@@ -87,7 +87,7 @@ class Lines:
         self._line += data
 
     def _moved(self, row: int) -> str:
-        """Take note that the cursor is in another row (-1: nobody knows which)."""
+        """Note that the cursor is in another row (-1: unknown)."""
         stays = row == self._row and row >= 0
         self._row = row
         if stays:

@@ -1,4 +1,4 @@
-"""A screen as a picture (SVG 1.1) or a page (HTML) that stands alone: no script, nothing from elsewhere."""
+"""Renders a screen as a self-contained picture (SVG 1.1) or page (HTML), without any scripts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from realm.terminal.render.drawing import Drawing, Run
 
 INK, PAPER = "#d4d7dd", "#1b1e25"
-"""Text and background where a program says nothing."""
+"""The default text and background colours."""
 _SIXTEEN = (
     "#2a2e37", "#e5616c", "#8fc16f", "#e0b561", "#5ea9ee", "#c57bdb", "#4fb8c2", "#c6cad2",
     "#6b7280", "#f0848d", "#a9d58c", "#ecc985", "#83c0f5", "#d69ae6", "#77ccd5", "#ffffff",
@@ -25,7 +25,10 @@ _BRIGHT = 8
 
 
 class Look(NamedTuple):
-    """A rendition as colours (``#rrggbb``) and CSS's names of lines; an empty ``paper`` is the window's."""
+    """A rendition as colours (``#rrggbb``) and CSS's line names.
+
+    An empty ``paper`` is the window's colour.
+    """
 
     ink: str
     paper: str
@@ -37,7 +40,7 @@ class Look(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def look(codes: str) -> Look:
-    """Return what a rendition looks like."""
+    """Return the look of a rendition."""
     state = attributes(codes)
     ink, paper = _colour(state.get("foreground"), INK), _colour(state.get("background"), "")
     if "reverse" in state:
@@ -72,7 +75,7 @@ def _indexed(index: int) -> str:
 # A picture ----------------------------------------------------------------------
 
 _WIDTH, _HEIGHT, _SIZE = 8.4, 16, 14
-"""A cell and its letters: lines of boxes touch, in the usual fonts, at this height."""
+"""The size of a cell and its font: at this height the lines of boxes touch in the usual fonts."""
 _BASE = 12
 _MARGIN, _BAR = 12, 28
 _FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
@@ -82,7 +85,7 @@ _LIGHTS = ("#ff5f57", "#febc2e", "#28c840")
 
 
 def svg(drawing: Drawing, title: str = "") -> bytes:
-    """Return the picture: a plain window with the screen in it and ``title`` at its top."""
+    """Return the picture: a plain window with the screen in it and ``title`` at the top."""
     rows = max(1, len(drawing.rows))
     width = round(drawing.columns * _WIDTH + 2 * _MARGIN)
     height = rows * _HEIGHT + _BAR + _MARGIN
@@ -133,7 +136,7 @@ def _svg_style(seen: Look) -> str:
 
 
 def escape(text: str) -> str:
-    """Return ``text`` as it may stand anywhere in XML or HTML."""
+    """Return ``text`` cleaned and escaped for any place in XML or HTML."""
     text = clean(text).translate(_NO_XML).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace('"', "&quot;").replace("'", "&#39;")
 
@@ -170,7 +173,7 @@ i {{ display: inline-block; width: 2ch; height: 16px; vertical-align: top; font-
 
 
 def html(drawing: Drawing, title: str = "") -> bytes:
-    """Return the page: a plain window with the screen in it and ``title`` at its top."""
+    """Return the page: a plain window with the screen in it and ``title`` at the top."""
     rows = "".join("".join(map(_html_run, row)) + "\n" for row in drawing.rows)
     page = _PAGE.format(title=escape(title), paper=PAPER, ink=INK, columns=drawing.columns, rows=rows)
     return page.encode("utf-8", "replace")
