@@ -209,7 +209,7 @@ class Agent:
         del conversation, resume
         return [*self.words, *arguments]
 
-    def told(self, text: str) -> tuple[str, ...]:
+    def instructions(self, text: str) -> tuple[str, ...]:
         """Return the arguments that add ``text`` to its instructions from the beginning of a conversation."""
         del text
         return ()
@@ -228,7 +228,7 @@ class Agent:
         """Return the variables that the user's own settings for the agent set."""
         return {}
 
-    def outside(self) -> dict[str, str]:
+    def host_environment(self) -> dict[str, str]:
         """Return the variables for a start on this machine with the same login and settings."""
         return {}
 
@@ -333,7 +333,7 @@ class Agent:
         del path
         return None
 
-    def moved(self, data: bytes, conversation: str) -> bytes:
+    def with_id(self, data: bytes, conversation: str) -> bytes:
         """Return a conversation's file ``data`` with its id changed to ``conversation``."""
         del conversation
         return data

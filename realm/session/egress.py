@@ -274,7 +274,7 @@ class Listener:
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
         self._engine, self._plan, self._sandbox = engine, plan, sandbox
         self._new: list[str] = []
-        self._seen: set[str] = {refusal.host for refusal in refusals.told(sandbox.owner.id)}
+        self._seen: set[str] = {refusal.host for refusal in refusals.recorded(sandbox.owner.id)}
         self._beside: Beside | None = None
 
     def __enter__(self) -> Self:

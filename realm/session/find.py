@@ -254,7 +254,7 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
         is_known = meta.summary.id in begun
         row = _row(project, meta, state(meta) if is_known else _noted(meta), into.get(meta.name, ""))
         if is_known:
-            row = row._replace(refused=sum(one.times for one in refusals.told(meta.summary.id)))
+            row = row._replace(refused=sum(one.times for one in refusals.recorded(meta.summary.id)))
         rows.append(row)
     return rows
 

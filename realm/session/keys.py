@@ -300,7 +300,7 @@ def _renew(agent: Agent) -> str:
                 return ""
             with suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(
-                    command, cwd=realm_home(), env={**user_environment(), **agent.outside()},
+                    command, cwd=realm_home(), env={**user_environment(), **agent.host_environment()},
                     stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False,
                 )  # fmt: skip
             after = agent.login_ends()

@@ -44,7 +44,7 @@ def _seen(project: Project, name: str) -> tuple[Session, Seen]:
         if not numbers:
             return session, Seen("", ())
         run = found.run(numbers[-1])
-    return session, Seen(run.network, run.refused if run.ended is not None else refusals.told(session.id))
+    return session, Seen(run.network, run.refused if run.ended is not None else refusals.recorded(session.id))
 
 
 def follow(name: str, directory: Path | None) -> Iterator[Refusal]:
@@ -62,7 +62,7 @@ def follow(name: str, directory: Path | None) -> Iterator[Refusal]:
         if holder(session.id) is None:
             return
         time.sleep(_PERIOD)
-        found = refusals.told(session.id)
+        found = refusals.recorded(session.id)
 
 
 # -- what the user allows ----------------------------------------------------------
@@ -92,7 +92,7 @@ def refused_lately(directory: Path) -> list[str]:
         for row in listing.rows(repo.discover(directory)):
             found |= dict.fromkeys(
                 str(hosts.at(refusal.host, refusal.port))
-                for refusal in refusals.told(row.summary.id)
+                for refusal in refusals.recorded(row.summary.id)
                 if refusal.may_be_allowed
             )
     return list(found)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FILE = "refused.json"
 
 
-def told(session_id: str) -> tuple[Refusal, ...]:
+def recorded(session_id: str) -> tuple[Refusal, ...]:
     """Return what a session's current run was refused, the most frequent first."""
     counts: dict[tuple[str, int, str], int] = {}
     for of_one in _ledger(session_id).values():

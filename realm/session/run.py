@@ -144,7 +144,7 @@ class Outcome(NamedTuple):
 def argv(plan: Plan) -> list[str]:
     """Return the agent's arguments."""
     going_on = plan.resume and plan.transcript is not None
-    given = (*plan.agent.told(plan.told), *plan.agent_args) if plan.told else plan.agent_args
+    given = (*plan.agent.instructions(plan.told), *plan.agent_args) if plan.told else plan.agent_args
     return plan.agent.argv(given, conversation=plan.session.conversation, resume=going_on)
 
 

@@ -116,7 +116,7 @@ def refused(plan: Plan) -> str:
     """Return what the run could not reach, in words; empty where it was refused nothing."""
     from realm.session import refusals
 
-    found = refusals.told(plan.session.id)
+    found = refusals.recorded(plan.session.id)
     hosts = list(dict.fromkeys(refusal.host for refusal in found))
     more = f" and {len(hosts) - _HOSTS} more" if len(hosts) > _HOSTS else ""
     times = plural(sum(refusal.times for refusal in found), "request")

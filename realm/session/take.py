@@ -255,7 +255,7 @@ def _over(run: Run, plan: Plan, ending: Ending) -> Run:
         stopped=plan.run.stopped,
         taken=None,
         died=ending.died,
-        refused=refusals.told(plan.session.id),
+        refused=refusals.recorded(plan.session.id),
         dropped=ending.shown.dropped if ending.shown is not None else run.dropped,
     )
 

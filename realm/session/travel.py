@@ -122,7 +122,7 @@ def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
     said = next((one.answer for one in reversed(told) if one.answer.strip()), "")
     if session.conversation:
         session = session._replace(conversation=str(uuid.uuid4()))
-        talk = agents.find(session.agent).moved(talk, session.conversation or "")
+        talk = agents.find(session.agent).with_id(talk, session.conversation or "")
     if talk:
         files[record.talk_file(max(1, turn.turn))] = talk
     run = run._replace(

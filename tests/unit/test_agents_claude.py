@@ -454,5 +454,5 @@ def test_a_login_that_was_chosen_is_the_one_that_is_used_and_renewed(sealed: Pat
     claude = agents.find((), {"REALM_LOGIN": str(work), "CLAUDE_CONFIG_DIR": "/other"})
     state = json.loads(next(file.content for file in claude.files(Login(), "/workspace/p")))
     assert state["theme"] == "dark"
-    assert claude.outside() == {"CLAUDE_CONFIG_DIR": str(work)}
-    assert agents.find((), {}).outside() == {}
+    assert claude.host_environment() == {"CLAUDE_CONFIG_DIR": str(work)}
+    assert agents.find((), {}).host_environment() == {}

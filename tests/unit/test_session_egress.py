@@ -165,11 +165,14 @@ def test_the_lock_of_a_sidecar_that_was_never_made_goes() -> None:
 def test_refusals_of_several_sidecars_add_up_and_damage_counts_as_none() -> None:
     place = run_directory("id")
     place.mkdir(parents=True)
-    assert refusals.told("id") == ()
+    assert refusals.recorded("id") == ()
     refusals.note("id", "one", [Refusal("a.example", 443, "name", 2)])
     refusals.note("id", "two", [Refusal("a.example", 443, "name", 1), Refusal("b.example", 80, "name", 5)])
-    assert refusals.told("id") == (Refusal("b.example", 80, "name", 5), Refusal("a.example", 443, "name", 3))
+    assert refusals.recorded("id") == (
+        Refusal("b.example", 80, "name", 5),
+        Refusal("a.example", 443, "name", 3),
+    )
     (place / "refused.json").write_text('{"one": [["a"]]}')
-    assert refusals.told("id") == ()
+    assert refusals.recorded("id") == ()
     refusals.forget("id")
     assert not (place / "refused.json").exists()

@@ -101,7 +101,7 @@ class Claude(Agent):
             start += ["--resume" if resume else "--session-id", conversation]
         return [*start, *arguments]
 
-    def told(self, text: str) -> tuple[str, ...]:
+    def instructions(self, text: str) -> tuple[str, ...]:
         """Return the option that appends to its system prompt."""
         return ("--append-system-prompt", text)
 
@@ -128,7 +128,7 @@ class Claude(Agent):
         """Return the variables of the user's settings that make sense in a sandbox."""
         return home.settings_environment(self.environ).kept
 
-    def outside(self) -> dict[str, str]:
+    def host_environment(self) -> dict[str, str]:
         """Return the configuration directory, if the user chose one."""
         chosen = logins.chosen(self.environ)
         return {"CLAUDE_CONFIG_DIR": chosen} if chosen else {}
@@ -208,7 +208,7 @@ class Claude(Agent):
         found = _CONVERSATION.fullmatch(path)
         return found[1] if found else None
 
-    def moved(self, data: bytes, conversation: str) -> bytes:
+    def with_id(self, data: bytes, conversation: str) -> bytes:
         """Replace every occurrence of the file's own ids (``sessionId`` of its lines)."""
         for old in dict.fromkeys(_OWN_ID.findall(data)):
             data = data.replace(old, conversation.encode())
