@@ -257,6 +257,25 @@ def test_what_was_said_is_read_from_the_conversation() -> None:
     ]
 
 
+def test_commands_are_shown_as_they_were_typed() -> None:
+    own = "<command-message>shout</command-message>\n<command-name>/shout</command-name>\n"
+    built_in = "<command-name>/compact</command-name>\n   <command-message>compact</command-message>\n"
+    texts = [
+        f"{own}<command-args>now\nand here</command-args>",
+        f"{built_in}   <command-args></command-args>",
+        "<local-command-stdout>Compacted</local-command-stdout>",
+        "<bash-input>make test</bash-input>",
+        "<bash-stdout>fine</bash-stdout><bash-stderr></bash-stderr>",
+        f"{own}and nothing else of it",
+    ]
+    lines: list[dict[str, Any]] = [{"type": "user", "message": {"content": text}} for text in texts]
+    lines.append({"type": "user", "isCompactSummary": True, "message": {"content": "This session is…"}})
+    raw = [json.dumps(line).encode() for line in lines]
+    typed = ["/shout now\nand here", "/compact", "! make test", texts[-1]]
+    assert list(CLAUDE.read(raw)) == [agents.Said("user", text) for text in typed]
+    assert [one.prompt for one in CLAUDE.exchanges(raw)] == [typed[0], typed[-1]]
+
+
 def hook(kind: str, **fields: Any) -> bytes:
     return json.dumps({"hook_event_name": kind, "session_id": ID, **fields}).encode()
 

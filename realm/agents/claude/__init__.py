@@ -289,20 +289,21 @@ class Claude(Agent):
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Said]:
         """Yield prompts, answers, tool calls, and the user's answers to questions; skip all other lines."""
-        from realm.agents.claude.exchanges import as_given
+        from realm.agents.claude.exchanges import OUTPUT, as_given
 
         for line in lines:
             entry = logins.json_object(line) if len(line) <= _LINE_LIMIT else {}
             who = _WHO.get(str(entry.get("type")))
             message = entry.get("message")
-            aside = entry.get("isSidechain") or entry.get("isMeta")
+            aside = entry.get("isSidechain") or entry.get("isMeta") or entry.get("isCompactSummary")
             if who is None or aside or not isinstance(message, dict):
                 continue
             time = entry.get("timestamp")
             for said in (*_said(who, message.get("content")), *_answers(entry.get("toolUseResult"))):
-                if said.text.startswith(NOTIFICATION):
+                written = said.who == "user"
+                if written and said.text.startswith(OUTPUT):
                     continue
-                text = as_given(said.text) if said.who == "user" else said.text
+                text = as_given(said.text) if written else said.text
                 yield Said(said.who, text, time if isinstance(time, str) else "")
 
 

@@ -23,6 +23,16 @@ _ASIDE = ("[Request interrupted", "<local-command-", "<command-name>", "<bash-",
 """The beginnings of user entries that are not prompts."""
 _PASTED = re.compile(r'\n*</?pasted_content id="\w{1,32}">\n?')
 """The tags that it puts around a longer text pasted into a prompt."""
+_COMMAND = re.compile(
+    r"\s*(?:<command-message>[^<]*</command-message>\s*)?<command-name>([^<]{1,200})</command-name>\s*"
+    r"(?:<command-message>[^<]*</command-message>\s*)?(?:<command-args>(.*)</command-args>)?\s*",
+    re.DOTALL,
+)
+"""A command that the user typed, and its arguments."""
+_SHELL = re.compile(r"<bash-input>(.*)</bash-input>", re.DOTALL)
+"""A shell command that the user ran behind an exclamation mark."""
+OUTPUT = ("<bash-stdout>", "<bash-stderr>", "<local-command-", NOTIFICATION)
+"""The beginnings of user entries that the user did not write."""
 _READ = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _MOST = 10**12
 
@@ -53,7 +63,11 @@ def exchanges(lines: Iterable[bytes]) -> Iterator[Exchange]:
 
 
 def as_given(prompt: str) -> str:
-    """Return ``prompt`` as the user gave it, without the tags around pasted text."""
+    """Return ``prompt`` as the user gave it, without the tags around pasted text or a command."""
+    if prompt.startswith("<command-") and (command := _COMMAND.fullmatch(prompt)):
+        return f"{command[1]} {command[2] or ''}".strip()
+    if shell := _SHELL.fullmatch(prompt):
+        return f"! {shell[1]}"
     return _PASTED.sub("\n", prompt).strip("\n") if "<pasted_content" in prompt else prompt
 
 
