@@ -30,7 +30,7 @@ NOTE = (
 
 
 def _hosts(context: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-    """Offer what was refused lately, or what may be removed."""
+    """Offer hosts that were refused lately, or that can be removed."""
     from realm.session import net
 
     directory = here(context.params.get("directory"))
@@ -54,7 +54,7 @@ def command(
     listing: bool,
     as_json: bool,
 ) -> None:
-    """Change the list, or show it."""
+    """Change or show the list."""
     from realm.session import net
 
     place = here(directory)

@@ -1,4 +1,4 @@
-"""The command line as a whole: finds a verb, loads only that one, and turns click's errors into ours."""
+"""The whole command line: finds a verb, imports only that one, and turns click's errors into realm's."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ PLAIN_GIT = (
     ("git merge refs/realm/<name>", "take its work"),
 )
 _MODULES = {"_manpage": "manpage", "try": "attempt"}
-"""Verbs whose modules cannot be called like them."""
+"""Verbs whose modules need another name."""
 _COLUMN = 20
 """Width of the first column, the same in every section."""
 
 
 class Application(click.Group):
-    """The group of all verbs; each lives in a module of its own that is imported on use."""
+    """The group of all verbs; each is a module that is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the verbs that help shows, in its order."""
+        """Return the verbs in the order of the help."""
         return list(SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
@@ -55,14 +55,17 @@ class Application(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the verb's name, the verb and its arguments; an unknown one names the closest."""
+        """Return the verb's name, the verb and its arguments.
+
+        The error for an unknown one names the closest.
+        """
         command = self.get_command(ctx, args[0])
         if command is None:
             raise unknown_verb(args[0])
         return args[0], command, args[1:]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """Return the verbs, or the options before them, that begin like that; imports none of them."""
+        """Return the verbs, or the global options, that begin with ``incomplete``, without importing any."""
         if incomplete.startswith("-"):
             return super(click.Group, self).shell_complete(ctx, incomplete)
         return [
@@ -72,15 +75,15 @@ class Application(click.Group):
         ]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return what follows the program's name."""
+        """Return the parts of the usage after the program's name."""
         return ["[-C <dir>]", "[--color <when>]", "<command>", "[…]"]
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return the option that shows the help, in our words."""
+        """Return the help option with realm's text."""
         return worded(super().get_help_option(ctx))
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what realm is, examples, and the verbs by section."""
+        """Write the description, examples, and the verbs by section."""
         assert isinstance(formatter, Formatter)  # noqa: S101 - set for every context
         name = ctx.info_name
         formatter.write(f"{self.help}\n")
@@ -95,12 +98,12 @@ class Application(click.Group):
 
 
 def _padded(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return ``rows`` with a first column as wide as that of the widest section, so that all line up."""
+    """Return ``rows`` with the first column padded to the widest section, so that all line up."""
     return [(first.ljust(_COLUMN), second) for first, second in rows]
 
 
 def unknown_verb(word: str) -> CommandLineError:
-    """Return the error for a command that is none."""
+    """Return the error for an unknown verb."""
     close = ELSEWHERE.get(word) or " or ".join(closest(word, list(SUMMARIES)))
     advice = f"did you mean {close}?" if close else f"{program()} help lists all of them"
     return CommandLineError(f"there is no command {clean(word, limit=80) or repr(word)}", advice)
@@ -173,7 +176,7 @@ def _translated(error: click.UsageError) -> CommandLineError:
 
 
 def load(verb: str) -> click.Command:
-    """Return the verb called ``verb``, imported now; an unknown one raises as typing it would."""
+    """Import and return the verb; raises for an unknown one, as typing it would."""
     command = application.get_command(click.Context(application, info_name=program()), verb)
     if command is None:
         raise unknown_verb(verb)

@@ -1,4 +1,4 @@
-"""``realm apply``: what a session changed, onto the work tree."""
+"""``realm apply``: apply a session's changes to the work tree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOTE = (
 @click.option("-p", "--patch", "pick", is_flag=True, help="choose hunk by hunk")
 @common
 def command(name: At, paths: tuple[str, ...], directory: Path | None, pick: bool) -> None:
-    """Change the files and say how many."""
+    """Change the files and report how many."""
     from realm.cli.ui import TerminalUI
     from realm.session.integrate import apply
 

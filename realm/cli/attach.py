@@ -1,4 +1,4 @@
-"""``realm attach``: go back to an agent that goes on."""
+"""``realm attach``: connect the terminal to a running agent."""
 
 from __future__ import annotations
 

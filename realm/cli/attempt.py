@@ -1,4 +1,4 @@
-"""``realm try``: run something on what a session made, and keep nothing of it."""
+"""``realm try``: run a command on a session's work, and keep nothing of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``realm audit``: the conditions of a session's runs."""
+"""``realm audit``: the conditions under which a session's runs ran."""
 
 from __future__ import annotations
 

@@ -48,15 +48,15 @@ _REFUSALS = (
     "ENOMEM",
 )
 _ENVIRONMENT = frozenset(getattr(errno, name) for name in _REFUSALS)
-"""What the operating system refuses is no bug of ours."""
+"""Errors by which the operating system refuses something, which are no bugs of realm's."""
 _ROOM = 1024 * 1024
-"""Bytes; a disk with fewer is full."""
+"""Bytes; a disk with less free space counts as full."""
 _NO_THREAD = "can't start new thread"
-"""What Python says where the limit of processes is reached."""
+"""Python's error at the limit of processes."""
 
 
 class CommandLineError(errors.UsageError):
-    """The command line is wrong; ``usage`` is how the command is written."""
+    """The command line is wrong; ``usage`` is the command's usage line."""
 
     def __init__(self, message: str, hint: str = "", usage: str = "") -> None:
         super().__init__(message, hint)
@@ -64,7 +64,7 @@ class CommandLineError(errors.UsageError):
 
 
 def guard(command: Callable[[list[str]], int], arguments: list[str]) -> int:
-    """Run ``command`` with ``arguments``; show whatever goes wrong and return the exit code."""
+    """Run ``command`` with ``arguments``; show any error and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -87,7 +87,7 @@ def guard(command: Callable[[list[str]], int], arguments: list[str]) -> int:
 
 
 def _flush(verb: str | None) -> None:
-    """Find out now whether the output arrived; an agent's exit code is worth more than that."""
+    """Flush the output, to find out whether it arrived; but an agent's exit code takes precedence."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -98,7 +98,7 @@ def _flush(verb: str | None) -> None:
 
 
 def _discard_output() -> None:
-    """Keep the interpreter from complaining about output that nobody takes."""
+    """Keep the interpreter from complaining about output that nobody reads."""
     with contextlib.suppress(OSError):
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -130,7 +130,7 @@ def _report(error: Exception, verb: str | None) -> int:
 
 
 def _lost_place() -> errors.RealmError | None:
-    """Return what to say where the current directory was deleted: whatever looked for a file met that."""
+    """Return the error for a deleted current directory, which makes any search for files fail."""
     from realm.paths import current_directory
 
     try:
@@ -141,7 +141,7 @@ def _lost_place() -> errors.RealmError | None:
 
 
 def _full_disk(error: OSError) -> str:
-    """Return where a write was refused that does not say so: on the first full disk that realm uses."""
+    """Return the first full disk that realm uses, for a failed write whose error names no file."""
     from realm.paths import realm_home
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -154,7 +154,7 @@ def _full_disk(error: OSError) -> str:
 
 
 def _refusal_hint(error: OSError) -> str:
-    """Return what to do about a refusal of the operating system."""
+    """Return the hint for an error of the operating system."""
     from realm.paths import realm_home
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -177,9 +177,9 @@ def _report_bug(error: Exception, verb: str | None) -> None:
 
 
 def write_log(error: Exception, verb: str | None) -> Path:
-    """Write what is known about a bug below ``logs`` in realm's directory, and return the file.
+    """Write a bug's details to a log below ``logs`` in realm's directory, and return the file.
 
-    The command line stays out of it: prompts are private.
+    The command line is left out: prompts are private.
     """
     import platform
     import time

@@ -1,4 +1,4 @@
-"""``realm cache``: how large a project's caches are, and clearing them."""
+"""``realm cache``: show or clear a project's caches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How realm's commands look on top of click's: an example first, plain sections, the agent's arguments."""
+"""realm's layer on click's commands: help with examples and plain sections, the agent's arguments."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from realm.cli.params import Split
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-"""What every command's click context is made with."""
+"""The settings of every command's click context."""
 _INDENT = "  "
 _RANGE = re.compile(r"  \[(?:([0-9]+)<=)?x(?:<=([0-9]+)|>=[0-9]+)\]$")
-"""What click says of a number's bounds."""
+"""click's notation for a number's range."""
 
 
 class Formatter(click.HelpFormatter):
-    """Sections with a plain heading, bold where there is colour."""
+    """Writes help in sections with plain headings, bold where there is colour."""
 
     def write_heading(self, heading: str) -> None:
         """Write the heading of a section."""
@@ -43,12 +43,12 @@ click.Context.formatter_class = Formatter
 
 
 class Verb(click.Command):
-    """A command with ``examples`` (command line without the program's name, what it does) and a ``note``."""
+    """A command with ``examples`` (arguments of realm, and what they do) and a closing ``note``."""
 
     allow_extra_args = True
-    """Surplus arguments are refused in our words."""
+    """Surplus arguments get realm's own error."""
     elsewhere = ""
-    """What to do in place of giving arguments or options that the verb does not take."""
+    """The hint when arguments or options are given that the verb does not take."""
 
     def __init__(
         self, *args: Any, examples: Sequence[tuple[str, str]] = (), note: str = "", **kwargs: Any
@@ -58,11 +58,11 @@ class Verb(click.Command):
         self.note = note
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return the option that shows the help, in our words."""
+        """Return the help option with realm's text."""
         return worded(super().get_help_option(ctx))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options; every error knows which command it is about."""
+        """Parse the options; every error knows its command."""
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -83,7 +83,7 @@ class Verb(click.Command):
         return rest
 
     def _turn(self, ctx: click.Context, name: str, turn: str) -> str:
-        """Return how a turn is given to this verb, empty where it takes none."""
+        """Return how this verb names a turn; empty if it takes none."""
         takes_one = any(isinstance(parameter.type, SessionAt) for parameter in self.params)
         return f"a turn stands behind the name: {ctx.command_path} {name}@{turn}" if takes_one else ""
 
@@ -101,7 +101,7 @@ class Verb(click.Command):
             formatter.write_text(self.note)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return what follows the verb: arguments in the field's notation, then options."""
+        """Return the usage after the verb: arguments in the usual notation, then options."""
         arguments = [parameter for parameter in self.params if isinstance(parameter, click.Argument)]
         named = [
             (f"<{argument.metavar or argument.name}>{'…' if argument.nargs < 0 else ''}", argument.required)
@@ -113,8 +113,8 @@ class Verb(click.Command):
 class AgentVerb(Verb):
     """A verb whose last arguments belong to the agent: see :mod:`realm.cli.params`.
 
-    The callback gets ``name`` and ``agent_args``; with ``project`` a directory
-    after the name stands for ``-C``.
+    The callback gets ``name`` and ``agent_args``; with ``project``, a directory after the name stands for
+    ``-C``.
     """
 
     def __init__(self, *args: Any, project: bool = False, **kwargs: Any) -> None:
@@ -122,7 +122,7 @@ class AgentVerb(Verb):
         self.project = project
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the agent's arguments off, let click read what is left."""
+        """Split off the agent's arguments, and let click parse the rest."""
         known = takes_value(self.get_params(ctx))
         elsewhere = ctx.parent is not None and ctx.parent.params.get("directory") is not None
         try:
@@ -148,18 +148,18 @@ class AgentVerb(Verb):
         return rest
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the order in which the parts stand."""
+        """Return the usage after the verb, in the required order."""
         return ["<name>", "[options]", *(["[<project_dir>]"] if self.project else []), "[<agent args>…]"]
 
 
 def _line(parts: Split) -> list[str]:
-    """Return a command line that click takes apart in the same way."""
+    """Return a command line that click parses into the same parts."""
     own = [*parts.own, *(["-C", parts.project] if parts.project is not None else [])]
     return own if parts.name is None else [*own, "--", parts.name, *parts.agent]
 
 
 def _options_of_agent(ctx: click.Context, *, new: bool) -> frozenset[str] | None:
-    """Return the long options that the agent of this command line has, ``None`` when nobody knows."""
+    """Return the long options of this command line's agent; ``None`` when unknown."""
     from realm import agents
     from realm.config import Config
     from realm.session.find import find
@@ -197,17 +197,17 @@ def worded(option: click.Option | None) -> click.Option | None:
 
 
 def option_rows(command: click.Command, ctx: click.Context) -> list[tuple[str, str]]:
-    """Return every option of ``command`` as it is written, and what it does."""
+    """Return every option of ``command`` as it is typed, and its description."""
     options = [parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)]
     records = (record for option in options if (record := option.get_help_record(ctx)))
     return [(name, _RANGE.sub(_said, text)) for name, text in records]
 
 
 def _said(found: re.Match[str]) -> str:
-    """Return a range as people say it; one without an end is not worth a word."""
+    """Return a number's range in words; empty without an upper bound."""
     return f" ({found[1]} to {found[2]})" if found[1] and found[2] else ""
 
 
 def usage(ctx: click.Context) -> str:
-    """Return how the command of ``ctx`` is written, on one line."""
+    """Return the usage of the command of ``ctx``, on one line."""
     return " ".join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])

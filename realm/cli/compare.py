@@ -1,4 +1,4 @@
-"""``realm compare``: several sessions side by side."""
+"""``realm compare``: compare sessions side by side."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""``realm completion``: the script that makes a shell complete realm's command lines, and what answers it.
+"""``realm completion``: prints the script that completes realm's command lines in a shell, and answers it.
 
-The scripts and the way they ask are click's; added is what ``git realm`` needs,
-and words that bash takes apart at ``=``.
+The scripts and their protocol are click's; realm adds ``git realm``, and words that bash splits at ``=``.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE = "_REALM_COMPLETE"
-"""Set by the scripts: which shell asks, and that it asks (``bash_complete``)."""
+"""Set by the scripts to the shell that asks for completions (``bash_complete``)."""
 
 EXAMPLES = (
     ("completion bash > ~/.local/share/bash-completion/completions/realm", "bash"),
@@ -51,17 +50,17 @@ complete --no-files --command git --arguments "(_realm_completion)" \
 
 
 class _Complete(ShellComplete):
-    """What is the same for every shell."""
+    """What all shells have in common."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return realm's words before the cursor, and the one begun there."""
+        """Return realm's words before the cursor, and the incomplete one there."""
         words, begun = super().get_completion_args()
         if os.environ["COMP_WORDS"].split(maxsplit=1)[0].endswith("git") and "realm" in words:
             del words[: words.index("realm") + 1]
         return words, begun
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """Return what may stand at the cursor, as the whole word ``--option=value`` where that was begun."""
+        """Return the candidates at the cursor; for an option's value, the whole word ``--option=value``."""
         try:
             items = super().get_completions(args, incomplete)
         except RealmError:  # an unknown verb, no repository
@@ -74,11 +73,11 @@ class _Complete(ShellComplete):
 
 class _Bash(_Complete, BashComplete):
     def source(self) -> str:
-        """Return the script, without asking which bash there is."""
+        """Return the script, without checking bash's version."""
         return self.source_template % self.source_vars() + _BASH_GIT
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Put together what readline took apart at ``=``, and at ``@`` behind verbs without an agent."""
+        """Rejoin words that readline split at ``=``, and at ``@`` for verbs without an agent."""
         words, begun = super().get_completion_args()
         turns = find_verb(words)[0] not in AGENT
         joined: list[str] = []
@@ -92,7 +91,7 @@ class _Bash(_Complete, BashComplete):
         return joined[:-1], joined[-1]
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """Return values alone: for readline what stands behind ``=`` or ``@`` is a word of its own."""
+        """Return only values: readline treats what follows ``=`` or ``@`` as a separate word."""
         return [
             CompletionItem(re.split("[=@]", str(item.value))[-1], item.type, item.help)
             for item in super().get_completions(args, incomplete)
@@ -101,7 +100,7 @@ class _Bash(_Complete, BashComplete):
 
 class _Zsh(_Complete, ZshComplete):
     def source(self) -> str:
-        """Return the script, for both of realm's names; click's completes nothing at the second press."""
+        """Return the script for both of realm's names; click's completes nothing at the second TAB."""
         script = super().source().replace("#compdef realm", "#compdef realm git-realm", 1)
         return script.replace("$zsh_eval_context[-1] == loadautofunc", "$funcstack[1] == (_realm|_git-realm)")
 
@@ -121,7 +120,7 @@ def script(shell: str) -> str:
 
 
 def complete(application: click.Group, instruction: str) -> int:
-    """Write what may stand at the cursor for the shell that asks, and nothing else; it never fails."""
+    """Write the candidates for the shell that asks, and nothing else; never fails."""
     try:
         shell = SHELLS[instruction.removesuffix("_complete")]
         click.echo(shell(application, {}, "realm", VARIABLE).complete())

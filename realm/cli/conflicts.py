@@ -29,7 +29,7 @@ NOTE = (
 @json_option
 @common
 def command(names: tuple[str, ...], directory: Path | None, as_json: bool) -> None:
-    """Show what collides."""
+    """Show the conflicts."""
     from realm.session.overlap import conflicts
 
     found = conflicts(names, directory)

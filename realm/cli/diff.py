@@ -1,4 +1,4 @@
-"""``realm diff``: what a session changed, shown by the user's own git."""
+"""``realm diff``: a session's changes, shown by the user's own git."""
 
 from __future__ import annotations
 

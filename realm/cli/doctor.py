@@ -1,4 +1,4 @@
-"""``realm doctor``: tell whether everything is there that realm needs."""
+"""``realm doctor``: checks whether everything that realm needs is there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAME = 10
 _HINT = 6
 """Widths of the first two columns, and of the word before a hint."""
 _READABLE = 30
-"""Text is never set narrower than this."""
+"""Text is never wrapped to fewer columns than this."""
 
 
 @verb("doctor", EXAMPLES, NOTE)
@@ -64,7 +64,7 @@ def command(directory: Path | None, trial_wanted: bool, repair_wanted: bool, as_
 
 
 def _awaited(checks: Iterable[Check], ui: UI) -> Iterator[Check]:
-    """Yield ``checks`` as they come, with something to see where one takes long."""
+    """Yield ``checks`` as they finish, with a spinner while one takes long."""
     rest = iter(checks)
     while True:
         with ui.progress("checking"):
@@ -75,7 +75,7 @@ def _awaited(checks: Iterable[Check], ui: UI) -> Iterator[Check]:
 
 
 def _show(check: Check) -> None:
-    """Write one check, and its hint below; on a terminal nothing leaves its column."""
+    """Write one check and its hint below; on a terminal, text is wrapped within its column."""
     status = output.paint(check.status, _STYLES[check.status], sys.stdout) + " " * (
         _STATUS - len(check.status)
     )
@@ -93,7 +93,10 @@ def _show(check: Check) -> None:
 
 
 def _lines(text: str, indent: int) -> list[str]:
-    """Return ``text`` in lines that fit a terminal beside ``indent`` columns; one line in a pipe."""
+    """Return ``text`` in lines that fit the terminal when indented by ``indent`` columns.
+
+    One line in a pipe.
+    """
     text = clean(text)
     if not output.is_terminal(sys.stdout):
         return [text]

@@ -1,4 +1,4 @@
-"""``realm exec``: a shell, or a command, beside a running agent."""
+"""``realm exec``: run a shell or a command in a running agent's container."""
 
 from __future__ import annotations
 

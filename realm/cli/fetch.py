@@ -28,7 +28,7 @@ NOTE = (
 )
 @common
 def command(name: str, remote: str | None, directory: Path | None) -> None:
-    """Fetch it and say what there is now."""
+    """Fetch it and report the result."""
     from realm.cli.ui import TerminalUI
     from realm.session.share import fetch
 

@@ -30,7 +30,7 @@ NOTE = (
 @click.argument("new")
 @common
 def command(name: At, new: str, directory: Path | None) -> None:
-    """Fork and say what there is now."""
+    """Fork and report the result."""
     from realm.session.travel import fork
 
     made = fork(name, new, directory)

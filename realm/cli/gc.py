@@ -1,4 +1,4 @@
-"""``realm gc``: remove what commands that were killed left over."""
+"""``realm gc``: remove what killed commands left behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTE = (
 @verb("gc", EXAMPLES, NOTE)
 @common
 def command(directory: Path | None) -> None:
-    """Remove, and say what."""
+    """Remove it, and report what."""
     from realm.cli.ui import TerminalUI
     from realm.paths import current_directory
     from realm.session.gc import collect

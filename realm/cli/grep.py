@@ -1,4 +1,4 @@
-"""``realm grep``: look for words in what was asked, answered and shown."""
+"""``realm grep``: search prompts, answers and screens for words."""
 
 from __future__ import annotations
 

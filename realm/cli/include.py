@@ -1,4 +1,4 @@
-"""``realm include``: what is copied into containers, and the user's word on a project's own list."""
+"""``realm include``: the files that are copied into containers, and approval of a project's own list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``realm init``: settings for a project, as its files suggest them."""
+"""``realm init``: suggest settings for a project by its files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOTE = (
 @click.option("--yes", is_flag=True, help="do not ask")
 @common
 def command(directory: Path | None, yes: bool) -> None:
-    """Show the commands that would do it, and do it when the user says so."""
+    """Show the commands that make the settings, and run them when the user agrees."""
     from realm.cli.ui import TerminalUI
     from realm.session import init
 

@@ -1,4 +1,4 @@
-"""``realm list``: who needs the user, as a table that may be watched, and as JSON."""
+"""``realm list``: sessions, those that need the user first, as a table (``--watch`` updates it) or JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WAITS = {
     Activity.STUCK: "stuck",
     Activity.READY: "waiting for a prompt",
 }
-"""What needs the user, in words."""
+"""The activities that need the user, in words."""
 _STYLES = {
     **dict.fromkeys(_WAITS, "bold yellow"),
     Activity.INTERRUPTED: "bold yellow",
@@ -41,9 +41,9 @@ _STYLES = {
     Activity.FAILED: "red",
 }
 _DIGITS = 10
-"""Digits that no number of a request has."""
+"""More digits than the number of any pull request has."""
 _SETTLED, _WORKING, _OVER = 1, 2, 3
-"""How much a session needs the user, after those that wait (0)."""
+"""The ranks of sessions that do not wait; those that wait are 0."""
 EXAMPLES = (
     ("list", "the sessions of this project"),
     ("list --watch", "the same, kept up to date"),
@@ -135,13 +135,13 @@ def _show(rows: Sequence[SessionRow]) -> None:
 
 
 def _sorted(rows: Sequence[SessionRow], *, waiting: bool) -> list[SessionRow]:
-    """Return the rows as they are listed, what needs the user first; with ``waiting`` nothing else."""
+    """Return the rows in the order of the list; with ``waiting`` only those that need the user."""
     kept = [row for row in rows if not waiting or row.activity in _WAITS]
     return sorted(kept, key=lambda row: (_rank(row), -(row.since or row.summary.created)))
 
 
 def _rank(row: SessionRow) -> int:
-    """Return how far down a session stands: what needs the user most is 0."""
+    """Return a session's rank in the list; 0 needs the user most."""
     if row.activity in _WAITS:
         return 0
     if row.activity is Activity.WORKING:
@@ -158,12 +158,12 @@ def _is_merged(row: SessionRow) -> bool:
 
 
 def _is_settled(row: SessionRow) -> bool:
-    """Tell whether nothing goes on in a session; its agent may still be there, at its prompt."""
+    """Tell whether a session is idle; its agent may still be waiting at its prompt."""
     return row.state is State.EXITED or row.activity is Activity.DONE
 
 
 def _lines(rows: Sequence[SessionRow]) -> list[str]:
-    """Return the table as a terminal has it; none for no rows."""
+    """Return the lines of the table for a terminal; none without rows."""
     if not rows:
         return []
     now = time.time()
@@ -185,7 +185,7 @@ def _lines(rows: Sequence[SessionRow]) -> list[str]:
 
 
 def _piped(row: SessionRow) -> list[Cell]:
-    """Return the cells of ``row``, exact for a pipe."""
+    """Return the cells of ``row`` for a pipe, exact and uncut."""
     return [
         Cell(row.name),
         Cell(str(row.project)),
@@ -197,9 +197,9 @@ def _piped(row: SessionRow) -> list[Cell]:
 
 
 def _state(row: SessionRow, now: float | None) -> str:
-    """Return what a session is doing, or how it ended; how long it has been at it where ``now`` is given.
+    """Return what a session does, or how it ended; given ``now``, also for how long.
 
-    Behind it stands what took protection from its container, and its network where that is not the usual.
+    It is followed by flags that weaken the container's protection, and by its network if that is unusual.
     """
     from realm.config import NETWORK
 
@@ -224,7 +224,7 @@ def _activity(row: SessionRow, now: float | None) -> str:
 
 
 def _pushed(row: SessionRow) -> str:
-    """Return where all of a session's work was pushed: the request that was made of it, else the branch."""
+    """Return where all of a session's work was pushed: the pull request, else the branch."""
     url = row.summary.request
     if not url:
         return f"pushed to {row.pushed_to}"
@@ -234,7 +234,7 @@ def _pushed(row: SessionRow) -> str:
 
 
 def _last(row: SessionRow, now: float) -> str:
-    """Return when something happened last; of what needs the user, how long it has waited."""
+    """Return when something happened last; for a session that needs the user, how long it has waited."""
     if not row.since:
         return ""
     passed = output.brief(row.since, now)
@@ -242,13 +242,13 @@ def _last(row: SessionRow, now: float) -> str:
 
 
 def _task(row: SessionRow) -> str:
-    """Return what it is about: what it said last once it is done, else what it was asked first."""
+    """Return what a session is about: its last words when it is done, else its first prompt."""
     said_all = row.activity not in _WAITS and row.activity is not Activity.WORKING
     return f'"{row.summary.words}"' if said_all and row.summary.words else row.summary.prompt
 
 
 def _created(row: SessionRow) -> str | None:
-    """Return when the session was made; ``None`` when its record does not tell."""
+    """Return when the session was created; ``None`` when its record does not say."""
     return output.iso(row.summary.created) if row.summary.created > 0 else None
 
 
@@ -259,7 +259,7 @@ def _home(project: Path) -> str:
 
 
 def _changes(totals: Totals) -> str:
-    """Return the size of a session's work in words, files, lines added and removed; empty for none."""
+    """Return the size of a session's work: files, lines added and removed; empty for none."""
     if not totals.files:
         return ""
     lines = ((totals.insertions, "+"), (totals.deletions, "\N{MINUS SIGN}"))
@@ -267,7 +267,7 @@ def _changes(totals: Totals) -> str:
 
 
 def _record(row: SessionRow) -> dict[str, str | int | None]:
-    """Return ``row`` as JSON has it."""
+    """Return ``row`` for JSON."""
     return {
         "name": clean(row.name),
         "project": clean(str(row.project)),

@@ -78,12 +78,12 @@ def _cells(turn: Turn) -> list[Cell]:
 
 
 def took(turn: Turn) -> str:
-    """Return how long a turn took, in words; empty where nobody noted it."""
+    """Return a turn's duration in words; empty when unknown."""
     return "" if turn.took is None else output.duration(turn.took)
 
 
 def fields(turn: Turn) -> dict[str, object]:
-    """Return ``turn`` as JSON has it."""
+    """Return ``turn`` for JSON."""
     return {
         "turn": turn.number,
         "run": turn.run,

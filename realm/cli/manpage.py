@@ -1,7 +1,6 @@
-"""The manual page git-realm(1), made from the commands themselves.
+"""The manual page git-realm(1), generated from the commands.
 
-Source of the format: groff_man(7).  ``realm _manpage`` writes it; the same text
-serves as realm(1).
+groff_man(7) describes the format.  ``realm _manpage`` writes it; the same text serves as realm(1).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _DATE = "2026-11-23"
-"""The day of the page's last change; more would change it with every build."""
+"""The date of the last change, fixed so that builds are reproducible."""
 
 DESCRIPTION = """\
 realm runs Claude Code, or another agent, unattended in a throw-away container. The agent works on a copy
@@ -96,7 +95,7 @@ JSON = {
     "doctor": "a list of name, status (ok, warn, fail), detail and hint",
     "config": "a list of key, value, source, variable, help and problem (what is wrong with the value)",
 }
-"""What each command writes with ``--json``; keys are only ever added."""
+"""The output of each command with ``--json``; keys are only ever added."""
 AWAY = """\
 If no terminal shows an agent, or the one that does is not focused, sh runs the command in realm.notify
 with REALM_EVENT (turn, waiting, refused, paused or ended), REALM_SESSION and REALM_PROJECT set; a
@@ -132,7 +131,7 @@ STATUS = (
 
 
 def escape(text: str) -> str:
-    """Return ``text`` as roff takes it literally, on one line."""
+    """Return ``text`` escaped for roff, on one line."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
     text = text.replace("~", "\\(ti").replace("^", "\\(ha").replace("\n", " ")
     text = re.sub(r"[^\x00-\x7f]", lambda char: f"\\[u{ord(char[0]):04X}]", text)
@@ -140,7 +139,7 @@ def escape(text: str) -> str:
 
 
 def _text(text: str) -> Iterator[str]:
-    """Yield ``text`` on short input lines, as roff's readers like them."""
+    """Yield ``text`` in short input lines, as is usual in roff."""
     for line in textwrap.wrap(text, 70, break_on_hyphens=False, break_long_words=False):
         yield escape(line)
 

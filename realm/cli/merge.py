@@ -1,4 +1,4 @@
-"""``realm merge``: a session's work into the current branch, with the user's own git."""
+"""``realm merge``: merge a session's work into the current branch, with the user's own git."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``realm net``: which hosts a session's container was refused."""
+"""``realm net``: the requests that a session's container was refused."""
 
 from __future__ import annotations
 

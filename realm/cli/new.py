@@ -54,7 +54,7 @@ NOTE = (
 def command(
     directory: Path | None, no_input: bool, quiet: bool, count: int | None, each: str | None, **options: Any
 ) -> int:
-    """Hand the request to the session room and return the agent's exit code."""
+    """Start the session and return the agent's exit code."""
     from realm.cli.ui import TerminalUI
     from realm.session.requests import NewRequest
 

@@ -1,8 +1,8 @@
-"""What is written where: data to standard output, everything else to standard error.
+"""Writes output: data to standard output, everything else to standard error.
 
-Every text that may have come from a repository or a sandbox passes :func:`clean`
-in here, whatever was done to it before.  Colour is decided once: ``--color``,
-``NO_COLOR``, ``CLICOLOR_FORCE``, then whether the stream is a terminal.
+Every text that may come from a repository or a sandbox goes through :func:`clean` here, even if it has
+before. Colour is decided once: ``--color``, ``NO_COLOR``, ``CLICOLOR_FORCE``, then whether the stream is a
+terminal.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _GAP = "  "
 _COLUMNS = 80
-"""Of a terminal that does not tell how wide it is."""
+"""The width of a terminal that does not tell its own."""
 _NARROWEST = (12, 6)
-"""Columns that a cell is not cut below, and is not where even that is too wide for the terminal."""
+"""The fewest columns a cell is cut to, and the fewest where that is still too wide for the terminal."""
 _UNITS = (
     ("year", 31_557_600), ("month", 2_629_800), ("week", 604_800), ("day", 86_400),
     ("hour", 3_600), ("minute", 60),
 )  # fmt: skip
-"""What a time is said in, and the seconds of each."""
+"""The units of a time, and their seconds."""
 NOW = "now"
 _BRIEF = (("y", 31_557_600), ("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60))
 _chosen = {"color": "auto"}
 
 
 class Cell(NamedTuple):
-    """A cell of a table with the style it has on a terminal."""
+    """A cell of a table and its style on a terminal."""
 
     text: str
     style: str = ""
 
 
 def choose_color(when: str) -> None:
-    """Settle whether there is colour: ``auto``, ``always`` or ``never``."""
+    """Choose colour: ``auto``, ``always`` or ``never``."""
     _chosen["color"] = when
 
 
@@ -70,7 +70,7 @@ def paint(text: str, style: str, stream: TextIO | None) -> str:
 
 
 def color_of_git() -> list[str]:
-    """Return the option that makes git colour as realm was told to; none where its own settings decide."""
+    """Return the option that makes git follow ``--color``; none if git's own settings decide."""
     when = _chosen["color"]
     if when == "auto" and os.environ.get("NO_COLOR"):
         when = "never"
@@ -78,20 +78,20 @@ def color_of_git() -> list[str]:
 
 
 def data(text: str) -> None:
-    """Write a line to standard output; the caller cleans what goes in."""
+    """Write a line to standard output; the caller must have cleaned it."""
     if sys.stdout is not None:
         sys.stdout.write(f"{text}\n")
 
 
 def say(text: str) -> None:
-    """Write a line to standard error, after what standard output has so far."""
+    """Write a line to standard error, after flushing standard output."""
     if is_terminal(sys.stdout) and is_terminal(sys.stderr):
         sys.stdout.flush()
     aside(f"{text}\n")
 
 
 def aside(text: str) -> None:
-    """Write to standard error; where that cannot be, the work matters more than realm's words about it."""
+    """Write to standard error; ignore failures, as the work matters more than messages about it."""
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(text)
@@ -99,23 +99,23 @@ def aside(text: str) -> None:
 
 
 def newline() -> None:
-    """End a line that a terminal's echo of Ctrl-C left open."""
+    """End the line in which the terminal echoed Ctrl-C."""
     if is_terminal(sys.stderr):
         say("")
 
 
 def warning(text: str) -> None:
-    """Say what the user should know though the work goes on."""
+    """Write a warning."""
     say(f"{paint('warning:', 'bold yellow', sys.stderr)} {clean(text)}")
 
 
 def hint(text: str) -> None:
-    """Say what to do next."""
+    """Write a hint about what to do next."""
     say(f"{paint('hint:', 'cyan', sys.stderr)} {clean(text, multiline=True)}")
 
 
 def error(message: str, advice: str = "", usage: str = "") -> None:
-    """Say what went wrong, how the command is written, and what to do about it."""
+    """Write an error, the command's usage, and advice."""
     say(f"{paint('error:', 'bold red', sys.stderr)} {clean(message, multiline=True)}")
     if usage or advice:
         say("")
@@ -126,7 +126,7 @@ def error(message: str, advice: str = "", usage: str = "") -> None:
 
 
 def ids(title: str, named: Mapping[str, str | None]) -> None:
-    """Write ``title`` and below it the ids that are there, each with its name."""
+    """Write ``title``, and below it the ids that are not ``None``, each with its name."""
     data(clean(title))
     for name, oid in named.items():
         if oid is not None:
@@ -151,9 +151,9 @@ def width(text: str) -> int:
 
 
 def columns() -> int:
-    """Return how wide the terminal of standard output is; ``COLUMNS`` goes before, 80 is the rest.
+    """Return the width of the terminal of standard output; ``COLUMNS`` takes precedence, the default is 80.
 
-    As ``shutil.get_terminal_size`` has it, whose module takes milliseconds.
+    It does the same as ``shutil.get_terminal_size``, whose module takes milliseconds to import.
     """
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal() and int(told):
@@ -164,9 +164,9 @@ def columns() -> int:
 
 
 def cut(text: str, columns: int, *, end: bool = False) -> str:
-    """Return ``text`` with an ellipsis for its beginning when it takes more than ``columns``.
+    """Return ``text``, its beginning replaced by an ellipsis when it takes more than ``columns``.
 
-    With ``end`` it stands for the end, behind the last word that has room.
+    With ``end`` its end is replaced, after the last word that fits.
     """
     if width(text) <= columns:
         return text
@@ -187,10 +187,10 @@ def table(
     *,
     end: Collection[int] = (),
 ) -> None:
-    """Write a table: aligned and headed on a terminal, tab separated and whole in a pipe.
+    """Write a table: aligned and with a header on a terminal, tab-separated and uncut in a pipe.
 
-    The columns ``elastic`` are cut, in this order, when a terminal is too narrow: at the
-    beginning, those in ``end`` at their end.
+    When a terminal is too narrow, the columns ``elastic`` are cut in this order: at the beginning, or at the
+    end if they are also in ``end``.
     """
     if not is_terminal(sys.stdout):
         for row in rows:
@@ -238,7 +238,7 @@ def _aligned(line: Sequence[Cell], widths: Sequence[int], end: Collection[int]) 
 
 
 def iso(seconds: float | None) -> str | None:
-    """Return a time since the epoch as ISO-8601 in UTC, ``None`` for none or one out of any calendar."""
+    """Return a time since the epoch as ISO-8601 in UTC; ``None`` for none, or one outside the calendar."""
     if seconds is None:
         return None
     try:
@@ -248,7 +248,7 @@ def iso(seconds: float | None) -> str | None:
 
 
 def ago(seconds: float, now: float) -> str:
-    """Return how long before ``now`` (both seconds since the epoch) something was, in words."""
+    """Return how long before ``now`` something was, in words; both are in seconds since the epoch."""
     passed = now - seconds
     for unit, length in _UNITS:
         if passed >= length:
@@ -257,13 +257,13 @@ def ago(seconds: float, now: float) -> str:
 
 
 def brief(seconds: float, now: float) -> str:
-    """Return how long before ``now`` something was, as short as it can be said: ``now``, ``12m``, ``2h``."""
+    """Return how long before ``now`` something was, as short as possible: ``now``, ``12m``, ``2h``."""
     passed = now - seconds
     return next((f"{passed // length:.0f}{unit}" for unit, length in _BRIEF if passed >= length), NOW)
 
 
 def duration(seconds: float) -> str:
-    """Return how long something took: its two largest units."""
+    """Return a duration in its two largest units."""
     whole = round(seconds)
     if whole < _UNITS[-1][1]:
         return f"{whole} s"
@@ -272,7 +272,7 @@ def duration(seconds: float) -> str:
 
 
 def flush() -> None:
-    """Let whoever reads standard output have what was written so far."""
+    """Flush standard output."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
@@ -296,6 +296,6 @@ def put(where: str, pieces: Iterable[bytes]) -> None:
 
 
 def write(text: str) -> None:
-    """Write to standard output what ends its own lines."""
+    """Write text to standard output that ends its own lines."""
     if sys.stdout is not None:
         sys.stdout.write(text)

@@ -1,4 +1,4 @@
-"""The pager that git would use, for what is longer than a screen."""
+"""Shows long output in git's pager."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 _DEFAULTS = {"LESS": "FRX", "LV": "-c"}
-"""What git gives its pager where the user has not set it (git-config(1), ``core.pager``)."""
+"""The variables that git sets for its pager unless the user has (git-config(1), ``core.pager``)."""
 
 
 @contextlib.contextmanager
 def paged(project: Project) -> Iterator[None]:
-    """Show what is written to standard output until the context ends in a pager, on a terminal.
+    """Show what is written to standard output until the context ends in a pager, if it is a terminal.
 
-    It is git's: ``GIT_PAGER``, ``core.pager``, ``PAGER``, else ``less``.  The project's
-    repository is named to git: no other that lies about may choose the program.
+    The pager is git's: ``GIT_PAGER``, ``core.pager``, ``PAGER``, else ``less``.  git is told the project's
+    repository, so that no other repository can choose the program.
     """
     if not output.is_terminal(sys.stdout):
         yield
@@ -42,15 +42,15 @@ def paged(project: Project) -> Iterator[None]:
 
 
 class _Held(io.StringIO):
-    """Takes what is written for a terminal, and stands for it."""
+    """Buffers output in place of a terminal."""
 
     def isatty(self) -> bool:
-        """Tell that it will be seen on a terminal."""
+        """Return true: the output will be shown on a terminal."""
         return True
 
 
 def _show(text: str, command: str) -> None:
-    """Write ``text`` through the line of shell ``command``, as git does."""
+    """Write ``text`` to the shell command ``command``, as git does."""
     if text and command not in ("", "cat"):
         encoded = text.encode(sys.stdout.encoding or "utf-8", "replace")
         before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the pager's
@@ -66,4 +66,4 @@ def _show(text: str, command: str) -> None:
 
 
 _NOT_FOUND = 127
-"""What a shell exits with that does not find the program."""
+"""A shell's exit code when the program does not exist."""

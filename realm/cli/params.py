@@ -1,14 +1,12 @@
-"""The command line of verbs that hand arguments on to an agent, and the options that verbs share.
+"""Command lines that pass arguments on to an agent, and the options that verbs share.
 
-``realm new <name> [options] [project_dir] [agent args…]``: realm's options may
-stand anywhere before the agent's arguments.  These begin at the first argument
-that is not realm's: an option realm does not know, or a positional argument
-that is neither the name nor (``new`` only, and only as the second one) a
-directory.  From there on everything belongs to the agent, but for realm's own
-long options that this agent does not have: these are known anywhere before
-``--``.  Of a program that realm does not know, it is unknown what it has:
-everything is the program's.  ``--`` ends realm's part at once and is not handed
-on; one behind the beginning of the agent's arguments is the agent's.
+``realm new <name> [options] [project_dir] [agent args…]``: realm's options may be anywhere before the agent's
+arguments.  These begin at the first argument that is not realm's: an option that realm does not know, or a
+positional argument that is neither the name nor (``new`` only, and only as the second one) a directory.  From
+there on everything belongs to the agent, except for realm's long options that this agent does not have, which
+are recognised anywhere before ``--``; for a program that realm does not know, nothing is excepted.  ``--``
+ends realm's part at once and is not passed on; one after the beginning of the agent's arguments is the
+agent's.
 """
 
 from __future__ import annotations
@@ -34,30 +32,30 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 AGENT_BEGAN = "realm.agent_began"
-"""Where a context notes that the agent's arguments have begun."""
+"""The key in a context's ``meta`` that says that the agent's arguments have begun."""
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./@+")
-"""Everything that a shell takes as it is: a ref of any other name is not offered."""
+"""The characters that need no quoting in a shell: refs with any other are not offered."""
 
 
 class Split(NamedTuple):
-    """A command line taken apart: realm's options, the positional ones, the agent's arguments."""
+    """The parts of a command line: realm's options, positional arguments, the agent's arguments."""
 
     own: list[str]
     name: str | None
     project: str | None
     agent: list[str]
     explicit: bool = False
-    """Whether ``--`` says where the agent's arguments begin."""
+    """Whether ``--`` marks where the agent's arguments begin."""
 
 
 def takes_value(parameters: Sequence[click.Parameter]) -> dict[str, bool]:
-    """Return every spelling of the options among ``parameters`` and whether a value follows it."""
+    """Return every spelling of these options, and whether a value follows it."""
     options = [parameter for parameter in parameters if isinstance(parameter, click.Option)]
     return {name: not option.is_flag for option in options for name in (*option.opts, *option.secondary_opts)}
 
 
 def _own_length(argument: str, known: Mapping[str, bool]) -> int:
-    """Return how many words the option ``argument`` of realm's takes; 0 when it is none."""
+    """Return how many words realm's option ``argument`` takes; 0 when it is not realm's."""
     if argument in known:
         return 2 if known[argument] else 1
     name = argument.partition("=")[0] if argument.startswith("--") else argument[:2]
@@ -65,12 +63,11 @@ def _own_length(argument: str, known: Mapping[str, bool]) -> int:
 
 
 def split(arguments: Sequence[str], known: Mapping[str, bool], *, project: bool) -> Split:
-    """Take a command line apart; ``known`` is what :func:`takes_value` returns.
+    """Split a command line; ``known`` is the result of :func:`takes_value`.
 
-    ``project`` tells whether a directory may follow the name; after ``-C`` none
-    may.  Raises :class:`CommandLineError` for an unknown option before the
-    name, an option without its value, a second argument that names a directory
-    which is not there, and a project given twice.
+    ``project`` says whether a directory may follow the name; after ``-C`` none may.  Raises
+    :class:`CommandLineError` for an unknown option before the name, an option without its value, a second
+    argument that names a missing directory, and a project given twice.
     """
     own: list[str] = []
     positional: list[str] = []
@@ -112,7 +109,7 @@ def claimed(parts: Split, known: Mapping[str, bool]) -> list[str]:
 
 
 def regain(parts: Split, known: Mapping[str, bool], theirs: Collection[str]) -> Split:
-    """Return ``parts`` with realm's what :func:`claimed` finds and the agent, which has ``theirs``, has not.
+    """Move the options found by :func:`claimed` to realm's part, unless the agent has them (``theirs``).
 
     Raises :class:`CommandLineError` for one without its value.
     """
@@ -136,7 +133,7 @@ def _check_value(option: str, length: int, following: Sequence[str]) -> None:
 
 
 def _limit(option: str, positional: Sequence[str], limit: int) -> int:
-    """Return how many positional arguments may be realm's once ``option`` was seen."""
+    """Return how many positional arguments may be realm's after ``option``."""
     if not option.startswith("-C"):
         return limit
     if len(positional) > 1:
@@ -155,7 +152,7 @@ def _is_project(argument: str) -> bool:
 
 
 def _means_directory(argument: str) -> bool:
-    """Tell whether nobody would begin a prompt, or call a slash command, like this."""
+    """Tell whether the argument can only be a directory, and not a prompt or a slash command."""
     if not argument or any(character.isspace() for character in argument):
         return False
     return argument.startswith(("./", "../", "~/")) or argument.endswith("/") or argument.count("/") > 1
@@ -174,7 +171,7 @@ Candidates = Callable[[click.Context, str], list[CompletionItem[str]]]
 
 
 class Completed(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """A text that is taken as it is, with ``candidates`` for the shell's completion."""
+    """Any text; ``candidates`` completes it in a shell."""
 
     def __init__(self, name: str, candidates: Candidates) -> None:
         self.name = name
@@ -190,14 +187,14 @@ class Completed(click.ParamType):  # type: ignore[type-arg]  # generic in the ne
         param: click.Parameter,  # noqa: ARG002 - click's signature
         incomplete: str,
     ) -> list[CompletionItem[str]]:
-        """Return what the text may be."""
+        """Return the candidates."""
         return self._candidates(ctx, incomplete)
 
 
 def _refs(*below: str, first: bool = True, more: Sequence[str] = ()) -> Candidates:
-    """Return what offers the names of the refs below ``below``, or the ``first`` part of them, and ``more``.
+    """Return a function that offers the names of refs below ``below``, or their ``first`` part, and ``more``.
 
-    A name that a shell would not take as it is is not offered.
+    Names that need quoting in a shell are not offered.
     """
 
     def candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
@@ -217,7 +214,7 @@ def _refs(*below: str, first: bool = True, more: Sequence[str] = ()) -> Candidat
 
 
 def parted(text: str) -> At:
-    """Return the session's name and the turn's number in ``name`` or ``name@3``."""
+    """Split ``name`` or ``name@3`` into the session's name and the turn's number."""
     from realm.session.requests import At
 
     name, sign, number = text.rpartition("@")
@@ -230,7 +227,7 @@ def parted(text: str) -> At:
 
 
 def not_both(at: At, *others: int | None) -> None:
-    """Raise :class:`CommandLineError` for a named turn where an option of ``others`` says which, too."""
+    """Raise :class:`CommandLineError` if a turn is given both in ``at`` and by an option of ``others``."""
     if at.turn is not None and any(other is not None for other in others):
         options = " and ".join(["--run", "--turn"][: len(others)])
         raise CommandLineError(f"{at} names a turn already", f"leave {options} out")
@@ -250,7 +247,7 @@ class SessionAt(Completed):
 
 
 def _turns(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-    """Offer names, and behind a name and ``@`` its turns, the newest first."""
+    """Offer names, and after a name and ``@`` its turns, the newest first."""
     name, sign, begun = incomplete.rpartition("@")
     if not sign:
         return SESSION.shell_complete(ctx, ctx.command.params[0], incomplete)
@@ -263,7 +260,7 @@ def _turns(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
 
 
 def _after_name(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-    """Offer files among the agent's arguments, and directories where the project may stand."""
+    """Offer files for the agent's arguments, and directories where the project may be given."""
     if ctx.meta.get(AGENT_BEGAN):
         return [CompletionItem(incomplete, type="file")]
     return [CompletionItem(incomplete, type="dir")] if getattr(ctx.command, "project", False) else []
@@ -272,7 +269,7 @@ def _after_name(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]
 SESSION = Completed("session", _refs("refs/realm/"))
 SESSION_AT = SessionAt()
 SESSION_OR_TURN = Completed("session", _turns)
-"""The same as it was typed, for verbs that take several; :func:`parted` takes it apart."""
+"""The same, unparsed, for verbs that take several; :func:`parted` parses it."""
 REMOVED = Completed("session", _refs("refs/realm-trash/"))
 REVISION = Completed("revision", _refs("refs/heads/", "refs/tags/", first=False, more=["HEAD"]))
 REMOTE = Completed("remote", _refs("refs/remotes/"))
@@ -282,7 +279,7 @@ AGENT_ARGUMENTS = Completed("agent arguments", _after_name)
 
 
 def _enter(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> Path | None:
-    """Join every ``-C`` so far, as git does; empty ones change nothing."""
+    """Join all values of ``-C`` so far, as git does; empty ones are ignored."""
     outer = context.parent.params.get("directory") if context.parent else None
     directory: Path | None = outer
     for value in filter(None, values):
@@ -321,11 +318,11 @@ def common(command: F) -> F:
 
 
 def here(directory: Path | None) -> Path:
-    """Return ``directory``, or the current one; an error when that was deleted."""
+    """Return ``directory``, or the current one; raises when that was deleted."""
     return directory if directory is not None else current_directory()
 
 
 def enter(directory: Path | None) -> None:
-    """Go to ``directory`` where one was given, for verbs that read the settings of where they are."""
+    """Change to ``directory``, if given, for verbs that read the settings of the current directory."""
     if directory is not None:
         os.chdir(directory)

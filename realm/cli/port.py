@@ -1,4 +1,4 @@
-"""``realm port``: a server in an agent's container, on this machine."""
+"""``realm port``: forward a local port to a server in an agent's container."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOTE = (
               help="port on this machine; 0: any free one (default: the same)")  # fmt: skip
 @common
 def command(name: str, port: int, directory: Path | None, local: int | None) -> None:
-    """Carry connections until there is nobody to carry them to."""
+    """Forward connections until the container ends."""
     from realm.cli.ui import TerminalUI
     from realm.session.port import Door
 

@@ -1,4 +1,4 @@
-"""``realm pr``: a session as a pull or merge request."""
+"""``realm pr``: open a pull or merge request for a session."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def command(
     name: At, directory: Path | None, branch: str | None, remote: str | None, base: str,
     draft: bool, squash: bool, force: bool, yes: bool,
 ) -> None:  # fmt: skip
-    """Push, make the request and print its address."""
+    """Push, open the request and print its address."""
     from realm.cli.push import tell
     from realm.cli.ui import TerminalUI
     from realm.session.pr import make

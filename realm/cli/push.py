@@ -1,4 +1,4 @@
-"""``realm push``: a session's commits to a branch on a remote."""
+"""``realm push``: push a session's commits to a branch on a remote."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NOTE = (
 def command(
     names: tuple[str, ...], directory: Path | None, everyone: bool, all_branches: bool, **options: Any
 ) -> int:
-    """Push and say where to."""
+    """Push and report where to."""
     from realm.cli.ui import TerminalUI
     from realm.session.push import push
     from realm.session.requests import PushRequest
@@ -94,7 +94,7 @@ def _is_to_push(row: SessionRow) -> bool:
 
 
 def tell(name: str, result: PushResult) -> None:
-    """Say where a session was pushed to, and what the server said."""
+    """Report where a session was pushed to, and the server's messages."""
     output.data(clean(_summary(name, result)))
     for line in result.lines:
         output.data(clean(line))

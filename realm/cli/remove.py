@@ -1,4 +1,4 @@
-"""``realm remove``: take a session away, with a way back."""
+"""``realm remove``: remove sessions, with a way back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOTE = (
 def command(
     names: tuple[str, ...], directory: Path | None, everyone: bool, merged: bool, yes: bool, force: bool
 ) -> int:
-    """Ask where work would go, remove, and print the way back."""
+    """Ask if work would be lost, remove, and print the way back."""
     from realm.cli.ui import TerminalUI
 
     ui = TerminalUI()

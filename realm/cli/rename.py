@@ -1,4 +1,4 @@
-"""``realm rename``: another name for a session."""
+"""``realm rename``: rename a session."""
 
 from __future__ import annotations
 

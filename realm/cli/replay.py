@@ -53,7 +53,7 @@ def command(
     idle_limit: float | None,
     cast: str | None,
 ) -> None:
-    """Play it on a terminal, write it elsewhere."""
+    """Play it on a terminal, or write it to standard output."""
     from realm.cli.ui import TerminalUI
     from realm.session.screens import Asked, recording, recording_of_turn
 
@@ -70,7 +70,7 @@ def command(
         output.put(cast, found.cast())
     elif output.is_terminal(sys.stdout):
         if number := found.play(ui, speed=speed, idle_limit=idle):
-            signal.raise_signal(number)  # as if it had not been caught
+            signal.raise_signal(number)  # end as that signal would have
     else:
         for text in found.text():
             output.write(text)

@@ -24,7 +24,7 @@ NOTE = (
 @click.argument("target", metavar="directory", type=click.Path(path_type=Path))
 @common
 def command(name: str, target: Path, directory: Path | None) -> None:
-    """Write the files and say how many."""
+    """Write the files and report how many."""
     from realm.cli.ui import TerminalUI
     from realm.session.rescue import rescue
 

@@ -24,7 +24,7 @@ EXAMPLES = (
 @click.option("--replace", is_flag=True, help="move a session that has the name to the trash")
 @common
 def command(name: str, directory: Path | None, replace: bool) -> None:
-    """Restore and say what is back."""
+    """Restore and report what is back."""
     from realm.session.remove import restore
 
     removal = restore(name, directory, replace=replace)

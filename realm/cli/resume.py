@@ -1,4 +1,4 @@
-"""``realm resume``: go on with a session."""
+"""``realm resume``: continue a session."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOTE = (
 @click.option("--no-input", is_flag=True, help="never ask, and give the agent no standard input")
 @directory_option
 def command(name: At, no_input: bool, **options: Any) -> int:
-    """Hand the request to the session room and return the agent's exit code."""
+    """Continue the session and return the agent's exit code."""
     from realm.cli.ui import TerminalUI
     from realm.session.requests import ResumeRequest
     from realm.session.resume import resume

@@ -1,4 +1,4 @@
-"""``realm rewind``: a session back to where a turn ended."""
+"""``realm rewind``: take a session back to the end of an earlier turn."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def command(
 
 
 def _asked(one: Meant, run: int | None, turn: int | None) -> tuple[Asked, int | None]:
-    """Return which run is asked for, and which of its turns, by ``name@2`` or by the options."""
+    """Return the requested run, and the turn in it, given by ``name@2`` or by the options."""
     from realm.session.review import find_turn
     from realm.session.screens import Asked
 

@@ -1,4 +1,4 @@
-"""``realm send``: a prompt for a running agent, from elsewhere."""
+"""``realm send``: send a prompt or an answer to a running agent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTE = (
 
 
 def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[list[int]]:
-    """Return the numbers of each answer: ``2``, or ``1,3`` where several may be given."""
+    """Return the option numbers of each answer: ``2``, or ``1,3`` where several may be picked."""
     for value in values:
         if not _NUMBERS.fullmatch(value):
             raise CommandLineError(
@@ -55,7 +55,7 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 )
 @common
 def command(name: str, words: tuple[str, ...], directory: Path | None, answer: list[list[int]]) -> None:
-    """Give it and return when the agent has it."""
+    """Send it, and return once the agent has it."""
     from realm.cli.ui import TerminalUI
     from realm.session import send
 
@@ -68,7 +68,7 @@ def command(name: str, words: tuple[str, ...], directory: Path | None, answer: l
 
 
 def _text(words: tuple[str, ...]) -> str:
-    """Return the prompt, cleaned; :class:`CommandLineError` where there is none, or it is too long."""
+    """Return the prompt, cleaned; raises :class:`CommandLineError` for none, or one that is too long."""
     from realm.session.prompts import LIMIT
 
     given = " ".join(words)

@@ -1,4 +1,4 @@
-"""Verbs that take several sessions: their names, or all that are meant."""
+"""Verbs that take several sessions, by their names or by ``--all``."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Meant(NamedTuple):
-    """A session that a command is for, and the project to look for it in, where that is known."""
+    """A session that a command applies to, and its project, if known."""
 
     name: str
     directory: Path | None
 
 
 def sessions(text: str, kind: Completed = SESSION) -> Callable[[F], F]:
-    """Return the decorator that gives a verb ``names`` of a kind, and ``--all`` (``everyone``)."""
+    """Return a decorator that adds ``names`` of this kind, and ``--all`` (``everyone``), to a verb."""
 
     def add(command: F) -> F:
         names = click.argument("names", metavar="name", nargs=-1, type=kind)
@@ -40,9 +40,9 @@ def sessions(text: str, kind: Completed = SESSION) -> Callable[[F], F]:
 def meant(
     names: Sequence[str], directory: Path | None, *, everyone: bool, among: Callable[[SessionRow], bool]
 ) -> list[Meant]:
-    """Return the sessions called ``names``, or with ``everyone`` those ``among`` all that there are here.
+    """Return the sessions called ``names``, or with ``everyone`` all here that ``among`` selects.
 
-    Raises as click does where none is named, :class:`CommandLineError` where both are given.
+    Raises click's error when none is named, :class:`CommandLineError` when both are given.
     """
     if not everyone:
         if not names:
@@ -60,9 +60,9 @@ def meant(
 
 
 def each(found: Sequence[Meant], do: Callable[[Meant], object]) -> int:
-    """Do something for each session; what goes wrong for one of several is said, and the others go on.
+    """Call ``do`` for each session; with several, an error in one is shown and the others go on.
 
-    Returns 1 when something did.
+    Returns 1 if there was an error, else 0.
     """
     if len(found) == 1:
         do(found[0])

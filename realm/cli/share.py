@@ -1,4 +1,4 @@
-"""``realm share``: put a session at a remote, for another machine or another person."""
+"""``realm share``: push a session to a remote, for another machine or person."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOTE = (
 @click.option("--with-conversation", "conversation", is_flag=True, help="share the record, too")
 @common
 def command(name: str, remote: str | None, conversation: bool, directory: Path | None) -> None:
-    """Share it and say what the other side types."""
+    """Share it and show the command that the other side needs."""
     from realm.cli.ui import TerminalUI
     from realm.session.share import share
 

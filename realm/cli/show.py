@@ -1,4 +1,4 @@
-"""``realm show``: one turn with all that is known of it."""
+"""``realm show``: show all that is known of a turn."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOTE = (
 @json_option
 @common
 def command(name: At, directory: Path | None, as_json: bool) -> None:
-    """Show a turn, in the pager where it is a terminal."""
+    """Show a turn, in the pager on a terminal."""
     from realm.cli.pager import paged
     from realm.session.review import show
 
@@ -92,7 +92,7 @@ def _head(shown: Shown) -> Iterator[str]:
 
 
 def _screen(shown: Shown) -> str:
-    """Return the screen, in colour where it was drawn."""
+    """Return the screen's text, in colour if output is coloured."""
     if not shown.drawn:
         return clean(shown.screen or b"", multiline=True).rstrip("\n") + "\n"
     from realm.terminal.render.drawing import Drawing

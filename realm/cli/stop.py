@@ -1,4 +1,4 @@
-"""``realm stop``: end an agent from elsewhere."""
+"""``realm stop``: stop running agents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOTE = (
 @sessions("stop every running agent, and save the work of interrupted runs")
 @common
 def command(names: tuple[str, ...], directory: Path | None, everyone: bool) -> int:
-    """Stop the agents and say what there is now."""
+    """Stop the agents and report the result."""
     from realm.cli.ui import TerminalUI
     from realm.session.stop import stop
 

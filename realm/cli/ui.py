@@ -1,6 +1,6 @@
-"""The voice that the use-cases speak with: standard error, a question where somebody can answer, a spinner.
+"""The use-cases' messages to the user: standard error, yes/no questions on a terminal, a spinner.
 
-The spinner appears late and goes without a trace; where no terminal is, what takes long is said in a line.
+The spinner appears late and leaves no trace; without a terminal, a line says what takes long.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 DELAY = 0.3
-"""Seconds before a spinner appears: what is quick shows none."""
+"""Seconds before a spinner appears, so that quick steps show none."""
 LONG = 5.0
-"""Seconds before something is said where there is no terminal."""
+"""Seconds before a step is mentioned where there is no terminal."""
 _PERIOD = 0.1
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_FRAMES = "|/-\\"
 
 
 class Spinner:
-    """Show ``text`` beside something that moves, from :data:`DELAY` until the context ends."""
+    """Shows ``text`` with an animation, from :data:`DELAY` until the context ends."""
 
     def __init__(self, text: str) -> None:
         self._text = clean(text)
@@ -37,7 +37,7 @@ class Spinner:
         self._lock = threading.Lock()
         self._shown = False
         self.paused = False
-        """Another one has the line."""
+        """Whether another spinner has the line."""
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
@@ -54,7 +54,7 @@ class Spinner:
         self.clear()
 
     def clear(self) -> None:
-        """Take the spinner's line away so that something else can be written there."""
+        """Remove the spinner's line, so that something else can be written."""
         with self._lock:
             if self._shown:
                 output.aside("\r\x1b[K")
@@ -81,9 +81,9 @@ class Spinner:
 
 
 class TerminalUI:
-    """realm's voice on standard error; ``interactive`` when a person can see and answer it.
+    """realm's messages on standard error; ``interactive`` if a person can see and answer them.
 
-    A ``quiet`` one does not say what was done.
+    With ``quiet``, :meth:`info` writes nothing.
     """
 
     def __init__(self, *, no_input: bool = False, quiet: bool = False) -> None:
@@ -92,19 +92,19 @@ class TerminalUI:
         self._spinners: list[Spinner] = []
 
     def warn(self, text: str) -> None:
-        """Say what the user should know though the work goes on."""
+        """Write a warning."""
         self._clear()
         output.warning(text)
 
     def info(self, text: str) -> None:
-        """Say what was done."""
+        """Report what was done."""
         self._clear()
         if not self._quiet:
             output.say(clean(text, multiline=True))
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
-        """Show that something is going on until the context ends; terminals only, and not at once."""
+        """Show ``text`` as going on until the context ends, if that takes long."""
         outer = self._spinners[-1:]
         self._pause(outer, paused=True)
         spinner = Spinner(text)

@@ -1,4 +1,4 @@
-"""The verbs by section: enough to find, list and complete them without importing any of them."""
+"""The verbs by section: what it takes to find, list and complete them without importing any."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ SECTIONS: dict[str, dict[str, str]] = {
         "help": "Explain a command",
     },
 }
-"""Section, verb, summary, in the order in which help shows them."""
+"""Sections, verbs and summaries, in the order of the help."""
 
 SUMMARIES = {verb: summary for verbs in SECTIONS.values() for verb, summary in verbs.items()}
 HIDDEN = ("_manpage",)
-"""For scripts: the installer writes the manual page with it."""
+"""For scripts: the installer uses it to write the manual page."""
 
 RUNNING = frozenset(("new", "resume", "attach", "try", "wait", "exec"))
 """The verbs that run a program and pass its exit code on."""
@@ -83,25 +83,25 @@ ELSEWHERE = {
     "continue": "resume", "kill": "stop", "cancel": "stop", "mv": "rename", "undo": "rewind", "pull": "fetch",
     "prune": "gc", "clean": "gc", "version": "--version", "tail": "logs",
 }  # fmt: skip
-"""What other tools call a verb, and what it is here."""
+"""Verbs of other tools, and realm's equivalents."""
 
 _SHORT = 2
-"""Characters of an option such as ``-f``."""
+"""The length of an option such as ``-f``."""
 
 GLOBAL_VALUES = ("-C", "--color")
 """Options before the verb that take a value."""
 
 
 def program() -> str:
-    """Return the name realm was called by: ``realm``, or ``git realm`` when git called it."""
+    """Return realm's name in messages: ``realm``, or ``git realm`` when git started it."""
     name = sys.argv[0].rpartition("/")[2] if sys.argv else ""
     return "git realm" if name == "git-realm" else "realm"
 
 
 def find_verb(arguments: Sequence[str]) -> tuple[str | None, int]:
-    """Return the verb of a command line and where it stands; ``None`` when there is none.
+    """Return the verb of a command line and its index; the verb is ``None`` when there is none.
 
-    Only realm's options before the verb are looked at, known or not.
+    Only options before the verb are read, known or not.
     """
     position = 0
     while position < len(arguments):
@@ -113,9 +113,9 @@ def find_verb(arguments: Sequence[str]) -> tuple[str | None, int]:
 
 
 def closest(word: str, known: Sequence[str]) -> list[str]:
-    """Return up to three of ``known`` that ``word`` may have been meant to be, the likeliest first.
+    """Return up to three of ``known`` that ``word`` may be a misspelling of, the likeliest first.
 
-    ``-f`` may be any long option whose name begins so.
+    A short option such as ``-f`` matches any long option that begins with its letter.
     """
     import difflib
 

@@ -1,4 +1,4 @@
-"""``realm verify``: whether a session is as realm wrote it."""
+"""``realm verify``: check that a session is as realm wrote it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOTE = (
 @json_option
 @common
 def command(name: str, directory: Path | None, as_json: bool) -> None:
-    """Write what is wrong, a line each; all is well where there is nothing."""
+    """Write the problems, one a line; nothing if all is well."""
     from realm.session.verify import verify
 
     found = verify(name, directory)

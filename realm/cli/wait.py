@@ -1,4 +1,4 @@
-"""``realm wait``: until agents have ended."""
+"""``realm wait``: wait until agents have ended."""
 
 from __future__ import annotations
 

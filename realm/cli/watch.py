@@ -1,4 +1,4 @@
-"""A picture that is kept up to date on the whole terminal, until q or Ctrl-C."""
+"""Text that is kept up to date on the whole terminal, until q or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PERIOD = 1.0
-"""Seconds from one picture to the next."""
+"""Seconds between two updates."""
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _QUIT = (b"q", b"Q", b"\x1b", b"\x04")
 
 
 def watched(picture: Callable[[], Sequence[str]]) -> None:
-    """Show the lines of ``picture`` again and again; the last ones stay below the prompt.
+    """Show the lines of ``picture()`` again and again; the last ones stay below the prompt.
 
-    What the terminal showed before comes back, however this ends.
+    What the terminal showed before is restored, however this ends.
     """
     lines: Sequence[str] = ()
     with Wakeup((signal.SIGINT, signal.SIGTERM, signal.SIGWINCH, signal.SIGHUP)) as wakeup, _screen() as keys:
@@ -44,13 +44,13 @@ def _draw(lines: Sequence[str]) -> None:
     shown = list(lines[: rows - 1])
     if len(lines) > len(shown):
         shown[-1:] = [f"… and {len(lines) - len(shown) + 1} more"]
-    # At once, so that a terminal shows no half of it.
+    # Written at once, so that a terminal never shows half of it.
     sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\r\n" for line in shown) + "\x1b[J")
     sys.stdout.flush()
 
 
 def _is_over(wakeup: Wakeup, keys: int | None) -> bool:
-    """Wait until there may be something new; tell whether the user has seen enough."""
+    """Wait until an update is due; tell whether the user ended it."""
     readable, _, _ = select.select([wakeup.fileno(), *([keys] if keys is not None else [])], [], [], PERIOD)
     if any(number != signal.SIGWINCH for number in wakeup.take()):
         return True
@@ -62,7 +62,7 @@ def _is_over(wakeup: Wakeup, keys: int | None) -> bool:
 
 @contextlib.contextmanager
 def _screen() -> Iterator[int | None]:
-    """Give the descriptor of the keys, if there are any, with a screen of our own meanwhile."""
+    """Switch to the alternate screen meanwhile; yields the descriptor of the keys, if there are any."""
     keys = sys.stdin.fileno() if output.is_terminal(sys.stdin) else None
     before = termios.tcgetattr(keys) if keys is not None else None
     sys.stdout.write(_ENTER)
