@@ -1,4 +1,4 @@
-"""A shell script in Claude Code's place, for what only its sessions have: login, conversation."""
+"""Replaces Claude Code by a shell script, for tests of what only its sessions have: login, conversation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRAM = "/usr/local/bin/claude"
 
 
 def replace_claude(user: User, place: Path, script: str) -> None:
-    """Let every sandbox of ``user`` find ``script`` where the image has Claude Code."""
+    """Make every sandbox of ``user`` run ``script`` in place of Claude Code."""
     place.mkdir(exist_ok=True)
     program = place / "claude"
     program.write_text(f"#!/bin/sh\n{script}\n")

@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that the stand-in does: use ``tool`` with ``arguments``, or wait ``delay`` seconds."""
+    """One step of the stand-in: use ``tool`` with ``arguments``, or wait ``delay`` seconds."""
 
     tool: str = ""
     arguments: Json = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came: ``method``, ``path``, ``headers`` (lower case), the JSON ``body``."""
+    """One received request: ``method``, ``path``, ``headers`` (lower case), the JSON ``body``."""
 
     method: str
     path: str
@@ -65,7 +65,7 @@ class Request:
 
     @property
     def is_agent(self) -> bool:
-        """Is this the agent at work, not one of its side jobs such as making up a title?"""
+        """Whether this is the agent at work, and not a side job such as making up a title."""
         return self.path.startswith("/v1/messages") and "count_tokens" not in self.path and bool(self.tools)
 
     @property
@@ -111,13 +111,12 @@ def _questions(text: str) -> Step:
 
 
 def plan(prompt: str) -> Plan:
-    """Turn a prompt into a plan; every line of these forms is a step, the rest is talk.
+    """Turn a prompt into a plan; every line of these forms is a step, other lines are ignored.
 
-    ``write FILE with TEXT``, ``run COMMAND``, ``background COMMAND``, ``commit FILE`` (write
-    it and commit it with git), ``delegate PROMPT`` (to a subagent), ``wait SECONDS``,
-    ``ask QUESTION | LABEL | LABEL`` (of the user; ``&&`` between questions, ``+`` before one
-    that takes several answers),
-    ``say TEXT`` (the closing words).
+    ``write FILE with TEXT``, ``run COMMAND``, ``background COMMAND``, ``commit FILE`` (write it and commit it
+    with git), ``delegate PROMPT`` (to a subagent), ``wait SECONDS``, ``ask QUESTION | LABEL | LABEL`` (ask
+    the user; ``&&`` separates questions, ``+`` begins one that takes several answers), ``say TEXT`` (the
+    closing words).
     """
     steps: list[Step] = []
     closing = "Done."
@@ -156,7 +155,7 @@ def _position(request: Request) -> tuple[str, int]:
     prompt, results = "", 0
     for message in request.body.get("messages", []):
         typed = _typed(message)
-        if typed:  # with it comes the result of what it interrupted
+        if typed:  # it comes with the result of the step that it interrupted
             prompt, results = typed[-1], 0
         else:
             results += sum(block.get("type") == "tool_result" for block in _blocks(message))
@@ -227,7 +226,7 @@ class _Server(ThreadingHTTPServer):
         self.api = api
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing when a client hangs up: killed sandboxes do."""
+        """Ignore clients that hang up, as killed sandboxes do."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -235,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep quiet; requests are recorded."""
+        """Log nothing; requests are recorded."""
 
     def _reply(
         self, code: int, body: bytes, kind: str = "application/json", extra: Mapping[str, str] | None = None
@@ -246,7 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Request-Id", f"req_{next(_COUNTER):024}")
-        # A connection that is used again is now and then one on which the agent waits for ever.
+        # On a reused connection the agent sometimes waits for ever.
         self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
@@ -296,8 +295,8 @@ class _Handler(BaseHTTPRequestHandler):
 class MessagesApi(Serving):
     """The stand-in at ``url``; a context manager that serves from a thread.
 
-    ``planner`` turns a prompt into what to do; ``accept`` lists the keys that
-    are let in (empty: any), others get status 401.
+    ``planner`` turns a prompt into a plan; ``accept`` lists the accepted keys (empty: any), all others get
+    status 401.
     """
 
     def __init__(
@@ -311,24 +310,24 @@ class MessagesApi(Serving):
         self.url = f"http://{address}:{self._server.server_address[1]}"
 
     def record(self, request: Request) -> None:
-        """Remember ``request`` and wake whoever waits for one."""
+        """Record ``request`` and wake whoever waits for one."""
         with self._lock:
             self._requests.append(request)
             self._lock.notify_all()
 
     def lets_in(self, request: Request) -> bool:
-        """Is the key of ``request`` one that is accepted?"""
+        """Whether the request's key is accepted."""
         return not self.accept or request.key in self.accept
 
     @property
     def requests(self) -> list[Request]:
-        """Every request so far, in the order in which they came."""
+        """All requests so far, in order."""
         with self._lock:
             return list(self._requests)
 
     @property
     def asked(self) -> list[Request]:
-        """The requests of agents at work."""
+        """The requests of agents at work, in order."""
         return [request for request in self.requests if request.is_agent]
 
     def wait_for(self, wanted: Callable[[Request], bool], timeout: float = 60) -> Request:
@@ -342,7 +341,7 @@ class MessagesApi(Serving):
 
 
 def main(arguments: list[str]) -> None:
-    """Serve at ``[ADDRESS [PORT]]`` until interrupted and print what is asked."""
+    """Serve at ``[ADDRESS [PORT]]`` until interrupted, and print the prompts."""
     address = arguments[0] if arguments else "127.0.0.1"
     port = int(arguments[1]) if len(arguments) > 1 else 0
     with MessagesApi(address, port) as api, contextlib.suppress(KeyboardInterrupt):

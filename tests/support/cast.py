@@ -1,4 +1,4 @@
-"""A judge of asciicasts, written from the published description of version 2 alone."""
+"""Checks asciicasts, written only from the published description of version 2."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def check(data: bytes) -> list[list[Any]]:
-    """Return the events of a cast; AssertionError when it breaks a rule of the format."""
+    """Return the events of a cast; AssertionError when it violates the format."""
     assert data.endswith(b"\n")
     header, *events = [
         json.loads(line, parse_constant=_refuse) for line in data.decode("utf-8").split("\n")[:-1]

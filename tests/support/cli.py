@@ -1,4 +1,4 @@
-"""The command line run inside the test: fake use-cases behind it, its two streams caught."""
+"""Runs the command line within the test, with fake use-cases and captured streams."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command came to: exit code, standard output, standard error."""
+    """A command's exit code, standard output and standard error."""
 
     code: int
     out: str
@@ -27,7 +27,7 @@ class Result:
 
 
 class CommandLine:
-    """Call it with a command line to run that; ``fake`` puts functions in a use-case's place."""
+    """Runs a command line when called; ``fake`` replaces a use-case's functions."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
@@ -35,7 +35,7 @@ class CommandLine:
         self.program = "/usr/bin/realm"
 
     def fake(self, module: str, **functions: Callable[..., Any]) -> None:
-        """Replace ``realm.session.<module>`` by one that has nothing but ``functions``."""
+        """Replace ``realm.session.<module>`` by a module that has only ``functions``."""
         made = ModuleType(f"realm.session.{module}")
         for name, function in functions.items():
             setattr(made, name, function)
@@ -43,7 +43,7 @@ class CommandLine:
         self._monkeypatch.setattr(realm.session, module, made, raising=False)
 
     def terminal(self, columns: int = 80) -> None:
-        """Make everybody believe that all streams are a terminal of that width."""
+        """Let all streams pass for a terminal of that width."""
         self._monkeypatch.setattr(output, "is_terminal", lambda stream: stream is not None)
         self._monkeypatch.setenv("COLUMNS", str(columns))
         self._monkeypatch.setenv("NO_COLOR", "1")

@@ -1,8 +1,7 @@
-"""A person at a terminal: a program in a real terminal of tmux's, its screen read, keys typed.
+"""Plays a person at a terminal: a program runs in a real terminal (tmux), its screen is read, keys are typed.
 
-tmux is a whole terminal (it answers the questions that programs ask, keeps the
-alternate screen and the modes apart), and runs as a server of its own here, so
-that nothing of a user's tmux is touched.
+tmux is a complete terminal: it answers programs' queries, and keeps the alternate screen and the modes
+separately.  Its server is started just for this, so no tmux of the user's is touched.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def _short(text: str) -> str:
 
 
 class TerminalError(AssertionError):
-    """The program did not do what was waited for; the message holds its last screen."""
+    """The program did not do what was expected; the message holds its last screen."""
 
 
 class Terminal:
@@ -53,8 +52,8 @@ class Terminal:
         size = ["-x", str(columns), "-y", str(rows)]
         start = ["-f", str(config), "new-session", "-d", "-s", "t", *size, "-c", str(cwd)]
         self._status = Path(self._directory.name) / "status"
-        # A shell waits for the program, as a user's does; its status is said by a file, because tmux
-        # may close the terminal before it knows.  The traps are the shell's, not the program's.
+        # A shell waits for the program, as a user's does, and writes its status to a file, because tmux may
+        # close the terminal before it has it.  The traps are the shell's, not the program's.
         inner = f"unset TMUX TMUX_PANE; trap : INT QUIT; {shlex.join(command)}; echo $? >{self._status}"
         clean = {name: value for name, value in env.items() if name not in ("TMUX", "TMUX_PANE")}
         self._tmux(*start, inner, env=clean | {"SHELL": "/bin/sh"}, cwd=cwd)
@@ -77,7 +76,7 @@ class Terminal:
         self.close()
 
     def close(self) -> None:
-        """Close the window, as its frame's button does: the program gets a hang-up."""
+        """Close the window, as its close button does: the program gets a hang-up."""
         subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False)
         self._directory.cleanup()
 
@@ -90,11 +89,11 @@ class Terminal:
         return self._tmux("capture-pane", "-p", "-J", "-S", "-", "-t", "t").rstrip()
 
     def flag(self, name: str) -> str:
-        """Return one of tmux's values of the terminal, such as ``alternate_on`` or ``pane_pid``."""
+        """Return one of tmux's values about the terminal, such as ``alternate_on`` or ``pane_pid``."""
         return self._tmux("display-message", "-p", "-t", "t", f"#{{{name}}}").strip()
 
     def keep(self, path: Path) -> None:
-        """Write every byte that comes from now on to ``path`` as well."""
+        """Copy all further output to ``path``."""
         self._tmux("pipe-pane", "-O", "-t", "t", f"exec cat >{shlex.quote(str(path))}")
 
     def send(self, text: str) -> None:
@@ -111,7 +110,7 @@ class Terminal:
         self._tmux("paste-buffer", "-p", "-t", "t")
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the window another size."""
+        """Change the window's size."""
         self._tmux("resize-window", "-t", "t", "-x", str(columns), "-y", str(rows))
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
@@ -136,7 +135,7 @@ class Terminal:
         return said
 
     def _drain(self) -> None:
-        """Let tmux read what a program wrote last: the terminal's end comes after it.
+        """Let tmux read the program's last output, which comes before the terminal's end.
 
         A program that lives on in the background may keep the terminal open.
         """
@@ -145,7 +144,7 @@ class Terminal:
             time.sleep(0.02)
 
     def _shows(self, pattern: str) -> bool:
-        # One question to tmux, not two: this is asked many times a second.
+        # One call of tmux, not two: this runs many times a second.
         ended, text = self._said(), ""
         if not ended:
             asked = ("display-message", "-p", "-t", "t", "#{pane_dead}", ";", "capture-pane", "-p", "-t", "t")

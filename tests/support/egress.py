@@ -1,4 +1,4 @@
-"""Agents that speak to the proxy without any program's manners, and what the sidecar then did."""
+"""Agents that speak to the proxy directly, byte by byte, and what the sidecar then did."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ say() {
 
 
 def said(user: User, requests: Sequence[str], name: str = "x", after: str = "") -> list[str]:
-    """Send each request as it is to the proxy of a new sandbox; return the status lines (and pages) of each.
+    """Send each request unchanged to the proxy of a new sandbox; return the status lines (and pages) of each.
 
-    ``after`` is shell that runs in the sandbox afterwards.
+    ``after`` is a shell script that runs in the sandbox afterwards.
     """
     lines = [
         f"say {n} {base64.b64encode(request.encode('latin-1')).decode()} > /tmp/{n} &"
@@ -37,7 +37,7 @@ def said(user: User, requests: Sequence[str], name: str = "x", after: str = "") 
 
 
 def passed(answer: str) -> bool:
-    """Tell whether any of the answers lets something through."""
+    """Tell whether any of the answers lets the request through."""
     return " 200" in answer or "found" in answer or " 101" in answer
 
 

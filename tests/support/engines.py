@@ -1,4 +1,4 @@
-"""The Docker engine as tests see it: is there one, where, and what lies in it."""
+"""The Docker engine for tests: whether there is one, where, and what is in it."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def docker(*arguments: str, check: bool = True) -> str:
 
 
 def touch(container: str, path: str = "/workspace/project/go") -> None:
-    """Make a file in a container, which may end by that before docker hears how it went."""
+    """Create a file in a container, which may end because of it before docker has the result."""
     docker("exec", container, "touch", path, check=False)
 
 
 SHARED = ("realm-base-", "realm-history-", "realm-cache-")
-"""What the volumes are called that stay, for the next sandbox of a project."""
+"""The prefixes of volumes that stay for the next sandbox of a project."""
 
 
 def labelled(kind: str, *labels: str) -> list[str]:
@@ -70,12 +70,12 @@ def labelled(kind: str, *labels: str) -> list[str]:
 def gateway() -> str:
     """Return the host's address on the engine's default bridge, reachable from every sandbox."""
     pools = json.loads(docker("network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"))
-    # An engine that was never told a gateway names none: it takes the subnet's first address.
+    # Without a configured gateway the engine uses the subnet's first address.
     return str(pools[0].get("Gateway") or ipaddress.ip_network(pools[0]["Subnet"])[1])
 
 
 def socket_path() -> Path:
-    """Return the engine's unix socket; skip the running test when it is reached in another way."""
+    """Return the engine's unix socket; skip the running test when it is reached another way."""
     address = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     address = os.environ.get("DOCKER_HOST") or address
     if not address.startswith("unix://"):
@@ -84,7 +84,7 @@ def socket_path() -> Path:
 
 
 class Passage:
-    """A socket that leads to the engine until it is cut: to whoever uses it, the engine is gone then."""
+    """A socket that forwards to the engine until it is cut, after which the engine seems gone."""
 
     def __init__(self, path: Path) -> None:
         self.address = f"unix://{path}"
@@ -119,13 +119,13 @@ class Passage:
                     self._start(_carry, *pair)
 
     def drop(self) -> None:
-        """End every connection; new ones can be made, as to an engine that was started again."""
+        """Close all connections; new ones can be made, as after a restart of the engine."""
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
-        """End every connection, and let no new one be made."""
+        """Close all connections, and refuse new ones."""
         self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -137,7 +137,7 @@ class Passage:
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:
-    """Carry bytes one way until they end, and that they ended."""
+    """Copy bytes one way until they end, and pass the end on."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)

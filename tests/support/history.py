@@ -1,4 +1,7 @@
-"""Sessions with a past: runs and turns taken in as from a sandbox, without an engine; realm run on them."""
+"""Sessions with a history: runs and turns taken in as from a sandbox, without an engine.
+
+Realm run on them.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,15 @@ if TYPE_CHECKING:
     from tests.support.repos import Repo
 
 Files = dict[str, str | None]
-"""What a turn leaves behind: content by path, ``None`` for a file that goes."""
+"""What a turn leaves: content by path, ``None`` for a removed file."""
 
 SECONDS = 60.0
-"""Between the ends of two turns."""
+"""Seconds between the ends of two turns."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A turn: its prompt, what it changed, its closing words; ``commits`` are the agent's own, in order."""
+    """A turn: its prompt, its changes, its closing words; ``commits`` are the agent's own, in order."""
 
     prompt: str
     files: Files = field(default_factory=dict)
@@ -62,7 +65,7 @@ class Past:
         continues: int = 0,
         switches: Sequence[tuple[int, int | None]] = (),
     ) -> None:
-        """Add a run; ``before`` is the commit it starts on (the session's tip)."""
+        """Add a run; ``before`` is the commit it starts on (default: the session's tip)."""
         project, number = project_of(self.repo), len(self.runs) + 1
         start, started = before or self.tip, STARTED + 3600 * number
         place = self.repo.path.parent / f"sandbox-{self.name}-{number}"
@@ -132,7 +135,7 @@ class Ended:
 
 
 def realm(where: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ended:
-    """Run this checkout's realm in ``where``, in pipes."""
+    """Run this checkout's realm in ``where``, without a terminal."""
     command = [sys.executable, "-m", "realm", *arguments]
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run(

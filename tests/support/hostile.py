@@ -1,4 +1,4 @@
-"""Places where things go wrong: full disks, users without rights, and what realm leaves behind there."""
+"""Hostile surroundings: full disks, users without rights; and what realm leaves behind there."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from tests.support.user import Done, User
 
 POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
-"""Before a command: root may then do only what the files' modes allow, as anybody else."""
+"""Put before a command, so that root too may only do what file modes allow."""
 
 LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "hooks", "logs", "projects.json",
                  "projects.lock", ".dockerignore", "venv", "image.lock", "key"}  # fmt: skip
-"""What may lie in realm's directory at any time: it belongs to no session."""
+"""The names that may be in realm's directory at any time, as they belong to no session."""
 
 _SHARED = (*(f"history/{prefix}" for prefix in engines.SHARED), "caches/realm-cache-", "egress/realm-egress-")
-"""What is known of the volumes that a project's sandboxes share; such a volume outlives a refusal too."""
+"""The notes about volumes that a project's sandboxes share, which outlive a refusal too."""
 
 
 def powerless() -> tuple[str, ...]:
-    """Return what to put before a command so that permissions count, also for root."""
+    """Return the prefix of a command that makes permissions count for root too."""
     if os.getuid() != 0:
         return ()
     if shutil.which(POWERLESS[0]) is None or subprocess.run([*POWERLESS, "true"], check=False).returncode:
@@ -69,7 +69,7 @@ def fill(place: Path) -> Path:
 
 @dataclass(frozen=True)
 class Traces:
-    """Everything that realm could have made: refs, files of its own, sandboxes, and the work tree."""
+    """Everything that realm could have changed: refs, its own files, sandboxes, the work tree."""
 
     refs: str
     own: frozenset[str]
@@ -78,7 +78,7 @@ class Traces:
 
     @classmethod
     def of(cls, repo: Repo, *, engine: bool = False) -> Traces:
-        """Look at ``repo``, realm's directory and, with ``engine``, the engine."""
+        """Record the state of ``repo``, realm's directory and, with ``engine``, the engine."""
         listed = subprocess.run(["git", "for-each-ref"], cwd=repo.path, capture_output=True, check=False)
         sandboxes = _sandboxes(repo) if engine else frozenset()
         files = frozenset(path.name for path in repo.path.iterdir())
@@ -107,7 +107,7 @@ def _sandboxes(repo: Repo) -> frozenset[str]:
 
 
 def check_words(done: Done, code: int, said: str) -> None:
-    """Check that a refusal is one sentence with advice, and that it says ``said``."""
+    """Check that a refusal is one sentence with a hint, and contains ``said``."""
     shown = f"{done.code}\n{done.out}\n---\n{done.err}"
     lines = [line for line in done.err.splitlines() if line]
     errors = [line for line in lines if line.startswith("error: ")]
@@ -122,7 +122,7 @@ def check_words(done: Done, code: int, said: str) -> None:
 
 
 def run_as(user: User, prefix: tuple[str, ...], *arguments: str | bytes, cwd: Path | None = None) -> Done:
-    """Run realm with ``prefix`` before it; arguments may be bytes that are no text."""
+    """Run realm with ``prefix`` before it; arguments may be bytes that are not valid text."""
     from tests.support.user import Done as _Done
 
     command = [*prefix, str(user.installed.realm), *arguments]

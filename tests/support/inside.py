@@ -35,12 +35,12 @@ class Place(NamedTuple):
     plan: Plan
 
     def later(self) -> Place:
-        """Return it with the plan of the next run, on what the work is by now."""
+        """Return it with the plan of the next run, based on the work so far."""
         run = self.plan.run._replace(number=self.plan.run.number + 1)
         return self._replace(plan=plan.with_neighbours(self.plan._replace(run=run)))
 
     def on_head(self) -> Place:
-        """Return it with a session that begins on the project's HEAD as it is now."""
+        """Return it with a session that begins on the project's current HEAD."""
         head = self.repo.head()
         session, run = self.plan.session._replace(base=head), self.plan.run._replace(before=head)
         return self._replace(plan=self.plan._replace(session=session, run=run))
@@ -90,6 +90,6 @@ def placed(repo: Repo, tmp_path: Path) -> Place:
 
 
 def kept(repo: Repo, top: str = KEPT) -> dict[str, str]:
-    """Return what is kept in a repository: the subjects by name."""
+    """Return the branches kept in a repository: their commits' subjects by name."""
     found = {name.removeprefix(top): oid for name, oid in repo.refs(top).items()}
     return {name: repo.git("log", "-1", "--format=%s", oid) for name, oid in found.items()}

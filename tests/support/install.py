@@ -1,4 +1,4 @@
-"""realm as a user has it: installed by ``install.sh`` into a home of its own, once for all that run tests."""
+"""realm as users install it: by ``install.sh`` into a separate home, once for the whole test run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 QUIETLY = ("--yes", "--no-engine", "--no-image", "--no-run")
 _SHARED = os.environ.get("REALM_TEST_SHARED")
-"""The directory that all parts of a test run see, where there are several."""
+"""The directory shared by all parts of a test run, if there are several."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Installed:
 def run_installer(
     home: Path, *arguments: str, piped: bool = False, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the checkout's installer for the user whose home is ``home``.
+    """Run the checkout's installer for a user whose home is ``home``.
 
-    ``piped`` hands it to bash as ``curl … | bash`` does, with no checkout around.
+    With ``piped`` bash reads it from a pipe, as with ``curl … | bash``, and no checkout is at hand.
     """
     home.mkdir(parents=True, exist_ok=True)
     shared = {"PIP_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"realm-tests-pip-{os.getuid()}")}
@@ -61,7 +61,7 @@ def run_installer(
 
 
 def shared_directory(factory: pytest.TempPathFactory) -> Path:
-    """Return the directory that every worker of this test run sees."""
+    """Return the directory shared by all workers of this test run."""
     base = factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 

@@ -1,4 +1,4 @@
-"""What a program's bytes leave switched on in a terminal: counted from the bytes alone, and not by realm."""
+"""What a program's output leaves switched on in a terminal, determined independently of realm's code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ON_AT_START = {"7", "8", "25"}
 _ALTERNATE = {"47", "1047", "1049"}
 _TITLES = {"0", "2"}
 _OPEN = {"8": r"[^;]*;.+", "9": "4;[1-4].*"}
-"""Operating system commands that leave something on, and what their text is then."""
+"""OSC numbers that leave something on, and the pattern of their text in that case."""
 _WIDE = {38, 48, 58}
 _PEN = (
     ("weight", {1, 2, 22}, 22),
@@ -28,7 +28,7 @@ _PEN = (
     ("background", {*range(40, 50), *range(100, 108)}, 49),
     ("other", set(range(50, 90)), 59),
 )
-"""What renditions change, their numbers, and the one that undoes it."""
+"""Renditions that change something, and the one that undoes it."""
 
 
 def left_on(data: bytes) -> set[str]:

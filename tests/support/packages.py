@@ -1,4 +1,4 @@
-"""A package registry of npm's and pip's kind, which asks for a login, and a server that redirects lead to."""
+"""A package registry for npm and pip that requires a login, and a server that it redirects to."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Registry(Serving):
             _wrap(self._server, directory)
 
     def refused(self) -> list[tuple[str, str, str]]:
-        """Return what was asked without the right login."""
+        """Return the requests without the right login."""
         return [one for one in self.asked if one[2] != self.wanted(one[1])]
 
     def wanted(self, path: str) -> str:
-        """Return the login that a path is for."""
+        """Return the login that a path requires."""
         return self.headers["/npm/" if path.startswith("/npm/") else "/"]
 
     def answer(self, path: str) -> tuple[str, bytes]:
-        """Return the kind and the content of what is at a path."""
+        """Return the content type and the content at a path."""
         if path == "/npm/lib":
             one = {
                 "name": "lib",
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         owner = self.server.owner

@@ -1,4 +1,4 @@
-"""Sessions whose runs showed something: made in a repository without any sandbox."""
+"""Sessions whose runs have a recording, made in a repository without a sandbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZE = (24, 80)
 
 
 def files_of(*pieces: bytes, number: int = 1) -> dict[str, bytes]:
-    """Return what a run that wrote ``pieces`` leaves for its record."""
+    """Return the files in the record of a run that wrote ``pieces``."""
     directory = live(*pieces, number=number)
     found = dict(recordings.shown(directory, SIZE, Config(directory), title=f"fix, run {number}").files)
     recordings.discard(SESSION_ID)

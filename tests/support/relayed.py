@@ -15,7 +15,7 @@ from realm.terminal.render.drawing import below, draw, read
 from tests.support.terminal import PtySandbox
 
 _NEWEST = 160_000
-"""Bytes of output that a screen is made of."""
+"""Bytes of output that a screen is played from."""
 
 
 class CrashError(Exception):

@@ -84,7 +84,7 @@ class HostSandbox:
         return self.root / "realm"
 
     def lay_out(self) -> None:
-        """Write what the host puts into a sandbox, once."""
+        """Lay out the sandbox as the host does, once."""
         if (self.state / "layout").exists():
             return
         self.layout = self.layout._replace(tip=self.tip)
@@ -124,7 +124,7 @@ class HostSandbox:
         return self.report()
 
     def report(self) -> Report:
-        """Return what was reported, read as the host reads it."""
+        """Return the report, read as the host reads it."""
         destination = self.root / f"collected-{uuid.uuid4().hex}"
         destination.mkdir()
         with subprocess.Popen(
@@ -139,7 +139,7 @@ class HostSandbox:
         assert self.entry("turn", verb, stdin=text.encode()).returncode == 0
 
     def taken(self, report: Report) -> Repo:
-        """Return a repository that holds what the host has and the report's pack, and nothing else."""
+        """Return a repository with only the host's objects and the report's pack."""
         return unpacked(self.repo, report, self.root / f"taken-{uuid.uuid4().hex}")
 
     def tree(self, report: Report, point: int = -1) -> list[str]:
@@ -194,7 +194,7 @@ class Laboratory:
 
     @contextmanager
     def outfit(self) -> Iterator[tuple[Ready, list[SandboxFile], Checkout]]:
-        """Give the history of a sandbox at HEAD, its repositories, and what its workspace may lie on."""
+        """Yield a sandbox's history at HEAD, its repositories, and its base checkout."""
         seen = histories.find(discover(self.repo.path), histories.Choice(), self.repo.head())
         shop = history.Workshop(self.engine, recipe.REFERENCE, self.spec().owner, _quietly)
         with history.prepared(shop, seen) as ready:
@@ -239,7 +239,7 @@ def _quietly(_: str) -> AbstractContextManager[object]:
 
 @dataclass
 class Ran:
-    """A sandbox that came to its end."""
+    """A sandbox that has ended."""
 
     sandbox: Sandbox
     code: int
@@ -268,7 +268,7 @@ def follow(sandbox: Sandbox, stdin: bytes = b"") -> tuple[bytes, bytes]:
 
 
 def demux(data: bytes) -> tuple[bytes, bytes]:
-    """Take the engine's frames apart."""
+    """Split the engine's frames into output and error output."""
     parts = (bytearray(), bytearray())
     offset = 0
     while offset + 8 <= len(data):
@@ -279,7 +279,7 @@ def demux(data: bytes) -> tuple[bytes, bytes]:
 
 
 def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
-    """Yield a laboratory with realm's image; to be made a fixture."""
+    """Yield a laboratory with realm's image, for use as a fixture."""
     with docker.connect() as connection:
         if image.status(connection).missing:
             build_own(connection, recipe.Inputs())
@@ -291,7 +291,7 @@ def laboratory(repo: Repo, root: Path) -> Iterator[Laboratory]:
 
 
 def environment_of(sandbox: Sandbox) -> Mapping[str, Any]:
-    """Return what the engine shows of ``sandbox`` to everybody who may inspect it."""
+    """Return what the engine shows of ``sandbox`` to everyone who may inspect it."""
     done = subprocess.run(["docker", "inspect", sandbox.id], check=True, capture_output=True)
     found: list[Mapping[str, Any]] = json.loads(done.stdout)
     return found[0]

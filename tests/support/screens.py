@@ -1,4 +1,4 @@
-"""A terminal's screen that says what it shows."""
+"""A terminal's screen that can return its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment of a test: nothing of the person or the machine that runs it shines through."""
+"""The environment of a test, which hides the user and the machine that run it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUICK = """\
 \tnetwork = open
 \tcredentials = env
 """
-"""Spares a test that is about something else the container with the proxies."""
+"""Spares tests of other things the container with the proxies."""
 
 _DROPPED_PREFIXES = ("ANTHROPIC_", "CLAUDE", "COV_", "DOCKER_", "GIT_", "LC_", "REALM_", "SSH_", "XDG_")
 _DROPPED = frozenset(
@@ -32,10 +32,10 @@ _DROPPED = frozenset(
      "MAIL", "NO_COLOR", "PAGER", "STY", "TMUX", "TMUX_PANE", "VISUAL")
 )  # fmt: skip
 _CONTROLS = ("REALM_REQUIRE_DOCKER", "REALM_BENCH_FULL", "REALM_TEST_CACHE")
-"""How the tests themselves are told what to do."""
+"""Variables that control the tests themselves."""
 _BUILD = ("REALM_CA_FILE", "REALM_BASE_IMAGE", "REALM_CLAUDE_VERSION")
 _ENGINE = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", *_BUILD)
-"""Kept for tests that use the engine: where it is, and what its images are built with."""
+"""Variables kept for tests that use the engine: its address, and what its images are built with."""
 
 
 def _kept(name: str, *, engine: bool) -> bool:
@@ -45,11 +45,10 @@ def _kept(name: str, *, engine: bool) -> bool:
 
 
 def sealed_environment(home: Path, *, engine: bool = False, quick: bool = False) -> dict[str, str]:
-    """Return the whole environment for a test whose home is the (existing) directory ``home``.
+    """Return the complete environment for a test whose home is the existing directory ``home``.
 
-    A git configuration with an identity is written there.  ``engine`` keeps
-    what is needed to reach the Docker engine; with ``quick`` sandboxes get along
-    without a sidecar.
+    A git configuration with an identity is written there.  ``engine`` keeps what is needed to reach the
+    Docker engine; with ``quick`` sandboxes do without a sidecar.
     """
     kept = {name: value for name, value in os.environ.items() if _kept(name, engine=engine)}
     config = home / ".gitconfig"

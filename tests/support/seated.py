@@ -1,4 +1,4 @@
-"""realm in a terminal of nobody's make: every byte it sends is seen, and its focus is what a test says."""
+"""Runs realm in a bare pseudo-terminal: the test sees every byte and sets the focus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OTHERS = ("TMUX", "STY", "VTE_VERSION", "KONSOLE_VERSION", "PYTHONPATH")
 
 
 def seat(user: User, *arguments: str) -> Seat:
-    """Run realm in a terminal of 40 rows and 120 columns that names itself xterm and answers nothing."""
+    """Run realm in a terminal of 40 rows and 120 columns that claims to be xterm and answers nothing."""
     unset = [word for name in _OTHERS for word in ("-u", name)]
     variables = [f"{name}={value}" for name, value in user.env.items() if name != "TERM"]
     command = ["env", *unset, "-C", str(user.repo.path), *variables, str(user.installed.realm), *arguments]
@@ -32,7 +32,7 @@ def settle(terminal: Seat, seconds: float) -> None:
 
 
 def tell(user: User, directory: Path) -> Path:
-    """Let the user's command note in a file, which is returned, when it was called and for what."""
+    """Make the user's command log each call and its reason to the returned file."""
     path = directory / "told"
     path.touch()
     user.extra["REALM_NOTIFY"] = f'echo "$(date +%s.%N) $REALM_EVENT $REALM_SESSION" >>{path}'
@@ -40,5 +40,5 @@ def tell(user: User, directory: Path) -> Path:
 
 
 def events(told: Path) -> list[str]:
-    """Return what the user's command was called for, in order."""
+    """Return the reasons for which the user's command was called, in order."""
     return [line.partition(" ")[2] for line in told.read_text().splitlines()]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a TCP port of an address, by default loopback's, that nobody has at the moment."""
+    """Return a TCP port of ``address`` (default: loopback) that is free now."""
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
@@ -55,7 +55,7 @@ Host {name}
 
 
 class SshServer:
-    """An sshd that lets one key in; ``config`` makes ``ssh -F config there`` reach it."""
+    """An sshd that accepts one key; ``config`` makes ``ssh -F config there`` reach it."""
 
     def __init__(self, directory: Path, name: str = "there", address: str = "127.0.0.1") -> None:
         program = shutil.which("sshd") or "/usr/sbin/sshd"
@@ -121,13 +121,13 @@ class _HttpServer(ThreadingHTTPServer):
 
 
 class _Backend(BaseHTTPRequestHandler):
-    """Hands every request to ``git http-backend`` as RFC 3875 says."""
+    """Passes every request to ``git http-backend``, as RFC 3875 says."""
 
     protocol_version = "HTTP/1.0"
     server: _HttpServer
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         owner = self.server.owner

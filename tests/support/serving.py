@@ -1,4 +1,4 @@
-"""A server for the time of a ``with`` statement."""
+"""A server that runs during a ``with`` statement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Serving:
-    """Lets ``_server`` serve, in a thread of its own."""
+    """Runs ``_server`` in a thread."""
 
     _server: HTTPServer
 

@@ -25,7 +25,7 @@ LEND = Path(__file__).resolve().parents[2] / "container/egress/lend"
 
 
 class UserAgent:
-    """A real ssh-agent that has some private keys."""
+    """A real ssh-agent with private keys."""
 
     def __init__(self, *keys: Path) -> None:
         self._place = Path(tempfile.mkdtemp(prefix="realm-agent-", dir="/tmp"))
@@ -47,26 +47,26 @@ class UserAgent:
         shutil.rmtree(self._place)
 
     def keys(self) -> str:
-        """Return what the agent says that it has."""
+        """Return the agent's list of keys."""
         done = subprocess.run(["ssh-add", "-l"], env=self.env, check=False, stdout=subprocess.PIPE, text=True)
         return done.stdout
 
 
 def listens(path: str) -> bool:
-    """Tell whether somebody listens at a socket."""
+    """Tell whether a process listens on a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(path) == 0
 
 
 def make_key(path: Path) -> Path:
-    """Make a pair of keys at ``path``."""
+    """Create a key pair at ``path``."""
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"the key {path.name}", "-f", str(path)]
     subprocess.run(command, check=True, capture_output=True)
     return path
 
 
 def with_config(directory: Path, *configs: Path) -> str:
-    """Return a PATH on which ``ssh`` reads these files, which it looks for in no home of ours."""
+    """Return a PATH on which ``ssh`` reads these files, as it would ignore any in a test's HOME."""
     directory.mkdir()
     (directory / "config").write_text("".join(config.read_text() for config in configs))
     program = directory / "ssh"
@@ -76,7 +76,7 @@ def with_config(directory: Path, *configs: Path) -> str:
 
 
 class Lent:
-    """An agent lent at a socket, by the sidecar's program and a holder that :meth:`hold` makes."""
+    """An agent lent through a socket, by the sidecar's program and the holder that :meth:`hold` starts."""
 
     def __init__(self, ssh: Ssh) -> None:
         self._place = Path(tempfile.mkdtemp(prefix="realm-lent-", dir="/tmp"))
@@ -98,7 +98,7 @@ class Lent:
         shutil.rmtree(self._place)
 
     def hold(self) -> None:
-        """Let a new holder answer."""
+        """Start a holder, which answers from now on."""
         link = socket.socket(socket.AF_UNIX)
         link.connect(self._held)
         stream = Attachment(link, b"", tty=True)
@@ -109,7 +109,7 @@ class Lent:
         stream.close()
 
     def leave(self) -> None:
-        """Let nobody answer."""
+        """End the holder, so that nothing answers."""
         if self._beside is not None:
             self._beside.end(5)
             self._beside = None
@@ -123,7 +123,7 @@ class Lent:
 
 
 def string(data: bytes) -> bytes:
-    """Return a string of the protocol's."""
+    """Return the protocol's encoding of a string."""
     return len(data).to_bytes(4, "big") + data
 
 
@@ -142,7 +142,7 @@ def login(
     key: bytes, connection: bytes, *, method: bytes = b"publickey", service: bytes = b"ssh-connection",
     named: bytes | None = None, end: bytes = b"",
 ) -> bytes:  # fmt: skip
-    """Return what a login's signature is over."""
+    """Return the data that a login's signature covers."""
     words = string(b"ada") + string(service) + string(method) + b"\1" + string(b"ssh-ed25519")
     return string(connection) + b"\x32" + words + string(key if named is None else named) + end
 
@@ -153,7 +153,7 @@ def sign(key: bytes, data: bytes, flags: bytes = bytes(4)) -> bytes:
 
 
 def signature(agent: str, key: bytes, data: bytes) -> bytes:
-    """Return the signature of ``data`` by a key of an agent's."""
+    """Return the signature of ``data`` by a key of the agent's."""
     answer = warden.ask(agent, sign(key, data))
     assert answer[:1] == b"\x0e"
     return answer[5:]

@@ -1,4 +1,4 @@
-"""What tests of the store need: a pretended sandbox, and a forge of git objects that git would not make."""
+"""For tests of the store: a simulated sandbox, and a forge for git objects that git would not create."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def session(name: str = "fix", **changes: object) -> Session:
 
 
 def add_session(project: Project, name: str = "fix", *, state: State = State.EXITED) -> str:
-    """Make a session at HEAD with one run, and return its meta commit."""
+    """Create a session at HEAD with one run, and return its meta commit."""
     base = repo.resolve_commit(project, "HEAD")
     run = Run(1, STARTED, base)
     meta = record.write(
@@ -67,7 +67,7 @@ def add_session(project: Project, name: str = "fix", *, state: State = State.EXI
 
 @dataclass
 class Sandbox:
-    """A clone that plays the workspace, and what it reports."""
+    """A clone in place of the workspace, and its report."""
 
     project: Project
     workspace: Repo
@@ -76,7 +76,7 @@ class Sandbox:
 
     @classmethod
     def start(cls, project: Project, path: Path, tip: str | None = None) -> Sandbox:
-        """Make the workspace at ``path``, on ``tip`` (HEAD)."""
+        """Create the workspace at ``path``, on ``tip`` (default: HEAD)."""
         tip = tip or repo.resolve_commit(project, "HEAD")
         git(path.parent, "clone", "-q", "--shared", "--no-checkout", str(project.common_dir), str(path))
         workspace = Repo(path)
@@ -84,7 +84,7 @@ class Sandbox:
         return cls(project, workspace, tip)
 
     def point(self, turn: int = 1, when: float | None = None) -> Checkpoint:
-        """Take a snapshot of everything, as at the end of a turn."""
+        """Take a snapshot of all files, as at the end of a turn."""
         head = self.workspace.head()
         self.workspace.git("add", "-A")
         tree = self.workspace.git("write-tree")
@@ -93,7 +93,7 @@ class Sandbox:
         return self.points[-1]
 
     def pack(self) -> Path:
-        """Pack what the points hold, as the sandbox's entry does."""
+        """Pack the points, as the sandbox's entry script does."""
         path = self.workspace.path.parent / "sandbox.pack"
         oids = [oid for point in self.points for oid in (point.head, point.snapshot)]
         orders = "".join(f"{oid}\n" for oid in oids) + f"^{self.tip}\n"
@@ -103,11 +103,11 @@ class Sandbox:
         return path
 
     def intake(self, texts: Mapping[int, TurnText] | None = None) -> Intake:
-        """Return what the host takes in."""
+        """Return the host's intake."""
         return intake(self.project, self.tip, self.points, self.pack(), texts=texts)
 
     def ingest(self, texts: Mapping[int, TurnText] | None = None) -> Ingested:
-        """Take it in, and put the session's ref on it."""
+        """Take it in, and move the session's ref to it."""
         return take(self.intake(texts))
 
 
@@ -122,7 +122,7 @@ def intake(
     run: int = 1,
     started: float = STARTED,
 ) -> Intake:
-    """Return an intake with ordinary values for what a test does not care about."""
+    """Return an intake with defaults for what a test does not care about."""
     return Intake(project, name, run, tip, points, texts or {}, pack, started, ME)
 
 
@@ -145,7 +145,7 @@ Line = tuple[str, bytes, str]
 
 
 class Forge:
-    """Makes packs of whatever objects a test wants; nothing is checked or sorted."""
+    """Creates packs of arbitrary objects; nothing is checked or sorted."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -161,7 +161,7 @@ class Forge:
         return oid_of(kind, data)
 
     def delta(self, base: str, commands: bytes, source: int, target: int) -> None:
-        """Add an object as a delta (gitformat-pack) on the object ``base``, sizes given."""
+        """Add an object as a delta (gitformat-pack) of the object ``base``, with these sizes."""
         body = _size(source) + _size(target) + commands
         self.objects.append(_entry(7, len(body), bytes.fromhex(base) + zlib.compress(body)))
 
@@ -184,7 +184,7 @@ class Forge:
         return self.add("commit", head + message)
 
     def file(self, path: str = "payload", mode: str = "100644", data: bytes = b"x\n") -> str:
-        """Return a commit whose tree holds one file, called by raw bytes of ``path``."""
+        """Return a commit whose tree holds one file with the name ``path``."""
         return self.commit(self.tree((mode, path.encode("utf-8", "surrogateescape"), self.blob(data))))
 
     def pack(self, path: Path) -> Path:
@@ -217,13 +217,13 @@ def _size(number: int) -> bytes:
 
 
 def copy_command(offset: int, size: int) -> bytes:
-    """Return a delta's command that copies from its base (offset and size below 2**24)."""
+    """Return a delta's copy command (offset and size below 2**24)."""
     return bytes([0xFF]) + struct.pack("<I", offset) + struct.pack("<I", size)[:3]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Everything about a repository that a session may not change."""
+    """The parts of a repository that a session must not change."""
 
     refs: dict[str, str]
     files: dict[str, tuple[bytes, int]]
@@ -232,7 +232,7 @@ class Seen:
 
 
 def seen(made: Repo) -> Seen:
-    """Take down the state of everything but objects and realm's refs."""
+    """Record the state of everything but objects and realm's refs."""
     own = {name: oid for name, oid in made.refs().items() if not name.startswith("refs/realm")}
     return Seen(
         own, dict(_files(made.path)), made.git("stash", "list"), made.git("symbolic-ref", "HEAD", check=False)

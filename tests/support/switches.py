@@ -1,7 +1,7 @@
-"""Each defence, how to switch it off, and the attack that then gets through.
+"""Every defence, how to switch it off, and the attack that then succeeds.
 
-As a plugin of pytest (``-p tests.support.switches``) it switches off the one that
-``REALM_SWITCH_OFF`` names: :mod:`tests.attacks.test_each_defence_counts` runs the attack so.
+As a plugin of pytest (``-p tests.support.switches``) it switches off the one named by ``REALM_SWITCH_OFF``:
+:mod:`tests.attacks.test_each_defence_counts` runs the attack that way.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ ANYTHING = re.compile(r"(?s:.*)")
 
 
 class Switch(NamedTuple):
-    """An attack, ``file::test`` below tests/attacks, and what stands where the defence was, by its name.
+    """An attack, ``file::test`` below tests/attacks, and the defence's replacement by its name.
 
-    A function of ``changed`` gets what was there.
+    A function in ``changed`` gets the original.
     """
 
     attack: str
@@ -43,7 +43,7 @@ def _empty(*_: object, **__: object) -> str:
 
 
 def _first(*given: Any, **_: object) -> Any:
-    """Return the first argument as it is (of a method the second)."""
+    """Return the first argument unchanged (of a method the second)."""
     return given[0]
 
 
@@ -266,7 +266,7 @@ SWITCHES = {
 
 
 def pytest_configure() -> None:
-    """Switch off what is named."""
+    """Switch off the named defence."""
     switch = SWITCHES[os.environ["REALM_SWITCH_OFF"]]
     for name in (*switch.off, *switch.changed):
         place, _, attribute = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""Both sides of a relay for tests: a user's pseudo-terminal, a sandbox on another, and tmux as a judge."""
+"""Both sides of a relay for tests: pseudo-terminals of a user and a sandbox, and tmux as a reference."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ set -g remain-on-exit on
 
 
 def recordings() -> dict[str, bytes]:
-    """Return what real programs wrote to a terminal of 24 rows and 80 columns."""
+    """Return the recorded output of real programs in a terminal of 24 rows and 80 columns."""
     return {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.raw"))}
 
 
 def set_size(fd: int, rows: int, columns: int) -> None:
-    """Give a pseudo-terminal another size; its foreground programs get SIGWINCH."""
+    """Change a pseudo-terminal's size; its foreground programs get SIGWINCH."""
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 class PlainSandbox:
-    """A sandbox's stream that holds nothing but its program's output."""
+    """A sandbox's stream that carries only its program's output."""
 
     def parts(self, data: bytes, /) -> list[tuple[int, bytes]]:
         return [(1, data)]
@@ -110,7 +110,7 @@ class PtySandbox(PlainSandbox):
         except BlockingIOError:
             raise
         except OSError:
-            # A pseudo-terminal whose last program has gone gives EIO.
+            # A pseudo-terminal without programs gives EIO.
             return b""
 
     def send(self, data: bytes, /) -> int:
@@ -131,17 +131,17 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 def driver_command(program: Sequence[str], report: Path, **options: Any) -> list[str]:
-    """Return the command of a small realm: ``program`` in a sandbox, relayed to this terminal.
+    """Return a command that runs ``program`` as a sandbox and relays it to this terminal.
 
-    Options: ``detach`` (keys), ``crash`` (raise when this text comes by).
-    ``report`` gets how it ended, as JSON.
+    Options: ``detach`` (keys), ``crash`` (raise when this text is output).  It writes how the relay ended to
+    ``report``, as JSON.
     """
     settings = json.dumps({"program": list(program), "report": str(report), **options})
     return [sys.executable, "-m", "tests.support.relayed", settings]
 
 
 class Seat:
-    """A user at a pseudo-terminal of their own, and a command running there."""
+    """A user's pseudo-terminal, and a command running in it."""
 
     def __init__(self, command: Sequence[str], *, rows: int = ROWS, columns: int = COLUMNS) -> None:
         self.output = b""
@@ -171,7 +171,7 @@ class Seat:
                 os.close(fd)
 
     def type(self, data: bytes) -> None:
-        """Type, reading what comes meanwhile."""
+        """Type ``data``, reading output meanwhile."""
         while data:
             readable, writable, _ = select.select([self.master], [self.master], [], 20)
             if readable:
@@ -180,7 +180,7 @@ class Seat:
                 data = data[os.write(self.master, data[:1024]) :]
 
     def read_until(self, marker: bytes, seconds: float = 20.0) -> bytes:
-        """Read until ``marker`` has come; return all that has come so far."""
+        """Read until ``marker`` has come; return all output so far."""
         deadline = time.monotonic() + seconds
         while marker not in self.output:
             assert time.monotonic() < deadline, f"{marker!r} did not come: {self.output[-2000:]!r}"
@@ -188,7 +188,7 @@ class Seat:
         return self.output
 
     def pump(self, seconds: float) -> None:
-        """Read what comes within ``seconds``."""
+        """Read output for ``seconds``."""
         if select.select([self.master], [], [], seconds)[0]:
             self._read()
 
@@ -210,7 +210,7 @@ class Seat:
         self.process.send_signal(number)
 
     def settings(self) -> list[Any]:
-        """Return the line settings as they are now."""
+        """Return the current line settings."""
         return termios.tcgetattr(self.slave)
 
     def memory(self) -> int:
@@ -220,7 +220,7 @@ class Seat:
 
 
 class Judge:
-    """A terminal that others wrote: a tmux server of our own with one pane."""
+    """A terminal not written by realm: a separate tmux server with one pane."""
 
     FLAGS = (
         "alternate_on", "cursor_flag", "insert_flag", "keypad_cursor_flag", "keypad_flag", "mouse_any_flag",
@@ -245,11 +245,11 @@ class Judge:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
     def run(self, command: Sequence[str]) -> None:
-        """Start ``command`` in the pane, in the place of what is there, as if the terminal were new."""
+        """Start ``command`` in the pane in place of its program, as in a new terminal."""
         self._run("respawn-pane", "-k", "-c", str(ROOT), shlex.join(command))
 
     def show(self, data: bytes, directory: Path) -> None:
-        """Let a fresh terminal take ``data`` as a program's raw output."""
+        """Feed ``data`` to a fresh terminal as a program's raw output."""
         path = directory / "bytes"
         path.write_bytes(data)
         done = directory / "done"
@@ -257,7 +257,7 @@ class Judge:
         script = 'stty raw -echo; cat "$1"; touch "$2"; exec sleep 1000'
         self.run(["sh", "-c", script, "sh", str(path), str(done)])
         eventually(done.exists, 20)
-        # The pane reads what was written a moment later.
+        # The pane reads the output a moment later.
         seen = None
         while seen != (seen := (self.screen(), self.state())):
             time.sleep(0.05)
@@ -267,19 +267,19 @@ class Judge:
         self._run("send-keys", "-l", keys)
 
     def key(self, name: str) -> None:
-        """Press a key, by tmux's name of it."""
+        """Press a key, by tmux's name for it."""
         self._run("send-keys", name)
 
     def signal_foreground(self, number: signal.Signals) -> None:
         """Send a signal to the foreground programs, as another window's ``kill`` would."""
-        # By process: terminals of containers have the same names, and ps would list what runs there.
+        # By process: terminals in containers have the same names, so ps would also list programs there.
         leader = self._run("display-message", "-p", "#{pane_pid}").strip()
         listing = ["ps", "-o", "tpgid=", "-p", leader]
         group = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
         os.killpg(int(group), number)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Give the window another size."""
+        """Change the window's size."""
         self._run("resize-window", "-x", str(columns), "-y", str(rows))
 
     def screen(self) -> str:
@@ -288,12 +288,12 @@ class Judge:
         return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 
     def state(self) -> dict[str, str]:
-        """Return what is switched on."""
+        """Return the modes that are on."""
         line = self._run("display-message", "-p", ",".join(f"#{{{flag}}}" for flag in self.FLAGS))
         return dict(zip(self.FLAGS, line.strip().split(","), strict=True))
 
     def wait_for_text(self, text: str) -> None:
-        """Wait until ``text`` stands on the screen."""
+        """Wait until ``text`` is on the screen."""
         try:
             eventually(lambda: text in self.screen(), 20)
         except AssertionError as error:

@@ -1,4 +1,4 @@
-"""A person who uses the installed realm in a project, with the stand-in as the API."""
+"""A user of the installed realm in a project, with the stand-in as the API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Done:
 
 @dataclass
 class User:
-    """Somebody with ``realm`` on PATH, standing in ``repo``; ``extra`` goes into the environment."""
+    """A user with ``realm`` on PATH in the directory ``repo``; ``extra`` is added to the environment."""
 
     installed: Installed
     repo: Repo
@@ -41,7 +41,7 @@ class User:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of everything that this person runs."""
+        """The environment of all programs that this user runs."""
         path = f"{self.installed.bin}{os.pathsep}{os.environ['PATH']}"
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         return inherited | {"PATH": path} | self.extra
@@ -62,7 +62,7 @@ class User:
         code: int | None = 0,
         limit: float = 180,
     ) -> Done:
-        """Run realm to its end; fail unless it exits with ``code`` (``None``: anything) in time."""
+        """Run realm to its end; fail unless it exits with ``code`` (``None``: any) in time."""
         command = [str(self.installed.realm), *arguments]
         with subprocess.Popen(
             command, cwd=cwd or self.repo.path, env=self.env, stdin=subprocess.PIPE,
@@ -85,7 +85,7 @@ class User:
         return Terminal(command, env=self.env, cwd=cwd or self.repo.path, **size)
 
     def python(self, program: str) -> str:
-        """Run a program with the installed realm's own interpreter, for what no command does."""
+        """Run a Python program with the installed realm's interpreter, for what no command does."""
         command = [str(self.installed.python), "-c", program]
         done = subprocess.run(
             command, cwd=self.repo.path, env=self.env, check=True, stdout=subprocess.PIPE, text=True
@@ -93,7 +93,7 @@ class User:
         return done.stdout
 
     def shell(self, script: str, **size: int) -> Terminal:
-        """Run a line of shell in a terminal."""
+        """Run a shell command in a terminal."""
         return Terminal(["sh", "-c", script], env=self.env, cwd=self.repo.path, **size)
 
     def scripted(self, name: str, script: str, *options: str, code: int = 0, verb: str = "new") -> Done:
@@ -102,17 +102,17 @@ class User:
         return self.realm(verb, *agent, *options, name, "-c", script, code=code)
 
     def listed(self, *arguments: str) -> list[dict[str, Any]]:
-        """Return what ``realm list --json`` says."""
+        """Return the output of ``realm list --json``."""
         answer = json.loads(self.realm("list", "--json", *arguments).out)
         rows = answer if isinstance(answer, list) else answer["sessions"]
         return list(rows)
 
     def tip(self, name: str) -> str:
-        """Return the id at the session's ref."""
+        """Return the commit id of the session's ref."""
         return self.repo.head(f"refs/realm/{name}")
 
     def leftovers(self) -> Sequence[str]:
-        """Return the sandboxes (containers) that are still there for this person's project."""
+        """Return the sandboxes (containers) that exist for this user's project."""
         mine = f"realm.project={self.repo.path}"
         sidecars = engines.labelled("container", mine, "realm.role=egress")
         return [found for found in engines.labelled("container", mine) if found not in sidecars]
@@ -120,7 +120,7 @@ class User:
 
 def clean_engine(below: Path) -> None:
     """Remove every container and volume that realm made for projects below the directory ``below``."""
-    # Listed, not inspected one by one: others' sandboxes may be busy, and the engine would make us wait.
+    # Listed, not inspected one by one: the engine would wait for busy sandboxes of others.
     for kind, identity in (("container", "{{.ID}}"), ("volume", "{{.Name}}")):
         every = ["--all"] if kind == "container" else []
         wanted = ["--filter", "label=realm.project", "--format", identity + ' {{.Label "realm.project"}}']

@@ -1,4 +1,4 @@
-"""A web server at an address that sandboxes with an open network reach; it notes who asked for what."""
+"""A web server that sandboxes with an open network can reach; it records all requests."""
 
 from __future__ import annotations
 
