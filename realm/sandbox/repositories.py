@@ -87,137 +87,151 @@ def is_beside(path: str) -> bool:
     return path.startswith("../")
 
 
+class Contents(NamedTuple):
+    """The refs of a repository in a sandbox, and where their objects are."""
+
+    refs: Mapping[str, str] = {}
+    """Full names to object ids."""
+    symbolic: Mapping[str, str] = {}
+    """Full names of symbolic refs to the names that they point to."""
+    peeled: Mapping[str, str] = {}
+    """Full names of annotated tags to the commits that they point to."""
+    objects: tuple[str, ...] = ()
+    """Object directories in the sandbox."""
+    shallow: tuple[str, ...] = ()
+    """Commits whose parents are not there."""
+    known: tuple[str, ...] = ()
+    """Further commits that the host has, which no pack needs to bring back."""
+    kept: Mapping[str, str] = {}
+    """Those of ``refs`` that earlier runs left."""
+    stashes: tuple[tuple[str, str], ...] = ()
+    """Object ids and descriptions, the oldest first."""
+    large: bool = False
+    """Whether Git LFS is used: files that it manages come back as pointers."""
+    partial: bool = False
+    """Whether it is a partial clone, in which objects are missing on purpose."""
+
+
 class Inner(NamedTuple):
-    """A submodule of the tip: its ``path`` in the workspace, ``below`` what it lies in, ``link`` its commit.
-
-    ``key`` is short and stands for the path, ``parent`` is that of what it lies in, empty for the
-    workspace.  ``place`` is where its repository is below ``.git``, empty where there is none; then the
-    rest counts as in :class:`Repositories`.  ``name`` and ``url`` are those of ``.gitmodules``.
-
-    A repository beside the workspace is one too: its parent is :data:`BESIDE` or :data:`READ_ONLY`, its
-    path begins with ``../``, and it is on the session's branch.
-    """
+    """A submodule of the tip, or a repository beside the workspace."""
 
     key: str
+    """A short name made from the path."""
     parent: str
+    """The key of the submodule around it, empty for the workspace; beside the workspace
+    :data:`BESIDE` or :data:`READ_ONLY`."""
     path: str
+    """Its directory, from the workspace; ``../NAME`` beside it."""
     below: str
+    """Its directory, from its parent's."""
     link: str
+    """The commit that it is on: detached, or beside the workspace on the session's branch."""
     name: str = ""
+    """Its name in ``.gitmodules``."""
     url: str = ""
+    """Its address in ``.gitmodules``."""
     place: str = ""
-    refs: Mapping[str, str] = {}
-    symbolic: Mapping[str, str] = {}
-    peeled: Mapping[str, str] = {}
-    objects: tuple[str, ...] = ()
-    shallow: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
-    kept: Mapping[str, str] = {}
-    stashes: tuple[tuple[str, str], ...] = ()
-    large: bool = False
-    partial: bool = False
+    """Its repository, from the workspace's ``.git``; empty without one, when its directory stays empty."""
+    contents: Contents = Contents()
 
     @property
     def is_beside(self) -> bool:
-        """Whether it is no submodule, but lies beside the workspace."""
+        """Whether it lies beside the workspace, and is no submodule."""
         return is_beside(self.path)
 
 
 class Repositories(NamedTuple):
-    """What the repositories of a sandbox are made of.
-
-    ``tip`` is the commit that it starts on, on ``branch``, or detached where that
-    is empty.  ``refs`` maps full names to ids, ``symbolic`` to other names;
-    ``peeled`` has the ids of the commits that annotated tags of ``refs`` point
-    to.  ``objects`` are the object directories inside, ``shallow`` the commits
-    whose parents are not there.  ``exclude`` are rules of gitignore.  ``known``
-    are further commits that the host has.  ``kept`` are those of ``refs`` that earlier runs
-    left, ``stashes`` their stashes with what these are about, the oldest first.  ``instead`` are
-    addresses that git goes to in the place of others.  ``inner`` are the tip's submodules, parents first.
-    ``pointers`` are files that the sandbox has in the place of Git LFS's pointers; with ``large`` what it
-    makes of such comes back as pointers.  Files of more than ``largest`` bytes do not come back.
-    ``patterns`` are those of a sparse checkout, and ``cone`` how git reads them; ``beyond`` are files
-    outside that are there all the same.  Of a ``partial`` clone objects are missing on purpose.
-    """
+    """The workspace's repository, and those in it and beside it."""
 
     tip: str
+    """The commit that the sandbox starts on."""
     identity: Identity
     branch: str = ""
+    """The branch that is checked out; empty for a detached HEAD."""
     object_format: str = "sha1"
-    refs: Mapping[str, str] = {}
-    symbolic: Mapping[str, str] = {}
-    peeled: Mapping[str, str] = {}
-    objects: tuple[str, ...] = ()
-    shallow: tuple[str, ...] = ()
+    contents: Contents = Contents()
     exclude: bytes = b""
-    known: tuple[str, ...] = ()
-    kept: Mapping[str, str] = {}
-    stashes: tuple[tuple[str, str], ...] = ()
+    """Rules in the format of gitignore."""
     instead: Mapping[str, Sequence[str]] = {}
+    """Addresses, each with those for which git uses it (``insteadOf``)."""
     inner: tuple[Inner, ...] = ()
+    """Parents first."""
     pointers: tuple[str, ...] = ()
-    large: bool = False
+    """Files that Git LFS manages and whose contents are in the sandbox."""
     largest: int = 1 << 30
+    """Bytes; larger files do not come back."""
     patterns: bytes | None = None
+    """The patterns of a sparse checkout."""
     cone: bool = False
+    """Whether these patterns are in git's cone mode."""
     beyond: tuple[str, ...] = ()
-    partial: bool = False
+    """Files that are there although the patterns leave them out."""
 
 
 def files(given: Repositories) -> list[SandboxFile]:
-    """Return the files of the layout, and of the agent's home what names who commits."""
-    own = _configuration(given) + (_LARGE.encode() if given.large else b"")
+    """Return the files of the layout, and ``.gitconfig`` for the agent's home."""
     there = [inner for inner in given.inner if inner.place]
-    alone = given._replace(
-        refs={}, symbolic={}, branch="", stashes=(), patterns=None,
-        objects=(*given.objects, *(path for inner in there for path in inner.objects)),
-        shallow=(*given.shallow, *(oid for inner in there for oid in inner.shallow)),
-    )  # fmt: skip
-    settings = own + _sparse(given) + _identity(given.identity) + _modules(there, "")
+    every = [given.contents, *(inner.contents for inner in there)]
+    own = _configuration(given.object_format, is_partial=any(one.partial for one in every))
+    if any(one.large for one in every):
+        own += _LARGE.encode()
+    # The repository for snapshots has all objects, and no refs: the agent's branches are not in its way.
+    bare = Contents(
+        objects=tuple(path for one in every for path in one.objects),
+        shallow=tuple(oid for one in every for oid in one.shallow),
+    )
+    identity = _identity(given.identity)
+    settings = own + _sparse(given) + identity + _modules(there, "")
     found = {
-        f"{LAYOUT}/known": _known(given.tip, given.known),
-        f"{LAYOUT}/kept": _listed(given.kept),
+        f"{LAYOUT}/known": _known(given.tip, given.contents.known),
+        f"{LAYOUT}/kept": _listed(given.contents.kept),
         f"{LAYOUT}/largest": f"{given.largest}\n".encode(),
         **({f"{LAYOUT}/pointers": _ended(given.pointers)} if given.pointers else {}),
         **({f"{LAYOUT}/beyond": _ended(given.beyond)} if given.beyond else {}),
         **({f"{LAYOUT}/gitlinks": _gitlinks(given.inner)} if given.inner else {}),
-        **_repository("workspace", settings, given),
-        **_repository("snapshots", own + _SNAPSHOTS.encode(), alone),
+        **_repository("workspace", settings, given.contents, given.tip, given.branch),
+        **_repository("snapshots", own + _SNAPSHOTS.encode(), bare, given.tip),
     }
+    for place in ("workspace", "snapshots"):
+        found[f"{LAYOUT}/{place}/info/exclude"] = given.exclude
+    if given.patterns is not None:
+        found[f"{LAYOUT}/workspace/info/sparse-checkout"] = given.patterns
     for inner in there:
-        below = own + _identity(given.identity) + _of_inner(inner) + _modules(there, inner.key)
-        found |= _repository(f"workspace/{inner.place}", below, _as_repository(given, inner))
-        found[f"{LAYOUT}/known.{inner.key}"] = _known(inner.link, inner.known)
-        found[f"{LAYOUT}/kept.{inner.key}"] = _listed(inner.kept)
+        settings = own + identity + _of_inner(inner) + _modules(there, inner.key)
+        branch = given.branch if inner.is_beside else ""
+        found |= _repository(f"workspace/{inner.place}", settings, inner.contents, inner.link, branch)
+        found[f"{LAYOUT}/known.{inner.key}"] = _known(inner.link, inner.contents.known)
+        found[f"{LAYOUT}/kept.{inner.key}"] = _listed(inner.contents.kept)
     laid = [SandboxFile(path, data, 0o644, owner="root") for path, data in found.items()]
     scripts = shipped("container")
     laid += [SandboxFile(f"{LAYOUT}/{name}", scripts[name], 0o555, owner="root") for name in _SCRIPTS]
     # For other repositories that the agent makes.
-    laid.append(SandboxFile(f"{HOME}/.gitconfig", _identity(given.identity) + _urls(given.instead), 0o644))
+    laid.append(SandboxFile(f"{HOME}/.gitconfig", identity + _urls(given.instead), 0o644))
     return laid
 
 
-def _repository(name: str, configuration: bytes, given: Repositories) -> dict[str, bytes]:
-    top = f"{LAYOUT}/{name}"
-    head = f"ref: refs/heads/{given.branch}" if given.branch else given.tip
+def _repository(
+    place: str, configuration: bytes, contents: Contents, tip: str, branch: str = ""
+) -> dict[str, bytes]:
+    """Return the files of a repository by their paths; ``place`` is its directory in the layout."""
+    top = f"{LAYOUT}/{place}"
+    head = f"ref: refs/heads/{branch}" if branch else tip
     found = {
         f"{top}/HEAD": f"{head}\n".encode(),
         f"{top}/config": configuration,
-        f"{top}/info/exclude": given.exclude,
-        f"{top}/objects/info/alternates": "".join(f"{path}\n" for path in given.objects).encode(),
+        f"{top}/info/exclude": b"",
+        f"{top}/objects/info/alternates": "".join(f"{path}\n" for path in contents.objects).encode(),
     }
-    if given.branch:
-        found[f"{top}/refs/heads/{given.branch}"] = f"{given.tip}\n".encode()
-    if given.refs:
-        found[f"{top}/packed-refs"] = _packed(given)
-    if given.shallow:
-        found[f"{top}/shallow"] = "".join(f"{oid}\n" for oid in given.shallow).encode()
-    if given.stashes:
-        found[f"{top}/refs/stash"] = f"{given.stashes[-1][0]}\n".encode()
-        found[f"{top}/logs/refs/stash"] = _stashes(given)
-    if given.patterns is not None:
-        found[f"{top}/info/sparse-checkout"] = given.patterns
-    for ref, target in given.symbolic.items():
+    if branch:
+        found[f"{top}/refs/heads/{branch}"] = f"{tip}\n".encode()
+    if contents.refs:
+        found[f"{top}/packed-refs"] = _packed(contents)
+    if contents.shallow:
+        found[f"{top}/shallow"] = "".join(f"{oid}\n" for oid in contents.shallow).encode()
+    if contents.stashes:
+        found[f"{top}/refs/stash"] = f"{contents.stashes[-1][0]}\n".encode()
+        found[f"{top}/logs/refs/stash"] = _stashes(contents.stashes)
+    for ref, target in contents.symbolic.items():
         found[f"{top}/{ref}"] = f"ref: {target}\n".encode()
     return found
 
@@ -233,14 +247,6 @@ def _gitlinks(given: Sequence[Inner]) -> bytes:
         for inner in given
     )  # fmt: skip
     return "".join("\t".join(row) + "\n" for row in rows).encode("utf-8", "surrogateescape")
-
-
-def _as_repository(given: Repositories, inner: Inner) -> Repositories:
-    return Repositories(
-        inner.link, given.identity, object_format=given.object_format, refs=inner.refs,
-        symbolic=inner.symbolic, peeled=inner.peeled, objects=inner.objects, shallow=inner.shallow,
-        branch=given.branch if inner.is_beside else "", stashes=inner.stashes,
-    )  # fmt: skip
 
 
 def _of_inner(inner: Inner) -> bytes:
@@ -273,29 +279,29 @@ def _listed(refs: Mapping[str, str]) -> bytes:
     return "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())).encode("utf-8", "surrogateescape")
 
 
-def _stashes(given: Repositories) -> bytes:
+def _stashes(stashes: Sequence[tuple[str, str]]) -> bytes:
     """Return the reflog that is git's list of stashes."""
-    before, lines = "0" * len(given.tip), []
-    for oid, about in given.stashes:
+    before, lines = "0" * len(stashes[0][0]), []
+    for oid, about in stashes:
         lines.append(f"{before} {oid} realm <realm@localhost> {int(time.time())} +0000\t{about}\n")
         before = oid
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _packed(given: Repositories) -> bytes:
+def _packed(contents: Contents) -> bytes:
     """Return the refs in git's own format (gitrepository-layout, ``packed-refs``)."""
     lines = ["# pack-refs with: peeled fully-peeled sorted \n"]
-    for ref, oid in sorted(given.refs.items()):
+    for ref, oid in sorted(contents.refs.items()):
         lines.append(f"{oid} {ref}\n")
-        if ref in given.peeled:
-            lines.append(f"^{given.peeled[ref]}\n")
+        if ref in contents.peeled:
+            lines.append(f"^{contents.peeled[ref]}\n")
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _configuration(given: Repositories) -> bytes:
+def _configuration(object_format: str, *, is_partial: bool) -> bytes:
     lines = ["[core]", "bare = false", "checkStat = minimal", "trustctime = false"]
-    extensions = [f"objectformat = {given.object_format}"] if given.object_format != "sha1" else []
-    extensions += [f"partialClone = {_NOT_HERE}"] if given.partial else []
+    extensions = [f"objectformat = {object_format}"] if object_format != "sha1" else []
+    extensions += [f"partialClone = {_NOT_HERE}"] if is_partial else []
     lines += [f"repositoryformatversion = {1 if extensions else 0}", "[extensions]", *extensions]
     return "".join(f"{line}\n" for line in lines).encode()
 

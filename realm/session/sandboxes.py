@@ -26,7 +26,7 @@ from realm.sandbox import (
 )
 from realm.sandbox import spec as specs
 from realm.sandbox.egress import sidecar, ticket
-from realm.sandbox.repositories import Inner, Repositories
+from realm.sandbox.repositories import Contents, Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
 from realm.session import egress, keys, large, refusals, sight
@@ -139,44 +139,34 @@ def outfit(
     with history.prepared(shop, seen, prefer=prefer) as ready, _inside(plan, more) as inner:
         spec = running.spec(plan, image, command)._replace(history=ready.volume)
         spec = spec._replace(owner=spec.owner._replace(history=ready.volume))
-        refs, kept = _refs(seen, plan.session.name), sight.kept(plan)
         pointers = large.given(plan)
         files = {pointer.oid: pointer.file for pointer in pointers if pointer.file is not None}
         outline = running.outline(plan)
         beyond = sparse.changed(plan.project, plan.session.base, plan.run.before) if outline else ()
-        beside = branches.inside(plan.project, kept, [*refs, f"refs/heads/{plan.session.name}"])
+        refs, kept = _refs(seen, plan.session.name), sight.kept(plan)
+        contents = _contents(plan.project, seen, refs, kept, plan.session.name)._replace(
+            objects=ready.objects, shallow=ready.shallow
+        )
         laid = Repositories(
             tip=plan.run.before,
             identity=plan.identity,
             branch=plan.session.name,
             object_format=plan.project.object_format,
-            refs={**refs, **beside.refs},
-            symbolic=seen.symbolic,
-            peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
-            objects=ready.objects,
-            shallow=ready.shallow,
+            contents=contents._replace(known=(*more, *contents.known)),
             exclude=running.exclude(plan),
-            known=(*more, *kept.values()),
-            kept=beside.refs,
-            stashes=tuple(beside.stashes),
             instead=keys.instead(plan),
             inner=tuple(one for one, _ in inner),
             pointers=tuple(pointer.path for pointer in pointers if pointer.oid in files),
-            large=lfs.is_used(plan.project) or any(one.large for one, _ in inner),
             largest=plan.config.value(LIMIT_FILE),
             patterns=outline.patterns if outline else None,
             cone=outline is not None and outline.cone,
             beyond=tuple(map(os.fsdecode, beyond)),
-            partial=stores.is_partial(plan.project) or any(one.partial for one, _ in inner),
         )
         base = laid._replace(
             tip=plan.session.base,
             branch="",
+            contents=contents._replace(refs=refs, known=tuple(more), kept={}, stashes=()),
             exclude=b"",
-            refs=refs,
-            known=tuple(more),
-            kept={},
-            stashes=(),
             inner=(),
             pointers=(),
             beyond=(),
@@ -199,7 +189,7 @@ def outfit(
         yield Outfit(
             specs.limited(spec, machine.result()),
             [*repositories.files(laid), *ready.files, *packs, *_conversations(plan),
-             *_worktree(plan, beside.refs), *command_file,
+             *_worktree(plan, contents.kept), *command_file,
              *([SandboxFile(layout.ENVIRONMENT, specs.secrets(proxies), 0o600)] if proxies else [])],
             Checkout(
                 plan.session.base, seen.key, seen.place,
@@ -264,17 +254,34 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
         SandboxFile(f"{layout.LARGE}/{pointer.oid}", pointer.file, 0o444, owner="root")
         for pointer in large.given_inside(plan, one, clone) if pointer.file is not None
     ]  # fmt: skip
-    branch, kept = plan.session.name if one in plan.neighbours else "", sight.kept_inside(plan, one, clone)
-    refs = _refs(seen, branch)
-    beside = branches.inside(clone, kept, [*refs, f"refs/heads/{branch}"])
+    branch = plan.session.name if one in plan.neighbours else ""
+    contents = _contents(clone, seen, _refs(seen, branch), sight.kept_inside(plan, one, clone), branch)
     inner = Inner(
         one.key, one.parent, one.path, one.below, one.link, name=one.name, url=one.url, place=one.place,
-        refs={**refs, **beside.refs}, symbolic=seen.symbolic,
-        peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
-        objects=(at,), shallow=seen.shallow, known=tuple(kept.values()), kept=beside.refs,
-        stashes=tuple(beside.stashes), large=lfs.is_used(clone), partial=stores.is_partial(clone),
+        contents=contents._replace(objects=(at,), shallow=seen.shallow),
     )  # fmt: skip
     return inner, files
+
+
+def _contents(
+    project: Project, seen: History, refs: Mapping[str, str], kept: Mapping[str, str], branch: str
+) -> Contents:
+    """Return what a repository of ``project`` has in a sandbox, but for where its objects are.
+
+    ``kept`` are what earlier runs left, by their names on the host; where one of ``refs`` or the
+    checked-out ``branch`` has the same name, it gets another.
+    """
+    beside = branches.inside(project, kept, [*refs, f"refs/heads/{branch}"])
+    return Contents(
+        refs={**refs, **beside.refs},
+        symbolic=seen.symbolic,
+        peeled={name: tag.peeled for name, tag in seen.tags.items() if tag.oid != tag.peeled},
+        known=tuple(kept.values()),
+        kept=beside.refs,
+        stashes=tuple(beside.stashes),
+        large=lfs.is_used(project),
+        partial=stores.is_partial(project),
+    )
 
 
 def _way_to(plan: Plan, one: Inner) -> SandboxFile:

@@ -24,7 +24,7 @@ def test_a_commit_that_was_not_in_the_sandbox_cannot_be_built_on(repo: Repo, tmp
     secret = repo.commit("Secret")
     repo.git("checkout", "-q", "main")
     sandbox = HostSandbox(tmp_path / "one", repo)
-    sandbox.layout = sandbox.layout._replace(known=(secret,))  # so that it is in no pack
+    sandbox.holds(known=(secret,))  # so that it is in no pack
     report = sandbox.run(
         f"git update-ref refs/heads/plain {secret}; "
         f"git update-ref refs/heads/on $(git commit-tree -p {secret} -m on HEAD^{{tree}}); "

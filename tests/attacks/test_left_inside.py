@@ -26,7 +26,9 @@ def test_what_the_sandbox_was_not_given_is_not_built_on(repo: Repo, tmp_path: Pa
     secret = place.lib.commit("Secret")
     place.lib.git("checkout", "-q", "--detach", "HEAD~1")
     sandbox = place.sandbox(tmp_path / "one")
-    inner = tuple(one._replace(known=(secret,)) for one in sandbox.layout.inner)  # so that it is in no pack
+    inner = tuple(
+        one._replace(contents=one.contents._replace(known=(secret,))) for one in sandbox.layout.inner
+    )  # so that it is in no pack
     sandbox.layout = sandbox.layout._replace(inner=inner)
     report = sandbox.run(
         "cd lib; set -- HEAD^{tree}; new() { git update-ref refs/heads/$1 $2; }; "

@@ -40,7 +40,8 @@ def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostS
     there = [one for one in lfs.pointers(project_of(repo), repo.head()) if one.file]
     assert [one.path for one in there] == ["here.bin"]
     made = HostSandbox(tmp_path / "sandbox", repo, request.param)
-    made.layout = made.layout._replace(large=True, pointers=tuple(one.path for one in there))
+    made.holds(large=True)
+    made.layout = made.layout._replace(pointers=tuple(one.path for one in there))
     (made.state / "lfs").mkdir()
     for one in there:
         assert one.file is not None

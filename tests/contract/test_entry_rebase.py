@@ -30,7 +30,7 @@ def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostS
 
 
 def _rebase(sandbox: HostSandbox, head: str) -> int:
-    sandbox.layout = sandbox.layout._replace(known=(head,))
+    sandbox.holds(known=(head,))
     sandbox.lay_out()
     script = str(sandbox.state / "layout" / "rebase")
     return sandbox.entry("run", "sh", script, head, sandbox.environment["BASE"]).returncode

@@ -213,7 +213,7 @@ def test_history_as_a_pack_needs_no_object_store(sandbox: HostSandbox) -> None:
         ["git", "pack-objects", "-q", "--revs", str(objects / "pack" / "pack")],
         cwd=sandbox.repo.path, input=f"{sandbox.tip}\n".encode(), check=True, capture_output=True,
     )  # fmt: skip
-    sandbox.layout = sandbox.layout._replace(objects=(str(objects),))
+    sandbox.holds(objects=(str(objects),))
     report = sandbox.run("git log --format=%s && echo x > new")
     assert "new" in sandbox.tree(report)
 
@@ -221,7 +221,7 @@ def test_history_as_a_pack_needs_no_object_store(sandbox: HostSandbox) -> None:
 def test_refs_that_the_sandbox_may_see_are_there(sandbox: HostSandbox) -> None:
     tag = sandbox.repo.git("tag", "-a", "-m", "One", "v1") or sandbox.repo.git("rev-parse", "v1")
     main = "refs/remotes/origin/main"
-    sandbox.layout = sandbox.layout._replace(
+    sandbox.holds(
         refs={"refs/heads/main": sandbox.tip, main: sandbox.tip, "refs/tags/v1": tag},
         peeled={"refs/tags/v1": sandbox.tip},
         symbolic={"refs/remotes/origin/HEAD": main},

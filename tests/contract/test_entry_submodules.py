@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from realm.sandbox.report import Others
-from realm.sandbox.repositories import Inner
+from realm.sandbox.repositories import Contents, Inner
 from tests.support.repos import Repo
 from tests.support.sandbox import SHELLS, HostSandbox, unpacked
 
@@ -41,9 +41,9 @@ def sandbox(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> HostS
     whole.layout = whole.layout._replace(
         inner=(
             Inner(KEY, "", "lib", "lib", lib.head(), "lib", place="modules/lib",
-                  objects=(str(lib.path / ".git/objects"),)),
+                  contents=Contents(objects=(str(lib.path / ".git/objects"),))),
             Inner(DEEP, KEY, "lib/deep", "deep", deep.head(), "deep", place="modules/lib/modules/deep",
-                  objects=(str(deep.path / ".git/objects"),)),
+                  contents=Contents(objects=(str(deep.path / ".git/objects"),))),
             Inner("c" * 16, "", "gone", "gone", deep.head(), "gone"),
         )
     )  # fmt: skip
@@ -270,7 +270,7 @@ def beside(sandbox: HostSandbox) -> Path:
     lib = Repo(sandbox.root.parent / "lib")
     for name, parent, key in (("near", "beside", "e" * 16), ("still", "read-only", "f" * 16)):
         inner = Inner(key, parent, f"../{name}", f"../{name}", lib.head(), name, place=f"with/{name}",
-                      objects=(str(lib.path / ".git/objects"),))  # fmt: skip
+                      contents=Contents(objects=(str(lib.path / ".git/objects"),)))  # fmt: skip
         sandbox.layout = sandbox.layout._replace(inner=(*sandbox.layout.inner, inner))
         top = sandbox.workspace.parent / name
         top.mkdir()

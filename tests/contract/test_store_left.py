@@ -48,9 +48,7 @@ def again(sandbox: HostSandbox, project: Project, path: Path) -> HostSandbox:
     made.tip = tip
     there = branches.listed(project, "fix")
     inside = branches.inside(project, there, ["refs/heads/work"])
-    made.layout = made.layout._replace(
-        refs=inside.refs, kept=inside.refs, stashes=tuple(inside.stashes), known=tuple(there.values())
-    )
+    made.holds(refs=inside.refs, kept=inside.refs, stashes=tuple(inside.stashes), known=tuple(there.values()))
     return made
 
 

@@ -59,12 +59,13 @@ class Place(NamedTuple):
                     large = made.state / "lfs" / file.path.rpartition("/")[2]
                     large.parent.mkdir(exist_ok=True)
                     shutil.copyfile(file.data, large)
-            there.append(laid._replace(objects=(str(one.clone.common_dir / "objects"),)))
+            contents = laid.contents._replace(objects=(str(one.clone.common_dir / "objects"),))
+            there.append(laid._replace(contents=contents))
             if one.path.startswith("../"):
                 beside = made.workspace / one.path
                 beside.mkdir()
                 (beside / ".git").write_text(f"gitdir: ../project/.git/{one.place}\n")
-        made.layout = made.layout._replace(inner=tuple(there), large=any(one.large for one in there))
+        made.layout = made.layout._replace(inner=tuple(there))
         return made
 
     def take(self, report: Report) -> Inside:

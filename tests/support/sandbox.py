@@ -20,7 +20,7 @@ from realm.sandbox.creation import snapshot
 from realm.sandbox.image import recipe
 from realm.sandbox.image.build import build_own
 from realm.sandbox.layout import Owner
-from realm.sandbox.repositories import Repositories
+from realm.sandbox.repositories import Contents, Repositories
 from realm.sandbox.spec import SandboxSpec
 from realm.sandbox.workspace import Checkout
 from realm.store import history as histories
@@ -72,7 +72,7 @@ class HostSandbox:
         self.tip = self.repo.head()
         self.layout = Repositories(
             self.tip, Identity("Ada Tester", "ada@example.com"), "work",
-            objects=(str(self.repo.path / ".git" / "objects"),),
+            contents=Contents(objects=(str(self.repo.path / ".git" / "objects"),)),
         )  # fmt: skip
 
     @property
@@ -82,6 +82,10 @@ class HostSandbox:
     @property
     def state(self) -> Path:
         return self.root / "realm"
+
+    def holds(self, **changes: Any) -> None:
+        """Let the workspace's repository have other contents than its tip's objects."""
+        self.layout = self.layout._replace(contents=self.layout.contents._replace(**changes))
 
     def lay_out(self) -> None:
         """Lay out the sandbox as the host does, once."""
@@ -200,7 +204,7 @@ class Laboratory:
         with history.prepared(shop, seen) as ready:
             laid = Repositories(
                 self.repo.head(), Identity("Ada Tester", "ada@example.com"), "work",
-                objects=ready.objects, exclude=self.exclude,
+                contents=Contents(objects=ready.objects), exclude=self.exclude,
             )  # fmt: skip
             layout = [*repositories.files(laid), *ready.files]
             base = [*repositories.files(laid._replace(branch="", exclude=b"")), *ready.files]
