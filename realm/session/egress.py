@@ -8,6 +8,7 @@ run hears what the sidecar refuses it, and recreates a sidecar that has died. Wh
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +28,6 @@ from realm.text import clean
 from realm.together import Begun, Beside
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from realm.agents import Agent, Api, Login
@@ -274,6 +274,8 @@ class Listener:
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
         self._engine, self._plan, self._sandbox = engine, plan, sandbox
         self._new: list[str] = []
+        self.stale = threading.Event()
+        """Set when a git host refused the login that the sidecar has."""
         self._seen: set[str] = {refusal.host for refusal in refusals.recorded(sandbox.owner.id)}
         self._beside: Beside | None = None
 
@@ -326,6 +328,8 @@ class Listener:
                 said = lines.read(_PERIOD)
                 if said is None:
                     return
+                if any(sidecar.is_stale(line, found) for line in said):
+                    self.stale.set()
                 for refusal in filter(None, (sidecar.read(line, found) for line in said)):
                     key = (refusal.host, refusal.port, refusal.why)
                     if key in counts or len(counts) < _MOST:

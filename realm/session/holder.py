@@ -208,7 +208,7 @@ class Holder:
         with (
             self.taker,
             logins.in_step(self.sandbox, self.plan, self.ui),
-            followed(self.engine, self.plan, self.sandbox, self.ui),
+            followed(self.engine, self.plan, self.sandbox, self.ui, self._refusals.stale),
             lending.lent(self.engine, self.plan.ssh, self.sandbox.owner),
             self._refusals,
             self._reserve,

@@ -24,7 +24,7 @@ from realm.git import git, user_environment
 from realm.paths import make_private, realm_home
 from realm.sandbox import flags
 from realm.sandbox.egress import registries, rules, sidecar
-from realm.sandbox.egress.ticket import API_PORT, ticket
+from realm.sandbox.egress.ticket import API_PORT, Ticket, ticket
 from realm.together import Beside
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ _PAUSE = 0.1
 """Seconds from one look at whether another process has renewed it to the next."""
 _GIT_PATIENCE = 30.0
 """Seconds that the user's credential helper may take."""
+_GIT_AGAIN, _GIT_LATEST = 20.0, 3600.0
+"""Seconds until it is asked again for a login that was refused; twice as long each time, up to the latter,
+as long as it has no other one."""
 _GIT_PATHS = r"/[A-Za-z0-9._~/+-]{1,400}/(info/refs|git-upload-pack)"
 """What git asks over HTTP to fetch (gitprotocol-http(5))."""
 
@@ -97,7 +100,7 @@ def choose(
         problem = f"{api.url} is this machine, which no proxy in a container can ask"
     else:
         try:
-            rules.stands("0", [_stand(api)])
+            rules.stands(Ticket("0", "127.0.0.1"), [_stand(api)])
         except ValueError as error:
             problem = str(error)
         else:
@@ -200,7 +203,7 @@ def _files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
     stands = [*([_stand(api)._replace(counts=any(budget))] if api else []), *plan.git_hosts]
     found = ticket(owner)
     return {
-        **(rules.stands(found.token, stands) if stands else {}),
+        **(rules.stands(found, stands) if stands else {}),
         **registries.files(found, plan.registries),
     }
 
@@ -233,17 +236,21 @@ def lasting(plan: Plan) -> Plan:
 
 
 @contextmanager
-def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[None]:
-    """Keep the sidecar's copy of the host's logins up to date until the context ends."""
+def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI, stale: threading.Event) -> Iterator[None]:
+    """Keep the sidecar's copy of the host's logins up to date until the context ends.
+
+    git's are asked for again when one was refused, which ``stale`` says.
+    """
     is_renewed = plan.api is not None and plan.login.is_renewed
-    if not is_renewed and not plan.registries:
+    if not is_renewed and not plan.registries and not plan.git_hosts:
         yield
         return
     said = set[str]()
 
     def watch(stop: threading.Event) -> None:
-        last = files(plan, sandbox.owner)
-        again = 0.0
+        known, last = plan, files(plan, sandbox.owner)
+        again = git_again = 0.0
+        pause = _GIT_AGAIN
         while not stop.wait(PERIOD):
             with suppress(RealmError, OSError):
                 ends = plan.agent.login_ends() if is_renewed and not plan.login.is_lent else None
@@ -251,7 +258,13 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> Iterator[N
                 if is_due and time.monotonic() > again:
                     again = time.monotonic() + _DUE
                     said.add(_renew(plan.agent))
-                now = _files(_newest(plan), sandbox.owner)
+                if stale.is_set() and time.monotonic() > git_again:
+                    stale.clear()
+                    git_again, pause = time.monotonic() + pause, min(2 * pause, _GIT_LATEST)
+                    found = git_hosts(plan.project, plan.config, plan.network)
+                    pause = pause if found == known.git_hosts else _GIT_AGAIN
+                    known, last = known._replace(git_hosts=found), {}
+                now = _files(_newest(known), sandbox.owner)
                 if now != last:
                     sidecar.give(engine, sandbox.owner.egress, now)
                     last = now

@@ -158,7 +158,7 @@ def _stands(
     reads: bool = False,
 ) -> dict[str, str]:
     stand = rules.Stand(url, headers, "/v1/messages", prefix, reads)
-    return {name: data.decode() for name, data in rules.stands("token", [stand]).items()}
+    return {name: data.decode() for name, data in rules.stands(Ticket("token", "127.1.2.3"), [stand]).items()}
 
 
 def test_the_api_is_answered_for_one_run_at_its_own_paths() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import threading
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -13,16 +15,21 @@ from realm import agents
 from realm.agents.base import Login, Match
 from realm.config import Config
 from realm.errors import RealmError, UsageError
+from realm.sandbox.egress import sidecar
 from realm.session import egress, keys, logins
 from realm.session import plan as planning
 from realm.session import run as running
 from realm.session.requests import NewRequest, ResumeRequest
 from realm.session.run import Network
 from tests.support.store import project_of, session
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.sandbox.docker import Engine
+    from realm.sandbox.sandbox import Sandbox
+    from realm.session.requests import UI
     from tests.support.repos import Repo
 
 KEY = Login({"ANTHROPIC_API_KEY": "k" * 20}, source="ANTHROPIC_API_KEY is set")
@@ -167,6 +174,35 @@ class TestGitHosts:
         assert (stand.url, stand.prefix, stand.reads) == ("https://git.example", "/git/git.example", True)
         assert stand.headers == {"authorization": "Basic bWU6aHVudGVyMjI="}
         assert "receive" not in stand.paths
+
+    def test_it_is_asked_again_when_a_login_was_refused_and_ever_more_rarely(
+        self, asked: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        calls = tmp_path / "calls"
+        helper = f"!f() {{ echo $1 >>{calls}; echo username=me; echo password=$(wc -l <{calls}); }}; f"
+        asked.git("config", "credential.helper", helper)
+        plan = planning.following(project_of(asked), session(), None, ResumeRequest("fix"))
+        given: list[str] = []
+        monkeypatch.setattr(keys, "PERIOD", 0.01)
+        monkeypatch.setattr(keys, "_GIT_AGAIN", 0.0)
+        monkeypatch.setattr(sidecar, "give", lambda *arguments: given.append(str(arguments[-1])))
+        stale, sandbox, engine = (
+            threading.Event(),
+            SimpleNamespace(owner=running.owner(plan)),
+            cast("Engine", None),
+        )
+        with keys.followed(engine, plan, cast("Sandbox", sandbox), cast("UI", None), stale):
+            time.sleep(0.1)
+            assert given == []
+            monkeypatch.setattr(keys, "_GIT_AGAIN", 60.0)
+            stale.set()
+            eventually(lambda: len(given) == 1)
+            asked.git("config", "credential.helper", "!false")
+            stale.set()
+            time.sleep(0.1)
+        assert base64.b64encode(b"me:2").decode() in given[0]
+        assert len(given) == 1
+        assert set(calls.read_text().split()) == {"get"}
 
     def test_who_has_none_is_told(self, asked: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("REALM_GIT_CREDENTIALS", "other.example:8443")

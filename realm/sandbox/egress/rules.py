@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from realm.hosts import Host
+    from realm.sandbox.egress.ticket import Ticket
 
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -116,6 +117,7 @@ http {
   js_import spent.js;
   js_var $spent;
   log_format spent escape=none '$spent';
+  map $upstream_status $stale { 401 yes; default ''; }
   include /run/realm/conf/api-*.conf;
 }
 """
@@ -128,6 +130,8 @@ _COUNTED = """\
     proxy_set_header Accept-Encoding identity;
     access_log /run/realm/spent-{token} spent if=$spent;
 """
+STALE = "stale"
+"""In the place of why, in a line of :data:`REFUSED` that says that a server refused its login."""
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
 _HEADER = re.compile(r"[a-z0-9-]{1,100}")
@@ -152,13 +156,14 @@ class Stand(NamedTuple):
     counts: bool = False
 
 
-def stands(token: str, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
-    """Return the configuration that answers the run ``token`` with servers that it has no key for.
+def stands(found: Ticket, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
+    """Return the configuration that answers the run of a ticket with servers that it has no key for.
 
     The sandbox's own keys go nowhere, and nothing else is let through.  nginx reaches the servers
     through squid, which looks their names up.  Raises :class:`ValueError` for an address or a header
     that would be something else in there.
     """
+    token = found.token
     own = f"/run/realm/api/{token}"
     texts, ways = [], []
     for number, stand in enumerate(wanted):
@@ -168,7 +173,8 @@ def stands(token: str, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
     upstreams = "".join(upstream for upstream, _ in texts)
     locations = "".join(location for _, location in texts)
     text = f"""\
-{upstreams}server {{
+{upstreams}log_format stale-{token} escape=none '{found.address} git {TLS} {STALE}';
+server {{
   listen unix:{own};
   location / {{ return 403 '{_ELSEWHERE}'; }}
   location = / {{ return 200 '{{}}'; }}
@@ -199,6 +205,7 @@ def _stand(token: str, name: str, out: str, stand: Stand) -> tuple[str, str, str
     quoted = {header: re.sub(r'(["\\])', r"\\\1", value) for header, value in given.items()}
     lines = "".join(f'    proxy_set_header {header} "{value}";\n' for header, value in quoted.items())
     refused = f"    if ($arg_service = git-receive-pack) {{ return 403 '{_ELSEWHERE}'; }}\n"
+    refused += f"    access_log {REFUSED} stale-{token} if=$stale;\n"
     counted = _COUNTED.format(token=token) if stand.counts else ""
     upstream = f"upstream {name} {{\n  server unix:{out};\n  keepalive 16;\n  keepalive_timeout 240s;\n}}\n"
     location = f"""\

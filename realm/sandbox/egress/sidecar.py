@@ -25,6 +25,7 @@ from realm.hosts import Host
 from realm.model import Refusal
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import layout, proof, transfer
+from realm.sandbox.egress.rules import STALE
 from realm.sandbox.history import locked
 from realm.sandbox.stream import Attachment
 
@@ -298,10 +299,16 @@ def following(found: Ticket) -> list[str]:
     return [*_SCRIPT, "follow", found.token, found.address]
 
 
+def is_stale(line: bytes, found: Ticket) -> bool:
+    """Tell whether a line of the sidecar's says that a git host refused the login that it has for a run."""
+    parts = line.decode("ascii", "replace").split()
+    return parts[:1] == [found.address] and parts[3:] == [STALE]
+
+
 def read(line: bytes, found: Ticket) -> Refusal | None:
     """Return the refusal that a line of the sidecar's is; ``None`` when it is none of this run."""
     parts = line.decode("ascii", "replace").split()
-    if len(parts) != 4 or parts[0] != found.address or not parts[2].isdigit():  # noqa: PLR2004
+    if len(parts) != 4 or parts[0] != found.address or not parts[2].isdigit() or parts[3] == STALE:  # noqa: PLR2004
         return None
     try:
         host = hosts.parse(parts[1].replace("%5B", "").replace("%5D", "")).name
