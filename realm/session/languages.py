@@ -7,8 +7,9 @@ Nothing here runs anything of the project's, and nothing counts that the user di
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realm.session import devcontainer
 from realm.session.proposal import Files, Proposal
@@ -16,14 +17,14 @@ from realm.session.proposal import Files, Proposal
 if TYPE_CHECKING:
     from pathlib import Path
 
-_DEBIAN_GO, _DEBIAN_NODE = (1, 19), 18
-"""What Debian has, in the release that realm's image is made of."""
+_DEBIAN_GO, _DEBIAN_NODE, _DEBIAN_PYTHON, _DEBIAN_RUBY = (1, 19), 18, 11, "3.1"
+"""What Debian has, in the release that realm's image is made of; of Python 3 the minor version."""
 
 
 def propose(root: Path) -> Proposal:
     """Return what the files at the top of a project ask for."""
     found = Proposal()
-    for look in (devcontainer.propose, _tools, _python, _node, _go, _rust, _java, _ruby, _dockerfile):
+    for look in (devcontainer.propose, _tools, _python, _node, _go, _rust, _java, _ruby, _php, _dockerfile):
         found = found.and_(look(Files(root)))
     return found
 
@@ -31,43 +32,89 @@ def propose(root: Path) -> Proposal:
 # -- languages -------------------------------------------------------------------
 
 
+_MANAGERS = (
+    ("uv", "uv.lock", "uv sync -q"),
+    ("poetry", "poetry.lock", "poetry install --no-interaction"),
+    ("pdm", "pdm.lock", "pdm sync -q"),
+    ("pipenv", "Pipfile.lock", "pipenv sync -q --dev"),
+)
+"""What installs a Python project, as it is called on PyPI, its lock file, and its command."""
+
+
 def _python(files: Files) -> Proposal:
-    if files.has("uv.lock"):
-        return Proposal(setup=("pip install -q uv", "uv sync -q"))
-    if files.has("poetry.lock"):
-        return Proposal(setup=("pip install -q poetry", "poetry install -q"))
-    if files.has("Pipfile.lock"):
-        return Proposal(setup=("pip install -q pipenv", "pipenv sync -q --dev"))
+    whole = files.toml("pyproject.toml")
+    project, tools = _table(whole, "project"), _table(whole, "tool")
+    manager = next((one for one in _MANAGERS if files.has(one[1])), None)
+    if manager is None and "poetry" in tools:
+        manager = ("poetry", "", "poetry install --no-interaction")
+    elif manager is None and ("uv" in tools or "dependency-groups" in whole):
+        manager = ("uv", "", "uv sync -q")
+    if manager and manager[0] == "uv":  # it fetches the Python that the project wants
+        return Proposal(setup=("pip install -q uv", manager[2]))
+    asked = _table(_table(tools, "poetry"), "dependencies").get("python")
+    asked = files.text(".python-version").strip() or project.get("requires-python") or asked
+    wanted = re.match(r"[\s>=~^]*3\.(\d{1,2})", f"{asked}")
+    image = f"python:3.{wanted[1]}" if wanted and int(wanted[1]) > _DEBIAN_PYTHON else ""
+    if manager:
+        return Proposal(image=image, setup=(f"pip install -q {manager[0]}", manager[2]))
     names = sorted(
         path.name for path in files.root.glob("*requirements*.txt")
         if files.has(path.name) and re.fullmatch(r"[\w.-]+", path.name)
     )  # fmt: skip
     commands = [f"pip install -q {' '.join(f'-r {name}' for name in names)}"] if names else []
-    project = files.toml("pyproject.toml")
-    if files.has("setup.py") or "build-system" in project or "project" in project:
-        about = project.get("project", {})
-        extras = about.get("optional-dependencies", {}) if isinstance(about, dict) else {}
-        extras = extras if isinstance(extras, dict) else {}
-        wanted = ",".join(name for name in ("dev", "test", "tests") if name in extras)
-        commands.append(f'pip install -q -e ".[{wanted}]"' if wanted else "pip install -q -e .")
-    return Proposal(setup=tuple(commands))
+    if files.has("setup.py") or "build-system" in whole or "project" in whole:
+        extras = _table(project, "optional-dependencies")
+        wished = ",".join(name for name in ("dev", "test", "tests") if name in extras)
+        commands.append(f'pip install -q -e ".[{wished}]"' if wished else "pip install -q -e .")
+    return Proposal(image=image, setup=tuple(commands))
+
+
+def _table(found: dict[str, Any], name: str) -> dict[str, Any]:
+    part = found.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _node(files: Files) -> Proposal:
     if not files.has("package.json"):
         return Proposal()
+    try:
+        project = _table({"": json.loads(files.text("package.json"))}, "")
+    except (ValueError, RecursionError):
+        project = {}
     image = ""
-    wanted = re.match(r"v?(\d{1,3})", files.text(files.first(".nvmrc", ".node-version") or ".nvmrc").strip())
-    if wanted and int(wanted[1]) != _DEBIAN_NODE:
+    exact = files.text(files.first(".nvmrc", ".node-version") or ".nvmrc").strip()
+    exact = exact or str(_table(project, "volta").get("node", ""))
+    wanted = re.match(r"[\s>=~^v]*(\d{1,3})", exact or f"{_table(project, 'engines').get('node')}")
+    if wanted and (int(wanted[1]) > _DEBIAN_NODE or (exact and int(wanted[1]) != _DEBIAN_NODE)):
         image = f"node:{wanted[1]}"
-    commands: tuple[str, ...] = ("npm install --silent",)
-    if files.has("pnpm-lock.yaml"):
-        commands = ("npm install -g --silent pnpm", "pnpm install --silent --frozen-lockfile")
-    elif files.has("yarn.lock"):
-        commands = ("npm install -g --silent yarn", "yarn install --silent --frozen-lockfile")
-    elif files.first("package-lock.json", "npm-shrinkwrap.json"):
-        commands = ("npm ci --silent",)
-    return Proposal(image=image, setup=commands)
+    return Proposal(image=image, setup=_node_setup(files, f"{project.get('packageManager')}"))
+
+
+_LOCKED_BY = (("'5.", "7"), ("5.", "7"), ("'6.", "8"), ("'9.", "10"))
+"""How a format of pnpm's lock file begins, and the pnpm for it that runs on Debian's Node."""
+
+
+def _node_setup(files: Files, chosen: str) -> tuple[str, ...]:
+    """Return the commands of the package manager; ``chosen`` is what ``package.json`` says of it."""
+    exact = re.match(r"(pnpm|yarn|bun)@((\d{1,3})[\w.-]*)", chosen, re.ASCII)
+    name, version, major = exact.groups() if exact else ("", "", "")
+    if files.has("pnpm-lock.yaml") or name == "pnpm":
+        lock = re.match(r"lockfileVersion: (.*)", files.text("pnpm-lock.yaml"))
+        known = [it for begins, it in _LOCKED_BY if lock and lock[1].startswith(begins)]
+        which = version if name == "pnpm" else next(iter(known), "latest")
+        frozen = " --frozen-lockfile" if files.has("pnpm-lock.yaml") else ""
+        return f"npm install -g --loglevel=error pnpm@{which}", f"pnpm install --silent{frozen}"
+    if files.has("yarn.lock") or name == "yarn":
+        is_first = major == "1" if name == "yarn" else "\n__metadata:" not in files.text("yarn.lock")
+        if is_first:
+            return "npm install -g --loglevel=error yarn", "yarn install --silent --frozen-lockfile"
+        which = version if name == "yarn" else "latest"
+        return f"npm install -g --loglevel=error @yarnpkg/cli-dist@{which}", "yarn install --immutable"
+    if files.first("bun.lock", "bun.lockb") or name == "bun":
+        return "npm install -g --loglevel=error bun", "bun install"
+    if files.first("package-lock.json", "npm-shrinkwrap.json"):
+        return ("npm ci --loglevel=error",)
+    return ("npm install --loglevel=error",)
 
 
 def _go(files: Files) -> Proposal:
@@ -100,7 +147,17 @@ def _ruby(files: Files) -> Proposal:
     if not files.has("Gemfile"):
         return Proposal()
     commands = ('bundle config set --global path "$HOME/.bundle/gems"', "bundle install --quiet")
+    wanted = re.match(r"(?:ruby-)?(\d\.\d{1,2})", files.text(".ruby-version").strip())
+    if wanted and wanted[1] != _DEBIAN_RUBY:
+        return Proposal(image=f"ruby:{wanted[1]}", setup=commands)
     return Proposal(("ruby-full", "ruby-bundler"), setup=commands)
+
+
+def _php(files: Files) -> Proposal:
+    if not files.has("composer.json"):
+        return Proposal()
+    packages = ("composer", "php-cli", "php-curl", "php-mbstring", "php-xml")
+    return Proposal(packages, setup=("composer install --no-interaction --no-progress",))
 
 
 _IMAGES = {"nodejs": "node", "python": "python", "golang": "golang", "ruby": "ruby", "rust": "rust"}

@@ -26,9 +26,9 @@ NOBODY: Any = None
     ("files", "image", "packages", "setup"),
     [
         ({}, "", (), ()),
-        ({"package.json": "{}"}, "", (), ("npm install --silent",)),
+        ({"package.json": "{}"}, "", (), ("npm install --loglevel=error",)),
         ({"package.json": "{}", "package-lock.json": "{}", ".nvmrc": "v22.1\n"}, "node:22", (),
-         ("npm ci --silent",)),
+         ("npm ci --loglevel=error",)),
         ({"requirements.txt": "", "requirements-dev.txt": ""}, "", (),
          ("pip install -q -r requirements-dev.txt -r requirements.txt",)),
         ({"pyproject.toml": '[project]\nname = "x"\n[project.optional-dependencies]\ntest = []\n'}, "", (),
@@ -41,6 +41,30 @@ NOBODY: Any = None
         ({"Cargo.toml": ""}, "rust:1", (), ("cargo fetch -q",)),
         ({"pom.xml": ""}, "", ("default-jdk-headless", "maven"), ("mvn -q -B dependency:go-offline",)),
         ({".tool-versions": "python 3.12.1 # new\nterraform 1.5\n"}, "python:3.12.1", (), ()),
+        ({"pyproject.toml": '[project]\nrequires-python = ">=3.12"\n'}, "python:3.12", (),
+         ("pip install -q -e .",)),
+        ({"pyproject.toml": '[project]\nrequires-python = ">=3.13"\n[dependency-groups]\n'}, "", (),
+         ("pip install -q uv", "uv sync -q")),
+        ({"pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.13"\n[build-system]\n',
+          "requirements.txt": ""}, "python:3.13", (),
+         ("pip install -q poetry", "poetry install --no-interaction")),
+        ({"package.json": '{"engines": {"node": ">=20.1"}}'}, "node:20", (),
+         ("npm install --loglevel=error",)),
+        ({"package.json": '{"engines": {"node": ">=14"}}'}, "", (), ("npm install --loglevel=error",)),
+        ({"package.json": "{}", "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}, "", (),
+         ("npm install -g --loglevel=error pnpm@10", "pnpm install --silent --frozen-lockfile")),
+        ({"package.json": '{"packageManager": "pnpm@9.1.0+sha512.ab"}', "pnpm-lock.yaml": ""}, "", (),
+         ("npm install -g --loglevel=error pnpm@9.1.0", "pnpm install --silent --frozen-lockfile")),
+        ({"package.json": '{"packageManager": "yarn@4.9.1"}', "yarn.lock": ""}, "", (),
+         ("npm install -g --loglevel=error @yarnpkg/cli-dist@4.9.1", "yarn install --immutable")),
+        ({"package.json": "{", "yarn.lock": "#\n__metadata:\n"}, "", (),
+         ("npm install -g --loglevel=error @yarnpkg/cli-dist@latest", "yarn install --immutable")),
+        ({"package.json": '{"packageManager": "yarn@1.22.22"}', "yarn.lock": ""}, "", (),
+         ("npm install -g --loglevel=error yarn", "yarn install --silent --frozen-lockfile")),
+        ({"Gemfile": "", ".ruby-version": "3.3.1\n"}, "ruby:3.3", (),
+         ('bundle config set --global path "$HOME/.bundle/gems"', "bundle install --quiet")),
+        ({"composer.json": "{}"}, "", ("composer", "php-cli", "php-curl", "php-mbstring", "php-xml"),
+         ("composer install --no-interaction --no-progress",)),
     ],
 )  # fmt: skip
 def test_what_projects_ask_for(
@@ -244,7 +268,7 @@ def test_what_is_set_stays_and_nothing_is_written_that_was_not_shown(repo: Repo)
     assert [line.key for line in planned.lines] == ["realm.setup"]
     init.write(repo.path, planned, NOBODY)
     config = Config(repo.path)
-    assert config.value(SETUP) == "npm install --silent && mvn -q -B dependency:go-offline"
+    assert config.value(SETUP) == "npm install --loglevel=error && mvn -q -B dependency:go-offline"
     assert config.values(PACKAGES) == ["openjdk-17-jdk-headless"]
     assert init.plan(repo.path).lines == ()
     repo.git("config", "--unset", "realm.setup")
