@@ -68,8 +68,6 @@ def rescue(name: str, target: Path, directory: Path | None, ui: UI) -> Rescued:
     places = {prefix: target} | {f"{WORK}/{one}": target.with_name(f"{target.name}-{one}") for one in beside}
     for place in places.values():
         _check_target(place)
-    if sandbox.state() == "running":
-        raise RunningError(f"the agent of {name} still runs", f"realm stop {name} ends it and saves its work")
     writers = [Writer(place, path.removeprefix(WORK)) for path, place in places.items()]
     with ui.progress(f"writing the files of {name}"), readable(sandbox.engine, sandbox) as opened:
         try:
@@ -105,19 +103,24 @@ def _check_target(target: Path) -> None:
 
 
 def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
-    """Return the newest container of a session, what its paths begin with, and what lies beside."""
+    """Return the newest container of a session, what its paths begin with, and what lies beside.
+
+    Raises :class:`RunningError` while its agent runs.
+    """
     project, session = _recorded(name, directory)
     session_id, workspace = (session.id, session.workspace) if session else (None, WORK)
     beside = [one.name for one in session.neighbours if one.writable] if session else []
     root = project.root if project else discover(directory or current_directory()).root
     connection = docker.connect()
-    found = lookup.find(connection, session_id=session_id)
+    ours = lookup.find(connection, session_id=session_id)
     # One of an earlier version or another REALM_HOME may be read; its files are checked like all others.
-    for stranger in lookup.strangers(connection, session_id=session_id):
-        found.append(Sandbox(connection, stranger.id, stranger.owner, stranger.volumes))
+    others = (
+        Sandbox(connection, stranger.id, stranger.owner, stranger.volumes)
+        for stranger in lookup.strangers(connection, session_id=session_id)
+    )
     sandboxes = [
         sandbox
-        for sandbox in found
+        for sandbox in (*ours, *others)
         if sandbox.owner.session == name and (session_id is not None or sandbox.owner.project == str(root))
     ]
     if not sandboxes:
@@ -126,6 +129,12 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
             f"git log {refs.CODE}{name} shows what is in git, realm list all sessions",
         )
     newest = max(sandboxes, key=lambda sandbox: (sandbox.state() != "created", sandbox.owner.started))
+    if newest.state() == "running":
+        end = f"realm stop {name} ends it and saves its work"
+        raise RunningError(
+            f"the agent of {name} still runs",
+            end if newest in ours else f"docker stop {newest.id[:12]} ends it",
+        )
     return newest, workspace, beside
 
 
