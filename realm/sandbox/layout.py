@@ -58,6 +58,11 @@ LIVE = f"{OUT}/live"
 """What is handed over at the ends of turns, a directory each, while the sandbox runs."""
 OPEN_NETWORK = "realm-open"
 """The network of sandboxes with an open one: a bridge on which they do not reach each other."""
+TRUSTING = (
+    "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "DENO_CERT",
+)  # fmt: skip
+"""Variables of files with the certificate authorities that programs trust."""
 DIRECTORIES = (HOME, AGENT_HOME, GIT, OUT)
 """What the sandbox's user owns below the state volume."""
 

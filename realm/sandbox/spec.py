@@ -117,6 +117,15 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
     return {**docker, **spec.environment, **own}
 
 
+def trusting(image: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which all programs trust the authorities that an image's ``SSL_CERT_FILE`` has.
+
+    Python's requests, say, bring a list of their own, without a company's.
+    """
+    file = image.get("SSL_CERT_FILE")
+    return {name: file for name in layout.TRUSTING if name not in image} if file else {}
+
+
 def _has_limit(args: DockerArgs, name: str) -> bool:
     return any(one.flag == "ulimit" and one.value["Name"] == name for one in args.given)
 

@@ -81,6 +81,8 @@ def placed(
 ) -> Sandbox:
     """Make a sandbox of its outfit that reaches out in that way; none is there where that fails."""
     spec = way.onto(made.spec) if way else made.spec
+    if found := image.seen(engine, spec.image):
+        spec = spec._replace(environment={**specs.trusting(found.environment), **spec.environment})
     if running.has_docker(plan.config):
         from realm.sandbox.egress import image as proxies
         from realm.session import images

@@ -7,7 +7,7 @@ import pytest
 from realm.sandbox.answers import Machine
 from realm.sandbox.flags import parse
 from realm.sandbox.layout import Owner
-from realm.sandbox.spec import SandboxSpec, Volumes, create_options, limited, secrets
+from realm.sandbox.spec import SandboxSpec, Volumes, create_options, limited, secrets, trusting
 
 VOLUMES = Volumes("s", "w")
 
@@ -23,6 +23,13 @@ def _spec(**changes: Any) -> SandboxSpec:
 def _host(text: str = "", **changes: Any) -> dict[str, Any]:
     host: dict[str, Any] = create_options(_spec(args=parse(text), **changes), VOLUMES, {})["HostConfig"]
     return host
+
+
+def test_all_programs_trust_what_the_image_says_but_those_that_it_tells_otherwise() -> None:
+    found = trusting({"SSL_CERT_FILE": "/all", "PIP_CERT": "/some"})
+    assert found["REQUESTS_CA_BUNDLE"] == "/all"
+    assert not found.keys() & {"PIP_CERT", "SSL_CERT_FILE"}
+    assert trusting({"PATH": "/bin"}) == {}
 
 
 def test_sandbox_is_hardened() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.sandbox import layout, proof
+from realm.sandbox.transfer import SandboxFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,11 +45,6 @@ def ticket(owner: Owner) -> Ticket:
 _PROXIES = tuple(
     name for word in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (word, word.lower())
 )
-_TRUSTING = (
-    "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "DENO_CERT",
-)  # fmt: skip
-"""Variables of files with the certificate authorities that programs trust."""
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "MAVEN_ARGS")
 """Variables of options: the user's go behind ours."""
 
@@ -76,8 +72,15 @@ def variables(found: Ticket, *, reads: bool = False) -> dict[str, str]:
         " -Dorg.slf4j.simpleLogger.log.org.eclipse.aether.transport=error",
         **dict.fromkeys(("YARN_HTTP_PROXY", "YARN_HTTPS_PROXY"), proxy),  # Yarn 2 and later
         "ELECTRON_GET_USE_PROXY": "1",
-        **dict.fromkeys(_TRUSTING if reads else (), f"{found.directory}/ca.crt"),
+        **dict.fromkeys(layout.TRUSTING if reads else (), f"{found.directory}/ca.crt"),
     }
+
+
+YARN = SandboxFile(
+    f"{layout.HOME}/.yarnrc.yml",
+    b'networkSettings:\n  "{localhost,127.0.0.1}":\n    httpProxy: ""\n    httpsProxy: ""\n',
+)
+"""What Yarn 2 and later read in the home: they know no variable for what needs no proxy."""
 
 
 def besides(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
