@@ -118,19 +118,20 @@ def _command(value: object) -> str:
     return " && ".join(_alone(line.strip()) for line in lines if isinstance(line, str) and line.strip())
 
 
-_CHANGES_ITS_SHELL = re.compile(
-    r"[.:]|alias|cd|eval|exec|exit|export|read|readonly|return|set|shift|source|trap|ulimit|umask|unset|.*[^\w./-].*"
+_DISTURBS = re.compile(
+    r"#|;|<<|(?<!&)&(?!&)|[&|]\s*$|(?:^|[\s&|])(?:\w+=|(?:[.:]|alias|cd|eval|exec|exit|export|read|readonly|return"
+    r"|set|shift|source|trap|ulimit|umask|unset)(?:\s|$))"
 )
+"""What in a line of shell may change what is run behind it."""
 
 
 def _alone(line: str) -> str:
     """Return a line of shell as a command that others can follow: a comment, say, would swallow them."""
     try:
-        words = shlex.split(line)
+        shlex.split(line)
     except ValueError:
-        words = []
-    is_plain = shlex.join(words) == line and not _CHANGES_ITS_SHELL.fullmatch(words[0])
-    return line if is_plain else shlex.join(["sh", "-c", line])
+        return shlex.join(["sh", "-c", line])
+    return shlex.join(["sh", "-c", line]) if _DISTURBS.search(line) else line
 
 
 _TARGET = re.compile(r"/[\w.@+/-]{1,200}", re.ASCII)

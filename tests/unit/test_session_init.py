@@ -93,7 +93,7 @@ def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_p
     (tmp_path / ".devcontainer/devcontainer.json").write_text(DEVCONTAINER, "utf-8-sig")
     found = languages.propose(tmp_path)
     assert (found.image, found.variables) == ("mcr.example/base:1", (("MODE", "test"),))
-    assert found.setup == ("npm i", "npm run build", "sh -c 'echo \"// no comment\"' && npm ci 'a b'")
+    assert found.setup == ("npm i", "npm run build", "echo \"// no comment\" && npm ci 'a b'")
     assert [note.partition(": ")[2].split(" is ignored")[0] for note in found.notes] == [
         "HERE", "ANTHROPIC_BASE_URL", "https_proxy", "features", "postStartCommand",
         "runArgs",
@@ -102,7 +102,20 @@ def test_a_devcontainer_is_taken_as_far_as_that_goes_and_the_rest_is_named(tmp_p
 
 
 @pytest.mark.parametrize(
-    "line", ["true # both", "cd sub", "true;", "true &", "(exit 0)", "exit 0", "! false", "exec true", "A=1"]
+    "line",
+    [
+        "true # both",
+        "cd sub",
+        "true;",
+        "true &",
+        "(exit 0)",
+        "exit 0",
+        "! false",
+        "exec true",
+        "A=1",
+        "true && cd sub",
+        "echo >sub/x && true",
+    ],
 )
 def test_commands_of_a_devcontainer_do_not_disturb_those_after_them(repo: Repo, line: str) -> None:
     (repo.path / "sub").mkdir()
