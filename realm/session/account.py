@@ -1,9 +1,9 @@
-"""What a running agent does, as its holder has noted it: ``runs/<session id>/account.json``.
+"""What a running agent does, as noted by the run's holder: ``runs/<session id>/account.json``.
 
-Whoever holds the run writes it at each event, in one step, and ``realm list`` reads it
-without an engine.  The file is an object with the fields of :class:`Account`, times in
-seconds since the epoch.  Its texts came out of the container: they are cleaned and cut
-before they are written.  A run whose work is in git needs none: the record says it all.
+The holder rewrites it atomically at each event, and ``realm list`` reads it without an engine.  The file is
+an object with the fields of :class:`Account`, times in seconds since the epoch.  Its texts come from the
+container: they are cleaned and cut before they are written.  A run whose work is in git needs none, since its
+record has everything.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _LIMIT = 64 * 1024
 
 
 class Account(NamedTuple):
-    """What the agent of run ``run`` does ``since`` when.
+    """What the agent of run ``run`` does, and since when.
 
-    ``turns`` counts its prompts, ``prompt`` is the first line of the first of them, ``words``
-    that of its last answer; ``question`` is there while it asks, and ``parts`` where numbers
-    answer it.  ``told`` is the digest of what its hook said last.
+    ``turns`` counts its prompts; ``prompt`` is the first line of the first one, ``words`` that of its last
+    answer. While it asks, ``question`` is set, and ``parts`` if numbers can answer it.  ``told`` is the
+    digest of the last hook's message.
     """
 
     run: int
@@ -41,7 +41,7 @@ class Account(NamedTuple):
 
 
 def read(session_id: str) -> Account | None:
-    """Return what was noted of a session's current run, ``None`` when nothing was."""
+    """Return the account of a session's current run; ``None`` when there is none."""
     try:
         with (run_directory(session_id) / _FILE).open("rb") as file:
             found = json.loads(file.read(_LIMIT))
@@ -60,12 +60,12 @@ def _part(text: object, options: list[object], several: object) -> Question:
 
 
 def write(session_id: str, account: Account) -> None:
-    """Note what a session's agent does; a full disk is no reason to fail."""
+    """Write the account; a full disk is no reason to fail."""
     with contextlib.suppress(OSError):
         replace(run_directory(session_id) / _FILE, json.dumps(account._asdict()).encode())
 
 
 def forget(session_id: str) -> None:
-    """Drop what was noted: the run's work is in git."""
+    """Remove the account, once the run's work is in git."""
     with contextlib.suppress(OSError):
         (run_directory(session_id) / _FILE).unlink(missing_ok=True)

@@ -38,11 +38,11 @@ _SHOWN = 500
 
 
 def _repository(project: Project) -> list[str]:
-    """Return what stands for a repository: where it is, and which directory on the disk, so that it may move.
+    """Return what identifies a repository: its path, and its directory on the disk, so that it may be moved.
 
-    The second is device and inode of its common directory with inode and time of
-    change of the file ``description``, which git makes with it and then leaves alone:
-    a clone, a copy and whatever gets the same inode later differ in them.
+    The latter is device and inode of its common directory, plus inode and change time of the file
+    ``description``, which git creates once and never changes: a clone, a copy, and a directory that reuses
+    the inode differ in these.
     """
     place = project.common_dir
     found = [os.fsencode(place.resolve()).decode("utf-8", "backslashreplace")]
@@ -53,7 +53,7 @@ def _repository(project: Project) -> list[str]:
 
 
 def _places(kind: str, project: Project, content: bytes) -> list[tuple[Path, dict[str, str]]]:
-    """Return the files that stand for an approval, and what they say: one of them is enough."""
+    """Return the files of an approval and their contents; any one of them is enough."""
     found = []
     for repository in _repository(project):
         about = {"kind": kind, "repository": repository, "content": hashlib.sha256(content).hexdigest()}
@@ -73,26 +73,26 @@ def _is_approved(kind: str, project: Project, content: bytes) -> bool:
 
 
 def patterns_approved(project: Project) -> bool:
-    """Tell whether ``.worktreeinclude`` counts as it is now; it does where there is none."""
+    """Tell whether ``.worktreeinclude`` is approved as it is now, or missing."""
     content = worktree.pattern_file(project)
     return content is None or _is_approved(_PATTERNS, project, content)
 
 
 def approve_patterns(project: Project) -> None:
-    """Let ``.worktreeinclude`` count as it is now."""
+    """Approve ``.worktreeinclude`` as it is now."""
     content = worktree.pattern_file(project)
     if content is not None:
         _approve(_PATTERNS, project, content)
 
 
 def note_devcontainer(project: Project, content: bytes) -> None:
-    """Note that the user has taken settings from a ``devcontainer.json`` that said ``content``."""
+    """Note that the user took settings from a ``devcontainer.json`` with this content."""
     for one in (b"", content):
         _approve(_DEVCONTAINER, project, one)
 
 
 def devcontainer_changed(project: Project) -> bool:
-    """Tell whether the ``devcontainer.json`` that settings were taken from says something else now."""
+    """Tell whether the ``devcontainer.json`` that settings were taken from has changed."""
     if not _is_approved(_DEVCONTAINER, project, b""):
         return False
     from realm.session import devcontainer
@@ -143,7 +143,7 @@ def listing(directory: Path, *, approve: bool = False) -> list[Row]:
 
 
 def settle_patterns(project: Project, ui: UI) -> None:
-    """Ask once whether a ``.worktreeinclude`` that names files may count; without a terminal it does not."""
+    """Ask once whether to approve a ``.worktreeinclude`` that names files; without a terminal it is not."""
     content = worktree.pattern_file(project)
     if content is None or _is_approved(_PATTERNS, project, content):
         return
@@ -174,7 +174,7 @@ def announce(include: Sequence[Include], notes: Iterable[str], ui: UI) -> None:
 
 
 def _asked(session: Session) -> list[str]:
-    """Return what a record says about programs, images and files; nothing where it has the defaults."""
+    """Return the parts of a record about programs, images and files; empty if they have their defaults."""
     asked = []
     if session.agent:
         asked.append(f"run {clean(shlex.join(session.agent), limit=_SHOWN)}")
@@ -199,18 +199,18 @@ def _content(session: Session) -> bytes:
 
 
 def approve_record(project: Project, session: Session) -> None:
-    """Let what a session's record says about programs, images and files count: this machine wrote it."""
+    """Approve a session's record, because this machine wrote it."""
     if _asked(session):
         _approve(_RECORD, project, _content(session))
 
 
 def is_settled(project: Project, session: Session) -> bool:
-    """Tell whether what a session's record asks for counts: this machine wrote it, or it was approved."""
+    """Tell whether a session's record was written by this machine, or approved."""
     return not _asked(session) or _is_approved(_RECORD, project, _content(session))
 
 
 def approve_alike(project: Project, session: Session, made: Session) -> None:
-    """Approve what the record of ``made`` says where that of ``session``, its origin, was approved."""
+    """Approve the record of ``made`` if that of ``session``, its origin, was approved."""
     if _is_approved(_RECORD, project, _content(session)):
         approve_record(project, made)
 
@@ -223,10 +223,10 @@ def forget_record(project: Project, session: Session) -> None:
 
 
 def settle_record(project: Project, session: Session, ui: UI, *, approve: bool) -> None:
-    """Make sure that the user wants what the record of a session asks for, unless this machine wrote it.
+    """Ask the user to approve what a session's record requests, unless this machine wrote it.
 
-    With ``approve`` the user says so now.  Raises :class:`RealmError` when
-    nobody approves it; a record that asks for nothing special needs no approval.
+    ``approve`` means that the user has agreed.  Raises :class:`RealmError` when nobody approves it; a record
+    that requests nothing special needs no approval.
     """
     if is_settled(project, session):
         return

@@ -37,7 +37,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     claim.check(project, session)
     request = ResumeRequest(name, project.root)
     plan = planning.following(project, session, last, request)
-    # git answers while the engine's library is imported.
+    # Git runs while the engine's library is imported.
     held = planning.recorded(plan, last) if last and holder(session.id) is not None else None
     connection = engine.result()
     sandbox = lookup.running(connection, session.id)

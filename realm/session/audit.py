@@ -42,7 +42,7 @@ _ITEMS = 1000
 
 
 class Tokens(NamedTuple):
-    """What a run sent to its model and got from it; ``cost`` is in dollars, 0 where nobody knows."""
+    """A run's tokens, sent and received; ``cost`` is in dollars, 0 if unknown."""
 
     sent: int = 0
     received: int = 0
@@ -150,7 +150,7 @@ def _read(found: record.Record, session: Session, run: Run) -> Audit:
 
 
 def _now(session: Session, run: Run) -> dict[str, Any] | None:
-    """Return what the engine says of the container of a run that goes on, as the file has it."""
+    """Return the engine's facts about the container of a running run, in the file's form."""
     from realm.sandbox import docker, lookup
 
     with suppress(EngineError), docker.connect() as engine:

@@ -1,9 +1,8 @@
-"""Who holds a run, in which process: this one, with the user's terminal, or one of its own in the background.
+"""Decides which process holds a run: this one, with the user's terminal, or a background process.
 
-The background holder is the same process image, forked when the user leaves: it
-has the sandbox's stream, the lock, the screen and the account of modes, and goes
-on taking the agent's output until the agent ends, somebody attaches, or it is
-told to stop.  It says over a pipe when it is on its own, or why it is not.
+The background holder is forked from this process when the user leaves: it inherits the sandbox's stream, the
+lock, the screen and the modes, and takes the agent's output until the agent ends, somebody attaches, or it is
+told to stop.  It reports through a pipe that it has taken over, or why not.
 """
 
 from __future__ import annotations
@@ -56,16 +55,16 @@ class QuietUI:
         self._notes = notes
 
     def warn(self, text: str) -> None:
-        """Keep a warning."""
+        """Keep a warning for the record."""
         if text not in self._notes:
             self._notes.append(text)
 
     def info(self, text: str) -> None:
-        """Say what was done, to nobody."""
+        """Do nothing: nobody reads it."""
 
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[None]:
-        """Say what is going on, to nobody."""
+        """Do nothing: nobody reads it."""
         self.info(text)
         yield
 
@@ -106,7 +105,10 @@ def attend(holder: Holder, *, begin: Callable[[], None] | None = None) -> int:
 
 
 def _suspended(holder: Holder) -> Holder | None:
-    """Stop, as a shell expects it of Ctrl-Z, and take the run again afterwards; ``None`` when it is over."""
+    """Stop this process, as the shell expects after Ctrl-Z.
+
+    Then take the run back, ``None`` if it is over.
+    """
     holder.stream.close()
     holder.lock.close()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -116,7 +118,7 @@ def _suspended(holder: Holder) -> Holder | None:
 
 
 def _ended_meanwhile(holder: Holder) -> int:
-    """Say what became of a run that ended while this process was stopped; return the agent's exit code."""
+    """Report on a run that ended while this process was stopped; return the agent's exit code."""
     plan = holder.plan
     name = plan.session.name
     run = next((run for run in record.read_runs(plan.project, name) if run.number == plan.run.number), None)
@@ -130,10 +132,10 @@ def _ended_meanwhile(holder: Holder) -> int:
 def take_over(
     plan: Plan, connection: Engine, sandbox: Sandbox, ui: UI, *, take: bool = False
 ) -> Holder | None:
-    """Take the run from whoever holds it, with all that is needed at hand; ``None`` when nobody does.
+    """Take the run over from its holder; ``None`` when there is none.
 
-    Raises :class:`RunningError` when a terminal has it and it is not to be
-    taken from there, or when its holder did not wait for us.
+    Raises :class:`RunningError` when a terminal has it and ``take`` is false, or when its holder did not wait
+    for this process.
     """
     name = plan.session.name
     size = Terminal().size()
@@ -182,8 +184,8 @@ def _confirm(holder: Holder, asked: Asked) -> None:
 def adopt(engine: Engine, plan: Plan, sandbox: Sandbox, lock: RunLock, ui: UI) -> int:
     """Show an agent whose holder was killed in this terminal until it ends; return the exit code.
 
-    The holder may have been killed in this very terminal: what it left on there
-    is put right first.  The screen and the modes are those of its recording.
+    The holder may have been killed in this very terminal, so that is repaired first.  Screen and modes come
+    from the recording.
     """
     drawing = b""
     if plan.tty:
@@ -216,11 +218,10 @@ def start(holder: Holder) -> int:
 
 
 def _leave(holder: Holder, control: Control, why: Reason) -> int:
-    """Let a holder in the background have the run and return this process's exit code.
+    """Hand the run to a background holder and return this process's exit code.
 
-    Who left by a key is told the way back; otherwise the terminal is gone and
-    nobody reads what is said.  Raises :class:`RealmError` when that holder did
-    not come to be.
+    A user who left by a key is told the way back; otherwise the terminal is gone and nobody reads it.  Raises
+    :class:`RealmError` when that holder could not start.
     """
     name = holder.plan.session.name
     _fork(holder, control)
@@ -233,7 +234,7 @@ def _leave(holder: Holder, control: Control, why: Reason) -> int:
 
 
 def _fork(holder: Holder, control: Control) -> None:
-    """Start the background holder; return when it has the run, raise what it says when it has not."""
+    """Start the background holder and wait until it has the run; raise its error when it fails."""
     holder.state.flush()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -257,9 +258,9 @@ def _fork(holder: Holder, control: Control) -> None:
 
 
 def _become_holder(holder: Holder, control: Control, ready: int) -> None:
-    """Run as the background holder and never return; what goes wrong is in the run's log.
+    """Run as the background holder; never returns, and writes errors to the run's log.
 
-    Over ``ready`` goes the word that this process is on its own, or what kept it from that.
+    ``ready`` is the pipe on which it reports that it has taken over, or why not.
     """
     status = 1
     try:
@@ -287,7 +288,7 @@ def _become_holder(holder: Holder, control: Control, ready: int) -> None:
 
 
 def _say_why(holder: Holder, error: BaseException, ready: int) -> None:
-    """Tell whoever waits, and whoever comes next, why this process holds the run no more."""
+    """Report to the waiting process, and to the next command, why this process no longer holds the run."""
     traceback.print_exc()
     reason = error.message if isinstance(error, RealmError) else f"{type(error).__name__}: {error}"
     if isinstance(error, RealmError) and error.hint:
@@ -300,7 +301,7 @@ def _say_why(holder: Holder, error: BaseException, ready: int) -> None:
 
 
 def _silence(log: Path) -> None:
-    """Point the standard descriptors away from the terminal that was left."""
+    """Redirect the standard descriptors away from the terminal that was left."""
     nothing = os.open(os.devnull, os.O_RDWR)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     _let_go()
@@ -312,9 +313,9 @@ def _silence(log: Path) -> None:
 
 
 def _let_go() -> None:
-    """Close inherited descriptors: a lock or a pipe would be held as long as the agent works.
+    """Close inherited descriptors, which could keep a lock or a pipe open as long as the agent works.
 
-    Everything that realm opens itself is closed on exec; what came by exec is not.
+    realm opens its own with close-on-exec; those that came from its parent are not.
     """
     for path in list(Path("/dev/fd").iterdir()):
         descriptor = int(path.name)

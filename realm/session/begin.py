@@ -1,8 +1,8 @@
-"""The beginning of a run: its record and its sandbox are made side by side, then the sandbox is started.
+"""The beginning of a run: its record and its sandbox are created in parallel, then the sandbox is started.
 
-The refs come before the agent: no sandbox runs whose session git does not know.
-Killed in between, a run leaves a record without a sandbox, which is a run that
-ended, or a sandbox that never ran, which the next run clears away.
+The refs come before the agent: no sandbox runs whose session git does not know.  If realm is killed in
+between, what remains is a record without a sandbox, which counts as a run that ended, or a sandbox that never
+ran, which the next run removes.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ def begin(
     connection: Engine, plan: Plan, image: str, seen: Begun[History], lock: RunLock, ui: UI,
     *, check: Callable[[], object] = lambda: None, meanwhile: Callable[[], object] = lambda: None,
 ) -> int:  # fmt: skip
-    """Record the run that is planned, run its agent in a sandbox of ``image``; return the agent's exit code.
+    """Record the planned run and run its agent in a sandbox of ``image``; return the agent's exit code.
 
-    ``seen`` is what the sandbox may see.  ``check`` may still refuse, before
-    anything is recorded; ``meanwhile`` is done before the sandbox is started.  When
-    the sandbox cannot be made, or the run cannot be recorded, neither is there
-    afterwards; raises what stood in the way.
+    ``seen`` is the history that the sandbox may see.  ``check`` may still refuse before anything is recorded;
+    ``meanwhile`` is called before the sandbox is started.  If the sandbox cannot be created or the run cannot
+    be recorded, neither remains, and the error is raised.
     """
     from realm.session import run as running
 
@@ -65,7 +64,7 @@ def _made(
     connection: Engine, plan: Plan, image: str, seen: Begun[History], ui: UI,
     check: Callable[[], object], meanwhile: Callable[[], object],
 ) -> tuple[Plan, Sandbox]:  # fmt: skip
-    """Make record and sandbox at the same time, or none of them."""
+    """Create record and sandbox in parallel, or neither."""
     begun: list[Plan] = []
     sandboxes: list[Sandbox] = []
 
@@ -91,7 +90,7 @@ def _made(
 
 
 def _recorded(connection: Engine, plan: Plan, image: str) -> Plan:
-    """Write the record of the run, with what its sandbox has less protection by than others."""
+    """Write the run's record, with the flags and settings that weaken its sandbox."""
     from realm.session import run as running
 
     unlimited = (f"no limit on {what}" for what in connection.machine().unlimited)
@@ -105,10 +104,10 @@ def _labels(connection: Engine, image: str) -> Mapping[str, str]:
 
 
 def _undo(begun: list[Plan], sandboxes: list[Sandbox]) -> None:
-    """Leave nothing of what never ran, as far as git and the engine let us.
+    """Remove everything of a run that never ran, as far as git and the engine allow.
 
-    What stood in the way of the run is what the user is told; the next run
-    clears away a sandbox that the engine does not remove now.
+    Errors here are not reported, since the user is told the one that prevented the run; the next run removes
+    a sandbox that the engine does not remove now.
     """
     for plan in begun:
         with suppress(RealmError):
@@ -121,7 +120,7 @@ def _undo(begun: list[Plan], sandboxes: list[Sandbox]) -> None:
 
 
 def _written(plan: Plan, image: str, labels: Mapping[str, str]) -> str:
-    """Write the record of a run that starts in a container of ``image``, which has the ``labels``."""
+    """Write the record of a run that starts in a container of ``image``, whose labels are ``labels``."""
     from realm.model import State
     from realm.session import audit
     from realm.store import record
@@ -133,7 +132,7 @@ def _written(plan: Plan, image: str, labels: Mapping[str, str]) -> str:
 
 
 def _updates(plan: Plan) -> list[RefUpdate]:
-    """Return how the refs move when a run starts."""
+    """Return the updates of the refs at a run's start."""
     from realm.store import refs
 
     name = plan.session.name
@@ -144,7 +143,7 @@ def _updates(plan: Plan) -> list[RefUpdate]:
 
 
 def _move_refs(plan: Plan) -> None:
-    """Move the refs to the record of a run that starts, together."""
+    """Move the refs to the run's record in one transaction."""
     from realm.session import registry
     from realm.store import refs
 
@@ -153,9 +152,9 @@ def _move_refs(plan: Plan) -> None:
 
 
 def _move_back(plan: Plan) -> None:
-    """Undo :func:`_move_refs`: nothing ran, so nothing stays.
+    """Undo :func:`_move_refs`, as nothing ran.
 
-    Refs that are not at this very record are somebody else's.
+    Refs that have moved on since belong to someone else and stay.
     """
     from realm.store import refs
 

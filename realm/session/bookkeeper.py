@@ -1,4 +1,4 @@
-"""Keeping the account of a run (:mod:`realm.session.account`): what its holder hears, and looks up."""
+"""Keeps a run's account (:mod:`realm.session.account`) from the stream's marks and the hooks' messages."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 _TOLD_LIMIT = 4 * 1024 * 1024
-"""Bytes of what a hook said that are read: a prompt may have whole files in it."""
+"""Bytes of a hook's message that are read: a prompt may contain whole files."""
 _TEXT, _LABEL = 200, 80
-"""Characters that are kept of a question or an answer, and of one thing to choose."""
+"""Characters kept of a question or an answer, and of one option."""
 _FIRST_PROMPT = f"{layout.OUT}/turns/0001.prompt.json"
 _PAUSE = 0.2
-"""Seconds between two looks into the sandbox: what runs there can ask for any number of them."""
+"""Seconds between two reads from the sandbox, which may send any number of marks."""
 
 
 class Bookkeeper:
     """Keeps the account of one run for its holder.
 
-    Marks in the stream are taken at once; what the agent's hook said beside one is read out
-    of the sandbox in a thread, so that nobody waits for the engine.
+    Marks in the stream take effect at once; the hook's message that comes with one is read from the sandbox
+    in a thread, so that nobody waits for the engine.
     """
 
     def __init__(self, plan: Plan, sandbox: Sandbox) -> None:
@@ -61,11 +61,11 @@ class Bookkeeper:
 
     @property
     def looking(self) -> bool:
-        """Whether the account may soon say something else."""
+        """Whether a message is still being read, so that the account may change soon."""
         return self._looking
 
     def hear(self, event: Event) -> None:
-        """Take what the agent let hear."""
+        """Handle an event of the agent's output."""
         if event is Event.TOLD:
             self._look()
             return
@@ -80,7 +80,7 @@ class Bookkeeper:
                 self._become(Activity.RANG)
 
     def become(self, activity: Activity) -> None:
-        """Note that the agent does something else now."""
+        """Note a new activity of the agent's."""
         with self._lock:
             self._become(activity)
 

@@ -1,4 +1,4 @@
-"""What is done at most for a container, by the user's settings: ``realm.limit.*``."""
+"""The limits for what a container hands over, by the user's settings ``realm.limit.*``."""
 
 from __future__ import annotations
 

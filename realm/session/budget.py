@@ -1,8 +1,8 @@
-"""Ending a run that costs more than ``realm.budget``, as recorded by its agent and its sidecar.
+"""Ends a run that costs more than ``realm.budget``, by the records of its agent and its sidecar.
 
-Who takes in the turns of a run (:mod:`realm.session.live`) follows the conversation in the
-container, and has the holder stop the run.  What an agent writes can be wrong; where the sidecar
-stands before the model, it counts what each answer tells, and no agent can change that.
+The process that takes in the run's turns (:mod:`realm.session.live`) follows the conversation in the
+container, and makes the holder stop the run.  What an agent writes can be wrong; where the sidecar is between
+agent and model, it counts the usage in each answer, which no agent can change.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class _Spent(NamedTuple):
 
 
 class Meter:
-    """Counts what a run spends: each message once, with the most that was noted of it."""
+    """Counts a run's cost: each message once, with the highest count seen."""
 
     def __init__(self, plan: Plan) -> None:
         self._agent = plan.agent
         self._messages: dict[str, _Spent] = {}
 
     def feed(self, lines: Iterable[bytes]) -> None:
-        """Take lines of the conversation's file."""
+        """Read lines of the conversation's file."""
         for message, tokens, dollars in self._agent.spent(lines):
             self._count(message, tokens, dollars)
 
     def feed_counted(self, lines: Iterable[bytes]) -> None:
-        """Take lines of the sidecar's."""
+        """Read lines of the sidecar's count."""
         for message, tokens in filter(None, map(sidecar.read_spent, lines)):
             self._count(message, tokens)
 
@@ -61,7 +61,7 @@ class Meter:
         self._messages[message] = _Spent(max(known.tokens, tokens), max(known.dollars, dollars))
 
     def excess(self, budget: Budget) -> str:
-        """Return in words by what the budget is exceeded, empty while it is not."""
+        """Return in words how the budget is exceeded; empty while it is not."""
         messages = [*self._messages.values()]  # which another thread may add to
         tokens = sum(one.tokens for one in messages)
         dollars = sum(one.dollars for one in messages)
@@ -73,7 +73,7 @@ class Meter:
 
 
 def watch(plan: Plan, sandbox: Sandbox) -> None:
-    """Have the run stopped when it has cost too much; returns when there is nothing to watch any more."""
+    """Stop the run when it has cost too much; returns when there is nothing left to watch."""
     budget = plan.config.value(BUDGET)
     if not any(budget):
         return
@@ -100,7 +100,7 @@ def _watch_conversation(plan: Plan, sandbox: Sandbox, meter: Meter) -> None:
     from realm.session.logs import conversation_file
 
     with record.Record(plan.project, plan.name) as found:
-        # Part of a run that another process held before is known already.
+        # Part of the run may be counted already, by an earlier holder.
         known, counted = found.run(plan.run.number).said, found.said(plan.run.number)
     meter.feed(counted.splitlines())
     first = conversation_file(plan.session)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What one tool has in the cache, in bytes on the engine's disk; the name is a container's word."""
+    """One tool's size in the cache, in bytes on the engine's disk; the name comes from a container."""
 
     name: str
     size: int

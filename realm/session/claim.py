@@ -42,7 +42,7 @@ class Owner(NamedTuple):
 
 
 def take(project: Project, session: Session) -> None:
-    """Note that this session has a run here; the caller holds the run's lock. Errors as :func:`check`."""
+    """Note that this session has a run here; the caller holds the run's lock.  Raises as :func:`check`."""
     check(project, session)
     replace(
         make_private(run_directory(session.id)) / _FILE,
@@ -65,9 +65,9 @@ def check(project: Project, session: Session) -> None:
 
 @contextmanager
 def alone(name: str, directory: Path | None) -> Iterator[Found]:
-    """Give a session whose last run is over, as it is when no run and no other command can begin on it.
+    """Yield a session whose last run is over, while no run and no other command can begin on it.
 
-    Raises :class:`RunningError` where one has, and :class:`RealmError` when a run is not over.
+    Raises :class:`RunningError` if one has begun, and :class:`RealmError` if a run is not over.
     """
     found = locate(name, directory).sound()
     with RunLock(found.row.summary.id, name, 0):
@@ -86,7 +86,7 @@ def _whose(project: Project, session: Session) -> Owner:
 
 
 def noted_of(session_id: str) -> Owner | None:
-    """Return which session had a run here last, by its id."""
+    """Return the session that last had a run here with that id."""
     try:
         noted = json.loads((run_directory(session_id) / _FILE).read_bytes())
         return Owner(*(str(noted[key]) for key in Owner._fields))
@@ -95,7 +95,7 @@ def noted_of(session_id: str) -> Owner | None:
 
 
 def _other(project: Project, session: Session) -> tuple[Path, MetaRow] | None:
-    """Return the other session that the id belongs to, with its work tree."""
+    """Return the other session that the id belongs to, and its work tree."""
     own, noted = _whose(project, session), noted_of(session.id)
     if noted is None or (noted.name, noted.repository) == (own.name, own.repository):
         return None

@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from realm.model import Session
 
 SOCKET = "line"
-"""Its name, which a holder of an earlier version listens at, too."""
+"""The socket's name, the same as in earlier versions."""
 PATIENCE = 5.0
-"""Seconds that either side is waited for."""
+"""Seconds that either side waits for the other."""
 _LIMIT = 8 * 1024 * 1024
 _FDS = 2
 _LARGEST = 1000
-"""Rows or columns of a terminal, at most."""
+"""The most rows or columns of a terminal."""
 _YES = b'{"ok": true}\n'
 
 
@@ -59,7 +59,7 @@ class Call:
         self.request = request
 
     def size(self) -> tuple[int, int] | None:
-        """Return the rows and columns that are asked for; ``None`` of what no terminal has."""
+        """Return the requested rows and columns; ``None`` if no terminal has such a size."""
         size = self.request.get("size")
         if not isinstance(size, list) or len(size) != len(("rows", "columns")):
             return None
@@ -69,7 +69,7 @@ class Call:
         return rows, columns
 
     def answer(self, answer: dict[str, Any], fds: Sequence[int] = ()) -> None:
-        """Send the answer; an asker that is gone does not matter."""
+        """Send the answer; it does not matter if the asker is gone."""
         data = json.dumps(answer).encode() + b"\n"
         with contextlib.suppress(OSError):
             if fds:
@@ -78,7 +78,7 @@ class Call:
             self._connection.sendall(data)
 
     def is_confirmed(self) -> bool:
-        """Wait for the asker's word that it takes over; whoever is told that it may has the run."""
+        """Wait for the asker's confirmation; once it has been told that it may take over, it has the run."""
         try:
             if not _receive(self._connection)[0].get("ok"):
                 return False
@@ -115,11 +115,11 @@ class Control:
         self._socket.close()
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable when somebody calls."""
+        """Return the descriptor that is readable when there is a call."""
         return self._socket.fileno()
 
     def call(self) -> Call | None:
-        """Return the next call, ``None`` when there is none or it makes no sense."""
+        """Return the next call; ``None`` when there is none or it is malformed."""
         try:
             connection, _ = self._socket.accept()
         except OSError:
@@ -134,7 +134,7 @@ class Control:
 
 
 class HandedOverError(Exception):
-    """Somebody else asks for the run."""
+    """Another process asks for the run."""
 
     def __init__(self, call: Call) -> None:
         super().__init__("handed over")
@@ -142,13 +142,16 @@ class HandedOverError(Exception):
 
 
 class StoppedError(Exception):
-    """Somebody asks to stop the run."""
+    """Another process asks to stop the run."""
 
 
 def answering(
     control: Control, *, attached: bool, prompt: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> Callable[[], bool]:
-    """Return what answers a call: it raises what the holder has to do; ``prompt`` sees to prompts."""
+    """Return a function that answers a call, and raises what the holder has to do.
+
+    ``prompt`` handles prompts.
+    """
 
     def answer() -> bool:
         call = control.call()
@@ -188,13 +191,13 @@ class Asked:
         self.fds = fds
 
     def confirm(self) -> bool:
-        """Tell the holder that its part is over; return whether it gave the run away.
+        """Confirm that this process takes over; return whether the holder gave the run away.
 
-        A holder that waited too long has gone on with it.
+        A holder that waited too long has kept it.
         """
         try:
             self._connection.sendall(_YES)
-            # One of an earlier version says nothing more.
+            # An earlier version sends nothing more.
             return not self.answer.get("confirms") or bool(_receive(self._connection)[0].get("ok"))
         except (OSError, ValueError):
             return False
@@ -205,9 +208,9 @@ class Asked:
 
 
 def ask(session: Session, request: dict[str, Any]) -> Asked | None:
-    """Ask the holder of a session's run; ``None`` when nobody listens.
+    """Send a request to the holder of a session's run; ``None`` when nobody listens.
 
-    Raises :class:`RunningError` when it listens and does not answer, as a process that was stopped.
+    Raises :class:`RunningError` when it listens but does not answer, as a stopped process does.
     """
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE)

@@ -1,4 +1,4 @@
-"""Why a run ended before its sandbox could save the work itself, as far as the engine knows."""
+"""Why a run ended before its sandbox could save the work, as far as the engine knows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _LOST = 255
 """The exit code that an engine gives a container whose end it did not see."""
 _INTERRUPTED = 128 + signal.SIGINT
-"""That of an agent that the user's Ctrl-C ended."""
+"""The exit code of an agent that the user's Ctrl-C ended."""
 
 
 class Death(NamedTuple):
@@ -24,10 +24,10 @@ class Death(NamedTuple):
 
 
 def of(sandbox: Sandbox, run: int, code: int, *, reported: bool, asked: bool = False) -> Death | None:
-    """Return why a sandbox that has stopped died; ``None`` where its end was its own, or asked for.
+    """Return why a stopped sandbox died; ``None`` if it ended by itself, or as requested.
 
-    ``code`` is what the run ended with, ``reported`` whether the sandbox saved its work, ``asked``
-    whether it was realm that told it to end.
+    ``code`` is the run's exit code, ``reported`` whether the sandbox saved its work, ``asked`` whether realm
+    told it to end.
     """
     if reported and code != KILLED:
         text = f"the container of run {run} was stopped by another program, or by the engine as it shut down"

@@ -1,6 +1,6 @@
-"""What a project's ``devcontainer.json`` asks for (https://containers.dev/implementors/json_reference).
+"""Reads what a project's ``devcontainer.json`` asks for (https://containers.dev/implementors/json_reference).
 
-What it says comes from the project: nothing counts that the user was not shown.
+Its content comes from the project: nothing takes effect that the user was not shown.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _PLACES = (features.FILE, ".devcontainer.json")
 
 
 def text(root: Path) -> str:
-    """Return what ``devcontainer.json`` says; nothing where there is none."""
+    """Return the content of ``devcontainer.json``; empty when there is none."""
     files = Files(root)
     name = files.first(*_PLACES)
     return files.text(name) if name else ""
 
 
 def propose(files: Files) -> Proposal:
-    """Return what it asks for, as far as that can be had."""
+    """Return the part of its requests that realm can fulfil."""
     name = files.first(*_PLACES)
     if not name:
         return Proposal()
@@ -126,7 +126,7 @@ _DISTURBS = re.compile(
 
 
 def _alone(line: str) -> str:
-    """Return a line of shell as a command that others can follow: a comment, say, would swallow them."""
+    """Return a shell command in a form that others can follow: a comment, say, would swallow them."""
     try:
         shlex.split(line)
     except ValueError:
@@ -139,10 +139,9 @@ _WORKSPACE = "${containerWorkspaceFolder}"
 
 
 def _mounts(mounts: Any, workspace: Any) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
-    """Return where there are to be volumes and file systems in memory, and which mounts cannot be had.
+    """Return where volumes and in-memory file systems are requested, and the mounts that are refused.
 
-    A volume's own name would lead to what other projects have in it.  What lies in the work tree is there
-    without any mount.
+    A volume's own name would lead to other projects' data in it.  Paths in the work tree need no mount.
     """
     kept: list[str] = []
     in_memory: list[str] = []
@@ -171,11 +170,11 @@ _LEADING = re.compile(
     r"|NODE_OPTIONS|SSL_CERT_.*|JAVA_TOOL_OPTIONS|PATH|HOME|BASH_ENV|ENV",
     re.IGNORECASE,
 )
-"""Variables that say where a login goes, or what runs: no project may choose them for its user."""
+"""Variables that choose where a login is sent, or what runs: a project may not set them for its user."""
 
 
 def _variables(values: list[Any]) -> tuple[dict[str, str], list[str]]:
-    """Return the variables that have plain values and lead nowhere, and the names of the others."""
+    """Return the harmless variables with plain values, and the names of the others."""
     given = {str(name): text for value in values if isinstance(value, dict) for name, text in value.items()}
     plain = {
         name: text for name, text in given.items()

@@ -1,4 +1,4 @@
-"""Checks of the machine, each with what to do; and a trial of the whole thing."""
+"""Checks of the machine, each with advice; and a trial run of everything."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ TRIAL_AGENT = (
 
 
 def checks() -> Iterator[Check]:
-    """Yield one result per check, as it is made; no check raises.
+    """Yield each check's result as it is made; no check raises.
 
-    Once the engine has not answered one, no other waits for it.
+    Once the engine has not answered one, the others do not wait for it.
     """
     answers = True
     for name, check in _CHECKS:
@@ -66,7 +66,7 @@ def checks() -> Iterator[Check]:
 
 
 def problems(config: Config) -> dict[str, UsageError]:
-    """Return what is wrong with which setting, by its key; docker's flags among them."""
+    """Return the errors in settings and docker's flags, by the setting's key."""
     from realm.sandbox import flags
 
     found = config.problems()
@@ -115,9 +115,9 @@ def _engine(name: str) -> Check:
 
 
 def _leftovers(name: str) -> Check:
-    """Name what holds work that nothing will bring into git: it is never removed.
+    """Report sandboxes with work that nothing will bring into git; they are never removed.
 
-    What an earlier version left bears no proof of this REALM_HOME; of the rest git has no session any more.
+    An earlier version's lack the proof of this REALM_HOME; the others' sessions are no longer in git.
     """
     from realm.sandbox import docker, lookup
 
@@ -141,7 +141,7 @@ def _leftovers(name: str) -> Check:
 
 
 def _without_session(connection: Engine) -> list[Stranger]:
-    """Return our own sandboxes that nobody holds and whose session no known project has."""
+    """Return this realm's sandboxes that have no holder and whose session no known project has."""
     from realm.sandbox import lookup
     from realm.session import registry
     from realm.session.lock import holder
@@ -161,7 +161,7 @@ def _without_session(connection: Engine) -> list[Stranger]:
 
 
 def _locks(name: str) -> Check:
-    """Name the lock files that a killed git left: git itself never removes them."""
+    """Report the lock files of killed gits, which git itself never removes."""
     from realm.session import gc
     from realm.store.repo import discover
 
@@ -262,7 +262,7 @@ _TRIALS = ("trial", "question")
 
 
 def repair_terminal() -> None:
-    """Put right the terminal that this command runs in; :class:`RealmError` where there is none."""
+    """Repair the terminal that this command runs in; raises :class:`RealmError` without one."""
     import termios
 
     from realm.terminal.relay.tty import repair
@@ -275,12 +275,11 @@ def repair_terminal() -> None:
 
 
 def trial(ui: UI) -> int:
-    """Run one real session on a throw-away repository and check what came of it.
+    """Run one real session on a throw-away repository and check the result.
 
-    A tiny script takes the agent's part, so no login is needed; where there is one,
-    Claude Code answers a one-word question afterwards.  Returns 0 when the script's
-    commit arrived in the repository; :class:`RealmError` says what did not work.
-    Whatever happens, nothing of the trial stays.
+    A tiny script plays the agent, so no login is needed; if there is one, Claude Code then answers a one-word
+    question.  Returns 0 when the script's commit arrived in the repository; raises :class:`RealmError` with
+    what did not work.  In any case nothing of the trial remains.
     """
     with tempfile.TemporaryDirectory(prefix="realm-trial-") as place:
         repository = Path(place) / "trial"
@@ -351,7 +350,7 @@ def _ask(repository: Path, ui: UI) -> None:
 
 
 class _Quiet:
-    """A voice that warns and shows progress; what a session says to its user is left out."""
+    """A UI that shows warnings and progress, and drops the session's other messages."""
 
     interactive = False
 

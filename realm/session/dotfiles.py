@@ -1,8 +1,8 @@
 """Files of the user's home that containers get copies of (``realm.home``), without the logins in them.
 
-Left out is every line, entry of JSON or element of XML that speaks of a secret, or of a place below the
-home, with what hangs on it; comments, which may have old ones; and the login in an address.  A file that
-has something like a secret all the same, or cannot be read any more without these, stays outside.
+Left out are lines, JSON entries and XML elements that mention a secret, or a path below the home, with all
+that belongs to them; comments, which may hold old ones; and logins in URLs.  A file that still seems to hold
+a secret, or is malformed without these, stays outside.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ _LOGINS = re.compile(
     r"|\.curlrc|\.wgetrc|\.m2/settings-security\.xml",
     re.IGNORECASE,
 )
-"""What is there for the sake of logins, and nothing without."""
+"""Settings that serve only logins."""
 _GIT = re.compile(r"\.gitconfig|\.config/git/.*")
 _TOKEN = re.compile(r"/t/[^/]+")
-"""Conda's way to have one in the path of an address."""
+"""Conda's form of a token in a URL's path."""
 _PROGRAM = re.compile(
     r"\.(ba|z|k|c|tc)?sh(rc|env|_.*)|\.z?(profile|login|logout)|.*\.(sh|bash|zsh|fish|py|lua|vim|el)"
 )
 _HEADER = re.compile(r"\[{1,2}[^\[\],\"'][^\[\],]*\]{1,2}\s*([#;].*)?")
-"""Of a section."""
+"""A section's header."""
 _BELOW = re.compile(r"\?\s.*|[^=]*=|.*<<-?\s*\S+")
-"""A line whose value stands on those below it."""
+"""A line whose value is on the lines below it."""
 _OPEN, _CLOSE = ("[", "{", "("), ("]", "}", ")")
 _NAMED = ("name", "key", "id", "header", "variable", "var", "env", "option", "field", "string")
-"""What stands beside the value that is called so."""
+"""Keys that give the name of the value beside them."""
 _CALLED = re.compile(rf"(?:-\s+)?[\"']?(?:{'|'.join(_NAMED)})[\"']?\s*[=:]", re.IGNORECASE)
 
 
 def read(names: Sequence[str], home: Path | None = None) -> Dotfiles:
-    """Return the files of the home (default: the user's) that ``names`` are, paths below it."""
+    """Return the files ``names`` of the home (default: the user's), paths below it."""
     home = home or Path.home()
     files, notes = [], []
     for name in dict.fromkeys(names):
@@ -68,7 +68,7 @@ def read(names: Sequence[str], home: Path | None = None) -> Dotfiles:
 
 
 def _read(home: Path, name: str) -> tuple[str, list[str]]:
-    """Return what a file says that may go in, and what was left out; raises with why not."""
+    """Return the part of a file that may go in, and what was left out; raises with the reason against it."""
     if _LOGINS.fullmatch(name) or tells(Path(name).name):
         raise ValueError("it is a file of logins")
     if _GIT.fullmatch(name):
@@ -94,7 +94,7 @@ def _read(home: Path, name: str) -> tuple[str, list[str]]:
 
 
 def _without_secrets(name: str, text: str, home: str) -> tuple[str, list[str]]:
-    """Return what may go in of a text, and what was left out; raises where the rest makes no sense."""
+    """Return the part of a text that may go in, and what was left out; raises if the rest is malformed."""
     left_out: list[str] = []
     if name.endswith(".json") or text.lstrip().startswith("{"):
         found = _pruned(json.loads(text), home, left_out)
@@ -116,9 +116,9 @@ def _lines(text: str, home: str, left_out: list[str]) -> str:
     """Return the lines that may go in; the names of others are added to ``left_out``."""
     kept: list[str] = []
     above: str | None = None
-    """The line that the ones below it belong to, and which is left out."""
+    """The line that was left out and that the ones below it belong to."""
     is_out = False
-    """Whether the whole section is."""
+    """Whether the whole section is left out."""
     for line in re.findall(r"(?:[^\n]*\\\n)*[^\n]+\n?|\n", text.replace("\r\n", "\n")):
         bare = re.sub(r"\\\n\s*", "", line).strip()
         if above is not None and (not bare or _belongs(line, above)):
@@ -149,7 +149,7 @@ def _lines(text: str, home: str, left_out: list[str]) -> str:
 
 
 def _belongs(line: str, above: str) -> bool:
-    """Tell whether a line hangs on one above it: it is indented, in brackets, or an item of YAML's lists."""
+    """Tell whether a line belongs to one above: it is indented, in brackets, or an item of a YAML list."""
     deeper = _indent(line) - _indent(above)
     is_item = line.lstrip().startswith("- ") and not above.lstrip().startswith("-")
     return deeper > 0 or (deeper == 0 and is_item) or above.rstrip().endswith(_OPEN)
@@ -160,7 +160,7 @@ def _indent(line: str) -> int:
 
 
 def _goes(value: Any, home: str) -> bool:
-    """Tell whether a JSON value has a secret that cannot be told from the rest of it."""
+    """Tell whether a JSON value has a secret that cannot be separated from the rest."""
     if isinstance(value, str):
         return tells(value) or home in value
     if isinstance(value, dict):
@@ -169,7 +169,7 @@ def _goes(value: Any, home: str) -> bool:
 
 
 def _pruned(value: Any, home: str, left_out: list[str]) -> Any:
-    """Return a JSON value without what is called a secret; such names are added to ``left_out``."""
+    """Return a JSON value without entries named like secrets, whose names are added to ``left_out``."""
     if _goes(value, home):
         left_out.append("an entry")
         return None
@@ -185,9 +185,9 @@ def _pruned(value: Any, home: str, left_out: list[str]) -> Any:
 
 
 def _prune(element: Element[str], home: str, left_out: list[str]) -> bool:
-    """Take what may be a secret out of XML; return whether anything of it may stay.
+    """Remove possible secrets from XML; return whether any of it may stay.
 
-    Namespaces go, which no settings need.
+    Namespaces are removed too, which no settings need.
     """
     element.tag = element.tag.rpartition("}")[2]
     element.attrib = {key: _bare(text, left_out) for key, text in element.attrib.items() if key[0] != "{"}
@@ -207,7 +207,7 @@ def _prune(element: Element[str], home: str, left_out: list[str]) -> bool:
 
 
 def _bare(text: str, left_out: list[str]) -> str:
-    """Return text without the logins in its addresses."""
+    """Return text without the logins in its URLs."""
 
     def change(match: re.Match[str]) -> str:
         bare = f"{match['scheme']}/{_TOKEN.sub('', match['rest'])}"

@@ -1,8 +1,7 @@
-"""What a run may reach: the decision before it begins, its way through the sidecar, what it was refused.
+"""What a run may reach: the decision before it begins, its way through the sidecar, its refused requests.
 
-A sandbox whose network is ``allow`` has none of its own (:mod:`realm.sandbox.egress`).  The holder of a
-run hears what the sidecar refuses it, and recreates a sidecar that has died. What was refused is noted
-(:mod:`realm.session.refusals`).
+A sandbox whose network is ``allow`` has none of its own (:mod:`realm.sandbox.egress`).  The run's holder gets
+the sidecar's refusals, which :mod:`realm.session.refusals` records, and recreates a sidecar that has died.
 """
 
 from __future__ import annotations
@@ -45,23 +44,23 @@ if TYPE_CHECKING:
 
 OPEN, BY_NAME, NONE = "open", "allow", "none"
 _DELAY = 1.0
-"""Seconds after its start that a sandbox is left alone: somebody waits for it."""
+"""Seconds after a sandbox's start before it is queried: the user is waiting for it."""
 _PERIOD = 0.5
-"""Seconds from one time that what was refused is written down to the next."""
+"""Seconds between two writes of the refusals."""
 _AGAIN, _LATEST = 1.0, 60.0
 """Seconds until the next try to reach a sidecar; twice as long each time, up to the latter."""
 _MOST = 1000
-"""Different refusals that are counted one by one."""
+"""The most different refusals that are counted separately."""
 
 
 # -- the decision ----------------------------------------------------------------
 
 
 def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Network:
-    """Return what a run may reach by the settings and its docker flags.
+    """Return the network that settings and docker flags give a run.
 
-    Flags that need the engine's network open it where nobody has said how it is to be;
-    :class:`UsageError` where somebody has.
+    Flags that need the engine's network make it open unless the user has chosen a network: then they raise
+    :class:`UsageError`.
     """
     policy, needed = config.value(NETWORK), flags.networked(args)
     if flags.network(args) == NONE:
@@ -88,9 +87,9 @@ def choose(config: Config, args: DockerArgs, agent: Agent, login: Login) -> Netw
 
 
 def reaching(network: Network, api: Api | None, servers: Sequence[Api | rules.Stand | Registry]) -> Network:
-    """Return the network with the hosts of ``servers``; that of ``api`` only the sidecar reaches.
+    """Return the network with the hosts of ``servers``; that of ``api`` is reachable for the sidecar alone.
 
-    So nothing that the agent knows can go to another account there with a key that somebody gave it.
+    So the agent cannot use another account there with a key that somebody gave it.
     """
     found = [of_url(server.url) for server in servers if not hosts.is_here(server.url)]
     given = dict.fromkeys([*network.given, *filter(None, found)])
@@ -102,7 +101,7 @@ def reaching(network: Network, api: Api | None, servers: Sequence[Api | rules.St
 
 
 def warnings(plan: Plan) -> list[str]:
-    """Return what the user should know of the run's network, and of the agent's login."""
+    """Return warnings about the run's network and the agent's login."""
     found = []
     if plan.network.why:
         login = ", and the agent's login is in it" if plan.exposed else ""
@@ -119,7 +118,7 @@ def warnings(plan: Plan) -> list[str]:
 
 
 def refuse_none(plan: Plan) -> None:
-    """Raise :class:`RealmError` where the agent has no network and can do nothing without."""
+    """Raise :class:`RealmError` if the agent has no network but cannot work without."""
     urls = plan.agent.reaches(plan.login, flags.environment(plan.args))
     if plan.network.policy == NONE and not all(map(hosts.is_here, urls)):
         raise RealmError(
@@ -141,7 +140,7 @@ def of_url(url: str) -> Host | None:
 
 
 class Way(NamedTuple):
-    """How a sandbox reaches out: the sidecar, whose way is made while the sandbox is."""
+    """How a sandbox reaches out: its sidecar, which is set up while the sandbox is created."""
 
     name: str
     made: Callable[[], object]
@@ -149,7 +148,7 @@ class Way(NamedTuple):
     """Whether it leads to registries with logins."""
 
     def onto(self, spec: SandboxSpec) -> SandboxSpec:
-        """Return the sandbox's description with what it needs to use the sidecar."""
+        """Return the sandbox's description with all that it needs to use the sidecar."""
         owner = spec.owner._replace(egress=self.name)
         inside = {**spec.environment, **variables(ticket(owner), reads=self.reads)}
         return spec._replace(network=BY_NAME, egress=self.name, owner=owner, environment=inside)
@@ -157,9 +156,9 @@ class Way(NamedTuple):
 
 @contextmanager
 def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
-    """Give the way out of a sandbox in the making; ``None`` if its network is ``none`` or ``open``.
+    """Yield the way out of a sandbox being created; ``None`` if its network is ``none`` or ``open``.
 
-    Until the context ends nobody removes the sidecar.  Raises ``EngineError`` when there can be none.
+    Until the context ends, nobody removes the sidecar.  Raises ``EngineError`` when it cannot be set up.
     """
     if plan.network.policy != BY_NAME:
         yield None
@@ -186,9 +185,9 @@ def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str, make_
 
 
 def _rules(engine: Engine, config: Config, ui: UI | None = None) -> _Rules:
-    """Return what makes the configuration of the settings and of hosts that runs were given besides.
+    """Return what turns the settings, and hosts that runs were given besides, into a sidecar's configuration.
 
-    With ``ui`` the user is told of a company's proxy that the sidecar cannot use.
+    With ``ui`` the user is told of a company proxy that the sidecar cannot use.
     """
     upstream = None
     try:
@@ -200,7 +199,7 @@ def _rules(engine: Engine, config: Config, ui: UI | None = None) -> _Rules:
 
 
 def _named(engine: Engine, config: Config) -> dict[str, str]:
-    """Return the variables among which a company's proxy is looked for."""
+    """Return the variables that may name a company proxy."""
     program, args = config.value(AGENT), flags.parse(config.value(DOCKER_ARGS))
     settings = agents.find(program, config.for_agents()).settings()
     return {**engine.proxies(), **os.environ, **settings, **flags.environment(args)}
@@ -210,9 +209,9 @@ _PROXY_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def company_proxy(environ: Mapping[str, str]) -> rules.Upstream | None:
-    """Return the proxy that variables name for HTTPS, ``None`` where there is none.
+    """Return the proxy that ``environ`` names for HTTPS; ``None`` where there is none.
 
-    Raises :class:`ValueError` with what is wrong with one that the sidecar cannot use.
+    Raises :class:`ValueError`, with the reason, for one that the sidecar cannot use.
     """
     name = next((name for name in _PROXY_NAMES if environ.get(name)), "")
     if not name:
@@ -243,9 +242,9 @@ def _names(text: str) -> Iterator[str]:
 
 
 def renew(engine: Engine, root: Path | None) -> list[str]:
-    """Let running sidecars, of the project at ``root`` or of all, have the settings of now.
+    """Give running sidecars, of the project at ``root`` or of all, the current settings.
 
-    Returns the paths of the projects whose sandboxes can reach something else now.
+    Returns the paths of the projects whose sandboxes can reach other hosts now.
     """
     mine = [found for found in sidecar.listed(engine) if root is None or found[1] == str(root)]
     return [path for name, path in mine if sidecar.renew(engine, name, _rules(engine, Config(Path(path))))]
@@ -255,7 +254,7 @@ def renew(engine: Engine, root: Path | None) -> list[str]:
 
 
 def settle(engine: Engine, sandbox: Sandbox) -> None:
-    """Note what a run that is over was refused in all, and close its way out; a sidecar may be gone."""
+    """Record all that a finished run was refused, and close its way out; its sidecar may be gone."""
     owner = sandbox.owner
     if not owner.egress:
         return
@@ -266,9 +265,9 @@ def settle(engine: Engine, sandbox: Sandbox) -> None:
 
 
 class Listener:
-    """Hears what a run is refused while entered, and keeps its sidecar alive.
+    """Follows a run's refused requests while entered, and keeps its sidecar alive.
 
-    :meth:`news` returns the hosts that were refused for the first time since it was asked last.
+    :meth:`news` returns the hosts refused for the first time since its last call.
     """
 
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
@@ -289,7 +288,7 @@ class Listener:
             self._beside.end(2)
 
     def news(self) -> list[str]:
-        """Return hosts that were refused for the first time, once."""
+        """Return hosts that were refused for the first time, each once."""
         found, self._new = self._new, []
         return found
 
@@ -302,7 +301,7 @@ class Listener:
                 pause = _AGAIN
 
     def _ready(self) -> str:
-        """Return the id of the sidecar's container; one that died is made again."""
+        """Return the id of the sidecar's container; recreate one that died."""
         owner = self._sandbox.owner
         with suppress(EngineError):
             container = self._engine.facts(owner.egress).id

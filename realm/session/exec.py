@@ -1,4 +1,4 @@
-"""Running something in the container of an agent that is at work."""
+"""Runs a command in the container of a running agent."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
 def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
-    """Run ``command``, else a shell, in the workspace of a running agent; return its exit code.
+    """Run ``command`` (default: a shell) in the workspace of a running agent; return its exit code.
 
-    It has this terminal where there is one, else standard input, output and error.
-    Raises :class:`RealmError` when nothing of the session is running.
+    It uses this terminal, if there is one, else standard input, output and error.  Raises :class:`RealmError`
+    when the session has no running container.
     """
     project = find(name, directory)
     session, engine, sandbox = running(project, name)
@@ -54,7 +54,7 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
 
 
 def running(project: Project, name: str) -> tuple[Session, Engine, Sandbox]:
-    """Return a session with the sandbox of its run; :class:`RealmError` when nothing of it is running."""
+    """Return a session and its running sandbox; raises :class:`RealmError` when none is running."""
     session = record.read_session(project, name)
     claim.check(project, session)
     engine = docker.connect()

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 _PROGRAM = "devcontainer"
 FILE = ".devcontainer/devcontainer.json"
 _OWN = "./"
-"""What the name of a feature that lies in the project, beside that file, begins with."""
+"""The beginning of the name of a feature in the project, relative to the file."""
 _NAME = re.compile(r"(\./)?\w[\w.-]*([/:@]\w[\w.-]*)*", re.ASCII)
-"""None that leads to another directory, or is an option."""
+"""A feature's name that cannot lead to another directory or be an option."""
 _LONGEST = 1000
-"""Characters of what is asked for: all of it is shown."""
+"""The longest request, in characters: all of it is shown."""
 _MOST, _LARGEST = 200, 1024**2
 """Files of a project's own features, and bytes of each."""
 
@@ -45,13 +45,13 @@ class Features(NamedTuple):
 
     @property
     def tag(self) -> str:
-        """The image's name, which other content gives another."""
+        """The image's name, which depends on the content."""
         parts = [(path, hashlib.sha256(data).hexdigest()) for path, data in sorted(self.files.items())]
         return f"{FEATURES}{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
 
     @property
     def told(self) -> str:
-        """What the user is to know before."""
+        """A note for the user, shown before the build."""
         return (
             f"{self.tag} is built on {self.image} by {_PROGRAM}, with features, whose scripts run as root "
             f"then, by the engine and with its network: {self.asked}"

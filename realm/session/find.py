@@ -1,4 +1,4 @@
-"""Finding sessions: one by its name, here first, then in every known project; or all of them."""
+"""Finds sessions: one by its name, here first, then in every known project; or all of them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 
 _STARTING = 60.0
-"""Seconds in which an agent that was started with a prompt has begun with it, if it is one to work on."""
+"""Seconds within which an agent begins a prompt that it was started with, if it is one to work on."""
 _BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 class Found(NamedTuple):
-    """A session and its project; ``row`` is what its refs tell of it."""
+    """A session and its project; ``row`` is what its refs say."""
 
     project: Project
     row: MetaRow
 
     def sound(self) -> Self:
-        """Return this; :class:`RealmError` when the refs or the record of the session are damaged."""
+        """Return this; raises :class:`RealmError` when the session's refs or record are damaged."""
         problem = self.row.problem
         if problem:
             raise RealmError(
@@ -47,7 +47,7 @@ class Found(NamedTuple):
         return self
 
     def ended(self) -> Self:
-        """Return this; :class:`RealmError` where the session's last run is not over."""
+        """Return this; raises :class:`RealmError` when the session's last run is not over."""
         name = self.row.name
         if state(self.row) is not State.EXITED:
             raise RealmError(
@@ -62,13 +62,12 @@ def find(name: str, directory: Path | None) -> Project:
 
 
 def locate(name: str, directory: Path | None) -> Found:
-    """Return the session ``name`` with its project.
+    """Return the session ``name`` and its project.
 
-    With ``directory`` only the repository there is asked.  Without it the one
-    around the current directory is, and then the others.  Raises
-    :class:`NoSuchSessionError` with the closest names, :class:`UsageError` for
-    a name that none can have, :class:`RealmError` when several projects have it, and
-    :class:`GitError` when git cannot open the repository here.
+    With ``directory`` only the repository there is searched; without it the current directory's, then the
+    others. Raises :class:`NoSuchSessionError` with the closest names, :class:`UsageError` for an invalid
+    name, :class:`RealmError` when several projects have it, and :class:`GitError` when git cannot open the
+    repository here.
     """
     refs.check_name(name)
     start = directory if directory is not None else current_directory()
@@ -95,14 +94,14 @@ def locate(name: str, directory: Path | None) -> Found:
 
 
 class _Asked(NamedTuple):
-    """What git is asked at the same time: what repository a directory is in, and what session it has."""
+    """Parallel queries to git: a directory's repository, and the session in it."""
 
     repository: Started
     session: Started
 
 
 _begun: dict[tuple[Path, str], _Asked] = {}
-"""What git was asked ahead, by directory and name."""
+"""Queries started by :func:`look_ahead`, by directory and name."""
 
 
 def _begin(start: Path, name: str) -> _Asked | None:
@@ -111,9 +110,9 @@ def _begin(start: Path, name: str) -> _Asked | None:
 
 
 def look_ahead(name: str) -> None:
-    """Let git look for the session ``name`` of the current directory's project, for :func:`locate`.
+    """Start looking for the session ``name`` in the current directory's project, for :func:`locate`.
 
-    Its answers come while Python loads what the command line needs.  What fails will fail again then.
+    Git runs while Python loads what the command line needs.  An error is ignored: it will occur again.
     """
     if refs.is_name(name):
         with suppress(RealmError, OSError):
@@ -130,7 +129,7 @@ def _named(project: Project, name: str, answer: GitResult | None = None) -> Foun
 
 
 def _advice(project: Project, name: str, problem: str) -> str:
-    """Return what to do about a damaged session; a broken ref is a file that git itself does not remove."""
+    """Return advice about a damaged session; git itself does not remove the file of a broken ref."""
     ref = f"{refs.CODE}{name}"
     if problem != f"{ref} is broken":
         return f"git for-each-ref refs/realm refs/realm-meta; realm remove {name} puts it away"
@@ -162,7 +161,7 @@ def elsewhere(here: Project | None) -> list[Project]:
 
 
 def _unknown(name: str, here: Project | None, *damaged: Found | None) -> NoSuchSessionError:
-    """Return the error for a session that is nowhere; raise the one of a damaged one."""
+    """Return the error for an unknown session; raise a damaged one's own error."""
     for found in damaged:
         if found is not None:
             found.sound()
@@ -198,9 +197,9 @@ def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing
 
 
 def forget_gone() -> list[Path]:
-    """Forget the projects that are not there any more, and return where they were.
+    """Forget the projects that no longer exist, and return their paths.
 
-    No session is lost: one whose project is found again is there again.
+    No session is lost: if a project is found again, so are its sessions.
     """
     gone = [root for root in registry.known() if registry.is_gone(root)]
     registry.forget(*gone)
@@ -260,7 +259,7 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
 
 
 def _is_anothers(project: Project, name: str) -> bool:
-    """Tell whether a session without a record is work that another project's session did here."""
+    """Tell whether a session without a record is the work that another project's session did here."""
     from realm.session import approvals  # for few
 
     return approvals.is_anothers_ref(project, name)
@@ -300,16 +299,17 @@ def _row(project: Project, meta: MetaRow, now: State, merged_into: str) -> Sessi
 
 
 def _ended(summary: Summary) -> Activity:
-    """Return how a run ended: stopped by the user, in whatever way, or by itself."""
+    """Return how a run ended: by itself, or stopped by the user in whatever way."""
     if summary.stopped or (summary.exit_code in _BY_SIGNAL and not summary.died):
         return Activity.STOPPED
     return Activity.FAILED if summary.exit_code or summary.died else Activity.DONE
 
 
 def state(meta: MetaRow) -> State:
-    """Return a session's state: "running" in its record without a holder means work left in a sandbox.
+    """Return a session's state.
 
-    What is interrupted is what :func:`realm.session.intake.recover` brings home.
+    "running" in the record without a holder means that work is left in a sandbox, which
+    :func:`realm.session.intake.recover` saves.
     """
     holder = lock.holder(meta.summary.id) if meta.summary.id else None
     if holder is not None and holder.run:

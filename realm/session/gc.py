@@ -1,7 +1,7 @@
-"""Leftovers of killed commands: finding and removing them, also in passing by other commands.
+"""Finds and removes what killed commands left behind, also in passing by other commands.
 
-Nothing that may be somebody's work is touched: a sandbox goes only when its run is over in the
-record, and git's own files are git's to clean up.
+Nothing that may be somebody's work is touched: a sandbox is removed only when its run is over in the record,
+and git's own files are left to git.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 _OLD = refs.KEEP_DAYS * 86400.0
-"""Seconds after which the directory of a run is left over whose session no known project has."""
+"""Seconds after which a run's directory is removed if no known project has its session."""
 _STUCK = 60.0
-"""Seconds after which a ref's lock file is taken for one that a killed git left."""
+"""Seconds after which a ref's lock file counts as left by a killed git."""
 
 
 class _Known(NamedTuple):
-    """The projects that are there, and whose session has an id."""
+    """The existing projects, and the sessions by id."""
 
     projects: list[Project]
     sessions: dict[str, tuple[Project, str]]
 
 
 def collect(directory: Path | None, ui: UI) -> list[str]:
-    """Remove what is left over, in all known projects and on the engine; return a line on each kind."""
+    """Remove leftovers of all known projects and on the engine; return a line about each kind."""
     known = _known(directory)
     found = [_of_git(project) for project in known.projects]
     removed = tidy() + tidy_files() + sum(count for count, _ in found)
@@ -82,7 +82,7 @@ def _known(directory: Path | None) -> _Known:
 
 
 def _named(known: _Known) -> set[str]:
-    """Return the images that projects, and sessions that may go on, name."""
+    """Return the images that projects, and sessions that may be continued, name."""
     asked = ("config", "--get-all", "realm.image")
     found = {name for project in known.projects for name in git(*asked, project=project, check=False).lines}
     for project, name in known.sessions.values():
@@ -132,7 +132,7 @@ def _clear_tools(engine: Engine) -> None:
 
 
 def _half_removed(known: _Known) -> Iterator[str]:
-    """Finish removals that were killed: the session is in the trash, what it has elsewhere is not."""
+    """Finish removals that were killed: the session is in the trash, but not its other files."""
     repositories = {str(project.common_dir.resolve()): project for project in known.projects}
     for path in _runs():
         owner = claim.noted_of(path.name) if path.name not in known.sessions else None
@@ -158,7 +158,7 @@ def _runs() -> list[Path]:
 
 
 def locks(project: Project) -> list[tuple[Path, float]]:
-    """Return lock files of realm's refs that a killed git left, and how many seconds old they are."""
+    """Return lock files of realm's refs left by a killed git, with their age in seconds."""
     now = time.time()
     tops = (refs.CODE, refs.META, refs.BRANCHES, refs.TRASH, refs.TEMPORARY)
     paths = [path for top in tops for path in (project.common_dir / top).rglob("*.lock")]
@@ -171,7 +171,7 @@ def locks(project: Project) -> list[tuple[Path, float]]:
 
 
 def left_over() -> str:
-    """Return in words what is in use, or :func:`collect` would remove, of realm's directory; or nothing."""
+    """Return in words which leftovers :func:`collect` would remove or that are in use; empty for none."""
     count = 0
     with suppress(OSError):
         count = sum(path.is_dir() for path in (realm_home() / "tmp").iterdir())

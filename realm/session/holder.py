@@ -54,24 +54,24 @@ if TYPE_CHECKING:
     from realm.terminal.relay.rewrite import Rewriter
 
 _LAST = 2.0
-"""Seconds that the last output of a sandbox that has ended may take to come."""
+"""Seconds to wait for the last output of a sandbox that has ended."""
 _SETTLE = 2.0
-"""Seconds after the end of its stream in which a sandbox that has ended is known to have."""
+"""Seconds after the end of its stream within which the engine knows that a sandbox has ended."""
 _STEP = 0.02
 _LEAST = 1.0
-"""Seconds that a stream must have lasted: a program that closed its terminal and goes on has none to join."""
+"""Seconds a stream must last to be rejoined: a program that closed its terminal has none."""
 _AWAKE = 0.5
-"""Seconds after a key that may have stopped the agent in which it would have."""
+"""Seconds within which a key that stops the agent has done so."""
 _INTERRUPTED = 3.0
-"""Seconds after a key that may end a turn in which its screen tells whether it did."""
+"""Seconds within which the screen shows whether a key ended the turn."""
 _TURNING = (Activity.WORKING, Activity.ASKS, Activity.RANG)
 _GONE = {Reason.HANGUP, Reason.DETACHED, Reason.SUSPENDED}
 
 
 class Holder:
-    """Who has a run in hand: its sandbox, its stream, what it shows, and the lock that says so.
+    """Holds a run: its sandbox, its stream, its screen, and the lock that says so.
 
-    ``drawing`` is what it shows already, drawn for the user's terminal.
+    ``drawing`` is the current screen, drawn for the user's terminal.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Holder:
         sandbox.limit = bounds.results(plan.config)
         self.caller = Caller(plan.config, plan.session)
         self.notes: list[str] = []
-        """What the run's record is to say besides what the intake finds."""
+        """Notes for the run's record besides those of the intake."""
         session_id, number, modes = plan.session.id, plan.run.number, Modes()
         modes.feed(drawing)
         self.drawing = drawing
@@ -92,7 +92,7 @@ class Holder:
         self.state = TerminalState(Terminal().size(), modes, recorder, place, tty=plan.tty)
         self.books = Bookkeeper(plan, sandbox)
         self._asked = self.books.account.told
-        """What the agent's hook said when it asked last: the user was called for that."""
+        """The hook's message when the agent last asked, for which the user was notified."""
         self.taker = Taker(engine, plan, sandbox)
         self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream, self.taker.interrupted)
         self._joined = time.monotonic()
@@ -106,7 +106,7 @@ class Holder:
         self._attended = False
 
     def hear(self, event: Event) -> None:
-        """Take what the agent let hear."""
+        """Handle an event of the agent's output."""
         self.books.hear(event)
         if event is not Event.TOLD:
             self.state.hear(event)
@@ -115,9 +115,10 @@ class Holder:
     # -- with a terminal, and without -----------------------------------------
 
     def attend(self, control: Control, *, begin: Callable[[], None] | None = None) -> Ended | None:
-        """Join the user's terminal with the sandbox until one of them ends; ``None`` when it was handed over.
+        """Connect the user's terminal to the sandbox until either ends.
 
-        ``begin`` starts the sandbox; without it the sandbox is running.
+        ``None`` when the run was handed over.  ``begin`` starts the sandbox; without it the sandbox is
+        running.
         """
         attention = Attention(self.plan, self.state, self.caller, self._observe())
         self._at_end, self._attended = attention.ended, True
@@ -148,7 +149,7 @@ class Holder:
             terminal.raw(self.state, title=_rewriter(self.plan, self.state.modes).title()),
         ):
             if begin is None:
-                self.waker.wake()  # whoever left it may have left it stopped
+                self.waker.wake()  # the previous holder may have left it stopped
             if drawing:
                 terminal.draw(drawing)
             try:
@@ -202,7 +203,7 @@ class Holder:
 
     @contextmanager
     def _minding(self, control: Control, *, attached: bool) -> Iterator[dict[int, Callable[[], bool]]]:
-        """See to all that goes on beside the stream until the context ends; give what is to be watched."""
+        """Handle everything besides the stream until the context ends; yield the descriptors to watch."""
         self._refusals = egress.Listener(self.engine, self.plan, self.sandbox)
         self._reserve = Reserve(self.engine, self.plan, self.sandbox)
         with (
@@ -222,7 +223,7 @@ class Holder:
             }
 
     def _answering(self, hold: Callable[[], Ended], *, again: Callable[[], Ended]) -> Ended | None:
-        """Do ``hold``, see to who calls, go on with ``again``; ``None`` when the run was handed over."""
+        """Run ``hold``, handle calls, continue with ``again``; ``None`` when the run was handed over."""
         while True:
             try:
                 return hold()
@@ -236,7 +237,7 @@ class Holder:
                 hold = again
 
     def _listening(self) -> tuple[Stream, Callable[[bytes], object]]:
-        """Return the stream to drain and what takes its output; whoever calls the user hears it."""
+        """Return the stream to drain and the function for its output, which may notify the user."""
         if self.stream.tty:
             return Observed(
                 self.stream, self.hear, rewriter=_rewriter(self.plan, self.state.modes)
@@ -250,7 +251,7 @@ class Holder:
         return self.stream, tap
 
     def _observe(self) -> Observed:
-        """Return the stream as it is listened to: the same one as long as the stream is."""
+        """Return the wrapper of the current stream, always the same one."""
         if self._observed is None or self._observed.stream is not self.stream:
             changes = _rewriter(self.plan, self.state.modes)
             self._observed = Observed(self.stream, self.hear, changes)
@@ -258,7 +259,7 @@ class Holder:
         return self._observed
 
     def _room(self) -> bool:
-        """Say that the run was paused since the engine's disk is nearly full, or that it goes on."""
+        """Report that the run was paused because the engine's disk is nearly full, or goes on."""
         if self._reserve.news():
             if self.books.account.activity is not Activity.PAUSED:  # as another holder noted it
                 self._before = self.books.account.activity
@@ -270,7 +271,7 @@ class Holder:
         return True
 
     def _idle(self) -> bool:
-        """Do what can wait; return whether there is more."""
+        """Do deferred work; return whether there is more."""
         self.state.flush()
         for host in self._refusals.news():
             self.caller.refused(host)
@@ -289,7 +290,7 @@ class Holder:
         return True
 
     def _give(self, call: Call) -> bool:
-        """Hand stream and lock to whoever called; return whether they were taken."""
+        """Hand stream and lock to the caller; return whether it took them."""
         size = call.size() or self.state.size
         self.state.flush()
         answer = {
@@ -306,7 +307,7 @@ class Holder:
         return taken
 
     def _interrupt(self) -> None:
-        """Pass on a Ctrl-C that came as a signal, without waiting for that."""
+        """Pass on a Ctrl-C that came as a signal, without waiting."""
 
         def work() -> None:
             with suppress(EngineError):
@@ -316,7 +317,10 @@ class Holder:
         self._impatience.pressed()
 
     def _suspends(self) -> bool:
-        """Tell whether Ctrl-Z gives the user the shell back; another agent gets the key, and is continued."""
+        """Tell whether Ctrl-Z returns to the user's shell.
+
+        For other agents the key is passed on and they are continued.
+        """
         if self.plan.agent.suspends_to_background:
             return True
         self.waker.wake(after=_AWAKE)
@@ -325,17 +329,17 @@ class Holder:
     # -- a connection that breaks ----------------------------------------------
 
     def is_alive(self) -> bool:
-        """Return whether the sandbox may still say something; no answer of the engine says nothing of it."""
+        """Return whether the sandbox may still produce output; if the engine does not answer, it may."""
         try:
             return self.sandbox.state() == "running"
         except EngineError:
             return True
 
     def rejoin(self) -> bool:
-        """Take a new stream if the sandbox runs though the stream has ended; return whether there is one.
+        """Attach again if the sandbox runs though its stream has ended; return whether that succeeded.
 
-        The screen may lack what came meanwhile.  An engine that has no answer
-        has the same time to come back in which a sandbox's end becomes known.
+        The screen may lack what was output meanwhile.  The engine has as long to come back as a sandbox's end
+        takes to become known.
         """
         began = time.monotonic()
         if began - self._joined < _LEAST:
@@ -347,7 +351,7 @@ class Holder:
         try:
             stream = self.sandbox.attach()
         except EngineError:
-            return False  # whoever takes the work in reports it
+            return False  # the intake reports it
         self.stream.close()
         self.stream, self._joined = stream, time.monotonic()
         self.state.doubt()
@@ -356,7 +360,7 @@ class Holder:
     # -- its end ---------------------------------------------------------------
 
     def halt(self, *, interrupt: bool = True) -> None:
-        """End the sandbox, and take what its agent still says meanwhile."""
+        """End the sandbox, and take its agent's last output."""
         problems: list[RealmError] = []
         gone = threading.Event()
 
@@ -387,7 +391,7 @@ class Holder:
         with self._engine_may_go():
             if number:
                 self.halt(interrupt=False)
-            # After Ctrl-C do not wait for what the next command can do as well.
+            # After Ctrl-C, do not wait for what the next command can also do.
             ended = Begun(self.sandbox.wait)
             settled = Begun(lambda: egress.settle(self.engine, self.sandbox))
             self.sandbox.prefetch()
@@ -424,7 +428,7 @@ class Holder:
 
     @contextmanager
     def _engine_may_go(self) -> Iterator[None]:
-        """Say where the work is if the engine is out of reach; a refusal of the engine's explains itself."""
+        """Name where the work is if the engine cannot be reached; its own refusals are clear enough."""
         try:
             yield
         except EngineError as error:
@@ -440,18 +444,18 @@ class Holder:
 
 
 def is_left(ended: Ended) -> bool:
-    """Tell whether the user has left an agent that goes on: by the detach keys or with the terminal."""
+    """Tell whether the user has left a running agent, by the detach keys or with the terminal."""
     return ended.reason in _GONE or ended.signal == signal.SIGHUP
 
 
 def _signal(ended: Ended) -> int:
-    """Return the signal that stands for a relay's end, 0 when the sandbox ended first."""
+    """Return the signal that ended a relay, 0 when the sandbox ended first."""
     ended_by = ended.reason in {Reason.SIGNAL, Reason.CLOSED}
     return (ended.signal or signal.SIGTERM) if ended_by else 0
 
 
 def _rewriter(plan: Plan, modes: Modes) -> Rewriter:
-    """Return what changes the agent's output on its way: the window's title, and a command that it leaves."""
+    """Return the rewriter of the agent's output: for the window's title, and a command it leaves."""
     pattern = plan.agent.closing
     closing = None
     if pattern is not None:
@@ -461,7 +465,7 @@ def _rewriter(plan: Plan, modes: Modes) -> Rewriter:
 
 
 class _Sizes:
-    """Passes sizes on; with ``redraw`` the next one differs for a moment, so that the program draws anew."""
+    """Passes sizes on; with ``redraw`` the next one differs briefly, so that the program redraws."""
 
     def __init__(self, holder: Holder, *, redraw: bool) -> None:
         self._holder = holder

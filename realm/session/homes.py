@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class Held(NamedTuple):
-    """A repository with work of a session: the session's name there, its commit, and that it began on.
+    """A repository with a session's work: the session's name there, its commit, and the one it began on.
 
-    ``path`` is where it is in the workspace.
+    ``path`` is its place in the workspace.
     """
 
     clone: Project
@@ -44,7 +44,7 @@ class Held(NamedTuple):
 
 
 class OwnRefs(NamedTuple):
-    """A session whose own refs elsewhere were ``made`` from refs that it, or another session, ``had``."""
+    """A session with its own refs elsewhere, ``made`` from refs that it or another session ``had``."""
 
     session: Session
     had: list[Held]
@@ -52,17 +52,17 @@ class OwnRefs(NamedTuple):
 
 
 def other_name(project: Project, name: str) -> str:
-    """Return the name of a session of ``project`` in repositories where its own name is taken."""
+    """Return the name for a session of ``project`` in repositories where its own name is taken."""
     return f"{name}-in-{project.name}"[: refs.LONGEST].rstrip(".")
 
 
 def names(project: Project, session: Session) -> tuple[str, str]:
-    """Return what a session can be called in other repositories."""
+    """Return a session's possible names in other repositories."""
     return session.name, other_name(project, session.name)
 
 
 def own_of(clone: Project, session: Session, wanted: Sequence[str]) -> str:
-    """Return which of these names has the session's work in a repository, ``""`` if none."""
+    """Return the one of these names that has the session's work in a repository; empty if none."""
     return next((name for name in wanted if approvals.is_own_ref(clone, session, name)), "")
 
 
@@ -78,7 +78,7 @@ def opened(path: Path) -> Project | None:
 
 
 def clone_of(project: Project, one: Neighbour) -> Project | None:
-    """Return a repository, which the user approved, ``None`` where it is not here."""
+    """Return the clone of a repository that the user approved; ``None`` when it is not here."""
     found = opened(Path(one.path))
     if found is None or found.common_dir == project.common_dir:
         return None
@@ -87,13 +87,13 @@ def clone_of(project: Project, one: Neighbour) -> Project | None:
 
 
 def repositories(project: Project, session: Session) -> list[tuple[Neighbour, Project | None]]:
-    """Return the session's repositories, without a clone where it is not here or not approved."""
+    """Return the session's repositories, each with its clone if that is here and approved."""
     approved = approvals.is_settled(project, session)
     return [(one, clone_of(project, one) if approved else None) for one in session.neighbours if one.base]
 
 
 def tip_of(clone: Project, session: Session, name: str) -> str | None:
-    """Return where the session's own ref is in a repository, ``None`` where there is none."""
+    """Return the commit of the session's own ref in a repository; ``None`` where there is none."""
     return refs.tips(clone, name).code if name and approvals.is_own_ref(clone, session, name) else None
 
 
@@ -106,7 +106,7 @@ def with_ref(project: Project, session: Session, one: Neighbour) -> Neighbour:
 
 
 def _free(clone: Project, project: Project, wanted: str) -> str:
-    """Return what a session may be called in a repository, which may have one of that name."""
+    """Return a name that is free in a repository, preferably ``wanted``."""
     for name in wanted, other_name(project, wanted):
         with suppress(RealmError):
             refs.check_new(clone, name)
@@ -120,7 +120,7 @@ def _free(clone: Project, project: Project, wanted: str) -> str:
 
 
 def ref(session: Session, name: str) -> str:
-    """Return what the session is called in the repository that lies as ``name`` beside the project."""
+    """Return the session's ref in the repository beside the project called ``name``."""
     return next(one.ref for one in session.neighbours if one.name == name)
 
 
@@ -136,10 +136,10 @@ def check_own(clone: Project, session: Session, name: str) -> None:
 
 
 def reserve(session: Session, beside: Sequence[Submodule]) -> None:
-    """Make the session's refs in what a run that begins has ``beside`` the project, where there are none.
+    """Create the session's missing refs in the repositories that a beginning run has ``beside`` the project.
 
-    That keeps what it begins on, and no other session takes the name.  Raises :class:`RealmError`
-    where one has it since.
+    They keep the commits it begins on, and reserve its name.  Raises :class:`RealmError` where another
+    session has taken that meanwhile.
     """
     names = {one.name: one.ref for one in session.neighbours if one.writable}
     for one in beside:
@@ -164,7 +164,7 @@ def _finish_rename(clone: Project, session: Session, name: str) -> None:
 
 
 def _make(clone: Project, session: Session, name: str, oid: str, kept: Mapping[str, str] = {}) -> None:
-    """Make a session's refs there; noted first, since a ref that is nobody's is in everybody's way."""
+    """Create a session's refs there.  They are noted first: a ref without an owner would block everyone."""
     if not approvals.is_own_ref(clone, session, name):
         approvals.note_ref(clone, session, name)
     there = {refs.CODE + name: oid, **kept}
@@ -173,7 +173,7 @@ def _make(clone: Project, session: Session, name: str, oid: str, kept: Mapping[s
 
 
 def release(project: Project, session: Session) -> None:
-    """Undo :func:`reserve` for a session that did not come to be."""
+    """Undo :func:`reserve` for a session that was not created in the end."""
     let_go([held for held in held_by(project, session) if held.oid == held.base and not held.kept()])
 
 
@@ -203,16 +203,16 @@ def work(project: Project, session: Session) -> list[Held]:
 
 
 def everywhere(project: Project, session: Session, code: str) -> list[Held]:
-    """Return where a session that came to ``code`` has refs elsewhere, as far as that is to be had."""
+    """Return where a session at commit ``code`` has refs elsewhere, as far as that can be determined."""
     with suppress(RealmError):
         return [*held_by(project, session), *held_inside(project, session, code)]
     return []
 
 
 def restore(project: Project, session: Session) -> list[str]:
-    """Bring back what went to the trash with the session; return in words what has to stay there.
+    """Restore what went to the trash with the session; return in words what has to stay there.
 
-    Raises :class:`RealmError` where another session has its name there by now.
+    Raises :class:`RealmError` where another session has taken its name there.
     """
     found, lost = [], []
     for one, clone in repositories(project, session):
@@ -242,9 +242,9 @@ def _trashed(clone: Project, name: str) -> refs.Trash | None:
 
 
 def name_in(clone: Project, project: Project, session: Session) -> str:
-    """Return what a session is called in a submodule's clone, where others can have its name.
+    """Return a session's name in a submodule's clone, where other sessions may have its own.
 
-    Raises :class:`RealmError` where both are another's.
+    Raises :class:`RealmError` when both possible names are taken.
     """
     wanted = names(project, session)
     own = own_of(clone, session, wanted)
@@ -263,7 +263,7 @@ def name_in(clone: Project, project: Project, session: Session) -> str:
 
 
 def take_name(clone: Project, project: Project, session: Session) -> str:
-    """Return :func:`name_in`, which is the session's from now on."""
+    """Return :func:`name_in`, and reserve it for the session."""
     name = name_in(clone, project, session)
     if not approvals.is_own_ref(clone, session, name):
         approvals.note_ref(clone, session, name)
@@ -272,7 +272,7 @@ def take_name(clone: Project, project: Project, session: Session) -> str:
 
 
 def _inside(project: Project, session: Session, code: str) -> Iterator[tuple[Submodule, Held]]:
-    """Yield the submodules of a session that came to ``code``, with what it has there, if anything."""
+    """Yield the submodules of a session at commit ``code``, with its work there, if any."""
     every = [*submodules.find(project, session.base, session.base)]
     every += submodules.find(project, session.base, code) if code != session.base else []
     for one in {one.key: one for one in every}.values():
@@ -282,12 +282,12 @@ def _inside(project: Project, session: Session, code: str) -> Iterator[tuple[Sub
 
 
 def held_inside(project: Project, session: Session, code: str) -> list[Held]:
-    """Return where submodules have work of a session that came to the commit ``code``."""
+    """Return where submodules have work of a session at commit ``code``."""
     return [held for _, held in _inside(project, session, code) if held.oid]
 
 
 def remove(session: Session, found: Sequence[Held]) -> None:
-    """Move a session's refs in other repositories to the trash there; what cannot be moved does no harm."""
+    """Move a session's refs in other repositories to the trash there; failures do no harm."""
     for held in found:
         with suppress(RealmError):
             _finish_rename(held.clone, session, held.name)
@@ -298,7 +298,7 @@ def remove(session: Session, found: Sequence[Held]) -> None:
 
 
 def restore_inside(project: Project, session: Session, code: str) -> None:
-    """Bring back what :func:`remove` removed from submodules, while git still has the commits."""
+    """Restore what :func:`remove` removed from submodules, as long as git has the commits."""
     for one, (clone, name, oid, base, _) in _inside(project, session, code):
         if oid:
             continue
@@ -347,13 +347,13 @@ def with_own_refs(project: Project, old: Session, session: Session, code: str | 
 
 
 def _renamed(held: Held, project: Project, session: Session) -> Held:
-    """Return it by a name of the session's own: one that has it already, or a free one."""
+    """Return it under a name of the session's: one that it has already, or a free one."""
     there = (name for name in names(project, session) if _has(held, session, name))
     return held._replace(name=next(there, "") or _free(held.clone, project, session.name))
 
 
 def _has(held: Held, session: Session, name: str) -> bool:
-    """Tell whether the session has the very same by that name."""
+    """Tell whether the session has the same refs under that name."""
     clone = held.clone
     return (
         approvals.is_own_ref(clone, session, name)
