@@ -171,7 +171,7 @@ def locks(project: Project) -> list[tuple[Path, float]]:
 
 
 def left_over() -> str:
-    """Return in words which leftovers :func:`collect` would remove or that are in use; empty for none."""
+    """Return in words how many scratch directories are in use or left over; empty for none."""
     count = 0
     with suppress(OSError):
         count = sum(path.is_dir() for path in (realm_home() / "tmp").iterdir())

@@ -1,4 +1,4 @@
-"""The image of sandboxes: what the settings say that it is made of, and building it on request."""
+"""The image of sandboxes: its inputs by the settings, and building it on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def inputs(config: Config) -> Inputs:
-    """Return what the settings, and for authorities the environment, say that realm's image is made of."""
+    """Return the inputs of realm's image by the settings, and for authorities by the environment."""
     return recipe.Inputs(
         config.value(BASE_IMAGE) or recipe.DEFAULT_BASE,
         config.value(CLAUDE_VERSION),
@@ -36,7 +36,7 @@ def inputs(config: Config) -> Inputs:
 
 
 def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
-    """Return the id of a run's image: the one ``asked`` for, the session's, the setting's or realm's own."""
+    """Return the id of a run's image: the one ``asked`` for, the session's, the setting's, or realm's own."""
     has_docker = run.has_docker(plan.config)
     if has_docker:
         _refuse_docker(connection, plan)
@@ -57,7 +57,7 @@ def ensure(connection: Engine, plan: Plan, asked: str | None, ui: UI) -> str:
 
 
 def _refuse_docker(connection: Engine, plan: Plan) -> None:
-    """Raise :class:`RealmError` where a sandbox can have no engine of its own."""
+    """Raise :class:`RealmError` where a sandbox cannot run its own engine."""
     off = "git config realm.docker off runs agents without it"
     why = f" ({plan.network.why})" if plan.network.why else ""
     if plan.network.policy == "open":
@@ -78,7 +78,7 @@ def _refuse_docker(connection: Engine, plan: Plan) -> None:
 
 
 def _mention_entrypoint(found: Image | None, wanted: str, ui: UI) -> None:
-    """Say that realm starts the agent, so that the image's ENTRYPOINT is not run and sets nothing up."""
+    """Note that realm starts the agent itself, so the image's ENTRYPOINT does not run."""
     if found is not None and found.entrypoint:
         words = clean(shlex.join(found.entrypoint), limit=80)
         ui.warn(f"the ENTRYPOINT of {wanted} is not run in a sandbox, and sets nothing up there: {words}")

@@ -1,9 +1,9 @@
 """Ctrl-C while a sandbox still saves the work of its ended agent: it ends the wait.
 
-The key, or the signal, goes to the sandbox as long as that runs, and what saves there does not
-mind it.  So somebody looks whether the agent is over; the work is safe then, in the sandbox, and
-the next command takes it in.  The key that finds the agent over may be the one that ended it, so
-only the next one is meant for us, also where that comes while an engine is slow to tell.
+Key or signal also go to the sandbox as long as that runs, where saving ignores them.  So each Ctrl-C makes
+realm check whether the agent has ended; then the work is safe in the sandbox, and the next command takes it
+in. The key after which the agent turns out to have ended may be the one that ended it, so only a later one
+ends the wait, even while a slow engine has not answered yet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0
 _HURRY = 0.5
-"""Seconds within which a key that is pressed again means the agent yet: some end at the second one."""
+"""Seconds within which a repeated key is still for the agent: some end at the second one."""
 _IGNORED = 0x4007
 """HUP, INT, QUIT and TERM, as proc(5) has them in ``SigIgn``: container/end ignores them when it saves."""
 _LOOK = f"""
@@ -38,20 +38,20 @@ exit 1
 
 
 class Impatience:
-    """Hears each Ctrl-C of an attached user; a context manager.
+    """Watches the Ctrl-C keys of an attached user; a context manager.
 
-    Its ``fileno`` can be read when that is to end the wait: :meth:`end` then does.
+    Its ``fileno`` is readable when the wait is to end: :meth:`end` then ends it.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._lock = threading.Lock()
-        """Held while what follows changes, so that nothing is written to a descriptor that is closed."""
+        """Guards the following attributes, so that nothing is written to a closed descriptor."""
         self._write = -1
         self._looking = False
         self._pressed = -math.inf
         self._found = math.inf
-        """When the key was pressed that found the agent over."""
+        """When the key was pressed after which the agent had ended."""
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()
@@ -68,7 +68,10 @@ class Impatience:
         return self._read
 
     def pressed(self) -> None:
-        """End the wait where the agent was over already; else look, beside all else, whether it is."""
+        """End the wait if the agent is known to have ended.
+
+        Otherwise check in the background whether it has.
+        """
         with self._lock:
             self._pressed = time.monotonic()
             if self._pressed - self._found > _HURRY:
@@ -86,7 +89,7 @@ class Impatience:
             os.write(self._write, b"1")
 
     def _look(self) -> None:
-        """Look whether the agent is over, again for a key that came while it was not."""
+        """Check whether the agent has ended, again after each key that came meanwhile."""
         while True:
             looked_for, over = self._pressed, False
             with suppress(EngineError, OSError):

@@ -1,4 +1,4 @@
-"""Setting up a project: what its files ask for goes into the user's git configuration."""
+"""Sets up a project: turns what its files ask for into the user's git configuration."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 2000
-"""Characters of a setting: nothing is written that was not shown."""
+"""The longest setting, in characters: nothing is written that was not shown."""
 
 
 class Line(NamedTuple):
-    """A setting to write: its key with ``realm.``, and its text."""
+    """A setting to write: its key with ``realm.``, and its value."""
 
     key: str
     text: str
 
     @property
     def command(self) -> str:
-        """The command that writes it, to be shown."""
+        """The git command that writes it, for display."""
         add = "--add " if self.key in (f"realm.{PACKAGES.key}", f"realm.{CACHE_PATH.key}") else ""
         return f"git config {add}{self.key} {shlex.quote(self.text)}"
 
 
 class Planned(NamedTuple):
-    """What would be written, what the user is to know besides, cleaned, and what is to be built for it."""
+    """The settings to write, notes for the user (cleaned), and the features to build."""
 
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
@@ -47,7 +47,7 @@ class Planned(NamedTuple):
 
 
 def plan(directory: Path) -> Planned:
-    """Return what ``realm init`` would write for the project at ``directory``; what is set already stays."""
+    """Return what ``realm init`` would write for the project at ``directory``; existing settings stay."""
     project = discover(directory)
     config = Config(project.root)
     found = languages.propose(project.root)

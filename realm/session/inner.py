@@ -1,9 +1,8 @@
-"""Taking in work in submodules and in repositories beside the project, before the project's own.
+"""Takes in work in submodules and in repositories beside the project, before the project's own.
 
-A commit that the sandbox made in one is written anew in the host's clone of it, on
-``refs/realm/<name>``, and the project's trees name that one; what else was left there stands beside
-it.  Progress is noted in the run's directory so that nothing is written twice; if the note is lost,
-some of it is.
+A commit that the sandbox made in one is rewritten in the host's clone of it, on ``refs/realm/<name>``, and
+the project's trees are made to name that one; what else was left there is kept beside it.  Progress is noted
+in the run's directory so that nothing is written twice; if the note is lost, some of it is.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ _MOST_POINTERS = 20
 
 
 class Inside(NamedTuple):
-    """The result: what the project's trees may name, what to say, commits by submodule.
+    """The result: the commits that the project's trees may name, notes, and commits by submodule.
 
-    ``kept`` is what is kept beside these, by path, as far as that may have changed.
+    ``kept`` is what is kept beside these, by path, if it may have changed.
     """
 
     links: Links
@@ -53,7 +52,7 @@ class Inside(NamedTuple):
 class _State(NamedTuple):
     """How far a submodule's work is taken in: ``onto`` is the host's commit for the sandbox's last state.
 
-    ``twins`` are the host's commits by the sandbox's.
+    ``twins`` maps the sandbox's commits to the host's.
     """
 
     onto: str
@@ -63,7 +62,7 @@ class _State(NamedTuple):
 
 
 class _Allowed(NamedTuple):
-    """What its trees may name of the submodules in it: as :class:`realm.store.submodules.Links` has it."""
+    """The commits that a submodule's own trees may name, as :class:`realm.store.submodules.Links` has it."""
 
     twins: Mapping[str, Mapping[str, str]]
     published: Sequence[tuple[str, str]]
@@ -74,10 +73,10 @@ class BesideError(RejectedError):
 
 
 def take(plan: Plan, report: Report, texts: Mapping[int, TurnText], *, is_end: bool) -> Inside:
-    """Take in what ``report`` has of them; raises what :func:`realm.store.ingest.ingest` does.
+    """Take in the reported work in them; raises as :func:`realm.store.ingest.ingest`.
 
-    Where that fails beside the project it is left for later, and at the run's end, when all else is done,
-    :class:`BesideError` is raised.
+    A failure beside the project is left for later; at the run's end, after everything else, it raises
+    :class:`BesideError`.
     """
     states = _remembered(plan)
     ends = (plan.session.base, plan.run.before)
@@ -122,7 +121,7 @@ def _work(
     plan: Plan, report: Report, one: Submodule, states: dict[str, _State], texts: Mapping[int, TurnText],
     allowed: _Allowed, notes: list[str],
 ) -> Sequence[Kept] | None:  # fmt: skip
-    """Take in what was done in one, and renew its state; return what is kept beside, where that is said."""
+    """Take in the work in one, and update its state; return what is kept beside it, if that is reported."""
     state = states.get(one.key) or _State(one.link, one.link, one.link, {})
     points = _new(report.inner.get(one.key, ()), state)
     others = report.inner_others.get(one.key)
@@ -143,7 +142,7 @@ def _new(points: Sequence[Checkpoint], state: _State) -> list[Checkpoint]:
 
 
 def _there(plan: Plan, one: Submodule, allowed: _Allowed) -> There:
-    """Return how the host has it; raises :class:`RealmError` where work cannot be taken into it."""
+    """Return the host's clone of it; raises :class:`RealmError` where work cannot be taken into it."""
     if one.clone is None:
         name = plan.session.name
         if one.parent == BESIDE:
@@ -190,7 +189,7 @@ def _taken(
 
 
 def _beside(plan: Plan, report: Report, there: There, state: _State, notes: list[str]) -> Sequence[Kept]:
-    """Take in what else there is, on top of the commit ``state.onto``, and return what is kept now."""
+    """Take in what else was left, on top of the commit ``state.onto``; return what is kept now."""
     from realm.session import left
 
     one, clone, name = there.one, there.clone, there.name
@@ -210,14 +209,14 @@ def _beside(plan: Plan, report: Report, there: There, state: _State, notes: list
 
 
 def _without_files(plan: Plan, there: There, before: str, after: str) -> list[str]:
-    """Return warnings about new pointers of Git LFS to files that the clone has not."""
+    """Return warnings about new Git LFS pointers to files that the clone lacks."""
     top, paths = there.one.path, large.take_inside(plan, there.clone, before, after)
     said = "is a pointer of Git LFS to a file that did not come out of the container"
     return [f"{clean(f'{top}/{path}', limit=200)} {said}" for path in paths[:_MOST_POINTERS]]
 
 
 def _move(clone: Project, name: str, before: str, tip: str) -> bool:
-    """Move a ref to ``tip``; tell whether its old commit is not part of that and went to the trash."""
+    """Move a ref to ``tip``; tell whether its old commit is not an ancestor, and so went to the trash."""
     old = refs.tips(clone, name).code
     updates = [refs.RefUpdate(refs.CODE + name, old, tip)]
     is_other = bool(old) and old not in (before, tip) and not repo.is_ancestor(clone, old or "", tip)
@@ -230,9 +229,10 @@ def _move(clone: Project, name: str, before: str, tip: str) -> bool:
 def _published(
     plan: Plan, report: Report, found: Sequence[Submodule], twins: dict[str, dict[str, Mapping[str, str]]]
 ) -> dict[str, list[tuple[str, str]]]:
-    """Return what remotes are said to have, by what it lies in; what the host has itself goes to ``twins``.
+    """Return the commits that remotes reportedly have, by repository.
 
-    Of that only what the sandbox could see counts: whoever knows an id could have it put in.
+    Those that the host has go to ``twins``.  Of the latter only those count that the sandbox could see:
+    anyone who knows an id could have it inserted.
     """
     kept: dict[str, list[tuple[str, str]]] = {}
     projects = {one.key: one.clone for one in found} | {"": plan.project}
@@ -271,7 +271,7 @@ def _remember(plan: Plan, states: Mapping[str, _State]) -> None:
 
 
 def _remembered(plan: Plan) -> dict[str, _State]:
-    """Return what is kept of this run; nothing where the file is not what was written."""
+    """Return the noted states of this run; empty if the file is damaged."""
     try:
         value = json.loads(_file(plan).read_bytes())
         if value["run"] != plan.run.number:

@@ -1,8 +1,8 @@
 """The intake: turns a stopped sandbox into commits and a record, then removes it.
 
-The order is what makes it safe to be killed anywhere: the sandbox goes only after
-both refs have moved, and they move together.  Whoever finds a stopped sandbox can
-do this again from the start, and what is in git already is not taken in twice.
+The order makes it safe to be killed anywhere: the sandbox is removed only after both refs have moved, and
+they move together.  Whoever finds a stopped sandbox can start over, and what is in git already is not taken
+in twice.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from realm.session.run import Outcome, Plan
 
 _UNPREPARED = "the workspace could not be prepared"
-"""What a sandbox reports that gave up before the agent was started."""
+"""The report of a sandbox that gave up before the agent was started."""
 _REMOVED = "the agent removed its project's directory"
 _NO_DOCKER = "Docker cannot run in it"
 _NO_GIT, _NO_WAY = "the image has no git", "no socket leads to the proxies"
-"""Why, where its image or its engine is not fit for it."""
+"""The reason, if its image or engine cannot run Docker."""
 _ADVICE = {
     "realm.setup failed": "git config realm.setup COMMAND sets another, REALM_SETUP= realm new … runs none",
     _NO_DOCKER: "git config realm.docker off runs agents without it",
@@ -59,7 +59,7 @@ _ADVICE = {
 
 
 def take_back(plan: Plan, outcome: Outcome) -> bool:
-    """Remove a new session in which nothing happened, to free its name; return whether that was done."""
+    """Remove a new session in which nothing happened, to free its name; return whether it was removed."""
     if plan.run.number != 1 or not outcome.is_nothing:
         return False
     name = plan.session.name
@@ -79,12 +79,10 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
          notes: Sequence[str] = (), *, asked: bool = False) -> Outcome:  # fmt: skip
     """Take in the work of a stopped sandbox, write the record, remove the sandbox.
 
-    One that was killed before it could report has its workspace saved first.
-    ``shown`` is what its terminal showed, left out: what a killed holder
-    recorded; ``notes`` go into the record before the intake's own; ``asked`` is
-    whether the user had realm end it.  Raises
-    :class:`RealmError` with the way out when the work cannot be taken in: the
-    sandbox then stays.
+    If it was killed before it could report, its workspace is saved first.  ``shown`` is what its terminal
+    showed (default: what a killed holder recorded); ``notes`` go into the record before the intake's own;
+    ``asked`` says whether the user had realm end it.  Raises :class:`RealmError` with the way out when the
+    work cannot be taken in: the sandbox then stays.
     """
     sandbox.limit = bounds.results(plan.config)
     if shown is None:
@@ -140,12 +138,10 @@ def _snapshot(engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
 
 
 def recover(connection: Engine, plan: Plan, last: Run | None, ui: UI) -> Sandbox | None:
-    """Save what earlier sandboxes of the planned session still hold; return one that is still running.
+    """Save the work in earlier sandboxes of the planned session; return one that is still running.
 
-    ``last`` is the session's last run.
-
-    This is the one way of every command.  Whoever calls it has the run's lock.
-    A sandbox whose work is in git already is removed, one that never ran too.
+    ``last`` is the session's last run.  All commands come this way; the caller holds the run's lock.
+    Sandboxes whose work is in git already, or that never ran, are removed.
     """
     from realm.sandbox import lookup
 
@@ -170,7 +166,7 @@ def recover(connection: Engine, plan: Plan, last: Run | None, ui: UI) -> Sandbox
 
 
 def _goes_on(plan: Plan, last: Run) -> bool:
-    """Tell whether git still has a run as one that goes on: its holder may have ended it since."""
+    """Tell whether the run still counts as running in git: its holder may have ended it meanwhile."""
     if last.ended is not None:
         return False
     with record.Record(plan.project, plan.session.name) as found:
@@ -200,9 +196,9 @@ def refuse_strangers(connection: Engine, plan: Plan, ui: UI) -> bool:
 
 
 def recorded_run(sandbox: Sandbox, plan: Plan, last: Run | None) -> Run:
-    """Return the recorded run that a sandbox belongs to; if the sandbox does not say which, the ``last``.
+    """Return the recorded run of a sandbox; if the sandbox does not name one, the ``last``.
 
-    Raises :class:`RealmError` when the record does not know it.
+    Raises :class:`RealmError` when the record does not have it.
     """
     name, number = plan.session.name, sandbox.owner.run
     if last is not None and number in (0, last.number):
@@ -241,7 +237,7 @@ def _taken(plan: Plan, sandbox: Sandbox, ending: take.Ending, before: Sequence[s
 
 
 def _check(plan: Plan, report: Report) -> None:
-    """Raise if the sandbox did not hand over the state of its workspace: then it must not be removed."""
+    """Raise if the sandbox did not report the state of its workspace, and so must not be removed."""
     if report.complete and not report.points and _UNPREPARED in report.errors:
         raise _unprepared(report)
     reasons = "; ".join(clean(text, limit=200) for text in report.errors)

@@ -1,7 +1,7 @@
-"""Taking a session's work: onto the user's work tree, or into their branch.
+"""Brings a session's work into the user's work tree, or into their branch.
 
-When a session took uncommitted changes along (``--wip``), its first commit holds them, and they
-are still in the user's work tree: they are no part of what is taken.
+When a session included uncommitted changes (``--wip``), its first commit holds them, and they are still in
+the user's work tree: they are not part of its work.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class Work(NamedTuple):
-    """What a session did: where it lies, its chain, and the commit that it begins on.
+    """A session's work: its place, its chain, and the commit that the work begins on.
 
-    ``begin`` is the session's base, or the commit of the user's uncommitted changes on it.
+    ``begin`` is the session's base, or the commit of the user's uncommitted changes on top of it.
     """
 
     whole: Place
@@ -43,14 +43,17 @@ class Work(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """What git's exit code was, and which commit of the session it merged."""
+    """Git's exit code, and the session's commit that it merged."""
 
     code: int
     tip: str
 
 
 def work(at: At, directory: Path | None) -> Work:
-    """Return what a session did, up to a turn where one is asked for; :class:`RealmError` when nothing."""
+    """Return a session's work, up to a turn if one is given.
+
+    Raises :class:`RealmError` when there is none.
+    """
     whole = place(at, directory)
     if directory is None and not _stands_in(whole.project):
         raise RealmError(
@@ -72,18 +75,18 @@ def _stands_in(project: Project) -> bool:
 
 
 def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick: bool = False) -> Totals:
-    """Bring what a session changed into the work tree, uncommitted; return how much that was.
+    """Apply a session's changes to the work tree, uncommitted; return their size.
 
-    It is merged three-way with the files as they are now.  With ``pick`` the user's git asks
-    about each hunk, but for lines that both changed, which stay as they are.  No hook is run: it could
-    be one that the session brings.  Raises :class:`RealmError`, and changes nothing, when both changed
-    the same lines or an ignored file is in the way.
+    They are merged three-way with the files as they are.  With ``pick`` the user's git asks about each hunk,
+    except for lines that both sides changed, which stay.  No hook is run: the session could have changed it.
+    Raises :class:`RealmError`, and changes nothing, when both changed the same lines or an ignored file is in
+    the way.
     """
     done = work(at, directory)
     git.without_hooks()
     theirs = done.whole.tip
     with quarantine(done.whole.project) as held:
-        project, index = held.aside, held.path / "index"  # nothing that is made here is for the project
+        project, index = held.aside, held.path / "index"  # objects made here are not for the project
         if paths:
             theirs = merging.limited(project, done.begin, theirs, paths)
         now = worktree.snapshot(project, index)
@@ -114,7 +117,7 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick:
 
 @contextmanager
 def _kept(held: Quarantine, done: Work, now: str, after: str) -> Iterator[None]:
-    """Keep the work tree ``now`` while files in it that are in no commit are rewritten as in ``after``."""
+    """Keep the work tree ``now`` in the trash while its uncommitted files are rewritten as in ``after``."""
     project = held.aside
     asked = ("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
     head = git.git(*asked, project=project, check=False).text or done.whole.base
@@ -165,7 +168,7 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
         own = ["--no-ff", "-m", text] if message else ["-m", text]
         asked = git.git("config", "--type=bool", "merge.ff", project=project, check=False)
         if not message and asked.text != "false" and repo.is_ancestor(project, head, tip):
-            own = ["--no-edit"]  # git has no use for a message then, and says so
+            own = ["--no-edit"]  # git refuses a message here
         code = git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
         return Merged(code, done.whole.tip)
     finally:
@@ -174,14 +177,14 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
 
 
 def _forget(done: Work, kept: Sequence[refs.RefUpdate]) -> None:
-    """Take back :func:`_keep`; what cannot be taken back stays as long as the rest of the trash."""
+    """Undo :func:`_keep`; what cannot be undone expires with the rest of the trash."""
     with suppress(RealmError):
         gone = [refs.RefUpdate(ref, oid, None) for ref, _, oid in kept]
         refs.transact(done.whole.project, gone, "realm: gone")
 
 
 def _keep(done: Work, part: str, oid: str) -> list[refs.RefUpdate]:
-    """Keep a commit in the trash: to what a merge that stops is to end with ``git gc`` is blind."""
+    """Keep a commit in the trash: ``git gc`` does not see that a stopped merge needs it."""
     project, name = done.whole.project, done.whole.name
     beside = {f"{refs.BRANCHES}{name}/merge/{part}": oid}
     updates = refs.keep_updates(project, name, refs.Tips(None, None), beside)
@@ -190,7 +193,7 @@ def _keep(done: Work, part: str, oid: str) -> list[refs.RefUpdate]:
 
 
 def _goes_on(done: Work, tip: str) -> bool:
-    """Tell whether the merge of ``tip`` waits for the user; what they had not committed is kept then, too."""
+    """Tell whether the merge of ``tip`` waits for the user; their uncommitted changes are then kept too."""
     project = done.whole.project
     found = [
         git.git("rev-parse", "--quiet", "--verify", f"MERGE_{what}", project=project, check=False).text
@@ -204,7 +207,7 @@ def _goes_on(done: Work, tip: str) -> bool:
 
 
 def _changed_hooks(done: Work) -> str:
-    """Return the directory of the work tree with the user's hooks, if the session changes it."""
+    """Return the directory, in the work tree, of the user's hooks, if the session changes it."""
     project = done.whole.project
     asked = git.git("config", "--type=path", "--get", "core.hooksPath", project=project, check=False)
     if asked.code != 0 or not asked.text:
@@ -212,7 +215,7 @@ def _changed_hooks(done: Work) -> str:
     root = project.root.resolve()
     named = root / asked.text
     for path in dict.fromkeys([Path(os.path.normpath(named)), named.resolve()]):
-        # husky's own directory only runs the hooks, which are beside it.
+        # husky's own directory only runs the hooks, which are in its parent.
         hooks = path.parent if path.name == "_" else path
         if not hooks.is_relative_to(root):
             continue
@@ -237,7 +240,7 @@ def _squash(done: Work, text: str) -> int:
 
 
 def _is_staged(done: Work) -> bool:
-    """Tell whether what is staged is just what a squash stages: one that was killed came that far."""
+    """Tell whether exactly a squash's changes are staged, as after one that was killed."""
     with quarantine(done.whole.project) as held:
         project, head, tip = held.aside, repo.resolve_commit(held.project, "HEAD"), done.whole.tip
         base = repo.merge_base(project, head, tip)
@@ -250,7 +253,7 @@ def _is_staged(done: Work) -> bool:
 def _without_wip(done: Work, head: str, squashed: str) -> str:
     """Return the chain without the commit of uncommitted changes, held until a ref has it.
 
-    With the message ``squashed`` it is one commit on ``head``, and ``head`` where that has all of it.
+    With the message ``squashed`` it is one commit on ``head``, or ``head`` itself if that has all of it.
     """
     project = done.whole.project
     with quarantine(project) as held:
@@ -264,7 +267,7 @@ def _without_wip(done: Work, head: str, squashed: str) -> str:
 
 
 def _chain_without_wip(project: Project, done: Work, head: str) -> str:
-    """Return the chain; where it builds on uncommitted changes that were committed, it goes onto these."""
+    """Return the chain; if the uncommitted changes that it builds on were committed, rebased onto those."""
     base = done.whole.base
     chain = [commit.oid for commit in done.commits]
     try:
@@ -282,16 +285,16 @@ def _chain_without_wip(project: Project, done: Work, head: str) -> str:
 
 
 def describe(done: Work, *, squash: bool) -> str:
-    """Return a commit's message for a session's work: made of its prompts."""
+    """Return a commit message for a session's work, made of its prompts."""
     asked = [turn.prompt for turn in turns(done.whole) if turn.prompt and turn.commits]
     name = done.whole.name
     return message(name, asked) if squash else f"Merge session '{name}'\n\n{_listed(asked)}".rstrip() + "\n"
 
 
 def message(name: str, about: Sequence[str], *, titled: bool = True) -> str:
-    """Return the message of one commit that holds all that was asked, or done, in a session.
+    """Return the message of one commit with all of a session's work.
 
-    Its subject is the first of ``about`` where it is to be ``titled`` by that, else the session's name.
+    Its subject is the first of ``about`` if ``titled``, else the session's name.
     """
     subject = about[0] if about and titled else name
     return f"{subject}\n\n{_listed(about[1:] if titled else about)}".rstrip() + "\n"

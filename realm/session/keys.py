@@ -1,9 +1,9 @@
-"""Who has an agent's key or login: with ``realm.credentials proxy`` only the sidecar, no sandbox.
+"""Decides who gets an agent's key or login: with ``realm.credentials proxy`` only the sidecar, no sandbox.
 
-With a login of the host's (OAuth) the sidecar gets the access token alone.  The host keeps the
-refresh token, which works once: nobody can log the other out.  Whoever holds a run follows the
-host's file, so that the sidecar has what the host's own Claude Code renewed; when the token is about
-to end and nobody did, that is asked to (:func:`_renew`).
+From a login of the host's (OAuth) the sidecar gets only the access token.  The host keeps the refresh token,
+which works once: neither can log the other out.  The run's holder follows the host's file, so that the
+sidecar gets what the host's own Claude Code renewed; when the token is about to expire and nobody has renewed
+it, the holder makes it do so (:func:`_renew`).
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ if TYPE_CHECKING:
     from realm.session.run import Network, Plan
 
 ENV, PROXY = "env", "proxy"
-PERIOD = 5.0 if sys.platform != "darwin" else 60.0  # there another program has to be asked
-"""Seconds from one look at the host's login to the next."""
+PERIOD = 5.0 if sys.platform != "darwin" else 60.0  # there each look runs a program
+"""Seconds between two looks at the host's login."""
 _DUE = 240.0
-"""Seconds before its end in which an access token has to be renewed: Claude Code does it 300 before."""
+"""Seconds before its expiry when an access token must be renewed: Claude Code does it at 300."""
 _PATIENCE = 120.0
 """Seconds that a renewal may take."""
 _LOCK = "renewal.lock"
 _PAUSE = 0.1
-"""Seconds from one look at whether another process has renewed it to the next."""
+"""Seconds between two looks at whether another process has renewed it."""
 _GIT_PATIENCE = 30.0
 """Seconds that the user's credential helper may take."""
 _GIT_AGAIN, _GIT_LATEST = 20.0, 3600.0
 """Seconds until it is asked again for a login that was refused; twice as long each time, up to the latter,
 as long as it has no other one."""
 _GIT_PATHS = r"/[A-Za-z0-9._~/+-]{1,400}/(info/refs|git-upload-pack)"
-"""What git asks over HTTP to fetch (gitprotocol-http(5))."""
+"""The paths that git requests over HTTP to fetch (gitprotocol-http(5))."""
 
 
 class Choice(NamedTuple):
     """The API that the sidecar adds the key for; ``None`` if the agent has its key itself, or none.
 
-    ``why`` says why the agent has it, if nobody asked for that.
+    ``why`` is the reason why the agent has it, if nobody asked for that.
     """
 
     api: Api | None = None
@@ -74,10 +74,10 @@ class Choice(NamedTuple):
 def choose(
     config: Config, network: Network, agent: Agent, login: Login, given: Mapping[str, str] = {}
 ) -> Choice:
-    """Decide who gets the key; ``given`` are variables that the docker flags set in the sandbox.
+    """Decide who gets the key; ``given`` are variables that docker flags set in the sandbox.
 
-    If the user has not decided, the sandbox gets what the sidecar cannot keep; if they have, that raises
-    :class:`UsageError`.
+    If the user has not decided, the sandbox gets keys that the sidecar cannot use; if they chose the sidecar,
+    such a key raises :class:`UsageError`.
     """
     has_login = bool(login.source) or login.credentials is not None
     if config.value(CREDENTIALS) != PROXY or not has_login or network.policy == "none":
@@ -128,8 +128,8 @@ def _stand(api: Api) -> rules.Stand:
 def git_hosts(project: Project, config: Config, network: Network) -> tuple[rules.Stand, ...]:
     """Return the git hosts of ``realm.gitCredentials``, each with the login that the user's git has for it.
 
-    They are for fetching alone.  Raises :class:`UsageError` where the sandbox has another way out,
-    and :class:`RealmError` where git knows no login.
+    The logins are only for fetching.  Raises :class:`UsageError` if the sandbox has another way out, and
+    :class:`RealmError` if git knows no login.
     """
     urls = config.values(GIT_CREDENTIALS)
     if not urls or network.policy == "none":
@@ -162,7 +162,7 @@ def _git_host(project: Project, url: str) -> rules.Stand:
 
 
 def instead(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Return the addresses that the sandbox's git uses in place of others."""
+    """Return the URLs that the sandbox's git uses instead of others."""
     found: dict[str, tuple[str, ...]] = {}
     for stand in plan.git_hosts:
         host = stand.url.partition("://")[2]
@@ -173,7 +173,7 @@ def instead(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def read_registries(plan: Plan) -> tuple[Registry, ...]:
-    """Return what :func:`realm.session.registries.find` finds, which most runs need not load."""
+    """Return the result of :func:`realm.session.registries.find`, which most runs need not import."""
     if not plan.config.values(REGISTRY_CREDENTIALS):
         return ()
     from realm.session.registries import find
@@ -182,7 +182,7 @@ def read_registries(plan: Plan) -> tuple[Registry, ...]:
 
 
 def git_secrets(plan: Plan) -> list[str]:
-    """Return the parts of git hosts' logins that must never be shown."""
+    """Return the secret parts of git hosts' logins."""
     found = []
     for stand in plan.git_hosts:
         basic = stand.headers["authorization"].removeprefix("Basic ")
@@ -209,7 +209,7 @@ def _files(plan: Plan, owner: Owner) -> Mapping[str, bytes]:
 
 
 def _newest(plan: Plan) -> Plan:
-    """Return the plan with the logins of the host as they are now; ``RealmError`` where there are none."""
+    """Return the plan with the host's current logins; raises ``RealmError`` when there are none."""
     if plan.registries:
         plan = plan._replace(registries=read_registries(plan))
     if plan.api is None or not plan.login.is_renewed:
@@ -220,9 +220,9 @@ def _newest(plan: Plan) -> Plan:
 
 
 def lasting(plan: Plan) -> Plan:
-    """Return the plan of a run that begins with a login that does not end at once, where the sandbox has it.
+    """Return a beginning run's plan; a login that the sandbox gets is renewed if it is about to expire.
 
-    Raises :class:`RealmError` where nothing renews the host's.
+    Raises :class:`RealmError` when the host's cannot be renewed.
     """
     agent = plan.agent
     is_kept = plan.config.value(CREDENTIALS) == ENV and plan.login.credentials is not None
@@ -280,9 +280,9 @@ def followed(engine: Engine, plan: Plan, sandbox: Sandbox, ui: UI, stale: thread
 
 @contextmanager
 def renewing(patience: float = 2 * _PATIENCE) -> Iterator[None]:
-    """Keep other processes of realm's from changing the host's login.
+    """Keep other realm processes from changing the host's login.
 
-    Raises ``OSError`` when one that does takes more than ``patience`` seconds.
+    Raises ``OSError`` when one takes more than ``patience`` seconds to do so.
     """
     until = time.monotonic() + patience
     with (make_private(realm_home()) / _LOCK).open("w") as lock:
@@ -298,9 +298,9 @@ def renewing(patience: float = 2 * _PATIENCE) -> Iterator[None]:
 
 
 def _renew(agent: Agent) -> str:
-    """Have the host's own program renew its login; return what the user has to know, usually nothing.
+    """Make the agent's program on the host renew its login; return a note for the user, usually empty.
 
-    One process at a time does, and looks first whether another one has.
+    One process does this at a time, and first checks whether another one has.
     """
     ends_soon = f"{agent.name}'s login on this machine ends soon"
     command = agent.renewal

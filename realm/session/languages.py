@@ -1,8 +1,8 @@
-"""What a project needs to run its tests, as far as its files tell: packages, an image, a command.
+"""Finds what a project needs to run its tests, by its files: packages, an image, a command.
 
-Nothing here runs anything of the project's, and nothing counts that the user did not approve:
-``realm init`` shows it, and writes it into the user's git configuration.  All commands but the one of
-``devcontainer.json`` (https://containers.dev/implementors/json_reference) are realm's own words.
+Nothing of the project's is run here, and nothing takes effect without the user's approval: ``realm init``
+shows it, and writes it into the user's git configuration.  All commands but the one of ``devcontainer.json``
+(https://containers.dev/implementors/json_reference) are realm's own.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DEBIAN_GO, _DEBIAN_NODE, _DEBIAN_PYTHON, _DEBIAN_RUBY = (1, 19), 18, 11, "3.1"
-"""What Debian has, in the release that realm's image is made of; of Python 3 the minor version."""
+"""Versions in Debian, in the release of realm's image; of Python 3 the minor version."""
 
 
 def propose(root: Path) -> Proposal:
-    """Return what the files at the top of a project ask for."""
+    """Return what the files at the project's top ask for."""
     found = Proposal()
     for look in (devcontainer.propose, _tools, _python, _node, _go, _rust, _java, _ruby, _php, _dockerfile):
         found = found.and_(look(Files(root)))

@@ -1,6 +1,6 @@
-"""Which Git LFS files a session has made: its sandboxes get these, and those of its base.
+"""Tracks the Git LFS files that a session has made; its sandboxes get these, and those of its base.
 
-A pointer is a name that an agent can write; what it stands for may belong to another branch.
+A pointer is only a name, which an agent can write; its file may belong to another branch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def take(plan: Plan, report: Report) -> None:
-    """Put the files of a report where Git LFS looks for them, and note that they are the session's."""
+    """Put reported files where Git LFS looks for them, and note that they are the session's."""
     if not report.large:
         return
     before = _noted(plan)
@@ -33,9 +33,9 @@ def take(plan: Plan, report: Report) -> None:
 
 
 def take_inside(plan: Plan, clone: Project, before: str, after: str) -> list[str]:
-    """Let a submodule's clone have, too, what came out of sandboxes for pointers that only ``after`` has.
+    """Put the sandboxes' files for pointers that are only in ``after`` into a submodule's clone too.
 
-    Returns the paths of those whose files it has not.
+    Returns the paths whose files it lacks.
     """
     new = [pointer for pointer in lfs.changed(clone, before, after)[1] if pointer.file is None]
     noted = _noted(plan) if new else set()
@@ -47,7 +47,7 @@ def take_inside(plan: Plan, clone: Project, before: str, after: str) -> list[str
 
 
 def given(plan: Plan) -> list[Pointer]:
-    """Return the pointers in what the run begins on whose files its sandbox may have."""
+    """Return the pointers in the run's starting commit whose files its sandbox may have."""
     return _given(plan, plan.project, plan.session.base, plan.run.before)
 
 

@@ -1,4 +1,4 @@
-"""What else an agent left in its repositories: taken in beside its work, at a turn's end and at the run's."""
+"""Takes in what else an agent left in its repositories, beside its work, at the end of turns and runs."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def take(
     plan: Plan, report: Report, code: str, turn: int, twins: Mapping[str, Twin], links: Links, *,
     earlier: Path | None = None, there: There | None = None,
 ) -> Found:  # fmt: skip
-    """Take in what else ``report`` has of a run that came to the commit ``code``, which may name ``links``.
+    """Take in what else a run at the commit ``code`` left, by ``report``; its trees may name ``links``.
 
-    With ``there`` it is what is in that submodule, and ``code`` a commit of its.  The rest is as
-    :class:`realm.store.left.Wanted` has it.
+    With ``there`` it was left in that submodule, and ``code`` is a commit there.  The rest is as in
+    :class:`realm.store.left.Wanted`.
     """
     project, name, tip, key = plan.project, plan.session.name, plan.run.before, ""
     others, points = report.others, report.points
@@ -73,9 +73,9 @@ def _file(plan: Plan, key: str) -> Path:
 
 
 def remember(plan: Plan, twins: Mapping[str, Twin], key: str = "") -> None:
-    """Keep, while a run goes on, which commits of ours stand for the agent's: a branch may begin at one.
+    """Keep, during a run, which host commits correspond to the agent's: a branch may begin at one.
 
-    Where that is lost, such a branch has another commit like ours.  ``key`` is a submodule's.
+    Without this, such a branch gets a second copy of it.  ``key`` is a submodule's.
     """
     known = {**_remembered(plan, key), **twins}
     lines = (f"{oid} {twin.oid} {int(twin.exact)}\n" for oid, twin in known.items())

@@ -1,4 +1,4 @@
-"""Lending the user's ssh agent to a run: whoever holds it carries the requests, and notes what was signed.
+"""Lends the user's ssh agent to a run: the holder carries the requests, and notes what was signed.
 
 The socket in the sandbox is the sidecar's, and leads to the holder (``container/egress/lend``), whose
 :class:`Warden` answers.
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 64 * 1024
 _PERIOD, _PATIENCE = 0.5, 120.0
-"""Seconds between looks whether to stop, and that the sidecar may take to be sent an answer."""
+"""Seconds between checks whether to stop, and the longest the sidecar may take to accept an answer."""
 _AGAIN, _LATEST = 0.2, 10.0
-"""Seconds until the next try to reach the sidecar; twice as long each time, up to the latter."""
+"""Seconds until the next try to reach the sidecar, doubled each time, up to the second value."""
 _BREATH, _AFTER_REFUSAL = 0.01, 0.1
-"""Seconds between answers: enough for anybody, and a flood costs this machine little."""
+"""Seconds between answers, so that a flood of requests costs this machine little."""
 _FILE = "lent.json"
 _LOGGED_IN = "logged in at "
 
 
 @contextmanager
 def lent(engine: Engine, ssh: Ssh | None, owner: Owner) -> Iterator[None]:
-    """Let a run's sandbox ask the user's agent, where it may, until the context ends."""
+    """Let a run's sandbox use the user's agent, where allowed, until the context ends."""
     if ssh is None:
         yield
         return
@@ -64,7 +64,7 @@ class _Carrier:
         self._stream: Attachment | None = None
 
     def carry(self, stop: threading.Event) -> None:
-        """Do so until told to stop, however often the sidecar goes away."""
+        """Carry until told to stop, however often the sidecar goes away."""
         pause = _AGAIN
         while not stop.wait(pause):
             pause = min(2 * pause, _LATEST)
@@ -77,14 +77,14 @@ class _Carrier:
                     pause = _AGAIN
 
     def leave(self) -> None:
-        """Let :meth:`carry` hear at once that it is to stop."""
+        """Wake :meth:`carry`, so that it stops at once."""
         if self._stream is not None:
             with suppress(OSError):
                 self._stream.close_write()
 
 
 def serve(warden: Warden, stream: Attachment, stop: threading.Event) -> bool:
-    """Answer what comes until there is no more, or told to stop; return whether anything came."""
+    """Answer requests until there are no more, or told to stop; return whether any came."""
     unread, served = b"", False
     while not stop.is_set():
         if not stream.pending() and not select.select([stream.fileno()], (), (), _PERIOD)[0]:
@@ -126,7 +126,7 @@ def _counts(session_id: str, run: int) -> dict[str, int]:
 
 
 def notes(session_id: str, run: int) -> list[str]:
-    """Return in words what a run's sandbox did with the user's agent; nothing where that is nothing."""
+    """Return in words what a run's sandbox did with the user's agent; empty if nothing."""
     counts = _counts(session_id, run)
     refused = counts.pop("", 0)
     found = [f"{_LOGGED_IN}{host} with your ssh agent: {plural(n, 'time')}" for host, n in counts.items()]
@@ -139,5 +139,5 @@ def notes(session_id: str, run: int) -> list[str]:
 
 
 def is_login(note: str) -> bool:
-    """Tell whether a note only says that the agent was used as it was lent for: nothing to be warned of."""
+    """Tell whether a note only reports the intended use of the agent, which needs no warning."""
     return note.startswith(_LOGGED_IN)

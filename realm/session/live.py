@@ -1,13 +1,12 @@
-"""Taking in turns during a run, in a child of the holder, so that the terminal never waits.
+"""Takes in turns during a run, in a child process of the holder, so that the terminal never waits.
 
-It listens, by a command of its own in the sandbox, for what is handed over at the end
-of each turn (``container/turns``), fetches it and takes it into git.  What runs in the
-sandbox can say what it wants there: a number means that there may be something to
-look at, and nothing else.
+The child runs a command in the sandbox that prints a number for each hand-over at the end of a turn
+(``container/turns``), fetches that and takes it into git.  Anything in the sandbox can print there too, so a
+number only means that there may be something to fetch.
 
-The child has the run's lock through its holder, and ends when that does: by a word when
-the holder gives the run away or takes in the end, at once when it was killed.  At whatever
-line that happens, the next holder goes on where git is.
+The child shares the run's lock with its holder and ends with it: when told so, as the holder hands the run
+over or takes in the end; at once, when the holder was killed.  Wherever that interrupts it, the next holder
+continues from the state in git.
 """
 
 from __future__ import annotations
@@ -39,32 +38,31 @@ if TYPE_CHECKING:
 LOG = "holder.log"
 _GO, _SOON, _STOP, _INTERRUPTED = b"g", b"s", b".", b"i"
 _TOLD = b"told"
-"""The line by which a sandbox without a terminal says that its agent's hook has said something."""
+"""The line that announces a hook's message in a sandbox without a terminal."""
 _PATIENCE = 5.0
-"""Seconds that the child may go on with what it has in hand when it is to end."""
+"""Seconds that the child may take to finish its work when it is to end."""
 _DELAY = 1.0
-"""Seconds after its start that a sandbox is left alone: no turn ends so soon, and somebody waits for it."""
+"""Seconds after a sandbox's start before it is queried: no turn ends so soon, and the user is waiting."""
 _LOOK = 1.0
-"""Seconds between two looks at how much was shown."""
+"""Seconds between two checks of the recording's length."""
 _BREATH = 0.2
-"""Seconds after a turn's end in which a run that is over ends: its end takes it all in."""
+"""Seconds after a turn's end within which a finished run ends; then the end takes in everything."""
 _AGAIN, _LATER, _LATEST = 2.0, 20.0, 300.0
-"""Seconds until the next try where the sandbox says no more, twice as long each time.
+"""Seconds until the next try when the sandbox's output ends, doubled each time.
 
-The second is the most where something failed, a full disk say, the last where nothing did.
+The second is the limit after an error, a full disk say; the last is used when there was none.
 """
 _MOST, _MOST_BYTES = 10_000, 8 * 1024**3
-"""Hand-overs of a run, and bytes of them, that are taken in while it goes on; its end takes in the rest."""
+"""Number of hand-overs and their bytes taken in during a run; the rest is left for its end."""
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGWINCH", "SIGCONT", "SIGTSTP")
 
 
 class Taker:
-    """Whoever takes in the turns of a run that goes on; a context manager that ends it.
+    """Takes in the turns of a running run; a context manager that ends it.
 
-    It is to be entered before the holder has other threads: one that is forked while another thread
-    imports something would wait for the end of that for ever.  :meth:`start` begins with it, once the
-    sandbox runs.  Of an agent that tells nothing of its turns it is what the workspace holds when it has
-    been quiet for some seconds.
+    Enter it before the holder starts threads: a child forked while another thread imports something would
+    wait for that for ever.  :meth:`start` begins the work, once the sandbox runs.  For an agent that does not
+    report its turns, the workspace is taken in whenever it has been quiet for some seconds.
     """
 
     def __init__(self, engine: Engine, plan: Plan, sandbox: Sandbox) -> None:
@@ -86,16 +84,16 @@ class Taker:
             os.close(end)
 
     def fileno(self) -> int:
-        """Return what can be read when the agent's hook has said something that lies in the sandbox."""
+        """Return the descriptor that is readable when a hook has left a message in the sandbox."""
         return self._told[0]
 
     def told(self) -> None:
-        """Take note of that."""
+        """Read that notice."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._told[0], 4096)
 
     def beginning(self, begin: Callable[[], None] | None) -> Callable[[], None] | None:
-        """Return what starts the sandbox, and then this; without ``begin`` that is now."""
+        """Return a function that starts the sandbox and then this; without ``begin``, start now."""
         if begin is None:
             self.start()
             return None
@@ -107,7 +105,7 @@ class Taker:
         return both
 
     def start(self) -> None:
-        """Let the child begin."""
+        """Tell the child to begin."""
         self._say(_GO)
 
     def _fork(self) -> None:
@@ -123,7 +121,7 @@ class Taker:
         self._pipe = write
 
     def interrupted(self) -> None:
-        """Take it that the user ended a turn, of which no hook of the agent's tells."""
+        """Note that the user interrupted a turn, for which the agent has no hook."""
         self._say(_INTERRUPTED)
 
     def _say(self, word: bytes) -> None:
@@ -132,7 +130,7 @@ class Taker:
                 os.write(self._pipe, word)
 
     def stop(self) -> None:
-        """End the child, which finishes what it has in hand, if that does not take too long."""
+        """End the child, after its current work unless that takes too long."""
         if self._child == 0:
             return
         self._say(_STOP)
@@ -163,7 +161,7 @@ class _Child:
         self._untold = NOTHING
 
     def run(self) -> None:
-        """Take in turns, once told to begin, until told to end."""
+        """Take in turns from the command to begin until the command to end."""
         try:
             self._leave_the_holder()
             word = os.read(self._pipe, 1)
@@ -180,13 +178,13 @@ class _Child:
             traceback.print_exc()
             sys.stderr.flush()
         finally:
-            # What cannot be taken in now is taken in at the run's end.
+            # What fails now is taken in at the run's end.
             with contextlib.suppress(BaseException):
                 threading.Event().wait()
             os._exit(1)
 
     def _leave_the_holder(self) -> None:
-        """Let go of the terminal, its signals, and what the holder answers them with."""
+        """Detach from the terminal, its signals, and the holder's handlers for them."""
         os.setsid()
         signal.set_wakeup_fd(-1)
         for name in _SIGNALS:
@@ -198,7 +196,7 @@ class _Child:
             os.dup2(source, target)
 
     def _mind_the_holder(self) -> None:
-        """End with the holder: at once when it is gone, after what is in hand when it says so."""
+        """End with the holder: at once when it is gone, after the current work when it says so."""
         while (word := os.read(self._pipe, 1)) == _INTERRUPTED:
             threading.Thread(target=self._end_turn, daemon=True).start()
         if word == _STOP:
@@ -210,7 +208,7 @@ class _Child:
             self._sandbox.end_turn()
 
     def _keep_screens(self) -> None:
-        """Make a keyframe of what is shown now and then, which takes a twentieth of the time at most."""
+        """Make a keyframe of the screen now and then, in at most a twentieth of the time."""
         from realm.terminal.recording import playback, segments
 
         place = recordings.place(self._plan.session.id, self._plan.run.number)
@@ -250,14 +248,14 @@ class _Child:
                 said = str(error)
                 with contextlib.suppress(RealmError, OSError):
                     self._go_on()
-            # A sandbox that an earlier version of realm began has no such command.
+            # Sandboxes of earlier versions do not have this command.
             pause = _AGAIN if self._next > before else min(2 * pause, latest)
             time.sleep(pause)
         sys.stderr.write("more was handed over than is taken in during a run\n")
         sys.stderr.flush()
 
     def _go_on(self) -> None:
-        """Begin where git is; the last turn's screen may still be missing there."""
+        """Continue from the state in git, which may lack the last turn's screen."""
         from realm.store import record
 
         number = self._plan.run.number
@@ -268,11 +266,11 @@ class _Child:
         self._next = (taken.number if taken else 0) + 1
 
     def _is_enough(self) -> bool:
-        """Tell whether a sandbox has handed over so much that it may be meant to fill the disk."""
+        """Tell whether a sandbox has handed over so much that it may be trying to fill the disk."""
         return self._next > _MOST or self._brought > _MOST_BYTES
 
     def _follow(self) -> None:
-        """Take in what is handed over as long as the sandbox says so."""
+        """Take in hand-overs as long as the sandbox announces them."""
         quiet = not self._plan.agent.tells_turns
         with self._sandbox.watch(self._next, quiet=quiet) as lines:
             while (heard := lines.read(self._screens.wait())) is not None:
@@ -289,7 +287,7 @@ class _Child:
                         return
 
     def _take(self, number: int) -> bool:
-        """Take in a turn, and rest as long as that took; return whether there was one."""
+        """Take in a turn, then pause as long as that took; return whether there was one."""
         loaded.load()
         began = time.monotonic()
         with self._busy, scratched("turn") as directory:
@@ -301,7 +299,7 @@ class _Child:
             except RejectedError as refused:
                 report = NOTHING
                 self._leave(refused)
-        # If there was none, the sandbox could claim at once that there is one again.
+        # Without a pause, a sandbox could keep announcing turns that do not exist.
         time.sleep(time.monotonic() - began if report is not None else _BREATH)
         return report is not None
 
@@ -320,13 +318,13 @@ class _Child:
             self._screens.ended(point.turn, point.time)
 
     def _leave(self, refused: RejectedError) -> None:
-        """Leave what is refused to the next hand-over, which has all of the run again."""
+        """Leave a refused hand-over to the next one, which includes it."""
         self._missed = [f"what a turn handed over was refused, and came in later: {refused.message}"]
         with contextlib.suppress(EngineError):
             self._sandbox.ask_for_all()
 
     def _keep_drawn(self) -> None:
-        """Add the screens of turns that have been drawn by now to the record."""
+        """Add the turns' screens drawn by now to the record."""
         from realm.session import take
 
         if self._screens.wait() == 0:

@@ -16,7 +16,7 @@ import realm
 from realm.paths import shipped
 
 DELAY = 3.0
-"""Seconds after the start of a run in which somebody waits for it."""
+"""Seconds after a run's start during which the user is waiting."""
 _NOT_NEEDED = ("realm.cli", "realm.__main__")
 _DIRECTORIES = ("container", "container/egress", "hooks/claude")
 _loading = threading.Lock()
@@ -24,17 +24,17 @@ _loaded = threading.Event()
 
 
 def load() -> None:
-    """Import what a holder may come to need, and read realm's own files, unless that was done; wait for it.
+    """Import everything that a holder may need, and read realm's own files, once; wait for it.
 
-    Of two threads that import a package and a part of it one is refused, which may be any: who cannot
-    bear that has all of it loaded first.
+    When two threads import a package and one of its parts, either import may be refused: a caller that cannot
+    handle this waits for this function first.
     """
     with _loading:
         if _loaded.is_set():
             return
         for module in pkgutil.walk_packages(realm.__path__, "realm."):
             if not module.name.startswith(_NOT_NEEDED):
-                with suppress(ImportError):  # it says so where it is needed
+                with suppress(ImportError):  # the error will come up where it is needed
                     importlib.import_module(module.name)
         for name in _DIRECTORIES:
             shipped(name)
@@ -42,7 +42,7 @@ def load() -> None:
 
 
 def load_later() -> None:
-    """Have all that a holder may come to need in memory, from a thread, once nobody waits any more."""
+    """Call :func:`load` in a thread, once nobody is waiting any more."""
 
     def work() -> None:
         time.sleep(DELAY)
@@ -52,5 +52,5 @@ def load_later() -> None:
 
 
 def settled() -> threading.Lock:
-    """Return a lock during which no module is being imported here: a fork would never see the end of that."""
+    """Return a lock that excludes imports here: in a forked process, an unfinished import never ends."""
     return _loading

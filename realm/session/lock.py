@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 _PATIENCE, _PAUSE = 10.0, 0.01
-"""Seconds that a lock is tried to be taken which others only look at, and between two tries."""
+"""Seconds to try for a lock that others only read, and between two tries."""
 _WIDTH = 120
-"""Characters of what a lock holds: all are written at once, so that who reads them reads one note."""
+"""The fixed length of a lock's text: written in one call, it is always read whole."""
 
 
 def run_directory(session_id: str) -> Path:
@@ -34,9 +34,9 @@ def run_directory(session_id: str) -> Path:
 
 
 class Holder(NamedTuple):
-    """The process that holds a run; ``started``: when its first holder took it, seconds since the epoch.
+    """The process that holds a run; ``started`` is when its first holder took it, in seconds since the epoch.
 
-    The ``run`` is 0 where a command holds the session, so that nobody else changes it meanwhile.
+    ``run`` is 0 when a command holds the session to keep others from changing it.
     """
 
     pid: int
@@ -45,12 +45,12 @@ class Holder(NamedTuple):
     attached: bool = True
 
     def since(self) -> str:
-        """Return when the run was taken first, as local time."""
+        """Return when the run was first taken, as local time."""
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(self.started))
 
 
 def begun() -> set[str]:
-    """Return the ids of the sessions of which a run may be held: the others have no directory."""
+    """Return the ids of sessions with a run directory; only these may have a held run."""
     try:
         return {path.name for path in (realm_home() / "runs").iterdir()}
     except OSError:
@@ -58,7 +58,7 @@ def begun() -> set[str]:
 
 
 def holder(session_id: str) -> Holder | None:
-    """Return who holds the session's run now, or ``None``."""
+    """Return the current holder of the session's run, or ``None``."""
     try:
         handle = os.open(run_directory(session_id) / "lock", os.O_RDONLY)
     except OSError:
@@ -96,7 +96,7 @@ def _read(raw: bytes) -> Holder:
 
 
 def _locked(handle: int) -> bool:
-    """Take the lock, unless somebody keeps it; who only asks for its holder shares it for an instant."""
+    """Take the lock, unless somebody holds it; a process that only looks up the holder shares it briefly."""
     deadline = time.monotonic() + _PATIENCE
     while not _tried(handle, fcntl.LOCK_EX):
         if not _tried(handle, fcntl.LOCK_SH) or time.monotonic() > deadline:
@@ -139,7 +139,7 @@ class RunLock:
     def __enter__(self) -> Self:
         while self._handle < 0:
             path = make_private(self._directory) / "lock"
-            with suppress(FileNotFoundError):  # whoever had it has just removed it
+            with suppress(FileNotFoundError):  # its last holder has just removed it
                 handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 if not _locked(handle):
                     os.close(handle)
@@ -187,7 +187,7 @@ class RunLock:
         self.close()
 
     def close(self) -> None:
-        """Let go of the run: for good, unless another process has the descriptor, too."""
+        """Release the run, unless another process also has the descriptor."""
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = -1

@@ -1,4 +1,4 @@
-"""Keeping the host's login and a sandbox's copy of it in step during a run."""
+"""Keeps the host's login and a sandbox's copy of it in sync during a run."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _PATIENCE = 3.0
 
 @contextmanager
 def in_step(sandbox: Sandbox, plan: Plan, ui: UI) -> Iterator[None]:
-    """Copy a login that either side renews to the other one until the context ends.
+    """Copy a login that either side renews to the other until the context ends.
 
-    Nothing happens for a run that uses keys of the environment, or has no login inside.  ``ui`` is told
-    at the end when the host's login was changed, or when the sandbox's was refused.
+    Does nothing for a run with keys from the environment, or without a login inside.  ``ui`` is told at the
+    end if the host's login was changed, or the sandbox's refused.
     """
     agent = plan.agent
     if plan.login.credentials is None or agent.credentials is None or plan.api is not None:
@@ -65,9 +65,9 @@ def _tell(agent: Agent, matched: set[Match], ui: UI) -> None:
 
 
 def match(sandbox: Sandbox, agent: Agent, path: str, patience: float = 0) -> Match:
-    """Copy the newer login over the older one, once; an engine that fails is asked again later.
+    """Copy the newer login over the older one, once; after an engine's error the next call tries again.
 
-    So is it where another process changes the host's for more than ``patience`` seconds.
+    So it does when another process changes the host's login for more than ``patience`` seconds.
     """
     try:
         inside = sandbox.read_file(path, limit=agent.credentials_limit)
