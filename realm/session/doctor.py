@@ -120,6 +120,7 @@ def _leftovers(name: str) -> Check:
     An earlier version's lack the proof of this REALM_HOME; the others' sessions are no longer in git.
     """
     from realm.sandbox import docker, lookup
+    from realm.session import registry
 
     try:
         with closing(docker.connect()) as connection:
@@ -131,7 +132,9 @@ def _leftovers(name: str) -> Check:
     why = "an earlier version of realm left what may hold work" if found else "work of sessions that are gone"
     found = found or lost
     sessions = ", ".join(clean(f"{one.owner.session} ({one.what})", limit=160) for one in found[:10])
-    first = clean(f"-C {shlex.quote(found[0].owner.project)} rescue {shlex.quote(found[0].owner.session)}")
+    owner = found[0].owner
+    place = "" if registry.is_gone(Path(owner.project)) else f"-C {shlex.quote(owner.project)} "
+    first = clean(f"{place}rescue {shlex.quote(owner.session)}")
     return Check(
         name,
         "warn",

@@ -14,16 +14,24 @@ import hashlib
 import os
 import stat
 import tarfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from realm.errors import EngineError, NoSuchSessionError, RealmError, RejectedError, RunningError
+from realm.errors import (
+    EngineError,
+    NoSuchSessionError,
+    NotARepositoryError,
+    RealmError,
+    RejectedError,
+    RunningError,
+)
 from realm.paths import current_directory
 from realm.sandbox import docker, lookup
 from realm.sandbox.creation import readable
 from realm.sandbox.layout import WORK
 from realm.sandbox.sandbox import Sandbox
+from realm.session import registry
 from realm.session.find import find
 from realm.store import names, record, refs
 from realm.store.repo import discover
@@ -110,7 +118,6 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
     project, session = _recorded(name, directory)
     session_id, workspace = (session.id, session.workspace) if session else (None, WORK)
     beside = [one.name for one in session.neighbours if one.writable] if session else []
-    root = project.root if project else discover(directory or current_directory()).root
     connection = docker.connect()
     ours = lookup.find(connection, session_id=session_id)
     # One of an earlier version or another REALM_HOME may be read; its files are checked like all others.
@@ -118,11 +125,9 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
         Sandbox(connection, stranger.id, stranger.owner, stranger.volumes)
         for stranger in lookup.strangers(connection, session_id=session_id)
     )
-    sandboxes = [
-        sandbox
-        for sandbox in (*ours, *others)
-        if sandbox.owner.session == name and (session_id is not None or sandbox.owner.project == str(root))
-    ]
+    sandboxes = [sandbox for sandbox in (*ours, *others) if sandbox.owner.session == name]
+    if session_id is None:
+        sandboxes = _unrecorded(sandboxes, project, directory)
     if not sandboxes:
         raise EngineError(
             f"no container of {name} is left",
@@ -136,6 +141,17 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
             end if newest in ours else f"docker stop {newest.id[:12]} ends it",
         )
     return newest, workspace, beside
+
+
+def _unrecorded(found: Iterable[Sandbox], project: Project | None, directory: Path | None) -> list[Sandbox]:
+    """Return those of the project here, else those of projects whose directory is gone."""
+    root = project.root if project else None
+    with suppress(NotARepositoryError):
+        root = root or discover(directory or current_directory()).root
+    here = [sandbox for sandbox in found if sandbox.owner.project == str(root)]
+    if here or directory is not None:
+        return here
+    return [sandbox for sandbox in found if registry.is_gone(Path(sandbox.owner.project))]
 
 
 def _recorded(name: str, directory: Path | None) -> tuple[Project | None, Session | None]:

@@ -329,6 +329,8 @@ def test_the_project_moves_while_a_sandbox_is_left(user: User, tmp_path: Path) -
     engines.docker("kill", sandbox)
     moved = tmp_path / "moved"
     user.repo.path.rename(moved)
+    user.realm("rescue", "cut", str(tmp_path / "rescued"), cwd=tmp_path)
+    assert (tmp_path / "rescued" / "project" / "early").exists()
     project, user.repo.path = user.repo.path, moved
     user.realm("resume", "cut", "--no-input", "-c", "true")
     assert user.repo.files("refs/realm/cut") == ["README.md", "early"]
