@@ -23,6 +23,7 @@ date +%s%N >generated
 mkdir -p node_modules ~/.local/bin && echo module >node_modules/index.js
 printf '#!/bin/sh\necho tool\n' >~/.local/bin/tool && chmod +x ~/.local/bin/tool
 echo changed >>README.md
+echo one | tee go.sum >yarn.lock
 git config core.hooksPath /nowhere
 echo cached >/cache/of-setup
 cp ~/.npmrc ~/npmrc-of-setup
@@ -32,12 +33,13 @@ LOOK = """
 { cat node_modules/index.js generated /cache/of-setup; tool; git status --short; cat README.md
   cmp ~/.npmrc ~/npmrc-of-setup && cat ~/.npmrc ~/stage; } >/tmp/told
 cp /tmp/told .
+echo two >>go.sum
 """
 
 
 def _told(user: User, name: str) -> list[str]:
     done = user.realm("new", name, "--agent", "sh", "--", "-c", LOOK)
-    assert user.repo.git("diff", "--name-only", "HEAD", f"refs/realm/{name}").split() == ["told"], done.err
+    assert user.repo.git("diff", "--name-only", "HEAD", f"refs/realm/{name}").split() == ["go.sum", "told"], done.err
     return user.repo.show(f"refs/realm/{name}:told").splitlines()
 
 
