@@ -39,7 +39,8 @@ echo two >>go.sum
 
 def _told(user: User, name: str) -> list[str]:
     done = user.realm("new", name, "--agent", "sh", "--", "-c", LOOK)
-    assert user.repo.git("diff", "--name-only", "HEAD", f"refs/realm/{name}").split() == ["go.sum", "told"], done.err
+    changed = user.repo.git("diff", "--name-only", "HEAD", f"refs/realm/{name}").split()
+    assert changed == ["go.sum", "told"], done.err
     return user.repo.show(f"refs/realm/{name}:told").splitlines()
 
 
