@@ -46,12 +46,22 @@ def current_directory() -> Path:
 
 
 def make_private(directory: Path) -> Path:
-    """Create ``directory`` (and parents) readable by its owner only, and return it."""
+    """Create ``directory`` (and parents) readable by its owner only, and return it.
+
+    Git ignores realm's own directory in a work tree, as where the home directory is a
+    repository: ``--wip`` or ``git add --all`` would put its key into a commit.
+    """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
+            path.mkdir(mode=0o700, exist_ok=True)
     except FileNotFoundError:
         # The system's files, below /proc for example, say so of a directory that they do not let be made.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory)) from None
+    home = realm_home()
+    ignored = home / ".gitignore"
+    if home in (directory, *directory.parents) and home != Path.home() and not ignored.exists():
+        with suppress(OSError):
+            replace(ignored, b"*\n")
     return directory
 
 

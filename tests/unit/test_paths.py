@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -30,6 +31,22 @@ def test_a_place_that_takes_no_directory_is_a_refusal_of_the_system() -> None:
     with pytest.raises(PermissionError) as refused:
         make_private(Path("/proc/realm/runs"))
     assert refused.value.filename.startswith("/proc/realm")
+
+
+def test_realms_directory_is_the_owners_alone_and_gits_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("REALM_HOME")
+    made = make_private(realm_home() / "runs/one")
+    (made / "key").touch()
+    assert {path.stat().st_mode & 0o777 for path in (made, made.parent, realm_home())} == {0o700}
+    status = ["git", "-C", str(tmp_path), "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.run(status, check=True, capture_output=True).stdout == b""
+    monkeypatch.setenv("REALM_HOME", ".")
+    make_private(realm_home() / "runs")
+    assert not (tmp_path / ".gitignore").exists()
 
 
 @pytest.fixture
