@@ -42,7 +42,8 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
     connection = engine.result()
     sandbox = lookup.running(connection, session.id)
     if sandbox is None:
-        if holder(session.id) is not None:
+        other = holder(session.id)
+        if other is not None and other.run:
             raise RunningError(
                 f"the agent of {name} was started by another version of realm, or is just ending",
                 f"realm stop {name} ends it and saves its work",

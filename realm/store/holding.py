@@ -61,7 +61,9 @@ def hold(project: Project, oids: Iterable[str]) -> None:
     """
     store = project.object_stores[0]
     listed = ("for-each-ref", "--format=^%(objectname)", "refs/heads", "refs/tags", "refs/remotes")
-    order = ("pack-objects", "-q", "--revs", "--missing=allow-any", "--non-empty", "--delta-base-offset")
+    # Recordings can be large: what is packed is taken as it is, and nothing is searched for deltas.
+    quickly = ("--window=0", "--compression=1", "--delta-base-offset")
+    order = ("pack-objects", "-q", "--revs", "--missing=allow-any", "--non-empty", *quickly)
     with suppress(GitError, OSError), scratched("realm", store) as place:
         wanted = "".join(f"{line}\n" for line in (*oids, *git(*listed, project=project).lines)).encode()
         if name := git(*order, str(place / "pack"), project=project, stdin=wanted).text:
