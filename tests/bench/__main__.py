@@ -2,9 +2,9 @@
 
 Pairs are interleaved, medians are compared, and nothing passes or fails here:
 on a shared machine only ratios mean anything, and those are for people.
-Repositories have 1,000 files, and 60 MB of output are relayed at a time;
-``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 1 GB at a stretch for the
-memory, and more rounds.  Arguments choose parts: ``commands``, ``review``, ``terminal``,
+Repositories have 1,000 files, and 24 MB of output are relayed at a time;
+``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 60 MB at a time, 1 GB at a stretch
+for the memory, and more rounds.  Arguments choose parts: ``commands``, ``review``, ``terminal``,
 ``intake``, ``runs``, ``prompt``, ``turns``, ``recording``, ``network``.
 """
 
@@ -36,7 +36,7 @@ USUAL = 1_000
 """Files of an ordinary repository."""
 BARE_BARS = {USUAL: 1.8, 80_000: 2.0}
 """Bars of a run that does nothing, by the number of files."""
-QUICK = 15 if FULL else 5
+QUICK = 15 if FULL else 4
 PROMPTS = 9 if FULL else 2
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
@@ -82,15 +82,15 @@ def main(parts: Collection[str]) -> int:
             with Setting(Path(place), 1_000, "many-sessions") as setting:
                 figures += quick_figures(setting)
         if "review" in parts:
-            with Setting(Path(place), 1_000, "review") as setting:
+            with Setting(Path(place), USUAL, "review") as setting:
                 figures += review_figures(setting, QUICK)
         if "intake" in parts:
             with Setting(Path(place), USUAL, "intake") as setting:
-                figures.append(intake_figure(setting))
+                figures.append(intake_figure(setting, QUICK))
         if "recording" in parts:
             for files in sizes():
                 with Setting(Path(place), files, "recording") as setting:
-                    figures.append(recording_figure(setting, files))
+                    figures.append(recording_figure(setting, files, QUICK))
         if why := engines.missing():
             print(f"no Docker engine ({why}): runs and the terminal are not measured")
         else:
@@ -117,7 +117,7 @@ def engine_figures(place: Path, parts: Collection[str]) -> Iterator[Figure]:
             with Setting(place, files, "turns") as setting:
                 yield turn_figures(setting, files)
     if "recording" in parts:
-        with Setting(place, USUAL, "long") as setting:
+        with Setting(place, USUAL, "review") as setting:
             yield length_figure(setting, PROMPTS)
     if "network" in parts:
         with Setting(place, USUAL, "network") as setting:

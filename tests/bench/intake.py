@@ -1,6 +1,6 @@
 """Taking in what a run made, with every check, against a ``git fetch`` of the same that checks objects.
 
-``python -m tests.bench.intake PROJECT`` prints the seconds of both, round by round, as JSON.
+``python -m tests.bench.intake PROJECT ROUNDS`` prints the seconds of both, round by round, as JSON.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ if TYPE_CHECKING:
 
 COMMITS, FILES = 20, 450
 """Commits of the run, and new files of each; with their trees about 9,400 objects."""
-ROUNDS = 5
 _FETCH = ("git", "-c", "transfer.fsckObjects=true", "-c", "fetch.unpackLimit=1", "fetch", "-q")
 
 
-def intake_figure(setting: Setting) -> Figure:
+def intake_figure(setting: Setting, rounds: int) -> Figure:
     """Measure intakes into fresh clones, each beside a fetch into another one."""
-    command = [sys.executable, "-m", "tests.bench.intake", str(setting.directory)]
+    command = [sys.executable, "-m", "tests.bench.intake", str(setting.directory), str(rounds)]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, env=setting.env, check=True, capture_output=True)
     ours, theirs = (statistics.median(times) for times in zip(*json.loads(done.stdout)[1:], strict=True))
     return Figure("intake of 9,400 objects", ours, "git fetch with fsckObjects", theirs, 2.0)
 
 
-def _rounds(directory: Path) -> list[tuple[float, float]]:
+def _rounds(directory: Path, count: int) -> list[tuple[float, float]]:
     sandbox = Sandbox.start(project_of(Repo(directory)), directory.parent / "sandbox")
     work = sandbox.workspace
     for commit in range(COMMITS):
@@ -47,7 +46,7 @@ def _rounds(directory: Path) -> list[tuple[float, float]]:
     sandbox.point()
     pack = sandbox.pack()
     rounds = []
-    for number in range(ROUNDS + 1):
+    for number in range(count + 1):
         one, other = (_clone(directory, f"{name}-{number}") for name in ("taken", "fetched"))
         wanted = intake(project_of(one), sandbox.tip, sandbox.points, pack)
         began = time.perf_counter()
@@ -67,4 +66,4 @@ def _clone(directory: Path, name: str) -> Repo:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_rounds(Path(sys.argv[1]))))
+    print(json.dumps(_rounds(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -8,20 +8,18 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from tests.bench.measure import Figure, Rival, compare
-from tests.bench.review import make
+from tests.bench.review import LONG, make
 
 if TYPE_CHECKING:
     from tests.bench.setting import Setting
 
 BARS = {80_000: 20.0}
 """How many times as fast recording is to be, where that is said."""
-ROUNDS = 5
-_EACH, _RUNS = 3, 334
 
 
-def recording_figure(setting: Setting, files: int) -> Figure:
+def recording_figure(setting: Setting, files: int, rounds: int) -> Figure:
     """Measure the patch way (a temporary work tree, apply, commit) in times of realm's."""
-    program = _ROUNDS.format(root=str(setting.directory), rounds=ROUNDS)
+    program = _ROUNDS.format(root=str(setting.directory), rounds=rounds)
     done = subprocess.run(
         [str(setting.python), "-c", program], env=setting.env, check=True, capture_output=True
     )
@@ -34,13 +32,13 @@ def recording_figure(setting: Setting, files: int) -> Figure:
 
 def length_figure(setting: Setting, pairs: int) -> Figure:
     """Measure a run of a session of about 1,000 turns, against one of a session that has just begun."""
-    for name, runs in (("long", _RUNS), ("short", 1)):
-        make(setting, name, runs * _EACH, runs, agent=("sh",))
-    long, short = (
-        (str(setting.realm), "resume", name, "-c", "date +%s.%N >made-by-run") for name in ("long", "short")
+    make(setting, "long", *LONG)
+    make(setting, "young", 3, 1)
+    long, young = (
+        (str(setting.realm), "resume", name, "-c", "date +%s.%N >made-by-run") for name in ("long", "young")
     )
-    theirs = Rival("in a session of one run", short)
-    return compare(f"a run after {_RUNS} with {_RUNS * _EACH} turns", long, theirs, setting, pairs, 1.2)
+    theirs = Rival("in a session of one run", young)
+    return compare(f"a run after {LONG.runs} with {LONG.turns} turns", long, theirs, setting, pairs, 1.2)
 
 
 _ROUNDS = """

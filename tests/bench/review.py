@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.bench.measure import Figure, Rival, compare, timed
 
@@ -13,18 +13,25 @@ if TYPE_CHECKING:
 
     from tests.bench.setting import Setting
 
-TURNS = 1_000
-_RUNS = 250
+
+class Length(NamedTuple):
+    """How much has happened in a session."""
+
+    turns: int
+    runs: int
+
+
+LONG = Length(turns=1002, runs=334)
 _LOG = "--format=%h %ad %s%n%(trailers:key=Realm-Run)%(trailers:key=Realm-Turn)"
 
 
 def review_figures(setting: Setting, pairs: int) -> Iterator[Figure]:
     """The log of a long session, and how long a diff and a turn of a short one take to begin."""
-    make(setting, "long", TURNS, _RUNS)
+    make(setting, "long", *LONG)
     make(setting, "short", 4, 2)
     realm = str(setting.realm)
     same = Rival("git log --name-only", ("git", "log", "--name-only", _LOG, "main..refs/realm/long"))
-    yield compare(f"realm log, {TURNS} turns", [realm, "log", "long"], same, setting, pairs, 3)
+    yield compare(f"realm log, {LONG.turns} turns", [realm, "log", "long"], same, setting, pairs, 3)
     shown = ("git", "diff", "main...refs/realm/short")
     yield more("realm diff", [realm, "diff", "short"], shown, setting, pairs)
     turn = ("git", "show", "--stat", "refs/realm/short")
@@ -38,8 +45,12 @@ def more(name: str, ours: Sequence[str], theirs: Sequence[str], setting: Setting
     return Figure(name, mine, " ".join(theirs[:2]), git, 0.06, "s more")
 
 
-def make(setting: Setting, name: str, turns: int, runs: int, agent: Sequence[str] = ()) -> None:
-    """Make a session of so many turns in so many runs, a commit each, as if they had been run."""
+def make(setting: Setting, name: str, turns: int, runs: int) -> None:
+    """Make a session of a shell's, of so many turns in so many runs, a commit each, unless it is there."""
+    ref = ["git", "rev-parse", "-q", "--verify", f"refs/realm/{name}"]
+    found = subprocess.run(ref, cwd=setting.directory, env=setting.env, capture_output=True, check=False)
+    if not found.returncode:
+        return
     each = turns // runs
     stream = bytearray()
     for number in range(turns):
@@ -57,7 +68,7 @@ def make(setting: Setting, name: str, turns: int, runs: int, agent: Sequence[str
             )
     command = ["git", "fast-import", "--quiet"]
     subprocess.run(command, cwd=setting.directory, input=bytes(stream), check=True, env=setting.env)
-    program = _RECORD.format(root=str(setting.directory), name=name, runs=runs, each=each, agent=tuple(agent))
+    program = _RECORD.format(root=str(setting.directory), name=name, runs=runs, each=each)
     subprocess.run([str(setting.python), "-c", program], env=setting.env, check=True)
 
 
@@ -70,7 +81,7 @@ from realm.store import record, refs, repo
 project = repo.discover(Path({root!r}))
 base, tip = (repo.resolve_commit(project, rev) for rev in ("main", "refs/realm/{name}"))
 session = Session(id=str(uuid.uuid4()), name={name!r}, project=str(project.root),
-                  workspace="/workspace/project", base=base, created=time.time(), agent={agent!r})
+                  workspace="/workspace/project", base=base, created=time.time(), agent=("sh",))
 approvals.approve_record(project, session)
 meta = None
 for number in range(1, {runs} + 1):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.bench.setting import Setting
 
 FULL = os.environ.get("REALM_BENCH_FULL") == "1"
-AMOUNT = 60
+AMOUNT = 60 if FULL else 24
 """Megabytes of output that are relayed at a time."""
 ROUNDS = 7 if FULL else 2
 KEYS = 1000 if FULL else 120
