@@ -99,17 +99,17 @@ AT_REMOVE = {
 }
 
 
-@pytest.mark.parametrize("step", AT_REMOVE)
-def test_realm_at_each_step_of_a_removal(user: User, step: str) -> None:
+def test_realm_at_each_step_of_a_removal(user: User) -> None:
     user.scripted("cut", WORK)
     before = {name: oid for name, oid in user.repo.refs().items() if name in ALL}
-    killed = patched(user, DIE + AT_REMOVE[step], "remove", "cut", "--yes")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    if "refs/realm/cut" in user.repo.refs():
-        user.realm("remove", "cut", "--yes")
-    assert not realm_refs(user) & ALL
-    user.realm("restore", "cut")
-    assert {name: oid for name, oid in user.repo.refs().items() if name in ALL} == before
+    for step, patch in AT_REMOVE.items():
+        killed = patched(user, DIE + patch, "remove", "cut", "--yes")
+        assert killed.returncode == -signal.SIGKILL, (step, killed.stderr)
+        if "refs/realm/cut" in user.repo.refs():
+            user.realm("remove", "cut", "--yes")
+        assert not realm_refs(user) & ALL, step
+        user.realm("restore", "cut")
+        assert {name: oid for name, oid in user.repo.refs().items() if name in ALL} == before, step
     user.scripted("cut", "cat mine rest", verb="resume")
     nothing_is_left(user)
 
@@ -121,15 +121,15 @@ AT_PUSH = {
 }
 
 
-@pytest.mark.parametrize("step", AT_PUSH)
-def test_realm_at_each_step_of_a_push(user: User, tmp_path: Path, step: str) -> None:
+def test_realm_at_each_step_of_a_push(user: User, tmp_path: Path) -> None:
     origin = Repo.init(tmp_path / "origin.git", bare=True)
     user.repo.git("remote", "add", "origin", str(origin.path))
-    user.scripted("cut", WORK)
-    killed = patched(user, DIE + AT_PUSH[step], "push", "cut")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    user.realm("push", "cut")
-    assert origin.head("refs/heads/cut") == user.tip("cut")
+    for number, (step, patch) in enumerate(AT_PUSH.items()):
+        user.scripted("cut", f"echo more >more-{number}", verb="resume" if number else "new")
+        killed = patched(user, DIE + patch, "push", "cut")
+        assert killed.returncode == -signal.SIGKILL, (step, killed.stderr)
+        user.realm("push", "cut")
+        assert origin.head("refs/heads/cut") == user.tip("cut"), step
     user.scripted("cut", "echo more >more", verb="resume")
     user.realm("push", "cut")
     assert origin.head("refs/heads/cut") == user.tip("cut")

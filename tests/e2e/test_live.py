@@ -111,32 +111,26 @@ def in_background(claude: User, *prompts: str) -> None:
             assert terminal.wait() == 0
 
 
-def test_whoever_holds_the_run_takes_its_turns_in(claude: User) -> None:
+@pytest.mark.defaults
+def test_whoever_holds_the_run_takes_its_turns_in_and_after_a_kill_the_next_one(claude: User) -> None:
     in_background(claude, FIRST, SECOND)
     with claude.terminal("attach", "bg") as terminal:
         say(terminal, "wait 3", "wait 3")
         terminal.press("C-p", "C-q")
         terminal.wait()
-    assert len(recorded(claude, "bg")["prompts"]) == 2  # type: ignore[arg-type]
-    eventually(lambda: len(recorded(claude, "bg")["prompts"]) == 3, 20)  # type: ignore[arg-type]
-    claude.realm("stop", "bg")
-    assert subjects(claude.repo, "bg") == [FIRST, SECOND]
-    assert list(claude.leftovers()) == []
-
-
-@pytest.mark.defaults
-def test_a_killed_holder_has_its_turns_in_git_and_the_next_one_goes_on(claude: User) -> None:
-    in_background(claude, FIRST, SECOND)
+    assert recorded(claude, "bg")["prompts"] == [FIRST, SECOND]
+    eventually(lambda: recorded(claude, "bg")["prompts"] == [FIRST, SECOND, "wait 3"], 20)
     os.kill(holder_of(claude), signal.SIGKILL)
     eventually(lambda: claude.listed()[0]["state"] == "salvage")
     assert subjects(claude.repo, "bg") == [FIRST, SECOND]
-    assert recorded(claude, "bg")["prompts"] == [FIRST, SECOND]
+    assert recorded(claude, "bg")["prompts"] == [FIRST, SECOND, "wait 3"]
     with claude.terminal("attach", "bg") as terminal:
         say(terminal, THIRD, "Wrote three.txt")
         has(claude, "bg", FIRST, SECOND, THIRD)
         assert leave(terminal) == 0
     assert subjects(claude.repo, "bg") == [FIRST, SECOND, THIRD]
-    assert said(claude, "bg") == [FIRST, SECOND, THIRD]
+    assert said(claude, "bg") == [FIRST, SECOND, "wait 3", THIRD]
+    assert list(claude.leftovers()) == []
 
 
 def test_a_killed_sandbox_has_its_turns_in_git_and_the_rest_is_recovered(claude: User) -> None:

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tests.support.waiting import comes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -115,11 +117,8 @@ class Terminal:
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
         """Wait up to ``timeout`` seconds for ``condition``; :class:`TerminalError` shows the screen."""
-        end = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > end:
-                raise TerminalError(f"waited {timeout} s for {what}; the screen:\n{_short(self.history())}")
-            time.sleep(0.05)
+        if not comes(condition, timeout):
+            raise TerminalError(f"waited {timeout} s for {what}; the screen:\n{_short(self.history())}")
 
     def wait_for(self, pattern: str, timeout: float = 60) -> None:
         """Wait until the regular expression ``pattern`` is found on the screen."""

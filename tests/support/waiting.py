@@ -12,15 +12,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STEP = 0.05
-"""Seconds between two looks."""
+"""Seconds between two looks, at least."""
+
+
+def comes(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until ``condition`` holds; tell whether it did within ``seconds``.
+
+    A look that starts a program takes processor time from what is waited for: the pause after
+    it is twice as long as the look.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        began = time.monotonic()
+        if condition():
+            return True
+        now = time.monotonic()
+        if now > deadline:
+            return False
+        time.sleep(max(_STEP, 2 * (now - began)))
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until ``condition`` holds; AssertionError when it does not within ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"it did not come to be within {seconds:g} seconds"
-        time.sleep(_STEP)
+    assert comes(condition, seconds), f"it did not come to be within {seconds:g} seconds"
 
 
 def first_line(process: subprocess.Popen[str], seconds: float = 120) -> str:
