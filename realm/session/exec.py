@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import signal
 from typing import TYPE_CHECKING
 
 from realm.config import Config
@@ -14,7 +13,6 @@ from realm.session.find import find
 from realm.session.rewriting import changed
 from realm.store import record
 from realm.terminal.relay.loop import relay
-from realm.terminal.relay.protocols import Reason
 from realm.terminal.relay.tty import Terminal
 
 if TYPE_CHECKING:
@@ -48,9 +46,7 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
             alive=lambda: _is_alive(engine, process),
         )  # fmt: skip
     stream.close()
-    if ended.reason in {Reason.EOF, Reason.LOST}:
-        return engine.exec_code(process) or 0
-    return 128 + (ended.signal or signal.SIGHUP)
+    return ended.code(lambda: engine.exec_code(process) or 0)
 
 
 def running(project: Project, name: str) -> tuple[Session, Engine, Sandbox]:

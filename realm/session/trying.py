@@ -24,7 +24,6 @@ from realm.session.review import Place, place
 from realm.session.rewriting import changed
 from realm.store import record, stores, worktree
 from realm.terminal.relay.loop import relay
-from realm.terminal.relay.protocols import Reason
 from realm.terminal.relay.tty import Terminal
 from realm.text import clean
 
@@ -118,9 +117,7 @@ def _joined(plan: Plan, sandbox: Sandbox) -> int:
             interrupt=lambda: sandbox.signal(signal.SIGINT.name), alive=lambda: sandbox.state() == "running",
         )  # fmt: skip
     stream.close()
-    if ended.reason in {Reason.EOF, Reason.LOST}:
-        return sandbox.wait()
-    return 128 + (ended.signal or signal.SIGHUP)
+    return ended.code(sandbox.wait)
 
 
 def _on_host(request: TryRequest, whole: Place) -> int:

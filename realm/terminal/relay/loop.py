@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from realm.terminal.relay.detach import Matcher
-from realm.terminal.relay.protocols import Ended, Reason
+from realm.terminal.relay.protocols import OVER, Ended, Reason
 from realm.terminal.relay.user import Attached, Nobody
 from realm.terminal.relay.wakeup import Wakeup
 
@@ -28,7 +28,6 @@ FIRST_LOOK, LAST_LOOK = 5.0, 60.0
 LATE = 1.0
 """Seconds that the last words of a sandbox that is gone may take to come."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-_OVER = {Reason.EOF, Reason.LOST}
 
 
 def relay(
@@ -128,7 +127,7 @@ class _Loop:
             while True:
                 self._user.meet(self._stream)
                 ended = self._carry()
-                other = self._again() if self._again is not None and ended.reason in _OVER else None
+                other = self._again() if self._again is not None and ended.reason in OVER else None
                 if other is None:
                     return ended
                 self._stream = other

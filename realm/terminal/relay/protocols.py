@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 from enum import StrEnum
+from signal import SIGHUP
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from realm.errors import RealmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 STDOUT, STDERR = 1, 2
 GONE = {errno.EPIPE, errno.EIO, errno.ECONNRESET, errno.ENXIO}
@@ -120,6 +121,10 @@ class Reason(StrEnum):
     """The time was over before the output ended."""
 
 
+OVER = {Reason.EOF, Reason.LOST}
+"""The reasons that come from the sandbox's side."""
+
+
 class OutputError(RealmError):
     """The program's output cannot be written any more: the disk is full, say."""
 
@@ -129,3 +134,7 @@ class Ended(NamedTuple):
 
     reason: Reason
     signal: int | None = None
+
+    def code(self, program: Callable[[], int]) -> int:
+        """Return ``program()``, the exit code, or 128 plus the signal if the user's side ended first."""
+        return program() if self.reason in OVER else 128 + (self.signal or SIGHUP)
