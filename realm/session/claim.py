@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError
 from realm.model import State
 from realm.paths import make_private, replace
-from realm.session.find import locate
+from realm.session.find import find, locate
 from realm.session.lock import RunLock, run_directory
 from realm.store import listing, record
 from realm.store.repo import discover
@@ -61,6 +61,14 @@ def check(project: Project, session: Session) -> None:
             f"realm -C {clean(str(place))} stop {row.name}; realm new NAME --base refs/realm/{session.name} "
             "goes on with the commits alone",
         )
+
+
+def checked(name: str, directory: Path | None) -> tuple[Project, Session]:
+    """Return the session ``name`` and its project; raises as :func:`find` and :func:`check`."""
+    project = find(name, directory)
+    session = record.read_session(project, name)
+    check(project, session)
+    return project, session
 
 
 @contextmanager

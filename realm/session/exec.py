@@ -9,9 +9,7 @@ from realm.config import Config
 from realm.errors import EngineError, RealmError
 from realm.sandbox import docker, lookup
 from realm.session import claim, surroundings
-from realm.session.find import find
 from realm.session.rewriting import changed
-from realm.store import record
 from realm.terminal.relay.loop import relay
 from realm.terminal.relay.tty import Terminal
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realm.model import Project, Session
+    from realm.model import Session
     from realm.sandbox.docker import Engine
     from realm.sandbox.sandbox import Sandbox
 
@@ -32,8 +30,8 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
     It uses this terminal, if there is one, else standard input, output and error.  Raises :class:`RealmError`
     when the session has no running container.
     """
-    project = find(name, directory)
-    session, engine, sandbox = running(project, name)
+    project, session = claim.checked(name, directory)
+    engine, sandbox = running(session)
     terminal = Terminal()
     tty = terminal.interactive
     where = posixpath.join(session.workspace, session.subdir).rstrip("/")
@@ -49,14 +47,12 @@ def run(name: str, directory: Path | None, command: Sequence[str]) -> int:
     return ended.code(lambda: engine.exec_code(process) or 0)
 
 
-def running(project: Project, name: str) -> tuple[Session, Engine, Sandbox]:
-    """Return a session and its running sandbox; raises :class:`RealmError` when none is running."""
-    session = record.read_session(project, name)
-    claim.check(project, session)
+def running(session: Session) -> tuple[Engine, Sandbox]:
+    """Return a session's running sandbox and its engine; raises :class:`RealmError` when none is running."""
     engine = docker.connect()
     if (sandbox := lookup.running(engine, session.id)) is not None:
-        return session, engine, sandbox
-    raise RealmError(f"session {name} is not running", f"realm resume {name}")
+        return engine, sandbox
+    raise RealmError(f"session {session.name} is not running", f"realm resume {session.name}")
 
 
 def _is_alive(engine: Engine, process: str) -> bool:

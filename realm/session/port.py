@@ -12,8 +12,8 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from realm.errors import EngineError, RealmError
+from realm.session import claim
 from realm.session.exec import running
-from realm.session.find import find
 from realm.session.lock import holder
 from realm.terminal.relay.protocols import STDOUT
 
@@ -53,7 +53,8 @@ class Door:
     """
 
     def __init__(self, name: str, directory: Path | None, port: int, local: int, ui: UI) -> None:
-        self._session, self._engine, self._sandbox = running(find(name, directory), name)
+        _, self._session = claim.checked(name, directory)
+        self._engine, self._sandbox = running(self._session)
         self._port, self._ui = port, ui
         self._free = threading.Semaphore(_MOST)
         self._asking = threading.Lock()

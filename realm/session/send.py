@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from realm.errors import RealmError
 from realm.model import Activity
 from realm.session import account, claim, control
-from realm.session.find import find
 from realm.session.lock import holder
-from realm.store import record
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
 
     Raises :class:`RealmError` when no agent runs, or it cannot be given one now.
     """
-    session = _running(name, directory)
+    _, session = claim.checked(name, directory)
     answer = _ask(session, {"op": "send", "text": text})
     if "queued" in answer:
         before = int(answer["queued"]) - 1
@@ -57,7 +55,7 @@ def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) ->
     ``picks`` are the numbers by question.  Where the only question takes several, each
     of them adds to its answer.
     """
-    session = _running(name, directory)
+    _, session = claim.checked(name, directory)
     now = account.read(session.id)
     asked, told = (now.parts, now.told) if now is not None else ((), "")
     if len(asked) == 1 and asked[0].several:
@@ -83,13 +81,6 @@ def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) ->
         raise RealmError(f"{name} did not take the answer", f"realm attach {name}")
     labels = (part.options[number - 1] for part, row in zip(asked, picks, strict=False) for number in row)
     ui.info(f"{name} was answered: {', '.join(labels)}")
-
-
-def _running(name: str, directory: Path | None) -> Session:
-    project = find(name, directory)
-    session = record.read_session(project, name)
-    claim.check(project, session)
-    return session
 
 
 def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from realm.model import State
 from realm.sandbox import docker, lookup
 from realm.session import claim, control, homes, intake, summary
 from realm.session import plan as planning
-from realm.session.find import find, state
+from realm.session.find import state
 from realm.session.lock import RunLock, holder
 from realm.session.requests import ResumeRequest
 from realm.store import listing, record
@@ -33,9 +33,7 @@ def stop(name: str, directory: Path | None, ui: UI) -> None:
     lost its holder.  Raises :class:`RealmError` when nothing of the session is
     running, when its holder does not finish, or when the work cannot be saved.
     """
-    project = find(name, directory)
-    session = record.read_session(project, name)
-    claim.check(project, session)
+    project, session = claim.checked(name, directory)
     with ui.progress(f"stopping {name}"):
         goes_on = listing.rows(project, [name])[0].summary.state is not State.EXITED
         was_held = _told(session)
