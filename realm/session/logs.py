@@ -1,4 +1,4 @@
-"""What an agent said, as plain text, during its run or from its record."""
+"""An agent's conversation or output as plain text, during its run or from its record."""
 
 from __future__ import annotations
 
@@ -31,22 +31,21 @@ if TYPE_CHECKING:
     Write = Callable[[str], object]
 
 PERIOD = 0.2
-"""Seconds between two looks at a recording that grows."""
+"""Seconds between two looks at a growing recording."""
 _MOST = 256 * 1024 * 1024
 """Bytes of a conversation that are read."""
 _LOOK = 4096
-"""Bytes that are looked at to see whether a program draws."""
+"""Bytes that are searched to see whether a program draws."""
 _SIZE = (24, 80)
 
 
 def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
-    """Write what was said in a run of a session; with ``follow``, go on until it ends.
+    """Write the conversation of a session's run; with ``follow``, go on until it ends.
 
-    Where the agent keeps a conversation that is written, from its container while it
-    runs, then from the record: prompts, answers, a line for each tool.  Otherwise it is
-    what the agent printed, or while it draws on a screen and has said nothing yet, that
-    screen.  Unless a run is asked for, it is the newest that has something.  Raises
-    :class:`RealmError` when nothing was kept.
+    For an agent that keeps a conversation it is written from the container during the run, then from the
+    record: prompts, answers, a line for each tool.  For others it is their output, or while a full-screen
+    agent has not said anything, its screen.  Unless a run is given, it is the newest that has something.
+    Raises :class:`RealmError` when nothing was kept.
     """
     project, session, run = screens.chosen(asked, _has_log, ui)
     write = _without_secrets(project, session, write)
@@ -72,7 +71,10 @@ def _without_secrets(project: Project, session: Session, write: Write) -> Write:
 
 
 def logs_of_turn(at: At, directory: Path | None, write: Write) -> None:
-    """Write what was said in a turn; raises :class:`RealmError` where there is none, or nothing was kept."""
+    """Write a turn's conversation.
+
+    Raises :class:`RealmError` when there is no such turn, or nothing was kept.
+    """
     whole = review.place(at._replace(turn=None), directory)
     turn = review.picked(whole, review.turns(whole), at.turn or 0)
     with record.Record(whole.project, at.name) as found:
@@ -93,19 +95,19 @@ def logs_of_turn(at: At, directory: Path | None, write: Write) -> None:
 
 
 def _has_log(found: record.Record, session: Session, run: Run) -> bool:
-    """Tell whether anything that was said in a run was kept."""
+    """Tell whether a run's conversation or output was kept."""
     path = f"{record.run_directory(run.number)}/{recordings.CAST}"
     kept = recordings.place(session.id, run.number).is_dir() or found.said(run.number)
     return bool(kept or found.file(path, screens.CAST_LIMIT))
 
 
 def _draws(place: Path) -> bool:
-    """Tell whether a program writes anything but lines."""
+    """Tell whether a program writes more than lines."""
     return any(isinstance(event, bytes) and ESC in event for _, event in tail(place, _LOOK).events)
 
 
 def conversation_file(session: Session) -> str | None:
-    """Return where the conversation of the run that goes on lies in its container."""
+    """Return the path of the running run's conversation in its container."""
     now = account.read(session.id)
     conversation = (now.conversation if now else "") or session.conversation
     if not conversation:
@@ -116,14 +118,14 @@ def conversation_file(session: Session) -> str | None:
 
 
 def _container(session: Session) -> Sandbox | None:
-    """Return the container of the run that goes on; ``None`` where no engine tells of one."""
+    """Return the running run's container; ``None`` when no engine has it."""
     with suppress(EngineError):
         return lookup.running(docker.connect(), session.id)
     return None
 
 
 def _said_so_far(session: Session) -> list[Said]:
-    """Return what was said in the run that goes on, as far as it can be had."""
+    """Return the running run's conversation so far, if it can be read."""
     path, sandbox = conversation_file(session), _container(session)
     with suppress(EngineError):
         found = sandbox.read_file(path, _MOST) if sandbox and path else None
@@ -132,7 +134,7 @@ def _said_so_far(session: Session) -> list[Said]:
 
 
 def _follow(project: Project, session: Session, run: Run, write: Write) -> None:
-    """Write the conversation of the run that goes on as it is said, until it ends."""
+    """Write the running run's conversation as it grows, until the run ends."""
     agent = agents.find(session.agent)
     written: set[Said] = set()
 
@@ -171,7 +173,7 @@ def _write_record(project: Project, session: Session, run: Run, write: Write) ->
 
 
 def _paragraph(said: Said) -> str:
-    """Return one entry of a conversation as it is read; a tool's is one line."""
+    """Return one entry of a conversation for reading; a tool's is one line."""
     if said.who == "tool":
         return f"  * {clean(said.text, limit=200)}\n"
     text = clean(said.text, multiline=True).strip()
@@ -183,7 +185,7 @@ def _paragraph(said: Said) -> str:
 
 
 def _recorded(project: Project, session: Session, run: Run) -> bytes:
-    """Return the output that a run's record holds."""
+    """Return the output in a run's record."""
     from realm.terminal.recording import cast
 
     path = f"{record.run_directory(run.number)}/{recordings.CAST}"
@@ -199,7 +201,7 @@ def _recorded(project: Project, session: Session, run: Run) -> bytes:
 
 
 def _write_live(project: Project, session: Session, run: Run, write: Write, *, follow: bool) -> None:
-    """Write a recording, and what is added to it while somebody holds the run."""
+    """Write a recording, and with ``follow`` what is added while the run is held."""
     lines, last = Lines(), ""
     for data in _output(session, run, follow=follow):
         text = lines.feed(data)

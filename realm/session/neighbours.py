@@ -36,14 +36,15 @@ if TYPE_CHECKING:
 
 MOST_FILES = 20_000
 MOST_BYTES = 512 * 1024**2
-"""What is copied of a plain directory, at most."""
+"""The most bytes copied of a plain directory."""
 _HINT = "--with DIR, DIR:ro or DIR:rw"
 
 
 def named(project: Project, session: Session, words: Sequence[str], start: Path) -> Session:
-    """Return the session with what ``words`` name besides, ``DIR[:ro|:rw]`` each, seen from ``start``.
+    """Return the session with the directories that ``words`` add.
 
-    Raises :class:`RealmError` for what cannot be given, or not in this way.
+    Each word is ``DIR[:ro|:rw]``, relative to ``start``.  Raises :class:`RealmError` for a directory that
+    cannot be given, or not in this way.
     """
     found = {one.name: one for one in session.neighbours}
     for word in words:
@@ -80,7 +81,7 @@ def _is_of(project: Project, known: Neighbour, one: Neighbour) -> bool:
 
 
 def _named_again(project: Project, known: Neighbour, one: Neighbour) -> Neighbour:
-    """Return it as it is from now on: a writable one goes on from where it was, where that is there."""
+    """Return it in its new form: a writable one continues from its last state, if that exists."""
     is_there = _is_of(project, known, one)
     if is_there and known.writable and one.writable:
         return known._replace(path=one.path)
@@ -118,7 +119,7 @@ def _is_repository(path: Path) -> bool:
 
 
 def _check_plain(project: Project, one: Neighbour) -> None:
-    """Raise :class:`UsageError` for what is no plain directory beside the project, whatever a record says."""
+    """Raise :class:`UsageError` unless it is a plain directory beside the project, whatever a record says."""
     path, shown = Path(one.path), clean(one.path, limit=200)
     if not _is_directory(path):
         raise UsageError(f"{shown} is not here", _HINT)
@@ -134,9 +135,9 @@ def _check_plain(project: Project, one: Neighbour) -> None:
 def plain(
     project: Project, session: Session, known: Sequence[Neighbour] = ()
 ) -> dict[str, Sequence[tuple[Path, str]]]:
-    """Return what is copied of plain directories, by their names, without those that have nothing.
+    """Return the files to copy of plain directories, by the directories' names, without empty ones.
 
-    Raises :class:`RealmError` for one that is not fit, unless it is ``known``, which was once.
+    Raises :class:`RealmError` for an unsuitable directory, unless it is ``known``, which was suitable once.
     """
     found = {}
     for one in session.neighbours:
@@ -148,7 +149,7 @@ def plain(
 
 
 def _with_base(project: Project, session: Session, one: Neighbour, *, writable: bool) -> Neighbour:
-    """Return it with its HEAD as base; raises :class:`RealmError` where it is not fit."""
+    """Return it with its HEAD as base; raises :class:`RealmError` if it is unsuitable."""
     shown = clean(one.path, limit=200)
     clone = repo.discover(Path(one.path))
     if clone.common_dir == project.common_dir:
@@ -180,9 +181,9 @@ def _with_base(project: Project, session: Session, one: Neighbour, *, writable: 
 def beginning(
     session: Session, there: Sequence[tuple[Neighbour, Project | None]]
 ) -> tuple[tuple[str, str], ...]:
-    """Return the repositories that a run which starts now has, by name, and their commits.
+    """Return a starting run's repositories by name, and their commits.
 
-    They are ``there`` as :func:`realm.session.homes.repositories` found them.
+    ``there`` is the result of :func:`realm.session.homes.repositories`.
     """
     found = []
     for one, clone in there:
@@ -193,7 +194,7 @@ def beginning(
 
 
 def of_run(run: Run, there: Sequence[tuple[Neighbour, Project | None]]) -> tuple[Submodule, ...]:
-    """Return the repositories that a run has; without a clone where it is not here any more."""
+    """Return a run's repositories; without a clone for those that are no longer here."""
     from realm.sandbox.repositories import BESIDE, READ_ONLY  # imports tarfile, which a remove does not need
 
     tips = dict(run.neighbours)
@@ -236,7 +237,7 @@ def _mount(one: Neighbour, mode: str = "") -> str:
 
 
 def announce(plan: Plan, ui: UI) -> None:
-    """Say what is beside the project, and what of that is missing."""
+    """Report what is beside the project, and what of that is missing."""
     session, there = plan.session, running.directories(plan)
     clones = {one.name: one.clone for one in plan.neighbours}
     for one in session.neighbours:
@@ -255,13 +256,13 @@ def announce(plan: Plan, ui: UI) -> None:
             to = "commits come home to it" if one.writable else "nothing of it comes home"
         ui.info(f"in the container: {place} ({shown}; {to})")
         if (clone := clones.get(one.name)) is not None:
-            with suppress(RealmError):  # a filter of the user's that fails, say
+            with suppress(RealmError):  # a filter of the user's may fail
                 if count := worktree.dirty_count(clone):
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
 
 
 def absent(project: Project, session: Session, name: str) -> str:
-    """Return in words why what is called ``name`` beside the project is missing."""
+    """Return in words why the directory ``name`` beside the project is missing."""
     one = next(one for one in session.neighbours if one.name == name)
     shown = clean(one.path, limit=200)
     if not _is_directory(one.path):

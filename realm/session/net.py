@@ -1,4 +1,4 @@
-"""What the containers of a session were refused, and what the user allows them."""
+"""The requests that a session's containers were refused, and the hosts that the user allows."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from realm.model import Project, Refusal, Session
 
 _PERIOD = 0.5
-"""Seconds from one look at a run that goes on to the next."""
+"""Seconds between two looks at a running run."""
 
 
 class Seen(NamedTuple):
-    """What the last run of a session could reach (``open``, ``allow``, ``none``), and what it was refused."""
+    """The network of a session's last run (``open``, ``allow``, ``none``), and its refused requests."""
 
     network: str
     refused: tuple[Refusal, ...]
 
 
 def seen(name: str, directory: Path | None) -> Seen:
-    """Return what is known of the session's last run; :class:`RealmError` where there is no such session."""
+    """Return this for the session's last run; raises :class:`RealmError` when there is no such session."""
     return _seen(locate(name, directory).sound().project, name)[1]
 
 
@@ -48,7 +48,7 @@ def _seen(project: Project, name: str) -> tuple[Session, Seen]:
 
 
 def follow(name: str, directory: Path | None) -> Iterator[Refusal]:
-    """Yield what the session's run is refused, with the times so far, until the run is over."""
+    """Yield the refused requests of the session's run, with the counts so far, until the run is over."""
     project = locate(name, directory).sound().project
     session, first = _seen(project, name)
     known: dict[Refusal, int] = {}
@@ -69,19 +69,19 @@ def follow(name: str, directory: Path | None) -> Iterator[Refusal]:
 
 
 def allowed(directory: Path) -> list[Host]:
-    """Return the hosts that the settings allow besides the usual ones."""
+    """Return the hosts that the settings allow besides the default ones."""
     return Config(directory).values(ALLOW)
 
 
 def usual() -> tuple[Host, ...]:
-    """Return the hosts that are allowed unless the user says otherwise."""
+    """Return the hosts that are allowed by default."""
     from realm.sandbox.egress import rules
 
     return rules.usual()
 
 
 def policy(directory: Path) -> str:
-    """Return what containers may reach by the settings."""
+    """Return the network of the settings."""
     return Config(directory).value(NETWORK)
 
 
@@ -101,7 +101,7 @@ def refused_lately(directory: Path) -> list[str]:
 def allow(words: Sequence[str], directory: Path, *, everywhere: bool) -> list[str]:
     """Add hosts to the user's git configuration, of the project or (``everywhere``) of all projects.
 
-    Containers that run have them at once.  Returns the projects whose containers do.
+    Running containers can reach them at once; returns the projects whose containers can.
     """
     wanted = [_host(word) for word in words]
     known = _of_git(directory, everywhere=everywhere)
@@ -112,7 +112,7 @@ def allow(words: Sequence[str], directory: Path, *, everywhere: bool) -> list[st
 
 
 def refuse(words: Sequence[str], directory: Path, *, everywhere: bool) -> list[str]:
-    """Take hosts out of the user's git configuration; returns as :func:`allow`.
+    """Remove hosts from the user's git configuration; returns as :func:`allow`.
 
     Raises :class:`RealmError` for one that is not in it.
     """
@@ -139,7 +139,7 @@ def _host(word: str) -> Host:
 
 
 def _of_git(directory: Path, *, everywhere: bool) -> dict[str, list[str]]:
-    """Return the texts in one file of the configuration, by the hosts that they are."""
+    """Return the texts in one file of the configuration, by their hosts."""
     out = _git(directory, "-z", "--get-all", "realm.allow", everywhere=everywhere, check=False)
     known: dict[str, list[str]] = {}
     for text in out.decode("utf-8", "replace").split("\0"):
@@ -155,7 +155,7 @@ def _git(directory: Path, *words: str, everywhere: bool, check: bool = True) -> 
 
 
 def _renew(directory: Path, *, everywhere: bool) -> list[str]:
-    """Let running containers have the settings of now; those of an engine that does not answer have none."""
+    """Give running containers the current settings, except where the engine does not answer."""
     from realm.sandbox import docker
 
     root = None if everywhere else repo.discover(directory).root

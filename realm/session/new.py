@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 _LARGE = 50e6
-"""Bytes of a file that takes git seconds."""
+"""Bytes of a file that git needs seconds for."""
 
 
 def new(request: NewRequest, ui: UI) -> int:
-    """Make a session, run the agent in a sandbox, keep its work; return the agent's exit code.
+    """Create a session, run the agent in a sandbox, keep its work; return the agent's exit code.
 
-    Raises :class:`RealmError` (and its kinds) when the name, the project, the
-    login, the engine or the image is not fit; then nothing was made.
+    Raises :class:`RealmError` (and its kinds) if the name, project, login, engine or image is unsuitable;
+    then nothing was created.
     """
     refs.check_name(request.name)
-    # Everything that only needs git is found while the engine's library is imported.
+    # Whatever needs only git is done while the engine's library is imported.
     engine = Begun(docker.connect)
     project = repo.discover(request.directory)
     named = Begun(lambda: refs.check_new(project, request.name))
@@ -71,9 +71,9 @@ def new(request: NewRequest, ui: UI) -> int:
 
 
 def _checked(plan: Plan, ui: UI) -> Callable[[], None]:
-    """Return what checks the base's objects, which is done now where making the sandbox needs them.
+    """Return a function that checks the base's objects, or do it now where creating the sandbox needs them.
 
-    A partial clone fetches what it has not.
+    A partial clone fetches missing ones.
     """
 
     def check() -> None:
@@ -87,7 +87,7 @@ def _checked(plan: Plan, ui: UI) -> Callable[[], None]:
 
 
 def _forget(plan: Plan) -> None:
-    """Remove what this machine keeps of a session that did not come to be."""
+    """Remove this machine's notes about a session that was not created in the end."""
     with suppress(RealmError):
         if refs.tips(plan.project, plan.session.name).code is None or _is_taken(plan):
             remove_tree(run_directory(plan.session.id))
@@ -141,7 +141,7 @@ def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
 
 
 def _with_wip(plan: Plan, request: NewRequest, ui: UI) -> Plan:
-    """Make the uncommitted changes the session's first commit."""
+    """Commit the uncommitted changes as the session's first commit."""
     if not request.wip:
         return plan
     message = f"{WIP}{request.name} began\n\nRealm-Session: {request.name}\n"

@@ -48,7 +48,7 @@ _WORDS = {
     PAUSED: "is paused: the disk is nearly full",
 }  # fmt: skip
 _HOSTS = 5
-"""Hosts of a run of whose refusal the user is told unasked."""
+"""The most hosts of a run whose refusal triggers a notification."""
 
 ALWAYS, OFF = "always", "off"
 _FOCUS = 1004
@@ -57,16 +57,16 @@ _FOCUS = 1004
 SHORTEST, LONGEST = 5.0, 60.0
 """Seconds between two calls, at first and at most."""
 SAME_WAIT = 90.0
-"""Seconds after a turn's end in which a ring is about that end: Claude Code rings after 60."""
+"""Seconds after a turn's end during which a bell is about that end: Claude Code rings after 60."""
 _COMMANDS = 4
-"""Commands of the user's that may run at a time."""
+"""The most commands of the user's that run at a time."""
 
 
 class Caller:
-    """Turns the events of a run into notifications, but not into a storm of them.
+    """Turns the events of a run into a limited number of notifications.
 
-    Nobody is there until :meth:`meet`.  ``clock`` gives seconds.  Raises
-    :class:`UsageError` when ``realm.bell`` is wrong.
+    No terminal is known until :meth:`meet`.  ``clock`` returns seconds.  Raises :class:`UsageError` when
+    ``realm.bell`` is wrong.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class Caller:
         self.leave()
 
     def meet(self, here: Callable[[], bool], say: Callable[[bytes], object]) -> None:
-        """Call through a terminal too: ``here`` tells whether the user looks, ``say`` gets bytes for it."""
+        """Notify through a terminal too: ``here`` says whether the user looks, ``say`` writes to it."""
         self._here, self._say, self._bell = here, say, self._setting
 
     def leave(self) -> None:
-        """Call without a terminal: none shows the agent any more."""
+        """Notify without a terminal: none shows the agent any more."""
         self._here, self._say, self._bell = lambda: False, lambda _: None, OFF
 
     def hear(self, event: Event) -> None:
-        """Take what the agent lets hear; call the user when it is news for one who looks away."""
+        """Handle an event of the agent's output; notify a user who looks away if it is news."""
         if event is Event.BEGUN:
             self._told = -math.inf  # what it waits for next is something else
             return
@@ -100,12 +100,12 @@ class Caller:
             self._told = self._clock()  # the user is called, or sees it
 
     def asks(self) -> None:
-        """Call the user for a question; a bell that the agent rings for it a little later says no more."""
+        """Notify the user of a question; a bell that the agent rings for it a little later is ignored."""
         if self._notify(WAITING, BELL):
             self._told = self._clock()
 
     def _notify(self, event: str, ring: bytes = b"") -> bool | None:
-        """Call a user who looks away; return whether that was done, ``None`` when it is too soon for it."""
+        """Notify a user who looks away; return whether that was done, ``None`` when it is too soon."""
         now, here = self._clock(), self._here()
         if here:
             self._gap = 0.0
@@ -118,7 +118,7 @@ class Caller:
         return wanted
 
     def refused(self, host: str) -> None:
-        """Say that the sandbox was refused ``host``, which is the name of one; of the first few alone."""
+        """Notify that the sandbox was refused ``host``, a valid name; only for the first few."""
         self._refused += 1
         if self._refused > _HOSTS:
             return
@@ -129,17 +129,17 @@ class Caller:
             self._run(REFUSED)
 
     def paused(self) -> None:
-        """Say that the run stands still, to a user who looks at it too."""
+        """Notify that the run is paused, even a user who looks at it."""
         self._call(PAUSED, BELL, here=False)
 
     def ended(self) -> None:
-        """Say that the agent is over; its work has been taken in."""
+        """Notify that the agent has ended and its work has been taken in."""
         here = self._here()
         if not here or self._bell == ALWAYS:
             self._call(ENDED, BELL, here=here)
 
     def _call(self, event: str, ring: bytes, *, here: bool) -> None:
-        """Call the user; ``ring`` is nothing where the agent's own bell has reached the terminal already."""
+        """Notify the user; ``ring`` is empty if the agent's own bell has already reached the terminal."""
         if self._bell != OFF:
             self._say(ring + notification(f"{plain(self._session.name)} {_WORDS[event]}", os.environ))
         if not here:
@@ -170,9 +170,9 @@ def _start(command: str, session: Session, event: str) -> subprocess.Popen[bytes
 
 
 class Attention:
-    """The user of an attached run: :attr:`stream` is what the relay is to be given.
+    """Tracks the attention of an attached run's user; the relay gets :attr:`stream`.
 
-    A terminal that tells nothing of its focus is taken for one that is looked at.
+    A terminal that does not report its focus counts as looked at.
     """
 
     def __init__(self, plan: Plan, state: TerminalState, caller: Caller, observed: Observed) -> None:
@@ -183,14 +183,14 @@ class Attention:
         self.listen(observed)
 
     def listen(self, observed: Observed) -> Stream:
-        """Listen to the stream that is held now, and return it as it is to be relayed."""
+        """Listen to the current stream, and return it for the relay."""
         self._observed = observed
         observed.settled = self._settled
         self.stream = observed if self._plan.tty else observed.stream
         return self.stream
 
     def idle(self) -> bool:
-        """Do what can wait; return whether there is more."""
+        """Do deferred work; return whether there is more."""
         self._state.flush()
         return self._plan.tty and self._observed.idle()
 
@@ -199,7 +199,7 @@ class Attention:
         return not self._state.modes.is_on(SYNCHRONIZED)
 
     def _here(self) -> bool:
-        """Whether the user looks: the program may have stopped asking for reports, and does when it ends."""
+        """Whether the user looks: the program may have switched the reports off, and does when it ends."""
         return not (self._observed.focus.lost and (self._over or self._state.modes.is_on(_FOCUS)))
 
     def _say(self, word: bytes) -> None:
@@ -209,12 +209,12 @@ class Attention:
             self._observed.say(word)
 
     def ended(self) -> None:
-        """Call the user when the agent has ended behind their back."""
+        """Notify a user who looks away that the agent has ended."""
         self._over = True
         if self._plan.tty:
             self._caller.ended()
 
 
 def plain(name: str) -> str:
-    """Return a session's name as it may be written to a terminal: a ref made by hand may hold anything."""
+    """Return a session's name, made safe for a terminal: a ref made by hand may hold anything."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name)

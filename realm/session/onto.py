@@ -1,4 +1,4 @@
-"""The user's own commits on top of a session, so that what they fixed by hand reaches the agent."""
+"""Puts the user's own commits on top of a session, so that their fixes reach the agent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 _OWN = re.compile(r"^Realm-(?:Session|Run|Turn): .*\n?", re.MULTILINE)
-"""What would make a commit that was copied out of a session count as one of its turns."""
+"""The trailers that would make a commit copied from a session count as one of its turns."""
 
 
 def put(project: Project, name: str, rev: str, ui: UI) -> None:

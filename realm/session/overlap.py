@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from realm.session.review import Place
 
 _AT_ONCE = 4
-"""Sandboxes that checks run in at the same time."""
+"""The most sandboxes in which checks run at the same time."""
 _TAIL = 64 * 1024
-"""Bytes of a check's output in which its last line is looked for."""
+"""Bytes of a check's output that are searched for its last line."""
 
 
 class Work(NamedTuple):
-    """What a session, or the branch that is checked out, has changed: ``files`` by name, raw."""
+    """The changes of a session or of the checked-out branch: ``files`` by name, raw."""
 
     name: str
     tip: str
@@ -65,7 +65,7 @@ def conflicts(names: Sequence[str], directory: Path | None) -> list[Conflict]:
         for row in rows
         if row.code and row.code != row.summary.base and not repo.is_ancestor(project, row.code, head)
     ]
-    with quarantine(project) as held:  # nothing that is made here is for the project
+    with quarantine(project) as held:  # objects made here are not for the project
         project = held.aside
         found = list(_with_head(project, works, head))
         for one, other in itertools.combinations(works, 2):
@@ -90,7 +90,7 @@ def _with_head(project: Project, works: Sequence[Work], head: str) -> Iterator[C
 
 
 def _colliding(project: Project, base: str | None, one: str, other: str) -> tuple[str, ...]:
-    """Return the files that conflict when two commits with the common ancestor ``base`` are merged."""
+    """Return the files that conflict when two commits with the merge base ``base`` are merged."""
     if base is None:
         return ("they have no commit in common",)
     try:
@@ -103,7 +103,7 @@ def _colliding(project: Project, base: str | None, one: str, other: str) -> tupl
 
 
 class Checked(NamedTuple):
-    """How a command ended on what a session made: exit code, seconds, the last line that it printed."""
+    """The result of a command run on a session's work: exit code, seconds, its last line of output."""
 
     exit_code: int
     seconds: float
@@ -111,21 +111,21 @@ class Checked(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One of several sessions: its size, and how many of its files others of them changed, too."""
+    """One of the compared sessions: its size, and how many of its files others changed too."""
 
     name: str
     tip: str
     totals: Totals
     shared: int
     same: str
-    """The name of an earlier one that has the very same files; empty where there is none."""
+    """The name of an earlier session with exactly the same files; empty if there is none."""
     checked: Checked | None = None
 
 
 def compare(asked: Sequence[At], directory: Path | None, check: str | None) -> list[Side]:
-    """Return sessions, or turns of them, side by side; with ``check`` a line of shell is run on each.
+    """Return sessions, or turns of them, side by side; ``check`` is a shell command to run on each.
 
-    It runs as ``realm try`` does it, in a sandbox each, some at a time.
+    It runs as ``realm try`` does, each in a sandbox, several at a time.
     """
     places = [place(at, directory) for at in asked]
     files = [repo.changed_names(whole.project, whole.base, whole.tip) for whole in places]

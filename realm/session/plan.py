@@ -87,9 +87,7 @@ def new(request: NewRequest, project: Project, config: Config) -> Plan:
 def following(project: Project, session: Session, last: Run | None, request: ResumeRequest) -> Plan:
     """Plan the next run, or the rest of the last one, without the user's ssh agent.
 
-    Missing logins are no error yet.
-
-    Raises :class:`UsageError` when a setting is wrong: nothing was handed over then.
+    Missing logins are no error yet.  Raises :class:`UsageError` when a setting is wrong.
     """
     config = Config(project.root)
     config.check()
@@ -118,9 +116,9 @@ def following(project: Project, session: Session, last: Run | None, request: Res
 
 
 def with_keys(plan: Plan) -> Plan:
-    """Return the plan with the logins that the sidecar, not the sandbox, is to have.
+    """Return the plan with the logins that only the sidecar gets, not the sandbox.
 
-    Raises :class:`RealmError` when the settings want what cannot be had.
+    Raises :class:`RealmError` when the settings ask for something impossible.
     """
     given = flags.environment(plan.args)
     if plan.config.value(CREDENTIALS) == keys.ENV:
@@ -134,7 +132,7 @@ def with_keys(plan: Plan) -> Plan:
 
 
 def with_ssh(plan: Plan) -> Plan:
-    """Return the plan with the user's ssh agent where the settings lend it; raises as :func:`with_keys`."""
+    """Return the plan with the user's ssh agent if the settings lend it; raises as :func:`with_keys`."""
     named = plan.config.values(SSH_AGENT)
     if not named:
         return plan
@@ -152,7 +150,7 @@ def with_ssh(plan: Plan) -> Plan:
 
 
 def still_with_ssh(plan: Plan, ui: UI) -> Plan:
-    """Return the plan of a run that goes on as :func:`with_ssh`; say so where that cannot be here."""
+    """Return a running run's plan as :func:`with_ssh`; warn if that is impossible here."""
     try:
         return with_ssh(plan)
     except RealmError as error:
@@ -161,7 +159,7 @@ def still_with_ssh(plan: Plan, ui: UI) -> Plan:
 
 
 def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:
-    """Return the plan with what the command line says of the agent, its terminal and the recording."""
+    """Return the plan with the command line's agent, terminal and recording."""
     wants_one = plan.agent.wants_screen(request.agent_args, listens=not request.no_input)
     needs_one = request.detach and wants_one
     return plan._replace(
@@ -174,7 +172,7 @@ def _as_asked(plan: Plan, request: NewRequest | ResumeRequest) -> Plan:
 
 
 def recorded(plan: Plan, run: Run) -> Plan:
-    """Return the plan of ``run``, one that has begun, as git has recorded it."""
+    """Return the plan of ``run``, which has begun, as git has recorded it."""
     project, name = plan.project, plan.session.name
     meta = refs.tips(project, name).meta
     if meta is None:
@@ -183,7 +181,7 @@ def recorded(plan: Plan, run: Run) -> Plan:
 
 
 def with_neighbours(plan: Plan, *, begins: bool = False) -> Plan:
-    """Return the plan with the repositories that its run has beside the project, or ``begins`` to have."""
+    """Return the plan with the repositories beside the project of its run, or of one that ``begins``."""
     there = homes.repositories(plan.project, plan.session)
     if begins:
         plan = plan._replace(run=plan.run._replace(neighbours=neighbours.beginning(plan.session, there)))
@@ -215,7 +213,7 @@ def starting(number: int, before: str) -> Run:
 
 
 def wants_tty(*, no_input: bool) -> bool:
-    """Tell whether the agent gets a terminal: when the user sits at one on both sides."""
+    """Tell whether the agent gets a terminal: when both its input and output are the user's."""
     return not no_input and sys.stdin.isatty() and sys.stdout.isatty()
 
 

@@ -1,6 +1,6 @@
-"""A server of a running agent's on this machine's loopback: each connection is a command in its container.
+"""Forwards a local port to a server in a running agent's container: each connection is a command in there.
 
-So it needs nothing of the container's network, which may be none at all.
+So it needs none of the container's network, which may not even exist.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 _MOST = 64
-"""Connections at a time."""
+"""The most connections at a time."""
 _PIECE = 65536
 _PERIOD = 1.0
-"""Seconds from one look whether the agent still runs to the next."""
+"""Seconds between two checks whether the agent still runs."""
 _LINGER = 30
-"""Seconds, at least, for a server's last words once the client has gone, or said all that it had to say."""
+"""The least seconds for a server's last words after the client has closed or ended its input."""
 RELAY = ("sh", "-c", """
 if command -v socat >/dev/null; then exec socat -t "$2" -T 3600 - "TCP:localhost:$1"; fi
 if command -v bash >/dev/null; then exec bash -c '
@@ -40,16 +40,16 @@ if command -v bash >/dev/null; then exec bash -c '
 fi
 exec nc 127.0.0.1 "$1"
 """, "sh")  # fmt: skip
-"""Joins standard input and output with a port, by what the image has.
+"""Connects standard input and output to a port, with whatever tool the image has.
 
-The port is the next argument, then come the seconds for last words.
+Its arguments are the port and the seconds for last words.
 """
 
 
 class Door:
-    """Listens at 127.0.0.1 for a running session's port while entered; ``local`` is where.
+    """Listens on 127.0.0.1 for a running session's port while entered; ``local`` is the port there.
 
-    Raises :class:`RealmError` when nothing of the session is running, or the local port is taken.
+    Raises :class:`RealmError` when the session has no running container, or the local port is taken.
     """
 
     def __init__(self, name: str, directory: Path | None, port: int, local: int, ui: UI) -> None:
@@ -80,7 +80,7 @@ class Door:
         self._engine.close()
 
     def serve(self) -> None:
-        """Carry connections until the agent has ended."""
+        """Forward connections until the agent has ended."""
         while holder(self._session.id) is not None or self._sandbox.state() == "running":
             if not select.select([self._listener], [], [], _PERIOD)[0]:
                 continue
@@ -108,14 +108,14 @@ class Door:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def _warn(self, text: str) -> None:
-        """Say why a connection came to nothing, once."""
+        """Warn that a connection failed, once for each reason."""
         if not self._warned:
             self._warned = True
             self._ui.warn(text)
 
 
 def _up(connection: socket.socket, stream: Attachment) -> None:
-    """Carry what the client sends, and that it is all."""
+    """Forward the client's bytes, and the end of its input."""
     with contextlib.suppress(OSError, ValueError):
         while data := connection.recv(_PIECE):
             while data:
@@ -126,7 +126,7 @@ def _up(connection: socket.socket, stream: Attachment) -> None:
 
 
 def _down(stream: Attachment, connection: socket.socket) -> int:
-    """Carry what the server sends until that is all; return how many bytes it was."""
+    """Forward the server's bytes until their end; return how many there were."""
     carried = 0
     while True:
         if not stream.pending():

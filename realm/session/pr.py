@@ -1,4 +1,4 @@
-"""A session as a pull or merge request: pushed, then made by the forge's own program, or by a link."""
+"""Opens a pull or merge request for a session: it is pushed, then the forge's program or a link is used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _URL = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:[^@/]*@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z]+)(?::\d+(?=/))?[:/]+"
     r"(?P<path>[A-Za-z0-9._~/-]+?)(?:\.git)?/?"
 )
-"""A remote's URL at a forge: ``https://host/path.git``, ``ssh://git@host:22/path``, ``git@host:path``."""
+"""A remote's URL on a forge: ``https://host/path.git``, ``ssh://git@host:22/path``, ``git@host:path``."""
 _LINK = re.compile(r"https?://[^\s\"'<>]+")
 _FORGES = {
     "github": ("gh", "https://{host}/{path}/compare/{base}{branch}?expand=1"),
@@ -36,11 +36,11 @@ _FORGES = {
     "bitbucket": ("", "https://{host}/{path}/pull-requests/new?source={branch}"),
     "codeberg": ("", "https://{host}/{path}/compare/{base}{branch}"),
 }
-"""What a forge's host is called, its program, and where a request is made by hand."""
+"""The pattern of a forge's host, its program, and the address to open a request by hand."""
 
 
 class Request(NamedTuple):
-    """What was ``pushed``, and the request's ``url``, or with ``by_hand`` where to make it."""
+    """What was ``pushed``, and the request's ``url``, or with ``by_hand`` the address to open one."""
 
     pushed: PushResult
     url: str
@@ -48,10 +48,10 @@ class Request(NamedTuple):
 
 
 def make(asked: PushRequest, ui: UI, *, base: str = "", draft: bool = False) -> Request:
-    """Push a session and make a request of it, with ``gh`` or ``glab`` where that is there.
+    """Push a session and open a request for it, with ``gh`` or ``glab`` if installed.
 
-    Title and text are the session's prompts.  ``base`` is the branch to merge into
-    (the forge's default).  Raises :class:`RealmError` as a push does, and when the forge refuses.
+    Title and text are made of the session's prompts.  ``base`` is the branch to merge into (default: the
+    forge's). Raises :class:`RealmError` as a push does, and when the forge refuses.
     """
     done = integrate.work(At(asked.name, asked.turn), asked.directory)
     title, _, text = integrate.describe(done, squash=True).partition("\n")
@@ -87,7 +87,7 @@ def make(asked: PushRequest, ui: UI, *, base: str = "", draft: bool = False) -> 
 
 
 def _unmade(asked: PushRequest, pushed: PushResult, program: str, why: str, link: str) -> RealmError:
-    """Return the error of a forge's program that made no request of what was pushed."""
+    """Return the error of a forge's program that opened no request for the pushed branch."""
     return RealmError(
         f"{program} could not open the request: {clean(why, limit=300)}; {pushed.branch} is pushed to "
         f"{pushed.remote}",
@@ -96,7 +96,7 @@ def _unmade(asked: PushRequest, pushed: PushResult, program: str, why: str, link
 
 
 def _order(program: str, branch: str, base: str, title: str, text: str, *, draft: bool) -> list[str]:
-    """Return the command that makes a request (gh-pr-create(1), glab-mr-create(1))."""
+    """Return the command that opens a request (gh-pr-create(1), glab-mr-create(1))."""
     if program == "gh":
         order = ["gh", "pr", "create", f"--head={branch}", f"--title={title}", f"--body={text}"]
         order += [f"--base={base}"] if base else []
@@ -107,7 +107,7 @@ def _order(program: str, branch: str, base: str, title: str, text: str, *, draft
 
 
 def _place(urls: Sequence[str]) -> re.Match[str] | None:
-    """Return host and path of the first URL that is a forge's that we know."""
+    """Return host and path of the first URL of a known forge."""
     for url in urls:
         found = _URL.fullmatch(url)
         if found is not None and any(name in found["host"] for name in _FORGES):

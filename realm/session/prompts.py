@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 LIMIT = 256 * 1024
 """Characters of a prompt."""
 _MOST = 50
-"""Prompts that may wait."""
+"""The most prompts in the queue."""
 _FILE = "queue.json"
 _WAITS = (Activity.READY, Activity.STUCK, Activity.DONE)
 _STEP = 0.25
 """Seconds between two looks at the screen: each plays the end of the recording."""
 _SUBMITTED = 5.0
-"""Seconds until an agent that was given a prompt is given the next, though it did not say that it began."""
+"""Seconds until an agent gets the next prompt though it did not confirm the one before."""
 _LONG = 20.0
-"""Seconds after which a screen that shows no empty field is only looked at when it changes."""
+"""Seconds after which a screen without an empty field is read only when it changes."""
 _DROPPED = 3.0
-"""Seconds after which a key of an answer is pressed again where the screen is as before."""
+"""Seconds after which an answer's key is pressed again if the screen has not changed."""
 
 
 class Prompter:
@@ -74,9 +74,9 @@ class Prompter:
     # -- who asks ----------------------------------------------------------------
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what somebody asks over the control socket, and return what they are told.
+        """Handle a request from the control socket, and return the answer.
 
-        It looks at the screen, which takes a moment: in a thread that nobody waits for.
+        It reads the screen, which takes a moment, so it runs in a thread.
         """
         if not self._plan.tty or self._plan.agent.paste("") is None:
             return _no("it takes prompts from its terminal only" if self._plan.tty else "it has no terminal")
@@ -123,12 +123,12 @@ class Prompter:
     # -- when nothing moves ------------------------------------------------------
 
     def idle(self, *, interrupted: bool = False) -> bool:
-        """Give the next prompt if the agent waits for one; return whether to be called again soon.
+        """Type the next prompt if the agent waits for one; return whether to call again soon.
 
-        ``interrupted``: the user pressed a key that ends a turn of which the agent then says nothing.
+        ``interrupted`` means that the user pressed a key that ends a turn, which the agent does not report.
         """
         if not self._lock.acquire(blocking=False):
-            return True  # somebody gives it something just now
+            return True  # a request is typing just now
         try:
             self._push()
             return self._give_next(interrupted=interrupted) or bool(self._typed)
@@ -166,7 +166,7 @@ class Prompter:
     # -- how it is done ----------------------------------------------------------
 
     def _rows(self) -> list[list[tuple[str, str]]]:
-        """Return what the screen shows: rows of texts with their renditions."""
+        """Return the screen's rows, each a list of texts with their renditions."""
         from realm.terminal.render.drawing import Drawing
 
         self._state.flush()
@@ -181,7 +181,7 @@ class Prompter:
         self._push(self._plan.agent.paste(clean(text, multiline=True, joined=True)) or b"")
 
     def _push(self, keys: bytes = b"") -> None:
-        """Type keys, and what the sandbox did not take yet of those before: as far as it takes them now."""
+        """Type keys after earlier ones that are still queued, as far as the sandbox takes them."""
         self._typed += keys
         try:
             while self._typed:
@@ -210,13 +210,13 @@ def _no(why: str, hint: str = "attach") -> dict[str, Any]:
 
 
 def _picks(given: object) -> list[list[int]]:
-    """Return the numbers that are asked for, by question; none of what makes no sense."""
+    """Return the requested numbers by question; empty if they are malformed."""
     rows = given if isinstance(given, list) else []
     return [[n for n in row if type(n) is int] if isinstance(row, list) else [] for row in rows]
 
 
 def _wrong(account: Account, picks: Sequence[Sequence[int]], told: object) -> str:
-    """Return why ``picks`` do not answer what is asked now; empty where they can."""
+    """Return why ``picks`` do not answer the current question; empty if they do."""
     parts = account.parts
     if told != account.told:
         return "it is asking something else by now"

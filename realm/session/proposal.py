@@ -1,4 +1,4 @@
-"""What the files of a project ask for, and reading them: they may be anything."""
+"""What a project's files ask for, and reading these files (untrusted)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from realm.session.features import Features
 
 _LIMIT = 1024**2
-"""Bytes of a file that is looked at."""
+"""Bytes of the largest file that is read."""
 
 
 class Proposal(NamedTuple):
-    """Packages of Debian's, an image, commands and variables; ``notes`` is what the user is to know.
+    """Debian packages, an image, commands and variables; ``notes`` are for the user.
 
-    ``kept`` and ``in_memory`` are directories of a container that are to be written to; with ``features``
-    the image has to be built.
+    ``kept`` and ``in_memory`` are directories in a container that must be writable; with ``features`` the
+    image has to be built.
     """
 
     packages: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Proposal(NamedTuple):
     features: Features | None = None
 
     def and_(self, other: Proposal) -> Proposal:
-        """Return both; of two images the first."""
+        """Return both combined; of two images the first."""
         notes = other.notes
         if self.image and other.image and self.image != other.image:
             notes = (*notes, f"{other.image} would be the image otherwise, and there is only one")
@@ -50,7 +50,7 @@ class Proposal(NamedTuple):
 
 
 class Files(NamedTuple):
-    """The files of a project, which may be anything: only regular ones of a sensible size are read."""
+    """The files of a project (untrusted): only regular ones up to a size are read."""
 
     root: Path
 
@@ -61,18 +61,18 @@ class Files(NamedTuple):
         return False
 
     def first(self, *names: str) -> str:
-        """Return the first of ``names`` that is there."""
+        """Return the first of ``names`` that exists."""
         return next(filter(self.has, names), "")
 
     def text(self, name: str) -> str:
-        """Return what a file says; nothing where it is none."""
+        """Return a file's text; empty if there is none."""
         with suppress(OSError):
             if self.has(name) and (self.root / name).stat().st_size <= _LIMIT:
                 return (self.root / name).read_text("utf-8-sig", "replace")
         return ""
 
     def toml(self, name: str) -> dict[str, Any]:
-        """Return what a file of TOML says; nothing where it is none."""
+        """Return a TOML file's content; empty if there is none."""
         try:
             return tomllib.loads(self.text(name))
         except (tomllib.TOMLDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""A session to a branch on a remote, with the user's own git."""
+"""Pushes a session to a branch on a remote, with the user's own git."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 5
-"""How many unusual things are named in a question."""
+"""The most unusual changes named in a question."""
 _TRIES = 5
-"""How often a push is noted in a record that moves."""
+"""How often noting a push is tried when the record moves meanwhile."""
 
 
 def push(request: PushRequest, ui: UI) -> PushResult:
-    """Put the session's commits on a branch of a remote and remember what was put there.
+    """Push the session's commits to a branch of a remote and record what was pushed.
 
-    By default the remote branch must be what realm last pushed (or not exist),
-    so that nobody's commit is overwritten; ``force`` lifts that.  Instead of a
-    remote's name a URL or a path will do, as with git.  Local branches and the
-    work tree are never touched.  Raises :class:`RealmError` when the remote
-    refuses, when there is no such remote, or nothing to push.
+    By default the remote branch must be what realm last pushed (or not exist), so that nobody's commit is
+    overwritten; ``force`` lifts that.  A URL or a path may be given instead of a remote's name, as with git.
+    Local branches and the work tree are never touched.  Raises :class:`RealmError` when the remote refuses,
+    when there is no such remote, or nothing to push.
     """
     project, row = locate(request.name, request.directory).sound()
     session = record.read_session(project, request.name)
@@ -76,7 +75,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
 def _push_inner(
     project: Project, session: Session, request: PushRequest, branch: str, code: str, ui: UI
 ) -> None:
-    """Push what the session did in submodules to their own remotes first, where no branch there has it."""
+    """Push the session's commits in submodules to their own remotes first, unless a branch there has them."""
     for one in reversed(submodules.find(project, session.base, code)):
         if one.clone is None or one.link == one.base:
             continue
@@ -126,7 +125,7 @@ def push_beside(request: PushRequest, ui: UI) -> list[PushResult]:
 
 
 def tell_not_shared(project: Project, session: Session, code: str, ui: UI) -> None:
-    """Say what a session has in other repositories, which is not shared, and which command sends it."""
+    """Report a session's work in other repositories, which is not shared, and the command that pushes it."""
     for held in homes.everywhere(project, session, code):
         own = [f"{refs.CODE}{held.name}"] if held.oid != held.base else []
         own += [f"{refs.BRANCHES}{held.name}/*"] if held.kept() else []
@@ -139,7 +138,7 @@ def _work_by_hand(held: homes.Held) -> str:
 
 
 def _by_hand(held: homes.Held, *what: str) -> str:
-    """Return the command that pushes what a session has in another repository."""
+    """Return the command that pushes a session's work in another repository."""
     return shlex.join(["git", "-C", clean(str(held.clone.root)), "push", "origin", *what])
 
 
@@ -147,11 +146,14 @@ def _send(
     project: Project, session: Session, request: PushRequest, where: str, branch: str, oid: str, tip: str,
     ui: UI,
 ) -> PushResult:  # fmt: skip
-    """Push a commit to a branch that nobody else has moved, and note it; ``tip`` is the session's, if so."""
+    """Push a commit to a branch that nobody else has moved, and record it.
+
+    ``tip`` is the session's, if so.
+    """
     shown = remote.shown(where)
     key = f"{shown} {branch}"
     put = partial(remote.push, project, oid=oid, remote=where, branch=branch, force=request.force)
-    # First: of a push that is cut off, only the remote knows whether it came there.
+    # Noted first: after an interrupted push only the remote knows whether it arrived.
     approvals.note_push(project, session, key, oid)
     try:
         with ui.progress(f"pushing to {shown}"):
@@ -169,7 +171,7 @@ def _send(
 
 
 def _ask(session: Session, found: list[unusual.Unusual], ui: UI) -> None:
-    """Ask before something goes out that may be an accident."""
+    """Ask the user before pushing what may be an accident."""
     name = session.name
     if not found:
         return
@@ -183,7 +185,7 @@ def _ask(session: Session, found: list[unusual.Unusual], ui: UI) -> None:
 
 
 def _advice(request: PushRequest, *, moved: bool) -> str:
-    """Return what to do about a branch that the remote does not take."""
+    """Return advice about a branch that the remote refuses."""
     command = f"realm push {request.name}" + (" --squash" if request.squash else "")
     if request.remote is not None:
         command += f" --to {shlex.quote(remote.shown(request.remote))}"
@@ -195,7 +197,7 @@ def _advice(request: PushRequest, *, moved: bool) -> str:
 
 
 def _message(project: Project, session: Session, code: str) -> str:
-    """Return the message of all commits as one: the prompts, or what each commit was about."""
+    """Return a message for all commits as one: the prompts, or the commits' subjects."""
     with record.Record(project, session.name) as found:
         every = turns.turns(project, session.base, code, found.runs())
     prompts = [turn.prompt for turn in every if turn.commits and turn.prompt]
@@ -204,7 +206,7 @@ def _message(project: Project, session: Session, code: str) -> str:
 
 
 def destination(project: Project, given: str | None, directory: Path | None) -> str:
-    """Return the remote, or the URL or path, that is meant: what was typed, else the setting."""
+    """Return the remote, URL or path to use: the given one, else the setting's."""
     if given is None:
         return _usual(project)
     return remote.place(project, given, directory or current_directory())
@@ -219,7 +221,7 @@ def _usual(project: Project) -> str:
 
 
 def _remember(project: Project, session: Session, key: str, oid: str, tip: str) -> None:
-    """Note what the remote branch is now, the next push's lease; ``tip`` is what was pushed."""
+    """Record the remote branch's new commit, the next push's lease; ``tip`` is what was pushed."""
 
     def noted(found: record.Record) -> str | None:
         now, before = found.session(), found.summary()
@@ -235,7 +237,7 @@ def _remember(project: Project, session: Session, key: str, oid: str, tip: str) 
 
 
 def note_request(project: Project, name: str, url: str) -> None:
-    """Note the address of the pull or merge request that was made of what a session pushed last."""
+    """Record the address of the pull or merge request opened for the session's last push."""
 
     def noted(found: record.Record) -> str | None:
         before = found.summary()
@@ -251,7 +253,7 @@ def _amend(
 ) -> None:
     """Move a session's record to the commit that ``noted`` makes of it, unless that is ``None``.
 
-    A run that begins or ends meanwhile moves the record: the note goes on top then.
+    If a run moves the record meanwhile, this is repeated on the new one.
     """
     for last in (False,) * (_TRIES - 1) + (True,):
         with record.Record(project, name) as found:

@@ -1,4 +1,4 @@
-"""Read-only places that a run tried to write to, with the setting that helps."""
+"""Finds read-only places that a run tried to write to, and names the setting that helps."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _MOST = 3
-"""Places that are told of at a time."""
+"""The most places that are reported."""
 _SIGN = b"ead-only file system"
 _NEAR, _SIGNS = 300, 1000
-"""Bytes before such words that are searched, and how many of them in a text are."""
+"""Bytes before such words that are searched, and the most such words in a text."""
 # Messages of the C library, node and Go; the path is before or after them, for cargo a line above.
 _BEFORE = re.compile(rb"[^/]{0,60}?([\w./@+~-]{0,200}[\w.@+~-]/)(?=[0-9a-f]{4}u\\|[^\w.@+~-]|$)", re.ASCII)
-"""An absolute path before them, backwards, so that it is looked for from one place alone."""
+"""An absolute path before them, matched backwards so that each search starts at one position."""
 _BEHIND = re.compile(rb"[:,][\w ]{0,10}[^/\w]{1,4}(/[\w.@+~-][\w./@+~-]{0,200})", re.ASCII)
 _OTHERS = (
     layout.WORK, layout.STATE, layout.HISTORY, layout.BASE, layout.EGRESS, layout.CACHE,
     "/tmp", "/var/tmp", "/proc", "/sys", "/dev",  # noqa: S108
 )  # fmt: skip
-"""Places that are no part of the image."""
+"""Places that are not part of the image."""
 _SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/var/lib", "/var/cache")
 
 
 def notes(texts: Iterable[bytes]) -> list[str]:
-    """Return a line on each place that could not be written to, by what was said and shown (untrusted)."""
+    """Return a line about each place that could not be written to, from texts and screens (untrusted)."""
     found: dict[str, None] = {}
     for place in (_place(path) for text in texts for path in _paths(text)):
         found |= {place: None} if place else {}
@@ -53,7 +53,7 @@ def _paths(text: bytes) -> Iterator[str]:
 
 
 def _place(path: str) -> str | None:
-    """Return what is to be told of a path that could not be written to, ``None`` for no part of the image."""
+    """Return the advice about a path that could not be written to; ``None`` if it is not the image's."""
     known = layout.normal(path)
     if any(f"{known}/".startswith(f"{top}/") for top in _OTHERS):
         return None

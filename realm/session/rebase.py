@@ -1,4 +1,4 @@
-"""Replaying a session on the project's HEAD, in a sandbox; if that fails, nothing changes."""
+"""Rebases a session onto the project's HEAD, in a sandbox; on failure nothing changes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 _CONFLICTS = "conflicts"
-"""A file in the session's directory that is there since a rebase failed, until one succeeds."""
+"""A file in the session's directory that exists from a failed rebase until one succeeds."""
 
 
 def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
-    """Put the session's commits on HEAD; return the plan with its session's new base.
+    """Rebase the session's commits onto HEAD; return the plan with its session's new base.
 
-    The commits as they were stay reachable below ``refs/realm-trash/``.  Raises
-    :class:`RealmError` naming the files when they conflict; nothing has changed then.
+    The old commits stay reachable below ``refs/realm-trash/``.  Raises :class:`RealmError` naming the files
+    when they conflict; nothing has changed then.
     """
     project, session = plan.project, plan.session
     tips = refs.tips(project, session.name)
@@ -55,7 +55,7 @@ def rebase(connection: Engine, plan: Plan, image: str, ui: UI) -> Plan:
 
 
 def to_merge(plan: Plan) -> list[str]:
-    """Return the commits that the agent is to merge with: HEAD, where the session did not go onto it."""
+    """Return the commits that the agent is to merge: HEAD, if the session was not rebased onto it."""
     if not (run_directory(plan.session.id) / _CONFLICTS).exists():
         return []
     return [repo.resolve_commit(plan.project, "HEAD")]

@@ -1,12 +1,10 @@
-"""The recording of a run: kept in the run's directory while it goes on, in its record afterwards.
+"""The recording of a run: kept in the run's directory while it goes on, then in its record.
 
-``runs/<session id>/recording/<run>/`` below realm's directory holds what the
-program writes, as it comes (:mod:`realm.terminal.recording`).  It is all that is
-kept of what was shown: screens are played from its end.  When the run is over it
-becomes files of the record: ``screen.txt`` and ``screen.ans``, what the terminal
-showed last, ``turns/…``, what it showed at the end of each turn, and
-``session.cast``, all of it as an asciicast.  ``realm.record`` decides about the
-last of them only; a file ``unrecorded`` says so to whoever holds the run next.
+``runs/<session id>/recording/<run>/`` below realm's directory holds the program's output as it comes
+(:mod:`realm.terminal.recording`).  Nothing else is kept of what was shown: screens are played from its end.
+When the run is over it becomes files of the record: ``screen.txt`` and ``screen.ans``, the terminal's last
+screen; ``turns/…``, the screen at the end of each turn; and ``session.cast``, all of it as an asciicast.
+``realm.record`` decides only about the last of these; a file ``unrecorded`` tells the run's next holder so.
 """
 
 from __future__ import annotations
@@ -41,15 +39,15 @@ TEXT = "screen.txt"
 _UNRECORDED = "unrecorded"
 _TURNS = "turns"
 _EARLY, _LATE = 1.0, 4.0
-"""Seconds by which a mark may stand before or after the time that the container notes: whole seconds."""
+"""Seconds by which a mark may differ from the container's time, which has whole seconds."""
 _SETTLED, _STILL = 1.0, 0.02
-"""Seconds after a turn's end in which an agent may still be drawing its end; a pause between two pictures."""
+"""Seconds after a turn's end in which an agent may still draw; the pause between two pictures."""
 _PATIENCE = 3.0
-"""Seconds that the screens of turns may take at the end of a run: the newest come first."""
+"""Seconds for the screens of turns at a run's end: the newest are made first."""
 _DRAWN = 1.5
-"""Seconds from a turn's intake until its end has been drawn, and what was shown is on the disk."""
+"""Seconds from a turn's intake until its end has been drawn and recorded."""
 _FEW = 8
-"""Turns whose ends are known while a run goes on, to tell their marks apart."""
+"""Turns whose ends are remembered during a run, to tell their marks apart."""
 
 
 def place(session_id: str, run: int) -> Path:
@@ -65,11 +63,11 @@ def recorder(
     record: bool | None = None,
     state: Callable[[], bytes] | None = None,
 ) -> Recorder:
-    """Return what keeps a run's output, going on where another holder of the run left off.
+    """Return the recorder of a run's output, which continues where another holder of the run stopped.
 
-    ``record`` is what the command line says about it, if it does, ``state`` as in
-    :class:`~realm.terminal.recording.recorder.Recorder`.  What is left of other runs of
-    the session goes.  Raises :class:`UsageError` when a setting is wrong.
+    ``record`` is the command line's choice, if any; ``state`` is as in
+    :class:`~realm.terminal.recording.recorder.Recorder`.  Recordings of the session's other runs are removed.
+    Raises :class:`UsageError` when a setting is wrong.
     """
     on = config.value(RECORD) if record is None else record
     most = config.value(RECORD_LIMIT)
@@ -85,10 +83,10 @@ def recorder(
 
 
 class TerminalState:
-    """What a run's output goes into on its way: the account of the terminal's modes, and the recording.
+    """Receives a run's output on its way: tracks the terminal's modes, and records.
 
-    ``size`` is rows and columns, ``directory`` where ``recorder`` writes; what is
-    shown is played from there.  A run without a terminal (``tty`` false) has no screen.
+    ``size`` is rows and columns, ``directory`` is where ``recorder`` writes and from where the screen is
+    played. A run without a terminal (``tty`` false) has no screen.
     """
 
     def __init__(
@@ -96,57 +94,57 @@ class TerminalState:
     ) -> None:
         self.modes = modes
         self.size = size
-        """Rows and columns of the terminal that shows it, or showed it last."""
+        """Rows and columns of the terminal that shows it, or did last."""
         self._tty, self._recorder, self._directory = tty, recorder, directory
         recorder.resize(*size)
 
     def hear(self, event: Event) -> None:
-        """Take what the agent let hear, before the output that follows it."""
+        """Handle an event, before the output that follows it."""
         marker = {Event.BEGUN: Marker.BEGUN, Event.ENDED: Marker.ENDED}.get(event)
         if marker is not None:
             self._recorder.mark(marker)
 
     def feed(self, data: bytes) -> None:
         """Record output, on the relay's path."""
-        # Without a terminal nothing has turned line feeds into a screen's line ends.
+        # Without a terminal, line feeds are not yet a screen's line ends.
         self._recorder.feed(data if self._tty else data.replace(b"\n", b"\r\n"))
 
     def keep(self, data: bytes) -> None:
-        """Take output that no terminal takes account of."""
+        """Record output that no terminal shows."""
         self.modes.feed(data)
         self.feed(data)
 
     def flush(self) -> None:
-        """Write all that came so far: others may read it, or go on with it."""
+        """Write everything so far, so that others can read it or continue."""
         self._recorder.flush()
 
     def resize(self, rows: int, columns: int) -> None:
-        """Take account of a new size."""
+        """Note a new size."""
         self.size = (rows, columns)
         self._recorder.resize(rows, columns)
 
     def doubt(self) -> None:
-        """Take it that some output did not come."""
+        """Note that some output was lost."""
         self._recorder.mark(Marker.GAP)
 
     def text(self) -> str:
-        """Return what a person would read."""
+        """Return the screen's text."""
         self.flush()
         return text(self._directory, self.size) if self._tty else ""
 
     def below(self) -> int:
-        """Return how many rows under the cursor nothing is written any more."""
+        """Return how many rows below the cursor everything is empty."""
         self.flush()
         return below(self._directory, self.size) if self._tty else 0
 
     def drawing(self, size: tuple[int, int] | None = None) -> bytes:
-        """Return what draws the screen in a fresh terminal, of ``size`` if given, with its modes."""
+        """Return the bytes that draw the screen and its modes in a fresh terminal, of ``size`` if given."""
         self.flush()
         return drawing(self._directory, size or self.size) if self._tty else b""
 
 
 def discard(session_id: str) -> None:
-    """Remove a session's recordings from realm's directory: the record has what is kept."""
+    """Remove a session's recordings from realm's directory, once the record has them."""
     remove_tree(run_directory(session_id) / "recording")
 
 
@@ -158,9 +156,9 @@ class Screens(NamedTuple):
 
 
 class TurnScreens:
-    """The screens of a run's turns while it goes on, each once its end has been drawn.
+    """The screens of a running run's turns, each once its end has been drawn.
 
-    ``directory`` is that of the recording, ``size`` rows and columns where that does not know.
+    ``directory`` is the recording's, ``size`` is rows and columns if that has none.
     """
 
     def __init__(self, directory: Path, size: tuple[int, int]) -> None:
@@ -169,7 +167,7 @@ class TurnScreens:
         self._due: dict[int, float] = {}
 
     def ended(self, turn: int, end: float) -> None:
-        """Take it that a turn ended, at ``end`` in seconds since the epoch; it may do so again."""
+        """Note that a turn ended, at ``end`` in seconds since the epoch; it may end again."""
         if turn > 0 and self._ends.get(turn) != end:
             self._ends[turn] = end
             self._due[turn] = time.monotonic() + _DRAWN
@@ -177,11 +175,11 @@ class TurnScreens:
                 del self._ends[old]
 
     def wait(self) -> float | None:
-        """Return the seconds until there is one to be had, ``None`` where none is to come."""
+        """Return the seconds until the next one is ready; ``None`` if none is expected."""
         return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
 
     def drawn(self) -> Screens:
-        """Return those that there are by now, each once; a turn whose mark was not heard has none."""
+        """Return those ready by now, each once; a turn whose mark is missing has none."""
         ready = [turn for turn, due in self._due.items() if due <= time.monotonic()]
         moments = _moments(self._ends, self._directory, min(self._ends.values())) if ready else {}
         found: dict[str, bytes] = {}
@@ -198,10 +196,9 @@ class TurnScreens:
 class Shown(NamedTuple):
     """What a run's terminal showed, for its record.
 
-    ``files`` are those of the run itself, ``place`` the directory of its
-    recording, ``size`` rows and columns where that does not know.  ``dropped`` is
-    how many bytes of output were not kept, ``incomplete`` whether the last screen
-    may lack some of them.
+    ``files`` are those of the run itself, ``place`` is the recording's directory, ``size`` rows and columns
+    if that has none.  ``dropped`` is the number of bytes of output that were not kept, ``incomplete`` whether
+    the last screen may lack some of them.
     """
 
     files: Mapping[str, bytes] = {}
@@ -211,11 +208,10 @@ class Shown(NamedTuple):
     incomplete: bool = False
 
     def of_turns(self, points: Iterable[Checkpoint], known: Container[int] = ()) -> Screens:
-        """Return the turns' screens but those that are ``known``, and the names of incomplete ones.
+        """Return the turns' screens except those ``known``, and the names of incomplete ones.
 
-        ``points`` are the states that the container reported; the last one is the
-        run's end.  A turn whose mark was not heard has no screen, nor has an old
-        one where there are more than can be played in a moment.
+        ``points`` are the states that the container reported; the last is the run's end.  A turn whose mark
+        is missing has no screen, nor have the oldest ones if there are too many to play quickly.
         """
         names = ["screen"] if self.incomplete and SCREEN in self.files else []
         if SCREEN not in self.files or self.place is None:
@@ -229,7 +225,7 @@ class Shown(NamedTuple):
         for turn, moment in reversed(_moments(ends, self.place).items()):
             if time.monotonic() > deadline:
                 break
-            if turn in known and turn != max(ends):  # that one may have ended once more
+            if turn in known and turn != max(ends):  # the last turn may have ended again
                 continue
             screen = _played(self.place, self.size, moment)
             if screen is not None:
@@ -239,7 +235,7 @@ class Shown(NamedTuple):
 
 
 def drawing_path(turn: int) -> str:
-    """Return the name of a turn's drawing, in the run's directory of the record."""
+    """Return the path of a turn's drawing, in the run's directory of the record."""
     return f"{_name(turn)}.{SCREEN}"
 
 
@@ -252,7 +248,7 @@ def _named(turn: int, text: bytes, drawing: bytes) -> dict[str, bytes]:
 
 
 def _ends(points: list[Checkpoint]) -> tuple[dict[int, float], int]:
-    """Return when turns ended, and the number of the one that ended with the run, 0 if there is none."""
+    """Return when turns ended, and the number of the turn that ended with the run, 0 if none."""
     ends: dict[int, float] = {}
     for point in points[:-1]:
         if point.turn > 0:
@@ -262,12 +258,11 @@ def _ends(points: list[Checkpoint]) -> tuple[dict[int, float], int]:
 
 
 def _moments(ends: Mapping[int, float], directory: Path, since: float = 0.0) -> dict[int, float]:
-    """Return when each turn's end was on the screen: the first mark of its time that no earlier turn has.
+    """Return when each turn's end was on the screen: the first mark at its time that no earlier turn has.
 
-    An agent still draws after it: its last quiet moment before the next turn
-    counts.  A turn that was interrupted has no mark of its own: it ended when the
-    next one began.  A mark can be forged: more than a wrong picture, in a record
-    whose text is the agent's anyway, does not come of it.
+    An agent still draws after its mark: its last quiet moment before the next turn counts.  An interrupted
+    turn has no mark: it ended when the next one began.  A mark can be forged, with no worse effect than a
+    wrong picture in a record whose text is the agent's anyway.
     """
     marks, times = _marks(directory, since)
     found: dict[int, float] = {}
@@ -282,7 +277,7 @@ def _moments(ends: Mapping[int, float], directory: Path, since: float = 0.0) -> 
 
 
 def _marks(directory: Path, since: float) -> tuple[list[tuple[float, float]], list[float]]:
-    """Return the ends of turns, each with the time until which it counts, and the times of all output."""
+    """Return the turns' ends, each with the time until which it counts, and the times of all output."""
     marks: list[tuple[float, float]] = []
     times: list[float] = []
     turning = False
@@ -301,7 +296,7 @@ def _marks(directory: Path, since: float) -> tuple[list[tuple[float, float]], li
 
 
 def _settled(mark: float, until: float, times: list[float]) -> float:
-    """Return the last moment from ``mark`` to ``until`` that was followed by a pause."""
+    """Return the last moment from ``mark`` to ``until`` that a pause followed."""
     window = [mark, *times[bisect_right(times, mark) : bisect_right(times, until)], until]
     quiet = [before for before, after in itertools.pairwise(window) if after - before >= _STILL]
     return quiet[-1] if quiet else mark
@@ -311,11 +306,10 @@ def shown(
     directory: Path, size: tuple[int, int], config: Config, *, tty: bool = True, record: bool | None = None,
     title: str = "",
 ) -> Shown:  # fmt: skip
-    """Return what goes into the record of a run: screens of one with a terminal, and the recording.
+    """Return the files for a run's record: screens if it had a terminal, and the recording.
 
-    ``size`` is the terminal's rows and columns where the recording does not know,
-    ``record`` as in :func:`recorder`.  A setting that went wrong since the run began
-    costs the recording, not the work.
+    ``size`` is rows and columns if the recording has none, ``record`` as in :func:`recorder`.  A setting that
+    has become wrong since the run began costs the recording, not the work.
     """
     screen = _played(directory, size, ended=True) if tty else None
     files = {TEXT: screen[0], SCREEN: screen[1]} if screen else {}
@@ -329,19 +323,19 @@ def shown(
 
 
 def last_screen(directory: Path, size: tuple[int, int]) -> tuple[bytes, bool] | None:
-    """Return the drawing of what a recording shows last, and whether it may lack something."""
+    """Return the drawing of a recording's last screen, and whether it may be incomplete."""
     screen = _played(directory, size)
     return screen[1:] if screen else None
 
 
 def text(directory: Path, size: tuple[int, int]) -> str:
-    """Return what a person would read at a recording's end."""
+    """Return the text of a recording's last screen."""
     screen = _played(directory, size)
     return screen[0].decode() if screen else ""
 
 
 def drawing(directory: Path, size: tuple[int, int]) -> bytes:
-    """Return what draws a recording's last screen in a fresh terminal and switches its modes on.
+    """Return the bytes that draw a recording's last screen in a fresh terminal and switch its modes on.
 
     ``size`` is the terminal's rows and columns.  Empty when nothing was shown.
     """
@@ -357,7 +351,7 @@ def drawing(directory: Path, size: tuple[int, int]) -> bytes:
 
 
 def below(directory: Path, size: tuple[int, int]) -> int:
-    """Return how many rows under the cursor nothing is written any more on a recording's last screen."""
+    """Return how many rows below the cursor everything is empty on a recording's last screen."""
     from realm.terminal.recording.playback import play
 
     played = play(directory, size)
@@ -371,11 +365,10 @@ def below(directory: Path, size: tuple[int, int]) -> int:
 def _played(
     directory: Path, size: tuple[int, int], until: float = math.inf, *, ended: bool = False
 ) -> tuple[bytes, bytes, bool] | None:
-    """Return text and drawing of a screen, and whether it may lack something; ``None`` of no output.
+    """Return text and drawing of a screen, and whether it may be incomplete; ``None`` without output.
 
-    Of a run that has ``ended`` it is what a person saw last of the program: one
-    that left its alternate screen and said a few parting words is remembered by
-    that screen, if there was anything on it.
+    For a run that has ``ended`` it is the program's last screen as a person remembers it: the alternate
+    screen of one that left that with a few parting words, unless it was empty.
     """
     from realm.terminal.recording.playback import play
 

@@ -1,4 +1,4 @@
-"""What a run was refused: ``refused.json`` in the run's directory, later part of its record."""
+"""The requests that a run was refused: ``refused.json`` in the run's directory, later in its record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILE = "refused.json"
 
 
 def recorded(session_id: str) -> tuple[Refusal, ...]:
-    """Return what a session's current run was refused, the most frequent first."""
+    """Return a session's current run's refused requests, the most frequent first."""
     counts: dict[tuple[str, int, str], int] = {}
     for of_one in _ledger(session_id).values():
         for refusal in of_one:
@@ -28,7 +28,7 @@ def recorded(session_id: str) -> tuple[Refusal, ...]:
 
 
 def _ledger(session_id: str) -> dict[str, list[Refusal]]:
-    """Return what was refused by the sidecars that a run had, by their containers."""
+    """Return the requests that a run's sidecars refused, by their containers."""
     try:
         value = json.loads((run_directory(session_id) / _FILE).read_bytes())
         return {
@@ -42,12 +42,12 @@ def _ledger(session_id: str) -> dict[str, list[Refusal]]:
 
 
 def note(session_id: str, container: str, found: Sequence[Refusal]) -> None:
-    """Note what a run was refused in all by one sidecar."""
+    """Record all requests of a run that one sidecar refused."""
     with suppress(OSError):
         ledger = {**_ledger(session_id), container: list(found)}
         replace(run_directory(session_id) / _FILE, json.dumps(ledger).encode())
 
 
 def forget(session_id: str) -> None:
-    """Forget what an earlier run was refused."""
+    """Remove an earlier run's refusals."""
     (run_directory(session_id) / _FILE).unlink(missing_ok=True)

@@ -35,21 +35,21 @@ _INDEXES = (
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL", "GOPROXY", "NPM_CONFIG_REGISTRY", "npm_config_registry", "YARN_NPM_REGISTRY_SERVER",
 )  # fmt: skip
-"""Variables with addresses of registries, which containers get without the logins."""
+"""Variables with registries' URLs, which containers get without the logins."""
 _ADDRESS = re.compile(
     r"https?://(?P<login>[^\s/@\"'<>]+)@(?P<host>[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?)"
     r"(?P<path>/[\w.~@/+-]{0,400}(?=[\s\"'<>,|]|$))?",
     re.ASCII,
 )
 _INDEX = re.compile(r"/(\+?simple|index)/?$")
-"""What a path ends with that leads to a list of packages, which are beside it."""
+"""The end of a path to a package index; the packages are beside it."""
 _NPM = re.compile(
     r"(?://(?P<place>[^\s:/]+(?::\d+)?(?:/[^\s:]*)?):)?(?P<key>_authToken|_auth|username|_password)"
 )
 
 
 class Login(NamedTuple):
-    """An ``Authorization`` for a host, with its port, ``*`` for any, or none, and for the paths below one."""
+    """An ``Authorization`` for a host (with its port, ``*`` for any, or none) and for the paths below one."""
 
     host: str
     path: str
@@ -57,7 +57,7 @@ class Login(NamedTuple):
 
 
 def _at(host: str, path: str, value: str) -> Iterator[Login]:
-    """Yield a login for what is at a path of a host, and for what nothing else of that host is for."""
+    """Yield a login for a path on a host, and for the rest of that host if there is no other login."""
     yield Login(host, _INDEX.sub("/", path) or "/", value)
     yield Login(host, "/", value)
 
@@ -67,7 +67,7 @@ def _basic(user: str, password: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Return what text in base64 says, nothing where it is none."""
+    """Return the text encoded in base64; empty if it is malformed."""
     try:
         return base64.b64decode(text, validate=True).decode("utf-8", "surrogateescape")
     except (binascii.Error, ValueError):
@@ -75,7 +75,7 @@ def _decoded(text: str) -> str:
 
 
 def _filled(value: str, environ: Mapping[str, str]) -> str:
-    """Return a value without quotes, and with the variables that it names."""
+    """Return a value without quotes, its variables filled in."""
     bare = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
     return re.sub(r"\$\{([^}$:?-]+)[^}$]*\}", lambda name: environ.get(name[1], ""), bare)
 
@@ -108,7 +108,7 @@ def _npm(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
 
 
 def _yarn(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
-    """Read ``.yarnrc.yml`` of later yarns: keys and texts in mappings, which is all that it has of logins."""
+    """Read ``.yarnrc.yml`` of yarn 2 and later: only mappings of keys to texts, the form that logins have."""
     above: list[tuple[int, str]] = []
     found: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
@@ -135,14 +135,14 @@ def _yarn(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
 
 
 def _addresses(text: str, _: Mapping[str, str]) -> Iterator[Login]:
-    """Read the addresses that have a login in them, whatever is around."""
+    """Read the URLs with logins in any text."""
     for match in _ADDRESS.finditer(text):
         user, password = [*match["login"].split(":", 1), ""][:2]
         yield from _at(match["host"], match["path"] or "/", _basic(unquote(user), unquote(password)))
 
 
 def _cargo(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
-    """Read ``credentials.toml``; where its registries are ``config.toml`` says, beside it."""
+    """Read ``credentials.toml``; ``config.toml`` beside it has the registries' addresses."""
     tables = _tables(text)
     for name, host, path in _cargo_places(environ):
         token = environ.get(f"{_cargo_variable(name)}_TOKEN") or tables.get(name, {}).get("token")
@@ -164,7 +164,7 @@ def _cargo_variable(name: str) -> str:
 
 
 def _tables(text: str) -> dict[str, dict[str, Any]]:
-    """Return cargo's registries by their names."""
+    """Return cargo's registries by name."""
     found = tomllib.loads(text).get("registries", {})
     return (
         {name: said for name, said in found.items() if isinstance(said, dict)}
@@ -174,7 +174,7 @@ def _tables(text: str) -> dict[str, dict[str, Any]]:
 
 
 def _uv(text: str, _: Mapping[str, str]) -> Iterator[Login]:
-    """Read what ``uv auth login`` keeps."""
+    """Read the logins of ``uv auth login``."""
     found = tomllib.loads(text).get("credential")
     for one in found if isinstance(found, list) else ():
         pairs = one.items() if isinstance(one, dict) else ()
@@ -187,7 +187,7 @@ def _uv(text: str, _: Mapping[str, str]) -> Iterator[Login]:
 
 
 def _maven(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
-    """Read ``settings.xml``: the servers whose mirrors or repositories are there, too."""
+    """Read ``settings.xml``: the servers with a mirror or repository in it."""
     if not text:
         return
     from xml.etree import ElementTree as ET
@@ -205,14 +205,14 @@ def _maven(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
         user, password = (
             _filled(one.get(key, "").replace("${env.", "${"), environ) for key in ("username", "password")
         )
-        # Maven's own way to hide a password stands in braces, and needs a file that Maven alone reads.
+        # Passwords encrypted by Maven are in braces, and need a file that only Maven reads.
         if password and not password.startswith("{"):
             for place in (place for name, place in places if name == one.get("id")):
                 yield from _at(place.netloc, place.path, _basic(user, password))
 
 
 def _netrc(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
-    """Read ``.netrc``, which curl, pip, uv and Go read; nothing of an entry for all hosts."""
+    """Read ``.netrc``, which curl, pip, uv and Go read; its default entry is ignored."""
     path = _place(environ, "NETRC", "~/.netrc")
     try:
         entries = netrc.netrc(str(path)).hosts if text else {}
@@ -224,7 +224,7 @@ def _netrc(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
 
 
 class _Source(NamedTuple):
-    """A file, which ``variable`` may name instead, and what reads it."""
+    """A file, or the one that ``variable`` names, and its reader."""
 
     file: str
     variable: str
@@ -246,7 +246,7 @@ _SOURCES = (
     _Source("~/.m2/settings.xml", "", _maven),
     _Source("~/.netrc", "NETRC", _netrc),
 )
-"""What is said first counts; before all of it the variables of :data:`_INDEXES`."""
+"""The first login found counts; the variables of :data:`_INDEXES` come before all of these."""
 
 
 # -- what is said of the hosts that are named --------------------------------------
@@ -286,7 +286,7 @@ def find(config: Config, policy: str, environ: Mapping[str, str] = os.environ) -
 
 
 def _logins(environ: Mapping[str, str]) -> tuple[list[Login], list[str]]:
-    """Return all logins, and what is wrong with files that cannot be read."""
+    """Return all logins, and errors about files that cannot be read."""
     found: list[Login] = []
     for name in _INDEXES:
         found += _addresses(environ.get(name, ""), environ)
@@ -306,7 +306,7 @@ def _place(environ: Mapping[str, str], variable: str, file: str) -> Path:
 
 
 def _read(path: Path) -> str:
-    """Return what a file says, nothing for none; raises ``OSError`` and :class:`ValueError`."""
+    """Return a file's text, empty if there is none; raises ``OSError`` and :class:`ValueError`."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -326,7 +326,7 @@ def _of(url: str, logins: Sequence[Login]) -> dict[str, str]:
 
 
 def _is_at(host: str, url: str) -> bool:
-    """Tell whether a host, as tools name it, is that of a registry."""
+    """Tell whether a host, as tools write it, is the registry's."""
     scheme, _, named = url.partition("://")
     usual = ":443" if scheme == "https" else ":80"
     bare = re.sub(r":\d+$", "", named)

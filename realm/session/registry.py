@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 _PATIENCE, _STEP = 5.0, 0.01
-"""Seconds to wait for another's change, and between two looks: a process that hangs must not hang us."""
+"""Seconds to wait for another process's change, and between two tries; then go on without the lock."""
 
 
 def _file() -> Path:
@@ -52,7 +52,10 @@ def remember_project(project: Project) -> None:
 
 
 def remember(*roots: Path) -> None:
-    """Note that realm was used in work trees, the first one before all; a full disk is no reason to fail."""
+    """Note that realm was used in work trees, the first one most recently.
+
+    A full disk is no reason to fail.
+    """
     try:
         with _alone():
             used = dict.fromkeys(map(str, roots), time.time())
@@ -75,7 +78,7 @@ def forget(*roots: Path) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep others from changing the file meanwhile; raises OSError where nothing can be written."""
+    """Lock the file against other processes; raises OSError where nothing can be written."""
     lock = make_private(realm_home()) / "projects.lock"
     handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -86,7 +89,7 @@ def _alone() -> Iterator[None]:
 
 
 def _wait_for(handle: int) -> None:
-    """Take the lock; go on without it where the disk knows no locks or its holder hangs."""
+    """Take the lock; go on without it if the file system has no locks or its holder hangs."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         try:
@@ -105,7 +108,7 @@ def _write(projects: dict[str, float]) -> None:
 
 
 def is_gone(root: Path) -> bool:
-    """Tell whether a work tree is not there any more: removed, moved, or on a disk that is not mounted."""
+    """Tell whether a work tree is missing: removed, moved, or on a disk that is not mounted."""
     try:
         (root / ".git").lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> Removal:
-    """Save what the session's last run left, and say what removing the session would remove.
+    """Save the work that the session's last run left, and return what a removal would remove.
 
-    Raises :class:`RunningError` while a run goes on, :class:`RealmError` when work cannot be
-    saved, unless it is to be given up (``force``).
+    Raises :class:`RunningError` while a run goes on, :class:`RealmError` when work cannot be saved, unless
+    ``force`` gives it up.
     """
     project, row = locate(name, directory)
     session = _session(project, name)
@@ -120,8 +120,8 @@ def _unpushed_inside(project: Project, session: Session, code: str) -> int:
 def remove(removal: Removal, ui: UI) -> None:
     """Carry out a plan.
 
-    Of a session whose record is damaged, or has another session's id, only the
-    refs go: what the record names is nobody's word.  Raises :class:`RunningError` while a run goes on and
+    If the session's record is damaged, or has another session's id, only the refs are removed, as what the
+    record names cannot be trusted.  Raises :class:`RunningError` while a run goes on and
     :class:`RefRaceError` when the session moved since it was planned.
     """
     session = removal.session
@@ -136,7 +136,7 @@ def remove(removal: Removal, ui: UI) -> None:
 
 
 def _give_up(session: Session, ui: UI) -> None:
-    """Remove what is left of the session on the engine, where there is one, whatever is in it."""
+    """Remove the session's remains on the engine, if there is one, whatever they contain."""
     from realm.sandbox import docker, lookup
 
     try:
@@ -185,11 +185,11 @@ def finish(project: Project, session_id: str, name: str) -> bool:
 
 
 def restore(name: str, directory: Path | None, *, replace: bool = False) -> Removal:
-    """Bring back the session of that name that was removed last, and return what it is.
+    """Restore the session of that name that was removed last, and return what it has.
 
-    With ``replace`` one that exists, and is not running, goes to the trash in its place, such as one
-    that was rewound.  Raises :class:`RealmError` when a session of that name exists otherwise, and
-    :class:`NoSuchSessionError` when none was removed.
+    With ``replace`` an existing session that is not running, such as a rewound one, goes to the trash
+    instead. Otherwise raises :class:`RealmError` when the name is taken; raises :class:`NoSuchSessionError`
+    when none was removed.
     """
     project = discover(directory or current_directory())
     refs.check_name(name)
@@ -224,7 +224,7 @@ def _removed(project: Project, name: str) -> refs.Trash:
 
 
 def _swap(project: Project, name: str) -> Removal:
-    """Put what a session is now into the trash and what was put there last in its place."""
+    """Move a session's current state to the trash and restore the last one from there."""
     with claim.alone(name, project.root) as (_, row):
         there, trash = refs.Tips(row.code, row.meta), _removed(project, name)
         if trash.code is None or trash.meta is None:

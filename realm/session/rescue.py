@@ -47,14 +47,14 @@ MOST_BYTES = 256 * 1024**3
 MOST_ENTRIES = 10_000_000
 _CHUNK = 1024 * 1024
 _LONGEST = 80
-"""Characters of a name that was cleaned."""
+"""Characters shown of a cleaned name."""
 _HEAD = "HEAD.rescued"
 _NAMES = 8
-"""How many of the names that were left out are shown."""
+"""The most names shown of those left out."""
 
 
 class Rescued(NamedTuple):
-    """What was written: how many files and links, and what else there is to say."""
+    """The number of files and links written, and notes."""
 
     files: int
     notes: tuple[str, ...] = ()
@@ -155,7 +155,7 @@ def _unrecorded(found: Iterable[Sandbox], project: Project | None, directory: Pa
 
 
 def _recorded(name: str, directory: Path | None) -> tuple[Project | None, Session | None]:
-    """Return a session and its project, as far as they are to be had."""
+    """Return a session and its project, if they can be read."""
     try:
         project = find(name, directory)
     except NoSuchSessionError:
@@ -221,7 +221,7 @@ class Writer:
             raise RejectedError("the container holds more than can be rescued")
 
     def notes(self) -> Iterator[str]:
-        """Yield what is to be said besides."""
+        """Yield notes for the user."""
         for why, paths in sorted(self._left_out.items()):
             shown = [clean(path, limit=200) for path in paths[:_NAMES]]
             more = [f"{len(paths) - _NAMES} more"] if len(paths) > _NAMES else []
@@ -244,7 +244,7 @@ class Writer:
 
     @contextmanager
     def _costing(self, parts: list[str]) -> Iterator[None]:
-        """Let a path that cannot be made cost itself alone."""
+        """Skip only the path that cannot be created."""
         try:
             yield
         except (FileExistsError, NotADirectoryError):
@@ -293,7 +293,7 @@ class Writer:
         self.files += 1
 
     def _link(self, parts: list[str], target: str) -> None:
-        """Make a symbolic link that leads nowhere else."""
+        """Create a symbolic link, if it leads nowhere else."""
         if names.link_problem(os.fsencode(parts[-1]), os.fsencode(target), len(parts) - 1):
             self._leave("left out, a link that leads elsewhere", parts)
             return
@@ -321,7 +321,7 @@ class Writer:
         return place
 
     def _name_heads(self) -> None:
-        """Give what is called HEAD its name, where git then takes nothing for a repository."""
+        """Give files called HEAD their name, unless git would then take a directory for a repository."""
         for place, part in sorted(self._heads.items(), reverse=True):  # what is inside another goes first
             if not os.path.lexists(place):
                 continue

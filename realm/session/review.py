@@ -1,4 +1,4 @@
-"""Looking at what a session did: the user's own git shows it, realm only says which commits are meant."""
+"""Shows a session's changes: the user's own git does it, realm only selects the commits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """A session's chain in its project, from its base to where it was asked for."""
+    """A session's chain in its project, from its base to the requested turn."""
 
     project: Project
     name: str
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 
 def place(at: At, directory: Path | None) -> Place:
-    """Return where a session, or the turn of it that was asked for, begins and ends."""
+    """Return the first and last commit of a session, up to the requested turn."""
     project, row = locate(at.name, directory).sound()
     whole = Place(project, at.name, row.summary.base, row.code or row.summary.base)
     if at.turn is None:
@@ -41,14 +41,14 @@ def place(at: At, directory: Path | None) -> Place:
 
 
 def find_turn(at: At, directory: Path | None) -> Turn:
-    """Return the turn that is asked for, the last one unless a number says which."""
+    """Return the requested turn, by default the last one."""
     whole = place(at._replace(turn=None), directory)
     found = turns(whole)
     return picked(whole, found, at.turn or max(1, len(found)))
 
 
 def picked(whole: Place, found: Sequence[Turn], number: int) -> Turn:
-    """Return the turn ``number`` of all that a session has; :class:`RealmError` where it has no such turn."""
+    """Return the turn ``number`` of a session's; raises :class:`RealmError` if there is none."""
     from realm.store.turns import pick
 
     return pick(whole.name, found, number)
@@ -111,13 +111,13 @@ def _refuse_session(project: Project, at: At, paths: Sequence[str]) -> None:
 
 
 def _unasked(project: Project, begin: str, end: str) -> list[str]:
-    """Return patterns of the files that changed and that programs run or obey unasked."""
+    """Return pathspecs of the changed files that programs run or obey unasked."""
     from realm.store import risky
 
     paths = dict.fromkeys(risk.path for risk in risky.find(project, begin, end))
     if sum(map(len, paths)) <= _ARGUMENTS:
         return [f":(top,literal){path}" for path in paths]
-    # Too many for a command line: name whole directories, which shows too much rather than too little.
+    # Too many for a command line: pass directories, which shows too much rather than too little.
     return [f":(top,literal){top}" for top in dict.fromkeys(path.partition("/")[0] for path in paths)]
 
 
@@ -129,9 +129,9 @@ def _named(at: At, between: tuple[int, int] | None) -> str:
 
 
 class Below(NamedTuple):
-    """What a turn did in a submodule, or a repository beside the project; clean text.
+    """A turn's work in a submodule, or a repository beside the project; clean text.
 
-    ``commits`` are what these are about, the oldest first.
+    ``commits`` are their subjects, the oldest first.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What of a container's output is changed on its way to the user's terminal, by the user's settings."""
+"""Changes a container's output on its way to the user's terminal, by the user's settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def rewriter(name: str, config: Config, closing: Closing | None = None) -> Rewriter:
-    """Return what changes output of the session ``name``: titles, the clipboard, a command that is left."""
+    """Return the rewriter for output of the session ``name``: titles, clipboard, a command that is left."""
     copies = config.value(CLIPBOARD) == "write"
     return Rewriter(plain(name), closing, drops_apc=bool(os.environ.get("TMUX")), copies=copies)
 
 
 def changed(stream: Attachment, name: str, config: Config) -> Stream:
-    """Return the stream of what runs beside the agent of ``name`` as it may be shown."""
+    """Return the stream of another program in the sandbox of ``name``, rewritten for the user's terminal."""
     return Observed(stream, lambda _: None, rewriter(name, config)) if stream.tty else stream

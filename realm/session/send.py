@@ -1,4 +1,4 @@
-"""Giving a running agent a prompt, or the answer to its question, from elsewhere."""
+"""Sends a running agent a prompt, or the answer to its question, from another terminal."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 _SUBMITTED = 10.0
-"""Seconds in which an agent says that it was given a prompt."""
+"""Seconds within which an agent confirms a prompt."""
 _STEP = 0.05
 _PRESSED, _LOOK = 8.0, 0.3
-"""Seconds that each number of an answer may take, and from one key of it to the next."""
+"""Seconds for each number of an answer, and between two of its keys."""
 _DRAWN = 3.0
-"""Seconds that an agent has to show the question that it says it asks."""
+"""Seconds within which an agent draws the question that it announced."""
 
 
 def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
-    """Give the agent a prompt, or keep it for it while it works; return when it has said that it has it.
+    """Send the agent a prompt, or queue it while it works; return once it has confirmed the prompt.
 
-    Raises :class:`RealmError` when no agent runs, or it cannot be given one now.
+    Raises :class:`RealmError` when no agent runs, or it cannot get a prompt now.
     """
     _, session = claim.checked(name, directory)
     answer = _ask(session, {"op": "send", "text": text})
@@ -50,10 +50,9 @@ def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
 
 
 def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) -> None:
-    """Answer the agent's questions, each with its numbered options; errors as :func:`send` has them.
+    """Answer the agent's questions, each with its numbered options; raises as :func:`send`.
 
-    ``picks`` are the numbers by question.  Where the only question takes several, each
-    of them adds to its answer.
+    ``picks`` are the numbers by question.  If the only question takes several answers, they are all for it.
     """
     _, session = claim.checked(name, directory)
     now = account.read(session.id)
@@ -110,7 +109,7 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _how(name: str, parts: Sequence[Question]) -> str:
-    """Return how questions are answered from elsewhere, with their options."""
+    """Return the command that answers the questions, with their options."""
     options = " ".join("--answer N,N" if part.several else "--answer N" for part in parts)
     listed = [
         ", ".join(f"{number} {label}" for number, label in enumerate(part.options, 1)) for part in parts

@@ -1,4 +1,4 @@
-"""What a sandbox may see: the history of the project and of what lies in it, and what was kept there."""
+"""Decides what a sandbox may see: the history of the project and its submodules, and what was kept."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from realm.store.submodules import Submodule
 
 _LARGE = 64 * 1024**2
-"""Bytes of packs from which on a submodule is large."""
+"""Bytes of packs from which a submodule counts as large."""
 _NEWEST = 100
 """Commits of a large submodule that a sandbox gets."""
 
 
 def find(plan: Plan, *more: str) -> History:
-    """Return what a sandbox of the plan may see; ``more`` are commits that it must have besides."""
+    """Return the history that the plan's sandbox may see; ``more`` are commits that it needs besides."""
     own = dict.fromkeys([plan.run.before, *kept(plan).values()])
     return histories.find(plan.project, _choice(plan), plan.session.base, *more, own=[*own])
 

@@ -1,4 +1,4 @@
-"""Stopping a session's agent from elsewhere, its work saved."""
+"""Stops a session's agent from another terminal, and saves its work."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from realm.store.listing import MetaRow
 
 PATIENCE = 120.0
-"""Seconds that a holder has to end the agent and save its work."""
+"""Seconds for a holder to end the agent and save its work."""
 
 
 def stop(name: str, directory: Path | None, ui: UI) -> None:
-    """Interrupt, terminate, kill the agent, with time between; return when its work is in git.
+    """Interrupt, terminate, kill the agent, with pauses; return when its work is in git.
 
-    What its holder could not save is saved here, like the work of a run that
-    lost its holder.  Raises :class:`RealmError` when nothing of the session is
-    running, when its holder does not finish, or when the work cannot be saved.
+    What its holder could not save is saved here, as for a run that lost its holder.  Raises
+    :class:`RealmError` when the session is not running, when its holder does not finish, or when the work
+    cannot be saved.
     """
     project, session = claim.checked(name, directory)
     with ui.progress(f"stopping {name}"):
@@ -48,7 +48,7 @@ def stop(name: str, directory: Path | None, ui: UI) -> None:
 def _told(session: Session) -> bool:
     """Tell the run's holder to stop the agent, and wait until it has; return whether there was one.
 
-    One that just begins, or ends, does not listen.
+    A holder that is beginning or ending does not listen.
     """
     deadline, asked, was_held = time.monotonic() + PATIENCE, None, False
     while (other := holder(session.id)) is not None:
@@ -65,7 +65,7 @@ def _told(session: Session) -> bool:
 
 
 def _tell(project: Project, row: MetaRow, ui: UI) -> None:
-    """Say what there is now, as the holder wrote it: it has no terminal to say it on."""
+    """Report the result, as recorded by the holder, which had no terminal to report it on."""
     name = row.name
     summary.drop_kept(row.summary.id)
     with record.Record(project, name) as found:
@@ -83,7 +83,7 @@ def _tell(project: Project, row: MetaRow, ui: UI) -> None:
 
 
 def _without_holder(project: Project, session: Session, ui: UI) -> None:
-    """Stop a sandbox whose holder is gone, as its new holder, and bring its work home."""
+    """Take over a sandbox whose holder is gone, stop it, and save its work."""
     name = session.name
     with record.Record(project, name) as found:
         last = found.last()

@@ -1,7 +1,7 @@
-"""The words after a run: what there is now, and what to do with it.
+"""The summary after a run: the result, and what to do with it.
 
-What a holder in the background has to say nobody hears: it is kept in the run's
-directory (``untold``, a JSON array of sentences) for the next command.
+What a background holder has to say, nobody would see: it is kept in the run's directory (``untold``, a JSON
+array of sentences) for the next command.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _UNTOLD = "untold"
 _HOSTS = 5
-"""Hosts that are named of those that were refused."""
+"""The most refused hosts that are named."""
 
 
 def describe(totals: Totals) -> str:
@@ -43,7 +43,7 @@ def unasked(name: str, kinds: Sequence[str]) -> str:
 
 
 def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
-    """Say what the run left behind: one line, what needs attention, the next commands."""
+    """Report what the run left: one line, what needs attention, the next commands."""
     name = plan.session.name
     tell_notes(outcome.notes, ui)
     beside = homes.work(plan.project, plan.session)
@@ -63,7 +63,7 @@ def tell(plan: Plan, outcome: Outcome, ui: UI) -> None:
 
 
 def tell_notes(notes: Sequence[str], ui: UI) -> None:
-    """Say what was noted in a run: as a warning, but where it was just what the user had asked for."""
+    """Report a run's notes: as warnings, unless they only say what the user asked for."""
     for note in notes:
         from realm.session import lending  # imports an engine's library
 
@@ -74,7 +74,7 @@ def tell_notes(notes: Sequence[str], ui: UI) -> None:
 
 
 def _tell_beside(plan: Plan, outcome: Outcome, held: Sequence[Held], ui: UI) -> None:
-    """Say what was kept beside the work, and where; what to look at first; what its container ran with."""
+    """Report what was kept beside the work, and where; what to look at first; weakened protection."""
     if outcome.risky:
         ui.warn(unasked(plan.session.name, outcome.risky))
     if plan.network.policy != NETWORK.default:
@@ -91,7 +91,7 @@ def _tell_beside(plan: Plan, outcome: Outcome, held: Sequence[Held], ui: UI) -> 
 
 
 def tell_beside(session: Session, kept: Sequence[Kept], ui: UI) -> None:
-    """Say what is kept beside the work, in which repository, and what lists it."""
+    """Report what is kept beside the work, in which repository, and the command that lists it."""
     from realm.store.branches import described
 
     places = {f"../{one.name}": one.path for one in session.neighbours}
@@ -106,14 +106,14 @@ def tell_beside(session: Session, kept: Sequence[Kept], ui: UI) -> None:
 
 
 def tell_work(held: Sequence[Held], ui: UI) -> None:
-    """Say what shows the work that a session has beside the project."""
+    """Report the commands that show a session's work beside the project."""
     for one in held:
         place = shlex.quote(clean(str(one.clone.root)))
         ui.info(f"  git -C {place} log -p {one.base[:10]}..refs/realm/{one.name}")
 
 
 def refused(plan: Plan) -> str:
-    """Return what the run could not reach, in words; empty where it was refused nothing."""
+    """Return in words what the run could not reach; empty if it was refused nothing."""
     from realm.session import refusals
 
     found = refusals.recorded(plan.session.id)
@@ -124,14 +124,14 @@ def refused(plan: Plan) -> str:
 
 
 def keep(session_id: str, words: Sequence[str]) -> None:
-    """Keep what a holder in the background has to say; a full disk is no reason to fail."""
+    """Keep a background holder's messages; a full disk is no reason to fail."""
     with contextlib.suppress(OSError):
         if words:
             replace(run_directory(session_id) / _UNTOLD, json.dumps(list(words)).encode())
 
 
 def tell_kept(session_id: str, ui: UI) -> None:
-    """Say what was kept, once."""
+    """Report what was kept, once."""
     with contextlib.suppress(OSError, ValueError):
         for text in json.loads((run_directory(session_id) / _UNTOLD).read_bytes()):
             ui.warn(clean(str(text)))
@@ -139,5 +139,5 @@ def tell_kept(session_id: str, ui: UI) -> None:
 
 
 def drop_kept(session_id: str) -> None:
-    """Forget what was kept: it is told some other way."""
+    """Remove what was kept: it is reported some other way."""
     (run_directory(session_id) / _UNTOLD).unlink(missing_ok=True)

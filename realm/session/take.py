@@ -35,19 +35,19 @@ if TYPE_CHECKING:
     from realm.store.submodules import Links
 
 _NOT_RUN = (126, 127)
-"""What a shell exits with when it cannot run a program, or does not find it."""
+"""A shell's exit codes when it cannot run a program, or does not find it."""
 _SIGNALLED = 128
-"""What a program that a signal ended exits with at least."""
+"""The lowest exit code of a program that a signal ended."""
 _TRIES = 5
 _POINTERS = 20
-"""Pointers without files that are named."""
+"""The most Git LFS pointers without files that are named."""
 NO_SCREENS = Screens()
 
 
 class Ending(NamedTuple):
-    """What is known when a run is over.
+    """The end of a run.
 
-    The agent's exit code, what its terminal showed, what it died of, under what it went.
+    The agent's exit code, what its terminal showed, its cause of death, and the conditions it ran under.
     """
 
     exit_code: int
@@ -95,13 +95,13 @@ def earlier(session_id: str) -> Path:
 
 
 def way_out(plan: Plan) -> str:
-    """Return what to do about work that could not be taken in."""
+    """Return advice about work that could not be taken in."""
     name = plan.session.name
     return f"realm resume {name} tries again, realm rescue {name} DIRECTORY writes its files there"
 
 
 def _now(plan: Plan) -> _Now:
-    """Return how git has the run; refs that were deleted meanwhile are made anew from its beginning."""
+    """Return the run as git has it; refs deleted meanwhile are recreated from the run's beginning."""
     project, name = plan.project, plan.session.name
     tips = refs.tips(project, name)
     session, run, meta = plan.session, plan.run, plan.meta
@@ -204,7 +204,7 @@ def _taken(
 
 
 def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
-    """Return what the record says already, what is to be added, and what the sandbox itself reports."""
+    """Return the record's notes, those to be added, and the sandbox's own."""
     notes = [
         *now.run.notes,
         *before,
@@ -227,7 +227,7 @@ def _noted(now: _Now, report: Report, before: Sequence[str]) -> list[str]:
 
 
 def _turn_ends(run: Run, points: Sequence[Checkpoint]) -> tuple[float, ...]:
-    """Return when the turn of each prompt ended; what the sandbox says is put within the run."""
+    """Return when the turn of each prompt ended; times from the sandbox are limited to the run's duration."""
     now = time.time()
     found = {point.turn: min(max(point.time, run.started), now) for point in reversed(points)}
     found |= {at: moment for at, moment in enumerate(run.ends, 1) if moment}
@@ -238,7 +238,7 @@ def _beside(
     plan: Plan, run: Run, report: Report, code: str, turn: int, twins: Mapping[str, Twin],
     ending: Ending | None, links: Links,
 ) -> Found | None:  # fmt: skip
-    """Take in what else is in the sandbox's repository, where the report says that."""
+    """Take in what else is in the sandbox's repository, if the report lists it."""
     others = report.others
     if not others.left and (plan.run.number == 1 or ending is None) and not (others.is_all and run.kept):
         return None
@@ -261,7 +261,7 @@ def _over(run: Run, plan: Plan, ending: Ending) -> Run:
 
 
 def _audited(found: record.Record, run: Run, ending: Ending | None) -> dict[str, bytes]:
-    """Return what is to be added to the record, where the run has ended, of under what it went."""
+    """Return the audit file for the record, if the run has ended."""
     if ending is None:
         return {}
     before = found.file(f"{record.run_directory(run.number)}/{audit.FILE}", audit.LIMIT)
@@ -276,7 +276,7 @@ def _totals(plan: Plan, code: str, turns: int) -> Totals:
 
 
 def _unusual(plan: Plan, old: str, new: str) -> list[str]:
-    """Return warnings about what may be an accident, with the way to drop it."""
+    """Return warnings about likely accidents, with the command that drops them."""
     if old == new:
         return []
     name = plan.session.name
@@ -288,7 +288,7 @@ def _unusual(plan: Plan, old: str, new: str) -> list[str]:
 
 
 def _let_out(plan: Plan, code: str, included: Sequence[str]) -> list[str]:
-    """Return warnings about files that git ignores, were copied in, and are now in commits."""
+    """Return warnings about ignored files that were copied in and are now in commits."""
     return [
         f"the agent committed {clean(path, limit=200)}, which git ignores and which was copied into the "
         "container: look at it before a push"
@@ -314,7 +314,7 @@ def _ingest(
     number: int,
     links: Links,
 ) -> Ingested | None:
-    """Take in the states that are new, ``None`` where none is."""
+    """Take in the new states; ``None`` if there are none."""
     if all((point.head, point.snapshot) == (begun.head, begun.snapshot) for point in points):
         return None
     from realm.store import ingest
@@ -344,7 +344,7 @@ def _ingest(
 
 
 def _move(plan: Plan, now: _Now, code: str, meta: str, beside: Sequence[refs.RefUpdate]) -> None:
-    """Move both refs from what they were to what was made, and those ``beside`` with them."""
+    """Move both refs from their expected values to the new ones, together with those ``beside``."""
     name = plan.session.name
     updates = [refs.RefUpdate(refs.META + name, now.meta, meta), *beside]
     if code != now.code:
@@ -360,7 +360,7 @@ def _move(plan: Plan, now: _Now, code: str, meta: str, beside: Sequence[refs.Ref
 
 
 def _after_a_race(plan: Plan, now: _Now) -> str:
-    """Return how work comes home that could not be recorded."""
+    """Return advice on work that could not be recorded."""
     name = plan.session.name
     tip = refs.tips(plan.project, name).code
     if tip is None or tip == now.code:

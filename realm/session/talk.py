@@ -1,4 +1,4 @@
-"""What was said in a run, as its record keeps it: conversation, first lines of prompts, last words."""
+"""A run's conversation, as its record keeps it: the files, first lines of prompts, last words."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 WORDS = 200
 """Characters that are kept of the first line of an agent's last words."""
 _SWITCHES = 10
-"""Conversations that an agent left, the latest ones, of which it is looked whether it went back to them."""
+"""The most recently left conversations to which an agent may be found to have returned."""
 
 
 class Talk(NamedTuple):
-    """A session and a run with what was said, and the files of that."""
+    """A session and a run with their conversation, and its files."""
 
     session: Session
     run: Run
@@ -37,7 +37,7 @@ class Talk(NamedTuple):
 
 
 def texts(session: Session, report: Report, redactor: Redactor) -> dict[int, TurnText]:
-    """Return what was asked and answered by turn, without secrets."""
+    """Return prompts and answers by turn, without secrets."""
     found = agents.find(session.agent).turn_texts(report.prompts, report.stops)
     return {
         at: TurnText(redactor.text(text.prompt), redactor.text(text.answer)) for at, text in found.items()
@@ -84,7 +84,7 @@ def heard(talk: Talk, found: record.Record | None, report: Report, turn: int, mo
 
 
 def _left_off(found: record.Record, run: Run, turns: Sequence[int], data: bytes) -> tuple[int | None, int]:
-    """Return at the end of which turn the agent left the conversation ``data``, and its bytes then."""
+    """Return the turn at whose end the agent left the conversation ``data``, and its size in bytes then."""
     for at in sorted(dict(run.switches), reverse=True)[:_SWITCHES]:
         left = max((turn for turn in turns if turn < at), default=0)
         so_far = found.conversation(run.number, left)
@@ -94,9 +94,9 @@ def _left_off(found: record.Record, run: Run, turns: Sequence[int], data: bytes)
 
 
 def _ends(agent: Agent, more: bytes) -> int:
-    """Return the bytes before the first prompt: they end the turn before.
+    """Return the bytes before the first prompt, which belong to the turn before.
 
-    An agent writes its last words down when its hook has told of the turn's end already.
+    An agent may write its last message after its hook has reported the turn's end.
     """
     lines = more.splitlines(keepends=True)
     return len(b"".join(lines[: next((one.line for one in agent.exchanges(lines)), 0)]))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Moved(NamedTuple):
-    """Where a session is now: at which turn, on which commit, and which it was on before."""
+    """A session's new position: its turn, its commit, and its commit before."""
 
     turn: int
     code: str
@@ -37,7 +37,7 @@ class Moved(NamedTuple):
 
 
 class _Cut(NamedTuple):
-    """A record as it was at the end of a turn: not written yet."""
+    """A record as it was at a turn's end, not written yet."""
 
     whole: Place
     turn: Turn

@@ -1,4 +1,4 @@
-"""Trying what a session made: in a sandbox that leaves nothing, or in a work tree on this machine."""
+"""Runs a command on a session's work: in a sandbox that leaves nothing, or in a work tree on this machine."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 
 def attempt(request: TryRequest, ui: UI) -> int:
-    """Run a command, or a shell, on what a session made, and return its exit code; nothing of it comes back.
+    """Run a command, or a shell, on a session's work, and return its exit code; its changes are dropped.
 
-    Raises :class:`RealmError` where there is no such session or turn, or it cannot be run.
+    Raises :class:`RealmError` if there is no such session or turn, or it cannot be run.
     """
     whole = place(request.at, request.directory)
     return _on_host(request, whole) if request.host else _in_sandbox(request, whole, ui)
@@ -85,7 +85,7 @@ def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
 
 
 def _no_login(plan: Plan) -> agents.Login:
-    """Return what takes the agent's login out of the variables that the docker flags set."""
+    """Return empty values for the agent's login in the variables that docker flags set."""
     given = flags.environment(plan.args)
     known = plan.agent.keyless(plan.login, plan.api, "", "", given) if plan.api else plan.login
     return agents.Login({name: "" for name in known.variables if name in given})
@@ -107,7 +107,7 @@ def _run(connection: Engine, plan: Plan, image: str, command: Sequence[str], ui:
 
 
 def _joined(plan: Plan, sandbox: Sandbox) -> int:
-    """Join the user's terminal, or pipes, with the sandbox until one of them ends; return the exit code."""
+    """Connect the user's terminal, or pipes, to the sandbox until either ends; return the exit code."""
     terminal = Terminal(tty=plan.tty, stdin=plan.stdin)
     stream = sandbox.attach()
     with terminal.raw():
@@ -144,7 +144,7 @@ def _copy(item: Include, directory: Path) -> None:
 
 
 def _wait(command: Sequence[str], directory: Path) -> int:
-    """Run a command and return its exit code as a shell says it; Ctrl-C is the command's."""
+    """Run a command and return its exit code as a shell would; Ctrl-C goes to the command."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         process = subprocess.Popen(command, cwd=directory, env=git.user_environment())

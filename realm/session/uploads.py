@@ -1,8 +1,8 @@
-"""What the user drops onto the terminal, or has as an image in the clipboard, is brought into the container.
+"""Brings files that the user drops onto the terminal, or an image in the clipboard, into the container.
 
-A terminal pastes the path of what is dropped on it, quoted as for a shell.  A container has neither such
-a path nor the user's clipboard: the path inside is pasted in the place of the one, and of the key that
-asks for the other.
+A terminal pastes the path of a dropped file, quoted as for a shell.  A container has neither that path nor
+the user's clipboard, so the file's path inside is pasted instead, or instead of the key that asks for the
+clipboard's image.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SYSTEM = re.compile(
     "|private/(etc|var/(db|log|run))/).*",
     re.DOTALL,
 )
-"""Where the system's own files are, whose paths mean those of the container."""
+"""Directories of the system, whose paths mean the container's own."""
 
 
 def dropped(paste: bytes) -> Path | None:
@@ -67,10 +67,10 @@ def _read(path: Path) -> bytes | None:
 
 
 class Uploads:
-    """What brings into a run's sandbox what its user pastes, and gives the agent the paths there.
+    """Brings files that the user pastes into a run's sandbox, and gives the agent their paths there.
 
-    A file of the project is the one in the workspace, where that has it, so that nobody works on a copy
-    of it.  ``say`` is told of each that was brought in.
+    A file of the project is the workspace's own, if that has it, so that nobody works on a copy of it.
+    ``say`` is called with a message for each file brought in.
     """
 
     def __init__(self, sandbox: Sandbox, plan: Plan, say: Callable[[str], object]) -> None:

@@ -1,4 +1,4 @@
-"""Looking whether a session is as realm writes one: each commit, the record, and that they agree."""
+"""Checks that a session is as realm writes one: each commit, the record, and that they agree."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Problem(NamedTuple):
-    """Something that is not as it should be, with a commit or, where that is empty, with the session."""
+    """A problem with a commit or, if that is empty, with the session."""
 
     commit: str
     what: str
 
 
 class Verified(NamedTuple):
-    """What was looked at, how many commits are signed, what is wrong, and what is merely worth a word."""
+    """The number of checked and of signed commits, the problems, and notes."""
 
     name: str
     commits: int
@@ -36,9 +36,9 @@ class Verified(NamedTuple):
 
 
 def verify(name: str, directory: Path | None) -> Verified:
-    """Look at every commit of a session, and at its record.
+    """Check every commit of a session, and its record.
 
-    Raises :class:`RealmError` where there is no such session, or its refs cannot be read at all.
+    Raises :class:`RealmError` if there is no such session, or its refs cannot be read.
     """
     project, row = locate(name, directory).sound()
     tip, meta = row.code or "", row.meta or ""
@@ -74,7 +74,7 @@ def verify(name: str, directory: Path | None) -> Verified:
 
 
 def _contents(project: Project, base: str, commits: Sequence[Written], tips: Sequence[str]) -> list[str]:
-    """Return what is wrong with the objects, and the files that realm would not have taken from a sandbox."""
+    """Return problems with the objects, and files that realm would not have taken from a sandbox."""
     if unsound := chain.unsound(project, base, tips):
         return [f"git fsck: {unsound}"]
     try:

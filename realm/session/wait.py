@@ -1,4 +1,4 @@
-"""Waiting for agents to end, by the locks of their holders: no engine is asked."""
+"""Waits for agents to end, by the locks of their holders, without an engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _STEP = 0.1
 """Seconds between two looks at the locks."""
 _AT_PROMPT = 60.0
-"""Seconds after the end of its turn in which one that ends by itself would have, and its work be saved."""
+"""Seconds after a turn's end within which an agent that ends by itself has, its work saved."""
 
 
 class _Awaited(NamedTuple):
@@ -60,7 +60,7 @@ def wait(names: Iterable[tuple[str, Path | None]], ui: UI, *, first: bool = Fals
 
 
 def _news(name: str, now: account.Account | None) -> str:
-    """Return what the user has to do for an agent that does not end by itself, empty for nothing."""
+    """Return what the user must do for an agent that does not end by itself; empty for nothing."""
     if now is None:
         return ""
     if now.activity is Activity.ASKS:

@@ -1,4 +1,4 @@
-"""An agent that stopped itself, as one does on Ctrl-Z: it is continued, since no shell would do that."""
+"""Continues an agent that stopped itself, as one does on Ctrl-Z, since there is no shell to do so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from realm.sandbox.sandbox import Sandbox
 
 _RARELY = 5.0
-"""Seconds from one look at an agent that does not answer to the next."""
+"""Seconds between two checks of an agent that does not answer."""
 _CONTINUE = ("sh", "-c", """
 look() { read -r line <"$1" && set -- ${line##*) } && state=$1 group=$3 session=$4 front=$6; }
 look /proc/1/stat
@@ -25,24 +25,24 @@ for process in /proc/[0-9]*/stat; do
 done 2>/dev/null
 :
 """)  # fmt: skip
-"""Continues what is stopped in the agent's session, in the foreground where it has a terminal."""
+"""Continues stopped processes of the agent's session, in the foreground if it has a terminal."""
 
 
 class Waker:
-    """Who continues the agent in a sandbox."""
+    """Continues the agent in a sandbox."""
 
     def __init__(self, engine: Engine, sandbox: Sandbox) -> None:
         self._engine, self._sandbox = engine, sandbox
         self._looked = 0.0
 
     def stalled(self) -> None:
-        """Look after an agent that does not answer a key, now and then: it may have stopped itself."""
+        """Check now and then on an agent that does not answer a key: it may have stopped itself."""
         if time.monotonic() - self._looked > _RARELY:
             self._looked = time.monotonic()
             self.wake()
 
     def wake(self, after: float = 0) -> None:
-        """Continue an agent that stopped itself, after some seconds and without waiting for that."""
+        """Continue an agent that stopped itself, ``after`` some seconds, without waiting for that."""
 
         def work() -> None:
             time.sleep(after)

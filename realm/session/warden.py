@@ -1,9 +1,9 @@
-"""What a run may ask of the user's ssh agent.
+"""Limits what a run may ask of the user's ssh agent.
 
-A program gets the list of keys, and signatures for nothing but a login at a host that the user named.
-That is what session-bind@openssh.com is for: ssh (8.9 and later) tells an agent the host's key and its
-signature of the connection's id, which a login's signature is over.  An ssh-agent without keys, made
-for that, looks whether the signature is the host's: not every agent that users have does.
+A program gets the list of keys, and signatures only for logins at hosts that the user named.  This uses
+session-bind@openssh.com: ssh (8.9 and later) gives an agent the host's key and its signature of the
+connection's id, which the login's signature covers.  A separate ssh-agent without keys verifies the host's
+signature, since not every agent does.
 
 See draft-ietf-sshm-ssh-agent, RFC 4252 section 7, and OpenSSH's PROTOCOL and PROTOCOL.agent.
 """
@@ -36,15 +36,15 @@ _BY_KEY, _BY_KEY_AT_HOST = b"publickey", b"publickey-hostbound-v00@openssh.com"
 _LONGEST = 64 * 1024 - _LENGTH
 """Bytes of a message: ``container/egress/lend`` carries 64 KiB with its length."""
 _MOST = 1000
-"""Connections whose hosts are remembered."""
+"""The most connections whose hosts are remembered."""
 _PATIENCE, _WAIT = 120.0, 20.0
 """Seconds that an agent may take to sign, which may ask its user first, and to list its keys."""
 _CHECKER = ("ssh-agent", "sh", "-c", 'echo "$SSH_AUTH_SOCK"; cat; kill "$SSH_AGENT_PID"')
-"""An agent that is there until its standard input ends, as it does when whoever asks it is killed."""
+"""An agent that runs until its standard input ends, as it does when the asking process is killed."""
 
 
 class _Message:
-    """The fields of a message, from its beginning on; ``ValueError`` where it has no more."""
+    """Reads a message's fields in order; ``ValueError`` at its end."""
 
     def __init__(self, data: bytes) -> None:
         self.rest = data
@@ -62,7 +62,7 @@ class _Message:
 
 
 def ask(path: str, *requests: bytes, patience: float = _PATIENCE) -> bytes:
-    """Return what the agent at a socket answers to the last of some requests; raises ``OSError``."""
+    """Return the agent's answer to the last of some requests; raises ``OSError``."""
     answer = b""
     with socket.socket(socket.AF_UNIX) as agent:
         agent.settimeout(patience)
@@ -83,14 +83,14 @@ def _read(agent: socket.socket, size: int) -> bytes:
 
 
 def framed(message: bytes) -> bytes:
-    """Return a message as it is sent."""
+    """Return a message with its length, as it is sent."""
     return len(message).to_bytes(_LENGTH, "big") + message
 
 
 def first(unread: bytes) -> tuple[bytes, bytes] | None:
-    """Return the first message of what was read, and the rest; ``None`` where it is not all there.
+    """Return the first message of the bytes read, and the rest; ``None`` if it is incomplete.
 
-    Raises :class:`ConnectionError` where it is too long.
+    Raises :class:`ConnectionError` if it is too long.
     """
     size = int.from_bytes(unread[:_LENGTH], "big")
     if size > _LONGEST:

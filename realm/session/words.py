@@ -1,4 +1,4 @@
-"""What was said in a turn: its prompt in full, the closing words, what it cost, from the record."""
+"""A turn's prompt in full, its last words and its cost, from the record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exchange | None:
-    """Return what was said in a turn of a run; ``None`` where the record does not tell."""
+    """Return a turn's exchange; ``None`` if the record does not have it."""
     kept = found.said(run.number)
     if not kept or not 0 < turn <= len(run.prompts):
         return None
@@ -28,7 +28,7 @@ def of_turn(found: record.Record, session: Session, run: Run, turn: int) -> Exch
 
 
 def summary(found: record.Record, session: Session) -> str:
-    """Return what was asked and answered so far, for an agent that cannot go on with the conversation."""
+    """Return prompts and answers so far, for an agent that cannot continue the conversation."""
     from realm import agents
 
     parts = []
@@ -41,7 +41,7 @@ def summary(found: record.Record, session: Session) -> str:
 
 
 _PART, _WHOLE = 2000, 20_000
-"""Characters of a prompt or an answer, and of all."""
+"""The longest prompt or answer, and the longest summary, in characters."""
 _BEFORE = (
     "You have worked on this before. The conversation itself is not here; this is what was asked and "
     "answered. The work is in the files and in git's history. Asterisks stand for secrets.\n\n"
