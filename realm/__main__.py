@@ -11,23 +11,23 @@ from typing import NoReturn
 from realm.interrupts import once
 
 _OBJECTS = 100_000
-"""New objects before the collector looks for cycles: what a command imports stays below that."""
+"""New objects before the garbage collector runs: what a command imports stays below that."""
 
 _SWITCH = 0.0005
-"""Seconds that a thread may keep others waiting: who has git's or the engine's answer goes on soon."""
+"""Seconds after which Python switches threads: one with git's or the engine's answer goes on soon."""
 
 _INTERRUPTED = 130
 _LOOKING = ("diff", "log", "show")
-"""Verbs that have git show something about the session that stands after them."""
+"""Verbs by which git shows something about the session named after them."""
 _ARG_START = 45
-"""Where the address of the arguments stands, of what follows the name in /proc/self/stat."""
+"""The index of ``arg_start`` among the fields after the name in /proc/self/stat."""
 
 
 def open_closed() -> None:
     """Open /dev/null for each standard stream that is closed.
 
-    The next file that is opened would take its number: an agent could read, or
-    a message be written to, whatever that is.
+    Otherwise the next opened file would get its number, and an agent could read it, or a message be written
+    to it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -39,20 +39,20 @@ def open_closed() -> None:
 
 
 def pass_by_project() -> None:
-    """Look for programs in whole paths of PATH alone.
+    """Remove relative entries from PATH.
 
-    With ``.`` or ``node_modules/.bin`` there, a project, where realm stands, would choose what runs as git.
+    With ``.`` or ``node_modules/.bin`` in it, the project in the current directory would choose which program
+    runs as git.
     """
     places = os.environ.get("PATH", os.defpath).split(os.pathsep)
     os.environ["PATH"] = os.pathsep.join(filter(os.path.isabs, places)) or os.defpath
 
 
 def take_name() -> None:
-    """Be called ``realm``, not ``python``, in tmux and ps, which show what lies where the arguments lay.
+    """Appear as ``realm``, not ``python``, in tmux and ps, which show the memory of the command line.
 
-    The first of these becomes realm's name, the others stay (proc(5): ``cmdline``,
-    and ``arg_start`` and ``arg_end`` in ``stat``).  Elsewhere, and where that may
-    not be written, nothing happens.
+    Its first argument becomes realm's name, the others stay (proc(5): ``cmdline``, and ``arg_start`` and
+    ``arg_end`` in ``stat``).  On other systems, and where that memory cannot be written, nothing happens.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
         with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - no pathlib before it is needed
@@ -66,7 +66,7 @@ def take_name() -> None:
 
 
 def look_ahead(arguments: list[str]) -> None:
-    """Let git look for a session that is to be shown while Python loads the command line."""
+    """Start looking for the session to be shown, while Python loads the command line."""
     if len(arguments) > 1 and arguments[0] in _LOOKING and "-C" not in "".join(arguments):
         from realm.session.find import look_ahead
 
@@ -76,8 +76,7 @@ def look_ahead(arguments: list[str]) -> None:
 def main() -> NoReturn:
     """Run the command line and exit with its code.
 
-    The process ends at once: taking the interpreter apart, module by module,
-    takes some 20 ms that nobody needs.
+    The process exits at once: shutting the interpreter down would take some 20 ms.
     """
     code = _INTERRUPTED
     with contextlib.suppress(KeyboardInterrupt):

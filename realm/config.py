@@ -1,12 +1,12 @@
 """Settings: flag, then environment, then ``git config realm.*``, then default.
 
-Each :class:`Setting` has one parser.  It raises :class:`ValueError` that says
-what is wrong with the text; who asks for the value gets a :class:`UsageError`
-with the setting's name, where the text came from and how to set it right.
+Each :class:`Setting` has one parser.  It raises :class:`ValueError` with what is wrong with the text; whoever
+asks for the value gets a :class:`UsageError` with the setting's name, the text's source and how to correct
+it.
 
-A setting that names a command to run is never read from a file that a project
-carries: only the user's own git configuration (``--global``/``--system`` and
-the repository's private ``.git/config``) is asked, which git never clones.
+A setting that names a command to run is never read from a file that a project carries: it comes only from the
+user's own git configuration (``--global``/``--system`` and the repository's private ``.git/config``), which
+git never clones.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Setting(NamedTuple, Generic[T]):
     help: str
     many: bool = False
     own: bool = False
-    """Whether only the user's own files are asked, and no repository's."""
+    """Whether it is read only from the user's own files, and no repository's."""
 
     def read(self, text: str, name: str = "") -> T:
-        """Return what ``text`` means, ``name`` being what the user wrote it for (default: the git key).
+        """Return the value of ``text``, which the user wrote for ``name`` (default: the git key).
 
-        Raises :class:`UsageError` when it means nothing.
+        Raises :class:`UsageError` when it is invalid.
         """
         try:
             return self.parse(text)
@@ -256,21 +256,21 @@ SETTINGS: tuple[Setting[Any], ...] = (
     GIT_CREDENTIALS, REGISTRY_CREDENTIALS, SSH_AGENT, BUDGET, ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,
 )  # fmt: skip
 REMOVED: tuple[tuple[str, str], ...] = (("objects", "REALM_OBJECTS"),)
-"""Keys and variables of settings that an earlier version had."""
+"""Keys and variables of an earlier version's settings."""
 
 
 _ASKED = (
     r"^(realm\.(limit\.)?[^.]*|core\.(excludesfile|sparsecheckout(cone)?)|init\.defaultbranch|remote\.pushdefault"
     r"|remote\..*\.fetch|(user|author)\.(name|email))$"
 )
-"""What git is asked for: realm's own keys, and git's that a run needs, which spares other processes."""
+"""The keys that are read: realm's own, and git's that a run needs, which saves further processes."""
 
 
 def read_git_config(directory: Path | None) -> dict[str, list[str]]:
-    """Return what the git configuration has for realm: keys in lower case, ``realm.*`` without that.
+    """Return git's configuration for realm: keys in lower case, ``realm.*`` without that prefix.
 
-    ``directory`` is where git looks for a repository; ``None`` reads the
-    user's files only, wherever we stand.
+    Git looks for a repository at ``directory``; ``None`` reads only the user's files, whatever the current
+    directory.
     """
     found_at = place(directory) if directory is not None and directory.is_dir() else None
     where = found_at or Place(Path("/"), {"GIT_DIR": os.devnull})  # no repository: there may be one at / too
@@ -288,7 +288,7 @@ def read_git_config(directory: Path | None) -> dict[str, list[str]]:
 
 
 class Config:
-    """Settings as seen from one directory; git is asked once, when first needed."""
+    """Settings for one directory; git is asked once, when first needed."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
@@ -305,12 +305,12 @@ class Config:
             return self._git[own]
 
     def of_git(self) -> dict[str, str]:
-        """Return those of git's own settings that were read with realm's, such as ``user.name``."""
+        """Return git's own settings that were read with realm's, such as ``user.name``."""
         found = self._read(own=False)
         return {key: found[key][-1] for key in found if "." in key and not key.startswith("limit.")}
 
     def mirrors(self) -> list[str]:
-        """Return the remotes of which ``git fetch --prune`` would delete sessions: their refs may be any."""
+        """Return the remotes whose ``git fetch --prune`` would delete sessions: they may fetch any ref."""
         found = []
         for key, values in self._read(own=False).items():
             name = key.removeprefix("remote.").removesuffix(".fetch")
@@ -329,21 +329,21 @@ class Config:
         return Value(setting.default, "default")
 
     def value(self, setting: Setting[T]) -> T:
-        """Return what a setting means; :class:`UsageError` when it means nothing."""
+        """Return a setting's value; raises :class:`UsageError` when it is invalid."""
         found = self.lookup(setting)
         return setting.read(found.text, setting.variable if found.source == "environment" else "")
 
     def values(self, setting: Setting[T]) -> list[T]:
-        """Return every value of a setting that may be given many times; errors as :meth:`value`."""
+        """Return every value of a setting that may be given several times; raises as :meth:`value`."""
         return [setting.read(text) for text in self.texts(setting)]
 
     def check(self) -> None:
-        """Raise :class:`UsageError` for the first setting that means nothing, whether it is needed or not."""
+        """Raise :class:`UsageError` for the first invalid setting, whether it is needed or not."""
         for problem in self.problems().values():
             raise problem
 
     def problems(self) -> dict[str, UsageError]:
-        """Return what is wrong with which setting, by its key."""
+        """Return the invalid settings' errors by key."""
         found = {}
         for setting in SETTINGS:
             try:
@@ -367,7 +367,7 @@ class Config:
         return {**os.environ, **own}
 
     def texts(self, setting: Setting[Any]) -> list[str]:
-        """Return every text of a setting that may be given many times, without empty ones."""
+        """Return every text of a setting that may be given several times, without empty ones."""
         if setting.variable in os.environ:
             return os.environ[setting.variable].split()
         return [value for value in self._from_git(setting) if value]

@@ -1,9 +1,8 @@
-"""Running the user's ``git``, the only way: argument lists, in an environment without surprises.
+"""Runs the user's ``git``, always by argument lists and in a controlled environment.
 
-git takes any directory for a repository that looks like a bare one, and obeys
-its configuration; an agent can make such a directory, and a merge brings it
-into the work tree.  So realm looks for the repository itself (:func:`place`):
-it has a real ``.git`` at its top, or the user's ``GIT_DIR`` names it.
+git takes any directory that looks like a bare repository for one, and obeys its configuration; an agent can
+create such a directory, and a merge brings it into the work tree.  So realm looks for the repository itself
+(:func:`place`): one with a real ``.git`` at its top, or the one named by the user's ``GIT_DIR``.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
     from realm.model import Project
 
-# Variables that would lead git to another repository, index, object store or
-# reading of paths than the one we name (compare ``git rev-parse --local-env-vars``).
+# Variables that would lead git to another repository, index or object store than the one named, or make it
+# read paths differently (compare ``git rev-parse --local-env-vars``).
 _MISLEADING = frozenset({
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_CONFIG", "GIT_DEFAULT_HASH", "GIT_DIFF_OPTS",
     "GIT_DIR", "GIT_EXTERNAL_DIFF", "GIT_GLOB_PATHSPECS", "GIT_GRAFT_FILE", "GIT_ICASE_PATHSPECS",
@@ -37,10 +36,10 @@ _OF_THE_USER = frozenset({
     "GIT_DIFF_OPTS", "GIT_EXTERNAL_DIFF", "GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
     "GIT_LITERAL_PATHSPECS", "GIT_NOGLOB_PATHSPECS",
 })  # fmt: skip
-"""Variables among these that say how the user wants to see things, and nothing about where they are."""
+"""Those among them that only say how the user wants to see things."""
 
 _READABLE = ("-c", "i18n.logOutputEncoding=UTF-8", "-c", "diff.orderFile=/dev/null")
-"""What we read is in UTF-8 and in git's order; what the user's git writes for them is as they chose."""
+"""What realm reads is in UTF-8 and git's order; what git writes for the user is in their own."""
 _FULL_DISK = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
 
 
@@ -58,17 +57,16 @@ class GitResult(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """The lines of standard output; a ref's name may hold what :meth:`str.splitlines` ends one at."""
+        """The lines of standard output, split at line feeds only: a ref's name may hold other line ends."""
         return self.text.split("\n") if self.out else []
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment as git should see it.
+    """Return this process's environment for git.
 
-    Messages are in English, so that they can be told apart, but the locale
-    stays the user's, whose hooks and filters may be run.  Replacement objects
-    are off, because a sandbox does not have them; locks that only save time are
-    off, because the user's index is not ours to refresh.
+    Messages are in English, so that they can be recognised, but the locale stays the user's, for hooks and
+    filters. Replacement objects are off, because a sandbox does not have them; optional locks are off,
+    because realm has no need to refresh the user's index.
     """
     found = {key: value for key, value in os.environ.items() if key not in _MISLEADING}
     found.update(LANGUAGE="en", GIT_NO_REPLACE_OBJECTS="1", GIT_OPTIONAL_LOCKS="0")
@@ -77,19 +75,18 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 class Place(NamedTuple):
-    """Where git has to be started, and with which variables, to find the repository that is meant."""
+    """Where to start git, and with which variables, so that it finds the intended repository."""
 
     cwd: Path
     env: Mapping[str, str]
 
 
 def place(start: Path) -> Place | None:
-    """Return how git finds the repository round the directory ``start``, ``None`` when there is none.
+    """Return how git finds the repository around the directory ``start``; ``None`` when there is none.
 
-    The nearest directory that has a ``.git`` is taken, and no bare repository
-    below it; like git this stops at ``GIT_CEILING_DIRECTORIES`` and at another
-    file system.  Without one it is the user's ``GIT_DIR``, if ``start`` lies in
-    the work tree that goes with it.
+    It is the nearest directory with a ``.git``, and never a bare repository below it; like git this stops at
+    ``GIT_CEILING_DIRECTORIES`` and at another file system.  Without one it is the user's ``GIT_DIR``, if
+    ``start`` is in its work tree.
     """
     start = start.resolve()
     ceilings = {Path(path) for path in os.environ.get("GIT_CEILING_DIRECTORIES", "").split(":") if path}
@@ -97,7 +94,7 @@ def place(start: Path) -> Place | None:
         if top != start and (top in ceilings or not _is_same_disk(start, top)):
             break
         if _is_git(top / ".git"):
-            # An empty entry: those after it are taken as they are.
+            # After an empty entry, links are not resolved.
             return Place(top, {"GIT_CEILING_DIRECTORIES": f":{top.parent}"})
     named = os.environ.get("GIT_DIR")
     tree = Path(os.environ.get("GIT_WORK_TREE") or ".").resolve()
@@ -145,12 +142,11 @@ def git(
     timeout: float | None = None,
     check: bool = True,
 ) -> GitResult:
-    """Run git and return how it ended.
+    """Run git and return its result.
 
-    ``project`` names the repository; ``env`` adds variables; ``stdin`` is what
-    git reads (nothing by default); ``timeout`` is in seconds.  Raises
-    :class:`GitError` when git is not there, takes too long or, with ``check``,
-    exits with anything but 0.
+    ``project`` names the repository; ``env`` adds variables; ``stdin`` is git's input (default: empty);
+    ``timeout`` is in seconds.  Raises :class:`GitError` when git is missing, takes too long or, with
+    ``check``, exits with another code than 0.
     """
     return run(
         command(*_READABLE, *args, project=project),
@@ -167,9 +163,9 @@ def _aside(project: Project | None) -> dict[str, str]:
 
 
 class Started:
-    """A git command that runs while something else is done; nothing is read from it before its end.
+    """A git command in the background; its output is read only at its end.
 
-    Raises :class:`GitError` when git is not there.
+    Raises :class:`GitError` when git is missing.
     """
 
     def __init__(self, *args: str, at: Place) -> None:
@@ -186,16 +182,16 @@ class Started:
             raise missing(problem, at.cwd) from problem
 
     def result(self) -> GitResult:
-        """Wait for the end and return how it ended; once."""
+        """Wait for its end and return the result; only once."""
         out, err = self._process.communicate()
         return GitResult(self._process.returncode, out, err)
 
 
 def become(*args: str, project: Project) -> NoReturn:
-    """Let git take this process's place, as if the user had typed it where they stand.
+    """Replace this process by git, as if the user had typed the command in their directory.
 
-    Their pager, colours, aliases of formats and language apply; it is only told which
-    repository is meant.  Raises :class:`GitError` when git is not there.
+    Their pager, colours, format aliases and language apply; only the repository is given.  Raises
+    :class:`GitError` when git is missing.
     """
     argv, env = command(*args, project=project), _of_the_user()
     for stream in (sys.stdout, sys.stderr):
@@ -211,7 +207,7 @@ def become(*args: str, project: Project) -> NoReturn:
 
 
 def type_in(*args: str, project: Project, env: Mapping[str, str] | None = None) -> int:
-    """Run git as if the user had typed it where they stand, and return its exit code; see :func:`become`."""
+    """Run git as if the user had typed it, and return its exit code; see :func:`become`."""
     argv, cwd = command(*args, project=project), project.root / project.subdir
     try:
         given = _of_the_user() | _aside(project) | dict(env or {})
@@ -221,7 +217,7 @@ def type_in(*args: str, project: Project, env: Mapping[str, str] | None = None) 
 
 
 def user_environment() -> dict[str, str]:
-    """Return this process's environment without what leads git elsewhere, for programs of the user's."""
+    """Return this process's environment without variables that redirect git, for the user's programs."""
     return {key: value for key, value in os.environ.items() if key not in _MISLEADING - _OF_THE_USER}
 
 
@@ -238,7 +234,7 @@ def run(
     timeout: float | None = None,
     check: bool = True,
 ) -> GitResult:
-    """Run ``argv``, a git command with whatever goes before it; see :func:`git`."""
+    """Run ``argv``, a git command with any prefix; see :func:`git`."""
     text = stdin if isinstance(stdin, bytes) else None
     file = subprocess.DEVNULL if stdin is None or isinstance(stdin, bytes) else stdin
     is_move = _verb(argv) in ("update-ref", "read-tree")
@@ -250,7 +246,7 @@ def run(
             stdin=subprocess.PIPE if text is not None else file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Ctrl-C at the terminal does not stop half-way what moves refs, or rewrites files.
+            # Ctrl-C at the terminal must not stop git while it moves refs or rewrites files.
             process_group=0 if is_move else None,
         )
         with process:
@@ -268,11 +264,11 @@ def run(
 def _communicated(
     process: subprocess.Popen[bytes], text: bytes | None, timeout: float | None, *, wait: bool
 ) -> tuple[bytes, bytes]:
-    """Return what a process writes until it ends; one that is not waited for is killed by an interrupt."""
+    """Return a process's output at its end; an interrupt kills it, unless it is to be waited for."""
     interrupted: KeyboardInterrupt | None = None
     while True:
         try:
-            # A second call goes on where the first was cut off.
+            # A second call continues where the first was interrupted.
             found = process.communicate(text if interrupted is None else None, timeout=timeout)
         except BaseException as problem:
             if not wait or interrupted is not None or not isinstance(problem, KeyboardInterrupt):
@@ -287,7 +283,7 @@ def _communicated(
 
 
 def without_hooks() -> None:
-    """Let no git that is started from now on run a hook, or a program that watches the files."""
+    """Keep every git started from now on from running hooks, or a program that watches the files."""
     count = os.environ.get("GIT_CONFIG_COUNT", "")
     first = int(count) if count.isdecimal() else 0
     settings = {"core.hooksPath": os.devnull, "core.fsmonitor": "false"}
@@ -297,7 +293,7 @@ def without_hooks() -> None:
 
 
 def missing(problem: OSError, cwd: Path | None) -> GitError:
-    """Return the error for a git, or a directory to run it in, that is not there."""
+    """Return the error for a missing git, or a missing directory to run it in."""
     if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112 - Path's own raises where nothing may be looked at
         return GitError(f"the directory {clean(str(cwd))} does not exist, or cannot be entered")
     if cwd is not None and not os.access(cwd, os.X_OK):
@@ -317,7 +313,7 @@ def failure(verb: str, err: bytes) -> GitError:
 
 
 def reason(err: bytes) -> str:
-    """Return the line of git's standard error that says why, cleaned and cut; with what it announces."""
+    """Return the line of git's standard error with the reason, cleaned and cut, and what it announces."""
     lines = [clean(line, limit=400).strip() for line in err.replace(b":\n\t", b": ").splitlines()]
     for prefix in ("fatal: ", "error: "):
         for line in lines:

@@ -1,8 +1,8 @@
-"""Hosts that sandboxes may reach, as users write them: a name, an address or a network, with a port or not.
+"""Hosts that sandboxes may reach, as users write them: a name, address or network, with an optional port.
 
-``example.com`` is that name alone, ``.example.com`` (or ``*.example.com``) it and all
-names below it, ``example.com:8443`` the name at that port alone, ``10.1.2.3`` an
-address, ``10.1.0.0/16`` a network, ``[fd00::1]:8080`` an address of IPv6 with its port.
+``example.com`` is only that name, ``.example.com`` (or ``*.example.com``) also all names below it,
+``example.com:8443`` the name at only that port, ``10.1.2.3`` an address, ``10.1.0.0/16`` a network,
+``[fd00::1]:8080`` an IPv6 address with its port.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ TLS, WEB = 443, 80
 class Host(NamedTuple):
     """A host: its ``name`` in lower case or its address, and the port, 0 for the usual ones.
 
-    ``known`` is whether it was named as the very place to go to, wherever its name leads;
-    ``own`` whether only realm's own sidecar is to go there, for a sandbox.
+    ``known`` means that the user named it as a destination, wherever its name resolves to; ``own`` that only
+    realm's own sidecar contacts it, for a sandbox.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Host(NamedTuple):
 
     @property
     def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-        """Return the addresses that it is; ``None`` for a name."""
+        """Return its addresses; ``None`` for a name."""
         import ipaddress
 
         try:
@@ -52,12 +52,12 @@ _HERE = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
 
 
 def is_here(url: str) -> bool:
-    """Tell whether a URL leads to the machine itself that asks for it."""
+    """Tell whether a URL leads back to the machine that requests it."""
     return _HERE.match(url) is not None
 
 
 def parse(text: str) -> Host:
-    """Return the host that ``text`` is; raises :class:`ValueError` with what is wrong."""
+    """Parse ``text``; raises :class:`ValueError` with what is wrong."""
     word = text.strip().lower()
     if "//" in word:
         raise ValueError("write the host alone, without https:// or a path")
@@ -73,7 +73,7 @@ def parse(text: str) -> Host:
 
 
 def at(name: str, port: int) -> Host:
-    """Return the host that is called ``name`` at a port, which is left out where it is a usual one."""
+    """Return the host of that name at a port, which is omitted if it is a usual one."""
     return Host(name, 0 if port in (TLS, WEB) else port)
 
 

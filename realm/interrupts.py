@@ -1,4 +1,4 @@
-"""Ctrl-C, a closed window, SIGTERM: the first cuts off what goes on, none the clearing up after it."""
+"""Ctrl-C, a closed window, SIGTERM: the first cuts off the work, none cuts off its cleanup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 PATIENCE = 10.0
-"""Seconds after a Ctrl-C in which another one changes nothing."""
+"""Seconds after a Ctrl-C during which another one is ignored."""
 
 
 class _Once:
@@ -27,10 +27,10 @@ class _Once:
 
 
 def once() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP raise :class:`KeyboardInterrupt` once in :data:`PATIENCE` seconds.
+    """Make SIGINT, SIGTERM and SIGHUP raise :class:`KeyboardInterrupt` once in :data:`PATIENCE` seconds.
 
-    Somebody impatient presses Ctrl-C twice: the second one must not meet the handlers of the
-    first, which leave things as they were.  A process that ignores such a signal goes on to.
+    Impatient users press Ctrl-C twice: the second must not interrupt the first one's cleanup.  A signal that
+    the process ignores stays ignored.
     """
     handler = _Once()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -39,13 +39,13 @@ def once() -> None:
 
 
 def code(wish: KeyboardInterrupt) -> int:
-    """Return the exit code of what was cut off: 128 and the signal's number."""
+    """Return the exit code of an interrupted command: 128 plus the signal's number."""
     return 128 + (wish.args[0] if wish.args else signal.SIGINT)
 
 
 @contextmanager
 def telling(text: str) -> Iterator[None]:
-    """Give an interrupt that cuts off what is done in the context a ``text`` to be shown with it."""
+    """Attach ``text``, to be shown, to an interrupt of the context."""
     try:
         yield
     except KeyboardInterrupt as wish:

@@ -1,15 +1,15 @@
-"""The nouns of realm as frozen values; no file or program is asked here."""
+"""The nouns of realm as immutable values; nothing here reads files or runs programs."""
 
-# Annotations are no texts here: each would be compiled when its NamedTuple is made, at every start.
+# No "annotations" import here: NamedTuple would compile each annotation at every start.
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 WORKSPACE_ROOT = "/workspace"
-"""Where workspaces lie in every sandbox: the conversation's file name depends on it."""
+"""The parent of workspaces in every sandbox: a conversation's file name depends on it."""
 LONGEST_TRANSCRIPT = 512 * 1024**2
-"""Bytes of a conversation that are brought out of a container at most."""
+"""The longest conversation taken out of a container, in bytes."""
 
 
 class Project(NamedTuple):
@@ -65,26 +65,26 @@ class Activity(StrEnum):
     RANG = "rang"
     """It rang the bell of its terminal while it was working."""
     PAUSED = "paused"
-    """It stands still, since the engine's disk is nearly full."""
+    """It is paused, because the engine's disk is nearly full."""
     READY = "ready"
     """It waits for a first prompt."""
     STUCK = "stuck"
-    """Its turn was cut short by an error, of its model's API say, and it waits for what the user does."""
+    """An error, such as the model's API's, cut its turn short, and it waits for the user."""
     DONE = "done"
-    """It has ended a turn, or itself without a complaint."""
+    """It has ended a turn, or ended by itself without an error."""
     FAILED = "failed"
     STOPPED = "stopped"
     """The user ended it."""
     INTERRUPTED = "interrupted"
-    """Its run was cut off."""
+    """Its run was interrupted."""
 
 
 class Neighbour(NamedTuple):
-    """Another directory that a session's sandboxes have beside the project.
+    """Another directory beside the project in a session's sandboxes.
 
-    ``path`` is the absolute one on the host, ``name`` that of the directory beside the workspace.
-    ``base`` is the commit that a repository is given from; empty for a plain directory.  The commits of
-    one that is ``writable`` are taken into it, on ``refs/realm/<ref>``.
+    ``path`` is absolute on the host, ``name`` is the directory's beside the workspace.  ``base`` is a
+    repository's starting commit; empty for a plain directory.  The commits of a ``writable`` one are taken
+    into it, on ``refs/realm/<ref>``.
     """
 
     path: str
@@ -121,16 +121,15 @@ class Session(NamedTuple):
     neighbours: tuple[Neighbour, ...] = ()
 
     def beside(self, name: str) -> str:
-        """Return where what has that name beside the project is in the sandbox."""
+        """Return the path, in the sandbox, of the directory of that name beside the project."""
         return f"{self.workspace.rpartition('/')[0]}/{name}"
 
 
 class Taken(NamedTuple):
-    """How far the work of a run that goes on is in git.
+    """How far a running run's work is in git.
 
-    ``number`` is that of the last hand-over taken in, ``turn`` its turn, ``ended`` when that
-    ended, 0 where none did; ``head`` and ``snapshot`` are the state as the sandbox has it,
-    whose commits the host wrote anew.
+    ``number`` is the last hand-over taken in, ``turn`` its turn, ``ended`` when that ended (0: none did);
+    ``head`` and ``snapshot`` are the sandbox's own commits, which the host rewrote.
     """
 
     number: int
@@ -155,10 +154,10 @@ class Kept(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A host that a run was refused, so many ``times``: at which port, and why.
+    """A host that a run was refused: at which port, why, and how many ``times``.
 
-    ``why`` is ``name`` (it is not allowed), ``address`` (an address instead of a name),
-    ``private`` (it is allowed, and leads to a private address) or ``login`` (a registry is only read).
+    ``why`` is ``name`` (it is not allowed), ``address`` (an address instead of a name), ``private`` (it is
+    allowed, but leads to a private address) or ``login`` (a registry may only be read).
     """
 
     host: str
@@ -324,14 +323,14 @@ class Left(NamedTuple):
 
 
 class TurnText(NamedTuple):
-    """What was asked and answered in one turn (untrusted text, not yet cleaned)."""
+    """The prompt and answer of one turn (untrusted text, not cleaned)."""
 
     prompt: str = ""
     answer: str = ""
 
 
 class Question(NamedTuple):
-    """A question with numbered options; ``several`` of them may be taken, or one."""
+    """A question with numbered options, of which ``several`` or only one may be picked."""
 
     text: str
     options: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What the texts of settings mean; each parser raises :class:`ValueError` that says what is wrong."""
+"""Parsers of settings; each raises :class:`ValueError` with what is wrong."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def quoted(text: str) -> str:
 
 
 def shaped(pattern: str, problem: str) -> Callable[[str], str]:
-    """Return a parser of texts that are empty or match; it raises with ``problem`` for others."""
+    """Return a parser of texts that are empty or match ``pattern``; others raise with ``problem``."""
 
     def parse(text: str) -> str:
         if text and not re.fullmatch(pattern, text, re.ASCII):
@@ -67,7 +67,7 @@ def _expanded(text: str) -> Path:
 
 
 def file(text: str) -> Path | None:
-    """Return the path of a file that is there; ``None`` for none."""
+    """Return the path of an existing file; ``None`` for an empty text."""
     if not text:
         return None
     path = _expanded(text)
@@ -77,7 +77,7 @@ def file(text: str) -> Path | None:
 
 
 def directory(text: str) -> str:
-    """Return a directory's whole path; none for none."""
+    """Return a directory's absolute path; empty for an empty text."""
     if not text:
         return ""
     path = _expanded(text)
@@ -148,7 +148,7 @@ def budget(text: str) -> Budget:
 
 
 def memory(text: str) -> int | None:
-    """Return bytes, 0 for no limit, ``None`` for what suits the engine."""
+    """Return bytes, 0 for no limit, ``None`` to let the engine decide."""
     word = text.strip().lower()
     if word in ("", "auto"):
         return None
@@ -179,12 +179,12 @@ def transcript(text: str) -> int:
 
 
 def reserve(text: str) -> int:
-    """Return the bytes that are to stay free, 0 for none."""
+    """Return the bytes to keep free, 0 for none."""
     return 0 if text.strip().lower() in ("none", "0") else bound(text)
 
 
 def cpus(text: str) -> float | None:
-    """Return processors, 0 for all, ``None`` for what suits the engine."""
+    """Return processors, 0 for all, ``None`` to let the engine decide."""
     word = text.strip().lower()
     if word in ("", "auto", "all"):
         return 0 if word == "all" else None

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _STALE = 86400.0
-"""Seconds after which what another machine's realm was holding is taken for forgotten."""
+"""Seconds after which another machine's realm is assumed to have forgotten what it held."""
 _SCRATCH = re.compile(r"[a-z]+@(\S*)@(\d{1,12})@\w+")
 """The name of a scratch directory: what it is for, the machine, the process."""
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")
-"""The name of a file that :func:`replace` has not put in its place yet."""
+"""The name of a file that :func:`replace` has not renamed into place yet."""
 
 
 def realm_home() -> Path:
@@ -66,10 +66,9 @@ def make_private(directory: Path) -> Path:
 
 
 def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Write a file in one step, readable by its owner only: who reads it sees the old one or the new one.
+    """Write a file atomically, readable by its owner only: readers see the old content or the new.
 
-    With ``durable`` it is on the disk when this returns.  Raises ``OSError``,
-    and leaves nothing then.
+    With ``durable`` it is on the disk when this returns.  Raises ``OSError``, and then leaves nothing.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -98,10 +97,10 @@ class Scratch(NamedTuple):
 
 
 def scratch(kind: str, within: Path | None = None) -> Scratch:
-    """Make a private directory for one use ``within`` another, by default realm's own ``tmp``.
+    """Create a private directory for one use ``within`` another (default: realm's own ``tmp``).
 
-    It is called after ``kind``, letters, this machine and this process.  Whoever makes it removes
-    it; those of processes that were killed go now.
+    Its name has ``kind`` (letters), this machine and this process.  The caller removes it; those of killed
+    processes are removed now.
     """
     tidy(within)
     parent = within or make_private(realm_home() / "tmp")
@@ -151,7 +150,7 @@ def _tidy_former(parent: Path) -> int:
 
 @contextmanager
 def scratched(kind: str, within: Path | None = None) -> Iterator[Path]:
-    """Give a directory as :func:`scratch` makes it, and remove it afterwards."""
+    """Yield a directory of :func:`scratch`, and remove it afterwards."""
     made = scratch(kind, within)
     try:
         yield made.path
@@ -160,7 +159,7 @@ def scratched(kind: str, within: Path | None = None) -> Iterator[Path]:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a directory with all that is in it, if it is there and as far as that goes."""
+    """Remove a directory and its content, if it exists and as far as possible."""
     if os.path.exists(directory):  # noqa: PTH110 - Path's own raises where nothing may be looked at
         import shutil  # milliseconds that a run without leftovers does not wait for
 
@@ -194,7 +193,7 @@ def _remove_unused(path: Path, held: Path) -> bool:
 
 
 def is_forgotten(host: str, pid: int, since: float) -> bool:
-    """Tell whether what a process marked as its own is left over: it is gone, or it is long ago.
+    """Tell whether a process left what it marked as its own: the process is gone, or the mark is old.
 
     ``host`` is the machine's name, also in the form of :func:`machine`; ``since`` is in seconds.
     """
@@ -227,9 +226,9 @@ def shipped(name: str) -> Mapping[str, bytes]:
 
 
 def itself() -> tuple[str, ...]:
-    """Return the command that is this very realm again.
+    """Return the command that runs this very realm.
 
-    ``python -m realm`` would be a project's own ``realm`` where that has one and is the current directory.
+    ``python -m realm`` would run a project's own ``realm``, if the current directory has one.
     """
     program = f"import sys; sys.path[:] = {sys.path!r}; from realm.__main__ import main; main()"
     return (sys.executable, "-I", "-c", program)

@@ -1,10 +1,10 @@
-"""Taking secrets out of what is shown and recorded: values that realm itself handled, and well-known formats.
+"""Removes secrets from what is shown and recorded: values that realm itself handled, and well-known formats.
 
-A secret is replaced by as many asterisks, so that nothing moves: no line, no column, no time of
-a recording.  Control sequences stay as they are, also where one stands in the middle of a value.
+A secret is replaced by as many asterisks, so that no line, column or time of a recording changes.  Control
+sequences stay, even inside a value.
 
-The formats are those that their makers document, long and with a beginning of their own, so that
-nothing else looks like them; compare the rules of gitleaks and of GitHub's secret scanning.
+The formats are documented by their makers, long and with a distinctive beginning, so that nothing else looks
+like them; compare the rules of gitleaks and of GitHub's secret scanning.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SHORTEST = 8
-"""Characters of a value that is looked for: shorter ones are words, too."""
+"""The shortest value that is searched for, in characters: shorter ones may be ordinary words."""
 _MOST = 100
-"""Values that are looked for."""
+"""The most values that are searched for."""
 
 
 class _Format(NamedTuple):
-    """How secrets of one kind look; a text without one of the ``signs`` has none."""
+    """The form of one kind of secret; a text without any of the ``signs`` has none."""
 
     signs: tuple[str, ...]
     pattern: str
@@ -35,7 +35,7 @@ def _format(pattern: str, *signs: str) -> _Format:
 
 
 _compiled = functools.cache(re.compile)
-"""Those of the formats take 8 ms, that of a long value as much, and hardly any text has the signs of one."""
+"""Compiled when needed: the formats take 8 ms, as does a long value, and few texts have their signs."""
 
 
 _AFTER_NAME = r"(?<={})[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?[A-Za-z0-9/+=]{{40}}"
@@ -73,7 +73,7 @@ _FORMATS = (
 )  # fmt: skip
 
 _BETWEEN = "(?:\x1b\\[[0-9;:?]{0,40}[ -/]?[@-~]|\x1b[()][0-9A-Z]|[\r\n\x08 \N{BOX DRAWINGS LIGHT VERTICAL}])"
-"""What may stand between two characters of a value on a terminal: where its line was full, say."""
+"""What may be between two characters of a value on a terminal: where its line was full, say."""
 _GAP = _BETWEEN + "{0,200}"
 _PARTS = re.compile(f"({_BETWEEN})|.", re.DOTALL)
 
@@ -83,7 +83,7 @@ def _stars(match: re.Match[str]) -> str:
 
 
 class Redactor:
-    """Replaces secrets: those of known formats, and ``values`` wherever they stand."""
+    """Replaces secrets: those of known formats, and ``values`` anywhere."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         known = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
@@ -169,17 +169,17 @@ ADDRESS = re.compile(
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Tell whether the variable ``name`` sounds as if its ``value`` was nobody's business."""
+    """Tell whether a variable's name suggests that its value, unless that is short, is a secret."""
     return bool(_SECRET.search(name)) and len(value) >= SHORTEST
 
 
 def tells(text: str) -> bool:
-    """Tell whether a setting or an argument may have a secret, apart from logins in addresses."""
+    """Tell whether a setting or an argument may hold a secret, apart from logins in URLs."""
     return bool(_TELLING.search(ADDRESS.sub("<>", text)))
 
 
 def texts(data: bytes) -> Iterator[str]:
-    """Yield every text of a JSON document that may be a secret: long, and in one word."""
+    """Yield every text of a JSON document that may be a secret: long, and a single word."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
