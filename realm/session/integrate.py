@@ -84,7 +84,13 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick:
     """
     done = work(at, directory)
     git.without_hooks()
-    theirs = done.whole.tip
+    theirs, cut_off = done.whole.tip, _cut_off(done)
+    if cut_off:
+        before = (cut_off[0].new or "")[:12]
+        ui.warn(
+            f"realm apply {at.name} was cut off before: git restore --source={before} :/ brings back what "
+            "your files were then"
+        )
     with quarantine(done.whole.project) as held:
         project, index = held.aside, held.path / "index"  # objects made here are not for the project
         if paths:
@@ -112,7 +118,15 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick:
             return repo.diffstat(project, now, worktree.snapshot(project, index))
         with _kept(held, done, now, after):
             merging.rewrite_files(project, index, now, after)
+        _forget(done, cut_off)
         return repo.diffstat(project, now, after)
+
+
+def _cut_off(done: Work) -> list[refs.RefUpdate]:
+    """Return how refs to work trees, the latest first, were made that an earlier apply did not forget."""
+    found = refs.list_trash(done.whole.project, done.whole.name)
+    updates = [update for trash in found for update in trash.moved_in()]
+    return [update for update in updates if update.ref.endswith("/branches/merge/apply")]
 
 
 @contextmanager
@@ -178,6 +192,8 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
 
 def _forget(done: Work, kept: Sequence[refs.RefUpdate]) -> None:
     """Undo :func:`_keep`; what cannot be undone expires with the rest of the trash."""
+    if not kept:
+        return
     with suppress(RealmError):
         gone = [refs.RefUpdate(ref, oid, None) for ref, _, oid in kept]
         refs.transact(done.whole.project, gone, "realm: gone")

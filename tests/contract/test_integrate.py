@@ -86,6 +86,17 @@ class TestApply:
         assert (repo.path / "a.txt").read_text() == mine.replace("10\n", "ten\n")
         assert repo.refs() == before[1]
 
+    def test_one_that_was_killed_is_told_of_until_it_is_done(self, past: Past) -> None:
+        repo = past.repo
+        repo.git("update-ref", "refs/realm-trash/fix/1700000000/branches/merge/apply", repo.head())
+        repo.write("a.txt", LINES.replace("10\n", "diez\n"))
+        refused = realm(repo.path, "apply", "fix")
+        assert refused.code == 1
+        assert f"git restore --source={repo.head()[:12]} :/ brings back" in refused.err
+        repo.git("restore", "a.txt")
+        assert realm(repo.path, "apply", "fix").code == 0
+        assert repo.refs("refs/realm-trash/") == {}
+
     def test_edits_beside_it_stay(self, past: Past) -> None:
         repo = past.repo
         repo.write("later.txt", "l\n")
