@@ -10,7 +10,7 @@ import click
 
 from realm.cli import output
 from realm.cli.boundary import CommandLineError
-from realm.cli.params import AGENT_BEGAN, SessionAt, claimed, here, regain, split, takes_value
+from realm.cli.params import AGENT_BEGAN, SessionAt, claimed, dockers, here, regain, split, takes_value
 from realm.cli.verbs import SUMMARIES
 from realm.text import clean, listed
 
@@ -135,14 +135,20 @@ class AgentVerb(Verb):
             raise
         ctx.meta[AGENT_BEGAN] = bool(parts.agent) or "--" in args
         rest = super().parse_args(ctx, _line(parts))
-        if not ctx.resilient_parsing and (options := claimed(parts, known)):
+        if ctx.resilient_parsing:
+            return rest
+        first = "" if parts.explicit else "".join(parts.agent[:1]).partition("=")[0]
+        docker, options = dockers(first), claimed(parts, known)
+        if docker or options:
             theirs = _options_of_agent(ctx, new=self.project)
-            if theirs is None:
+            if theirs is not None and docker and first not in theirs:
+                raise CommandLineError(f"there is no option {first}", docker, usage(ctx))
+            if theirs is None and options:
                 output.warning(
                     f"{listed(options)} went to the agent: realm's own options come before the agent's "
                     "arguments (use -- to separate them explicitly)"
                 )
-            elif (again := regain(parts, known, theirs)) != parts:
+            elif theirs is not None and (again := regain(parts, known, theirs)) != parts:
                 ctx.params.clear()
                 rest = super().parse_args(ctx, _line(again))
         return rest

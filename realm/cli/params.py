@@ -164,7 +164,19 @@ def _unknown(argument: str, known: Mapping[str, bool]) -> CommandLineError:
     name = argument.partition("=")[0]
     close = closest(name, sorted(option for option in known if option.startswith("--")))
     advice = f"did you mean {' or '.join(close)}?" if close else "the agent's options go after the name"
-    return CommandLineError(f"there is no option {name}", advice)
+    return CommandLineError(f"there is no option {name}", dockers(name) or advice)
+
+
+def dockers(option: str) -> str:
+    """Return where ``option`` belongs if it is a flag of docker's, by its long name; empty if it is none."""
+    if not option.startswith("-"):
+        return ""
+    from realm.sandbox.flags import TABLE
+
+    names = ("-e", *(f"--{flag.name}" for flag in TABLE))
+    return (
+        f"docker's flags are a setting: git config realm.dockerArgs '{option} …'" if option in names else ""
+    )
 
 
 Candidates = Callable[[click.Context, str], list[CompletionItem[str]]]

@@ -81,6 +81,14 @@ def test_git_realm_calls_itself_so(realm: CommandLine) -> None:
         (["--bad"], 2, "there is no option --bad", "realm --help explains it"),
         (["push", "x", "--sqush"], 2, "there is no option --sqush", "did you mean --squash?"),
         (["push", "x", "-f"], 2, "there is no option -f", "did you mean --force?"),
+        (
+            ["new", "--network", "none", "x"],
+            125,
+            "there is no option --network",
+            "docker's flags are a setting",
+        ),
+        (["new", "x", "--memory=2g"], 125, "there is no option --memory", "docker's flags are a setting"),
+        (["new", "x", "-e", "A=1"], 125, "there is no option -e", "docker's flags are a setting"),
         (["new", "-d", "x"], 125, "there is no option -d", "did you mean --detach?"),
         (
             ["diff", "x", "--name-only"],
