@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 class Info(NamedTuple):
-    """Which engine it is, where, and what chose it."""
+    """The engine, its address, and what chose it."""
 
     version: str
     endpoint: str
@@ -29,11 +29,11 @@ class Info(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """The machine of an engine: memory in bytes and processors, 0 where it does not say how many.
+    """An engine's machine: memory in bytes and processors, 0 if unknown.
 
-    ``limits_cpus`` is whether it can limit processors, ``root`` where the engine keeps its files there,
-    ``maps_users`` whether containers' users are others on the machine, ``unlimited`` what containers use
-    as much of as there is, whatever they are given.
+    ``limits_cpus`` is whether it can limit processors, ``root`` the engine's directory there, ``maps_users``
+    whether containers' users have other ids on the machine, ``unlimited`` the resources whose limits have no
+    effect.
     """
 
     memory: int
@@ -50,7 +50,7 @@ class Machine(NamedTuple):
         unlimited = [what for name, what in limits.items() if found.get(name) is False]
         is_rootless = any("rootless" in option for option in found.get("SecurityOptions") or ())
         if found.get("CgroupDriver") == "none" or (is_rootless and found.get("CgroupVersion") == "1"):
-            unlimited.append("disk space")  # who fills it cannot be paused
+            unlimited.append("disk space")  # a container that fills it cannot be paused
         return cls(
             int(found.get("MemTotal") or 0),
             int(found.get("NCPU") or 0),
@@ -62,7 +62,7 @@ class Machine(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image: its id, labels, size in bytes, day of its making (``YYYY-MM-DD``), entrypoint, variables."""
+    """An image: id, labels, size in bytes, day of creation (``YYYY-MM-DD``), entrypoint, variables."""
 
     id: str
     labels: Mapping[str, str]
@@ -85,7 +85,7 @@ class Image(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What does not change about a container: its id, its image's, its terminal, ``UID:GID``, its labels."""
+    """A container's constants: its id, its image's, whether it has a terminal, ``UID:GID``, its labels."""
 
     id: str
     image: str
@@ -101,7 +101,7 @@ class Facts(NamedTuple):
 
 
 class Mounted(NamedTuple):
-    """What is mounted in a container: a ``volume``, ``bind`` or ``tmpfs``; ``source`` is its name or path."""
+    """A mount of a container: a ``volume``, ``bind`` or ``tmpfs``; ``source`` is its name or path."""
 
     kind: str
     source: str
@@ -143,7 +143,7 @@ class Conditions(NamedTuple):
             )
             for one in found.get("Mounts") or ()
         ]  # fmt: skip
-        # The API wants the whole text of a system call filter.
+        # The API reports the complete text of a system call filter.
         protection = [
             "seccomp=custom" if text.startswith("seccomp={") else text
             for text in host.get("SecurityOpt") or ()
@@ -192,7 +192,7 @@ class Listed(NamedTuple):
     @classmethod
     def of(cls, found: Json) -> Self:
         """Return what ``GET /containers/json`` says of one."""
-        # One that is linked to has more names, with slashes inside.
+        # A linked container has more names, with slashes inside.
         names = (str(name).removeprefix("/") for name in found.get("Names") or ())
         name = next((name for name in names if "/" not in name), "")
         return cls(found["Id"], name, found.get("Labels") or {}, found["State"])

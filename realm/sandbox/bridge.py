@@ -1,7 +1,7 @@
-"""The SDK's requests over our own connections, to any engine without TLS.
+"""Sends the SDK's requests over realm's own connections, to any engine without TLS.
 
-The SDK's own way to ssh needs another library, even for the ssh program, and
-its way to a unix socket leaves one open that could not be connected.
+The SDK's ssh transport needs another library, even for the ssh program, and its unix transport leaks a socket
+that could not be connected.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class Bridge(BaseHTTPAdapter):
-    """Lets requests go to ``endpoint`` as :func:`realm.sandbox.endpoint.dial` reaches it."""
+    """Sends requests to ``endpoint`` through :func:`realm.sandbox.endpoint.dial`."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()
         self._pool = _Pool(endpoint)
 
     def get_connection(self, url: str | bytes, proxies: object = None) -> _Pool:  # noqa: ARG002
-        """Return the only pool there is."""
+        """Return the only pool."""
         return self._pool
 
     def request_url(self, request: PreparedRequest, proxies: object) -> str:  # noqa: ARG002
-        """Return the path alone: there is no proxy on the way."""
+        """Return only the path, as there is no proxy."""
         return request.path_url
 
     def close(self) -> None:

@@ -1,16 +1,15 @@
 """Caches: what tools download and compile, in a volume of the project that outlives its sandboxes.
 
-There is one for each project, user of the sandboxes and engine, mounted at :data:`layout.CACHE`.
-Its name is made of these and of this REALM_HOME's key, so that two first starts at once
-have the same one, and another project never has it.  What is known of it lies in
-``REALM_HOME/caches/<name>.json``, which is there once the volume is the user's to write to; the time
-of that file is when a sandbox had the volume last.
+There is one for each project, sandbox user and engine, mounted at :data:`layout.CACHE`.  Its name is derived
+from these and this REALM_HOME's key, so that two simultaneous first starts use the same one, and other
+projects never do.  ``REALM_HOME/caches/<name>.json`` describes it, and exists once the volume's owner is its
+user; the file's time is when a sandbox last had the volume.
 
-A tool finds its cache by its own variable where neither the image nor the user has set that;
-what no variable leads to is in a tool's file in the home, or done by the entry script.
+Tools find their caches by their own variables, unless the image or the user has set these; for what no
+variable controls there is a tool's file in the home, or the entry script does it.
 
-Where an image's own variables let tools write to its read-only system, as ``CARGO_HOME`` may, or the user
-wants it (``realm.cachePath``), there is a volume with a copy of what the image has there, of the same kind.
+If an image's own variables make tools write to its read-only system, as ``CARGO_HOME`` may, or the user wants
+it (``realm.cachePath``), a volume of the same kind has a copy of the image's directory.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ if TYPE_CHECKING:
 
 ROLE = "cache"
 LIFETIME = 30 * 24 * 3600.0
-"""Seconds after which one goes that no sandbox has had."""
+"""Seconds after which an unused cache is removed."""
 _PATIENCE = 120.0
-"""Seconds for looking at how large one is."""
+"""Seconds for measuring its size."""
 
 _TOP = layout.CACHE
 VARIABLES: Mapping[str, str] = {
@@ -54,11 +53,11 @@ VARIABLES: Mapping[str, str] = {
     "MAVEN_USER_HOME": f"{_TOP}/maven",
     "CCACHE_DIR": f"{_TOP}/ccache",
 }
-"""Where the tools find their caches; yarn 1 and pnpm have none that others mind not."""
+"""The variables by which tools find their caches; yarn 1 and pnpm have none that is only for them."""
 _BESIDE: Mapping[str, str] = {
-    # uv says at each install that it cannot link into a work tree on another volume.
+    # Without it, uv warns at each install that it cannot link into a work tree on another volume.
     "UV_LINK_MODE": "copy",
-    # For the entry script, which sees to cargo and gradle.
+    # For the entry script, which handles cargo and gradle.
     "REALM_CACHE_DIR": _TOP,
 }
 _DIRECTORIES = ("cargo/registry", "cargo/git", "gradle")
@@ -75,12 +74,12 @@ _TOOLS_OWN: Mapping[str, tuple[str, ...]] = {
     "GOPATH": ("bin", "pkg", "src"),
     "RUSTUP_HOME": ("downloads", "tmp", "toolchains", "update-hashes"),
 }
-"""Variables of images that name where tools write besides, and what they write to there."""
+"""Images' variables for directories that tools also write to, and what they write there."""
 _TOPS = {
     "/", "/home", "/opt", "/root", "/srv", "/usr", "/usr/local", "/usr/local/share", "/var", "/var/lib",
     "/workspace",
 }  # fmt: skip
-"""No places themselves, though what lies below may be one."""
+"""Not allowed themselves, though directories below them may be."""
 _SYSTEM = re.compile(
     r"((/usr(/local)?)?/(bin|boot|dev|etc|include|lib\w*|proc|run|sbin|sys)|/usr/share|/var/run)(/.*)?"
 )
@@ -88,9 +87,9 @@ _WRITABLE = (layout.STATE, layout.WORK, _TOP, "/tmp", "/var/tmp")  # noqa: S108
 
 
 class Cache(NamedTuple):
-    """A project's cache: its volume, the engine and repository, and the user whose it is, ``UID:GID``.
+    """A project's cache: its volume, engine, repository and user (``UID:GID``).
 
-    ``target`` is where it is in a sandbox; what an image has there it has, too.
+    ``target`` is its path in a sandbox; it starts with the image's content there.
     """
 
     name: str
@@ -104,9 +103,9 @@ class Cache(NamedTuple):
 def of(
     engine: Engine, key: str, place: str, user: tuple[int, int], target: str = _TOP, image: str = ""
 ) -> Cache:
-    """Return the cache of a repository, which :func:`realm.store.history.History` tells by key and place.
+    """Return the cache of a repository, identified by :class:`realm.store.history.History`'s key and place.
 
-    With another ``target`` it is a copy of what ``image``, an id, has there.
+    With another ``target`` it is a copy of that directory in ``image``, an id.
     """
     who = "{}:{}".format(*user)
     parts = [engine.endpoint.url, key, who, *([target, image] if image else [])]
@@ -132,7 +131,7 @@ def can_be(target: str) -> bool:
 
 
 def chosen(targets: Iterable[str]) -> list[str]:
-    """Return the directories that the user wants kept; ``UsageError`` for one that cannot be."""
+    """Return the directories that the user wants cached; raises ``UsageError`` for an unsuitable one."""
     found = {layout.normal(target) for target in targets}
     for target in found:
         if not can_be(target):
@@ -144,23 +143,23 @@ def chosen(targets: Iterable[str]) -> list[str]:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables by which tools find their caches but those that are ``given`` already.
+    """Return the variables by which tools find their caches, without those already ``given``.
 
-    npm takes its variables in any case.
+    npm's variables may be in any case.
     """
     taken = {name.lower() for name in given}
     return {name: text for name, text in {**VARIABLES, **_BESIDE}.items() if name.lower() not in taken}
 
 
 def files() -> tuple[SandboxFile, ...]:
-    """Return what tools read in the home in the place of a variable."""
+    """Return files for the home by which tools without a variable find their caches."""
     return _FILES
 
 
 def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> Kept:
-    """Return the volume as a sandbox mounts it, which is there then, and its user's.
+    """Return the cache's volume for a sandbox's mount, created and given to its user if necessary.
 
-    ``image`` is any that is on the engine.  Raises ``EngineError`` when something else has its name.
+    ``image`` may be any on the engine.  Raises ``EngineError`` when something else has its name.
     """
     labels = _labels(owner, cache, "volume", cache.name, ROLE)
     if not _is_ready(engine, cache):
@@ -171,7 +170,7 @@ def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> Kept:
 
 
 def _is_ready(engine: Engine, cache: Cache) -> bool:
-    """Return whether the volume is there and its user's, and note that it is used."""
+    """Return whether the volume exists and belongs to its user, and note its use."""
     found = engine.volume(cache.name)
     if found is not None and not proof.holds("volume", cache.name, found.labels):
         raise EngineError(
@@ -202,7 +201,7 @@ def _labels(owner: Owner, cache: Cache, kind: str, name: str, role: str) -> dict
 
 
 def _hand_over(engine: Engine, image: str, cache: Cache, owner: Owner) -> None:
-    """Let the volume be its user's, by a container that is never started."""
+    """Give the volume to its user, by a container that is never started."""
     user, top = _user(cache), cache.target.strip("/")
     if cache.target == _TOP:
         below = [*(path.partition("/")[0] for path in _DIRECTORIES), *_DIRECTORIES]
@@ -266,7 +265,7 @@ def known(engine: Engine, key: str = "") -> list[Cache]:
 
 
 def sizes(engine: Engine, image: str, cache: Cache, owner: Owner) -> dict[str, int]:
-    """Return the bytes on disk of each directory in a cache; nothing without the volume."""
+    """Return the bytes on disk of each directory in a cache; empty without the volume."""
     if not _is_ours(engine, cache.name):
         return {}
     container = _container(engine, image, cache, owner, ["sleep", "600"])
@@ -280,7 +279,7 @@ def sizes(engine: Engine, image: str, cache: Cache, owner: Owner) -> dict[str, i
 
 
 def _read(said: bytes, target: str) -> Iterator[tuple[str, int]]:
-    """Yield what ``du`` said: directories below the top, or another target as a whole, and bytes."""
+    """Parse ``du``'s output: directories below the top, or another target as a whole, and bytes."""
     for line in said.decode("utf-8", "replace").splitlines():
         number, _, path = line.partition("\t")
         if number.isascii() and number.isdigit():
@@ -296,7 +295,7 @@ def _is_ours(engine: Engine, name: str) -> bool:
 
 
 def remove(engine: Engine, cache: Cache) -> bool:
-    """Remove a cache; return whether it is gone: one that a container has stays."""
+    """Remove a cache; return whether it is gone, as one that a container uses stays."""
     try:
         if _is_ours(engine, cache.name):
             engine.remove_volume(cache.name)
@@ -309,7 +308,7 @@ def remove(engine: Engine, cache: Cache) -> bool:
 
 
 def prune(engine: Engine) -> None:
-    """Remove the caches of projects that are gone, and those that no sandbox has had for long."""
+    """Remove the caches of projects that are gone, and those unused for long."""
     for cache in known(engine):
         with suppress(OSError):
             used = _path(cache.name).stat().st_mtime

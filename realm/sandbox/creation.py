@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from realm.sandbox.workspace import Checkout
 
 _MANY = 100
-"""Files in the work tree from which on the sandbox unpacks them itself: the engine takes 0.5 ms for each."""
+"""Number of files from which the sandbox unpacks them itself: the engine takes 0.5 ms for each."""
 
 
 def create(
     engine: Engine, wanted: SandboxSpec, given: Sequence[SandboxFile] = (), checkout: Checkout | None = None
 ) -> Sandbox:
-    """Make a sandbox with the files ``given`` in it, ready to be attached and started.
+    """Create a sandbox with the files ``given`` in it, ready to be attached and started.
 
-    With a ``checkout`` its workspace may lie on a base volume.  Raises
-    ``EngineError`` when the engine refuses; nothing is left then.
+    With a ``checkout`` its workspace may use a base volume.  Raises ``EngineError`` when the engine refuses,
+    and then leaves nothing.
     """
     inside = _with_environment(wanted, given)
     name = container_name(wanted)
@@ -43,22 +43,22 @@ def create(
         except EngineError as error:
             if not owned.base or wanted.volumes == "overlay":
                 raise
-            # An engine that cannot mount an overlay tells only now.
+            # Only now does an engine report that it cannot mount an overlay.
             workspace.note_failure(engine, error)
             return _create(engine, wanted, name, workspace.plain(name), inside)
 
 
 def container_name(wanted: SandboxSpec) -> str:
-    """Return a name for a container that says whose it is and is not taken."""
+    """Return a free name for a container, which says what it belongs to."""
     session = wanted.owner.session
     kept = "".join(char if char.isascii() and (char.isalnum() or char in "_.-") else "-" for char in session)
     return f"realm-{kept[:40]}-{wanted.owner.run}-{os.urandom(4).hex()}"
 
 
 def _with_environment(wanted: SandboxSpec, given: Iterable[SandboxFile]) -> list[SandboxFile]:
-    """Return the files with the entry script, and with ``-e`` values beside the agent's login.
+    """Return the files with the entry script, and with the values of ``-e`` beside the agent's login.
 
-    What stands for a login that stays outside counts, and what leads to the sidecar.
+    Placeholders of a login that stays outside, and variables for the sidecar, take precedence.
     """
     found = [transfer.entry_script(), SandboxFile(f"{layout.GIT}/unready", b"yes\n", 0o600)]
     chosen = flags.environment(wanted.args)
@@ -79,7 +79,7 @@ def _with_environment(wanted: SandboxSpec, given: Iterable[SandboxFile]) -> list
 def _create(
     engine: Engine, wanted: SandboxSpec, name: str, owned: Volumes, inside: list[SandboxFile]
 ) -> Sandbox:
-    # The name removes a container even if its id never reached us.
+    # By the name a container is removed even if its id never arrived.
     made = Sandbox(engine, name, wanted.owner, owned.all, tty=wanted.tty, mapper_image=wanted.mapper_image)
     try:
         options = spec.create_options(wanted, owned, workspace.labels(wanted.owner, name, owned.all))
@@ -93,7 +93,7 @@ def _create(
 
 
 def _put_all(made: Sandbox, wanted: SandboxSpec, owned: Volumes, inside: list[SandboxFile]) -> None:
-    """Put the files into the container that was made, and give its user the way to what is mounted."""
+    """Put the files into the new container, and make its mounted directories accessible to its user."""
     engine, user = made.engine, wanted.user
     mounted = list(layout.parents(wanted.args.targets))
     state = transfer.entries(layout.STATE, inside, [*layout.DIRECTORIES, *mounted], user)
@@ -128,13 +128,11 @@ class UnsavedError(EngineError):
 def snapshot(
     engine: Engine, dead: Sandbox, wanted: SandboxSpec, inside: Sequence[SandboxFile], seconds: float = 1800
 ) -> None:
-    """Take the end-of-run snapshot of a dead sandbox, by a second container on its volumes.
+    """Take the last snapshot of a dead sandbox, by a second container on its volumes, within ``seconds``.
 
-    It may take that many ``seconds``.
-    ``inside`` are the files that lay out its repositories, as they were or anew.
-    ``dead.collect`` works afterwards.
-    ``EngineError`` when that failed, :class:`UnsavedError` when the snapshot did: the
-    sandbox must not be removed then.
+    ``inside`` are the files that lay out its repositories, unchanged or anew.  ``dead.collect`` works
+    afterwards. Raises ``EngineError`` on failure, :class:`UnsavedError` if the snapshot itself failed: the
+    sandbox must then not be removed.
     """
     if not dead.volumes:
         raise EngineError("nothing is left of the container to save")
@@ -160,9 +158,9 @@ def snapshot(
 
 @contextlib.contextmanager
 def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
-    """Give a container to read a sandbox's files from: its own, or one on the remaining volumes.
+    """Yield a container from which a sandbox's files can be read: its own, or one on the remaining volumes.
 
-    Nothing runs in that one.  Raises ``EngineError`` when nothing is left of the sandbox.
+    Nothing runs in the latter.  Raises ``EngineError`` when nothing is left of the sandbox.
     """
     if dead.state() != "gone":
         yield dead
@@ -179,7 +177,7 @@ def readable(engine: Engine, dead: Sandbox) -> Iterator[Sandbox]:
 
 
 def _create_again(engine: Engine, wanted: SandboxSpec, dead: Sandbox) -> Sandbox:
-    """Return a new container on a dead one's volumes, of realm's own image where the dead one's is gone.
+    """Return a new container on a dead one's volumes, with realm's own image if the old one is gone.
 
     A missing volume is created again and belongs to the new container.
     """

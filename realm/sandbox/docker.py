@@ -1,8 +1,8 @@
 """The Docker engine as a small set of verbs, whose failures are classified errors.
 
-The Docker SDK speaks to the engine; no URL, status or text of an error leaves
-this file: a failure is an :class:`EngineError` of one ``kind``.  The SDK takes
-80 ms to import, so that is left to :func:`connect`, which has others to wait for.
+The Docker SDK talks to the engine; no URL, status or error text leaves this file: a failure is an
+:class:`EngineError` with a ``kind``.  Importing the SDK takes 80 ms, so :func:`connect` does it while it
+waits for the engine.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ OLDEST_API = (1, 40)
 _PATIENCE = 10.0
 """Seconds to reach an engine."""
 _ANSWERED, _ANSWERED_HERE = 60.0, 20.0
-"""Seconds for its first answer, in which somebody may have to type a password; those of a local one."""
+"""Seconds for its first answer, with time to type a password; and for a local engine's."""
 _REMOVAL = 30.0
-"""Seconds that the engine is given to remove a container."""
+"""Seconds for the engine to remove a container."""
 _CHUNK = 256 * 1024
 KILLED = 137
-"""The exit code of what was killed, and of what is gone."""
+"""The exit code of a killed container, also used for one that is gone."""
 _HTTP_ERROR = 400
 _NO_DETACH_KEYS = "%FF,%FE,%FF,%FE"
-"""Keys by which the engine leaves a terminal: not in any UTF-8, since it holds back what may begin them."""
+"""Detach keys that no UTF-8 contains, since the engine holds back what may be their beginning."""
 _RARE_KEYS = ",".join(["ctrl-^"] * 4)
-"""Detach keys for a command: its request is JSON, which holds no byte that is no character."""
+"""Detach keys for a command, whose request is JSON and cannot hold arbitrary bytes."""
 _TO_THE_SESSION = """
 session() { read -r line <"/proc/$1/stat" && set -- ${line##*) } && echo "$4"; }
 own=$(session 1) reached=1
@@ -53,11 +53,11 @@ for process in /proc/[0-9]*; do
 done 2>/dev/null
 exit "$reached"
 """
-"""Sends a signal to each group of processes in the session of a container's init, its own child's with it."""
+"""Sends a signal to each process group in the session of a container's init, its own child's included."""
 _PASSING = 2.0
-"""Seconds that are waited for that; it goes on then."""
+"""Seconds to wait for that; it continues in the background."""
 _ENDED: tuple[EngineTrouble, ...] = ("not found", "conflict", "not running")
-"""How the engine says that a container has ended."""
+"""The kinds of errors that mean that a container has ended."""
 
 
 class Engine:
@@ -66,12 +66,12 @@ class Engine:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.images_seen: dict[str, Image] = {}
-        """What is known of images, by id."""
+        """Images that have been looked up, by id."""
         with self._asking():
             self._client = _client(endpoint, NEWEST_API)
         self.api = NEWEST_API
         self.is_podman = False
-        """Whether it is Podman: volumes made with a container get no labels there, the agent no signals."""
+        """Whether it is Podman, where a container's new volumes get no labels, and its agent no signals."""
         self._machine: Machine | None = None
 
     def __enter__(self) -> Self:
@@ -85,15 +85,15 @@ class Engine:
         self._client.close()
 
     def renew(self) -> None:
-        """Leave the connections to the parent process after a fork, and make new ones."""
+        """After a fork, leave the connections to the parent process and open new ones."""
         self._client.close()
         with self._asking():
             self._client = _client(self.endpoint, self.api)
 
     @contextlib.contextmanager
     def _asking(self, *fine: EngineTrouble) -> Generator[None, None, None]:
-        """Let what the SDK raises be an EngineError; pass over one of a kind that is ``fine``."""
-        # Whole packages: of two threads that import a package and a module in it neither gets all of them.
+        """Turn the SDK's errors into EngineErrors; ignore those whose kind is ``fine``."""
+        # Whole packages: when two threads import a package and its module at once, neither gets all of it.
         import docker
         import requests
         import urllib3
@@ -114,7 +114,7 @@ class Engine:
     # -- the engine itself ---------------------------------------------------
 
     def negotiate(self) -> None:
-        """Agree on the API's version; ``EngineError`` when there is none that both know."""
+        """Choose the API's version; raises ``EngineError`` when there is no common one."""
         with self._asking():
             longest = _ANSWERED_HERE if self.endpoint.local else _ANSWERED
             answer = self._client.get(self._client.base_url + "/_ping", timeout=(_PATIENCE, longest))
@@ -139,12 +139,12 @@ class Engine:
                 self._client = _client(self.endpoint, self.api)
 
     def info(self) -> Info:
-        """Return what the engine says of itself."""
+        """Return the engine's facts about itself."""
         with self._asking():
             return Info.of(self._client.info(), self.endpoint)
 
     def proxies(self) -> dict[str, str]:
-        """Return the variables for proxies that the user's configuration of Docker gives containers.
+        """Return the proxy variables that the user's Docker configuration gives containers.
 
         They are its ``proxies`` for this engine, or for all (https://docs.docker.com/engine/cli/proxy/).
         """
@@ -159,7 +159,7 @@ class Engine:
             return {name: value for name, value in pairs.items() if isinstance(value, str)}
 
     def machine(self) -> Machine:
-        """Return what is known of the engine's machine; it is asked once."""
+        """Return the engine's machine; the engine is asked once."""
         if self._machine is None:
             with self._asking():
                 self._machine = Machine.of(self._client.info())
@@ -178,7 +178,7 @@ class Engine:
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str],
                        subnet: str = "") -> None:  # fmt: skip
-        """Make a bridge, on a subnet that the engine chooses where none is given."""
+        """Create a bridge network, on a subnet that the engine chooses by default."""
         pools = {"Driver": "default", "Config": [{"Subnet": subnet}]} if subnet else None
         with self._asking():
             self._client.create_network(
@@ -202,7 +202,7 @@ class Engine:
         return seen
 
     def images(self, wanted: str, kind: Literal["label", "reference"] = "label") -> list[Image]:
-        """Return the images that have a label, or ``label=value``, or are called as a pattern says."""
+        """Return the images with a label (or ``label=value``), or whose name matches a pattern."""
         with self._asking():
             return [
                 Image(found["Id"], found.get("Labels") or {}, tuple(found.get("RepoTags") or ()))
@@ -210,7 +210,7 @@ class Engine:
             ]
 
     def remove_image(self, tag: str) -> None:
-        """Remove an image's name, and the image with the last one."""
+        """Remove an image's name, and with its last name the image."""
         with self._asking():
             self._client.remove_image(tag)
 
@@ -237,7 +237,7 @@ class Engine:
     # -- a container's life --------------------------------------------------
 
     def create(self, options: Mapping[str, Any], name: str | None = None) -> str:
-        """Make a container of the body of ``POST /containers/create``; return its id."""
+        """Create a container from a body of ``POST /containers/create``; return its id."""
         for mount in options["HostConfig"]["Mounts"] if self.is_podman else ():
             if labels := mount.get("VolumeOptions", {}).get("Labels"):
                 self.create_volume(mount["Source"], labels, {})
@@ -250,7 +250,7 @@ class Engine:
             self._client.start(container)
 
     def attach(self, container: str) -> tuple[socket.socket, bytes]:
-        """Return the socket of a container's input and output, and what already came of it."""
+        """Return the socket of a container's input and output, and the output read so far."""
         return hijack(
             self.endpoint,
             self.api,
@@ -266,15 +266,15 @@ class Engine:
         return codes[-1]
 
     def signal(self, container: str, name: str) -> None:
-        """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
+        """Send a signal such as ``SIGINT``; no error if the container has ended."""
         if not self._pass_on(container, name):
             with self._asking(*_ENDED):
                 self._client.kill(container, name)
 
     def _pass_on(self, container: str, name: str) -> bool:
-        """Pass a signal on to the agent if the engine's init gives it only to its own child.
+        """Send a signal to the agent if the engine's init gives it only to its own child.
 
-        Return whether it did, and that child has it, too.
+        Return whether it did so, which reaches that child too.
         """
         if not self.is_podman or name == "SIGKILL":
             return False
@@ -306,12 +306,12 @@ class Engine:
             return bool(self._client.inspect_container(container)["State"]["Paused"])
 
     def resize(self, container: str, rows: int, columns: int) -> None:
-        """Tell a container's terminal its size; no error for one that has ended."""
+        """Set the size of a container's terminal; no error for one that has ended."""
         with self._asking(*_ENDED):
             self._client.resize(container, rows, columns)
 
     def facts(self, container: str) -> Facts:
-        """Return what does not change about a container."""
+        """Return a container's constants."""
         with self._asking():
             return Facts.of(self._client.inspect_container(container))
 
@@ -415,7 +415,7 @@ class Engine:
         return Lines(sock, begun, longest)
 
     def resize_exec(self, process: str, rows: int, columns: int) -> None:
-        """Tell the terminal of a started command its size; no error for one that has ended."""
+        """Set the size of a started command's terminal; no error for one that has ended."""
         with self._asking("not found", "conflict"):
             self._client.exec_resize(process, height=rows, width=columns)
 

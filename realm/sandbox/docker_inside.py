@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from realm.sandbox.layout import Owner
 
 PACKAGES = ("docker-compose", "docker.io", "iproute2", "socat")
-"""What the image needs, by Debian's names."""
+"""The Debian packages that the image needs."""
 _PLACE = f"{layout.STATE}/docker"
 ENVIRONMENT = {
     "DOCKER_HOST": f"unix://{_PLACE}/docker.sock",
@@ -43,7 +43,7 @@ ENVIRONMENT = {
     "TESTCONTAINERS_RYUK_PRIVILEGED": "false",
 }
 _FIRST, _COUNT = 0x7000_0000, 65536
-"""Which numbers the users have on the engine's machine: systemd, shadow and Docker hand none of these out."""
+"""The ids of its users on the engine's machine, which systemd, shadow and Docker never assign."""
 _MEMORY = 64 * 1024**2
 _KEEPING = ("--clear-groups", "--inh-caps=+setuid,+setgid", "--ambient-caps=+setuid,+setgid")
 _MAP = """
@@ -56,11 +56,11 @@ while :; do
   sleep 0.02
 done 2> /dev/null
 """
-"""Gives the first process that has no users root and all others; ends with the sandbox at the latest."""
+"""Maps root and all other ids for the first process without a map; ends with the sandbox at the latest."""
 
 
 def files() -> list[SandboxFile]:
-    """Return what starts the engine in a sandbox, and its log, beside which all that it has will be."""
+    """Return the files that start the engine in a sandbox, and its log, beside which its data will be."""
     scripts = shipped("container")
     started = [
         SandboxFile(f"{layout.LAYOUT}/{name}", scripts[name], 0o555, owner="root")
@@ -70,7 +70,7 @@ def files() -> list[SandboxFile]:
 
 
 def loosen(host: Json) -> None:
-    """Take out of a hardened ``HostConfig`` what the engine cannot run under."""
+    """Remove from a hardened ``HostConfig`` what the engine cannot run under."""
     allowed = shipped("container")["docker-seccomp.json"].decode()
     host["SecurityOpt"] = [*host["SecurityOpt"], f"seccomp={allowed}", "apparmor=unconfined"]
     host["MaskedPaths"], host["ReadonlyPaths"] = [], []

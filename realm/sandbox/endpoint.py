@@ -49,12 +49,12 @@ class Endpoint(NamedTuple):
 
     @property
     def address(self) -> str:
-        """What stands behind the scheme."""
+        """The part after ``://``."""
         return self.url.partition("://")[2]
 
     @property
     def secure_url(self) -> str:
-        """The address with TLS, and with the port that is meant where none is given."""
+        """The address with TLS, and with its default port if none is given."""
         host, port = _host_and_port(self.address, TLS_PORT)
         return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
@@ -87,7 +87,7 @@ def _from_context(name: str, source: str, directory: Path) -> Endpoint:
 
 
 def _checked(endpoint: Endpoint) -> Endpoint:
-    """Return ``endpoint`` when an engine can have such an address; else raise ``EngineError``."""
+    """Return ``endpoint`` if its address is valid; otherwise raise ``EngineError``."""
     if endpoint.scheme == "unix":
         fits = endpoint.address.startswith("/") and len(os.fsencode(endpoint.address)) <= _SOCKET_PATH
     elif endpoint.scheme in {"tcp", "http", "https"}:
@@ -105,7 +105,7 @@ def _checked(endpoint: Endpoint) -> Endpoint:
 
 
 def _host_and_port(address: str, usual: int = DEFAULT_PORT) -> tuple[str, int]:
-    """Split ``host:port``; the port is the ``usual`` one where none is given, 0 when it is none."""
+    """Split ``host:port``; without a port it is ``usual``, for an invalid one 0."""
     host, colon, port = address.rstrip("/").rpartition(":")
     if not colon or port.endswith("]"):
         return address.rstrip("/").strip("[]"), usual

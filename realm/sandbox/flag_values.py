@@ -1,4 +1,4 @@
-"""What the values of docker flags may be; each parser raises :class:`ValueError` that says what is wrong."""
+"""Parsers of docker flags' values; each raises :class:`ValueError` with what is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from realm.sandbox.answers import Json
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-"""A variable that every shell takes."""
+"""A variable's name that every shell accepts."""
 
 
 def boolean(text: str) -> bool:

@@ -27,7 +27,7 @@ _SHOWN = "realm config shows where the docker flags come from"
 
 
 class Given(NamedTuple):
-    """A flag as it was given: its row's name, its text and what that means."""
+    """A given flag: its row's name, its text and its value."""
 
     flag: str
     text: str
@@ -41,13 +41,13 @@ class DockerArgs(NamedTuple):
 
     @property
     def user(self) -> tuple[int, int | None] | None:
-        """The numbers of the user that ``--user`` chose, the group's only where it was given."""
+        """The ids of the user chosen by ``--user``; the group's only if it was given."""
         chosen = [one.value for one in self.given if one.flag == "user"]
         return chosen[-1] if chosen else None
 
     @property
     def targets(self) -> list[str]:
-        """Where in the sandbox something is mounted."""
+        """The mount points in the sandbox."""
         found = (_ROWS[one.flag].target(one.value) for one in self.given)
         return [target for target in found if target]
 
@@ -94,7 +94,7 @@ def _at_most(options: Json, value: Json) -> None:
 
 
 def _protected(options: Json, value: str) -> None:
-    if value == "systempaths=unconfined":  # the docker command's own word: an engine knows the paths alone
+    if value == "systempaths=unconfined":  # the docker command's own word: the engine's API has only paths
         options["HostConfig"] |= {"MaskedPaths": [], "ReadonlyPaths": []}
     else:
         _listed("SecurityOpt")(options, value)
@@ -232,9 +232,9 @@ def _tmpfs_target(value: str) -> str:
 
 
 class Flag(NamedTuple):
-    """One flag: what ``parse`` makes of its text is what ``apply``, ``risk`` and ``target`` get.
+    """One flag: ``parse`` turns its text into the value for ``apply``, ``risk`` and ``target``.
 
-    Of one that is not ``many`` the last counts.
+    Unless it may be given ``many`` times, the last one counts.
     """
 
     name: str
@@ -345,7 +345,7 @@ def _that_count(args: DockerArgs) -> Iterator[tuple[Flag, Given]]:
 
 
 def apply(options: Json, args: DockerArgs) -> None:
-    """Put ``args`` into the body of ``POST /containers/create``: they have the last word."""
+    """Put ``args`` into the body of ``POST /containers/create``; they override everything."""
     for row, one in _that_count(args):
         row.apply(options, one.value)
 
@@ -365,7 +365,7 @@ def environment(args: DockerArgs) -> dict[str, str]:
 
 
 def shown(args: DockerArgs) -> list[str]:
-    """Return the flags as they were given, of ``-e`` the names alone: its values are often secret."""
+    """Return the flags as given, but of ``-e`` only the names: its values are often secret."""
     return [
         f"--{one.flag} {one.text.partition('=')[0] if one.flag == 'env' else one.text}" for one in args.given
     ]
@@ -383,7 +383,7 @@ def networked(args: DockerArgs) -> tuple[str, ...]:
 
 
 def network(args: DockerArgs) -> str:
-    """Return what ``--network`` says, empty where it is not given."""
+    """Return the value of ``--network``, empty if it is not given."""
     return next((str(one.value) for row, one in _that_count(args) if row.name == "network"), "")
 
 

@@ -1,17 +1,15 @@
-"""The history volume: what sandboxes may see of a project, as packs that the host put there.
+"""The history volume: the history that sandboxes may see of a project, as packs that the host put there.
 
-Every pack has a directory of its own in the volume.  A sandbox mounts the volume
-read-only, and its repositories name the directories that the host knows to be
-whole (``objects/info/alternates``): one that was being written when realm was
-killed is named by nobody.  Packs are only ever added.
+Every pack has its own directory in the volume.  A sandbox mounts the volume read-only, and its repositories
+name the directories that the host knows to be complete (``objects/info/alternates``): nothing names one that
+was being written when realm was killed.  Packs are only ever added.
 
-A volume is shared only by sandboxes that may see all of it.  The usual one has
-the default branch, which is everybody's.  What else a sandbox may see, the
-session's own commits among it, goes into its own state volume while that is
-small; when it is large, another volume is made that holds it too.
+Only sandboxes that may see all of a volume share it.  The usual one has the default branch, which all may
+see. What else a sandbox may see, such as the session's own commits, goes into its own state volume while that
+is small; if it is large, another volume is created that holds it too.
 
-What a volume holds stands in ``REALM_HOME/history/<volume>.json``, and is never
-asked of the volume.  One process at a time changes volumes of a project.
+``REALM_HOME/history/<volume>.json`` describes a volume's content, which is never read from the volume.  One
+process at a time changes a project's volumes.
 """
 
 from __future__ import annotations
@@ -42,13 +40,13 @@ ROLE = "history"
 """The label ``realm.role`` of such a volume; ``upload`` is that of a container that fills it."""
 
 OWN_LIMIT = 4 * 1024**2
-"""Bytes that are given to each sandbox anew rather than put into a volume."""
+"""Bytes up to which history is put into each sandbox rather than into a volume."""
 MOST_PACKS = 16
-"""Packs that a volume may have before another takes its place."""
+"""Packs that a volume may have before another replaces it."""
 MOST_VOLUMES = 3
-"""Volumes that a project may have before the oldest unused goes."""
+"""Volumes that a project may have before the oldest unused is removed."""
 _RECENT = 3600.0
-"""Seconds for which one that was used is not removed: a sandbox may be about to mount it."""
+"""Seconds for which a used volume is not removed: a sandbox may be about to mount it."""
 
 
 _PART = re.compile(r"[0-9a-f]{8}")
@@ -67,7 +65,7 @@ class Pack(Protocol):
 
 
 class Sight(Protocol):
-    """What a sandbox may see: see :class:`realm.store.history.History`, which is one."""
+    """What a sandbox may see, as :class:`realm.store.history.History` has it."""
 
     @property
     def key(self) -> str: ...  # noqa: D102
@@ -95,10 +93,10 @@ class Sight(Protocol):
 
 
 class Volume(NamedTuple):
-    """What is known of a volume: whose it is, and what it holds, by commits and annotated tags.
+    """A volume's description: its project, and its content by commits and annotated tags.
 
-    ``parts`` are the directories of its packs, ``size`` their bytes; ``limit`` and
-    ``shallow`` as in what it was made for.
+    ``parts`` are the directories of its packs, ``size`` their bytes; ``limit`` and ``shallow`` are those of
+    the history it was created for.
     """
 
     name: str
@@ -126,7 +124,7 @@ class Ready(NamedTuple):
 
 
 class Workshop(NamedTuple):
-    """What it takes to fill a volume: the engine, an image that is there, for whom, what shows progress."""
+    """The means to fill a volume: the engine, an existing image, the owner, and a progress display."""
 
     engine: Engine
     image: str
@@ -136,10 +134,10 @@ class Workshop(NamedTuple):
 
 @contextmanager
 def prepared(shop: Workshop, sight: Sight, *, prefer: str = "") -> Iterator[Ready]:
-    """Give the history that ``sight`` describes; its files are there until the context ends.
+    """Yield the history that ``sight`` describes; its files exist until the context ends.
 
-    ``prefer`` is the volume that the sandbox had before: it is taken if it is
-    there.  Raises ``EngineError``, or what keeps git from reading the history.
+    ``prefer`` is the sandbox's earlier volume, used if it exists.  Raises ``EngineError``, or git's error
+    when it cannot read the history.
     """
     with scratched("history") as spool:
         volume = _known(shop, sight, prefer) or _usable(shop, sight) or _made(shop, sight, spool)
@@ -164,7 +162,7 @@ def prepared(shop: Workshop, sight: Sight, *, prefer: str = "") -> Iterator[Read
 
 
 def _rest(sight: Sight, volume: Volume, directory: Path) -> Pack | None:
-    """Return what ``volume`` has not."""
+    """Return a pack of what ``volume`` lacks."""
     held = {*volume.tips, *volume.tags}
     wanted = [oid for oid in (*sight.tips, *sight.own, *sight.annotated) if oid not in held]
     return sight.pack(wanted, volume.tips, directory) if wanted else None
@@ -178,7 +176,7 @@ def _path(name: str) -> Path:
 
 
 def read(name: str) -> Volume | None:
-    """Return what is known of the volume ``name``; ``None`` where that is not what was written."""
+    """Return the description of the volume ``name``; ``None`` if it is missing or damaged."""
     try:
         value = json.loads(_path(name).read_bytes())
         texts = {field: tuple(map(str, value[field])) for field in ("tips", "tags", "parts", "shallow")}
@@ -190,7 +188,7 @@ def read(name: str) -> Volume | None:
 
 
 def is_id(text: str) -> bool:
-    """Tell whether ``text``, from a file that is kept, may be given to git as an object's id."""
+    """Tell whether ``text``, from a file, may be passed to git as an object's id."""
     return re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None
 
 
@@ -205,7 +203,7 @@ def _all(shop: Workshop, key: str) -> list[Volume]:
 
 
 def _is_there(shop: Workshop, volume: Volume) -> bool:
-    """Return whether the engine still has a volume; an empty one of its name proves nothing."""
+    """Return whether the engine still has a volume; an empty one of its name does not count."""
     found = shop.engine.volume(volume.name)
     return found is not None and proof.holds("volume", found.name, found.labels)
 
@@ -218,7 +216,7 @@ def _known(shop: Workshop, sight: Sight, name: str) -> Volume | None:
 
 
 def _usable(shop: Workshop, sight: Sight) -> Volume | None:
-    """Return the volume that holds most, of those that hold nothing but what ``sight`` may see."""
+    """Return the fullest volume of those that hold only what ``sight`` may see."""
     for volume in sorted(_all(shop, sight.key), key=lambda volume: -volume.size):
         if _fits(volume, sight):
             if _is_there(shop, volume):
@@ -259,7 +257,7 @@ def locked(name: str) -> Iterator[None]:
 
 
 def _made(shop: Workshop, sight: Sight, spool: Path) -> Volume:
-    """Make a volume of what all sandboxes of the project see, unless another process just has."""
+    """Create a volume with what all of the project's sandboxes may see, unless another process just has."""
     with shop.progress("packing the project's history, once"), locked(sight.key):
         if (volume := _usable(shop, sight)) is not None:
             return volume
@@ -269,7 +267,7 @@ def _made(shop: Workshop, sight: Sight, spool: Path) -> Volume:
 
 
 def _enlarged(shop: Workshop, sight: Sight, volume: Volume, spool: Path) -> Volume:
-    """Return a volume that leaves less to be put into the sandbox: the same with more in it, or another."""
+    """Return a volume that leaves less to put into the sandbox: the same, enlarged, or another."""
     with shop.progress("packing what is new in the project's history"), locked(sight.key):
         volume = read(volume.name) or volume
         trunk, tags = sight.of_trunk()
@@ -310,7 +308,7 @@ def _labels(shop: Workshop, role: str, key: str) -> dict[str, str]:
 
 
 def _add(shop: Workshop, volume: Volume, pack: Pack, tips: tuple[str, ...], tags: tuple[str, ...]) -> Volume:
-    """Put a pack into a volume; return what is then known of it."""
+    """Put a pack into a volume; return its new description."""
     part = os.urandom(4).hex()
     _upload(shop, volume, part, pack)
     more = volume._replace(
@@ -384,9 +382,9 @@ def _remove(engine: Engine, name: str) -> None:
 
 
 def forget(name: str) -> str:
-    """Keep new sandboxes off the damaged volume ``name``; return whose it was.
+    """Keep new sandboxes off the damaged volume ``name``; return its project.
 
-    It is removed when the next one is made.
+    It is removed when the next one is created.
     """
     volume = read(name)
     _path(name).unlink(missing_ok=True)

@@ -56,7 +56,7 @@ def remove_others(engine: Engine, inputs: Inputs) -> None:
 
 
 def _context(inputs: Inputs) -> tuple[dict[str, bytes], str]:
-    """Return the files of the build, and a digest of all that goes into it."""
+    """Return the build's files, and a digest of all its inputs."""
     carried = shipped("container/egress")
     files = {name: carried[name] for name in _FILES} | {"ca.crt": authorities(inputs)}
     digest = hashlib.sha256(inputs.base.encode())

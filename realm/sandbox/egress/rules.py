@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 CONFIG = "/run/realm/conf"
 """Where the configuration is in the sidecar."""
 REFUSED = "/run/realm/log/refused"
-"""Where squid notes what it refused, in the sidecar: address, host, port and why, a line each."""
+"""Where squid logs refusals in the sidecar: address, host, port and reason, one a line."""
 
 _PRIVATE = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
     "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
     "::/127", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
-"""Addresses that no name of the internet has, and ways to write one of those as another."""
+"""Addresses that no public name has, and notations that embed one of these in another."""
 
 
 class Upstream(NamedTuple):
-    """A company's proxy, through which everything goes but the names ``without`` it."""
+    """A company proxy, used for everything but the names ``without`` it."""
 
     host: str
     port: int
@@ -56,13 +56,13 @@ class Upstream(NamedTuple):
 
 @functools.cache
 def usual() -> tuple[Host, ...]:
-    """Return the hosts that are allowed unless the user says otherwise (``container/egress/names``)."""
+    """Return the hosts that are allowed by default (``container/egress/names``)."""
     lines = shipped("container/egress")["names"].decode().splitlines()
     return tuple(hosts.parse(line) for line in lines if line and not line.startswith("#"))
 
 
 def files(allowed: Iterable[Host], upstream: Upstream | None = None) -> Mapping[str, bytes]:
-    """Return the configuration that lets sandboxes reach the usual hosts and those ``allowed``."""
+    """Return the configuration that lets sandboxes reach the default hosts and those ``allowed``."""
     more = [*dict.fromkeys(allowed)]
     return {
         "squid.conf": "\n".join(_squid(more, upstream)).encode() + b"\n",
@@ -79,7 +79,7 @@ _PAGES = {
     "ERR_LOGIN": "realm: this container only reads at %H, with its user's login (realm.registryCredentials)",
     "ERR_PRIVATE": "realm: %H leads to a private address. Its user allows that with: realm allow ADDRESS",
 }
-"""What squid answers to what it refuses: host and port in the place of ``%H`` and ``%p``."""
+"""squid's pages for refusals, with host and port in place of ``%H`` and ``%p``."""
 
 
 _NGINX = """\
@@ -131,12 +131,12 @@ _COUNTED = """\
     access_log /run/realm/spent-{token} spent if=$spent;
 """
 STALE = "stale"
-"""In the place of why, in a line of :data:`REFUSED` that says that a server refused its login."""
+"""The reason, in a line of :data:`REFUSED`, which says that a server refused its login."""
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
 _HEADER = re.compile(r"[a-z0-9-]{1,100}")
 _VALUE = re.compile(r"[ -#%-~]{0,8000}")
-"""What may stand between double quotes in nginx's configuration: no dollar sign, which nothing escapes."""
+"""What may be in double quotes in nginx's configuration: no dollar sign, which cannot be escaped."""
 _KEYS = ("x-api-key", "authorization")
 
 
@@ -297,7 +297,7 @@ def _ways(who: str, port: int, check: str) -> Iterator[str]:
 
 
 def _private(named: Sequence[Network]) -> list[Network]:
-    """Return the networks that names may not lead to: the private ones without what was named."""
+    """Return the networks that names must not lead to: the private ones without those that were named."""
     left: list[Any] = [ipaddress.ip_network(text) for text in _PRIVATE]
     for wanted in named:
         left = [
@@ -309,14 +309,14 @@ def _private(named: Sequence[Network]) -> list[Network]:
 
 
 def _less(network: Any, wanted: Any) -> list[Network]:
-    """Return what is left of a network without another of the same kind."""
+    """Return the rest of a network without another of the same kind."""
     if not network.overlaps(wanted):
         return [network]
     return [] if network.prefixlen >= wanted.prefixlen else [*network.address_exclude(wanted)]
 
 
 def _without_covered(names: Sequence[str]) -> list[str]:
-    """Return the names that no other, which begins with a dot, stands for: squid takes none twice."""
+    """Return the names that no other one, beginning with a dot, covers: squid refuses duplicates."""
     tops = [name for name in names if name.startswith(".")]
 
     def is_covered(name: str) -> bool:

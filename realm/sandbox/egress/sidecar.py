@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 ROLE = "egress"
 LENDS = "lend-"
-"""With a run's token the name of a file that says that it may ask the user's ssh agent."""
+"""With a run's token, the name of a file that lets it use the user's ssh agent."""
 UNFIT = "?"
-"""In the place of a host's name that is none."""
+"""Replaces an invalid host name."""
 _USER = 65534
 _MEMORY = 1024**3
 _PROCESSES = 4096
 _PATIENCE = 30.0
-"""Seconds for what a sidecar is asked to do, and for its start."""
+"""Seconds for a sidecar's start, and for each of its commands."""
 _STEP = 0.01
 _DIGITS = 15
 _SCRIPT = ("sh", "/usr/local/lib/realm/egress")
@@ -53,7 +53,7 @@ _LIMIT = 4 * 1024**2
 
 
 def name(project: str, image: str) -> str:
-    """Return what the sidecar of the project at that path, of that image, is called."""
+    """Return the name of the sidecar with that image for the project at that path."""
     parts = f"{proof.home()}\0{project}\0{image}".encode("utf-8", "surrogateescape")
     return f"realm-egress-{hashlib.sha256(parts).hexdigest()[:12]}"
 
@@ -86,9 +86,9 @@ def _directory() -> Path:
 
 
 def prepare(engine: Engine, sidecar: str, owner: layout.Owner) -> None:
-    """See to the sidecar's volume, which a sandbox can be made with then.
+    """Create the sidecar's volume if necessary, so that a sandbox can be created with it.
 
-    Raises ``EngineError`` when somebody else has something of that name.
+    Raises ``EngineError`` when something else has its name.
     """
     found = engine.volume(sidecar)
     if found is None:
@@ -107,7 +107,7 @@ def _labels(kind: str, sidecar: str, owner: layout.Owner) -> dict[str, str]:
 
 
 def start(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> str:
-    """Return the id of the running sidecar, which is made if it must be."""
+    """Return the id of the running sidecar, which is created if necessary."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -126,7 +126,7 @@ def start(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> str:
             if state == "exited":
                 engine.remove(sidecar)
             else:
-                with contextlib.suppress(EngineError):  # whoever made it starts it, or was killed
+                with contextlib.suppress(EngineError):  # its creator starts it, or was killed
                     engine.start(sidecar)
         time.sleep(_STEP)
         if time.monotonic() > deadline:
@@ -134,7 +134,7 @@ def start(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> str:
 
 
 def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> bool:
-    """Make the container; return whether it was not somebody else who has just made it."""
+    """Create the container; return false if another process has just done so."""
     options = {
         "Image": image,
         "User": f"{_USER}:{_USER}",
@@ -197,7 +197,7 @@ def join(
 
 
 def renew(engine: Engine, sidecar: str, make_rules: Callable[[Sequence[Host]], Mapping[str, bytes]]) -> bool:
-    """Let a running sidecar have the rules of now; return whether they have changed."""
+    """Give a running sidecar the current rules; return whether they have changed."""
     container = engine.facts(sidecar).id
     with locked(sidecar):
         known = _known(sidecar, container)
@@ -210,7 +210,7 @@ def renew(engine: Engine, sidecar: str, make_rules: Callable[[Sequence[Host]], M
 
 
 def give(engine: Engine, container: str, own: Mapping[str, bytes]) -> None:
-    """Let a running sidecar have other files for a run."""
+    """Replace a run's files in a running sidecar."""
     _ask(engine, container, ["renew"], own)
 
 
@@ -283,7 +283,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 
 def refusals(engine: Engine, sidecar: str, found: Ticket) -> list[Refusal]:
-    """Return what was refused to a run since the sidecar was started, the most frequent first."""
+    """Return the requests that a run was refused since the sidecar was started, the most frequent first."""
     said: list[bytes] = []
     engine.exec(sidecar, [*_SCRIPT, "refused", found.address], said.append, patience=_PATIENCE, limit=_LIMIT)
     counted = (line.split(None, 1) for line in b"".join(said).splitlines())
@@ -295,18 +295,18 @@ def refusals(engine: Engine, sidecar: str, found: Ticket) -> list[Refusal]:
 
 
 def following(found: Ticket) -> list[str]:
-    """Return the command that prints what was and is refused to a run, a line each, in the sidecar."""
+    """Return the command that prints a run's refusals, past and new, one a line, in the sidecar."""
     return [*_SCRIPT, "follow", found.token, found.address]
 
 
 def is_stale(line: bytes, found: Ticket) -> bool:
-    """Tell whether a line of the sidecar's says that a git host refused the login that it has for a run."""
+    """Tell whether a line of the sidecar's log says that a git host refused its login for a run."""
     parts = line.decode("ascii", "replace").split()
     return parts[:1] == [found.address] and parts[3:] == [STALE]
 
 
 def read(line: bytes, found: Ticket) -> Refusal | None:
-    """Return the refusal that a line of the sidecar's is; ``None`` when it is none of this run."""
+    """Return the refusal in a line of the sidecar's; ``None`` when it is not this run's."""
     parts = line.decode("ascii", "replace").split()
     if len(parts) != 4 or parts[0] != found.address or not parts[2].isdigit() or parts[3] == STALE:  # noqa: PLR2004
         return None
@@ -320,12 +320,12 @@ def read(line: bytes, found: Ticket) -> Refusal | None:
 
 
 def spending(found: Ticket) -> list[str]:
-    """Return the command that prints what the answers to a run cost, a line each, in the sidecar."""
+    """Return the command that prints the cost of a run's answers, one a line, in the sidecar."""
     return [*_SCRIPT, "spent", found.token]
 
 
 def read_spent(line: bytes) -> tuple[str, int] | None:
-    """Return the id of an answer, and its tokens; ``None`` for a line that tells of none."""
+    """Return the id of an answer, and its tokens; ``None`` for a malformed line."""
     parts = line.decode("ascii", "replace").split()
     known = len(parts) == 2 and len(parts[1]) <= _DIGITS and parts[1].isdecimal()  # noqa: PLR2004
     return (parts[0], int(parts[1])) if known else None

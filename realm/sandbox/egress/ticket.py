@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from realm.sandbox.layout import Owner
 
 PROXY_PORT, API_PORT = 3128, 3129
-"""Where a sandbox has the proxies, and the sidecar too."""
+"""The proxies' port, in a sandbox and in the sidecar."""
 STAND_PORT = 3130
-"""Where the sidecar's own server goes out: what it stands before can be reached there alone."""
+"""The port by which the sidecar's own server goes out: its servers are reachable only there."""
 READ_PORT = 3131
-"""Where the sidecar, at a run's address, ends TLS for registries that it reads with logins."""
+"""The port, at a run's address, where the sidecar ends TLS for registries that it reads with logins."""
 BACK_PORT = 3132
-"""Where it leads tunnels for these, which go on from there."""
+"""The port to which it leads their tunnels, and from where they go on."""
 
 
 class Ticket(NamedTuple):
@@ -46,7 +46,7 @@ _PROXIES = tuple(
     name for word in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (word, word.lower())
 )
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "MAVEN_ARGS")
-"""Variables of options: the user's go behind ours."""
+"""Variables with options: the user's are appended to realm's."""
 
 
 def variables(found: Ticket, *, reads: bool = False) -> dict[str, str]:
