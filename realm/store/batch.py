@@ -1,7 +1,7 @@
-"""Reading objects through one ``git cat-file --batch`` process.
+"""Reads objects through one ``git cat-file --batch`` process.
 
-The process answers ``<oid> <type> <size>``, the content and a line end for an
-object that exists, and ``<spec> missing`` (or ``ambiguous``) for another.
+The process answers ``<oid> <type> <size>``, the content and a line feed for an object that exists, and
+``<spec> missing`` (or ``ambiguous``) for others.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class CatFile:
         return self._process
 
     def ask(self, specs: Iterable[str]) -> None:
-        """Have git read what is wanted next, in this order, while the first of it is used.
+        """Have git read these objects next, in this order, while the first is processed.
 
-        All of ``specs`` must fit in a pipe: git may not read on before it is read from.
+        All of ``specs`` must fit in a pipe: git may stop reading until its output is read.
         """
         stdin = self._start().stdin
         assert stdin is not None  # noqa: S101 - a pipe
@@ -128,7 +128,7 @@ class CatFile:
             self._process = None
 
     def _forget(self) -> None:
-        """Let nothing that was asked for come any more."""
+        """Drop the outstanding answers."""
         if self._asked:
             self._end()
 

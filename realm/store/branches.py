@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 KINDS = ("heads", "tags", "stash", "detached", "worktree")
 ASIDE = "refs/kept/"
-"""Where in a sandbox those are whose own names are not free."""
+"""Their place in a sandbox where their own names are taken."""
 
 _LONGEST = 200
 """Bytes of an escaped name; a file's name has 255, and git needs some."""
 _CUT = 150
 _NAMED, _NAME_SHOWN = 8, 100
-"""Of branches, how many are named in a few words, and how many characters of their names."""
+"""The most branches named in a summary, and the characters of their names."""
 _PART = re.compile(r"[a-z0-9._%-]{1,250}")
 _BAD = re.compile(r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[/.]|^@$")
 
 
 def escape(name: str) -> str:
-    """Return a ref's name as one part of another's; no two names have the same."""
+    """Escape a ref's name for use as one part of another's; different names stay different."""
     raw = os.fsencode(name)
     plain = re.sub(rb"[^a-z0-9._-]|\.(?=\.|$)|^\.|\.(?=lock$)", lambda found: b"%%%02x" % found[0][0], raw)
     if len(plain) <= _LONGEST:
@@ -49,19 +49,19 @@ def escape(name: str) -> str:
 
 
 def unescape(part: str) -> str | None:
-    """Return the name that :func:`escape` turned into ``part``, ``None`` if there is none."""
+    """Return the name that :func:`escape` turned into ``part``; ``None`` if there is none."""
     name = os.fsdecode(re.sub(rb"%([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), part.encode()))
     return name if escape(name) == part and not _BAD.search(name) else None
 
 
 def listed(project: Project, session: str) -> dict[str, str]:
-    """Return the refs of what is kept beside a session, and where they point; stashes in their order."""
+    """Return the refs kept beside a session, and their commits; stashes in their order."""
     found = below(project, f"{BRANCHES}{session}/")
     return in_order({ref: oid for ref, oid in found.items() if parts(ref) is not None})
 
 
 def in_order(found: Mapping[str, str]) -> dict[str, str]:
-    """Return refs by kind and name, numbers as numbers."""
+    """Return refs sorted by kind and name, numbers by value."""
 
     def order(ref: str) -> tuple[int, int, str]:
         kind, part = parts(ref) or (KINDS[-1], "")
@@ -82,7 +82,7 @@ def parts(ref: str) -> tuple[str, str] | None:
 
 
 class Inside(NamedTuple):
-    """The part that a sandbox gets: refs, and stashes with their messages, the oldest first."""
+    """What a sandbox gets: refs, and stashes with their messages, the oldest first."""
 
     refs: Mapping[str, str]
     stashes: Sequence[tuple[str, str]]
@@ -108,7 +108,7 @@ def inside(project: Project, kept: Mapping[str, str], laid: Iterable[str]) -> In
 
 
 def _is_free(name: str, taken: set[str]) -> bool:
-    """Tell whether git can have a ref ``name`` beside others: none may be the directory of another."""
+    """Tell whether git can have a ref ``name`` beside those ``taken``: none may be another's directory."""
     parents = {name[:at] for at, char in enumerate(name) if char == "/"}
     return name not in taken and not parents & taken and not any(n.startswith(f"{name}/") for n in taken)
 
@@ -137,13 +137,13 @@ def describe(kept: Sequence[Kept]) -> str:
 
 
 def described(kept: Sequence[Kept]) -> dict[str, str]:
-    """Return that by where it is, the project first: the path of a submodule, say, or nothing."""
+    """Return that for each repository by path, the project first with an empty one."""
     found = {path: _words([row for row in kept if row.path == path]) for path in {row.path for row in kept}}
     return {path: found[path] for path in sorted(found) if found[path]}
 
 
 def _words(kept: Sequence[Kept]) -> str:
-    """Return that of one repository; an agent may have made many branches, with names of any length."""
+    """Return the summary for one repository; an agent may have made many branches, with long names."""
     said = [
         f"{word} {clean(row.name, limit=_NAME_SHOWN)} ({plural(row.commits, 'commit')})"
         for kind, word in (("heads", "branch"), ("worktree", "work tree"), ("tags", "tag"))

@@ -1,6 +1,6 @@
-"""Checking whether a session's commits look as realm writes them (:mod:`realm.store.commits`).
+"""Checks whether a session's commits look as realm writes them (:mod:`realm.store.commits`).
 
-Anybody can write commits that look like this: only signatures prove more (:mod:`realm.store.signing`).
+Anybody can write such commits: only signatures prove more (:mod:`realm.store.signing`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WRONG = {
     "E": "its signature cannot be checked here",
     "N": "it is not signed",
 }
-"""What git's ``%G?`` says."""
+"""The meanings of git's ``%G?``."""
 
 
 class Written(NamedTuple):
@@ -94,7 +94,7 @@ def _written(oid: str, data: bytes, below: str) -> Written:
 
 
 def signatures(project: Project, base: str, tip: str) -> dict[str, str]:
-    """Return what is wrong with each commit's signature as the user's git sees it, empty for a good one."""
+    """Return the problem with each commit's signature in the eyes of the user's git, empty for a good one."""
     if base == tip:
         return {}
     order = ("log", "--no-show-signature", "--format=%H %G?", "--end-of-options", f"{base}..{tip}", "--")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SUBJECT = 72
 BODY = 2000
 COMMIT_LIMIT = 4 * 1024 * 1024
-"""Bytes of a commit of a session's that is read."""
+"""The largest commit of a session that is read, in bytes."""
 
 _FORGED = re.compile(r"[\s>#*]*realm-", re.IGNORECASE)
 _SPEAKING = re.compile(r"[\s>#*]*[a-z0-9-]+-by\s*[:=#]", re.IGNORECASE)
@@ -88,7 +88,7 @@ def tree_of(project: Project, commit: str) -> str:
 
 
 class Naming(NamedTuple):
-    """What the commits of one intake have in common; ``started`` is seconds since the epoch."""
+    """What all commits of an intake share; ``started`` is seconds since the epoch."""
 
     session: str
     run: int
@@ -98,19 +98,22 @@ class Naming(NamedTuple):
     replay: bool = False
 
     def agents(self, message: str, turn: int) -> str:
-        """Return the message for a commit of the agent's; a replayed one has realm's own words already."""
+        """Return the message for an agent's commit.
+
+        A replayed one keeps its own, which is realm's already.
+        """
         if self.replay:
             return clean(message, multiline=True, joined=True)
         return agent_message(message, self.session, self.run, turn, self.identity)
 
     def turns(self, turn: int) -> str:
-        """Return the message for what a turn left uncommitted."""
+        """Return the message for a turn's uncommitted changes."""
         text = self.texts.get(turn, TurnText())
         return turn_message(text, self.session, self.run, turn, self.identity)
 
 
 class Twin(NamedTuple):
-    """The host's commit for one of an agent's; ``exact`` is whether it has just the same files."""
+    """The host's commit for an agent's; ``exact`` means that it has exactly the same files."""
 
     oid: str
     exact: bool
@@ -119,11 +122,10 @@ class Twin(NamedTuple):
 class Chain:
     """Builds the host's commits on ``tip``, point by point.
 
-    ``head`` is the agent's commit that ``tip`` stands for, ``base`` the one that the
-    run began on: what was there is not looked at.  ``fresh`` are the ids of what came
-    out of the sandbox: a commit that is not among them is the project's own, and ends
-    the way back along the agent's.  ``twins`` are the host's commits by the agent's, ``states``
-    those by the snapshots of points.
+    ``head`` is the agent's commit that corresponds to ``tip``, ``base`` the one that the run began on, whose
+    files are not checked.  ``fresh`` are the ids of objects from the sandbox: a commit that is not among them
+    is the project's own, where the walk along the agent's commits ends.  ``twins`` are the host's commits by
+    the agent's, ``states`` those by the points' snapshots.
     """
 
     def __init__(
@@ -158,7 +160,7 @@ class Chain:
         self._latest = min(naming.started, self._now)
 
     def add(self, point: Checkpoint) -> None:
-        """Add what happened up to ``point``; raises :class:`RejectedError` if its files are missing."""
+        """Add the changes up to ``point``; raises :class:`RejectedError` if its files are missing."""
         for commit in self._agents_own(point):
             message = self._naming.agents(commit.message, point.turn)
             self._write(self._tree_of(commit), message, commit.when, point.turn)
@@ -173,12 +175,12 @@ class Chain:
             self.twins[point.head] = Twin(self.tip, own == self._tree)
 
     def _tree_of(self, commit: BoxCommit) -> str:
-        """Return the tree that stands for an agent's commit: what it changed, on what is recorded already."""
+        """Return the tree for an agent's commit: its changes, on top of what is recorded already."""
         own = self._verifier.tree(commit.tree, self._base)
         parent = self._commit(commit.parents[0]).tree if commit.parents else None
         before = self._verifier.tree(parent, self._base) if parent else None
         merged = overlay(before, own, self._tree, self._verifier.read, self._made)
-        # What two commits hold is checked again together: they may be harmless only separately.
+        # The combination of two commits is checked again: they may be harmless only separately.
         return self._verifier.tree(merged, self._base) if merged else self._made.tree([])
 
     def _write(self, tree: str, message: str, when: float, turn: int) -> None:
@@ -245,7 +247,7 @@ def _others(lines: Iterable[str], user: Identity) -> Iterator[str]:
     own = [text.strip().casefold() for text in (user.name, user.email) if text.strip()]
     trailer: list[str] = []
     for line in (*lines, ""):
-        if trailer and line[:1].isspace():  # goes on with the trailer's value
+        if trailer and line[:1].isspace():  # continues the trailer's value
             trailer.append(line)
             continue
         said = " ".join(" ".join(trailer).split()).casefold()
@@ -291,14 +293,14 @@ def overlay(
     read: Callable[[str], list[Entry]],
     made: Objects,
 ) -> str | None:
-    """Return the tree ``last`` with what differs between the trees ``parent`` and ``commit``.
+    """Return the tree ``last`` with the differences between the trees ``parent`` and ``commit``.
 
-    An agent commits some of its files and leaves others for later.  The earlier
-    turns' commits hold those others already: its own tree, put on top of them,
-    would take them away for one commit and bring them back with the next.
+    An agent commits some of its files and leaves others for later, but the earlier turns' commits already
+    have those others: its own tree, put on top, would remove them in one commit and bring them back in the
+    next.
 
-    ``None`` stands for a directory that is not there.  Where both changed a
-    file, it is ``commit``'s.  New trees are added to ``made``.
+    ``None`` stands for a missing directory.  Where both changed a file, ``commit``'s version is taken.  New
+    trees are added to ``made``.
     """
     if last in (parent, commit):
         return commit

@@ -1,4 +1,4 @@
-"""Commits that somebody else made and that were fetched: their files are looked at like a sandbox's."""
+"""Checks fetched commits that somebody else made: their files like a sandbox's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(project: Project, tip: str) -> None:
 
 
 def findings(project: Project, rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return what in these commits (ids of tree and parents) realm would not take from a sandbox."""
+    """Return the files in these commits (ids of tree and parents) that realm would refuse from a sandbox."""
     made = Objects(project.object_format)
     with CatFile(project) as objects:
         verifier = Verifier(objects, {}, made, Limits(), project.object_format)

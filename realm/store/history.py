@@ -31,11 +31,11 @@ _HEADS, _REMOTES, _TAGS = "refs/heads/", "refs/remotes/", "refs/tags/"
 _LISTED = "%(refname)%00%(objectname)%00%(symref)%00%(HEAD)%00%(upstream)"
 _NAMED = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
 _ANSWERS = 16
-"""Answers on which tags belong to a history that are kept for each project."""
+"""The most remembered answers, for each project, to which tags a history has."""
 
 
 class Tag(NamedTuple):
-    """A tag: what it is, and the object that it stands for in the end."""
+    """A tag: its own object, and the one that it finally points to."""
 
     oid: str
     peeled: str
@@ -76,7 +76,7 @@ class History(NamedTuple):
 
     @property
     def annotated(self) -> tuple[str, ...]:
-        """The ids of the tags that are objects of their own."""
+        """The ids of annotated tags."""
         return _annotated(self.tags)
 
     def of_trunk(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -119,7 +119,7 @@ class Choice(NamedTuple):
 
 
 def find(project: Project, choice: Choice, base: str, *more: str, own: Sequence[str] = ()) -> History:
-    """Return what a sandbox may see that starts from the commit ``base`` and must have ``more``.
+    """Return what a sandbox that starts from the commit ``base`` may see; it must have ``more``.
 
     ``own`` are the session's own commits.
     """
@@ -172,7 +172,7 @@ def _branches(project: Project) -> dict[str, _Branch]:
 def _visible(
     listed: Mapping[str, _Branch], choice: Choice, commits: Sequence[str]
 ) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
-    """Return the names of the default branch, every ref that is seen, and those that are symbolic."""
+    """Return the names of the default branch, of all visible refs, and of symbolic ones."""
     here = f"{_REMOTES}{choice.remote}/"
     head = listed.get(f"{here}HEAD")
     named = [head.target.removeprefix(here)] if head is not None and head.target.startswith(here) else []
@@ -196,9 +196,9 @@ def _visible(
 
 
 def _added(project: Project, patterns: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the refs that ``realm.historyRefs`` adds, and which of its patterns add none.
+    """Return the refs that ``realm.historyRefs`` adds, and its patterns that match none.
 
-    They are patterns of git's, of full names or of short ones.
+    They are git's patterns, for full names or short ones.
     """
     found: dict[str, str] = {}
     unmatched = []
@@ -218,7 +218,7 @@ def _added(project: Project, patterns: Sequence[str]) -> tuple[dict[str, str], t
 
 
 def _commits(project: Project, oids: Iterable[str]) -> tuple[str, ...]:
-    """Return those of ``oids`` that are commits and are there."""
+    """Return those of ``oids`` that are existing commits."""
     asked = [oid for oid in oids if oid]
     done = git(
         *("cat-file", "--batch-check=%(objectname) %(objecttype)"),
@@ -247,8 +247,7 @@ def _tags(project: Project) -> dict[str, Tag]:
 def _merged(project: Project, tips: Sequence[str], tags: Mapping[str, Tag]) -> dict[str, Tag]:
     """Return the tags that point into the history of ``tips``.
 
-    Git walks all of that to tell; the answer is remembered, so that after that
-    it walks only what is new.
+    Git must walk all of that history; the answer is remembered, so that later it walks only what is new.
     """
     if not tags or not tips:
         return {}
@@ -280,7 +279,7 @@ class _Answer(NamedTuple):
 
 
 def _remembered(path: Path, object_format: str) -> list[_Answer]:
-    """Return the answers that are kept; none where the file is not what was written."""
+    """Return the remembered answers; empty if the file is damaged."""
     try:
         answers = [
             _Answer(
@@ -334,7 +333,7 @@ def contains(project: Project, commits: Sequence[str], tips: Sequence[str]) -> b
 
 
 def _borders(project: Project, commits: Sequence[str], known: Sequence[str]) -> tuple[int, set[str]]:
-    """Return how many commits ``commits`` have on top of ``known``, and on which they stand."""
+    """Return how many commits ``commits`` reach and ``known`` do not, and the boundary commits."""
     asked = [*commits, *(f"^{oid}" for oid in known)]
     lines = git("rev-list", "--boundary", *asked, "--", project=project).text.split()
     below = {line[1:] for line in lines if line.startswith("-")}
@@ -342,7 +341,7 @@ def _borders(project: Project, commits: Sequence[str], known: Sequence[str]) -> 
 
 
 def _newest(project: Project, tips: Sequence[str], limit: int) -> tuple[set[str], tuple[str, ...]]:
-    """Return the newest ``limit`` commits, ``tips`` always among them, and those whose parents are not."""
+    """Return the newest ``limit`` commits, always with ``tips``, and those whose parents are left out."""
     shown = git("rev-list", "--parents", f"--max-count={limit}", *tips, "--", project=project).text
     parents = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
     cut = [oid for oid, older in parents.items() if not parents.keys() >= set(older)]
@@ -379,9 +378,9 @@ def pack(
 
 
 def _here(project: Project, order: Sequence[str], revisions: Sequence[str]) -> bytes:
-    """Return what a partial clone has of what ``order`` lists, as ``git pack-objects`` reads it.
+    """Return the objects of ``order`` that a partial clone has, as input for ``git pack-objects``.
 
-    By itself that wants to have every tree.
+    On its own, that requires every tree.
     """
     asked = "".join(f"{line}\n" for line in revisions).encode()
     listed = git(*order, "--objects", "--missing=print", "--stdin", project=project, stdin=asked).out

@@ -1,6 +1,6 @@
-"""Packs in the project that are held until a session's ref points to what is in them.
+"""Protects packs in the project until a session's ref points to their commits.
 
-A ``.keep`` beside a pack says which process holds it; :func:`sweep` removes those that killed ones left.
+A ``.keep`` beside a pack names the process that holds it; :func:`sweep` removes those of killed ones.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
 _NEW = 3600.0
-"""Seconds for which a pack without an index may be about to get one."""
+"""Seconds for which a pack without an index may still get one."""
 _HELD: dict[str, set[Path]] = {}
-"""The ``.keep`` files of this process by the commits that they are for."""
+"""This process's ``.keep`` files by the commits that they protect."""
 
 
 def mark() -> str:
-    """Return what this process writes into a ``.keep``."""
+    """Return this process's content of a ``.keep``."""
     return f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
 
 
 def move_in(made: Path, packs: Path, name: str, oids: Iterable[str]) -> None:
-    """Move a pack with its ``.keep`` among ``packs``; git sees it when its index, the last, is there.
+    """Move a pack with its ``.keep`` to ``packs``; git sees it once its index, the last file, is there.
 
-    It is held for the commits ``oids`` until :func:`release`.
+    It is protected for the commits ``oids`` until :func:`release`.
     """
     import shutil  # imports archive modules, which moving refs does not need
 
     packs.mkdir(exist_ok=True)
     keep = packs / f"pack-{name}.keep"
-    # If another process is putting the same pack there, it belongs to that process while it lives.
+    # If another process is putting the same pack there, the pack is that one's while it lives.
     if not keep.exists() or _is_left(keep):
         shutil.move(made / keep.name, keep)
         for oid in oids:
@@ -72,7 +72,7 @@ def hold(project: Project, oids: Iterable[str]) -> None:
 
 
 def release(oids: Iterable[str | None]) -> None:
-    """Hold these commits' packs no more."""
+    """Stop protecting these commits' packs."""
     for oid in oids:
         for keep in _HELD.pop(oid or "", ()):
             keep.unlink(missing_ok=True)

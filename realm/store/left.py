@@ -112,7 +112,7 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
 
 
 def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
-    """Return what is left by kind and escaped name; the first counts where two would have the same."""
+    """Return what is left by kind and escaped name; of two with the same name the first counts."""
     found: dict[str, Left] = {}
     number = sum(item.name == "stash" for item in left)
     for item in sorted(left, key=lambda item: item.name.startswith(ASIDE)):
@@ -207,12 +207,15 @@ class _Writer:
         self._notes = Findings()
 
     def notes(self) -> list[str]:
-        """Return what is worth a word."""
+        """Return notes for the user."""
         dropped = [f"left out: {path}" for path in self._verifier.dropped.lines()]
         return [*self._notes.lines(), *dropped, *self._verifier.notes.lines()]
 
     def twin(self, left: Left) -> str:
-        """Return the commit for one of the sandbox's; :class:`RejectedError` when it cannot be had."""
+        """Return the commit for one of the sandbox's.
+
+        Raises :class:`RejectedError` when there can be none.
+        """
         return self._stash(left.oid) if left.name == "stash" else self._commit(left.oid)
 
     def _commit(self, oid: str) -> str:
@@ -252,7 +255,7 @@ class _Writer:
         return start
 
     def _root(self, commit: BoxCommit) -> None:
-        """Write the commit for one without parents, with which a history of its own begins."""
+        """Write the commit for one without parents, which begins a separate history."""
         tree = self._verifier.tree(commit.tree, self._read(self._wanted.tip).tree)
         message = self._naming.agents(commit.message, self._wanted.turn)
         who, now = self._naming.identity, time.time()

@@ -28,13 +28,13 @@ _POINTER = re.compile(
     rb"oid sha256:([0-9a-f]{64})\nsize \d{1,18}\n"
 )
 _SIZES = range(100, 1024)
-"""Bytes that a pointer can have."""
+"""The possible sizes of a pointer, in bytes."""
 _ATTRIBUTES_LIMIT = 1024 * 1024
 _CHUNK = 1024 * 1024
 
 
 class Pointer(NamedTuple):
-    """A pointer in a tree: its ``path``, what it stands for, and where that is (``None``: not here)."""
+    """A pointer in a tree: its ``path``, its file's id, and where that file is (``None``: not here)."""
 
     path: str
     oid: str
@@ -153,7 +153,7 @@ def missing(project: Project, before: str, after: str) -> list[str]:
 
 
 def _kept(project: Project) -> Path:
-    """Return where Git LFS keeps its files: several clones can have one place (``lfs.storage``)."""
+    """Return Git LFS's storage directory, which several clones may share (``lfs.storage``)."""
     chosen = git("config", "--type=path", "--get", "lfs.storage", project=project, check=False)
     return project.common_dir / (os.fsdecode(chosen.out).rstrip("\n") or "lfs") / "objects"
 
