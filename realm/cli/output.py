@@ -52,6 +52,11 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
+def obeys(stream: TextIO | None) -> bool:
+    """Tell whether ``stream`` is a terminal that knows control sequences: one without a ``TERM`` does not."""
+    return is_terminal(stream) and os.environ.get("TERM", "") not in ("", "dumb")
+
+
 def colored(stream: TextIO | None) -> bool:
     """Tell whether ``stream`` gets colour."""
     if _chosen["color"] != "auto":
@@ -60,7 +65,7 @@ def colored(stream: TextIO | None) -> bool:
         return False
     if os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+    return obeys(stream)
 
 
 def paint(text: str, style: str, stream: TextIO | None) -> str:

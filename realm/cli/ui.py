@@ -5,7 +5,6 @@ The spinner appears late and leaves no trace; without a terminal, a line says wh
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -41,8 +40,8 @@ class Spinner:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
-        turns = output.is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-        self._thread = threading.Thread(target=self._turn if turns else self._tell, daemon=True)
+        turn = self._turn if output.obeys(sys.stderr) else self._tell
+        self._thread = threading.Thread(target=turn, daemon=True)
         self._thread.start()
 
     def __exit__(

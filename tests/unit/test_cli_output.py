@@ -25,6 +25,7 @@ def _automatic() -> None:
         ("auto", {}, True, True),
         ("auto", {}, False, False),
         ("auto", {"TERM": "dumb"}, True, False),
+        ("auto", {"TERM": ""}, True, False),
         ("auto", {"NO_COLOR": "1"}, True, False),
         ("auto", {"NO_COLOR": ""}, True, True),
         ("auto", {"CLICOLOR_FORCE": "1"}, False, True),
