@@ -94,7 +94,9 @@ class Holder:
         self._asked = self.books.account.told
         """The hook's message when the agent last asked, for which the user was notified."""
         self.taker = Taker(engine, plan, sandbox)
-        self.prompts = Prompter(plan, self.books, self.state, lambda: self.stream, self.taker.interrupted)
+        self.prompts = Prompter(
+            plan, self.books, self.state, lambda: self.stream, self.taker.interrupted, self._paused
+        )
         self._joined = time.monotonic()
         self.waker = Waker(engine, sandbox)
         self._refusals: egress.Listener
@@ -269,6 +271,13 @@ class Holder:
         else:
             self.books.become(self._before)
         return True
+
+    def _paused(self) -> str:
+        """Return that the user has paused the container; nothing where it goes on, or will by itself."""
+        with suppress(EngineError):
+            if not self._reserve.paused and self.engine.is_paused(self.sandbox.id):
+                return f"its container is paused (docker unpause {self.sandbox.id[:12]})"
+        return ""
 
     def _idle(self) -> bool:
         """Do deferred work; return whether there is more."""

@@ -50,15 +50,16 @@ _DROPPED = 3.0
 class Prompter:
     """Types prompts and answers for the agent of one run; ``stream`` returns the holder's current stream.
 
-    ``interrupted`` is called when the user has ended a turn.
+    ``interrupted`` is called when the user has ended a turn; ``paused`` returns why the agent can take
+    nothing at all, usually nothing.
     """
 
     def __init__(
         self, plan: Plan, books: Bookkeeper, state: TerminalState, stream: Callable[[], Attachment],
-        interrupted: Callable[[], object] = lambda: None,
+        interrupted: Callable[[], object] = lambda: None, paused: Callable[[], str] = str,
     ) -> None:  # fmt: skip
         self._plan, self._books, self._state, self._stream = plan, books, state, stream
-        self._interrupted = interrupted
+        self._interrupted, self._paused = interrupted, paused
         self._path = run_directory(plan.session.id) / _FILE
         self.queue = self._read()
         self._looked = self._given = self._since = 0.0
@@ -80,6 +81,8 @@ class Prompter:
         """
         if not self._plan.tty or self._plan.agent.paste("") is None:
             return _no("it takes prompts from its terminal only" if self._plan.tty else "it has no terminal")
+        if why := self._paused():
+            return _no(why)
         with self._lock:
             if request.get("op") == "answer":
                 return self._choose(request.get("picks"), request.get("told"))

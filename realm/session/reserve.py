@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from realm.config import DISK_RESERVE
 from realm.errors import EngineError
 from realm.sandbox import layout
+from realm.session.lock import run_directory
 from realm.together import Beside
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _SOON, _RARELY = 2.0, 15.0
 """Seconds between two looks at a disk of this machine, and from inside a sandbox."""
 _ROOM = 1.1
 """How much of the reserve has to be free before a paused run goes on."""
+_MARK = "paused"
+"""The file in the run's directory that says that it is us who pause it, and not the user."""
 _DF = ("df", "-Pk", layout.WORK)
 _FREE = re.compile(rb"^\S.*\s\d+\s+\d+\s+(\d{1,15})\s+\d+%\s", re.MULTILINE)
 
@@ -43,6 +46,7 @@ class Reserve:
         self, engine: Engine, plan: Plan, sandbox: Sandbox, free: Callable[[], int | None] | None = None
     ) -> None:
         self._engine, self._sandbox = engine, sandbox
+        self._mark = run_directory(sandbox.owner.id) / _MARK
         self._least = plan.config.value(DISK_RESERVE)
         self._free = free or self._look
         self._pause = _SOON
@@ -80,13 +84,19 @@ class Reserve:
 
     def _is_paused(self) -> bool:
         with suppress(EngineError):
-            return self._engine.is_paused(self._sandbox.id)
+            if self._mark.exists() and self._engine.is_paused(self._sandbox.id):
+                return True
+            self._mark.unlink(missing_ok=True)
         return False
 
     def _compare(self, free: int | None) -> None:
         if free is None:
             return
         if not self.paused and free < self._least:
+            if self._engine.is_paused(self._sandbox.id):
+                return  # by the user, who goes on with it
+            with suppress(OSError):
+                self._mark.touch()
             self._engine.pause(self._sandbox.id)
             self.paused = True
             os.write(self._write, b"1")
@@ -97,6 +107,7 @@ class Reserve:
     def _go_on(self) -> None:
         with suppress(EngineError):
             self._engine.unpause(self._sandbox.id)
+            self._mark.unlink(missing_ok=True)
             self.paused = False
 
     def _look(self) -> int | None:

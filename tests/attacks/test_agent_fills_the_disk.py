@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.session import reserve
+from realm.session.lock import run_directory
 from realm.session.reserve import Reserve
 from tests.support.sandbox import Laboratory, laboratory
 from tests.support.waiting import eventually
@@ -35,7 +36,14 @@ def test_it_stands_still_while_there_is_no_room(lab: Laboratory, monkeypatch: py
     monkeypatch.setattr(reserve, "_SOON", 0.05)
     sandbox = lab.create("sh", "-c", "sleep 60")
     sandbox.start()
-    free = [5000]
+    run_directory(sandbox.owner.id).mkdir(parents=True, exist_ok=True)
+    free = [0]
+    lab.engine.pause(sandbox.id)
+    with Reserve(lab.engine, PLAN, sandbox, lambda: free[0]) as keeper:  # the user has paused it
+        free[0] = 5000
+        assert not select.select([keeper], [], [], 0.3)[0]
+    assert lab.engine.is_paused(sandbox.id)
+    lab.engine.unpause(sandbox.id)
     with Reserve(lab.engine, PLAN, sandbox, lambda: free[0]) as keeper:
         assert not keeper.paused
         free[0] = 999

@@ -52,13 +52,14 @@ class Stage:
         self.session = type("Session", (), {"id": ID})
         self.run = type("Run", (), {"number": number})
         self.size = (24, 80)
+        self.paused = ""
         self.account = Account(number, Activity.READY, time.time())
         self.ours, self._theirs = socket.socketpair()
         self.ours.setblocking(False)
         whole = cast("Any", self)
         self.prompts = Prompter(
             cast("Plan", whole), cast("Bookkeeper", whole), cast("TerminalState", whole),
-            lambda: cast("Attachment", self.ours),
+            lambda: cast("Attachment", self.ours), paused=lambda: self.paused,
         )  # fmt: skip
 
     def flush(self) -> None:
@@ -90,6 +91,14 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 def test_one_at_its_prompt_is_given_it_at_once_and_cleaned(stage: Stage) -> None:
     assert stage.prompts.answer({"text": "fix\x1b[201~\x03 it\nnow"}) == {"ok": True, "turns": 0}
     assert stage.typed() == b"<fix[201~ it\nnow>"
+
+
+def test_one_that_is_paused_is_typed_nothing(stage: Stage) -> None:
+    stage.paused = "its container is paused"
+    for op in ("send", "answer"):
+        told = stage.prompts.answer({"op": op, "text": "fix it"})
+        assert (told["ok"], told["why"]) == (False, "its container is paused")
+    assert (stage.typed(), stage.prompts.queue) == (b"", [])
 
 
 def test_one_that_works_is_given_them_in_order_when_it_is_done(stage: Stage) -> None:
