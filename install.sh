@@ -35,6 +35,8 @@ die() {
     exit 1
 }
 
+HOME=${HOME:-$(unset HOME && cd ~ && pwd)} # cron and the like set none
+export HOME
 yes='' engine=1 image=1 run=1 uninstall='' force=''
 home=${REALM_HOME:-$HOME/.realm}
 case $home in /*) ;; *) home=$HOME/$home ;; esac # as realm sees it
@@ -145,7 +147,7 @@ make_environment() {
             die "this Python cannot make environments (ensurepip is missing)" \
                 'sudo apt-get install python3-venv'
     fi
-    mkdir -p -- "$home"
+    mkdir -p -- "$home" || die "cannot write to $home" 'name another directory in REALM_HOME'
     chmod 700 -- "$home"
     rm -rf -- "$venv"
     "$python" -m venv "$venv" || die "could not make $venv"
@@ -220,7 +222,7 @@ completion() { # completion SHELL PLACE
 }
 
 place_files() {
-    local page
+    local page first
     : >"$manifest.new"
     link "$venv/bin/realm" "$bin/realm"
     link "$venv/bin/git-realm" "$bin/git-realm"
@@ -233,7 +235,13 @@ place_files() {
     remove_stale
     mv -f -- "$manifest.new" "$manifest"
     case ":$PATH:" in
-        *":$bin:"*) ;;
+        *":$bin:"*)
+            hash -r
+            first=$(command -v realm) || true
+            if ! [ "$first" -ef "$bin/realm" ]; then
+                say "warning: realm is $first on your PATH, before $bin/realm: remove it, or let $bin come first"
+            fi
+            ;;
         *)
             say "warning: $bin is not on your PATH; add this line to ~/.profile (or your shell's own file):"
             # shellcheck disable=SC2016 # the line is meant to be read by that shell

@@ -231,9 +231,11 @@ def test_a_second_time_it_mends_and_tries_realm_out_and_drops_no_work_unasked(
         manifest.write(f"{stale}\n")
     (home / ".realm/venv/bin/python").unlink()
     (home / ".realm/projects.json").write_text('{"version": 1, "projects": {}}')
-    path = f"{home}/.local/bin:{os.environ['PATH']}"
+    (tmp_path / "realm").symlink_to("/bin/true")
+    path = f"{tmp_path}:{home}/.local/bin:{os.environ['PATH']}"
     done = run_installer(home, "--yes", "--no-engine", PATH=path, REALM_HOME=".realm")
     assert done.returncode == 0, done.stderr
+    assert f"realm is {tmp_path}/realm on your PATH, before {home}/.local/bin/realm" in done.stderr
     assert "is not on your PATH" not in done.stderr
     assert "realm works" in done.stderr
     assert outside(home) == PLACES
