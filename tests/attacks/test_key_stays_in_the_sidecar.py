@@ -33,6 +33,7 @@ OTHERS = (
     "/v1/files", "/v1/messages/../files", "/v1/messages%2f..%2ffiles", "/v1/messages/batches",
     "/v1/messages%0d%0aX:", "//v1/files", "/api/oauth/profile", "/v1/organizations", "/x/../../v1/files",
 )  # fmt: skip
+WAYS = ("-X GET -d x", "-X GET -H 'Transfer-Encoding: chunked' -d x", "-X DELETE", "-X PUT -d x")
 ODD = ("/../npm/x", "/%2e%2e/npm/x", "/x%2f..%2f..%2fpip", "/.%2E/x", "/x%252f..", "/%5c..%5cx")
 
 
@@ -99,7 +100,8 @@ def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     claude.extra["REALM_DOCKER_ARGS"] = "-e ANTHROPIC_CUSTOM_HEADERS -e AWS_BEARER_TOKEN_BEDROCK=hunter2"
     claude.extra["REALM_SETUP"] = "true"
     fit = f"{ASK}'/v1/messages?beta=true' -X POST -H 'content-type: application/json' -d '{{}}' {FORGED}; "
-    script = "".join(f"{ASK}'{path}' {FORGED}; " for path in OTHERS) + fit
+    script = "".join(f"{ASK}'{path}' {FORGED}; " for path in OTHERS)
+    script += "".join(f"{ASK}/v1/models {way}; " for way in WAYS) + fit
     smuggled = r"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
     smuggled += r"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/files HTTP/1.1\r\nHost: x\r\n\r\n"
     script += f"printf '{smuggled}' | curl -s -m 3 telnet://127.0.0.1:3129; "
@@ -109,7 +111,7 @@ def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     done = claude.scripted("pry", script)
     # Nor with a key that somebody else has told it, past the sidecar's own server.
     assert "403000 000403" in done.out, done
-    *refused, answered = done.out.split()[: len(OTHERS) + 1]
+    *refused, answered = done.out.split()[: len(OTHERS) + len(WAYS) + 1]
     assert set(refused) <= {"400", "403"}, done
     assert answered == "200", done
     assert [request.path for request in api.requests] == ["/v1/messages?beta=true"]
@@ -185,13 +187,16 @@ def test_a_git_host_is_read_with_a_login_that_stays_outside(user: User, tmp_path
             until git clone -q {server.url}/lib.git /tmp/lib; do sleep 1; done
             git -C /tmp/lib log --format=%s
             git -C /tmp/lib push -q origin HEAD:refs/heads/evil 2>&1 | grep -o 'error: 403'
-            env; cat ~/.gitconfig /tmp/lib/.git/config; curl -s -o /dev/null -w '%{{http_code}}\\n' \
-              http://127.0.0.1:3129/git/{server.url.removeprefix("http://")}/lib.git/config
+            env; cat ~/.gitconfig /tmp/lib/.git/config
+            for path in config 'info/refs?service=git%2dreceive-pack'; do
+              curl -s -o /dev/null -w '%{{http_code}}\\n' \
+                http://127.0.0.1:3129/git/{server.url.removeprefix("http://")}/lib.git/$path
+            done
         """
         done = user.scripted("reads", script)
     lines = done.out.splitlines()
     assert lines[:2] == ["Start", "error: 403"], done
-    assert lines[-1] == "403"
+    assert lines[-2:] == ["403", "403"]
     assert server.refused > 0
     assert password not in done.out + done.err
     assert list(lib.refs()) == ["refs/heads/main"]

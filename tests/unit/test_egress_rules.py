@@ -164,11 +164,11 @@ def _stands(
 def test_the_api_is_answered_for_one_run_at_its_own_paths() -> None:
     text = _stands("https://gateway.example:8443/claude", {"x-api-key": "k"})["api-token.conf"]
     assert "listen unix:/run/realm/api/token;" in text
-    assert 'location ~ "^(/v1/messages)$" {' in text
+    assert 'location ~ "^(?<asked>/v1/messages)$" {' in text
     assert 'proxy_set_header x-api-key "k";' in text
     assert 'proxy_set_header authorization "";' in text
     assert 'proxy_set_header Host "gateway.example:8443";' in text
-    assert "proxy_pass https://api_token_0/claude$1$is_args$args;" in text
+    assert "proxy_pass https://api_token_0/claude$asked$is_args$args;" in text
     assert "receive-pack" not in text
     assert _stands("https://gateway.example:8443/claude")["api-token.to"] == "0 gateway.example:8443\n"
     assert _stands("http://[::1]/")["api-token.to"] == "0 [::1]:80\n"
@@ -177,8 +177,9 @@ def test_the_api_is_answered_for_one_run_at_its_own_paths() -> None:
 
 def test_a_git_host_is_for_fetching() -> None:
     text = _stands("https://git.example", {}, "/git/git.example", reads=True)["api-token.conf"]
-    assert 'location ~ "^/git/git\\.example(/v1/messages)$" {' in text
-    assert "if ($arg_service = git-receive-pack) { return 403 " in text
+    assert 'location ~ "^/git/git\\.example(?<asked>/v1/messages)$" {' in text
+    assert 'if ($args !~ "^(service=git-upload-pack)?$") { return 403 ' in text
+    assert "keepalive" not in text
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,10 @@ include /run/realm/conf/registry*.conf
 ssl_bump none all"""
 """What all runs' files are read with.  A path that leads elsewhere by dots has no login's path, and what
 a request that reads brings along some servers take for the next one's beginning."""
-_SILENT = (
-    "Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL",
-    "X-Rewrite-URL",
+CHANGING = (
+    "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL",
 )  # fmt: skip
-"""Headers of the sandbox's that a registry does not get: other logins, what makes a write of a read, and
-what names another path."""
+"""Headers of the sandbox's that no server gets: they make a write of a read, or name another path."""
 _PATH = re.compile(r"/[A-Za-z0-9._~@/+-]{0,400}")
 _VALUE = re.compile(r"[ -~]{1,8000}")
 
@@ -107,7 +105,7 @@ def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
         yield f"http_access deny {here} because_login"
         # squid tells a company's proxy the headers of what goes through its tunnel, the login too.
         yield f"always_direct allow {here}"
-        yield from (f"request_header_access {header} deny {here}" for header in _SILENT)
+        yield from (f"request_header_access {header} deny {here}" for header in ("Authorization", *CHANGING))
         # A session that the login began is one.
         yield f"reply_header_access Set-Cookie deny {here}"
         longer: list[str] = []

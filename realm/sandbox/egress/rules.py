@@ -118,6 +118,11 @@ http {
   js_var $spent;
   log_format spent escape=none '$spent';
   map $upstream_status $stale { 401 yes; default ''; }
+  # What a request that reads brings along some servers take for the next one's beginning, which has the key.
+  map "$request_method $http_content_length$http_transfer_encoding" $odd {
+    ~^(GET|HEAD)\\s0*$ ''; "~^POST " ''; default yes;
+  }
+  proxy_ignore_headers X-Accel-Redirect;
   include /run/realm/conf/api-*.conf;
 }
 """
@@ -137,7 +142,7 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
 _HEADER = re.compile(r"[a-z0-9-]{1,100}")
 _VALUE = re.compile(r"[ -#%-~]{0,8000}")
 """What may be in double quotes in nginx's configuration: no dollar sign, which cannot be escaped."""
-_KEYS = ("x-api-key", "authorization")
+_NOT_PASSED = ("x-api-key", "authorization", *map(str.lower, registries.CHANGING))
 
 
 class Stand(NamedTuple):
@@ -197,23 +202,26 @@ def _stand(token: str, name: str, out: str, stand: Stand) -> tuple[str, str, str
         raise ValueError(f"{clean(stand.url, limit=80)} is not an address that the sidecar can ask")
     if parts.username or parts.query:
         raise ValueError("the address has a login or a question in it")
-    given = {**dict.fromkeys(_KEYS, ""), **stand.headers}
+    given = {**dict.fromkeys(_NOT_PASSED, ""), **stand.headers}
     for header, value in given.items():
         if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
             raise ValueError(f"the header {clean(header, limit=40)} has characters that no key has")
     named = host if parts.port is None else f"{host}:{parts.port}"
     quoted = {header: re.sub(r'(["\\])', r"\\\1", value) for header, value in given.items()}
     lines = "".join(f'    proxy_set_header {header} "{value}";\n' for header, value in quoted.items())
-    refused = f"    if ($arg_service = git-receive-pack) {{ return 403 '{_ELSEWHERE}'; }}\n"
+    refused = f"    if ($args !~ \"^(service=git-upload-pack)?$\") {{ return 403 '{_ELSEWHERE}'; }}\n"
     refused += f"    access_log {REFUSED} stale-{token} if=$stale;\n"
     counted = _COUNTED.format(token=token) if stand.counts else ""
-    upstream = f"upstream {name} {{\n  server unix:{out};\n  keepalive 16;\n  keepalive_timeout 240s;\n}}\n"
+    # On a connection of its own no request comes behind what another one left there.
+    kept = "" if stand.reads else "  keepalive 16;\n  keepalive_timeout 240s;\n"
+    upstream = f"upstream {name} {{\n  server unix:{out};\n{kept}}}\n"
     location = f"""\
-  location ~ "^{re.escape(stand.prefix)}({stand.paths})$" {{
+  location ~ "^{re.escape(stand.prefix)}(?<asked>{stand.paths})$" {{
+    if ($odd) {{ return 403 '{_ELSEWHERE}'; }}
 {refused if stand.reads else ""}{counted}    proxy_set_header Host "{named}";
-    proxy_set_header Connection "";
+    proxy_set_header Connection "{"close" if stand.reads else ""}";
 {lines}    proxy_ssl_name "{host}";
-    proxy_pass {parts.scheme}://{name}{path}$1$is_args$args;
+    proxy_pass {parts.scheme}://{name}{path}$asked$is_args$args;
   }}
 """
     return upstream, location, f"{host}:{parts.port or (TLS if secure else WEB)}"
