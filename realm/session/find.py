@@ -177,6 +177,9 @@ def _unknown(name: str, here: Project | None, *damaged: Found | None) -> NoSuchS
     gone = [str(root) for root in registry.known() if registry.is_gone(root)]
     moved = f"; these projects are gone: {', '.join(gone)} (moved? use -C NEW_PLACE)" if gone else ""
     hint = f"did you mean {' or '.join(close)}?" if close else "realm list --all shows every session"
+    with suppress(GitError):
+        if here and refs.is_name(name) and refs.latest_trash(here, name):
+            hint = f"it was removed: realm restore {name} brings it back"
     return NoSuchSessionError(f"there is no session {name}{where}{moved}", hint)
 
 

@@ -324,6 +324,7 @@ def test_merged_sessions_are_removed_together(past: Past) -> None:
     ]
     assert list(repo.refs("refs/realm/")) == ["refs/realm/other"]
     assert realm(repo.path, "remove", "--merged", env=quiet).err == "hint: no session to remove\n"
+    assert "hint: it was removed: realm restore fix brings it back" in realm(repo.path, "log", "fix").err
     assert realm(repo.path, "remove", "--merged", "other", env=quiet).code == 2
 
 
