@@ -52,11 +52,15 @@ VARIABLES: Mapping[str, str] = {
     "MAVEN_OPTS": f"-Dmaven.repo.local={_TOP}/maven/repository",
     "MAVEN_USER_HOME": f"{_TOP}/maven",
     "CCACHE_DIR": f"{_TOP}/ccache",
+    "COMPOSER_CACHE_DIR": f"{_TOP}/composer",
+    "POETRY_CACHE_DIR": f"{_TOP}/poetry",
 }
 """The variables by which tools find their caches; yarn 1 and pnpm have none that is only for them."""
 _BESIDE: Mapping[str, str] = {
     # Without it, uv warns at each install that it cannot link into a work tree on another volume.
     "UV_LINK_MODE": "copy",
+    # Poetry's environments would be in its cache, those of all sessions in one.
+    "POETRY_VIRTUALENVS_PATH": f"{layout.HOME}/.cache/pypoetry/virtualenvs",
     # For the entry script, which handles cargo and gradle.
     "REALM_CACHE_DIR": _TOP,
 }
