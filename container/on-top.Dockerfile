@@ -1,7 +1,7 @@
-# Claude Code and its hooks on top of an image of the user's own.
+# Adds Claude Code and its hooks to the user's own image.
 #
-# Needs no network: all of it comes out of realm's image.  What the user's image
-# has of its own stays what it is, a claude of its own included.
+# This needs no network: everything is copied from realm's image.  Nothing in the user's
+# image is replaced, not even a claude of its own.
 
 ARG REALM=realm:latest
 ARG BASE
@@ -11,7 +11,7 @@ FROM ${BASE}
 USER root
 COPY --from=realm /usr/local/bin/claude /usr/local/lib/realm/claude
 COPY --from=realm /etc/claude-code/ /etc/claude-code/
-# The authorities that realm's image knows, for Claude Code alone.
+# The authorities of realm's image, for Claude Code alone.
 COPY --from=realm /etc/ssl/certs/ca-certificates.crt /usr/local/lib/realm/ca-certificates.crt
 ENV NODE_EXTRA_CA_CERTS=/usr/local/lib/realm/ca-certificates.crt \
     DISABLE_AUTOUPDATER=1
@@ -21,7 +21,7 @@ RUN command -v git > /dev/null || { echo 'realm: it has no git'; exit 1; }; \
     HOME=/tmp claude --version || { echo "realm: Claude Code's program does not run in it"; exit 1; }
 ARG USER_UID=1000
 ARG USER_GID=1000
-# A name for the user's number: ssh and others refuse to run without one.
+# ssh and other programs refuse to run for a user without a name.
 RUN grep -q "^[^:]*:[^:]*:${USER_GID}:" /etc/group || echo "agent:x:${USER_GID}:" >> /etc/group; \
     grep -q "^[^:]*:[^:]*:${USER_UID}:" /etc/passwd \
     || echo "agent:x:${USER_UID}:${USER_GID}::/realm/home:/bin/sh" >> /etc/passwd; \

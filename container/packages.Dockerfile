@@ -1,4 +1,4 @@
-# Debian packages of realm.packages on top of the image that a run would have.
+# Adds the Debian packages of realm.packages to the image of a run.
 ARG BASE
 FROM ${BASE}
 USER root

@@ -1,5 +1,5 @@
-// Lets node's own fetch go through the proxy that HTTPS_PROXY names, in versions that do not look at it
-// themselves.  Loaded before every program of node's (NODE_OPTIONS), so nothing is done until it fetches.
+// Sends node's built-in fetch through the proxy in HTTPS_PROXY, for versions that ignore that variable.
+// NODE_OPTIONS loads this file into every node program, so it does nothing before the first fetch.
 'use strict'
 
 const [major, minor] = process.versions.node.split('.').map(Number)

@@ -1,14 +1,14 @@
-// Counts what a model's answers cost, as they tell it (the API's "usage"): in $spent, for the log, are
-// an answer's id and its tokens, read and written.  Of one that is broken off, what was written is estimated.
+// Counts the tokens of a model's answers from the "usage" that the API reports.  For the log, $spent has an
+// answer's id and the numbers of input and output tokens.  If an answer is cut off, its output is estimated.
 //
-// njs frees nothing before a request is over: what is of no interest never becomes a string.
+// njs frees no memory before the request ends, so only the parts that are needed become strings.
 const KINDS = ['input_tokens', 'cache_creation_input_tokens', 'cache_read_input_tokens', 'output_tokens']
 const EVENT = 'event: content_block_delta'
 const FRAME = 124 // bytes of such an event, without its text
 const LETTERS = 4 // of a token, about
 const LONGEST = 8 * 1024 * 1024
 
-// nginx gives each request these anew.
+// nginx sets these anew for each request.
 let rest = ''
 let pieces = []
 let size = 0
