@@ -1,8 +1,7 @@
 """Taking in what else a sandbox left in its repository (:mod:`realm.store.branches`).
 
-Each commit is verified and written anew like the session's own, on the newest commit of its first-parent
-way that the host has already.  It is independent of the session's work: a fault here does not affect
-that.
+Each commit is verified and rewritten like the session's own, on its newest first-parent ancestor that the
+host has already.  A fault here does not affect the session's work.
 """
 
 from __future__ import annotations
@@ -37,11 +36,10 @@ if TYPE_CHECKING:
 class Wanted(NamedTuple):
     """What a sandbox reported; see :class:`realm.store.ingest.Intake`.
 
-    ``left`` are commits and names, the stashes the newest first; ``is_all`` is whether what is kept
-    already and not among them was deleted.  ``code`` is the session's newest commit, and
-    ``twins`` are commits of it by the sandbox's own, whose objects may be in ``earlier``
-    (:class:`realm.store.ingest.Intake`).  ``visible`` tells which commits the
-    sandbox could see besides.
+    ``left`` are commits and names, newest stash first; ``is_all`` is whether refs kept so far that are not
+    among them were deleted.  ``code`` is the session's newest commit, and ``twins`` maps the sandbox's
+    commits to the host's, whose objects may be in ``earlier``.  ``visible`` returns the other commits that
+    the sandbox could see.
     """
 
     project: Project
@@ -62,9 +60,9 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The result: how refs move (what they point to is in the project), what is kept now, notes.
+    """The result: ref updates (to objects already in the project), what is kept now, notes.
 
-    ``twins`` are the host's commits by the sandbox's, for the next time.
+    ``twins`` maps the sandbox's commits to the host's, for the next intake.
     """
 
     updates: Sequence[RefUpdate] = ()
@@ -74,10 +72,10 @@ class Found(NamedTuple):
 
 
 def take(wanted: Wanted, limits: Limits | None = None) -> Found:
-    """Take in what else a sandbox left; what is overwritten or deleted goes to the trash.
+    """Take in what else a sandbox left; overwritten and deleted refs go to the trash.
 
-    What fails a check is left out, and a note says so.  Raises :class:`GitError` when
-    the project or the quarantine cannot be written.
+    Commits that fail a check are left out, with a note.  Raises :class:`GitError` when the project or the
+    quarantine cannot be written.
     """
     project, session = wanted.project, wanted.session
     before = listed(project, session)
@@ -90,7 +88,7 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
     for at in named:
         ref = f"{BRANCHES}{session}/{at}"
         if ref in before:
-            after[ref] = before[ref]  # also where what it is now was left out
+            after[ref] = before[ref]  # also if its new commit was left out
     after |= {f"{BRANCHES}{session}/{at}": oid for at, oid in made.items()}
     old = {
         ref: oid
@@ -112,7 +110,7 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
 
 
 def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
-    """Return what is left by kind and escaped name; of two with the same name the first counts."""
+    """Return the commits by kind and escaped name; of two with the same name the first counts."""
     found: dict[str, Left] = {}
     number = sum(item.name == "stash" for item in left)
     for item in sorted(left, key=lambda item: item.name.startswith(ASIDE)):
@@ -133,9 +131,9 @@ def _named(left: Sequence[Left], notes: Findings) -> dict[str, Left]:
 def _made(
     wanted: Wanted, named: Mapping[str, Left], limits: Limits, before: Mapping[str, str], notes: Findings
 ) -> tuple[dict[str, str], Mapping[str, Twin]]:
-    """Give the project what is left; return the commits by kind and name, without what was dropped.
+    """Give the commits to the project; return those that were not dropped, by kind and name.
 
-    The second is the twins of all commits on the way.
+    The second value is the twins of all commits along the way.
     """
     with quarantine(wanted.project, wanted.earlier) as held:
         try:
@@ -164,7 +162,7 @@ def _left_out(left: Left, refused: RejectedError) -> str:
 
 
 def _files(wanted: Wanted, named: Mapping[str, Left], limits: Limits, notes: Findings) -> dict[str, str]:
-    """Take in the files of each without its commits, where git refuses an object."""
+    """Take in only the files of each, not its history, as git refused an object."""
     made = {}
     for at, left in named.items():
         point = Checkpoint(left.oid, left.oid, wanted.turn, time.time())
@@ -186,7 +184,7 @@ def _files(wanted: Wanted, named: Mapping[str, Left], limits: Limits, notes: Fin
 
 
 class _Writer:
-    """Writes the host's commits for a sandbox's; ``sizes`` are the objects of its pack."""
+    """Writes the host's commits for a sandbox's; ``sizes`` are types and sizes of its pack's objects."""
 
     def __init__(
         self, wanted: Wanted, limits: Limits, objects: CatFile, sizes: Mapping[str, tuple[str, int]],
@@ -212,10 +210,7 @@ class _Writer:
         return [*self._notes.lines(), *dropped, *self._verifier.notes.lines()]
 
     def twin(self, left: Left) -> str:
-        """Return the commit for one of the sandbox's.
-
-        Raises :class:`RejectedError` when there can be none.
-        """
+        """Return the host's commit for one of the sandbox's; :class:`RejectedError` if none is possible."""
         return self._stash(left.oid) if left.name == "stash" else self._commit(left.oid)
 
     def _commit(self, oid: str) -> str:
@@ -238,7 +233,7 @@ class _Writer:
         return chain.tip
 
     def _start(self, oid: str) -> str:
-        """Return the newest commit on the first-parent way that has a twin, or is the project's."""
+        """Return the newest first-parent ancestor that has a twin or is the project's."""
         start, steps = oid, 0
         while start in self._fresh and steps <= self._limits.commits:
             if start in self.twins and self.twins[start].exact:
@@ -255,7 +250,7 @@ class _Writer:
         return start
 
     def _root(self, commit: BoxCommit) -> None:
-        """Write the commit for one without parents, which begins a separate history."""
+        """Write the host's commit for one without parents, which begins a separate history."""
         tree = self._verifier.tree(commit.tree, self._read(self._wanted.tip).tree)
         message = self._naming.agents(commit.message, self._wanted.turn)
         who, now = self._naming.identity, time.time()
@@ -263,7 +258,7 @@ class _Writer:
         self.twins[commit.oid] = Twin(self._made.commit(tree, [], message, *dates), tree == commit.tree)
 
     def _check_visible(self, oid: str) -> None:
-        """Raise unless the sandbox was given a commit of the project's: whoever knows an id could name it."""
+        """Raise unless the sandbox was given this commit: an agent could name any of the project's ids."""
         if self._read(oid).oid in self._known:
             return
         if not history.contains(self._wanted.project, [oid], self._known):
@@ -274,7 +269,7 @@ class _Writer:
                 raise RejectedError(f"it builds on the commit {oid[:12]}, which was not in the container")
 
     def _stash(self, oid: str) -> str:
-        """Return a stash: a commit of the work tree, whose parents are its base, its index and new files."""
+        """Write a stash: a commit of the work tree, whose parents are its base, its index and new files."""
         if oid not in self._fresh:
             return self._commit(oid)
         found = self._read(oid)
@@ -287,7 +282,7 @@ class _Writer:
         return self._bare(found, below, [base, index, *new])
 
     def _bare(self, commit: BoxCommit, below: str, parents: list[str]) -> str:
-        """Return a commit with its message alone, as git has those of a stash."""
+        """Write a commit with only its message, as git does in a stash."""
         who = self._naming.identity, moment(min(commit.when, time.time()))
         message = clean(first_line(commit.message), limit=200) or "stash"
         return self._made.commit(self._verifier.tree(commit.tree, below), parents, message, who, who)
@@ -304,7 +299,7 @@ class _Writer:
     def given(
         self, held: Quarantine, named: Mapping[str, Left], made: dict[str, str], notes: Findings
     ) -> dict[str, str]:
-        """Let the project have what was made, but what names objects that the sandbox was not given."""
+        """Give the project the new commits, except any that refer to objects the sandbox was not given."""
         ids = self._made.ids
         fresh = {*self._sizes, *ids}
         new = [oid for oid in dict.fromkeys(made.values()) if oid in ids]

@@ -1,4 +1,4 @@
-"""Listing sessions: one ``git for-each-ref``, whatever their number."""
+"""Listing sessions with one ``git for-each-ref``, however many there are."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ _BROKEN = re.compile(r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)")
 
 
 class MetaRow(NamedTuple):
-    """A session as its refs tell it: ``code`` and ``meta`` are where they point.
+    """A session as read from its refs: ``code`` and ``meta`` are the commits that they point to.
 
-    When ``problem`` is not empty it is a sentence about what is wrong, and what could not be
-    read has its default.
+    ``problem`` is empty or a sentence about what is wrong; fields that could not be read have their defaults.
     """
 
     name: str
@@ -50,10 +49,10 @@ class _Ref(NamedTuple):
 def rows(
     project: Project, names: Sequence[str] | None = None, answer: GitResult | None = None
 ) -> list[MetaRow]:
-    """Return every session of the project, or those called ``names``, by name.
+    """Return every session of the project, or those called ``names``, sorted by name.
 
-    ``answer`` is what :func:`begin` has for these names.  Never raises because of what a
-    ref or a record holds: such a session is a row with a ``problem``.
+    ``answer`` is the result of :func:`begin` for these names.  Never raises because of a faulty ref or
+    record: such a session is a row with a ``problem``.
     """
     patterns = [CODE, META] if names is None else _patterns(names)
     if not patterns:
@@ -63,7 +62,7 @@ def rows(
 
 
 def begin(at: Place, names: Sequence[str]) -> Started:
-    """Ask git for sessions, for :func:`rows`, before it has told what repository is at ``at``."""
+    """Start asking git for sessions, for :func:`rows`, before the repository at ``at`` is known."""
     return Started("for-each-ref", f"--format={_FIELDS}%(contents)%00", *_patterns(names), at=at)
 
 
@@ -72,9 +71,9 @@ def _patterns(names: Sequence[str]) -> list[str]:
 
 
 def survey(project: Project) -> tuple[list[MetaRow], dict[str, str]]:
-    """Return every session, and the commits of the branches that may have its work by their names.
+    """Return every session, and by name the commits of branches that its work may have been merged into.
 
-    These are the branch that is checked out and the main one of the remote ``origin``.
+    These are the checked-out branch and the default branch of the remote ``origin``.
     """
     head = _head(project)
     refs, broken = _read(project, [CODE, META, *head, _MAIN])
@@ -87,7 +86,7 @@ def survey(project: Project) -> tuple[list[MetaRow], dict[str, str]]:
 
 
 def _head(project: Project) -> list[str]:
-    """Return the ref of the branch that is checked out, if one is."""
+    """Return the ref of the checked-out branch, if there is one."""
     try:
         with (project.git_dir / "HEAD").open("rb") as file:
             text = file.read(_HEAD_LIMIT).decode("utf-8", "surrogateescape").strip()
@@ -98,7 +97,7 @@ def _head(project: Project) -> list[str]:
 
 def _rows(project: Project, refs: dict[str, _Ref], broken: list[str]) -> list[MetaRow]:
     known = {ref.split("/", 2)[2] for ref in [*refs, *broken]}
-    if _is_submodule(project):  # which has work of sessions whose records are elsewhere
+    if _is_submodule(project):  # it has the work of sessions whose records are in the parent
         known -= {name for name in known if CODE + name in refs and META + name not in refs}
     return [
         _row(name, refs.get(CODE + name), refs.get(META + name), broken, project.object_format)
@@ -107,7 +106,7 @@ def _rows(project: Project, refs: dict[str, _Ref], broken: list[str]) -> list[Me
 
 
 def _is_submodule(project: Project) -> bool:
-    """Tell whether the repository is where git puts a submodule's."""
+    """Tell whether the repository lies where git puts a submodule's."""
     return (".git", "modules") in pairwise(project.common_dir.parts)
 
 
@@ -119,7 +118,7 @@ def _read(
     result = answer or git(*order, project=project, check=False)
     if result.code == 0:
         refs = {ref.name: ref for ref in _parse(result, with_message=True)}
-    else:  # one missing object ends the whole listing: read the refs alone, then each record on its own
+    else:  # one missing object ends the whole listing: read only the refs, then each record separately
         result = git("for-each-ref", f"--format={_FIELDS}", *patterns, project=project)
         refs = {ref.name: ref for ref in _with_messages(project, _parse(result, with_message=False))}
     return refs, _BROKEN.findall(result.err.decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""The files that say what a project depends on: what a set-up has to be done anew for."""
+"""The files that declare a project's dependencies: when they change, the setup must run again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMES = (
 def digest(project: Project, commit: str, command: str) -> str:
     """Return a digest of the manifests, lock files and the like in ``commit``.
 
-    What ``command`` names by its path, a script say, counts as well.
+    Files that ``command`` names by path, a script say, count as well.
     """
     named = _words(command)
     found = hashlib.sha256()

@@ -1,11 +1,10 @@
 """Finding merged sessions: by ancestry, or because a branch has the same changes.
 
-Asked are the branch that is checked out and the one that the remote takes for its main
-one.  A session is in there when its last commit is, or when changes with the same patch
-ids are: of each of its commits (a rebase), or of all of it (a squash).  Patches are
-looked at for a moment only; what was found is kept below realm's directory
-(``merged/<digest of the repository's path>.json``: by the branch's commit, by the
-session's last commit, whether it is in there), so that the next look goes on from there.
+The checked-out branch and the remote's default branch are searched.  A branch has a session if it contains
+its last commit, or changes with the same patch ids: of each commit (a rebase), or of all together (a
+squash).  Patches are compared for a short time only; results are kept in realm's directory
+(``merged/<digest of the repository's path>.json``: by branch commit and session's last commit, whether it
+is merged), so that the next search continues from there.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ if TYPE_CHECKING:
     from realm.store.listing import MetaRow
 
 PATIENCE = 0.4
-"""Seconds that all patches of a listing may take."""
+"""Seconds that comparing patches may take in one listing."""
 _ONE = 2.0
-"""Seconds that a single git may take."""
+"""Seconds that a single git process may take."""
 _COMMITS = 300
 """Commits of a branch that are compared with a session's."""
 _PATHS = 200
-"""Files that a session may change to be compared."""
+"""Sessions that change more files are not compared."""
 _LIMIT = 16 * 1024 * 1024
 _PATCH = ("-p", "--binary", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
 _LOG = ("log", "--format=commit %H", "--no-merges", *_PATCH)
 
 
 def merged(project: Project, sessions: Sequence[MetaRow], branches: Mapping[str, str]) -> dict[str, str]:
-    """Return by session's name the branch that has it; ``branches`` are the commits to ask, by name."""
+    """Return the branch that has each session, by the session's name; ``branches`` are commits by name."""
     asked = {
         row.name: (row.summary.base, row.code)
         for row in sessions
@@ -88,7 +87,7 @@ def _ask(
     project: Project, branch: str, sessions: Iterable[tuple[str, str]], answers: dict[str, bool],
     deadline: float,
 ) -> None:  # fmt: skip
-    """Put into ``answers`` which tips the commit ``branch`` has, as far as that is known in time."""
+    """Put into ``answers`` which tips the commit ``branch`` contains, as far as time allows."""
     wanted = dict.fromkeys(sessions)
     if not wanted:
         return
@@ -109,21 +108,21 @@ def _ask(
 
 
 def _commits(lines: Iterable[str]) -> dict[str, tuple[str, bool]]:
-    """Return by commit its first parent, and whether it holds uncommitted changes that were taken along."""
+    """Return each commit's first parent, and whether it is the one that ``--wip`` made."""
     rows = (line.partition("\t") for line in lines)
     found = ((ids.split(" "), subject) for ids, _, subject in rows)
     return {ids[0]: ([*ids, ""][1], subject.startswith(WIP)) for ids, subject in found}
 
 
 def _begin(base: str, tip: str, commits: Mapping[str, tuple[str, bool]]) -> str:
-    """Return what a session's own work begins on: its base, or what it took along from the work tree."""
+    """Return the commit that a session's own work begins on: its base, or the one that ``--wip`` made."""
     while tip in commits and commits[tip][0] != base:
         tip = commits[tip][0]
     return tip if tip in commits and commits[tip][1] else base
 
 
 def _paths(project: Project, pairs: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
-    """Return which files each session changed, by its tip: one git for all of them."""
+    """Return the files that each session changed, by its tip; one git process for all."""
     if not pairs:
         return {}
     order = "".join(f"{tip} {base}\n" for base, tip in pairs).encode()
@@ -139,7 +138,7 @@ def _paths(project: Project, pairs: Sequence[tuple[str, str]]) -> dict[str, set[
 
 
 def _touched(project: Project, base: str, branch: str) -> set[str]:
-    """Return which files the commits that came to ``branch`` since ``base`` changed."""
+    """Return the files changed by commits added to ``branch`` since ``base``."""
     if base == branch:
         return set()
     asked = (
@@ -156,7 +155,7 @@ def _touched(project: Project, base: str, branch: str) -> set[str]:
 
 
 def _has_patches(project: Project, branch: str, base: str, tip: str, paths: Iterable[str]) -> bool:
-    """Tell whether ``branch`` has the changes of ``base..tip``, one by one or all in one."""
+    """Tell whether ``branch`` has the changes of ``base..tip``, one by one or squashed."""
     there = _patch_ids(project, *_LOG, f"--max-count={_COMMITS}", f"{base}..{branch}", "--", *paths)
     if not there:
         return False
@@ -168,7 +167,7 @@ def _has_patches(project: Project, branch: str, base: str, tip: str, paths: Iter
 
 
 def _patch_ids(project: Project, *command: str) -> set[str]:
-    """Return the ids of the patches that a git command writes."""
+    """Return the ids of the patches in a git command's output."""
     env = {"GIT_LITERAL_PATHSPECS": "1"}
     patches = git(*command, project=project, timeout=_ONE, env=env).out
     found = git("patch-id", "--stable", project=project, stdin=patches, timeout=_ONE).lines if patches else []

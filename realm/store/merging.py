@@ -1,7 +1,7 @@
-"""Merging a session's changes with others in memory: trees go in, a tree comes out.
+"""Merging a session's changes with others in memory: from trees to a tree.
 
-No work tree and no index of the user's is needed.  git 2.38 merges in one step (``merge-tree``), with
-renames; an older one merges file by file.
+The user's work tree and index are not needed.  git 2.38 merges in one step (``merge-tree``), with renames;
+for older versions realm merges file by file.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost", "-c", "c
 _ALONE = ("-c", "core.splitIndex=false", *sparse.WHOLE)
 _OURS = b"2"
 _STAGES = (_OURS, b"1", b"3")
-"""Ours, what both began with, and theirs: the order of git-merge-file(1)."""
+"""Ours, the base, and theirs: the order of git-merge-file(1)."""
 _CUT_OFF = re.compile("unable to (?:write|create) |cannot create directory ")
-"""What git says when it could write some files and not all: the disk is full, or part of it read-only."""
+"""git's errors when it could write only some files: the disk is full, or part of it read-only."""
 _UNKNOWN = 129
-"""What git exits with that does not know an option."""
+"""git's exit code for an unknown option."""
 
 
 class ConflictError(RealmError):
@@ -52,10 +52,10 @@ class TornError(RealmError):
 
 
 def merge(project: Project, base: str, ours: str, theirs: str, *, keep: bool = False) -> str:
-    """Return the tree of ``ours`` with what ``theirs`` changed since ``base`` (commits or trees).
+    """Return the tree of ``ours`` with the changes of ``theirs`` since ``base`` (commits or trees).
 
-    Lines that both changed stay as in ``ours`` with ``keep``, and otherwise raise :class:`ConflictError`;
-    only objects are written.
+    For lines that both changed, ``keep`` prefers ``ours``; without it :class:`ConflictError` is raised.
+    Only objects are written.
     """
     trees = [tree_of(project, rev) for rev in (base, ours, theirs)]
     if trees[0] == trees[1]:
@@ -79,13 +79,13 @@ def merge(project: Project, base: str, ours: str, theirs: str, *, keep: bool = F
 
 
 def nameless(project: Project, tree: str, *parents: str) -> str:
-    """Return a commit by nobody that no ref points to: git merges commits, not trees."""
+    """Return a commit without a real author or ref, as git merges commits, not trees."""
     above = [word for parent in parents for word in ("-p", parent)]
     return git(*_PERSON, "commit-tree", *above, "-m", "realm", tree, project=project).text
 
 
 def _by_files(project: Project, base: str, ours: str, theirs: str, *, keep: bool = False) -> str:
-    """Merge trees as git's oldest way does, each file for itself, in an index of our own."""
+    """Merge trees as git's ``resolve`` strategy does, file by file, in a private index."""
     with scratched("merge") as directory:
         here = partial(git, *_ALONE, project=project, env={"GIT_INDEX_FILE": str(directory / "index")})
         here("read-tree", "-i", "-m", "--aggressive", base, ours, theirs)
@@ -110,11 +110,10 @@ def _merged(
     here: Callable[..., GitResult], directory: Path, name: bytes, sides: Mapping[bytes, tuple[bytes, bytes]],
     *, keep: bool,
 ) -> bytes | None:  # fmt: skip
-    """Return what the index is to have of a file that both sides changed, ``None`` for a conflict.
+    """Return the index entry for a file that both sides changed, ``None`` for a conflict.
 
-    With ``keep`` ours counts for lines that both changed.  ``sides`` has a mode and an object for each
-    of git's stages.  Its bytes are merged as they are stored: what the project's attributes say, or
-    run, plays no part.
+    ``keep`` prefers ours for lines that both changed.  ``sides`` has a mode and an object for each of git's
+    stages.  The bytes are merged as stored, ignoring the project's attributes and the programs they run.
     """
     modes = {sides[stage][0] for stage in (b"2", b"3") if stage in sides}
     if len(sides) < len(_STAGES) or len(modes) != 1 or not modes < {b"100644", b"100755"}:
@@ -131,7 +130,7 @@ def _merged(
 
 
 def is_contained(project: Project, base: str, tip: str, onto: str) -> bool:
-    """Tell whether ``onto`` has all that changed from ``base`` to ``tip``: merging changes nothing."""
+    """Tell whether ``onto`` has all changes from ``base`` to ``tip``: merging them changes nothing."""
     try:
         return merge(project, base, onto, tip) == tree_of(project, onto)
     except ConflictError:
@@ -139,10 +138,10 @@ def is_contained(project: Project, base: str, tip: str, onto: str) -> bool:
 
 
 def limited(project: Project, base: str, tip: str, paths: Sequence[str]) -> str:
-    """Return the tree of ``base`` with ``paths`` as ``tip`` has them.
+    """Return the tree of ``base`` with ``paths`` as in ``tip``.
 
-    These are git's pathspecs, seen from where the user stands.  Raises :class:`RealmError` for
-    a path that neither has.
+    They are git pathspecs relative to the user's directory.  Raises :class:`RealmError` for a path that
+    neither has.
     """
     with scratched("paths") as directory:
         env = {"GIT_INDEX_FILE": str(directory / "index")}
@@ -155,10 +154,10 @@ def limited(project: Project, base: str, tip: str, paths: Sequence[str]) -> str:
 
 
 def without_first(project: Project, commits: Sequence[str], onto: str) -> str:
-    """Return the last of ``commits``, a chain, without what the first one of them changed.
+    """Return the last of ``commits``, a chain, without the changes of the first.
 
-    The others are made again on ``onto``, with their authors and messages.  Raises
-    :class:`ConflictError` where a later one builds on the first.
+    The others are recreated on ``onto``, with their authors and messages.  Raises :class:`ConflictError`
+    when a later one builds on the first.
     """
     tip = onto
     for before, commit in itertools.pairwise(commits):
@@ -172,7 +171,7 @@ def commit(project: Project, tree: str, parent: str, message: str) -> str:
 
 
 class Missing(NamedTuple):
-    """A commit that another one does not reach."""
+    """A commit that is not an ancestor of another."""
 
     oid: str
     parents: tuple[str, ...]
@@ -182,7 +181,7 @@ class Missing(NamedTuple):
 def missing(project: Project, wanted: str, tip: str) -> list[Missing]:
     """Return the commits that ``wanted`` reaches and ``tip`` does not, parents first.
 
-    Nor are those that it has with the same patch.
+    Those whose patch ``tip`` has in another commit are left out.
     """
     form = "--format=%H%x00%P%x00%B%x00"
     how = ("log", "--reverse", "--topo-order", "--no-show-signature", form, "--cherry-pick", "--right-only")
@@ -192,9 +191,9 @@ def missing(project: Project, wanted: str, tip: str) -> list[Missing]:
 
 
 def again(project: Project, commit: str, tree: str, parent: str, message: str = "") -> str:
-    """Return a commit of ``tree`` on ``parent`` with the author and the message of ``commit``, or another.
+    """Return a commit of ``tree`` on ``parent`` with the author of ``commit``, and its or another message.
 
-    It is the very same whenever it is made, so that who merges twice has it already.
+    The same input always gives the same id, so that merging twice adds nothing.
     """
     form = "--format=%an%x00%ae%x00%ad%x00%cd%x00%B"
     told = git("log", "-1", "--no-show-signature", "--date=raw", form, commit, "--", project=project).text
@@ -207,11 +206,10 @@ def again(project: Project, commit: str, tree: str, parent: str, message: str = 
 
 
 def rewrite_files(project: Project, index: Path, before: str, after: str) -> None:
-    """Make the work tree, which is ``before`` and of which ``index`` knows the files, ``after`` (trees).
+    """Change the work tree from the tree ``before``, which ``index`` describes, to the tree ``after``.
 
-    The user's own index is not touched.  Raises :class:`RealmError`, and changes nothing, when a
-    file that git ignores would be overwritten, the disk takes two names for one, or a file has
-    changed meanwhile.
+    The user's own index is not touched.  Raises :class:`RealmError`, and changes nothing, when an ignored
+    file would be overwritten, the file system takes two names for one, or a file has changed meanwhile.
     """
     found = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after, project=project)
     cells = found.out.split(b"\0")[:-1]
@@ -242,11 +240,11 @@ def rewrite_files(project: Project, index: Path, before: str, after: str) -> Non
 
 
 def _put_back(project: Project, index: Path, kinds: Mapping[bytes, bytes]) -> None:
-    """Make what git was rewriting as ``index`` still has it; new files go first, which makes room."""
+    """Restore the files that git was rewriting from ``index``; new files are removed first, to free space."""
     root = project.root.resolve()
     for path in (root / os.fsdecode(name) for name, kind in kinds.items() if kind == b"A"):
         with suppress(OSError):
-            if path.parent.resolve() == path.parent:  # nothing through a link, which leads elsewhere
+            if path.parent.resolve() == path.parent:  # never through a symbolic link, which leads elsewhere
                 path.unlink()
     before = b"".join(name + b"\0" for name, kind in kinds.items() if kind != b"A")
     order = (*_ALONE, "checkout-index", "-f", "-z", "--stdin")
@@ -259,7 +257,7 @@ def _put_back(project: Project, index: Path, kinds: Mapping[bytes, bytes]) -> No
 
 
 def _doubled(project: Project, tree: str, kinds: Mapping[bytes, bytes], same: Callable[[bytes], str]) -> str:
-    """Return the names in ``tree`` that are one on this disk, where one of them is new."""
+    """Return names in ``tree`` that are the same on this file system, if one of them is new."""
     new = {same(name) for name, kind in kinds.items() if kind == b"A"}
     listing = git("ls-tree", "-r", "-z", "--name-only", tree, project=project).out if new else b""
     found: dict[str, list[str]] = {}
@@ -270,10 +268,10 @@ def _doubled(project: Project, tree: str, kinds: Mapping[bytes, bytes], same: Ca
 
 
 def _blocked(project: Project, kinds: Mapping[bytes, bytes], same: Callable[[bytes], str]) -> list[str]:
-    """Return ignored files in the way of new ones: git would overwrite them.
+    """Return ignored files that new ones would overwrite.
 
-    ``kinds`` are the files that change, with git's letters for how; ``same`` is what the disk
-    takes for one name.
+    ``kinds`` are the changed files with git's status letters; ``same`` maps names that the file system
+    takes for one to the same value.
     """
     known = {same(name) for name, kind in kinds.items() if kind != b"A"}
     blocked = []

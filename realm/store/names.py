@@ -1,4 +1,4 @@
-"""Which names files and links from a sandbox may have, so that they are safe to check out anywhere."""
+"""The names that files and links from a sandbox may have, so that they are safe to check out anywhere."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _JOINING = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
 _NEEDLESS = re.compile(
     "(^|[\x00-\x22\x24-\x29\x2b-\x2f\x3a-\x7f])[\u200c\u200d\ufe00-\ufe0f]|[\u200c\u200d](?=[\x00-\x7f]|$)"
 )
-"""One of these where nothing is joined; a keycap's emoji is a digit with a selector."""
+"""A joiner or selector that joins nothing; a keycap emoji is a digit with a selector."""
 _DEVICES = re.compile(
     r"(con|prn|aux|nul|com[0-9\xb9\xb2\xb3]|lpt[0-9\xb9\xb2\xb3]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
 )
-"""Names that are devices on Windows, whatever follows behind a dot."""
+"""Names that are devices on Windows, with any extension."""
 _PLAIN = re.compile(
     rb"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[a-z0-9_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.IGNORECASE
 )
-"""What most names are: ASCII of which each check below has nothing to say, so that none is made."""
+"""Most names: ASCII that passes every check below, which can be skipped."""
 # Files that git reads for itself and must never follow a link to.
 _GITS_OWN = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".mailmap"})
 
@@ -45,7 +45,7 @@ def _text(name: bytes) -> str:
 
 
 def folded(name: bytes) -> str:
-    """Return the name as the most lenient file system would compare it."""
+    """Return the name in the form that the most lenient file system would compare."""
     if _PLAIN.fullmatch(name):
         return name.decode("ascii").lower()
     text = _IGNORED.sub("", name.decode("utf-8", "replace")).casefold()
@@ -74,7 +74,7 @@ def name_problem(name: bytes) -> str:
 
 
 def oddity(name: bytes) -> str:
-    """Return what to note about an accepted name: a system that cannot have it, or invisible characters."""
+    """Return a note on an accepted name: a system that cannot have it, or invisible characters; or empty."""
     if _PLAIN.fullmatch(name):
         return ""
     text = _text(name)
@@ -86,7 +86,7 @@ def oddity(name: bytes) -> str:
 
 
 def seen(name: bytes) -> str:
-    """Return the form in which names are compared if case and the composition of letters do not count."""
+    """Return the name in a form without case and Unicode composition, for comparison."""
     if _PLAIN.fullmatch(name):
         return name.decode("ascii").lower()
     text = _JOINING.sub("", _text(name))
@@ -94,13 +94,13 @@ def seen(name: bytes) -> str:
 
 
 def is_repository(names: Iterable[bytes]) -> bool:
-    """Tell whether git takes a directory with files of these names for a bare repository, and obeys it."""
+    """Tell whether git would treat a directory with files of these names as a bare repository."""
     found = {folded(name) for name in names}
     return "head" in found and ("commondir" in found or {"objects", "refs"} <= found)
 
 
 def is_gits_own(name: bytes) -> bool:
-    """Tell whether git itself reads files of this name, short names of Windows included."""
+    """Tell whether git itself reads files of this name, including Windows' short names."""
     text = folded(name)
     return (
         text in _GITS_OWN
@@ -111,9 +111,8 @@ def is_gits_own(name: bytes) -> bool:
 def link_problem(name: bytes, target: bytes, depth: int) -> str:
     """Return why a symbolic link may not be taken in; empty when it may.
 
-    ``depth`` is the number of directories above the link.  ``..`` may only
-    stand at a target's start, since behind a name it would start from wherever
-    that name links to.
+    ``depth`` is the number of directories above the link.  ``..`` is allowed only at a target's start:
+    after a name it would count from wherever that name links to.
     """
     if is_gits_own(name):
         return "a link in place of a file that git reads"

@@ -1,8 +1,7 @@
-"""Making git objects.
+"""Creating git objects.
 
-dulwich gives them their form and packs them, in a quarantine; the project's git
-fetches them from there, so that permissions of shared repositories,
-``core.fsync`` and the like apply.
+dulwich serializes and packs them in a quarantine; the project's git takes them from there, so that
+``core.sharedRepository``, ``core.fsync`` and the like apply.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def _person(identity: Identity) -> bytes:
 
 
 class Objects:
-    """Objects that are made but not stored yet; :meth:`store` stores them."""
+    """New objects that are not stored yet; :meth:`store` stores them."""
 
     def __init__(self, object_format: str) -> None:
         self._format = get_object_format(object_format)
@@ -78,13 +77,13 @@ class Objects:
         return oid
 
     def data(self, oid: str) -> bytes | None:
-        """Return the content of an object that is made and not stored, ``None`` when it is none."""
+        """Return the content of a new object that is not stored, ``None`` for any other."""
         found = self._made.get(oid)
         return found[1] if found else None
 
     @property
     def ids(self) -> frozenset[str]:
-        """The ids of the objects that are made and not stored."""
+        """The ids of the new objects that are not stored."""
         return frozenset(self._made)
 
     def blob(self, data: bytes) -> str:
@@ -106,7 +105,7 @@ class Objects:
         author: tuple[Identity, Moment],
         committer: tuple[Identity, Moment],
     ) -> str:
-        """Add a commit and return its id; ``message`` gets one line end."""
+        """Add a commit and return its id; ``message`` is ended with one newline."""
         made = Commit()
         made.tree = ObjectID(tree.encode())
         made.parents = [ObjectID(parent.encode()) for parent in parents]
@@ -117,9 +116,9 @@ class Objects:
         return self._add(Commit.type_num, made.as_raw_string())
 
     def rewritten(self, data: bytes, tree: str, *parents: str) -> str:
-        """Add a commit that has ``data`` but for its tree, parents and signature; return its id."""
+        """Add a copy of the commit ``data`` with another tree and parents, unsigned; return its id."""
         head, _, message = data.partition(b"\n\n")
-        fields = re.split(rb"\n(?! )", head)  # the further lines of a field begin with a blank
+        fields = re.split(rb"\n(?! )", head)  # continuation lines begin with a space
         kept = [field for field in fields if not field.startswith((b"tree ", b"parent ", b"gpgsig"))]
         lines = [b"tree " + tree.encode(), *(b"parent " + parent.encode() for parent in parents), *kept]
         return self._add(Commit.type_num, b"\n".join(lines) + b"\n\n" + message)
@@ -143,7 +142,7 @@ class Objects:
         self._made.clear()
 
     def store(self, project: Project, oid: str, known: Sequence[str]) -> None:
-        """Give ``project`` what ``oid`` reaches and ``known`` do not; see :meth:`Quarantine.give`."""
+        """Give ``project`` what ``oid`` reaches and ``known`` does not; see :meth:`Quarantine.give`."""
         with quarantine(project) as held:
             self.write(held.path / "objects" / "pack")
             held.give(oid, known)

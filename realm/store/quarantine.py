@@ -1,8 +1,8 @@
-"""A throw-away repository in which objects are made or checked before the project gets them.
+"""A throw-away repository in which objects are created or checked before the project gets them.
 
-It is made by the host, borrows the project's objects and reads no configuration but its own.  Objects
-given to the project are held, so that garbage collection spares them until a session's ref points to
-them; :func:`sweep` removes the marks that killed processes left.
+The host creates it; it borrows the project's objects and reads only its own configuration.  Objects given to
+the project are held, so that garbage collection spares them until a session's ref points to them;
+:func:`sweep` removes the marks that killed processes left.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ GIB = 1024 * MIB
 class Limits(NamedTuple):
     """Limits of one intake; sizes are bytes, times seconds.
 
-    A file above ``file`` is left out, commits above ``commits`` are not kept
-    one by one, a path deeper than ``depth`` or longer than ``path`` is left
-    out.  Everything else is refused as a whole, and stays in the sandbox.
+    A file larger than ``file`` and a path deeper than ``depth`` or longer than ``path`` are left out; more
+    than ``commits`` commits are not kept one by one.  Beyond any other limit the whole intake is refused, and
+    the work stays in the sandbox.
     """
 
     pack: int = 4 * GIB
@@ -70,13 +70,13 @@ class Limits(NamedTuple):
 
 _HELD = re.compile(re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+")
 _LARGE = 1 << 31
-"""Set in an index's offset that stands in another table."""
+"""The bit in a pack index's offset that refers to the table of large offsets."""
 _NOTHING = b"early EOF"
-"""What git says when no pack came: nothing is new."""
+"""git's error when no pack came, as nothing is new."""
 _NO_THREAD = b"unable to create thread"
-"""What git says where there is no memory for one."""
+"""git's error when there is no memory for a thread."""
 _UNCLEAN = b"fsck error in pack"
-"""What git says when a pack is whole but something in it should not be."""
+"""git's error when a pack is complete but an object in it fails the check."""
 
 
 class UncleanError(RejectedError):
@@ -92,7 +92,7 @@ class Quarantine:
         self._earlier = earlier
         self.partial = is_partial(project)
         self.bases: frozenset[str] = frozenset()
-        """Objects of the project that the pack had deltas on and not in it."""
+        """Objects of the project that the pack has deltas against but does not contain."""
         self._pack: Path | None = None
         self.prefix = ["git", *_SMALL]
         self.env = {key: os.environ[key] for key in _KEPT if key in os.environ} | {
@@ -115,7 +115,7 @@ class Quarantine:
         config += "[gc]\nauto = 0\n[protocol]\nallow = never\n[extensions]\n"
         if self.project.object_format != "sha1":
             config += f"objectFormat = {self.project.object_format}\n"
-        if self.partial:  # what is missing was promised to the project; nothing is ever fetched from here
+        if self.partial:  # missing objects were promised to the project; none is ever fetched here
             config += "partialClone = none\n"
         (self.path / "config").write_text(config)
         earlier = [self._earlier] if self._earlier and self._earlier.is_dir() else []
@@ -125,7 +125,7 @@ class Quarantine:
 
     @property
     def aside(self) -> Project:
-        """The project with this for all objects that are made: :meth:`give` puts them into it."""
+        """The project, but writing new objects here; :meth:`give` moves them into it."""
         return self.project._replace(aside=self.path / "objects")
 
     def cat_file(self) -> CatFile:
@@ -135,11 +135,9 @@ class Quarantine:
     def take_in(self, pack: Path, limits: Limits, *, strict: bool = True) -> dict[str, tuple[str, int]]:
         """Unpack ``pack`` here and return the type and size of each object in it by id.
 
-        Raises :class:`RejectedError` when git finds anything wrong with it or
-        it goes beyond ``limits``, :class:`UncleanError` when that is the content
-        of an object, and :class:`GitError` when the disk is full.  Without
-        ``strict`` the objects' content is not looked at: nothing of such a
-        quarantine may leave it unchecked.
+        Raises :class:`RejectedError` when git finds a fault or a limit is exceeded, :class:`UncleanError`
+        when the fault is in an object's content, and :class:`GitError` when the disk is full.  Without
+        ``strict`` the objects' content is not checked: nothing may leave the quarantine unchecked.
         """
         result = self._index_pack(pack, limits, strict=strict)
         words = result.out.split()
@@ -157,9 +155,9 @@ class Quarantine:
         return {oid: size for oid, size in sizes.items() if oid not in self.bases}
 
     def earlier(self, limits: Limits) -> dict[str, tuple[str, int]]:
-        """Return the type and size of each object that came before, as :meth:`take_in` does.
+        """Return the type and size of each object taken in earlier, as :meth:`take_in` does.
 
-        Raises :class:`RejectedError` where all that came before goes beyond ``limits``.
+        Raises :class:`RejectedError` when all of them together exceed ``limits``.
         """
         width = len(self.project.zero) // 2
         packs = (self._earlier / "pack").glob("*.idx") if self._earlier else ()
@@ -173,28 +171,28 @@ class Quarantine:
         return self._sizes(list(oids), limits) if oids else {}
 
     def keep(self, name: str) -> None:
-        """Keep the pack that was taken in with what came before, as ``pack-<name>``."""
+        """Keep the pack that was taken in with the earlier ones, as ``pack-<name>``."""
         if self._earlier is None:
             return
         place = make_private(self._earlier / "pack") / f"pack-{name}"
         if self._pack is not None:
-            # The index last: without it git does not see the pack.
+            # The index last: without it git ignores the pack.
             shutil.move(self._pack.with_suffix(".pack"), place.with_suffix(".pack"))
             shutil.move(self._pack, place.with_suffix(".idx"))
 
     def check_closed(
         self, tips: Sequence[str], known: Sequence[str], fresh: Container[str], limits: Limits
     ) -> None:
-        """Raise :class:`RejectedError` if ``tips`` reach something that the sandbox was not given.
+        """Raise :class:`RejectedError` if ``tips`` reach an object that the sandbox was not given.
 
-        That is anything neither ``fresh`` nor reached by ``known``, the commits that it began with:
-        otherwise an agent that knows an id, of a stash say, could have it fetched into the session and
+        That is any object neither in ``fresh`` nor reached by ``known``, the commits that the sandbox began
+        with: otherwise an agent that knows an id, of a stash say, could get its content into the session and
         read it in the next run.
         """
         below = [f"^{oid}" for oid in known]
         files, others = self._reached([*tips, *below], limits)
         strange = {oid for oid in (*files, *others, *self.bases) if oid not in fresh}
-        if strange:  # git may list objects of older states again; excluding all of the history takes longer
+        if strange:  # git may list objects of older states again; excluding the whole history takes longer
             of_files, of_others = self._reached(known, limits)
             bases = self.bases & (of_files | of_others)
             strange -= (files & of_files) | (others & of_others) | (bases - files - others)
@@ -205,9 +203,9 @@ class Quarantine:
             )
 
     def _reached(self, revisions: Sequence[str], limits: Limits) -> tuple[set[str], set[str]]:
-        """Return the objects that trees have as files, also those that are not here, and all others.
+        """Return the objects that trees name as files, missing ones included, and all others.
 
-        Where nothing is missing on purpose git has checked the links, and all are returned as files.
+        Except in a partial clone git has checked the links already, and all are returned as files.
         """
         found = []
         for filters in ([], ["--filter=blob:none"])[: 2 if self.partial else 1]:
@@ -220,17 +218,17 @@ class Quarantine:
         return every - others, others
 
     def give(self, oid: str, known: Sequence[str]) -> None:
-        """Put what the commit ``oid`` reaches and the commits ``known`` do not into the project, as a pack.
+        """Put the objects that the commit ``oid`` reaches and ``known`` do not into the project, as a pack.
 
-        A ``.keep`` beside that holds it until :func:`realm.store.refs.transact` has moved a
-        session's ref to ``oid``: a ref that is made while another goes can both escape a ``git gc
-        --prune=now`` that reads them one by one.  Raises :class:`GitError` when the project cannot
-        be written and :class:`RejectedError` when something is missing.
+        A ``.keep`` file protects it until :func:`realm.store.refs.transact` has moved a session's ref to
+        ``oid``.  A temporary ref would not: ``git gc --prune=now`` reads refs one by one, and can miss both
+        one that is being created and one that is being deleted.  Raises :class:`GitError` when the project
+        cannot be written and :class:`RejectedError` when an object is missing.
         """
         wanted = "".join(f"{each}\n" for each in (oid, *(f"^{tip}" for tip in known))).encode()
         store = self.project.object_stores[0]
         try:
-            # Not beside the packs, so that what a full disk cut off is removed along with the directory.
+            # Not beside the packs, so that a pack truncated by a full disk is removed with the directory.
             with scratched("realm", store) as place:
                 lend(place, [store])
                 packed, unpacked = self._given(wanted, place)
@@ -247,7 +245,7 @@ class Quarantine:
         raise _unwritable(refused)
 
     def _given(self, wanted: bytes, place: Path) -> tuple[GitResult, GitResult]:
-        """Pack objects here, into the project's object directory ``place``; return how both ended."""
+        """Pack objects here and unpack them into the object directory ``place``; return both results."""
         argv = ["pack-objects", "-q", "--revs", "--stdout", "--non-empty", "--delta-base-offset"]
         with subprocess.Popen(
             [*self.prefix, *argv], cwd=self.path, env=self.env,
@@ -259,12 +257,12 @@ class Quarantine:
             order = ("index-pack", "--stdin", f"--keep={holding.mark()}")
             env = {"GIT_OBJECT_DIRECTORY": str(place)}
             unpacked = git(*order, project=self.project, env=env, stdin=packing.stdout, check=False)
-            packing.stdout.close()  # it ends now if nobody reads to its end
+            packing.stdout.close()  # ends pack-objects if the reader stopped early
             err = packing.stderr.read()
         return GitResult(packing.returncode, b"", err), unpacked
 
     def limited(self, limits: Limits, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> GitResult:
-        """Run git here within the limits; :class:`RejectedError` when it takes too long."""
+        """Run git here within the limits; raises :class:`RejectedError` when it takes too long."""
         memory = (limits.memory + _index_bytes(self.project)) // 1024
         argv = ["sh", "-c", _LIMITED, "sh", str(memory), str(limits.cpu), *self.prefix, *arguments]
         try:
@@ -317,14 +315,14 @@ def _unwritable(problem: GitError) -> GitError:
 
 
 def _cause(err: bytes) -> str:
-    """Return what git found wrong with a pack, with the object that it is about where git names one."""
+    """Return what git found wrong with a pack, and in which object if git names one."""
     about = (line for line in err.splitlines() if line.startswith(b"error: object "))
     detail = clean(next(about, b"").removeprefix(b"error: "), limit=200)
     return f"{reason(err)}: {detail}" if detail else reason(err)
 
 
 def _opened(pack: Path) -> IO[bytes]:
-    """Open a sandbox's pack, which must be a plain file and not a link to one."""
+    """Open a sandbox's pack, which must be a regular file and not a link."""
     try:
         descriptor = os.open(pack, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as problem:
@@ -346,7 +344,7 @@ def _index_bytes(project: Project) -> int:
 
 
 def _count(pack: Path) -> int:
-    """Return how many objects a pack says that it has: git puts bases that it lacks behind these."""
+    """Return the object count in a pack's header; git appends bases that the pack lacked after these."""
     with _opened(pack) as file:
         return int.from_bytes(file.read(12)[8:], "big")
 
@@ -374,10 +372,10 @@ def index_ids(path: Path, width: int) -> list[str]:
 
 @contextmanager
 def quarantine(project: Project, earlier: Path | None = None) -> Iterator[Quarantine]:
-    """Make a quarantine for objects of ``project``; it is removed at the end, and others' marks first.
+    """Create a quarantine for objects of ``project`` after a :func:`sweep`, and remove it at the end.
 
-    ``earlier`` is an object directory with packs that were taken in before, and came to
-    nothing that the project has; it may not exist.
+    ``earlier`` is an object directory, which may not exist, with packs that were taken in before and have
+    not become part of the project.
     """
     sweep(project)
     with scratched("quarantine") as path:
@@ -385,9 +383,9 @@ def quarantine(project: Project, earlier: Path | None = None) -> Iterator[Quaran
 
 
 def sweep(project: Project) -> int:
-    """Remove what processes that were killed left in a project; return the number of things removed.
+    """Remove what killed processes left in a project; return the number of things removed.
 
-    These are temporary refs, ``.keep`` files and packs that were not written to their end.
+    These are temporary refs, ``.keep`` files and incomplete packs.
     """
     packs = 0
     with suppress(OSError):

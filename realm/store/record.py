@@ -1,36 +1,36 @@
 """The record of a session: ``refs/realm-meta/<name>``, format version 1.
 
 The ref points to a chain of commits, one for each run, the latest on top; the
-first has no parent.  While a run goes on its commit says ``Realm-State:
+first has no parent.  While a run is in progress its commit says ``Realm-State:
 running``; each later write for the same run replaces that commit (same
 parent).  The commit's message is the summary that ``realm list`` shows, see
-:mod:`realm.store.schema`, where every field's grammar stands too.  The tree::
+:mod:`realm.store.schema`, which also has every field's grammar.  The tree::
 
-    session.json              what is fixed about the session
+    session.json              the session's fields that are not of one run
     runs/0001/run.json        one run: number, times, commits, exit code
-    runs/0001/<file>          what else was kept: screen.txt, screen.ans, session.cast
-    runs/0001/talk/<file>     what was said in each turn, in the agent's own format: 0001.jsonl
-    runs/0001/turns/<file>    what the terminal showed when a turn ended: 0001.screen.txt, 0001.screen.ans
+    runs/0001/<file>          its other files: screen.txt, screen.ans, session.cast
+    runs/0001/talk/<file>     each turn's part of the conversation, in the agent's own format: 0001.jsonl
+    runs/0001/turns/<file>    the terminal's content at the end of a turn: 0001.screen.txt, 0001.screen.ans
     runs/0002/…
 
 Both JSON files are one object, UTF-8, keys sorted, indented by two, with
-``"version": 1``.  Readers skip keys that they do not know, and refuse a
-version that is higher than theirs.  Fields are those of
-:class:`realm.model.Session` and :class:`realm.model.Run`; times are seconds
-since the epoch (numbers); a field without a value may be missing or null.
-``screen.txt`` is plain text, ``screen.ans`` draws the same on an empty screen
-with text, cursor positions and colours alone.  Where output came faster than it
-could be looked at, ``run.json`` has the number of its bytes in ``dropped``, and in
+``"version": 1``.  Readers skip unknown keys, and refuse a higher version than
+theirs.  Fields are those of :class:`realm.model.Session` and
+:class:`realm.model.Run`; times are seconds since the epoch (numbers); a field
+without a value may be missing or null.  ``screen.txt`` is plain text,
+``screen.ans`` draws the same on an empty screen with only text, cursor
+positions and colours.  If output came faster than it could be processed,
+``run.json`` has the number of skipped bytes in ``dropped``, and in
 ``incomplete`` the names of screens that may lack some of it, because the program
-had not drawn everything anew since: ``screen``, ``turns/0002.screen``.
+had not redrawn everything since: ``screen``, ``turns/0002.screen``.
 
-Nothing that was said is stored twice: a run has what it added to the
-conversation of the run that it ``continues``, and to those that the agent went over
-to meanwhile, by its ``switches``.  :meth:`Record.conversation` puts them together;
-earlier versions kept all of it in each run's ``transcript.jsonl``.
+No part of a conversation is stored twice: a run has what it added to the
+conversation of the run that it ``continues``, and to those that the agent
+switched to meanwhile (``switches``).  :meth:`Record.conversation` joins the
+parts; earlier versions kept the whole in each run's ``transcript.jsonl``.
 
-A record may have been fetched from somewhere else: it is read as untrusted, with
-limits on sizes and a grammar for every field; one that breaks it is damaged.
+A record may have been fetched from elsewhere: it is read as untrusted, with
+limits on sizes and a grammar for every field; one that breaks them is damaged.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from realm.store.objects import Entry
 
 AUTHOR = Identity("realm", "realm@localhost")
-"""Who writes records when nobody else is named."""
+"""The default author of records."""
 
 JSON_LIMIT = 4 * 1024 * 1024
 FILE_LIMIT = 512 * 1024 * 1024
@@ -62,14 +62,14 @@ _COMMIT_LIMIT = 1024 * 1024
 _TREE_LIMIT = 16 * 1024 * 1024
 
 _AT_ONCE = 200
-"""Runs whose files are asked of git together: their names take a third of what a pipe holds."""
+"""Runs whose files are requested from git together: their names fill a third of a pipe's buffer."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _BELOW = re.compile(r"turns/[0-9]{4,5}\.screen\.(?:txt|ans)|talk/[0-9]{4,5}\.jsonl")
 _TALK = re.compile(rb"([0-9]{4,5})\.jsonl")
 _DRAWING = re.compile(rb"([0-9]{4,5})\.screen\.ans")
 _WHOLE = "transcript.jsonl"
-"""Where earlier versions kept the whole conversation."""
+"""The file in which earlier versions kept the whole conversation."""
 _RUN_NAME = re.compile(rb"[0-9]{4,9}")
 
 
@@ -79,16 +79,16 @@ def run_directory(number: int) -> str:
 
 
 def talk_file(turn: int) -> str:
-    """Return the name of what was said in a turn, in the run's directory."""
+    """Return the name of the file, in the run's directory, with a turn's part of the conversation."""
     return f"talk/{turn:04d}.jsonl"
 
 
 class Record:
-    """The record of a session as it is now, open for reading with one git process; a context manager.
+    """The current record of a session, open for reading with one git process; a context manager.
 
-    With ``commit`` it is the one in that commit, wherever the session's ref points.
-    Every read raises :class:`NoSuchSessionError` when there is no record, and
-    :class:`RealmError` when it is damaged or newer than this realm.
+    With ``commit`` it is the record in that commit, wherever the session's ref points.  Every read raises
+    :class:`NoSuchSessionError` when there is no record, and :class:`RealmError` when it is damaged or from a
+    newer realm.
     """
 
     def __init__(self, project: Project, name: str, commit: str = "") -> None:
@@ -106,7 +106,7 @@ class Record:
         self._objects.close()
 
     def session(self) -> Session:
-        """Return what is fixed about the session."""
+        """Return the contents of ``session.json``."""
         data = self.file("session.json", JSON_LIMIT)
         if data is None:
             raise self._damaged("it has no session.json")
@@ -120,7 +120,7 @@ class Record:
         return numbers
 
     def _names(self, path: str) -> list[bytes]:
-        """Return what is in a directory, without what takes apart all of a tree."""
+        """Return the names in a directory, without importing a parser for trees."""
         found = self._get(path, _TREE_LIMIT)
         if found is None or found.kind != "tree":
             return []
@@ -144,7 +144,7 @@ class Record:
         return runs
 
     def last(self) -> Run | None:
-        """Return the last recorded run, without a look at the others; ``None`` where there is none."""
+        """Return the last recorded run without reading the others; ``None`` if there is none."""
         numbers = self.numbers()
         return self.run(numbers[-1]) if numbers else None
 
@@ -157,7 +157,7 @@ class Record:
         return found.data if found is not None and found.kind == "blob" else None
 
     def files(self, number: int) -> dict[str, bytes]:
-        """Return what was kept of a run, by name, but ``run.json`` and what was said."""
+        """Return the files of a run by name, without ``run.json`` and the conversation."""
         kept = {}
         for place in ("", "turns/"):
             entries = _tree(
@@ -175,29 +175,29 @@ class Record:
         return kept
 
     def talk(self, number: int) -> dict[int, str]:
-        """Return the paths of what was said in a run by turn, in order; turn 0 is before any."""
+        """Return the paths of a run's parts of the conversation by turn, in order; turn 0 is before any."""
         directory = f"{run_directory(number)}/talk"
         found = (match for name in self._names(directory) if (match := _TALK.fullmatch(name)))
         return {turn: f"{directory}/{turn:04d}.jsonl" for turn in sorted(int(match[1]) for match in found)}
 
     def screens(self, number: int) -> set[int]:
-        """Return the turns of a run whose screens were kept."""
+        """Return the turns of a run that have a screen."""
         directory = f"{run_directory(number)}/turns".encode()
         names = _tree(self._objects, self._format, self.commit(), directory)
         return {int(match[1]) for name in names if (match := _DRAWING.fullmatch(name))}
 
     def said(self, number: int) -> bytes:
-        """Return what was said in a run, of an old record in the runs before it, too; empty when nothing was.
+        """Return a run's part of the conversation (in an old record, with all before it), which may be empty.
 
-        As everywhere here it is in the agent's own format.
+        It is in the agent's own format, as everywhere here.
         """
         whole = self.file(f"{run_directory(number)}/{_WHOLE}")
         return whole or b"".join(self.file(path) or b"" for path in self.talk(number).values())
 
     def conversation(self, number: int, turn: int | None = None) -> bytes:
-        """Return the conversation that a run was left with, from its beginning; at most 512 MiB of it.
+        """Return the conversation at a run's end, from its beginning; at most 512 MiB of it.
 
-        With ``turn`` it is what it was at the end of that turn; an old record does not know that.
+        With ``turn`` it is that at the turn's end; an old record cannot tell.
         """
         parts: list[bytes] = []
         while number > 0 and sum(map(len, parts)) < FILE_LIMIT:
@@ -224,14 +224,13 @@ class Record:
         return self._commit
 
     def summary(self) -> Summary:
-        """Return what the record's commit says in its message; an empty one where it says nothing sound."""
+        """Return the summary in the record's commit message; an empty one if it is invalid."""
         return _summary(self._objects, self._format, self.commit())
 
     def amend(self, session: Session, summary: Summary | None = None) -> str:
-        """Return a commit like this one, with the same parents, that records ``session``.
+        """Return a commit like this one, with the same parents, but with ``session`` and its ``summary``.
 
-        For what changes between runs, such as after a push, with what the ``summary`` of it
-        is then.  No ref is moved.
+        For changes between runs, such as after a push.  No ref is moved.
         """
         from realm.store.objects import FILE, Entry, Moment, Objects
 
@@ -280,13 +279,13 @@ def _run_file(number: int) -> str:
 
 
 def read_session(project: Project, name: str) -> Session:
-    """Return what is fixed about a session; errors as :class:`Record` has them."""
+    """Return the contents of a session's ``session.json``; raises as :class:`Record` does."""
     with Record(project, name) as found:
         return found.session()
 
 
 def read_runs(project: Project, name: str) -> list[Run]:
-    """Return the recorded runs of a session, the first one first; errors as :class:`Record` has them."""
+    """Return the recorded runs of a session, the first one first; raises as :class:`Record` does."""
     with Record(project, name) as found:
         return found.runs()
 
@@ -311,11 +310,10 @@ def write(
 ) -> str:
     """Write the record of a run and return the new meta commit; no session's ref is moved.
 
-    ``parent`` is the commit of the run before (``None`` for the first run),
-    ``previous`` the commit that this one replaces: what was recorded for this
-    run there is kept unless ``files`` (file name to content, a turn's with
-    ``turns/`` or ``talk/`` before) replaces it.
-    Raises :class:`GitError` when the repository cannot be written.
+    ``parent`` is the commit of the run before (``None`` for the first run), ``previous`` the commit that
+    this one replaces, whose files of this run are kept unless ``files`` (content by file name, a turn's
+    below ``turns/`` or ``talk/``) replaces them.  Raises :class:`GitError` when the repository cannot be
+    written.
     """
     from realm.store.objects import DIRECTORY, FILE, Entry, Moment, Objects
 
@@ -362,7 +360,7 @@ def write(
 
 
 def _summary(objects: CatFile, object_format: str, commit: str | None) -> Summary:
-    """Return what a meta commit says in its message; an empty summary where it says nothing sound."""
+    """Return the summary in a meta commit's message; an empty one if it is invalid."""
     found = objects.get(commit, _COMMIT_LIMIT) if commit else None
     message = found.data.decode("utf-8", "replace").partition("\n\n")[2] if found else ""
     try:
@@ -374,10 +372,10 @@ def _summary(objects: CatFile, object_format: str, commit: str | None) -> Summar
 def rewritten(
     project: Project, commit: str, change: Callable[[str, bytes], bytes], reword: Callable[[str], str]
 ) -> str:
-    """Return a record like that of ``commit``, with what ``change`` makes of each file, given its path.
+    """Return the record of ``commit`` with ``change`` applied to each file (path and content).
 
-    ``reword`` makes the summaries.  All earlier commits of the record are written anew with it; the
-    same record always becomes the same one, ``commit`` itself where nothing changes.  It is held
+    ``reword`` is applied to the summaries.  All earlier commits of the record are rewritten too.  The same
+    record always gives the same id, and ``commit`` itself if nothing changes.  The result is held
     (:mod:`realm.store.holding`).
     """
     from realm.store.objects import DIRECTORY, Objects, read_tree
@@ -426,13 +424,13 @@ def rewritten(
 
 
 def count_turns(project: Project, meta: str | None) -> int:
-    """Return how many turns a session had when the run that ``meta`` records was over; 0 without one."""
+    """Return how many turns a session had at the end of the run that ``meta`` records; 0 for ``None``."""
     with CatFile(project) as objects:
         return _summary(objects, project.object_format, meta).totals.turns
 
 
 def of_run(project: Project, meta: str, number: int) -> str | None:
-    """Return the record as it was when run ``number`` was over; ``meta`` is later.  ``None`` for run 0."""
+    """Return the record at the end of run ``number``, from a later one, ``meta``; ``None`` for run 0."""
     if number < 1:
         return None
     form = "--format=%H %(trailers:key=Realm-Run,valueonly,separator=%x20)"
@@ -454,7 +452,7 @@ def parent(project: Project, meta: str) -> str | None:
 
 
 def _tree(objects: CatFile, object_format: str, commit: str | None, path: bytes) -> dict[bytes, Entry]:
-    """Return the entries of a directory of a meta commit by name, none when it is not there."""
+    """Return the entries of a directory of a meta commit by name; empty when it is missing."""
     from realm.store.objects import read_tree
 
     if commit is None:

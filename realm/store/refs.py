@@ -1,11 +1,10 @@
 """The refs of sessions: their names, and moving them in transactions.
 
-``refs/realm/<name>`` is the code, ``refs/realm-meta/<name>`` the record; both
-move in one transaction of git's, each only from the value that was read.
-``refs/realm-trash/<name>/<unix>/{code,meta}`` keeps what was removed, with what was kept
-beside it (:mod:`realm.store.branches`) below ``branches``, and
-``refs/realm-tmp/<machine>@<process>@<since>/<object id>`` what was fetched and
-no session's ref points to yet.
+``refs/realm/<name>`` is the code, ``refs/realm-meta/<name>`` the record; both move in one git transaction,
+each only from the value that was read.  ``refs/realm-trash/<name>/<unix>/{code,meta}`` keeps a removed
+session, with its other branches (:mod:`realm.store.branches`) below ``branches``, and
+``refs/realm-tmp/<machine>@<process>@<since>/<object id>`` keeps fetched commits until a session's ref points
+to them.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ KEEP_DAYS = 30
 _SINCE = int(time.time())
 _HINT = "letters, digits, '-', '_' and '.' make a name, such as fix-login"
 _PLAIN = re.compile("(?!HEAD$)[A-Za-z0-9_][A-Za-z0-9_-]{0,38}")
-"""What most names are, so short that it is no object's id."""
+"""Most names, too short to be an object id."""
 _TRASHED = re.compile(TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta|branches/[^/]+/[^/]+)")
 _LOCKED = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
 _BROKEN = re.compile(rb"unable to resolve reference '([^']+)': reference broken")
@@ -70,10 +69,10 @@ class Tips(NamedTuple):
 
 
 class Trash(NamedTuple):
-    """A removed session: when it was removed (seconds since the epoch) and what its refs were.
+    """A removed session: the time of removal (seconds since the epoch) and the values of its refs.
 
-    ``branches`` are those below :data:`BRANCHES` and the name, as ``<kind>/<name>``; without ``code`` and
-    ``meta`` only these were overwritten.
+    ``branches`` are those below :data:`BRANCHES` and the name, as ``<kind>/<name>``; if ``code`` and ``meta``
+    are ``None``, only branches were overwritten or deleted.
     """
 
     name: str
@@ -83,35 +82,35 @@ class Trash(NamedTuple):
     branches: Mapping[str, str] = {}
 
     def updates(self) -> list[RefUpdate]:
-        """Return the updates that forget it."""
+        """Return the updates that delete it from the trash."""
         return [RefUpdate(here, oid, None) for here, _, oid in self._moves()]
 
     def _moves(self) -> list[tuple[str, str, str]]:
-        """Return for each ref its place in the trash, its own, and what it is."""
+        """Return each ref's name in the trash, its original name, and its value."""
         found = [("code", CODE + self.name, self.code), ("meta", META + self.name, self.meta)]
         found += [(f"branches/{at}", f"{BRANCHES}{self.name}/{at}", oid) for at, oid in self.branches.items()]
         top = f"{TRASH}{self.name}/{self.when}"
         return [(f"{top}/{part}", ref, oid) for part, ref, oid in found if oid is not None]
 
     def exchanged(self, now: Mapping[str, str]) -> list[RefUpdate]:
-        """Return the updates that make what is kept beside a session (``now``) what it was."""
+        """Return the updates that restore a session's other branches, which are ``now`` (values by ref)."""
         then = {f"{BRANCHES}{self.name}/{at}": oid for at, oid in self.branches.items()}
         names = sorted({*now, *then})
         return [RefUpdate(ref, now.get(ref), then.get(ref)) for ref in names if now.get(ref) != then.get(ref)]
 
     def moved_in(self) -> list[RefUpdate]:
-        """Return the updates that put it into the trash, whether or not they are taken away."""
+        """Return the updates that create its refs in the trash; :meth:`taken_away` deletes the originals."""
         return [RefUpdate(here, None, oid) for here, _, oid in self._moves()]
 
     def taken_away(self) -> list[RefUpdate]:
-        """Return the updates that delete the refs that were moved."""
+        """Return the updates that delete the original refs."""
         return [RefUpdate(ref, oid, None) for _, ref, oid in self._moves()]
 
 
 def check_name(name: str) -> None:
     """Raise :class:`UsageError`, which says why, if ``name`` cannot be a session's name.
 
-    What passes is also a valid branch name and a valid last part of a ref.
+    A valid name is also a valid branch name and a valid last part of a ref.
     """
     problem = _problem(name)
     if problem:
@@ -153,10 +152,10 @@ def _problem(name: str) -> str:  # noqa: C901, PLR0911 - one sentence for each k
 
 
 def check_new(project: Project, name: str) -> None:
-    """Check that a session may be made with this name.
+    """Check that a session can be created with this name.
 
-    Raises :class:`UsageError` for a bad name or one that differs from an
-    existing one only by case, :class:`RealmError` when the session exists.
+    Raises :class:`UsageError` for an invalid name or one that differs from an existing one only by case,
+    :class:`RealmError` when the session exists.
     """
     check_name(name)
     result = git("for-each-ref", "--format=%(refname)", CODE, META, project=project)
@@ -183,26 +182,24 @@ def tips(project: Project, name: str) -> Tips:
 
 
 def _values(project: Project, names: Sequence[str]) -> dict[str, str]:
-    """Return what the refs point to; those that are not there are left out."""
+    """Return the values of the refs that exist."""
     return {ref: oid for ref, oid in below(project, *names).items() if ref in names}
 
 
 def below(project: Project, *patterns: str) -> dict[str, str]:
-    """Return the refs that git's patterns name, such as a prefix with a slash, and where they point."""
+    """Return the refs that match git's patterns, such as a prefix with a slash, and their values."""
     shown = git("for-each-ref", "--format=%(objectname) %(refname)", *patterns, project=project)
     pairs = (line.split(" ", 1) for line in shown.lines)
     return {ref: oid for oid, ref in pairs}
 
 
 def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: Sequence[str] = ()) -> None:
-    """Move all refs or none: each must still be what the update's ``old`` says.
+    """Move all refs or none: each must still have its update's ``old`` value.
 
-    What goes from one to another, as in a rename, is held meanwhile (:mod:`realm.store.holding`).
-    What they point to, and the objects ``held``, need to be held no more then,
-    nor when the refs are not moved.
-    ``reason`` goes to the reflog where the user keeps one.  Raises
-    :class:`RefRaceError` when a ref is not what was expected and
-    :class:`RealmError` when one is symbolic or stays locked.
+    Objects that pass from one ref to another, as in a rename, are held meanwhile
+    (:mod:`realm.store.holding`).  The refs' objects and ``held`` are released at the end, even on failure.
+    ``reason`` goes to the reflog if the user keeps one.  Raises :class:`RefRaceError` when a ref has another
+    value and :class:`RealmError` when one is symbolic or stays locked.
     """
     _refuse_symbolic(project, [update.ref for update in updates])
     orders = [b"start\0", *(_order(project, update) for update in updates)]
@@ -252,8 +249,8 @@ def _order(project: Project, update: RefUpdate) -> bytes:
 def _refuse_symbolic(project: Project, names: list[str]) -> None:
     """Raise when a ref is symbolic: writing through one would move another ref, such as a branch.
 
-    Symbolic refs are never packed, so the files tell, even about a dangling
-    one; only a reftable has to be asked.
+    Symbolic refs are never packed, so that their files are enough, even for a dangling one; only a reftable
+    needs git.
     """
     targets = [_symbolic_target(project.common_dir / name) for name in names]
     if (project.common_dir / "reftable").is_dir():
@@ -303,7 +300,7 @@ def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) 
 
 
 def _winner(project: Project, name: str) -> str:
-    """Return which run moved the session, as the end of a sentence."""
+    """Return, as the end of a sentence, the run that moved the session."""
     form = "%s%x00%(trailers:key=Realm-Started,valueonly)"
     shown = git(
         "log", "-1", f"--format={form}", "--end-of-options", META + name, "--", project=project, check=False
@@ -330,12 +327,12 @@ def _locked(path: Path) -> RealmError:
 
 
 def temporary(oid: str) -> str:
-    """Return the ref by which this process keeps a commit that it fetches from git's garbage collection."""
+    """Return the ref by which this process protects a fetched commit from git's garbage collection."""
     return f"{TEMPORARY}{machine()}@{os.getpid()}@{_SINCE}/{oid}"
 
 
 def list_trash(project: Project, name: str | None = None) -> list[Trash]:
-    """Return removed sessions (those called ``name``, when given), the latest first."""
+    """Return removed sessions, only those called ``name`` if given, the latest first."""
     found: dict[tuple[str, int], dict[str, str]] = {}
     for ref, oid in below(project, f"{TRASH}{name}/" if name else TRASH).items():
         match = _TRASHED.fullmatch(ref)
@@ -359,7 +356,7 @@ def latest_trash(project: Project, name: str) -> Trash | None:
 def _trash(
     name: str, tips: Tips, known: Sequence[Trash], branches: Mapping[str, str], when: float | None = None
 ) -> Trash:
-    """Return what goes into the trash, which holds ``known`` already; ``branches`` are full names and ids."""
+    """Return a new entry for the trash, which has ``known`` already; ``branches`` are ids by full ref."""
     last = next((trash.when for trash in known if trash.name == name), None)
     now = int(time.time() if when is None else when)
     top = f"{BRANCHES}{name}/"
@@ -371,7 +368,7 @@ def trash_updates(
     name: str, tips: Tips, known: Sequence[Trash], when: float | None = None,
     branches: Mapping[str, str] = {},
 ) -> list[RefUpdate]:  # fmt: skip
-    """Return the updates that move a session's refs into the trash, which holds ``known`` already."""
+    """Return the updates that move a session's refs into the trash, which has ``known`` already."""
     trash = _trash(name, tips, known, branches, when)
     return trash.moved_in() + trash.taken_away()
 
@@ -379,12 +376,12 @@ def trash_updates(
 def keep_updates(
     project: Project, name: str, tips: Tips, branches: Mapping[str, str] = {}
 ) -> list[RefUpdate]:
-    """Return the updates that keep what a session is now in the trash, while the session goes on."""
+    """Return the updates that copy a session's current refs into the trash; the session itself stays."""
     return _trash(name, tips, list_trash(project, name), branches).moved_in()
 
 
 def replace_updates(project: Project, name: str, tips: Tips, code: str, meta: str) -> list[RefUpdate]:
-    """Return the updates that move a session's refs to others, with what it is now kept in the trash."""
+    """Return the updates that set a session's refs to new commits and keep the current ones in the trash."""
     own = [RefUpdate(CODE + name, tips.code, code), RefUpdate(META + name, tips.meta, meta)]
     return own + keep_updates(project, name, tips)
 
@@ -392,9 +389,9 @@ def replace_updates(project: Project, name: str, tips: Tips, code: str, meta: st
 def rename_updates(
     old: str, tips: Tips, new: str, meta: str | None, branches: Mapping[str, str] = {}
 ) -> list[RefUpdate]:
-    """Return the updates that call a session ``new``, with ``meta`` for its record.
+    """Return the updates that rename a session to ``new``, with ``meta`` as its record.
 
-    ``branches`` are what is kept beside it, full names and ids.
+    ``branches`` are its other branches, ids by full ref.
     """
     before = {CODE + old: tips.code, META + old: tips.meta, **branches}
     after = {CODE + new: tips.code, META + new: meta, **renamed(old, new, branches)}
@@ -403,7 +400,7 @@ def rename_updates(
 
 
 def renamed(old: str, new: str, branches: Mapping[str, str]) -> dict[str, str]:
-    """Return the refs of what is kept beside a session, and where they point, by another name of its."""
+    """Return the refs of a session's other branches, with their ids, under the session's new name."""
     top = f"{BRANCHES}{old}/"
     return {f"{BRANCHES}{new}/{ref.removeprefix(top)}": oid for ref, oid in branches.items()}
 
@@ -414,7 +411,7 @@ def restore_updates(trash: Trash) -> list[RefUpdate]:
 
 
 def expire_trash(project: Project, known: Sequence[Trash]) -> list[Trash]:
-    """Forget what of the trash is older than :data:`KEEP_DAYS`, and return it."""
+    """Delete the entries of the trash that are older than :data:`KEEP_DAYS` days, and return them."""
     limit = time.time() - KEEP_DAYS * 86400
     old = [trash for trash in known if trash.when < limit]
     if old:

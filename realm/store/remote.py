@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from realm.store.refs import RefUpdate
 
 _LINES = 50
-"""Lines of a server's answer that are kept."""
+"""Lines kept of a server's answer."""
 _MOST_BESIDE = 100
-"""Branches and the like that are taken with a session."""
+"""Limit for the other branches fetched with a session."""
 
 _SAYS_NOTHING = re.compile(
     r"error: failed to push|fatal: Could not read|Please make sure you have|and the repository exists"
 )
-"""What git adds whatever the reason was."""
+"""Lines that git prints whatever the reason."""
 _MOVED = re.compile(rb"is at [0-9a-f]+ but expected|incorrect old value|reference already exists")
-"""What a server says of a branch that another push moved while ours was under way."""
+"""A server's errors for a branch that another push moved during ours."""
 
 
 class RefusedError(RealmError):
-    """A remote does not take a branch; ``moved`` tells whether somebody else's work on it is why.
+    """A remote refused a branch; ``moved`` is whether the reason is somebody else's work on it.
 
-    That is the commit ``there``, where it could be fetched.
+    ``there`` is that work's commit, if it could be fetched.
     """
 
     def __init__(self, message: str, *, moved: bool = False, there: str = "") -> None:
@@ -47,7 +47,7 @@ class RefusedError(RealmError):
 
 
 class PushOutcome(NamedTuple):
-    """What a push did: the server's own lines (clean text), and whether the branch was there already."""
+    """The result of a push: the server's own lines (clean text), and whether the branch was up to date."""
 
     lines: tuple[str, ...]
     unchanged: bool
@@ -59,7 +59,7 @@ def remotes(project: Project) -> list[str]:
 
 
 def place(project: Project, remote: str, directory: Path) -> str:
-    """Return ``remote`` as git is told it: a directory's path, seen from ``directory``, becomes absolute."""
+    """Return ``remote`` for git: a directory's path, relative to ``directory``, becomes absolute."""
     if not is_url(remote) or remote in remotes(project):
         return remote
     path = directory / Path(remote).expanduser()
@@ -72,7 +72,7 @@ def is_url(remote: str) -> bool:
 
 
 def urls(project: Project, remote: str) -> list[str]:
-    """Return what is pushed to under the name ``remote``: as git rewrites it, and as it is configured."""
+    """Return the push URLs of ``remote``: after git's rewriting, and as configured."""
     if is_url(remote):
         return [remote]
     asked = (
@@ -85,7 +85,7 @@ def urls(project: Project, remote: str) -> list[str]:
 
 
 def shown(remote: str) -> str:
-    """Return a remote as it may be shown and kept: a URL without a user's name and password."""
+    """Return a remote for display and storage: a URL without user name and password."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", clean(remote))
 
 
@@ -101,7 +101,7 @@ def _check_remote(project: Project, remote: str) -> None:
 
 
 def _check_branch(branch: str) -> None:
-    if is_name(branch):  # every name of a session is one of a branch
+    if is_name(branch):  # every session name is a valid branch name
         return
     good = git("check-ref-format", f"refs/heads/{branch}", check=False) if "\0" not in branch else None
     if good is None or good.code != 0 or branch.startswith(("-", "refs/")) or branch == "HEAD":
@@ -111,10 +111,9 @@ def _check_branch(branch: str) -> None:
 
 
 def fetch_branch(project: Project, remote: str, branch: str) -> str:
-    """Fetch a branch of ``remote`` and return its commit; no branch, no FETCH_HEAD is touched.
+    """Fetch a branch of ``remote`` and return its commit, without changing branches or FETCH_HEAD.
 
-    Raises :class:`RealmError` when there is no such remote or branch, or the
-    remote cannot be reached.
+    Raises :class:`RealmError` when there is no such remote or branch, or the remote cannot be reached.
     """
     _check_remote(project, remote)
     _check_branch(branch)
@@ -146,12 +145,11 @@ def _fetch_failure(remote: str, branch: str, result: GitResult) -> RealmError:
 def push(
     project: Project, *, oid: str, remote: str, branch: str, lease: str | None, force: bool = False
 ) -> PushOutcome:
-    """Put the commit ``oid`` on a branch of ``remote``.
+    """Push the commit ``oid`` to a branch of ``remote``.
 
-    With a ``lease`` the branch may move in any way as long as it still is at
-    that commit; else it must be new or move forward only; ``force`` overwrites
-    whatever is there.  Raises :class:`RefusedError` when the push is refused,
-    naming the commit that is there, and :class:`RealmError` for every other reason.
+    With a ``lease`` the branch may move in any way if it still is at that commit; without one it must be new
+    or a fast-forward; ``force`` overwrites anything.  Raises :class:`RefusedError`, with the commit that is
+    there, when the push is refused, and :class:`RealmError` for any other reason.
     """
     _check_remote(project, remote)
     _check_branch(branch)
@@ -173,7 +171,7 @@ def _push(project: Project, how: list[str], remote: str, refspec: str) -> GitRes
 
 
 def _is_moved(result: GitResult) -> bool:
-    """Tell whether a branch was not where it was expected, as git saw it or the server a moment later."""
+    """Tell whether a branch was not at the expected commit, for git or for the server a moment later."""
     summary = _answer(result)[1]
     late = summary.startswith("[remote rejected]") and _MOVED.search(result.out + result.err)
     return summary.startswith("[rejected]") or bool(late)
@@ -209,7 +207,7 @@ def _push_failure(project: Project, oid: str, remote: str, branch: str, result: 
 
 
 def _other_work(project: Project, oid: str, remote: str, branch: str) -> tuple[str, str]:
-    """Return the commit that is on the branch, and in words who made it, and how many more ``oid`` lacks."""
+    """Return the branch's commit, and a text with its author and how many more commits ``oid`` lacks."""
     try:
         theirs = fetch_branch(project, remote, branch)
         newest = git(
@@ -222,7 +220,7 @@ def _other_work(project: Project, oid: str, remote: str, branch: str) -> tuple[s
 
 
 def _why(remote: str, result: GitResult) -> str:
-    """Return why git could not talk to a remote: what it or a hook said, in one line."""
+    """Return why git failed with a remote: its own or a hook's message, in one line."""
     said = result.err.decode("utf-8", "replace").replace(remote, shown(remote))
     lines = [clean(line, limit=300).strip() for line in said.splitlines()]
     spoken = [line for line in lines if line and not _SAYS_NOTHING.match(line)]
@@ -232,7 +230,7 @@ def _why(remote: str, result: GitResult) -> str:
 def squash(project: Project, base: str, tip: str, message: str, known: str | None = None) -> str:
     """Return one commit by the user on ``base`` with the files of ``tip`` and with ``message``.
 
-    ``known``, the commit pushed last time, is returned when it is such a step already.
+    ``known``, the commit pushed last time, is returned if it is equivalent.
     """
     from realm.store.commits import commit_tree, tree_of
     from realm.store.repo import identity
@@ -249,7 +247,7 @@ def squash(project: Project, base: str, tip: str, message: str, known: str | Non
 
 
 class There(NamedTuple):
-    """A session at a remote: commits and record, and what is kept beside it, by the refs' full names."""
+    """A session at a remote: its commits, its record, and its other branches by full ref."""
 
     code: str | None
     meta: str | None
@@ -257,7 +255,7 @@ class There(NamedTuple):
 
 
 def session_there(project: Project, remote: str, name: str) -> There:
-    """Return where the refs of the session ``name`` point at ``remote``; of many beside it, the first."""
+    """Return the refs of the session ``name`` at ``remote``; of too many other branches only the first."""
     _check_remote(project, remote)
     wanted = (CODE + name, META + name, f"{BRANCHES}{name}/*")
     result = git("ls-remote", "--end-of-options", remote, *wanted, project=project, check=False)
@@ -277,9 +275,9 @@ def _is_id(project: Project, text: str) -> bool:
 
 
 def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) -> None:
-    """Move refs at ``remote``, all or none, each only from where it is expected to be.
+    """Move refs at ``remote``, all or none, each only from its expected value.
 
-    Raises :class:`RefusedError` when one is elsewhere, or the remote does not take it.
+    Raises :class:`RefusedError` when one has another value, or the remote refuses it.
     """
     leases = [f"--force-with-lease={update.ref}:{update.old or ''}" for update in updates]
     specs = [f"{update.new}:{update.ref}" for update in updates]
@@ -304,12 +302,12 @@ def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) ->
 
 @contextmanager
 def fetched_session(project: Project, remote: str, name: str, there: There) -> Iterator[None]:
-    """Fetch the session ``name`` from ``remote``, kept by temporary refs until the context ends.
+    """Fetch the session ``name`` from ``remote``, protected by temporary refs until the context ends.
 
-    Git checks every object that comes.  Raises :class:`RealmError` when they do not come.
+    Git checks every object.  Raises :class:`RealmError` when the fetch fails.
     """
     pairs = ((CODE + name, there.code), (META + name, there.meta), *there.branches.items())
-    once = {oid: ref for ref, oid in reversed(pairs) if oid is not None}  # git takes no place twice
+    once = {oid: ref for ref, oid in reversed(pairs) if oid is not None}  # git refuses repeated targets
     wanted = [(ref, oid, temporary(oid)) for oid, ref in once.items()]
     result = git(
         *(

@@ -1,4 +1,4 @@
-"""Finding the project's repository and asking it simple things."""
+"""Finding the project's repository and answering simple questions about it."""
 
 from __future__ import annotations
 
@@ -31,20 +31,19 @@ _GIT_DIR = _QUESTIONS.index("--absolute-git-dir")
 
 
 def begin(at: Place) -> Started:
-    """Ask git about the repository at ``at``, for :func:`discover`."""
+    """Start asking git about the repository at ``at``, for :func:`discover`."""
     return Started("rev-parse", *_QUESTIONS, at=at)
 
 
 def discover(start: Path, asked: Started | None = None) -> Project:
-    """Return the project whose work tree holds the directory ``start`` (see :func:`realm.git.place`).
+    """Return the project whose work tree has the directory ``start`` (see :func:`realm.git.place`).
 
-    One git process, unless it was ``asked`` already.  Raises
-    :class:`NotARepositoryError` when there is no such directory, no repository, no work tree
-    (a bare repository, a ``.git`` directory), or git refuses the repository because of who owns it;
-    :class:`GitError` when git cannot open it.
+    Runs one git process, unless :func:`begin` has ``asked`` already.  Raises :class:`NotARepositoryError`
+    when there is no such directory, no repository, no work tree (a bare repository, a ``.git`` directory), or
+    git refuses the repository because of its owner; :class:`GitError` when git cannot open it.
     """
     shown = clean(str(start))
-    if not os.path.isdir(start):  # noqa: PTH112 - Path's own raises where nothing may be looked at
+    if not os.path.isdir(start):  # noqa: PTH112 - Path's own raises where access is denied
         what = "is not a directory" if os.path.lexists(start) else "does not exist"
         raise NotARepositoryError(f"{shown} {what}", "give the directory of a git repository")
     if not os.access(start, os.X_OK):
@@ -68,7 +67,7 @@ def discover(start: Path, asked: Started | None = None) -> Project:
 
 
 def _none(start: Path, shown: str) -> NotARepositoryError:
-    """Return the error for a directory round which there is no repository that has a work tree."""
+    """Return the error for a directory in no repository with a work tree."""
     names = ("HEAD", "objects", "refs")
     if any(all((above / name).exists() for name in names) for above in (start, *start.resolve().parents)):
         return NotARepositoryError(
@@ -101,7 +100,7 @@ def _shallow(path: Path) -> tuple[str, ...]:
 
 
 def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
-    """Return the error that says why git does not let us work in ``shown``."""
+    """Return the error that says why git refuses to work in ``shown``."""
     err = result.err.decode("utf-8", "replace")
     if "dubious ownership" in err or "unsafe repository" in err:
         found = re.search(r"git config --global --add safe\.directory .*", err)
@@ -126,7 +125,7 @@ def _refusal(shown: str, answers: list[str], result: GitResult) -> RealmError:
 
 
 def _bare(shown: str, answers: list[str]) -> NotARepositoryError:
-    """Return the error for a bare repository, or for one with an index that a setting makes bare."""
+    """Return the error for a bare repository, also one that has an index but is bare by a setting."""
     if len(answers) > _GIT_DIR and Path(answers[_GIT_DIR], "index").exists():
         return NotARepositoryError(
             f"core.bare says that the repository at {shown} has no work tree", "git config core.bare false"
@@ -140,8 +139,8 @@ def _bare(shown: str, answers: list[str]) -> NotARepositoryError:
 def project_name(root: Path, git_dir: Path, common: Path) -> str:
     """Return the repository's name: letters, digits, ``.``, ``_``, ``-``; safe as a directory name.
 
-    It is the main work tree's directory name, for every linked work tree too;
-    a bare repository with work trees gives its own name without ``.git``.
+    It is the main work tree's directory name, also for linked work trees, and a bare repository's own name
+    without ``.git``.
     """
     if git_dir == common:
         name = root.name
@@ -156,8 +155,7 @@ def project_name(root: Path, git_dir: Path, common: Path) -> str:
 def resolve_commit(project: Project, rev: str) -> str:
     """Return the id of the commit that ``rev`` names.
 
-    Raises :class:`RealmError` when it names none, and says so in its own way
-    when the repository has no commit yet.
+    Raises :class:`RealmError` when there is none, with its own message if the repository has no commit yet.
     """
     shown = clean(rev)
     if not rev or rev.startswith("-") or "\0" in rev:
@@ -182,13 +180,13 @@ def is_there(project: Project, oid: str) -> bool:
 
 
 def is_ancestor(project: Project, old: str, new: str) -> bool:
-    """Tell whether the commit ``new`` has ``old`` in its history; not when either of them is not here."""
+    """Tell whether the commit ``new`` has ``old`` in its history; false when either is missing."""
     asked = ("merge-base", "--is-ancestor", "--end-of-options", old, new)
     return git(*asked, project=project, check=False).code == 0
 
 
 def merge_base(project: Project, one: str, other: str) -> str | None:
-    """Return the best common ancestor of two commits, ``None`` where they have none."""
+    """Return the best common ancestor of two commits, ``None`` if there is none."""
     return git("merge-base", "--end-of-options", one, other, project=project, check=False).text or None
 
 
@@ -199,17 +197,17 @@ def changed_names(project: Project, before: str, after: str) -> frozenset[bytes]
 
 
 def branch(project: Project) -> str | None:
-    """Return the name of the branch that is checked out, clean; ``None`` where HEAD is detached."""
+    """Return the name of the checked-out branch, cleaned; ``None`` if HEAD is detached."""
     return clean(git("symbolic-ref", "--quiet", "--short", "HEAD", project=project, check=False).text) or None
 
 
 def count_commits(
     project: Project, tip: str, without: Iterable[str] = (), *, shared: bool = True, more: Iterable[str] = ()
 ) -> int:
-    """Return how many commits ``tip``, or one of ``more``, reaches and none of ``without`` does.
+    """Return how many commits are reached by ``tip`` or one of ``more``, and by none of ``without``.
 
-    Ids that the project has not are skipped.  Without ``shared`` those that a
-    branch, a tag or a remote branch has do not count either.
+    Ids of missing commits are skipped.  Without ``shared``, commits on a branch, tag or remote branch do not
+    count.
     """
     known = [f"^{oid}" for oid in without]
     others = [] if shared else ["--not", "--branches", "--tags", "--remotes", "--not"]
@@ -218,7 +216,7 @@ def count_commits(
 
 
 def committed(project: Project, base: str, tip: str, paths: Sequence[str]) -> list[bytes]:
-    """Return the files, of ``paths`` or below them, that a commit on top of ``base`` changed."""
+    """Return the files at or below ``paths`` that any commit from ``base`` to ``tip`` changed."""
     if not paths:
         return []
     asked = ("log", "--format=", "--name-only", "-z", "--end-of-options", f"{base}..{tip}", "--", *paths)
@@ -228,7 +226,7 @@ def committed(project: Project, base: str, tip: str, paths: Sequence[str]) -> li
 
 
 def subjects(project: Project, base: str, tip: str) -> list[str]:
-    """Return what the commits on top of ``base`` are about, the oldest first; cleaned."""
+    """Return the subjects of the commits from ``base`` to ``tip``, the oldest first; cleaned."""
     order = ("log", "-z", "--reverse", "--format=%s", "--end-of-options", f"{base}..{tip}", "--")
     shown = git(*order, project=project).out
     return [clean(line) for line in shown.split(b"\0") if line]
@@ -240,7 +238,7 @@ _RUN_AND_TURN = "%x00".join(
 
 
 def diffstat(project: Project, base: str, tip: str) -> Totals:
-    """Return how many files and lines differ between two commits (no turns), as ``git diff`` counts them."""
+    """Return how many files and lines differ between two commits, as ``git diff`` counts them; no turns."""
     if base == tip:
         return Totals()
     how = ("diff-tree", "-r", "-M", "--shortstat", "--no-ext-diff", "--no-textconv", "--end-of-options")
@@ -252,13 +250,13 @@ def diffstat(project: Project, base: str, tip: str) -> Totals:
 
 
 def changes(project: Project, before: str, after: str, columns: int) -> str:
-    """Return which files differ between two commits and how much, as ``git diff --stat`` does; cleaned."""
+    """Return the output of ``git diff --stat`` between two commits; cleaned."""
     how = ("diff", f"--stat={columns}", "--no-color", "--no-ext-diff", "--no-textconv", "--end-of-options")
     return clean(git(*how, before, after, "--", project=project).text, multiline=True)
 
 
 def count_turns(project: Project, base: str, tip: str) -> int:
-    """Return how many turns changed something between two commits, by the commits' trailers."""
+    """Return how many turns have commits between two commits, by their trailers."""
     if base == tip:
         return 0
     asked = ("log", f"--format={_RUN_AND_TURN}", "--end-of-options", f"{base}..{tip}", "--")
@@ -272,11 +270,11 @@ def totals(project: Project, base: str, tip: str) -> Totals:
 
 
 _CRUD = " .,:;<>\"\\'\t"
-"""What git takes off the ends of names."""
+"""The characters that git strips from the ends of names."""
 
 
 def _own(what: str, known: Mapping[str, str]) -> str:
-    """Return the user's name or email; empty where only git knows what it makes of it."""
+    """Return the user's name or email; empty if only git can tell."""
     given = os.environ.get(f"GIT_AUTHOR_{what.upper()}")
     if given is None:
         given = known.get(f"author.{what}", known.get(f"user.{what}", ""))
@@ -287,12 +285,12 @@ def _own(what: str, known: Mapping[str, str]) -> str:
 def identity(project: Project, known: Mapping[str, str] | None = None) -> Identity:
     """Return the user's git identity for this project; :class:`RealmError` when git has none.
 
-    ``known`` are settings of git's: where they say it all git is not asked.
+    ``known`` are git's settings: if they are enough, no git process is run.
     """
     name, email = (_own(what, known or {}) for what in ("name", "email"))
     if name and email:
         return Identity(clean(name), clean(email))
-    # A date is given, since git fails on one of the user's that it cannot read.
+    # A fixed date, since git fails if the user's own is invalid.
     result = git("var", "GIT_AUTHOR_IDENT", project=project, env={"GIT_AUTHOR_DATE": "@0 +0000"}, check=False)
     found = re.match(r"(.*?) ?<([^<>\n]*)> \d+ [+-]\d{4}$", result.text)
     if result.code != 0 or found is None:
@@ -301,7 +299,7 @@ def identity(project: Project, known: Mapping[str, str] | None = None) -> Identi
 
 
 def _unknown(project: Project) -> GitError:
-    """Return the error for a user whom git cannot name; one name that is set to nothing hides all others."""
+    """Return the error for a user without a git identity; a name set to nothing overrides all others."""
     message = "git does not know your name and e-mail address"
     for what, example in (("name", '"Your Name"'), ("email", "you@example.com")):
         variable = f"GIT_AUTHOR_{what.upper()}"

@@ -1,7 +1,7 @@
-"""Files in a change that programs run or obey without being asked, and their kinds.
+"""Changed files that programs run or obey without being asked, and their kinds.
 
-A change to one of these is seldom what was asked for, and easily overlooked. Whoever takes a session's
-work is told the kinds, and can look at just these files.
+A change to one of these is seldom asked for, and easily overlooked.  The user is shown the kinds before
+taking a session's work, and can look at just these files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Risk(NamedTuple):
-    """A file that a change touches, from the project's top, and of what kind it is."""
+    """A changed file, relative to the project's top, and its kind."""
 
     kind: str
     path: str
@@ -75,8 +75,8 @@ _RULES = {
     "authors' names": ".mailmap",
     "submodules": ".gitmodules",
 }
-"""Names of files in lower case, at any depth, or with ``/`` before them at the top; with ``/`` behind them
-everything below such a directory.  ``*`` is any part of a name."""
+"""Lower-case names of files at any depth, with a leading ``/`` only at the top; with a trailing ``/``
+everything below such directories.  ``*`` is any part of a name."""
 
 
 def _pattern(text: str) -> str:
@@ -86,7 +86,7 @@ def _pattern(text: str) -> str:
 
 @cache
 def _compiled() -> dict[str, re.Pattern[str]]:
-    """Return the rules' patterns, which take 5 ms that a run without changes does not need."""
+    """Compile the rules' patterns only when needed, as this takes 5 ms."""
     return {
         kind: re.compile("|".join(map(_pattern, text.split())), re.DOTALL) for kind, text in _RULES.items()
     }
@@ -98,15 +98,15 @@ _CONFIG = re.compile(
     r"|diff\.external|diff\..*\.(command|textconv)|merge\..*\.driver|filter\..*\.(clean|smudge|process)"
     r"|(difftool|mergetool)\..*\.cmd|credential(\..*)?\.helper|gpg(\..*)?\.program|sendemail\..*cmd"
 )
-"""Git's settings that name a file to run or to obey; all in lower case."""
+"""Git's settings that name a file to run or to obey, in lower case."""
 _HIDING = re.compile(rb"(^|\s)(-diff|binary|-text|(diff|merge|filter|linguist-generated)\b)")
 _READ = 1024 * 1024
-"""Bytes of a file that is looked into."""
+"""Largest file, in bytes, that is read."""
 _SCRIPTS = ("scripts", "bin", "workspaces", "husky", "lint-staged", "simple-git-hooks", "gypfile")
 
 
 def find(project: Project, old: str, new: str) -> list[Risk]:
-    """Return what the difference between two commits has of such files, in the rules' order."""
+    """Return the risky files that differ between two commits, in the rules' order."""
     if old == new:
         return []
     found = list(changes(project, old, new))
@@ -122,7 +122,7 @@ _OTHERS = (_SETTINGS, _HIDDEN, _LINKS)
 
 
 def kinds(risks: Sequence[Risk]) -> tuple[str, ...]:
-    """Return the kinds of these, each with its number where there are several."""
+    """Return the kinds of these, each with the number of its files if there are several."""
     counted = Counter(risk.kind for risk in risks)
     return tuple(f"{kind} ({plural(count, 'file')})" for kind, count in counted.items())
 
@@ -144,7 +144,7 @@ def _kinds(change: Change, named: Sequence[str], objects: CatFile) -> Iterator[s
 
 
 def _content(objects: CatFile, oid: str) -> bytes | None:
-    """Return a file's content, empty for one that is not there, ``None`` for one too large to look into."""
+    """Return a file's content, empty for a missing one, ``None`` for one that is too large."""
     if not oid.strip("0"):
         return b""
     with suppress(GitError):
@@ -161,7 +161,7 @@ def _hides(change: Change, objects: CatFile) -> bool:
 
 
 def _scripts(objects: CatFile, oid: str) -> object:
-    """Return the parts of a ``package.json`` that are run; one that cannot be read equals no other."""
+    """Return the parts of a ``package.json`` that are run; an unreadable one equals no other."""
     data = _content(objects, oid)
     try:
         found = json.loads(data or b"{}") if data is not None else None
@@ -171,7 +171,7 @@ def _scripts(objects: CatFile, oid: str) -> object:
 
 
 def _named_by_git(project: Project) -> list[str]:
-    """Return the files and directories of the project that the user's git is configured to run or obey."""
+    """Return the project's files and directories that the user's git is configured to run or obey."""
     listed = git("config", "--list", "-z", "--show-origin", project=project, check=False)
     fields = listed.out.decode("utf-8", "surrogateescape").split("\0")
     places = set()
@@ -193,7 +193,7 @@ _TOP = re.compile(r"\$\((git )?rev-parse --show-toplevel\)/|\$\{?PWD\}?/")
 
 
 def _words(value: str) -> list[str]:
-    """Return what may be a path in a setting: itself, and the words of a command."""
+    """Return possible paths in a setting: its value, and the words of a command."""
     command = _TOP.sub("", value.removeprefix("!"))
     try:
         words = shlex.split(command)

@@ -2,14 +2,14 @@
 
 A record may have been fetched from anywhere.  Every field that realm acts on
 has a grammar: an id is a UUID, an object id is hex of the repository's format,
-a path is relative and stays inside, a number has bounds.  A record with a
-field that breaks it is damaged as a whole.
+a path is relative and stays inside, a number has bounds.  One invalid field
+makes the whole record damaged.
 
 The summary of a session is the message of its record's last commit.  Its
-subject is ``Run <n> of <name>``; its last paragraph has one ``Realm-<Key>:
-<value>`` a line, so that one ``git for-each-ref`` lists every session.  Times
-are ISO-8601 in UTC.  A value that is not plain text in one line is written as
-a JSON string.  Unknown keys are skipped.
+subject is ``Run <n> of <name>``; its last paragraph has a ``Realm-<Key>:
+<value>`` on each line, so that one ``git for-each-ref`` lists every session.
+Times are ISO-8601 in UTC.  A value that is not plain text in one line is
+written as a JSON string.  Unknown keys are skipped.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ _NETWORK = re.compile(r"(open|allow|none)?")
 _HOST = re.compile(r"[0-9A-Za-z._:?-]{1,255}")
 _PORTS = 100_000
 REASONS = ("name", "address", "private", "login")
-"""Why a sandbox was refused a host."""
+"""The reasons for which a sandbox is refused a host."""
 _REFUSED_LIMIT = 1000
 _REMOTE = re.compile(r"[^\0-\x1f\x7f]{1,4096}")
 _ADDRESS = re.compile(r"(https?://[\x21-\x7e]{1,2000})?")
 
 
 def is_oid(text: str, object_format: str) -> bool:
-    """Tell whether ``text`` is an object's id in full."""
+    """Tell whether ``text`` is a full object id."""
     return _OID[object_format].fullmatch(text) is not None
 
 
 def is_address(text: str) -> bool:
-    """Tell whether ``text`` is a web address that a summary takes."""
+    """Tell whether ``text`` is a valid web address for a summary."""
     return bool(text) and _ADDRESS.fullmatch(text) is not None
 
 
 def is_inside(path: str) -> bool:
-    """Tell whether ``path`` is relative, plain and stays below where it starts."""
+    """Tell whether ``path`` is relative, normalized and without ``..``."""
     parts = path.split("/")
     return "\0" not in path and len(path) <= _PATH_LIMIT and not {"", ".", ".."} & set(parts)
 
@@ -88,17 +88,17 @@ def dump(found: Session | Run) -> bytes:
 
 
 _NOTES_LIMIT, _PROMPTS_LIMIT, _KEPT_LIMIT = 1_000_000, 1_300_000, 700_000
-"""Bytes of what a sandbox made longer than it should be; together less than is read of a run."""
+"""Most bytes written of lists that a sandbox controls; together below the limit for reading a run."""
 _ITEM = 64
-"""Bytes that an item of a list has at most besides its texts."""
+"""Most bytes of a list's item without its texts."""
 _MORE = re.compile(r"and ([0-9]{1,9}) more notes?")
 
 
 def fitting(run: Run) -> Run:
-    """Return ``run`` with lists that :func:`load_run` takes again, whatever a sandbox put into them.
+    """Return ``run`` with lists short enough for :func:`load_run`, whatever a sandbox put into them.
 
-    Notes and what was kept end with the first that do not fit; of prompts, by which turns are
-    counted, the text goes.
+    Notes and kept items are cut off at the first that does not fit; prompts lose only their text, as turns
+    are counted by them.
     """
     prompts = run.prompts[:_LIST_LIMIT]
     fit = _fitting([(prompt,) for prompt in prompts], _PROMPTS_LIMIT)
@@ -115,7 +115,7 @@ def fitting(run: Run) -> Run:
 
 
 def _noted(notes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the notes that fit, and how many there were besides, now and before."""
+    """Return the notes that fit, and a last one with the number of the others, including earlier ones."""
     counted = [int(found[1]) if (found := _MORE.fullmatch(note)) else 0 for note in notes]
     own = [note for note, count in zip(notes, counted, strict=True) if not count]
     fit = _fitting([(note,) for note in own], _NOTES_LIMIT)
@@ -124,7 +124,7 @@ def _noted(notes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fitting(items: Sequence[tuple[str, ...]], limit: int) -> int:
-    """Return how many of the first items fit into so many bytes of JSON, and into a list."""
+    """Return how many of the first items fit into ``limit`` bytes of JSON, and into a list."""
     size = 0
     for count, item in enumerate(items):
         size += _ITEM + sum(len(json.dumps(text)) for text in item)
@@ -183,7 +183,7 @@ def _began(row: Any, is_oid: Callable[[str], object]) -> tuple[str, str] | None:
 
 
 def load_run(data: bytes, name: str, number: int, object_format: str) -> Run:
-    """Return the run in the ``run.json`` of run ``number``; errors as :func:`load_session`."""
+    """Return the run in the ``run.json`` of run ``number``; raises as :func:`load_session` does."""
     fields = _Fields(data, name, f"runs/{number:04d}/run.json")
     oid = _OID[object_format].fullmatch
     return Run(
@@ -253,7 +253,7 @@ def _switches(fields: _Fields) -> tuple[tuple[int, int | None], ...]:
 
 
 def _taken(found: list[Any], is_oid: Callable[[str], object]) -> Taken | None:
-    """Return what ``taken`` holds: two numbers, two ids, a time; nothing where it is not that."""
+    """Parse ``taken``: two numbers, two ids, a time; ``None`` if it is invalid."""
     match found:
         case [int(number), int(turn), str(head), str(snapshot), *more] if (
             0 <= min(number, turn) <= max(number, turn) <= _MOST and is_oid(head) and is_oid(snapshot)
@@ -264,7 +264,7 @@ def _taken(found: list[Any], is_oid: Callable[[str], object]) -> Taken | None:
 
 
 class _Fields:
-    """The fields of a JSON object in a session's record, each checked when it is asked for."""
+    """The fields of a JSON object in a session's record, each checked when it is read."""
 
     def __init__(self, data: bytes, session: str, path: str) -> None:
         self._session = session
@@ -306,7 +306,7 @@ class _Fields:
         return list(self._get(key, None, list))
 
     def text(self, key: str, is_good: Callable[[str], object], default: str | None = None) -> str:
-        """Return a string that ``is_good``."""
+        """Return a string for which ``is_good`` is true."""
         value = self._get(key, default, str)
         if len(value) > _TEXT_LIMIT or not is_good(value):
             raise self._error(f"has no valid '{key}'")
@@ -315,7 +315,7 @@ class _Fields:
     def time(self, key: str) -> float:
         """Return a finite number from 0 to the year 9999, in seconds."""
         value = self._get(key, None, (int, float))
-        if not 0 <= value < _LAST_SECOND:  # which nothing that is not a number is
+        if not 0 <= value < _LAST_SECOND:  # also refuses NaN
             raise self._error(f"has no valid '{key}'")
         return float(value)
 
@@ -327,18 +327,18 @@ class _Fields:
         return int(value)
 
     def flag(self, key: str) -> bool:
-        """Return whether it is so; not where the field is missing."""
+        """Return a boolean, false if the field is missing or null."""
         value = self._found.get(key)
         if value not in (None, True, False) or isinstance(value, int) != isinstance(value, bool):
             raise self._error(f"has no valid '{key}'")
         return value is True
 
     def maybe(self, key: str, read: Callable[[str], T]) -> T | None:
-        """Return what ``read`` makes of the field, ``None`` where it is missing or null."""
+        """Return the field as parsed by ``read``, ``None`` if it is missing or null."""
         return None if self._found.get(key) is None else read(key)
 
     def texts(self, key: str, is_good: Callable[[str], object] | None = None) -> tuple[str, ...]:
-        """Return a list of strings that are good, empty where it is missing."""
+        """Return a list of valid strings, empty if it is missing."""
         value = self._get(key, [], list)
         good = all(_is_text(item) and (is_good is None or is_good(item)) for item in value)
         if len(value) > _LIST_LIMIT or not good:
@@ -348,7 +348,7 @@ class _Fields:
     def rows(
         self, key: str, read: Callable[[Any], T | None], are_good: Callable[[Sequence[T]], bool]
     ) -> tuple[T, ...]:
-        """Return a short list of what ``read`` makes of each item; empty where it is missing."""
+        """Return a short list with each item parsed by ``read``, empty if it is missing."""
         found = [read(item) for item in self._get(key, [], list)[: MOST_NEIGHBOURS + 1]]
         good = [row for row in found if row is not None]
         if len(found) > MOST_NEIGHBOURS or len(good) != len(found) or not are_good(good):
@@ -356,7 +356,7 @@ class _Fields:
         return tuple(good)
 
     def seconds(self, key: str) -> tuple[float, ...]:
-        """Return a list of numbers of seconds, empty where it is missing."""
+        """Return a list of numbers of seconds, empty if it is missing."""
         value = self._get(key, [], list)
         good = all(type(item) in (int, float) and 0 <= item < _LAST_SECOND for item in value)
         if len(value) > _LIST_LIMIT or not good:
@@ -366,7 +366,7 @@ class _Fields:
     def mapping(
         self, key: str, is_key: Callable[[str], object], is_value: Callable[[str], object]
     ) -> dict[str, str]:
-        """Return an object whose keys and values are good strings, empty where it is missing."""
+        """Return an object whose keys and values are valid strings, empty if it is missing."""
         found = self._get(key, {}, dict)
         good = all(_is_text(value) and is_key(name) and is_value(value) for name, value in found.items())
         if len(found) > _LIST_LIMIT or not good:
@@ -431,7 +431,7 @@ def _quoted(value: str) -> str:
 
 
 def read_summary(message: str, object_format: str) -> Summary:
-    """Return what a record's commit message says; :class:`RealmError` when it is not one of realm's."""
+    """Return the summary in a record's commit message; :class:`RealmError` when it is not one of realm's."""
     found: dict[str, str] = {}
     for key, value in _LINE.findall(message[:_SUMMARY_LIMIT]):
         found.setdefault(key, value)
@@ -485,7 +485,7 @@ def _unquoted(value: str) -> str:
 
 def _time(text: str) -> float:
     _checked(text, _WHEN.fullmatch)
-    return datetime.fromisoformat(text).timestamp()  # it ends with a Z
+    return datetime.fromisoformat(text).timestamp()  # it ends in Z
 
 
 def _number(text: str, *, signed: bool = False) -> int:

@@ -1,7 +1,7 @@
-"""Signing a session's commits as the user signs theirs, where ``commit.gpgSign`` is on.
+"""Signing a session's commits as the user signs theirs, if ``commit.gpgSign`` is on.
 
-``git commit-tree -S`` makes each commit anew in the quarantine, so that every format and program
-that the user has set up (``gpg.format``, ``user.signingKey``) is git's affair.
+``git commit-tree -S`` recreates each commit in the quarantine, so that git handles every format and program
+that the user has set up (``gpg.format``, ``user.signingKey``).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from realm.store.quarantine import Quarantine
 
 PATIENCE = 60.0
-"""Seconds that one signature may take: a program may ask for a passphrase."""
+"""Seconds for one signature: a program may ask for a passphrase."""
 MOST = 1000
-"""Commits that are signed at once."""
+"""Most commits signed at once."""
 _PERSON = re.compile(rb"^(author|committer) (.*) <(.*)> (\d+ [+-]\d{4})$", re.MULTILINE)
 
 
 class Signed(NamedTuple):
-    """The tip, the ids of signed commits by the old ids, and if signing failed, why."""
+    """The tip, the signed commits' ids by the old ids, and the reason if signing failed."""
 
     tip: str
     anew: Mapping[str, str] = {}
@@ -42,10 +42,10 @@ def is_wanted(project: Project) -> bool:
 
 
 def sign(project: Project, held: Quarantine, known: str, tip: str) -> Signed:
-    """Sign the commits from ``known`` (not itself) to ``tip``, where the user signs commits.
+    """Sign the commits from ``known`` (exclusive) to ``tip``, if the user signs commits.
 
-    They are a chain in the quarantine, and so are the new ones.  When a signature cannot be made all
-    stay as they are: work is not lost for the lack of one.
+    They are a chain in the quarantine, and so are the new ones.  If one cannot be signed, all stay unsigned,
+    so that no work is lost.
     """
     if tip == known or not is_wanted(project):
         return Signed(tip)
@@ -66,7 +66,7 @@ def sign(project: Project, held: Quarantine, known: str, tip: str) -> Signed:
 
 
 def _again(project: Project, data: bytes, parent: str, env: Mapping[str, str]) -> str:
-    """Return a commit like that of ``data`` on ``parent``, signed."""
+    """Create a signed copy of the commit ``data`` on ``parent``; return its id."""
     head, _, message = data.partition(b"\n\n")
     people: dict[str, str] = {}
     for who, name, email, date in _PERSON.findall(head):

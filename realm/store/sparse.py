@@ -1,4 +1,4 @@
-"""A sparse checkout: which of the project's files the user has in the work tree, and sandboxes get."""
+"""Sparse checkouts: the project's files that the user has in the work tree, and that sandboxes get."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from realm.model import Project
 
 WHOLE = ("-c", "core.sparseCheckout=false")
-"""Lets git look at files outside as well, if their entries in the index say that they are there."""
+"""Lets git look also at files outside whose index entries say that they are checked out."""
 
 
 class Sparse(NamedTuple):
-    """``patterns`` of git-sparse-checkout(1); ``cone`` is whether git reads them in its faster way."""
+    """``patterns`` of git-sparse-checkout(1); ``cone`` is whether they are in cone mode."""
 
     patterns: bytes
     cone: bool
 
 
 def find(project: Project, known: Mapping[str, str]) -> Sparse | None:
-    """Return what of the project is checked out, ``None`` where that is all; ``known`` are git's settings."""
+    """Return the user's sparse checkout, ``None`` if there is none; ``known`` are git's settings."""
     if is_used(project):
         with suppress(OSError):
             cone = known.get("core.sparsecheckoutcone", "").lower() in ("true", "yes", "on", "1")
@@ -36,7 +36,7 @@ def find(project: Project, known: Mapping[str, str]) -> Sparse | None:
 
 
 def is_used(project: Project) -> bool:
-    """Tell whether the work tree has only some of the files; git keeps the patterns of one that was."""
+    """Tell whether the work tree is sparse; git keeps the patterns even after that has ended."""
     order = ("config", "--type=bool", "core.sparseCheckout")
     return _file(project).exists() and git(*order, project=project, check=False).text == "true"
 
@@ -47,7 +47,7 @@ def _file(project: Project) -> Path:
 
 @contextmanager
 def filtering(project: Project, sparse: Sparse | None) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Give the options and variables by which ``git rev-list --objects`` leaves out files outside."""
+    """Yield options and variables with which ``git rev-list --objects`` leaves out files outside."""
     if sparse is None:
         yield [], {}
         return
@@ -62,9 +62,9 @@ def filtering(project: Project, sparse: Sparse | None) -> Iterator[tuple[list[st
 
 
 def changed(project: Project, base: str, tip: str) -> list[bytes]:
-    """Return the raw names of files that ``tip`` has and ``base`` has not like that, for a sparse checkout.
+    """Return the raw names of the files in ``tip`` that differ from ``base``, for a sparse checkout.
 
-    A session's own files are there for whoever looks at it, inside or outside.
+    These are checked out even outside of the patterns, so that a session's own files can be seen.
     """
     if base == tip or not is_used(project):
         return []
@@ -73,7 +73,7 @@ def changed(project: Project, base: str, tip: str) -> list[bytes]:
 
 
 def notice(project: Project, env: Mapping[str, str]) -> None:
-    """Let an index, which ``env`` names, know of the files outside that are there; git does since 2.36."""
+    """Mark existing files outside as checked out in the index that ``env`` names, as git does since 2.36."""
     if not is_used(project):
         return
     listed = git(*WHOLE, "ls-files", "-t", "-z", "--full-name", project=project, env=env).out.split(b"\0")
@@ -82,7 +82,7 @@ def notice(project: Project, env: Mapping[str, str]) -> None:
 
 
 def uncover(project: Project, env: Mapping[str, str], names: Iterable[bytes]) -> None:
-    """Let files (raw names) that an index, which ``env`` names, has count as checked out."""
+    """Mark files (raw names) as checked out in the index that ``env`` names."""
     lines = b"".join(name + b"\0" for name in names)
     if lines:
         order = (*WHOLE, "-c", "core.splitIndex=false", "update-index", "-z", "--no-skip-worktree", "--stdin")

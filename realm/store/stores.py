@@ -1,4 +1,4 @@
-"""The project's object stores: where its objects lie and whether they can be read."""
+"""The project's object stores: where they are and whether objects can be read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ROUNDS = 3
 """Fetches for one base: a clone without trees gets the trees first, then the files."""
 
 _DEPTH = 6
-"""How far alternates of alternates are followed; git stops there too."""
+"""Depth to which alternates of alternates are followed, as in git."""
 
 
 def alternates(store: Path) -> list[Path]:
     """Return the object directories that ``store``'s ``info/alternates`` names, existing or not.
 
-    The format is git's: one path a line, relative ones below ``store``, ``#``
-    before a comment, C quotes round an odd path.
+    The format is git's: a path on each line, relative to ``store``; ``#`` starts a comment, and unusual paths
+    have C quotes.
     """
     try:
         lines = (store / "info" / "alternates").read_bytes().splitlines()
@@ -39,7 +39,7 @@ def alternates(store: Path) -> list[Path]:
 
 
 def lend(store: Path, stores: Sequence[Path]) -> None:
-    """Let the object directory ``store`` borrow from others; what a path with a line break needs is done."""
+    """Let the object directory ``store`` borrow from others, whose paths are quoted if necessary."""
     (store / "info").mkdir(parents=True, exist_ok=True)
     (store / "info" / "alternates").write_bytes(b"".join(_quoted(path) + b"\n" for path in stores))
 
@@ -74,7 +74,7 @@ def _walk(own: Path) -> list[Path]:
 
 
 def is_partial(project: Project) -> bool:
-    """Tell whether objects may be missing on purpose: a pack of a partial clone is there."""
+    """Tell whether objects may be missing on purpose, as there is a partial clone's pack."""
     return any(path.suffix == ".promisor" for store in project.object_stores for path in _packs(store))
 
 
@@ -92,12 +92,11 @@ def packed(project: Project) -> int:
 
 
 def ensure_readable(project: Project, tip: str, base: str = "", outline: Sparse | None = None) -> None:
-    """Check that every object of the commit ``tip``'s tree is there to be read.
+    """Check that every object of the commit ``tip``'s tree can be read.
 
-    In a partial clone what is missing is fetched with the user's git: with an ``outline`` of the
-    work tree none of the files outside, unless they have changed since ``base``.  Raises
-    :class:`RealmError` that names what cannot be read.  One git process, some
-    4 ms at 1,000 files.
+    In a partial clone missing objects are fetched with the user's git; with an ``outline`` of the work tree,
+    only those of files inside it or changed since ``base``.  Raises :class:`RealmError` that names what
+    cannot be read.  One git process, some 4 ms at 1,000 files.
     """
     _check_permissions(project)
     asked = ("rev-list", "--objects", "--no-walk", "--quiet", "--end-of-options", tip)
@@ -122,7 +121,7 @@ def ensure_readable(project: Project, tip: str, base: str = "", outline: Sparse 
 
 
 def unreadable(project: Project, what: str) -> RealmError:
-    """Return the error for objects that cannot be read: a borrowed store that is gone, else ``what``."""
+    """Return the error for unreadable objects: a borrowed store that is gone, else ``what``."""
     gone = [store for store in _walk(project.object_stores[0]) if not store.is_dir()]
     if gone:
         what = f"the repository borrows objects from {clean(str(gone[0]))}, which is not there"
@@ -141,7 +140,7 @@ def _check_permissions(project: Project) -> None:
 def missing_objects(
     project: Project, wanted: Sequence[Sequence[str]], env: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Return the ids of objects that are in no store, of what is ``wanted`` of ``git rev-list``.
+    """Return the ids of missing objects among those that ``wanted``, arguments of ``git rev-list``, reach.
 
     Nothing is fetched.
     """
@@ -157,7 +156,7 @@ def missing_objects(
 
 
 def _fetch(project: Project, oids: list[str]) -> None:
-    """Fetch ``oids`` from the remote that promised them, as git does for itself."""
+    """Fetch ``oids`` from the remote that promised them, as git does by itself."""
     remote = _promisor(project)
     result = git(
         *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-auto-maintenance"),

@@ -1,7 +1,7 @@
-"""The submodules of a commit: what it names, where the host's clones of them are, which ids may be named.
+"""The submodules of a commit, the host's clones of them, and the ids that a sandbox's commits may name.
 
-What ``.gitmodules`` says was written by others: a name or path that is odd counts for nothing, and
-only a path that is a submodule of the session's base is looked for in the user's work tree.
+``.gitmodules`` is untrusted: unusual names and paths are ignored, and only paths that are submodules of the
+session's base are looked for in the user's work tree.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = 1000
-"""Submodules of one project that are looked at."""
+"""Limit for the submodules of one project."""
 _DEPTH = 10
 _SECONDS = 20.0
 _SETTINGS_LIMIT = 1024 * 1024
-"""Bytes of a ``.gitmodules`` that is read."""
+"""Largest ``.gitmodules`` that is read, in bytes."""
 _SETTING = re.compile(r"submodule\.(.*)\.(path|url)", re.DOTALL)
 _FAR = re.compile(
     r"(https?|ssh|git)://(?P<user>[^/@]*@)?[^\s\"\\\\]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^\s\"\\\\]+"
@@ -36,24 +36,27 @@ _FAR = re.compile(
 
 
 class Submodule(NamedTuple):
-    """A submodule of a commit: its ``path`` in the project, ``below`` that in what it lies in.
-
-    ``key`` stands for the path, ``parent`` for that of what it lies in (empty: the project).
-    ``link`` is the commit that is named, ``base`` the one that the session's base names.
-    ``clone`` is the host's; ``None`` where it has none with that commit.  ``place`` is where its
-    repository is below the project's ``.git``, as git has it; ``url`` is empty where it is not far.
-    """
+    """A submodule of a commit."""
 
     key: str
+    """A short stand-in for the path."""
     parent: str
+    """The key of the submodule that it lies in, empty for the project."""
     path: str
+    """Its path in the project."""
     below: str
+    """Its path in its parent."""
     link: str
+    """The commit that the parent's commit names."""
     base: str
+    """The commit that the session's base names."""
     name: str = ""
     url: str = ""
+    """Empty unless it is a remote address."""
     place: str = ""
+    """Where git keeps its repository, below the project's ``.git``."""
     clone: Project | None = None
+    """The host's clone; ``None`` if there is none with that commit."""
 
 
 def find(project: Project, base: str, commit: str) -> list[Submodule]:
@@ -64,7 +67,7 @@ def find(project: Project, base: str, commit: str) -> list[Submodule]:
 
 
 def gitlinks(project: Project, commit: str) -> dict[str, str]:
-    """Return the submodules that a commit names, path and id; none where it has no ``.gitmodules``."""
+    """Return the ids of a commit's submodules by path; empty if it has no ``.gitmodules``."""
     asked = git("cat-file", "-t", "--end-of-options", f"{commit}:.gitmodules", project=project, check=False)
     if asked.text != "blob":
         return {}
@@ -74,7 +77,7 @@ def gitlinks(project: Project, commit: str) -> dict[str, str]:
 
 
 class _Above(NamedTuple):
-    """What submodules lie in: its repository, where its files are, and the two commits that count."""
+    """A parent of submodules: its repository, the root of its files, and the two commits to compare."""
 
     project: Project
     root: Path
@@ -109,14 +112,14 @@ def _add(found: list[Submodule], above: _Above, depth: int) -> None:
 
 
 def _is_plain(path: str) -> bool:
-    """Tell whether a path, or a name like one, stays inside and can be written on a line."""
+    """Tell whether a path, or a name like one, stays inside and needs no quoting."""
     parts = path.split("/")
     odd = path.startswith("-") or '"' in path
     return not odd and not any(name_problem(os.fsencode(part)) or part.startswith("-") for part in parts)
 
 
 def _declared(project: Project, commit: str) -> dict[str, tuple[str, str]]:
-    """Return name and address by path, as the ``.gitmodules`` of ``commit`` has them."""
+    """Return names and addresses by path from the ``.gitmodules`` of ``commit``."""
     at = f"{commit}:.gitmodules"
     size = git("cat-file", "-s", "--end-of-options", at, project=project, check=False).text
     if not size.isdigit() or int(size) > _SETTINGS_LIMIT:
@@ -136,7 +139,7 @@ def _declared(project: Project, commit: str) -> dict[str, tuple[str, str]]:
 
 
 def _address(url: str) -> str:
-    """Return an address that a sandbox may be told: one that is far, without a login."""
+    """Return an address as a sandbox may see it: without login, and empty unless it is a remote one."""
     match = _FAR.fullmatch(url)
     if match is None or not url.isprintable():
         return ""
@@ -160,14 +163,14 @@ def _with_clone(above: _Above, one: Submodule) -> Submodule:
 
 
 def is_known(above: Project, one: Submodule, oid: str) -> bool:
-    """Tell whether any clone of a submodule of ``above``, also one that does not count, has the commit."""
+    """Tell whether any clone of a submodule of ``above``, even one that is not used, has the commit."""
     place = _Above(above, above.root, one.base, one.link)
     clones = (_opened(directory, place, above.root / one.below) for directory in _candidates(place, one))
     return any(clone is not None and is_there(clone, oid) for clone in clones)
 
 
 def _candidates(above: _Above, one: Submodule) -> Iterator[Path]:
-    """Yield where git puts a submodule's repository: what its work tree says first."""
+    """Yield the possible directories of a submodule's repository, first the one that its work tree names."""
     top = above.root / one.below
     if not any((above.root / part).is_symlink() for part in _prefixes(one.below)):
         dot = top / ".git"
@@ -190,7 +193,7 @@ def _prefixes(path: str) -> list[str]:
 
 
 def _opened(directory: Path, above: _Above, root: Path) -> Project | None:
-    """Return the repository at ``directory``, the user's own and of the project's format, else ``None``."""
+    """Return the repository at ``directory``; ``None`` unless it is the user's, in the project's format."""
     try:
         if directory.stat().st_uid not in (os.getuid(), above.project.common_dir.stat().st_uid):
             return None
@@ -224,11 +227,11 @@ def _opened(directory: Path, above: _Above, root: Path) -> Project | None:
 
 
 class Links:
-    """Decides what a tree that comes out of a sandbox may name as a submodule's commit.
+    """Decides which submodule commits a tree from a sandbox may name.
 
-    ``commits`` are those that the sandbox began with: what their trees name it may name.  ``twins`` are
-    the host's commits by the sandbox's, by path.  ``published`` are ids and paths of commits that
-    the sandbox says a remote of the submodule's to have.
+    ``commits`` are those that the sandbox began with: it may name what their trees name.  ``twins`` maps, by
+    path, the sandbox's commits to the host's.  ``published`` are ids and paths of commits that, as the
+    sandbox says, a remote of the submodule has.
     """
 
     def __init__(
@@ -242,7 +245,7 @@ class Links:
         self._known: set[str] | None = None
 
     def resolve(self, path: bytes, oid: str) -> tuple[str, str]:
-        """Return the id to name and what is to be said, or nothing and why it may not be named."""
+        """Return the id to name and a note, or an empty id and why it may not be named."""
         shown = os.fsdecode(path)
         twins = self._twins.get(shown, {})
         if oid in twins or oid in twins.values():
@@ -269,7 +272,7 @@ class Links:
 
 
 class There(NamedTuple):
-    """A submodule as the host has it: what the session is called there, and what its trees may name."""
+    """A submodule on the host: its clone, the session's name there, and what its trees may name."""
 
     one: Submodule
     clone: Project

@@ -1,13 +1,12 @@
 """The turns of a session, numbered through all of its runs: ``<name>@1`` is the first.
 
-A turn is known by the trailers ``Realm-Run`` and ``Realm-Turn`` of its commits,
-and, where it changed nothing, by the prompt in its run's record.  What a run
-changed before its first prompt, and all that an agent without prompts does, is a
-turn too (``Realm-Turn: 0``) when there are commits of it.  Turns are counted in the
-order of runs and prompts: a number never changes while the session goes on.
+A turn is identified by the trailers ``Realm-Run`` and ``Realm-Turn`` of its commits, or, if it changed
+nothing, by the prompt in its run's record.  Changes of a run before its first prompt, and all changes of an
+agent without prompts, are a turn too (``Realm-Turn: 0``) if there are commits of it.  Turns are counted in
+the order of runs and prompts: later runs never change a number.
 
-Commits without these trailers (uncommitted changes taken along by ``--wip``, the
-user's own put on top) belong to no turn; the next turn begins on them.
+Commits without these trailers (uncommitted changes included by ``--wip``, the user's own on top) belong to no
+turn; the next turn begins on them.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
     from realm.model import Project, Run
 
 WIP = "Uncommitted changes when "
-"""How the subject of the commit begins that ``realm new --wip`` makes."""
+"""The beginning of the subject of the commit that ``realm new --wip`` makes."""
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _MOST = 100_000
-"""Prompts of one run that are believed."""
+"""Limit for the prompts of one run."""
 _FORM = "%x00".join(
     [
-        "/%H", "%at", "%s",  # no path begins with a slash: it tells a commit from the names of files
+        "/%H", "%at", "%s",  # the slash tells a commit from file names, which never begin with one
         *(f"%(trailers:key=Realm-{key},valueonly,separator=%x20)" for key in ("Run", "Turn")),
     ]
 )  # fmt: skip
@@ -39,44 +38,48 @@ _FIELDS = 5
 
 
 class Commit(NamedTuple):
-    """A commit of a session's chain: ``when`` in seconds since the epoch, ``files`` what it changed.
-
-    ``key`` are run and turn, ``None`` for one that belongs to no turn; ``subject`` is clean.
-    """
+    """A commit of a session's chain."""
 
     oid: str
     when: float
+    """Seconds since the epoch."""
     subject: str
+    """Clean text."""
     key: tuple[int, int] | None
+    """Run and turn, ``None`` for a commit that belongs to no turn."""
     files: tuple[bytes, ...] = ()
+    """The files that it changed."""
 
 
 class Turn(NamedTuple):
-    """One turn: ``number`` counts through the session, ``run`` and ``turn`` are those of the trailers.
-
-    ``before`` and ``after`` are the commits at its both ends, the same when it changed
-    nothing; ``commits`` are its own, the oldest first.  ``took`` are seconds, ``ended`` seconds
-    since the epoch, ``None`` where nobody noted them.  ``prompt`` is the first line, clean.
-    """
+    """One turn of a session."""
 
     number: int
+    """Counts through the whole session."""
     run: int
     turn: int
+    """Counts within the run, as in the trailer."""
     before: str
+    """The commit that it begins on."""
     after: str
+    """The commit that it ends with, the same if it changed nothing."""
     commits: tuple[Commit, ...] = ()
+    """Its own commits, the oldest first."""
     took: float | None = None
+    """Seconds, ``None`` if not noted."""
     ended: float | None = None
+    """Seconds since the epoch, ``None`` if not noted."""
     prompt: str = ""
+    """The first line, clean text."""
 
     @property
     def files(self) -> int:
-        """How many files it changed."""
+        """Number of files that it changed."""
         return len({name for commit in self.commits for name in commit.files})
 
 
 def chain(project: Project, base: str, tip: str) -> list[Commit]:
-    """Return the commits from ``base`` (not itself) to ``tip``, the oldest first; one git process."""
+    """Return the commits from ``base`` (exclusive) to ``tip``, the oldest first; one git process."""
     if base == tip:
         return []
     how = ("log", "-z", "--reverse", "--topo-order", "--name-only", "--no-show-signature")
@@ -98,7 +101,7 @@ def _commits(cells: list[bytes]) -> Iterator[Commit]:
 
 
 def _key(numbers: Sequence[str]) -> tuple[int, int] | None:
-    # An agent's own message may have such trailers, too: realm's are last.
+    # An agent's own message may have such trailers as well: realm's come last.
     last = [found.split()[-1:] for found in numbers]
     if not all(word and _NUMBER.fullmatch(word[0]) for word in last):
         return None
@@ -106,7 +109,7 @@ def _key(numbers: Sequence[str]) -> tuple[int, int] | None:
 
 
 def base(project: Project, tip: str) -> str:
-    """Return the commit that a session without a record starts on: the first one back that is not realm's."""
+    """Return the base of a session without a record: the newest commit that realm did not make."""
     form = "--format=%H %(trailers:key=Realm-Session,valueonly,separator=%x2C)"
     asked = ("log", "--first-parent", f"--max-count={_MOST}", form, "--end-of-options", tip, "--")
     last = tip
@@ -120,7 +123,7 @@ def base(project: Project, tip: str) -> str:
 def turns(project: Project, base: str, tip: str, runs: Sequence[Run]) -> list[Turn]:
     """Return every turn of a session, the first one first.
 
-    ``base`` and ``tip`` are the ends of its chain, ``runs`` its record's (none where there is no record).
+    ``base`` and ``tip`` are the ends of its chain, ``runs`` its record's (empty if there is no record).
     """
     return among(chain(project, base, tip), base, runs)
 
@@ -134,7 +137,7 @@ def among(commits: Sequence[Commit], base: str, runs: Sequence[Run]) -> list[Tur
     places = {commit.oid: place for place, commit in enumerate(commits)}
     known = {run.number: run for run in runs}
     found: list[Turn] = []
-    end = -1  # where the last turn ended, as a place in the chain
+    end = -1  # index of the last turn's end in the chain
     for run, turn in _keys(made, runs):
         record = known.get(run)
         own = made.get((run, turn), [])
@@ -161,7 +164,7 @@ def among(commits: Sequence[Commit], base: str, runs: Sequence[Run]) -> list[Tur
 
 
 def _took(record: Run | None, turn: int, commits: Sequence[Commit]) -> float | None:
-    """Return how long a turn took: as the agent noted, else a run's first one since its beginning."""
+    """Return how long a turn took: as the agent noted, else, for a run's first, the time since its start."""
     if record is None:
         return None
     if 0 < turn <= len(record.took) and record.took[turn - 1]:
@@ -170,7 +173,7 @@ def _took(record: Run | None, turn: int, commits: Sequence[Commit]) -> float | N
 
 
 def _noted(record: Run | None, turn: int) -> float | None:
-    """Return when a turn ended that changed nothing."""
+    """Return the end of a turn that changed nothing, if it was noted."""
     noted = record.ends[turn - 1 : turn] if record is not None and turn > 0 else ()
     return noted[0] or None if noted else None
 

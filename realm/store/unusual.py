@@ -1,10 +1,9 @@
 """Unusual changes that are probably accidents, and dropping them from commits.
 
-Large files, heaps of new ones below one directory, what package managers installed, and most of
-the tree gone are mostly an accident: a build's output that no rule ignores, a clean-up gone wrong.
-Files that a filter of the user's (gitattributes(5)) encrypts, say, come as the agent wrote them:
-nothing runs the user's programs on these.  All are kept; whoever reads this is told, and can
-have them dropped.
+Large files, very many new ones below one directory, installed packages, and the deletion of most of the tree
+are mostly accidents: a build's output that no rule ignores, a clean-up gone wrong.  Files with a filter of
+the user's (gitattributes(5)), which encrypts them, say, are committed as the agent wrote them, since realm
+does not run the user's programs on them.  All are kept; the user is told, and can have them dropped.
 """
 
 from __future__ import annotations
@@ -28,25 +27,25 @@ if TYPE_CHECKING:
     from realm.store.objects import Entry
 
 LARGE = 50 * 1024**2
-"""Bytes of a large file; GitHub takes none of twice that."""
+"""Bytes from which a file is large; GitHub refuses files of twice that."""
 HEAP = 2000
-"""New files below one directory that are a heap."""
+"""Number of new files below one directory that is a heap."""
 PACKAGES = 100
-"""New files of installed packages that are a heap; a test's data has fewer."""
+"""Number of new files of installed packages that is a heap; test data has fewer."""
 LEAST_GONE = 20
-"""Deleted files that are worth a word, where they are more than half of all."""
+"""Least number of deleted files to be reported, if they are more than half of all."""
 _TREE_LIMIT = 64 * 1024**2
 
 
 class Unusual(NamedTuple):
-    """One unusual change: a description, and the path to drop, from the project's top, if there is one."""
+    """One unusual change: a description, and the path to drop, relative to the project's top, if any."""
 
     what: str
     path: str
 
 
 class Change(NamedTuple):
-    """A file that differs: its path, its objects, git's letter for what happened, its mode now (0: gone)."""
+    """A changed file: its path, its objects, git's status letter, its new mode (0: deleted)."""
 
     path: str
     before: str
@@ -79,7 +78,7 @@ def find(project: Project, old: str, new: str) -> list[Unusual]:
 
 
 def find_to_push(project: Project, base: str, tip: str) -> list[Unusual]:
-    """Return what is unusual about commits to be pushed; large files that only one of them has, too."""
+    """Return what is unusual about commits to be pushed, including large files in only one of them."""
     listed = git("rev-list", "--objects", "--end-of-options", f"{base}..{tip}", project=project)
     named = dict(line.split(" ", 1) for line in listed.lines if " " in line)
     sizes = _sizes(project, list(named))
@@ -95,7 +94,7 @@ def _large(path: str, size: int) -> Unusual:
 
 
 def changes(project: Project, old: str, new: str) -> Iterator[Change]:
-    """Yield the files that differ between two commits; a moved one is gone and new."""
+    """Yield the files that differ between two commits; a moved one as deleted and added."""
     asked = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--end-of-options", old, new)
     fields = git(*asked, project=project).out.decode("utf-8", "surrogateescape").split("\0")
     for head, path in zip(fields[::2], fields[1::2], strict=False):
@@ -132,7 +131,7 @@ def _unfiltered(project: Project, paths: Sequence[str]) -> Iterator[Unusual]:
 
 
 def _heaps(paths: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield the directories with a heap of the files below them: the deepest that holds one as a whole."""
+    """Yield directories with a heap of the files below them: the deepest that contains all of it."""
     installed = set(_installed(paths))
     below: Counter[str] = Counter()
     for path in paths:
@@ -159,15 +158,14 @@ def _installed(paths: Sequence[str]) -> Iterator[str]:
             yield "/".join(above)
 
 
-# -- leaving it out --------------------------------------------------------------
+# -- dropping them --------------------------------------------------------------
 
 
 def without(project: Project, start: str, tip: str, paths: Sequence[str]) -> str:
-    """Return a commit like ``tip`` whose commits since ``start`` leave ``paths`` as they were there.
+    """Rewrite the commits from ``start`` to ``tip`` without their changes to ``paths``; return the new tip.
 
-    Commits that then change nothing are left out; the others keep message, author and
-    dates.  The new commits are held (:mod:`realm.store.holding`); ``tip`` itself is
-    returned where none of its commits changes a path.
+    Commits that then change nothing are left out; the others keep message, author and dates.  The new commits
+    are held (:mod:`realm.store.holding`); ``tip`` itself is returned if no commit changes any of the paths.
     """
     made = Objects(project.object_format)
     listed = git("rev-list", "--reverse", "--end-of-options", f"{start}..{tip}", project=project).lines
@@ -208,7 +206,7 @@ def without(project: Project, start: str, tip: str, paths: Sequence[str]) -> str
 def _restored(
     made: Objects, read: Callable[[str], list[Entry]], tree: str, base: str | None, parts: Sequence[bytes]
 ) -> str | None:
-    """Return ``tree`` with what is at a path as ``base`` has it, ``None`` when nothing is left."""
+    """Return ``tree`` with a path restored from ``base``, ``None`` when nothing is left."""
     now = {entry.name: entry for entry in read(tree)}
     before = {entry.name: entry for entry in read(base)} if base is not None else {}
     name, rest = parts[0], parts[1:]

@@ -1,7 +1,7 @@
 """Checking every file that a sandbox changed, and leaving out unsafe ones.
 
-Only what differs from the tree that the run started on is looked at: what was
-there before is the user's own, and stays where its successor is left out.
+Only differences from the tree that the run started on are checked: earlier files are the user's own, and stay
+if their new version is left out.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from realm.store.submodules import Links
 
 _SUSPICIOUS = 100_000
-"""Entries looked at after which what there is in all is counted: a few trees can stand for billions."""
+"""Checked entries after which all entries are counted first: a few trees can expand to billions."""
 _SHOWN = 100
-"""Paths named one by one in a list of what was left out."""
+"""Most paths named one by one in a list of what was left out."""
 
 
 class Findings:
-    """What was left out or should be noted, each once, in order."""
+    """Notes or left-out paths, each once, in order."""
 
     def __init__(self) -> None:
         self._found: dict[str, None] = {}
@@ -47,16 +47,15 @@ class Findings:
             self._more += 1
 
     def lines(self) -> list[str]:
-        """Return the lines; above a hundred, the rest is a number."""
+        """Return the lines; beyond a hundred they are only counted."""
         return [*self._found, *([f"and {self._more} more"] if self._more else [])]
 
 
 class Verifier:
-    """Turns trees of a sandbox into trees that may enter the project.
+    """Turns a sandbox's trees into trees that may enter the project.
 
-    ``objects`` reads the quarantine, ``sizes`` are the types and sizes of the
-    objects that came out of the sandbox, new trees are made in ``made``.  ``links``
-    decide on submodules' commits; without these they are taken as they are.
+    ``objects`` reads the quarantine, ``sizes`` are the types and sizes of the sandbox's objects, and new
+    trees are added to ``made``.  ``links`` decides on submodules' commits; without it all are accepted.
     """
 
     def __init__(
@@ -86,9 +85,9 @@ class Verifier:
         self.notes = Findings()
 
     def tree(self, oid: str, base: str) -> str:
-        """Return the id of the tree ``oid`` without what may not enter a project whose tree is ``base``.
+        """Return the id of the tree ``oid`` without entries that are unsafe for a project with tree ``base``.
 
-        Raises :class:`RejectedError` for a tree that is not one.
+        Raises :class:`RejectedError` when ``oid`` is not a valid tree.
         """
         self._bases.add(base)
         self._root, self._is_counted = oid, False
@@ -116,7 +115,7 @@ class Verifier:
     def _apart(self, kept: list[Entry], old: Mapping[bytes, Entry], path: bytes) -> list[Entry]:
         """Return the entries without new links whose names some file systems take for another entry's.
 
-        What is written through such a link lands elsewhere.  Other names that collide are noted.
+        A write through such a link would go elsewhere.  Other colliding names are noted.
         """
         if all(entry.name in old for entry in kept):
             return kept
@@ -135,7 +134,7 @@ class Verifier:
         return [entry for entry in kept if entry.name not in gone]
 
     def _has(self, name: bytes) -> bool:
-        """Tell whether the user's files have a name anywhere: what is called so may change, and move."""
+        """Tell whether any of the user's files has this name: such files may change and move."""
         if self._own is None:
             self._own, left = set(), list(self._bases)
             known = set(left)
@@ -148,7 +147,7 @@ class Verifier:
         return name in self._own
 
     def _is_moved(self, link: str) -> bool:
-        """Tell whether the user's files have a link of that id at a path where it is no more."""
+        """Tell whether a link of the user's with this id is gone from its path, so may have moved here."""
         if self._moved[0] == self._root:
             return link in self._moved[1]
         found: set[str] = set()
@@ -168,7 +167,7 @@ class Verifier:
         return link in found
 
     def read(self, oid: str) -> list[Entry]:
-        """Return a tree's entries, also of one that was made here; :class:`RejectedError` when it is none."""
+        """Return a tree's entries, also of one created here; :class:`RejectedError` when it is not a tree."""
         made = self._made.data(oid)
         return read_tree(made, self._format) if made is not None else self._read(oid)
 
@@ -202,7 +201,7 @@ class Verifier:
             )
 
     def _count(self, root: str) -> int:
-        """Return how many entries of the sandbox's own trees there are below one, each path for itself."""
+        """Return the number of entries of the sandbox's own trees below one, counting every path."""
         known: dict[str, int] = {}
         left = [root]
         while left:
@@ -286,7 +285,7 @@ class Verifier:
         return names.link_problem(entry.name, found.data, depth)
 
     def _drop(self, full: bytes, problem: str, old: Entry | None) -> Entry | None:
-        """Leave an entry out, and what was there before as it was."""
+        """Leave out an entry and keep the previous one."""
         self.dropped.add(f"{_shown(full)}: {problem}")
         return old
 

@@ -1,4 +1,4 @@
-"""The user's work tree: looked at, never changed; and linked ones that are made for a while."""
+"""The user's work tree, which is read and never changed, and temporary linked ones."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ INCLUDE_FILE = ".worktreeinclude"
 
 
 class Include(NamedTuple):
-    """A file to copy into the sandbox: ``path`` below the work tree with ``/``, ``source`` on the host.
+    """A file to copy into the sandbox: ``path`` in the work tree with ``/``, ``source`` on the host.
 
-    ``place`` is the path that speaks for it: that of the ignored directory it lies in, or its own.
+    ``place`` is the path that ignore rules name: its ignored parent directory's, or its own.
     """
 
     path: str
@@ -41,7 +41,7 @@ def dirty_count(project: Project) -> int:
 
 
 def tracked_count(project: Project) -> int:
-    """Return how many files git tracks: a number in the index's head, 0 without one (gitformat-index(5))."""
+    """Return how many files git tracks, from the index's header (gitformat-index(5)); 0 without an index."""
     try:
         with (project.git_dir / "index").open("rb") as file:
             head = file.read(12)
@@ -51,7 +51,7 @@ def tracked_count(project: Project) -> int:
 
 
 def largest(project: Project) -> tuple[str, int]:
-    """Return the largest file that is changed, or new and not ignored, and its bytes; 0 for none."""
+    """Return the largest file that is changed, or new and not ignored, and its bytes; 0 if there is none."""
     found = [("", 0)]
     for path in _list(project, "ls-files", "--others", "--modified", "--exclude-standard", "-z"):
         with suppress(OSError):
@@ -60,14 +60,14 @@ def largest(project: Project) -> tuple[str, int]:
 
 
 def snapshot(project: Project, index: Path, objects: Path | None = None) -> str:
-    """Return a tree of the work tree as it is, but for what git ignores, and make ``index`` the index of it.
+    """Return a tree of the work tree's current files that git does not ignore, and write its ``index``.
 
-    New objects go to the directory ``objects``, else to the project's own.
+    New objects go to the directory ``objects``, by default the project's own.
     """
     import shutil
 
     try:
-        # With its time: git compares files' times with the index's own.
+        # Keeps the time, as git compares files' times with the index's.
         shutil.copy2(project.git_dir / "index", index)
     except FileNotFoundError:
         raise RealmError("the work tree has no index to compare with", "git reset") from None
@@ -75,7 +75,7 @@ def snapshot(project: Project, index: Path, objects: Path | None = None) -> str:
     settings = ("core.splitIndex=false", "advice.addEmbeddedRepo=false", "core.safecrlf=false")
     quiet = [word for setting in settings for word in ("-c", setting)]
     sparse.notice(project, env)
-    # Untracked repositories are listed as a whole, with a slash at the end.
+    # Untracked repositories are listed as one path with a trailing slash.
     untracked = _list(project, "ls-files", "--others", "--exclude-standard", "-z")
     without = [f":(exclude,top,literal){path[:-1]}" for path in untracked if path.endswith("/")]
     git(*quiet, *sparse.WHOLE, "add", "--all", "--", ".", *without, project=project, env=env)
@@ -83,11 +83,11 @@ def snapshot(project: Project, index: Path, objects: Path | None = None) -> str:
 
 
 def write_wip(project: Project, base: str, message: str, identity: Identity) -> str | None:
-    """Return a commit on ``base`` of the work tree as it is, ``None`` when that is ``base``'s tree.
+    """Commit the work tree on ``base``; return the commit, or ``None`` if it equals ``base``'s tree.
 
-    Everything that is not ignored is taken, but no repository of its own that git
-    does not know: a sandbox does not have its commits.  It is done in a quarantine with a
-    private copy of the index; the user's index, stash and files are not touched.
+    All files that are not ignored are included, except untracked nested repositories, whose commits a sandbox
+    does not have.  This uses a quarantine and a private copy of the index; the user's index, stash and files
+    are not touched.
     """
     from realm.store import signing
     from realm.store.commits import moment, tree_of
@@ -117,7 +117,7 @@ def _excludes(project: Project, known: Mapping[str, str] | None) -> str:
 def ignore_lines(project: Project, known: Mapping[str, str] | None = None) -> bytes:
     """Return the ignore rules that are not in the tree: ``info/exclude`` and ``core.excludesFile``.
 
-    ``known`` are settings of git's, if they were read already.
+    ``known`` are git's settings, if they were read already.
     """
     home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     own = Path(_excludes(project, known) or Path(home, "git", "ignore"))
@@ -131,19 +131,18 @@ def ignore_lines(project: Project, known: Mapping[str, str] | None = None) -> by
 
 
 def named(project: Project, paths: Sequence[str]) -> tuple[str, ...]:
-    """Return ``paths`` of the command line, relative to where the user stands, as paths from the top."""
+    """Return ``paths`` of the command line, relative to the user's directory, as paths from the top."""
     return tuple(_inside(project, path, project.root / project.subdir) for path in paths)
 
 
 def included(
     project: Project, paths: Sequence[str], settings: Sequence[str] = (), before: Sequence[str] = ()
 ) -> list[Include]:
-    """Return the untracked files that the sandbox gets a copy of, sorted by path.
+    """Return the untracked files to copy into the sandbox, sorted by path.
 
-    ``paths`` are named on the command line, relative to where the user stands;
-    each must exist, be inside the work tree and not be tracked.  ``settings``
-    (``realm.include``) are relative to the top, and skipped where missing, as
-    are those of an earlier run, ``before``, which may be tracked by now.
+    ``paths`` are from the command line, relative to the user's directory; each must exist, be inside the work
+    tree and not be tracked.  ``settings`` (``realm.include``) are relative to the top, and skipped if
+    missing, as are an earlier run's paths, ``before``, which may be tracked by now.
     """
     wanted = [*named(project, paths), *_existing(project, settings)]
     again = _existing(project, before)
@@ -192,7 +191,7 @@ def _inside(project: Project, path: str, start: Path) -> str:
 
 
 def _kind(path: Path) -> str | None:
-    """Return ``file``, ``link`` or ``directory``; ``None`` for sockets, devices and what is gone."""
+    """Return ``file``, ``link`` or ``directory``; ``None`` for sockets, devices and missing files."""
     try:
         mode = path.lstat().st_mode
     except OSError:
@@ -204,7 +203,7 @@ def _kind(path: Path) -> str | None:
 def files(root: Path, path: str, failed: Callable[[OSError], None] | None = None) -> Iterator[str]:
     """Yield the files and links at or below ``path``, without repositories' ``.git``.
 
-    ``failed`` is told of directories that cannot be read, which are passed over.
+    Unreadable directories are skipped; ``failed`` is called for each.
     """
     if _kind(root / path) != "directory":
         yield path
@@ -219,16 +218,16 @@ def files(root: Path, path: str, failed: Callable[[OSError], None] | None = None
 
 
 def pattern_file(project: Project) -> bytes | None:
-    """Return what ``.worktreeinclude`` says, ``None`` where there is no such regular file.
+    """Return the content of ``.worktreeinclude``, ``None`` if there is no such regular file.
 
-    The project carries it, so it counts only after the user approved it.
+    As it is part of the project, it is used only after the user has approved it.
     """
     path = project.root / INCLUDE_FILE
     return path.read_bytes() if _kind(path) == "file" else None
 
 
 def matched(project: Project) -> list[Include]:
-    """Return the files that ``.worktreeinclude``, matches and git ignores; sorted by path."""
+    """Return the files that ``.worktreeinclude`` matches and git ignores; sorted by path."""
     patterns = project.root / INCLUDE_FILE
     if _kind(patterns) != "file":
         return []
@@ -243,7 +242,7 @@ def matched(project: Project) -> list[Include]:
 
 
 def _placed(project: Project, paths: Sequence[str]) -> list[Include]:
-    """Return the files with their places; thousands of them would make as many rules for git."""
+    """Return the files with their places, as one ignore rule for each of thousands would be too many."""
     above = {
         path: [parent.as_posix() for parent in reversed(PurePosixPath(path).parents)][1:] for path in paths
     }
@@ -268,9 +267,9 @@ def _list(project: Project, *args: str) -> list[str]:
 def linked(project: Project, directory: Path, base: str, commit: str) -> Iterator[None]:
     """Make ``directory`` a linked work tree at ``commit`` until the context ends.
 
-    Where the user's is sparse, so is this one, but for what has changed since ``base``.
-    No hook is run and no filter, whatever the attributes in the commit's tree ask for.  What a
-    killed process left of one, where ``directory`` is a scratch directory's, is forgotten now.
+    If the user's is sparse, so is this one, except for files changed since ``base``.  No hooks and no filters
+    are run, whatever attributes the commit's tree has.  The records of linked work trees in other scratch
+    directories that are gone, as after a killed process, are removed first.
     """
     env = _without_programs(project)
     _forget(project, directory.parents[1].resolve(), env)
@@ -290,7 +289,7 @@ def linked(project: Project, directory: Path, base: str, commit: str) -> Iterato
 
 
 def _forget(project: Project, scratches: Path, env: Mapping[str, str]) -> None:
-    """Forget linked work trees below ``scratches`` that are gone; a user's may be on another disk."""
+    """Remove git's records of missing linked work trees below ``scratches``; a user's may be unmounted."""
     for file in (project.common_dir / "worktrees").glob("*/gitdir"):
         place = Path(os.fsdecode(file.read_bytes().rstrip(b"\n"))).parent
         if place.is_relative_to(scratches) and not os.path.lexists(place):
@@ -299,7 +298,7 @@ def _forget(project: Project, scratches: Path, env: Mapping[str, str]) -> None:
 
 
 def _without_programs(project: Project) -> dict[str, str]:
-    """Return variables that turn off hooks and every filter that is configured anywhere (git-config(1))."""
+    """Return variables that turn off hooks and every configured filter (git-config(1))."""
     asked = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$")
     found = git(*asked, project=project, check=False).text.split("\0")
     names = dict.fromkeys(name for name in found if name)
