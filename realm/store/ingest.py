@@ -8,6 +8,8 @@ repositories have dates and modes that git would not write today.  The snapshots
 of its work tree may be sound all the same.  Their trees are taken out of the
 refused pack then, on commits of our own, and make a new pack that goes through
 every check from the beginning: what was refused gets no nearer to the project.
+A file that git itself reads, such as ``.gitattributes``, can be refused as well: it
+is left out of these trees.
 """
 
 from __future__ import annotations
@@ -113,54 +115,92 @@ def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
 
 
 def _files_of(
-    intake: Intake, points: Sequence[Checkpoint], limits: Limits, refused: UncleanError
-) -> Ingested:
+    intake: Intake, points: Sequence[Checkpoint], limits: Limits, refused: UncleanError,
+    known: Mapping[str, str] = {},
+) -> Ingested:  # fmt: skip
+    """Take in the files of ``points`` without the commits.
+
+    ``known`` are files with problems that ``refused`` does not name.
+    """
+    attributes = {**known, **_attributes(refused)}
     with scratched("files") as directory:
-        without = _without_commits(intake, points, limits, directory)
-        done = _taken(without, limits)
+        without, dropped = _without_commits(intake, points, limits, directory, attributes)
+        try:
+            done = _taken(without, limits)
+        except UncleanError as again:  # git looks at files only where nothing else is wrong
+            if _attributes(again).keys() <= attributes.keys():
+                raise
+            return _files_of(intake, points, limits, refused, {**attributes, **_attributes(again)})
     pairs = zip(points, without.points, strict=True)
     states = {was.snapshot: done.states[now.snapshot] for was, now in pairs}
-    note = f"{refused.message}: the agent's files were kept, its commits not"
-    return done._replace(notes=[note, *done.notes], states=states, is_partial=True)
+    notes = list(done.notes)
+    if not dropped or any(point.head != intake.tip for point in points):
+        notes.insert(0, f"{refused.message}: the agent's files were kept, its commits not")
+    return done._replace(dropped=[*dropped, *done.dropped], notes=notes, states=states, is_partial=True)
 
 
-def _without_commits(intake: Intake, points: Sequence[Checkpoint], limits: Limits, directory: Path) -> Intake:
-    """Return an intake of the files of ``points`` alone; its pack is made in ``directory``.
+def _attributes(refused: UncleanError) -> dict[str, str]:
+    """Return the ``.gitattributes`` that are too large for git, or have too long a line, by their ids."""
+    return {oid: why for oid, why in refused.problems.items() if why.startswith("gitattributes")}
 
-    Raises :class:`RejectedError` when they are not all there.
+
+def _without_commits(
+    intake: Intake, points: Sequence[Checkpoint], limits: Limits, directory: Path,
+    attributes: Mapping[str, str],
+) -> tuple[Intake, list[str]]:  # fmt: skip
+    """Return an intake of the files of ``points`` alone, and which files were left out of it.
+
+    Its pack is made in ``directory``, without the files ``attributes``.  Raises
+    :class:`RejectedError` when files are not all there.
     """
     if intake.pack is None:
-        return intake
-    with quarantine(intake.project) as held:
+        return intake, []
+    project = intake.project
+    made = Objects(project.object_format)
+    with quarantine(project) as held:
         fresh = held.take_in(intake.pack, limits, strict=False)
-        made = {point.snapshot: _commit(held, limits, intake.tip, point.snapshot) for point in points}
-        commits = list(made.values())
-        held.check_closed(commits, (intake.tip, *intake.known), {*fresh, *commits}, limits)
-        pack = _pack(held, limits, intake.tip, commits, directory)
-    kept = [point._replace(head=intake.tip, snapshot=made[point.snapshot]) for point in points]
-    return intake._replace(points=kept, pack=pack, head=intake.tip)
+        trees = {oid: f"{oid}^{{tree}}" for oid in (intake.tip, *(point.snapshot for point in points))}
+        dropped: list[str] = []
+        if attributes:
+            order = ("rev-parse", "--verify", "--end-of-options")
+            trees = {oid: _asked(held, limits, *order, tree) for oid, tree in trees.items()}
+            with held.cat_file() as objects:
+                verifier = Verifier(objects, fresh, made, limits, project.object_format, refused=attributes)
+                trees = {oid: verifier.tree(tree, trees[intake.tip]) for oid, tree in trees.items()}
+            dropped = verifier.dropped.lines()
+        ours = {*made.ids}
+        made.write(held.path / "objects" / "pack")
+        commits = {
+            point.snapshot: _commit(held, limits, intake.tip, point.snapshot, trees[point.snapshot])
+            for point in points
+        }
+        tips = list(commits.values())
+        held.check_closed(tips, (intake.tip, *intake.known), {*fresh, *ours, *tips}, limits)
+        pack = _pack(held, limits, intake.tip, tips, directory)
+    kept = [point._replace(head=intake.tip, snapshot=commits[point.snapshot]) for point in points]
+    return intake._replace(points=kept, pack=pack, head=intake.tip), dropped
 
 
-def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str) -> str:
-    """Return a commit of our own, in quarantine, with a snapshot's tree."""
+def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str, tree: str) -> str:
+    """Return a commit of our own, in quarantine, with a snapshot's tree, or the cleaned one."""
     if snapshot == tip:
         return tip
-    order = ("commit-tree", "-p", tip, "-m", "snapshot", "--end-of-options", f"{snapshot}^{{tree}}")
-    return _asked(held, limits, *_PERSON, *order).decode("ascii", "replace").strip()
+    order = ("commit-tree", "-p", tip, "-m", "snapshot", "--end-of-options", tree)
+    return _asked(held, limits, *_PERSON, *order)
 
 
 def _pack(held: Quarantine, limits: Limits, tip: str, commits: list[str], directory: Path) -> Path:
     wanted = "".join(f"{oid}\n" for oid in [*commits, f"^{tip}"]).encode()
     order = ("pack-objects", "-q", "--revs", "--delta-base-offset", str(directory / "files"))
-    name = _asked(held, limits, *order, stdin=wanted).decode("ascii", "replace").strip()
+    name = _asked(held, limits, *order, stdin=wanted)
     return directory / f"files-{name}.pack"
 
 
-def _asked(held: Quarantine, limits: Limits, *arguments: str, stdin: bytes | None = None) -> bytes:
+def _asked(held: Quarantine, limits: Limits, *arguments: str, stdin: bytes | None = None) -> str:
     result = held.limited(limits, *arguments, stdin=stdin)
     if result.code != 0:
         raise RejectedError("the container's files are not all there")
-    return result.out
+    return result.out.decode("ascii", "replace").strip()
 
 
 def _taken(intake: Intake, limits: Limits) -> Ingested:

@@ -28,7 +28,7 @@ from realm.store.stores import is_partial, lend
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from realm.model import Project
@@ -77,10 +77,16 @@ _NO_THREAD = b"unable to create thread"
 """git's error when there is no memory for a thread."""
 _UNCLEAN = b"fsck error in pack"
 """git's error when a pack is complete but an object in it fails the check."""
+_PROBLEM = re.compile(rb"^error: object ([0-9a-f]{40,64}): (.*)", re.MULTILINE)
+"""git's words about each such object."""
 
 
 class UncleanError(RejectedError):
-    """The content of an object failed git's strict check."""
+    """The content of objects failed git's strict check; ``problems`` has git's words by the objects' ids."""
+
+    def __init__(self, message: str, problems: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class Quarantine:
@@ -283,7 +289,8 @@ class Quarantine:
         if failed.hint:
             raise failed
         if _UNCLEAN in result.err:
-            raise UncleanError(f"the container's pack was refused: {_cause(result.err)}")
+            problems = {oid.decode(): clean(text, limit=200) for oid, text in _PROBLEM.findall(result.err)}
+            raise UncleanError(f"the container's pack was refused: {_cause(result.err)}", problems)
         what = _cause(result.err) or f"git ended with {result.code}, at realm.limit.memory or .seconds"
         if _NO_THREAD in result.err:
             what += " (realm.limit.memory)"

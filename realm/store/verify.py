@@ -55,7 +55,8 @@ class Verifier:
     """Turns a sandbox's trees into trees that may enter the project.
 
     ``objects`` reads the quarantine, ``sizes`` are the types and sizes of the sandbox's objects, and new
-    trees are added to ``made``.  ``links`` decides on submodules' commits; without it all are accepted.
+    trees are added to ``made``.  ``links`` decides on submodules' commits; without it all are accepted.  ``refused``
+    maps the ids of files that git refuses to its words about them.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class Verifier:
         limits: Limits,
         object_format: str,
         links: Links | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         self._links = links
+        self._refused = refused or {}
         self._objects = objects
         self._sizes = sizes
         self._made = made
@@ -271,6 +274,8 @@ class Verifier:
             return self._link(entry, depth)
         if not stat.S_ISREG(entry.mode):
             return f"an odd kind of file ({entry.mode:o})"
+        if entry.oid in self._refused:
+            return f"git refuses it ({self._refused[entry.oid]})"
         if size > self._limits.file:
             return f"{size >> 20} MiB, above the limit of {self._limits.file >> 20} (realm.limit.file)"
         return ""

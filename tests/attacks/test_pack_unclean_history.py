@@ -101,3 +101,48 @@ def test_a_rebase_loses_no_commit_to_this(repo: Repo, tmp_path: Path) -> None:
     with pytest.raises(RejectedError):
         take(wanted)
     assert not repo.refs("refs/realm")
+
+
+ATTRIBUTES = b"* text=" + b"x" * 3000 + b"\n"
+"""A line that is longer than git reads (2,048 bytes)."""
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_attributes_that_git_refuses_are_left_out_and_the_rest_comes_home(
+    repo: Repo, tmp_path: Path, is_committed: bool
+) -> None:
+    forge = Forge(project_of(repo))
+    below = forge.tree(("100644", b".gitattributes", forge.blob(ATTRIBUTES)), ("100644", b"f", forge.blob()))
+    snapshot = forge.commit(forge.tree(("100644", b"kept", forge.blob(b"work\n")), ("40000", b"lib", below)))
+    done = take(forge.intake(tmp_path / "pack", snapshot, head=snapshot if is_committed else None))
+    assert repo.files("refs/realm/fix") == ["kept", "lib/f"]
+    (dropped,) = done.dropped
+    assert dropped.startswith("lib/.gitattributes: git refuses it (gitattributesLineLength: ")
+    assert bool([note for note in done.notes if "its commits not" in note]) == is_committed
+    assert_sound(repo)
+
+
+def test_where_the_project_had_it_it_stays_as_it_was(repo: Repo, tmp_path: Path) -> None:
+    repo.write(".gitattributes", "* text=auto\n")
+    repo.commit("Add attributes")
+    forge = Forge(project_of(repo))
+    snapshot = forge.commit(
+        forge.tree(("100644", b".gitattributes", forge.blob(ATTRIBUTES)), ("100644", b"kept", forge.blob()))
+    )
+    done = take(forge.intake(tmp_path / "pack", snapshot))
+    assert repo.show("refs/realm/fix:.gitattributes") == "* text=auto"
+    assert "kept" in repo.files("refs/realm/fix")
+    assert len(done.dropped) == 1
+
+
+def test_what_git_finds_only_after_something_else_is_left_out_too(repo: Repo, tmp_path: Path) -> None:
+    """A bad date ends git's look at a pack before it sees the files."""
+    forge = Forge(project_of(repo))
+    bad = bad_date(forge)
+    tree = forge.tree(
+        ("100644", b".gitattributes", forge.blob(ATTRIBUTES)), ("100644", b"kept", forge.blob())
+    )
+    done = take(forge.intake(tmp_path / "pack", forge.commit(tree, bad), head=bad))
+    assert repo.files("refs/realm/fix") == ["kept"]
+    assert len(done.dropped) == 1
+    assert [note for note in done.notes if "its commits not" in note]
