@@ -55,8 +55,8 @@ class Verifier:
     """Turns a sandbox's trees into trees that may enter the project.
 
     ``objects`` reads the quarantine, ``sizes`` are the types and sizes of the sandbox's objects, and new
-    trees are added to ``made``.  ``links`` decides on submodules' commits; without it all are accepted.  ``refused``
-    maps the ids of files that git refuses to its words about them.
+    trees are added to ``made``.  ``links`` decides on submodules' commits; without it all are accepted.
+    ``refused`` maps the ids of files that git refuses to its words about them.
     """
 
     def __init__(
