@@ -1,4 +1,4 @@
-"""Every path inside a sandbox, and every label and variable that realm sets, each said once."""
+"""All paths inside a sandbox, and all labels and variables that realm sets, each defined once."""
 
 from __future__ import annotations
 
@@ -12,69 +12,69 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 STATE = "/realm"
-"""Where the state volume is: entry script, agent's home, results."""
+"""The state volume's mount point: entry script, agent's home, results."""
 WORK = WORKSPACE_ROOT
-"""Where the workspace's volume is."""
+"""The work volume's mount point."""
 HISTORY = "/history"
-"""Where the volume of the project's history is, read-only."""
+"""The mount point of the volume with the project's history, read-only."""
 BASE = "/base"
-"""Where the volume below an overlay is, so that the engine knows it to be in use."""
+"""The mount point of the volume below an overlay, which lets the engine know that it is in use."""
 EGRESS = "/egress"
-"""Where the sidecar's volume is, read-only, in a sandbox that reaches out through it."""
+"""The mount point of the sidecar's volume, read-only, in a sandbox that uses a sidecar."""
 CACHE = "/cache"
-"""Where the volume of the project's caches is, which outlives sandboxes."""
+"""The mount point of the volume with the project's caches, which outlives sandboxes."""
 HOME = f"{STATE}/home"
 AGENT_HOME = f"{STATE}/claude"
 ENTRY = f"{STATE}/entry"
-"""The script that every container of realm's runs."""
+"""The script that every container made by realm runs."""
 ENVIRONMENT = f"{STATE}/env"
-"""Lines of shell that set what no inspection of the container may show."""
+"""Shell lines that set variables which no inspection of the container may show."""
 LAYOUT = f"{STATE}/layout"
-"""What the host wrote for the entry script (:mod:`realm.sandbox.repositories`)."""
+"""Files that the host writes for the entry script (:mod:`realm.sandbox.repositories`)."""
 SETUP = f"{LAYOUT}/setup"
-"""The user's command that makes the work tree ready, as a script of the shell's."""
+"""The user's setup command, as a shell script."""
 CONVERSATIONS = f"{LAYOUT}/conversations"
-"""Which files below the state volume are the agent's conversations, as a pattern of the shell's."""
+"""A shell pattern for the agent's conversations, relative to the state volume."""
 RESUMES = f"{LAYOUT}/resumes"
-"""What the JSON of the agent's hook has in it where a turn goes on, of an agent that has such."""
+"""The text in the JSON of the agent's hook that means that a turn goes on, for agents with such a text."""
 SAID = f"{LAYOUT}/said"
-"""Bytes of the conversation that is gone on with, and its file below the state volume."""
+"""The continued conversation: its length in bytes, and its file relative to the state volume."""
 WORKTREE = f"{LAYOUT}/worktree"
-"""The linked work tree that is to be there when the agent starts: path and branch."""
+"""The linked work tree to recreate before the agent starts: path and branch."""
 OBJECTS = f"{STATE}/objects"
-"""An object directory with what of the history is not in the volume."""
+"""An object directory with the part of the history that is not in the volume."""
 GIVEN = f"{STATE}/git/given.tar"
 """Files for the work tree that the entry script unpacks."""
 SETUP_SAID = f"{STATE}/out/setup"
-"""What that command printed."""
+"""The setup command's output."""
 LARGE = f"{STATE}/lfs"
-"""Files that Git LFS keeps, by their SHA-256."""
+"""Files managed by Git LFS, by SHA-256."""
 GIT = f"{STATE}/git"
 OUT = f"{STATE}/out"
-"""What the host fetches when the sandbox has stopped."""
+"""Results that the host fetches when the sandbox has stopped."""
 NOW = f"{OUT}/now"
-"""What the agent's hook said last, as it came, while the agent runs."""
+"""The latest JSON from the agent's hook, unchanged, while the agent runs."""
 LIVE = f"{OUT}/live"
-"""What is handed over at the ends of turns, a directory each, while the sandbox runs."""
+"""Results handed over at the ends of turns, one directory each, while the sandbox runs."""
 OPEN_NETWORK = "realm-open"
-"""The network of sandboxes with an open one: a bridge on which they do not reach each other."""
+"""The bridge for sandboxes with an open network; they cannot reach each other on it."""
 TRUSTING = (
     "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "DENO_CERT",
 )  # fmt: skip
-"""Variables of files with the certificate authorities that programs trust."""
+"""Variables that name a file with the certificate authorities that programs trust."""
 DIRECTORIES = (HOME, AGENT_HOME, GIT, OUT)
-"""What the sandbox's user owns below the state volume."""
+"""Directories of the sandbox's user in the state volume."""
 
 _OPEN = (HOME, AGENT_HOME)
-"""Directories of realm's in which there may be others' mounts, for caches and the like."""
+"""realm's directories that may contain the user's mounts, for caches and the like."""
 _OWN = (STATE, HISTORY, BASE, EGRESS)
 _DEPTH = len(PurePosixPath(WORK).parts) + 1
-"""Parts of a work tree's path in a sandbox."""
+"""Number of parts in a work tree's path in a sandbox."""
 
 
 def is_own(target: str) -> bool:
-    """Return whether a mount at ``target`` hides the work tree, its ``.git`` or a place of realm's own."""
+    """Return whether a mount at ``target`` would hide the work tree, its ``.git`` or a path of realm's."""
     path = PurePosixPath(normal(target))
     if any(PurePosixPath(place) in path.parents for place in _OPEN):
         return False
@@ -89,7 +89,7 @@ def normal(target: str) -> str:
 
 
 def parents(targets: Iterable[str]) -> Iterator[str]:
-    """Yield the directories on the way to mounts below the user's own: the engine would make them root's."""
+    """Yield parents of mounts inside the user's directories, which the engine would create for root."""
     for target in targets:
         path = PurePosixPath(normal(target))
         for parent in reversed(path.parents):
@@ -104,13 +104,13 @@ ROLE, TIP, STARTED = "realm.role", "realm.tip", "realm.started"
 REALM_HOME = "realm.home"
 """A digest of the REALM_HOME that a container or volume belongs to."""
 SANDBOX = "realm.sandbox"
-"""On a volume the name of the container that it was made for."""
+"""On a volume: the name of the container that it was made for."""
 PROOF = "realm.proof"
-"""What only this REALM_HOME can say of this very container or volume (:mod:`realm.sandbox.proof`)."""
+"""A code that only this REALM_HOME can make, for this container or volume (:mod:`realm.sandbox.proof`)."""
 HISTORY_VOLUME = "realm.history"
-"""On a sandbox the name of the volume with its history."""
+"""On a sandbox: the name of the volume with its history."""
 SIDECAR = "realm.egress"
-"""On a sandbox the name of the sidecar through which it reaches out, which is its volume's too."""
+"""On a sandbox: the name of its sidecar, and of the sidecar's volume."""
 KEY, MAKER = "realm.key", "realm.maker"
 """On a volume that sandboxes share: its use, and the session that it was made for."""
 
@@ -118,9 +118,8 @@ KEY, MAKER = "realm.key", "realm.maker"
 class Owner(NamedTuple):
     """The owner of a container: session, run, and the project's root.
 
-    ``tip`` is the commit that it starts on, ``started`` seconds since the epoch,
-    ``role`` what it is for: ``box`` for an agent's, ``history`` the volume of its history,
-    ``egress`` its sidecar.
+    ``tip`` is the commit that it starts on, ``started`` seconds since the epoch, ``role`` its purpose
+    (``box`` for an agent's), ``history`` the volume of its history, ``egress`` its sidecar.
     """
 
     id: str
@@ -134,7 +133,7 @@ class Owner(NamedTuple):
     egress: str = ""
 
     def labels(self, home: str) -> dict[str, str]:
-        """Return what says so on the engine; ``home`` is the digest of the REALM_HOME."""
+        """Return the labels for the engine; ``home`` is the digest of the REALM_HOME."""
         volumes = {HISTORY_VOLUME: self.history, SIDECAR: self.egress}
         more = {name: volume for name, volume in volumes.items() if volume}
         return {
@@ -144,7 +143,7 @@ class Owner(NamedTuple):
 
 
 def owner(labels: Mapping[str, str]) -> Owner:
-    """Return what :meth:`Owner.labels` said."""
+    """Return the owner from the labels that :meth:`Owner.labels` made."""
     return Owner(
         id=labels.get(ID) or labels.get(MAKER, ""),
         session=labels.get(SESSION, ""),

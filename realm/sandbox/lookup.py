@@ -1,4 +1,4 @@
-"""Finding the engine's sandboxes by their labels, which count only with realm's proof."""
+"""Finding the engine's sandboxes by their labels, which are trusted only with realm's proof."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 
 TRY = "try"
-"""The role of a sandbox in which somebody tries something: nothing in it is anybody's work."""
+"""The role of a sandbox for ``realm try``, which never has work to save."""
 
 
 class Stranger(NamedTuple):
-    """A container that claims to be a sandbox but cannot prove to be ours: never touched, only named.
+    """A container that claims to be a sandbox but lacks this realm's proof: never touched, only reported.
 
-    An earlier version made it, or realm with another REALM_HOME, or an image
-    has such labels.  ``running`` is whether it runs.  Where only ``volumes`` are
-    left of it, ``id`` is empty.
+    An earlier version made it, or realm with another REALM_HOME, or its image has such labels.  If only
+    ``volumes`` are left of it, ``id`` is empty.
     """
 
     id: str
@@ -32,33 +31,33 @@ class Stranger(NamedTuple):
 
     @property
     def what(self) -> str:
-        """What is to be seen on the engine, as a phrase."""
+        """Its container or volume on the engine, as a phrase."""
         return f"container {self.id[:12]}" if self.id else f"volume {self.volumes[0]}"
 
     @property
     def removal(self) -> str:
-        """The command that gives it up."""
+        """The command that removes it."""
         container = [f"docker rm -f {self.id[:12]}"] if self.id else []
         volumes = [f"docker volume rm {' '.join(self.volumes)}"] if self.volumes else []
         return clean(" && ".join([*container, *volumes]))
 
 
 def find(engine: Engine, *, session_id: str | None = None, role: str = "box") -> list[Sandbox]:
-    """Return our sandboxes that are on the engine, also those of which only the volumes are left."""
+    """Return this realm's sandboxes on the engine, including those of which only the volumes are left."""
     wanted = [f"{layout.ROLE}={role}"] + ([f"{layout.ID}={session_id}"] if session_id else [])
     return [sandbox for sandbox, _ in _listed(engine, wanted)]
 
 
 def running(engine: Engine, session_id: str) -> Sandbox | None:
-    """Return the sandbox in which a session's agent is at work, ``None`` where none is."""
+    """Return the running sandbox of a session, ``None`` if there is none."""
     found = find(engine, session_id=session_id)
     return next((sandbox for sandbox in found if sandbox.state() == "running"), None)
 
 
 def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger]:
-    """Return what claims to be a session's, or of this REALM_HOME, without proof.
+    """Return containers, and work volumes without a container, that lack this realm's proof.
 
-    That is containers, and volumes with work whose container is gone.
+    They claim to belong to the session, or to this REALM_HOME.
     """
     whose = f"{layout.ID}={session_id}" if session_id else f"{layout.REALM_HOME}={proof.home()}"
     wanted = [f"{layout.ROLE}=box", whose]
@@ -71,7 +70,7 @@ def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger
     there = {container.name for container in containers}
     left: dict[str, list[Volume]] = {}
     for volume in engine.volumes(*wanted):
-        # An earlier version did not say for which container it made a volume, but named it so.
+        # Earlier versions did not label a volume with its container, but named it after that.
         maker = volume.labels.get(layout.SANDBOX) or volume.name.rpartition("-")[0]
         if maker not in there and not proof.holds("volume", volume.name, volume.labels):
             left.setdefault(maker, []).append(volume)
@@ -83,18 +82,17 @@ def strangers(engine: Engine, *, session_id: str | None = None) -> list[Stranger
 
 
 def unready(engine: Engine) -> list[Sandbox]:
-    """Return what is being made, or was not made to the end, for this REALM_HOME.
+    """Return this REALM_HOME's sandboxes that are being created, or whose creation was cut off.
 
-    That is sandboxes that have not been started, base volumes that are not filled,
-    with the containers that fill them, and those that fill history volumes.  Sandboxes
-    to try something in count as well, whatever they do.
+    These are sandboxes that were not started, base volumes that are not filled, the containers that fill base
+    and history volumes, and all sandboxes of ``realm try``.
     """
     listed = _listed(engine, [f"{layout.REALM_HOME}={proof.home()}"])
     return [sandbox for sandbox, status in listed if is_unready(sandbox, status)]
 
 
 def is_unready(sandbox: Sandbox, status: str = "") -> bool:
-    """Return whether ``sandbox``, whose container's ``status`` may be known, is one of those."""
+    """Return whether :func:`unready` has ``sandbox``, whose container's ``status`` may be known."""
     if sandbox.owner.role == "base":
         return bool(sandbox.volumes) and not workspace.is_filled(sandbox.volumes[0])
     if sandbox.owner.role in ("upload", TRY):
@@ -103,9 +101,9 @@ def is_unready(sandbox: Sandbox, status: str = "") -> bool:
 
 
 def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Sandbox, str]]:
-    """Return the sandboxes with all labels ``wanted`` and their containers' status, empty without one.
+    """Return the sandboxes with all labels ``wanted``, and their containers' status, empty without container.
 
-    Volumes count as a container's where both prove to be ours and the volume was made for it.
+    A volume belongs to a container if it was made for that and both have this realm's proof.
     """
     parts: dict[str, list[str]] = {}
     owners: dict[str, layout.Owner] = {}
@@ -127,9 +125,9 @@ def _listed(engine: Engine, wanted: list[str]) -> list[tuple[Sandbox, str]]:
 
 
 def clear(engine: Engine, session_id: str) -> None:
-    """Remove containers that did some work for a session and were killed over it.
+    """Remove helper containers of a session whose realm process was killed.
 
-    One that took a snapshot leaves the volumes that are the dead sandbox's.
+    One that took a snapshot leaves the volumes, which are the dead sandbox's.
     """
     for role in ("tool", "salvage"):
         for sandbox in find(engine, session_id=session_id, role=role):

@@ -1,6 +1,6 @@
-"""The network of sandboxes with ``realm.network open``: a bridge on which they do not reach each other.
+"""The network of sandboxes with ``realm.network open``: a bridge on which they cannot reach each other.
 
-It is one for all projects, is made when it is first needed, and stays.
+All projects share it; it is created on first use, and stays.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 _APART = "com.docker.network.bridge.enable_icc"
 _ROLE = "network"
 _SMALL = 24
-"""Bits of the subnet that is kept of what the engine gives: as few addresses as 250 sandboxes need."""
+"""Prefix length of the subnet taken from what the engine gives: as few addresses as 250 sandboxes need."""
 _TRIES = 3
-"""Times that the network is looked for and made; two realms that do it at once get in each other's way."""
+"""Attempts to find or create the network, as two processes that do so at once can make each other fail."""
 
 
 def ensure_open(engine: Engine) -> None:
-    """Make the network unless the engine has it.
+    """Create the network unless the engine has it.
 
-    Raises ``EngineError`` when one of that name is not shut between containers: it is not realm's;
-    and on Podman, which has none that is.
+    Raises ``EngineError`` when a network of that name, not realm's, lets containers reach each other, and on
+    Podman, where all do.
     """
     if engine.is_podman:
         raise EngineError(
@@ -42,7 +42,7 @@ def ensure_open(engine: Engine) -> None:
             break
         try:
             _make(engine)
-        except EngineError:  # somebody else makes one at this moment
+        except EngineError:  # another process is creating one
             if not more:
                 raise
         found = _only(engine)
@@ -55,9 +55,9 @@ def ensure_open(engine: Engine) -> None:
 
 
 def _only(engine: Engine) -> Mapping[str, Any]:
-    """Return the network, empty without one; of several all but one go: by their name none could be used.
+    """Return the network, empty if there is none; of several remove all but one, as the name is ambiguous.
 
-    Whoever does this at the same time removes the same ones, the newest first.
+    The newest goes first, so that processes that do this at the same time remove the same ones.
     """
     found = engine.networks(layout.OPEN_NETWORK)
     for each in reversed(found):
@@ -74,16 +74,16 @@ def _make(engine: Engine) -> None:
 
 
 def _free(engine: Engine, labels: Mapping[str, str]) -> str:
-    """Return a small subnet that is free, nothing where those that the engine gives are small.
+    """Return a small free subnet, or nothing if the engine's own choices are small.
 
-    Only the engine knows which addresses are free on its machine, and tells by giving some to a network.
-    That one has a name of its own, so that no sandbox is ever on it or finds it gone.
+    Only the engine knows the free addresses of its machine, and shows some by assigning them to a network.
+    This uses a network with a separate name, so that no sandbox is ever on it or finds it gone.
     """
     probe = f"{layout.OPEN_NETWORK}-probe"
     refused = EngineError(f"another program removed the network {probe} of this engine")
     try:
         engine.create_network(probe, labels, {_APART: "false"})
-    except EngineError as error:  # another realm's, or one that a killed realm left, serves as well
+    except EngineError as error:  # the network of another or a killed process serves as well
         refused = error
     found = engine.networks(probe)
     if not found:
@@ -94,7 +94,7 @@ def _free(engine: Engine, labels: Mapping[str, str]) -> str:
 
 
 def _first_of(found: Mapping[str, Any]) -> str:
-    """Return the small subnet that a network's own begins with, nothing where that is small already."""
+    """Return the small subnet at the start of a network's subnet, or nothing if that is small already."""
     for pool in (found.get("IPAM") or {}).get("Config") or ():
         whole = ipaddress.ip_network(pool["Subnet"])
         if whole.version == 4 and whole.prefixlen < _SMALL:  # noqa: PLR2004

@@ -1,7 +1,7 @@
-"""Proof that a container or volume is this REALM_HOME's own: a label that nobody else can write.
+"""Proof that a container or volume belongs to this REALM_HOME: a label that nobody else can make.
 
-Any image can carry any label, which its containers inherit. So what realm removes bears a code made from
-its name with a key in REALM_HOME: copied to another container or volume it proves nothing.
+Any image can have any label, which its containers inherit.  So realm removes only what has a code made from
+its name with a key in REALM_HOME; copied to another container or volume the code is not valid.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _KEY, _LENGTH = "key", 32
 
 
 def home() -> str:
-    """Return what tells the sandboxes of this realm directory from others on the same engine."""
+    """Return a digest that distinguishes this REALM_HOME's sandboxes from others on the same engine."""
     return hashlib.sha256(os.fsencode(realm_home().resolve())).hexdigest()[:16]
 
 
 def prove(kind: str, name: str) -> dict[str, str]:
-    """Return the label that proves a container or volume of that ``name`` to be ours."""
+    """Return the label that proves a container or volume of that ``name`` to be this REALM_HOME's."""
     return {layout.PROOF: _code(_made_key(realm_home()), kind, name)}
 
 
 def holds(kind: str, name: str, labels: Mapping[str, str]) -> bool:
-    """Return whether ``labels`` prove the container or volume of that ``name`` to be ours."""
+    """Return whether ``labels`` prove the container or volume of that ``name`` to be this REALM_HOME's."""
     key, given = _key(realm_home()), labels.get(layout.PROOF, "").encode()
     return bool(key) and hmac.compare_digest(given, _code(key, kind, name).encode())
 
@@ -44,7 +44,7 @@ def _code(key: bytes, kind: str, name: str) -> str:
 
 
 def _key(directory: Path) -> bytes:
-    """Return the key of a realm directory; nothing where there is none."""
+    """Return the key of a realm directory; empty if there is none."""
     try:
         found = (directory / _KEY).read_bytes()
     except OSError:
@@ -53,7 +53,7 @@ def _key(directory: Path) -> bytes:
 
 
 def _made_key(directory: Path) -> bytes:
-    """Return the key of this REALM_HOME, which is made when there is none."""
+    """Return the key of a realm directory, created if necessary."""
     path = make_private(directory) / _KEY
     found = _key(directory)
     if len(found) == _LENGTH:
@@ -62,9 +62,9 @@ def _made_key(directory: Path) -> bytes:
     own.touch(0o600)
     own.write_bytes(os.urandom(_LENGTH))
     if path.exists():
-        own.replace(path)  # cut off by a full disk
+        own.replace(path)  # truncated by a full disk
     else:
-        with suppress(FileExistsError):  # of two at once the first one's counts
+        with suppress(FileExistsError):  # of two processes the first one's counts
             path.hardlink_to(own)
         own.unlink()
     return path.read_bytes()

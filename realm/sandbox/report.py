@@ -1,8 +1,7 @@
-"""What a sandbox reports of its run, read from files that the sandbox wrote: nothing in them is trusted.
+"""A sandbox's report of its run, read from untrusted files that the sandbox wrote.
 
-The files are those of ``/realm/out`` that ``container/end`` writes.  A
-number, an id or a path is taken only when it looks like one; everything else
-is left out.
+They are the files in ``/realm/out`` that ``container/end`` writes.  Only well-formed numbers, ids and paths
+are used; everything else is left out.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = 4096
-"""Bytes that a point or an id may have."""
+"""Largest point or id, in bytes."""
 REPORT_LIMIT = 1024 * 1024
 HOOK_LIMIT = 16 * 1024 * 1024
-"""Bytes of one hook's JSON; a prompt may have whole files in it."""
+"""Largest JSON of one hook, in bytes; a prompt may contain whole files."""
 MAX_TURNS = 10_000
 MAX_LINES = 1000
 
 MAX_LEFT = 200
-"""Branches, stashes and the like that are taken from a sandbox."""
+"""Most branches, stashes and the like taken from a sandbox."""
 
 _TOO_LONG = "transcript.size"
 _TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
@@ -47,7 +46,7 @@ _LEFT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x20\x7f]{1,1000})")
 class Others(NamedTuple):
     """What else an agent left in a repository; stashes are newest first.
 
-    ``is_all`` is whether there is no more of that; ``pack`` has what of it is not in the work's.
+    ``is_all`` is whether the list is complete; ``pack`` has the objects that are not in the work's pack.
     """
 
     left: tuple[Left, ...] = ()
@@ -56,55 +55,55 @@ class Others(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The results of a run.
-
-    ``points`` are the states reported, in order, the end of the run last;
-    ``prompts`` and ``stops`` the hooks' JSON by turn, exactly as received.
-    ``complete`` is whether the sandbox finished its report, ``told`` whether it was sent
-    a signal to end.  ``errors``, ``nested``
-    and ``conflicts`` are the sandbox's own words (not cleaned).  ``pack`` and
-    ``transcript`` are files on the host, ``conversation`` the latter's path inside;
-    ``too_long`` the bytes of a transcript that was more than is taken.  The transcript
-    is that from byte ``begins`` on.
-
-    ``inner`` are the states of submodules by key, in order, ``inner_packs`` their packs,
-    ``inner_others`` what else was left in them, and ``published`` ids and paths of commits of such that
-    a remote has; ``plain`` are those whose files are in their place.  ``large`` are files of Git LFS's,
-    ``<SHA-256>.lfs``.
-
-    ``others`` is what else the agent left in the project's repository.
-    """
+    """The results of a run."""
 
     points: tuple[Checkpoint, ...] = ()
+    """The reported states, in order, the end of the run last."""
     prompts: Mapping[int, bytes] = {}
+    """The JSON of the hooks for prompts, by turn, as received."""
     stops: Mapping[int, bytes] = {}
+    """The JSON of the hooks for turns' ends, by turn, as received."""
     exit_code: int | None = None
     complete: bool = False
+    """Whether the sandbox finished its report."""
     told: bool = False
+    """Whether it was sent a signal to end."""
     errors: tuple[str, ...] = ()
+    """The sandbox's own messages, like the next two not cleaned."""
     nested: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     pack: Path | None = None
+    """A file on the host."""
     transcript: Path | None = None
+    """A file on the host: the transcript from byte ``begins`` on."""
     conversation: str | None = None
+    """The transcript's path in the sandbox."""
     too_long: int = 0
+    """Bytes of a transcript that was refused as too large."""
     begins: int = 0
     others: Others = Others()
+    """What else the agent left in the project's repository."""
     inner: Mapping[str, tuple[Checkpoint, ...]] = {}
+    """The states of submodules by key, in order."""
     inner_packs: Mapping[str, Path] = {}
+    """Submodules' packs by key."""
     inner_others: Mapping[str, Others] = {}
+    """What else the agent left in submodules, by key."""
     published: tuple[tuple[str, str], ...] = ()
+    """Ids and paths of submodules' commits that a remote has."""
     plain: tuple[str, ...] = ()
+    """Submodules that were replaced by ordinary files."""
     large: tuple[Path, ...] = ()
+    """Files managed by Git LFS, ``<SHA-256>.lfs``."""
 
 
 NOTHING = Report()
 
 
 def receive(pieces: Iterator[bytes], directory: Path, limit: int) -> None:
-    """Save the known files of the archive ``pieces`` in ``directory``, by names of our own.
+    """Save the known files of the archive ``pieces`` in ``directory``, under the host's own names.
 
-    Raises ``RejectedError`` when there is more than ``limit`` bytes of it.
+    Raises ``RejectedError`` when the archive is longer than ``limit`` bytes.
     """
     reader = Reader(pieces, limit)
     for member in reader.files():
@@ -128,7 +127,7 @@ _LIMITS = {
 
 
 def _known(member: Member) -> str | None:
-    """Return the name that ``member`` gets on the host; ``None`` when it is unknown or too large."""
+    """Return the name for ``member`` on the host; ``None`` when it is unknown or too large."""
     name = member.name.removeprefix(b"out/")
     if name in (b"pack", b"kept.pack") or _APART.fullmatch(name):
         return name.decode()
@@ -154,9 +153,9 @@ _TURN_LIMITS = {
 
 
 def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report:
-    """Save what is handed over at the end of a turn, the archive ``pieces``, and return it.
+    """Save the results of a turn from the archive ``pieces``, and return them.
 
-    Raises ``RejectedError`` when it is more than ``limit`` bytes, or says no state.
+    Raises ``RejectedError`` when the archive is longer than ``limit`` bytes, or has no state.
     """
     reader = Reader(pieces, limit)
     for member in reader.files():

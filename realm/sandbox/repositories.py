@@ -3,27 +3,28 @@
 Below ``/realm/layout``, which is root's, so that the agent cannot change it:
 
 ``workspace``
-    what ``.git`` of the workspace begins as: the session's branch, the refs that
-    the sandbox may see, and where their objects lie
+    the initial ``.git`` of the workspace: the session's branch, the refs that the sandbox may see, and
+    the directories with their objects
 ``snapshots``
-    the repository that snapshots are made with: it has the same objects and
-    none of the settings that an agent can change
+    the repository that snapshots are made with: it has the same objects, and no settings that an agent
+    can change
 ``known``
-    what the host has already, for ``git pack-objects``: ``^`` and an id a line
+    objects that the host has already, for ``git pack-objects``: ``^`` and an id on each line
 ``kept``
-    which refs of ``workspace`` are those of earlier runs, an id and a name a line; of a submodule
-    ``kept.KEY`` and ``known.KEY`` are the same
+    the refs of ``workspace`` that earlier runs left, an id and a name on each line; for a submodule
+    there are ``kept.KEY`` and ``known.KEY``
 ``largest``
-    the bytes above which a file is not read, since the host would not take it
+    the size in bytes above which a file is not read, as the host would refuse it
 ``rebase``
-    the script that runs in an agent's place to replay commits
+    the script that replays commits, instead of an agent
 ``pointers``
-    files that are kept with Git LFS and are there, each ended by a NUL; ``lfs`` is what git
-    has such pass through
+    files managed by Git LFS whose contents are there, each ended by a NUL; ``lfs`` is git's filter for
+    them
 ``beyond``
-    files outside of a sparse checkout that are there all the same, each ended by a NUL
+    files outside of a sparse checkout that are checked out all the same, each ended by a NUL
 ``gitlinks``
-    which submodules the tip has, and which of them are there, as ``container/submodules`` says
+    the tip's submodules, and which of them are checked out, in the format that ``container/submodules``
+    describes
 ``others``, ``submodules``
     parts of the entry script
 """
@@ -62,15 +63,14 @@ _SNAPSHOTS = """\
 [submodule]
 \trecurse = false
 """
-"""No hooks, no filters, no clean-up; sparse, without patterns: what is outside counts where it is there."""
+"""No hooks, no filters, no garbage collection; sparse without patterns: files outside count if present."""
 
 _NOT_HERE = "left-on-the-host"
-"""The remote that a sandbox's git names in a partial clone, and never reaches, where it misses an object."""
+"""The remote, unreachable, that git in a partial clone names when it misses an object."""
 
 
 BESIDE, READ_ONLY = "beside", "read-only"
-"""In :class:`Inner` what stands for the parent of a repository beside the workspace; of one that is
-read-only nothing is taken."""
+"""The parents, in :class:`Inner`, of repositories beside the workspace; read-only ones give nothing back."""
 
 _LARGE = """\
 [filter "lfs"]
@@ -79,11 +79,11 @@ _LARGE = """\
 """
 
 _SCRIPTS = ("checkout", "end", "lfs", "moved", "others", "rebase", "snapshot", "submodules", "turns")
-"""What ``container/entry`` consists of, and what git runs in a sandbox."""
+"""The parts of ``container/entry``, and scripts that git runs in a sandbox."""
 
 
 def is_beside(path: str) -> bool:
-    """Tell whether a path in a workspace, of a submodule or a repository, leads to what lies beside it."""
+    """Tell whether the path of a submodule or repository leads out of the workspace, to one beside it."""
     return path.startswith("../")
 
 
@@ -175,7 +175,7 @@ def files(given: Repositories) -> list[SandboxFile]:
     own = _configuration(given.object_format, is_partial=any(one.partial for one in every))
     if any(one.large for one in every):
         own += _LARGE.encode()
-    # The repository for snapshots has all objects, and no refs: the agent's branches are not in its way.
+    # The repository for snapshots has all objects and no refs, so that the agent's branches do not matter.
     bare = Contents(
         objects=tuple(path for one in every for path in one.objects),
         shallow=tuple(oid for one in every for oid in one.shallow),
@@ -250,7 +250,7 @@ def _gitlinks(given: Sequence[Inner]) -> bytes:
 
 
 def _of_inner(inner: Inner) -> bytes:
-    """Return where a submodule's files are, and its remote."""
+    """Return the settings for the location of a submodule's files, and for its remote."""
     up = "../" * len(f".git/{inner.place}".split("/"))
     lines = [b"[core]\n", *_lines({"worktree": up + inner.path})]
     if inner.url:
@@ -262,7 +262,7 @@ def _of_inner(inner: Inner) -> bytes:
 
 
 def _modules(there: Sequence[Inner], parent: str) -> bytes:
-    """Return what says that submodules are in use, as ``git submodule init`` writes it."""
+    """Return the settings that make submodules active, as ``git submodule init`` writes them."""
     return b"".join(
         b'[submodule "%s"]\n\tactive = true\n' % inner.name.encode("utf-8", "surrogateescape")
         + b"".join(_lines({"url": inner.url} if inner.url else {}))

@@ -1,4 +1,4 @@
-"""A sandbox: the container of one run with the volumes that are its own, and what it hands over."""
+"""A sandbox: the container of one run with its own volumes, and the results that it hands over."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _LONG_LINE = 16 * 1024**2
-"""Bytes of a line of a file that is followed."""
+"""Longest line, in bytes, of a followed file."""
 _FOLLOW_ALL = """
 seen=/tmp/.followed.$$ newer=
 while :; do
@@ -40,17 +40,17 @@ done
 """
 _RESULTS = 4 * 1024**3
 _PAUSE, _GRACE = 3.0, 7.0
-"""Seconds that an agent has to end after an interrupt, and after being told to terminate."""
+"""Seconds that an agent has to end after SIGINT, and after SIGTERM."""
 STOPPING = _PAUSE + _GRACE
-"""Seconds that it takes at most to stop a sandbox."""
+"""Most seconds that stopping a sandbox takes."""
 
 
 class Sandbox:
-    """One sandbox, made by :func:`creation.create` or found by :func:`lookup.find`.
+    """One sandbox, created by :func:`creation.create` or found by :func:`lookup.find`.
 
-    ``id`` is empty when only volumes are left of it; ``volumes`` are those that
-    are there and its own; ``tty`` is whether it has a terminal, if that is known; ``mapper_image``
-    is :attr:`SandboxSpec.mapper_image` of one that is to be started.
+    ``id`` is empty when only volumes are left of it; ``volumes`` are its existing own volumes; ``tty`` is
+    whether it has a terminal, if known; ``mapper_image`` is its :attr:`SandboxSpec.mapper_image`, needed to
+    start it.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Sandbox:
         self._results: Scratch | None = None
         self._attached: Attachment | None = None
         self.limit = _RESULTS
-        """Bytes that it may hand over at a time."""
+        """Most bytes that it may hand over at once."""
 
     # -- what it is ----------------------------------------------------------
 
@@ -85,7 +85,7 @@ class Sandbox:
 
     @property
     def image(self) -> str:
-        """The image that the container runs, or ran; realm's own when the container is gone."""
+        """The container's image; realm's own when the container is gone."""
         try:
             return self._facts().image if self.id else recipe.REFERENCE
         except EngineError as error:
@@ -97,12 +97,12 @@ class Sandbox:
         """Return ``running``, ``exited``, ``created`` or ``gone`` (its work may still be in its volumes)."""
         if self.id:
             return self.engine.state(self.id)
-        # The volume of the work is the last one that is made, and the first that is removed.
+        # The work volume is created last and removed first.
         has_work = any(name.endswith(workspace.WORK_SUFFIX) for name in self.volumes)
         return "gone" if has_work or not self.volumes else "created"
 
     def _asked(self, ask: Callable[[str], _T]) -> _T | None:
-        """Return what the engine says of the container, ``None`` of one that is gone."""
+        """Return the engine's answer about the container, ``None`` when that is gone."""
         try:
             return ask(self.id) if self.id else None
         except EngineError as error:
@@ -113,13 +113,13 @@ class Sandbox:
     # -- its life ------------------------------------------------------------
 
     def attach(self) -> Attachment:
-        """Return the container's stream; attached before the start, nothing of it is missed."""
+        """Return the container's stream, which is complete if attached before the start."""
         sock, begun = self.engine.attach(self.id)
         self._attached = self.stream(sock, begun, tty=self.tty)
         return self._attached
 
     def stream(self, sock: socket.socket, begun: bytes, *, tty: bool) -> Attachment:
-        """Return the stream of an attachment that was made before."""
+        """Return the stream of an existing connection."""
         return Attachment(sock, begun, tty=tty)
 
     def run(
@@ -133,7 +133,7 @@ class Sandbox:
         return process, Attachment(sock, begun, tty=tty)
 
     def start(self) -> None:
-        """Start the container's program; see to the open network when it was pruned, or made twice, since."""
+        """Start the container's program; repair the open network if it was pruned or created twice since."""
         try:
             self.engine.start(self.id)
         except EngineError as error:
@@ -141,7 +141,7 @@ class Sandbox:
             if len(found) == 1 or not (found or error.kind == "not found"):
                 raise
             network.ensure_open(self.engine)
-            if self._attached is not None:  # a start that fails ends the streams of a container
+            if self._attached is not None:  # a failed start ends a container's streams
                 self._attached.replace(self.engine.attach(self.id)[0])
             self.engine.start(self.id)
         if self._mapper_image:
@@ -149,17 +149,17 @@ class Sandbox:
             docker_inside.map_users(self.engine, self.id, self._mapper_image, user, self.owner)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the container's terminal its size; no error for one that has ended."""
+        """Set the size of the container's terminal; no error if the container has ended."""
         self.engine.resize(self.id, rows, columns)
 
     def signal(self, name: str) -> None:
-        """Send a signal such as ``SIGINT``; a container that has ended does not mind."""
+        """Send a signal such as ``SIGINT``; no error if the container has ended."""
         self.engine.signal(self.id, name)
 
     def stop(self, *, interrupt: bool = True) -> None:
-        """End the container step by step: interrupt, terminate, kill, with time between."""
+        """End the container step by step: SIGINT, SIGTERM, SIGKILL, with pauses between them."""
         end = time.monotonic() + STOPPING
-        self.signal(signal.SIGCONT.name)  # one that stopped itself hears of nothing
+        self.signal(signal.SIGCONT.name)  # a stopped process handles no signals
         if interrupt:
             self.signal(signal.SIGINT.name)
             deadline = time.monotonic() + _PAUSE
@@ -168,15 +168,15 @@ class Sandbox:
         self.engine.stop(self.id, end - time.monotonic())
 
     def wait(self) -> int:
-        """Wait for the container to end; return its exit code (137, killed, for one that is gone)."""
+        """Wait for the container to end; return its exit code (137, killed, if it is gone)."""
         return self.engine.wait(self.id) if self.id else KILLED
 
     def conditions(self) -> Conditions | None:
-        """Return under what the container runs, or ran; ``None`` of one that is gone."""
+        """Return the conditions that the container runs under; ``None`` when it is gone."""
         return self._asked(self.engine.conditions)
 
     def wait_at_most(self, seconds: float) -> int:
-        """Return the container's exit code when it has ended; ``EngineError`` when it does not in time."""
+        """Return the container's exit code when it has ended; ``EngineError`` if it does not in time."""
         deadline = time.monotonic() + seconds
         pause = 0.01
         while self.state() == "running":
@@ -190,13 +190,13 @@ class Sandbox:
         return self.wait()
 
     def end(self) -> End | None:
-        """Return how the container ended, ``None`` of one that is gone."""
+        """Return how the container ended, ``None`` when it is gone."""
         return self._asked(self.engine.end)
 
     def remove(self) -> None:
-        """Remove container and volumes, running or not, and results that nobody collected.
+        """Remove container and volumes, running or not, and results that were not collected.
 
-        The sidecar goes with the last sandbox that used it.
+        The last sandbox of a sidecar removes that too.
         """
         self.forget()
         with workspace.unsettled(self.engine, self.owner, self.volumes):
@@ -212,7 +212,7 @@ class Sandbox:
     # -- its files -----------------------------------------------------------
 
     def read_file(self, path: str, limit: int) -> bytes | None:
-        """Return a file, running or not; ``None`` when it is none or larger than ``limit``."""
+        """Return a file's content, running or not; ``None`` when it is missing or larger than ``limit``."""
         if self.state() == "gone":
             return None
         try:
@@ -224,7 +224,7 @@ class Sandbox:
             raise
 
     def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
-        """Put a file of the container's user into the directory that is there for it."""
+        """Write a file, owned by the container's user, into an existing directory."""
         directory, _, name = path.rpartition("/")
         uid, gid = (int(part) for part in self._facts().user.split(":"))
         transfer.put(self.engine, self.id, directory, [transfer.entry(name, (uid, gid), mode, data)])
@@ -232,26 +232,26 @@ class Sandbox:
     # -- what it hands over --------------------------------------------------
 
     def watch(self, first: int, *, quiet: bool) -> Lines:
-        """Return lines with the numbers of what is handed over while it runs, from ``first`` on.
+        """Return lines with the numbers of the results handed over while it runs, from ``first`` on.
 
-        With ``quiet`` that is done whenever nothing has changed for some seconds.
+        With ``quiet`` it hands over whenever nothing has changed for some seconds.
         """
         words = ["sh", layout.ENTRY, "watch", str(first), *(["quiet"] if quiet else [])]
         return self.engine.listen(self.id, words)
 
     def follow(self, path: str) -> Lines:
-        """Return the lines of a file that is, or comes to be, in the running container, as they are added."""
+        """Return the lines of a file in the running container as they are added; it may not exist yet."""
         return self.engine.listen(self.id, ["tail", "-c", "+1", "-F", path], longest=_LONG_LINE)
 
     def follow_all(self, directory: str, word: str) -> Lines:
-        """Return the lines with ``word`` of the files in a directory, a file's again when it has changed."""
+        """Return the lines with ``word`` in a directory's files; a file's lines again when it changes."""
         command = ["sh", "-c", _FOLLOW_ALL, "sh", directory, word]
         return self.engine.listen(self.id, command, longest=_LONG_LINE)
 
     def handed_over(self, number: int, dest: Path) -> Report | None:
-        """Return what the running sandbox handed over with that number; ``None`` when there is no such thing.
+        """Return the results with that number from the running sandbox; ``None`` when there are none.
 
-        Its files are put into ``dest``.  Raises ``RejectedError`` for what makes no sense.
+        Their files are put into ``dest``.  Raises ``RejectedError`` when they are malformed.
         """
         try:
             with self.engine.get(self.id, f"{layout.LIVE}/{number:04d}") as pieces:
@@ -262,16 +262,16 @@ class Sandbox:
             raise
 
     def end_turn(self) -> None:
-        """Hand over what an interrupted turn did, in a moment, unless the next one has begun by then."""
+        """Let the sandbox hand over an interrupted turn's work shortly, unless the next turn has begun."""
         self.engine.exec(self.id, ["sh", layout.ENTRY, "turn", "interrupted"], lambda _: None, patience=300)
 
     def ask_for_all(self) -> None:
-        """Let the next that is handed over have all since the run began: git has not what was before."""
+        """Let the next results cover the whole run, as earlier ones were not stored."""
         words = ["rm", "-f", f"{layout.GIT}/last", f"{layout.GIT}/said", f"{layout.GIT}/beside"]
         self.engine.exec(self.id, words, lambda _: None, patience=10)
 
     def _fetch(self) -> Path:
-        """Bring the results to the host once."""
+        """Fetch the results to the host once."""
         if self._results is None:
             self._results = scratch("results")
             try:
@@ -282,7 +282,7 @@ class Sandbox:
         return self._results.path
 
     def _receive(self, directory: Path) -> None:
-        """Save what there is to report; nothing where no container, or none of its files, is left."""
+        """Save the results; nothing if the container or its files are gone."""
         if self.state() == "gone":
             return
         try:
@@ -293,24 +293,24 @@ class Sandbox:
                 raise
 
     def prefetch(self) -> None:
-        """Bring a complete report to the host while the container still ends; leave one that is not."""
+        """Fetch the report to the host if it is complete, while the container is still ending."""
         with contextlib.suppress(EngineError, RejectedError, OSError):
             if not self.reported():
                 self.forget()
 
     def hand_over(self, other: Sandbox) -> None:
-        """Fetch the results, and let them be ``other``'s."""
+        """Fetch the results, and pass them to ``other``."""
         self._fetch()
         other._results, self._results = self._results, None
 
     def forget(self) -> None:
-        """Drop the results that were fetched but not collected."""
+        """Delete results that were fetched but not collected."""
         if self._results is not None:
             self._results.remove()
             self._results = None
 
     def reported(self) -> bool:
-        """Return whether the stopped sandbox finished its report; if not see :func:`creation.snapshot`."""
+        """Return whether the stopped sandbox finished its report; if not, use :func:`creation.snapshot`."""
         return report.load(self._fetch()).complete
 
     def was_told(self) -> bool:
@@ -318,15 +318,15 @@ class Sandbox:
         return report.load(self._fetch()).told
 
     def complaint(self) -> str:
-        """Return why the report is not complete, in the sandbox's own words, cleaned."""
+        """Return why the report is incomplete, with the sandbox's own message, cleaned."""
         errors = report.load(self._fetch()).errors
         reason = clean("; ".join(errors) or "it gave no reason", limit=400)
         return f"the work in the container could not be saved: {reason}"
 
     def collect(self, dest: Path) -> Report:
-        """Return what the stopped sandbox reports; its pack and transcript are put into ``dest``.
+        """Return the stopped sandbox's report; its pack and transcript are put into ``dest``.
 
-        Raises ``RejectedError`` when there is more of it than :attr:`limit` bytes.
+        Raises ``RejectedError`` when it is longer than :attr:`limit` bytes.
         """
         import shutil
 

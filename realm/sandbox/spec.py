@@ -1,8 +1,8 @@
-"""What a sandbox is and what it may do: turns a description into the Engine API's terms. Pure.
+"""A sandbox's description and its translation into the Engine API's terms, without side effects.
 
-Every sandbox starts locked down: no capabilities, no new privileges, a read-only root, limits on memory,
-processors, processes and open files, a user of its own; only its two volumes and ``/tmp`` are writable.
-An inspection of the container shows nothing secret: secrets are in a file (:data:`layout.ENVIRONMENT`).
+Every sandbox starts locked down: no capabilities, no new privileges, a read-only root, an unprivileged user,
+limits on memory, processors, processes and open files; only its two volumes and ``/tmp`` are writable.  An
+inspection of the container shows no secrets: they are in a file (:data:`layout.ENVIRONMENT`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 _MOST_MEMORY = 16 * 1024**3
-"""Bytes that a sandbox gets at most unless its user says otherwise."""
+"""Largest default memory limit of a sandbox, in bytes."""
 _OPEN_FILES = 65536
-"""Files that a process in a sandbox may have open, where the engine lets it have that many."""
+"""Files that a process in a sandbox may have open, if the engine allows that many."""
 _SHARED_MEMORY = 1024**3
-"""Bytes of ``/dev/shm``, which counts as memory where it is used: browsers die of the engine's 64 MiB."""
+"""Bytes of ``/dev/shm``, which count as memory when used: browsers crash with the engine's 64 MiB."""
 
 
 class Kept(NamedTuple):
-    """A volume that outlives the sandbox and that others write to as well; ``labels`` are those it has."""
+    """A volume that outlives the sandbox and that others write to as well, with its current labels."""
 
     volume: str
     target: str
@@ -37,56 +37,56 @@ class Kept(NamedTuple):
 
 
 class SandboxSpec(NamedTuple):
-    """One sandbox.
-
-    ``image`` is an image's id or name, ``command`` the entry script's verb and
-    arguments, ``workspace`` the work tree's path inside.  ``history`` is
-    the volume of the project's history.  ``environment`` holds nothing secret.  ``memory``
-    is in bytes, 0 for no limit, and ``cpus`` the number of processors, 0 for all: ``None``
-    is left to :func:`limited`.  ``pids`` is the number of processes; ``network``
-    ``open`` (:data:`layout.OPEN_NETWORK`), ``allow`` (none but for a sidecar, whose volume is
-    ``egress``) or ``none``.  ``caches`` are volumes that outlive it.
-    ``volumes`` is ``auto``,
-    ``plain`` or ``overlay``, and ``files`` how many files the work tree has,
-    for ``auto`` (0: not known).  ``mapper_image`` is what :func:`docker_inside.map_users` needs for an
-    engine of its own, empty where it has none.  ``args`` are the user's docker flags.
-    """
+    """The description of one sandbox."""
 
     image: str
+    """Id or name."""
     command: tuple[str, ...]
+    """The entry script's verb and arguments."""
     uid: int
     gid: int
     workspace: str
+    """The work tree's path inside."""
     owner: Owner
     history: str = ""
+    """The volume of the project's history."""
     environment: Mapping[str, str] = {}
+    """Variables that are not secret."""
     tty: bool = False
     stdin: bool = True
     hostname: str = ""
     memory: int | None = 0
+    """Bytes, 0 for no limit; ``None`` is replaced by :func:`limited`."""
     cpus: float | None = 0
+    """Number of processors, 0 for all; ``None`` is replaced by :func:`limited`."""
     pids: int = 4096
+    """Number of processes."""
     network: str = "open"
+    """``open`` (:data:`layout.OPEN_NETWORK`), ``allow`` (only through a sidecar) or ``none``."""
     egress: str = ""
+    """The sidecar's volume."""
     caches: tuple[Kept, ...] = ()
     volumes: str = "auto"
+    """``auto``, ``plain`` or ``overlay``."""
     files: int = 0
+    """How many files the work tree has, for ``auto``; 0 if unknown."""
     mapper_image: str = ""
+    """The image for :func:`docker_inside.map_users`; empty without an engine inside."""
     args: DockerArgs = DockerArgs()
+    """The user's docker flags."""
 
     @property
     def user(self) -> tuple[int, int]:
-        """The uid and gid that everything inside runs as: the docker flags have the last word."""
+        """The uid and gid that everything inside runs as: docker flags take precedence."""
         uid, gid = self.args.user or (self.uid, self.gid)
         return uid, self.gid if gid is None else gid
 
 
 class Volumes(NamedTuple):
-    """The names of a sandbox's volumes: its state and its work, and others that go with it.
+    """The names of a sandbox's volumes: its state, its work, and others that are removed with it.
 
-    ``open`` is whether the user has a work tree in the work volume already.
-    ``base`` is the base volume below an overlay, empty for a plain one; it is
-    not the sandbox's own.
+    ``open`` is whether the user can create a work tree in the work volume without further steps.  ``base`` is
+    the base volume below an overlay, empty for a plain volume; it is not the sandbox's own.
     """
 
     state: str
@@ -97,20 +97,20 @@ class Volumes(NamedTuple):
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every volume's name, in an order in which they can be removed."""
+        """All volumes' names, in an order in which they can be removed."""
         return (self.work, self.state, *self.others)
 
 
 def environment(spec: SandboxSpec) -> dict[str, str]:
-    """Return the sandbox's environment as an inspection of it shows it."""
+    """Return the part of the sandbox's environment that an inspection may show."""
     own = {
         "HOME": layout.HOME,
         "REALM_WORKSPACE": spec.workspace,
-        # Not for the engine to set: a rootless one, which may have fewer itself, would refuse.
+        # Not set by the engine: a rootless one, which may have a lower limit itself, would refuse.
         "REALM_OPEN_FILES": "" if _has_limit(spec.args, "nofile") else str(_OPEN_FILES),
-        # The engine's init passes signals on to the agent, not to the entry script alone.
+        # The engine's init passes signals on to the agent, not only to the entry script.
         "TINI_KILL_PROCESS_GROUP": "1",
-        # Its warning about a signal that comes too early would appear on the agent's screen.
+        # Its warning about an early signal would appear on the agent's screen.
         "TINI_VERBOSITY": "0",
     }
     docker = docker_inside.ENVIRONMENT if spec.mapper_image else {}
@@ -118,9 +118,9 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
 
 
 def trusting(image: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables by which all programs trust the authorities that an image's ``SSL_CERT_FILE`` has.
+    """Return variables that make all programs trust the authorities in an image's ``SSL_CERT_FILE``.
 
-    Python's requests, say, bring a list of their own, without a company's.
+    Without them Python's requests, for example, uses its own list, without a company's authority.
     """
     file = image.get("SSL_CERT_FILE")
     return {name: file for name in layout.TRUSTING if name not in image} if file else {}
@@ -136,10 +136,10 @@ def secrets(values: Mapping[str, str]) -> bytes:
 
 
 def limited(spec: SandboxSpec, machine: Machine) -> SandboxSpec:
-    """Return ``spec`` with limits that suit the machine where it leaves them open.
+    """Return ``spec`` with limits that suit the machine in place of ``None``.
 
-    Memory is three quarters of the machine's, at most 16 GiB; processors are all but
-    one where there are more than two.
+    Memory is three quarters of the machine's, at most 16 GiB; processors are all but one if there are more
+    than two.
     """
     memory, cpus = spec.memory, spec.cpus
     if memory is None:
@@ -150,7 +150,7 @@ def limited(spec: SandboxSpec, machine: Machine) -> SandboxSpec:
 
 
 def _shared(name: str, target: str) -> dict[str, Any]:
-    """Mount a volume that other sandboxes have too."""
+    """Return a read-only mount of a volume that sandboxes share."""
     return {
         "Type": "volume", "Source": name, "Target": target, "ReadOnly": True,
         "VolumeOptions": {"NoCopy": True},
@@ -174,10 +174,10 @@ def host_config(
         "PidsLimit": spec.pids,
         "ShmSize": _SHARED_MEMORY,
         "Tmpfs": dict.fromkeys(("/tmp", "/var/tmp"), "rw,exec,nosuid,nodev,mode=1777"),  # noqa: S108
-        # What the agent shows stays off the host's disk; it is also the fastest.
+        # Keeps the agent's output off the host's disk; this is also the fastest driver.
         "LogConfig": {"Type": "none"},
         "Mounts": [
-            # The image may open /workspace to everybody, which saves a request.
+            # The image may make /workspace writable for everybody, which saves a request.
             _volume(volumes.work, layout.WORK, labels.get(volumes.work, {}), copy=True),
             _volume(volumes.state, layout.STATE, labels.get(volumes.state, {}), copy=False),
             *([_shared(spec.history, layout.HISTORY)] if spec.history else []),
@@ -187,7 +187,7 @@ def host_config(
         ],
     }
     config["NetworkMode"] = layout.OPEN_NETWORK if spec.network == "open" else "none"
-    # Nobody looks at dumps of a process's memory, and they may fill the disk.
+    # Nobody uses core dumps, and they may fill the disk.
     config["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]
     if spec.mapper_image:
         docker_inside.loosen(config)
@@ -201,11 +201,10 @@ def host_config(
 def create_options(
     spec: SandboxSpec, volumes: Volumes, labels: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
-    """Return the body of ``POST /containers/create``; the user's docker flags have the last word.
+    """Return the body of ``POST /containers/create``; the user's docker flags take precedence.
 
-    ``labels`` are the container's, under the empty name, and its volumes'.  What
-    ``-e`` and ``--env-file`` set is not in it: that is often secret, and goes
-    into the sandbox with the other secrets.
+    ``labels`` are the container's, under the empty name, and its volumes'.  Variables of ``-e`` and
+    ``--env-file`` are left out: they are often secret, and are passed with the other secrets.
     """
     options: dict[str, Any] = {
         "Image": spec.image,
@@ -228,12 +227,12 @@ def create_options(
     flags.apply(options, spec.args)
     host = options["HostConfig"]
     if "Hostname" in options and host["NetworkMode"] == "none":
-        # Without a network the engine gives the name no address, and many programs look their own up.
+        # Without a network the engine does not resolve the name, and many programs look up their own.
         host.setdefault("ExtraHosts", []).append(f"{options['Hostname']}:127.0.0.1")
     return options
 
 
 def _hostname(name: str) -> str:
-    """Return ``name`` as a host's: letters, digits and dashes, at most 63."""
+    """Return ``name`` as a valid host name: letters, digits and dashes, at most 63."""
     kept = "".join(char if char.isascii() and char.isalnum() else "-" for char in name)
     return kept.strip("-")[:63].rstrip("-")

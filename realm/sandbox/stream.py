@@ -1,12 +1,11 @@
-"""The stream of an attached container or command: what its program writes comes out, keys go in.
+"""The stream of an attached container or command: carries its output out and keys in.
 
-It is a bare socket: a connection of our own that is upgraded, since the SDK loses
-what arrives together with the head of the answer.
+It is a bare socket, an upgraded connection of realm's own, since the SDK loses data that arrives together
+with the answer's head.
 
-Without a terminal standard output and error come in the engine's frames, an
-8-byte header and its data each.  Byte 0 names the stream (0 and 1 output, 2
-error, 3 the engine's own error), bytes 1 to 3 are zero, bytes 4 to 7 are the
-length, big-endian ("Stream format" of the engine's attach call).
+Without a terminal, standard output and error come in the engine's frames, each an 8-byte header and data.
+Byte 0 is the stream (0 and 1 output, 2 error, 3 the engine's own error), bytes 1 to 3 are zero, bytes 4 to 7
+are the length, big-endian ("Stream format" of the engine's attach call).
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _TARGET = {0: STDOUT, 1: STDOUT, 2: STDERR, 3: STDERR}
 def hijack(
     endpoint: Endpoint, api: tuple[int, int], target: str, body: object = None
 ) -> tuple[socket.socket, bytes]:
-    """Turn a new connection into a stream: its socket, and what came behind the answer's head."""
+    """Turn a new connection into a stream; return its socket, and data that came with the answer's head."""
     try:
         sock = dial(endpoint)
     except OSError as error:
@@ -65,13 +64,13 @@ def _upgrade(sock: socket.socket, target: str, body: object) -> bytes:
         with contextlib.closing(connection.getresponse()) as answer:
             if answer.status not in _UPGRADED:
                 raise refusal(answer.status, message(answer.read()))
-            # What arrived together with the head is in the reader's buffer.
+            # Data that arrived together with the head is in the reader's buffer.
             sock.setblocking(False)
             return answer.fp.peek()
 
 
 def write_input(sock: socket.socket, data: bytes, patience: float) -> None:
-    """Write all that a command's standard input has; ``EngineError`` after ``patience`` seconds."""
+    """Write ``data`` to a command's standard input; ``EngineError`` after ``patience`` seconds."""
     sock.settimeout(patience)
     try:
         sock.sendall(data)
@@ -83,9 +82,9 @@ def write_input(sock: socket.socket, data: bytes, patience: float) -> None:
 def read_output(
     sock: socket.socket, begun: bytes, write: Callable[[bytes], object], patience: float, limit: int
 ) -> None:
-    """Give a command's standard output, in the engine's frames on ``sock``, to ``write``.
+    """Pass a command's standard output, in the engine's frames on ``sock``, to ``write``.
 
-    Raises ``EngineError`` after ``patience`` seconds, or more than ``limit`` bytes.
+    Raises ``EngineError`` after ``patience`` seconds or ``limit`` bytes.
     """
     deadline, demux, more = time.monotonic() + patience, Demux(), begun
     while True:
@@ -105,13 +104,13 @@ def read_output(
 
 
 def _broken(error: OSError) -> EngineError:
-    if isinstance(error, TimeoutError) and error.errno is None:  # our own limit, and not TCP's
+    if isinstance(error, TimeoutError) and error.errno is None:  # the socket's timeout, not TCP's
         return EngineError("a command in the container takes too long")
     return EngineError("the engine closed the connection", kind="unreachable")
 
 
 class Demux:
-    """Takes frames apart, however the stream was cut; keeps at most 7 bytes."""
+    """Parses frames from chunks of any size; buffers at most 7 bytes."""
 
     def __init__(self) -> None:
         self._header = b""
@@ -121,7 +120,7 @@ class Demux:
     def feed(self, chunk: bytes) -> list[tuple[int, bytes]]:
         """Return ``(STDOUT or STDERR, data)`` in the order of arrival.
 
-        Raises :class:`EngineError` when the bytes are no frames.
+        Raises :class:`EngineError` when the bytes are not frames.
         """
         parts: list[tuple[int, bytes]] = []
         offset = 0
@@ -136,7 +135,7 @@ class Demux:
         return parts
 
     def unread(self) -> bytes:
-        """Return what another one has to be fed to go on where this one is."""
+        """Return the bytes to feed to another instance so that it continues from here."""
         if not self._left:
             return self._header
         return bytes([self._target, 0, 0, 0]) + self._left.to_bytes(4, "big")
@@ -156,7 +155,7 @@ class Demux:
 
 
 class Lines:
-    """The lines that a command in a container writes, as they come; a context manager that leaves it."""
+    """The lines that a command in a container writes, as they come; a context manager that disconnects."""
 
     def __init__(self, sock: socket.socket, begun: bytes, longest: int) -> None:
         """``begun`` was read already; lines are cut to ``longest`` bytes."""
@@ -173,7 +172,7 @@ class Lines:
         self._socket.close()
 
     def read(self, seconds: float | None = None) -> list[bytes] | None:
-        """Return the lines that come next, none within ``seconds``; ``None`` when there will be no more.
+        """Return the next lines, empty if none come within ``seconds``, ``None`` at the end of the output.
 
         Raises :class:`EngineError` when the connection breaks.
         """
@@ -196,8 +195,7 @@ class Lines:
 class Attachment:
     """One attachment.  Without a terminal (``tty`` false) the output is in the engine's frames.
 
-    The descriptor does not block; ``recv`` and ``send`` raise BlockingIOError
-    when there is nothing to do.
+    The descriptor is non-blocking; ``recv`` and ``send`` raise BlockingIOError when they would block.
     """
 
     def __init__(self, sock: socket.socket, begun: bytes, *, tty: bool) -> None:
@@ -205,7 +203,7 @@ class Attachment:
         sock.setblocking(False)
         self._socket = sock
         self.send: Callable[[bytes], int] = sock.send
-        """Takes what goes of some bytes at once and returns how many; not a step of ours for each key."""
+        """Sends as many bytes as possible now and returns their number; unwrapped, to be fast."""
         self._begun = begun
         self.tty = tty
         """Whether the container has a terminal."""
@@ -220,35 +218,35 @@ class Attachment:
         return len(self._begun)
 
     def recv(self, size: int) -> bytes:
-        """Return some output; ``b""`` when there will be no more."""
+        """Return some output; ``b""`` at its end."""
         if self._begun:
             data, self._begun = self._begun[:size], self._begun[size:]
             return data
         return os.read(self._socket.fileno(), size)
 
     def parts(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Tell apart what of received ``data`` is standard output (1) and standard error (2).
+        """Split received ``data`` into standard output (1) and standard error (2).
 
         Raises :class:`EngineError` when the output of a container without a terminal is not framed.
         """
         return [(STDOUT, data)] if self.tty else self._demux.feed(data)
 
     def ahead(self) -> bytes:
-        """Return what was read and not given to anybody: another holder continues it."""
+        """Return data that was read but not delivered, for another holder to continue from."""
         return self._demux.unread() + self._begun
 
     def replace(self, sock: socket.socket) -> None:
-        """Go on with another connection, of which nothing was read, under the same descriptor."""
+        """Continue with another connection, from which nothing was read, under the same descriptor."""
         sock.setblocking(False)
         os.dup2(sock.fileno(), self._socket.fileno(), inheritable=False)
         sock.close()
 
     def close_write(self) -> None:
-        """End the program's input; its output goes on."""
-        # The engine may have closed already: then there is no input to end.
+        """End the program's input; its output continues."""
+        # The engine may have closed the connection already.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Leave; the container goes on."""
+        """Disconnect; the container continues."""
         self._socket.close()

@@ -1,8 +1,7 @@
 """Files into and out of a sandbox, as tar archives.
 
-Going in, an archive depends on nothing but its entries.  Coming out, an
-archive is hostile: it is never unpacked by the names in it.  A reader hands out
-regular files one by one and the caller keeps those that it knows.
+An archive from a sandbox is hostile: it is never unpacked by the names in it.  A reader yields regular files
+one by one, and the caller keeps those that it knows.
 """
 
 from __future__ import annotations
@@ -24,17 +23,16 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 _MAX_HEADER = 64 * 1024
-"""Bytes of an extended header that are believed."""
+"""Largest extended header that is accepted, in bytes."""
 _LARGEST_TIME = 2**33
 
 
 class SandboxFile(NamedTuple):
     """A file to put into a sandbox.
 
-    ``path`` is absolute inside.  ``data`` is the content, or a host file to
-    read it from (a symbolic link goes in as a link, a directory with all that
-    is in it).  ``owner`` is ``user``, who everything runs as, or ``root``; directories on
-    the way are made where they are missing, and are the same owner's.
+    ``path`` is absolute inside.  ``data`` is the content, or a file on the host (a symbolic link is copied as
+    a link, a directory with its content).  ``owner`` is ``user``, as whom everything runs, or ``root``;
+    missing parent directories are created for the same owner.
     """
 
     path: str
@@ -44,9 +42,9 @@ class SandboxFile(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One member of an archive to write: its header, with a name below the root, and its content.
+    """One member of an archive to write: its header, with a relative name, and its content.
 
-    The content may be pieces, as many bytes as the header says.
+    The content may be an iterator of pieces, with as many bytes in all as the header says.
     """
 
     info: tarfile.TarInfo
@@ -54,7 +52,7 @@ class Entry(NamedTuple):
 
 
 def entry_script() -> SandboxFile:
-    """Return what every container of realm's runs."""
+    """Return the script that every container made by realm runs."""
     return SandboxFile(layout.ENTRY, shipped("container")["entry"], 0o555, owner="root")
 
 
@@ -64,7 +62,7 @@ def put(engine: Engine, container: str, path: str, entries: Iterable[Entry]) -> 
 
 
 def write(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield the archive of ``entries``, whose time is now."""
+    """Yield the archive of ``entries`` with the current time."""
     for info, data in entries:
         yield _header(info)
         if isinstance(data, Path):
@@ -93,7 +91,7 @@ def packed(name: str, user: tuple[int, int], entries: Sequence[Entry]) -> Entry:
 
 
 def _content(path: Path, size: int) -> Iterator[bytes]:
-    """Yield exactly ``size`` bytes, whatever happens to the file meanwhile."""
+    """Yield exactly ``size`` bytes, even if the file changes meanwhile."""
     left = size
     with path.open("rb") as file:
         while left and (piece := file.read(min(CHUNK, left))):
@@ -108,7 +106,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
 def entry(
     name: str, user: tuple[int, int], mode: int = 0o755, data: bytes | Path | Iterator[bytes] | None = None
 ) -> Entry:
-    """Return a member of an archive; without ``data`` a directory."""
+    """Return a member of an archive, a directory without ``data``."""
     info = tarfile.TarInfo(name)
     info.mode = mode
     info.uid, info.gid = user
@@ -130,8 +128,8 @@ def entries(
 ) -> list[Entry]:
     """Return the members that put ``files`` and the user's ``directories`` below ``root``.
 
-    Every path is absolute inside; those that are not below ``root`` are left
-    out.  Only regular files, links and directories of the host go in.
+    Paths are absolute inside; those that are not below ``root`` are left out, as are files of the host that
+    are not regular files, links or directories.
     """
     made: dict[str, Entry] = {}
     prefix = root.rstrip("/") + "/"
@@ -180,11 +178,10 @@ TOO_LARGE = "the container's results are larger than allowed (realm.limit.result
 
 
 class Reader:
-    """Hands out the regular files of an untrusted archive.
+    """Yields the regular files of an untrusted archive.
 
-    ``pieces`` is the archive as it arrives, ``limit`` how many bytes of it are
-    read in all before ``RejectedError``.  Known are POSIX ustar, GNU's long
-    names, and of PAX headers (IEEE 1003.1) the path and the size.
+    ``pieces`` is the archive as it arrives; after ``limit`` bytes ``RejectedError`` is raised.  Supported are
+    POSIX ustar, GNU's long names, and path and size in PAX headers (IEEE 1003.1).
     """
 
     def __init__(self, pieces: Iterator[bytes], limit: int) -> None:
@@ -206,9 +203,9 @@ class Reader:
         return data
 
     def copy(self, size: int, write: Callable[[bytes], object]) -> None:
-        """Give the next ``size`` bytes to ``write``, and pass over their padding.
+        """Pass the next ``size`` bytes to ``write``, and skip their padding.
 
-        What is announced to be too much is refused at once: a sparse file costs a container nothing.
+        A size above the limit is refused before reading, as a sparse file costs a container nothing.
         """
         if size > self._left + len(self._buffer):
             raise RejectedError(TOO_LARGE)
@@ -220,13 +217,13 @@ class Reader:
         self._take(-size % tarfile.BLOCKSIZE)
 
     def _header(self, size: int) -> bytes:
-        """Return an extended header; nothing where it is too long to be believed."""
+        """Return an extended header; empty when it is too long."""
         held = bytearray()
         self.copy(size, held.extend if size <= _MAX_HEADER else lambda _: None)
         return bytes(held)
 
     def files(self) -> Iterator[Member]:
-        """Yield each regular file; what was not taken of one is skipped by the next step."""
+        """Yield each regular file; the next step skips content that was not read."""
         name, records = b"", dict[bytes, bytes]()
         while True:
             block = self._take(tarfile.BLOCKSIZE)
@@ -250,7 +247,7 @@ class Reader:
                 name, records = b"", {}
 
     def drain(self) -> None:
-        """Read what follows the archive's end, so that the connection can be used again."""
+        """Read to the end of the stream, so that the connection can be reused."""
         for piece in self._pieces:
             self._left -= len(piece)
             if self._left < 0:
@@ -258,7 +255,7 @@ class Reader:
 
 
 class Member:
-    """One regular file of an archive: its name, and its content while the reader stands there."""
+    """One regular file of an archive; its content can be read only until the reader goes on."""
 
     def __init__(self, reader: Reader, name: bytes, size: int) -> None:
         self.name = name
@@ -266,7 +263,7 @@ class Member:
         self._reader: Reader | None = reader
 
     def read(self) -> bytes:
-        """Return the content; the caller has looked at ``size``."""
+        """Return the content; the caller must have checked ``size``."""
         held = bytearray()
         self._give(held.extend)
         return bytes(held)
@@ -276,7 +273,7 @@ class Member:
         self._give(file.write)
 
     def skip(self) -> None:
-        """Pass over the content unless it was taken."""
+        """Skip the content unless it was read."""
         if self._reader is not None:
             self._give(lambda _: None)
 
@@ -287,7 +284,7 @@ class Member:
 
 
 def first_file(pieces: Iterator[bytes], limit: int) -> bytes | None:
-    """Return the first regular file of an archive; ``None`` when it is none or larger than ``limit``."""
+    """Return an archive's first regular file; ``None`` if there is none or it is larger than ``limit``."""
     reader = Reader(pieces, limit + 64 * 1024)
     found = None
     for member in reader.files():

@@ -1,6 +1,6 @@
-"""Errors of an engine, with advice on what to do.
+"""An engine's errors, with advice on what to do.
 
-The only place that knows the texts of an engine's errors.
+Only this module knows the texts of engines' errors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def message(body: bytes) -> object:
-    """Return what the body of a refusal says."""
+    """Return the message in the body of a refusal."""
     try:
         return json.loads(body)["message"]
     except (ValueError, KeyError, TypeError):
@@ -30,18 +30,18 @@ def message(body: bytes) -> object:
 
 
 _PASSING = ("quota", "cannot allocate memory", "too many", "input/output error", "busy")
-"""What stands in the way of a mount today and not tomorrow."""
+"""Words in errors of mounts that may succeed later."""
 
 
 def _kind(status: int, text: str) -> EngineTrouble:
     text = text.lower()
     if "no space left" in text:
         return "no space"
-    # A container in the middle of its removal has no layer any more: an error to the engine.
+    # A container that is being removed has no layer any more, which the engine reports as an error.
     if "not running" in text or "rwlayer" in text:
         return "not running"
     # "failed to mount local volume: mount overlay:/…/volumes/…: invalid argument" or,
-    # where the engine knows no options of volumes, "invalid option".
+    # if the engine does not support options of volumes, "invalid option".
     no_overlay = all(word in text for word in ("mount", "overlay", "volume")) or "invalid option" in text
     if no_overlay and not any(word in text for word in _PASSING):
         return "unsupported"
@@ -53,7 +53,7 @@ _PAUSED = re.compile(r"[Cc]ontainer ([0-9a-f]{12})[0-9a-f]* is paused")
 
 
 def refusal(status: int, message: object) -> EngineError:
-    """Return the error for a refusal, in the engine's own words."""
+    """Return the error for a refusal, with the engine's own message."""
     text = clean(message if isinstance(message, (str, bytes)) else "", limit=1000).strip()
     if paused := _PAUSED.search(text):
         return EngineError("the container is paused", f"docker unpause {paused[1]}", kind=_kind(status, text))
@@ -65,7 +65,7 @@ def refusal(status: int, message: object) -> EngineError:
 
 
 def cause(error: BaseException) -> BaseException:
-    """Return the system's own error in one that the SDK's libraries wrapped."""
+    """Return the system's error inside one that the SDK's libraries raised."""
     seen = error
     for _ in range(10):
         inner = [getattr(seen, "reason", None), *reversed(seen.args), seen.__cause__, seen.__context__]
@@ -103,7 +103,7 @@ def nonsense(endpoint: Endpoint) -> EngineError:
 
 
 def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.platform) -> EngineError:
-    """Return the advice that fits why ``endpoint`` did not answer."""
+    """Return the error for an ``endpoint`` that does not answer, with advice that fits the reason."""
     where = _where(endpoint)
     own = _own_engine() if endpoint.source == "default" else ""
     if isinstance(error, PermissionError):
@@ -136,7 +136,7 @@ def unreachable(endpoint: Endpoint, error: BaseException, platform: str = sys.pl
 
 
 def _own_engine() -> str:
-    """Return how to choose this user's own engine if it was not chosen; empty if there is none."""
+    """Return how to select this user's own rootless engine; empty if there is none."""
     path = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
     return f"export DOCKER_HOST=unix://{path} chooses your own, rootless one" if path.is_socket() else ""
 

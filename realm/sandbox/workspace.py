@@ -1,16 +1,15 @@
 """The volumes of a sandbox: its state, and its workspace.
 
 A workspace is a plain volume, which the sandbox fills with a checkout, or an overlay: a *base volume* of
-the project (a checked-out tree with a warm index, made once) below, an empty volume for this sandbox's
-changes above.  That starts at once at any size.  Not every engine supports overlays: one that refuses
-once is remembered in ``engines.json`` and gets plain volumes.
+the project (a checked-out tree with a warm index, created once) below, an empty volume for this sandbox's
+changes above.  An overlay is ready at once whatever the project's size.  Not every engine supports overlays:
+one that has refused is noted in ``engines.json`` and gets plain volumes.
 
-An overlay is a volume of the local driver with ``type=overlay``; its upper and
-work directories are the ``Mountpoint`` of two plain volumes.
+An overlay is a volume of the local driver with ``type=overlay``; its upper and work directories are the
+``Mountpoint`` of two plain volumes.
 
-What is checked out in a base volume stands in ``REALM_HOME/bases/<volume>``,
-which is there when it was filled to the end.  A sandbox gets one only of a commit
-that it may see.
+``REALM_HOME/bases/<volume>`` describes a base volume, and exists once that is completely filled.  A sandbox
+gets only base volumes of commits that it may see.
 """
 
 from __future__ import annotations
@@ -43,26 +42,25 @@ if TYPE_CHECKING:
     from realm.sandbox.transfer import SandboxFile
 
 OVERLAY_FROM_FILES = 200
-"""With that many files an overlay starts sooner than a checkout of one's own."""
+"""Number of files from which an overlay is ready sooner than a checkout."""
 BASE_LIFETIME = 7 * 24 * 3600
-"""Seconds after which a base volume of another commit is made anew."""
+"""Seconds after which a base volume of another commit is replaced."""
 MOST_BASES = 3
-"""Base volumes of one use that are kept; the engine keeps those that a sandbox has."""
+"""Base volumes kept for a repository; the engine keeps those in use by a sandbox."""
 _RECENT = 3600.0
-"""Seconds for which one that was used is not removed: a sandbox may be about to be made on it."""
+"""Seconds after its last use for which one is not removed: a sandbox on it may be about to be created."""
 _NOT_SET_UP = 9
-"""The exit code of the entry script's ``base`` where the user's command failed."""
+"""The exit code of the entry script's ``base`` when the user's setup command failed."""
 _SAID, _LINES = 8 * 1024**2, 20
-"""Bytes of that command's output that are read, and the lines that are shown."""
+"""Bytes read of that command's output, and lines shown of it."""
 WORK_SUFFIX = "-work"
 
 
 class Checkout(NamedTuple):
-    """What a base volume is made of.
+    """The content of a base volume.
 
-    ``tip`` is the commit that is checked out, ``key`` and ``place`` the repository,
-    ``inside`` the files that a sandbox needs for it; ``sees`` tells whether the
-    sandbox that is being made may see commits.
+    ``tip`` is the commit to check out, ``key`` and ``place`` identify the repository, ``inside`` are the
+    files that a sandbox needs for it; ``sees`` returns whether the new sandbox may see commits.
     """
 
     tip: str
@@ -72,13 +70,13 @@ class Checkout(NamedTuple):
     sees: Callable[[Sequence[str]], bool]
     progress: Callable[[str], AbstractContextManager[object]]
     setup: str = ""
-    """Where the user's command makes the tree ready (:data:`layout.SETUP`): what it was done with and on."""
+    """A digest of the setup command (:data:`layout.SETUP`) and what it depends on, empty without one."""
     outline: str = ""
-    """Which files it has, where the checkout is sparse."""
+    """For a sparse checkout, which files it has."""
 
 
 class Base(NamedTuple):
-    """A base volume: its name, where the engine keeps it, and the commit checked out in it."""
+    """A base volume: its name, its directory on the engine's machine, and the commit checked out in it."""
 
     name: str
     mountpoint: str
@@ -101,7 +99,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def of(names: tuple[str, ...]) -> Volumes:
-    """Return the volumes of a sandbox whose container is gone; a missing one is created again."""
+    """Return the volumes of a sandbox whose container is gone; the engine recreates missing ones."""
     prefix = names[0].rpartition("-")[0]
     made = plain(prefix)
     return made._replace(others=tuple(name for name in names if name not in made.all))
@@ -110,8 +108,8 @@ def of(names: tuple[str, ...]) -> Volumes:
 def make(engine: Engine, spec: SandboxSpec, name: str, checkout: Checkout | None) -> Volumes:
     """Return the volumes for sandbox ``name``; without a ``checkout`` there is no overlay.
 
-    Plain ones are made by the engine together with the container. Raises ``EngineError`` if an overlay
-    was demanded but is not supported.
+    The engine creates plain ones together with the container.  Raises ``EngineError`` if an overlay was
+    demanded but is not supported.
     """
     if checkout is None or not wants_overlay(engine, spec, ready=bool(checkout.setup)):
         return plain(name)
@@ -135,13 +133,13 @@ def plain(name: str) -> Volumes:
 
 
 def possible(name: str) -> tuple[str, ...]:
-    """Return the names of all volumes that sandbox ``name`` may get, in an order in which they can go."""
+    """Return all volumes that sandbox ``name`` may get, in an order in which they can be removed."""
     made = plain(name)
     return (made.work, f"{name}-upper", f"{name}-scratch", made.state)
 
 
 def wants_overlay(engine: Engine, spec: SandboxSpec, *, ready: bool = False) -> bool:
-    """Return whether an overlay is worth it, and as far as known possible; ``ready``: of a tree that was."""
+    """Return whether an overlay is worthwhile, and not known to fail; ``ready``: the tree needs a setup."""
     if spec.volumes == "overlay":
         return True
     worth = ready or spec.files >= OVERLAY_FROM_FILES
@@ -152,7 +150,7 @@ def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Map
     upper, scratch = together(
         *(partial(engine.create_volume, name, labels[name], {}) for name in made.others)
     )
-    # Else a directory of the base's could not be renamed, only copied: git mv and rename(2) fail (EXDEV).
+    # Without redirect_dir, git mv and rename(2) of a directory of the base volume fail (EXDEV).
     options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch},redirect_dir=on"
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
         raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
@@ -161,16 +159,16 @@ def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Map
 
 @contextmanager
 def unsettled(engine: Engine, owner: Owner, names: tuple[str, ...]) -> Iterator[None]:
-    """Note that volumes have no container yet, or soon none any more: nobody's work is in them.
+    """Note, until the context ends, that volumes without a container have no work in them.
 
-    Whoever is killed meanwhile leaves the note to :func:`settle`.
+    If this process is killed meanwhile, :func:`settle` finds the note.
     """
     if not names:
         yield
         return
     note = _unsettled() / names[0]
     known = {"engine": engine.endpoint.url, "session": owner.id, "volumes": names}
-    with suppress(OSError):  # a full disk does not keep a sandbox from being removed
+    with suppress(OSError):  # a full disk must not prevent the removal of a sandbox
         make_private(note.parent)
         replace(note, json.dumps(known).encode())
     yield
@@ -178,9 +176,9 @@ def unsettled(engine: Engine, owner: Owner, names: tuple[str, ...]) -> Iterator[
 
 
 def settle(engine: Engine, is_held: Callable[[str], bool]) -> None:
-    """Remove volumes that were noted by somebody who was killed; those that a container has come later.
+    """Remove volumes noted by killed processes; those in use by a container are left for later.
 
-    ``is_held`` tells of a session's id whether somebody has a run of it in hand.
+    ``is_held`` returns for a session's id whether another process has a run of it.
     """
     with suppress(OSError):
         for note in _unsettled().iterdir():
@@ -196,10 +194,9 @@ def _unsettled() -> Path:
 
 
 def remove(engine: Engine, names: tuple[str, ...]) -> None:
-    """Remove volumes; those that are gone are fine.
+    """Remove volumes, ignoring those that are gone.
 
-    The first has the workspace, often the most to delete: the others, which an
-    overlay in it may still use, go after it.
+    The first has the workspace; the others, which an overlay in it may use, are removed after it.
     """
     if names:
         engine.remove_volume(names[0])
@@ -210,9 +207,9 @@ def remove(engine: Engine, names: tuple[str, ...]) -> None:
 
 
 class _Record(NamedTuple):
-    """What is known of a base volume: engine, its use, the repository, the commit, and when it was made.
+    """The description of a base volume: engine, use, repository, commit, and time of creation.
 
-    One that is damaged has no commit, and nothing is made on it.
+    A damaged one has no commit, and is no longer used.
     """
 
     name: str
@@ -224,7 +221,7 @@ class _Record(NamedTuple):
 
 
 def _use(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> str:
-    """Return what base volumes of the same use have in common."""
+    """Return a digest that is equal for base volumes of the same use."""
     parts = [engine.endpoint.url, checkout.key, spec.workspace, "{}:{}".format(*spec.user)]
     parts += [part for part in (checkout.setup, checkout.outline) if part]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -235,12 +232,12 @@ def _path(name: str) -> Path:
 
 
 def is_filled(name: str) -> bool:
-    """Return whether base volume ``name`` was filled to the end."""
+    """Return whether base volume ``name`` was completely filled."""
     return _path(name).exists()
 
 
 def _records() -> dict[str, _Record | None]:
-    """Return what is known of all base volumes; nothing of those of earlier versions."""
+    """Return the descriptions of all base volumes, ``None`` for those of earlier versions."""
     found: dict[str, _Record | None] = {}
     with suppress(OSError):
         for path in (realm_home() / "bases").iterdir():
@@ -253,7 +250,7 @@ def _records() -> dict[str, _Record | None]:
 
 
 def find_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base | None:
-    """Return the best base volume that the sandbox may see; ``None`` when none is there or up to date."""
+    """Return the best base volume that the sandbox may see; ``None`` when none is recent enough."""
     use = _use(engine, spec, checkout)
     records = _records().values()
     known = [record for record in records if record is not None and record.use == use and record.tip]
@@ -275,7 +272,7 @@ def find_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base | N
 
 
 def make_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base:
-    """Check the project out into a new base volume, unless another process just has."""
+    """Check the project out into a new base volume, unless another process has just done so."""
     use, name = _use(engine, spec, checkout), f"realm-base-{os.urandom(6).hex()}"
     doing = "setting the project up (realm.setup)" if checkout.setup else "checking the project out"
     with checkout.progress(f"{doing}, once"), locked(f"base-{use}"):
@@ -286,7 +283,7 @@ def make_base(engine: Engine, spec: SandboxSpec, checkout: Checkout) -> Base:
         owner = spec.owner._replace(role="base", tip=checkout.tip, started=int(time.time()))
         known = labels(owner, f"{name}-fill", owned.all)
         for made in known.values():
-            # It is not the session's own, and outlives it.
+            # A base volume does not belong to the session, and outlives it.
             made[layout.MAKER] = made.pop(layout.ID)
         try:
             mountpoint = engine.create_volume(name, known[name], {})
@@ -335,7 +332,7 @@ def _fill(
 
 
 def _not_set_up(engine: Engine, container: str) -> SetupError:
-    """Return what the user's command said at its end."""
+    """Return the error with the last lines of the setup command's output."""
     long = b"its output is too long to be shown"
     said = b""
     try:
@@ -345,7 +342,7 @@ def _not_set_up(engine: Engine, container: str) -> SetupError:
     except RejectedError:
         said = long
     except EngineError:
-        pass  # it failed all the same
+        pass  # report the failure without its output
     lines = [clean(line) for line in said.decode("utf-8", "replace").splitlines()[-_LINES:]]
     return SetupError(
         "\n".join(["realm.setup failed:", *lines]) if lines else "realm.setup failed, and printed nothing",
@@ -354,7 +351,7 @@ def _not_set_up(engine: Engine, container: str) -> SetupError:
 
 
 def _collect(engine: Engine, place: str) -> None:
-    """Remove unused base volumes: the oldest of a repository that has too many, and the damaged."""
+    """Remove unused base volumes: the oldest of a repository that has too many, and damaged ones."""
     records = _records()
     ages = sorted((_used(name), name) for name, record in records.items() if record and record.place == place)
     old = [name for used, name in ages[: 1 - MOST_BASES] if used < time.time() - _RECENT]
@@ -371,7 +368,7 @@ def _used(name: str) -> float:
 
 
 def _discard(engine: Engine, name: str) -> None:
-    """Remove a base volume unless a sandbox has it, or a workspace without a container lies on it."""
+    """Remove a base volume unless a sandbox, or a workspace without a container, uses it."""
     found = engine.volume(name)
     if found is not None and any(
         f"lowerdir={found.mountpoint}," in other.options.get("o", "")
@@ -388,14 +385,14 @@ def _discard(engine: Engine, name: str) -> None:
 
 
 def forget(place: str) -> None:
-    """Let no sandbox be made on the base volumes of a repository any more: what they stand on is damaged."""
+    """Mark the base volumes of a repository as damaged, so that no new sandbox uses them."""
     for name, record in _records().items():
         if record is not None and record.place == place:
             replace(_path(name), json.dumps(record._replace(tip="")._asdict()).encode())
 
 
 def prune(engine: Engine) -> None:
-    """Remove the base volumes of projects that are not there any more."""
+    """Remove the base volumes of projects that no longer exist."""
     for name, record in _records().items():
         if record is None or record.engine != engine.endpoint.url:
             continue
@@ -403,7 +400,7 @@ def prune(engine: Engine) -> None:
             _discard(engine, name)
 
 
-# -- what is remembered of engines ----------------------------------------------
+# -- engines without overlays ----------------------------------------------
 
 
 def _memory() -> Path:
@@ -425,7 +422,7 @@ def has_failed(engine: Engine) -> bool:
 
 
 def note_failure(engine: Engine, error: EngineError) -> None:
-    """Remember that this engine cannot do overlay volumes, and why, if that is what the error says."""
+    """If the error says that this engine does not support overlay volumes, remember it and the reason."""
     if error.kind != "unsupported":
         return
     make_private(realm_home())

@@ -13,17 +13,17 @@ sockets' directory, which nobody can list; its connections reach the proxies fro
 loopback address of its own (:class:`ticket.Ticket`).  So refusals belong to a run, and
 no program inside needs to know a password.
 
-A run that the user lends an ssh agent has a third socket, ``agent``, whose requests go to whoever holds
-the run (``container/egress/lend``, :mod:`realm.session.lending`).
+A run that the user lends an ssh agent has a third socket, ``agent``, whose requests go to the realm process
+that holds the run (``container/egress/lend``, :mod:`realm.session.lending`).
 
-- :mod:`rules` makes the proxies' configuration of what is allowed: the only place that
-  knows their syntax.  It is a mapping of file names to contents, which
-  :func:`sidecar.join` lays into the sidecar's ``/run/realm/conf`` (a tmpfs, mode 700)
-  through an ``exec``'s standard input; when it changes the proxies read it again.
-- A file ``nginx.conf`` among them starts nginx, which listens at 127.0.0.1:3129, and gives each
-  run the socket ``api``; the sandbox's entry script then listens at 127.0.0.1:3129 too.
-- A run that reads registries with the user's logins has a proxy of its own in squid, at its address
+- :mod:`rules` makes the proxies' configuration from the allowed hosts, and alone knows its
+  syntax.  It is a mapping of file names to contents, which :func:`sidecar.join` writes
+  into the sidecar's ``/run/realm/conf`` (a tmpfs, mode 700) through an ``exec``'s standard
+  input; the proxies reload it when it changes.
+- If a file ``nginx.conf`` is among them, nginx is started, listens at 127.0.0.1:3129, and gives
+  each run the socket ``api``; the sandbox's entry script then listens at 127.0.0.1:3129 too.
+- A run that reads registries with the user's logins has a port of its own in squid, at its address
   (:mod:`registries`).
-- :mod:`sidecar` makes, finds, renews and removes sidecars.  One is removed with the last
+- :mod:`sidecar` creates, finds, updates and removes sidecars.  One is removed with the last
   sandbox that has its name in the label ``realm.egress``.
 """

@@ -1,10 +1,10 @@
-"""Registries that a run reads with its user's logins, which the sidecar has in the sandbox's place.
+"""Registries that a run reads with its user's logins, which only the sidecar has.
 
-For these hosts alone squid ends TLS itself, with a certificate whose authority signed nothing else and
-has no key any more (``container/egress/serve``).  It does so at a port of the run's own, to which it
-leads tunnels for them: where TLS may be ended, squid answers nothing without.  To what reads there it
-adds the login; tools keep the addresses that they know, and lock files too.  What is asked of another
-host, as after a redirect, is a request like any other.
+Only for these hosts squid terminates TLS, with a certificate whose authority signed nothing else and whose
+key is deleted (``container/egress/serve``).  It does so at a separate port of the run, to which it leads
+tunnels for these hosts, as a port that terminates TLS answers nothing without it.  It adds the login to
+requests that read; so tools and lock files keep their addresses.  Requests to other hosts, as after a
+redirect, are treated like any others.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from realm.sandbox.egress.ticket import Ticket
 
 PREFIX = "registry-"
-"""With a run's token, and ``.conf``, the name of the file with its registries."""
+"""The name of the file with a run's registries is this, its token, and ``.conf``."""
 TLS_FILES = "/run/realm/tls"
-"""Where their certificates are, by the run's token, in the sidecar."""
+"""The directory of their certificates in the sidecar, by the run's token."""
 SHARED = r"""
 tls_outgoing_options cafile=/etc/ssl/certs/ca-certificates.crt min-version=1.2
 acl reading method GET HEAD
@@ -39,32 +39,32 @@ always_direct deny led
 never_direct allow led
 include /run/realm/conf/registry*.conf
 ssl_bump none all"""
-"""What all runs' files are read with.  A path that leads elsewhere by dots has no login's path, and what
-a request that reads brings along some servers take for the next one's beginning."""
+"""The configuration around all runs' files.  It refuses dots in a path, which could lead out of a login's
+path, and a body in a request that reads, which some servers take for the next request."""
 CHANGING = (
     "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL",
 )  # fmt: skip
-"""Headers of the sandbox's that no server gets: they make a write of a read, or name another path."""
+"""Headers from the sandbox that are removed: they turn a read into a write, or name another path."""
 _PATH = re.compile(r"/[A-Za-z0-9._~@/+-]{0,400}")
 _VALUE = re.compile(r"[ -~]{1,8000}")
 
 
 class Registry(NamedTuple):
-    """A registry at ``url``, without a path, and its logins: ``authorization`` by the path it is for."""
+    """A registry at ``url``, without a path, and its logins: the ``Authorization`` header by path."""
 
     url: str
     logins: Mapping[str, str]
 
     @property
     def host(self) -> Host:
-        """The host, as the very place to go to; at its port where that is not the usual one."""
+        """The host, marked as named by the user, with its port if that is not the default."""
         return hosts.parse(self.url.partition("://")[2])._replace(known=True)
 
 
 def files(found: Ticket, wanted: Sequence[Registry]) -> Mapping[str, bytes]:
-    """Return the configuration by which a run reads registries.
+    """Return the configuration with which a run reads registries.
 
-    Raises :class:`ValueError` for a login that would be something else in there.
+    Raises :class:`ValueError` for a login that would have another meaning in the configuration.
     """
     if not wanted:
         return {}
@@ -75,7 +75,7 @@ def files(found: Ticket, wanted: Sequence[Registry]) -> Mapping[str, bytes]:
 def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
     kinds = ("DNS" if one.host.network is None else "IP" for one in wanted)
     names = (f"{kind}:{one.host.name}" for kind, one in zip(kinds, wanted, strict=True))
-    yield f"# {','.join(dict.fromkeys(names))}"  # of the certificate
+    yield f"# {','.join(dict.fromkeys(names))}"  # the certificate's names
     run = f"run{found.token}"
     pem = f"{TLS_FILES}/{found.token}.pem"
     way = f"ssl-bump tls-cert={pem} generate-host-certificates=off"
@@ -103,10 +103,10 @@ def _lines(found: Ticket, wanted: Sequence[Registry]) -> Iterator[str]:
         yield f"http_access deny {here} laden because_login"
         yield f"http_access allow {here} {it}_way"
         yield f"http_access deny {here} because_login"
-        # squid tells a company's proxy the headers of what goes through its tunnel, the login too.
+        # squid sends a company's proxy the headers of requests through its tunnel, including the login.
         yield f"always_direct allow {here}"
         yield from (f"request_header_access {header} deny {here}" for header in ("Authorization", *CHANGING))
-        # A session that the login began is one.
+        # A session cookie is as good as the login.
         yield f"reply_header_access Set-Cookie deny {here}"
         longer: list[str] = []
         for place, (path, value) in enumerate(sorted(one.logins.items(), key=lambda login: -len(login[0]))):

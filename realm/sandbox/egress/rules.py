@@ -1,10 +1,8 @@
-"""What sandboxes may reach, as the proxies' configuration: the only place that knows their syntax.
+"""The hosts that sandboxes may reach, as the proxies' configuration, whose syntax only this module knows.
 
-squid asks for no name that is not allowed, so that nothing leaves by DNS.  An
-allowed name may not lead to a private, local or reserved address: squid looks,
-and dnsmasq, which squid asks, drops such answers, so that a name cannot change
-between the look and the connection.  Addresses in the place of names are
-refused unless they were named.
+squid resolves only allowed names, so that nothing leaves by DNS.  An allowed name may not lead to a private,
+local or reserved address: squid checks, and dnsmasq, its resolver, drops such answers, so that a name cannot
+change between check and connection.  Addresses in place of names are refused unless the user allowed them.
 
 See http://www.squid-cache.org/Doc/config/ and dnsmasq(8).
 """
@@ -33,16 +31,16 @@ if TYPE_CHECKING:
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CONFIG = "/run/realm/conf"
-"""Where the configuration is in the sidecar."""
+"""The directory of the configuration in the sidecar."""
 REFUSED = "/run/realm/log/refused"
-"""Where squid logs refusals in the sidecar: address, host, port and reason, one a line."""
+"""squid's log of refusals in the sidecar: address, host, port and reason on each line."""
 
 _PRIVATE = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
     "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
     "::/127", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
-"""Addresses that no public name has, and notations that embed one of these in another."""
+"""Addresses that no public name has, and notations that embed one in another address."""
 
 
 class Upstream(NamedTuple):
@@ -136,21 +134,21 @@ _COUNTED = """\
     access_log /run/realm/spent-{token} spent if=$spent;
 """
 STALE = "stale"
-"""The reason, in a line of :data:`REFUSED`, which says that a server refused its login."""
+"""The reason, in a line of :data:`REFUSED`, for a login that a server refused."""
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
 _HEADER = re.compile(r"[a-z0-9-]{1,100}")
 _VALUE = re.compile(r"[ -#%-~]{0,8000}")
-"""What may be in double quotes in nginx's configuration: no dollar sign, which cannot be escaped."""
+"""Text allowed in double quotes in nginx's configuration: no dollar sign, which cannot be escaped."""
 _NOT_PASSED = ("x-api-key", "authorization", *map(str.lower, registries.CHANGING))
 
 
 class Stand(NamedTuple):
-    """What the sidecar stands before: a server at ``url`` that gets ``headers`` with each request.
+    """A server at ``url`` for which the sidecar is a reverse proxy, adding ``headers`` to each request.
 
-    Let through is what a sandbox asks at ``prefix`` and a path that ``paths``, a regular expression,
-    matches; at the server the path of ``url`` takes the prefix's place.  With ``reads`` it is git's,
-    and only for fetching; what the answers of one with ``counts`` cost is noted.
+    Only requests for ``prefix`` and a path that matches ``paths``, a regular expression, are passed on, with
+    the path of ``url`` in place of the prefix.  With ``reads`` it is a git server, only for fetching; with
+    ``counts`` the cost of its answers is logged.
     """
 
     url: str
@@ -162,11 +160,11 @@ class Stand(NamedTuple):
 
 
 def stands(found: Ticket, wanted: Sequence[Stand]) -> Mapping[str, bytes]:
-    """Return the configuration that answers the run of a ticket with servers that it has no key for.
+    """Return the configuration that gives the run of a ticket access to servers without having their keys.
 
-    The sandbox's own keys go nowhere, and nothing else is let through.  nginx reaches the servers
-    through squid, which looks their names up.  Raises :class:`ValueError` for an address or a header
-    that would be something else in there.
+    The sandbox's own keys are removed, and nothing else is passed on.  nginx reaches the servers through
+    squid, which resolves their names.  Raises :class:`ValueError` for an address or a header that would have
+    another meaning in the configuration.
     """
     token = found.token
     own = f"/run/realm/api/{token}"
@@ -193,7 +191,7 @@ server {{
 
 
 def _stand(token: str, name: str, out: str, stand: Stand) -> tuple[str, str, str]:
-    """Return the upstream and the location of nginx's, and where squid is to connect to."""
+    """Return nginx's upstream and location, and squid's target."""
     parts = urlsplit(stand.url)
     secure = parts.scheme == "https"
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
@@ -212,7 +210,7 @@ def _stand(token: str, name: str, out: str, stand: Stand) -> tuple[str, str, str
     refused = f"    if ($args !~ \"^(service=git-upload-pack)?$\") {{ return 403 '{_ELSEWHERE}'; }}\n"
     refused += f"    access_log {REFUSED} stale-{token} if=$stale;\n"
     counted = _COUNTED.format(token=token) if stand.counts else ""
-    # On a connection of its own no request comes behind what another one left there.
+    # With a connection for each request, none can follow data that another one left there.
     kept = "" if stand.reads else "  keepalive 16;\n  keepalive_timeout 240s;\n"
     upstream = f"upstream {name} {{\n  server unix:{out};\n{kept}}}\n"
     location = f"""\
@@ -294,8 +292,8 @@ acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?${registri
 
 
 def _ways(who: str, port: int, check: str) -> Iterator[str]:
-    """Yield the rules that let through what is ``who``: HTTPS and HTTP at their ports, or both at one."""
-    # What can be asked for at port 80 can be through a tunnel too, as node does it.
+    """Yield the rules that allow requests matching ``who``: HTTPS and HTTP at their ports, or both at one."""
+    # Port 80 can also be reached through a tunnel, as node does.
     for way, usually in (("tunnel", TLS), ("tunnel", WEB), ("!tunnel plain", WEB)):
         at = f"at{port or usually}"
         yield f"acl {at} port {port or usually}"
@@ -305,7 +303,7 @@ def _ways(who: str, port: int, check: str) -> Iterator[str]:
 
 
 def _private(named: Sequence[Network]) -> list[Network]:
-    """Return the networks that names must not lead to: the private ones without those that were named."""
+    """Return the networks that names must not lead to: the private ones without those the user named."""
     left: list[Any] = [ipaddress.ip_network(text) for text in _PRIVATE]
     for wanted in named:
         left = [
@@ -317,14 +315,14 @@ def _private(named: Sequence[Network]) -> list[Network]:
 
 
 def _less(network: Any, wanted: Any) -> list[Network]:
-    """Return the rest of a network without another of the same kind."""
+    """Return the rest of a network without another of the same IP version."""
     if not network.overlaps(wanted):
         return [network]
     return [] if network.prefixlen >= wanted.prefixlen else [*network.address_exclude(wanted)]
 
 
 def _without_covered(names: Sequence[str]) -> list[str]:
-    """Return the names that no other one, beginning with a dot, covers: squid refuses duplicates."""
+    """Return the names that no other name with a leading dot covers, as squid refuses duplicates."""
     tops = [name for name in names if name.startswith(".")]
 
     def is_covered(name: str) -> bool:
@@ -336,7 +334,7 @@ def _without_covered(names: Sequence[str]) -> list[str]:
 def _through(upstream: Upstream | None) -> Iterator[str]:
     if upstream is None:
         return
-    # squid decodes escapes in such a word.
+    # squid decodes escapes in this word.
     login = f" login={quote(upstream.login, safe=':')}" if upstream.login else ""
     way = f"{upstream.host} parent {upstream.port} 0 no-query default no-digest no-netdb-exchange"
     yield f"cache_peer {way} name=upstream{login}"
@@ -344,7 +342,7 @@ def _through(upstream: Upstream | None) -> Iterator[str]:
     if upstream.without:
         yield f"acl direct dstdomain -n {' '.join(_without_covered(upstream.without))}"
         yield "always_direct allow direct"
-    yield "always_direct deny all"  # what no rule is about is else dealt with contrary to the last one
+    yield "always_direct deny all"  # requests that match no rule would get the opposite of the last rule
     yield "never_direct allow all"
 
 
@@ -359,7 +357,7 @@ def _dnsmasq(more: Sequence[Host]) -> Iterator[str]:
         "resolv-file=/etc/resolv.conf",
     )
     if any(host.network is not None and not host.known for host in more):
-        return  # a name may lead to what was named; squid looks
+        return  # a name may lead to an address that the user named; squid checks
     yield "stop-dns-rebind"
     # Attackers do not control these names; some networks resolve them to addresses of their own.
     trusted = [host.name for host in (*usual(), *(one for one in more if one.known and one.network is None))]

@@ -1,12 +1,11 @@
-"""Sidecars: one for a project's sandboxes, made with the first and removed with the last.
+"""Sidecars: one for a project's sandboxes, created with the first and removed with the last.
 
-A sidecar and its volume have one name, made of the project, this REALM_HOME and the
-image, so that two runs that begin at once have the same one.  It belongs to no
-process: it is removed when no sandbox is there that has its name in a label, by
-whoever looks next (:func:`sweep`).  Who begins a run keeps it from that with
-:func:`in_use` until the sandbox is there.
+A sidecar and its volume have the same name, derived from the project, this REALM_HOME and the image, so that
+two runs that begin at once share it.  It belongs to no process: the next :func:`sweep` by any of them removes
+it when no sandbox has its name in a label.  A run that begins prevents this with :func:`in_use` until its
+sandbox exists.
 
-What it was configured with last lies in ``REALM_HOME/egress/<name>.json``.
+``REALM_HOME/egress/<name>.json`` has its current configuration.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _LIMIT = 4 * 1024**2
 
 
 def name(project: str, image: str) -> str:
-    """Return the name of the sidecar with that image for the project at that path."""
+    """Return the name of the sidecar with this image for the project at this path."""
     parts = f"{proof.home()}\0{project}\0{image}".encode("utf-8", "surrogateescape")
     return f"realm-egress-{hashlib.sha256(parts).hexdigest()[:12]}"
 
@@ -156,7 +155,7 @@ def _make(engine: Engine, sidecar: str, owner: layout.Owner, image: str) -> bool
             # dnsmasq answers squid at the usual port for DNS.
             "Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
             "LogConfig": {"Type": "none"},
-            # A new volume takes what it holds, and whose that is, from the image.
+            # A new volume gets its content and owner from the image.
             "Mounts": [{"Type": "volume", "Source": sidecar, "Target": layout.EGRESS}],
         },
     }
@@ -176,11 +175,11 @@ def join(
     engine: Engine, sidecar: str, container: str, found: Ticket, given: Sequence[Host],
     make_rules: Callable[[Sequence[Host]], Mapping[str, bytes]], own: Mapping[str, bytes] = {},
 ) -> None:  # fmt: skip
-    """Open the sockets of a run in the running sidecar, whose id is ``container``, with the rules of now.
+    """Open the sockets of a run in the running sidecar, whose id is ``container``, with the current rules.
 
-    ``given`` are hosts that this run may reach besides; ``make_rules`` gets those of all runs.
-    ``own`` are files for this run alone, which stay in the sidecar.
-    Raises ``EngineError``; nothing leads out of the sandbox then.
+    ``given`` are extra hosts for this run; ``make_rules`` is called with those of all runs.  ``own`` are
+    files only for this run, which stay in the sidecar.  Raises ``EngineError``; the sandbox then has no way
+    out.
     """
     known = _known(sidecar, container)
     wanted = _merged(known, given)
@@ -215,16 +214,16 @@ def give(engine: Engine, container: str, own: Mapping[str, bytes]) -> None:
 
 
 def hold(engine: Engine, sidecar: str, found: Ticket) -> Attachment:
-    """Return the stream of what a run asks the user's ssh agent, which takes the answers.
+    """Return the stream of a run's requests to the user's ssh agent, which takes the answers.
 
-    The run has joined with :data:`LENDS` and its token among its own files.
+    The run must have joined with the file :data:`LENDS` and its token among its own.
     """
     _, sock, begun = engine.begin(sidecar, [*_SCRIPT, "hold", found.token])
     return Attachment(sock, begun, tty=False)
 
 
 def leave(engine: Engine, sidecar: str, found: Ticket) -> None:
-    """Close the sockets of a run that is over."""
+    """Close the sockets of a run that has ended."""
     _ask(engine, sidecar, ["leave", found.token], {})
 
 
@@ -245,7 +244,7 @@ def _ask(engine: Engine, container: str, words: list[str], files: Mapping[str, b
 
 
 class _Known(NamedTuple):
-    """What a sidecar was configured with: its container, the digest of the files, hosts given by runs."""
+    """A sidecar's configuration: its container, the digest of the files, hosts given by runs."""
 
     container: str
     digest: str = ""
@@ -295,7 +294,7 @@ def refusals(engine: Engine, sidecar: str, found: Ticket) -> list[Refusal]:
 
 
 def following(found: Ticket) -> list[str]:
-    """Return the command that prints a run's refusals, past and new, one a line, in the sidecar."""
+    """Return the command, for the sidecar, that prints a run's refusals, past and new, on a line each."""
     return [*_SCRIPT, "follow", found.token, found.address]
 
 
@@ -306,7 +305,7 @@ def is_stale(line: bytes, found: Ticket) -> bool:
 
 
 def read(line: bytes, found: Ticket) -> Refusal | None:
-    """Return the refusal in a line of the sidecar's; ``None`` when it is not this run's."""
+    """Return the refusal in a line of the sidecar's log; ``None`` when it is not this run's."""
     parts = line.decode("ascii", "replace").split()
     if len(parts) != 4 or parts[0] != found.address or not parts[2].isdigit() or parts[3] == STALE:  # noqa: PLR2004
         return None
@@ -320,7 +319,7 @@ def read(line: bytes, found: Ticket) -> Refusal | None:
 
 
 def spending(found: Ticket) -> list[str]:
-    """Return the command that prints the cost of a run's answers, one a line, in the sidecar."""
+    """Return the command, for the sidecar, that prints the cost of a run's answers on a line each."""
     return [*_SCRIPT, "spent", found.token]
 
 
@@ -331,7 +330,7 @@ def read_spent(line: bytes) -> tuple[str, int] | None:
     return (parts[0], int(parts[1])) if known else None
 
 
-# -- those that nobody uses ----------------------------------------------------
+# -- unused ones ----------------------------------------------------
 
 
 def listed(engine: Engine) -> Iterator[tuple[str, str]]:
@@ -342,9 +341,9 @@ def listed(engine: Engine) -> Iterator[tuple[str, str]]:
 
 
 def sweep(engine: Engine) -> None:
-    """Remove the sidecars of this REALM_HOME, and their volumes, that no sandbox uses.
+    """Remove this REALM_HOME's sidecars and their volumes that no sandbox uses.
 
-    A volume stays as long as a sandbox is there that has ended.
+    A volume stays as long as an ended sandbox has it.
     """
     wanted = (f"{layout.ROLE}={ROLE}", f"{layout.REALM_HOME}={proof.home()}")
     volumes = {one.name for one in engine.volumes(*wanted) if proof.holds("volume", one.name, one.labels)}

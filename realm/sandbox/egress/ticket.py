@@ -19,7 +19,7 @@ STAND_PORT = 3130
 READ_PORT = 3131
 """The port, at a run's address, where the sidecar ends TLS for registries that it reads with logins."""
 BACK_PORT = 3132
-"""The port to which it leads their tunnels, and from where they go on."""
+"""The port to which it leads their tunnels, which continue from there."""
 
 
 class Ticket(NamedTuple):
@@ -30,15 +30,15 @@ class Ticket(NamedTuple):
 
     @property
     def directory(self) -> str:
-        """Where the run's sockets are, in sandbox and sidecar."""
+        """The directory of the run's sockets, in sandbox and sidecar."""
         return f"{layout.EGRESS}/run/{self.token}"
 
 
 def ticket(owner: Owner) -> Ticket:
-    """Return the ticket of a sandbox; who has its labels and this REALM_HOME's key gets the same again."""
+    """Return the ticket of a sandbox, which is derived from its labels and this REALM_HOME's key."""
     made = proof.prove("egress", f"{owner.id} {owner.run} {owner.started}")[layout.PROOF]
     first, second, third = bytes.fromhex(made[-6:])
-    # The sidecar's own are 127.0.0.0/24, as is the broadcast address.
+    # 127.0.0.0/24 is the sidecar's own; no address ends in 0 or 255.
     return Ticket(made[:32], f"127.{1 + first % 254}.{second}.{1 + third % 254}")
 
 
@@ -50,7 +50,7 @@ _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "MAVEN_ARGS")
 
 
 def variables(found: Ticket, *, reads: bool = False) -> dict[str, str]:
-    """Return the environment by which programs find the proxy, and trust one that ``reads`` registries."""
+    """Return the variables by which programs find the proxy, and trust one that ``reads`` registries."""
     proxy = f"http://127.0.0.1:{PROXY_PORT}"
     here = "localhost,127.0.0.1,::1"
     java = " ".join(
@@ -62,11 +62,11 @@ def variables(found: Ticket, *, reads: bool = False) -> dict[str, str]:
         "REALM_EGRESS": found.directory,
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
         **dict.fromkeys(("NO_PROXY", "no_proxy"), here),
-        # Node's own fetch looks at the variables above only when it is told to, and lately.
+        # Node's own fetch, only in recent versions, uses the variables above if this is set.
         "NODE_USE_ENV_PROXY": "1",
         "NODE_OPTIONS": f"--require={layout.EGRESS}/node/fetch.cjs",
         "JAVA_TOOL_OPTIONS": f"{java} -Dhttp.nonProxyHosts=localhost|127.*|[::1]",
-        # Maven from 3.9 on looks at Java's settings when told to, and grumbles at each download then.
+        # Maven from 3.9 on uses Java's settings if told to, but then warns at each download.
         "MAVEN_ARGS": "-Daether.connector.http.useSystemProperties=true"
         " -Daether.transport.apache.useSystemProperties=true"
         " -Dorg.slf4j.simpleLogger.log.org.eclipse.aether.transport=error",
@@ -80,10 +80,10 @@ YARN = SandboxFile(
     f"{layout.HOME}/.yarnrc.yml",
     b'networkSettings:\n  "{localhost,127.0.0.1}":\n    httpProxy: ""\n    httpsProxy: ""\n',
 )
-"""What Yarn 2 and later read in the home: they know no variable for what needs no proxy."""
+"""Settings in the home for Yarn 2 and later, which has no variable for hosts that need no proxy."""
 
 
 def besides(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the user's variables as they leave a sandbox whose variables are ``own`` its way out."""
+    """Return the user's variables without proxies, and with options appended to those in ``own``."""
     kept = {name: value for name, value in given.items() if name not in _PROXIES}
     return kept | {name: f"{own[name]} {kept[name]}" for name in _OPTIONS if name in kept and name in own}

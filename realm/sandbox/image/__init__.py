@@ -1,4 +1,4 @@
-"""The sandbox's image: the user's own, or realm's, which is rebuilt when what it is made of has changed."""
+"""The sandbox's image: the user's own, or realm's, which is rebuilt when its inputs have changed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
 
 WORKSPACE_LABEL = "realm.workspace"
-"""``open`` on an image whose ``/workspace`` anybody may write to."""
+"""``open`` on an image in which anybody may write to ``/workspace``."""
 
 
 class Status(NamedTuple):
-    """An image as it is on the engine; ``stale`` when its inputs changed since it was built."""
+    """An image's state on the engine; ``stale`` when its inputs have changed since it was built."""
 
     reference: str
     missing: bool = False
@@ -27,13 +27,13 @@ class Status(NamedTuple):
 
 
 def opens_workspace(engine: Engine, image: str) -> bool:
-    """Return whether the sandbox's user can make its work tree itself in a volume made from ``image``."""
+    """Return whether the sandbox's user can create its work tree in a volume made from ``image``."""
     found = seen(engine, image)
     return found is not None and found.labels.get(WORKSPACE_LABEL) == "open"
 
 
 def seen(engine: Engine, image: str) -> Image | None:
-    """Return what is known of an image by its id; the engine is asked once."""
+    """Return an image by its id; the engine is asked only once."""
     return engine.images_seen.get(image) or inspect(engine, image)
 
 
@@ -44,7 +44,7 @@ def _is_stale(found: Image, inputs: Inputs) -> bool:
 
 
 def status(engine: Engine, image: str | None = None, inputs: Inputs | None = None) -> Status:
-    """Return how the user's image ``image``, or realm's own that is made of ``inputs``, stands."""
+    """Return the state of the user's image ``image``, or of realm's own with these ``inputs``."""
     reference = image or REFERENCE
     found = inspect(engine, reference)
     if found is None:
@@ -58,7 +58,7 @@ def status(engine: Engine, image: str | None = None, inputs: Inputs | None = Non
 
 
 def way(image: str) -> str:
-    """Return how an image of the user's comes to an engine that has none of that name."""
+    """Return how to get an image of the user's onto an engine that lacks it."""
     if image.startswith(FEATURES):
         return "git config --unset-all realm.image, then realm init builds it again"
     return f"docker pull {image}, or build it"
@@ -67,11 +67,11 @@ def way(image: str) -> str:
 def ensure(
     engine: Engine, image: str | None, inputs: Inputs, progress: Progress, *, part: str | None = None
 ) -> str:
-    """Return the id of the user's image ``image``, or of realm's own, which is built when it must be.
+    """Return the id of the user's image ``image``, or of realm's own, which is built if necessary.
 
-    ``part`` names what an agent needs in it; one of the user's that lacks it gets it
-    from realm's own (:mod:`realm.sandbox.image.on_top`).  Raises ``ImageError`` when the
-    user's is missing or a build failed.
+    ``part`` is what an agent needs in it; a user's image without it is extended from realm's own
+    (:mod:`realm.sandbox.image.on_top`).  Raises ``ImageError`` when the user's image is missing or a build
+    failed.
     """
     if image is None:
         return _own(engine, inputs, progress)

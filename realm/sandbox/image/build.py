@@ -1,7 +1,6 @@
 """Building the sandbox's image: with the docker command's BuildKit, else through the Docker SDK.
 
-The SDK only knows the engine's older builder; that is enough where there is an
-engine and nothing else.
+The SDK supports only the engine's older builder, which is enough on a machine without the docker command.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
 
 
 Progress = Callable[[str], AbstractContextManager[object]]
-"""Shows that something goes on, for the time of a ``with`` statement."""
+"""Shows progress during a ``with`` statement."""
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _STEP = re.compile(r"(?:#\d+ \[(?:\S+ +)?|Step |(?:\[\d+/\d+\] )?STEP )(\d+)/(\d+)\b(.*)")
-"""A step with BuildKit, with the engine's builder, and with Podman's: its number, how many there are."""
+"""A step of BuildKit, the engine's builder or Podman's: its number, and the number of steps."""
 _ABOUT = {"apt-get install": "Debian packages", "npm install": "Claude Code"}
-"""What a step is about that takes long."""
+"""Descriptions of steps that take long."""
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 
@@ -50,7 +49,7 @@ class Steps:
         self._stack.close()
 
     def show(self, line: str) -> None:
-        """Show the step that a line of the build's output begins, if it does."""
+        """Show a step if this line of the build's output begins one."""
         if found := _STEP.match(line):
             about = "".join(f", {words}" for part, words in _ABOUT.items() if part in found[3])
             self._stack.close()
@@ -62,33 +61,33 @@ def build_own(
     engine: Engine, inputs: Inputs, progress: Callable[[str], object] = lambda _: None, *,
     no_cache: bool = False,
 ) -> str:  # fmt: skip
-    """Build ``realm:latest`` with BuildKit where the docker command has it, else with the engine.
+    """Build ``realm:latest`` with BuildKit if the docker command has it, else with the engine; return its id.
 
-    Returns its id.  ``progress`` gets each line of the build's output, cleaned.
-    Raises ``ImageError`` with the end of the output when it fails.
+    ``progress`` is called with each line of the build's output, cleaned.  Raises ``ImageError`` with the end
+    of the output when the build fails.
     """
     directory = context_dir(inputs)
     command = ["docker", "buildx", "build", "--progress=plain", "--load", "--tag", REFERENCE]
     command += ["--no-cache"] if no_cache else []
     lines = (
         with_command([*command, str(directory)])
-        if has_buildx() and not engine.is_podman  # which has no BuildKit, whatever the command says
+        if has_buildx() and not engine.is_podman  # Podman has no BuildKit, whatever the command says
         else with_engine(engine, context(inputs), REFERENCE, {}, no_cache=no_cache)
     )
     return follow(engine, REFERENCE, lines, progress)
 
 
 def inspect(engine: Engine, reference: str) -> Image | None:
-    """Return what the engine says of an image, ``None`` when it has none of that name."""
+    """Return an image from the engine, ``None`` when there is none of that name."""
     if not _REFERENCE.fullmatch(reference):
         raise ImageError(f"'{clean(reference)}' is not the name of an image", "docker image ls")
     return engine.image(reference)
 
 
 def follow(engine: Engine, name: str, lines: Iterator[str], progress: Callable[[str], object]) -> str:
-    """Return the id of the image ``name`` once the output ``lines`` of its build are through.
+    """Read the output ``lines`` of a build to the end; return the id of the image ``name``.
 
-    ``progress`` gets each of them, cleaned; an ``ImageError`` has the last ones.
+    ``progress`` is called with each line, cleaned; an ``ImageError`` has the last ones.
     """
     last: deque[str] = deque(maxlen=20)
     try:
@@ -118,7 +117,7 @@ _HINT = "behind a proxy that inspects TLS: realm build --ca-file FILE"
 
 
 def with_command(command: Sequence[str], hint: str = _HINT) -> Iterator[str]:
-    """Run a command that builds an image; give its output line by line."""
+    """Run a command that builds an image; yield its output line by line."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -131,7 +130,7 @@ def with_command(command: Sequence[str], hint: str = _HINT) -> Iterator[str]:
 def with_engine(
     engine: Engine, files: dict[str, bytes], tag: str, arguments: dict[str, str], *, no_cache: bool = False
 ) -> Iterator[str]:
-    """Build an image of the context ``files`` with the engine's own builder; give its output line by line."""
+    """Build an image of the context ``files`` with the engine's own builder; yield its output by lines."""
     members = [transfer.entry(name, (0, 0), 0o644, data) for name, data in files.items()]
     try:
         yield from engine.build(b"".join(transfer.write(members)), tag, arguments, no_cache=no_cache)

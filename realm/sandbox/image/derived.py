@@ -1,8 +1,8 @@
-"""Images made on top of another one: removed when they are no longer used.
+"""Images built on top of others, which are removed when no longer used.
 
-They are ``realm:<what>-<digest>`` and, with the features of a ``devcontainer.json``,
-``realm-features:<digest>``.  A file ``REALM_HOME/images/<what>-<digest>`` has the time at which a sandbox
-was last made of one.
+They are called ``realm:<what>-<digest>`` and, with the features of a ``devcontainer.json``,
+``realm-features:<digest>``.  The time of the file ``REALM_HOME/images/<what>-<digest>`` is that of the last
+sandbox created from one.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _NAME = "realm:"
 FEATURES = "realm-features:"
 _FEATURES = "features-"
 _KINDS = ("with", "on")
-"""What there is; each has a label ``realm.<what>``."""
+"""The values of ``<what>``; each has a label ``realm.<what>``."""
 _LIFETIME = 30 * 24 * 3600.0
-"""Seconds after which one goes that no sandbox was made of."""
+"""Seconds after which an unused one is removed."""
 
 
 def note_use(tag: str) -> None:
-    """Note that a sandbox is about to be made of the image ``tag``."""
+    """Note that a sandbox is about to be created from the image ``tag``."""
     path = _note(tag)
     with suppress(OSError):
         make_private(path.parent)
@@ -47,7 +47,7 @@ def _note(tag: str) -> Path:
 
 
 def remove_others(engine: Engine, label: str, tag: str) -> None:
-    """Remove what has the same label as the image ``tag`` and is older; what a sandbox uses stays."""
+    """Remove older images with the same label as the image ``tag``, except those that a sandbox uses."""
     kind = tag.partition("-")[0]
     with suppress(EngineError):
         for image in engine.images(label):
@@ -58,14 +58,14 @@ def remove_others(engine: Engine, label: str, tag: str) -> None:
 
 
 def prune(engine: Engine, named: Callable[[], Container[str]] = tuple) -> None:
-    """Remove the images that no sandbox was made of for long; what one uses, or is ``named``, stays.
+    """Remove images unused for long, except those that a sandbox uses or that are ``named``.
 
-    One that is not noted, as before there were notes, counts as used now.
+    An image without a note, from an earlier version, counts as used now.
     """
     found = [(f"{_NAME}{kind}-", engine.images(f"realm.{kind}")) for kind in _KINDS]
     found.append((FEATURES, engine.images(f"{FEATURES}*", "reference")))
     tags = [tag for begin, images in found for one in images for tag in one.tags if tag.startswith(begin)]
-    kept = named() if tags else ()  # which every session's record is asked for
+    kept = named() if tags else ()  # only then, as it reads every session's record
     for tag in tags:
         if tag in kept or not _note(tag).exists():
             note_use(tag)

@@ -1,8 +1,7 @@
-"""Claude Code brought into an image of the user's own, by building on top of it.
+"""Adding Claude Code to an image of the user's, by building on top of it.
 
-What is built is named after the ids of both images, so that a new build of
-either makes a new one; the one before is removed.  It takes seconds and no
-network: everything comes out of realm's own image.
+The result is named after the ids of both images, so that rebuilding either creates a new one, and the
+previous one is removed.  The build takes seconds and no network, as everything comes from realm's own image.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
 
 ON_LABEL = "realm.on"
-"""The user's name of the image that one was built on."""
+"""The user's name of the image below."""
 _DOCKERFILE = "on-top.Dockerfile"
 _COMPLAINT = "realm: "
 

@@ -1,7 +1,7 @@
-"""Debian packages that the user wants in a project's containers, on top of the image that these would have.
+"""Debian packages that the user wants in a project's containers, installed on top of their image.
 
-What is built is named after that image's id and the packages, so that a new build of the image
-makes a new one; the one before is removed.
+The result is named after that image's id and the packages, so that rebuilding the image creates a new one,
+and the previous one is removed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from realm.sandbox.docker import Engine
 
 LABEL = "realm.with"
-"""A digest of the packages and of the name of the image that one was built on."""
+"""A digest of the packages and of the name of the image below."""
 _DOCKERFILE = "packages.Dockerfile"
 _TAG = "realm:with-"
 
 
 def ensure(engine: Engine, reference: str, image: str, packages: Sequence[str], progress: Progress) -> str:
-    """Return the id of an image with ``packages`` on top of ``image``, an id, which is called ``reference``.
+    """Return the id of an image with ``packages`` on top of ``reference``, whose id is ``image``.
 
     Raises ``ImageError`` with the end of the build's output when they cannot be installed.
     """

@@ -1,10 +1,9 @@
-"""What realm's own image is made of, and the digest of that.
+"""The inputs of realm's own image, and their digest.
 
-``realm:latest`` carries a label, ``realm.fingerprint``, which is a digest of
-everything that it was made of but the version of Claude Code, and one with
-that.  The context (``~/.realm``) has the settings written into its Dockerfile,
-so that a plain ``docker build`` of it gives the same image.  The version counts
-only where a setting fixes it: otherwise the one that was built stays.
+``realm:latest`` has a label ``realm.fingerprint``, a digest of all its inputs except the version of Claude
+Code, and a label with that version.  The context (``~/.realm``) has the settings written into its Dockerfile,
+so that a plain ``docker build`` of it gives the same image.  Claude Code's version matters only if a setting
+fixes it; otherwise the built one stays.
 """
 
 from __future__ import annotations
@@ -27,11 +26,10 @@ _IGNORE = "*\n!Dockerfile\n!hooks\n!hooks/claude\n!ca.crt\n"
 
 
 class Inputs(NamedTuple):
-    """What an image is made of, besides what realm ships.
+    """An image's inputs besides the files that realm ships.
 
-    ``claude_version`` empty is the latest there is.  ``ca_file`` has extra
-    certificate authorities (PEM).  ``uid`` and ``gid`` get a name in the image.  A ``slim``
-    one has neither compilers nor languages.
+    An empty ``claude_version`` means the latest.  ``ca_file`` has extra certificate authorities (PEM).
+    ``uid`` and ``gid`` get a name in the image.  A ``slim`` one has no compilers or language runtimes.
     """
 
     base: str = DEFAULT_BASE
@@ -43,13 +41,13 @@ class Inputs(NamedTuple):
 
 
 def ca_file() -> Path | None:
-    """Return the file of extra authorities that the environment names."""
+    """Return the file of extra authorities from the environment."""
     names = (os.environ.get(name) for name in _CA_VARIABLES)
     return next((Path(name).expanduser() for name in names if name), None)
 
 
 def authorities(inputs: Inputs) -> bytes:
-    """Return the extra authorities in PEM, which may be none; ``ImageError`` when they cannot be read."""
+    """Return the extra authorities in PEM, which may be empty; ``ImageError`` when they cannot be read."""
     if inputs.ca_file is None:
         return b""
     try:
@@ -64,7 +62,7 @@ def _hooks() -> dict[str, bytes]:
 
 
 def fingerprint(inputs: Inputs) -> str:
-    """Return the digest of everything that the image is made of but Claude Code's version."""
+    """Return the digest of all the image's inputs except Claude Code's version."""
     digest = hashlib.sha256()
     parts = {
         "Dockerfile": shipped("container")["Dockerfile"],
@@ -82,7 +80,7 @@ def _yes(wanted: bool) -> str:
 
 
 def _rendered(inputs: Inputs) -> bytes:
-    """Return the Dockerfile with the settings as its arguments' defaults."""
+    """Return the Dockerfile with the settings as the defaults of its arguments."""
     text = shipped("container")["Dockerfile"].decode()
     values = {
         "BASE": inputs.base,
@@ -110,7 +108,7 @@ def context(inputs: Inputs) -> dict[str, bytes]:
 
 
 def context_dir(inputs: Inputs) -> Path:
-    """Write the context into realm's directory, for ``docker build`` by hand, and return that."""
+    """Write the context into realm's directory, for ``docker build`` by hand; return the directory."""
     home = make_private(realm_home())
     for name, content in context(inputs).items():
         path = home / name
