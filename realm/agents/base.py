@@ -232,6 +232,11 @@ class Agent:
         """Return the variables for a start on this machine with the same login and settings."""
         return {}
 
+    def directories(self, arguments: Sequence[str]) -> list[str]:
+        """Return the directories besides its own that the arguments let it work in, as they are named."""
+        del arguments
+        return []
+
     def wants_screen(self, arguments: Sequence[str], *, listens: bool = True) -> bool:
         """Tell whether it needs a terminal even while no user is attached.
 

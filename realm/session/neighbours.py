@@ -259,6 +259,25 @@ def announce(plan: Plan, ui: UI) -> None:
             with suppress(RealmError):  # a filter of the user's may fail
                 if count := worktree.dirty_count(clone):
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
+    for word in plan.agent.directories(plan.agent_args):
+        if said := _elsewhere(plan, word):
+            ui.warn(said)
+
+
+def _elsewhere(plan: Plan, word: str) -> str:
+    """Return where the agent finds the directory ``word`` of this machine, if that is not where it says."""
+    root, session, shown = plan.project.root, plan.session, clean(word, limit=200)
+    full = Path(os.path.normpath(root / plan.project.subdir / os.path.expanduser(word)))  # noqa: PTH111
+    if not _is_directory(full):
+        return ""
+    if full.is_relative_to(root):
+        place = posixpath.normpath(posixpath.join(session.workspace, full.relative_to(root)))
+    else:
+        place = next((session.beside(one.name) for one in session.neighbours if one.path == str(full)), "")
+    if not place:
+        return f"{shown} is not in the container: --with {shlex.quote(shown)} brings it along"
+    asked = posixpath.normpath(posixpath.join(session.workspace, plan.project.subdir, word))
+    return "" if asked == place else f"{shown} is {place} in the container"
 
 
 def absent(project: Project, session: Session, name: str) -> str:

@@ -163,6 +163,21 @@ def test_a_plain_directory_that_is_gone_stops_nothing(
     )
 
 
+def test_where_a_directory_is_that_the_agent_is_told_of(
+    repo: Repo, lib: Repo, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, project = named(repo, "../lib"), project_of(repo)
+    (repo.path / "app").mkdir()
+    words = ("../lib", "app", "../gone", "../my data", str(lib.path), str(repo.path / "app"))
+    plan = planned(project, made)._replace(agent_args=("--add-dir", *words))
+    neighbours.announce(plan, TerminalUI(no_input=True, quiet=True))
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: ../my data is not in the container: --with '../my data' brings it along",
+        f"warning: {lib.path} is /workspace/lib in the container",
+        f"warning: {repo.path}/app is {made.workspace}/app in the container",
+    ]
+
+
 def test_what_is_too_much_for_a_copy_is_said(repo: Repo, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "MOST_FILES", 2)
     with pytest.raises(RealmError, match="too much for a copy") as caught:

@@ -375,6 +375,20 @@ def test_the_work_tree_that_arguments_name(arguments: tuple[str, ...], name: str
     assert agents.find().worktree(arguments) == found
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), []),
+        (("--add-dir", "../a", "../b", "-p", "x"), ["../a", "../b"]),
+        (("-p", "x", "--add-dir=../a", "y"), ["../a"]),
+        (("--add-dir",), []),
+        (("../a",), []),
+    ],
+)
+def test_the_directories_that_arguments_name(arguments: tuple[str, ...], named: list[str]) -> None:
+    assert CLAUDE.directories(arguments) == named
+
+
 SERVERS: dict[str, dict[str, Any]] = {
     "docs": {"type": "http", "url": "https://mcp.example.com/mcp", "headers": {"Accept": "x/y"}},
     "keyed": {"type": "sse", "url": "https://mcp.example.com/k", "headers": {"X-Api-Key": "hunter2hunter2"}},

@@ -115,6 +115,19 @@ class Claude(Agent):
                 return f"{self.worktrees}/{name}", f"worktree-{name}"
         return None
 
+    def directories(self, arguments: Sequence[str]) -> list[str]:
+        """Return the values of ``--add-dir``, which takes all words up to the next option."""
+        found: list[str] = []
+        is_value = False
+        for word in (*self.words[1:], *arguments):
+            if word.startswith("-"):
+                option, given, value = word.partition("=")
+                is_value = option == "--add-dir" and not given
+                found += [value] if option == "--add-dir" and given else []
+            elif is_value:
+                found.append(word)
+        return found
+
     def environment(self, state: str) -> dict[str, str]:
         """Return the path of its configuration, and switches against updates, plugins and telemetry."""
         return {
