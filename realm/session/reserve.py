@@ -1,7 +1,7 @@
 """Keeping some of the engine's disk free: a run that fills it is paused until there is room again.
 
-The engine's disk is looked at on this machine where the engine's files lie here, else from inside the
-sandbox, with ``df``, whose program is the image's and which can only be kept from answering.
+If the engine's files are on this machine the disk is checked here, else from inside the sandbox with ``df``.
+That is the image's program; at worst the agent can prevent its answer.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from realm.session.run import Plan
 
 _SOON, _RARELY = 2.0, 15.0
-"""Seconds between two looks at a disk of this machine, and from inside a sandbox."""
+"""Seconds between two checks of the disk, on this machine and from inside a sandbox."""
 _ROOM = 1.1
-"""How much of the reserve has to be free before a paused run goes on."""
+"""The multiple of the reserve that must be free before a paused run continues."""
 _MARK = "paused"
-"""The file in the run's directory that says that it is us who pause it, and not the user."""
+"""The file in the run's directory that says that realm has paused it, not the user."""
 _DF = ("df", "-Pk", layout.WORK)
 _FREE = re.compile(rb"^\S.*\s\d+\s+\d+\s+(\d{1,15})\s+\d+%\s", re.MULTILINE)
 
 
 class Reserve:
-    """Who pauses a sandbox, while entered, as long as less than the reserve is free on the engine's disk.
+    """While entered, pauses a sandbox as long as less than the reserve is free on the engine's disk.
 
-    Its descriptor can be read when that has begun or ended, which :meth:`news` tells once.  ``free``
-    gives bytes, ``None`` when nobody knows.
+    Its descriptor becomes readable when a pause begins or ends, which :meth:`news` returns once.  ``free``
+    returns bytes, ``None`` if unknown.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Reserve:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._beside is None or self._beside.end(2):  # else it may still write there
+        if self._beside is None or self._beside.end(2):  # otherwise the thread may still write to it
             os.close(self._read)
             os.close(self._write)
-        if self.paused:  # the run's next holder pauses it again; a sandbox that is to end has to hear of that
+        if self.paused:  # the run's next holder pauses it again, and a paused sandbox could not end
             self._go_on()
 
     def fileno(self) -> int:
@@ -73,7 +73,7 @@ class Reserve:
         return self._read
 
     def news(self) -> bool:
-        """Return whether the sandbox was paused, or goes on; only when there are news."""
+        """Return true if the sandbox was paused, false if it continues; call only when readable."""
         return os.read(self._read, 1) == b"1"
 
     def _watch(self, stop: threading.Event) -> None:
@@ -94,7 +94,7 @@ class Reserve:
             return
         if not self.paused and free < self._least:
             if self._engine.is_paused(self._sandbox.id):
-                return  # by the user, who goes on with it
+                return  # by the user, who must unpause it
             with suppress(OSError):
                 self._mark.touch()
             self._engine.pause(self._sandbox.id)
@@ -114,12 +114,12 @@ class Reserve:
         """Return how many bytes are free on the engine's disk."""
         if self._root is None:
             root = self._engine.machine().root if self._engine.endpoint.local else ""
-            self._root = root if root and os.path.isdir(root) else ""  # noqa: PTH112 - may be forbidden to look
+            self._root = root if root and os.path.isdir(root) else ""  # noqa: PTH112 - access may be denied
             self._pause = _SOON if self._root else _RARELY
         if self._root:
             found = os.statvfs(self._root)
             return found.f_bavail * found.f_frsize
-        if self.paused:  # nothing can be asked in there: look whether there is room for a moment
+        if self.paused:  # nothing runs in a paused sandbox: unpause it for a moment to check
             self._engine.unpause(self._sandbox.id)
         said: list[bytes] = []
         try:

@@ -1,7 +1,7 @@
-"""A run from its plan to its end: one immutable value, and the description of its sandbox made from it.
+"""A run from its plan to its end: one immutable value, and its sandbox's description, derived from it.
 
-Everything in it was read and checked before anything was made (:mod:`realm.session.plan`);
-``meta`` and ``parent`` say how git has recorded it once it has begun.
+Everything in it was read and checked before anything was created (:mod:`realm.session.plan`), except ``meta``
+and ``parent``, its commits in git once it has begun.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 
 class Network(NamedTuple):
-    """What a run may reach: the ``policy`` (``open``, ``allow``, ``none``), and why it is not the setting's.
+    """A run's network: the ``policy`` (``open``, ``allow``, ``none``), and why it differs from the setting.
 
-    ``given`` are hosts that it may reach besides those of the settings, for the agent's sake.
+    ``given`` are extra hosts that the agent needs.
     """
 
     policy: str = "open"
@@ -52,50 +52,51 @@ class Network(NamedTuple):
 
 
 class Dotfiles(NamedTuple):
-    """Files of the user's home as they go in, and a line on each that was asked for, cleaned."""
+    """Files of the user's home for the sandbox, and a note on each that was requested, cleaned."""
 
     files: tuple[SandboxFile, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 class Plan(NamedTuple):
-    """One run of a session: all that it needs, decided before anything is made, and how git has recorded it.
-
-    ``run`` is the run's record; ``meta`` the commit that holds it, empty until
-    it is recorded, ``parent`` the one before that, ``None`` for a session's
-    first; ``totals`` the session's size when the run began.  ``api`` is what the sidecar
-    stands before with the login, which no sandbox has then, ``exposed`` why the sandbox has
-    it all the same, ``git_hosts`` and ``registries`` those that the sidecar reads with the user's
-    logins; ``ssh`` is the user's agent, where it is lent.  ``neighbours`` are the repositories beside
-    the project, ``plain`` the files of other directories there, by these directories' names.  ``told``
-    is what the agent is to know of a conversation that it cannot go on with.
-    """
+    """One run of a session: all it needs, decided before anything is created, and its commits in git."""
 
     project: Project
     session: Session
     run: Run
+    """The run's record."""
     config: Config
     login: Login
     args: DockerArgs
     identity: Identity
     network: Network = Network()
     api: Api | None = None
+    """The API that the sidecar gives access to with the login, which the sandbox then lacks."""
     exposed: str = ""
+    """Why the sandbox has the login all the same."""
     git_hosts: tuple[Stand, ...] = ()
+    """Hosts that the sidecar reads with the user's logins, like ``registries``."""
     registries: tuple[Registry, ...] = ()
     ssh: Ssh | None = None
+    """The user's ssh agent, if it is lent."""
     meta: str = ""
+    """The commit with the run's record, empty until there is one."""
     parent: str | None = None
+    """The commit with the record of the run before, ``None`` for a session's first."""
     totals: Totals = Totals()
+    """The session's size when the run began."""
     ignore: bytes = b""
     agent_args: tuple[str, ...] = ()
     include: tuple[Include, ...] = ()
     neighbours: tuple[Submodule, ...] = ()
+    """The repositories beside the project."""
     plain: Mapping[str, Sequence[tuple[Path, str]]] = {}
+    """The files of other directories beside the project, by these directories' names."""
     dotfiles: Dotfiles = Dotfiles()
     resume: bool = False
     transcript: bytes | None = None
     told: str = ""
+    """What to tell the agent about a conversation that it cannot continue."""
     tty: bool = False
     stdin: bool = True
     detach: bool = False
@@ -108,22 +109,22 @@ class Plan(NamedTuple):
 
     @property
     def agent(self) -> Agent:
-        """The agent that the session is made for."""
+        """The session's agent."""
         return agents.find(self.session.agent, self.config.for_agents())
 
     @property
     def directory(self) -> str:
-        """Where the agent starts, in the sandbox."""
+        """The directory in the sandbox where the agent starts."""
         return posixpath.join(self.session.workspace, self.session.subdir).rstrip("/")
 
     @property
     def included(self) -> list[str]:
-        """The paths that speak for the files that are copied in."""
+        """The paths that ignore rules name for the files that are copied in."""
         return list(dict.fromkeys(item.place for item in self.include))
 
 
 class Outcome(NamedTuple):
-    """What a run left: the session's tips, its size, and what the user should know."""
+    """The result of a run: the session's tips, its size, and notes for the user."""
 
     code: str
     meta: str
@@ -132,11 +133,11 @@ class Outcome(NamedTuple):
     exit_code: int
     notes: tuple[str, ...] = ()
     is_nothing: bool = False
-    """Whether the agent could not even be run, or failed before its first prompt, and nothing was changed."""
+    """Whether the agent could not be started, or failed before its first prompt, and changed nothing."""
     kept: tuple[Kept, ...] = ()
     risky: tuple[str, ...] = ()
     is_partial: bool = False
-    """Whether git refused the agent's commits, and its files alone were taken in."""
+    """Whether git refused the agent's commits, and only its files were taken in."""
     inside: tuple[tuple[str, int], ...] = ()
     """Paths of submodules and other repositories, and how many commits the run made there."""
 
@@ -149,7 +150,7 @@ def argv(plan: Plan) -> list[str]:
 
 
 def kept(plan: Plan) -> str:
-    """Return what to say of the work of a run whose saving was cut off."""
+    """Return the message about a run whose saving was interrupted."""
     return (
         f"interrupted before the work of run {plan.run.number} of {plan.name} was saved; nothing is lost: "
         f"realm stop {plan.name} saves it, realm resume {plan.name} saves it and continues"
@@ -157,7 +158,7 @@ def kept(plan: Plan) -> str:
 
 
 def owner(plan: Plan) -> Owner:
-    """Return whose the sandbox is, for whoever finds it."""
+    """Return the owner to label the sandbox with."""
     return Owner(
         id=plan.session.id,
         session=plan.session.name,
@@ -169,7 +170,7 @@ def owner(plan: Plan) -> Owner:
 
 
 def credentials(plan: Plan) -> str:
-    """Return where the agent's login is, as the setting says it."""
+    """Return where the agent's login is, in the terms of the setting."""
     if plan.api is not None:
         return "proxy"
     return "env" if plan.login.credentials is None else "share"
@@ -181,7 +182,7 @@ def has_docker(config: Config) -> bool:
 
 
 def weakened(plan: Plan) -> tuple[str, ...]:
-    """Return what of the user's flags and settings takes protection from the sandbox, as it was given."""
+    """Return the user's flags and settings, as given, that reduce the sandbox's protection."""
     config = plan.config
     memory = ("realm.memory none",) if config.value(MEMORY) == 0 else ()
     cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
@@ -194,7 +195,7 @@ def weakened(plan: Plan) -> tuple[str, ...]:
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """Return the sandbox's environment; secrets go another way (:func:`secrets`)."""
+    """Return the sandbox's environment without secrets, for which see :func:`secrets`."""
     own = {
         "REALM_SESSION": plan.session.name,
         "REALM_RUN": str(plan.run.number),
@@ -216,7 +217,7 @@ def environment(plan: Plan) -> dict[str, str]:
 
 
 def files(plan: Plan) -> list[SandboxFile]:
-    """Return what is put into the sandbox before it starts, its repositories excepted."""
+    """Return the files to put into the sandbox before it starts, without its repositories."""
     login = inside(plan)
     found = [*plan.dotfiles.files, *_home(plan, login), *plain_files(plan)]
     found += plan.ssh.files() if plan.ssh else []
@@ -229,13 +230,13 @@ def files(plan: Plan) -> list[SandboxFile]:
 
 
 def directories(plan: Plan) -> list[str]:
-    """Return where what is beside the project is in the run's sandbox."""
+    """Return the paths, in the run's sandbox, of the directories beside the project."""
     there = {*dict(plan.run.neighbours), *plan.plain}
     return [plan.session.beside(one.name) for one in plan.session.neighbours if one.name in there]
 
 
 def plain_files(plan: Plan) -> Iterator[SandboxFile]:
-    """Yield the files of plain directories: root's, which the agent cannot change."""
+    """Yield the files of plain directories, owned by root so that the agent cannot change them."""
     for name, there in plan.plain.items():
         for path, below in there:
             mode = 0o555 if os.access(path, os.X_OK) else 0o444
@@ -243,7 +244,7 @@ def plain_files(plan: Plan) -> Iterator[SandboxFile]:
 
 
 def inside(plan: Plan) -> Login:
-    """Return the login as the sandbox gets it; where the sidecar has the key, placeholders."""
+    """Return the login for the sandbox: placeholders if the sidecar has the key."""
     if plan.api is None:
         return plan.login
     token = hashlib.sha256(ticket(owner(plan)).token.encode()).hexdigest()[:32]
@@ -253,15 +254,15 @@ def inside(plan: Plan) -> Login:
 
 
 def _mode(path: Path) -> int:
-    """Return a file's permissions: programs are to run, and ssh wants its keys to be private."""
+    """Return a file's permissions, as programs must run, and ssh demands private keys."""
     try:
         return stat.S_IMODE(path.lstat().st_mode) & 0o777
-    except OSError:  # gone: whoever reads it says so
+    except OSError:  # gone: reading it reports that
         return 0o644
 
 
 def exclude(plan: Plan) -> bytes:
-    """Return rules for what the host's git ignores, for what was copied in, and for agents' work trees."""
+    """Return the host git's ignore rules, and rules for copied files and for agents' work trees."""
     names = "".join(f"/{_escape(place)}\n" for place in plan.included) + (
         f"/{plan.agent.worktrees}/\n" if plan.agent.worktrees else ""
     )
@@ -277,7 +278,7 @@ def _escape(path: str) -> str:
 
 
 def _home(plan: Plan, login: Login) -> list[SandboxFile]:
-    """Return what the agent needs in its home, the conversation to go on with included."""
+    """Return the files for the agent's home, including the conversation to continue."""
     agent, more = plan.agent, directories(plan)
     found = [
         SandboxFile(f"{STATE}/{file.path}", file.content, file.mode)
@@ -292,7 +293,7 @@ def _home(plan: Plan, login: Login) -> list[SandboxFile]:
 
 
 def outline(plan: Plan) -> Sparse | None:
-    """Return what of the project is checked out in the user's work tree, where that is not all."""
+    """Return the user's sparse checkout, ``None`` if the work tree is complete."""
     return sparse.find(plan.project, plan.config.of_git())
 
 

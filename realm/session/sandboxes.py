@@ -1,4 +1,4 @@
-"""Making the sandbox of a run, and clearing away what was made for none."""
+"""Creating the sandbox of a run, and removing leftovers of runs that never began."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 
 
 class Outfit(NamedTuple):
-    """What a sandbox is made of: its description, its repositories as files, its base volume.
+    """The parts of a sandbox: its description, its repositories as files, its base volume.
 
-    ``unmatched`` are the patterns of ``realm.historyRefs`` that name nothing.
+    ``unmatched`` are the patterns of ``realm.historyRefs`` that match nothing.
     """
 
     spec: SandboxSpec
@@ -65,7 +65,7 @@ class Outfit(NamedTuple):
 
 
 def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> Sandbox:
-    """Make the sandbox of a run, which sees what is ``seen``, ready to be started."""
+    """Create the sandbox of a run, which may see the history ``seen``, ready to be started."""
     refusals.forget(plan.session.id)
     with (
         egress.way(engine, plan, ui) as way,
@@ -79,7 +79,7 @@ def create(engine: Engine, plan: Plan, image: str, seen: History, ui: UI) -> San
 def placed(
     engine: Engine, plan: Plan, made: Outfit, inside: Sequence[SandboxFile], way: egress.Way | None
 ) -> Sandbox:
-    """Make a sandbox of its outfit that reaches out in that way; none is there where that fails."""
+    """Create a sandbox from its outfit, with this way to the network; on failure nothing is left."""
     spec = way.onto(made.spec) if way else made.spec
     if found := image.seen(engine, spec.image):
         spec = spec._replace(environment={**specs.trusting(found.environment), **spec.environment})
@@ -106,9 +106,9 @@ def placed(
 def _with_cache(
     engine: Engine, spec: SandboxSpec, checkout: Checkout, chosen: Sequence[str]
 ) -> tuple[SandboxSpec, Sequence[SandboxFile]]:
-    """Return a sandbox's description with the project's caches, and what tools need to find them.
+    """Return a sandbox's description with the project's caches, and the files by which tools find them.
 
-    What the user mounts in their places counts.
+    The user's mounts at their paths take precedence.
     """
     found = image.seen(engine, spec.image)
     given = found.environment if found else {}
@@ -131,10 +131,10 @@ def outfit(
     more: Sequence[str] = (),
     progress: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(), prefer: str = "",
 ) -> Iterator[Outfit]:  # fmt: skip
-    """Give what a sandbox of the plan is made of that runs ``command``, its history at hand.
+    """Yield the parts of a sandbox of the plan that runs ``command``; its history is ready until the end.
 
-    ``seen`` is its :func:`sight.find`, with the commits ``more``: one that has such replays
-    commits, and has no submodules.  ``prefer`` is the history volume that it had before.
+    ``seen`` is from :func:`sight.find`, with the commits ``more``, for a sandbox that replays commits and has
+    no submodules.  ``prefer`` is its earlier history volume.
     """
     machine = Begun(lambda: _machine(engine, plan))
     shop = history.Workshop(engine, image, running.owner(plan), progress)
@@ -179,7 +179,7 @@ def outfit(
         if command_file:
             in_base += [*plan.dotfiles.files, *(plan.ssh.files() if plan.ssh else [])]
         if inner or pointers or plan.session.neighbours:
-            # A base lacks them, so the command is run in each sandbox.
+            # A base volume lacks them, so the command is run in each sandbox.
             in_base, setup = [], ""
         packs = [file for _, files in inner for file in files]
         packs += [_way_to(plan, one) for one, _ in inner if one.is_beside]
@@ -203,9 +203,9 @@ def outfit(
 
 
 def _setup(plan: Plan, image: str, proxies: Mapping[str, str]) -> tuple[list[SandboxFile], str]:
-    """Return the user's command that makes the project ready, and a digest of all that it depends on.
+    """Return the user's setup command, and a digest of everything that it depends on.
 
-    It has the variables of the user's containers, as far as they are no login of the agent's.
+    It gets the variables of the user's containers, except logins of the agent.
     """
     command = plan.config.value(SETUP)
     if not command.strip():
@@ -226,7 +226,7 @@ def _setup(plan: Plan, image: str, proxies: Mapping[str, str]) -> tuple[list[San
 
 @contextmanager
 def _inside(plan: Plan, more: Sequence[str]) -> Iterator[list[tuple[Inner, list[SandboxFile]]]]:
-    """Give the submodules of what the run begins on, and what is beside it, each with its history's packs."""
+    """Yield the submodules of the run's first commit, and the repositories beside it, with their packs."""
     found = [] if more else submodules.find(plan.project, plan.session.base, plan.run.before)
     found += [one for one in plan.neighbours if one.clone and not more]
     if not any(one.clone for one in found):
@@ -268,10 +268,10 @@ def _filled(plan: Plan, one: Submodule, clone: Project, spool: Path) -> tuple[In
 def _contents(
     project: Project, seen: History, refs: Mapping[str, str], kept: Mapping[str, str], branch: str
 ) -> Contents:
-    """Return what a repository of ``project`` has in a sandbox, but for where its objects are.
+    """Return the content of a repository of ``project`` in a sandbox, without its object directories.
 
-    ``kept`` are what earlier runs left, by their names on the host; where one of ``refs`` or the
-    checked-out ``branch`` has the same name, it gets another.
+    ``kept`` are refs that earlier runs left, by their names on the host; each gets another name if one of
+    ``refs`` or the checked-out ``branch`` has the same.
     """
     beside = branches.inside(project, kept, [*refs, f"refs/heads/{branch}"])
     return Contents(
@@ -287,21 +287,21 @@ def _contents(
 
 
 def _way_to(plan: Plan, one: Inner) -> SandboxFile:
-    """Return the ``.git`` of a repository beside the workspace; its directory is the user's by that."""
+    """Return the ``.git`` of a repository beside the workspace, whose directory is thereby the user's."""
     top, workspace = posixpath.split(plan.session.workspace)
     place = f"gitdir: ../{workspace}/.git/{one.place}\n"
     return SandboxFile(f"{top}/{one.name}/.git", os.fsencode(place))
 
 
 def _machine(engine: Engine, plan: Plan) -> Machine:
-    """Return what the engine's machine has, and see to the network that the plan wants."""
+    """Return the engine's machine, and create the network that the plan wants."""
     if plan.network.policy == "open":
         network.ensure_open(engine)
     return engine.machine()
 
 
 def _proxies(engine: Engine, plan: Plan) -> dict[str, str]:
-    """Return the proxies by which the user's containers reach out; their addresses may hold a password."""
+    """Return the proxies of the user's containers; their addresses may contain a password."""
     given = flags.environment(plan.args)
     found = engine.proxies() if plan.network.policy == "open" else {}
     return {name: value for name, value in found.items() if name not in given}
@@ -318,14 +318,14 @@ def _conversations(plan: Plan) -> Iterator[SandboxFile]:
 
 
 def _worktree(plan: Plan, kept: Mapping[str, str]) -> Iterator[SandboxFile]:
-    """Yield which linked work tree of an earlier run the agent is to go on in."""
+    """Yield a file that names an earlier run's linked work tree, if the agent is to continue there."""
     found = plan.agent.worktree(plan.agent_args)
     if found and f"refs/heads/{found[1]}" in kept:
         yield SandboxFile(layout.WORKTREE, f"{found[0]} {found[1]}\n".encode(), owner="root")
 
 
 def _refs(seen: History, branch: str) -> Mapping[str, str]:
-    """Return the refs to lay out: those that the sandbox sees, where its own branch leaves room."""
+    """Return the refs that the sandbox gets: those it may see that do not collide with its own branch."""
     own = f"refs/heads/{branch}"
     tags = {name: tag.oid for name, tag in seen.tags.items()}
     return {
@@ -336,14 +336,14 @@ def _refs(seen: History, branch: str) -> Mapping[str, str]:
 
 
 def forget(sandbox: Sandbox) -> None:
-    """Let no other sandbox be made on the volumes that this one shares: one of them is damaged."""
+    """Let no new sandbox use the volumes that this one shares, as one of them is damaged."""
     place = history.forget(sandbox.owner.history) if sandbox.owner.history else ""
     if place:
         workspace.forget(place)
 
 
 def prune() -> None:
-    """Remove the shared volumes of projects that are gone, where an engine can be reached."""
+    """Remove the shared volumes of projects that are gone, if an engine can be reached."""
     from realm.sandbox import docker
 
     with suppress(EngineError), docker.connect() as engine:
@@ -353,10 +353,10 @@ def prune() -> None:
 
 
 def sweep(engine: Engine) -> None:
-    """Remove what was made for a run and never used: whoever made it was killed and holds its lock no more.
+    """Remove sandboxes and volumes that a killed process made for a run and never used.
 
-    Only a holder starts a sandbox, or fills a shared volume: what has none, and after
-    that is not ready yet, never will be.
+    Only the holder of a run's lock starts a sandbox or fills a shared volume: one that is found to have no
+    holder, and afterwards is still not ready, will never be.
     """
     workspace.settle(engine, lambda session_id: holder(session_id) is not None)
     with suppress(EngineError):

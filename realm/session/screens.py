@@ -1,8 +1,7 @@
-"""What a session showed on its terminal: one screen as a picture, a whole run as a recording.
+"""A session's terminal output: one screen as a picture, a whole run as a recording.
 
-It comes from the record or, for a run that is not in there yet, from what its
-holder keeps in the run's directory.  Either may be hostile: nothing but text,
-places and colours of it is ever shown.
+It is read from the record or, for a run not recorded yet, from its holder's files in the run's directory.
+Either may be hostile: only text, positions and colours are ever shown.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
     from realm.terminal.render.drawing import Drawing
 
 CAST_LIMIT = 256 * 1024 * 1024
-"""Bytes of a recording that are read from a record."""
+"""Most bytes of a recording that are read from a record."""
 DRAWING_LIMIT = 16 * 1024 * 1024
 _SIZE = (24, 80)
 _SECOND = 1.0
-"""A turn's commit has the second in which the turn ended: all of that is shown."""
+"""Commits have times in whole seconds, so the whole second in which a turn ended is shown."""
 
 
 class Asked(NamedTuple):
-    """Which run of which session: the last one unless ``run`` says otherwise.
+    """A request for a run of a session, by default the last one.
 
-    Without ``directory`` the session is looked for here, then elsewhere.
+    Without ``directory`` the session is looked for in the current project, then in others.
     """
 
     name: str
@@ -47,48 +46,48 @@ class Asked(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A screen; ``title`` says whose, ``incomplete`` whether something may be missing on it."""
+    """A screen; ``title`` names its session and run, ``incomplete`` is whether some of it may be missing."""
 
     drawing: Drawing
     title: str
     incomplete: bool = False
 
     def svg(self) -> bytes:
-        """Return it as a picture that stands alone."""
+        """Return it as a self-contained SVG picture."""
         from realm.terminal.render.pictures import svg
 
         return svg(self.drawing, self.title)
 
     def html(self) -> bytes:
-        """Return it as a page that stands alone."""
+        """Return it as a self-contained HTML page."""
         from realm.terminal.render.pictures import html
 
         return html(self.drawing, self.title)
 
 
 class Recording(NamedTuple):
-    """A run from its beginning; ``events`` can be gone through once and may raise :class:`RealmError`."""
+    """A recorded run; ``events`` can be iterated once, which may raise :class:`RealmError`."""
 
     header: Header
     events: Iterator[Moment]
 
     def part(self, begin: float, end: float) -> Recording:
-        """Return what was recorded from ``begin`` to ``end``, seconds since the epoch."""
+        """Return the part from ``begin`` to ``end``, seconds since the epoch."""
         start = self.header.timestamp or 0.0
         skipped = max(0.0, begin - start)
         header = self.header._replace(timestamp=start + skipped)
         return Recording(header, _part(self, skipped, end - start))
 
     def text(self) -> Iterator[str]:
-        """Yield all that it shows, made harmless."""
+        """Yield its whole output, made harmless."""
         from realm.terminal.recording import replay
 
         return replay.text(self.events)
 
     def play(self, ui: UI, *, speed: float = 1.0, idle_limit: float = math.inf) -> int:
-        """Show it on this terminal in its own time; return the number of the signal that ended it, else 0.
+        """Replay it on this terminal; return the number of the signal that ended that, else 0.
 
-        ``speed`` above one is faster, ``idle_limit`` are the seconds of a long pause.
+        A ``speed`` above one is faster; ``idle_limit`` is the longest pause in seconds.
         """
         from realm.terminal.recording import replay
         from realm.terminal.relay.tty import Terminal
@@ -101,17 +100,17 @@ class Recording(NamedTuple):
         return replay.play(self.events, terminal, speed=speed, idle_limit=idle_limit)
 
     def cast(self) -> Iterator[bytes]:
-        """Yield the lines of an asciicast that any player can show."""
+        """Yield the lines of an asciicast for any player."""
         from realm.terminal.recording import cast
 
         return cast.lines(self.header, cast.harmless(self.events))
 
 
 def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
-    """Return the last screen of a run, or what it showed when ``turn`` ended.
+    """Return the last screen of a run, or its screen at the end of ``turn``.
 
-    Unless a run is asked for, it is the newest that has a screen.  Raises
-    :class:`NothingShownError` where there was none, :class:`RealmError` where it was not kept.
+    By default the run is the newest that has a screen.  Raises :class:`NothingShownError` if there was none,
+    :class:`RealmError` if it was not kept.
     """
     from realm.terminal.render.drawing import Drawing
 
@@ -135,18 +134,18 @@ def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
 
 
 def recording(asked: Asked, ui: UI) -> Recording:
-    """Return the recording of a run, the newest that has one unless a run is asked for.
+    """Return the recording of a run, by default the newest that has one.
 
-    Raises :class:`RealmError` where there is none, or it is damaged.
+    Raises :class:`RealmError` if there is none, or it is damaged.
     """
     project, session, run = chosen(asked, _has_recording, ui)
     return _recording(project, session, run.number)
 
 
 def recording_of_turn(at: At, directory: Path | None) -> Recording:
-    """Return the part of a recording in which a turn was had; errors as :func:`recording`.
+    """Return a turn's part of a recording; raises as :func:`recording` does.
 
-    It begins a moment before the prompt was given, with what the screen showed then.
+    It begins shortly before the prompt, with the screen at that time.
     """
     whole = review.place(at._replace(turn=None), directory)
     every = review.turns(whole)
@@ -163,9 +162,9 @@ def recording_of_turn(at: At, directory: Path | None) -> Recording:
 
 
 def _span(turn: Turn, before: Sequence[Turn], own: Sequence[Turn]) -> tuple[float, float]:
-    """Return when a turn began and ended, seconds since the epoch, as far as the turns of its run tell.
+    """Return when a turn began and ended, seconds since the epoch, as well as its run's turns show.
 
-    One of which nobody noted when it ended lies between its neighbours.
+    Without a noted end it is taken to fill the time between its neighbours.
     """
     last = max((other.ended for other in before if other.ended is not None), default=0.0)
     if turn.ended is not None:
@@ -179,7 +178,7 @@ def _span(turn: Turn, before: Sequence[Turn], own: Sequence[Turn]) -> tuple[floa
 def chosen(
     asked: Asked, has: Callable[[record.Record, Session, Run], bool], ui: UI
 ) -> tuple[Project, Session, Run]:
-    """Return the run that is asked for, else the newest that ``has`` what is wanted, and say which."""
+    """Return the requested run, or the newest for which ``has`` is true, with a message which one it is."""
     project = find(asked.name, asked.directory)
     with record.Record(project, asked.name) as found:
         session, runs = found.session(), found.runs()
@@ -228,9 +227,9 @@ def _recording(project: Project, session: Session, number: int) -> Recording:
 
 
 def _at_turn(project: Project, session: Session, number: int, turn: int) -> bytes:
-    """Return what draws the screen as it was when a turn ended, by the time of its commit or the record.
+    """Return output that draws the screen at the end of a turn, by the time of its commit or the record.
 
-    For turns without a screen of their own: of an older record, or ended in a flood.
+    This is for turns without a recorded screen: in an older record, or if output came too fast.
     """
     from realm.store import turns
 
@@ -256,7 +255,7 @@ def _at_turn(project: Project, session: Session, number: int, turn: int) -> byte
 
 
 def _until(found: Recording, end: float) -> bytes:
-    """Return what draws the screen ``end`` seconds after a recording's beginning."""
+    """Return output that draws the screen ``end`` seconds after a recording's beginning."""
     from realm.terminal.recording.playback import play_events
     from realm.terminal.render.drawing import draw
 
@@ -266,7 +265,7 @@ def _until(found: Recording, end: float) -> bytes:
 
 
 def _as_recorded(events: Iterable[Moment]) -> list[Event]:
-    """Return a cast's events as a recording has them."""
+    """Convert a cast's events to those of a recording."""
     from realm.terminal.recording.cast import OUTPUT, RESIZE, parse_size
 
     made: list[Event] = []
@@ -279,7 +278,7 @@ def _as_recorded(events: Iterable[Moment]) -> list[Event]:
 
 
 def _part(found: Recording, begin: float, end: float) -> Iterator[Moment]:
-    """Yield the events from ``begin`` to ``end``, after one that draws what was shown at the beginning."""
+    """Yield the events from ``begin`` to ``end``, after one that draws the screen at ``begin``."""
     from realm.terminal.recording.cast import OUTPUT, RESIZE, Moment
     from realm.terminal.recording.playback import play_events
     from realm.terminal.render.drawing import draw

@@ -1,4 +1,4 @@
-"""The secrets that realm handles for a run, so that they can be kept out of what it records and shows."""
+"""The secrets that realm handles for a run, to be kept out of its record and output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SESSION = "session.json"
 
 
 def of_plan(plan: Plan) -> Redactor:
-    """Return what takes the secrets of a run out of text."""
+    """Return a redactor for the secrets of a run."""
     from realm.session import keys
 
     values = [*_values(plan.login, plan.args), *keys.git_secrets(plan)]
@@ -39,7 +39,7 @@ def of_plan(plan: Plan) -> Redactor:
 
 
 def of_session(project: Project, session: Session) -> Redactor:
-    """Return what takes secrets out of what a session's record holds: those that its next run would get."""
+    """Return a redactor for a session's record, with the secrets that its next run would get."""
     args, login, config = flags.DockerArgs(), agents.Login(), Config(project.root)
     with suppress(RealmError):
         args = flags.parse(config.value(DOCKER_ARGS))
@@ -50,10 +50,10 @@ def of_session(project: Project, session: Session) -> Redactor:
 
 @contextmanager
 def shareable(project: Project, name: str, meta: str | None) -> Iterator[tuple[str | None, bool]]:
-    """Give the record ``meta`` without secrets, and whether the conversation had any.
+    """Yield the record ``meta`` without secrets, and whether the conversation had any.
 
-    Nobody can go on with a conversation that was changed, so its id goes then.  A record that was
-    made is kept until the context ends.
+    A changed conversation cannot be continued, so its id is removed.  A new record is held until the context
+    ends.
     """
     if meta is None:
         yield None, False
@@ -89,9 +89,9 @@ def _values(login: Login, args: DockerArgs) -> Iterator[str]:
 
 
 def without(redactor: Redactor, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return files for a run's record without secrets, but for what was said.
+    """Return files for a run's record without secrets, except in the conversation.
 
-    That has to stay as it is: an agent goes on from it, and signs what it thought.
+    The conversation must stay unchanged, as the agent continues it, and has signed parts of it.
     """
     from realm.terminal.recording import cast
 

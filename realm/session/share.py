@@ -1,8 +1,8 @@
-"""Sharing a session by a remote: its refs go there under the same names, and come from there.
+"""Sharing a session through a remote: pushing its refs there, and fetching them, under the same names.
 
-Each ref moves there only from where this machine last saw it, so that of two people
-who go on with a session the second one is told.  What was seen is noted beside
-the approvals (:mod:`realm.session.approvals`), not in the record, which travels too.
+Each ref moves there only from the value that this machine last saw, so that of two people who continue a
+session the second one is warned.  The seen values are noted beside the approvals
+(:mod:`realm.session.approvals`), not in the record, which is shared too.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 _KINDS = {"heads": "branch", "tags": "tag", "detached": "commit", "worktree": "work tree"}
 _MOST_RUNS = 5000
-"""Runs that are believed of a session without a record: one is made for each."""
+"""Most runs of a session without a record, as one is created for each."""
 
 
 class Shared(NamedTuple):
-    """What was done: with which remote, whether anything moved, and whether the record went along.
+    """The result: the remote, whether anything moved, and whether the record was included.
 
-    ``beside`` is how many branches, stashes and the like did.
+    ``beside`` is the number of other branches, stashes and the like that were included.
     """
 
     remote: str
@@ -51,9 +51,9 @@ class Shared(NamedTuple):
 
 
 def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversation: bool = False) -> Shared:
-    """Put the session's commits at a remote, as ``refs/realm/<name>``; with ``conversation`` its record too.
+    """Push the session's commits to a remote, as ``refs/realm/<name>``; with ``conversation`` its record too.
 
-    Raises :class:`RealmError` when somebody else put a session of that name there, or went on with this one.
+    Raises :class:`RealmError` when somebody else has pushed a session of that name, or continued this one.
     """
     project, row = locate(name, directory).sound()
     session = record.read_session(project, name)
@@ -73,7 +73,7 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
 
 
 def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str | None, ui: UI) -> Shared:
-    """Put a session's commits at a remote, with ``meta`` for its record, if that goes along."""
+    """Push a session's commits to a remote, with ``meta`` as its record if that is included."""
     name = session.name
     own = remote.There(row.code, meta, branches.listed(project, name))
     there = remote.session_there(project, where, name)
@@ -110,10 +110,10 @@ def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str
 
 
 def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shared:
-    """Take a session from a remote, or what somebody added to it there; ``realm resume`` continues it.
+    """Fetch a session from a remote, or others' additions to it; ``realm resume`` continues it.
 
-    Without its record the session gets one that is made of its commits.  Raises
-    :class:`RealmError` when both sides went on, or what came is no session.
+    A session without a record gets one made from its commits.  Raises :class:`RealmError` when both sides
+    have continued it, or when it is not a valid session.
     """
     refs.check_name(name)
     project = repo.discover(directory or current_directory())
@@ -141,13 +141,13 @@ def _ids(found: There) -> list[str]:
 
 
 def _words(ref: str) -> str:
-    """Return what a ref beside a session is, in words."""
+    """Describe one of a session's other branches in words."""
     kind, part = branches.parts(ref) or ("", "")
     return f"{_KINDS.get(kind, kind)} {clean(branches.unescape(part) or part, limit=100)}"
 
 
 def _sound(project: Project, beside: Mapping[str, str], ui: UI) -> dict[str, str]:
-    """Return what was fetched beside a session and brings nothing that realm takes from nobody."""
+    """Return the fetched other branches without those that contain unsafe files."""
     sound = {}
     for ref, oid in beside.items():
         try:
@@ -160,7 +160,7 @@ def _sound(project: Project, beside: Mapping[str, str], ui: UI) -> dict[str, str
 
 
 def _goes_on(project: Project, session: Session, place: str, old: str, new: str) -> bool:
-    """Tell whether ``new`` overwrites nobody's work at a ref of ``place`` that is at ``old``."""
+    """Tell whether moving a ref at ``place`` from ``old`` to ``new`` overwrites nobody's work."""
     return approvals.is_shared(project, session, place, old) or repo.is_ancestor(project, old, new)
 
 
@@ -173,9 +173,9 @@ def _taken(name: str, shown: str) -> RealmError:
 
 
 def _new(project: Project, name: str, there: There, shown: str) -> Session:
-    """Make a session that is not here yet of what was fetched; return it."""
+    """Create a fetched session that does not exist here yet; return it."""
     refs.check_new(project, name)
-    assert there.code is not None  # noqa: S101 - who calls it has looked
+    assert there.code is not None  # noqa: S101 - the caller has checked
     if there.meta is None:
         session, metas = _rebuilt(project, name, there.code, shown)
     else:
@@ -189,7 +189,7 @@ def _new(project: Project, name: str, there: There, shown: str) -> Session:
 
 
 def _recorded(project: Project, name: str, there: There) -> Session:
-    """Return the session of a record that was fetched; raises when anything in it is damaged."""
+    """Return the session of a fetched record; raises when anything in it is damaged."""
     assert there.code is not None  # noqa: S101 - as above
     with record.Record(project, name, there.meta or "") as found:
         session = found.session()
@@ -203,7 +203,7 @@ def _recorded(project: Project, name: str, there: There) -> Session:
 
 
 def _rebuilt(project: Project, name: str, code: str, shown: str) -> tuple[Session, list[str]]:
-    """Return a session made of its commits alone, and the records of its runs."""
+    """Return a session made only from its commits, and the records of its runs."""
     base = turns.base(project, code)
     agent = agents.find(())
     session = Session(
@@ -239,9 +239,9 @@ def _rebuilt(project: Project, name: str, code: str, shown: str) -> tuple[Sessio
 
 
 def _further(project: Project, session: Session, here: Tips, there: There, shown: str, ui: UI) -> bool:
-    """Move a session that is here to what was fetched; return whether it was behind."""
+    """Move an existing session to the fetched refs; return whether it was behind."""
     name = session.name
-    assert here.code is not None and there.code is not None  # noqa: S101, PT018 - who calls it has looked
+    assert here.code is not None and there.code is not None  # noqa: S101, PT018 - the caller has checked
     behind = here.code != there.code and not repo.is_ancestor(project, there.code, here.code)
     news = there.meta not in {None, here.meta} and not (
         approvals.is_shared(project, session, shown, there.meta or "")
@@ -275,7 +275,7 @@ def _beside(
     project: Project, session: Session, shown: str, before: Mapping[str, str], after: Mapping[str, str],
     ui: UI,
 ) -> list[RefUpdate]:  # fmt: skip
-    """Return how what is kept beside a session moves on; what went apart stays, and that is said."""
+    """Return the updates of a session's other branches; those that have diverged stay, with a warning."""
     updates = []
     for ref, oid in after.items():
         old = before.get(ref)

@@ -1,7 +1,7 @@
-"""Where a run may log in with the user's ssh agent (``realm.sshAgent``), as this machine's ssh has it.
+"""The hosts where a run may log in with the user's ssh agent (``realm.sshAgent``), from this machine's ssh.
 
-An alias of the user's ``~/.ssh/config`` is a host, too.  The sandbox gets an ``ssh_config`` and a
-``known_hosts`` with these alone.
+An alias in the user's ``~/.ssh/config`` is a host, too.  The sandbox gets an ``ssh_config`` and a
+``known_hosts`` with only these.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _PORT = 22
 _PATIENCE = 20.0
-"""Seconds that ssh may take to read its configuration, and an agent to list its keys."""
+"""Seconds for ssh to read its configuration, and for an agent to list its keys."""
 _OLDEST = (8, 9)
-"""The first OpenSSH that says to an agent at which host a login is."""
+"""The first OpenSSH that tells an agent the host of a login."""
 _HOME = f"{layout.HOME}/.ssh"
 _CONFIG = f"{_HOME}/config"
 _KNOWN = f"{_HOME}/known_hosts"
@@ -53,9 +53,9 @@ _PUBLIC = re.compile(r"[a-z][a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( [^\n]*)?")
 
 
 class LoginHost(NamedTuple):
-    """A host that was named: where it is (``at``), the user there, and its keys, as ``known_hosts`` has them.
+    """A host of the setting: its address (``at``), the user there, and its keys, as in ``known_hosts``.
 
-    ``identities`` are the public keys, as files have them, that alone are for it; none where all are.
+    ``identities`` are the only public keys for it, in the format of key files; empty if all may be used.
     """
 
     name: str
@@ -65,7 +65,7 @@ class LoginHost(NamedTuple):
     identities: tuple[str, ...] = ()
 
     def takes(self, host_key: bytes, key: bytes | None = None) -> bool:
-        """Tell whether a host with that key is this one, and the user's ``key`` is for it."""
+        """Tell whether ``host_key`` is this host's, and the user's ``key`` may be used for it."""
         is_for_it = key is None or not self.identities or _is_among(key, self.identities)
         return _is_among(host_key, self.host_keys) and is_for_it
 
@@ -75,7 +75,7 @@ def _is_among(key: bytes, lines: Sequence[str]) -> bool:
 
 
 class Ssh(NamedTuple):
-    """The socket of the user's agent, and where it is good for logins."""
+    """The socket of the user's agent, and the hosts that it may be used for."""
 
     agent: str
     hosts: tuple[LoginHost, ...]
@@ -84,9 +84,9 @@ class Ssh(NamedTuple):
         """Return the variables of a sandbox whose sockets are in ``directory``."""
         return {
             "SSH_AUTH_SOCK": f"{directory}/agent",
-            # ssh itself looks in the home that an image gives its user.
+            # Without -F, ssh reads the configuration in the home that the image's passwd names.
             "GIT_SSH_COMMAND": f"ssh -F {_CONFIG}",
-            # Its own ssh knows no proxy.
+            # cargo's built-in ssh does not support a proxy.
             "CARGO_NET_GIT_FETCH_WITH_CLI": "true",
         }
 
@@ -106,9 +106,9 @@ class Ssh(NamedTuple):
 
 
 def find(named: Sequence[Host]) -> Ssh:
-    """Return the user's agent and the hosts that were named.
+    """Return the user's agent and the ``named`` hosts.
 
-    Raises :class:`RealmError` for what is missing on this machine.
+    Raises :class:`RealmError` when something is missing on this machine.
     """
     version = re.search(r"OpenSSH\D*(\d+)\.(\d+)", _run("ssh", "-V"))
     if version is None or (int(version[1]), int(version[2])) < _OLDEST:
@@ -124,7 +124,7 @@ def find(named: Sequence[Host]) -> Ssh:
 
 
 def _run(*command: str) -> str:
-    """Return what ssh or a program of its says; ``RealmError`` where it cannot be run."""
+    """Return the output of ssh or one of its programs; ``RealmError`` if it cannot be run."""
     try:
         done = subprocess.run(
             command, env=user_environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False,
@@ -137,7 +137,7 @@ def _run(*command: str) -> str:
 
 
 def _options(host: Host) -> dict[str, list[str]]:
-    """Return the user's settings for a host by their names in lower case."""
+    """Return the user's ssh settings for a host by lower-case name."""
     port = ["-p", str(host.port)] if host.port else []
     found: dict[str, list[str]] = {}
     for line in _run("ssh", "-G", *port, host.name).splitlines():
@@ -162,7 +162,7 @@ def _login_host(named: Host, options: Mapping[str, list[str]]) -> LoginHost:
         raise RealmError(f"ssh has {name} at {clean(address, limit=80)}: {error}", f"ssh -G {name}") from None
     known_as = options.get("hostkeyalias", [address if port == str(_PORT) else f"[{address}]:{port}"])[0]
     files = " ".join(options.get("userknownhostsfile", []) + options.get("globalknownhostsfile", []))
-    known = _lines(known_as, re.split(" (?=[/~])", files))  # ssh puts nothing around those with spaces
+    known = _lines(known_as, re.split(" (?=[/~])", files))  # ssh does not quote names with spaces
     host_keys = _keys(known)
     if not host_keys and any(words[0] == "@cert-authority" for words in known):
         raise RealmError(
@@ -193,7 +193,7 @@ def _login_host(named: Host, options: Mapping[str, list[str]]) -> LoginHost:
 
 
 def _lines(name: str, files: Sequence[str]) -> list[list[str]]:
-    """Return the words of the lines that files have for a host."""
+    """Return the lines for a host in files, split into words."""
     return [
         line.split()
         for file in files
@@ -204,19 +204,19 @@ def _lines(name: str, files: Sequence[str]) -> list[list[str]]:
 
 
 def _keys(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Return the keys of a host in its lines; none of a certificate's, and none that is revoked."""
+    """Return the keys in a host's lines, without certificate authorities and revoked ones."""
     revoked = [words[2:4] for words in lines if words[0] == "@revoked"]
     keys = [words[1:3] for words in lines if words[0][0] not in "#@"]
     return list(dict.fromkeys(" ".join(key) for key in keys if len(key) > 1 and key not in revoked))
 
 
 def _filled(file: str, tokens: Mapping[str, str]) -> str:
-    """Return a path with its tokens (ssh_config(5)) filled in, which ``ssh -G`` leaves in keys' files."""
+    """Return a path with its tokens (ssh_config(5)) expanded, which ``ssh -G`` does not do for key files."""
     return re.sub("%(.)", lambda token: tokens.get(token[1], token[0]), file)
 
 
 def _identity(file: str) -> str:
-    """Return the public key beside a private one, or in the file itself; nothing where there is none."""
+    """Return the public key beside a private one, or in the file itself; empty if there is none."""
     path = Path(file).expanduser()
     for public in (path.with_name(f"{path.name}.pub"), path):
         with suppress(OSError, ValueError):
@@ -227,7 +227,7 @@ def _identity(file: str) -> str:
 
 
 def _agent(options: Mapping[str, list[str]]) -> str:
-    """Return the socket of the agent that ssh asks for a host."""
+    """Return the socket of the agent that ssh uses for a host."""
     named = options.get("identityagent", ["SSH_AUTH_SOCK"])[0]
     is_variable = named == "SSH_AUTH_SOCK" or named.startswith("$")
     path = os.environ.get(named.removeprefix("$"), "") if is_variable else named
