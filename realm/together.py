@@ -103,7 +103,7 @@ def _run(jobs: list[_Job]) -> None:
 
 
 class _Job:
-    """A task with what came of it."""
+    """A task and its result."""
 
     def __init__(self, task: Callable[[], Any]) -> None:
         self._task = task

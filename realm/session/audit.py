@@ -229,7 +229,7 @@ def _conditions(found: object) -> Conditions | None:
 
 
 def _refused(run: Run) -> dict[str, int] | None:
-    """Return how often what was refused, by host and port; ``None`` where nobody counted."""
+    """Return the number of refused requests by host and port; ``None`` if it was not counted."""
     if run.network != "allow":
         return None
     return {f"{one.host}:{one.port}": one.times for one in run.refused}

@@ -165,14 +165,14 @@ def _move_back(plan: Plan) -> None:
 
 
 def _import_holder() -> None:
-    """Import, while the engine makes the sandbox, what holds it."""
+    """Import the modules that hold a run while the engine creates the sandbox."""
     import realm.session.background
     import realm.session.recordings
     import realm.terminal.recording.recorder  # noqa: F401
 
 
 def _start(holder: Holder) -> None:
-    """Start the sandbox, and import meanwhile what the end of the run needs."""
+    """Start the sandbox, and meanwhile import the modules for the end of the run."""
 
     def load() -> None:
         import realm.session.intake

@@ -209,7 +209,7 @@ _PROXY_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def company_proxy(environ: Mapping[str, str]) -> rules.Upstream | None:
-    """Return the proxy that ``environ`` names for HTTPS; ``None`` where there is none.
+    """Return the proxy that ``environ`` names for HTTPS; ``None`` if there is none.
 
     Raises :class:`ValueError`, with the reason, for one that the sidecar cannot use.
     """

@@ -93,7 +93,7 @@ def repositories(project: Project, session: Session) -> list[tuple[Neighbour, Pr
 
 
 def tip_of(clone: Project, session: Session, name: str) -> str | None:
-    """Return the commit of the session's own ref in a repository; ``None`` where there is none."""
+    """Return the commit of the session's own ref in a repository; ``None`` if there is none."""
     return refs.tips(clone, name).code if name and approvals.is_own_ref(clone, session, name) else None
 
 
@@ -210,7 +210,7 @@ def everywhere(project: Project, session: Session, code: str) -> list[Held]:
 
 
 def restore(project: Project, session: Session) -> list[str]:
-    """Restore what went to the trash with the session; return in words what has to stay there.
+    """Restore the refs that went to the trash with the session; return in words which must stay there.
 
     Raises :class:`RealmError` where another session has taken its name there.
     """

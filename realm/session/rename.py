@@ -1,4 +1,4 @@
-"""Another name for a session: its refs, and what its record and this machine say of it."""
+"""Renaming a session: its refs, and its name in its record and on this machine."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from realm.model import Project, Session, SessionRow
 
 FURTHER = "_REALM_FURTHER"
-"""Set for a new session that is made with others: what is to be said of all the first one has said."""
+"""Set for a new session that is created with others, so that only the first one reports what concerns all."""
 
 
 class At(NamedTuple):
@@ -147,7 +147,7 @@ class UI(Protocol):
     """Whether somebody can answer a question."""
 
     def warn(self, text: str) -> None:
-        """Say what the user should know though the work goes on."""
+        """Show a warning; the work continues."""
 
     def info(self, text: str) -> None:
         """Say what was done."""

@@ -111,7 +111,7 @@ def _check_target(target: Path) -> None:
 
 
 def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
-    """Return the newest container of a session, what its paths begin with, and what lies beside.
+    """Return the newest container of a session, its paths' prefix, and the directories beside it.
 
     Raises :class:`RunningError` while its agent runs.
     """
@@ -197,7 +197,7 @@ class Writer:
         self.files = 0
 
     def write(self, pieces: Iterable[bytes]) -> None:
-        """Write all that may be; raises :class:`RejectedError` for what is no archive, or is too large."""
+        """Write all safe members; raises :class:`RejectedError` for a malformed or too large archive."""
         self._target.mkdir(parents=True, exist_ok=True)
         self._target = self._target.resolve()
         try:

@@ -325,7 +325,7 @@ def _worktree(plan: Plan, kept: Mapping[str, str]) -> Iterator[SandboxFile]:
 
 
 def _refs(seen: History, branch: str) -> Mapping[str, str]:
-    """Return the refs that the sandbox gets: those it may see that do not collide with its own branch."""
+    """Return the refs that the sandbox gets: those it may see, except where they collide with its branch."""
     own = f"refs/heads/{branch}"
     tags = {name: tag.oid for name, tag in seen.tags.items()}
     return {

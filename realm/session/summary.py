@@ -131,7 +131,7 @@ def keep(session_id: str, words: Sequence[str]) -> None:
 
 
 def tell_kept(session_id: str, ui: UI) -> None:
-    """Report what was kept, once."""
+    """Report the kept notes, once."""
     with contextlib.suppress(OSError, ValueError):
         for text in json.loads((run_directory(session_id) / _UNTOLD).read_bytes()):
             ui.warn(clean(str(text)))
@@ -139,5 +139,5 @@ def tell_kept(session_id: str, ui: UI) -> None:
 
 
 def drop_kept(session_id: str) -> None:
-    """Remove what was kept: it is reported some other way."""
+    """Drop the kept notes, as they are reported another way."""
     (run_directory(session_id) / _UNTOLD).unlink(missing_ok=True)

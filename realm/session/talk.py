@@ -119,7 +119,7 @@ def told(talk: Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
 
 
 def too_long(plan: Plan, report: Report) -> str:
-    """Keep a conversation that is too long for the record beside it, if it came; return what to say of it."""
+    """Keep a conversation that is too long for the record beside it, if there is one; return a note."""
     size = report.transcript.stat().st_size if report.transcript is not None else report.too_long
     if size <= bounds.transcript(plan.config):
         return ""

@@ -59,7 +59,7 @@ def dropped(paste: bytes) -> Path | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return what is in a file, ``None`` for a large one and for what is none; raises ``OSError``."""
+    """Return a regular file's content, ``None`` if it is large or not regular; raises ``OSError``."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         known = os.fstat(file.fileno())
         data = file.read(_LIMIT + 1) if stat.S_ISREG(known.st_mode) and known.st_size <= _LIMIT else None
@@ -100,7 +100,7 @@ class Uploads:
         return inside.encode()
 
     def image(self) -> bytes:
-        """Bring in the image in the user's clipboard, and return its path; nothing where there is none."""
+        """Bring in the image in the user's clipboard, and return its path; empty if there is none."""
         found = desktop.clipboard_image(_LIMIT)
         if found is None:
             return b""

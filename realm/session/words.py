@@ -65,7 +65,7 @@ def find(told: Sequence[Exchange], prompts: Sequence[str], turn: int) -> int | N
 
 
 def took(told: Sequence[Exchange], prompts: Mapping[int, str], last: int) -> dict[int, float]:
-    """Return how many seconds prompts took, by their numbers, of which ``told`` ends with number ``last``."""
+    """Return the seconds that prompts took by number; the last of ``told`` is for prompt ``last``."""
     found: dict[int, float] = {}
     for number, exchange in zip(range(last, 0, -1), reversed(told), strict=False):
         if not _is_said(exchange.prompt, prompts.get(number, "")):
@@ -77,7 +77,7 @@ def took(told: Sequence[Exchange], prompts: Mapping[int, str], last: int) -> dic
 
 
 def _is_said(prompt: str, noted: str) -> bool:
-    """Tell whether the first line of ``prompt`` is what was noted, in which secrets are asterisks."""
+    """Tell whether the first line of ``prompt`` equals the noted one, in which secrets are asterisks."""
     line = first_line(prompt)
     return len(line) == len(noted) and all(noted[at] in ("*", char) for at, char in enumerate(line))
 

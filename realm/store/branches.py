@@ -131,7 +131,7 @@ def place(name: str) -> str:
 
 
 def describe(kept: Sequence[Kept]) -> str:
-    """Describe in a few words what is kept that only the agent had; empty if there is nothing."""
+    """Describe in a few words the kept commits that only the agent had; empty if there are none."""
     places = described(kept).items()
     return "; ".join(f"in {path}: {text}" if path else text for path, text in places)
 

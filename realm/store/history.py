@@ -102,7 +102,7 @@ class History(NamedTuple):
         return pack(self.project, wanted, known, self.shallow if whole else (), directory)
 
     def complete(self, directory: Path) -> Pack | None:
-        """Return, for a partial clone, what is here of the sandbox's own commits' files."""
+        """Return, for a partial clone, the files of the sandbox's own commits that are present here."""
         if not is_partial(self.project):
             return None
         listed = _here(self.project, ["rev-list", "--no-walk"], [*self.tips[:1], *self.own])

@@ -60,7 +60,7 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The result: ref updates (to objects already in the project), what is kept now, notes.
+    """The result: ref updates (to objects already in the project), the refs kept now, notes.
 
     ``twins`` maps the sandbox's commits to the host's, for the next intake.
     """
