@@ -348,9 +348,9 @@ class Agent:
         del prompts, answers
         return {}
 
-    def news(self, told: bytes) -> News | None:
-        """Return what its hook reported in ``told`` (untrusted); ``None`` for nothing of interest."""
-        del told
+    def news(self, message: bytes) -> News | None:
+        """Return what its hook reported in ``message`` (untrusted); ``None`` for nothing of interest."""
+        del message
         return None
 
     def paste(self, text: str) -> bytes | None:

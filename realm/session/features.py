@@ -50,7 +50,7 @@ class Features(NamedTuple):
         return f"{FEATURES}{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
 
     @property
-    def told(self) -> str:
+    def notice(self) -> str:
         """A note for the user, shown before the build."""
         return (
             f"{self.tag} is built on {self.image} by {_PROGRAM}, with features, whose scripts run as root "

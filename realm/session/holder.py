@@ -294,7 +294,7 @@ class Holder:
 
     def _told(self) -> bool:
         """Note that the hook of an agent without a terminal has reported something."""
-        self.taker.told()
+        self.taker.drain()
         self.hear(Event.TOLD)
         return True
 

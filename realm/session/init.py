@@ -73,7 +73,7 @@ def plan(directory: Path) -> Planned:
         lines += [Line(f"realm.{setting.key}", text) for text in texts]
     built = found.features if found.features and Line(f"realm.{IMAGE.key}", found.image) in lines else None
     if built:
-        notes.append(built.told)
+        notes.append(built.notice)
     elif found.image and any(line.key == f"realm.{IMAGE.key}" for line in lines):
         notes.append(f"realm pulls no image: docker pull {found.image}, unless the engine has it")
     return Planned(tuple(lines), tuple(notes), built)

@@ -87,8 +87,8 @@ class Taker:
         """Return the descriptor that is readable when a hook has left a message in the sandbox."""
         return self._told[0]
 
-    def told(self) -> None:
-        """Read that notice."""
+    def drain(self) -> None:
+        """Read the notice of that message."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._told[0], 4096)
 

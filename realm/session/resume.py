@@ -97,14 +97,14 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
     with record.Record(project, name) as found:
         session, runs = found.session(), found.numbers()
         continued, transcript = _conversation(found, name, ui) if plan.agent.conversations else (0, None)
-        told = ""
+        briefing = ""
         if transcript and session.conversation is None and (new := plan.agent.new_conversation()):
             ui.info(
                 f"secrets were taken out of the conversation of {name}: the agent starts a new one, from "
                 "a summary"
             )
             continued, transcript, session = 0, None, session._replace(conversation=new)
-            told = words.summary(found, session)
+            briefing = words.summary(found, session)
     before = session.neighbours
     start = request.directory or current_directory()
     session = neighbours.named(project, session, request.neighbours, start)
@@ -124,7 +124,7 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
         parent=row.meta,
         totals=row.summary.totals,
         transcript=transcript,
-        told=told,
+        briefing=briefing,
     )
     plan = planning.with_ssh(planning.with_keys(keys.lasting(plan)))
     plan = planning.with_neighbours(plan, begins=True)

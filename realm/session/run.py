@@ -95,7 +95,7 @@ class Plan(NamedTuple):
     dotfiles: Dotfiles = Dotfiles()
     resume: bool = False
     transcript: bytes | None = None
-    told: str = ""
+    briefing: str = ""
     """What to tell the agent about a conversation that it cannot continue."""
     tty: bool = False
     stdin: bool = True
@@ -145,7 +145,7 @@ class Outcome(NamedTuple):
 def argv(plan: Plan) -> list[str]:
     """Return the agent's arguments."""
     going_on = plan.resume and plan.transcript is not None
-    given = (*plan.agent.instructions(plan.told), *plan.agent_args) if plan.told else plan.agent_args
+    given = (*plan.agent.instructions(plan.briefing), *plan.agent_args) if plan.briefing else plan.agent_args
     return plan.agent.argv(given, conversation=plan.session.conversation, resume=going_on)
 
 

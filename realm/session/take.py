@@ -161,7 +161,7 @@ def _taken(
     if beside is not None:
         notes += beside.notes
         twins = {**twins, **beside.twins}
-    run = talk.told(said, texts, turn)
+    run = talk.with_prompts(said, texts, turn)
     files = {**said.files, **screens.files, **shown.files}
     lacking = [*(name for name in run.incomplete if f"{name}.ans" not in screens.files), *screens.incomplete]
     is_new = ending is not None or code != now.run.after

@@ -102,7 +102,7 @@ def _ends(agent: Agent, more: bytes) -> int:
     return len(b"".join(lines[: next((one.line for one in agent.exchanges(lines)), 0)]))
 
 
-def told(talk: Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
+def with_prompts(talk: Talk, texts: Mapping[int, TurnText], turn: int) -> Run:
     """Return the run with the first lines of its prompts, and how long each took; ``turn`` is its last."""
     session, run, files = talk
     prompts = dict(enumerate(run.prompts, 1)) | {at: first_line(text.prompt) for at, text in texts.items()}

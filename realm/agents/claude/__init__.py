@@ -236,15 +236,15 @@ class Claude(Agent):
             for number in sorted({*prompts, *answers})
         }
 
-    def news(self, told: bytes) -> News | None:
+    def news(self, message: bytes) -> News | None:
         """Return what a hook's JSON reports: a prompt, an answer, a question, or that one was answered."""
-        entry = logins.json_object(told)
+        entry = logins.json_object(message)
         kind, conversation = entry.get("hook_event_name"), str(entry.get("session_id", ""))
         if kind == "UserPromptSubmit":
-            news = News(Activity.WORKING, prompt=_prompt(told))
+            news = News(Activity.WORKING, prompt=_prompt(message))
         elif kind in ("Stop", "StopFailure"):
             activity = Activity.DONE if kind == "Stop" else Activity.STUCK
-            news = News(activity, words=_text(told, "last_assistant_message"))
+            news = News(activity, words=_text(message, "last_assistant_message"))
         elif kind == "PermissionRequest":
             news = News(Activity.ASKS, *_question(entry))
         elif kind == "PostToolUse":
