@@ -42,9 +42,9 @@ _PROMPT = 4
 @common
 def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> None:
     """Show the turns as a table or as JSON."""
-    from realm.session.review import picked, place, turns
+    from realm.session.review import commit_range, picked, turns
 
-    whole = place(name._replace(turn=None), directory)
+    whole = commit_range(name._replace(turn=None), directory)
     found = turns(whole)
     if name.turn is not None:
         found = found[: picked(whole, found, name.turn).number]

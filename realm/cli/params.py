@@ -264,9 +264,9 @@ def _turns(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     if not sign:
         return SESSION.shell_complete(ctx, ctx.command.params[0], incomplete)
     from realm.session.requests import At
-    from realm.session.review import place, turns
+    from realm.session.review import commit_range, turns
 
-    found = reversed(turns(place(At(name), ctx.params.get("directory"))))
+    found = reversed(turns(commit_range(At(name), ctx.params.get("directory"))))
     wanted = (turn for turn in found if str(turn.number).startswith(begun))
     return [CompletionItem(f"{name}@{turn.number}", help=turn.prompt) for turn in wanted]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import git
 from realm.errors import GitError, RealmError
 from realm.paths import current_directory
-from realm.session.review import Place, place, turns
+from realm.session.review import CommitRange, commit_range, turns
 from realm.store import merging, refs, repo, worktree
 from realm.store import turns as numbered
 from realm.store.commits import tree_of
@@ -37,7 +37,7 @@ class Work(NamedTuple):
     ``begin`` is the session's base, or the commit of the user's uncommitted changes on top of it.
     """
 
-    whole: Place
+    whole: CommitRange
     commits: Sequence[Commit]
     begin: str
 
@@ -54,7 +54,7 @@ def work(at: At, directory: Path | None) -> Work:
 
     Raises :class:`RealmError` when there is none.
     """
-    whole = place(at, directory)
+    whole = commit_range(at, directory)
     if directory is None and not _stands_in(whole.project):
         raise RealmError(
             f"{at.name} is a session of {clean(str(whole.project.root))}",

@@ -75,7 +75,7 @@ def logs_of_turn(at: At, directory: Path | None, write: Write) -> None:
 
     Raises :class:`RealmError` when there is no such turn, or nothing was kept.
     """
-    whole = review.place(at._replace(turn=None), directory)
+    whole = review.commit_range(at._replace(turn=None), directory)
     turn = review.picked(whole, review.turns(whole), at.turn or 0)
     with record.Record(whole.project, at.name) as found:
         session, run = found.session(), found.run(turn.run)

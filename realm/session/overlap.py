@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError
 from realm.paths import current_directory, itself
 from realm.session.find import locate
-from realm.session.review import place
+from realm.session.review import commit_range
 from realm.store import listing, merging, repo
 from realm.store.commits import tree_of
 from realm.store.quarantine import quarantine
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Totals
     from realm.session.requests import At
-    from realm.session.review import Place
+    from realm.session.review import CommitRange
 
 _AT_ONCE = 4
 """The most sandboxes in which checks run at the same time."""
@@ -127,12 +127,12 @@ def compare(asked: Sequence[At], directory: Path | None, check: str | None) -> l
 
     It runs as ``realm try`` does, each in a sandbox, several at a time.
     """
-    places = [place(at, directory) for at in asked]
-    files = [repo.changed_names(whole.project, whole.base, whole.tip) for whole in places]
-    trees = [tree_of(whole.project, whole.tip) for whole in places]
+    ranges = [commit_range(at, directory) for at in asked]
+    files = [repo.changed_names(whole.project, whole.base, whole.tip) for whole in ranges]
+    trees = [tree_of(whole.project, whole.tip) for whole in ranges]
     names = [str(at) for at in asked]
     sides = []
-    for number, whole in enumerate(places):
+    for number, whole in enumerate(ranges):
         others = frozenset().union(*(found for other, found in enumerate(files) if other != number))
         first = trees.index(trees[number])
         totals = repo.totals(whole.project, whole.base, whole.tip)
@@ -141,13 +141,13 @@ def compare(asked: Sequence[At], directory: Path | None, check: str | None) -> l
     if check is None:
         return sides
     found: list[Checked] = []
-    tasks = [partial(_checked, name, whole, check) for name, whole in zip(names, places, strict=True)]
+    tasks = [partial(_checked, name, whole, check) for name, whole in zip(names, ranges, strict=True)]
     for start in range(0, len(tasks), _AT_ONCE):
         found += together(*tasks[start : start + _AT_ONCE])
     return [side._replace(checked=one) for side, one in zip(sides, found, strict=True)]
 
 
-def _checked(name: str, whole: Place, check: str) -> Checked:
+def _checked(name: str, whole: CommitRange, check: str) -> Checked:
     began = time.monotonic()
     command = (*itself(), "-C", str(whole.project.root), "try", "--no-input", name)
     with tempfile.TemporaryFile() as output:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from realm.store.turns import Turn
 
 
-class Place(NamedTuple):
+class CommitRange(NamedTuple):
     """A session's chain in its project, from its base to the requested turn."""
 
     project: Project
@@ -31,10 +31,10 @@ class Place(NamedTuple):
     tip: str
 
 
-def place(at: At, directory: Path | None) -> Place:
+def commit_range(at: At, directory: Path | None) -> CommitRange:
     """Return the first and last commit of a session, up to the requested turn."""
     project, row = locate(at.name, directory).sound()
-    whole = Place(project, at.name, row.summary.base, row.code or row.summary.base)
+    whole = CommitRange(project, at.name, row.summary.base, row.code or row.summary.base)
     if at.turn is None:
         return whole
     return whole._replace(tip=picked(whole, turns(whole), at.turn).after)
@@ -42,19 +42,19 @@ def place(at: At, directory: Path | None) -> Place:
 
 def find_turn(at: At, directory: Path | None) -> Turn:
     """Return the requested turn, by default the last one."""
-    whole = place(at._replace(turn=None), directory)
+    whole = commit_range(at._replace(turn=None), directory)
     found = turns(whole)
     return picked(whole, found, at.turn or max(1, len(found)))
 
 
-def picked(whole: Place, found: Sequence[Turn], number: int) -> Turn:
+def picked(whole: CommitRange, found: Sequence[Turn], number: int) -> Turn:
     """Return the turn ``number`` of a session's; raises :class:`RealmError` if there is none."""
     from realm.store.turns import pick
 
     return pick(whole.name, found, number)
 
 
-def turns(whole: Place) -> list[Turn]:
+def turns(whole: CommitRange) -> list[Turn]:
     """Return every turn of a session, the first one first."""
     from realm.store import record  # not needed for a diff of everything
     from realm.store import turns as numbered
@@ -78,12 +78,12 @@ def diff(
     Raises :class:`RealmError` where there is no such session or turn, or nothing was changed.
     """
     if between is None:
-        whole = place(at, directory)
+        whole = commit_range(at, directory)
         _refuse_session(whole.project, at, paths)
         begin, end = whole.base, whole.tip
         ends = [f"{begin}...{end}"]
     else:
-        whole = place(at._replace(turn=None), directory)
+        whole = commit_range(at._replace(turn=None), directory)
         found = turns(whole)
         begin = picked(whole, found, between[0]).before
         end = picked(whole, found, between[1]).after
@@ -147,7 +147,7 @@ class Shown(NamedTuple):
     (:class:`realm.terminal.render.drawing.Drawing`).
     """
 
-    whole: Place
+    whole: CommitRange
     turn: Turn
     said: Exchange | None = None
     exit_code: int | None = None
@@ -166,7 +166,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
     from realm.store import turns as numbered
     from realm.together import Begun, together
 
-    whole = place(at._replace(turn=None), directory)
+    whole = commit_range(at._replace(turn=None), directory)
     with record.Record(whole.project, at.name) as found:
         commits, runs = together(lambda: numbered.chain(whole.project, whole.base, whole.tip), found.runs)
         every = numbered.among(commits, whole.base, runs)

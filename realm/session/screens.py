@@ -147,7 +147,7 @@ def recording_of_turn(at: At, directory: Path | None) -> Recording:
 
     It begins shortly before the prompt, with the screen at that time.
     """
-    whole = review.place(at._replace(turn=None), directory)
+    whole = review.commit_range(at._replace(turn=None), directory)
     every = review.turns(whole)
     turn = review.picked(whole, every, at.turn or 0)
     found = _recording(whole.project, record.read_session(whole.project, at.name), turn.run)

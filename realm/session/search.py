@@ -10,7 +10,7 @@ from realm.errors import RealmError, UsageError
 from realm.paths import current_directory
 from realm.session import secrets, words
 from realm.session.find import elsewhere, locate
-from realm.session.review import Place
+from realm.session.review import CommitRange
 from realm.store import listing, record, repo
 from realm.store import turns as numbered
 from realm.text import clean
@@ -71,7 +71,7 @@ def _in_session(project: Project, row: MetaRow, wanted: re.Pattern[str]) -> Iter
         with record.Record(project, row.name) as found:
             session, runs = found.session(), {run.number: run for run in found.runs()}
             agent, redactor = agents.find(session.agent), secrets.of_session(project, session)
-            whole = Place(project, row.name, row.summary.base, row.code or row.summary.base)
+            whole = CommitRange(project, row.name, row.summary.base, row.code or row.summary.base)
             said = {
                 number: list(agent.exchanges(kept.splitlines()))
                 for number in runs

@@ -15,7 +15,7 @@ from realm.errors import RealmError
 from realm.model import State
 from realm.session import approvals, audit, claim, homes, recordings, registry, words
 from realm.session import talk as talks
-from realm.session.review import Place, place
+from realm.session.review import CommitRange, commit_range
 from realm.store import record, refs, repo
 from realm.store import turns as numbered
 from realm.text import first_line
@@ -39,7 +39,7 @@ class Moved(NamedTuple):
 class _Cut(NamedTuple):
     """A record as it was at a turn's end, not written yet."""
 
-    whole: Place
+    whole: CommitRange
     turn: Turn
     last: int
     session: Session
@@ -54,7 +54,7 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
     No file of the project's is copied: its commits are the other's.  Raises :class:`RealmError`
     when there is no such turn or a session has the name.
     """
-    whole = place(at._replace(turn=None), directory)
+    whole = commit_range(at._replace(turn=None), directory)
     project = whole.project
     refs.check_new(project, new)
     with record.Record(project, at.name) as found:
@@ -87,7 +87,7 @@ def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
     turn, nothing came after it, or the session's last run is not over.
     """
     with claim.alone(at.name, directory) as (project, row):
-        whole, tips = place(at._replace(turn=None), directory), refs.Tips(row.code, row.meta)
+        whole, tips = commit_range(at._replace(turn=None), directory), refs.Tips(row.code, row.meta)
         with record.Record(project, at.name) as found:
             cut = _cut(found, whole, at)
         if cut.turn.number == cut.last and cut.turn.after == tips.code:
@@ -99,7 +99,7 @@ def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
     return Moved(cut.turn.number, cut.turn.after, tips.code or "")
 
 
-def _cut(found: record.Record, whole: Place, at: At) -> _Cut:
+def _cut(found: record.Record, whole: CommitRange, at: At) -> _Cut:
     """Return the record as it was when a turn had ended, the last one unless another is asked for."""
     session, runs = found.session(), found.runs()
     every = numbered.turns(whole.project, whole.base, whole.tip, runs)

@@ -20,7 +20,7 @@ from realm.session import run as running
 from realm.session.exec import SHELL
 from realm.session.lock import RunLock, run_directory
 from realm.session.requests import ResumeRequest
-from realm.session.review import Place, place
+from realm.session.review import CommitRange, commit_range
 from realm.session.rewriting import changed
 from realm.store import record, stores, worktree
 from realm.terminal.relay.loop import relay
@@ -43,11 +43,11 @@ def attempt(request: TryRequest, ui: UI) -> int:
 
     Raises :class:`RealmError` if there is no such session or turn, or it cannot be run.
     """
-    whole = place(request.at, request.directory)
+    whole = commit_range(request.at, request.directory)
     return _on_host(request, whole) if request.host else _in_sandbox(request, whole, ui)
 
 
-def _in_sandbox(request: TryRequest, whole: Place, ui: UI) -> int:
+def _in_sandbox(request: TryRequest, whole: CommitRange, ui: UI) -> int:
     project, name = whole.project, whole.name
     with record.Record(project, name) as found:
         session, last = found.session(), found.last()
@@ -120,7 +120,7 @@ def _joined(plan: Plan, sandbox: Sandbox) -> int:
     return ended.code(sandbox.wait)
 
 
-def _on_host(request: TryRequest, whole: Place) -> int:
+def _on_host(request: TryRequest, whole: CommitRange) -> int:
     project = whole.project
     copies = worktree.included(project, request.include)
     with scratched("try") as held:
