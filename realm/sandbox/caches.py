@@ -26,7 +26,7 @@ from realm.errors import EngineError, UsageError
 from realm.paths import make_private, realm_home, replace
 from realm.sandbox import layout, proof, transfer
 from realm.sandbox.history import locked
-from realm.sandbox.spec import Kept
+from realm.sandbox.spec import CacheVolume
 from realm.sandbox.transfer import SandboxFile
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def files() -> tuple[SandboxFile, ...]:
     return _FILES
 
 
-def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> Kept:
+def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> CacheVolume:
     """Return the cache's volume for a sandbox's mount, created and given to its user if necessary.
 
     ``image`` may be any on the engine.  Raises ``EngineError`` when something else has its name.
@@ -170,7 +170,7 @@ def ready(engine: Engine, image: str, cache: Cache, owner: Owner) -> Kept:
         with locked(cache.name):
             if not _is_ready(engine, cache):
                 _make(engine, image, cache, owner, labels)
-    return Kept(cache.name, cache.target, labels)
+    return CacheVolume(cache.name, cache.target, labels)
 
 
 def _is_ready(engine: Engine, cache: Cache) -> bool:

@@ -28,7 +28,7 @@ _SHARED_MEMORY = 1024**3
 """Bytes of ``/dev/shm``, which count as memory when used: browsers crash with the engine's 64 MiB."""
 
 
-class Kept(NamedTuple):
+class CacheVolume(NamedTuple):
     """A volume that outlives the sandbox and that others write to as well, with its current labels."""
 
     volume: str
@@ -65,7 +65,7 @@ class SandboxSpec(NamedTuple):
     """``open`` (:data:`layout.OPEN_NETWORK`), ``allow`` (only through a sidecar) or ``none``."""
     egress: str = ""
     """The sidecar's volume."""
-    caches: tuple[Kept, ...] = ()
+    caches: tuple[CacheVolume, ...] = ()
     volumes: str = "auto"
     """``auto``, ``plain`` or ``overlay``."""
     files: int = 0
