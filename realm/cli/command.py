@@ -137,8 +137,10 @@ class AgentVerb(Verb):
         rest = super().parse_args(ctx, _line(parts))
         if ctx.resilient_parsing:
             return rest
-        first = "" if parts.explicit else "".join(parts.agent[:1]).partition("=")[0]
-        docker, options = dockers(first), claimed(parts, known)
+        word, value = ("", "") if parts.explicit else [*parts.agent[:2], "", ""][:2]
+        first = word.partition("=")[0]
+        is_version = first == "-v" and ":" not in value  # docker's has a place, Claude Code's has none
+        docker, options = "" if is_version else dockers(first), claimed(parts, known)
         if docker or options:
             theirs = _options_of_agent(ctx, new=self.project)
             if theirs is not None and docker and first not in theirs:

@@ -173,7 +173,7 @@ def dockers(option: str) -> str:
         return ""
     from realm.sandbox.flags import TABLE
 
-    names = ("-e", *(f"--{flag.name}" for flag in TABLE))
+    names = ("-e", "-v", *(f"--{flag.name}" for flag in TABLE))
     return (
         f"docker's flags are a setting: git config realm.dockerArgs '{option} …'" if option in names else ""
     )

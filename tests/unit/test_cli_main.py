@@ -89,6 +89,7 @@ def test_git_realm_calls_itself_so(realm: CommandLine) -> None:
         ),
         (["new", "x", "--memory=2g"], 125, "there is no option --memory", "docker's flags are a setting"),
         (["new", "x", "-e", "A=1"], 125, "there is no option -e", "docker's flags are a setting"),
+        (["new", "x", "-v", "/a:/b"], 125, "there is no option -v", "docker's flags are a setting"),
         (["new", "-d", "x"], 125, "there is no option -d", "did you mean --detach?"),
         (
             ["diff", "x", "--name-only"],
