@@ -1,4 +1,4 @@
-"""An agent that forges the marks of turns makes a few calls, and none with a word of its own."""
+"""An agent that forges the marks of turns causes only a few notifications, and none with text of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report may name any commit there is: only what descends from the run's start becomes history."""
+"""A report may name any commit, but only descendants of the run's start become history."""
 
 from __future__ import annotations
 

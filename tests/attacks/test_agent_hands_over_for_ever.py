@@ -1,4 +1,4 @@
-"""An agent can hand over a turn at any time, of any size: what that costs the host has an end."""
+"""An agent can hand over turns at any time and of any size, but its cost to the host is limited."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Flood:
 
 
 def follow(flood: Flood, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the taker follow ``flood``; return the numbers of what was taken in."""
+    """Let the taker follow ``flood``; return the numbers of the turns that were taken in."""
     taken: list[int] = []
 
     def note(*_: object, number: int) -> SimpleNamespace:

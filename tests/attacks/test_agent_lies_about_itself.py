@@ -1,4 +1,4 @@
-"""What runs in a sandbox writes itself what its hooks say: the list stays whole, quick and readable."""
+"""Programs in a sandbox can forge hooks' messages: the list of sessions stays complete, fast and readable."""
 
 from __future__ import annotations
 

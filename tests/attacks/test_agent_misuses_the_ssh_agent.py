@@ -24,7 +24,7 @@ SIGNED = b"\x0e"
 
 
 class Lending(NamedTuple):
-    """The user's agent, which is lent, the user's key and those of two hosts, and who signs for these."""
+    """The user's lent agent, the user's key, and the keys of two hosts with their signers."""
 
     agent: UserAgent
     lent: Lent

@@ -1,4 +1,4 @@
-"""However much a sandbox reports of a run, what is recorded of it can be read again.
+"""However much a sandbox reports about a run, its record can be read again.
 
 A record that is larger than what is read would make the session one that nobody can go on with.
 """

@@ -34,7 +34,7 @@ def login(access: str, expires_in: float, **more: Any) -> str:
 
 
 def run(user: User, sealed: Path, tmp_path: Path, host: str, boxed: str) -> tuple[dict[str, Any], str]:
-    """Run an agent that leaves ``boxed`` as its login; return the host's afterwards and what was said."""
+    """Run an agent that leaves ``boxed`` as its login; return the host's login afterwards and messages."""
     file = sealed / ".claude/.credentials.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(host)

@@ -1,4 +1,4 @@
-"""Escapes in what an agent names never reach the user's terminal through realm's own words."""
+"""Escape sequences in names that an agent chose never reach the user's terminal in realm's messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent asks the model behind the back of its conversation: the sidecar counts what that costs."""
+"""An agent queries the model outside of its conversation: the sidecar counts that cost as well."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_what_no_conversation_has_counts(claude: User, api: MessagesApi) -> None
 
 
 class Endless(Serving):
-    """A model whose answers have 4,000 letters at once, and what they cost only later."""
+    """A model that sends answers of 4,000 letters at once, and their cost only later."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002

@@ -1,4 +1,4 @@
-"""An agent leaves traps in the project's cache: the next session meets them, and nobody else does.
+"""An agent leaves traps in the project's cache: they reach the project's next session, and nothing else.
 
 That it meets them is said (README, Security): what tools keep there is what they run.
 """

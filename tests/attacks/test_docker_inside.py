@@ -1,4 +1,4 @@
-"""With an engine of its own a sandbox still reaches nothing of the machine, and no network but the proxy."""
+"""Even with an engine of its own a sandbox reaches nothing on the machine, and no network but the proxy."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.support.switches import SWITCHES
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILED = 1
-"""How pytest ends when a test has failed, and not when there was none, or an error of its own."""
+"""pytest's exit code for a failed test, as opposed to no test or an internal error."""
 
 
 @pytest.mark.parametrize("name", SWITCHES)

@@ -1,4 +1,4 @@
-"""Names: those that are not allowed are told to nobody, those that are may not lead to private addresses."""
+"""Names that are not allowed are never resolved; names that are allowed may not lead to private addresses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.engine
 
 
 class Names:
-    """A server of names at the gateway's address: answers as ``known`` says, and notes what it is asked."""
+    """A DNS server at the gateway's address, which answers from ``known`` and notes the questions."""
 
     def __init__(self, known: dict[str, list[str]]) -> None:
         self.known = known

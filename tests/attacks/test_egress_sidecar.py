@@ -1,4 +1,4 @@
-"""The sidecar itself: what it may do, what of it a neighbour on the engine reaches, what is in it."""
+"""The sidecar itself: its privileges, its exposure to other containers on the engine, its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees, links, messages and damaged packs of any kind: what is taken in is sound, or is refused in words."""
+"""Random trees, links, messages and damaged packs: valid ones are taken in, others refused with a message."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def refusal(wanted: Intake) -> str:
 
 
 def check(repo: Repo) -> None:
-    """Check what the session has, if there is one."""
+    """Check the session's commits and files, if there are any."""
     # That a .gitmodules cannot be read is a warning: no git does anything with it then.
     repo.git("fsck", "--strict", "--no-dangling")
     if "refs/realm/fix" not in repo.refs("refs/realm"):

@@ -1,4 +1,4 @@
-"""Reports of any kind: what a sandbox says of its run is believed only where it makes sense."""
+"""Random reports: a sandbox's claims about its run are used only if they are well-formed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def archive(files: Mapping[str, bytes]) -> bytes:
 
 
 def check(found: Report, directory: Path) -> None:
-    """Check that nothing that is believed can be anything but what it is taken for."""
+    """Check that every accepted field is what it claims to be."""
     for point in found.points:
         assert re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", point.head)
         assert re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", point.snapshot)

@@ -22,7 +22,7 @@ def _blob(user: User, content: str) -> str:
 
 @pytest.fixture
 def hidden(user: User) -> dict[str, str]:
-    """Objects of all kinds that no sandbox on main may see, by what they are of."""
+    """Objects of all kinds that no sandbox on main may see, by their origin."""
     repo = user.repo
     repo.write("f", "stashed\n")
     repo.git("add", "f")
@@ -68,7 +68,7 @@ def test_no_other_object_can_be_read(user: User, hidden: dict[str, str], how: st
 
 
 def test_nothing_is_left_of_a_branch_that_was_looked_at_before(user: User, hidden: dict[str, str]) -> None:
-    """A volume that was made for a private branch is not what the next sandbox on main gets."""
+    """The next sandbox on main does not get the volume that was made for a private branch."""
     repo = user.repo
     repo.git("checkout", "-q", "private")
     user.scripted("on-private", "git cat-file -e HEAD:f")

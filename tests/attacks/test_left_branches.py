@@ -1,4 +1,4 @@
-"""Branches and stashes that an agent leaves are looked at like its work: what they build on and hold."""
+"""Branches and stashes that an agent leaves are checked like its work: their ancestors and their files."""
 
 from __future__ import annotations
 

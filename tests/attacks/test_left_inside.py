@@ -1,4 +1,4 @@
-"""Branches that an agent leaves in a submodule are looked at like its work: names, and what they build on."""
+"""Branches that an agent leaves in a submodule are checked like its work: their names and ancestors."""
 
 from __future__ import annotations
 

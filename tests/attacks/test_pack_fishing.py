@@ -72,7 +72,7 @@ def test_tree_of_an_agents_commit_in_between(repo: Repo, tmp_path: Path, hidden:
 
 
 def test_delta_on_a_blob(repo: Repo, tmp_path: Path, hidden: Hidden) -> None:
-    """The new object is the agent's own: what it copies is not."""
+    """The new object is the agent's own, but the object that it copies from is not."""
     forge = Forge(project_of(repo))
     copied = SECRET.encode() + b"!"
     forge.delta(hidden.blob, copy_command(0, len(SECRET)) + b"\x01!", len(SECRET), len(copied))
@@ -110,7 +110,7 @@ def test_what_it_was_given_may_come_back(repo: Repo, tmp_path: Path) -> None:
 
 
 def test_into_a_partial_clone(repo: Repo, tmp_path: Path, hidden: Hidden) -> None:
-    """Git does not look there whether what a tree names is there, nor what it is."""
+    """There git does not check whether a tree's entries exist, nor their types."""
     old = repo.git("rev-parse", "HEAD^{tree}")
     repo.write("sub/file", "1\n")
     repo.commit()

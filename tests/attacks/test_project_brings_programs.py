@@ -1,4 +1,4 @@
-"""No program of a project takes the place of one that realm runs on the host, its own included."""
+"""No program in a project replaces one that realm runs on the host, realm itself included."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEVCONTAINER = '{"image": "base:1", "features": {"ghcr.io/devcontainers/features
 
 @pytest.fixture
 def trapped(repo: Repo, tmp_path: Path) -> tuple[Repo, Path]:
-    """Return a project with such programs, and the file that these leave behind when they run."""
+    """Return a project with such programs, and the file that they create when they run."""
     sprung = tmp_path / "sprung"
     for name in PROGRAMS:
         for place in (name, f"node_modules/.bin/{name}"):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def ran_here(project: Project, sealed: Path, *, state: State = State.RUNNING) -> Path:
-    """Make the session ``mine`` with what a run of it left on this machine; return that directory."""
+    """Create the session ``mine`` with a run's files on this machine; return their directory."""
     add_session(project, "mine", state=state)
     run = sealed / ".realm/runs" / SESSION_ID
     (run / "recording/0001").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A record that says what was pushed last has nobody's branch overwritten, unless this machine pushed it."""
+"""A record's claim about the last push overwrites nobody's branch, unless this machine made that push."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_it_is_obeyed_once_approved(elsewhere: User) -> None:
 
 
 def test_the_approval_moves_with_the_repository(user: User, tmp_path: Path) -> None:
-    """A copy of the repository has none of its own as long as the first one is there."""
+    """A copy of the repository has no approvals of its own as long as the original exists."""
     user.scripted("fix", "true")
     copy = tmp_path / "copy"
     shutil.copytree(user.repo.path, copy)

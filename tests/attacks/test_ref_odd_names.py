@@ -1,4 +1,4 @@
-"""Names of refs with what Python takes for the end of a line: git allows them, and a server may have them."""
+"""Names of refs with characters that Python takes for line ends, which git and servers allow."""
 
 from __future__ import annotations
 

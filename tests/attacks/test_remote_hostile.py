@@ -35,7 +35,7 @@ def offer(evil: Repo, subject: str = "Work", run: int = 1) -> None:
 
 
 def bare(evil: Repo) -> None:
-    """Git obeys the configuration of what looks like a bare repository, in a work tree too."""
+    """Git obeys the configuration of a directory that looks like a bare repository, even in a work tree."""
     for name in ("HEAD", "config", "objects/x", "refs/x"):
         evil.write(f"deep/bare/{name}", "ref: refs/heads/main\n" if name == "HEAD" else "")
 

@@ -1,4 +1,4 @@
-"""Attack: a recording made to do something to the terminal of whoever looks at it."""
+"""Attack: a recording made to manipulate its viewer's terminal."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_by_the_limits_that_everybody_has(repo: Repo, tmp_path: Path) -> None:
 
 
 def test_files_of_the_project_as_often_as_one_likes(repo: Repo, tmp_path: Path) -> None:
-    """What the project has already is not counted ahead: the time is what ends it."""
+    """Objects of the project are not counted beforehand: here the time limit ends the check."""
     for at in range(100):
         repo.write(f"many/{at}", "x\n")
     repo.commit("Many")

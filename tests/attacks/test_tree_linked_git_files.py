@@ -1,4 +1,4 @@
-"""A file that git reads for itself is replaced by a symbolic link."""
+"""A file that git itself reads is replaced by a symbolic link."""
 
 from __future__ import annotations
 

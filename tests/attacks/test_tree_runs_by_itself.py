@@ -1,4 +1,4 @@
-"""A change of what programs run or obey unasked hides among others: it is named, and can be seen alone."""
+"""A change to files that programs run or obey unasked hides among others: realm names and shows it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILES = {
 
 
 def kinds(repo: Repo, *paths: str, text: str = "x\n") -> set[str]:
-    """Return the kinds of what a commit with these files changes."""
+    """Return the kinds of the changes in a commit with these files."""
     before = repo.head()
     for path in paths:
         repo.write(path, text)

@@ -1,4 +1,4 @@
-"""What tools download once is there for the project's next session, and for nobody else."""
+"""Downloads of tools are available to the project's next session, and to nobody else."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_place_of_the_users_choice_is_kept_with_what_the_image_has_there(user:
 
 
 def test_a_cache_in_use_is_not_cleared_and_gradle_has_it_in_one_sandbox_at_a_time(user: User) -> None:
-    """Gradle asks whoever has a lock by a port of its own machine, and waits for an answer."""
+    """Gradle asks a lock's holder through a port on its own machine, and waits for an answer."""
     user.realm(
         "new", "long", "--detach", "--agent", "sh", "--", "-c", "echo $GRADLE_USER_HOME >told; sleep 60"
     )

@@ -33,7 +33,7 @@ cat "$CLAUDE_CONFIG_DIR/settings.json" >settings
 
 @pytest.fixture
 def teller(user: User, tmp_path: Path) -> User:
-    """A user without any login, in whose containers claude writes down what it was given."""
+    """A user without any login, in whose containers claude writes down its login."""
     replace_claude(user, tmp_path / "fake", TELLS)
     return user
 

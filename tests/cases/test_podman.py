@@ -105,7 +105,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def there(service: str, user: User, monkeypatch: pytest.MonkeyPatch) -> User:
-    """Return the person whose engine is Podman, on which somebody else has things with such labels."""
+    """Return a user whose engine is Podman, on which somebody else's objects have the same labels."""
     monkeypatch.setenv("DOCKER_HOST", service)
     user.extra |= {"REALM_NETWORK": "none", "REALM_IMAGE": IMAGE}
     labels = ["--label", "realm.role=box", "--label", f"realm.project={user.repo.path}x"]
@@ -115,7 +115,7 @@ def there(service: str, user: User, monkeypatch: pytest.MonkeyPatch) -> User:
 
 
 def only_others_are_left() -> bool:
-    """Tell whether nothing of realm's is on the engine, but for what the next session of a project gets."""
+    """Tell whether realm left nothing on the engine except what a project's next session uses."""
     containers = engines.docker("ps", "--all", "--format", "{{.Names}}").split()
     volumes = engines.docker("volume", "ls", "--format", "{{.Name}}").split()
     kept = [name for name in volumes if not name.startswith(engines.SHARED)]

@@ -1,4 +1,4 @@
-"""Sparse checkouts and partial clones: a sandbox has what the user has, no more is lost or fetched."""
+"""Sparse checkouts and partial clones: a sandbox has the same files as the user; none are lost or fetched."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONE, OTHER = ("set", "a"), ("set", "--no-cone", "/*", "!/b/", "!/src/")
 
 @pytest.fixture
 def mono(user: User) -> Repo:
-    """Give the user's project files of which ``a`` is what they work on."""
+    """Give the user's project files, of which they work on ``a``."""
     for name in ("a/one", "a/two", "b/one", "b/two"):
         user.repo.write(name, f"{name}\n")
     user.repo.commit("Files")

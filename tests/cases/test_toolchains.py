@@ -32,7 +32,7 @@ TERM=alacritty tput colors
 
 
 def test_what_agents_reach_for_is_there(user: User) -> None:
-    """The system is read-only: what is installed goes to the agent's home, and is found there."""
+    """The system is read-only: tools are installed in the agent's home, and found there."""
     done = user.realm("new", "first", "--agent", "bash", "--", "-c", f"{{ {SCRIPT} }} >told 2>&1")
     told = user.repo.show("refs/realm/first:told").split("\n")
     assert told == ["C", "Python", "pip", "npm", "jq", "256"], done.err

@@ -1,4 +1,4 @@
-"""Another realm is quicker: what it did to a session is seen, or said, before anything is moved."""
+"""Another realm process is faster: its changes to a session are noticed or reported before a ref is moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ``git gc --prune=now`` at every step of what moves a session's refs takes nothing away."""
+"""A ``git gc --prune=now`` at any step of moving a session's refs removes nothing."""
 
 from __future__ import annotations
 

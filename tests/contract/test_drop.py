@@ -149,7 +149,7 @@ def test_installed_packages_are_unusual_also_where_they_are_few(repo: Repo) -> N
 
 
 def test_a_push_asks_about_what_the_users_filters_did_not_see(repo: Repo, tmp_path: Path) -> None:
-    """git-crypt, say: what the agent wrote there is not encrypted."""
+    """With git-crypt, for example: the agent's files are not encrypted."""
     repo.git("remote", "add", "origin", str(Repo.init(tmp_path / "origin.git", bare=True).path))
     repo.git("config", "filter.crypt.clean", "rev")
     repo.write(".gitattributes", "*.key filter=crypt\n*.bin filter=lfs\n*.odd filter=none\n")

@@ -1,4 +1,4 @@
-"""The entry script's snapshot of what a killed sandbox left, on the host's own disk."""
+"""The entry script's snapshot of a killed sandbox's work, on the host's own disk."""
 
 from __future__ import annotations
 

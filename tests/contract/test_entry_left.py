@@ -35,7 +35,7 @@ def names(report: Report) -> list[str]:
 
 
 def inside(sandbox: HostSandbox, report: Report) -> Repo:
-    """Return a repository with what the host has and both packs."""
+    """Return a repository with the host's objects and both packs."""
     made = sandbox.taken(report)
     if report.others.pack is not None:
         sandbox_pack = made.path / "left.pack"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.repos import Repo
 
 KEEP = 'cp -R "$REALM_STATE_DIR/out/live" "$REALM_STATE_DIR/kept"'
-"""What is handed over goes at the run's end: an agent that shows us what there was."""
+"""Handed-over results are deleted at the run's end, so this agent copies them."""
 
 
 @pytest.fixture(params=SHELLS)
@@ -44,7 +44,7 @@ def turns(*scripts: str, tail: str = ":") -> str:
 
 
 def handed_over(sandbox: HostSandbox) -> list[Report]:
-    """Return what was handed over, read as the host reads it."""
+    """Return the handed-over results, read as the host reads them."""
     found = []
     for place in sorted((sandbox.state / "kept").iterdir()):
         destination = sandbox.root / f"turn-{place.name}"
@@ -58,7 +58,7 @@ def handed_over(sandbox: HostSandbox) -> list[Report]:
 
 
 class Host:
-    """Takes in what is handed over, in order, as a holder does."""
+    """Takes in the handed-over results, in order, as a holder does."""
 
     def __init__(self, sandbox: HostSandbox) -> None:
         self.sandbox, self.project = sandbox, project_of(sandbox.repo)
@@ -84,7 +84,7 @@ class Host:
         return log.splitlines()
 
     def take_beside(self, report: Report) -> dict[str, str]:
-        """Take in what else is in the repository, and return the refs of it."""
+        """Take in what else is in the repository, and return its refs."""
         wanted = left.Wanted(
             self.project, "fix", 1, report.points[-1].turn, self.sandbox.tip, self.onto, *report.others,
             STARTED, ME, self.twins, earlier=self.sandbox.root / "earlier",

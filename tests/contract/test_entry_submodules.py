@@ -95,7 +95,7 @@ def test_each_state_that_the_agent_committed_above_is_reported(sandbox: HostSand
 def test_history_that_is_not_all_there_holds_up_nothing(
     sandbox: HostSandbox, tmp_path: Path, work: str
 ) -> None:
-    """A version of the submodule that was fetched alone: the files come home, on top of what was named."""
+    """The submodule's version was fetched without history: its files are saved on top of the named commit."""
     far = Repo(shutil.copytree(tmp_path / "lib", tmp_path / "far"))
     for number in range(3):
         far.write("later.txt", f"{number}\n")
@@ -266,7 +266,7 @@ def test_one_that_was_moved_stays_one_without_work(sandbox: HostSandbox, work: s
 
 @pytest.fixture
 def beside(sandbox: HostSandbox) -> Path:
-    """Give the repository ``../near`` of a sandbox that has ``../still``, too, of which nothing is saved."""
+    """Give the repository ``../near`` of a sandbox that also has ``../still``, of which nothing is saved."""
     lib = Repo(sandbox.root.parent / "lib")
     for name, parent, key in (("near", "beside", "e" * 16), ("still", "read-only", "f" * 16)):
         inner = Inner(key, parent, f"../{name}", f"../{name}", lib.head(), name, place=f"with/{name}",

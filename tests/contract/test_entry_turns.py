@@ -1,4 +1,4 @@
-"""Hooks mark turns: each has its own state, whatever comes between."""
+"""Hooks mark turns: each has its own state, whatever happens between them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_points_that_the_agent_made_up_do_not_spoil_the_end(sandbox: HostSandbox
 
 
 def told(sandbox: HostSandbox, script: str) -> bytes:
-    """Return what the newest word of the hooks is after ``script``; they never wait."""
+    """Return the hooks' newest message after ``script``; they never wait."""
     sandbox.run(script)
     return (sandbox.state / "out" / "now").read_bytes()
 

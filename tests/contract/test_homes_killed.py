@@ -1,4 +1,4 @@
-"""Killed between transactions in several repositories: no work is lost, and nobody's ref is in the way."""
+"""Killed between transactions in several repositories: no work is lost, and no ref blocks another session."""
 
 from __future__ import annotations
 

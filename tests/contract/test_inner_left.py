@@ -68,7 +68,7 @@ def test_all_of_it_comes_home_and_is_there_again(place: Place, tmp_path: Path) -
 
 
 def test_the_same_again_is_the_same(place: Place, tmp_path: Path) -> None:
-    """So that whoever was killed in the middle can do all of it again."""
+    """Then a process that was killed in the middle can repeat everything."""
     sandbox = place.sandbox(tmp_path / "one")
     report = sandbox.run(COMMIT + "cd lib; git checkout -q -b alt; commit one; git checkout -q -")
     first = place.take(report)
@@ -166,7 +166,7 @@ def stored(repo: Repo, data: bytes) -> Path:
 
 
 def test_files_of_git_lfs(place: Place, tmp_path: Path) -> None:
-    """Those that the submodule's clone has are there; what the agent makes of them goes to that clone."""
+    """The sandbox has the files that the submodule's clone has; the agent's new ones go to that clone."""
     for name, data in (("here.bin", LARGE), ("gone.bin", b"gone")):
         place.lib.write(name, pointer(data))
     place.lib.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")

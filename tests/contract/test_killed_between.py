@@ -103,7 +103,7 @@ class Ended(NamedTuple):
 
 
 class Realm:
-    """realm in ``repo``: each command is a process of its own, forked from one where all is loaded."""
+    """realm in ``repo``: each command is a separate process, forked from one that has imported everything."""
 
     def __init__(self, repo: Repo, note: Path) -> None:
         self.repo, self.note = repo, note
@@ -120,7 +120,7 @@ class Realm:
         )
 
     def __call__(self, *commands: tuple[str, ...], left: int = -1, each: bool = False) -> Ended:
-        """Run commands until one fails, the first of which is killed when ``left`` steps are done."""
+        """Run commands until one fails; the first is killed after ``left`` steps."""
         assert self.process.stdin
         assert self.process.stdout
         Path(f"{self.note}.in").write_text("y\n" * 9)
@@ -170,7 +170,7 @@ def shared(past: Past) -> None:
 
 
 def with_wip(past: Past) -> None:
-    """Give the session a first commit of what the user had not committed."""
+    """Give the session a first commit with the user's uncommitted changes."""
     repo = past.repo
     forget(repo)
     repo.write("wip", "wip\n")
@@ -213,7 +213,7 @@ def edited(past: Past) -> None:
 
 
 class Verb(NamedTuple):
-    """A command, and what its second try may say that finds all of it done.
+    """A command, and the messages of a second try that finds everything done.
 
     ``each`` is whether it is killed at each kind of step, also where nobody else sees what it does: one
     that makes and moves objects does that as the others do.
@@ -250,7 +250,7 @@ FILES: dict[str, list[str]] = {}
 
 
 def state(repo: Repo) -> tuple[object, ...]:
-    """Return what a command leads to: refs by name with the files there, branch, index and work tree."""
+    """Return a command's result: refs by name with their files, branch, index and work tree."""
     found = repo.refs()
     origin = Repo(repo.path.parent / "origin.git")
     for oid in {*found.values()} - FILES.keys():

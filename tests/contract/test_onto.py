@@ -26,7 +26,7 @@ def past(repo: Repo) -> Past:
 
 
 def put(past: Past, rev: str) -> list[str]:
-    """Put ``rev`` on top; return what the commits of the session are about."""
+    """Put ``rev`` on top; return the subjects of the session's commits."""
     onto.put(project_of(past.repo), "fix", rev, TerminalUI())
     return subjects(past.repo, past.base)
 

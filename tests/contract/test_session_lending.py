@@ -41,7 +41,7 @@ class World:
         return found
 
     def ssh(self, socket: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """Log in with what the agent at ``socket`` has, and no key of a file's."""
+        """Log in only with the keys of the agent at ``socket``, none from files."""
         options = ["-o", "IdentityFile=none", "-o", "IdentitiesOnly=no", "-o", "BatchMode=yes"]
         return subprocess.run(
             ["ssh", *options, *words], env={**os.environ, "SSH_AUTH_SOCK": socket}, capture_output=True,

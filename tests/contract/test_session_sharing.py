@@ -218,7 +218,7 @@ def test_a_remote_that_cannot_be_reached(pair: Pair, tmp_path: Path) -> None:
 
 
 class TestSecrets:
-    """What is shared has no secrets that realm knows; who shares keeps the record as it was."""
+    """The shared record has no secrets that realm knows; the sender's own record is unchanged."""
 
     SECRET = "ghp" + "_0123456789abcdefghijABCDEFGHIJ012345"
 

@@ -50,7 +50,7 @@ def feature(repo: Repo, tmp_path: Path) -> Repo:
 
 
 def seen(repo: Repo, **changes: object) -> History:
-    """Return what a sandbox on HEAD sees."""
+    """Return the history that a sandbox on HEAD may see."""
     return history.find(project_of(repo), Choice(**changes), repo.head())  # type: ignore[arg-type]
 
 

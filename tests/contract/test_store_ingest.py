@@ -592,7 +592,7 @@ def test_fast_enough(repo: Repo, tmp_path: Path) -> None:
 
 
 def test_damaged_refs_and_settings_of_the_user_do_not_matter(repo: Repo, tmp_path: Path) -> None:
-    """The project's git fetches what was made: nothing of how the user likes to fetch has a say in it."""
+    """The project's git fetches the new objects, unaffected by the user's settings for fetching."""
     sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
     sandbox.workspace.write("new")
     sandbox.point()

@@ -162,7 +162,7 @@ def test_how_much_other_work_there_is(repo: Repo, origin: Repo, tmp_path: Path) 
 def test_a_push_that_loses_a_race_says_who_won(
     repo: Repo, origin: Repo, tmp_path: Path, *, leased: bool
 ) -> None:
-    """The colleague's push comes between what our git was told of the branch and its own."""
+    """The colleague pushes after our git has read the branch's value and before its own push."""
     project = project_of(repo)
     first = work(project, repo.head(), "One")
     remote.push(project, oid=first, remote="origin", branch="fix", lease=None)

@@ -58,7 +58,7 @@ def marked(data: bytes, rng: random.Random) -> bytes:
 
 
 def overheard(pieces: list[bytes]) -> tuple[bytes, int]:
-    """Return what a user's terminal gets with a word of ours wherever one may be, and how many there are."""
+    """Return a user's terminal's output with our text at every allowed position, and the number of those."""
     modes, shown, count = Modes(), b"", 0
     stream = Observed(Pieces(pieces), lambda _: None)
     stream.settled = lambda: not modes.is_on(SYNCHRONIZED)

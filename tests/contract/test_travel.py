@@ -118,7 +118,7 @@ def test_a_turn_has_the_conversation_that_it_was_in(repo: Repo, turn: int, expec
 
 
 def test_the_end_of_a_turn_is_not_added_where_a_later_one_went_on(repo: Repo, tmp_path: Path) -> None:
-    """The agent goes back to where its first turn ended, from which its third had gone on."""
+    """The agent returns to its first turn's end, from which its third had continued."""
     past = Past(repo)
     past.conversation = OLD
     words = ("one", "two", "three", "four")

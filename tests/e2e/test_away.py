@@ -24,7 +24,7 @@ TURN = b"\x07" + NOTICE % b"finished a turn"
 
 @pytest.fixture
 def told(user: User, tmp_path: Path) -> Path:
-    """Return the file in which the user's command notes when it was called, and for what."""
+    """Return the file in which the user's command notes each call's time and reason."""
     return tell(user, tmp_path)
 
 

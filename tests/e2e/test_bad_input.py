@@ -1,4 +1,4 @@
-"""Whatever is wrong with what realm is given: one sentence, advice, the exit code, nothing half made."""
+"""Any bad input gives one sentence, a hint and the documented exit code, and leaves nothing half done."""
 
 from __future__ import annotations
 
@@ -468,7 +468,7 @@ def test_a_full_disk_under_realms_directory(user: User, tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A way to damage a session's refs or record, and what ``resume`` then says."""
+    """A way to damage a session's refs or record, and the message that ``resume`` then gives."""
 
     damage: Callable[[Repo, Path], None]
     said: str

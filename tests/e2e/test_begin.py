@@ -1,4 +1,4 @@
-"""Runs that are cut off while they begin: exactly what had begun stays, and the next command clears up."""
+"""Runs that are cut off while they begin: only what had begun stays, and the next command cleans up."""
 
 from __future__ import annotations
 

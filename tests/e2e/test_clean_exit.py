@@ -43,7 +43,7 @@ def switched_on(terminal: Terminal) -> dict[str, str]:
 
 @pytest.fixture
 def fresh(user: User) -> Iterator[dict[str, str]]:
-    """Return what is switched on in a terminal that nothing has run in."""
+    """Return the modes that are on in an unused terminal."""
     with user.shell("echo fresh; sleep 600") as terminal:
         terminal.wait_for("fresh")
         yield switched_on(terminal)
@@ -252,7 +252,7 @@ SWITCHED_ON = {"alternate screen", "title", "mode 1000", "mode 1006", "mode 1004
 
 
 def judged(written: bytes, directory: Path) -> None:
-    """Let a terminal that nobody answers and nobody types in take the same bytes."""
+    """Feed the same bytes to a terminal without answers and input."""
     with Judge(directory, rows=40, columns=120) as judge:
         judge.show(b"", directory)
         before = judge.state()

@@ -1,4 +1,4 @@
-"""An engine of its own in a container: what a project's tests do with Docker."""
+"""A container with an engine of its own: everything that a project's tests do with Docker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines that are missing, stopped, forbidden or strange: each has its own words, and git's part goes on."""
+"""Engines that are missing, stopped, forbidden or strange: each has its own message, and git still works."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def context(directory: Path, name: str, host: str, *, current: bool) -> None:
 
 @pytest.fixture
 def docker_config(user: User, tmp_path: Path) -> Path:
-    """Return a configuration directory of the docker CLI that only realm is told of."""
+    """Return a configuration directory for the docker CLI that only realm is given."""
     directory = tmp_path / "docker"
     directory.mkdir()
     user.extra["DOCKER_CONFIG"] = str(directory)

@@ -33,7 +33,7 @@ SETTLED = 4
 """Seconds in which a stream that broke is made again, with some to spare."""
 
 NOTICED = 0.5
-"""Seconds after which realm knows that a stream broke: what is typed before may be lost on the way."""
+"""Seconds after which realm notices that a stream broke; keys typed before may be lost."""
 
 
 @pytest.fixture

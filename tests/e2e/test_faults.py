@@ -1,4 +1,4 @@
-"""Runs that are cut off anywhere: what was in the workspace is never lost, and the next command heals."""
+"""Runs that are cut off at any point: the workspace is never lost, and the next command repairs the rest."""
 
 from __future__ import annotations
 

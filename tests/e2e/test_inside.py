@@ -1,4 +1,4 @@
-"""What Claude Code does within a run, its own commands and helpers: recorded as it was, once, and whole."""
+"""Claude Code's own commands and subagents within a run are recorded unchanged, completely, and only once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_a_subagent_and_a_task_in_the_background(claude: User) -> None:
-    """Neither is a prompt of the user's; what they do belongs to the turn that began them."""
+    """Neither is a prompt of the user's; their changes belong to the turn that started them."""
     helped, later = "delegate write part.txt with helped", "background sleep 8; echo late >late.txt"
     with claude.terminal("new", "tui") as terminal:
         say(terminal, helped, "Done")

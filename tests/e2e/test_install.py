@@ -1,4 +1,4 @@
-"""The installer: what it puts where, upgrades, and leaves behind."""
+"""The installer: the files that it installs, upgrades, and leaves behind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLACES = {
 
 
 def everything(home: Path) -> set[str]:
-    """Return every file below ``home`` but for what other programs (git, pip, rustc) keep there."""
+    """Return every file below ``home`` except those of other programs (git, pip, rustc)."""
     files = [path for path in home.rglob("*") if path.is_symlink() or path.is_file()]
     names = {path.relative_to(home).as_posix() for path in files}
     return {name for name in names if not name.startswith((".gitconfig", ".cache/", ".rustup/"))}
@@ -88,7 +88,7 @@ setsid sleep tail tar timeout touch tr uname"""
 
 
 def bare_machine(place: Path, **programs: str) -> Path:
-    """Return a PATH of its own: what every machine has, and ``programs`` as shell scripts."""
+    """Return a private PATH: the programs that every machine has, and ``programs`` as shell scripts."""
     place.mkdir()
     for name in _TOOLS.split():
         (place / name).symlink_to(shutil.which(name) or pytest.fail(f"no {name} here"))

@@ -1,4 +1,4 @@
-"""Ctrl-C while work is saved: realm ends at once, says what to do, and the next command has all of it."""
+"""Ctrl-C while work is saved: realm ends at once with advice, and the next command saves everything."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_a_branch_from_a_turn_that_is_in_git_already(claude: User) -> None:
 
 
 def test_it_is_in_git_with_its_turn_and_survives_the_container(claude: User) -> None:
-    """Also what was shown: nothing of it waits for the run's end."""
+    """This includes the screens: none of them waits for the run's end."""
     side = (
         "run git branch own; git switch -qc alt; echo 1 >side; git add .; git commit -qm x; git switch -q tui"
     )

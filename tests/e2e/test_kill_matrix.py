@@ -178,7 +178,7 @@ def test_the_container_is_said(user: User, how: tuple[str, ...], died: str) -> N
 
 
 def test_the_engine_lost_sight_of_the_container(user: User) -> None:
-    """What an engine says of a container whose end it missed, because it was killed as well."""
+    """An engine's report of a container whose end it missed, as it was killed as well."""
     process = user.start("new", "--agent", "sh", "cut", "-c", ENDLESS)
     assert first_line(process) == "ready\n"
     process.kill()

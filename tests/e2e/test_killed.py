@@ -1,4 +1,4 @@
-"""However a run is broken off, what the agent did is kept or found again."""
+"""However a run is broken off, the agent's work is kept or recovered."""
 
 from __future__ import annotations
 

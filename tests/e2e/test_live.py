@@ -1,4 +1,4 @@
-"""Turns are in git while the agent goes on, whoever holds the run and whatever breaks it off."""
+"""Turns are committed while the agent continues, whatever process holds the run, and however it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def recorded(claude: User, name: str, run: int = 1) -> dict[str, object]:
 
 
 def said(claude: User, name: str, run: int = 1) -> list[str]:
-    """Return the prompts that the record's conversation files have, each as often as it stands there."""
+    """Return the prompts in the record's conversation files, including repeated ones."""
     files = claude.repo.git(
         "ls-tree", "-r", "--name-only", f"refs/realm-meta/{name}", f"runs/{run:04d}/talk/"
     )
@@ -43,7 +43,7 @@ def said(claude: User, name: str, run: int = 1) -> list[str]:
 
 
 def has(claude: User, name: str, *wanted: str) -> None:
-    """Wait until a session's commits are about what is ``wanted``; else fail with where their taker is."""
+    """Wait until a session's commits have the subjects ``wanted``; else fail with their taker's state."""
     try:
         eventually(lambda: subjects(claude.repo, name) == list(wanted))
     except AssertionError as late:
@@ -54,7 +54,7 @@ def has(claude: User, name: str, *wanted: str) -> None:
 
 
 def shows(claude: User, name: str, turn: int, text: str) -> None:
-    """Wait until the record has what was shown when a turn ended."""
+    """Wait until the record has the screen of a turn's end."""
     path = f"refs/realm-meta/{name}:runs/0001/turns/{turn:04d}.screen.txt"
     eventually(lambda: text in claude.repo.git("cat-file", "-p", path, check=False), 10)
 
@@ -100,7 +100,7 @@ def holder_of(claude: User, name: str = "bg") -> int:
 
 
 def in_background(claude: User, *prompts: str) -> None:
-    """Start a session called ``bg`` whose agent answers the first prompt with nobody there."""
+    """Start a session called ``bg`` in the background, whose agent answers the first prompt."""
     claude.realm("new", "bg", "--detach", "--", prompts[0])
     has(claude, "bg", prompts[0])
     for number, prompt in enumerate(prompts[1:], 2):
@@ -173,7 +173,7 @@ def test_what_was_said_is_stored_once_over_runs_and_conversations(claude: User) 
 
 
 def test_a_prompt_given_while_one_works_is_recorded_and_nothing_is_twice(claude: User) -> None:
-    """Claude Code takes it up within the turn that goes on: it ends once, for both."""
+    """Claude Code handles it within the current turn, which ends once, for both."""
     first = "run sleep 3; echo first >one.txt"
     with claude.terminal("new", "tui") as terminal:
         say(terminal, first, r"Doing as asked . \d")
@@ -205,7 +205,7 @@ HOOK = "sh /etc/claude-code/turn"
 WITHIN = "; ".join(
     f"echo '{{}}' | {HOOK} start; echo {n} >{n}.txt; echo '{{}}' | {HOOK} stop; sleep 1.5" for n in (1, 2, 3)
 )
-"""Three turns that the agent plays within its own, the first."""
+"""Three turns that the agent simulates within its own first turn."""
 KILLED = """
 import os, signal
 from realm.session import take
@@ -233,7 +233,7 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_while_the_second_turn_is_taken_in(claude: User, step: str) -> None:
-    """The holder and its child are gone at once; whoever comes next has every turn once, in order."""
+    """The holder and its child die at once; the next holder has every turn once, in order."""
     patch = KILLED.replace("STEP", STEPS[step])
     assert patched(claude, patch, "new", "bg", "-p", f"run {WITHIN}").returncode == -signal.SIGKILL
     assert claude.listed()[0]["state"] == "salvage"
@@ -269,7 +269,7 @@ git reset -q $(git hash-object -t commit -w --literally /tmp/c); echo 3 >3"""
 
 
 def test_what_is_refused_does_not_end_it(claude: User) -> None:
-    """A hand-over that is none, one with a commit that git refuses: all goes on, and each is said once."""
+    """After a malformed hand-over and one that git refuses the run continues, and each is reported once."""
     claude.repo.write("forge.sh", FORGED)
     claude.repo.write("unclean.sh", UNCLEAN)
     claude.repo.commit("Add mischief")

@@ -1,4 +1,4 @@
-"""What a container reaches with ``realm.network allow``: hosts by name, and nobody else."""
+"""With ``realm.network allow`` a container reaches the allowed hosts, by name, and no others."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_tools_find_the_proxy_by_themselves(sealed_user: User) -> None:
 
 
 class CompanyProxy(Serving):
-    """A proxy as companies have one: it notes what it is asked for, and answers itself."""
+    """A company's proxy, which notes the requests, and answers them itself."""
 
     def __init__(self) -> None:
         asked: list[tuple[str, str]] = []

@@ -105,7 +105,7 @@ _TOOLS = "ENV GOPATH=/go CARGO_HOME=/usr/local/cargo\nRUN mkdir -p /go/bin && ec
 
 @pytest.mark.parametrize("own", [_TOOLS], indirect=True)
 def test_tools_can_write_where_the_images_own_variables_say(user: User, own: str) -> None:
-    """The rest of the image's system stays read-only, and what is written is the project's alone."""
+    """The rest of the image's system stays read-only, and only this project sees the written files."""
     script = "cat /go/bin/*; echo 2 >/go/bin/two; echo x >$CARGO_HOME/bin/x; touch /usr/local/x 2>&1"
     for name, told in (("first", "1"), ("second", "1 2")):
         done = user.realm("new", name, "--image", own, "--agent", "sh", "--", "-c", f"{script}; true")

@@ -1,4 +1,4 @@
-"""Whatever sessions do, the project's own state is bit for bit what it was."""
+"""Whatever sessions do, the project's own state stays bit for bit the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What README.md tells of a session, and of a day, prints what the page shows; the API is a stand-in."""
+"""README.md's examples of a session, and of a day, print what the page shows; the API is a stand-in."""
 
 from __future__ import annotations
 

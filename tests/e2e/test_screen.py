@@ -32,7 +32,7 @@ FLOOD = "yes \"$(seq -s ' ' 40)\" | head -c 60000000; "
 
 
 def go(user: User) -> None:
-    """Let the agent go on."""
+    """Let the agent continue."""
     engines.touch(user.leftovers()[0])
 
 
@@ -98,7 +98,7 @@ def test_without_a_recording(user: User) -> None:
 
 
 def turns(user: User, name: str) -> list[str]:
-    """Return what the record has of each turn."""
+    """Return the record's files of each turn."""
     paths = user.repo.git("ls-tree", "-r", "--name-only", f"refs/realm-meta/{name}:runs/0001").split()
     kept = [path for path in paths if path.startswith("turns/") and path.endswith(".txt")]
     return [user.repo.show(f"refs/realm-meta/{name}:runs/0001/{path}") for path in kept]

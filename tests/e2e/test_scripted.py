@@ -1,4 +1,4 @@
-"""Any program can be the agent: what it does is kept, what it says and how it ends comes through."""
+"""Any program can be the agent: its work is kept, and its output and exit code are passed on."""
 
 from __future__ import annotations
 

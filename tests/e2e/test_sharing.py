@@ -1,4 +1,4 @@
-"""A session goes on elsewhere: another clone at another path, with its conversation."""
+"""A session is continued elsewhere, in another clone at another path, with its conversation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.engine
 
 
 def elsewhere_with(claude: User, tmp_path: Path, prompt: str) -> User:
-    """Return somebody at another place who has fetched the session ``tax``, in which ``prompt`` was given."""
+    """Return a user elsewhere who has fetched the session ``tax``, in which ``prompt`` was given."""
     origin = Repo.init(tmp_path / "origin.git", bare=True)
     claude.repo.git("remote", "add", "origin", str(origin.path))
     claude.repo.git("push", "-q", "origin", "HEAD:refs/heads/main")

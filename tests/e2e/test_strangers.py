@@ -24,7 +24,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def left(user: User) -> Iterator[str]:
-    """Give the dead container of a session called ``x`` that has work and proves to be nobody's."""
+    """Yield the dead container of a session called ``x``, which has work and no realm's proof."""
     user.realm("new", "x", "--detach", "--agent", "sh", "-c", "echo kept >file; echo ready; sleep 100")
     eventually(lambda: "ready" in user.realm("logs", "x", code=None).out)
     found = holder(str(user.listed()[0]["id"]))
@@ -66,7 +66,7 @@ LABELS = {"realm.role": "box", "realm.run": "1", "realm.session": "x"}
 
 @pytest.fixture(params=["this version", "an earlier one"])
 def volumes(user: User, left: str, request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Give what is left of ``left`` without its container; an earlier version's volumes say less."""
+    """Yield the volumes of ``left`` without its container; an earlier version's have fewer labels."""
     engines.docker("rm", "-f", left)
     found = engines.labelled("volume", f"realm.project={user.repo.path}", "realm.session=x")
     if request.param == "this version":

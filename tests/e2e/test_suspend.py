@@ -1,4 +1,4 @@
-"""Ctrl-Z: Claude Code goes to the background and the user gets the shell; whoever else stops is continued."""
+"""Ctrl-Z: Claude Code goes to the background and the user gets the shell; other agents are continued."""
 
 from __future__ import annotations
 

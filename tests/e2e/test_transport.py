@@ -1,4 +1,4 @@
-"""Git is the only way in: wherever the repository lies, and whoever may read it."""
+"""Git is the only way into a sandbox, wherever the repository is, and whoever may read it."""
 
 from __future__ import annotations
 

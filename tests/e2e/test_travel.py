@@ -1,4 +1,4 @@
-"""Forks and rewinds with the real Claude Code: what the API is asked shows what the agent remembers."""
+"""Forks and rewinds with the real Claude Code: its requests to the API show what it remembers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trying what a session made: in a container of its own, and on this machine where that is asked for."""
+"""Trying a session's work: in a separate container, or on this machine on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""realm is upgraded, or removed, while runs go on: whoever holds one has all that brings it home."""
+"""realm is upgraded or removed during runs: their holders have loaded everything needed to save them."""
 
 from __future__ import annotations
 
