@@ -56,7 +56,7 @@ class NothingShownError(RealmError):
 
 
 class RefRaceError(RealmError):
-    """Somebody else moved a ref between our read and our write."""
+    """Another process moved a ref between realm's read and its write."""
 
 
 class GitError(RealmError):
@@ -64,15 +64,15 @@ class GitError(RealmError):
 
 
 class NoGitError(GitError):
-    """There is no git to run."""
+    """The git program is missing."""
 
 
 class RejectedError(RealmError):
-    """What came out of a sandbox failed a check and was not taken in."""
+    """A sandbox's output failed a check and was not taken in."""
 
 
 class SetupError(RealmError):
-    """The user's command that makes a project ready failed."""
+    """The user's setup command failed."""
 
 
 class UnpreparedError(RejectedError):
@@ -99,4 +99,4 @@ class ImageError(EngineError):
 
 
 class RunningError(RealmError):
-    """A run of the session is going on."""
+    """A run of the session is in progress."""

@@ -1,4 +1,4 @@
-"""Cleaning of text that came out of a container before anyone sees it."""
+"""Cleaning text from a container before it is shown or stored."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ _NEEDLESS = re.compile(f"(^|[\x00-\x7f])[{_JOINERS}]+|[{_JOINERS}]+(?=[\x00-\x7f
 def clean(
     text: bytes | str, *, multiline: bool = False, limit: int | None = None, joined: bool = False
 ) -> str:
-    """Return ``text`` as it may be shown or stored.
+    """Return ``text`` safe to show or store.
 
-    Bytes are read as UTF-8, what is not is replaced.  Control characters,
-    escape sequences' introducers, bidi and zero-width characters go; without
-    ``multiline`` line ends and tabs become spaces.  With ``joined`` the joiners stay that Persian,
-    Hindi or emoji are written with: those between characters that are not ASCII.  ``limit`` cuts to that many
-    characters, the last one being an ellipsis.
+    Bytes are decoded as UTF-8, with invalid ones replaced.  Control characters, introducers of escape
+    sequences, bidi and zero-width characters are removed; without ``multiline`` line ends and tabs become
+    spaces.  With ``joined`` the joiners stay that Persian, Hindi and emoji need: those between non-ASCII
+    characters.  ``limit`` cuts to that many characters, the last one being an ellipsis.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    if not (text.isascii() and text.isprintable()):  # else it is clean, as most is
+    if not (text.isascii() and text.isprintable()):  # else it is clean, as most text is
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         if not multiline:
             text = text.replace("\n", " ").replace("\t", " ")
@@ -53,7 +52,7 @@ _AT_ENDS = re.compile(r"(?<![^\S\n])[^\S\n]+(?=\n|\Z)")
 
 
 def trimmed(text: str) -> str:
-    """Return ``text`` without blanks at the ends of its lines: millions of them in one step."""
+    """Return ``text`` without blanks at the ends of its lines, in one pass."""
     return _AT_ENDS.sub("", text)
 
 
@@ -71,6 +70,6 @@ def plural(number: float, noun: str) -> str:
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
-    """Return at most ``limit`` names as a sentence has them, and how many more there are."""
+    """Return at most ``limit`` names joined as in a sentence, and the number of the rest."""
     shown = list(names if len(names) <= limit else [*names[: limit - 1], f"{len(names) - limit + 1} more"])
     return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Dropped(NamedTuple):
-    """The commit that a session is on now, which it was on before, and how many commits are new."""
+    """The session's new tip, its tip before, and the number of new commits."""
 
     code: str
     before: str
@@ -29,9 +29,9 @@ class Dropped(NamedTuple):
 def drop(name: str, directory: Path | None, paths: Sequence[str]) -> Dropped:
     """Rewrite the commits that have not been pushed, with ``paths`` as they were before them.
 
-    ``paths`` are files or directories, from the project's top.  What the session was before
-    goes to the trash.  Raises :class:`RealmError` when none of these commits changes
-    one of them, or the session's last run is not over.
+    ``paths`` are files or directories, relative to the project's top.  The session's earlier state goes to
+    the trash.  Raises :class:`RealmError` when none of these commits changes any of them, or the session's
+    last run has not ended.
     """
     wanted = [_checked(path) for path in paths]
     with claim.alone(name, directory) as (project, row):
@@ -59,7 +59,7 @@ def drop(name: str, directory: Path | None, paths: Sequence[str]) -> Dropped:
 
 
 def _checked(path: str) -> str:
-    """Return a path as git has it; :class:`UsageError` for one that is not below the project's top."""
+    """Return a path in git's form; :class:`UsageError` for one that is not below the project's top."""
     plain = posixpath.normpath(path) if path else "."
     if plain.startswith(("/", "..")) or plain == "." or "\0" in plain:
         raise UsageError(

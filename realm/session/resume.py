@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> int:
     """Continue a session in a new sandbox, in the same conversation; return the agent's exit code.
 
-    Work that an earlier run left in its sandbox is saved first; a sandbox that
-    still runs without anybody attached is attached to instead.  What a record
-    that this machine did not write asks for is approved before a new run.  ``connected`` is an
-    engine that was found already.  Raises :class:`RunningError` while another process holds a run.
+    Work that an earlier run left in its sandbox is saved first; if its sandbox still runs without a holder,
+    this attaches to it instead.  Requests in a record that this machine did not write need the user's
+    approval before a new run.  ``connected`` is an engine that was found already.  Raises
+    :class:`RunningError` while another process holds a run.
     """
     engine = Begun(lambda: connected or docker.connect())
     if request.turn is not None:
@@ -146,9 +146,9 @@ def _run(connection: Engine, plan: Plan, request: ResumeRequest, lock: RunLock, 
 
 
 def _conversation(found: record.Record, name: str, ui: UI) -> tuple[int, bytes | None]:
-    """Return the last run in which anything was said, and its conversation; 0 if there is none.
+    """Return the last run with a conversation, and that conversation; 0 if there is none.
 
-    Says so when that of a later run was not kept.
+    The user is told if a later run's was not kept.
     """
     numbers = found.numbers()
     for number in reversed(numbers):

@@ -71,11 +71,11 @@ def diff(
     at: At, directory: Path | None, *, between: tuple[int, int] | None = None, options: Sequence[str] = (),
     tool: bool = False, paths: Sequence[str] = (), risky: bool = False,
 ) -> NoReturn:  # fmt: skip
-    """Let the user's git show what a session changed against its base, in this process's place.
+    """Replace this process by the user's git, which shows a session's changes against its base.
 
-    ``between`` are the first and the last of the turns whose changes are wanted instead, ``risky``
-    leaves only the files that programs run or obey unasked.
-    Raises :class:`RealmError` where there is no such session or turn, or nothing was changed.
+    With ``between``, the first and the last turn, only these turns' changes are shown; with ``risky`` only
+    the files that programs run or obey unasked.  Raises :class:`RealmError` if there is no such session or
+    turn, or nothing was changed.
     """
     if between is None:
         whole = commit_range(at, directory)
@@ -100,7 +100,7 @@ def diff(
 
 
 def _refuse_session(project: Project, at: At, paths: Sequence[str]) -> None:
-    """Raise :class:`RealmError` where the one path is no file but a second session."""
+    """Raise :class:`RealmError` if the only path is not a file but a second session's name."""
     name = paths[0] if len(paths) == 1 else ""
     if refs.is_name(name) and not os.path.lexists(name) and refs.tips(project, name).code is not None:
         raise RealmError(
@@ -140,10 +140,10 @@ class Below(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A turn with all that the record has of it; texts are untrusted and not yet cleaned.
+    """A turn with everything in the record about it; texts are untrusted and not yet cleaned.
 
-    ``exit_code`` is the run's, where the turn was its last and it has ended; ``screen`` is what
-    the terminal showed at the end: text, or with ``drawn`` what draws it
+    ``exit_code`` is the run's, if the turn was its last and it has ended; ``screen`` is the terminal's
+    content at the end: text, or with ``drawn`` output that draws it
     (:class:`realm.terminal.render.drawing.Drawing`).
     """
 
@@ -158,9 +158,9 @@ class Shown(NamedTuple):
 
 
 def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -> Shown:
-    """Return a turn, the last one unless another is asked for; ``columns`` is how wide its changes may be.
+    """Return a turn, by default the last one; ``columns`` is the width for the list of its changes.
 
-    Raises :class:`RealmError` where there is no such session or turn.
+    Raises :class:`RealmError` if there is no such session or turn.
     """
     from realm.store import record, repo
     from realm.store import turns as numbered
@@ -200,7 +200,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
 
 
 def _beside(project: Project, session: Session, turn: Turn, columns: int) -> list[Below]:
-    """Return what a turn did in repositories beside the project."""
+    """Return a turn's work in repositories beside the project."""
     from realm.session import homes
     from realm.store import repo
     from realm.store import turns as numbered
@@ -218,7 +218,7 @@ def _beside(project: Project, session: Session, turn: Turn, columns: int) -> lis
 
 
 def _inside(project: Project, turn: Turn, columns: int) -> list[Below]:
-    # Without either, no submodule has a clone, and git need not be asked.
+    # Without either, no submodule has a clone, which saves asking git.
     if not (project.common_dir / "modules").exists() and not (project.root / ".gitmodules").exists():
         return []
     from realm.store import repo, submodules
@@ -235,7 +235,7 @@ def _inside(project: Project, turn: Turn, columns: int) -> list[Below]:
 
 
 def _screen(found: record.Record, turn: Turn, kind: str, *, is_last: bool) -> bytes | None:
-    """Return what was kept of the screen at a turn's end (:mod:`realm.store.record` names the files)."""
+    """Return the screen recorded at a turn's end (:mod:`realm.store.record` names the files)."""
     names = [f"turns/{turn.turn:04d}.screen.{kind}"] if turn.turn else []
     for name in [*names, *([f"screen.{kind}"] if is_last else [])]:
         kept = found.file(f"runs/{turn.run:04d}/{name}", _SCREEN_LIMIT)

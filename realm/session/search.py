@@ -1,4 +1,4 @@
-"""Looking for words in what was asked, answered and shown, in all sessions."""
+"""Searching the prompts, answers and screens of all sessions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _SCREEN_LIMIT = 1_000_000
 LONGEST = 2000
-"""Characters of a line that are looked at."""
+"""Characters of a line that are searched."""
 
 
 class Hit(NamedTuple):
-    """A line, clean, that has the pattern; ``where`` is ``prompt``, ``answer`` or ``screen``."""
+    """A line that matches, cleaned; ``where`` is ``prompt``, ``answer`` or ``screen``."""
 
     project: Path
     name: str
@@ -46,12 +46,11 @@ def search(
     ignore_case: bool = False,
     everywhere: bool = False,
 ) -> Iterator[Hit]:
-    """Give every line that has the regular expression ``pattern``, session by session, turn by turn.
+    """Yield every line that matches the regular expression ``pattern``, session by session, turn by turn.
 
-    All sessions of the project are looked at, those called ``names``, or with ``everywhere``
-    those of every project that realm was used in.  A line of a screen is given once, although the next
-    turn's screen still shows it.  A record that is damaged is passed over.
-    Raises :class:`UsageError` for a pattern that is none.
+    All sessions of the project are searched, only those called ``names``, or with ``everywhere`` those of
+    every project that realm was used in.  A screen's line is yielded once, even if the next turn's screen
+    still shows it.  Damaged records are skipped.  Raises :class:`UsageError` for an invalid pattern.
     """
     try:
         wanted = re.compile(pattern, re.IGNORECASE if ignore_case else 0)

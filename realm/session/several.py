@@ -28,10 +28,10 @@ _DONE = re.compile(r"[-*+]\s+\[[xX]\]\s")
 
 
 def read_tasks(file: str) -> list[str]:
-    """Return the tasks in a file, or for ``-`` on standard input: one a line, no empty ones, no comments.
+    """Return the tasks in a file, or for ``-`` on standard input: a line each.
 
-    The mark of a list's item is no part of a task: the agent would take it for an option.  An
-    item that is ticked off is done.
+    Comments, empty lines and list items that are ticked off are left out.  The marker of an item is removed,
+    as the agent would take it for an option.
     """
     try:
         data = sys.stdin.buffer.read(_TASKS_LIMIT + 1) if file == "-" else _read(Path(file))
@@ -60,9 +60,8 @@ def _read(path: Path) -> bytes:
 def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> int:
     """Start a session in the background for each of ``tasks``, the agent's arguments; return the exit code.
 
-    They are called ``<name>-1`` and so on.  Every name is checked before the first one is
-    started.  One that cannot be started does not keep the others from it: the code is
-    that of the first that could not.
+    They are called ``<name>-1`` and so on.  All names are checked before the first one is started.  If one
+    cannot be started the others still are; the code is that of the first failure.
     """
     if len(tasks) > MOST:
         raise UsageError(f"{len(tasks)} sessions at once are more than {MOST}", "start fewer of them")
@@ -75,7 +74,7 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     for name, task in zip(names, tasks, strict=True):
         if _start(request, name, base, task, further=bool(begun)) == 0:
             begun.append(name)
-    # Its own process has said what prevented it.
+    # The session's own process has reported the reason.
     failed = [name for name in names if name not in begun]
     if begun:
         ui.info(f"{plural(len(begun), 'session')} in the background: {listed(begun)}")
@@ -86,7 +85,7 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
 
 
 def _start(request: NewRequest, name: str, base: str, task: Sequence[str], *, further: bool) -> int:
-    """Start one; a ``further`` one repeats no warning of the first."""
+    """Start one; a ``further`` one does not repeat the first one's warnings."""
     options = ["--detach", "--quiet", f"--base={base}"]
     options += ["--wip"] if request.wip else []
     options += ["--no-record"] if request.no_record else []

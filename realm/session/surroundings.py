@@ -1,8 +1,7 @@
-"""What a sandbox takes over of the user's surroundings: terminal, language and time zone.
+"""The parts of the user's environment that a sandbox gets: terminal, language and time zone.
 
-An image knows few terminals and, as a rule, one locale.  A name that it does not know
-makes programs fail (``less``, ``tput``), warn (``bash``, ``perl``) or fall back to
-ASCII, so such a name is replaced by one that any image has.
+An image supports few terminals and usually one locale.  Other names make programs fail (``less``, ``tput``),
+warn (``bash``, ``perl``) or fall back to ASCII, so they are replaced by names that every image supports.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ _TERMINAL = (
     "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "KITTY_WINDOW_ID", "WEZTERM_VERSION",
     "KONSOLE_VERSION", "VTE_VERSION", "WT_SESSION", "LC_TERMINAL", "LC_TERMINAL_VERSION", "NO_COLOR",
 )  # fmt: skip
-"""What programs tell terminals apart by, and whether they colour."""
+"""Variables by which programs recognize terminals, and decide on colours."""
 _KNOWN_TERM = re.compile(
     r"ansi|cygwin|dumb|linux|rxvt(-unicode)?(-256color)?|screen(-bce|-256color|-256color-bce)?|sun"
     r"|tmux(-256color)?|vt(52|100|102|220)|xterm(-256color|-color|-mono|-r[56]|-vt220|-xfree86)?"
 )
 """The terminals of Debian's ``ncurses-base``, which Alpine and Fedora have as well."""
 _ANY_TERM = "xterm-256color"
-"""What kitty, ghostty, alacritty, foot, wezterm, st and others understand."""
+"""A type that kitty, ghostty, alacritty, foot, wezterm, st and others support."""
 _EVERYWHERE = "C.UTF-8"
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
 _ZONES = "zoneinfo"
@@ -34,7 +33,7 @@ _LOCALTIME = Path("/etc/localtime")
 
 
 def passed_on(environ: Mapping[str, str] = os.environ, localtime: Path = _LOCALTIME) -> dict[str, str]:
-    """Return the variables by which a sandbox has the user's terminal, language and time zone."""
+    """Return the variables that give a sandbox the user's terminal, language and time zone."""
     found = {name: environ[name] for name in _TERMINAL if environ.get(name)}
     if term := environ.get("TERM"):
         found["TERM"] = term if _KNOWN_TERM.fullmatch(term) else _ANY_TERM
@@ -44,13 +43,13 @@ def passed_on(environ: Mapping[str, str] = os.environ, localtime: Path = _LOCALT
 
 
 def _locale(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the locale: UTF-8 everywhere but where the user wants plain C; an image has no others."""
+    """Return the locale: always UTF-8, unless the user has plain C, as images have no others."""
     given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or _EVERYWHERE
     return {"LANG": given if given in ("C", "POSIX") else _EVERYWHERE}
 
 
 def _zone(localtime: Path) -> str:
-    """Return the name of the machine's time zone, where ``/etc/localtime`` is a link that tells it."""
+    """Return the machine's time zone, if ``/etc/localtime`` is a link that names it."""
     try:
         name = str(localtime.readlink()).partition(f"{_ZONES}/")[2]
     except OSError:

@@ -1,7 +1,7 @@
-"""Time travel: a session put back to the end of a turn, or a second one that begins there.
+"""Time travel: putting a session back to the end of a turn, or starting a second one there.
 
-Code and conversation both: the record is cut where the turn ended, and the
-conversation gets a new id, so that an agent that goes on knows nothing of what came later.
+This covers code and conversation: the record is cut at the turn's end, and the conversation gets a new id, so
+that an agent that continues it does not know what came later.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Moved(NamedTuple):
 
 
 class _Cut(NamedTuple):
-    """A record as it was at a turn's end, not written yet."""
+    """A record cut at a turn's end, not written yet."""
 
     whole: CommitRange
     turn: Turn
@@ -49,10 +49,10 @@ class _Cut(NamedTuple):
 
 
 def fork(at: At, new: str, directory: Path | None) -> Moved:
-    """Start the session ``new`` where a turn of another ended (its last one), with the conversation so far.
+    """Start the session ``new`` at the end of another's turn, by default the last, with its conversation.
 
-    No file of the project's is copied: its commits are the other's.  Raises :class:`RealmError`
-    when there is no such turn or a session has the name.
+    No files are copied, as it shares the other's commits.  Raises :class:`RealmError` when there is no such
+    turn or the name is taken.
     """
     whole = commit_range(at._replace(turn=None), directory)
     project = whole.project
@@ -81,10 +81,10 @@ def fork(at: At, new: str, directory: Path | None) -> Moved:
 
 
 def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
-    """Put a session back to the end of a turn; what it was goes to the trash, from where it can be restored.
+    """Put a session back to the end of a turn; its earlier state goes to the trash, and can be restored.
 
-    Without ``moves`` it may stand there already.  Raises :class:`RealmError` when there is no such
-    turn, nothing came after it, or the session's last run is not over.
+    Without ``moves`` it may be there already.  Raises :class:`RealmError` when there is no such turn, nothing
+    came after it, or the session's last run has not ended.
     """
     with claim.alone(at.name, directory) as (project, row):
         whole, tips = commit_range(at._replace(turn=None), directory), refs.Tips(row.code, row.meta)
@@ -100,7 +100,7 @@ def rewind(at: At, directory: Path | None, *, moves: bool = True) -> Moved:
 
 
 def _cut(found: record.Record, whole: CommitRange, at: At) -> _Cut:
-    """Return the record as it was when a turn had ended, the last one unless another is asked for."""
+    """Return the record cut at a turn's end, by default the last one's."""
     session, runs = found.session(), found.runs()
     every = numbered.turns(whole.project, whole.base, whole.tip, runs)
     turn = numbered.pick(at.name, every, at.turn or max(1, len(every)))

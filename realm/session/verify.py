@@ -84,7 +84,7 @@ def _contents(project: Project, base: str, commits: Sequence[Written], tips: Seq
 
 
 def _order(commits: Sequence[Written], runs: int) -> list[Problem]:
-    """Return where the numbers of runs and turns do not rise, or name a run that the record has not."""
+    """Return commits whose numbers of run and turn do not rise, or whose run is not in the record."""
     found = []
     last = (0, 0)
     for commit in commits:
@@ -99,10 +99,10 @@ def _order(commits: Sequence[Written], runs: int) -> list[Problem]:
 
 
 def _agreement(commits: Sequence[Written], base: str, tip: str, runs: Sequence[Run]) -> list[Problem]:
-    """Return where the commits are not those that the record says each run made.
+    """Return where the commits differ from those that the record has for each run.
 
-    The commits of earlier runs may have been written anew since (``--rebase``, ``realm drop``): then
-    the record's are not in the chain, and only the last run's tip has to be.
+    The commits of earlier runs may have been rewritten since (``--rebase``, ``realm drop``): then the
+    record's are not in the chain, and only the last run's tip has to be.
     """
     places = {base: -1} | {commit.oid: place for place, commit in enumerate(commits)}
     found = []

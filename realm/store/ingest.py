@@ -1,15 +1,13 @@
 """Taking in a sandbox's work: unpacked and checked in quarantine, rewritten, then moved to the project.
 
-Nothing of a sandbox's pack touches the project before it has been verified, and
-only what the host's own commits reach is fetched into it.
+No object of a sandbox's pack reaches the project unverified, and only objects that the host's own commits
+reach are fetched into it.
 
-An agent can make a commit that passes no strict check, or fetch one: old
-repositories have dates and modes that git would not write today.  The snapshots
-of its work tree may be sound all the same.  Their trees are taken out of the
-refused pack then, on commits of our own, and make a new pack that goes through
-every check from the beginning: what was refused gets no nearer to the project.
-A file that git itself reads, such as ``.gitattributes``, can be refused as well: it
-is left out of these trees.
+An agent can make or fetch a commit that fails git's strict check: old repositories have dates and modes that
+git would not write today.  The snapshots of its work tree may be valid all the same.  Then their trees are
+taken out of the refused pack, put on the host's own commits, and packed anew; the new pack goes through
+every check from the beginning, and nothing that was refused reaches the project.  A file that git itself
+reads, such as ``.gitattributes``, can be refused as well: it is left out of these trees.
 """
 
 from __future__ import annotations
@@ -39,68 +37,64 @@ _PERSON = ("-c", "user.name=realm", "-c", "user.email=realm@localhost")
 
 
 class Intake(NamedTuple):
-    """What a sandbox reported of a run.
-
-    ``tip`` is the commit that the run started on, ``points`` are in the order
-    in which they happened, ``texts`` are the turns' prompts and answers by
-    number, ``pack`` is the file that came out (``None``: nothing new),
-    ``started`` is in seconds since the epoch, ``identity`` is who writes the commits.
-    ``known`` are further commits that the sandbox began with.  ``replay`` keeps
-    messages as they are: the commits are realm's own, rebased.
-
-    Where a part of the run was taken in before, ``onto`` is the commit that came of
-    it and ``head`` the sandbox's own at that point.  What only the sandbox has of that
-    part is in ``earlier``, packs in an object directory, unless ``pack`` has it again;
-    ``keep`` adds this pack there by that name, when it proves sound.  ``links`` say what its
-    trees may name as submodules' commits; without it, what was named before.
-    """
+    """A sandbox's report of a run, of which a part may have been taken in before."""
 
     project: Project
     session: str
     run: int
     tip: str
+    """The commit that the run started on."""
     points: Sequence[Checkpoint]
+    """In the order in which they happened."""
     texts: Mapping[int, TurnText]
+    """The turns' prompts and answers by number."""
     pack: Path | None
+    """The sandbox's file of objects; ``None`` if nothing is new."""
     started: float
+    """Seconds since the epoch."""
     identity: Identity
+    """The author of the commits."""
     known: Sequence[str] = ()
+    """Further commits that the sandbox began with."""
     replay: bool = False
+    """Whether to keep the messages, as the commits are realm's own, rebased."""
     onto: str = ""
+    """The host's commit for the part that was taken in before."""
     head: str = ""
+    """The sandbox's own commit at that point."""
     earlier: Path | None = None
+    """An object directory with packs of that part, for objects that only the sandbox has."""
     keep: str = ""
+    """The name by which to add ``pack`` to ``earlier`` if it is valid."""
     links: Links | None = None
+    """The submodules' commits that trees may name; by default those named before."""
 
 
 class Ingested(NamedTuple):
-    """The result of an intake.
-
-    ``tip`` is the session's new tip (the old one when nothing changed); the
-    project has it, and holds it until a session's ref does.
-    ``turns`` are the commits of each turn, ``dropped`` says which files were left
-    out and why, ``notes`` what else is worth a word; both are clean text.  ``twins`` are
-    the host's commits by the sandbox's, ``states`` those by snapshots.  ``is_partial`` is
-    whether git refused an object, and the files alone came in.
-    """
+    """The result of an intake."""
 
     tip: str
+    """The session's new tip, held in the project until a session's ref has it; the old one if unchanged."""
     turns: Mapping[int, tuple[str, ...]] = {}
+    """The commits of each turn."""
     dropped: Sequence[str] = ()
+    """The files that were left out, and why; clean text, like ``notes``."""
     notes: Sequence[str] = ()
     twins: Mapping[str, Twin] = {}
+    """The host's commits by the sandbox's."""
     states: Mapping[str, str] = {}
+    """The host's commits by the sandbox's snapshots."""
     is_partial: bool = False
+    """Whether git refused an object, and only files were taken in."""
 
 
 def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
-    """Take in what a sandbox made.
+    """Take in a sandbox's work.
 
-    Where git refuses an object of the agent's history, the files are taken in
-    without it, and a note says so.  Raises
-    :class:`RejectedError` when it fails a check as a whole, and :class:`GitError`
-    when the project or the quarantine cannot be written; nothing of it is in
-    the project then, and the sandbox and its pack should stay.
+    If git refuses an object of the agent's history, only the files are taken in, with a note.  Raises
+    :class:`RejectedError` when the work as a whole fails a check, and :class:`GitError` when the project or
+    the quarantine cannot be written.  Then nothing of it is in the project, and the caller should keep the
+    sandbox and its pack.
     """
     limits = limits or Limits()
     _check_points(intake)
@@ -118,7 +112,7 @@ def _files_of(
     intake: Intake, points: Sequence[Checkpoint], limits: Limits, refused: UncleanError,
     known: Mapping[str, str] = {},
 ) -> Ingested:  # fmt: skip
-    """Take in the files of ``points`` without the commits.
+    """Take in only the files of ``points``, not the commits.
 
     ``known`` are files with problems that ``refused`` does not name.
     """
@@ -127,7 +121,7 @@ def _files_of(
         without, dropped = _without_commits(intake, points, limits, directory, attributes)
         try:
             done = _taken(without, limits)
-        except UncleanError as again:  # git looks at files only where nothing else is wrong
+        except UncleanError as again:  # git checks files only if nothing else is wrong
             if _attributes(again).keys() <= attributes.keys():
                 raise
             return _files_of(intake, points, limits, refused, {**attributes, **_attributes(again)})
@@ -148,10 +142,10 @@ def _without_commits(
     intake: Intake, points: Sequence[Checkpoint], limits: Limits, directory: Path,
     attributes: Mapping[str, str],
 ) -> tuple[Intake, list[str]]:  # fmt: skip
-    """Return an intake of the files of ``points`` alone, and which files were left out of it.
+    """Return an intake of only the files of ``points``, and the files that were left out of it.
 
-    Its pack is made in ``directory``, without the files ``attributes``.  Raises
-    :class:`RejectedError` when files are not all there.
+    Its pack is made in ``directory``, without the files ``attributes``.  Raises :class:`RejectedError` when
+    files are missing.
     """
     if intake.pack is None:
         return intake, []
@@ -182,7 +176,7 @@ def _without_commits(
 
 
 def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str, tree: str) -> str:
-    """Return a commit of our own, in quarantine, with a snapshot's tree, or the cleaned one."""
+    """Return a host's commit, in quarantine, of ``tree``: a snapshot's, or that cleaned."""
     if snapshot == tip:
         return tip
     order = ("commit-tree", "-p", tip, "-m", "snapshot", "--end-of-options", tree)
@@ -239,12 +233,12 @@ def _taken(intake: Intake, limits: Limits) -> Ingested:
 
 
 def _unpacked(intake: Intake, held: Quarantine, limits: Limits) -> dict[str, tuple[str, int]]:
-    """Unpack what came, and return the type and size of each object by id."""
+    """Unpack the sandbox's pack, and return the type and size of each object by id."""
     if intake.pack is None or intake.pack.lstat().st_size == 0:
         return {}
     sizes = held.take_in(intake.pack, limits)
     if intake.keep and held.bases:
-        # Kept together, they would count as the sandbox's own next time.
+        # Kept with the pack, the bases would count as the sandbox's own next time.
         raise RejectedError("the container's pack was refused: it builds on objects that are not in it")
     return sizes
 
