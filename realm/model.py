@@ -13,30 +13,28 @@ LONGEST_TRANSCRIPT = 512 * 1024**2
 
 
 class Project(NamedTuple):
-    """A git repository as a user stands in it.
-
-    ``root`` is the top of the work tree (a linked work tree's own), ``git_dir``
-    that work tree's git directory, ``common_dir`` the repository's.  ``subdir``
-    is where the user stands below ``root``, with ``/`` between parts and empty
-    at the top.  ``object_stores`` are directories: the repository's own first,
-    then every alternate, transitively.  ``shallow`` lists the boundary commits
-    of a shallow clone.  New objects go to the directory ``aside``, where there is one, which
-    borrows these.
-    """
+    """A git repository, and the user's directory in it."""
 
     root: Path
+    """The top of the work tree (a linked work tree's own)."""
     git_dir: Path
+    """The work tree's git directory."""
     common_dir: Path
+    """The repository's git directory."""
     name: str
     subdir: str = ""
+    """The user's directory below ``root``, with ``/`` between parts, empty at the top."""
     object_format: str = "sha1"
     object_stores: tuple[Path, ...] = ()
+    """Directories: the repository's own first, then every alternate, transitively."""
     shallow: tuple[str, ...] = ()
+    """The boundary commits of a shallow clone."""
     aside: Path | None = None
+    """A directory for new objects, which borrows from ``object_stores``; by default they go to the first."""
 
     @property
     def zero(self) -> str:
-        """The id that stands for "no object" in this repository's format."""
+        """The id that means "no object" in this repository's format."""
         return "0" * (64 if self.object_format == "sha256" else 40)
 
 
@@ -95,30 +93,28 @@ class Neighbour(NamedTuple):
 
 
 class Session(NamedTuple):
-    """What is fixed about a session when it is made (``session.json``).
-
-    ``workspace`` is the absolute path in the sandbox, the same in every run.
-    ``created`` is seconds since the epoch.  ``conversation`` is the id that the
-    agent's conversation has; ``None`` where the agent keeps none.  ``agent`` is
-    the program given with ``--agent`` (empty: Claude Code).  ``pushed`` maps
-    ``"<remote> <branch>"`` to the commit that realm last put there.  ``include``
-    are the ignored files and directories that each run gets copies of, as paths
-    from the project's top, ``neighbours`` what each run has beside the project.
-    """
+    """The data of a session that are not a run's (``session.json``)."""
 
     id: str
     name: str
     project: str
     workspace: str
+    """The absolute path in the sandbox, the same in every run."""
     base: str
     created: float
+    """Seconds since the epoch."""
     subdir: str = ""
     agent: tuple[str, ...] = ()
+    """The program given with ``--agent``, empty for Claude Code."""
     image: str = ""
     conversation: str | None = None
+    """The id of the agent's conversation; ``None`` if the agent has none."""
     pushed: Mapping[str, str] = {}
+    """The commits that realm last pushed, by ``"<remote> <branch>"``."""
     include: tuple[str, ...] = ()
+    """Ignored files and directories to copy into each run, relative to the project's top."""
     neighbours: tuple[Neighbour, ...] = ()
+    """Directories that each run has beside the project."""
 
     def beside(self, name: str) -> str:
         """Return the path, in the sandbox, of the directory of that name beside the project."""
@@ -140,10 +136,10 @@ class Taken(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What is kept beside a session's work (:mod:`realm.store.branches`).
+    """A ref kept beside a session's work (:mod:`realm.store.branches`).
 
-    ``commits`` are those that nothing else has: no branch, no tag, not the session itself.  ``path`` is
-    that of the submodule, or of the repository beside the project, which it was left in.
+    ``commits`` is the number of those that no branch, no tag and not the session itself has.  ``path`` is the
+    submodule, or the repository beside the project, that it was left in.
     """
 
     kind: str
@@ -167,7 +163,7 @@ class Refusal(NamedTuple):
 
     @property
     def may_be_allowed(self) -> bool:
-        """Whether ``realm allow`` lets it through; a host that cannot be told is ``?``."""
+        """Whether ``realm allow`` can allow it; an unknown host is ``?``."""
         return self.why not in ("private", "login") and self.host != "?"
 
 
@@ -179,57 +175,55 @@ class Budget(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One container lifetime of a session (``runs/NNNN/run.json``).
-
-    Times are seconds since the epoch; ``ended`` and ``exit_code`` are ``None``
-    while the run goes on.  ``before`` and ``after`` are the session's commits
-    at both ends.  ``prompts`` are the first lines of what the agent was asked,
-    ``closing`` is the first line of what it said last, ``stopped`` whether ``realm stop`` ended it.
-    ``dropped`` is how many bytes of output no screen was made of, because they
-    came faster than they could be looked at; ``incomplete`` names the screens
-    that may lack some of them (``screen``, ``turns/0002.screen``).  ``taken`` is set
-    while the run goes on and ``after`` is not its last commit yet.
-
-    What was said is kept by turn, as far as it is new.  ``continues`` is the run whose
-    conversation this one goes on with (0: none).  ``switches`` are the turns with which the agent
-    went over to another, and the earlier turn at whose end that one was left (0: before the first;
-    ``None``: it is new); ``said`` is the bytes of all of the one that it is in.
-    ``kept`` is what was kept beside the session's work when the run had ended, ``took`` how many
-    seconds each prompt took, by what the agent noted, ``ends`` when the turn of each ended, 0 where
-    either is not known.  ``died`` says in a word or two why the sandbox did not end by itself,
-    where that is so.  ``weakened`` are the user's docker flags and settings that took protection
-    from it.  ``network`` is what it could reach: ``open``, ``allow`` or ``none``, empty where an
-    earlier version did not say; ``refused`` what it was refused, the most frequent first.  ``risky``
-    are the kinds of files that the session changed by its end and that programs run or obey unasked
-    (:mod:`realm.store.risky`).
-    ``neighbours`` are the repositories that it had beside the project, by name, and their commits then.
-    """
+    """One container lifetime of a session (``runs/NNNN/run.json``); times are seconds since the epoch."""
 
     number: int
     started: float
     before: str
+    """The session's commit at the run's start."""
     ended: float | None = None
+    """``None``, like ``exit_code``, while the run is in progress."""
     exit_code: int | None = None
     after: str | None = None
+    """The session's commit at the run's end."""
     prompts: tuple[str, ...] = ()
+    """The first lines of the prompts."""
     closing: str = ""
+    """The first line of the agent's last message."""
     stopped: bool = False
+    """Whether ``realm stop`` ended it."""
     notes: tuple[str, ...] = ()
     dropped: int = 0
+    """Bytes of output that came too fast to be drawn on a screen."""
     incomplete: tuple[str, ...] = ()
+    """Screens that may lack some of these bytes (``screen``, ``turns/0002.screen``)."""
     taken: Taken | None = None
+    """Set while the run is in progress and ``after`` is not its last commit yet."""
     continues: int = 0
+    """The run whose conversation this one continues; 0 for none.  A run keeps only what it added, by turn."""
     switches: tuple[tuple[int, int | None], ...] = ()
+    """Turns at which the agent switched to another conversation, each with the earlier turn at whose end it
+    had left that one (0: before the first; ``None``: a new one)."""
     said: int = 0
+    """Bytes of the whole current conversation."""
     kept: tuple[Kept, ...] = ()
+    """The refs kept beside the session's work at the run's end."""
     took: tuple[float, ...] = ()
+    """Seconds that each prompt took, as the agent noted; 0 if unknown."""
     ends: tuple[float, ...] = ()
+    """When each prompt's turn ended; 0 if unknown."""
     died: str = ""
+    """In a word or two, why the sandbox did not end by itself, if so."""
     weakened: tuple[str, ...] = ()
+    """The user's docker flags and settings that reduced the sandbox's protection."""
     network: str = ""
+    """``open``, ``allow`` or ``none``; empty in records of earlier versions."""
     refused: tuple[Refusal, ...] = ()
+    """The most frequent first."""
     risky: tuple[str, ...] = ()
+    """Kinds of changed files that programs run or obey unasked (:mod:`realm.store.risky`)."""
     neighbours: tuple[tuple[str, str], ...] = ()
+    """The repositories beside the project, by name, and their commits."""
 
 
 class Totals(NamedTuple):
@@ -242,16 +236,10 @@ class Totals(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What a session's record tells without being opened; times are seconds since the epoch.
+    """The summary of a session in its record's commit; times are seconds since the epoch.
 
-    ``runs`` is the number of the last run, ``state``, ``started``, ``exit_code``, ``ended`` and
-    ``stopped`` are that run's.  ``prompt`` is the first line of the first thing that the agent was
-    asked, ``words`` that of what it said last.  ``pushed`` is where the commit ``pushed_tip``, the
-    session's last one then, was pushed, a remote and a branch; ``request`` is the address of the pull
-    or merge request that realm made of it.  ``died`` is why the last run was cut off, ``beside`` what
-    is kept beside the session's work, both in words, ``weakened`` what took protection from the last
-    run's sandbox, ``risky`` what of the changes programs run or obey unasked,
-    ``network`` what its sandbox could reach.
+    ``state``, ``started``, ``exit_code``, ``ended``, ``stopped``, ``died``, ``weakened`` and ``network`` are
+    the last run's.
     """
 
     id: str = ""
@@ -260,29 +248,38 @@ class Summary(NamedTuple):
     state: State = State.EXITED
     base: str = ""
     runs: int = 0
+    """The number of the last run."""
     totals: Totals = Totals()
     started: float | None = None
     exit_code: int | None = None
     ended: float | None = None
     prompt: str = ""
+    """The first line of the first prompt."""
     words: str = ""
+    """The first line of the agent's last message."""
     stopped: bool = False
     pushed_tip: str = ""
+    """The session's tip when it was pushed last."""
     pushed: str = ""
+    """The remote and branch of that push."""
     died: str = ""
+    """In words, why the run was cut off."""
     beside: str = ""
+    """In words, what is kept beside the session's work."""
     request: str = ""
+    """The address of the pull or merge request that realm made."""
     weakened: str = ""
+    """What reduced the sandbox's protection."""
     risky: str = ""
+    """Kinds of changed files that programs run or obey unasked."""
     network: str = ""
 
 
 class SessionRow(NamedTuple):
-    """One line of ``realm list``: what the record of a session tells, and what it is doing now.
+    """One line of ``realm list``: a session's summary, and its current activity.
 
-    ``tip`` is its last commit, ``since`` when ``activity`` began, ``merged_into`` and
-    ``pushed_to`` are the branches that have all of its work, ``refused`` how many requests of its last
-    run were refused.
+    ``tip`` is its last commit, ``since`` when ``activity`` began, ``merged_into`` and ``pushed_to`` are the
+    branches that have all of its work, ``refused`` is the number of its last run's refused requests.
     """
 
     name: str
@@ -301,9 +298,8 @@ class SessionRow(NamedTuple):
 class Checkpoint(NamedTuple):
     """A state of the workspace that a sandbox reported (untrusted, syntax checked).
 
-    ``head`` is the commit that the workspace's HEAD was at, ``snapshot`` a
-    commit whose tree is everything that was not ignored; its parent is
-    ``head``.  ``turn`` numbers the prompts of the run from 1; 0 is before any.
+    ``head`` is the commit of the workspace's HEAD, ``snapshot`` a commit on top of it with all files that are
+    not ignored.  ``turn`` numbers the prompts of the run from 1; 0 is before any.
     """
 
     head: str
@@ -313,7 +309,7 @@ class Checkpoint(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What an agent left beside its work (untrusted): a commit, and the full name of its ref.
+    """A commit that an agent left beside its work (untrusted), and the full name of its ref.
 
     A stash is called ``stash``, a commit that no ref points to ``detached``.
     """

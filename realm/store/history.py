@@ -42,27 +42,27 @@ class Tag(NamedTuple):
 
 
 class History(NamedTuple):
-    """What a sandbox of ``project`` may see.
-
-    ``trunk`` are the default branch's commits, here and at the remote, which
-    every sandbox of the project sees; ``tips`` all commits whose history it is,
-    these among them; ``own`` those of the session itself, which no other sandbox
-    sees.  ``refs`` map full names to ids, ``symbolic`` to names; ``tags`` are those
-    that point into the history.  ``limit`` is how many commits a shallow one has,
-    0 for all, and ``shallow`` those whose parents are left out.  ``unmatched`` are
-    the patterns of the settings that name nothing.
-    """
+    """The part of a project's history that a sandbox may see."""
 
     project: Project
     trunk: tuple[str, ...]
+    """The default branch's commits, here and at the remote, which every sandbox of the project sees."""
     tips: tuple[str, ...]
+    """All commits whose history it is, including ``trunk``."""
     own: tuple[str, ...]
+    """The session's own commits, which no other sandbox sees."""
     refs: Mapping[str, str]
+    """Ids by full name."""
     symbolic: Mapping[str, str]
+    """Symbolic refs' targets by full name."""
     tags: Mapping[str, Tag]
+    """The tags that point into the history."""
     limit: int = 0
+    """The number of commits of a shallow history, 0 for all."""
     shallow: tuple[str, ...] = ()
+    """Commits whose parents are left out."""
     unmatched: tuple[str, ...] = ()
+    """Patterns of the settings that match nothing."""
 
     @property
     def key(self) -> str:

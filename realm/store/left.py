@@ -34,13 +34,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """What a sandbox reported; see :class:`realm.store.ingest.Intake`.
-
-    ``left`` are commits and names, newest stash first; ``is_all`` is whether refs kept so far that are not
-    among them were deleted.  ``code`` is the session's newest commit, and ``twins`` maps the sandbox's
-    commits to the host's, whose objects may be in ``earlier``.  ``visible`` returns the other commits that
-    the sandbox could see.
-    """
+    """A sandbox's report of what else it left; see :class:`realm.store.ingest.Intake` for other fields."""
 
     project: Project
     session: str
@@ -48,13 +42,18 @@ class Wanted(NamedTuple):
     turn: int
     tip: str
     code: str
+    """The session's newest commit."""
     left: Sequence[Left]
+    """Commits and names, newest stash first."""
     is_all: bool
+    """Whether refs kept so far that are not in ``left`` were deleted."""
     pack: Path | None
     started: float
     identity: Identity
     twins: Mapping[str, Twin] = {}
+    """The host's commits by the sandbox's, whose objects may be in ``earlier``."""
     visible: Callable[[], Sequence[str]] = tuple
+    """Returns the other commits that the sandbox could see."""
     earlier: Path | None = None
     links: Links | None = None
 
