@@ -66,7 +66,7 @@ class Report(NamedTuple):
     exit_code: int | None = None
     complete: bool = False
     """Whether the sandbox finished its report."""
-    told: bool = False
+    signalled: bool = False
     """Whether it was sent a signal to end."""
     errors: tuple[str, ...] = ()
     """The sandbox's own messages, like the next two not cleaned."""
@@ -201,7 +201,7 @@ def load(directory: Path) -> Report:
         stops=_hooks(directory, "stop.json"),
         exit_code=int(code) if re.fullmatch(r"\d{1,3}", code, re.ASCII) else None,
         complete=values.get("done") == "yes",
-        told=values.get("told") == "yes",
+        signalled=values.get("told") == "yes",
         errors=tuple(texts["error"]),
         nested=tuple(texts["nested"]),
         plain=tuple(texts["plain"]),

@@ -313,9 +313,9 @@ class Sandbox:
         """Return whether the stopped sandbox finished its report; if not, use :func:`creation.snapshot`."""
         return report.load(self._fetch()).complete
 
-    def was_told(self) -> bool:
+    def was_signalled(self) -> bool:
         """Return whether the stopped sandbox, which finished its report, was sent a signal to end."""
-        return report.load(self._fetch()).told
+        return report.load(self._fetch()).signalled
 
     def complaint(self) -> str:
         """Return why the report is incomplete, with the sandbox's own message, cleaned."""

@@ -31,7 +31,7 @@ def of(sandbox: Sandbox, run: int, code: int, *, reported: bool, asked: bool = F
     """
     if reported and code != KILLED:
         text = f"the container of run {run} was stopped by another program, or by the engine as it shut down"
-        return Death("stopped from outside", text) if not asked and sandbox.was_told() else None
+        return Death("stopped from outside", text) if not asked and sandbox.was_signalled() else None
     end = sandbox.end()
     if end is None:
         return Death("container removed", f"the container of run {run} was removed by another program")

@@ -147,12 +147,12 @@ def _login(request: bytes) -> _Login:
 class Warden:
     """Decides what a sandbox may ask of the user's agent, and refuses the rest.
 
-    ``told`` is called with the name of the host for each login, and with nothing for a signature that
+    ``report`` is called with the name of the host for each login, and with nothing for a signature that
     was refused.
     """
 
-    def __init__(self, ssh: Ssh, told: Callable[[str], object]) -> None:
-        self._ssh, self._told = ssh, told
+    def __init__(self, ssh: Ssh, report: Callable[[str], object]) -> None:
+        self._ssh, self._report = ssh, report
         self._bound: dict[bytes, tuple[bytes, bytes]] = {}
         """Keys of hosts by the connections that these signed, each with the request that said so."""
 
@@ -167,7 +167,7 @@ class Warden:
             elif kind == _SIGN:
                 answer = self._signed(request)
         if kind == _SIGN and answer == FAILURE:
-            self._told("")
+            self._report("")
         return answer
 
     def _asked(self, kind: bytes, *requests: bytes) -> bytes:
@@ -197,5 +197,5 @@ class Warden:
         # Bound, too, where the agent knows of that: it may have keys that are for some hosts alone.
         answer = self._asked(_SIGN_ANSWER, bind, request)
         if answer != FAILURE:
-            self._told(host.name)
+            self._report(host.name)
         return answer
