@@ -49,6 +49,8 @@ _PERIOD = 0.5
 """Seconds between two writes of the refusals."""
 _AGAIN, _LATEST = 1.0, 60.0
 """Seconds until the next try to reach a sidecar; twice as long each time, up to the latter."""
+_PATIENCE = 5.0
+"""Seconds that a sidecar may take that is just being made, before it is removed as unused."""
 _MOST = 1000
 """The most different refusals that are counted separately."""
 
@@ -170,11 +172,23 @@ def way(engine: Engine, plan: Plan, ui: UI) -> Iterator[Way | None]:
     owner = run.owner(plan)
     made_of = image.ensure(engine, images.inputs(plan.config), ui.progress)
     name = sidecar.name(owner.project, made_of)
-    with sidecar.in_use(name):
-        sidecar.prepare(engine, name, owner)
-        joined = Begun(lambda: _join(engine, plan, owner, name, made_of, make_rules))
-        with lending.lent(engine, plan.ssh, owner._replace(egress=name)):  # to what makes the project ready
-            yield Way(name, joined.result, bool(plan.registries))
+    try:
+        with sidecar.in_use(name):
+            sidecar.prepare(engine, name, owner)
+            joined = Begun(lambda: _join(engine, plan, owner, name, made_of, make_rules))
+            try:
+                with lending.lent(
+                    engine, plan.ssh, owner._replace(egress=name)
+                ):  # to what sets the project up
+                    yield Way(name, joined.result, bool(plan.registries))
+            except BaseException:
+                with suppress(Exception):
+                    joined.result(_PATIENCE)
+                raise
+    except BaseException:  # no sandbox uses it: it would run for nobody
+        with suppress(EngineError, OSError):
+            sidecar.sweep(engine)
+        raise
 
 
 def _join(engine: Engine, plan: Plan, owner: Owner, name: str, image: str, make_rules: _Rules) -> str:

@@ -372,7 +372,10 @@ def _remove(engine: Engine, sidecar: str, *, exists: bool) -> None:
         if sidecar in _used(engine):
             return
         if exists:
-            engine.remove(sidecar)
+            # Somebody else's container may have the name.
+            for one in engine.containers(f"{layout.ROLE}={ROLE}"):
+                if one.name == sidecar and proof.holds("container", sidecar, one.labels):
+                    engine.remove(one.id)
             engine.remove_volume(sidecar)
             (_directory() / f"{sidecar}.json").unlink(missing_ok=True)
         (_directory() / f"{sidecar}.use").unlink(missing_ok=True)
