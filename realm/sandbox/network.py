@@ -37,16 +37,18 @@ def ensure_open(engine: Engine) -> None:
             "git config realm.network allow",
         )
     found = _only(engine)
-    for more in reversed(range(_TRIES)):
+    problem = EngineError(f"another program keeps removing the network {layout.OPEN_NETWORK} of this engine")
+    for _ in range(_TRIES):
         if found:
             break
         try:
             _make(engine)
-        except EngineError:  # another process is creating one
-            if not more:
-                raise
+        except EngineError as error:  # perhaps another realm is just making it
+            problem = error
         found = _only(engine)
-    if found and (found.get("Options") or {}).get(_APART) != "false":
+    if not found:
+        raise problem
+    if (found.get("Options") or {}).get(_APART) != "false":
         raise EngineError(
             f"the network {layout.OPEN_NETWORK} of this engine lets containers reach each other: "
             "realm did not make it",
