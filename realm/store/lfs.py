@@ -5,6 +5,7 @@ The format is that of https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -88,12 +89,11 @@ def _pointers(project: Project, files: Iterable[tuple[str, str]], commit: str) -
     order = ("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer")
     sizes = (line.split(" ") for line in git(*order, project=project, stdin=asked).lines)
     found = []
-    kept = _kept(project) if paths else Path()
     with CatFile(project) as objects:
         for oid in (oid for oid, size in sizes if size.isdigit() and int(size) in _SIZES):
             held = objects.get(oid, _SIZES.stop)
             if held is not None and (match := _POINTER.fullmatch(held.data)):
-                file = _place(kept, match[1].decode())
+                file = _place(project, match[1].decode())
                 there = file if file.is_file() else None
                 found += [Pointer(path, match[1].decode(), there) for path in paths[oid]]
     return found
@@ -105,11 +105,9 @@ def store(project: Project, files: Iterable[Path]) -> list[str]:
     A file whose content does not match its name is skipped: :func:`missing` then has its pointer.
     """
     stored = []
-    files = [*files]
-    kept = _kept(project) if files else Path()
     for path in files:
         oid = path.name.partition(".")[0]
-        place = _place(kept, oid)
+        place = _place(project, oid)
         place.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f"{oid[:8]}-", dir=place.parent)
         try:
@@ -126,7 +124,7 @@ def store(project: Project, files: Iterable[Path]) -> list[str]:
 
 def share(project: Project, other: Project, oid: str) -> bool:
     """Let ``other`` have a file of the project's, too; tell whether it has it."""
-    source, place = _place(_kept(project), oid), _place(_kept(other), oid)
+    source, place = _place(project, oid), _place(other, oid)
     with suppress(FileExistsError):
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -152,11 +150,12 @@ def missing(project: Project, before: str, after: str) -> list[str]:
     return [pointer.path for pointer in changed(project, before, after)[1] if pointer.file is None]
 
 
-def _kept(project: Project) -> Path:
+def _place(project: Project, oid: str) -> Path:
+    return _storage(project) / oid[:2] / oid[2:4] / oid
+
+
+@functools.cache
+def _storage(project: Project) -> Path:
     """Return Git LFS's storage directory, which several clones may share (``lfs.storage``)."""
     chosen = git("config", "--type=path", "--get", "lfs.storage", project=project, check=False)
     return project.common_dir / (os.fsdecode(chosen.out).rstrip("\n") or "lfs") / "objects"
-
-
-def _place(kept: Path, oid: str) -> Path:
-    return kept / oid[:2] / oid[2:4] / oid
