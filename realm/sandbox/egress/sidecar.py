@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from realm.sandbox.answers import Listed
     from realm.sandbox.docker import Engine
     from realm.sandbox.egress.ticket import Ticket
 
@@ -335,9 +336,16 @@ def read_spent(line: bytes) -> tuple[str, int] | None:
 
 def listed(engine: Engine) -> Iterator[tuple[str, str]]:
     """Yield the running sidecars of this REALM_HOME: their names, and the paths of their projects."""
-    for one in engine.containers(f"{layout.ROLE}={ROLE}", f"{layout.REALM_HOME}={proof.home()}"):
-        if one.status == "running" and proof.holds("container", one.name, one.labels):
+    for one in _own(engine):
+        if one.status == "running":
             yield one.name, layout.owner(one.labels).project
+
+
+def _own(engine: Engine) -> Iterator[Listed]:
+    """Yield the sidecars of this REALM_HOME: other containers may have their names and labels."""
+    for one in engine.containers(f"{layout.ROLE}={ROLE}", f"{layout.REALM_HOME}={proof.home()}"):
+        if proof.holds("container", one.name, one.labels):
+            yield one
 
 
 def sweep(engine: Engine) -> None:
@@ -372,9 +380,8 @@ def _remove(engine: Engine, sidecar: str, *, exists: bool) -> None:
         if sidecar in _used(engine):
             return
         if exists:
-            # Somebody else's container may have the name.
-            for one in engine.containers(f"{layout.ROLE}={ROLE}"):
-                if one.name == sidecar and proof.holds("container", sidecar, one.labels):
+            for one in _own(engine):
+                if one.name == sidecar:
                     engine.remove(one.id)
             engine.remove_volume(sidecar)
             (_directory() / f"{sidecar}.json").unlink(missing_ok=True)
