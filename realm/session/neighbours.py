@@ -92,7 +92,7 @@ def _read_word(project: Project, session: Session, word: str, start: Path) -> Ne
     path, _, mode = word.rpartition(":")
     if mode not in ("ro", "rw"):
         path, mode = word, ""
-    full = Path(os.path.normpath(start / os.path.expanduser(path)))  # noqa: PTH111 - it knows every user
+    full = _full(start, path)
     shown = clean(str(full), limit=200)
     if not path or not _is_directory(full):
         raise UsageError(f"--with {shlex.quote(clean(word, limit=200))}: there is no such directory", _HINT)
@@ -231,6 +231,11 @@ def _refuse(error: OSError) -> None:
     raise RealmError(f"{path} cannot be read", f"ls -ld {shlex.quote(path)}")
 
 
+def _full(start: Path, path: str) -> Path:
+    """Return the path that a user means who stands in ``start``."""
+    return Path(os.path.normpath(start / os.path.expanduser(path)))  # noqa: PTH111 - it knows every user
+
+
 def _mount(one: Neighbour, mode: str = "") -> str:
     flag = shlex.join(["-v", f"{clean(one.path)}:/data/{one.name}{mode}"])
     return f"git config --add realm.dockerArgs {shlex.quote(flag)}"
@@ -267,7 +272,7 @@ def announce(plan: Plan, ui: UI) -> None:
 def _elsewhere(plan: Plan, word: str) -> str:
     """Return where the agent finds the directory ``word`` of this machine, if that is not where it says."""
     root, session, shown = plan.project.root, plan.session, clean(word, limit=200)
-    full = Path(os.path.normpath(root / plan.project.subdir / os.path.expanduser(word)))  # noqa: PTH111
+    full = _full(root / plan.project.subdir, word)
     if not _is_directory(full):
         return ""
     if full.is_relative_to(root):
