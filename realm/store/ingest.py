@@ -162,7 +162,7 @@ def _without_commits(
                 verifier = Verifier(objects, fresh, made, limits, project.object_format, refused=attributes)
                 trees = {oid: verifier.tree(tree, trees[intake.tip]) for oid, tree in trees.items()}
             dropped = verifier.dropped.lines()
-        ours = {*made.ids}
+        ours = made.ids
         made.write(held.path / "objects" / "pack")
         commits = {
             point.snapshot: _commit(held, limits, intake.tip, point.snapshot, trees[point.snapshot])
