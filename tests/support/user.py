@@ -113,18 +113,15 @@ class User:
 
     def leftovers(self) -> Sequence[str]:
         """Return the sandboxes (containers) that exist for this user's project."""
-        mine = f"realm.project={self.repo.path}"
-        sidecars = engines.labelled("container", mine, "realm.role=egress")
-        return [found for found in engines.labelled("container", mine) if found not in sidecars]
+        found = engines.with_label("container", f"realm.project={self.repo.path}")
+        return [each for each, labels in found.items() if labels.get("realm.role") != "egress"]
 
 
 def clean_engine(below: Path) -> None:
     """Remove every container and volume that realm made for projects below the directory ``below``."""
     # Listed, not inspected one by one: the engine would wait for busy sandboxes of others.
-    for kind, identity in (("container", "{{.ID}}"), ("volume", "{{.Name}}")):
-        every = ["--all"] if kind == "container" else []
-        wanted = ["--filter", "label=realm.project", "--format", identity + ' {{.Label "realm.project"}}']
-        for line in engines.docker(kind, "ls", *every, *wanted).splitlines():
-            name, _, project = line.partition(" ")
-            if project.startswith(f"{below}/"):
-                engines.docker(kind, "rm", "--force", name, check=False)
+    for kind in ("container", "volume"):
+        found = engines.with_label(kind, "realm.project")
+        ours = [name for name, labels in found.items() if labels["realm.project"].startswith(f"{below}/")]
+        if ours:
+            engines.docker(kind, "rm", "--force", *ours, check=False)
