@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realm.errors import EngineError, ImageError
+from realm.paths import realm_home
 from realm.sandbox import layout, lookup, network, workspace
 from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
@@ -127,6 +128,18 @@ def test_unused_bases_go_when_there_are_many(lab: Laboratory, monkeypatch: pytes
     left = [volume.name for volume in lab.engine.volumes(f"realm.maker={lab.id}", "realm.role=base")]
     assert _base(kept) in left
     assert len(left) == workspace.MOST_BASES + 1
+
+
+def test_base_of_an_earlier_version_goes_when_another_is_made(lab: Laboratory) -> None:
+    """It has neither this realm's proof nor a description, but an empty file in realm's directory."""
+    name = f"realm-base-{lab.id[:12]}"
+    lab.engine.create_volume(name, {"realm.maker": lab.id, "realm.role": "base"}, {})
+    note = realm_home() / "bases" / name
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.touch()
+    lab.create("true", volumes="overlay")
+    assert lab.engine.volume(name) is None
+    assert not note.exists()
 
 
 def test_sandboxes_that_start_at_once_share_one_history_and_one_base(lab: Laboratory) -> None:
