@@ -62,8 +62,9 @@ JSON = {
     ),
     "show": (
         "the keys of log, with the whole prompt, and answer, exit_code (if the run ended with this turn, "
-        "else null), tokens_in, tokens_out, cost (dollars; these three null if unknown), screen (plain "
-        "text, or null), submodules (path and commits of each with commits of the turn, repositories "
+        "else null), notes (what the run said about its work, such as files that were left out, likewise "
+        "with its last turn), tokens_in, tokens_out, cost (dollars; these three null if unknown), screen "
+        "(plain text, or null), submodules (path and commits of each with commits of the turn, repositories "
         "beside the project included)"
     ),
     "audit": (

@@ -69,6 +69,8 @@ def _parts(shown: Shown) -> Iterator[str]:
         yield "no changes\n"
     for one in shown.below:
         yield f"in {one.path}:\n" + "".join(f"{about}\n" for about in one.commits) + f"{one.stat}\n"
+    if shown.notes:
+        yield "".join(f"note: {clean(note)}\n" for note in shown.notes)
     if shown.screen is not None:
         yield _screen(shown)
 
@@ -107,6 +109,7 @@ def _record(shown: Shown) -> dict[str, object]:
         "prompt": clean(said.prompt, multiline=True) if said else shown.turn.prompt,
         "answer": clean(said.answer, multiline=True) if said else None,
         "exit_code": shown.exit_code,
+        "notes": [clean(note) for note in shown.notes],
         "tokens_in": said.tokens_in if said else None,
         "tokens_out": said.tokens_out if said else None,
         "cost": said.cost if said and said.cost else None,

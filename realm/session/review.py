@@ -142,7 +142,7 @@ class Below(NamedTuple):
 class Shown(NamedTuple):
     """A turn with everything in the record about it; texts are untrusted and not yet cleaned.
 
-    ``exit_code`` is the run's, if the turn was its last and it has ended; ``screen`` is the terminal's
+    ``exit_code`` and ``notes`` are the run's, if the turn was its last; ``screen`` is the terminal's
     content at the end: text, or with ``drawn`` output that draws it
     (:class:`realm.terminal.render.drawing.Drawing`).
     """
@@ -151,6 +151,7 @@ class Shown(NamedTuple):
     turn: Turn
     said: Exchange | None = None
     exit_code: int | None = None
+    notes: Sequence[str] = ()
     screen: bytes | None = None
     drawn: bool = False
     stat: str = ""
@@ -192,6 +193,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
             shown = shown._replace(
                 said=said,
                 exit_code=run.exit_code if is_last else None,
+                notes=run.notes if is_last else (),
                 screen=_screen(found, turn, "ans" if drawn else "txt", is_last=is_last),
             )
         if stat is not None and inside is not None:

@@ -198,7 +198,8 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
         "screen.txt": b"la\x07st screen",
         "turns/0001.screen.txt": b"first screen\n",
     }
-    past.run(Asked("write\none.txt", {"one.txt": "1\n"}, "Did it."), Asked("next"), exit_code=3, files=kept)
+    asked = (Asked("write\none.txt", {"one.txt": "1\n"}, "Did it."), Asked("next"))
+    past.run(*asked, exit_code=3, files=kept, notes=["left out: odd\x1b[2J"])
     done = realm(repo.path, "show", "fix@1")
     assert (done.code, done.err) == (0, "")
     head, ended, tokens, *rest = done.out.splitlines()
@@ -210,12 +211,14 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
     assert rest == [*shown, " 1 file changed, 1 insertion(+)", "", "first screen"]
     last = realm(repo.path, "show", "fix").out
     assert last.startswith(
-        "turn 2 of fix: run 1, exit code 3\n\n> next\n\nNo.\n\nno changes\n\nlast screen\n"
+        "turn 2 of fix: run 1, exit code 3\n\n> next\n\nNo.\n\nno changes\n\n"
+        "note: left out: odd[2J\n\nlast screen\n"
     )
     assert "\x1b[1mlast screen" in realm(repo.path, "--color=always", "show", "fix").out
     found = json.loads(realm(repo.path, "show", "fix@1", "--json").out)
     assert (found["prompt"], found["answer"]) == ("write\none.txt", "Did it.\nBye.")
     assert (found["tokens_in"], found["cost"], found["screen"]) == (7, None, "first screen\n")
+    assert found["notes"] == []
 
 
 def test_screens_and_pushes_know_turns_too(repo: Repo, tmp_path: Path) -> None:

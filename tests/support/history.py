@@ -61,6 +61,7 @@ class Past:
         exit_code: int = 0,
         before: str | None = None,
         files: Mapping[str, bytes] | None = None,
+        notes: Sequence[str] = (),
         said: int = 0,
         continues: int = 0,
         switches: Sequence[tuple[int, int | None]] = (),
@@ -94,7 +95,7 @@ class Past:
         prompts = tuple(first_line(text.prompt) for text in texts.values())
         run = Run(number, started, start, started + 3000, exit_code, done.tip, prompts=prompts)
         unasked = risky.kinds(risky.find(project, self.base, done.tip))
-        run = run._replace(said=said, continues=continues, switches=tuple(switches), risky=unasked)
+        run = run._replace(notes=tuple(notes), said=said, continues=continues, switches=tuple(switches), risky=unasked)
         totals = repo.totals(project, self.base, done.tip)
         meta = record.write(
             project, parent=self.meta, previous=None, run=run, totals=totals,
