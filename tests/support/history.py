@@ -95,7 +95,9 @@ class Past:
         prompts = tuple(first_line(text.prompt) for text in texts.values())
         run = Run(number, started, start, started + 3000, exit_code, done.tip, prompts=prompts)
         unasked = risky.kinds(risky.find(project, self.base, done.tip))
-        run = run._replace(notes=tuple(notes), said=said, continues=continues, switches=tuple(switches), risky=unasked)
+        run = run._replace(
+            notes=tuple(notes), said=said, continues=continues, switches=tuple(switches), risky=unasked
+        )
         totals = repo.totals(project, self.base, done.tip)
         meta = record.write(
             project, parent=self.meta, previous=None, run=run, totals=totals,
