@@ -165,9 +165,9 @@ def instead(plan: Plan) -> dict[str, tuple[str, ...]]:
     """Return the URLs that the sandbox's git uses instead of others."""
     found: dict[str, tuple[str, ...]] = {}
     for stand in plan.git_hosts:
-        host = stand.url.partition("://")[2]
+        scheme, _, host = stand.url.partition("://")
         found[f"http://127.0.0.1:{API_PORT}{stand.prefix}/"] = (
-            f"{stand.url}/", f"git@{host}:", f"ssh://git@{host}/",
+            f"{stand.url}/", f"{scheme}://git@{host}/", f"git@{host}:", f"ssh://git@{host}/",
         )  # fmt: skip
     return found
 

@@ -183,8 +183,10 @@ def test_a_git_host_is_read_with_a_login_that_stays_outside(user: User, tmp_path
     user.repo.git("config", "credential.helper", helper)
     with HttpServer(root, "me", password, engines.gateway()) as server:
         user.repo.git("config", "--add", "realm.gitCredentials", server.url)
+        user.repo.git("config", "realm.setup", "bash -c '</dev/tcp/127.0.0.1/3129'")  # it may need that, too
+        address = server.url.replace("//", "//git@")  # as npm writes it
         script = f"""
-            until git clone -q {server.url}/lib.git /tmp/lib; do sleep 1; done
+            until git clone -q {address}/lib.git /tmp/lib; do sleep 1; done
             git -C /tmp/lib log --format=%s
             git -C /tmp/lib push -q origin HEAD:refs/heads/evil 2>&1 | grep -o 'error: 403'
             env; cat ~/.gitconfig /tmp/lib/.git/config
