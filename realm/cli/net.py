@@ -27,6 +27,7 @@ _WHY = {
     "login": "it is only for reading, with a login",
     "private": "it leads to a private address: allow the address itself",
 }
+_HERE = "the container itself, which needs no proxy: the program ignores NO_PROXY"
 
 
 @verb("net", EXAMPLES, NOTE)
@@ -56,6 +57,7 @@ def command(name: str, directory: Path | None, follow: bool, as_json: bool) -> N
 
 def _line(refusal: Refusal) -> str:
     host = hosts.at(clean(refusal.host), refusal.port)
-    why = f" ({_WHY[refusal.why]})" if refusal.why in _WHY else ""
+    reason = _HERE if refusal.is_here else _WHY.get(refusal.why, "")
+    why = f" ({reason})" if reason else ""
     advice = f": realm allow {host}" if refusal.may_be_allowed else ""
     return f"denied: {host}, {plural(refusal.times, 'time')}{why}{advice}"

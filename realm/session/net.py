@@ -104,6 +104,12 @@ def allow(words: Sequence[str], directory: Path, *, everywhere: bool) -> list[st
     Running containers can reach them at once; returns the projects whose containers can.
     """
     wanted = [_host(word) for word in words]
+    for one in wanted:
+        if one.name == "localhost" or (one.network is not None and one.network.is_loopback):
+            raise UsageError(
+                f"{one} is the container itself in there, which its programs may reach",
+                "they go there without the proxy (NO_PROXY); realm help allow says how to name other hosts",
+            )
     known = _of_git(directory, everywhere=everywhere)
     for host in dict.fromkeys(map(str, wanted)):
         if host not in known:
