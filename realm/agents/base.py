@@ -214,9 +214,12 @@ class Agent:
         del text
         return ()
 
-    def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
-        """Return path and branch of the linked work tree that the user's arguments ask for, if any."""
-        del arguments
+    def worktree(self, arguments: Sequence[str], transcript: bytes | None) -> tuple[str, str] | None:
+        """Return path and branch of the linked work tree that the agent starts in, if any.
+
+        The user's arguments name it, or the conversation that it continues (untrusted) was last there.
+        """
+        del arguments, transcript
         return None
 
     def environment(self, state: str) -> dict[str, str]:

@@ -319,7 +319,7 @@ def _conversations(plan: Plan) -> Iterator[SandboxFile]:
 
 def _worktree(plan: Plan, kept: Mapping[str, str]) -> Iterator[SandboxFile]:
     """Yield a file that names an earlier run's linked work tree, if the agent is to continue there."""
-    found = plan.agent.worktree(plan.agent_args)
+    found = plan.agent.worktree(plan.agent_args, plan.transcript)
     if found and f"refs/heads/{found[1]}" in kept:
         yield SandboxFile(layout.WORKTREE, f"{found[0]} {found[1]}\n".encode(), owner="root")
 

@@ -82,10 +82,11 @@ def test_claudes_work_tree(claude: User, api: MessagesApi) -> None:
     assert claude.repo.show(f"{branch}:one.txt") == "first"
     assert claude.repo.files("refs/realm/wt") == ["README.md"]
     claude.realm("resume", "wt", "--", "-p", "write two.txt with second")
-    assert claude.repo.show("refs/realm/wt:two.txt") == "second"
+    assert claude.repo.show(f"{branch}:two.txt") == "second"  # where the conversation was
     assert api.asked[-1].prompts()[-2:] == [prompt, "write two.txt with second"]
     claude.realm("resume", "wt", "--", "--worktree", "foo", "-p", "write three.txt with third")
-    assert claude.repo.files(branch) == ["README.md", "one.txt", "three.txt"]
+    assert claude.repo.files(branch) == ["README.md", "one.txt", "three.txt", "two.txt"]
+    assert claude.repo.files("refs/realm/wt") == ["README.md"]
     assert len(api.asked[-1].prompts()) == 3
 
 

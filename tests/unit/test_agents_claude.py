@@ -372,7 +372,29 @@ def test_the_prompt_that_arguments_give(arguments: tuple[str, ...], prompt: str)
 )
 def test_the_work_tree_that_arguments_name(arguments: tuple[str, ...], name: str | None) -> None:
     found = (f".claude/worktrees/{name}", f"worktree-{name}") if name else None
-    assert agents.find().worktree(arguments) == found
+    assert agents.find().worktree(arguments, None) == found
+
+
+@pytest.mark.parametrize(
+    ("states", "name"),
+    [
+        ([{"worktreeName": "foo"}], "foo"),
+        ([{"worktreeName": "foo"}, {"worktreeName": "bar"}], "bar"),
+        ([{"worktreeName": "foo"}, None], None),
+        ([{"worktreeName": "../../foo"}], None),
+        (["foo"], None),
+        ([], None),
+    ],
+)
+def test_the_work_tree_that_a_conversation_was_last_in(states: list[object], name: str | None) -> None:
+    lines = [{"type": "worktree-state", "worktreeSession": state} for state in states]
+    said = "".join(json.dumps(line, separators=(",", ":")) + '\n{"type":"user"}\n' for line in lines)
+    found = (f".claude/worktrees/{name}", f"worktree-{name}") if name else None
+    assert agents.find().worktree((), said.encode()) == found
+    assert agents.find().worktree(("-w", "other"), said.encode()) == (
+        ".claude/worktrees/other",
+        "worktree-other",
+    )
 
 
 @pytest.mark.parametrize(

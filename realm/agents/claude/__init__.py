@@ -48,6 +48,8 @@ _CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl
 _OWN_ID = re.compile(rb'"sessionId": ?"(' + _UUID.encode() + rb')"')
 
 _WORKTREE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_WORKTREE_STATE = b'{"type":"worktree-state"'
+"""How the line of a conversation begins that says in which work tree it goes on; in none without a name."""
 
 _CHOOSES_CONVERSATION = ("--resume", "-r", "--continue", "-c", "--session-id", "--from-pr")
 
@@ -105,15 +107,21 @@ class Claude(Agent):
         """Return the option that appends to its system prompt."""
         return ("--append-system-prompt", text)
 
-    def worktree(self, arguments: Sequence[str]) -> tuple[str, str] | None:
-        """Return the work tree of ``--worktree <name>``, which Claude Code reuses if it exists."""
+    def worktree(self, arguments: Sequence[str], transcript: bytes | None) -> tuple[str, str] | None:
+        """Return the work tree of ``--worktree``, which Claude Code reuses, or of the conversation."""
         words = [*self.words[1:], *arguments]
         for word, following in zip(words, [*words, ""][1:], strict=True):
             option, given, value = word.partition("=")
             name = value if given else following
             if option in ("--worktree", "-w") and _WORKTREE.fullmatch(name):
-                return f"{self.worktrees}/{name}", f"worktree-{name}"
-        return None
+                return self._worktree(name)
+        _, last, rest = (transcript or b"").rpartition(_WORKTREE_STATE)
+        found = logins.json_object(last + rest.partition(b"\n")[0]).get("worktreeSession")
+        name = str(found.get("worktreeName")) if isinstance(found, dict) else ""
+        return self._worktree(name) if _WORKTREE.fullmatch(name) else None
+
+    def _worktree(self, name: str) -> tuple[str, str]:
+        return f"{self.worktrees}/{name}", f"worktree-{name}"
 
     def directories(self, arguments: Sequence[str]) -> list[str]:
         """Return the values of ``--add-dir``, which takes all words up to the next option."""
