@@ -19,9 +19,9 @@ EXAMPLES = (
     ("cache --clear", "start over with empty caches"),
 )
 NOTE = (
-    "What pip, uv, poetry, npm, pnpm, yarn, cargo, go, maven, gradle, composer and ccache download and "
-    "compile outlives a session, in a volume that only containers of this project have. git config "
-    "realm.cache off does without. A cache that was not used for 30 days is removed."
+    "What pip, uv, poetry, pdm, npm, pnpm, yarn, bun, deno, cargo, go, maven, gradle, composer and ccache "
+    "download and compile outlives a session, in a volume that only containers of this project have. git "
+    "config realm.cache off does without. A cache that was not used for 30 days is removed."
 )
 
 

@@ -54,6 +54,9 @@ VARIABLES: Mapping[str, str] = {
     "CCACHE_DIR": f"{_TOP}/ccache",
     "COMPOSER_CACHE_DIR": f"{_TOP}/composer",
     "POETRY_CACHE_DIR": f"{_TOP}/poetry",
+    "PDM_CACHE_DIR": f"{_TOP}/pdm",
+    "BUN_INSTALL_CACHE_DIR": f"{_TOP}/bun",
+    "DENO_DIR": f"{_TOP}/deno",
 }
 """The variables by which tools find their caches; yarn 1 and pnpm have none that is only for them."""
 _BESIDE: Mapping[str, str] = {

@@ -69,8 +69,6 @@ def _with_environment(wanted: SandboxSpec, given: Iterable[SandboxFile]) -> list
             secret += file.data
         else:
             found.append(file)
-    if wanted.egress and all(file.path != ticket.YARN.path for file in found):
-        found.append(ticket.YARN)
     if secret:
         found.append(SandboxFile(layout.ENVIRONMENT, secret, 0o600))
     return found

@@ -117,13 +117,17 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
     return {**docker, **spec.environment, **own}
 
 
-def trusting(image: Mapping[str, str]) -> dict[str, str]:
+def trusting(image: Mapping[str, str], *, is_more: bool = False) -> dict[str, str]:
     """Return variables that make all programs trust the authorities in an image's ``SSL_CERT_FILE``.
 
-    Without them Python's requests, for example, uses its own list, without a company's authority.
+    Without them Python's requests, for example, uses its own list, without a company's authority.  If the
+    sandbox has more authorities than the image (``is_more``), they name all of them.  Other files that the
+    image names stay.
     """
-    file = image.get("SSL_CERT_FILE")
-    return {name: file for name in layout.TRUSTING if name not in image} if file else {}
+    own = image.get("SSL_CERT_FILE")
+    file = layout.TRUSTED if is_more else own
+    found = {name: file for name in layout.TRUSTING if image.get(name, own) == own} if file else {}
+    return {**found, "REALM_IMAGE_AUTHORITIES": own} if is_more and own else found
 
 
 def _has_limit(args: DockerArgs, name: str) -> bool:

@@ -26,11 +26,13 @@ from realm.sandbox import (
 )
 from realm.sandbox import spec as specs
 from realm.sandbox.egress import sidecar, ticket
+from realm.sandbox.image import recipe
 from realm.sandbox.repositories import Contents, Inner, Repositories
 from realm.sandbox.transfer import SandboxFile
 from realm.sandbox.workspace import Checkout
 from realm.session import egress, keys, large, refusals, sight
 from realm.session import run as running
+from realm.session.images import inputs
 from realm.session.lock import holder, run_directory
 from realm.store import branches, lfs, manifests, sparse, stores, submodules
 from realm.text import clean
@@ -81,19 +83,27 @@ def placed(
 ) -> Sandbox:
     """Create a sandbox from its outfit, with this way to the network; on failure nothing is left."""
     spec = way.onto(made.spec) if way else made.spec
+    more: list[SandboxFile] = [ticket.YARN] if way else []
     if found := image.seen(engine, spec.image):
-        spec = spec._replace(environment={**specs.trusting(found.environment), **spec.environment})
+        # realm's own image, and those on top of it, have the user's authorities among theirs.
+        is_own = found.labels.get(recipe.FINGERPRINT)
+        authorities = b"" if is_own else recipe.authorities(inputs(plan.config))
+        if authorities:
+            more.append(SandboxFile(layout.AUTHORITIES, authorities, owner="root"))
+        trusting = specs.trusting(found.environment, is_more=bool(authorities))
+        spec = spec._replace(environment={**trusting, **spec.environment})
     if running.has_docker(plan.config):
         from realm.sandbox.egress import image as proxies
-        from realm.session import images
 
-        spec = spec._replace(
-            mapper_image=proxies.ensure(engine, images.inputs(plan.config), made.checkout.progress)
-        )
-    more: Sequence[SandboxFile] = ()
+        spec = spec._replace(mapper_image=proxies.ensure(engine, inputs(plan.config), made.checkout.progress))
+    checkout = made.checkout
     if plan.config.value(CACHE):
-        spec, more = _with_cache(engine, spec, made.checkout, caches.chosen(plan.config.values(CACHE_PATH)))
-    sandbox = creation.create(engine, spec, [*more, *inside, *made.layout], made.checkout)
+        spec = _with_cache(engine, spec, checkout, caches.chosen(plan.config.values(CACHE_PATH)))
+        more += caches.files()
+    if checkout.setup:
+        checkout = checkout._replace(inside=[*more, *checkout.inside])
+    # The user's own files of these names come later, and so take precedence.
+    sandbox = creation.create(engine, spec, [*more, *inside, *made.layout], checkout)
     try:
         if way:
             way.made()
@@ -103,10 +113,8 @@ def placed(
     return sandbox
 
 
-def _with_cache(
-    engine: Engine, spec: SandboxSpec, checkout: Checkout, chosen: Sequence[str]
-) -> tuple[SandboxSpec, Sequence[SandboxFile]]:
-    """Return a sandbox's description with the project's caches, and the files by which tools find them.
+def _with_cache(engine: Engine, spec: SandboxSpec, checkout: Checkout, chosen: Sequence[str]) -> SandboxSpec:
+    """Return a sandbox's description with the project's caches.
 
     The user's mounts at their paths take precedence.
     """
@@ -117,11 +125,8 @@ def _with_cache(
     wanted = [of(), *(of(target, spec.image) for target in targets)]
     taken = {layout.normal(target) for target in spec.args.targets}
     kept = [caches.ready(engine, spec.image, one, spec.owner) for one in wanted if one.target not in taken]
-    return (
-        spec._replace(
-            caches=(*spec.caches, *kept), environment={**caches.environment(given), **spec.environment}
-        ),
-        caches.files(),
+    return spec._replace(
+        caches=(*spec.caches, *kept), environment={**caches.environment(given), **spec.environment}
     )
 
 
@@ -219,7 +224,12 @@ def _setup(plan: Plan, image: str, proxies: Mapping[str, str]) -> tuple[list[San
     variables = {name: value for name, value in given.items() if name not in login}
     text = specs.secrets(variables) + f"{command}\n".encode("utf-8", "surrogateescape")
     home = [b"%b\0%r" % (file.path.encode(), file.data) for file in plan.dotfiles.files]
-    depends = (image, manifests.digest(plan.project, plan.session.base, command))
+    cached = (caches.environment({}), caches.files(), caches.chosen(plan.config.values(CACHE_PATH)))
+    depends = (
+        image,
+        manifests.digest(plan.project, plan.session.base, command),
+        repr(cached) if plan.config.value(CACHE) else "",
+    )
     digest = hashlib.sha256(b"\0".join([*map(str.encode, depends), text, *home])).hexdigest()
     return [SandboxFile(layout.SETUP, text, owner="root")], digest
 

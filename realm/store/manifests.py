@@ -19,6 +19,8 @@ _NAMES = (
     r"|environment\.ya?ml|go\.(mod|sum|work)|Cargo\.(toml|lock)|rust-toolchain(\.toml)?"
     r"|pom\.xml|(build|settings)\.gradle(\.kts)?|gradle(-wrapper)?\.properties|libs\.versions\.toml"
     r"|Gemfile(\.lock)?|[\w.-]+\.gemspec|composer\.(json|lock)|mix\.(exs|lock)"
+    r"|[\w.-]+\.(cs|fs|vb)proj|Directory\.\w+\.props|packages\.(config|lock\.json)|global\.json"
+    r"|[Nn]u[Gg]et\.[Cc]onfig"
     r"|\.tool-versions|mise\.toml|\.(nvmrc|node-version|python-version|ruby-version|java-version)"
 )
 

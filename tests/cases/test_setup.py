@@ -27,11 +27,12 @@ echo one | tee go.sum >yarn.lock
 git config core.hooksPath /nowhere
 echo cached >/cache/of-setup
 cp ~/.npmrc ~/npmrc-of-setup
+cp ~/.config/pnpm/rc ~/pnpm-of-setup
 echo "$STAGE $ANTHROPIC_API_KEY" >~/stage
 """
 LOOK = """
 { cat node_modules/index.js generated /cache/of-setup; tool; git status --short; cat README.md
-  cmp ~/.npmrc ~/npmrc-of-setup && cat ~/.npmrc ~/stage; } >/tmp/told
+  cmp ~/.config/pnpm/rc ~/pnpm-of-setup; cmp ~/.npmrc ~/npmrc-of-setup && cat ~/.npmrc ~/stage; } >/tmp/told
 cp /tmp/told .
 echo two >>go.sum
 """

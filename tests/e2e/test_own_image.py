@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.user import User
 
@@ -76,6 +77,13 @@ def test_another_agent_needs_nothing_on_top(user: User, own: str) -> None:
     told = f"the ENTRYPOINT of {own} is not run in a sandbox, and sets nothing up there: /set-up.sh"
     assert told in done.err
     assert told not in user.realm("resume", "plain", "more.txt").err
+
+
+def test_programs_in_it_trust_the_users_authorities_and_its_own(user: User, own: str, tmp_path: Path) -> None:
+    (tmp_path / "company.pem").write_text("of the company")
+    user.extra |= {"REALM_CA_FILE": str(tmp_path / "company.pem"), "REALM_IMAGE": own}
+    done = user.scripted("first", 'cat "$PIP_CERT"')
+    assert done.out.splitlines()[:2] == ["of the company", "-----BEGIN CERTIFICATE-----"]
 
 
 @pytest.mark.parametrize("own", ["RUN rm /usr/bin/git\n"], indirect=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from realm.sandbox import layout
 from realm.sandbox.answers import Machine
 from realm.sandbox.flags import parse
 from realm.sandbox.layout import Owner
@@ -28,8 +29,12 @@ def _host(text: str = "", **changes: Any) -> dict[str, Any]:
 def test_all_programs_trust_what_the_image_says_but_those_that_it_tells_otherwise() -> None:
     found = trusting({"SSL_CERT_FILE": "/all", "PIP_CERT": "/some"})
     assert found["REQUESTS_CA_BUNDLE"] == "/all"
-    assert not found.keys() & {"PIP_CERT", "SSL_CERT_FILE"}
+    assert (found["SSL_CERT_FILE"], "PIP_CERT" in found) == ("/all", False)
     assert trusting({"PATH": "/bin"}) == {}
+    found = trusting({"SSL_CERT_FILE": "/image", "PIP_CERT": "/some"}, is_more=True)
+    assert (found["SSL_CERT_FILE"], "PIP_CERT" in found) == (layout.TRUSTED, False)
+    assert found["REALM_IMAGE_AUTHORITIES"] == "/image"
+    assert set(trusting({}, is_more=True).values()) == {layout.TRUSTED}
 
 
 def test_sandbox_is_hardened() -> None:
