@@ -110,25 +110,28 @@ class Mounted(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """The conditions under which a container runs, as the engine reports them.
-
-    ``memory`` is in bytes and ``cpus`` a number of processors, 0 for no limit; ``pids`` is the
-    number of processes, ``limits`` are those of one process (``nofile=1024:2048``).
-    ``capabilities`` are those it was given, ``protection`` what the engine was told besides
-    (``no-new-privileges``).
-    """
+    """The conditions under which a container runs, as the engine reports them."""
 
     image: str
+    """Its id."""
     user: str
+    """``1000:1000``; empty for the image's."""
     network: str
     memory: int = 0
+    """Bytes; 0 for no limit."""
     cpus: float = 0.0
+    """A number of processors; 0 for no limit."""
     pids: int = 0
+    """The most processes; 0 for no limit."""
     limits: tuple[str, ...] = ()
+    """Those of one process, such as ``nofile=1024:2048``."""
     read_only: bool = False
+    """Whether its root directory is."""
     privileged: bool = False
     capabilities: tuple[str, ...] = ()
+    """Those that were added."""
     protection: tuple[str, ...] = ()
+    """Security options, such as ``no-new-privileges``."""
     runtime: str = ""
     mounts: tuple[Mounted, ...] = ()
 

@@ -120,21 +120,26 @@ KEY, MAKER = "realm.key", "realm.maker"
 
 
 class Owner(NamedTuple):
-    """The owner of a container: session, run, and the project's root.
-
-    ``tip`` is the commit that it starts on, ``started`` seconds since the epoch, ``role`` its purpose
-    (``box`` for an agent's), ``history`` the volume of its history, ``egress`` its sidecar.
-    """
+    """The owner of a container."""
 
     id: str
+    """The session's id."""
     session: str
+    """The session's name."""
     run: int
+    """The run's number."""
     project: str
+    """The root of the project's work tree."""
     tip: str
+    """The commit that the run starts on."""
     started: int
+    """Seconds since the epoch."""
     role: str = "box"
+    """The container's purpose; ``box`` is an agent's."""
     history: str = ""
+    """The volume of its history."""
     egress: str = ""
+    """The container of its sidecar."""
 
     def labels(self, home: str) -> dict[str, str]:
         """Return the labels for the engine; ``home`` is the digest of the REALM_HOME."""

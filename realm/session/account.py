@@ -21,23 +21,27 @@ _LIMIT = 64 * 1024
 
 
 class Account(NamedTuple):
-    """What the agent of run ``run`` does, and since when.
-
-    ``turns`` counts its prompts; ``prompt`` is the first line of the first one, ``words`` that of its last
-    answer. While it asks, ``question`` is set, and ``parts`` if numbers can answer it.  ``told`` is the
-    digest of the last hook's message.
-    """
+    """What the agent of a running run does."""
 
     run: int
+    """The run's number."""
     activity: Activity
     since: float
+    """When the activity began, in seconds since the epoch."""
     turns: int = 0
+    """The number of its prompts."""
     prompt: str = ""
+    """The first line of the first prompt."""
     words: str = ""
+    """The first line of its last answer."""
     question: str = ""
+    """What it asks; empty if it does not."""
     parts: tuple[Question, ...] = ()
+    """The parts of the question, if numbers can answer it."""
     conversation: str = ""
+    """The conversation's id."""
     told: str = ""
+    """The digest of the last hook's message."""
 
 
 def read(session_id: str) -> Account | None:

@@ -50,28 +50,36 @@ class Tokens(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """The conditions of a run; texts are cleaned.
-
-    ``container`` is what the engine said of it, ``None`` where nobody could ask; ``tokens``
-    ``None`` where the agent keeps no account; ``refused`` are connections by host and port, ``None``
-    where nobody counted.
-    """
+    """The conditions of a run; texts are cleaned, and empty if they were not recorded."""
 
     run: Run
     realm: str = ""
+    """The version of realm."""
     image: str = ""
+    """The image's id."""
     agent: str = ""
+    """Its name, or its command line."""
     agent_version: str = ""
     network: str = ""
+    """``open``, ``allow`` or ``none``."""
     credentials: str = ""
+    """``proxy``, ``env`` or ``share``."""
     login: str = ""
+    """Where the agent's login came from."""
     git_hosts: tuple[str, ...] = ()
+    """The addresses at which it could fetch with the user's login."""
     registries: tuple[str, ...] = ()
+    """The registries that it could read with the user's login."""
     flags: tuple[str, ...] = ()
+    """The user's docker flags, without secrets."""
     included: tuple[str, ...] = ()
+    """The ignored files that were copied in."""
     container: Conditions | None = None
+    """``None`` if the engine could not be asked."""
     refused: Mapping[str, int] | None = None
+    """Refused connections by host and port; ``None`` if they were not counted."""
     tokens: Tokens | None = None
+    """``None`` if the agent does not count them."""
 
 
 def begun(plan: Plan, image: str, labels: Mapping[str, str]) -> bytes:

@@ -22,44 +22,53 @@ class At(NamedTuple):
 
 
 class NewRequest(NamedTuple):
-    """``realm new``: ``directory`` is the project or any directory inside it.
-
-    ``neighbours`` are other directories as ``--with`` names them (:mod:`realm.session.neighbours`).
-    """
+    """``realm new``."""
 
     name: str
     directory: Path
+    """The project, or any directory inside it."""
     agent_args: tuple[str, ...] = ()
     remote: bool = False
+    """Whether to start on the remote's branch of the same name, fetched."""
     base: str | None = None
+    """The commit to start on, in place of ``HEAD``."""
     wip: bool = False
+    """Whether to include uncommitted changes."""
     include: tuple[str, ...] = ()
+    """Ignored files to copy in."""
     neighbours: tuple[str, ...] = ()
+    """Other directories as ``--with`` names them (:mod:`realm.session.neighbours`)."""
     image: str | None = None
+    """``None``: the setting decides, as for ``agent``."""
     agent: str | None = None
     no_input: bool = False
+    """Whether nothing is asked, and the agent has no input."""
     detach: bool = False
+    """Whether it runs in the background from the start."""
     no_record: bool = False
+    """Whether its screen is not recorded."""
 
 
 class ResumeRequest(NamedTuple):
-    """``realm resume``: without ``directory`` the session is looked for here, then elsewhere.
-
-    With a ``turn`` it is first put back to where that ended.
-    """
+    """``realm resume``; see :class:`NewRequest` for what both have."""
 
     name: str
     directory: Path | None = None
+    """``None``: the session is looked for here, then elsewhere."""
     agent_args: tuple[str, ...] = ()
     rebase: bool = False
+    """Whether its commits are first replayed on the project's ``HEAD``."""
     take: str | None = None
+    """The revision up to which the user's own commits are first put on top."""
     approve: bool = False
+    """Whether what its record asks for is approved."""
     neighbours: tuple[str, ...] = ()
     image: str | None = None
     no_input: bool = False
     detach: bool = False
     no_record: bool = False
     turn: int | None = None
+    """The turn to whose end it is first put back."""
 
 
 class TryRequest(NamedTuple):
@@ -75,21 +84,24 @@ class TryRequest(NamedTuple):
 
 
 class PushRequest(NamedTuple):
-    """``realm push``: ``branch`` and ``remote`` default to the session's name and ``realm.remote``.
-
-    ``message`` is that of a squashed commit; the prompts where it is empty.  With a ``turn``
-    (:mod:`realm.store.turns`) it is pushed as it was when that ended.  With ``yes`` nothing is asked.
-    """
+    """``realm push``."""
 
     name: str
     directory: Path | None = None
     branch: str | None = None
+    """``None``: the session's name."""
     remote: str | None = None
+    """``None``: the one of ``realm.remote``."""
     squash: bool = False
+    """Whether to push a single commit."""
     message: str = ""
+    """That commit's message; empty: the prompts."""
     turn: int | None = None
+    """The turn (:mod:`realm.store.turns`) up to whose end it is pushed; ``None``: all."""
     force: bool = False
+    """Whether the branch is overwritten, whatever it has."""
     yes: bool = False
+    """Whether nothing is asked."""
 
 
 class PushResult(NamedTuple):
@@ -112,23 +124,24 @@ class Listing(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """What ``realm remove`` would take away, and the ids that bring it back.
-
-    ``session`` is ``None`` where the record is damaged, or has the id of another session;
-    ``unpushed`` counts the commits that only this session has, ``inside`` those of them in submodules and in
-    repositories beside the project.  ``given_up`` says that work in its container goes with it that could
-    not be saved.  ``lost`` says what a restoring could not bring back beside the project.
-    """
+    """What ``realm remove`` would take away, and the ids that bring it back."""
 
     name: str
     project: Project
     code: str
+    """The session's last commit."""
     meta: str | None = None
+    """Its record's last commit."""
     session: Session | None = None
+    """``None`` if the record is damaged, or has the id of another session."""
     unpushed: int = 0
+    """The number of commits that only this session has."""
     inside: int = 0
+    """How many of them are in submodules, and in repositories beside the project."""
     given_up: bool = False
+    """Whether work in its container that could not be saved goes with it."""
     lost: tuple[str, ...] = ()
+    """What ``realm restore`` could not bring back beside the project."""
 
 
 class Check(NamedTuple):

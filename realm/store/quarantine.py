@@ -48,24 +48,32 @@ GIB = 1024 * MIB
 class Limits(NamedTuple):
     """Limits of one intake; sizes are bytes, times seconds.
 
-    A file larger than ``file`` and a path deeper than ``depth`` or longer than ``path`` are left out; more
-    than ``commits`` commits are not kept one by one.  Beyond any other limit the whole intake is refused, and
-    the work stays in the sandbox.
+    Beyond one for which nothing else is said, the whole intake is refused, and the work stays in the sandbox.
     """
 
     pack: int = 4 * GIB
+    """The pack as it comes."""
     total: int = 64 * GIB
+    """All objects, unpacked."""
     objects: int = 5_000_000
     entries: int = 2_000_000
+    """The entries of all trees."""
     file: int = GIB
+    """A larger file is left out."""
     tree: int = 64 * MIB
     commit: int = 4 * MIB
     commits: int = 10_000
+    """More commits are not kept one by one."""
     depth: int = 200
+    """A path with more directories is left out."""
     path: int = 4000
+    """A longer path is left out."""
     memory: int = 4 * GIB
+    """The memory of a git that reads the pack."""
     cpu: int = 900
+    """Its processor time."""
     wall: float = 1800.0
+    """The time of each git, and of the checks after it."""
 
 
 _HELD = re.compile(re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+")

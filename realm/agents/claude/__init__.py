@@ -109,12 +109,9 @@ class Claude(Agent):
 
     def worktree(self, arguments: Sequence[str], transcript: bytes | None) -> tuple[str, str] | None:
         """Return the work tree of ``--worktree``, which Claude Code reuses, or of the conversation."""
-        words = [*self.words[1:], *arguments]
-        for word, following in zip(words, [*words, ""][1:], strict=True):
-            option, given, value = word.partition("=")
-            name = value if given else following
-            if option in ("--worktree", "-w") and _WORKTREE.fullmatch(name):
-                return self._worktree(name)
+        for option, values in _options((*self.words[1:], *arguments)):
+            if option in ("--worktree", "-w") and values and _WORKTREE.fullmatch(values[0]):
+                return self._worktree(values[0])
         _, last, rest = (transcript or b"").rpartition(_WORKTREE_STATE)
         found = logins.json_object(last + rest.partition(b"\n")[0]).get("worktreeSession")
         name = str(found.get("worktreeName")) if isinstance(found, dict) else ""
@@ -125,16 +122,8 @@ class Claude(Agent):
 
     def directories(self, arguments: Sequence[str]) -> list[str]:
         """Return the values of ``--add-dir``, which takes all words up to the next option."""
-        found: list[str] = []
-        is_value = False
-        for word in (*self.words[1:], *arguments):
-            if word.startswith("-"):
-                option, given, value = word.partition("=")
-                is_value = option == "--add-dir" and not given
-                found += [value] if option == "--add-dir" and given else []
-            elif is_value:
-                found.append(word)
-        return found
+        options = _options((*self.words[1:], *arguments))
+        return [value for option, values in options if option == "--add-dir" for value in values]
 
     def environment(self, state: str) -> dict[str, str]:
         """Return the path of its configuration, and switches against updates, plugins and telemetry."""
@@ -326,6 +315,22 @@ class Claude(Agent):
                     continue
                 text = as_given(said.text) if written else said.text
                 yield Said(said.who, text, time if isinstance(time, str) else "")
+
+
+def _options(words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each option with its value behind ``=``, or else the words up to the next option."""
+    option, values = "", list[str]()
+    for word in words:
+        if word.startswith("-"):
+            yield option, values
+            option, given, value = word.partition("=")
+            values = []
+            if given:
+                yield option, [value]
+                option = ""
+        else:
+            values.append(word)
+    yield option, values
 
 
 def _is_grey(codes: str) -> bool:
