@@ -247,11 +247,6 @@ def _task(row: SessionRow) -> str:
     return f'"{row.summary.words}"' if said_all and row.summary.words else row.summary.prompt
 
 
-def _created(row: SessionRow) -> str | None:
-    """Return when the session was created; ``None`` when its record does not say."""
-    return output.iso(row.summary.created) if row.summary.created > 0 else None
-
-
 def _home(project: Path) -> str:
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is none
     text = str(project)
@@ -271,7 +266,7 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
     return {
         "name": clean(row.name),
         "project": clean(str(row.project)),
-        "created": _created(row),
+        "created": output.iso(row.summary.created) if row.summary.created > 0 else None,  # else unknown
         "started": output.iso(row.summary.started),
         "ended": output.iso(row.summary.ended),
         "state": row.state.value,

@@ -103,11 +103,12 @@ class Volumes(NamedTuple):
 
 def environment(spec: SandboxSpec) -> dict[str, str]:
     """Return the part of the sandbox's environment that an inspection may show."""
+    chosen = any(one.flag == "ulimit" and one.value["Name"] == "nofile" for one in spec.args.given)
     own = {
         "HOME": layout.HOME,
         "REALM_WORKSPACE": spec.workspace,
         # Not set by the engine: a rootless one, which may have a lower limit itself, would refuse.
-        "REALM_OPEN_FILES": "" if _has_limit(spec.args, "nofile") else str(_OPEN_FILES),
+        "REALM_OPEN_FILES": "" if chosen else str(_OPEN_FILES),
         # The engine's init passes signals on to the agent, not only to the entry script.
         "TINI_KILL_PROCESS_GROUP": "1",
         # Its warning about an early signal would appear on the agent's screen.
@@ -128,10 +129,6 @@ def trusting(image: Mapping[str, str], *, is_more: bool = False) -> dict[str, st
     file = layout.TRUSTED if is_more else own
     found = {name: file for name in layout.TRUSTING if image.get(name, own) == own} if file else {}
     return {**found, "REALM_IMAGE_AUTHORITIES": own} if is_more and own else found
-
-
-def _has_limit(args: DockerArgs, name: str) -> bool:
-    return any(one.flag == "ulimit" and one.value["Name"] == name for one in args.given)
 
 
 def secrets(values: Mapping[str, str]) -> bytes:

@@ -249,8 +249,11 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
         return []
     begun = lock.begun()
     for meta in found:
-        if meta.meta is None and _is_anothers(project, meta.name):
-            continue
+        if meta.meta is None:  # the work that another project's session did here has no record
+            from realm.session import approvals  # for few
+
+            if approvals.is_anothers_ref(project, meta.name):
+                continue
         if meta.problem:
             warnings.append(f"session {meta.name} in {project.root}: {meta.problem}")
         is_known = meta.summary.id in begun
@@ -259,13 +262,6 @@ def _rows(project: Project, warnings: list[str], *, others: bool) -> list[Sessio
             row = row._replace(refused=sum(one.times for one in refusals.recorded(meta.summary.id)))
         rows.append(row)
     return rows
-
-
-def _is_anothers(project: Project, name: str) -> bool:
-    """Tell whether a session without a record is the work that another project's session did here."""
-    from realm.session import approvals  # for few
-
-    return approvals.is_anothers_ref(project, name)
 
 
 def _row(project: Project, meta: MetaRow, now: State, merged_into: str) -> SessionRow:

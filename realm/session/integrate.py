@@ -55,7 +55,8 @@ def work(at: At, directory: Path | None) -> Work:
     Raises :class:`RealmError` when there is none.
     """
     whole = commit_range(at, directory)
-    if directory is None and not _stands_in(whole.project):
+    here = current_directory().resolve()
+    if directory is None and not here.is_relative_to(whole.project.root.resolve()):
         raise RealmError(
             f"{at.name} is a session of {clean(str(whole.project.root))}",
             f"realm -C {shlex.quote(str(whole.project.root))} … does it there",
@@ -68,10 +69,6 @@ def work(at: At, directory: Path | None) -> Work:
     if whole.tip == begin:
         raise RealmError(f"{at.name} changed nothing", f"realm log {at.name}")
     return Work(whole, commits, begin)
-
-
-def _stands_in(project: Project) -> bool:
-    return current_directory().resolve().is_relative_to(project.root.resolve())
 
 
 def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick: bool = False) -> Totals:

@@ -39,13 +39,9 @@ def passed_on(environ: Mapping[str, str] = os.environ, localtime: Path = _LOCALT
         found["TERM"] = term if _KNOWN_TERM.fullmatch(term) else _ANY_TERM
     if zone := environ.get("TZ") or _zone(localtime):
         found["TZ"] = zone
-    return found | _locale(environ)
-
-
-def _locale(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the locale: always UTF-8, unless the user has plain C, as images have no others."""
-    given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or _EVERYWHERE
-    return {"LANG": given if given in ("C", "POSIX") else _EVERYWHERE}
+    # Images have no other locales.
+    given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG")
+    return found | {"LANG": given if given in ("C", "POSIX") else _EVERYWHERE}
 
 
 def _zone(localtime: Path) -> str:

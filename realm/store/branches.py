@@ -96,7 +96,8 @@ def inside(project: Project, kept: Mapping[str, str], laid: Iterable[str]) -> In
     for ref, oid in kept.items():
         kind, part = parts(ref) or ("", "")
         if kind == "stash":
-            stashes.append((oid, _subject(project, oid)))
+            asked = git("log", "-1", "--format=%s", "--end-of-options", oid, "--", project=project)
+            stashes.append((oid, first_line(asked.text)))
             continue
         name = unescape(part)
         own = f"refs/{kind}/{name}"
@@ -111,10 +112,6 @@ def _is_free(name: str, taken: set[str]) -> bool:
     """Tell whether git can have a ref ``name`` beside those ``taken``: none may be another's directory."""
     parents = {name[:at] for at, char in enumerate(name) if char == "/"}
     return name not in taken and not parents & taken and not any(n.startswith(f"{name}/") for n in taken)
-
-
-def _subject(project: Project, oid: str) -> str:
-    return first_line(git("log", "-1", "--format=%s", "--end-of-options", oid, "--", project=project).text)
 
 
 def place(name: str) -> str:

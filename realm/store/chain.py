@@ -19,7 +19,7 @@ from realm.store.turns import WIP
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from realm.model import Project
 
@@ -128,10 +128,7 @@ def unsound(project: Project, base: str, tips: Sequence[str]) -> str:
             return error.message
     if (refused := failure("index-pack", done.err)).hint:
         raise refused
-    return "" if done.code == 0 else "; ".join(_complaints(done.err)) or reason(done.err)
-
-
-def _complaints(err: bytes) -> Iterator[str]:
-    for line in err.splitlines():
-        if line.startswith(b"error: "):
-            yield clean(line.removeprefix(b"error: "), limit=200)
+    if done.code == 0:
+        return ""
+    lines = (line.removeprefix(b"error: ") for line in done.err.splitlines() if line.startswith(b"error: "))
+    return "; ".join(clean(line, limit=200) for line in lines) or reason(done.err)

@@ -12,7 +12,6 @@ reads, such as ``.gitattributes``, can be refused as well: it is left out of the
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +21,7 @@ from realm.store import signing
 from realm.store.commits import Chain, Naming
 from realm.store.objects import Objects
 from realm.store.quarantine import Limits, UncleanError, quarantine
+from realm.store.schema import is_oid
 from realm.store.submodules import Links
 from realm.store.verify import Verifier
 
@@ -97,7 +97,9 @@ def ingest(intake: Intake, limits: Limits | None = None) -> Ingested:
     sandbox and its pack.
     """
     limits = limits or Limits()
-    _check_points(intake)
+    form = intake.project.object_format
+    if not all(is_oid(oid, form) for point in intake.points for oid in (point.head, point.snapshot)):
+        raise RejectedError("the container reported a state that is not a commit's id")
     try:
         return _taken(intake, limits)
     except UncleanError as refused:
@@ -241,11 +243,3 @@ def _unpacked(intake: Intake, held: Quarantine, limits: Limits) -> dict[str, tup
         # Kept with the pack, the bases would count as the sandbox's own next time.
         raise RejectedError("the container's pack was refused: it builds on objects that are not in it")
     return sizes
-
-
-def _check_points(intake: Intake) -> None:
-    digits = len(intake.project.zero)
-    for point in intake.points:
-        for oid in (point.head, point.snapshot):
-            if not re.fullmatch(rf"[0-9a-f]{{{digits}}}", oid):
-                raise RejectedError("the container reported a state that is not a commit's id")

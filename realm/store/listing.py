@@ -97,17 +97,13 @@ def _head(project: Project) -> list[str]:
 
 def _rows(project: Project, refs: dict[str, _Ref], broken: list[str]) -> list[MetaRow]:
     known = {ref.split("/", 2)[2] for ref in [*refs, *broken]}
-    if _is_submodule(project):  # it has the work of sessions whose records are in the parent
+    if (".git", "modules") in pairwise(project.common_dir.parts):
+        # A submodule has the work of sessions whose records are in the parent.
         known -= {name for name in known if CODE + name in refs and META + name not in refs}
     return [
         _row(name, refs.get(CODE + name), refs.get(META + name), broken, project.object_format)
         for name in sorted(known)
     ]
-
-
-def _is_submodule(project: Project) -> bool:
-    """Tell whether the repository lies where git puts a submodule's."""
-    return (".git", "modules") in pairwise(project.common_dir.parts)
 
 
 def _read(

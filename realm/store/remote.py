@@ -12,6 +12,7 @@ from realm.errors import RealmError, UsageError
 from realm.git import git, reason
 from realm.store import branches
 from realm.store.refs import BRANCHES, CODE, META, is_name, temporary
+from realm.store.schema import is_oid
 from realm.text import clean
 
 if TYPE_CHECKING:
@@ -264,14 +265,11 @@ def session_there(project: Project, remote: str, name: str) -> There:
             f"cannot reach {shown(remote)}: {_why(remote, result)}", f"git ls-remote {shown(remote)}"
         )
     rows = (line.split("\t") for line in result.lines)
-    found = {row[1]: row[0] for row in rows if len(row) == 2 and _is_id(project, row[0])}  # noqa: PLR2004 - id, ref
+    form = project.object_format
+    found = {row[1]: row[0] for row in rows if len(row) == 2 and is_oid(row[0], form)}  # noqa: PLR2004 - id, ref
     beside = (ref for ref in found if ref.startswith(f"{BRANCHES}{name}/") and branches.parts(ref))
     kept = {ref: found[ref] for ref in itertools.islice(beside, _MOST_BESIDE)}
     return There(found.get(wanted[0]), found.get(wanted[1]), kept)
-
-
-def _is_id(project: Project, text: str) -> bool:
-    return re.fullmatch(rf"[0-9a-f]{{{len(project.zero)}}}", text) is not None
 
 
 def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) -> None:
