@@ -274,8 +274,7 @@ def settle(engine: Engine, sandbox: Sandbox) -> None:
         return
     with suppress(EngineError, OSError):
         container = engine.facts(owner.egress).id
-        refusals.note(owner.id, container, sidecar.refusals(engine, container, ticket(owner)))
-        sidecar.leave(engine, container, ticket(owner))
+        refusals.note(owner.id, container, sidecar.leave(engine, container, ticket(owner)))
 
 
 class Listener:

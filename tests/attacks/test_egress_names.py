@@ -145,7 +145,7 @@ def test_names(engine: docker.Engine, tmp_path: Path) -> None:
             for _ in range(30):
                 assert asking.connect(f"turns.example:{port}") != "200"
             assert not web.asked
-            why = {(one.host, one.why) for one in sidecar.refusals(engine, asking.name, asking.ticket)}
+            why = {(one.host, one.why) for one in sidecar.leave(engine, asking.name, asking.ticket)}
             assert ("xleads0.example", "name") in why
         finally:
             engine.remove(asking.name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import engines
+from tests.support.api import MessagesApi
 from tests.support.packages import Registry
 from tests.support.repos import Repo
 from tests.support.servers import HttpServer
@@ -20,9 +21,9 @@ from tests.support.user import KEY
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.support.api import MessagesApi
     from tests.support.user import User
 
 pytestmark = [pytest.mark.engine, pytest.mark.defaults]
@@ -48,6 +49,11 @@ def know(egress: str, address: str, authority: bytes, company: str) -> None:
     }
     for name, line in changes.items():
         made[name] = f"{engines.docker('exec', egress, 'cat', f'{conf}/{name}')}\n{line}\n".encode()
+    renew(egress, made)
+
+
+def renew(egress: str, made: Mapping[str, bytes]) -> None:
+    """Replace files of a sidecar's configuration."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for name, data in made.items():
@@ -125,6 +131,28 @@ def test_it_opens_nothing_but_the_model(claude: User, api: MessagesApi) -> None:
     assert tried.out.startswith("000 ")
     assert "placeholder-" not in tried.out
     assert len(api.requests) == 1
+
+
+def test_no_key_for_a_server_with_an_unknown_certificate(claude: User, tmp_path: Path) -> None:
+    gateway = engines.gateway()
+    ask = ["sh", "-c", f"{ASK}/v1/models"]
+    with MessagesApi(gateway, directory=tmp_path) as api:
+        claude.extra["ANTHROPIC_BASE_URL"] = api.url
+        claude.realm("new", "asks", "--detach", "--agent", "sleep", "600")
+        mine = f"realm.project={claude.repo.path}"
+        (agent,) = engines.labelled("container", mine, "realm.role=box")
+        (egress,) = engines.labelled("container", mine, "realm.role=egress")
+        assert engines.docker("exec", agent, *ask).strip() == "502"
+        assert not api.requests
+        # The same server, once the sidecar knows its certificate.
+        named = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(tmp_path / "ca.pem")]
+        hashed = subprocess.run(named, check=True, capture_output=True, text=True).stdout.strip()
+        nginx = engines.docker("exec", egress, "cat", "/run/realm/conf/nginx.conf")
+        nginx = nginx.replace("VerifyCAPath /etc/ssl/certs", "VerifyCAPath /run/realm/conf")
+        renew(egress, {f"{hashed}.0": (tmp_path / "ca.pem").read_bytes(), "nginx.conf": nginx.encode()})
+        eventually(lambda: engines.docker("exec", agent, *ask).strip() == "200", 20)
+        assert {request.key for request in api.requests} == {KEY}
+    claude.realm("stop", "asks")
 
 
 def test_the_hosts_login_is_renewed_outside(user: User, api: MessagesApi, tmp_path: Path) -> None:

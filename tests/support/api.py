@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tests.support.serving import Serving
+from tests.support.serving import Serving, secure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 Json = dict[str, Any]
 
@@ -296,18 +297,25 @@ class MessagesApi(Serving):
     """The stand-in at ``url``; a context manager that serves from a thread.
 
     ``planner`` turns a prompt into a plan; ``accept`` lists the accepted keys (empty: any), all others get
-    status 401.
+    status 401.  With ``directory`` it speaks TLS; its certificate is ``ca.pem`` in there.
     """
 
     def __init__(
-        self, address: str = "127.0.0.1", port: int = 0, *, planner: Callable[[str], Plan] = plan
+        self,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        planner: Callable[[str], Plan] = plan,
+        directory: Path | None = None,
     ) -> None:
         self.planner = planner
         self.accept: frozenset[str] = frozenset()
         self._requests: list[Request] = []
         self._lock = threading.Condition()
         self._server = _Server((address, port), self)
-        self.url = f"http://{address}:{self._server.server_address[1]}"
+        if directory is not None:
+            secure(self._server, directory, address)
+        self.url = f"http{'s' if directory else ''}://{address}:{self._server.server_address[1]}"
 
     def record(self, request: Request) -> None:
         """Record ``request`` and wake whoever waits for one."""

@@ -6,14 +6,12 @@ import base64
 import hashlib
 import io
 import json
-import ssl
-import subprocess
 import tarfile
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from tests.support.serving import Serving
+from tests.support.serving import Serving, secure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +38,7 @@ class Registry(Serving):
         self.url = f"{'https://npm.test' if directory else f'http://{address}'}:{port}"
         self.elsewhere = elsewhere
         if directory:
-            _wrap(self._server, directory)
+            secure(self._server, directory, "npm.test", "other.test")
 
     def refused(self) -> list[tuple[str, str, str]]:
         """Return the requests without the right login."""
@@ -104,20 +102,6 @@ def _wheel() -> bytes:
 
 
 _TARBALL, _WHEEL = _tarball(), _wheel()
-
-
-def _wrap(server: ThreadingHTTPServer, directory: Path) -> None:
-    key, certificate = directory / "key.pem", directory / "ca.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=npm.test",
-            "-addext", "subjectAltName=DNS:npm.test,DNS:other.test", "-keyout", key, "-out", certificate,
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 
 
 class _Server(ThreadingHTTPServer):

@@ -28,7 +28,7 @@ PREFIX = "registry-"
 TLS_FILES = "/run/realm/tls"
 """The directory of their certificates in the sidecar, by the run's token."""
 SHARED = r"""
-tls_outgoing_options cafile=/etc/ssl/certs/ca-certificates.crt min-version=1.2
+tls_outgoing_options default-ca=off capath=/etc/ssl/certs min-version=1.2
 acl reading method GET HEAD
 acl crooked urlpath_regex -i (/|%2f)(\.|%2e){1,2}(/|%2f|;|\?|#|$) \\ %5c %25
 acl laden req_header Transfer-Encoding .

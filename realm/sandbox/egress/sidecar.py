@@ -223,11 +223,6 @@ def hold(engine: Engine, sidecar: str, found: Ticket) -> Attachment:
     return Attachment(sock, begun, tty=False)
 
 
-def leave(engine: Engine, sidecar: str, found: Ticket) -> None:
-    """Close the sockets of a run that has ended."""
-    _ask(engine, sidecar, ["leave", found.token], {})
-
-
 def _ask(engine: Engine, container: str, words: list[str], files: Mapping[str, bytes]) -> None:
     members = [transfer.entry(name, (_USER, _USER), 0o600, data) for name, data in files.items()]
     code = engine.exec(
@@ -282,10 +277,13 @@ def _digest(files: Mapping[str, bytes]) -> str:
 # -- what was refused ----------------------------------------------------------
 
 
-def refusals(engine: Engine, sidecar: str, found: Ticket) -> list[Refusal]:
-    """Return the requests that a run was refused since the sidecar was started, the most frequent first."""
+def leave(engine: Engine, sidecar: str, found: Ticket) -> list[Refusal]:
+    """Close the sockets of a run that has ended.
+
+    Returns the requests that it was refused since the sidecar was started, the most frequent first.
+    """
     said: list[bytes] = []
-    engine.exec(sidecar, [*_SCRIPT, "refused", found.address], said.append, patience=_PATIENCE, limit=_LIMIT)
+    engine.exec(sidecar, [*_SCRIPT, "leave", *found], said.append, patience=_PATIENCE, limit=_LIMIT)
     counted = (line.split(None, 1) for line in b"".join(said).splitlines())
     return [
         refusal._replace(times=int(parts[0]))
