@@ -184,6 +184,8 @@ class Agent:
 
     renewal: ClassVar[Sequence[str]] = ()
     """The command that renews its login on this machine when it is about to expire."""
+    lasting_login: ClassVar[str] = ""
+    """The command with which the user gets a login that lasts; empty if there is none."""
 
     conversations: ClassVar[str | None] = None
     """A shell pattern for the files of its conversations in the state directory.

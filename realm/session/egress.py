@@ -112,9 +112,9 @@ def warnings(plan: Plan) -> list[str]:
         found.append(f"the agent's login is in the container: {plan.exposed}")
     if plan.login.ends is not None and plan.api is None:
         when = time.strftime("%H:%M", time.localtime(plan.login.ends))
+        lasting = f", {plan.agent.lasting_login} makes one that lasts" if plan.agent.lasting_login else ""
         found.append(
-            f"the login in the container ends at {when}: realm.credentials share renews it there, "
-            "claude setup-token makes one that lasts"
+            f"the login in the container ends at {when}: realm.credentials share renews it there{lasting}"
         )
     return found
 

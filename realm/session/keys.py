@@ -305,7 +305,8 @@ def _renew(agent: Agent) -> str:
     ends_soon = f"{agent.name}'s login on this machine ends soon"
     command = agent.renewal
     if not command or shutil.which(command[0]) is None:
-        return f"{ends_soon}, and nothing here can renew it: claude setup-token makes one that lasts"
+        advice = f": {agent.lasting_login} makes one that lasts" if agent.lasting_login else ""
+        return f"{ends_soon}, and nothing here can renew it{advice}"
     try:
         with renewing():
             ends = agent.login_ends()
@@ -322,4 +323,5 @@ def _renew(agent: Agent) -> str:
     if after is not None and after > ends:
         return ""
     name = command[0]
-    return f"{ends_soon}, and {name} did not renew it: run {name} here once, or claude setup-token"
+    other = f", or {agent.lasting_login}" if agent.lasting_login else ""
+    return f"{ends_soon}, and {name} did not renew it: run {name} here once{other}"

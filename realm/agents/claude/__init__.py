@@ -88,6 +88,7 @@ class Claude(Agent):
     credentials = f"{DIRECTORY}/.credentials.json"
     credentials_limit = logins.CREDENTIALS_LIMIT
     renewal = ("claude", "-p", "Answer with one word: ok", "--model", "haiku", "--max-turns", "1")
+    lasting_login = "claude setup-token"
     conversations = f"{DIRECTORY}/projects/*/????????-????-????-????-????????????.jsonl"
     worktrees = ".claude/worktrees"
     resumes = f'"prompt":"{NOTIFICATION}'
