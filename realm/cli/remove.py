@@ -85,7 +85,7 @@ def _remove(one: Meant, ui: UI, *, yes: bool, merged: bool, force: bool) -> None
 
 
 def _ask(removal: Removal, ui: UI) -> None:
-    sentence = f"session {removal.name} has {plural(removal.unpushed, 'commit')} that nobody else has"
+    sentence = f"session {removal.name} has {plural(removal.unpushed, 'commit')} found nowhere else"
     if not ui.interactive:
         raise RealmError(sentence, f"realm remove {removal.name} --yes removes it anyway")
     if not ui.confirm(f"{sentence}. Remove it?"):

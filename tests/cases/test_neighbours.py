@@ -52,7 +52,7 @@ def test_what_an_agent_did_beside_the_project_is_in_its_repository(user: User, l
     assert again.out == "2\napi\n"
     assert lib.files("refs/realm/api") == ["lib.txt", "one", "two", "x"]
     assert user.realm("try", "api", "--", "cat", "../lib/x", "../samples/one.txt").out == "3\nsample\n"
-    assert "3 commits that nobody else has" in user.realm("remove", "api", code=1).err
+    assert "3 commits found nowhere else" in user.realm("remove", "api", code=1).err
     user.realm("remove", "api", "--yes")
     assert "refs/realm/api" not in lib.refs()
     user.realm("restore", "api")

@@ -68,7 +68,7 @@ def test_what_an_agent_did_in_submodules_is_in_their_repositories(user: User, li
     inside = sum(int(repo.git("rev-list", "--count", "main..refs/realm/inner")) for repo in (lib, deep))
     own = int(user.repo.git("rev-list", "--count", "main..refs/realm/inner"))
     kept = user.realm("remove", "inner", code=1)
-    assert f"inner has {own + inside} commits that nobody else has" in kept.err
+    assert f"inner has {own + inside} commits found nowhere else" in kept.err
     remote = Repo.init(user.repo.path.parent / "remote", bare=True)
     user.repo.git("remote", "add", "fork", str(remote.path))
     user.repo.git("config", "remote.pushDefault", "fork")
@@ -111,7 +111,7 @@ def test_what_else_an_agent_left_in_other_repositories_is_there(user: User, lib:
     again = user.realm("resume", "side", "-c", f"(cd lib; {look}); cd ../near; {look}; git branch -qD alt")
     assert again.out == "1\n2\n1\n2\n"
     assert ([*lib.refs(top)], [*near.refs(top)]) == ([f"{top}/heads/alt"], [])
-    assert "nobody else has" in user.realm("remove", "side", code=1).err
+    assert "found nowhere else" in user.realm("remove", "side", code=1).err
     user.realm("remove", "side", "--yes")
     assert lib.refs(top) == {}
     user.realm("restore", "side")

@@ -56,7 +56,7 @@ def start(tmp_path: Path) -> Callable[..., Terminal]:
 
 def test_removing_asks_spins_and_prints_the_way_back(start: Callable[..., Terminal], tmp_path: Path) -> None:
     with start("remove", "x") as terminal:
-        terminal.wait_for(r"session x has 2 commits that nobody else has\. Remove it\? \[y/N\]")
+        terminal.wait_for(r"session x has 2 commits found nowhere else\. Remove it\? \[y/N\]")
         terminal.send("y")
         terminal.press("Enter")
         terminal.wait_for(r"^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] removing the sandbox$")

@@ -343,8 +343,8 @@ class TestRemove:
     @pytest.mark.parametrize(
         ("facts", "sentence"),
         [
-            ({"unpushed": 1}, "session x has 1 commit that nobody else has"),
-            ({"unpushed": 3}, "session x has 3 commits that nobody else has"),
+            ({"unpushed": 1}, "session x has 1 commit found nowhere else"),
+            ({"unpushed": 3}, "session x has 3 commits found nowhere else"),
         ],
     )
     def test_without_a_terminal_work_needs_yes(
@@ -369,7 +369,7 @@ class TestRemove:
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         result = realm("remove", "x")
         assert result.code == code
-        assert "session x has 2 commits that nobody else has. Remove it? [y/N] " in result.err
+        assert "session x has 2 commits found nowhere else. Remove it? [y/N] " in result.err
         assert len(removed) == (code == 0)
 
     def test_restore_says_what_is_back(self, realm: CommandLine) -> None:
