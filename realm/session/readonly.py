@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from realm.sandbox import layout
+from realm.sandbox import caches, layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +19,10 @@ _NEAR, _SIGNS = 300, 1000
 _BEFORE = re.compile(rb"[^/]{0,60}?([\w./@+~-]{0,200}[\w.@+~-]/)(?=[0-9a-f]{4}u\\|[^\w.@+~-]|$)", re.ASCII)
 """An absolute path before them, matched backwards so that each search starts at one position."""
 _BEHIND = re.compile(rb"[:,][\w ]{0,10}[^/\w]{1,4}(/[\w.@+~-][\w./@+~-]{0,200})", re.ASCII)
+_CONDA = re.compile(
+    rb"EnvironmentNotWritableError.{0,200}environment location: (/[\w./@+~-]{1,200})", re.DOTALL
+)
+"""What conda says in such a case."""
 _OTHERS = (
     layout.WORK, layout.STATE, layout.HISTORY, layout.BASE, layout.EGRESS, layout.CACHE,
     "/tmp", "/var/tmp", "/proc", "/sys", "/dev",  # noqa: S108
@@ -29,12 +33,19 @@ _SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/var/lib", "/var/
 
 def notes(texts: Iterable[bytes]) -> list[str]:
     """Return a line about each place that could not be written to, from texts and screens (untrusted)."""
-    found: dict[str, None] = {}
+    texts, found = list(texts), dict[str, None]()
     for place in (_place(path) for text in texts for path in _paths(text)):
         found |= {place: None} if place else {}
         if len(found) == _MOST:
             break
-    return [f"{place} is read-only in the container: {_advice(place)}" for place in found]
+    lines = [f"{place} is read-only in the container: {_advice(place)}" for place in found]
+    conda = {match[1].decode() for text in texts if (match := _CONDA.search(text))}
+    lines += [
+        f"conda's {place} is read-only in the container: realm.setup 'conda create …' makes another "
+        "environment, once, or realm.image names an image with all that it needs"
+        for place in sorted(conda)[:1]
+    ]
+    return lines
 
 
 def _paths(text: bytes) -> Iterator[str]:
@@ -65,4 +76,8 @@ def _place(path: str) -> str | None:
 def _advice(place: str) -> str:
     if place in _SYSTEM:
         return "realm.packages installs what Debian has, realm.image names an image that has more"
+    if caches.can_be(place):
+        return (
+            f"git config --add realm.cachePath {place} has a copy there that can be written to, and is kept"
+        )
     return f"realm.dockerArgs '--tmpfs {place}:exec' has an empty directory in memory there"

@@ -27,7 +27,22 @@ def test_the_place_is_told_with_what_makes_it_writable(said: str, place: str) ->
         [note] = readonly.notes([b"", text.encode()])
         assert note.startswith(f"{place} is read-only in the container: ")
         assert ("realm.packages" in note) == (place == "/usr")
-        assert (f"realm.dockerArgs '--tmpfs {place}:exec'" in note) == (place != "/usr")
+        assert (f"git config --add realm.cachePath {place} " in note) == (place != "/usr")
+
+
+def test_where_nothing_can_be_cached_a_place_in_memory_is_named() -> None:
+    (note,) = readonly.notes([b"cannot create /boot/x: Read-only file system"])
+    assert "realm.dockerArgs '--tmpfs /boot/x:exec'" in note
+
+
+def test_an_environment_of_condas_is_named_with_the_way_to_another() -> None:
+    said = (
+        "EnvironmentNotWritableError: The current user does not have write permissions to the target "
+        "environment.\n  environment location: /opt/conda\n  uid: 1000\n"
+    )
+    for text in (said, json.dumps({"content": said})):
+        (note,) = readonly.notes([b"", text.encode()])
+        assert note.startswith("conda's /opt/conda is read-only in the container: realm.setup 'conda create")
 
 
 @pytest.mark.parametrize("path", ["foo/bar/x", "/opt/" + "a" * 150 + "/" + "b" * 150 + "/x"])
@@ -51,6 +66,7 @@ def test_hostile_text_costs_no_time() -> None:
     path = b"/a" * 120 + b"a" * 60
     sign = b": Read-only file system"
     started = time.process_time()
-    for text in (path * 15_000, (path + sign) * 10_000, b"/tmp/x" + path[:90] + sign * 150_000):
+    conda = b"EnvironmentNotWritableError environment location: " * 40_000
+    for text in (conda, path * 15_000, (path + sign) * 10_000, b"/tmp/x" + path[:90] + sign * 150_000):
         assert len(readonly.notes([text])) <= 3
     assert time.process_time() - started < 1
