@@ -10,6 +10,7 @@ import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm import clock
 from realm.config import Config
 from realm.errors import EngineError, RealmError
 from realm.git import git
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from realm.sandbox.sandbox import Sandbox
     from realm.session.requests import UI
 
-_OLD = refs.KEEP_DAYS * 86400.0
-"""Seconds after which a run's directory is removed if no known project has its session."""
 _STUCK = 60.0
 """Seconds after which a ref's lock file counts as left by a killed git."""
 
@@ -145,7 +144,7 @@ def _half_removed(known: _Known) -> Iterator[str]:
 def _old_runs(known: _Known) -> Iterator[str]:
     for path in _runs():
         is_used = path.name in known.sessions or holder(path.name) is not None
-        if not is_used and path.stat().st_mtime < time.time() - _OLD:
+        if not is_used and path.stat().st_mtime < clock.before(refs.KEEP_DAYS):
             remove_tree(run_directory(path.name))
             yield f"a session that is gone ({clean(path.name[:8])})"
 

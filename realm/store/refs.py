@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from realm import clock
 from realm.errors import GitError, RealmError, RefRaceError, UsageError
 from realm.git import GitResult, failure, git, reason
 from realm.paths import machine
@@ -358,7 +359,8 @@ def _trash(
 ) -> Trash:
     """Return a new entry for the trash, which has ``known`` already; ``branches`` are ids by full ref."""
     last = next((trash.when for trash in known if trash.name == name), None)
-    now = int(time.time() if when is None else when)
+    # A clock that is far behind would make it old at once.
+    now = int(max(time.time(), clock.passed()) if when is None else when)
     top = f"{BRANCHES}{name}/"
     parts = {ref.removeprefix(top): oid for ref, oid in branches.items()}
     return Trash(name, now if last is None else max(now, last + 1), tips.code, tips.meta, parts)
@@ -412,7 +414,7 @@ def restore_updates(trash: Trash) -> list[RefUpdate]:
 
 def expire_trash(project: Project, known: Sequence[Trash]) -> list[Trash]:
     """Delete the entries of the trash that are older than :data:`KEEP_DAYS` days, and return them."""
-    limit = time.time() - KEEP_DAYS * 86400
+    limit = clock.before(KEEP_DAYS)
     old = [trash for trash in known if trash.when < limit]
     if old:
         transact(project, [update for trash in old for update in trash.updates()], "realm: trash expired")

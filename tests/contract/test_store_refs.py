@@ -19,6 +19,7 @@ from tests.support.store import STARTED, add_session, assert_sound, project_of, 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realm.model import Project
     from tests.support.repos import Repo
 
 
@@ -297,19 +298,43 @@ def test_removing_the_same_name_twice_keeps_both(repo: Repo) -> None:
     assert refs.list_trash(project, "other") == []
 
 
-def test_old_trash_expires(repo: Repo) -> None:
-    project = project_of(repo)
-    for name, age in (("old", 31), ("young", 29)):
-        add_session(project, name)
-        when = time.time() - age * 86400
-        refs.transact(
-            project,
-            refs.trash_updates(name, refs.tips(project, name), refs.list_trash(project), when),
-            "remove",
-        )
-    assert [trash.name for trash in refs.expire_trash(project, refs.list_trash(project))] == ["old"]
+DAY = 86400
+
+
+def discard(project: Project, name: str, when: float | None = None) -> None:
+    add_session(project, name)
+    trash = refs.list_trash(project)
+    refs.transact(project, refs.trash_updates(name, refs.tips(project, name), trash, when), "remove")
+
+
+def swept(project: Project, monkeypatch: pytest.MonkeyPatch, at: float) -> list[str]:
+    """Return what expires when the clock says ``at``."""
+    monkeypatch.setattr(time, "time", lambda: at)
+    return [trash.name for trash in refs.expire_trash(project, refs.list_trash(project))]
+
+
+def test_old_trash_expires(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, now = project_of(repo), time.time()
+    for name, age in (("old", 32), ("young", 28)):
+        discard(project, name, now - age * DAY)
+    assert swept(project, monkeypatch, now - 1.5 * DAY) == []
+    assert swept(project, monkeypatch, now) == ["old"]
     assert [trash.name for trash in refs.list_trash(project)] == ["young"]
-    assert refs.expire_trash(project, refs.list_trash(project)) == []
+    assert swept(project, monkeypatch, now) == []
+
+
+@pytest.mark.parametrize("wrong", [50 * 365 * DAY, -50 * 365 * DAY])
+def test_a_clock_that_is_wrong_for_a_moment_expires_nothing(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    project, now = project_of(repo), time.time()
+    discard(project, "before", now)
+    for at in (now, now + 2 * DAY, now + 2 * DAY + wrong, now + 2 * DAY + wrong + 60):
+        assert swept(project, monkeypatch, at) == []
+    discard(project, "meanwhile")
+    for at in (now + 3 * DAY, now + 5 * DAY, now + 7 * DAY):
+        assert swept(project, monkeypatch, at) == []
+    assert {trash.name for trash in refs.list_trash(project)} == {"before", "meanwhile"}
 
 
 def test_rows_by_name(repo: Repo) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 """Put before a command, so that root too may only do what file modes allow."""
 
-LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "hooks", "logs", "projects.json",
+LEFT_FOR_GOOD = {"Dockerfile", "bases", "ca.crt", "engines.json", "hooks", "logs", "clock", "projects.json",
                  "projects.lock", ".dockerignore", ".gitignore", "venv", "image.lock", "key"}  # fmt: skip
 """The names that may be in realm's directory at any time, as they belong to no session."""
 
