@@ -184,11 +184,12 @@ def _taken(
     commits = repo.count_commits(project, code, [run.before]) if code != run.before else 0
     totals = _totals(plan, code, len(run.prompts) or int(commits > 0))
     meta = record.write(
-        project, parent=plan.parent, previous=now.previous, session=said.session, run=run,
-        totals=totals, state=State.RUNNING if ending is None else State.EXITED,
+        project, parent=plan.parent,
+        previous=now.previous if now.meta or repo.is_there(project, now.previous) else None,
+        session=said.session, run=run, totals=totals, state=State.RUNNING if ending is None else State.EXITED,
         files={**secrets.without(redactor, files), **audited},
     )  # fmt: skip
-    _move(plan, now, code, meta, beside.updates if beside else ())
+    _move(plan, now, code, meta, beside.updates if beside else (), is_end=ending is not None)
     if ending is None and twins:
         from realm.session import left
 
@@ -343,14 +344,16 @@ def _ingest(
 # -- moving the refs -------------------------------------------------------------
 
 
-def _move(plan: Plan, now: _Now, code: str, meta: str, beside: Sequence[refs.RefUpdate]) -> None:
+def _move(
+    plan: Plan, now: _Now, code: str, meta: str, beside: Sequence[refs.RefUpdate], *, is_end: bool
+) -> None:
     """Move both refs from their expected values to the new ones, together with those ``beside``."""
     name = plan.session.name
     updates = [refs.RefUpdate(refs.META + name, now.meta, meta), *beside]
     if code != now.code:
         updates.append(refs.RefUpdate(refs.CODE + name, now.code, code))
     try:
-        refs.transact(plan.project, updates, f"realm: run {plan.run.number}")
+        refs.transact(plan.project, updates, f"realm: run {plan.run.number}", patient=is_end)
     except RealmError as error:
         raise type(error)(
             f"the work of run {plan.run.number} could not be recorded, it is still in its container: "

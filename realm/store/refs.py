@@ -38,6 +38,8 @@ LONGEST = 64
 """Characters in a name, at most."""
 PATIENCE = 2.0
 """Seconds to wait for another git's lock."""
+LONG_PATIENCE = 30.0
+"""Seconds to wait, at most, for a lock that may still be in use."""
 KEEP_DAYS = 30
 """Days that a removed session is kept."""
 
@@ -194,18 +196,22 @@ def below(project: Project, *patterns: str) -> dict[str, str]:
     return {ref: oid for oid, ref in pairs}
 
 
-def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: Sequence[str] = ()) -> None:
+def transact(
+    project: Project, updates: Sequence[RefUpdate], reason: str, held: Sequence[str] = (), *,
+    patient: bool = False,
+) -> None:  # fmt: skip
     """Move all refs or none: each must still have its update's ``old`` value.
 
     Objects that pass from one ref to another, as in a rename, are held meanwhile
     (:mod:`realm.store.holding`).  The refs' objects and ``held`` are released at the end, even on failure.
-    ``reason`` goes to the reflog if the user keeps one.  Raises :class:`RefRaceError` when a ref has another
+    ``reason`` goes to the reflog if the user keeps one.  A lock is waited for; with ``patient`` up to
+    :data:`LONG_PATIENCE` seconds if it is no older.  Raises :class:`RefRaceError` when a ref has another
     value and :class:`RealmError` when one is symbolic or stays locked.
     """
     _refuse_symbolic(project, [update.ref for update in updates])
     orders = [b"start\0", *(_order(project, update) for update in updates)]
     text = b"".join([*orders, b"prepare\0commit\0"])
-    deadline = time.monotonic() + PATIENCE
+    begun = time.monotonic()
     try:
         if going := _going(updates):
             holding.hold(project, going)
@@ -218,8 +224,9 @@ def transact(project: Project, updates: Sequence[RefUpdate], reason: str, held: 
             lock = _LOCKED.search(result.err)
             if lock is None:
                 raise _refused(project, updates, result)
-            if time.monotonic() > deadline:
-                raise _locked(Path(lock[1].decode("utf-8", "surrogateescape")))
+            path, waited = Path(lock[1].decode("utf-8", "surrogateescape")), time.monotonic() - begun
+            if waited > (LONG_PATIENCE if patient and (_age(path) or 0) < LONG_PATIENCE else PATIENCE):
+                raise _locked(path)
             from random import uniform
 
             time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
@@ -317,14 +324,19 @@ def _winner(project: Project, name: str) -> str:
 
 
 def _locked(path: Path) -> RealmError:
-    shown = clean(str(path))
-    try:
-        age = f", {max(0, time.time() - path.stat().st_mtime):.0f} seconds old"
-    except OSError:
-        age = ""
+    shown, age = clean(str(path)), _age(path)
+    old = "" if age is None else f", {age:.0f} seconds old"
     return RealmError(
-        f"a ref is locked by another git: {shown}{age}", f"if no git is running any more: rm '{shown}'"
+        f"a ref is locked by another git: {shown}{old}", f"if no git is running any more: rm '{shown}'"
     )
+
+
+def _age(path: Path) -> float | None:
+    """Return the age of a lock in seconds, ``None`` if it is gone."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return None
 
 
 def temporary(oid: str) -> str:

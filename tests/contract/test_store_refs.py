@@ -203,13 +203,20 @@ def test_forgotten_lock_is_named(repo: Repo, monkeypatch: pytest.MonkeyPatch) ->
     assert caught.value.hint.endswith(f"rm '{path}'")
 
 
-def test_short_lock_is_waited_for(repo: Repo) -> None:
+def test_short_lock_is_waited_for(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     path = repo.path / ".git/refs/realm/fix.lock"
     path.parent.mkdir()
     path.touch()
     with subprocess.Popen(["sh", "-c", f"sleep 0.7; rm '{path}'"]):
         refs.transact(project_of(repo), [refs.RefUpdate("refs/realm/fix", None, repo.head())], "test")
-    assert repo.refs("refs/realm") == {"refs/realm/fix": repo.head()}
+    path.touch()
+    monkeypatch.setattr(refs, "PATIENCE", 0.1)
+    move = [refs.RefUpdate("refs/realm/fix", repo.head(), None)]
+    with pytest.raises(RealmError, match="0 seconds old"):
+        refs.transact(project_of(repo), move, "test")
+    with subprocess.Popen(["sh", "-c", f"sleep 0.7; rm '{path}'"]):
+        refs.transact(project_of(repo), move, "test", patient=True)
+    assert repo.refs("refs/realm") == {}
 
 
 WRITER = """

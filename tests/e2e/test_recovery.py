@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,14 @@ def stopped_with(user: User, *words: str) -> Done:
     return done
 
 
+def locked(user: User) -> Path:
+    """Lock the session's ref, as a git that was killed a while ago."""
+    lock = user.repo.path / ".git/refs/realm/x.lock"
+    lock.touch()
+    os.utime(lock, (time.time() - 100, time.time() - 100))
+    return lock
+
+
 @pytest.mark.defaults
 def test_stop_saves_the_work_of_a_dead_container_whose_holder_died(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
@@ -114,11 +123,11 @@ def test_stop_saves_the_work_of_a_dead_container_whose_holder_died(user: User) -
 
 def test_stop_does_not_say_stopped_when_the_work_could_not_be_saved(user: User) -> None:
     in_background(user)
-    lock = user.repo.path / ".git/refs/realm/x.lock"
-    lock.touch()
+    lock = locked(user)
     stopped_with(user, "the work of run 1 could not be recorded", "realm rescue x DIRECTORY")
     assert state(user) == "salvage"
-    lock.unlink()
+    os.utime(lock)  # one that a git may still hold is waited for
+    threading.Timer(3, lock.unlink).start()
     user.realm("stop", "x")
     assert user.repo.show("refs/realm/x:file") == "kept"
     assert (state(user), user.leftovers()) == ("exited", [])
@@ -141,6 +150,8 @@ def test_refs_that_were_deleted_during_a_run_are_made_anew(user: User, gone: tup
     in_background(user)
     for kind in gone:
         user.repo.git("update-ref", "-d", f"refs/{kind}/x")
+    if len(gone) == 2:
+        user.repo.git("gc", "-q", "--prune=now")
     let_end(user)
     eventually(lambda: "refs/realm-meta/x" in user.repo.refs() and user.leftovers() == [], 30)
     assert user.repo.show("refs/realm/x:file") == "kept\nmore"
@@ -151,8 +162,7 @@ def test_refs_that_were_deleted_during_a_run_are_made_anew(user: User, gone: tup
 def test_remove_brings_the_work_home_or_is_refused(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
     engines.docker("kill", sandbox(user))
-    lock = user.repo.path / ".git/refs/realm/x.lock"
-    lock.touch()
+    lock = locked(user)
     refused = user.realm("remove", "x", "--yes", code=1)
     assert "the work of run 1 could not be recorded" in refused.err
     assert "realm rescue x DIRECTORY" in refused.err
@@ -181,8 +191,7 @@ def test_remove_by_force_gives_up_what_cannot_be_saved(user: User) -> None:
     user.realm("restore", "x")
     assert "still running" in user.realm("remove", "x", "--force", code=1).err
     engines.docker("kill", running)
-    lock = user.repo.path / ".git/refs/realm/x.lock"
-    lock.touch()
+    lock = locked(user)
     user.realm("remove", "x", "--force", code=1)  # nothing moves a ref that is locked
     lock.unlink()
     user.realm("remove", "x", "--force")
@@ -295,8 +304,7 @@ def test_what_an_agent_says_after_a_signal_to_realm_is_in_its_log(user: User) ->
 
 def test_an_error_of_a_holder_in_the_background_is_told_by_the_next_command(user: User) -> None:
     in_background(user)
-    lock = user.repo.path / ".git/refs/realm/x.lock"
-    lock.touch()
+    lock = locked(user)
     let_end(user)
     eventually(lambda: state(user) == "salvage", 30)
     lock.unlink()
@@ -332,6 +340,15 @@ def test_a_session_that_only_got_a_wrong_option_is_taken_back(claude: User) -> N
 
 # --- rescue ------------------------------------------------------------------
 
+DIES_AT_THE_SECOND_FILE = """
+from realm.session.rescue import Writer
+real = Writer._file
+def write(self, path, content, *, runs):
+    real(self, path, content, runs=runs)
+    if self.files == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+Writer._file = write
+"""
 PLANTS = """
 echo kept >file; mkdir deep; echo more >deep/file; ln -s /etc/passwd out; ln -s deep/file in; mkfifo pipe
 git config core.fsmonitor "touch /tmp/planted"; git init -q deep/inner; echo x >deep/inner/x; echo ready
@@ -373,6 +390,19 @@ def test_rescue_writes_the_files_of_a_dead_run_without_a_repository(
     assert "files written to" in done.err
     refused = user.realm("rescue", "x", str(target), code=1)
     assert "is not empty" in refused.err
+
+
+def test_a_rescue_that_is_killed_is_done_again(user: User, tmp_path: Path) -> None:
+    engines.docker("rm", "-f", dead(user))
+    killed = patched(user, DIES_AT_THE_SECOND_FILE, "rescue", "x", str(tmp_path / "one"))
+    assert killed.returncode == -signal.SIGKILL, killed
+    assert tree(tmp_path / "one") < RESCUED
+    user.realm("rescue", "x", str(tmp_path / "two"))
+    assert tree(tmp_path / "two") == RESCUED
+    assert state(user) == "salvage"
+    user.realm("stop", "x")
+    assert user.repo.show("refs/realm/x:file") == "kept"
+    assert user.leftovers() == []
 
 
 def test_rescue_of_what_runs_or_is_in_git_says_so(user: User, tmp_path: Path) -> None:
