@@ -79,7 +79,7 @@ def _remove(one: Meant, ui: UI, *, yes: bool, merged: bool, force: bool) -> None
         )
     if removal.unpushed and not (yes or merged):
         _ask(removal, ui)
-    remove(removal, ui)
+    removal = remove(removal, ui)
     output.ids(f"removed {removal.name}", {"code": removal.code, "record": removal.meta})
     output.hint(f"realm restore {removal.name} brings it back")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from realm.errors import EngineError, NoSuchSessionError, RealmError, RunningError
+from realm.errors import EngineError, NoSuchSessionError, RealmError, RefRaceError, RunningError
 from realm.model import State
 from realm.paths import current_directory
 from realm.session import claim, homes
@@ -23,8 +23,11 @@ from realm.store.repo import count_commits, discover, is_there
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realm.model import Project, Session
+    from realm.model import Project, Run, Session
     from realm.session.requests import UI
+
+
+_TRIES = 5
 
 
 def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> Removal:
@@ -117,8 +120,8 @@ def _unpushed_inside(project: Project, session: Session, code: str) -> int:
     return 0
 
 
-def remove(removal: Removal, ui: UI) -> None:
-    """Carry out a plan.
+def remove(removal: Removal, ui: UI) -> Removal:
+    """Carry out a plan, and return it with the record as it was removed: a push may have noted itself.
 
     If the session's record is damaged, or has another session's id, only the refs are removed, as what the
     record names cannot be trusted.  Raises :class:`RunningError` while a run goes on and
@@ -127,12 +130,31 @@ def remove(removal: Removal, ui: UI) -> None:
     session = removal.session
     if session is None:
         _move_refs(removal)
-        return
+        return removal
     with RunLock(session.id, removal.name, 0):
         if removal.given_up:
             _give_up(session, ui)
-        _move_refs(removal)
+        for _ in range(_TRIES):
+            try:
+                _move_refs(removal)
+                break
+            except RefRaceError:
+                now = refs.tips(removal.project, removal.name)
+                if now.code != removal.code or _runs(removal, now.meta) != _runs(removal, removal.meta):
+                    raise
+                removal = removal._replace(meta=now.meta)
+        else:
+            _move_refs(removal)
         forget(session.id)
+    return removal
+
+
+def _runs(removal: Removal, meta: str | None) -> tuple[str, Run | None] | None:
+    """Return the session's id and last run in a record."""
+    if meta is None:
+        return None
+    with record.Record(removal.project, removal.name, meta) as found:
+        return found.session().id, found.last()
 
 
 def _give_up(session: Session, ui: UI) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from realm.cli.ui import TerminalUI
-from realm.errors import NoSuchSessionError, RealmError
+from realm.errors import NoSuchSessionError, RealmError, RefRaceError
 from realm.model import Run, State, Totals
 from realm.session import claim, drop, remove, rename, travel
 from realm.session.lock import RunLock
-from realm.session.requests import At
+from realm.session.requests import At, Removal
 from realm.store import record, refs
 from tests.support.history import Asked, Past
 from tests.support.store import STARTED, project_of
@@ -64,3 +64,30 @@ def test_what_another_renamed_is_not_called_removed(past: Past, monkeypatch: pyt
     with pytest.raises(NoSuchSessionError, match="session fix is gone"):
         remove.plan("fix", repo.path, TerminalUI(no_input=True))
     assert repo.head("refs/realm/other") == past.tip
+
+
+@pytest.mark.parametrize("is_run", [False, True])
+def test_a_push_that_notes_itself_meanwhile_does_not_keep_a_session(past: Past, *, is_run: bool) -> None:
+    repo, project = past.repo, project_of(past.repo)
+    ui = TerminalUI(no_input=True)
+    planned = Removal("fix", project, past.tip, past.meta, record.read_session(project, "fix"))
+    with record.Record(project, "fix") as found:
+        session, run = found.session(), found.last()
+    assert run is not None
+    assert past.meta is not None
+    before = record.parent(project, past.meta)
+    run = Run(run.number + 1, STARTED, past.tip) if is_run else run
+    meta = record.write(
+        project, parent=past.meta if is_run else before, previous=None,
+        session=session._replace(pushed={"origin fix": past.tip}), run=run, totals=Totals(),
+        state=State.RUNNING if is_run else State.EXITED, files={},
+    )  # fmt: skip
+    refs.transact(project, [refs.RefUpdate("refs/realm-meta/fix", past.meta, meta)], "test")
+    if is_run:
+        with pytest.raises(RefRaceError):
+            remove.remove(planned, ui)
+        assert repo.head("refs/realm/fix") == past.tip
+    else:
+        assert remove.remove(planned, ui).meta == meta
+        assert refs.tips(project, "fix") == refs.Tips(None, None)
+        assert [trash.meta for trash in refs.list_trash(project, "fix")] == [meta]

@@ -32,6 +32,7 @@ def remove(removal, ui):
         while not Path("go").exists():
             time.sleep(0.02)
     ui.warn("the sandbox was slow")
+    return removal
 
 made = types.ModuleType("realm.session.remove")
 made.plan, made.remove = plan, remove

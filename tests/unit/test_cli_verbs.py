@@ -327,7 +327,7 @@ class TestRemove:
         realm.fake(
             "remove",
             plan=lambda *_, **__: removal,
-            remove=recorder(removed, None),
+            remove=recorder(removed, removal),
             restore=lambda *_, **__: removal,
         )
         return removed
