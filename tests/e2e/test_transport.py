@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import engines
+from tests.support import engines, hostile
 from tests.support.repos import Repo, git
 from tests.support.waiting import eventually
 
@@ -86,7 +86,15 @@ def test_objects_that_a_supplementary_group_alone_may_read(user: User) -> None:
     for path in [user.repo.path / ".git/objects", *(user.repo.path / ".git/objects").rglob("*")]:
         os.chown(path, 54321, 54321)
         path.chmod(0o2770 if path.is_dir() else 0o440)
-    user.scripted("group", WORK)
+    cwd, powerless = user.repo.path, hostile.powerless()
+
+    def done(groups: str, *command: str) -> subprocess.CompletedProcess[bytes]:
+        line = ["setpriv", groups, *powerless, *command]
+        return subprocess.run(line, cwd=cwd, env=user.env, capture_output=True, check=False)
+
+    assert done("--clear-groups", "git", "cat-file", "-e", "HEAD:README.md").returncode != 0
+    ran = done("--groups=54321", str(user.installed.realm), "new", "--agent", "sh", "group", "-c", WORK)
+    assert ran.returncode == 0, ran.stderr
     assert user.repo.files("refs/realm/group") == ["README.md", "new.txt"]
 
 
