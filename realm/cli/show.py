@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.session.requests import At
-    from realm.session.review import Shown
+    from realm.session.review import ShownTurn
 
 EXAMPLES = (
     ("show quick-fix", "the last turn: prompt, closing words, changes, screen"),
@@ -51,7 +51,7 @@ def command(name: At, directory: Path | None, as_json: bool) -> None:
 command.elsewhere = "git takes all of its options: git show refs/realm/NAME"
 
 
-def _parts(shown: Shown) -> Iterator[str]:
+def _parts(shown: ShownTurn) -> Iterator[str]:
     turn, said = shown.turn, shown.said
     yield from _head(shown)
     prompt = clean(said.prompt if said else turn.prompt, multiline=True).strip()
@@ -75,7 +75,7 @@ def _parts(shown: Shown) -> Iterator[str]:
         yield _screen(shown)
 
 
-def _head(shown: Shown) -> Iterator[str]:
+def _head(shown: ShownTurn) -> Iterator[str]:
     turn, said = shown.turn, shown.said
     facts = [f"run {turn.run}"]
     if taken := took(turn):
@@ -93,7 +93,7 @@ def _head(shown: Shown) -> Iterator[str]:
     yield f"{title}: {', '.join(facts)}\n{ended}{spent}"
 
 
-def _screen(shown: Shown) -> str:
+def _screen(shown: ShownTurn) -> str:
     """Return the screen's text, in colour if output is coloured."""
     if not shown.drawn:
         return clean(shown.screen or b"", multiline=True).rstrip("\n") + "\n"
@@ -102,7 +102,7 @@ def _screen(shown: Shown) -> str:
     return Drawing(shown.screen or b"").ansi()
 
 
-def _record(shown: Shown) -> dict[str, object]:
+def _record(shown: ShownTurn) -> dict[str, object]:
     said = shown.said
     return {
         **fields(shown.turn),

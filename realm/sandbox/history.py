@@ -92,7 +92,7 @@ class Sight(Protocol):
     def complete(self, directory: Path) -> Pack | None: ...  # noqa: D102
 
 
-class Volume(NamedTuple):
+class HistoryVolume(NamedTuple):
     """A volume's description: its project, and its content by commits and annotated tags.
 
     ``parts`` are the directories of its packs, ``size`` their bytes; ``limit`` and ``shallow`` are those of
@@ -161,7 +161,7 @@ def prepared(shop: Workshop, sight: Sight, *, prefer: str = "") -> Iterator[Read
         )
 
 
-def _rest(sight: Sight, volume: Volume, directory: Path) -> Pack | None:
+def _rest(sight: Sight, volume: HistoryVolume, directory: Path) -> Pack | None:
     """Return a pack of what ``volume`` lacks."""
     held = {*volume.tips, *volume.tags}
     wanted = [oid for oid in (*sight.tips, *sight.own, *sight.annotated) if oid not in held]
@@ -175,12 +175,12 @@ def _path(name: str) -> Path:
     return realm_home() / "history" / f"{name}.json"
 
 
-def read(name: str) -> Volume | None:
+def read(name: str) -> HistoryVolume | None:
     """Return the description of the volume ``name``; ``None`` if it is missing or damaged."""
     try:
         value = json.loads(_path(name).read_bytes())
         texts = {field: tuple(map(str, value[field])) for field in ("tips", "tags", "parts", "shallow")}
-        volume = Volume(**{**value, **texts})
+        volume = HistoryVolume(**{**value, **texts})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     proper = all(map(is_id, (*volume.tips, *volume.tags, *volume.shallow)))
@@ -192,7 +192,7 @@ def is_id(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None
 
 
-def _all(shop: Workshop, key: str) -> list[Volume]:
+def _all(shop: Workshop, key: str) -> list[HistoryVolume]:
     """Return the volumes of a project on this engine."""
     try:
         names = [path.stem for path in (realm_home() / "history").glob("*.json")]
@@ -202,20 +202,20 @@ def _all(shop: Workshop, key: str) -> list[Volume]:
     return [volume for volume in found if (volume.key, volume.engine) == (key, shop.engine.endpoint.url)]
 
 
-def _is_there(shop: Workshop, volume: Volume) -> bool:
+def _is_there(shop: Workshop, volume: HistoryVolume) -> bool:
     """Return whether the engine still has a volume; an empty one of its name does not count."""
     found = shop.engine.volume(volume.name)
     return found is not None and proof.holds("volume", found.name, found.labels)
 
 
-def _known(shop: Workshop, sight: Sight, name: str) -> Volume | None:
+def _known(shop: Workshop, sight: Sight, name: str) -> HistoryVolume | None:
     volume = read(name) if name else None
     if volume is None or volume.key != sight.key or not _is_there(shop, volume):
         return None
     return volume
 
 
-def _usable(shop: Workshop, sight: Sight) -> Volume | None:
+def _usable(shop: Workshop, sight: Sight) -> HistoryVolume | None:
     """Return the fullest volume of those that hold only what ``sight`` may see."""
     for volume in sorted(_all(shop, sight.key), key=lambda volume: -volume.size):
         if _fits(volume, sight):
@@ -225,7 +225,7 @@ def _usable(shop: Workshop, sight: Sight) -> Volume | None:
     return None
 
 
-def _fits(volume: Volume, sight: Sight) -> bool:
+def _fits(volume: HistoryVolume, sight: Sight) -> bool:
     if volume.limit != sight.limit or not set(volume.tags) <= set(sight.annotated):
         return False
     if not volume.limit and set(volume.shallow) != set(sight.shallow):
@@ -256,7 +256,7 @@ def locked(name: str) -> Iterator[None]:
             os.close(handle)
 
 
-def _made(shop: Workshop, sight: Sight, spool: Path) -> Volume:
+def _made(shop: Workshop, sight: Sight, spool: Path) -> HistoryVolume:
     """Create a volume with what all of the project's sandboxes may see, unless another process just has."""
     with shop.progress("packing the project's history, once"), locked(sight.key):
         if (volume := _usable(shop, sight)) is not None:
@@ -266,7 +266,7 @@ def _made(shop: Workshop, sight: Sight, spool: Path) -> Volume:
         return _new(shop, sight, *shared, spool / "new")
 
 
-def _enlarged(shop: Workshop, sight: Sight, volume: Volume, spool: Path) -> Volume:
+def _enlarged(shop: Workshop, sight: Sight, volume: HistoryVolume, spool: Path) -> HistoryVolume:
     """Return a volume that leaves less to put into the sandbox: the same, enlarged, or another."""
     with shop.progress("packing what is new in the project's history"), locked(sight.key):
         volume = read(volume.name) or volume
@@ -285,10 +285,10 @@ def _enlarged(shop: Workshop, sight: Sight, volume: Volume, spool: Path) -> Volu
 
 def _new(
     shop: Workshop, sight: Sight, tips: tuple[str, ...], tags: tuple[str, ...], directory: Path
-) -> Volume:
+) -> HistoryVolume:
     name = f"realm-history-{os.urandom(6).hex()}"
     url = shop.engine.endpoint.url
-    empty = Volume(name, url, sight.key, sight.place, (), (), (), 0, sight.limit, sight.shallow)
+    empty = HistoryVolume(name, url, sight.key, sight.place, (), (), (), 0, sight.limit, sight.shallow)
     pack = sight.pack((*tips, *tags), (), directory, whole=True)
     labels = _labels(shop, ROLE, sight.key)
     # It is not the session's own, and outlives it.
@@ -307,7 +307,9 @@ def _labels(shop: Workshop, role: str, key: str) -> dict[str, str]:
     return {**owner.labels(proof.home()), layout.KEY: key}
 
 
-def _add(shop: Workshop, volume: Volume, pack: Pack, tips: tuple[str, ...], tags: tuple[str, ...]) -> Volume:
+def _add(
+    shop: Workshop, volume: HistoryVolume, pack: Pack, tips: tuple[str, ...], tags: tuple[str, ...]
+) -> HistoryVolume:
     """Put a pack into a volume; return its new description."""
     part = os.urandom(4).hex()
     _upload(shop, volume, part, pack)
@@ -321,7 +323,7 @@ def _add(shop: Workshop, volume: Volume, pack: Pack, tips: tuple[str, ...], tags
     return more
 
 
-def _upload(shop: Workshop, volume: Volume, part: str, pack: Pack) -> None:
+def _upload(shop: Workshop, volume: HistoryVolume, part: str, pack: Pack) -> None:
     """Put a pack's files into a directory of the volume, through a container that is never started."""
     mount = {"Type": "volume", "Source": volume.name, "Target": HISTORY, "VolumeOptions": {"NoCopy": True}}
     name = f"{volume.name}-{part}"

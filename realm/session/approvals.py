@@ -113,7 +113,7 @@ def included(
     return tuple(sorted({*found, *carried}))
 
 
-class Row(NamedTuple):
+class IncludeRow(NamedTuple):
     """A file that ``realm include`` lists; ``source`` is what names it."""
 
     path: str
@@ -121,7 +121,7 @@ class Row(NamedTuple):
     approved: bool
 
 
-def listing(directory: Path, *, approve: bool = False) -> list[Row]:
+def listing(directory: Path, *, approve: bool = False) -> list[IncludeRow]:
     """Return the files that every container of the project at ``directory`` gets copies of, or would.
 
     With ``approve`` the project's ``.worktreeinclude`` counts from now on;
@@ -137,9 +137,9 @@ def listing(directory: Path, *, approve: bool = False) -> list[Row]:
         approve_patterns(project)
     own = worktree.included(project, (), Config(project.root).values(INCLUDE))
     approved = patterns_approved(project)
-    rows = [Row(clean(item.path), "realm.include", approved=True) for item in own]
+    rows = [IncludeRow(clean(item.path), "realm.include", approved=True) for item in own]
     carried = [clean(item.path) for item in worktree.matched(project) if item not in own]
-    return sorted(rows + [Row(path, worktree.INCLUDE_FILE, approved) for path in carried])
+    return sorted(rows + [IncludeRow(path, worktree.INCLUDE_FILE, approved) for path in carried])
 
 
 def settle_patterns(project: Project, ui: UI) -> None:

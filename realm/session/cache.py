@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 
-class Row(NamedTuple):
+class CacheRow(NamedTuple):
     """One tool's size in the cache, in bytes on the engine's disk; the name comes from a container."""
 
     name: str
     size: int
 
 
-def sizes(directory: Path, ui: UI) -> list[Row]:
+def sizes(directory: Path, ui: UI) -> list[CacheRow]:
     """Return what is in the cache of the project at ``directory``, the largest first."""
     project = discover(directory)
     found: dict[str, int] = {}
@@ -35,7 +35,7 @@ def sizes(directory: Path, ui: UI) -> list[Row]:
         for cache in caches.known(engine, history.key(project)):
             for name, size in caches.sizes(engine, recipe.REFERENCE, cache, owner).items():
                 found[name] = found.get(name, 0) + size
-    rows = [Row(clean(name, limit=80), size) for name, size in found.items()]
+    rows = [CacheRow(clean(name, limit=80), size) for name, size in found.items()]
     return sorted(rows, key=lambda row: (-row.size, row.name))
 
 

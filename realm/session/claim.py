@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _FILE = "session"
 
 
-class Owner(NamedTuple):
+class Claim(NamedTuple):
     """A session by its name, its project's work tree and its repository."""
 
     name: str
@@ -89,15 +89,15 @@ def is_anothers(project: Project, session: Session) -> bool:
     return _other(project, session) is not None
 
 
-def _whose(project: Project, session: Session) -> Owner:
-    return Owner(session.name, str(project.root), str(project.common_dir.resolve()))
+def _whose(project: Project, session: Session) -> Claim:
+    return Claim(session.name, str(project.root), str(project.common_dir.resolve()))
 
 
-def noted_of(session_id: str) -> Owner | None:
+def noted_of(session_id: str) -> Claim | None:
     """Return the session that last had a run here with that id."""
     try:
         noted = json.loads((run_directory(session_id) / _FILE).read_bytes())
-        return Owner(*(str(noted[key]) for key in Owner._fields))
+        return Claim(*(str(noted[key]) for key in Claim._fields))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

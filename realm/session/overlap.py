@@ -34,7 +34,7 @@ _TAIL = 64 * 1024
 """Bytes of a check's output that are searched for its last line."""
 
 
-class Work(NamedTuple):
+class Changes(NamedTuple):
     """The changes of a session or of the checked-out branch: ``files`` by name, raw."""
 
     name: str
@@ -61,7 +61,7 @@ def conflicts(names: Sequence[str], directory: Path | None) -> list[Conflict]:
         locate(name, project.root).sound()
     rows = [row for row in listing.rows(project, list(names) or None) if not row.problem and row.code]
     works = [
-        Work(row.name, row.code, repo.changed_names(project, row.summary.base, row.code))
+        Changes(row.name, row.code, repo.changed_names(project, row.summary.base, row.code))
         for row in rows
         if row.code and row.code != row.summary.base and not repo.is_ancestor(project, row.code, head)
     ]
@@ -76,7 +76,7 @@ def conflicts(names: Sequence[str], directory: Path | None) -> list[Conflict]:
     return found
 
 
-def _with_head(project: Project, works: Sequence[Work], head: str) -> Iterator[Conflict]:
+def _with_head(project: Project, works: Sequence[Changes], head: str) -> Iterator[Conflict]:
     branch = repo.branch(project) or "HEAD"
     since: dict[str, frozenset[bytes]] = {}
     for work in works:

@@ -48,7 +48,7 @@ _NPM = re.compile(
 )
 
 
-class Login(NamedTuple):
+class RegistryLogin(NamedTuple):
     """An ``Authorization`` for a host (with its port, ``*`` for any, or none) and for the paths below one."""
 
     host: str
@@ -56,10 +56,10 @@ class Login(NamedTuple):
     value: str
 
 
-def _at(host: str, path: str, value: str) -> Iterator[Login]:
+def _at(host: str, path: str, value: str) -> Iterator[RegistryLogin]:
     """Yield a login for a path on a host, and for the rest of that host if there is no other login."""
-    yield Login(host, _INDEX.sub("/", path) or "/", value)
-    yield Login(host, "/", value)
+    yield RegistryLogin(host, _INDEX.sub("/", path) or "/", value)
+    yield RegistryLogin(host, "/", value)
 
 
 def _basic(user: str, password: str) -> str:
@@ -83,7 +83,7 @@ def _filled(value: str, environ: Mapping[str, str]) -> str:
 # -- what is known of one tool -----------------------------------------------------
 
 
-def _npm(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+def _npm(text: str, environ: Mapping[str, str]) -> Iterator[RegistryLogin]:
     """Read ``.npmrc``, which pnpm and yarn 1 read as well."""
     found: dict[str, dict[str, str]] = {}
     registry = "registry.npmjs.org/"
@@ -100,14 +100,14 @@ def _npm(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
         host, _, path = (place or registry).partition("/")
         password = _decoded(said.get("_password", ""))
         if token := said.get("_authToken"):
-            yield Login(host, f"/{path}", f"Bearer {token}")
+            yield RegistryLogin(host, f"/{path}", f"Bearer {token}")
         elif pair := said.get("_auth"):
-            yield Login(host, f"/{path}", f"Basic {pair}")
+            yield RegistryLogin(host, f"/{path}", f"Basic {pair}")
         elif said.get("username") and password:
-            yield Login(host, f"/{path}", _basic(said["username"], password))
+            yield RegistryLogin(host, f"/{path}", _basic(said["username"], password))
 
 
-def _yarn(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+def _yarn(text: str, environ: Mapping[str, str]) -> Iterator[RegistryLogin]:
     """Read ``.yarnrc.yml`` of yarn 2 and later: only mappings of keys to texts, the form that logins have."""
     above: list[tuple[int, str]] = []
     found: dict[str, dict[str, str]] = {}
@@ -129,19 +129,21 @@ def _yarn(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
         url = name if within == "npmRegistries" else said.get("npmRegistryServer", "")
         host, _, path = url.rpartition("//")[2].partition("/")
         if host and (token := said.get("npmAuthToken")):
-            yield Login(host, f"/{path}", f"Bearer {token}")
+            yield RegistryLogin(host, f"/{path}", f"Bearer {token}")
         elif host and (ident := said.get("npmAuthIdent")):
-            yield Login(host, f"/{path}", _basic(*ident.split(":", 1)) if ":" in ident else f"Basic {ident}")
+            yield RegistryLogin(
+                host, f"/{path}", _basic(*ident.split(":", 1)) if ":" in ident else f"Basic {ident}"
+            )
 
 
-def _addresses(text: str, _: Mapping[str, str]) -> Iterator[Login]:
+def _addresses(text: str, _: Mapping[str, str]) -> Iterator[RegistryLogin]:
     """Read the URLs with logins in any text."""
     for match in _ADDRESS.finditer(text):
         user, password = [*match["login"].split(":", 1), ""][:2]
         yield from _at(match["host"], match["path"] or "/", _basic(unquote(user), unquote(password)))
 
 
-def _cargo(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+def _cargo(text: str, environ: Mapping[str, str]) -> Iterator[RegistryLogin]:
     """Read ``credentials.toml``; ``config.toml`` beside it has the registries' addresses."""
     tables = _tables(text)
     for name, host, path in _cargo_places(environ):
@@ -173,7 +175,7 @@ def _tables(text: str) -> dict[str, dict[str, Any]]:
     )
 
 
-def _uv(text: str, _: Mapping[str, str]) -> Iterator[Login]:
+def _uv(text: str, _: Mapping[str, str]) -> Iterator[RegistryLogin]:
     """Read the logins of ``uv auth login``."""
     found = tomllib.loads(text).get("credential")
     for one in found if isinstance(found, list) else ():
@@ -186,7 +188,7 @@ def _uv(text: str, _: Mapping[str, str]) -> Iterator[Login]:
             yield from _at(parts.netloc, parts.path, f"Bearer {token}")
 
 
-def _maven(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+def _maven(text: str, environ: Mapping[str, str]) -> Iterator[RegistryLogin]:
     """Read ``settings.xml``: the servers with a mirror or repository in it."""
     if not text:
         return
@@ -211,7 +213,7 @@ def _maven(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
                 yield from _at(place.netloc, place.path, _basic(user, password))
 
 
-def _netrc(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
+def _netrc(text: str, environ: Mapping[str, str]) -> Iterator[RegistryLogin]:
     """Read ``.netrc``, which curl, pip, uv and Go read; its default entry is ignored."""
     path = _place(environ, "NETRC", "~/.netrc")
     try:
@@ -220,7 +222,7 @@ def _netrc(text: str, environ: Mapping[str, str]) -> Iterator[Login]:
         raise ValueError(error.msg) from None
     for host, (user, _, password) in entries.items():
         if host != "default" and password:
-            yield Login(f"{host}:*", "/", _basic(user or "", password))
+            yield RegistryLogin(f"{host}:*", "/", _basic(user or "", password))
 
 
 class _Source(NamedTuple):
@@ -228,7 +230,7 @@ class _Source(NamedTuple):
 
     file: str
     variable: str
-    read: Callable[[str, Mapping[str, str]], Iterator[Login]]
+    read: Callable[[str, Mapping[str, str]], Iterator[RegistryLogin]]
 
 
 _SOURCES = (
@@ -285,9 +287,9 @@ def find(config: Config, policy: str, environ: Mapping[str, str] = os.environ) -
     return found
 
 
-def _logins(environ: Mapping[str, str]) -> tuple[list[Login], list[str]]:
+def _logins(environ: Mapping[str, str]) -> tuple[list[RegistryLogin], list[str]]:
     """Return all logins, and errors about files that cannot be read."""
-    found: list[Login] = []
+    found: list[RegistryLogin] = []
     for name in _INDEXES:
         found += _addresses(environ.get(name, ""), environ)
     problems = []
@@ -316,7 +318,7 @@ def _read(path: Path) -> str:
     return data.decode("utf-8-sig")
 
 
-def _of(url: str, logins: Sequence[Login]) -> dict[str, str]:
+def _of(url: str, logins: Sequence[RegistryLogin]) -> dict[str, str]:
     """Return the logins for a registry by their paths."""
     found: dict[str, str] = {}
     for login in logins:

@@ -139,7 +139,7 @@ class Below(NamedTuple):
     stat: str
 
 
-class Shown(NamedTuple):
+class ShownTurn(NamedTuple):
     """A turn with everything in the record about it; texts are untrusted and not yet cleaned.
 
     ``exit_code`` and ``notes`` are the run's, if the turn was its last; ``screen`` is the terminal's
@@ -158,7 +158,7 @@ class Shown(NamedTuple):
     below: Sequence[Below] = ()
 
 
-def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -> Shown:
+def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -> ShownTurn:
     """Return a turn, by default the last one; ``columns`` is the width for the list of its changes.
 
     Raises :class:`RealmError` if there is no such session or turn.
@@ -174,7 +174,7 @@ def show(at: At, directory: Path | None, columns: int, *, drawn: bool = False) -
         turn = numbered.pick(at.name, every, at.turn or max(1, len(every)))
         run = next((run for run in runs if run.number == turn.run), None)
         is_last = all(other.run != turn.run for other in every[turn.number :])
-        shown = Shown(whole, turn, drawn=drawn)
+        shown = ShownTurn(whole, turn, drawn=drawn)
         changes = partial(repo.changes, whole.project, turn.before, turn.after, columns)
         stat = Begun(changes) if turn.commits else None
         inside = Begun(lambda: _inside(whole.project, turn, columns)) if turn.commits else None

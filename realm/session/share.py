@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from realm.model import Project
     from realm.session.requests import UI
     from realm.store.listing import MetaRow
-    from realm.store.remote import There
+    from realm.store.remote import SharedRefs
 
 
 _KINDS = {"heads": "branch", "tags": "tag", "detached": "commit", "worktree": "work tree"}
@@ -75,7 +75,7 @@ def share(name: str, directory: Path | None, to: str | None, ui: UI, *, conversa
 def _put(project: Project, session: Session, row: MetaRow, where: str, meta: str | None, ui: UI) -> Shared:
     """Push a session's commits to a remote, with ``meta`` as its record if that is included."""
     name = session.name
-    own = remote.There(row.code, meta, branches.listed(project, name))
+    own = remote.SharedRefs(row.code, meta, branches.listed(project, name))
     there = remote.session_there(project, where, name)
     updates = [
         RefUpdate(ref, old, new)
@@ -136,7 +136,7 @@ def fetch(name: str, directory: Path | None, source: str | None, ui: UI) -> Shar
     return Shared(shown, changed, there.meta is not None, len(there.branches))
 
 
-def _ids(found: There) -> list[str]:
+def _ids(found: SharedRefs) -> list[str]:
     return [oid for oid in (found.code, found.meta, *found.branches.values()) if oid]
 
 
@@ -172,7 +172,7 @@ def _taken(name: str, shown: str) -> RealmError:
     )
 
 
-def _new(project: Project, name: str, there: There, shown: str) -> Session:
+def _new(project: Project, name: str, there: SharedRefs, shown: str) -> Session:
     """Create a fetched session that does not exist here yet; return it."""
     refs.check_new(project, name)
     assert there.code is not None  # noqa: S101 - the caller has checked
@@ -188,7 +188,7 @@ def _new(project: Project, name: str, there: There, shown: str) -> Session:
     return session
 
 
-def _recorded(project: Project, name: str, there: There) -> Session:
+def _recorded(project: Project, name: str, there: SharedRefs) -> Session:
     """Return the session of a fetched record; raises when anything in it is damaged."""
     assert there.code is not None  # noqa: S101 - as above
     with record.Record(project, name, there.meta or "") as found:
@@ -238,7 +238,7 @@ def _rebuilt(project: Project, name: str, code: str, shown: str) -> tuple[Sessio
     return session, metas
 
 
-def _further(project: Project, session: Session, here: Tips, there: There, shown: str, ui: UI) -> bool:
+def _further(project: Project, session: Session, here: Tips, there: SharedRefs, shown: str, ui: UI) -> bool:
     """Move an existing session to the fetched refs; return whether it was behind."""
     name = session.name
     assert here.code is not None and there.code is not None  # noqa: S101, PT018 - the caller has checked

@@ -57,9 +57,9 @@ def inside(plan: Plan, one: Submodule, clone: Project) -> History:
     return histories.find(clone, choice, one.base, own=[*own])
 
 
-def _choice(plan: Plan) -> histories.Choice:
+def _choice(plan: Plan) -> histories.HistoryChoice:
     config = plan.config
-    return histories.Choice(
+    return histories.HistoryChoice(
         remote=config.value(REMOTE),
         default=config.of_git().get("init.defaultbranch", ""),
         patterns=tuple(config.values(HISTORY_REFS)),

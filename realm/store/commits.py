@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import GitError, RejectedError
 from realm.git import git
 from realm.model import TurnText
-from realm.store.objects import DIRECTORY, Moment, Objects
+from realm.store.objects import DIRECTORY, CommitDate, Objects
 from realm.store.verify import Findings
 from realm.text import clean, first_line
 
@@ -68,9 +68,9 @@ def parse_commit(oid: str, data: bytes) -> BoxCommit:
     return BoxCommit(oid, tree, parents, float(found[1]) if found else 0.0, message)
 
 
-def moment(when: float) -> Moment:
+def moment(when: float) -> CommitDate:
     """Return a commit's date in the local time zone."""
-    return Moment(int(when), int(time.localtime(when).tm_gmtoff))
+    return CommitDate(int(when), int(time.localtime(when).tm_gmtoff))
 
 
 def commit_tree(project: Project, *, tree: str, parent: str, message: str, identity: Identity) -> str:

@@ -109,7 +109,7 @@ class History(NamedTuple):
         return _written(self.project, [], listed, directory)
 
 
-class Choice(NamedTuple):
+class HistoryChoice(NamedTuple):
     """What the settings say: the remote, what git calls a new branch, ``historyRefs`` and ``history``."""
 
     remote: str = "origin"
@@ -118,7 +118,7 @@ class Choice(NamedTuple):
     limit: int = 0
 
 
-def find(project: Project, choice: Choice, base: str, *more: str, own: Sequence[str] = ()) -> History:
+def find(project: Project, choice: HistoryChoice, base: str, *more: str, own: Sequence[str] = ()) -> History:
     """Return what a sandbox that starts from the commit ``base`` may see; it must have ``more``.
 
     ``own`` are the session's own commits.
@@ -170,7 +170,7 @@ def _branches(project: Project) -> dict[str, _Branch]:
 
 
 def _visible(
-    listed: Mapping[str, _Branch], choice: Choice, commits: Sequence[str]
+    listed: Mapping[str, _Branch], choice: HistoryChoice, commits: Sequence[str]
 ) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
     """Return the names of the default branch, of all visible refs, and of symbolic ones."""
     here = f"{_REMOTES}{choice.remote}/"

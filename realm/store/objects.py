@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     oid: str
 
 
-class Moment(NamedTuple):
+class CommitDate(NamedTuple):
     """A commit's date: seconds since the epoch and the offset from UTC in seconds."""
 
     when: int
@@ -102,8 +102,8 @@ class Objects:
         tree: str,
         parents: Sequence[str],
         message: str,
-        author: tuple[Identity, Moment],
-        committer: tuple[Identity, Moment],
+        author: tuple[Identity, CommitDate],
+        committer: tuple[Identity, CommitDate],
     ) -> str:
         """Add a commit and return its id; ``message`` is ended with one newline."""
         made = Commit()

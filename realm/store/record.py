@@ -232,7 +232,7 @@ class Record:
 
         For changes between runs, such as after a push.  No ref is moved.
         """
-        from realm.store.objects import FILE, Entry, Moment, Objects
+        from realm.store.objects import FILE, CommitDate, Entry, Objects
 
         current = self.commit()
         made = Objects(self._project.object_format)
@@ -246,7 +246,7 @@ class Record:
             told = summary or self.summary()
             message = write_summary(session.name, told) if told.id else message
         root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
-        now = AUTHOR, Moment(int(time.time()))
+        now = AUTHOR, CommitDate(int(time.time()))
         oid = made.commit(made.tree(root.values()), parents, message, now, now)
         made.store(self._project, oid, [current])
         return oid
@@ -315,7 +315,7 @@ def write(
     below ``turns/`` or ``talk/``) replaces them.  Raises :class:`GitError` when the repository cannot be
     written.
     """
-    from realm.store.objects import DIRECTORY, FILE, Entry, Moment, Objects
+    from realm.store.objects import DIRECTORY, FILE, CommitDate, Entry, Objects
 
     of_run = {file: data for file, data in files.items() if not _BELOW.fullmatch(file)}
     for file in of_run:
@@ -353,7 +353,7 @@ def write(
         run.network,
     )  # fmt: skip
     message = write_summary(session.name, summary)
-    now = identity, Moment(int(time.time()))
+    now = identity, CommitDate(int(time.time()))
     oid = made.commit(made.tree(root.values()), [parent] if parent else [], message, now, now)
     made.store(project, oid, [previous or parent or run.before])
     return oid

@@ -247,7 +247,7 @@ def squash(project: Project, base: str, tip: str, message: str, known: str | Non
 # -- sessions as they are, under the same names --------------------------------
 
 
-class There(NamedTuple):
+class SharedRefs(NamedTuple):
     """A session at a remote: its commits, its record, and its other branches by full ref."""
 
     code: str | None
@@ -255,7 +255,7 @@ class There(NamedTuple):
     branches: Mapping[str, str] = {}
 
 
-def session_there(project: Project, remote: str, name: str) -> There:
+def session_there(project: Project, remote: str, name: str) -> SharedRefs:
     """Return the refs of the session ``name`` at ``remote``; of too many other branches only the first."""
     _check_remote(project, remote)
     wanted = (CODE + name, META + name, f"{BRANCHES}{name}/*")
@@ -269,7 +269,7 @@ def session_there(project: Project, remote: str, name: str) -> There:
     found = {row[1]: row[0] for row in rows if len(row) == 2 and is_oid(row[0], form)}  # noqa: PLR2004 - id, ref
     beside = (ref for ref in found if ref.startswith(f"{BRANCHES}{name}/") and branches.parts(ref))
     kept = {ref: found[ref] for ref in itertools.islice(beside, _MOST_BESIDE)}
-    return There(found.get(wanted[0]), found.get(wanted[1]), kept)
+    return SharedRefs(found.get(wanted[0]), found.get(wanted[1]), kept)
 
 
 def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) -> None:
@@ -299,7 +299,7 @@ def push_session(project: Project, remote: str, updates: Sequence[RefUpdate]) ->
 
 
 @contextmanager
-def fetched_session(project: Project, remote: str, name: str, there: There) -> Iterator[None]:
+def fetched_session(project: Project, remote: str, name: str, there: SharedRefs) -> Iterator[None]:
     """Fetch the session ``name`` from ``remote``, protected by temporary refs until the context ends.
 
     Git checks every object.  Raises :class:`RealmError` when the fetch fails.

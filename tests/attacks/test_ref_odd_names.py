@@ -22,7 +22,7 @@ def test_a_session_begins_and_goes_beside_them(repo: Repo, end: str) -> None:
     repo.git("update-ref", f"refs/realm-trash/a{end}b/1/code", repo.head())
     repo.git("update-ref", f"refs/realm/new/a{end}b", repo.head())
     project = project_of(repo)
-    seen = history.find(project, history.Choice(patterns=("*",)), repo.head())
+    seen = history.find(project, history.HistoryChoice(patterns=("*",)), repo.head())
     assert f"refs/heads/a{end}b" in seen.refs
     assert seen.tags.keys() >= {f"refs/tags/a{end}b", f"refs/tags/t{end}x", "refs/tags/v1"}
     assert refs.tips(project, "new") == refs.Tips(None, None)

@@ -27,7 +27,7 @@ def lab(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield from laboratory(repo, tmp_path)
 
 
-def used(lab: Laboratory) -> history.Volume:
+def used(lab: Laboratory) -> history.HistoryVolume:
     """Return the volume that a sandbox at HEAD gets."""
     with lab.outfit() as (ready, _, _):
         volume = history.read(ready.volume)

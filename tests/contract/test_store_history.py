@@ -9,7 +9,7 @@ import pytest
 
 from realm.paths import realm_home
 from realm.store import history
-from realm.store.history import Choice, History
+from realm.store.history import History, HistoryChoice
 from tests.support.repos import Repo, git
 from tests.support.store import project_of
 
@@ -51,7 +51,7 @@ def feature(repo: Repo, tmp_path: Path) -> Repo:
 
 def seen(repo: Repo, **changes: object) -> History:
     """Return the history that a sandbox on HEAD may see."""
-    return history.find(project_of(repo), Choice(**changes), repo.head())  # type: ignore[arg-type]
+    return history.find(project_of(repo), HistoryChoice(**changes), repo.head())  # type: ignore[arg-type]
 
 
 def packed(project: Project, found: History, directory: Path) -> Repo:
@@ -157,7 +157,7 @@ def test_ref_to_a_commit_that_is_gone_is_left_out(repo: Repo) -> None:
     base = repo.head()
     repo.git("checkout", "-q", "--detach")
     (repo.path / ".git" / "refs" / "heads" / "main").write_text("f" * 40 + "\n")
-    found = history.find(project_of(repo), Choice(), base)
+    found = history.find(project_of(repo), HistoryChoice(), base)
     assert (dict(found.refs), found.tips) == ({}, (base,))
 
 

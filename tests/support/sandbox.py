@@ -199,7 +199,7 @@ class Laboratory:
     @contextmanager
     def outfit(self) -> Iterator[tuple[Ready, list[SandboxFile], Checkout]]:
         """Yield a sandbox's history at HEAD, its repositories, and its base checkout."""
-        seen = histories.find(discover(self.repo.path), histories.Choice(), self.repo.head())
+        seen = histories.find(discover(self.repo.path), histories.HistoryChoice(), self.repo.head())
         shop = history.Workshop(self.engine, recipe.REFERENCE, self.spec().owner, _quietly)
         with history.prepared(shop, seen) as ready:
             laid = Repositories(

@@ -114,7 +114,7 @@ def _change(before: str, after: str) -> str:
     return f"\x1b[{'0;' if before and after else ''}{after}m"
 
 
-class Run(NamedTuple):
+class TextRun(NamedTuple):
     """Adjacent characters with one rendition, the column where they begin, and their width in columns."""
 
     column: int
@@ -153,9 +153,9 @@ class Drawing:
         return "".join(f"{line}\n" for line in parts)
 
 
-def _runs(row: list[Cell]) -> list[Run]:
+def _runs(row: list[Cell]) -> list[TextRun]:
     """Join cells; a wide or composed character stays separate, so that its column is known."""
-    runs: list[Run] = []
+    runs: list[TextRun] = []
     column = 0
     for cell in row:
         columns = 2 if _glyph(cell.data)[1] else 1
@@ -166,7 +166,7 @@ def _runs(row: list[Cell]) -> list[Run]:
         if last is not None and single and simple and _alike(last.codes, cell):
             runs[-1] = last._replace(columns=last.columns + 1, text=last.text + data)
         else:
-            runs.append(Run(column, columns, data, cell.codes))
+            runs.append(TextRun(column, columns, data, cell.codes))
         column += columns
     return runs
 

@@ -11,7 +11,7 @@ from realm.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realm.terminal.render.drawing import Drawing, Run
+    from realm.terminal.render.drawing import Drawing, TextRun
 
 INK, PAPER = "#d4d7dd", "#1b1e25"
 """The default text and background colours."""
@@ -105,7 +105,7 @@ def svg(drawing: Drawing, title: str = "") -> bytes:
     return "".join(parts).encode("utf-8", "replace")
 
 
-def _svg_row(row: list[Run], top: float) -> Iterator[str]:
+def _svg_row(row: list[TextRun], top: float) -> Iterator[str]:
     looks = [(run, look(run.codes)) for run in row]
     for run, seen in looks:
         if seen.paper:
@@ -179,7 +179,7 @@ def html(drawing: Drawing, title: str = "") -> bytes:
     return page.encode("utf-8", "replace")
 
 
-def _html_run(run: Run) -> str:
+def _html_run(run: TextRun) -> str:
     text = escape(run.text)
     if run.columns > len(run.text):
         text = f"<i>{text}</i>"
