@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ def docker(*words: str, stdin: str = "") -> str:
 
 def on_top(name: str) -> list[str]:
     return docker("image", "ls", "-q", "--filter", f"label=realm.on={name}").split()
+
+
+def nameless() -> set[str]:
+    """Return the volumes that the engine has made for an image's ``VOLUME``."""
+    return {name for name in docker("volume", "ls", "-q").split() if re.fullmatch("[0-9a-f]{64}", name)}
 
 
 @pytest.fixture
@@ -69,14 +75,19 @@ def test_a_claude_of_the_images_own_stays(claude: User, own: str) -> None:
     assert claude.realm("new", "--image", own, "theirs", "-p", "hello").out == "mine\n"
 
 
-@pytest.mark.parametrize("own", ['ENTRYPOINT ["/set-up.sh"]\n'], indirect=True)
+_SETS_UP = 'ENTRYPOINT ["/set-up.sh"]\nRUN mkdir -m 1777 /data\nVOLUME /data\n'
+
+
+@pytest.mark.parametrize("own", [_SETS_UP], indirect=True)
 def test_another_agent_needs_nothing_on_top(user: User, own: str) -> None:
-    done = user.realm("new", "--agent", "touch", "--image", own, "plain", "made.txt")
+    volumes = nameless()
+    done = user.realm("new", "--agent", "touch", "--image", own, "plain", "made.txt", "/data/made")
     assert user.repo.files("refs/realm/plain") == ["README.md", "made.txt"]
     assert on_top(own) == []
     told = f"the ENTRYPOINT of {own} is not run in a sandbox, and sets nothing up there: /set-up.sh"
     assert told in done.err
     assert told not in user.realm("resume", "plain", "more.txt").err
+    assert nameless() == volumes
 
 
 def test_programs_in_it_trust_the_users_authorities_and_its_own(user: User, own: str, tmp_path: Path) -> None:
