@@ -266,6 +266,18 @@ def test_wip_takes_everything_and_touches_nothing(repo: Repo) -> None:
     assert_sound(repo)
 
 
+def test_wip_takes_nothing_that_only_the_users_settings_make_different(repo: Repo) -> None:
+    repo.git("config", "core.autocrlf", "true")
+    (repo.path / "README.md").unlink()
+    repo.git("checkout", "-q", "README.md")
+    assert (repo.path / "README.md").read_bytes() == b"# project\r\n"
+    repo.git("config", "core.fileMode", "false")
+    (repo.path / "README.md").chmod(0o755)
+    assert wip(project_of(repo), repo.head()) is None
+    repo.write("new", b"1\r\n")
+    assert repo.git("cat-file", "-s", f"{wip(project_of(repo), repo.head())}:new") == "2"
+
+
 def test_wip_survives_a_collection(repo: Repo) -> None:
     repo.write("new", "only here")
     commit = wip(project_of(repo), repo.head())

@@ -59,13 +59,15 @@ def test_values_that_are_no_arguments_are_refused(value: str) -> None:
 
 
 def test_authorities_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"):
+    names = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    for name in names:
         monkeypatch.delenv(name, raising=False)
     assert recipe.ca_file() is None
-    monkeypatch.setenv("SSL_CERT_FILE", "/b")
-    assert recipe.ca_file() == Path("/b")
-    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/a")
-    assert recipe.ca_file() == Path("/a")
+    for name in reversed(names):
+        monkeypatch.setenv(name, f"/{name}")
+        assert recipe.ca_file() == Path(f"/{name}")
+    monkeypatch.setenv(names[0], "/etc")
+    assert recipe.ca_file() == Path(f"/{names[1]}")
 
 
 @pytest.mark.parametrize("name", ["Bad Image", "-x", "../containers/json", "a?b", "a\n", "é"])

@@ -21,7 +21,7 @@ REFERENCE = "realm:latest"
 FINGERPRINT = "realm.fingerprint"
 VERSION = "realm.claude-version"
 DEFAULT_BASE = "debian:bookworm-slim"
-_CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
+_CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _IGNORE = "*\n!Dockerfile\n!hooks\n!hooks/claude\n!ca.crt\n"
 
 
@@ -41,9 +41,9 @@ class Inputs(NamedTuple):
 
 
 def ca_file() -> Path | None:
-    """Return the file of extra authorities from the environment."""
-    names = (os.environ.get(name) for name in _CA_VARIABLES)
-    return next((Path(name).expanduser() for name in names if name), None)
+    """Return the file of extra authorities from the environment, where some name a directory instead."""
+    paths = (Path(os.environ[name]).expanduser() for name in _CA_VARIABLES if os.environ.get(name))
+    return next((path for path in paths if not path.is_dir()), None)
 
 
 def authorities(inputs: Inputs) -> bytes:
