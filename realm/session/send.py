@@ -100,7 +100,10 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         time.sleep(5 * _STEP)
     why = clean(str(answer.get("why", "")))
     if why == "unknown":
-        raise RealmError(f"{name} was started by an earlier version of realm", f"realm attach {name}")
+        raise RealmError(
+            f"{name} was started by an earlier version of realm",
+            f"realm attach {name}, or realm stop {name} ends it and saves its work",
+        )
     now = account.read(session.id)
     hint = f"realm attach {name}"
     if answer.get("hint") == "answer" and now is not None and now.parts:
