@@ -70,8 +70,9 @@ def colored(stream: TextIO | None) -> bool:
 
 def paint(text: str, style: str, stream: TextIO | None) -> str:
     """Return ``text`` in ``style`` (names from ``bold dim red green yellow cyan``) where there is colour."""
-    codes = ";".join(_CODES[name] for name in style.split())
-    return f"\x1b[{codes}m{text}\x1b[0m" if codes and text and colored(stream) else text
+    if not (style and text and colored(stream)):
+        return text
+    return f"\x1b[{';'.join(_CODES[name] for name in style.split())}m{text}\x1b[0m"
 
 
 def color_of_git() -> list[str]:
