@@ -26,7 +26,9 @@ EXAMPLES = (
     ("show quick-fix@2", "turn 2, as realm log numbers them"),
 )
 NOTE = (
-    "Tokens are everything that was sent and received in the turn, including what the model had read before."
+    "Tokens are everything that was sent and received in the turn, including what the model had read before. "
+    "Notes are what the run said about its work, such as files that were left out; they stand with its last "
+    "turn."
 )
 
 
