@@ -36,11 +36,11 @@ def command(name: At, directory: Path | None, follow: bool, run: int | None) -> 
     """Write plain text to standard output."""
     from realm.cli.ui import TerminalUI
     from realm.session.logs import logs, logs_of_turn
-    from realm.session.screens import Asked
+    from realm.session.screens import RunRequest
 
     not_both(name, run)
     if name.turn is None:
-        logs(Asked(name.name, directory, run), _write, TerminalUI(), follow=follow)
+        logs(RunRequest(name.name, directory, run), _write, TerminalUI(), follow=follow)
         return
     if follow:
         raise CommandLineError(

@@ -55,7 +55,7 @@ def command(
 ) -> None:
     """Play it on a terminal, or write it to standard output."""
     from realm.cli.ui import TerminalUI
-    from realm.session.screens import Asked, recording, recording_of_turn
+    from realm.session.screens import RunRequest, recording, recording_of_turn
 
     idle = math.inf if idle_limit is None else idle_limit
     if not (0 < speed < math.inf and idle >= 0):
@@ -63,7 +63,7 @@ def command(
     not_both(name, run)
     ui = TerminalUI()
     if name.turn is None:
-        found = recording(Asked(name.name, directory, run), ui)
+        found = recording(RunRequest(name.name, directory, run), ui)
     else:
         found = recording_of_turn(name, directory)
     if cast is not None:

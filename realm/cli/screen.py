@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realm.cli.several import Meant
-    from realm.session.screens import Asked
+    from realm.session.screens import RunRequest
 
 EXAMPLES = (
     ("screen quick-fix", "what it shows now, or showed last"),
@@ -89,14 +89,14 @@ def command(
     return each(found, show)
 
 
-def _asked(one: Meant, run: int | None, turn: int | None) -> tuple[Asked, int | None]:
+def _asked(one: Meant, run: int | None, turn: int | None) -> tuple[RunRequest, int | None]:
     """Return the requested run, and the turn in it, given by ``name@2`` or by the options."""
     from realm.session.review import find_turn
-    from realm.session.screens import Asked
+    from realm.session.screens import RunRequest
 
     at = parted(one.name)
     if at.turn is None:
-        return Asked(one.name, one.directory, run), turn
+        return RunRequest(one.name, one.directory, run), turn
     not_both(at, run, turn)
     found = find_turn(at, one.directory)
-    return Asked(at.name, one.directory, found.run), found.turn or None
+    return RunRequest(at.name, one.directory, found.run), found.turn or None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realm.model import Project, Session
-    from realm.session.find import Found
+    from realm.session.find import Located
     from realm.store.listing import MetaRow
 
 _FILE = "session"
@@ -72,7 +72,7 @@ def checked(name: str, directory: Path | None) -> tuple[Project, Session]:
 
 
 @contextmanager
-def alone(name: str, directory: Path | None) -> Iterator[Found]:
+def alone(name: str, directory: Path | None) -> Iterator[Located]:
     """Yield a session whose last run is over, while no run and no other command can begin on it.
 
     Raises :class:`RunningError` if one has begun, and :class:`RealmError` if a run is not over.

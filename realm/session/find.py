@@ -30,7 +30,7 @@ _STARTING = 60.0
 _BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
-class Found(NamedTuple):
+class Located(NamedTuple):
     """A session and its project; ``row`` is what its refs say."""
 
     project: Project
@@ -61,7 +61,7 @@ def find(name: str, directory: Path | None) -> Project:
     return locate(name, directory).project
 
 
-def locate(name: str, directory: Path | None) -> Found:
+def locate(name: str, directory: Path | None) -> Located:
     """Return the session ``name`` and its project.
 
     With ``directory`` only the repository there is searched; without it the current directory's, then the
@@ -121,9 +121,9 @@ def look_ahead(name: str) -> None:
                 _begun[start, name] = asked
 
 
-def _named(project: Project, name: str, answer: GitResult | None = None) -> Found | None:
+def _named(project: Project, name: str, answer: GitResult | None = None) -> Located | None:
     try:
-        return next((Found(project, row) for row in listing.rows(project, [name], answer)), None)
+        return next((Located(project, row) for row in listing.rows(project, [name], answer)), None)
     except GitError:  # another project's refs may not be readable
         return None
 
@@ -160,7 +160,7 @@ def elsewhere(here: Project | None) -> list[Project]:
     return found
 
 
-def _unknown(name: str, here: Project | None, *damaged: Found | None) -> NoSuchSessionError:
+def _unknown(name: str, here: Project | None, *damaged: Located | None) -> NoSuchSessionError:
     """Return the error for an unknown session; raise a damaged one's own error."""
     for found in damaged:
         if found is not None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from realm.model import Project, Run, Session
     from realm.sandbox.sandbox import Sandbox
     from realm.session.requests import UI, At
-    from realm.session.screens import Asked
+    from realm.session.screens import RunRequest
 
     Write = Callable[[str], object]
 
@@ -39,7 +39,7 @@ _LOOK = 4096
 _SIZE = (24, 80)
 
 
-def logs(asked: Asked, write: Write, ui: UI, *, follow: bool = False) -> None:
+def logs(asked: RunRequest, write: Write, ui: UI, *, follow: bool = False) -> None:
     """Write the conversation of a session's run; with ``follow``, go on until it ends.
 
     For an agent that keeps a conversation it is written from the container during the run, then from the

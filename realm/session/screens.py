@@ -34,7 +34,7 @@ _SECOND = 1.0
 """Commits have times in whole seconds, so the whole second in which a turn ended is shown."""
 
 
-class Asked(NamedTuple):
+class RunRequest(NamedTuple):
     """A request for a run of a session, by default the last one.
 
     Without ``directory`` the session is looked for in the current project, then in others.
@@ -106,7 +106,7 @@ class Recording(NamedTuple):
         return cast.lines(self.header, cast.harmless(self.events))
 
 
-def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
+def picture(asked: RunRequest, ui: UI, turn: int | None = None) -> Picture:
     """Return the last screen of a run, or its screen at the end of ``turn``.
 
     By default the run is the newest that has a screen.  Raises :class:`NothingShownError` if there was none,
@@ -133,7 +133,7 @@ def picture(asked: Asked, ui: UI, turn: int | None = None) -> Picture:
     return Picture(Drawing(secrets.of_session(project, session).data(kept)), title, incomplete)
 
 
-def recording(asked: Asked, ui: UI) -> Recording:
+def recording(asked: RunRequest, ui: UI) -> Recording:
     """Return the recording of a run, by default the newest that has one.
 
     Raises :class:`RealmError` if there is none, or it is damaged.
@@ -176,7 +176,7 @@ def _span(turn: Turn, before: Sequence[Turn], own: Sequence[Turn]) -> tuple[floa
 
 
 def chosen(
-    asked: Asked, has: Callable[[record.Record, Session, Run], bool], ui: UI
+    asked: RunRequest, has: Callable[[record.Record, Session, Run], bool], ui: UI
 ) -> tuple[Project, Session, Run]:
     """Return the requested run, or the newest for which ``has`` is true, with a message which one it is."""
     project = find(asked.name, asked.directory)

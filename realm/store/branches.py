@@ -81,14 +81,14 @@ def parts(ref: str) -> tuple[str, str] | None:
 # -- back into a sandbox ---------------------------------------------------------
 
 
-class Inside(NamedTuple):
+class RefsInside(NamedTuple):
     """What a sandbox gets: refs, and stashes with their messages, the oldest first."""
 
     refs: Mapping[str, str]
     stashes: Sequence[tuple[str, str]]
 
 
-def inside(project: Project, kept: Mapping[str, str], laid: Iterable[str]) -> Inside:
+def inside(project: Project, kept: Mapping[str, str], laid: Iterable[str]) -> RefsInside:
     """Return how ``kept``, from :func:`listed`, is laid out beside the refs ``laid``."""
     taken = set(laid)
     found: dict[str, str] = {}
@@ -105,7 +105,7 @@ def inside(project: Project, kept: Mapping[str, str], laid: Iterable[str]) -> In
             own = f"{ASIDE}{kind}/{part}"
         taken.add(own)
         found[own] = oid
-    return Inside(found, stashes)
+    return RefsInside(found, stashes)
 
 
 def _is_free(name: str, taken: set[str]) -> bool:
