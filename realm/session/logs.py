@@ -42,24 +42,24 @@ _SIZE = (24, 80)
 def logs(asked: RunRequest, write: Write, ui: UI, *, follow: bool = False) -> None:
     """Write the conversation of a session's run; with ``follow``, go on until it ends.
 
-    For an agent that keeps a conversation it is written from the container during the run, then from the
-    record: prompts, answers, a line for each tool.  For others it is their output, or while a full-screen
-    agent has not said anything, its screen.  Unless a run is given, it is the newest that has something.
-    Raises :class:`RealmError` when nothing was kept.
+    For an agent that keeps a conversation it is written from the container during the run, then, or where
+    that is dead, from the record: prompts, answers, a line for each tool.  For others it is their output, or
+    while a full-screen agent has not said anything, its screen.  Unless a run is given, it is the newest that
+    has something.  Raises :class:`RealmError` when nothing was kept.
     """
     project, session, run = screens.chosen(asked, _has_log, ui)
     write = _without_secrets(project, session, write)
     place = recordings.place(session.id, run.number)
     talks = agents.find(session.agent).conversations is not None
-    runs = place.is_dir() and holder(session.id) is not None
-    if runs and talks and follow:
+    goes_on = place.is_dir()
+    if goes_on and talks and follow and holder(session.id) is not None:
         _follow(project, session, run, write)
-    elif runs and talks and (said := _said_so_far(session)):
+    elif goes_on and talks and (said := _said_so_far(session) or _said(project, session, run)):
         for entry in said:
             write(_paragraph(entry))
-    elif runs and talks and _draws(place):
+    elif goes_on and talks and _draws(place):
         write(f"{recordings.text(place, _SIZE)}\n")
-    elif place.is_dir():
+    elif goes_on:
         _write_live(project, session, run, write, follow=follow)
     else:
         _write_record(project, session, run, write)
@@ -156,17 +156,21 @@ def _follow(project: Project, session: Session, run: Run, write: Write) -> None:
                     break  # the agent began another
         time.sleep(PERIOD)
     with record.Record(project, session.name) as found:
-        tell((found.said(run.number) or b"").splitlines())
+        tell(found.said(run.number).splitlines())
     if not written:
         _write_record(project, session, run, write)
 
 
-def _write_record(project: Project, session: Session, run: Run, write: Write) -> None:
+def _said(project: Project, session: Session, run: Run) -> list[Said]:
+    """Return a run's conversation as the record has it."""
     with record.Record(project, session.name) as found:
-        transcript = found.said(run.number)
-    if transcript:
-        for said in agents.find(session.agent).read(transcript.splitlines()):
-            write(_paragraph(said))
+        return list(agents.find(session.agent).read(found.said(run.number).splitlines()))
+
+
+def _write_record(project: Project, session: Session, run: Run, write: Write) -> None:
+    if said := _said(project, session, run):
+        for entry in said:
+            write(_paragraph(entry))
         return
     lines = Lines()
     write(lines.feed(_recorded(project, session, run)) + lines.end())

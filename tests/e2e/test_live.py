@@ -141,6 +141,9 @@ def test_a_killed_sandbox_has_its_turns_in_git_and_the_rest_is_recovered(claude:
         engines.docker("kill", sandbox_of(claude))
         terminal.wait()
     assert subjects(claude.repo, "bg") == [FIRST, SECOND]
+    told = claude.realm("logs", "bg").out
+    assert [line for line in told.splitlines() if line.startswith(">")] == [f"> {FIRST}", f"> {SECOND}"]
+    assert "bypass permissions" not in told
     assert "recovered" in claude.realm("resume", "bg", "-p", THIRD).err
     assert subjects(claude.repo, "bg") == [FIRST, SECOND, "run echo half > half.txt; sleep 600", THIRD]
     assert claude.repo.show("refs/realm/bg:half.txt") == "half"
