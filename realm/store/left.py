@@ -84,6 +84,9 @@ def take(wanted: Wanted, limits: Limits | None = None) -> Found:
     after: dict[str, str] = {} if wanted.is_all else dict(before)
     named = _named(wanted.left, notes)
     made, twins = _made(wanted, named, limits or Limits(), before, notes)
+    for at, oid in list(made.items()):
+        if at.startswith("detached/") and history.contains(project, [oid], [wanted.code]):
+            del made[at]  # an earlier turn's, which the session has
     for at in named:
         ref = f"{BRANCHES}{session}/{at}"
         if ref in before:

@@ -199,6 +199,8 @@ def test_what_else_is_in_the_repository_comes_home_when_it_changes(sandbox: Host
             "git branch -q -D alt; echo 5 >>README.md; git stash -q; git branch -q same",
             "git checkout -q --orphan pages; git rm -qrf . ; rm -rf two four; commit page; commit more; "
             "git checkout -q work",
+            "commit again",
+            "git reset -q --hard HEAD~1",
             ":",
         )
     )
@@ -215,8 +217,10 @@ def test_what_else_is_in_the_repository_comes_home_when_it_changes(sandbox: Host
         (3, ["heads/alt", "heads/wt"]),
         (5, ["heads/same", "heads/wt", "stash/1"]),
         (6, ["heads/pages", "heads/same", "heads/wt", "stash/1"]),
+        (8, ["heads/pages", "heads/same", "heads/wt", "stash/1"]),
     ]
     repo, last = sandbox.repo, found[-1][1]
+    assert len(lost) == 1, "what the session has is not left beside it"
     assert repo.git("log", "-1", "--format=%s", last[lost[0]]) == "one"
     assert last["heads/same"] in repo.git("rev-list", "refs/realm/fix").split()
     assert repo.files(last["heads/wt"]) == ["README.md", "mine", "three"]
@@ -224,7 +228,7 @@ def test_what_else_is_in_the_repository_comes_home_when_it_changes(sandbox: Host
     assert repo.files(last["heads/pages"]) == ["more", "page"]
     host.take(end.points[-1:], end.pack, last=True)
     assert host.take_beside(end) == last
-    assert host.notes == []
+    assert [note.partition(":")[0] for note in host.notes] == ["the agent rewrote its history"]
     assert_sound(repo)
 
 
