@@ -47,6 +47,24 @@ def test_prompts_and_screens_are_looked_at(past: Past) -> None:
     assert found(past, "nowhere", code=1) == []
 
 
+def test_closing_words_are_looked_at_and_nothing_else_that_was_said(repo: Repo) -> None:
+    said = [("write it", ["First I look around.", "Rounded down."]), ("and more", ["Nothing to round."])]
+    files = {}
+    for turn, (prompt, answers) in enumerate(said, 1):
+        lines: list[dict[str, object]] = [{"type": "user", "message": {"content": prompt}}]
+        lines += [
+            {"type": "assistant", "message": {"content": [{"type": "text", "text": answer}]}}
+            for answer in answers
+        ]
+        files[f"talk/{turn:04d}.jsonl"] = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    past = Past(repo, "tax")
+    past.run(*(Asked(prompt) for prompt, _ in said), files=files)
+    assert found(past, "(?i)round") == [
+        ("tax", 1, "answer", "Rounded down."),
+        ("tax", 2, "answer", "Nothing to round."),
+    ]
+
+
 def test_a_line_that_the_next_screens_still_show_is_given_once(repo: Repo) -> None:
     shown = {f"turns/{turn:04d}.screen.txt": b"> write it\n+hello\n" for turn in (1, 2)}
     shown |= {"turns/0003.screen.txt": b"cleared\n", "turns/0004.screen.txt": b"+hello\n"}
