@@ -89,6 +89,12 @@ def is_anothers(project: Project, session: Session) -> bool:
     return _other(project, session) is not None
 
 
+def is_own(project: Project, name: str, session_id: str) -> bool:
+    """Tell whether the session ``name`` had the last run here with that id."""
+    noted = noted_of(session_id)
+    return noted is not None and (noted.name, noted.repository) == (name, str(project.common_dir.resolve()))
+
+
 def _whose(project: Project, session: Session) -> Claim:
     return Claim(session.name, str(project.root), str(project.common_dir.resolve()))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import git
 from realm.errors import GitError, RealmError
 from realm.paths import current_directory
+from realm.session import summary
 from realm.session.review import CommitRange, commit_range, turns
 from realm.store import merging, refs, repo, worktree
 from realm.store import turns as numbered
@@ -49,8 +50,8 @@ class Merged(NamedTuple):
     tip: str
 
 
-def work(at: At, directory: Path | None) -> Work:
-    """Return a session's work, up to a turn if one is given.
+def work(at: At, directory: Path | None, ui: UI) -> Work:
+    """Return a session's work, up to a turn if one is given; report what its background run had to say.
 
     Raises :class:`RealmError` when there is none.
     """
@@ -68,6 +69,7 @@ def work(at: At, directory: Path | None) -> Work:
         begin = first.oid
     if whole.tip == begin:
         raise RealmError(f"{at.name} changed nothing", f"realm log {at.name}")
+    summary.tell_kept_of(whole.project, at.name, whole.id, ui)
     return Work(whole, commits, begin)
 
 
@@ -79,7 +81,7 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick:
     Raises :class:`RealmError`, and changes nothing, when both changed the same lines or an ignored file is in
     the way.
     """
-    done = work(at, directory)
+    done = work(at, directory, ui)
     git.without_hooks()
     theirs, cut_off = done.whole.tip, _cut_off(done)
     if cut_off:
@@ -157,7 +159,7 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     :class:`RealmError`, and changes nothing, when there is nothing to merge or the work builds
     on uncommitted changes that are not committed yet.
     """
-    done = work(at, directory)
+    done = work(at, directory, ui)
     project, tip = done.whole.project, done.whole.tip
     head = repo.resolve_commit(project, "HEAD")
     text = message or describe(done, squash=squash)

@@ -53,7 +53,7 @@ def make(asked: PushRequest, ui: UI, *, base: str = "", draft: bool = False) -> 
     Title and text are made of the session's prompts.  ``base`` is the branch to merge into (default: the
     forge's). Raises :class:`RealmError` as a push does, and when the forge refuses.
     """
-    done = integrate.work(At(asked.name, asked.turn), asked.directory)
+    done = integrate.work(At(asked.name, asked.turn), asked.directory, ui)
     title, _, text = integrate.describe(done, squash=True).partition("\n")
     pushed = push(asked, ui)
     project = done.whole.project

@@ -53,6 +53,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         if pushes:
             hint = f"{'; '.join(pushes)} pushes its work there"
         raise NothingToPushError(f"session {request.name} has no commits to push", hint)
+    summary.tell_kept_of(project, request.name, session.id, ui)
     if not request.yes:
         look = unusual.find if request.squash else unusual.find_to_push
         _ask(session, look(project, session.base, code), ui)

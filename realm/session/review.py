@@ -29,12 +29,14 @@ class CommitRange(NamedTuple):
     name: str
     base: str
     tip: str
+    id: str
+    """The session's id."""
 
 
 def commit_range(at: At, directory: Path | None) -> CommitRange:
     """Return the first and last commit of a session, up to the requested turn."""
     project, row = locate(at.name, directory).sound()
-    whole = CommitRange(project, at.name, row.summary.base, row.code or row.summary.base)
+    whole = CommitRange(project, at.name, row.summary.base, row.code or row.summary.base, row.summary.id)
     if at.turn is None:
         return whole
     return whole._replace(tip=picked(whole, turns(whole), at.turn).after)

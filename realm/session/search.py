@@ -70,7 +70,8 @@ def _in_session(project: Project, row: MetaRow, wanted: re.Pattern[str]) -> Iter
         with record.Record(project, row.name) as found:
             session, runs = found.session(), {run.number: run for run in found.runs()}
             agent, redactor = agents.find(session.agent), secrets.of_session(project, session)
-            whole = CommitRange(project, row.name, row.summary.base, row.code or row.summary.base)
+            ends = row.summary.base, row.code or row.summary.base
+            whole = CommitRange(project, row.name, *ends, row.summary.id)
             said = {
                 number: list(agent.exchanges(kept.splitlines()))
                 for number in runs

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from realm.config import NETWORK
 from realm.paths import replace
 from realm.sandbox.repositories import is_beside
-from realm.session import homes
+from realm.session import claim, homes
 from realm.session.lock import run_directory
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realm.model import Kept, Session, Totals
+    from realm.model import Kept, Project, Session, Totals
     from realm.session.homes import Held
     from realm.session.requests import UI
     from realm.session.run import Outcome, Plan
@@ -136,6 +136,12 @@ def tell_kept(session_id: str, ui: UI) -> None:
         for text in json.loads((run_directory(session_id) / _UNTOLD).read_bytes()):
             ui.warn(clean(str(text)))
     drop_kept(session_id)
+
+
+def tell_kept_of(project: Project, name: str, session_id: str, ui: UI) -> None:
+    """Report the kept notes, once, if they are of this session and not of another one with its id."""
+    if claim.is_own(project, name, session_id):
+        tell_kept(session_id, ui)
 
 
 def drop_kept(session_id: str) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.session import registry
-from realm.store import merging, refs
+from realm.session import claim, registry, summary
+from realm.store import merging, record, refs
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
 from tests.support.repos import Repo
@@ -239,6 +239,21 @@ class TestMerge:
         assert repo.git("log", "-1", "--format=%B").strip() == "Merge session 'fix'\n\n* change a\n* more"
         assert repo.head("HEAD^2") == past.tip
         assert status(repo) == []
+
+    def test_what_a_run_in_the_background_had_to_say_is_told_once(self, past: Past) -> None:
+        repo = past.repo
+        session = record.read_session(project_of(repo), "fix")
+        claim.take(project_of(repo), session)
+        summary.keep(session.id, ["left out: big"])
+        assert "warning: left out: big\n" in realm(repo.path, "merge", "fix@1").err
+        assert "left out" not in realm(repo.path, "merge", "fix").err
+
+    def test_what_another_session_with_its_id_had_to_say_is_not(self, past: Past) -> None:
+        repo = past.repo
+        session = record.read_session(project_of(repo), "fix")
+        claim.take(project_of(repo), session._replace(name="other"))
+        summary.keep(session.id, ["left out: big"])
+        assert "left out" not in realm(repo.path, "merge", "fix").err
 
     def test_where_the_user_wants_merges_only_it_says_what_was_merged(self, past: Past) -> None:
         past.repo.git("config", "merge.ff", "no")
