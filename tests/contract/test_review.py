@@ -190,8 +190,9 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
         entry("assistant", [{"type": "text", "text": "Did\x1b[2J it."}], id="m2", usage={"output_tokens": 5}),
         entry("assistant", [{"type": "text", "text": "Did it.\nBye."}], id="m2", usage={"output_tokens": 5}),
         entry("user", "next"),
-        entry("assistant", [{"type": "text", "text": "No."}], id="m3"),
+        *[entry("assistant", [{"type": "text", "text": "No."}], id="m3", usage={"output_tokens": 3})] * 2,
     ]
+    talk[-2:] = [line.replace(b'{"type"', b'{"costUSD": 0.126, "type"', 1) for line in talk[-2:]]
     kept = {
         "transcript.jsonl": b"".join(talk),
         "screen.ans": b"\x1b[1;1H\x1b[1mlast screen",
@@ -211,7 +212,7 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
     assert rest == [*shown, " 1 file changed, 1 insertion(+)", "", "first screen"]
     last = realm(repo.path, "show", "fix").out
     assert last.startswith(
-        "turn 2 of fix: run 1, exit code 3\n\n> next\n\nNo.\n\nno changes\n\n"
+        "turn 2 of fix: run 1, exit code 3\ntokens: 0 in, 3 out, $0.13\n\n> next\n\nNo.\n\nno changes\n\n"
         "note: left out: odd[2J\n\nlast screen\n"
     )
     assert "\x1b[1mlast screen" in realm(repo.path, "--color=always", "show", "fix").out
@@ -219,6 +220,7 @@ def test_a_turn_is_shown_with_all_that_is_known_of_it(repo: Repo) -> None:
     assert (found["prompt"], found["answer"]) == ("write\none.txt", "Did it.\nBye.")
     assert (found["tokens_in"], found["cost"], found["screen"]) == (7, None, "first screen\n")
     assert found["notes"] == []
+    assert json.loads(realm(repo.path, "show", "fix", "--json").out)["cost"] == 0.126
 
 
 def test_screens_and_pushes_know_turns_too(repo: Repo, tmp_path: Path) -> None:
