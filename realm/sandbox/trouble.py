@@ -49,6 +49,7 @@ def _kind(status: int, text: str) -> EngineTrouble:
     return kinds.get(status, "refused")
 
 
+_RUNTIME = re.compile(r"[Uu]nknown (?:or invalid )?runtime (?:name|specified):? ([\w.+/-]{1,100})")
 _PAUSED = re.compile(r"[Cc]ontainer ([0-9a-f]{12})[0-9a-f]* is paused")
 
 
@@ -57,6 +58,12 @@ def refusal(status: int, message: object) -> EngineError:
     text = clean(message if isinstance(message, (str, bytes)) else "", limit=1000).strip()
     if paused := _PAUSED.search(text):
         return EngineError("the container is paused", f"docker unpause {paused[1]}", kind=_kind(status, text))
+    if runtime := _RUNTIME.search(text):
+        return EngineError(
+            f"the Docker engine has no runtime {runtime[1]}",
+            "docker info --format '{{json .Runtimes}}' lists its own; realm config shows the docker flags",
+            kind=_kind(status, text),
+        )
     return EngineError(
         f"the Docker engine refused: {text or f'HTTP status {status}'}",
         "realm doctor shows how the engine is, realm config the settings and docker flags of the sandboxes",

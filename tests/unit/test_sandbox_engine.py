@@ -401,6 +401,10 @@ def test_refusal_is_in_the_engines_words_cleaned() -> None:
     assert (paused.message, paused.hint) == ("the container is paused", "docker unpause 5e5e5e5e5e5e")
     made = trouble.refusal(409, "name \x1b[31mtaken")
     assert (made.kind, made.message) == ("conflict", "the Docker engine refused: name [31mtaken")
+    for words in ("Unknown runtime specified kata", "unknown or invalid runtime name: kata"):
+        unknown = trouble.refusal(400, words)
+        assert unknown.message == "the Docker engine has no runtime kata"
+        assert "docker info" in (unknown.hint or "")
     assert "HTTP status 500" in trouble.refusal(500, b"").message
 
 
