@@ -136,7 +136,12 @@ def tidy_files() -> int:
 
 
 def _tidy_former(parent: Path) -> int:
-    """Remove what is left where earlier versions had their quarantines, each with a locked file."""
+    """Remove what is left where earlier versions had their quarantines, each with a locked file.
+
+    They had any names: behind a link, directories of others would be taken for them.
+    """
+    if parent.is_symlink():
+        return 0
     try:
         quarantines = [path for path in parent.iterdir() if path.is_dir()]
     except OSError:  # as a rule there is none, or another has just removed it
