@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.history import Asked, Past
+from tests.support.history import COMMAND, Asked, Past
 from tests.support.install import CHECKOUT
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def trapped(repo: Repo, tmp_path: Path) -> tuple[Repo, Path]:
 def test_none_of_them_runs(trapped: tuple[Repo, Path], line: list[str], codes: set[int]) -> None:
     repo, sprung = trapped
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "realm", *line], cwd=repo.path, capture_output=True, check=False,
+        [COMMAND[0], "-P", *COMMAND[1:], *line], cwd=repo.path, capture_output=True, check=False,
         env={
             **os.environ, "PYTHONPATH": str(CHECKOUT), "DOCKER_HOST": "unix:///nonexistent",
             "PATH": f":.:node_modules/.bin:{os.environ['PATH']}",

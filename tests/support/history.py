@@ -137,9 +137,13 @@ class Ended:
     err: str
 
 
+COMMAND = [sys.executable, "-m", "realm"]
+"""How this checkout's realm is run."""
+
+
 def realm(where: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ended:
     """Run this checkout's realm in ``where``, without a terminal."""
-    command = [sys.executable, "-m", "realm", *arguments]
+    command = [*COMMAND, *arguments]
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run(
         command, cwd=where, env={**os.environ, "PYTHONPATH": root, **(env or {})},

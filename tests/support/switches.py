@@ -1,18 +1,13 @@
-"""Every defence, how to switch it off, and the attack that then succeeds.
-
-As a plugin of pytest (``-p tests.support.switches``) it switches off the one named by ``REALM_SWITCH_OFF``:
-:mod:`tests.attacks.test_each_defence_counts` runs the attack that way.
-"""
+"""Every defence, how to switch it off, and the attack that then succeeds (:mod:`tests.support.switched`)."""
 
 from __future__ import annotations
 
-import os
-import pkgutil
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 NEVER = re.compile("(?!)")
 ANYTHING = re.compile(r"(?s:.*)")
@@ -51,6 +46,22 @@ def _second(_: object, given: Any, *__: object, **___: object) -> Any:
     return given
 
 
+def _yes(*_: object, **__: object) -> bool:
+    return True
+
+
+def _nowhere(*_: object, **__: object) -> list[str]:
+    return []
+
+
+def _no_variables(_: object) -> dict[str, str]:
+    return {}
+
+
+def _plain(pack: Path) -> Any:
+    return pack.open("rb")
+
+
 def _text(text: bytes | str, **_: object) -> str:
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
 
@@ -85,6 +96,23 @@ def _uncounted(take: Any) -> Any:
     return off
 
 
+def _baseless(take_in: Any) -> Any:
+    def off(held: Any, *given: object, **more: object) -> Any:
+        found = take_in(held, *given, **more)
+        held.bases = frozenset()
+        return found
+
+    return off
+
+
+def _unlimited(earlier: Any) -> Any:
+    return lambda held, limits: earlier(held, limits._replace(objects=10**12))
+
+
+def _sizeless(limits: Any) -> Any:
+    return dict.fromkeys(limits, 2**62)
+
+
 def _without(*keys: str) -> Callable[[Any], Any]:
     def change(host_config: Any) -> Any:
         def off(*given: object) -> dict[str, Any]:
@@ -93,6 +121,46 @@ def _without(*keys: str) -> Callable[[Any], Any]:
         return off
 
     return change
+
+
+def _following(tidy: Any) -> Any:
+    return lambda parent: tidy(parent.resolve())
+
+
+def _with(key: str, value: object) -> Callable[[Any], Any]:
+    return lambda host_config: lambda *given: {**host_config(*given), key: value}
+
+
+def _all_refs(visible: Any) -> Any:
+    def off(listed: Any, *given: object) -> Any:
+        trunk, _, symbolic = visible(listed, *given)
+        return trunk, {name: branch.oid for name, branch in listed.items()}, symbolic
+
+    return off
+
+
+def _shown(environment: Any) -> Any:
+    from realm.sandbox import flags
+
+    return lambda spec: {**environment(spec), **flags.environment(spec.args)}
+
+
+def _one_token(ticket: Any) -> Any:
+    return lambda owner: ticket(owner)._replace(token="0" * 32)
+
+
+def _all_paths(stand: Any) -> Any:
+    return lambda api: stand(api)._replace(paths="/.*")
+
+
+def _allowing(squid: Any) -> Any:
+    def off(*given: object) -> Any:
+        for line in squid(*given):
+            yield line
+            if line.startswith("http_port "):
+                yield "http_access allow all"
+
+    return off
 
 
 def _less(unwanted: str) -> Callable[[Any], Any]:
@@ -262,14 +330,135 @@ SWITCHES = {
     "names that nobody hears": Switch(
         "test_egress_names.py", changed={"realm.sandbox.egress.rules._squid": _asking_first}, engine=True
     ),
+    "objects outside a turn's pack": Switch(
+        "test_agent_forges_turns.py::test_a_secret",
+        changed={"realm.store.quarantine.Quarantine.take_in": _baseless},
+    ),
+    "number of objects in all turns": Switch(
+        "test_agent_hands_over_for_ever.py::test_all_packs",
+        changed={"realm.store.quarantine.Quarantine.earlier": _unlimited},
+    ),
+    "what is held back": Switch(
+        "test_agent_never_says_goodbye.py::test_little", {"realm.terminal.relay.rewrite._LONGEST_HELD": 10**9}
+    ),
+    "sizes in archives": Switch(
+        "test_archive_bomb.py::test_large_report", changed={"realm.sandbox.report._LIMITS": _sizeless}
+    ),
+    "packs that are files": Switch(
+        "test_pack_broken.py::test_pack_may_not", {"realm.store.quarantine._opened": _plain}
+    ),
+    "unclean history": Switch(
+        "test_pack_unclean_history.py::test_files_come_home",
+        changed={"realm.store.quarantine.Quarantine._index_pack": _lax},
+    ),
+    "modes": Switch(
+        "test_tree_modes.py::test_devices", {"realm.store.verify.Verifier._file_problem": _empty},
+        changed={"realm.store.quarantine.Quarantine._index_pack": _lax},
+    ),
+    "branches in submodules": Switch(
+        "test_left_inside.py::test_what_the_sandbox",
+        {
+            "realm.store.quarantine.Quarantine.check_closed": _nothing,
+            "realm.store.left._Writer._check_visible": _nothing,
+        },
+    ),
+    "names of submodules": Switch(
+        "test_submodule_hostile.py::test_a_name", {"realm.store.submodules._is_plain": _yes}
+    ),
+    "hooks that a session changes": Switch(
+        "test_tree_hooks.py::test_they_are_not_run", {"realm.session.integrate._changed_hooks": _empty}
+    ),
+    "files from a remote": Switch(
+        "test_remote_hostile.py::test_files_that_no", {"realm.store.foreign.findings": _nowhere}
+    ),
+    "fields of a shared record": Switch(
+        "test_ref_shared_record.py::test_a_record_with", {"realm.store.schema._UUID": ANYTHING}
+    ),
+    "approval of directories": Switch(
+        "test_ref_names_a_directory.py::test_no_run", {"realm.session.approvals.is_settled": _yes}
+    ),
+    "programs of the project": Switch(
+        "test_project_brings_programs.py", {"realm.__main__.pass_by_project": _nothing}
+    ),
+    "what a screen does": Switch(
+        "test_screen_snapshot.py::test_a_snapshot", {"realm.text.clean": _text}
+    ),
+    "approval of records": Switch(
+        "test_ref_foreign_record.py::test_it_is_not_obeyed", {"realm.session.approvals.is_settled": _yes},
+        engine=True,
+    ),
+    "approval of a project's list": Switch(
+        "test_project_asks_for_secrets.py::test_a_list", {"realm.session.approvals._is_approved": _yes},
+        engine=True,
+    ),
+    "committed secrets": Switch(
+        "test_agent_commits_included_secrets.py::test_a_forced", {"realm.session.take._let_out": _nowhere},
+        engine=True,
+    ),
+    "closure of a report": Switch(
+        "test_agent_forges_points.py::test_another",
+        {"realm.store.quarantine.Quarantine.check_closed": _nothing}, engine=True,
+    ),
+    "logins that are no renewal": Switch(
+        "test_agent_swaps_login.py::test_what_is_no", {"realm.agents.claude.login.may_be_taken": _yes},
+        engine=True,
+    ),
+    "words in messages": Switch(
+        "test_agent_words_on_screen.py::test_nothing", {"realm.text.clean": _text}, engine=True
+    ),
+    "number of notifications": Switch(
+        "test_agent_cries_wolf.py::test_without", {"realm.session.notices.SHORTEST": 0.0}, engine=True
+    ),
+    "what of the history is seen": Switch(
+        "test_history_hidden.py::test_no_other", changed={"realm.store.history._visible": _all_refs},
+        engine=True,
+    ),
+    "no network": Switch(
+        "test_egress_direct.py",
+        changed={"realm.sandbox.spec.host_config": _with("NetworkMode", "bridge")}, engine=True,
+    ),
+    "hosts that are named": Switch(
+        "test_egress_addresses.py", changed={"realm.sandbox.egress.rules._squid": _allowing}, engine=True
+    ),
+    "one host for a request": Switch(
+        "test_egress_smuggling.py", changed={"realm.sandbox.egress.rules._squid": _allowing}, engine=True
+    ),
+    "runs apart": Switch(
+        "test_egress_other_sandbox.py", changed={"realm.sandbox.egress.ticket.ticket": _one_token},
+        engine=True,
+    ),
+    "sidecars that are realm's": Switch(
+        "test_egress_sidecar.py::test_a_container", {"realm.sandbox.proof.holds": _yes}, engine=True
+    ),
+    "hooks and filters of a work tree": Switch(
+        "test_attributes_choose_programs.py::test_a_work_tree",
+        {"realm.store.worktree._without_programs": _no_variables},
+    ),
+    "no directory of the host": Switch(
+        "test_history_readonly.py::test_no_directory",
+        changed={"realm.sandbox.spec.host_config": _with("Binds", ["/:/host:ro"])}, engine=True,
+    ),
+    "secrets in what is shown": Switch(
+        "../e2e/test_screen.py::test_no_secret",
+        {"realm.redact.Redactor.data": _second, "realm.redact.Redactor.text": _second}, engine=True,
+    ),
+    "links in realm's directory": Switch(
+        "test_home_planted.py", changed={"realm.paths._tidy_former": _following}, engine=True
+    ),
+    "line ends in refs": Switch(
+        "test_ref_odd_names.py",
+        {"realm.git.GitResult.lines": property(lambda found: found.text.splitlines())},
+    ),
+    "variables out of sight": Switch(
+        "test_sandbox_secrets_not_in_inspect.py", changed={"realm.sandbox.spec.environment": _shown},
+        engine=True,
+    ),
+    "a user of its own": Switch(
+        "test_agent_looks_at_the_host.py::test_no_way_out",
+        {"realm.sandbox.spec.SandboxSpec.user": property(lambda _: (0, 0))}, engine=True,
+    ),
+    "paths of the model": Switch(
+        "test_key_stays_in_the_sidecar.py::test_it_opens", changed={"realm.session.keys._stand": _all_paths},
+        engine=True,
+    ),
 }  # fmt: skip
-
-
-def pytest_configure() -> None:
-    """Switch off the named defence."""
-    switch = SWITCHES[os.environ["REALM_SWITCH_OFF"]]
-    for name in (*switch.off, *switch.changed):
-        place, _, attribute = name.rpartition(".")
-        owner = pkgutil.resolve_name(place)
-        before = getattr(owner, attribute)
-        setattr(owner, attribute, switch.off[name] if name in switch.off else switch.changed[name](before))
