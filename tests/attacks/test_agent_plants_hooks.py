@@ -50,7 +50,8 @@ def test_nothing_runs_on_the_host(user: User, tmp_path: Path, sealed: Path) -> N
     origin = Repo.init(tmp_path / "origin.git", bare=True)
     user.repo.git("remote", "add", "origin", str(origin.path))
     config = (user.repo.path / ".git/config").read_bytes()
-    user.scripted("hooks", SCRIPT.format(mark=mark))
+    done = user.scripted("hooks", SCRIPT.format(mark=mark))
+    assert "run or obeyed unasked: agent settings" in done.err
     user.realm("resume", "hooks", "-c", "git status; echo y >y")
     user.repo.write("more")
     user.repo.commit("More")

@@ -35,7 +35,15 @@ def trapped(repo: Repo, tmp_path: Path) -> tuple[Past, Path]:
 
 
 @pytest.mark.parametrize(
-    "line", [["diff", "fix"], ["diff", "fix@1"], ["diff", "fix", "--turn", "1"], ["log", "fix"]]
+    "line",
+    [
+        ["diff", "fix"],
+        ["diff", "fix@1"],
+        ["diff", "fix", "--turn", "1"],
+        ["log", "fix"],
+        ["show", "fix"],
+        ["show", "fix@1"],
+    ],
 )
 def test_nothing_is_run(trapped: tuple[Past, Path], line: list[str]) -> None:
     past, sprung = trapped

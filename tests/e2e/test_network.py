@@ -76,20 +76,30 @@ def test_what_is_allowed_is_reached_and_the_rest_is_told(sealed_user: User, web:
     assert not volumes(user)
 
 
-def test_a_host_is_allowed_to_a_container_that_runs_and_taken_back(sealed_user: User, web: Web) -> None:
+def test_a_host_is_allowed_to_a_container_that_runs_and_taken_back(
+    sealed_user: User, web: Web, tmp_path: Path
+) -> None:
     user = sealed_user
+    user.extra["REALM_NOTIFY"] = f"echo $REALM_EVENT >> {tmp_path}/events"
     user.realm(
         "new", "--detach", "--agent", "sh", "x", "-c",
         f"until {GET} {web.url} | grep -q 200; do sleep 0.2; done; echo in;"
         f"while {GET} {web.url} | grep -q 200; do sleep 0.2; done; echo out",
     )  # fmt: skip
-    eventually(lambda: web.host in user.realm("net", "x").out)
-    assert "running containers know it already" in user.realm("allow", web.host).err
-    eventually(lambda: "in" in user.realm("logs", "x").out.split())
-    assert len(sidecars(user)) == 1
-    user.realm("allow", "--remove", web.host)
-    assert user.realm("wait", "x").code == 0
+    with user.start("net", "-f", "x") as following:
+        eventually(lambda: web.host in user.realm("net", "x").out)
+        assert "running containers know it already" in user.realm("allow", web.host).err
+        eventually(lambda: "in" in user.realm("logs", "x").out.split())
+        assert len(sidecars(user)) == 1
+        user.realm("allow", "--remove", web.host)
+        assert user.realm("wait", "x").code == 0
+        told = following.communicate(timeout=30)[0].splitlines()
     assert "out" in user.realm("logs", "x").out.split()
+    assert following.returncode == 0
+    assert all(line.startswith(f"denied: {web.host}, ") for line in told)
+    first, last = (int(line.split(", ")[1].split()[0]) for line in (told[0], told[-1]))
+    assert first < last
+    eventually(lambda: (tmp_path / "events").read_text() == "refused\nended\n")
     eventually(lambda: not sidecars(user) and not volumes(user))
 
 

@@ -125,6 +125,19 @@ def test_the_bell_after_a_turn_that_was_not_told_is_news(away: Away) -> None:
     assert away.ran == ["waiting", "waiting"]
 
 
+def test_the_first_hosts_that_are_refused_are_named_with_what_allows_them(away: Away) -> None:
+    for number in range(8):
+        away.caller.refused(f"host{number}.example")
+    said = [NOTICE % b"was refused host%d.example: realm allow host%d.example" % (n, n) for n in range(5)]
+    assert (away.said, away.ran) == (said, ["refused"] * 5)
+    away.looks = True
+    other = Caller(away.caller._config, away.caller._session)
+    other.meet(lambda: True, away.said.append)
+    other.refused("more.example")
+    assert away.said[5:] == [NOTICE % b"was refused more.example: realm allow more.example"]
+    assert away.ran == ["refused"] * 5  # who looks at the terminal has seen it there
+
+
 def test_without_a_terminal_only_the_command_is_run_and_what_was_told_is_remembered(away: Away) -> None:
     away.hear(ENDED)
     away.caller.leave()
