@@ -126,7 +126,10 @@ def _privileged(options: Json, value: bool) -> None:
 # -- what it risks: sentences, given the project's root --------------------------
 
 _CAPABILITIES = {"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "NET_ADMIN"}
-_PROTECTION_OFF = {"seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"}
+_PROTECTION_OFF = {
+    "seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined", "label=disable",
+}  # fmt: skip
+_OWN_PROFILES = {"seccomp=builtin", "apparmor=docker-default"}
 _GAINS = re.compile(r"no-new-privileges[:=](0|f|false)", re.IGNORECASE)
 """Lets programs such as sudo gain privileges."""
 _SOCKETS = {"docker.sock", "podman.sock"}
@@ -178,8 +181,13 @@ def _capability_risk(value: str, _root: Path) -> str:
 
 
 def _protection_risk(value: str, _root: Path) -> str:
-    off = value.replace(":", "=") in _PROTECTION_OFF or _GAINS.fullmatch(value)
-    return f"--security-opt {value}: a layer of the container's protection is off" if off else ""
+    value = value.replace(":", "=", 1)
+    name = value.partition("=")[0]
+    if value in _PROTECTION_OFF or _GAINS.fullmatch(value):
+        return f"--security-opt {value}: a layer of the container's protection is off"
+    if name in {"seccomp", "apparmor"} and value not in _OWN_PROFILES:
+        return f"--security-opt {name}: another profile takes the place of the engine's own"
+    return ""
 
 
 def _network_risk(value: str, _root: Path) -> str:
@@ -272,7 +280,7 @@ TABLE = (
     Flag("gpus", "", flag_values.gpus, _listed("DeviceRequests")),
     Flag("device", "", flag_values.device, _listed("Devices"), _device_risk),
     Flag("cap-add", "", str, _listed("CapAdd"), _capability_risk),
-    Flag("security-opt", "", str, _protected, _protection_risk),
+    Flag("security-opt", "", flag_values.security, _protected, _protection_risk),
     Flag("tmpfs", "", str, _tmpfs, target=_tmpfs_target),
     Flag("ulimit", "", flag_values.ulimit, _at_most, _ulimit_risk),
     Flag("label", "l", str, _labelled),

@@ -59,6 +59,8 @@ def test_flags_are_read_as_docker_reads_them(text: str, given: tuple[tuple[str, 
         ("-e É=1", "--env"),
         ("-u somebody", "--user UID:GID"),
         ("--env-file /no/such/file", "cannot read /no/such/file"),
+        ("--security-opt seccomp=/no/such/file", "cannot read /no/such/file"),
+        ("--security-opt seccomp:/dev/null", "cannot read /dev/null: it is not JSON"),
         ("-v ~nobody-at-all/x:/x", "no home directory"),
         ("-v relative", "--volume"),
         ("--mount type=image,target=/x", "--mount"),
@@ -158,6 +160,8 @@ def test_names_that_a_shell_would_not_take_are_refused(text: str) -> None:
         ("--cap-add ALL", "ALL"),
         ("--security-opt seccomp=unconfined", "seccomp"),
         ("--security-opt no-new-privileges=False", "new-privileges"),
+        ("--security-opt label:disable", "label"),
+        ("--security-opt apparmor=mine", "another profile"),
         ("--network host", "network host"),
         ("--net=host", "network host"),
         ("-u root", "root"),
@@ -174,6 +178,17 @@ def test_what_weakens_the_sandbox_warns_once(
     given = text.format(project=project, parent=project.parent, home=home)
     (line,) = flags.risks(parse(given), project)
     assert said in line
+
+
+def test_a_profile_is_read_from_its_file_and_said_to_take_the_place_of_the_engines(tmp_path: Path) -> None:
+    file = tmp_path / "profile.json"
+    file.write_text('{\n  "defaultAction": "SCMP_ACT_ALLOW"\n}\n')
+    given = parse(f"--security-opt seccomp={file}")
+    assert [one.value for one in given.given] == ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}']
+    (line,) = flags.risks(given, tmp_path)
+    assert line == "--security-opt seccomp: another profile takes the place of the engine's own"
+    for usual in ("seccomp=builtin", "apparmor=docker-default", "label=type:container_t"):
+        assert flags.risks(parse(f"--security-opt {usual}"), tmp_path) == []
 
 
 def test_an_engines_socket_is_found_behind_links_and_in_directories(
