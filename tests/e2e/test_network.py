@@ -142,6 +142,22 @@ def test_without_a_network_the_agent_is_not_started_for_nothing(claude: User) ->
     assert not claude.listed()
 
 
+def test_where_no_socket_leads_to_the_proxies_nothing_is_started(sealed_user: User, tmp_path: Path) -> None:
+    """As with runtimes that pass none, which a filter of system calls stands for."""
+    rule = {"names": ["connect"], "action": "SCMP_ACT_ERRNO"}
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    sealed_user.extra["REALM_DOCKER_ARGS"] = f"--security-opt seccomp={profile}"
+    done = sealed_user.scripted("x", "echo ran", code=125)
+    assert done.out == ""
+    assert "no socket leads to the proxies" in done.err
+    assert (
+        "git config realm.network open, where this engine or its runtime lets no sockets through" in done.err
+    )
+    assert not sealed_user.listed()
+    assert not sidecars(sealed_user)
+
+
 @pytest.mark.parametrize("flag", ["-p 8080:80", "--dns 1.1.1.1", "--network bridge", "--add-host a:1.2.3.4"])
 def test_flags_that_need_a_network_are_refused(sealed_user: User, flag: str) -> None:
     sealed_user.extra["REALM_DOCKER_ARGS"] = flag
