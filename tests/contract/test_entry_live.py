@@ -316,3 +316,22 @@ def test_an_agent_without_hooks_is_looked_at_when_it_is_quiet(sandbox: HostSandb
 def _tree(sandbox: HostSandbox, report: Report) -> str:
     """Return the tree of the state that was handed over, as the sandbox has it."""
     return git(sandbox.state / "git", "rev-parse", f"{report.points[-1].snapshot}^{{tree}}")
+
+
+def test_history_that_is_rebased_is_neither_lost_nor_twice(sandbox: HostSandbox) -> None:
+    end = sandbox.run(
+        COMMIT
+        + turns("commit one; commit two; commit three", "git rebase -q --onto HEAD~3 HEAD~2", "commit four")
+    )
+    host, subjects = Host(sandbox), []
+    for report in handed_over(sandbox):
+        if is_beside(report):
+            assert host.take_beside(report) == {}
+        else:
+            subjects = host.take(report.points, report.pack)
+            assert sandbox.repo.head("refs/realm/fix^{tree}") == _tree(sandbox, report)
+    assert subjects == ["one", "two", "three", "turn 2", "four"]
+    assert host.take(end.points[-1:], end.pack, last=True) == subjects
+    assert sandbox.repo.files("refs/realm/fix") == ["README.md", "four", "three", "two"]
+    assert [note.partition(":")[0] for note in host.notes] == ["the agent rewrote its history"]
+    assert_sound(sandbox.repo)
