@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError, RejectedError
 from realm.paths import replace
 from realm.sandbox.repositories import BESIDE
-from realm.session import bounds, homes, large, neighbours, sight
+from realm.session import bounds, homes, large, leftout, neighbours, sight
 from realm.session.lock import run_directory
 from realm.store import history, refs, repo, submodules
 from realm.store.commits import Twin
@@ -179,6 +179,7 @@ def _taken(
     )  # fmt: skip
     notes += [f"in {shown}: {note}" for note in done.notes]
     notes += [f"in {shown}, left out: {path}" for path in done.dropped]
+    notes += leftout.keep(plan, done.left, one.path)
     if _move(clone, there.name, state.onto, done.tip):
         name = there.name
         notes.append(f"refs/realm/{name} in {shown} had moved; its old commit is in refs/realm-trash/{name}")

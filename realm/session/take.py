@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, RefRaceError
 from realm.model import State, Taken, Totals, TurnText
-from realm.session import audit, bounds, inner, large, readonly, refusals, secrets, talk
+from realm.session import audit, bounds, inner, large, leftout, readonly, refusals, secrets, talk
 from realm.session.lock import run_directory
 from realm.session.recordings import Screens, Shown
 from realm.session.run import Outcome
@@ -141,6 +141,7 @@ def _taken(
         code, twins = ingested.tip, ingested.twins
         notes += [
             *ingested.notes, *(f"left out: {path}" for path in ingested.dropped),
+            *leftout.keep(plan, ingested.left),
             *_let_out(plan, code, plan.included),
             *_without_files(plan, code),
         ]  # fmt: skip

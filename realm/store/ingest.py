@@ -79,6 +79,8 @@ class Ingested(NamedTuple):
     """The commits of each turn."""
     dropped: Sequence[str] = ()
     """The files that were left out, and why; clean text, like ``notes``."""
+    left: Mapping[bytes, bytes] = {}
+    """Contents of such files, and targets of links, by their paths; not all."""
     notes: Sequence[str] = ()
     twins: Mapping[str, Twin] = {}
     """The host's commits by the sandbox's."""
@@ -214,6 +216,7 @@ def _taken(intake: Intake, limits: Limits) -> Ingested:
             )  # fmt: skip
             for point in intake.points:
                 chain.add(point)
+            left = verifier.contents()
         signed = signing.Signed(chain.tip)
         if chain.tip != onto:
             fresh = {*sizes, *made.ids}
@@ -228,6 +231,7 @@ def _taken(intake: Intake, limits: Limits) -> Ingested:
         tip=signed.tip,
         turns={turn: tuple(anew.get(oid, oid) for oid in commits) for turn, commits in chain.turns.items()},
         dropped=verifier.dropped.lines(),
+        left=left,
         notes=chain.notes.lines() + verifier.notes.lines() + ([signed.problem] if signed.problem else []),
         twins={oid: twin._replace(oid=anew.get(twin.oid, twin.oid)) for oid, twin in chain.twins.items()},
         states={oid: anew.get(made, made) for oid, made in chain.states.items()},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realm.errors import GitError, RejectedError
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 _SUSPICIOUS = 100_000
 """Checked entries after which all entries are counted first: a few trees can expand to billions."""
 _SHOWN = 100
-"""Most paths named one by one in a list of what was left out."""
+"""Most paths named one by one in a list of what was left out, and files of which the content is kept."""
+_ROOM = 64 * 1024 * 1024
+"""The most bytes of such contents."""
 
 
 class Findings:
@@ -84,8 +87,20 @@ class Verifier:
         self._bases: set[str] = set()
         self._own: set[bytes] | None = None
         self._moved: tuple[str, set[str]] = ("", set())
+        self._left: dict[bytes, str] = {}
+        self._room = _ROOM
         self.dropped = Findings()
         self.notes = Findings()
+
+    def contents(self) -> dict[bytes, bytes]:
+        """Return the contents of files that were left out, and the targets of links, by their paths."""
+        found = {}
+        for path, oid in self._left.items():
+            with suppress(GitError):  # it was left out anyway
+                held = self._objects.get(oid, _ROOM)
+                if held is not None and held.kind == "blob":
+                    found[path] = held.data
+        return found
 
     def tree(self, oid: str, base: str) -> str:
         """Return the id of the tree ``oid`` without entries that are unsafe for a project with tree ``base``.
@@ -132,6 +147,7 @@ class Verifier:
             if SYMLINK in (entry.mode, other.mode):
                 self.dropped.add(f"{_shown(full)}: the same name as {_shown(other.name)} on some systems")
                 gone.add(entry.name)
+                self._leave(full, entry)
             else:
                 self.notes.add(f"{_shown(full)} has the same name as {_shown(other.name)} on some systems")
         return [entry for entry in kept if entry.name not in gone]
@@ -231,14 +247,14 @@ class Verifier:
         if len(full) > self._limits.path or depth >= self._limits.depth:
             problem = problem or "a path too long"
         if problem:
-            return self._drop(full, problem, old)
+            return self._drop(full, problem, entry, old)
         if old is None and (odd := names.oddity(entry.name)):
             self.notes.add(f"{_shown(full)}: {odd}")
         if entry.mode == DIRECTORY:
             base = old.oid if old and old.mode == DIRECTORY else None
             below = self._tree(entry.oid, base, full + b"/", depth + 1)
             if below in self._repositories:
-                return self._drop(full, "a bare git repository, whose settings git would obey", old)
+                return self._drop(full, "a bare git repository, whose settings git would obey", entry, old)
             return entry._replace(oid=below) if below else None
         return self._file(entry, old, full, depth)
 
@@ -252,7 +268,7 @@ class Verifier:
         if problem == names.ABSOLUTE and old is None and self._is_moved(entry.oid):
             problem = ""  # the user's own
         if problem:
-            return self._drop(full, problem, old)
+            return self._drop(full, problem, entry, old)
         if entry.mode == SYMLINK:
             return entry
         mode = EXECUTABLE if entry.mode & 0o100 else FILE
@@ -264,7 +280,7 @@ class Verifier:
             return entry
         oid, said = self._links.resolve(full, entry.oid)
         if not oid:
-            return self._drop(full, said, old)
+            return self._drop(full, said, entry, old)
         if said:
             self.notes.add(f"{_shown(full)} {said}")
         return entry._replace(oid=oid)
@@ -289,10 +305,17 @@ class Verifier:
             raise RejectedError(f"the container's files cannot be read: the link {entry.oid} is missing")
         return names.link_problem(entry.name, found.data, depth)
 
-    def _drop(self, full: bytes, problem: str, old: Entry | None) -> Entry | None:
+    def _drop(self, full: bytes, problem: str, entry: Entry, old: Entry | None) -> Entry | None:
         """Leave out an entry and keep the previous one."""
         self.dropped.add(f"{_shown(full)}: {problem}")
+        self._leave(full, entry)
         return old
+
+    def _leave(self, full: bytes, entry: Entry) -> None:
+        kind, size = self._sizes.get(entry.oid, ("", 0))
+        if kind == "blob" and size <= self._room and len(self._left) < _SHOWN:
+            self._room -= size
+            self._left[full] = entry.oid
 
 
 def _shown(path: bytes) -> str:

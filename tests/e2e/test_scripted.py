@@ -89,6 +89,16 @@ def test_modes_links_and_odd_names_survive(user: User) -> None:
     assert modes == {"README.md": "100644", "a b/ü.txt": "100644", "link": "120000", "run.sh": "100755"}
 
 
+def test_what_is_left_out_is_on_this_machine(user: User, sealed: Path) -> None:
+    script = "printf 'in\\n' >'tab\tname'; ln -s /etc/passwd link; mkdir d; echo no >'d/x\\y'; echo yes >fine"
+    done = user.scripted("odd", script)
+    assert user.repo.files("refs/realm/odd") == ["README.md", "fine"]
+    (place,) = sealed.glob(".realm/runs/*/left-out")
+    assert f"warning: files and links that were left out are in {place}\n" in done.err
+    kept = {file.name: file.read_text() for file in place.iterdir()}
+    assert kept == {"0001-link": "/etc/passwd", "0001-tab%09name": "in\n", "0001-d%2Fx%5Cy": "no\n"}
+
+
 def test_history_and_branch_are_visible_in_the_sandbox(user: User) -> None:
     done = user.scripted(
         "look", "git log --format=%s; git branch --show-current; git status --porcelain; pwd; id -u"
