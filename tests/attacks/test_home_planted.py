@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.support.user import User
 
 pytestmark = [pytest.mark.engine, pytest.mark.defaults]
-FILES = ("key", "projects.json", ".gitignore")
+FILES = ("key", "clock", "projects.json", ".gitignore")
 DIRECTORIES = ("tmp", "runs", "approvals", "history", "volumes", "caches", "egress", "quarantine")
 
 
