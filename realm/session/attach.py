@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, RunningError
 from realm.interrupts import telling
 from realm.sandbox import docker, lookup
-from realm.session import background, claim, summary
+from realm.session import background, claim, untold
 from realm.session import plan as planning
 from realm.session.find import find
 from realm.session.lock import RunLock, holder
@@ -52,7 +52,7 @@ def attach(name: str, directory: Path | None, ui: UI, *, take: bool = False) -> 
 
         with RunLock(session.id, name, plan.run.number):
             claim.take(project, session)
-            summary.tell_kept(session.id, ui)
+            untold.tell(session.id, ui)
             sandbox = intake.recover(connection, plan, last, ui)
         if sandbox is None:
             raise RealmError(f"session {name} is not running", f"realm resume {name}")

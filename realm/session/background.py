@@ -22,7 +22,7 @@ from realm.errors import RealmError, RunningError
 from realm.interrupts import telling
 from realm.paths import make_private
 from realm.session import control as controls
-from realm.session import loaded, recordings, summary
+from realm.session import loaded, recordings, untold
 from realm.session.control import Control
 from realm.session.holder import Holder, is_left
 from realm.session.lock import RunLock, run_directory
@@ -124,7 +124,7 @@ def _ended_meanwhile(holder: Holder) -> int:
     run = next((run for run in record.read_runs(plan.project, name) if run.number == plan.run.number), None)
     if run is None or run.ended is None:
         raise RealmError(f"the background process of {name} is gone", f"realm stop {name} saves its work")
-    summary.tell_kept(plan.session.id, holder.ui)
+    untold.tell(plan.session.id, holder.ui)
     holder.ui.info(f"{name} has ended   realm resume {name}")
     return run.exit_code or 0
 
@@ -278,7 +278,7 @@ def _become_holder(holder: Holder, control: Control, ready: int) -> None:
         ended = holder.drain(control)
         if ended is not None:
             holder.conclude(ended)
-            summary.keep(holder.plan.session.id, holder.notes)
+            untold.keep(holder.plan.session.id, holder.notes)
         status = 0
     except BaseException as error:  # noqa: BLE001 - the last place where it can be said
         _say_why(holder, error, ready)
@@ -297,7 +297,7 @@ def _say_why(holder: Holder, error: BaseException, ready: int) -> None:
         if ready >= 0:
             os.write(ready, reason.encode()[:4000])
         else:
-            summary.keep(holder.plan.session.id, [*holder.notes, reason])
+            untold.keep(holder.plan.session.id, [*holder.notes, reason])
 
 
 def _silence(log: Path) -> None:

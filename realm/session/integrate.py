@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm import git
 from realm.errors import GitError, RealmError
 from realm.paths import current_directory
-from realm.session import summary
+from realm.session import untold
 from realm.session.review import CommitRange, commit_range, turns
 from realm.store import merging, refs, repo, worktree
 from realm.store import turns as numbered
@@ -69,7 +69,7 @@ def work(at: At, directory: Path | None, ui: UI) -> Work:
         begin = first.oid
     if whole.tip == begin:
         raise RealmError(f"{at.name} changed nothing", f"realm log {at.name}")
-    summary.tell_kept_of(whole.project, at.name, whole.id, ui)
+    untold.tell_of(whole.project, at.name, whole.id, ui)
     return Work(whole, commits, begin)
 
 

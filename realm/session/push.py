@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from realm.config import REMOTE, Config
 from realm.errors import NothingToPushError, RealmError, RefRaceError
 from realm.paths import current_directory
-from realm.session import approvals, homes, integrate, summary
+from realm.session import approvals, homes, integrate, summary, untold
 from realm.session.find import locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
@@ -53,7 +53,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
         if pushes:
             hint = f"{'; '.join(pushes)} pushes its work there"
         raise NothingToPushError(f"session {request.name} has no commits to push", hint)
-    summary.tell_kept_of(project, request.name, session.id, ui)
+    untold.tell_of(project, request.name, session.id, ui)
     if not request.yes:
         look = unusual.find if request.squash else unusual.find_to_push
         _ask(session, look(project, session.base, code), ui)

@@ -20,7 +20,7 @@ from realm.session import (
     onto,
     rebase,
     sight,
-    summary,
+    untold,
     words,
 )
 from realm.session import plan as planning
@@ -62,7 +62,7 @@ def resume(request: ResumeRequest, ui: UI, connected: Engine | None = None) -> i
     with RunLock(session.id, session.name, plan.run.number) as lock:
         claim.take(project, session)
         connection = engine.result()
-        summary.tell_kept(session.id, ui)
+        untold.tell(session.id, ui)
         sandbox = intake.recover(connection, plan, last, ui)
         if sandbox is not None:
             return _take_over(

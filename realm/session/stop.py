@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, RunningError
 from realm.model import State
 from realm.sandbox import docker, lookup
-from realm.session import claim, control, homes, intake, summary
+from realm.session import claim, control, homes, intake, summary, untold
 from realm.session import plan as planning
 from realm.session.find import state
 from realm.session.lock import RunLock, holder
@@ -67,7 +67,7 @@ def _told(session: Session) -> bool:
 def _tell(project: Project, row: MetaRow, ui: UI) -> None:
     """Report the result, as recorded by the holder, which had no terminal to report it on."""
     name = row.name
-    summary.drop_kept(row.summary.id)
+    untold.drop(row.summary.id)
     with record.Record(project, name) as found:
         last, session = found.last(), found.session()
     beside = homes.work(project, session)
@@ -92,7 +92,7 @@ def _without_holder(project: Project, session: Session, ui: UI) -> None:
         claim.take(project, session)
         connection = docker.connect()
         sandboxes = lookup.find(connection, session_id=session.id)
-        summary.tell_kept(session.id, ui)
+        untold.tell(session.id, ui)
         if not [sandbox for sandbox in sandboxes if sandbox.state() != "created"]:
             intake.recover(connection, plan, last, ui)
             raise RealmError(f"session {name} is not running", f"realm resume {name}")

@@ -1,32 +1,23 @@
-"""The summary after a run: the result, and what to do with it.
-
-What a background holder has to say, nobody would see: it is kept in the run's directory (``untold``, a JSON
-array of sentences) for the next command.
-"""
+"""The summary after a run: the result, and what to do with it."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shlex
 from typing import TYPE_CHECKING
 
 from realm.config import NETWORK
-from realm.paths import replace
 from realm.sandbox.repositories import is_beside
-from realm.session import claim, homes
-from realm.session.lock import run_directory
+from realm.session import homes
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realm.model import Kept, Project, Session, Totals
+    from realm.model import Kept, Session, Totals
     from realm.session.homes import Held
     from realm.session.requests import UI
     from realm.session.run import Outcome, Plan
 
-_UNTOLD = "untold"
 _HOSTS = 5
 """The most refused hosts that are named."""
 
@@ -121,29 +112,3 @@ def refused(plan: Plan) -> str:
     more = f" and {len(hosts) - _HOSTS} more" if len(hosts) > _HOSTS else ""
     times = plural(sum(refusal.times for refusal in found), "request")
     return f"{times} to {', '.join(hosts[:_HOSTS])}{more}" if found else ""
-
-
-def keep(session_id: str, words: Sequence[str]) -> None:
-    """Keep a background holder's messages; a full disk is no reason to fail."""
-    with contextlib.suppress(OSError):
-        if words:
-            replace(run_directory(session_id) / _UNTOLD, json.dumps(list(words)).encode())
-
-
-def tell_kept(session_id: str, ui: UI) -> None:
-    """Report the kept notes, once."""
-    with contextlib.suppress(OSError, ValueError):
-        for text in json.loads((run_directory(session_id) / _UNTOLD).read_bytes()):
-            ui.warn(clean(str(text)))
-    drop_kept(session_id)
-
-
-def tell_kept_of(project: Project, name: str, session_id: str, ui: UI) -> None:
-    """Report the kept notes, once, if they are of this session and not of another one with its id."""
-    if claim.is_own(project, name, session_id):
-        tell_kept(session_id, ui)
-
-
-def drop_kept(session_id: str) -> None:
-    """Drop the kept notes, as they are reported another way."""
-    (run_directory(session_id) / _UNTOLD).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realm.session import claim, registry, summary
+from realm.session import claim, registry, untold
 from realm.store import merging, record, refs
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
@@ -244,7 +244,7 @@ class TestMerge:
         repo = past.repo
         session = record.read_session(project_of(repo), "fix")
         claim.take(project_of(repo), session)
-        summary.keep(session.id, ["left out: big"])
+        untold.keep(session.id, ["left out: big"])
         assert "warning: left out: big\n" in realm(repo.path, "merge", "fix@1").err
         assert "left out" not in realm(repo.path, "merge", "fix").err
 
@@ -252,7 +252,7 @@ class TestMerge:
         repo = past.repo
         session = record.read_session(project_of(repo), "fix")
         claim.take(project_of(repo), session._replace(name="other"))
-        summary.keep(session.id, ["left out: big"])
+        untold.keep(session.id, ["left out: big"])
         assert "left out" not in realm(repo.path, "merge", "fix").err
 
     def test_where_the_user_wants_merges_only_it_says_what_was_merged(self, past: Past) -> None:
