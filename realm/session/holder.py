@@ -411,8 +411,9 @@ class Holder:
             with self.ui.progress("saving the work"):
                 swept = Begun(lambda: sandboxes.sweep(self.engine))
                 outcome = intake.save(
-                    self.engine, self.plan, self.sandbox, code, self._shown(), self.notes, asked=bool(number)
-                )
+                    self.engine, self.plan, self.sandbox, code, self._shown(), self.notes,
+                    asked=bool(number), undone=self._attended,
+                )  # fmt: skip
                 swept.result()
         recordings.discard(self.plan.session.id)
         account.forget(self.plan.session.id)

@@ -13,6 +13,7 @@ from realm.config import LIMIT_SECONDS
 from realm.errors import RealmError, RejectedError, RunningError, UnpreparedError
 from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
+from realm.sandbox.report import Report
 from realm.session import (
     approvals,
     bounds,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from realm.model import Run
     from realm.sandbox.docker import Engine
-    from realm.sandbox.report import Report
     from realm.sandbox.sandbox import Sandbox
     from realm.session.recordings import Shown
     from realm.session.requests import UI
@@ -76,13 +76,14 @@ def take_back(plan: Plan, outcome: Outcome) -> bool:
 
 
 def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown | None = None,
-         notes: Sequence[str] = (), *, asked: bool = False) -> Outcome:  # fmt: skip
+         notes: Sequence[str] = (), *, asked: bool = False, undone: bool = False) -> Outcome:  # fmt: skip
     """Take in the work of a stopped sandbox, write the record, remove the sandbox.
 
     If it was killed before it could report, its workspace is saved first.  ``shown`` is what its terminal
     showed (default: what a killed holder recorded); ``notes`` go into the record before the intake's own;
     ``asked`` says whether the user had realm end it.  Raises :class:`RealmError` with the way out when the
-    work cannot be taken in: the sandbox then stays.
+    work cannot be taken in: the sandbox then stays.  A run whose workspace could not be prepared is recorded
+    as failed; with ``undone``, for a caller who undoes it, it raises :class:`UnpreparedError`.
     """
     sandbox.limit = bounds.results(plan.config)
     if shown is None:
@@ -98,11 +99,15 @@ def save(engine: Engine, plan: Plan, sandbox: Sandbox, code: int, shown: Shown |
         used = [
             *budget.notes(plan.session.id, plan.run.number), *lending.notes(plan.session.id, plan.run.number),
         ]  # fmt: skip
-        outcome = _taken(plan, sandbox, ending, [*notes, *used, *([died.text] if died else [])])
-    except UnpreparedError as error:
-        if not any(reason in error.message for reason in _ADVICE):
-            sandboxes.forget(sandbox)
-        raise
+        notes = [*notes, *used, *([died.text] if died else [])]
+        try:
+            outcome = _taken(plan, sandbox, ending, notes)
+        except UnpreparedError as error:
+            if not any(reason in error.message for reason in _ADVICE):
+                sandboxes.forget(sandbox)
+            if undone:
+                raise
+            outcome = take.take(plan, Report(), [*notes, f"{error.message}: {error.hint}"], ending=ending)
     except RejectedError as error:
         error.hint = error.hint or take.way_out(plan)
         raise
@@ -215,12 +220,8 @@ def recorded_run(sandbox: Sandbox, plan: Plan, last: Run | None) -> Run:
 def _recover_one(connection: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> None:
     from realm.session import summary
 
-    try:
-        with ui.progress("saving what the last run left in its container"), telling(kept(plan)):
-            outcome = save(connection, plan, sandbox, sandbox.wait())
-    except UnpreparedError:
-        sandbox.remove()
-        return
+    with ui.progress("saving what the last run left in its container"), telling(kept(plan)):
+        outcome = save(connection, plan, sandbox, sandbox.wait())
     ui.info(f"recovered the unsaved work of run {plan.run.number} of {plan.session.name}")
     summary.tell(plan, outcome, ui)
 
