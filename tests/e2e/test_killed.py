@@ -134,7 +134,7 @@ def test_remove_never_takes_a_running_sandbox_and_brings_home_what_a_dead_one_ha
     engines.docker("kill", sandbox)
     asked = user.realm("remove", "victim", code=1).err
     assert "recovered the unsaved work of run 1 of victim" in asked
-    assert "session victim has 1 commit that nobody else has" in asked
+    assert "session victim has 1 commit found nowhere else" in asked
     assert (state(user), list(user.leftovers())) == ("exited", [])
     user.realm("remove", "victim", "--yes")
     assert user.listed() == []
