@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
+import os
 import signal
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds after a Ctrl-C during which another one is ignored."""
+_SOON = 0.01
+"""Seconds until a signal comes again whose exception was lost."""
 
 
 class _Once:
@@ -25,6 +30,23 @@ class _Once:
             self._last = now
             raise KeyboardInterrupt(number)
 
+    def unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        """Have a signal come again if it came while Python ran a ``__del__`` or a weak reference's callback.
+
+        Their exceptions go nowhere; nor would one from here.
+        """
+        wish = lost.exc_value
+        if not isinstance(wish, KeyboardInterrupt) or not wish.args:
+            sys.__unraisablehook__(lost)
+            return
+        self._last = 0.0
+        _thread.start_new_thread(_again, wish.args)
+
+
+def _again(number: int) -> None:
+    time.sleep(_SOON)
+    os.kill(os.getpid(), number)
+
 
 def once() -> None:
     """Make SIGINT, SIGTERM and SIGHUP raise :class:`KeyboardInterrupt` once in :data:`PATIENCE` seconds.
@@ -36,6 +58,7 @@ def once() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in {signal.default_int_handler, signal.SIG_DFL}:
             signal.signal(number, handler)
+    sys.unraisablehook = handler.unraisable
 
 
 def code(wish: KeyboardInterrupt) -> int:
