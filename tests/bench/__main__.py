@@ -4,8 +4,8 @@ Pairs are interleaved, medians are compared, and nothing passes or fails here:
 on a shared machine only ratios mean anything, and those are for people.
 Repositories have 1,000 files, and 24 MB of output are relayed at a time;
 ``REALM_BENCH_FULL=1`` adds 10,000 and 80,000 files, 60 MB at a time, 1 GB at a stretch
-for the memory, and more rounds.  Arguments choose parts: ``commands``, ``review``, ``terminal``,
-``intake``, ``runs``, ``prompt``, ``turns``, ``recording``, ``network``.
+for the memory, more rounds, and the recording of long sessions.  Arguments choose parts: ``commands``,
+``review``, ``terminal``, ``intake``, ``runs``, ``prompt``, ``turns``, ``recording``, ``network``.
 """
 
 from __future__ import annotations
@@ -36,11 +36,14 @@ USUAL = 1_000
 """Files of an ordinary repository."""
 BARE_BARS = {USUAL: 1.8, 80_000: 2.0}
 """Bars of a run that does nothing, by the number of files."""
-QUICK = 15 if FULL else 4
+QUICK = 15 if FULL else 3
 PROMPTS = 9 if FULL else 2
 MANY_SESSIONS = 100
 MOST_SESSIONS = 1000
-PARTS = ("commands", "review", "intake", "terminal", "runs", "prompt", "turns", "recording", "network")
+PARTS = (
+    "commands", "review", "intake", "terminal", "runs", "prompt", "turns", "network",
+    *(("recording",) if FULL else ()),
+)  # fmt: skip
 
 
 def sizes() -> tuple[int, ...]:
