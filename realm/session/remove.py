@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from realm.session.requests import UI
 
 
-_TRIES = 5
+_TRIES = 6
 
 
 def plan(name: str, directory: Path | None, ui: UI, *, force: bool = False) -> Removal:
@@ -134,17 +134,16 @@ def remove(removal: Removal, ui: UI) -> Removal:
     with RunLock(session.id, removal.name, 0):
         if removal.given_up:
             _give_up(session, ui)
-        for _ in range(_TRIES):
+        for tries in range(_TRIES):
             try:
                 _move_refs(removal)
                 break
             except RefRaceError:
                 now = refs.tips(removal.project, removal.name)
-                if now.code != removal.code or _runs(removal, now.meta) != _runs(removal, removal.meta):
+                moved = now.code != removal.code or _runs(removal, now.meta) != _runs(removal, removal.meta)
+                if moved or tries == _TRIES - 1:
                     raise
                 removal = removal._replace(meta=now.meta)
-        else:
-            _move_refs(removal)
         forget(session.id)
     return removal
 
