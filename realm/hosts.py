@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import ipaddress
@@ -18,6 +19,8 @@ _LONGEST = 253
 _HIGHEST = 65535
 TLS, WEB = 443, 80
 """The usual ports."""
+HERE = r"localhost|127\.[0-9./]+|::1"
+"""A pattern of the names of the machine that asks: in a container the container itself."""
 
 
 class Host(NamedTuple):
@@ -42,18 +45,23 @@ class Host(NamedTuple):
         except ValueError:
             return None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is the machine that asks."""
+        return re.fullmatch(HERE, self.name) is not None
+
     def __str__(self) -> str:
         """Return it as users write it."""
         name = f"[{self.name}]" if ":" in self.name and self.port else self.name
         return f"{name}:{self.port}" if self.port else name
 
 
-_HERE = re.compile(r"https?://(localhost|127\.|\[::1\])", re.IGNORECASE)
-
-
 def is_here(url: str) -> bool:
     """Tell whether a URL leads back to the machine that requests it."""
-    return _HERE.match(url) is not None
+    try:
+        return Host(urlsplit(url).hostname or "").is_here
+    except ValueError:
+        return False
 
 
 def parse(text: str) -> Host:

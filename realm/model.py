@@ -161,17 +161,6 @@ class Refusal(NamedTuple):
     why: str
     times: int = 1
 
-    @property
-    def may_be_allowed(self) -> bool:
-        """Whether ``realm allow`` can allow it; an unknown host is ``?``."""
-        return self.why not in ("private", "login") and self.host != "?" and not self.is_here
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is the container itself, which a program tried to reach through the proxy."""
-        is_loopback = self.why == "address" and self.host.startswith("127.")
-        return is_loopback or self.host in ("localhost", "::1")
-
 
 class Budget(NamedTuple):
     """What a run may cost: tokens, and dollars; 0 for no limit."""

@@ -56,8 +56,10 @@ def command(name: str, directory: Path | None, follow: bool, as_json: bool) -> N
 
 
 def _line(refusal: Refusal) -> str:
+    from realm.session import refusals
+
     host = hosts.at(clean(refusal.host), refusal.port)
-    reason = _HERE if refusal.is_here else _WHY.get(refusal.why, "")
+    reason = _HERE if host.is_here else _WHY.get(refusal.why, "")
     why = f" ({reason})" if reason else ""
-    advice = f": realm allow {host}" if refusal.may_be_allowed else ""
+    advice = f": realm allow {host}" if refusals.may_be_allowed(refusal) else ""
     return f"denied: {host}, {plural(refusal.times, 'time')}{why}{advice}"

@@ -348,7 +348,7 @@ class Listener:
                         counts[key] = counts.get(key, 0) + 1
                     if refusal.host not in self._seen and len(self._seen) < _MOST:
                         self._seen.add(refusal.host)
-                        is_news = refusal.may_be_allowed or refusal.why == "private"
+                        is_news = refusals.may_be_allowed(refusal) or refusal.why == "private"
                         self._new += [refusal.host] if is_news else []
                 is_new = is_new or bool(said)
                 if is_new and time.monotonic() - written > _PERIOD:

@@ -93,7 +93,7 @@ def refused_lately(directory: Path) -> list[str]:
             found |= dict.fromkeys(
                 str(hosts.at(refusal.host, refusal.port))
                 for refusal in refusals.recorded(row.summary.id)
-                if refusal.may_be_allowed
+                if refusals.may_be_allowed(refusal)
             )
     return list(found)
 
@@ -105,7 +105,7 @@ def allow(words: Sequence[str], directory: Path, *, everywhere: bool) -> list[st
     """
     wanted = [_host(word) for word in words]
     for one in wanted:
-        if one.name == "localhost" or (one.network is not None and one.network.is_loopback):
+        if one.is_here:
             raise UsageError(
                 f"{one} is the container itself in there, which its programs may reach",
                 "they go there without the proxy (NO_PROXY); realm help allow says how to name other hosts",

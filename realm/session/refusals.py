@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from realm import hosts
 from realm.model import Refusal
 from realm.paths import replace
 from realm.session.lock import run_directory
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FILE = "refused.json"
+
+
+def may_be_allowed(refusal: Refusal) -> bool:
+    """Tell whether ``realm allow`` can allow the host; an unknown one is ``?``."""
+    is_unfit = refusal.why in ("private", "login") or refusal.host == "?"
+    return not is_unfit and not hosts.Host(refusal.host).is_here
 
 
 def recorded(session_id: str) -> tuple[Refusal, ...]:

@@ -54,16 +54,18 @@ def test_what_is_allowed_is_reached_and_the_rest_is_told(sealed_user: User, web:
             "x",
             f"{GET} {web.url}; {GET} {other.url}; {GET} {other.url}; {GET} https://no.example/ 2>/dev/null;"
             f"{GET} --noproxy '*' {web.url} 2>/dev/null; getent hosts no.example; ls /sys/class/net;"
-            "curl -s -m 20 http://no.example/; curl -s -m 20 http://no.example:8080/",
+            "curl -s -m 20 http://no.example/; curl -s -m 20 http://no.example:8080/;"
+            "curl -s -m 20 --noproxy '' http://127.0.0.1:8080/",
         )
         assert not other.asked
-    *codes, first, second = done.out.splitlines()
+    *codes, first, second, here = done.out.splitlines()
     assert " ".join(codes).split() == ["200000", "403000", "403000", "000403", "000000", "lo"]
     assert first.endswith("Its user allows it with: realm allow no.example")
     assert second.endswith("Its user allows it with: realm allow no.example:8080")
+    assert here.endswith("127.0.0.1 is this container itself, which needs no proxy (NO_PROXY)")
     assert web.asked == ["GET / HTTP/1.1"]
     address, _, port = other.host.partition(":")
-    assert f"refused: 5 requests to {address}, no.example" in done.err
+    assert f"refused: 6 requests to {address}, no.example" in done.err
     told = json.loads(user.realm("net", "x", "--json").out)
     assert told["network"] == "allow"
     assert {"host": "no.example", "port": 443, "why": "name", "times": 1} in told["refused"]
@@ -71,7 +73,7 @@ def test_what_is_allowed_is_reached_and_the_rest_is_told(sealed_user: User, web:
     assert "denied: no.example, 1 time: realm allow no.example" in lines
     assert any(line.startswith(f"denied: {address}:{port}, 2 times") for line in lines)
     (listed,) = user.listed()
-    assert (listed["network"], listed["refused"]) == ("allow", 5)
+    assert (listed["network"], listed["refused"]) == ("allow", 6)
     assert not sidecars(user)
     assert not volumes(user)
 

@@ -10,7 +10,7 @@ import pytest
 from realm.errors import EngineError, UsageError
 from realm.model import Refusal
 from realm.sandbox import docker
-from realm.session import net
+from realm.session import net, refusals
 from tests.support.cli import CommandLine
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ def test_the_list_has_both_kinds(realm: CommandLine, place: Path) -> None:
 
 
 def test_the_container_itself_needs_no_permission(place: Path, repo: Repo) -> None:
-    for word in ("localhost:3000", "127.0.0.1", "[::1]:80"):
+    for word in ("localhost:3000", "127.0.0.1", "127.0.0.0/8", "[::1]:80"):
         with pytest.raises(UsageError, match="the container itself"):
             net.allow(["a.example", word], place, everywhere=False)
     assert repo.git("config", "--local", "--get-all", "realm.allow", check=False) == ""
     here = [Refusal("localhost", 3000, "name"), Refusal("127.0.0.1", 443, "address")]
-    assert not any(refusal.may_be_allowed for refusal in here)
-    assert Refusal("127.example.com", 443, "name").may_be_allowed
+    assert not any(map(refusals.may_be_allowed, here))
+    assert refusals.may_be_allowed(Refusal("127.example.com", 443, "name"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realm.hosts import Host, parse
+from realm.hosts import Host, is_here, parse
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,14 @@ def test_what_is_a_host(text: str, host: Host) -> None:
 def test_what_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)
+
+
+def test_what_leads_back_to_the_machine_that_asks() -> None:
+    for here in ("localhost:3000", "127.0.0.1", "127.1.2.3:80", "127.0.0.0/8", "[::1]:80", "LOCALHOST."):
+        assert parse(here).is_here
+    for away in ("localhost.example.com", "127.example.com", "128.0.0.1", "fd00::1", "example.com"):
+        assert not parse(away).is_here
+    for url in ("http://localhost", "https://127.0.0.1:8080/v1", "http://[::1]/", "HTTP://me@LocalHost/x"):
+        assert is_here(url)
+    for url in ("http://localhost.example.com", "http://localhost@example.com", "http://[::1", "localhost"):
+        assert not is_here(url)

@@ -74,6 +74,7 @@ _PAGES = {
     "ERR_NAME": "realm: this container may not reach %H. Its user allows it with: realm allow %H",
     "ERR_PORT": "realm: this container may not reach %H:%p. Its user allows it with: realm allow %H:%p",
     "ERR_ADDRESS": "realm: this container may reach hosts by name. Its user allows it with: realm allow %H",
+    "ERR_HERE": "realm: %H is this container itself, which needs no proxy (NO_PROXY)",
     "ERR_LOGIN": "realm: this container only reads at %H, with its user's login (realm.registryCredentials)",
     "ERR_PRIVATE": "realm: %H leads to a private address. Its user allows that with: realm allow ADDRESS",
 }
@@ -258,21 +259,25 @@ access_log stdio:{REFUSED} logformat=refused on-error=drop refused
 error_directory {CONFIG}
 acl because_private annotate_transaction why=private
 acl because_address annotate_transaction why=address
+acl because_here annotate_transaction why=name
 acl because_name annotate_transaction why=name
 acl because_port annotate_transaction why=name
 deny_info 403:ERR_PRIVATE because_private
+deny_info 403:ERR_HERE because_here
 deny_info 403:ERR_ADDRESS because_address
 deny_info 403:ERR_NAME because_name
 deny_info 403:ERR_PORT because_port
 acl usual_port port {TLS} {WEB}
 acl tunnel method CONNECT
 acl plain proto HTTP
+acl here dstdom_regex -n ^\\[?({hosts.HERE})\\]?$
 acl literal dstdom_regex -n ^[0-9.]+$ ^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?${registries.SHARED}"""
     for number, host in enumerate(host for host in more if host.own):
         kind = "dstdomain -n" if host.network is None else "dst"
         yield f"acl own{number} {kind} {host.name}"
         who = f"own{number}" if host.network is None else f"literal own{number}"
         yield from _ways(f"standing {who}", host.port, "")
+    yield "http_access deny here because_here"
     more = [host for host in more if not host.own]
     named = [network for host in more if (network := host.network) is not None]
     yield f"acl private dst {' '.join(map(str, _private(named)))}"
