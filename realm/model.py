@@ -63,7 +63,7 @@ class Activity(StrEnum):
     RANG = "rang"
     """It rang the bell of its terminal while it was working."""
     PAUSED = "paused"
-    """It is paused, because the engine's disk is nearly full."""
+    """Its container is paused: by realm, as the engine's disk is nearly full, or by the user."""
     READY = "ready"
     """It waits for a first prompt."""
     STUCK = "stuck"
@@ -274,7 +274,8 @@ class SessionRow(NamedTuple):
     """One line of ``realm list``: a session's summary, and its current activity.
 
     ``tip`` is its last commit, ``since`` when ``activity`` began, ``merged_into`` and ``pushed_to`` are the
-    branches that have all of its work, ``refused`` is the number of its last run's refused requests.
+    branches that have all of its work, ``refused`` is the number of its last run's refused requests,
+    ``paused`` is why its container is paused, or the command that ends that.
     """
 
     name: str
@@ -288,6 +289,7 @@ class SessionRow(NamedTuple):
     merged_into: str = ""
     pushed_to: str = ""
     refused: int = 0
+    paused: str = ""
 
 
 class Checkpoint(NamedTuple):

@@ -28,7 +28,7 @@ _NONE = "\N{EN DASH}"
 _WAITS = {
     Activity.ASKS: "asks",
     Activity.RANG: "rang the bell",
-    Activity.PAUSED: "paused: the disk is nearly full",
+    Activity.PAUSED: "paused",
     Activity.STUCK: "stuck",
     Activity.READY: "waiting for a prompt",
 }
@@ -211,7 +211,9 @@ def _state(row: SessionRow, now: float | None) -> str:
 
 def _activity(row: SessionRow, now: float | None) -> str:
     if row.activity in _WAITS:
-        said = {Activity.ASKS: row.question, Activity.STUCK: row.summary.words}.get(row.activity)
+        said = {
+            Activity.ASKS: row.question, Activity.STUCK: row.summary.words, Activity.PAUSED: row.paused
+        }.get(row.activity)  # fmt: skip
         return _WAITS[row.activity] + (f": {said}" if said else "")
     if row.activity is Activity.WORKING:
         length = f" {output.duration(max(0.0, now - row.since))}" if now and row.since else ""
@@ -273,6 +275,7 @@ def _record(row: SessionRow) -> dict[str, str | int | None]:
         "activity": row.activity.value,
         "since": output.iso(row.since),
         "question": clean(row.question) or None,
+        "paused": clean(row.paused) or None,
         "prompt": clean(row.summary.prompt) or None,
         "last_words": clean(row.summary.words) or None,
         "exit_code": row.summary.exit_code,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from realm.model import Activity, Question
 from realm.paths import replace
-from realm.session.lock import run_directory
+from realm.session.lock import holder, run_directory
 
 _FILE = "account.json"
 _LIMIT = 64 * 1024
@@ -42,6 +42,8 @@ class Account(NamedTuple):
     """The conversation's id."""
     told: str = ""
     """The digest of the last hook's message."""
+    paused: str = ""
+    """Why its container is paused, or the command that ends that; empty if it is not."""
 
 
 def read(session_id: str) -> Account | None:
@@ -53,7 +55,7 @@ def read(session_id: str) -> Account | None:
             int(found["run"]), Activity(found["activity"]), float(found["since"]), int(found["turns"]),
             str(found["prompt"]), str(found["words"]), str(found["question"]),
             tuple(_part(*part) for part in found.get("parts", ())), str(found["conversation"]),
-            str(found["told"]),
+            str(found["told"]), str(found.get("paused", "")),
         )  # fmt: skip
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
@@ -67,6 +69,12 @@ def write(session_id: str, account: Account) -> None:
     """Write the account; a full disk is no reason to fail."""
     with contextlib.suppress(OSError):
         replace(run_directory(session_id) / _FILE, json.dumps(account._asdict()).encode())
+
+
+def paused(name: str, session_id: str) -> str:
+    """Return a sentence about a session whose run is paused; empty for any other."""
+    now = read(session_id) if holder(session_id) is not None else None
+    return f"{name} is paused: {now.paused}" if now is not None and now.paused else ""
 
 
 def forget(session_id: str) -> None:

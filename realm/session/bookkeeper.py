@@ -84,6 +84,12 @@ class Bookkeeper:
         with self._lock:
             self._become(activity)
 
+    def pause(self, why: str) -> None:
+        """Note why the agent's container is paused; empty if it is not."""
+        with self._lock:
+            if self.account.paused != why:
+                self._note(self.account._replace(paused=why))
+
     def _become(self, activity: Activity) -> None:
         if self.account.activity is not activity:
             self._note(_changed(self.account, activity))

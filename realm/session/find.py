@@ -292,7 +292,9 @@ def _row(project: Project, meta: MetaRow, now: State, merged_into: str) -> Sessi
     said = summary._replace(prompt=summary.prompt or noted.prompt, words=noted.words or summary.words)
     if now is not State.RUNNING:
         return row._replace(summary=said)
-    if noted.activity is Activity.READY and noted.prompt and time.time() - noted.since < _STARTING:
+    if noted.paused:
+        row = row._replace(activity=Activity.PAUSED, paused=noted.paused)
+    elif noted.activity is Activity.READY and noted.prompt and time.time() - noted.since < _STARTING:
         row = row._replace(activity=Activity.WORKING)
     return row._replace(summary=said, since=noted.since, question=noted.question)
 

@@ -19,7 +19,7 @@ from realm.config import DETACH_KEYS
 from realm.errors import EngineError, RealmError
 from realm.model import Activity
 from realm.sandbox.sandbox import STOPPING
-from realm.session import bounds, egress, lending, loaded, logins, recordings, uploads
+from realm.session import bounds, egress, lending, loaded, logins, recordings, reserve, uploads
 from realm.session.bookkeeper import Bookkeeper
 from realm.session.control import HandedOverError, StoppedError, answering
 from realm.session.impatience import Impatience
@@ -28,7 +28,6 @@ from realm.session.live import Taker
 from realm.session.notices import Attention, Caller, plain
 from realm.session.prompts import Prompter
 from realm.session.recordings import TerminalState
-from realm.session.reserve import Reserve
 from realm.session.rewriting import rewriter
 from realm.session.waker import Waker
 from realm.terminal.ansi.modes import Modes
@@ -100,9 +99,8 @@ class Holder:
         self._joined = time.monotonic()
         self.waker = Waker(engine, sandbox)
         self._refusals: egress.Listener
-        self._reserve: Reserve
+        self._reserve: reserve.Reserve
         self._impatience = Impatience(sandbox)
-        self._before = Activity.WORKING
         self._observed: Observed | None = None
         self._at_end: Callable[[], object] = self.caller.ended
         self._attended = False
@@ -207,7 +205,13 @@ class Holder:
     def _minding(self, control: Control, *, attached: bool) -> Iterator[dict[int, Callable[[], bool]]]:
         """Handle everything besides the stream until the context ends; yield the descriptors to watch."""
         self._refusals = egress.Listener(self.engine, self.plan, self.sandbox)
-        self._reserve = Reserve(self.engine, self.plan, self.sandbox)
+        self._reserve = reserve.Reserve(
+            self.engine,
+            self.plan,
+            self.sandbox,
+            heard=self.state.heard,
+            paused=bool(self.books.account.paused),
+        )
         with (
             self.taker,
             logins.in_step(self.sandbox, self.plan, self.ui),
@@ -261,15 +265,12 @@ class Holder:
         return self._observed
 
     def _room(self) -> bool:
-        """Report that the run was paused because the engine's disk is nearly full, or goes on."""
-        if self._reserve.news():
-            if self.books.account.activity is not Activity.PAUSED:  # as another holder noted it
-                self._before = self.books.account.activity
+        """Report that the run was paused, or goes on; the user is called if they did not do that."""
+        why = self._reserve.news()
+        if why == reserve.FULL:
             self.notes.append("the run was paused: the engine's disk was nearly full (realm.diskReserve)")
             self.caller.paused()
-            self.books.become(Activity.PAUSED)
-        else:
-            self.books.become(self._before)
+        self.books.pause(why)
         return True
 
     def _paused(self) -> str:

@@ -53,14 +53,14 @@ def logs(asked: RunRequest, write: Write, ui: UI, *, follow: bool = False) -> No
     talks = agents.find(session.agent).conversations is not None
     goes_on = place.is_dir()
     if goes_on and talks and follow and holder(session.id) is not None:
-        _follow(project, session, run, write)
+        _follow(project, session, run, write, ui)
     elif goes_on and talks and (said := _said_so_far(session) or _said(project, session, run)):
         for entry in said:
             write(_paragraph(entry))
     elif goes_on and talks and _draws(place):
         write(f"{recordings.text(place, _SIZE)}\n")
     elif goes_on:
-        _write_live(project, session, run, write, follow=follow)
+        _write_live(project, session, run, write, ui, follow=follow)
     else:
         _write_record(project, session, run, write)
 
@@ -133,10 +133,24 @@ def _said_so_far(session: Session) -> list[Said]:
     return []
 
 
-def _follow(project: Project, session: Session, run: Run, write: Write) -> None:
+def _pauses(session: Session, ui: UI) -> Callable[[], None]:
+    """Return a function that warns of a pause of the run, once."""
+    said = ""
+
+    def look() -> None:
+        nonlocal said
+        before, said = said, account.paused(session.name, session.id)
+        if said and said != before:
+            ui.warn(said)
+
+    return look
+
+
+def _follow(project: Project, session: Session, run: Run, write: Write, ui: UI) -> None:
     """Write the running run's conversation as it grows, until the run ends."""
     agent = agents.find(session.agent)
     written: set[Said] = set()
+    look = _pauses(session, ui)
 
     def tell(lines: Iterable[bytes]) -> None:
         for said in agent.read(lines):
@@ -146,12 +160,14 @@ def _follow(project: Project, session: Session, run: Run, write: Write) -> None:
 
     while holder(session.id) is not None:
         path, sandbox = conversation_file(session), _container(session)
+        look()
         if path is None or sandbox is None:
             time.sleep(PERIOD)
             continue
         with suppress(EngineError), sandbox.follow(path) as lines:
             while (heard := lines.read(PERIOD)) is not None:
                 tell(heard)
+                look()
                 if not heard and conversation_file(session) != path:
                     break  # the agent began another
         time.sleep(PERIOD)
@@ -204,10 +220,12 @@ def _recorded(project: Project, session: Session, run: Run) -> bytes:
     return "".join(moment.data for moment in moments if moment.code == cast.OUTPUT).encode("utf-8", "replace")
 
 
-def _write_live(project: Project, session: Session, run: Run, write: Write, *, follow: bool) -> None:
+def _write_live(
+    project: Project, session: Session, run: Run, write: Write, ui: UI, *, follow: bool
+) -> None:  # fmt: skip
     """Write a recording, and with ``follow`` what is added while the run is held."""
     lines, last = Lines(), ""
-    for data in _output(session, run, follow=follow):
+    for data in _output(session, run, _pauses(session, ui), follow=follow):
         text = lines.feed(data)
         write(text)
         last = text or last
@@ -217,7 +235,7 @@ def _write_live(project: Project, session: Session, run: Run, write: Write, *, f
         _write_record(project, session, run, write)
 
 
-def _output(session: Session, run: Run, *, follow: bool) -> Iterator[bytes]:
+def _output(session: Session, run: Run, look: Callable[[], None], *, follow: bool) -> Iterator[bytes]:
     follower = Follower(recordings.place(session.id, run.number))
     try:
         while True:
@@ -225,6 +243,7 @@ def _output(session: Session, run: Run, *, follow: bool) -> Iterator[bytes]:
             yield follower.read()
             if not going_on:
                 return
+            look()
             time.sleep(PERIOD)
     finally:
         follower.close()

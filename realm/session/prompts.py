@@ -92,7 +92,8 @@ class Prompter:
         account = self._books.account
         if account.activity is Activity.ASKS:
             return _no(f"it asks: {account.question}", "answer")
-        field = self._field() if account.activity in _WAITS and not self.queue else Field.BUSY
+        waits = account.activity in _WAITS and not account.paused and not self.queue
+        field = self._field() if waits else Field.BUSY
         if field is Field.DRAFT:
             return _no("somebody has begun to write a prompt there")
         if field is Field.EMPTY and not self._typed:
@@ -107,6 +108,8 @@ class Prompter:
 
     def _choose(self, given: object, told: object) -> dict[str, Any]:
         account, picks = self._books.account, _picks(given)
+        if account.paused:
+            return _no(f"it is paused: {account.paused}")
         if account.activity is not Activity.ASKS:
             return _no("it asks nothing")
         if wrong := _wrong(account, picks, told):
@@ -141,7 +144,7 @@ class Prompter:
     def _give_next(self, *, interrupted: bool) -> bool:
         now = time.monotonic()
         account = self._books.account
-        waits = account.activity in _WAITS and bool(self.queue)
+        waits = account.activity in _WAITS and bool(self.queue) and not account.paused
         given = account.turns == self._turns and now - self._given < _SUBMITTED
         if not (waits or interrupted) or now - self._looked < _STEP:
             return waits or interrupted

@@ -123,6 +123,10 @@ class TerminalState:
         self.size = (rows, columns)
         self._recorder.resize(rows, columns)
 
+    def heard(self) -> int:
+        """Return the number of bytes of output so far."""
+        return self._recorder.offset
+
     def doubt(self) -> None:
         """Note that some output was lost."""
         self._recorder.mark(Marker.GAP)

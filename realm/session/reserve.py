@@ -2,6 +2,8 @@
 
 If the engine's files are on this machine the disk is checked here, else from inside the sandbox with ``df``.
 That is the image's program; at worst the agent can prevent its answer.
+
+It is also noticed here that the user has paused a sandbox.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ _ROOM = 1.1
 """The multiple of the reserve that must be free before a paused run continues."""
 _MARK = "paused"
 """The file in the run's directory that says that realm has paused it, not the user."""
+FULL = "the disk is nearly full"
+"""Why realm pauses a run."""
+_FULL, _USERS, _OVER = b"1", b"2", b"0"
 _DF = ("df", "-Pk", layout.WORK)
 _FREE = re.compile(rb"^\S.*\s\d+\s+\d+\s+(\d{1,15})\s+\d+%\s", re.MULTILINE)
 
@@ -38,18 +43,24 @@ _FREE = re.compile(rb"^\S.*\s\d+\s+\d+\s+(\d{1,15})\s+\d+%\s", re.MULTILINE)
 class Reserve:
     """While entered, pauses a sandbox as long as less than the reserve is free on the engine's disk.
 
-    Its descriptor becomes readable when a pause begins or ends, which :meth:`news` returns once.  ``free``
-    returns bytes, ``None`` if unknown.
+    Its descriptor becomes readable when a pause begins or ends, the user's own too, which :meth:`news`
+    returns once.  ``free`` returns bytes, ``None`` if unknown.  ``heard`` returns the bytes of output so far:
+    the engine is asked for a pause only while there is none.  ``paused`` is whether the last holder knew of a
+    pause.
     """
 
     def __init__(
-        self, engine: Engine, plan: Plan, sandbox: Sandbox, free: Callable[[], int | None] | None = None
-    ) -> None:
+        self, engine: Engine, plan: Plan, sandbox: Sandbox, free: Callable[[], int | None] | None = None, *,
+        heard: Callable[[], int] = int, paused: bool = False,
+    ) -> None:  # fmt: skip
         self._engine, self._sandbox = engine, sandbox
         self._mark = run_directory(sandbox.owner.id) / _MARK
         self._least = plan.config.value(DISK_RESERVE)
         self._free = free or self._look
-        self._pause = _SOON
+        self._heard, self._before = heard, heard()
+        self._halted = paused
+        """Whether the user's own pause was reported."""
+        self._pause = _SOON if engine.endpoint.local else _RARELY
         self._root: str | None = None
         self._read, self._write = -1, -1
         self._beside: Beside | None = None
@@ -57,8 +68,7 @@ class Reserve:
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()
-        if self._least:
-            self._beside = Beside(self._watch)
+        self._beside = Beside(self._watch)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,15 +82,19 @@ class Reserve:
         """Return the descriptor."""
         return self._read
 
-    def news(self) -> bool:
-        """Return true if the sandbox was paused, false if it continues; call only when readable."""
-        return os.read(self._read, 1) == b"1"
+    def news(self) -> str:
+        """Return why the sandbox is paused, empty if it continues; call only when readable."""
+        own = f"docker unpause {self._sandbox.id[:12]}"
+        return {_FULL: FULL, _USERS: own}.get(os.read(self._read, 1), "")
 
     def _watch(self, stop: threading.Event) -> None:
         self.paused = self._is_paused()  # by a holder that was killed
         while not stop.wait(self._pause):
             with suppress(EngineError, OSError):
-                self._compare(self._free())
+                if self._least:
+                    self._compare(self._free())
+            with suppress(EngineError, OSError):
+                self._notice()
 
     def _is_paused(self) -> bool:
         with suppress(EngineError):
@@ -99,10 +113,19 @@ class Reserve:
                 self._mark.touch()
             self._engine.pause(self._sandbox.id)
             self.paused = True
-            os.write(self._write, b"1")
+            os.write(self._write, _FULL)
         elif self.paused and free >= self._least * _ROOM:
             self._go_on()
-            os.write(self._write, b"0")
+            os.write(self._write, _OVER)
+
+    def _notice(self) -> None:
+        """Report that the user has paused the sandbox, or that it goes on."""
+        before, self._before = self._before, self._heard()
+        halted = not self.paused and self._before == before and self._engine.is_paused(self._sandbox.id)
+        if halted != self._halted:
+            self._halted = halted
+            if not self.paused:
+                os.write(self._write, _USERS if halted else _OVER)
 
     def _go_on(self) -> None:
         with suppress(EngineError):

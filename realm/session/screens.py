@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import NothingShownError, RealmError
-from realm.session import recordings, review, secrets
+from realm.session import account, recordings, review, secrets
 from realm.session.find import find
 from realm.store import record, refs
 
@@ -125,6 +125,8 @@ def picture(asked: RunRequest, ui: UI, turn: int | None = None) -> Picture:
     elif kept is None:
         live = recordings.last_screen(recordings.place(session.id, run.number), _SIZE)
         kept, incomplete = live or (None, False)
+        if why := account.paused(session.name, session.id):
+            ui.warn(why)
     if kept is None:
         raise NothingShownError(
             f"run {run.number} of {session.name} showed nothing on a terminal",

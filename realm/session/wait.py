@@ -63,6 +63,8 @@ def _news(name: str, now: account.Account | None) -> str:
     """Return what the user must do for an agent that does not end by itself; empty for nothing."""
     if now is None:
         return ""
+    if now.paused:
+        return f"{name} is paused: {now.paused}"
     if now.activity is Activity.ASKS:
         return f"{name} asks: {now.question}"
     if now.activity is Activity.STUCK:

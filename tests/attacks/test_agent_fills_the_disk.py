@@ -40,20 +40,24 @@ def test_it_stands_still_while_there_is_no_room(lab: Laboratory, monkeypatch: py
     free = [0]
     lab.engine.pause(sandbox.id)
     with Reserve(lab.engine, PLAN, sandbox, lambda: free[0]) as keeper:  # the user has paused it
+        assert keeper.news() == f"docker unpause {sandbox.id[:12]}"
         free[0] = 5000
         assert not select.select([keeper], [], [], 0.3)[0]
     assert lab.engine.is_paused(sandbox.id)
-    lab.engine.unpause(sandbox.id)
+    with Reserve(lab.engine, PLAN, sandbox, lambda: free[0], paused=True) as keeper:
+        assert not select.select([keeper], [], [], 0.3)[0]
+        lab.engine.unpause(sandbox.id)
+        assert keeper.news() == ""
     with Reserve(lab.engine, PLAN, sandbox, lambda: free[0]) as keeper:
         assert not keeper.paused
         free[0] = 999
         eventually(lambda: lab.engine.is_paused(sandbox.id))
-        assert keeper.news() is True
+        assert keeper.news() == reserve.FULL
         free[0] = 1050  # hardly more: it would fill up at once
         assert not select.select([keeper], [], [], 0.3)[0]
         free[0] = 2000
         eventually(lambda: not lab.engine.is_paused(sandbox.id))
-        assert keeper.news() is False
+        assert keeper.news() == ""
         free[0] = 0
         eventually(lambda: lab.engine.is_paused(sandbox.id))
     assert not lab.engine.is_paused(sandbox.id)
@@ -80,6 +84,7 @@ def test_the_user_is_called_and_can_stop_it(user: User, tmp_path: Path) -> None:
         return str(found[0]["activity"]) if found else ""
 
     eventually(lambda: activity() == "paused")
+    assert "\tpaused: the disk is nearly full" in user.realm("list").out
     eventually((tmp_path / "events").exists)
     eventually(lambda: (tmp_path / "events").read_text() == "paused\n")
     done = user.realm("stop", "fat")

@@ -64,6 +64,22 @@ def test_from_another_terminal_and_from_the_record(user: User) -> None:
 def test_a_recording_goes_on_from_holder_to_holder(user: User) -> None:
     user.realm("new", "moved", "--detach", "--agent", "sh", "-c", SHOW + END)
     eventually(lambda: user.realm("screen", "moved", code=None).out == "working\n")
+    container = user.leftovers()[0]
+    engines.docker("pause", container)
+    with user.start("logs", "-f", "moved") as following, user.start("wait", "moved") as waiting:
+        assert following.stderr is not None
+        assert waiting.stderr is not None
+        said = following.stderr.readline()
+        assert waiting.stderr.readline() == said.removeprefix("warning: ")
+        command = said.removeprefix("warning: moved is paused: ").split()
+        assert user.realm("screen", "moved").err == said
+        (row,) = user.listed("--waiting")
+        assert (row["activity"], row["paused"]) == ("paused", " ".join(command))
+        assert command[:2] == ["docker", "unpause"]
+        engines.docker("unpause", command[2])
+        eventually(lambda: user.listed()[0]["activity"] == "working")
+        following.terminate()
+        waiting.terminate()
     with user.terminal("attach", "moved") as terminal:
         terminal.wait_for("working", timeout=60)
         go(user)

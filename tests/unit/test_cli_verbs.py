@@ -176,6 +176,7 @@ class TestList:
         assert old == {
             "name": "old", "project": "/p", "created": "2023-11-14T22:13:20Z", "started": None,
             "ended": None, "state": "exited", "activity": "done", "since": None, "question": None,
+            "paused": None,
             "prompt": None, "last_words": None, "exit_code": None,
             "died": None, "also_kept": None, "weakened": None, "risky": None, "network": None, "refused": 0,
             "turns": 1, "files": 1, "insertions": 10, "deletions": 3, "runs": 2,

@@ -108,6 +108,11 @@ class Recorder:
             self._next = int(self._kept[-1].stem) + 1 if self._kept else 1
             self._begin()
 
+    @property
+    def offset(self) -> int:
+        """The number of bytes of output so far."""
+        return self._offset
+
     def feed(self, data: bytes) -> None:
         """Record output."""
         if not self._blocks:
