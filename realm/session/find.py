@@ -318,5 +318,13 @@ def state(meta: MetaRow) -> State:
     return _noted(meta)
 
 
+def cut_off(name: str) -> RealmError:
+    """Return the error for a session whose last run lost its holder."""
+    return RealmError(
+        f"the run of {name} was cut off, its work is still in its container",
+        f"realm attach {name} returns to a running agent, realm stop {name} saves the work",
+    )
+
+
 def _noted(meta: MetaRow) -> State:
     return State.INTERRUPTED if meta.summary.state is not State.EXITED else State.EXITED

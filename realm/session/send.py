@@ -6,17 +6,19 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from realm.errors import RealmError
-from realm.model import Activity
+from realm.errors import EngineError, RealmError
+from realm.model import Activity, State
 from realm.session import account, claim, control
+from realm.session.find import cut_off, state
 from realm.session.lock import holder
+from realm.store import listing
 from realm.text import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realm.model import Question, Session
+    from realm.model import Project, Question, Session
     from realm.session.requests import UI
 
 _SUBMITTED = 10.0
@@ -33,8 +35,8 @@ def send(name: str, directory: Path | None, text: str, ui: UI) -> None:
 
     Raises :class:`RealmError` when no agent runs, or it cannot get a prompt now.
     """
-    _, session = claim.checked(name, directory)
-    answer = _ask(session, {"op": "send", "text": text})
+    project, session = claim.checked(name, directory)
+    answer = _ask(project, session, {"op": "send", "text": text})
     if "queued" in answer:
         before = int(answer["queued"]) - 1
         place = f", after {plural(before, 'other')}" if before else ""
@@ -54,7 +56,7 @@ def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) ->
 
     ``picks`` are the numbers by question.  If the only question takes several answers, they are all for it.
     """
-    _, session = claim.checked(name, directory)
+    project, session = claim.checked(name, directory)
     now = account.read(session.id)
     asked, told = (now.parts, now.told) if now is not None else ((), "")
     if len(asked) == 1 and asked[0].several:
@@ -68,7 +70,7 @@ def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) ->
     while time.monotonic() < deadline:
         # One key each time; if the screen does not react, it is pressed again after some seconds.
         try:
-            _ask(session, {"op": "answer", "picks": picks, "told": told})
+            _ask(project, session, {"op": "answer", "picks": picks, "told": told})
         except RealmError:
             if not (begun and _becomes(session, is_over, _LOOK)):
                 raise
@@ -82,7 +84,7 @@ def choose(name: str, directory: Path | None, picks: list[list[int]], ui: UI) ->
     ui.info(f"{name} was answered: {', '.join(labels)}")
 
 
-def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+def _ask(project: Project, session: Session, request: dict[str, Any]) -> dict[str, Any]:
     name = session.name
     deadline = time.monotonic() + _DRAWN
     while True:
@@ -90,7 +92,7 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         if asked is None:
             if holder(session.id) is not None:
                 raise RealmError(f"{name} is just starting or ending", f"realm list; realm send {name} again")
-            raise RealmError(f"session {name} is not running", f"realm resume {name} continues it")
+            raise _not_held(project, session)
         with contextlib.closing(asked):
             answer = asked.answer
         if answer.get("ok"):
@@ -109,6 +111,23 @@ def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     if answer.get("hint") == "answer" and now is not None and now.parts:
         hint = f"{_how(name, now.parts)}, or realm attach {name}"
     raise RealmError(f"{name} was sent nothing: {why}", hint)
+
+
+def _not_held(project: Project, session: Session) -> RealmError:
+    """Return the error for a session that nobody holds, whose agent may be running all the same."""
+    name = session.name
+    row = next(iter(listing.rows(project, [name])), None)
+    if row is None or state(row) is not State.INTERRUPTED:
+        return RealmError(f"session {name} is not running", f"realm resume {name} continues it")
+    from realm.sandbox import docker, lookup  # only here is an engine needed
+
+    with contextlib.suppress(EngineError), docker.connect() as engine:
+        if lookup.running(engine, session.id) is not None:
+            return RealmError(
+                f"the agent of {name} is still running, but the process that took its prompts was killed",
+                f"realm attach {name} returns to it, and from then on it takes prompts again",
+            )
+    return cut_off(name)
 
 
 def _how(name: str, parts: Sequence[Question]) -> str:

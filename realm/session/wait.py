@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError
 from realm.model import Activity, State
 from realm.session import account
-from realm.session.find import locate, state
+from realm.session.find import cut_off, locate, state
 from realm.session.lock import holder
 from realm.store import listing
 
@@ -80,8 +80,5 @@ def _code(one: _Awaited) -> int:
     if row is None:
         raise RealmError(f"session {one.name} was removed", f"realm restore {one.name}")
     if state(row) is State.INTERRUPTED:
-        raise RealmError(
-            f"the run of {one.name} was cut off, its work is still in its container",
-            f"realm attach {one.name} returns to a running agent, realm stop {one.name} saves the work",
-        )
+        raise cut_off(one.name)
     return row.summary.exit_code or 0

@@ -227,7 +227,11 @@ def test_a_run_of_which_nothing_is_left_is_said_to_be_gone(user: User, verb: str
 @pytest.mark.defaults
 def test_attach_to_what_has_ended_brings_the_work_home(user: User) -> None:
     os.kill(in_background(user), signal.SIGKILL)
+    refused = user.realm("send", "x", "go on", code=1).err
+    assert "the agent of x is still running, but the process that took its prompts was killed" in refused
+    assert "hint: realm attach x returns to it" in refused
     engines.docker("kill", sandbox(user))
+    assert "the run of x was cut off" in user.realm("send", "x", "go on", code=1).err
     done = user.realm("attach", "x", code=125)
     assert "recovered the unsaved work of run 1 of x" in done.err
     assert "session x is not running" in done.err
