@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from realm.store.turns import Commit
 
 
+_PUT_AWAY = "git stash -u puts away all that is not committed"
+
+
 class Work(NamedTuple):
     """A session's work: its place, its chain, and the commit that the work begins on.
 
@@ -83,7 +86,9 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick:
     """
     done = work(at, directory, ui)
     git.without_hooks()
-    theirs, cut_off = done.whole.tip, _cut_off(done)
+    theirs, cut_off = done.whole.tip, _cut_off(done, "apply")
+    if problem := _unfinished(done.whole.project) or _torn(done):
+        ui.warn(f"{problem.message}: {problem.hint}")
     if cut_off:
         before = (cut_off[0].new or "")[:12]
         ui.warn(
@@ -121,11 +126,42 @@ def apply(at: At, directory: Path | None, paths: Sequence[str], ui: UI, *, pick:
         return repo.diffstat(project, now, after)
 
 
-def _cut_off(done: Work) -> list[refs.RefUpdate]:
-    """Return how refs to work trees, the latest first, were made that an earlier apply did not forget."""
+def _cut_off(done: Work, part: str) -> list[refs.RefUpdate]:
+    """Return how refs, the latest first, were made that an earlier command did not :func:`_forget`."""
     found = refs.list_trash(done.whole.project, done.whole.name)
     updates = [update for trash in found for update in trash.moved_in()]
-    return [update for update in updates if update.ref.endswith("/branches/merge/apply")]
+    return [update for update in updates if update.ref.endswith(f"/branches/merge/{part}")]
+
+
+def _unfinished(project: Project) -> RealmError | None:
+    """Return the error for a merge, whoever began it, that keeps git from another one."""
+    if (project.git_dir / "MERGE_HEAD").exists():
+        return RealmError(
+            "a merge in your work tree is not finished",
+            "git merge --continue concludes it, git merge --abort goes back",
+        )
+    if (project.git_dir / "MERGE_AUTOSTASH").exists():
+        return RealmError(
+            "a merge was cut off: some of your files may have its changes, and your own are set aside",
+            f"{_PUT_AWAY}; git stash list then has your own changes as autostash",
+        )
+    return None
+
+
+def _torn(done: Work) -> RealmError | None:
+    """Return the error for a merge of this session that was killed while git rewrote files."""
+    project, cut_off = done.whole.project, _cut_off(done, "begun")
+    tip = (cut_off[0].new if cut_off else None) or ""
+    if not tip or repo.is_ancestor(project, tip, "HEAD"):
+        return None
+    asked = ("ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard", "--", ":/")
+    now = git.git(*asked, "--full-name", project=project).out.split(b"\0")
+    if not {*now} & repo.changed_names(project, "HEAD", tip):
+        return None
+    return RealmError(
+        f"realm merge {done.whole.name} was cut off: some of your files may have its changes",
+        _PUT_AWAY,
+    )
 
 
 @contextmanager
@@ -163,30 +199,45 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     project, tip = done.whole.project, done.whole.tip
     head = repo.resolve_commit(project, "HEAD")
     text = message or describe(done, squash=squash)
-    stash, kept = [], []
+    if problem := _unfinished(project):
+        raise problem
+    if problem := _torn(done):
+        ui.warn(f"{problem.message}: {problem.hint}")
+    cut_off, stash = _cut_off(done, "begun"), []
     if done.begin != done.whole.base:
-        tip = _without_wip(done, head, text if squash else "")
-        stash, kept = ["--autostash"], _keep(done, "head", tip)
-    if changed := _changed_hooks(done):
-        git.without_hooks()
-        ui.warn(
-            f"{at.name} changes git hooks of your project ({clean(changed)}): none was run; "
-            "look at them before your next git command"
-        )
+        tip, stash = _without_wip(done, head, text if squash else ""), ["--autostash"]
+    kept = _keep(done, "begun", tip)
     try:
-        if squash:
-            merged = ("merge", "--ff-only", *stash, "--end-of-options", tip)
-            code = git.type_in(*merged, project=project) if stash else _squash(done, text)
-            return Merged(code, done.whole.tip)
-        own = ["--no-ff", "-m", text] if message else ["-m", text]
-        asked = git.git("config", "--type=bool", "merge.ff", project=project, check=False)
-        if not message and asked.text != "false" and repo.is_ancestor(project, head, tip):
-            own = ["--no-edit"]  # git refuses a message here
-        code = git.type_in("merge", *stash, *own, "--end-of-options", tip, project=project)
-        return Merged(code, done.whole.tip)
-    finally:
-        if kept and not _goes_on(done, tip):
-            _forget(done, kept)
+        if changed := _changed_hooks(done):
+            git.without_hooks()
+            ui.warn(
+                f"{at.name} changes git hooks of your project ({clean(changed)}): none was run; "
+                "look at them before your next git command"
+            )
+        if squash and not stash:
+            code = _squash(done, text)
+        else:
+            how = ["--ff-only"] if squash else _how(project, head, tip, text, is_own=bool(message))
+            code = git.type_in("merge", *stash, *how, "--end-of-options", tip, project=project)
+    except RealmError:
+        _forget(done, kept)
+        raise
+    if code < 0 and (problem := _unfinished(project) or _torn(done)):
+        raise problem
+    if stash and _goes_on(done, tip):
+        _keep(done, "head", tip)
+    _forget(done, kept)
+    if code == 0:
+        _forget(done, cut_off)
+    return Merged(code, done.whole.tip)
+
+
+def _how(project: Project, head: str, tip: str, text: str, *, is_own: bool) -> list[str]:
+    """Return git's options for a merge with the message ``text``, the user's own or not."""
+    asked = git.git("config", "--type=bool", "merge.ff", project=project, check=False)
+    if not is_own and asked.text != "false" and repo.is_ancestor(project, head, tip):
+        return ["--no-edit"]  # git refuses a message here
+    return ["--no-ff", "-m", text] if is_own else ["-m", text]
 
 
 def _forget(done: Work, kept: Sequence[refs.RefUpdate]) -> None:

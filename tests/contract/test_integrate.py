@@ -15,7 +15,7 @@ from realm.session import claim, registry, untold
 from realm.store import merging, record, refs
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
-from tests.support.repos import Repo
+from tests.support.repos import Repo, git
 from tests.support.store import assert_sound, project_of
 
 MINUS = "\N{MINUS SIGN}"
@@ -296,6 +296,40 @@ class TestMerge:
         assert "UU a.txt" in status(past.repo)
         assert "realm remove" not in done.err
 
+    def test_one_that_is_not_finished_is_told_with_the_way_on_and_back(self, past: Past) -> None:
+        repo, hook = past.repo, past.repo.path / ".git/hooks/commit-msg"
+        repo.write("later.txt", "l\n")
+        repo.commit("Later")
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\nkill -9 $PPID\n")
+        hook.chmod(0o755)
+        said = "a merge in your work tree is not finished"
+        way = "git merge --continue concludes it, git merge --abort goes back"
+        told = f"error: {said}\n\nhint: {way}\n"
+        for _ in range(2):  # git is killed, and then not run
+            done = realm(repo.path, "merge", "fix")
+            assert (done.code, done.err) == (1, told)
+        assert f"warning: {said}: {way}\n" in realm(repo.path, "apply", "fix").err
+        hook.unlink()
+        git(repo.path, "merge", "--continue", env={"GIT_EDITOR": "true"})
+        assert realm(repo.path, "merge", "fix").err == "hint: realm remove fix removes the session\n"
+        assert not repo.refs("refs/realm-trash")
+
+    def test_one_that_was_killed_among_the_files_is_told_and_goes_on_from_a_stash(self, past: Past) -> None:
+        repo = past.repo
+        repo.write(".git/info/attributes", "sub/b.txt filter=deadly\n")
+        repo.git("config", "filter.deadly.smudge", "kill -9 $PPID")
+        done = realm(repo.path, "merge", "fix")
+        said = "realm merge fix was cut off: some of your files may have its changes"
+        way = "git stash -u puts away all that is not committed"
+        assert (done.code, done.err) == (1, f"error: {said}\n\nhint: {way}\n")
+        repo.git("config", "--unset", "filter.deadly.smudge")
+        (repo.path / ".git/index.lock").unlink()
+        assert f"warning: {said}: {way}\n" in realm(repo.path, "merge", "fix").err
+        repo.git("stash", "-u")
+        assert realm(repo.path, "merge", "fix").err == "hint: realm remove fix removes the session\n"
+        assert (repo.head(), repo.refs("refs/realm-trash")) == (past.tip, {})
+
     def test_the_users_hooks_run(self, past: Past) -> None:
         hook = past.repo.path / ".git/hooks/commit-msg"
         hook.parent.mkdir(exist_ok=True)
@@ -407,6 +441,24 @@ class TestMergeOfUncommittedChanges:
         assert repo.git("stash", "list") == ""
         assert realm(repo.path, "merge", "fix", *(["--squash"] if squash else [])).code == 0
         assert repo.git("log", "--format=%s", f"{wip.base}..HEAD").splitlines() == subjects
+        assert not repo.refs("refs/realm-trash")
+
+    def test_one_that_was_killed_keeps_the_users_own_in_the_stash(self, wip: Past) -> None:
+        repo = wip.repo
+        before = status(repo), (repo.path / "a.txt").read_text()
+        repo.write(".git/info/attributes", "new.txt filter=deadly\n")
+        repo.git("config", "filter.deadly.smudge", "kill -9 $PPID")
+        for _ in range(2):
+            done = realm(repo.path, "merge", "fix")
+            assert done.code == 1
+            assert "your own are set aside\n\nhint: git stash -u puts away all that is not" in done.err
+        repo.git("config", "--unset", "filter.deadly.smudge")
+        (repo.path / ".git/index.lock").unlink()
+        repo.git("stash", "-u")
+        repo.git("stash", "apply", "stash@{0}")
+        repo.git("restore", "--source=stash@{1}^3", "own.txt")
+        assert (status(repo), (repo.path / "a.txt").read_text()) == before
+        assert realm(repo.path, "merge", "fix").code == 0
         assert not repo.refs("refs/realm-trash")
 
     def test_what_was_merged_without_them_counts_as_merged(self, wip: Past) -> None:
