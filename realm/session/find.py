@@ -274,7 +274,7 @@ def _row(project: Project, meta: MetaRow, now: State, merged_into: str) -> Sessi
     if now is State.RUNNING:
         activity = noted.activity if noted else Activity.WORKING
     else:
-        activity = Activity.INTERRUPTED if now is State.INTERRUPTED else _ended(summary)
+        activity = Activity.INTERRUPTED if now is State.INTERRUPTED else ended(summary)
     is_pushed = bool(meta.code) and meta.code == summary.pushed_tip
     row = SessionRow(
         name=meta.name,
@@ -299,7 +299,7 @@ def _row(project: Project, meta: MetaRow, now: State, merged_into: str) -> Sessi
     return row._replace(summary=said, since=noted.since, question=noted.question)
 
 
-def _ended(summary: Summary) -> Activity:
+def ended(summary: Summary) -> Activity:
     """Return how a run ended: by itself, or stopped by the user in whatever way."""
     if summary.stopped or (summary.exit_code in _BY_SIGNAL and not summary.died):
         return Activity.STOPPED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realm.errors import RealmError, RunningError
 from realm.model import State
 from realm.sandbox import docker, lookup
-from realm.session import claim, control, homes, intake, summary, untold
+from realm.session import claim, control, intake, summary, untold
 from realm.session import plan as planning
 from realm.session.find import state
 from realm.session.lock import RunLock, holder
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from realm.model import Project, Session
     from realm.session.requests import UI
-    from realm.store.listing import MetaRow
 
 PATIENCE = 120.0
 """Seconds for a holder to end the agent and save its work."""
@@ -42,7 +41,8 @@ def stop(name: str, directory: Path | None, ui: UI) -> None:
         if not (goes_on and was_held and saved):
             _without_holder(project, session, ui)
     if saved:
-        _tell(project, row, ui)
+        untold.drop(row.summary.id)
+        summary.tell_recorded(project, row, "stopped", ui)
 
 
 def _told(session: Session) -> bool:
@@ -62,24 +62,6 @@ def _told(session: Session) -> bool:
             )
         time.sleep(0.05)
     return was_held
-
-
-def _tell(project: Project, row: MetaRow, ui: UI) -> None:
-    """Report the result, as recorded by the holder, which had no terminal to report it on."""
-    name = row.name
-    untold.drop(row.summary.id)
-    with record.Record(project, name) as found:
-        last, session = found.last(), found.session()
-    beside = homes.work(project, session)
-    summary.tell_notes(last.notes if last else (), ui)
-    if row.code == row.summary.base:
-        then = "" if beside else f"   realm remove {name}"
-        ui.info(f"{name}: stopped, no changes   realm resume {name}{then}")
-    else:
-        ui.info(f"{name}: stopped ({summary.describe(row.summary.totals)}) on refs/realm/{name}")
-        ui.info(f"  realm resume {name}   realm push {name}")
-    summary.tell_work(beside, ui)
-    summary.tell_beside(session, last.kept if last else (), ui)
 
 
 def _without_holder(project: Project, session: Session, ui: UI) -> None:

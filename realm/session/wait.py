@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError
 from realm.model import Activity, State
-from realm.session import account
-from realm.session.find import cut_off, locate, state
+from realm.session import account, untold
+from realm.session.find import cut_off, ended, locate, state
 from realm.session.lock import holder
 from realm.store import listing
+from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,8 +35,9 @@ class _Awaited(NamedTuple):
 def wait(names: Iterable[tuple[str, Path | None]], ui: UI, *, first: bool = False) -> int:
     """Wait until the runs of sessions, names with directories, are over; return the first exit code but 0.
 
-    With ``first`` it is that of the first that is over.  A question that an agent asks
-    meanwhile is said, and that one is at its prompt.  Raises :class:`RealmError` when a run was cut off.
+    With ``first`` it is that of the first that is over.  Each one's summary is said when it is, and
+    meanwhile a question that an agent asks, and that one is at its prompt.  Raises :class:`RealmError` when a
+    run was cut off.
     """
     pending = []
     for name, directory in names:
@@ -43,10 +45,11 @@ def wait(names: Iterable[tuple[str, Path | None]], ui: UI, *, first: bool = Fals
         pending.append(_Awaited(name, found.project, found.row.summary.id))
     codes: list[int] = []
     said: dict[str, str] = {}
+    several = len(pending) > 1
     while pending:
         for one in [one for one in pending if holder(one.id) is None]:
             pending.remove(one)
-            codes.append(_code(one))
+            codes.append(_concluded(one, ui, several=several))
             if first:
                 return codes[0]
         for one in pending:
@@ -74,11 +77,21 @@ def _news(name: str, now: account.Account | None) -> str:
     return ""
 
 
-def _code(one: _Awaited) -> int:
-    """Return the exit code of a session's last run, which nobody holds."""
+def _concluded(one: _Awaited, ui: UI, *, several: bool) -> int:
+    """Report what a session's last run, which nobody holds, left; return its exit code."""
     row = next(iter(listing.rows(one.project, [one.name])), None)
     if row is None:
         raise RealmError(f"session {one.name} was removed", f"realm restore {one.name}")
     if state(row) is State.INTERRUPTED:
+        untold.tell_of(one.project, one.name, one.id, ui)
         raise cut_off(one.name)
-    return row.summary.exit_code or 0
+    from realm.session import claim, summary  # takes milliseconds, and there is time until now
+
+    if claim.is_own(one.project, one.name, one.id):
+        untold.drop(one.id)  # the record has it
+    known = row.summary
+    how: str = ended(known)
+    if how == Activity.FAILED:
+        how = f"failed ({clean(known.died) or f'exit {known.exit_code}'})"
+    summary.tell_recorded(one.project, row, how, ui, advises=not several)
+    return known.exit_code or 0

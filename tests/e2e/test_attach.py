@@ -189,7 +189,7 @@ def test_stop_says_what_was_left_out_and_that_nothing_was_made(user: User) -> No
     assert "(1 turn, 1 file, +1" in done.err
     assert (
         user.realm("stop", "idle").err
-        == "idle: stopped, no changes   realm resume idle   realm remove idle\n"
+        == "idle: stopped, no changes   realm resume idle   realm remove idle\n  network: open\n"
     )
 
 

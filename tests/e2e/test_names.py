@@ -21,11 +21,19 @@ def states(user: User) -> dict[str, str]:
 
 def test_five_sessions_cost_a_handful_of_commands(user: User) -> None:
     for name in ("one", "two"):
-        user.realm("new", "--detach", "--agent", "sh", name, "-c", f"echo {name} >{name}; sleep 2")
+        user.realm("new", "--detach", "--agent", "sh", name, "-c", f"echo {name} >{name}.mk; sleep 2")
     user.realm("new", "--detach", "--agent", "sh", "bad", "-c", "sleep 1; exit 4")
     user.realm("new", "--detach", "--agent", "sh", "long", "-c", SLEEPER)
     began = time.monotonic()
-    assert user.realm("wait", "one", "two", "bad", code=4).out == ""
+    told = user.realm("wait", "one", "two", "bad", code=4)
+    assert told.out == ""
+    assert "\nbad: failed (exit 4), no changes\n" in f"\n{told.err}"
+    for name in ("one", "two"):
+        assert (
+            f"\n{name}: done (1 turn, 1 file, +1 \N{MINUS SIGN}0) on refs/realm/{name}\n" in f"\n{told.err}"
+        )
+        assert f"warning: {name} changes what is run or obeyed unasked: build files" in told.err
+    assert "realm resume" not in told.err
     assert time.monotonic() - began < 60
     assert states(user) == {"one": "done", "two": "done", "bad": "failed", "long": "working"}
     stopped = user.realm("stop", "--all")

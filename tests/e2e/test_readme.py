@@ -76,7 +76,11 @@ def test_it_prints_what_the_page_shows(shopkeeper: User, part: str) -> None:
             terminal.wait_for(r"and the code is \d", 120)
             printed, _, code = terminal.history().partition("and the code is ")
         assert code.split()[0] == "0", printed
-        assert shape([line for line in printed.splitlines() if line.strip()]) == shape(expected), command
+        lines = [line for line in printed.splitlines() if line.strip()]
+        if "realm wait" in command:  # one that has ended before is not waited for, and they end in any order
+            assert {*shape(lines)} <= {*shape(expected)}, command
+        else:
+            assert shape(lines) == shape(expected), command
 
 
 def test_they_are_about_realm() -> None:
