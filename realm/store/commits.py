@@ -208,10 +208,12 @@ class Chain:
         before, self._head = self._head, point.head
         if commit is None or commit.oid != before:
             most = self._limits.commits
+            lost = commit is None or any(one.oid not in self.twins for one in found)
             self.notes.add(
                 f"the agent made more than {most} commits (realm.limit.commits): only its files were kept"
                 if len(found) >= self._left
-                else "the agent rewrote its history: its files were kept, its commits since then not"
+                else "the agent rewrote its history: its files were kept"
+                + (", its commits since then not" if lost else "")
             )
             return []
         if any(len(commit.parents) > 1 for commit in found):

@@ -173,6 +173,20 @@ def test_amended_commit_of_an_earlier_turn(repo: Repo, tmp_path: Path) -> None:
     assert repo.files("refs/realm/fix") == ["README.md", "a", "b"]
 
 
+def test_a_return_to_an_earlier_commit_loses_none(repo: Repo, tmp_path: Path) -> None:
+    sandbox = Sandbox.start(project_of(repo), tmp_path / "sandbox")
+    for name in ("a", "b"):
+        sandbox.workspace.write(name)
+        sandbox.workspace.commit(name)
+    sandbox.point(1)
+    for back in ("HEAD~1", "HEAD~1"):
+        sandbox.workspace.git("reset", "-q", "--hard", back)
+        sandbox.point(2)
+    done = sandbox.ingest()
+    assert done.notes == ["the agent rewrote its history: its files were kept"]
+    assert repo.files("refs/realm/fix") == ["README.md"]
+
+
 def test_moves_are_not_lost_before_the_ref_is_there(repo: Repo, tmp_path: Path) -> None:
     project = project_of(repo)
     sandbox = Sandbox.start(project, tmp_path / "sandbox")
