@@ -37,7 +37,8 @@ def _between(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     found = _TURNS.fullmatch(value)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if not 0 < first <= last:
-        raise CommandLineError(f"--turn is '{value}', neither a turn nor a range of turns", "--turn 2..4")
+        hint = f"--turn {last}..{first}" if last else "--turn 2..4"
+        raise CommandLineError(f"--turn is '{value}', neither a turn nor a range of turns", hint)
     return first, last
 
 

@@ -142,7 +142,7 @@ def test_a_difftool_shows_it(past: Past) -> None:
         (["diff", "fix@9"], 1, "session fix has no turn 9", "it has turns 1 to 4: realm log fix"),
         (["diff", "fix", "--turn", "9"], 1, "session fix has no turn 9", "it has turns 1 to 4"),
         (["diff", "fix", "--turn", "2"], 1, "turn 2 of fix changed nothing", "realm log fix"),
-        (["diff", "fix", "--turn", "4..3"], 2, "--turn is '4..3'", "--turn 2..4"),
+        (["diff", "fix", "--turn", "4..3"], 2, "--turn is '4..3'", "--turn 3..4"),
         (["diff", "fix", "--turn", "0"], 2, "--turn is '0'", "--turn 2..4"),
         (["diff", "fix@x"], 2, "'x' is not the number of a turn", "as in fix@2: realm log fix"),
         (["diff", "fix@"], 2, "'' is not the number of a turn", "as in fix@2: realm log fix"),
