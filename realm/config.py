@@ -89,7 +89,7 @@ SETUP = Setting(
     "command that prepares the project in its container, run once",
 )
 INCLUDE = Setting(
-    "include", "REALM_INCLUDE", "", parsers.plain,
+    "include", "REALM_INCLUDE", "", parsers.below_project,
     "ignored files to copy into every container", many=True,
 )
 HOME = Setting(

@@ -86,6 +86,13 @@ def directory(text: str) -> str:
     return str(path)
 
 
+def below_project(text: str) -> str:
+    """Return a path in the project, as it is; an absolute one may lead there, too."""
+    if posixpath.normpath(plain(text)).split("/")[0] in ("..", "~"):
+        raise ValueError("it leads out of the project: --with gives containers what is beside it")
+    return text
+
+
 def below_home(text: str) -> str:
     """Return the path of a file below the home directory, without that."""
     path = posixpath.normpath(plain(text).removeprefix("~/"))
