@@ -66,11 +66,12 @@ def take_name() -> None:
 
 
 def look_ahead(arguments: list[str]) -> None:
-    """Start looking for the session to be shown, while Python loads the command line."""
-    if len(arguments) > 1 and arguments[0] in _LOOKING and "-C" not in "".join(arguments):
+    """Start looking for the session to be shown, or for all, while Python loads the command line."""
+    verb, name = [*arguments, "", ""][:2]
+    if (verb == "list" or (verb in _LOOKING and name)) and "-C" not in "".join(arguments):
         from realm.session.find import look_ahead
 
-        look_ahead(arguments[1].partition("@")[0])
+        look_ahead("" if verb == "list" else name.partition("@")[0])
 
 
 def main() -> NoReturn:

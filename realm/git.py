@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 
 from realm.errors import GitError, NoGitError
 from realm.text import clean
+from realm.together import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,7 +164,7 @@ def _aside(project: Project | None) -> dict[str, str]:
 
 
 class Started:
-    """A git command in the background; its output is read only at its end.
+    """A git command in the background; its output is read by a thread, so that it need not wait.
 
     Raises :class:`GitError` when git is missing.
     """
@@ -180,10 +181,11 @@ class Started:
             )
         except OSError as problem:
             raise missing(problem, at.cwd) from problem
+        self._output = Begun(self._process.communicate)
 
     def result(self) -> GitResult:
-        """Wait for its end and return the result; only once."""
-        out, err = self._process.communicate()
+        """Wait for its end and return the result."""
+        out, err = self._output.result()
         return GitResult(self._process.returncode, out, err)
 
 

@@ -137,7 +137,7 @@ def ssh_host(text: str) -> hosts.Host:
     return host
 
 
-_BUDGET = re.compile(r"(\$)? *(\d+(?:\.\d*)?) *([km]?)")
+_BUDGET = r"(\$)? *(\d+(?:\.\d*)?) *([km]?)"
 
 
 def budget(text: str) -> Budget:
@@ -145,7 +145,7 @@ def budget(text: str) -> Budget:
     word = text.strip().lower()
     if word in ("", "none"):
         return Budget()
-    found = _BUDGET.fullmatch(word)
+    found = re.fullmatch(_BUDGET, word)
     if found is None or (found[1] and found[3]) or not float(found[2]):
         raise ValueError("it is neither a number of tokens, such as 500k, nor dollars, such as $5")
     amount = float(found[2])

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _STALE = 86400.0
 """Seconds after which another machine's realm is assumed to have forgotten what it held."""
-_SCRATCH = re.compile(r"[a-z]+@(\S*)@(\d{1,12})@\w+")
+_SCRATCH = r"[a-z]+@(\S*)@(\d{1,12})@\w+"
 """The name of a scratch directory: what it is for, the machine, the process."""
-_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")
+_UNFINISHED = r"\..+\.[0-9a-f]{12}"
 """The name of a file that :func:`replace` has not renamed into place yet."""
 
 
@@ -127,7 +127,7 @@ def tidy_files() -> int:
     """Remove what :func:`replace`, when it was killed, left in realm's directory; return their number."""
     removed = 0
     for directory, _, names in os.walk(realm_home()):
-        for path in (Path(directory, name) for name in names if _UNFINISHED.fullmatch(name)):
+        for path in (Path(directory, name) for name in names if re.fullmatch(_UNFINISHED, name)):
             with suppress(OSError):
                 if time.time() - path.lstat().st_mtime > _STALE:
                     path.unlink()
@@ -172,7 +172,7 @@ def remove_tree(directory: Path) -> None:
 
 
 def _is_forgotten(path: Path) -> bool:
-    owner = _SCRATCH.fullmatch(path.name)
+    owner = re.fullmatch(_SCRATCH, path.name)
     try:
         return bool(owner and is_forgotten(owner[1], int(owner[2]), path.stat().st_mtime))
     except OSError:

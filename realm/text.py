@@ -19,11 +19,11 @@ interlinear marks, tags, the byte order mark, and lone surrogates.
 """
 
 # These, and C0 without tab and newline.
-_FORBIDDEN = re.compile(f"[\x00-\x08\x0b-\x1f{HIDING}]")
+_FORBIDDEN = f"[\x00-\x08\x0b-\x1f{HIDING}]"
 _JOINERS = "\u200c\u200d"
-_BUT_JOINERS = re.compile(f"(?![{_JOINERS}])[\x00-\x08\x0b-\x1f{HIDING}]")
+_BUT_JOINERS = f"(?![{_JOINERS}])[\x00-\x08\x0b-\x1f{HIDING}]"
 # Joiners beside a character that never needs one.
-_NEEDLESS = re.compile(f"(^|[\x00-\x7f])[{_JOINERS}]+|[{_JOINERS}]+(?=[\x00-\x7f]|$)")
+_NEEDLESS = f"(^|[\x00-\x7f])[{_JOINERS}]+|[{_JOINERS}]+(?=[\x00-\x7f]|$)"
 
 
 def clean(
@@ -42,18 +42,20 @@ def clean(
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         if not multiline:
             text = text.replace("\n", " ").replace("\t", " ")
-        text = _NEEDLESS.sub(r"\1", _BUT_JOINERS.sub("", text)) if joined else _FORBIDDEN.sub("", text)
+        text = re.sub(_BUT_JOINERS if joined else _FORBIDDEN, "", text)
+        if joined:
+            text = re.sub(_NEEDLESS, r"\1", text)
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return text
 
 
-_AT_ENDS = re.compile(r"(?<![^\S\n])[^\S\n]+(?=\n|\Z)")
+_AT_ENDS = r"(?<![^\S\n])[^\S\n]+(?=\n|\Z)"
 
 
 def trimmed(text: str) -> str:
     """Return ``text`` without blanks at the ends of its lines, in one pass."""
-    return _AT_ENDS.sub("", text)
+    return re.sub(_AT_ENDS, "", text)
 
 
 def first_line(text: str, limit: int = 72, *, joined: bool = False) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """The settings of every command's click context."""
 _INDENT = "  "
-_RANGE = re.compile(r"  \[(?:([0-9]+)<=)?x(?:<=([0-9]+)|>=[0-9]+)\]$")
+_RANGE = r"  \[(?:([0-9]+)<=)?x(?:<=([0-9]+)|>=[0-9]+)\]$"
 """click's notation for a number's range."""
 
 
@@ -208,7 +208,7 @@ def option_rows(command: click.Command, ctx: click.Context) -> list[tuple[str, s
     """Return every option of ``command`` as it is typed, and its description."""
     options = [parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)]
     records = (record for option in options if (record := option.get_help_record(ctx)))
-    return [(name, _RANGE.sub(_said, text)) for name, text in records]
+    return [(name, re.sub(_RANGE, _said, text)) for name, text in records]
 
 
 def _said(found: re.Match[str]) -> str:

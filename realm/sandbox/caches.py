@@ -87,9 +87,7 @@ _TOPS = {
     "/workspace",
 }  # fmt: skip
 """Not allowed themselves, though directories below them may be."""
-_SYSTEM = re.compile(
-    r"((/usr(/local)?)?/(bin|boot|dev|etc|include|lib\w*|proc|run|sbin|sys)|/usr/share|/var/run)(/.*)?"
-)
+_SYSTEM = r"((/usr(/local)?)?/(bin|boot|dev|etc|include|lib\w*|proc|run|sbin|sys)|/usr/share|/var/run)(/.*)?"
 _WRITABLE = (layout.STATE, layout.WORK, _TOP, "/tmp", "/var/tmp")  # noqa: S108
 
 
@@ -133,7 +131,7 @@ def can_be(target: str) -> bool:
     """Tell whether a directory is neither the system's or realm's own, nor writable already."""
     target = layout.normal(target)
     inside = any(target == top or target.startswith(f"{top}/") for top in _WRITABLE)
-    is_system = target in _TOPS or _SYSTEM.fullmatch(target) is not None
+    is_system = target in _TOPS or re.fullmatch(_SYSTEM, target) is not None
     return not is_system and not inside and not layout.is_own(target)
 
 

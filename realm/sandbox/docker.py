@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
@@ -73,6 +74,7 @@ class Engine:
         self.is_podman = False
         """Whether it is Podman, where a container's new volumes get no labels, and its agent no signals."""
         self._machine: Machine | None = None
+        self._asked = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -160,10 +162,11 @@ class Engine:
 
     def machine(self) -> Machine:
         """Return the engine's machine; the engine is asked once."""
-        if self._machine is None:
-            with self._asking():
-                self._machine = Machine.of(self._client.info())
-        return self._machine
+        with self._asked:  # the answer takes some 10 ms, and two threads want it
+            if self._machine is None:
+                with self._asking():
+                    self._machine = Machine.of(self._client.info())
+            return self._machine
 
     # -- networks ------------------------------------------------------------
 

@@ -30,17 +30,15 @@ MAX_LEFT = 200
 """Most branches, stashes and the like taken from a sandbox."""
 
 _TOO_LONG = "transcript.size"
-_TURN = re.compile(rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)")
+_TURN = rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)"
 _POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
-_STATE = re.compile(_POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?")
-_SAID = re.compile(rb"(\d{1,12}) ([^\n]+)\n?")
-_APART = re.compile(rb"[0-9a-f]{16}\.(inner|left)|[0-9a-f]{64}\.lfs")
-_KEPT = re.compile(rb"[0-9a-f]{16}\.kept")
-_INNER = re.compile(
-    rb"point ([0-9a-f]{16}) ([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,5})"
-)
-_PUBLISHED = re.compile(rb"upstream ([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x1f\x7f]{1,4000})")
-_LEFT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x20\x7f]{1,1000})")
+_STATE = _POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?"
+_SAID = rb"(\d{1,12}) ([^\n]+)\n?"
+_APART = rb"[0-9a-f]{16}\.(inner|left)|[0-9a-f]{64}\.lfs"
+_KEPT = rb"[0-9a-f]{16}\.kept"
+_INNER = rb"point ([0-9a-f]{16}) ([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,5})"
+_PUBLISHED = rb"upstream ([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x1f\x7f]{1,4000})"
+_LEFT = rb"([0-9a-f]{40}|[0-9a-f]{64}) ([^\0-\x20\x7f]{1,1000})"
 
 
 class Others(NamedTuple):
@@ -129,13 +127,13 @@ _LIMITS = {
 def _known(member: Member) -> str | None:
     """Return the name for ``member`` on the host; ``None`` when it is unknown or too large."""
     name = member.name.removeprefix(b"out/")
-    if name in (b"pack", b"kept.pack") or _APART.fullmatch(name):
+    if name in (b"pack", b"kept.pack") or re.fullmatch(_APART, name):
         return name.decode()
     if name in _LIMITS:
         return name.decode() if member.size <= _LIMITS[name] else None
-    if _KEPT.fullmatch(name):
+    if re.fullmatch(_KEPT, name):
         return name.decode() if member.size <= REPORT_LIMIT else None
-    found = _TURN.fullmatch(name)
+    found = re.fullmatch(_TURN, name)
     if found is None or not 0 < int(found[1]) <= MAX_TURNS or member.size > HOOK_LIMIT:
         return None
     return f"{int(found[1])}.{found[2].decode()}"
@@ -160,17 +158,17 @@ def receive_turn(pieces: Iterator[bytes], directory: Path, limit: int) -> Report
     reader = Reader(pieces, limit)
     for member in reader.files():
         name = member.name.rpartition(b"/")[2]
-        is_pack = name in (b"pack", b"kept.pack") or _APART.fullmatch(name)
-        limit = REPORT_LIMIT if _KEPT.fullmatch(name) else _TURN_LIMITS.get(name, -1)
+        is_pack = name in (b"pack", b"kept.pack") or re.fullmatch(_APART, name)
+        limit = REPORT_LIMIT if re.fullmatch(_KEPT, name) else _TURN_LIMITS.get(name, -1)
         if is_pack or member.size <= limit:
             with (directory / name.decode()).open("wb") as file:
                 member.save(file)
     reader.drain()
-    found = _STATE.fullmatch(_bytes(directory / "point"))
+    found = re.fullmatch(_STATE, _bytes(directory / "point"))
     if found is None or (turn := int(found[4])) > MAX_TURNS:
         raise RejectedError("the container handed over a turn without its state")
     prompt, stop = directory / "prompt.json", directory / "stop.json"
-    said = _SAID.fullmatch(_bytes(directory / "said"))
+    said = re.fullmatch(_SAID, _bytes(directory / "said"))
     return Report(
         points=(Checkpoint(found[1].decode(), found[2].decode(), turn, float(found[3])),),
         prompts={turn: prompt.read_bytes()} if prompt.is_file() else {},
@@ -220,10 +218,10 @@ def _of_submodules(directory: Path) -> dict[str, Any]:
     points: dict[str, list[Checkpoint]] = {}
     published = []
     for line in _bytes(directory / "inner").split(b"\n"):
-        if found := _INNER.fullmatch(line):
+        if found := re.fullmatch(_INNER, line):
             head, snapshot = found[2].decode(), found[3].decode()
             points.setdefault(found[1].decode(), []).append(Checkpoint(head, snapshot, int(found[4]), 0.0))
-        elif found := _PUBLISHED.fullmatch(line):
+        elif found := re.fullmatch(_PUBLISHED, line):
             published.append((found[1].decode(), os.fsdecode(found[2])))
     packs = {key: directory / f"{key}.inner" for key in points}
     return {
@@ -274,7 +272,7 @@ def _points(directory: Path) -> Iterator[Checkpoint]:
 
 def _others(listed: Path, pack: Path) -> Others:
     lines = _bytes(listed).split(b"\n")
-    found = (match for line in lines[:MAX_LEFT] if (match := _LEFT.fullmatch(line)))
+    found = (match for line in lines[:MAX_LEFT] if (match := re.fullmatch(_LEFT, line)))
     left = tuple(Left(match[1].decode(), match[2].decode("utf-8", "surrogateescape")) for match in found)
     return Others(left, lines[-2:] == [b"all", b""], _existing(pack))
 

@@ -49,16 +49,16 @@ def _kind(status: int, text: str) -> EngineTrouble:
     return kinds.get(status, "refused")
 
 
-_RUNTIME = re.compile(r"[Uu]nknown (?:or invalid )?runtime (?:name|specified):? ([\w.+/-]{1,100})")
-_PAUSED = re.compile(r"[Cc]ontainer ([0-9a-f]{12})[0-9a-f]* is paused")
+_RUNTIME = r"[Uu]nknown (?:or invalid )?runtime (?:name|specified):? ([\w.+/-]{1,100})"
+_PAUSED = r"[Cc]ontainer ([0-9a-f]{12})[0-9a-f]* is paused"
 
 
 def refusal(status: int, message: object) -> EngineError:
     """Return the error for a refusal, with the engine's own message."""
     text = clean(message if isinstance(message, (str, bytes)) else "", limit=1000).strip()
-    if paused := _PAUSED.search(text):
+    if paused := re.search(_PAUSED, text):
         return EngineError("the container is paused", f"docker unpause {paused[1]}", kind=_kind(status, text))
-    if runtime := _RUNTIME.search(text):
+    if runtime := re.search(_RUNTIME, text):
         return EngineError(
             f"the Docker engine has no runtime {runtime[1]}",
             "docker info --format '{{json .Runtimes}}' lists its own; realm config shows the docker flags",

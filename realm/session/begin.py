@@ -74,6 +74,8 @@ def _made(
         _move_refs(begun[0])
         # If killed before this, the session exists and its next run makes them: no ref lacks an owner.
         homes.reserve(plan.session, plan.neighbours)
+        # Not before: until about now this would only keep the other thread from the processor.
+        _import_holder()
 
     def make() -> None:
         from realm.session.sandboxes import create
@@ -82,7 +84,7 @@ def _made(
 
     try:
         with ui.progress("making the container"):
-            together(record, meanwhile, _import_holder, make)
+            together(record, meanwhile, make)
     except BaseException:
         _undo(begun or [plan], sandboxes)
         raise
@@ -165,7 +167,7 @@ def _move_back(plan: Plan) -> None:
 
 
 def _import_holder() -> None:
-    """Import the modules that hold a run while the engine creates the sandbox."""
+    """Import the modules that hold a run, while the engine fills the sandbox."""
     import realm.session.background
     import realm.session.recordings
     import realm.terminal.recording.recorder  # noqa: F401

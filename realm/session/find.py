@@ -72,7 +72,7 @@ def locate(name: str, directory: Path | None) -> Located:
     refs.check_name(name)
     start = directory if directory is not None else current_directory()
     asked = _begun.pop((start, name), None) or _begin(start, name)
-    answer = asked.session.result() if asked is not None else None
+    answer = asked.sessions.result() if asked is not None else None
     repository = asked.repository if asked is not None else None
     here = discover(start, repository) if directory is not None else _around(start, repository)
     found = _named(here, name, answer) if here else None
@@ -94,27 +94,31 @@ def locate(name: str, directory: Path | None) -> Located:
 
 
 class _Asked(NamedTuple):
-    """Parallel queries to git: a directory's repository, and the session in it."""
+    """Parallel queries to git: a directory's repository, and the session, or all sessions, in it."""
 
     repository: Started
-    session: Started
+    sessions: Started
 
 
 _begun: dict[tuple[Path, str], _Asked] = {}
-"""Queries started by :func:`look_ahead`, by directory and name."""
+"""Queries started by :func:`look_ahead`, by directory and name; it is empty for all sessions."""
 
 
 def _begin(start: Path, name: str) -> _Asked | None:
     found = place(start) if start.is_dir() else None
-    return _Asked(repo.begin(found), listing.begin(found, [name])) if found is not None else None
+    if found is None:
+        return None
+    sessions = listing.begin(found, [name]) if name else listing.begin_survey(found)
+    return _Asked(repo.begin(found), sessions) if sessions is not None else None
 
 
-def look_ahead(name: str) -> None:
+def look_ahead(name: str = "") -> None:
     """Start looking for the session ``name`` in the current directory's project, for :func:`locate`.
 
-    Git runs while Python loads what the command line needs.  An error is ignored: it will occur again.
+    Without a name all sessions are read, for :func:`list_sessions`.  Git runs while Python loads what the
+    command line needs.  An error is ignored: it will occur again.
     """
-    if refs.is_name(name):
+    if not name or refs.is_name(name):
         with suppress(RealmError, OSError):
             start = current_directory()
             if (asked := _begin(start, name)) is not None:
@@ -192,9 +196,13 @@ def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing
     and is no repository.
     """
     warnings: list[str] = []
-    projects = _projects(directory, all_projects, warnings)
+    asked = None if directory is not None else _begun.pop((current_directory(), ""), None)
+    here, projects = _projects(directory, all_projects, warnings, asked)
     gone = sum(registry.is_gone(root) for root in registry.known()) if warnings else 0
-    rows = [row for project in projects for row in _rows(project, warnings, others=len(projects) > 1)]
+    rows: list[SessionRow] = []
+    for project in projects:
+        answer = asked.sessions.result() if asked is not None and project is here else None
+        rows += _rows(project, warnings, answer, others=len(projects) > 1)
     rows.sort(key=lambda row: (-row.summary.created, row.name))
     return Listing(tuple(rows), tuple(warnings), gone)
 
@@ -209,19 +217,23 @@ def forget_gone() -> list[Path]:
     return gone
 
 
-def _projects(directory: Path | None, all_projects: bool, warnings: list[str]) -> list[Project]:
+def _projects(
+    directory: Path | None, all_projects: bool, warnings: list[str], asked: _Asked | None
+) -> tuple[Project | None, list[Project]]:
+    """Return the project around the directory, and all that are wanted."""
     if directory is not None and not all_projects:
-        return [discover(directory)]
+        return None, [discover(directory)]
+    here: Project | None = None
     found: dict[Path, Project] = {}
     try:
-        here = discover(directory or current_directory())
+        here = discover(directory or current_directory(), asked and asked.repository)
         found[here.common_dir] = here
     except NotARepositoryError:
         all_projects = True
     if all_projects:
         for project in _remembered(warnings):
             found.setdefault(project.common_dir, project)
-    return list(found.values())
+    return here, list(found.values())
 
 
 def _remembered(warnings: list[str]) -> list[Project]:
@@ -235,10 +247,12 @@ def _remembered(warnings: list[str]) -> list[Project]:
     return projects
 
 
-def _rows(project: Project, warnings: list[str], *, others: bool) -> list[SessionRow]:
+def _rows(
+    project: Project, warnings: list[str], answer: GitResult | None, *, others: bool
+) -> list[SessionRow]:
     rows: list[SessionRow] = []
     try:
-        found, branches = listing.survey(project)
+        found, branches = listing.survey(project, answer)
         from realm.store import merged  # not needed for finding one session
 
         into = merged.merged(project, found, branches)

@@ -19,7 +19,7 @@ _TERMINAL = (
     "KONSOLE_VERSION", "VTE_VERSION", "WT_SESSION", "LC_TERMINAL", "LC_TERMINAL_VERSION", "NO_COLOR",
 )  # fmt: skip
 """Variables by which programs recognize terminals, and decide on colours."""
-_KNOWN_TERM = re.compile(
+_KNOWN_TERM = (
     r"ansi|cygwin|dumb|linux|rxvt(-unicode)?(-256color)?|screen(-bce|-256color|-256color-bce)?|sun"
     r"|tmux(-256color)?|vt(52|100|102|220)|xterm(-256color|-color|-mono|-r[56]|-vt220|-xfree86)?"
 )
@@ -27,7 +27,7 @@ _KNOWN_TERM = re.compile(
 _ANY_TERM = "xterm-256color"
 """A type that kitty, ghostty, alacritty, foot, wezterm, st and others support."""
 _EVERYWHERE = "C.UTF-8"
-_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
+_ZONE = r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}"
 _ZONES = "zoneinfo"
 _LOCALTIME = Path("/etc/localtime")
 
@@ -36,7 +36,7 @@ def passed_on(environ: Mapping[str, str] = os.environ, localtime: Path = _LOCALT
     """Return the variables that give a sandbox the user's terminal, language and time zone."""
     found = {name: environ[name] for name in _TERMINAL if environ.get(name)}
     if term := environ.get("TERM"):
-        found["TERM"] = term if _KNOWN_TERM.fullmatch(term) else _ANY_TERM
+        found["TERM"] = term if re.fullmatch(_KNOWN_TERM, term) else _ANY_TERM
     if zone := environ.get("TZ") or _zone(localtime):
         found["TZ"] = zone
     # Images have no other locales.
@@ -50,4 +50,4 @@ def _zone(localtime: Path) -> str:
         name = str(localtime.readlink()).partition(f"{_ZONES}/")[2]
     except OSError:
         return ""
-    return name if _ZONE.fullmatch(name) else ""
+    return name if re.fullmatch(_ZONE, name) else ""

@@ -33,8 +33,8 @@ _LONGEST = 200
 _CUT = 150
 _NAMED, _NAME_SHOWN = 8, 100
 """The most branches named in a summary, and the characters of their names."""
-_PART = re.compile(r"[a-z0-9._%-]{1,250}")
-_BAD = re.compile(r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[/.]|^@$")
+_PART = r"[a-z0-9._%-]{1,250}"
+_BAD = r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[/.]|^@$"
 
 
 def escape(name: str) -> str:
@@ -51,7 +51,7 @@ def escape(name: str) -> str:
 def unescape(part: str) -> str | None:
     """Return the name that :func:`escape` turned into ``part``; ``None`` if there is none."""
     name = os.fsdecode(re.sub(rb"%([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), part.encode()))
-    return name if escape(name) == part and not _BAD.search(name) else None
+    return name if escape(name) == part and not re.search(_BAD, name) else None
 
 
 def listed(project: Project, session: str) -> dict[str, str]:
@@ -73,7 +73,7 @@ def in_order(found: Mapping[str, str]) -> dict[str, str]:
 def parts(ref: str) -> tuple[str, str] | None:
     """Return kind and escaped name of a ref, ``None`` for any other ref."""
     words = ref.removeprefix(BRANCHES).split("/")
-    if len(words) != 3 or words[1] not in KINDS or not _PART.fullmatch(words[2]):  # noqa: PLR2004
+    if len(words) != 3 or words[1] not in KINDS or not re.fullmatch(_PART, words[2]):  # noqa: PLR2004
         return None
     return words[1], words[2]
 
@@ -117,14 +117,14 @@ def _is_free(name: str, taken: set[str]) -> bool:
 def place(name: str) -> str:
     """Return kind and escaped name of a ref in a sandbox, empty where it cannot be one of git's."""
     kind, _, rest = name.removeprefix("refs/").partition("/")
-    if not rest or _BAD.search(name):
+    if not rest or re.search(_BAD, name):
         return ""
     if kind in ("heads", "tags"):
         return f"{kind}/{escape(rest)}"
     kind, _, part = rest.partition("/")
     if not name.startswith(ASIDE) or kind not in KINDS or kind == "stash" or not part:
         return ""
-    return f"{kind}/{part if _PART.fullmatch(part) else escape(part)}"
+    return f"{kind}/{part if re.fullmatch(_PART, part) else escape(part)}"
 
 
 def describe(kept: Sequence[Kept]) -> str:

@@ -35,7 +35,7 @@ COMMIT_LIMIT = 4 * 1024 * 1024
 _FORGED = re.compile(r"[\s>#*]*realm-", re.IGNORECASE)
 _SPEAKING = re.compile(r"[\s>#*]*[a-z0-9-]+-by\s*[:=#]", re.IGNORECASE)
 """A trailer that says what somebody did; git lets other characters stand for the colon."""
-_TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*")
+_TRAILER = r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*"
 _AUTHOR = re.compile(r"^author .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _HEADER = re.compile(r"^(?:(tree|parent) ([0-9a-f]{40}|[0-9a-f]{64})|(encoding) (\S+))$", re.MULTILINE)
 
@@ -284,7 +284,7 @@ def _joined(subject: str, body: str, last: str) -> str:
     if not body:
         return f"{subject}\n\n{last}"
     paragraph = body.rsplit("\n\n", 1)[-1].splitlines()
-    gap = "\n" if all(_TRAILER.fullmatch(line) for line in paragraph) else "\n\n"
+    gap = "\n" if all(re.fullmatch(_TRAILER, line) for line in paragraph) else "\n\n"
     return f"{subject}\n\n{body}{gap}{last}"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from realm.model import Project
 
-_MARK = re.compile(r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?")
+_MARK = r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?"
 _NEW = 3600.0
 """Seconds for which a pack without an index may still get one."""
 _HELD: dict[str, set[Path]] = {}
@@ -103,6 +103,6 @@ def sweep(project: Project) -> int:
 def _is_left(keep: Path) -> bool:
     """Tell whether a process that was killed left a ``.keep`` file."""
     with suppress(OSError), keep.open("rb") as file:
-        found = _MARK.fullmatch(file.read(1000).decode("utf-8", "replace"))
+        found = re.fullmatch(_MARK, file.read(1000).decode("utf-8", "replace"))
         return found is not None and is_forgotten(found[2], int(found[1]), int(found[3]))
     return False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from realm.model import Project
 
-_POINTER = re.compile(
+_POINTER = (
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*"
     rb"oid sha256:([0-9a-f]{64})\nsize \d{1,18}\n"
 )
@@ -92,7 +92,7 @@ def _pointers(project: Project, files: Iterable[tuple[str, str]], commit: str) -
     with CatFile(project) as objects:
         for oid in (oid for oid, size in sizes if size.isdigit() and int(size) in _SIZES):
             held = objects.get(oid, _SIZES.stop)
-            if held is not None and (match := _POINTER.fullmatch(held.data)):
+            if held is not None and (match := re.fullmatch(_POINTER, held.data)):
                 file = _place(project, match[1].decode())
                 there = file if file.is_file() else None
                 found += [Pointer(path, match[1].decode(), there) for path in paths[oid]]

@@ -16,6 +16,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from realm.model import Project
 
@@ -23,7 +24,7 @@ _MESSAGE_LIMIT = 1_000_000
 _HEAD_LIMIT = 4096
 _MAIN = "refs/remotes/origin/HEAD"
 _FIELDS = "%(refname)%00%(objectname)%00%(symref)%00"
-_BROKEN = re.compile(r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)")
+_BROKEN = r"ignoring broken ref (refs/realm(?:-meta)?/[^\n]+)"
 
 
 class MetaRow(NamedTuple):
@@ -63,35 +64,45 @@ def rows(
 
 def begin(at: Place, names: Sequence[str]) -> Started:
     """Start asking git for sessions, for :func:`rows`, before the repository at ``at`` is known."""
-    return Started("for-each-ref", f"--format={_FIELDS}%(contents)%00", *_patterns(names), at=at)
+    return Started(*_question(_patterns(names)), at=at)
+
+
+def begin_survey(at: Place) -> Started | None:
+    """Start asking git for all sessions, for :func:`survey`; not in a linked work tree."""
+    head = _head(at.cwd / ".git")
+    return None if head is None else Started(*_question([CODE, META, *head, _MAIN]), at=at)
+
+
+def _question(patterns: Sequence[str]) -> list[str]:
+    return ["for-each-ref", f"--format={_FIELDS}%(contents)%00", *patterns]
 
 
 def _patterns(names: Sequence[str]) -> list[str]:
     return [space + name for name in names for space in (CODE, META)]
 
 
-def survey(project: Project) -> tuple[list[MetaRow], dict[str, str]]:
+def survey(project: Project, answer: GitResult | None = None) -> tuple[list[MetaRow], dict[str, str]]:
     """Return every session, and by name the commits of branches that its work may have been merged into.
 
-    These are the checked-out branch and the default branch of the remote ``origin``.
+    These are the checked-out branch and the default branch of the remote ``origin``.  ``answer`` is the
+    result of :func:`begin_survey`.
     """
-    head = _head(project)
-    refs, broken = _read(project, [CODE, META, *head, _MAIN])
+    refs, broken = _read(project, [CODE, META, *(_head(project.git_dir) or []), _MAIN], answer)
     main = refs.pop(_MAIN, None)
-    heads = [found for name in head if (found := refs.pop(name, None))]
+    heads = [refs.pop(name) for name in list(refs) if name.startswith("refs/heads/")]
     branches = {clean(ref.name.removeprefix("refs/heads/")): ref.oid for ref in heads}
     if main is not None and main.oid not in branches.values():
         branches[clean(main.symbolic.removeprefix("refs/remotes/")) or "origin"] = main.oid
     return _rows(project, refs, broken), branches
 
 
-def _head(project: Project) -> list[str]:
-    """Return the ref of the checked-out branch, if there is one."""
+def _head(git_dir: Path) -> list[str] | None:
+    """Return the ref of the branch checked out there, if one is; ``None`` when it cannot be read."""
     try:
-        with (project.git_dir / "HEAD").open("rb") as file:
+        with (git_dir / "HEAD").open("rb") as file:
             text = file.read(_HEAD_LIMIT).decode("utf-8", "surrogateescape").strip()
     except OSError:
-        return []
+        return None
     return [text.removeprefix("ref: ")] if text.startswith("ref: refs/heads/") else []
 
 
@@ -110,14 +121,13 @@ def _read(
     project: Project, patterns: list[str], answer: GitResult | None = None
 ) -> tuple[dict[str, _Ref], list[str]]:
     """Return the refs by full name, and the names of those that git cannot read."""
-    order = ("for-each-ref", f"--format={_FIELDS}%(contents)%00", *patterns)
-    result = answer or git(*order, project=project, check=False)
+    result = answer or git(*_question(patterns), project=project, check=False)
     if result.code == 0:
         refs = {ref.name: ref for ref in _parse(result, with_message=True)}
     else:  # one missing object ends the whole listing: read only the refs, then each record separately
         result = git("for-each-ref", f"--format={_FIELDS}", *patterns, project=project)
         refs = {ref.name: ref for ref in _with_messages(project, _parse(result, with_message=False))}
-    return refs, _BROKEN.findall(result.err.decode("utf-8", "replace"))
+    return refs, re.findall(_BROKEN, result.err.decode("utf-8", "replace"))
 
 
 def _parse(result: GitResult, *, with_message: bool) -> Iterable[_Ref]:

@@ -76,7 +76,7 @@ class Limits(NamedTuple):
     """The time of each git, and of the checks after it."""
 
 
-_HELD = re.compile(re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+")
+_HELD = re.escape(TEMPORARY) + r"([^/@]+)@(\d{1,12})@(\d{1,12})/[0-9a-f]+"
 _LARGE = 1 << 31
 """The bit in a pack index's offset that refers to the table of large offsets."""
 _NOTHING = b"early EOF"
@@ -417,7 +417,7 @@ def _sweep_refs(project: Project) -> int:
     if not packed and not loose and not (project.common_dir / "reftable").exists():
         return 0
     listed = git("for-each-ref", "--format=%(refname)", TEMPORARY, project=project, check=False).lines
-    owned = ((line, _HELD.fullmatch(line)) for line in listed)
+    owned = ((line, re.fullmatch(_HELD, line)) for line in listed)
     gone = [line for line, found in owned if found and is_forgotten(found[1], int(found[2]), int(found[3]))]
     if gone:
         orders = "".join(f"option no-deref\0delete {ref}\0\0" for ref in gone)

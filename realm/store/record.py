@@ -64,13 +64,13 @@ _TREE_LIMIT = 16 * 1024 * 1024
 _AT_ONCE = 200
 """Runs whose files are requested from git together: their names fill a third of a pipe's buffer."""
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_BELOW = re.compile(r"turns/[0-9]{4,5}\.screen\.(?:txt|ans)|talk/[0-9]{4,5}\.jsonl")
-_TALK = re.compile(rb"([0-9]{4,5})\.jsonl")
-_DRAWING = re.compile(rb"([0-9]{4,5})\.screen\.ans")
+_FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
+_BELOW = r"turns/[0-9]{4,5}\.screen\.(?:txt|ans)|talk/[0-9]{4,5}\.jsonl"
+_TALK = rb"([0-9]{4,5})\.jsonl"
+_DRAWING = rb"([0-9]{4,5})\.screen\.ans"
 _WHOLE = "transcript.jsonl"
 """The file in which earlier versions kept the whole conversation."""
-_RUN_NAME = re.compile(rb"[0-9]{4,9}")
+_RUN_NAME = rb"[0-9]{4,9}"
 
 
 def run_directory(number: int) -> str:
@@ -114,7 +114,7 @@ class Record:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the recorded runs, from 1 on; a record from elsewhere may have none."""
-        numbers = sorted(int(name) for name in self._names("runs") if _RUN_NAME.fullmatch(name))
+        numbers = sorted(int(name) for name in self._names("runs") if re.fullmatch(_RUN_NAME, name))
         if numbers != list(range(1, len(numbers) + 1)):
             raise self._damaged("its runs are not numbered from 1 on")
         return numbers
@@ -168,7 +168,7 @@ class Record:
             )
             for name in sorted(entries):
                 path = f"{place}{name.decode('utf-8', 'replace')}"
-                known = _BELOW.fullmatch(path) if place else _FILE_NAME.fullmatch(path)
+                known = re.fullmatch(_BELOW, path) if place else re.fullmatch(_FILE_NAME, path)
                 data = self.file(f"{run_directory(number)}/{path}") if known else None
                 if data is not None and path not in ("run.json", _WHOLE):
                     kept[path] = data
@@ -177,14 +177,14 @@ class Record:
     def talk(self, number: int) -> dict[int, str]:
         """Return the paths of a run's parts of the conversation by turn, in order; turn 0 is before any."""
         directory = f"{run_directory(number)}/talk"
-        found = (match for name in self._names(directory) if (match := _TALK.fullmatch(name)))
+        found = (match for name in self._names(directory) if (match := re.fullmatch(_TALK, name)))
         return {turn: f"{directory}/{turn:04d}.jsonl" for turn in sorted(int(match[1]) for match in found)}
 
     def screens(self, number: int) -> set[int]:
         """Return the turns of a run that have a screen."""
         directory = f"{run_directory(number)}/turns".encode()
         names = _tree(self._objects, self._format, self.commit(), directory)
-        return {int(match[1]) for name in names if (match := _DRAWING.fullmatch(name))}
+        return {int(match[1]) for name in names if (match := re.fullmatch(_DRAWING, name))}
 
     def said(self, number: int) -> bytes:
         """Return a run's part of the conversation (in an old record, with all before it), which may be empty.
@@ -317,9 +317,9 @@ def write(
     """
     from realm.store.objects import DIRECTORY, FILE, CommitDate, Entry, Objects
 
-    of_run = {file: data for file, data in files.items() if not _BELOW.fullmatch(file)}
+    of_run = {file: data for file, data in files.items() if not re.fullmatch(_BELOW, file)}
     for file in of_run:
-        if not _FILE_NAME.fullmatch(file) or file in ("run.json", "turns", "talk"):
+        if not re.fullmatch(_FILE_NAME, file) or file in ("run.json", "turns", "talk"):
             raise ValueError(f"not a name of a record's file: {file!r}")
     made = Objects(project.object_format)
     number = f"{run.number:04d}".encode()

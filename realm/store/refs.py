@@ -45,12 +45,12 @@ KEEP_DAYS = 30
 
 _SINCE = int(time.time())
 _HINT = "letters, digits, '-', '_' and '.' make a name, such as fix-login"
-_PLAIN = re.compile("(?!HEAD$)[A-Za-z0-9_][A-Za-z0-9_-]{0,38}")
+_PLAIN = "(?!HEAD$)[A-Za-z0-9_][A-Za-z0-9_-]{0,38}"
 """Most names, too short to be an object id."""
-_TRASHED = re.compile(TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta|branches/[^/]+/[^/]+)")
-_LOCKED = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
-_BROKEN = re.compile(rb"unable to resolve reference '([^']+)': reference broken")
-_LOST = re.compile(
+_TRASHED = TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta|branches/[^/]+/[^/]+)"
+_LOCKED = rb"Unable to create '([^']+\.lock)': File exists"
+_BROKEN = rb"unable to resolve reference '([^']+)': reference broken"
+_LOST = (
     rb"is at [0-9a-f]+ but expected|reference already exists"
     rb"|unable to resolve reference|is missing but expected"
 )
@@ -124,7 +124,7 @@ def check_name(name: str) -> None:
 
 def is_name(name: str) -> bool:
     """Tell whether ``name`` can be a session's."""
-    return bool(_PLAIN.fullmatch(name)) or not _problem(name)
+    return bool(re.fullmatch(_PLAIN, name)) or not _problem(name)
 
 
 def _problem(name: str) -> str:  # noqa: C901, PLR0911 - one sentence for each kind of bad name
@@ -221,7 +221,7 @@ def transact(
             )
             if result.code == 0:
                 return
-            lock = _LOCKED.search(result.err)
+            lock = re.search(_LOCKED, result.err)
             if lock is None:
                 raise _refused(project, updates, result)
             path, waited = Path(lock[1].decode("utf-8", "surrogateescape")), time.monotonic() - begun
@@ -283,12 +283,12 @@ def _symbolic_target(path: Path) -> str:
 
 def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) -> RealmError:
     """Return the error for a transaction that git refused."""
-    broken = _BROKEN.search(result.err)
+    broken = re.search(_BROKEN, result.err)
     if broken:
         ref = clean(broken[1])
         path = clean(str(project.common_dir / ref))
         return RealmError(f"{ref} is broken", f"rm '{path}', or choose another name")
-    if not _LOST.search(result.err):
+    if not re.search(_LOST, result.err):
         if re.search(
             rb"Permission denied|Read-only file system|No space left|unable to create directory", result.err
         ):
@@ -348,7 +348,7 @@ def list_trash(project: Project, name: str | None = None) -> list[Trash]:
     """Return removed sessions, only those called ``name`` if given, the latest first."""
     found: dict[tuple[str, int], dict[str, str]] = {}
     for ref, oid in below(project, f"{TRASH}{name}/" if name else TRASH).items():
-        match = _TRASHED.fullmatch(ref)
+        match = re.fullmatch(_TRASHED, ref)
         if match:
             found.setdefault((match[1], int(match[2])), {})[match[3]] = oid
     rows = [

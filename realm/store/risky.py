@@ -92,14 +92,14 @@ def _compiled() -> dict[str, re.Pattern[str]]:
     }
 
 
-_CONFIG = re.compile(
+_CONFIG = (
     r"core\.(hookspath|attributesfile|excludesfile|fsmonitor|editor|pager|sshcommand|askpass|gitproxy)"
     r"|(include|includeif\..*)\.path|mailmap\.file|commit\.template|sequence\.editor|alias\..*|pager\..*"
     r"|diff\.external|diff\..*\.(command|textconv)|merge\..*\.driver|filter\..*\.(clean|smudge|process)"
     r"|(difftool|mergetool)\..*\.cmd|credential(\..*)?\.helper|gpg(\..*)?\.program|sendemail\..*cmd"
 )
 """Git's settings that name a file to run or to obey, in lower case."""
-_HIDING = re.compile(rb"(^|\s)(-diff|binary|-text|(diff|merge|filter|linguist-generated)\b)")
+_HIDING = rb"(^|\s)(-diff|binary|-text|(diff|merge|filter|linguist-generated)\b)"
 _READ = 1024 * 1024
 """Largest file, in bytes, that is read."""
 _SCRIPTS = ("scripts", "bin", "workspaces", "husky", "lint-staged", "simple-git-hooks", "gypfile")
@@ -157,7 +157,7 @@ def _hides(change: Change, objects: CatFile) -> bool:
     before, after = _content(objects, change.before), _content(objects, change.after)
     if before is None or after is None:
         return True
-    return any(_HIDING.search(line) for line in set(after.splitlines()) - set(before.splitlines()))
+    return any(re.search(_HIDING, line) for line in set(after.splitlines()) - set(before.splitlines()))
 
 
 def _scripts(objects: CatFile, oid: str) -> object:
@@ -177,7 +177,7 @@ def _named_by_git(project: Project) -> list[str]:
     places = set()
     for origin, entry in zip(fields[::2], fields[1::2], strict=False):
         key, _, value = entry.partition("\n")
-        if not _CONFIG.fullmatch(key.lower()):
+        if not re.fullmatch(_CONFIG, key.lower()):
             continue
         beside = project.root
         if key.lower().startswith("include") and origin.startswith("file:"):
@@ -189,12 +189,12 @@ def _named_by_git(project: Project) -> list[str]:
     return sorted(place for place in places if place.partition("/")[0] != ".git")
 
 
-_TOP = re.compile(r"\$\((git )?rev-parse --show-toplevel\)/|\$\{?PWD\}?/")
+_TOP = r"\$\((git )?rev-parse --show-toplevel\)/|\$\{?PWD\}?/"
 
 
 def _words(value: str) -> list[str]:
     """Return possible paths in a setting: its value, and the words of a command."""
-    command = _TOP.sub("", value.removeprefix("!"))
+    command = re.sub(_TOP, "", value.removeprefix("!"))
     try:
         words = shlex.split(command)
     except ValueError:

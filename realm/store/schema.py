@@ -44,10 +44,10 @@ _OID = {"sha1": re.compile(r"[0-9a-f]{40}"), "sha256": re.compile(r"[0-9a-f]{64}
 _CONVERSATION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _IMAGE = re.compile(r"([0-9A-Za-z][0-9A-Za-z._/:@-]{0,499})?")
 _WORKSPACE = re.compile(re.escape(WORKSPACE_ROOT) + r"(/(?!\.\.?(/|$))[0-9A-Za-z._-]{1,100}){1,8}")
-_NEIGHBOUR = re.compile(r"(?!\.(\.|git)?$)[0-9A-Za-z._-]{1,100}")
+_NEIGHBOUR = r"(?!\.(\.|git)?$)[0-9A-Za-z._-]{1,100}"
 _SCREEN = re.compile(r"screen|turns/[0-9]{4,5}\.screen")
 _NETWORK = re.compile(r"(open|allow|none)?")
-_HOST = re.compile(r"[0-9A-Za-z._:?-]{1,255}")
+_HOST = r"[0-9A-Za-z._:?-]{1,255}"
 _PORTS = 100_000
 REASONS = ("name", "address", "private", "login")
 """The reasons for which a sandbox is refused a host."""
@@ -91,7 +91,7 @@ _NOTES_LIMIT, _PROMPTS_LIMIT, _KEPT_LIMIT = 1_000_000, 1_300_000, 700_000
 """Most bytes written of lists that a sandbox controls; together below the limit for reading a run."""
 _ITEM = 64
 """Most bytes of a list's item without its texts."""
-_MORE = re.compile(r"and ([0-9]{1,9}) more notes?")
+_MORE = r"and ([0-9]{1,9}) more notes?"
 
 
 def fitting(run: Run) -> Run:
@@ -116,7 +116,7 @@ def fitting(run: Run) -> Run:
 
 def _noted(notes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the notes that fit, and a last one with the number of the others, including earlier ones."""
-    counted = [int(found[1]) if (found := _MORE.fullmatch(note)) else 0 for note in notes]
+    counted = [int(found[1]) if (found := re.fullmatch(_MORE, note)) else 0 for note in notes]
     own = [note for note, count in zip(notes, counted, strict=True) if not count]
     fit = _fitting([(note,) for note in own], _NOTES_LIMIT)
     more = sum(counted) + len(own) - fit
@@ -162,7 +162,7 @@ def _neighbour(row: Any, is_oid: Callable[[str], object], workspace: str) -> Nei
     match row:
         case [str(path), str(name), str(base), bool(writable), str(ref)] if (
             _is_absolute(path)
-            and _NEIGHBOUR.fullmatch(name)
+            and re.fullmatch(_NEIGHBOUR, name)
             and (is_oid(base) or not (base or writable))
             and name != workspace.rpartition("/")[2]
             and (not ref or (base and is_name(ref)))
@@ -177,7 +177,7 @@ def _names_differ(rows: Sequence[Neighbour]) -> bool:
 
 def _began(row: Any, is_oid: Callable[[str], object]) -> tuple[str, str] | None:
     match row:
-        case [str(name), str(oid)] if _NEIGHBOUR.fullmatch(name) and is_oid(oid):
+        case [str(name), str(oid)] if re.fullmatch(_NEIGHBOUR, name) and is_oid(oid):
             return name, oid
     return None
 
@@ -234,7 +234,7 @@ def _refused(found: list[Any]) -> list[Refusal]:
     for item in found[:_REFUSED_LIMIT]:
         match item:
             case [str(host), int(port), str(why), int(count)] if (
-                _HOST.fullmatch(host) and 0 <= port < _PORTS and why in REASONS and 0 <= count <= _MOST
+                re.fullmatch(_HOST, host) and 0 <= port < _PORTS and why in REASONS and 0 <= count <= _MOST
             ):
                 rows.append(Refusal(host, port, why, count))
     return rows

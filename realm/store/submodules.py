@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from realm.errors import RealmError
 from realm.git import git
 from realm.model import Project
-from realm.store.names import name_problem
 from realm.store.repo import is_there, project_name
 from realm.store.stores import ensure_readable, object_stores
 
@@ -30,9 +29,7 @@ _SECONDS = 20.0
 _SETTINGS_LIMIT = 1024 * 1024
 """Largest ``.gitmodules`` that is read, in bytes."""
 _SETTING = re.compile(r"submodule\.(.*)\.(path|url)", re.DOTALL)
-_FAR = re.compile(
-    r"(https?|ssh|git)://(?P<user>[^/@]*@)?[^\s\"\\\\]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^\s\"\\\\]+"
-)
+_FAR = r"(https?|ssh|git)://(?P<user>[^/@]*@)?[^\s\"\\\\]+|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^\s\"\\\\]+"
 
 
 class Submodule(NamedTuple):
@@ -113,6 +110,8 @@ def _add(found: list[Submodule], above: _Above, depth: int) -> None:
 
 def _is_plain(path: str) -> bool:
     """Tell whether a path, or a name like one, stays inside and needs no quoting."""
+    from realm.store.names import name_problem  # most projects have no submodules
+
     parts = path.split("/")
     odd = path.startswith("-") or '"' in path
     return not odd and not any(name_problem(os.fsencode(part)) or part.startswith("-") for part in parts)
@@ -140,7 +139,7 @@ def _declared(project: Project, commit: str) -> dict[str, tuple[str, str]]:
 
 def _address(url: str) -> str:
     """Return an address as a sandbox may see it: without login, and empty unless it is a remote one."""
-    match = _FAR.fullmatch(url)
+    match = re.fullmatch(_FAR, url)
     if match is None or not url.isprintable():
         return ""
     return url.replace(match["user"], "", 1) if match["user"] and url.startswith("http") else url

@@ -365,6 +365,10 @@ def test_a_session_that_is_looked_for_ahead_is_found_or_missed_all_the_same(
     with pytest.raises(NoSuchSessionError):
         find.locate("other", None)
     find.look_ahead("no/name")
+    find.look_ahead()
+    assert [row.name for row in find.list_sessions(None).rows] == ["fix"]
+    find.look_ahead()
+    assert [row.name for row in find.list_sessions(past.repo.path).rows] == ["fix"]
     monkeypatch.chdir(tmp_path)
     find.look_ahead("fix")  # outside any repository
     assert find.locate("fix", past.repo.path).row.code == past.tip

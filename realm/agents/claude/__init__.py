@@ -38,16 +38,16 @@ _TELLING = ("command", "file_path", "path", "pattern", "url", "query", "descript
 """The parts of a tool's input that describe the call, the best first."""
 
 _SIGN = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
-_RULE = re.compile("\N{BOX DRAWINGS LIGHT HORIZONTAL}{10,}\\s*")
-_GREY = re.compile(r"(?:.*;)?(?:2|38;5;24[0-9])(?:;.*)?")
+_RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}{10,}\\s*"
+_GREY = r"(?:.*;)?(?:2|38;5;24[0-9])(?:;.*)?"
 """The SGR parameters of text that the user did not type: dim, or a grey of the palette."""
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_CONVERSATION = re.compile(rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?")
+_CONVERSATION = rf"(?:{DIRECTORY}/projects/[A-Za-z0-9-]+/(?=.*\.jsonl))?({_UUID})(?:\.jsonl)?"
 """The conversations of its subagents, ``agent-*.jsonl``, do not match."""
-_OWN_ID = re.compile(rb'"sessionId": ?"(' + _UUID.encode() + rb')"')
+_OWN_ID = rb'"sessionId": ?"(' + _UUID.encode() + rb')"'
 
-_WORKTREE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_WORKTREE = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
 _WORKTREE_STATE = b'{"type":"worktree-state"'
 """How the line of a conversation begins that says in which work tree it goes on; in none without a name."""
 
@@ -111,12 +111,12 @@ class Claude(Agent):
     def worktree(self, arguments: Sequence[str], transcript: bytes | None) -> tuple[str, str] | None:
         """Return the work tree of ``--worktree``, which Claude Code reuses, or of the conversation."""
         for option, values in _options((*self.words[1:], *arguments)):
-            if option in ("--worktree", "-w") and values and _WORKTREE.fullmatch(values[0]):
+            if option in ("--worktree", "-w") and values and re.fullmatch(_WORKTREE, values[0]):
                 return self._worktree(values[0])
         _, last, rest = (transcript or b"").rpartition(_WORKTREE_STATE)
         found = logins.json_object(last + rest.partition(b"\n")[0]).get("worktreeSession")
         name = str(found.get("worktreeName")) if isinstance(found, dict) else ""
-        return self._worktree(name) if _WORKTREE.fullmatch(name) else None
+        return self._worktree(name) if re.fullmatch(_WORKTREE, name) else None
 
     def _worktree(self, name: str) -> tuple[str, str]:
         return f"{self.worktrees}/{name}", f"worktree-{name}"
@@ -216,12 +216,12 @@ class Claude(Agent):
 
     def conversation_id(self, path: str) -> str | None:
         """Return the UUID in the file's name."""
-        found = _CONVERSATION.fullmatch(path)
+        found = re.fullmatch(_CONVERSATION, path)
         return found[1] if found else None
 
     def with_id(self, data: bytes, conversation: str) -> bytes:
         """Replace every occurrence of the file's own ids (``sessionId`` of its lines)."""
-        for old in dict.fromkeys(_OWN_ID.findall(data)):
+        for old in dict.fromkeys(re.findall(_OWN_ID, data)):
             data = data.replace(old, conversation.encode())
         return data
 
@@ -275,7 +275,7 @@ class Claude(Agent):
         Its sign is grey while the agent works.
         """
         texts = ["".join(text for text, _ in row) for row in rows]
-        rules = [place for place, text in enumerate(texts) if _RULE.fullmatch(text)]
+        rules = [place for place, text in enumerate(texts) if re.fullmatch(_RULE, text)]
         if len(rules) < 2 or rules[-1] - rules[-2] < 2:  # noqa: PLR2004 - one above, one below, a row between
             return Field.NONE
         inside = rows[rules[-2] + 1 : rules[-1]]
@@ -335,7 +335,7 @@ def _options(words: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _is_grey(codes: str) -> bool:
-    return _GREY.fullmatch(codes) is not None
+    return re.fullmatch(_GREY, codes) is not None
 
 
 def _text(raw: bytes | None, key: str) -> str:

@@ -21,7 +21,7 @@ NOTIFICATION = "<task-notification>"
 """The beginning of the prompt by which it tells itself that a subagent or a background command has ended."""
 _ASIDE = ("[Request interrupted", "<local-command-", "<command-name>", "<bash-", NOTIFICATION)
 """The beginnings of user entries that are not prompts."""
-_PASTED = re.compile(r'\n*</?pasted_content id="\w{1,32}">\n?')
+_PASTED = r'\n*</?pasted_content id="\w{1,32}">\n?'
 """The tags that it puts around a longer text pasted into a prompt."""
 _COMMAND = re.compile(
     r"\s*(?:<command-message>[^<]*</command-message>\s*)?<command-name>([^<]{1,200})</command-name>\s*"
@@ -68,7 +68,7 @@ def as_given(prompt: str) -> str:
         return f"{command[1]} {command[2] or ''}".strip()
     if shell := _SHELL.fullmatch(prompt):
         return f"! {shell[1]}"
-    return _PASTED.sub("\n", prompt).strip("\n") if "<pasted_content" in prompt else prompt
+    return re.sub(_PASTED, "\n", prompt).strip("\n") if "<pasted_content" in prompt else prompt
 
 
 def spent(lines: Iterable[bytes]) -> Iterator[tuple[str, int, float]]:

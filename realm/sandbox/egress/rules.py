@@ -138,10 +138,10 @@ _COUNTED = """\
 """
 STALE = "stale"
 """The reason, in a line of :data:`REFUSED`, for a login that a server refused."""
-_AUTHORITY = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
-_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,200}){0,20}")
-_HEADER = re.compile(r"[a-z0-9-]{1,100}")
-_VALUE = re.compile(r"[ -#%-~]{0,8000}")
+_AUTHORITY = r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]"
+_PATH = r"(/[A-Za-z0-9._~-]{1,200}){0,20}"
+_HEADER = r"[a-z0-9-]{1,100}"
+_VALUE = r"[ -#%-~]{0,8000}"
 """Text allowed in double quotes in nginx's configuration: no dollar sign, which cannot be escaped."""
 _NOT_PASSED = ("x-api-key", "authorization", *map(str.lower, registries.CHANGING))
 
@@ -199,13 +199,17 @@ def _stand(token: str, name: str, out: str, stand: Stand) -> tuple[str, str, str
     secure = parts.scheme == "https"
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     path = parts.path.rstrip("/")
-    if parts.scheme not in {"http", "https"} or not _AUTHORITY.fullmatch(host) or not _PATH.fullmatch(path):
+    if (
+        parts.scheme not in {"http", "https"}
+        or not re.fullmatch(_AUTHORITY, host)
+        or not re.fullmatch(_PATH, path)
+    ):
         raise ValueError(f"{clean(stand.url, limit=80)} is not an address that the sidecar can ask")
     if parts.username or parts.query:
         raise ValueError("the address has a login or a question in it")
     given = {**dict.fromkeys(_NOT_PASSED, ""), **stand.headers}
     for header, value in given.items():
-        if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
+        if not re.fullmatch(_HEADER, header) or not re.fullmatch(_VALUE, value):
             raise ValueError(f"the header {clean(header, limit=40)} has characters that no key has")
     named = host if parts.port is None else f"{host}:{parts.port}"
     quoted = {header: re.sub(r'(["\\])', r"\\\1", value) for header, value in given.items()}

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], AbstractContextManager[object]]
 """Shows progress during a ``with`` statement."""
-_COLOURS = re.compile(r"\x1b\[[\d;]*m")
-_STEP = re.compile(r"(?:#\d+ \[(?:\S+ +)?|Step |(?:\[\d+/\d+\] )?STEP )(\d+)/(\d+)\b(.*)")
+_COLOURS = r"\x1b\[[\d;]*m"
+_STEP = r"(?:#\d+ \[(?:\S+ +)?|Step |(?:\[\d+/\d+\] )?STEP )(\d+)/(\d+)\b(.*)"
 """A step of BuildKit, the engine's builder or Podman's: its number, and the number of steps."""
 _ABOUT = {"apt-get install": "Debian packages", "npm install": "Claude Code"}
 """Descriptions of steps that take long."""
@@ -50,7 +50,7 @@ class Steps:
 
     def show(self, line: str) -> None:
         """Show a step if this line of the build's output begins one."""
-        if found := _STEP.match(line):
+        if found := re.match(_STEP, line):
             about = "".join(f", {words}" for part, words in _ABOUT.items() if part in found[3])
             self._stack.close()
             text = f"building {self._name}: step {found[1]} of {found[2]}{about}"
@@ -92,7 +92,7 @@ def follow(engine: Engine, name: str, lines: Iterator[str], progress: Callable[[
     last: deque[str] = deque(maxlen=20)
     try:
         for line in lines:
-            text = clean(_COLOURS.sub("", line)).rstrip()
+            text = clean(re.sub(_COLOURS, "", line)).rstrip()
             if text:
                 last.append(text)
                 progress(text)
