@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from realm.errors import RealmError
 from realm.model import State
 from realm.paths import make_private, replace
 from realm.session.find import find, locate
-from realm.session.lock import RunLock, run_directory
+from realm.session.lock import CLAIM, Claim, RunLock, noted_of, run_directory
 from realm.store import listing, record
 from realm.store.repo import discover
 from realm.text import clean
@@ -30,22 +30,12 @@ if TYPE_CHECKING:
     from realm.session.find import Located
     from realm.store.listing import MetaRow
 
-_FILE = "session"
-
-
-class Claim(NamedTuple):
-    """A session by its name, its project's work tree and its repository."""
-
-    name: str
-    project: str
-    repository: str
-
 
 def take(project: Project, session: Session) -> None:
     """Note that this session has a run here; the caller holds the run's lock.  Raises as :func:`check`."""
     check(project, session)
     replace(
-        make_private(run_directory(session.id)) / _FILE,
+        make_private(run_directory(session.id)) / CLAIM,
         json.dumps(_whose(project, session)._asdict()).encode(),
     )
 
@@ -97,15 +87,6 @@ def is_own(project: Project, name: str, session_id: str) -> bool:
 
 def _whose(project: Project, session: Session) -> Claim:
     return Claim(session.name, str(project.root), str(project.common_dir.resolve()))
-
-
-def noted_of(session_id: str) -> Claim | None:
-    """Return the session that last had a run here with that id."""
-    try:
-        noted = json.loads((run_directory(session_id) / _FILE).read_bytes())
-        return Claim(*(str(noted[key]) for key in Claim._fields))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def _other(project: Project, session: Session) -> tuple[Path, MetaRow] | None:

@@ -18,6 +18,7 @@ from realm.store.repo import discover
 from realm.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from realm.git import GitResult, Started
@@ -184,7 +185,41 @@ def _unknown(name: str, here: Project | None, *damaged: Located | None) -> NoSuc
     with suppress(GitError):
         if here and refs.is_name(name) and refs.latest_trash(here, name):
             hint = f"it was removed: realm restore {name} brings it back"
+        elif here and (lost := _lost(here, listing.rows(here)).get(name)):
+            return _without_refs(name, lost)
     return NoSuchSessionError(f"there is no session {name}{where}{moved}", hint)
+
+
+def _lost(project: Project, found: Sequence[MetaRow]) -> dict[str, str]:
+    """Return the ids of a project's sessions that have unsaved work, but no refs, by name.
+
+    ``found`` are those with refs; those in the trash are not lost.
+    """
+    from realm.session import account
+
+    repository = str(project.common_dir.resolve())
+    known, names = {row.summary.id for row in found}, {row.name for row in found}
+    unsaved = [one for one in lock.begun() - known if account.read(one) is not None]
+    claims = {claim: one for one in unsaved if (claim := lock.noted_of(one)) is not None}
+    lost = {claim.name: one for claim, one in claims.items() if claim.repository == repository}
+    if lost:
+        names |= {trash.name for trash in refs.list_trash(project) if trash.code or trash.meta}
+    return {name: one for name, one in lost.items() if name not in names}
+
+
+def _without_refs(name: str, session_id: str) -> NoSuchSessionError:
+    """Return the error for a session whose refs were deleted by hand while it had unsaved work."""
+    holder = lock.holder(session_id)
+    if holder is None:
+        return NoSuchSessionError(
+            f"the refs of {clean(name)} were deleted before all of its work was in git",
+            f"realm rescue {clean(name)} DIRECTORY writes the files in its container there",
+        )
+    return NoSuchSessionError(
+        f"the refs of {clean(name)} were deleted, and its agent is still running",
+        f"kill {holder.pid} ends it and saves its work; where git has no more of what that builds on, "
+        f"realm rescue {clean(name)} DIRECTORY then writes its files there",
+    )
 
 
 def list_sessions(directory: Path | None, all_projects: bool = False) -> Listing:
@@ -261,6 +296,9 @@ def _rows(
             raise
         warnings.append(f"skipped {project.root}: {error.message}")
         return []
+    for name, session_id in _lost(project, found).items():
+        lost = _without_refs(name, session_id)
+        warnings.append(f"{lost.message}: {lost.hint}")
     begun = lock.begun()
     for meta in found:
         if meta.meta is None:  # the work that another project's session did here has no record

@@ -17,8 +17,8 @@ from realm.git import git
 from realm.paths import realm_home, remove_tree, tidy, tidy_files
 from realm.sandbox.egress import image as egress_image
 from realm.sandbox.image import derived
-from realm.session import claim, images, registry, remove, sandboxes
-from realm.session.lock import holder, run_directory
+from realm.session import account, images, registry, remove, sandboxes
+from realm.session.lock import holder, noted_of, run_directory
 from realm.store import listing, quarantine, record, refs
 from realm.store.repo import discover
 from realm.text import clean, plural
@@ -57,6 +57,7 @@ def collect(directory: Path | None, ui: UI) -> list[str]:
             sandboxes.sweep(engine)
             containers = list(_finished(engine, known))
             _clear_tools(engine)
+            _forget_lost(engine, known)
             egress_image.remove_others(engine, images.inputs(Config(directory)))
             derived.prune(engine, lambda: _named(known))
         sandboxes.prune()
@@ -120,6 +121,16 @@ def _is_over(sandbox: Sandbox, known: _Known) -> bool:
         return found.run(sandbox.owner.run).ended is not None
 
 
+def _forget_lost(engine: Engine, known: _Known) -> None:
+    """Forget what agents did of which neither a session nor a container is left."""
+    from realm.sandbox import lookup
+
+    there = {sandbox.owner.id for sandbox in lookup.find(engine)} | known.sessions.keys()
+    for path in _runs():
+        if path.name not in there and holder(path.name) is None:
+            account.forget(path.name)
+
+
 def _clear_tools(engine: Engine) -> None:
     from realm.sandbox import lookup
 
@@ -134,7 +145,7 @@ def _half_removed(known: _Known) -> Iterator[str]:
     """Finish removals that were killed: the session is in the trash, but not its other files."""
     repositories = {str(project.common_dir.resolve()): project for project in known.projects}
     for path in _runs():
-        owner = claim.noted_of(path.name) if path.name not in known.sessions else None
+        owner = noted_of(path.name) if path.name not in known.sessions else None
         if owner is not None and owner.repository in repositories and refs.is_name(owner.name):
             with suppress(RealmError):
                 if remove.finish(repositories[owner.repository], path.name, owner.name):

@@ -15,6 +15,7 @@ from realm.interrupts import telling
 from realm.paths import realm_home, remove_tree, scratched
 from realm.sandbox.report import Report
 from realm.session import (
+    account,
     approvals,
     bounds,
     budget,
@@ -222,6 +223,7 @@ def _recover_one(connection: Engine, plan: Plan, sandbox: Sandbox, ui: UI) -> No
 
     with ui.progress("saving what the last run left in its container"), telling(kept(plan)):
         outcome = save(connection, plan, sandbox, sandbox.wait())
+        account.forget(plan.session.id)
     ui.info(f"recovered the unsaved work of run {plan.run.number} of {plan.session.name}")
     summary.tell(plan, outcome, ui)
 

@@ -26,6 +26,8 @@ _PATIENCE, _PAUSE = 10.0, 0.01
 """Seconds to try for a lock that others only read, and between two tries."""
 _WIDTH = 120
 """The fixed length of a lock's text: written in one call, it is always read whole."""
+CLAIM = "session"
+"""The file in a run's directory with its :class:`Claim` (:mod:`realm.session.claim`)."""
 
 
 def run_directory(session_id: str) -> Path:
@@ -55,6 +57,23 @@ def begun() -> set[str]:
         return {path.name for path in (realm_home() / "runs").iterdir()}
     except OSError:
         return set()
+
+
+class Claim(NamedTuple):
+    """A session by its name, its project's work tree and its repository."""
+
+    name: str
+    project: str
+    repository: str
+
+
+def noted_of(session_id: str) -> Claim | None:
+    """Return the session that last had a run here with that id."""
+    try:
+        noted = json.loads((run_directory(session_id) / CLAIM).read_bytes())
+        return Claim(*(str(noted[key]) for key in Claim._fields))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def holder(session_id: str) -> Holder | None:

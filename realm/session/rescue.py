@@ -138,7 +138,7 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
         end = f"realm stop {name} ends it and saves its work"
         raise RunningError(
             f"the agent of {name} still runs",
-            end if newest in ours else f"docker stop {newest.id[:12]} ends it",
+            end if newest in ours and session else f"docker stop {newest.id[:12]} ends it",
         )
     return newest, workspace, beside
 

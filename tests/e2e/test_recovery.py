@@ -152,6 +152,8 @@ def test_refs_that_were_deleted_during_a_run_are_made_anew(user: User, gone: tup
         user.repo.git("update-ref", "-d", f"refs/{kind}/x")
     if len(gone) == 2:
         user.repo.git("gc", "-q", "--prune=now")
+        refused = user.realm("stop", "x", code=1).err
+        assert "error: the refs of x were deleted, and its agent is still running\n\nhint: kill " in refused
     let_end(user)
     eventually(lambda: "refs/realm-meta/x" in user.repo.refs() and user.leftovers() == [], 30)
     assert user.repo.show("refs/realm/x:file") == "kept\nmore"
@@ -202,6 +204,11 @@ def test_work_whose_session_is_gone_is_named_by_doctor(user: User, tmp_path: Pat
     found = dead(user)
     for kind in ("realm", "realm-meta"):
         user.repo.git("update-ref", "-d", f"refs/{kind}/x")
+    said = "the refs of x were deleted before all of its work was in git"
+    way = "realm rescue x DIRECTORY writes the files in its container there"
+    assert f"warning: {said}: {way}\n" in user.realm("list").err
+    for verb, code in (("stop", 1), ("attach", 125), ("resume", 125)):
+        assert user.realm(verb, "x", code=code).err == f"error: {said}\n\nhint: {way}\n"
     told = user.realm("doctor", code=None).out
     assert f"work of sessions that are gone: x (container {found})" in told
     (advice,) = [line for line in told.splitlines() if "rescue x" in line]
@@ -209,6 +216,8 @@ def test_work_whose_session_is_gone_is_named_by_doctor(user: User, tmp_path: Pat
     command = advice.partition("writes its files there; ")[2].removesuffix(" gives it up").strip()
     subprocess.run(["sh", "-ec", command], check=True, capture_output=True)
     assert "work of sessions" not in user.realm("doctor", code=None).out
+    user.realm("gc")
+    assert user.realm("list").err == "hint: no sessions yet: realm new NAME starts one\n"
 
 
 @pytest.mark.parametrize("verb", ["stop", "attach", "resume", "remove"])
