@@ -22,7 +22,7 @@ from tests.support.sealed import sealed_environment
 from tests.support.user import KEY, User, clean_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 # Under nohup, or in a script's background, signals come ignored, and every program a test starts
 # would inherit that.
@@ -41,6 +41,15 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # it is the machine that is
 )  # fmt: skip
 hypothesis.settings.load_profile("realm")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a skipped test fail where the machine is to have all that tests need."""
+    report = yield
+    if report.skipped and os.environ.get("REALM_REQUIRE_DOCKER") == "1":
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +71,7 @@ def sealed(
 
 @pytest.fixture(autouse=True)
 def _engine_marker(request: pytest.FixtureRequest) -> None:
-    """Skip a test marked ``engine`` when none answers, or fail where one is required."""
+    """Skip a test marked ``engine`` when none answers."""
     if request.node.get_closest_marker("engine") is not None:
         engines.require()
 

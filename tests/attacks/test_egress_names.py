@@ -38,7 +38,7 @@ class Names:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _bind(self) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 200
         while True:
             try:
                 return self._socket.bind((engines.gateway(), 53))
