@@ -88,7 +88,7 @@ class Bookkeeper:
         """Note why the agent's container is paused; empty if it is not."""
         with self._lock:
             if self.account.paused != why:
-                self._note(self.account._replace(paused=why))
+                self._note(self.account._replace(paused=why, since=time.time()))
 
     def _become(self, activity: Activity) -> None:
         if self.account.activity is not activity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import select
 from types import SimpleNamespace
@@ -44,6 +45,10 @@ def test_it_stands_still_while_there_is_no_room(lab: Laboratory, monkeypatch: py
         free[0] = 5000
         assert not select.select([keeper], [], [], 0.3)[0]
     assert lab.engine.is_paused(sandbox.id)
+    heard = itertools.count()
+    with Reserve(lab.engine, PLAN, sandbox, lambda: 5000, heard=heard.__next__) as keeper:
+        assert not select.select([keeper], [], [], 0.3)[0]  # while there is output nobody asks
+    assert next(heard) > 2
     with Reserve(lab.engine, PLAN, sandbox, lambda: free[0], paused=True) as keeper:
         assert not select.select([keeper], [], [], 0.3)[0]
         lab.engine.unpause(sandbox.id)

@@ -94,6 +94,10 @@ def test_what_a_hook_said_is_read_cleaned_and_cut(sandbox: Told) -> None:
     kept.hear(Event.TOLD)
     eventually(lambda: noted().activity is Activity.ASKS)
     assert noted().question == "Which?"
+    kept.pause("docker unpause 0123")
+    assert (noted().paused, noted().question) == ("docker unpause 0123", "Which?")
+    kept.pause("")
+    assert (noted().paused, noted().activity) == ("", Activity.ASKS)
     assert noted().parts[0].options[0] == "[2Jred"
     assert len(noted().parts[0].options[1]) < 100
     kept.hear(Event.ENDED)

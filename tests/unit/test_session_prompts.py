@@ -101,6 +101,19 @@ def test_one_that_is_paused_is_typed_nothing(stage: Stage) -> None:
     assert (stage.typed(), stage.prompts.queue) == (b"", [])
 
 
+def test_one_that_realm_paused_gets_its_prompt_when_it_goes_on(stage: Stage) -> None:
+    stage.become(Activity.ASKS, paused="the disk is nearly full")
+    told = stage.prompts.answer({"op": "answer", "picks": [[1]], "told": ""})
+    assert (told["ok"], told["why"]) == (False, "it is paused: the disk is nearly full")
+    stage.become(Activity.DONE)
+    assert stage.prompts.answer({"text": "next"}) == {"ok": True, "queued": 1}
+    assert not stage.prompts.idle()
+    assert stage.typed() == b""
+    stage.become(Activity.DONE, paused="")
+    stage.prompts.idle()
+    assert stage.typed() == b"<next>"
+
+
 def test_one_that_works_is_given_them_in_order_when_it_is_done(stage: Stage) -> None:
     stage.become(Activity.WORKING)
     assert stage.prompts.answer({"text": "one"}) == {"ok": True, "queued": 1}
