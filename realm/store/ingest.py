@@ -122,7 +122,7 @@ def _files_of(
     """
     attributes = {**known, **_attributes(refused)}
     with scratched("files") as directory:
-        without, dropped = _without_commits(intake, points, limits, directory, attributes)
+        without, dropped, left = _without_commits(intake, points, limits, directory, attributes)
         try:
             done = _taken(without, limits)
         except UncleanError as again:  # git checks files only if nothing else is wrong
@@ -134,7 +134,10 @@ def _files_of(
     notes = list(done.notes)
     if not dropped or any(point.head != intake.tip for point in points):
         notes.insert(0, f"{refused.message}: the agent's files were kept, its commits not")
-    return done._replace(dropped=[*dropped, *done.dropped], notes=notes, states=states, is_partial=True)
+    return done._replace(
+        dropped=[*dropped, *done.dropped], left={**left, **done.left}, notes=notes, states=states,
+        is_partial=True,
+    )  # fmt: skip
 
 
 def _attributes(refused: UncleanError) -> dict[str, str]:
@@ -145,26 +148,27 @@ def _attributes(refused: UncleanError) -> dict[str, str]:
 def _without_commits(
     intake: Intake, points: Sequence[Checkpoint], limits: Limits, directory: Path,
     attributes: Mapping[str, str],
-) -> tuple[Intake, list[str]]:  # fmt: skip
-    """Return an intake of only the files of ``points``, and the files that were left out of it.
+) -> tuple[Intake, list[str], Mapping[bytes, bytes]]:  # fmt: skip
+    """Return an intake of only the files of ``points``, and ``dropped`` and ``left`` of it.
 
     Its pack is made in ``directory``, without the files ``attributes``.  Raises :class:`RejectedError` when
     files are missing.
     """
     if intake.pack is None:
-        return intake, []
+        return intake, [], {}
     project = intake.project
     made = Objects(project.object_format)
     with quarantine(project) as held:
         fresh = held.take_in(intake.pack, limits, strict=False)
         trees = {oid: f"{oid}^{{tree}}" for oid in (intake.tip, *(point.snapshot for point in points))}
-        dropped: list[str] = []
+        dropped, left = list[str](), dict[bytes, bytes]()
         if attributes:
             order = ("rev-parse", "--verify", "--end-of-options")
             trees = {oid: _asked(held, limits, *order, tree) for oid, tree in trees.items()}
             with held.cat_file() as objects:
                 verifier = Verifier(objects, fresh, made, limits, project.object_format, refused=attributes)
                 trees = {oid: verifier.tree(tree, trees[intake.tip]) for oid, tree in trees.items()}
+                left = verifier.contents()
             dropped = verifier.dropped.lines()
         ours = made.ids
         made.write(held.path / "objects" / "pack")
@@ -176,7 +180,7 @@ def _without_commits(
         held.check_closed(tips, (intake.tip, *intake.known), {*fresh, *ours, *tips}, limits)
         pack = _pack(held, limits, intake.tip, tips, directory)
     kept = [point._replace(head=intake.tip, snapshot=commits[point.snapshot]) for point in points]
-    return intake._replace(points=kept, pack=pack, head=intake.tip), dropped
+    return intake._replace(points=kept, pack=pack, head=intake.tip), dropped, left
 
 
 def _commit(held: Quarantine, limits: Limits, tip: str, snapshot: str, tree: str) -> str:

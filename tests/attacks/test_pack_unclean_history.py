@@ -118,6 +118,7 @@ def test_attributes_that_git_refuses_are_left_out_and_the_rest_comes_home(
     assert repo.files("refs/realm/fix") == ["kept", "lib/f"]
     (dropped,) = done.dropped
     assert dropped.startswith("lib/.gitattributes: git refuses it (gitattributesLineLength: ")
+    assert done.left == {b"lib/.gitattributes": ATTRIBUTES}
     assert bool([note for note in done.notes if "its commits not" in note]) == is_committed
     assert_sound(repo)
 
