@@ -28,8 +28,8 @@ _SUSPICIOUS = 100_000
 """Checked entries after which all entries are counted first: a few trees can expand to billions."""
 _SHOWN = 100
 """Most paths named one by one in a list of what was left out, and files of which the content is kept."""
-_ROOM = 64 * 1024 * 1024
-"""The most bytes of such contents."""
+LEFT_ROOM = 64 * 1024 * 1024
+"""The most bytes of such contents, of one intake and of all of a run."""
 
 
 class Findings:
@@ -88,7 +88,7 @@ class Verifier:
         self._own: set[bytes] | None = None
         self._moved: tuple[str, set[str]] = ("", set())
         self._left: dict[bytes, str] = {}
-        self._room = _ROOM
+        self._room = LEFT_ROOM
         self.dropped = Findings()
         self.notes = Findings()
 
@@ -97,7 +97,7 @@ class Verifier:
         found = {}
         for path, oid in self._left.items():
             with suppress(GitError):  # it was left out anyway
-                held = self._objects.get(oid, _ROOM)
+                held = self._objects.get(oid, LEFT_ROOM)
                 if held is not None and held.kind == "blob":
                     found[path] = held.data
         return found

@@ -11,7 +11,8 @@ import pytest
 
 from realm.errors import RejectedError
 from realm.sandbox.report import Report
-from realm.session import live, take
+from realm.session import leftout, live, take
+from realm.session.lock import run_directory
 from realm.store.ingest import ingest
 from realm.store.quarantine import Limits
 from tests.support.store import Forge, assert_sound, project_of
@@ -111,3 +112,18 @@ def test_all_packs_of_a_run_together_have_a_limit(repo: Repo, tmp_path: Path) ->
         hand_over(4)
     assert len(list(earlier.glob("pack/*.pack"))) == 3
     assert_sound(repo)
+
+
+@pytest.mark.parametrize(("name", "most"), [("LEFT_ROOM", 25), ("_MOST", 2)])
+def test_what_is_left_out_each_time_fills_no_disk(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    monkeypatch.setattr(leftout, name, most)
+    plan: Any = SimpleNamespace(session=SimpleNamespace(id="x"), run=SimpleNamespace(number=1))
+    said = [leftout.keep(plan, {b"file%d" % number: b"x" * 10}) for number in range(4)]
+    place = run_directory("x") / "left-out"
+    assert sorted(file.name for file in place.iterdir()) == ["0001-file0", "0001-file1"]
+    assert said[1] == [f"files and links that were left out are in {place}"]
+    assert said[2] == said[3] == [f"not all that was left out is in {place}: it is too much"]
+    plan.run.number = 2
+    assert leftout.keep(plan, {b"file": b"x" * 10}) == said[0]
