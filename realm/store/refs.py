@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import time
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +49,7 @@ _HINT = "letters, digits, '-', '_' and '.' make a name, such as fix-login"
 _PLAIN = "(?!HEAD$)[A-Za-z0-9_][A-Za-z0-9_-]{0,38}"
 """Most names, too short to be an object id."""
 _TRASHED = TRASH + r"([^/]+)/([0-9]{1,12})/(code|meta|branches/[^/]+/[^/]+)"
-_LOCKED = rb"Unable to create '([^']+\.lock)': File exists"
+_LOCKED = rb"Unable to create '(.+\.lock)': File exists"
 _BROKEN = rb"unable to resolve reference '([^']+)': reference broken"
 _LOST = (
     rb"is at [0-9a-f]+ but expected|reference already exists"
@@ -327,7 +328,8 @@ def _locked(path: Path) -> RealmError:
     shown, age = clean(str(path)), _age(path)
     old = "" if age is None else f", {age:.0f} seconds old"
     return RealmError(
-        f"a ref is locked by another git: {shown}{old}", f"if no git is running any more: rm '{shown}'"
+        f"a ref is locked by another git: {shown}{old}",
+        f"if no git is running any more: rm {shlex.quote(shown)}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from realm.store import listing, record, refs
 from tests.support.store import STARTED, add_session, assert_sound, project_of, seen, session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from realm.model import Project
@@ -192,15 +194,18 @@ def test_missing_object_is_refused(repo: Repo) -> None:
     assert not repo.refs("refs/realm")
 
 
-def test_forgotten_lock_is_named(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_lock_is_named(make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refs, "PATIENCE", 0.1)
+    repo = make_repo("ada's project")
+    repo.write("README.md", "")
+    repo.commit("Start")
     path = repo.path / ".git/refs/realm/fix.lock"
     path.parent.mkdir()
     path.touch()
     os.utime(path, (time.time() - 100, time.time() - 100))
     with pytest.raises(RealmError, match=r"refs/realm/fix\.lock, 1\d\d seconds old") as caught:
         refs.transact(project_of(repo), [refs.RefUpdate("refs/realm/fix", None, repo.head())], "test")
-    assert caught.value.hint.endswith(f"rm '{path}'")
+    assert caught.value.hint.endswith(f"rm {shlex.quote(str(path))}")
 
 
 def test_short_lock_is_waited_for(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
