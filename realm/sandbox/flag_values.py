@@ -195,9 +195,10 @@ def security(text: str) -> str:
     name, _, place = text.replace(":", "=", 1).partition("=")
     if name != "seccomp" or place in {"builtin", "unconfined"} or place.startswith("{"):
         return text
+    path = Path(_host_path(place))
     try:
-        return f"seccomp={json.dumps(json.loads(Path(_host_path(place)).read_text()), separators=(',', ':'))}"
-    except (OSError, ValueError) as error:
+        return f"seccomp={json.dumps(json.loads(path.read_bytes()), separators=(',', ':'))}"
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise ValueError(f"realm cannot read {place}: {reason}") from None
 

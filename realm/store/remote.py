@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm.errors import RealmError, UsageError
@@ -17,6 +17,7 @@ from realm.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from realm.git import GitResult
     from realm.model import Project
@@ -63,7 +64,7 @@ def place(project: Project, remote: str, directory: Path) -> str:
     """Return ``remote`` for git: a directory's path, relative to ``directory``, becomes absolute."""
     if not is_url(remote) or remote in remotes(project):
         return remote
-    path = directory / Path(remote).expanduser()
+    path = directory / os.path.expanduser(remote)  # noqa: PTH111 - Path's own raises where nobody is named so
     return str(path.resolve()) if path.is_dir() else remote
 
 

@@ -235,7 +235,7 @@ def test_paths_are_seen_from_where_the_user_is(repo: Repo, origin: Repo, tmp_pat
     (repo.path / "deep").mkdir()
     assert remote.place(project, "../../origin.git", repo.path / "deep") == str(origin.path.resolve())
     assert remote.place(project, "../nowhere.git", repo.path) == "../nowhere.git"
-    for name in ("origin", "https://example.com/x.git", "deep"):
+    for name in ("origin", "https://example.com/x.git", "deep", "~nobody-at-all/x.git"):
         assert remote.place(project, name, repo.path) == name
     repo.git("remote", "add", "team/deep", "/srv/x.git")
     (repo.path / "team/deep").mkdir(parents=True)

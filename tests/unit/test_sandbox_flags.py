@@ -61,6 +61,7 @@ def test_flags_are_read_as_docker_reads_them(text: str, given: tuple[tuple[str, 
         ("--env-file /no/such/file", "cannot read /no/such/file"),
         ("--security-opt seccomp=/no/such/file", "cannot read /no/such/file"),
         ("--security-opt seccomp:/dev/null", "cannot read /dev/null: it is not JSON"),
+        ("--security-opt seccomp=~nobody-at-all/x", "no home directory"),
         ("-v ~nobody-at-all/x:/x", "no home directory"),
         ("-v relative", "--volume"),
         ("--mount type=image,target=/x", "--mount"),
@@ -187,6 +188,9 @@ def test_a_profile_is_read_from_its_file_and_said_to_take_the_place_of_the_engin
     assert [one.value for one in given.given] == ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}']
     (line,) = flags.risks(given, tmp_path)
     assert line == "--security-opt seccomp: another profile takes the place of the engine's own"
+    file.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="it is not JSON"):
+        parse(f"--security-opt seccomp={file}")
     for usual in ("seccomp=builtin", "apparmor=docker-default", "label=type:container_t"):
         assert flags.risks(parse(f"--security-opt {usual}"), tmp_path) == []
 

@@ -66,6 +66,8 @@ def test_authorities_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     for name in reversed(names):
         monkeypatch.setenv(name, f"/{name}")
         assert recipe.ca_file() == Path(f"/{name}")
+    monkeypatch.setenv(names[0], "~nobody-at-all/x")
+    assert recipe.ca_file() == Path("~nobody-at-all/x")
     monkeypatch.setenv(names[0], "/etc")
     assert recipe.ca_file() == Path(f"/{names[1]}")
 

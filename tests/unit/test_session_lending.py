@@ -16,7 +16,7 @@ from realm.errors import UsageError
 from realm.hosts import Host
 from realm.paths import make_private
 from realm.sandbox.layout import Owner
-from realm.session import lending, warden
+from realm.session import lending, ssh, warden
 from realm.session import plan as planning
 from realm.session.lock import run_directory
 from realm.session.requests import ResumeRequest
@@ -161,3 +161,7 @@ def test_what_was_signed_is_counted_for_the_record() -> None:
         REFUSED,
     ]
     assert [lending.is_login(note) for note in lending.notes("id", 2)] == [True, True, False]
+
+
+def test_a_key_of_nobodys_is_no_key() -> None:
+    assert ssh._identity("~nobody-at-all/.ssh/id_ed25519") == ""

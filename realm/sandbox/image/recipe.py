@@ -42,7 +42,8 @@ class Inputs(NamedTuple):
 
 def ca_file() -> Path | None:
     """Return the file of extra authorities from the environment, where some name a directory instead."""
-    paths = (Path(os.environ[name]).expanduser() for name in _CA_VARIABLES if os.environ.get(name))
+    texts = (os.environ.get(name, "") for name in _CA_VARIABLES)
+    paths = (Path(os.path.expanduser(text)) for text in texts if text)  # noqa: PTH111 - Path's own raises
     return next((path for path in paths if not path.is_dir()), None)
 
 
