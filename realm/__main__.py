@@ -18,7 +18,7 @@ _SWITCH = 0.0005
 
 _INTERRUPTED = 130
 _LOOKING = ("diff", "log", "show")
-"""Verbs by which git shows something about the session named after them."""
+"""Verbs that show something about the session named after them."""
 _ARG_START = 45
 """The index of ``arg_start`` among the fields after the name in /proc/self/stat."""
 
