@@ -148,6 +148,10 @@ DISK_RESERVE = Setting(
     "diskReserve", "REALM_DISK_RESERVE", "2g", parsers.reserve,
     "free space on the engine's disk below which a run is paused, or none",
 )
+WORKSPACE_SIZE = Setting(
+    "workspaceSize", "REALM_WORKSPACE_SIZE", "auto", parsers.workspace_size,
+    "most space that a workspace may take, where the engine can limit it: auto, none, or a size such as 20g",
+)
 LIMIT_FILE = Setting(
     "limit.file", "REALM_LIMIT_FILE", "1g", parsers.bound,
     "largest file that is taken out of a container",
@@ -250,7 +254,7 @@ REMOTE = Setting(
 SETTINGS: tuple[Setting[Any], ...] = (
     AGENT, DOCKER_ARGS, IMAGE, INCLUDE, HOME, CLAUDE_VERSION, BASE_IMAGE, SLIM, CA_FILE, HISTORY,
     HISTORY_REFS, DETACH_KEYS, RECORD, RECORD_LIMIT, MEMORY, CPUS, PIDS,
-    DISK_RESERVE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
+    DISK_RESERVE, WORKSPACE_SIZE, LIMIT_FILE, LIMIT_TOTAL, LIMIT_OBJECTS, LIMIT_ENTRIES, LIMIT_COMMITS,
     LIMIT_RESULTS, LIMIT_TRANSCRIPT, LIMIT_MEMORY, LIMIT_SECONDS,
     WORKSPACE, CACHE, CACHE_PATH, PACKAGES, SETUP, NETWORK, DOCKER, LOGIN, MCP, CREDENTIALS,
     GIT_CREDENTIALS, REGISTRY_CREDENTIALS, SSH_AGENT, BUDGET, ALLOW, BELL, CLIPBOARD, NOTIFY, REMOTE,

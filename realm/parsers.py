@@ -190,6 +190,14 @@ def reserve(text: str) -> int:
     return 0 if text.strip().lower() in ("none", "0") else bound(text)
 
 
+def workspace_size(text: str) -> int | None:
+    """Return bytes, 0 for no limit, ``None`` to let the engine decide."""
+    word = text.strip().lower()
+    if word in ("", "auto"):
+        return None
+    return 0 if word == "none" else bound(text)
+
+
 def cpus(text: str) -> float | None:
     """Return processors, 0 for all, ``None`` to let the engine decide."""
     word = text.strip().lower()

@@ -101,7 +101,8 @@ def _limits(container: Conditions) -> str:
     memory = f"{container.memory / 1024**3:.1f} GiB of memory" if container.memory else "memory not limited"
     cpus = f"{container.cpus:g} processors" if container.cpus else "processors not limited"
     pids = f"{container.pids} processes" if container.pids > 0 else "processes not limited"
-    return ", ".join([memory, cpus, pids, *container.limits])
+    work = [f"workspace of {container.workspace / 1024**3:.1f} GiB"] if container.workspace else []
+    return ", ".join([memory, cpus, pids, *work, *container.limits])
 
 
 def _protection(container: Conditions) -> str:

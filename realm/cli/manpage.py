@@ -72,8 +72,9 @@ JSON = {
         "a list of runs: run, started, ended, exit_code, before and after (commits), realm, image, agent, "
         "agent_version, network, credentials, login, git_hosts, registries, weakened, flags, included, "
         "container (what the engine reported, or null: image, user, network, memory in bytes, cpus, pids, "
-        "limits, read_only, privileged, capabilities, protection, runtime, mounts), refused (connections "
-        "by host and port, or null), tokens_in, tokens_out and cost (dollars; null if unknown)"
+        "limits, read_only, privileged, capabilities, protection, runtime, mounts, workspace (most bytes of "
+        "the work tree, 0 for no limit)), refused (connections by host and port, or null), tokens_in, "
+        "tokens_out and cost (dollars; null if unknown)"
     ),
     "verify": (
         "session, ok, commits, runs and signed (numbers), problems (a list of commit, an id or null, and "

@@ -8,6 +8,7 @@ The answers are those of the Docker Engine API (https://docs.docker.com/referenc
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
+from realm.sandbox import layout
 from realm.sandbox.endpoint import Endpoint
 from realm.text import clean
 
@@ -134,6 +135,8 @@ class Conditions(NamedTuple):
     """Security options, such as ``no-new-privileges``."""
     runtime: str = ""
     mounts: tuple[Mounted, ...] = ()
+    workspace: int = 0
+    """Most bytes of the workspace; 0 for no limit."""
 
     @classmethod
     def of(cls, found: Json) -> Self:
@@ -167,6 +170,7 @@ class Conditions(NamedTuple):
             protection=tuple(protection),
             runtime=str(host.get("Runtime") or ""),
             mounts=tuple(mounts),
+            workspace=layout.workspace_size(found["Config"].get("Labels") or {}),
         )
 
 

@@ -45,7 +45,7 @@ def create(
                 raise
             # Only now does an engine report that it cannot mount an overlay.
             workspace.note_failure(engine, error)
-            return _create(engine, wanted, name, workspace.plain(name), inside)
+            return _create(engine, wanted, name, workspace.make(engine, wanted, name, None), inside)
 
 
 def container_name(wanted: SandboxSpec) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -167,6 +168,15 @@ class Engine:
                 with self._asking():
                     self._machine = Machine.of(self._client.info())
             return self._machine
+
+    def free(self) -> int | None:
+        """Return the bytes free on the engine's disk; ``None`` if that is not this machine's."""
+        root = self.machine().root if self.endpoint.local else ""
+        try:
+            found = os.statvfs(root)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
 
     # -- networks ------------------------------------------------------------
 

@@ -115,6 +115,8 @@ HISTORY_VOLUME = "realm.history"
 """On a sandbox: the name of the volume with its history."""
 SIDECAR = "realm.egress"
 """On a sandbox: the name of its sidecar, and of the sidecar's volume."""
+WORKSPACE_SIZE = "realm.workspace-size"
+"""On a sandbox: the most bytes of its workspace, 0 for no limit."""
 KEY, MAKER = "realm.key", "realm.maker"
 """On a volume that sandboxes share: its use, and the session that it was made for."""
 
@@ -164,6 +166,11 @@ def owner(labels: Mapping[str, str]) -> Owner:
         history=labels.get(HISTORY_VOLUME, ""),
         egress=labels.get(SIDECAR, ""),
     )
+
+
+def workspace_size(labels: Mapping[str, str]) -> int:
+    """Return the most bytes of a sandbox's workspace, 0 for no limit."""
+    return _number(labels.get(WORKSPACE_SIZE))
 
 
 def _number(text: str | None) -> int:

@@ -68,6 +68,8 @@ class SandboxSpec(NamedTuple):
     caches: tuple[CacheVolume, ...] = ()
     volumes: str = "auto"
     """``auto``, ``plain`` or ``overlay``."""
+    workspace_size: int | None = 0
+    """Bytes, 0 for no limit; ``None`` lets :func:`workspace.make` choose, if the engine can limit volumes."""
     files: int = 0
     """How many files the work tree has, for ``auto``; 0 if unknown."""
     mapper_image: str = ""
@@ -86,7 +88,8 @@ class Volumes(NamedTuple):
     """The names of a sandbox's volumes: its state, its work, and others that are removed with it.
 
     ``open`` is whether the user can create a work tree in the work volume without further steps.  ``base`` is
-    the base volume below an overlay, empty for a plain volume; it is not the sandbox's own.
+    the base volume below an overlay, empty for a plain volume; it is not the sandbox's own.  ``size`` is the
+    most bytes of the work, 0 for no limit.
     """
 
     state: str
@@ -94,6 +97,7 @@ class Volumes(NamedTuple):
     others: tuple[str, ...] = ()
     open: bool = False
     base: str = ""
+    size: int = 0
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -207,6 +211,7 @@ def create_options(
     ``labels`` are the container's, under the empty name, and its volumes'.  Variables of ``-e`` and
     ``--env-file`` are left out: they are often secret, and are passed with the other secrets.
     """
+    limited_to = {layout.WORKSPACE_SIZE: str(volumes.size)} if volumes.size else {}
     options: dict[str, Any] = {
         "Image": spec.image,
         "Entrypoint": ["/bin/sh", layout.ENTRY],
@@ -214,7 +219,7 @@ def create_options(
         "User": "{}:{}".format(*spec.user),
         "WorkingDir": layout.WORK,
         "Env": [f"{name}={value}" for name, value in environment(spec).items()],
-        "Labels": dict(labels.get("", {})),
+        "Labels": {**labels.get("", {}), **limited_to},
         "Tty": spec.tty,
         "OpenStdin": spec.stdin,
         "StdinOnce": spec.stdin,

@@ -42,6 +42,8 @@ def _kind(status: int, text: str) -> EngineTrouble:
         return "not running"
     # "failed to mount local volume: mount overlay:/…/volumes/…: invalid argument" or,
     # if the engine does not support options of volumes, "invalid option".
+    if "no quota support" in text:
+        return "unsupported"
     no_overlay = all(word in text for word in ("mount", "overlay", "volume")) or "invalid option" in text
     if no_overlay and not any(word in text for word in _PASSING):
         return "unsupported"

@@ -8,6 +8,11 @@ one that has refused is noted in ``engines.json`` and gets plain volumes.
 An overlay is a volume of the local driver with ``type=overlay``; its upper and work directories are the
 ``Mountpoint`` of two plain volumes.
 
+Where the engine can limit the size of volumes (Docker on XFS mounted with ``pquota``), that of a workspace is
+limited.  An engine that has refused is noted in ``engines.json``, too.  Two limited volumes would not do for
+an overlay: no file can be renamed from one to the other (EXDEV), and each copy-up does so.  They are two
+directories of one volume then.
+
 ``REALM_HOME/bases/<volume>`` describes a base volume, and exists once that is completely filled.  A sandbox
 gets only base volumes of commits that it may see.
 """
@@ -49,6 +54,8 @@ MOST_BASES = 3
 """Base volumes kept for a repository; the engine keeps those in use by a sandbox."""
 _RECENT = 3600.0
 """Seconds after its last use for which one is not removed: a sandbox on it may be about to be created."""
+_MOST = 64 * 1024**3
+"""Largest default limit of a workspace, in bytes."""
 _NOT_SET_UP = 9
 """The exit code of the entry script's ``base`` when the user's setup command failed."""
 _SAID, _LINES = 8 * 1024**2, 20
@@ -108,22 +115,40 @@ def of(names: tuple[str, ...]) -> Volumes:
 def make(engine: Engine, spec: SandboxSpec, name: str, checkout: Checkout | None) -> Volumes:
     """Return the volumes for sandbox ``name``; without a ``checkout`` there is no overlay.
 
-    The engine creates plain ones together with the container.  Raises ``EngineError`` if an overlay was
-    demanded but is not supported.
+    The engine creates plain ones without a limit together with the container.  Raises ``EngineError`` if an
+    overlay or a limit was demanded but is not supported, and then leaves nothing.
     """
+    try:
+        return _made(engine, spec, name, checkout)
+    except EngineError:
+        with suppress(EngineError), unsettled(engine, spec.owner, possible(name)):
+            remove(engine, possible(name))
+        raise
+
+
+def _made(engine: Engine, spec: SandboxSpec, name: str, checkout: Checkout | None) -> Volumes:
+    made = plain(name)
+    known = labels(spec.owner, name, possible(name))
     if checkout is None or not wants_overlay(engine, spec, ready=bool(checkout.setup)):
-        return plain(name)
-    made: Volumes | None = None
+        return made._replace(size=_limit(engine, spec, made.work, known)[0])
+    upper, scratch = f"{name}-upper", f"{name}-scratch"
+    size, place = _limit(engine, spec, upper, known)
+    made = made._replace(others=(upper,) if size else (upper, scratch), open=True, size=size)
     try:
         base = find_base(engine, spec, checkout) or make_base(engine, spec, checkout)
-        made = plain(name)._replace(others=(f"{name}-upper", f"{name}-scratch"), base=base.name, open=True)
-        _overlay(engine, made, base, labels(spec.owner, name, made.all))
+        made = made._replace(base=base.name)
+        if size:
+            _halve(engine, spec, upper)
+            places = [f"{place}/upper", f"{place}/work"]
+        else:
+            places = together(*(partial(engine.create_volume, one, known[one], {}) for one in made.others))
+        _overlay(engine, made, base, places, known)
     except EngineError as error:
-        remove(engine, made.all if made else ())
         if spec.volumes == "overlay":
             raise
+        remove(engine, made.all if size or made.base else ())
         note_failure(engine, error)
-        return plain(name)
+        return _made(engine, spec, name, None)
     return made
 
 
@@ -146,15 +171,74 @@ def wants_overlay(engine: Engine, spec: SandboxSpec, *, ready: bool = False) -> 
     return spec.volumes == "auto" and worth and not has_failed(engine)
 
 
-def _overlay(engine: Engine, made: Volumes, base: Base, labels: Mapping[str, Mapping[str, str]]) -> None:
-    upper, scratch = together(
-        *(partial(engine.create_volume, name, labels[name], {}) for name in made.others)
+def _limit(
+    engine: Engine, spec: SandboxSpec, volume: str, labels: Mapping[str, Mapping[str, str]]
+) -> tuple[int, str]:
+    """Create ``volume`` with the limit that ``spec`` asks for; return that, and where the volume is.
+
+    The limit is 0 if there is none; then nothing is created.  Raises ``EngineError`` if the user asked for
+    one and the engine cannot set it.
+    """
+    size = spec.workspace_size
+    is_default = size is None
+    if size is None:
+        size = 0 if has_failed(engine, "quota") else _suitable(engine.free())
+    if not size:
+        return 0, ""
+    if not engine.is_podman:  # which may take the option and ignore it
+        try:
+            return size, engine.create_volume(volume, labels[volume], {"size": str(size)})
+        except EngineError as error:
+            if error.kind not in ("unsupported", "refused") or (error.kind == "refused" and not is_default):
+                raise
+    if is_default:
+        _note(engine, {"quota": False})
+        return 0, ""
+    raise EngineError(
+        "realm.workspaceSize is set, but this engine cannot limit the size of a volume",
+        "Docker can if its directory is on XFS mounted with pquota; "
+        "realm.workspaceSize auto limits workspaces only where that works",
+        kind="unsupported",
     )
+
+
+def _suitable(free: int | None) -> int:
+    """Return the default limit for a workspace when so many bytes are free, ``None`` if that is unknown."""
+    return _MOST if free is None else min(free // 2, _MOST)
+
+
+def _overlay(
+    engine: Engine, made: Volumes, base: Base, places: Sequence[str],
+    labels: Mapping[str, Mapping[str, str]],
+) -> None:  # fmt: skip
+    upper, scratch = places
     # Without redirect_dir, git mv and rename(2) of a directory of the base volume fail (EXDEV).
     options = f"lowerdir={base.mountpoint},upperdir={upper},workdir={scratch},redirect_dir=on"
     if any(char in path for path in (base.mountpoint, upper, scratch) for char in ":,\\"):
         raise EngineError("the engine keeps its volumes where no overlay can be mounted of them")
     engine.create_volume(made.work, labels[made.work], {"type": "overlay", "device": "overlay", "o": options})
+
+
+def _halve(engine: Engine, spec: SandboxSpec, volume: str) -> None:
+    """Make an overlay's two directories in a volume, through a container that is never started.
+
+    The engine limits a volume's size only when a container mounts it.
+    """
+    name = f"{volume}-halves"
+    owner = spec.owner._replace(role="upload")
+    mount = {"Type": "volume", "Source": volume, "Target": layout.STATE, "VolumeOptions": {"NoCopy": True}}
+    options = {
+        "Image": spec.image,
+        "Entrypoint": ["/bin/false"],
+        "Labels": {**owner.labels(proof.home()), **proof.prove("container", name)},
+        "HostConfig": {"Mounts": [mount], "NetworkMode": "none", "ReadonlyRootfs": True},
+    }
+    try:
+        container = engine.create(options, name)
+        halves = [transfer.entry(half, (0, 0)) for half in ("upper", "work")]
+        transfer.put(engine, container, layout.STATE, halves)
+    finally:
+        engine.remove(name)
 
 
 @contextmanager
@@ -415,17 +499,22 @@ def _remembered() -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def has_failed(engine: Engine) -> bool:
-    """Return whether overlay volumes once failed on this engine."""
+def has_failed(engine: Engine, what: str = "overlay") -> bool:
+    """Return whether overlay volumes (or ``quota``, limits of volumes) once failed on this engine."""
     known = _remembered().get(engine.endpoint.url)
-    return isinstance(known, dict) and known.get("overlay") is False
+    return isinstance(known, dict) and known.get(what) is False
 
 
 def note_failure(engine: Engine, error: EngineError) -> None:
     """If the error says that this engine does not support overlay volumes, remember it and the reason."""
     if error.kind != "unsupported":
         return
+    _note(engine, {"overlay": False, "reason": error.message, "since": int(time.time())})
+
+
+def _note(engine: Engine, facts: Mapping[str, object]) -> None:
     make_private(realm_home())
     known = _remembered()
-    known[engine.endpoint.url] = {"overlay": False, "reason": error.message, "since": int(time.time())}
+    before = known.get(engine.endpoint.url)
+    known[engine.endpoint.url] = {**(before if isinstance(before, dict) else {}), **facts}
     replace(_memory(), json.dumps(known, indent=2).encode() + b"\n")

@@ -233,6 +233,7 @@ def _conditions(found: object) -> Conditions | None:
             for one in (mounts[:_ITEMS] if isinstance(mounts, list) else [])
             if isinstance(one, dict)
         ),
+        workspace=int(_number(found, "workspace")),
     )
 
 

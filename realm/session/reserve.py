@@ -36,7 +36,8 @@ _MARK = "paused"
 FULL = "the disk is nearly full"
 """Why realm pauses a run."""
 _FULL, _USERS, _OVER = b"1", b"2", b"0"
-_DF = ("df", "-Pk", layout.WORK)
+_DF = ("df", "-Pk", layout.STATE)
+"""Not of the workspace, whose size may be limited."""
 _FREE = re.compile(rb"^\S.*\s\d+\s+\d+\s+(\d{1,15})\s+\d+%\s", re.MULTILINE)
 
 
@@ -61,7 +62,7 @@ class Reserve:
         self._halted = paused
         """Whether the user's own pause was reported."""
         self._pause = _SOON if engine.endpoint.local else _RARELY
-        self._root: str | None = None
+        self._is_here = True
         self._read, self._write = -1, -1
         self._beside: Beside | None = None
         self.paused = False
@@ -135,13 +136,9 @@ class Reserve:
 
     def _look(self) -> int | None:
         """Return how many bytes are free on the engine's disk."""
-        if self._root is None:
-            root = self._engine.machine().root if self._engine.endpoint.local else ""
-            self._root = root if root and os.path.isdir(root) else ""  # noqa: PTH112 - access may be denied
-            self._pause = _SOON if self._root else _RARELY
-        if self._root:
-            found = os.statvfs(self._root)
-            return found.f_bavail * found.f_frsize
+        if self._is_here and (free := self._engine.free()) is not None:
+            return free
+        self._is_here, self._pause = False, _RARELY
         if self.paused:  # nothing runs in a paused sandbox: unpause it for a moment to check
             self._engine.unpause(self._sandbox.id)
         said: list[bytes] = []

@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from realm import agents
-from realm.config import CPUS, DISK_RESERVE, DOCKER, MEMORY, PIDS, WORKSPACE
+from realm.config import CPUS, DISK_RESERVE, DOCKER, MEMORY, PIDS, WORKSPACE, WORKSPACE_SIZE
 from realm.model import Totals
 from realm.sandbox import flags, layout
 from realm.sandbox.egress.ticket import API_PORT, ticket
@@ -187,11 +187,13 @@ def weakened(plan: Plan) -> tuple[str, ...]:
     memory = ("realm.memory none",) if config.value(MEMORY) == 0 else ()
     cpus = ("realm.cpus all",) if config.value(CPUS) == 0 else ()
     reserve = ("realm.diskReserve none",) if config.value(DISK_RESERVE) == 0 else ()
+    size = ("realm.workspaceSize none",) if config.value(WORKSPACE_SIZE) == 0 else ()
     docker = ("realm.docker rootless",) if has_docker(config) else ()
     has_login = bool(plan.login.source) and plan.api is None
     login = (f"realm.credentials {credentials(plan)}",) if has_login and plan.network.policy != "none" else ()
     lent = (f"realm.sshAgent {' '.join(host.name for host in plan.ssh.hosts)}",) if plan.ssh else ()
-    return (*flags.weakening(plan.args, plan.project.root), *memory, *cpus, *reserve, *docker, *login, *lent)
+    limits = (*memory, *cpus, *reserve, *size)
+    return (*flags.weakening(plan.args, plan.project.root), *limits, *docker, *login, *lent)
 
 
 def environment(plan: Plan) -> dict[str, str]:
@@ -318,6 +320,7 @@ def spec(plan: Plan, image: str, command: Sequence[str]) -> SandboxSpec:
         pids=config.value(PIDS),
         network="open" if plan.network.policy == "open" else "none",
         volumes=config.value(WORKSPACE),
+        workspace_size=config.value(WORKSPACE_SIZE),
         files=worktree.tracked_count(plan.project),
         args=plan.args,
     )

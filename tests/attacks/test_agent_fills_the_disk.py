@@ -73,7 +73,7 @@ def test_the_disk_is_seen_from_here_and_from_inside(lab: Laboratory) -> None:
     sandbox.start()
     keeper = Reserve(lab.engine, PLAN, sandbox)
     here = keeper._look()
-    keeper._root = ""
+    keeper._is_here = False
     inside = keeper._look()
     assert here is not None
     assert inside is not None

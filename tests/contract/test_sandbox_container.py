@@ -16,7 +16,7 @@ from realm.sandbox.endpoint import Endpoint
 from realm.sandbox.flags import parse
 from realm.sandbox.transfer import SandboxFile
 from realm.together import together
-from tests.support.engines import docker
+from tests.support.engines import docker, limits_volumes
 from tests.support.sandbox import Laboratory, environment_of, follow, laboratory, unpacked
 from tests.support.waiting import eventually
 
@@ -163,6 +163,38 @@ def test_engine_without_overlays_falls_back_and_is_remembered(
     with pytest.raises(EngineError):
         lab.create("true", volumes="overlay")
     workspace.remove(lab.engine, (broken.name,))
+
+
+@pytest.mark.parametrize("how", ["plain", "overlay"])
+def test_full_workspace_of_limited_size_is_saved(lab: Laboratory, how: str) -> None:
+    lab.repo.write("directory/file")
+    lab.repo.commit()
+    size = 64 << 20
+    if not limits_volumes():
+        with pytest.raises(EngineError, match="this engine cannot limit the size of a volume"):
+            lab.create("true", volumes=how, workspace_size=size)
+        assert _volumes(lab) == []
+        return
+    script = "git mv directory moved; echo 1 > new; cat /dev/zero > full; wc -c < full"
+    ran = lab.run(script, volumes=how, workspace_size=size)
+    assert size // 2 < int(ran.stdout) < size
+    conditions = ran.sandbox.conditions()
+    assert conditions is not None
+    assert conditions.workspace == size
+    report = ran.report()
+    taken = unpacked(lab.repo, report, lab.root / "taken")
+    assert taken.files(report.points[-1].snapshot) == ["README.md", "full", "moved/file", "new"]
+    ran.sandbox.remove()
+    assert _volumes(lab) == []
+
+
+@pytest.mark.parametrize("how", ["plain", "overlay"])
+def test_workspace_is_limited_by_default_only_where_the_engine_can(lab: Laboratory, how: str) -> None:
+    ran = lab.run("echo 1 > new", volumes=how, workspace_size=None)
+    conditions = ran.sandbox.conditions()
+    assert conditions is not None
+    assert (ran.code, conditions.workspace > 0) == (0, limits_volumes())
+    assert workspace.has_failed(lab.engine, "quota") != limits_volumes()
 
 
 def test_terminal_has_its_size_and_raw_bytes(lab: Laboratory) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from realm import config
 from tests.support import hostile
+from tests.support.engines import limits_volumes
 from tests.support.hostile import Traces, check_words, run_as
 from tests.support.repos import Repo, git
 from tests.support.store import Forge, add_session, project_of
@@ -262,6 +263,7 @@ def test_options_that_name_nothing(user: User, options: tuple[str, ...]) -> None
 
 SETTINGS = {
     "memory": ("lots", "realm.memory is 'lots': it is not a valid size"),
+    "workspaceSize": ("1k", "realm.workspaceSize is '1k': 64k is the least"),
     "pids": ("0", "realm.pids is '0'"),
     "network": ("lan", "realm.network is 'lan': it must be one of"),
     "allow": ("https://example.com", "realm.allow is 'https://example.com': write the host alone"),
@@ -313,6 +315,17 @@ def test_docker_flags(user: User, flags: str, said: str) -> None:
     user.extra["REALM_DOCKER_ARGS"] = flags
     before = Traces.of(user.repo, engine=True)
     check_words(run_as(user, (), "new", "--agent", "true", "x"), RUN_FAILED, said)
+    assert Traces.of(user.repo, engine=True) == before
+
+
+@pytest.mark.engine
+def test_a_limit_that_the_engine_cannot_set(user: User) -> None:
+    if limits_volumes():
+        return  # tests/contract/test_sandbox_container.py sees it do so
+    user.repo.git("config", "realm.workspaceSize", "20g")
+    before = Traces.of(user.repo, engine=True)
+    done = run_as(user, (), "new", "--agent", "true", "x")
+    check_words(done, RUN_FAILED, "this engine cannot limit the size of a volume")
     assert Traces.of(user.repo, engine=True) == before
 
 

@@ -47,6 +47,15 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout.rstrip("\n")
 
 
+@functools.cache
+def limits_volumes() -> bool:
+    """Return whether the engine can limit the size of a volume."""
+    name = f"realm-test-{os.urandom(6).hex()}"
+    can = docker("volume", "create", "--opt", "size=1m", name, check=False) == name
+    docker("volume", "rm", "-f", name)
+    return can
+
+
 def touch(container: str, path: str = "/workspace/project/go") -> None:
     """Create a file in a container, which may end because of it before docker has the result."""
     docker("exec", container, "touch", path, check=False)

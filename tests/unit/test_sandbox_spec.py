@@ -169,6 +169,11 @@ def test_labels_of_realm_cannot_be_taken() -> None:
     assert made["Labels"] == {"realm.id": "1", "mine": "1"}
 
 
+def test_a_limited_workspace_is_seen_on_its_container() -> None:
+    made = create_options(_spec(), VOLUMES._replace(size=7), {"": {"realm.id": "1"}})
+    assert made["Labels"] == {"realm.id": "1", "realm.workspace-size": "7"}
+
+
 def test_of_flags_that_have_one_value_the_last_counts() -> None:
     host = _host("--privileged --memory 1g --privileged=false --memory 2g")
     assert ("Privileged" in host, host["CapDrop"], host["Memory"]) == (False, ["ALL"], 2 << 30)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,9 +16,11 @@ from realm.sandbox.docker import Engine
 from realm.sandbox.endpoint import Endpoint
 from realm.sandbox.layout import Owner
 from realm.sandbox.spec import SandboxSpec
+from realm.sandbox.spec import Volumes as Owned
 from realm.sandbox.trouble import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 PLACE = "/var/lib/docker/volumes/realm-x-1-0a1b2c3d"
@@ -82,6 +86,125 @@ def test_a_project_that_cannot_be_checked_out_says_nothing_of_the_engine(
     monkeypatch.setattr(workspace, "make_base", fail)
     assert workspace.make(engine, SPEC, "sandbox", CHECKOUT) == workspace.plain("sandbox")
     assert not workspace.has_failed(engine)
+
+
+NO_QUOTA = "create sandbox-upper: quota size requested but no quota support"
+
+
+class Limiting:
+    """An engine with ``free`` bytes that refuses limits of volumes with ``refusal``, if that is given."""
+
+    def __init__(self, free: int | None = None, refusal: str = "", *, is_podman: bool = False) -> None:
+        self.endpoint = Endpoint("unix:///nowhere.sock", "default")
+        self.is_podman = is_podman
+        self.options: dict[str, dict[str, str]] = {}
+        self.asked = 0
+        self._free, self._refusal = free, refusal
+
+    def free(self) -> int | None:
+        return self._free
+
+    def create_volume(self, name: str, _: object, options: dict[str, str]) -> str:
+        self.asked += 1
+        if "size" in options and self._refusal:
+            raise refusal(500, self._refusal)
+        self.options[name] = options
+        return f"/volumes/{name}/_data"
+
+    def create(self, options: dict[str, Any], name: str) -> str:
+        mounts = [mount["Source"] for mount in options["HostConfig"]["Mounts"]]
+        self.options[name] = {"mounts": " ".join(mounts)}
+        return name
+
+    def put(self, container: str, _: str, archive: Iterable[bytes]) -> None:
+        assert container in self.options
+        with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as found:
+            self.options[container]["holds"] = " ".join(found.getnames())
+
+    def remove(self, name: str) -> None:
+        self.options[f"was {name}"] = self.options.pop(name)
+
+    def remove_volume(self, name: str) -> None:
+        self.options.pop(name, None)
+
+
+def _limited(
+    engine: Limiting, monkeypatch: pytest.MonkeyPatch, size: int | None, how: str = "plain"
+) -> Owned:
+    monkeypatch.setattr(workspace, "find_base", lambda *_: workspace.Base("b", "/volumes/b/_data", "a" * 40))
+    spec = SPEC._replace(workspace_size=size, volumes=how)
+    return workspace.make(cast("Engine", engine), spec, "sandbox", CHECKOUT)
+
+
+def _cannot(engine: Limiting, what: str) -> bool:
+    return workspace.has_failed(cast("Engine", engine), what)
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("wanted", "free", "size"),
+    [(None, None, 64 * GIB), (None, 10 * GIB, 5 * GIB), (None, 900 * GIB, 64 * GIB), (7 * GIB, GIB, 7 * GIB)],
+)
+def test_a_workspace_is_limited_where_the_engine_can(
+    wanted: int | None, free: int | None, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Limiting(free)
+    made = _limited(engine, monkeypatch, wanted)
+    assert (made.size, engine.options) == (size, {"sandbox-work": {"size": str(size)}})
+
+
+def test_an_overlay_is_limited_by_one_volume_for_both_its_directories(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Limiting()
+    made = _limited(engine, monkeypatch, GIB, "overlay")
+    assert (made.size, made.others, made.base) == (GIB, ("sandbox-upper",), "b")
+    upper = "/volumes/sandbox-upper/_data"
+    assert engine.options.pop("sandbox-work")["o"] == (
+        f"lowerdir=/volumes/b/_data,upperdir={upper}/upper,workdir={upper}/work,redirect_dir=on"
+    )
+    assert engine.options == {
+        "sandbox-upper": {"size": str(GIB)},
+        "was sandbox-upper-halves": {"mounts": "sandbox-upper", "holds": "upper work"},
+    }
+
+
+@pytest.mark.parametrize("how", ["plain", "overlay"])
+@pytest.mark.parametrize(
+    "message", [NO_QUOTA, 'create sandbox-work: invalid option: "size"', "what is a size?"]
+)
+def test_an_engine_without_limits_is_asked_once(
+    how: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Limiting(refusal=message)
+    unlimited = {"plain": ((), 1), "overlay": (("sandbox-upper", "sandbox-scratch"), 4)}[how]
+    made = _limited(engine, monkeypatch, None, how)
+    assert (made.size, (made.others, engine.asked)) == (0, unlimited)
+    assert (_cannot(engine, "overlay"), _cannot(engine, "quota")) == (False, True)
+    again = _limited(engine, monkeypatch, None, how)
+    assert (again, engine.asked) == (made, 2 * unlimited[1] - 1)
+
+
+@pytest.mark.parametrize("engine", [Limiting(refusal=NO_QUOTA), Limiting(is_podman=True)])
+def test_a_limit_that_the_user_wants_is_never_left_out(
+    engine: Limiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(EngineError, match="cannot limit the size of a volume") as refused:
+        _limited(engine, monkeypatch, GIB, "auto")
+    assert "pquota" in refused.value.hint
+    assert (engine.options, _cannot(engine, "quota")) == ({}, False)
+
+
+def test_what_an_engine_cannot_do_is_noted_beside_what_else_it_cannot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Limiting(refusal=NO_QUOTA)
+    _limited(engine, monkeypatch, None)
+    workspace.note_failure(cast("Engine", engine), refusal(500, MOUNT + "invalid argument"))
+    assert _cannot(engine, "overlay")
+    assert _cannot(engine, "quota")
 
 
 class Volumes:

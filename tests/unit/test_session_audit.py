@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from realm import config
 from realm.agents import Login
 from realm.config import Config
 from realm.errors import RealmError
@@ -14,7 +15,7 @@ from realm.model import Run
 from realm.sandbox import flags
 from realm.sandbox.answers import Conditions, Mounted
 from realm.session import audit
-from realm.session.run import Plan
+from realm.session.run import Plan, weakened
 from tests.support.recorded import add_session
 from tests.support.store import STARTED, project_of, session
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CONTAINER = Conditions(
     "sha256:aa", "1000:1000", "none", memory=1024**3, pids=4096, limits=("nofile=1:2",), read_only=True,
     protection=("no-new-privileges",), mounts=(Mounted("volume", "work", "/workspace", writable=True),),
+    workspace=20 * 1024**3,
 )  # fmt: skip
 
 
@@ -45,6 +47,15 @@ def test_what_was_decided_and_what_the_engine_says_stand_in_the_record(repo: Rep
     assert (found.network, found.login) == ("open", "K is set")
     assert found.flags == ("--env TOKEN", "--env OTHER", "--volume cache:/data")
     assert found.container == CONTAINER
+
+
+def test_limits_that_the_user_lifted_stand_in_the_record(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    lifted = {"memory": "none", "cpus": "all", "diskReserve": "none", "workspaceSize": "none"}
+    for key, value in lifted.items():
+        (variable,) = (setting.variable for setting in config.SETTINGS if setting.key == key)
+        monkeypatch.setenv(variable, value)
+    found = weakened(plan(repo))
+    assert [f"realm.{key} {value}" for key, value in lifted.items()] == list(found[:4])
 
 
 def test_no_secret_is_in_it(repo: Repo) -> None:
