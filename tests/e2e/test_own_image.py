@@ -91,10 +91,11 @@ def test_another_agent_needs_nothing_on_top(user: User, own: str) -> None:
 
 
 def test_programs_in_it_trust_the_users_authorities_and_its_own(user: User, own: str, tmp_path: Path) -> None:
-    (tmp_path / "company.pem").write_text("of the company")
+    (tmp_path / "company.pem").write_text("-----BEGIN CERTIFICATE-----\nof the company")
     user.extra |= {"REALM_CA_FILE": str(tmp_path / "company.pem"), "REALM_IMAGE": own}
     done = user.scripted("first", 'cat "$PIP_CERT"')
-    assert done.out.splitlines()[:2] == ["of the company", "-----BEGIN CERTIFICATE-----"]
+    begin = "-----BEGIN CERTIFICATE-----"
+    assert done.out.splitlines()[:3] == [begin, "of the company", begin]
 
 
 @pytest.mark.parametrize("own", ["RUN rm /usr/bin/git\n"], indirect=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def test_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
     ca = tmp_path / "ca.crt"
-    ca.write_text("one")
+    ca.write_text("-----BEGIN one")
     first = Inputs("debian:x", "", ca, 1, 1)
     seen = {recipe.fingerprint(first)}
     for other in (
@@ -32,7 +33,7 @@ def test_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
     ):  # fmt: skip
         seen.add(recipe.fingerprint(other))
     assert len(seen) == 6
-    ca.write_text("two")
+    ca.write_text("-----BEGIN two")
     assert recipe.fingerprint(first) not in seen
 
 
@@ -81,6 +82,16 @@ def test_what_cannot_name_an_image_is_said_without_asking(name: str) -> None:
 def test_missing_authorities_are_said() -> None:
     with pytest.raises(ImageError, match="/no/such"):
         recipe.fingerprint(Inputs(ca_file=Path("/no/such")))
+
+
+def test_authorities_in_another_form_are_not_ignored(tmp_path: Path) -> None:
+    file = tmp_path / "company's.cer"
+    file.write_bytes(b"0\x82\x03\x0f0\x82\x01\xf7")
+    with pytest.raises(ImageError, match="has no certificate authorities in PEM") as caught:
+        recipe.authorities(Inputs(ca_file=file))
+    assert f"-in {shlex.quote(str(file))} " in caught.value.hint
+    file.write_bytes(b"\n")
+    assert recipe.authorities(Inputs(ca_file=file)) == b"\n"
 
 
 def test_user_of_the_image_is_never_root() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,10 +53,17 @@ def authorities(inputs: Inputs) -> bytes:
     if inputs.ca_file is None:
         return b""
     try:
-        return inputs.ca_file.read_bytes()
+        found = inputs.ca_file.read_bytes()
     except OSError as error:
         message = f"the certificate authorities in {inputs.ca_file} cannot be read: {error.strerror}"
         raise ImageError(message, "git config --global realm.caFile FILE") from error
+    if found.strip() and b"-----BEGIN " not in found:
+        raise ImageError(
+            f"{inputs.ca_file} has no certificate authorities in PEM",
+            f"openssl x509 -inform der -in {shlex.quote(str(inputs.ca_file))} -out FILE.pem converts one, "
+            "git config --global realm.caFile FILE.pem names it",
+        )
+    return found
 
 
 def _hooks() -> dict[str, bytes]:
