@@ -128,6 +128,7 @@ def _privileged(options: Json, value: bool) -> None:
 _CAPABILITIES = {"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "NET_ADMIN"}
 _PROTECTION_OFF = {
     "seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined", "label=disable",
+    "label=type:spc_t", "label=type:unconfined_t",
 }  # fmt: skip
 _OWN_PROFILES = {"seccomp=builtin", "apparmor=docker-default"}
 _GAINS = re.compile(r"no-new-privileges[:=](0|f|false)", re.IGNORECASE)
@@ -181,7 +182,7 @@ def _capability_risk(value: str, _root: Path) -> str:
 
 
 def _protection_risk(value: str, _root: Path) -> str:
-    value = value.replace(":", "=", 1)
+    value = re.sub("[:=]", "=", value, count=1)
     name = value.partition("=")[0]
     if value in _PROTECTION_OFF or _GAINS.fullmatch(value):
         return f"--security-opt {value}: a layer of the container's protection is off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from contextlib import suppress
@@ -138,10 +139,10 @@ def _advice(project: Project, name: str, problem: str) -> str:
     ref = f"{refs.CODE}{name}"
     if problem != f"{ref} is broken":
         return f"git for-each-ref refs/realm refs/realm-meta; realm remove {name} puts it away"
-    path = clean(str(project.common_dir / ref))
+    path = shlex.quote(clean(str(project.common_dir / ref)))
     return (
         f"git grep after {refs.META}{name} names its commits; "
-        f"rm '{path}' && git update-ref {ref} COMMIT puts the last one back"
+        f"rm {path} && git update-ref {ref} COMMIT puts the last one back"
     )
 
 

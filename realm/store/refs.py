@@ -287,8 +287,8 @@ def _refused(project: Project, updates: Sequence[RefUpdate], result: GitResult) 
     broken = re.search(_BROKEN, result.err)
     if broken:
         ref = clean(broken[1])
-        path = clean(str(project.common_dir / ref))
-        return RealmError(f"{ref} is broken", f"rm '{path}', or choose another name")
+        path = shlex.quote(clean(str(project.common_dir / ref)))
+        return RealmError(f"{ref} is broken", f"rm {path}, or choose another name")
     if not re.search(_LOST, result.err):
         if re.search(
             rb"Permission denied|Read-only file system|No space left|unable to create directory", result.err

@@ -162,6 +162,8 @@ def test_names_that_a_shell_would_not_take_are_refused(text: str) -> None:
         ("--security-opt seccomp=unconfined", "seccomp"),
         ("--security-opt no-new-privileges=False", "new-privileges"),
         ("--security-opt label:disable", "label"),
+        ("--security-opt label=type:spc_t", "label"),
+        ("--security-opt label:type:unconfined_t", "label"),
         ("--security-opt apparmor=mine", "another profile"),
         ("--network host", "network host"),
         ("--net=host", "network host"),

@@ -94,6 +94,17 @@ def test_authorities_in_another_form_are_not_ignored(tmp_path: Path) -> None:
     assert recipe.authorities(Inputs(ca_file=file)) == b"\n"
 
 
+def test_keys_beside_authorities_go_into_no_image(tmp_path: Path) -> None:
+    file = tmp_path / "both.pem"
+    one, other = (
+        b"-----BEGIN CERTIFICATE-----\n%b\n-----END CERTIFICATE-----\n" % text for text in (b"b25l", b"dHdv")
+    )
+    keys = [b"-----BEGIN %b-----\nc2VjcmV0\n-----END %b-----\n" % (kind, kind)
+            for kind in (b"PRIVATE KEY", b"RSA PRIVATE KEY", b"ENCRYPTED PRIVATE KEY")]  # fmt: skip
+    file.write_bytes(one + keys[0] + keys[1] + other + keys[2])
+    assert recipe.authorities(Inputs(ca_file=file)) == one + other
+
+
 def test_user_of_the_image_is_never_root() -> None:
     assert Inputs().uid == (os.getuid() or 1000)
 

@@ -23,6 +23,7 @@ FINGERPRINT = "realm.fingerprint"
 VERSION = "realm.claude-version"
 DEFAULT_BASE = "debian:bookworm-slim"
 _CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PRIVATE = rb"(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----\n?"
 _IGNORE = "*\n!Dockerfile\n!hooks\n!hooks/claude\n!ca.crt\n"
 
 
@@ -49,7 +50,10 @@ def ca_file() -> Path | None:
 
 
 def authorities(inputs: Inputs) -> bytes:
-    """Return the extra authorities in PEM, which may be empty; ``ImageError`` when they cannot be read."""
+    """Return the extra authorities in PEM, which may be empty, without keys that stand beside them.
+
+    Raises ``ImageError`` when they cannot be read, or are not in PEM.
+    """
     if inputs.ca_file is None:
         return b""
     try:
@@ -63,7 +67,7 @@ def authorities(inputs: Inputs) -> bytes:
             f"openssl x509 -inform der -in {shlex.quote(str(inputs.ca_file))} -out FILE.pem converts one, "
             "git config --global realm.caFile FILE.pem names it",
         )
-    return found
+    return re.sub(_PRIVATE, b"", found)
 
 
 def _hooks() -> dict[str, bytes]:
