@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -29,12 +30,17 @@ ODD = (
 )  # fmt: skip
 LINKS = (b"a", b"../x", b"../../etc/passwd", b"/etc/passwd", b".git/config", b"a/../..", b"")
 TEXT = st.binary(min_size=1, max_size=6).filter(lambda text: not {b"\0"[0], b"/"[0]} & set(text))
-NAMES = st.sampled_from(ODD) | TEXT
-TARGETS = st.sampled_from(LINKS) | TEXT
-MODES = st.sampled_from(["100644", "100755", "100666", "120000", "160000", "40000", "020666", "0"])
+# git refuses a pack for a single odd name or mode: with many of them nothing else would be looked at.
+NAMES = st.sampled_from((b"a", b"b", b"c", b"d") * 20 + ODD) | TEXT
+TARGETS = st.sampled_from(LINKS * 2) | TEXT
+MODES = st.sampled_from(
+    ["100644", "120000", "120000", "40000"] * 12 + ["100755", "100666", "160000", "020666", "0"]
+)
 Tree = list[tuple[str, bytes, "bytes | Tree"]]
-LEAVES = st.lists(st.tuples(MODES, NAMES, TARGETS), max_size=4)
-TREES = st.recursive(LEAVES, lambda inner: st.lists(st.tuples(st.just("40000"), NAMES, inner), max_size=3))
+LEAVES = st.lists(st.tuples(MODES, NAMES, TARGETS), min_size=1, max_size=4)
+TREES = st.recursive(
+    LEAVES, lambda inner: st.lists(st.tuples(st.just("40000"), NAMES, inner), min_size=1, max_size=3)
+)
 
 
 def planted(forge: Forge, tree: Sequence[tuple[str, bytes, object]]) -> str:
@@ -80,6 +86,7 @@ def check(repo: Repo) -> None:
             target = repo.git("cat-file", "-p", head.split()[2])
             assert not target.startswith("/")
             assert ".git" not in target.split("/")
+            assert not posixpath.normpath(posixpath.join(posixpath.dirname(path), target)).startswith("..")
 
 
 @FIXED

@@ -32,7 +32,14 @@ PIECES = [
     b"e", b"f", b"g", b"n", b"p", b"q", b"t", b"x", b"7", b"\n", b"\r", b"\t", b"\x08", b"\x0e",
     b"\x0f", b"\x00", b"\xff", "é你👍🏽\u0301\u200d\ufe0f\u202e\x85".encode(), b"text", b"\xe4\xbd",
 ]  # fmt: skip
-soups = st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join)
+PARAMETERS = [piece for piece in PIECES if piece.isdigit()] + [b";", b";", b":", b""]
+sequences = st.builds(
+    lambda mark, parameters, final: b"\x1b[" + mark + b"".join(parameters) + final,
+    st.sampled_from([b"", b"", b"?", b">", b"<", b"=", b"!"]),
+    st.lists(st.sampled_from(PARAMETERS), max_size=6),
+    st.sampled_from([piece for piece in PIECES if len(piece) == 1 and b"@" <= piece <= b"~"]),
+)
+soups = st.lists(st.sampled_from(PIECES) | sequences, max_size=60).map(b"".join)
 actions = st.lists(
     soups | st.tuples(st.integers(min_value=1, max_value=12), st.integers(min_value=1, max_value=14)),
     max_size=8,
