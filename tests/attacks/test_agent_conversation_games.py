@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.engine
 FORGED = """
 exec 2>/dev/null
 {hostile}
+[ -e /realm/out/transcript ] || [ -h /realm/out/transcript ] || echo '{{}}' >/realm/out/transcript
 head=$(git rev-parse HEAD)
 echo "$head $head $(date +%s)" >/realm/out/end.point
 printf 'exit 0\\ndone yes\\n' >/realm/out/report
@@ -54,7 +57,8 @@ def test_games(user: User, tmp_path: Path, sealed: Path, game: str) -> None:
     assert after == before
     record = user.repo.files("refs/realm-meta/game")
     assert {name.split("/")[0] for name in record} == {"session.json", "runs"}
-    assert "root:" not in user.repo.git("show", "refs/realm-meta/game:session.json")
+    session = json.loads(user.repo.git("show", "refs/realm-meta/game:session.json"))
+    assert re.fullmatch("[0-9a-f-]{36}", session["conversation"])
     assert all("passwd" not in name for name in record)
     again = user.realm("resume", "game", "--no-input", code=None)
     assert "bug" not in again.err, again.err

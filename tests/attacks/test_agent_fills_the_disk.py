@@ -56,7 +56,7 @@ def test_it_stands_still_while_there_is_no_room(lab: Laboratory, monkeypatch: py
     with Reserve(lab.engine, PLAN, sandbox, lambda: free[0]) as keeper:
         assert not keeper.paused
         free[0] = 999
-        eventually(lambda: lab.engine.is_paused(sandbox.id))
+        eventually(lambda: lab.engine.is_paused(sandbox.id), 10)
         assert keeper.news() == reserve.FULL
         free[0] = 1050  # hardly more: it would fill up at once
         assert not select.select([keeper], [], [], 0.3)[0]

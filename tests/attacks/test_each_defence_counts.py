@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,22 @@ def attacks(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
         command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield process
+
+
+def test_every_attack_has_its_switch() -> None:
+    here = Path(__file__)
+    files = {path.name for path in here.parent.glob("test_*.py")} - {here.name}
+    assert files - {switch.attack.partition("::")[0] for switch in SWITCHES.values()} == set()
+
+
+def test_every_promise_has_its_switch() -> None:
+    """Each line of the README's table names a test whose defence is switched off here."""
+    table = (ROOT / "README.md").read_text().partition("\n## Security\n")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "`tests/" in line]
+    proved = {f"tests/attacks/{switch.attack.partition('::')[0]}" for switch in SWITCHES.values()}
+    proved = {path.replace("attacks/../", "") for path in proved}
+    assert len(rows) > 20
+    assert [row for row in rows if not proved & set(re.findall(r"`(tests/[a-z0-9_/]+\.py)`", row))] == []
 
 
 @pytest.mark.parametrize("name", SWITCHES)

@@ -37,6 +37,12 @@ def pytest_configure() -> None:
     from tests.support.install import Installed
 
     name = os.environ["REALM_SWITCH_OFF"]
+    if "fuzz" in SWITCHES[name].attack:
+        from hypothesis import Phase, settings  # half a second
+
+        # That something is found is enough: it need not be made shorter.
+        settings.register_profile("switched", phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("switched")
     program = (
         f"import sys; sys.path.insert(0, {_ROOT!r}); from tests.support.switched import switch_off; "
         f"switch_off({name!r}); from realm.__main__ import main; main()"

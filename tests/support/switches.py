@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from math import inf
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -153,6 +157,17 @@ def _all_paths(stand: Any) -> Any:
     return lambda api: stand(api)._replace(paths="/.*")
 
 
+def _all_objects(give: Any) -> Any:
+    """Let a pack's objects all pass, those that no commit reaches included."""
+
+    def off(quarantine: Any, *given: object) -> None:
+        give(quarantine, *given)
+        for path in (quarantine.path / "objects/pack").iterdir():
+            shutil.copy(path, quarantine.project.object_stores[0] / "pack")
+
+    return off
+
+
 def _allowing(squid: Any) -> Any:
     def off(*given: object) -> Any:
         for line in squid(*given):
@@ -175,6 +190,40 @@ def _unlike(beginning: str) -> Callable[[Any], Any]:
         return lambda *given: (line for line in lines(*given) if not line.startswith(beginning))
 
     return change
+
+
+def _one_for_all(of: Any) -> Any:
+    return lambda engine, _, __, *more: of(engine, "", "", *more)
+
+
+def _all_calls(loosen: Any) -> Any:
+    def off(host: dict[str, Any]) -> None:
+        loosen(host)
+        host["SecurityOpt"] = ["no-new-privileges", "seccomp=unconfined"]
+
+    return off
+
+
+def _without_refusal(shipped: Any) -> Any:
+    def off(name: str) -> dict[str, bytes]:
+        return {file: text.replace(b"exit 1", b":") for file, text in shipped(name).items()}
+
+    return off
+
+
+def _value(raw: bytes | None, key: str) -> Any:
+    from realm.agents.claude.login import json_object
+
+    return json_object(raw or b"").get(key, "")
+
+
+def _integers(parameters: bytes) -> list[int]:
+    return [int(part or b"0") for part in parameters.split(b";")]
+
+
+def _by_a_shell(text: str) -> list[str]:
+    command = ["sh", "-c", f"set -- {text}; for word; do printf '%s\\n' \"$word\"; done"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def _asking_first(squid: Any) -> Any:
@@ -456,6 +505,66 @@ SWITCHES = {
     "a user of its own": Switch(
         "test_agent_looks_at_the_host.py::test_no_way_out",
         {"realm.sandbox.spec.SandboxSpec.user": property(lambda _: (0, 0))}, engine=True,
+    ),
+    "files of conversations": Switch(
+        "test_agent_conversation_games.py::absolute",
+        {"realm.agents.claude.Claude.conversation_id": _second}, engine=True,
+    ),
+    "room on the disk": Switch(
+        "test_agent_fills_the_disk.py::test_it_stands", {"realm.session.reserve.Reserve._compare": _nothing},
+        engine=True,
+    ),
+    "length of questions": Switch(
+        "test_agent_lies_about_itself.py::test_words", {"realm.session.bookkeeper.first_line": _first},
+        engine=True,
+    ),
+    "time for saving": Switch(
+        "test_agent_never_ends_its_snapshot.py::test_it_is_given_up",
+        {"realm.sandbox.sandbox.Sandbox.wait_at_most": lambda sandbox, _: sandbox.wait()}, engine=True,
+    ),
+    "commands of submodules": Switch(
+        "test_agent_plants_hooks.py::test_a_submodule",
+        changed={"realm.store.quarantine.Quarantine._index_pack": _lax}, engine=True,
+    ),
+    "cost that the sidecar counts": Switch(
+        "test_budget_dodged.py::test_answers", {"realm.sandbox.egress.rules._COUNTED": ""}, engine=True
+    ),
+    "caches apart": Switch(
+        "test_cache_poisoned.py", changed={"realm.sandbox.caches.of": _one_for_all}, engine=True
+    ),
+    "system calls beside an engine": Switch(
+        "test_docker_inside.py", changed={"realm.sandbox.docker_inside.loosen": _all_calls}, engine=True
+    ),
+    "number of refusals": Switch(
+        "test_egress_flood.py",
+        {
+            "realm.session.egress._MOST": 10**9,
+            "realm.session.egress.settle": _nothing,  # the sidecar has a limit of its own
+            "realm.store.schema._REFUSED_LIMIT": 10**9,
+        },
+        engine=True,
+    ),
+    "links, found by chance": Switch(
+        "test_fuzz_intake.py::test_any_tree", {"realm.store.names.link_problem": _empty}
+    ),
+    "types of hooks' words, found by chance": Switch(
+        "test_fuzz_report.py::test_any_report", {"realm.agents.claude._text": _value}
+    ),
+    "objects that no commit reaches": Switch(
+        "test_pack_unreachable.py", changed={"realm.store.quarantine.Quarantine.give": _all_objects}
+    ),
+    "time for a recording": Switch(
+        "test_recording_flood.py::resets", {"realm.terminal.recording.cast._TRIES": ((1, inf),)}
+    ),
+    "malformed parameters, found by chance": Switch(
+        "test_screen_fuzz.py::test_no_soup", {"realm.terminal.emulator.numbers": _integers}
+    ),
+    "docker flags without a shell": Switch(
+        "../unit/test_sandbox_flags.py::test_flags_are_text",
+        {"realm.sandbox.flags.shlex": SimpleNamespace(split=_by_a_shell)},
+    ),
+    "records that are not pushed": Switch(
+        "../unit/test_hooks_pre_push.py::test_records_stay", changed={"realm.paths.shipped": _without_refusal}
     ),
     "paths of the model": Switch(
         "test_key_stays_in_the_sidecar.py::test_it_opens", changed={"realm.session.keys._stand": _all_paths},

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from realm import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.repos import Repo
-
-HOOK = Path(__file__).resolve().parents[2] / "hooks" / "git" / "pre-push"
 
 
 @pytest.fixture
@@ -21,7 +19,9 @@ def guarded(repo: Repo, make_repo: Callable[..., Repo]) -> Repo:
     repo.git("remote", "add", "origin", str(make_repo("origin", bare=True).path))
     repo.git("update-ref", "refs/realm/x", "HEAD")
     repo.git("update-ref", "refs/realm-meta/x", "HEAD")
-    shutil.copy(HOOK, repo.path / ".git" / "hooks" / "pre-push")
+    hook = repo.path / ".git" / "hooks" / "pre-push"
+    hook.write_bytes(paths.shipped("hooks/git")["pre-push"])
+    hook.chmod(0o755)
     return repo
 
 

@@ -79,6 +79,11 @@ def test_what_is_not_understood_is_named(text: str, said: str) -> None:
     assert said.lower() in caught.value.message.lower() + caught.value.hint.lower()
 
 
+def test_flags_are_text_that_no_shell_reads() -> None:
+    (given,) = parse('-e "WORDS=$(echo ran) `echo ran`"').given
+    assert given.text == "WORDS=$(echo ran) `echo ran`"
+
+
 def test_unknown_flag_tells_what_is_supported() -> None:
     with pytest.raises(UsageError) as caught:
         parse("--rm")
