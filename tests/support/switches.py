@@ -515,7 +515,7 @@ SWITCHES = {
         engine=True,
     ),
     "length of questions": Switch(
-        "test_agent_lies_about_itself.py::test_words", {"realm.session.bookkeeper._TEXT": 2000},
+        "test_agent_lies_about_itself.py::test_words", {"realm.session.bookkeeper.first_line": _first},
         engine=True,
     ),
     "time for saving": Switch(
