@@ -160,10 +160,10 @@ def test_where_no_socket_leads_to_the_proxies_nothing_is_started(sealed_user: Us
     assert not sidecars(sealed_user)
     # In the background nobody sees it, so the session stays, and says it.
     sealed_user.realm("new", "y", "--detach", "--agent", "sh", "--", "-c", "echo ran")
-    sealed_user.realm("wait", "y", code=125)
+    waited = sealed_user.realm("wait", "y", code=125)
+    assert "no socket leads to the proxies: git config" in waited.err
     (row,) = sealed_user.listed()
     assert (row["state"], row["exit_code"]) == ("exited", 125)
-    assert "no socket leads to the proxies: git config" in sealed_user.realm("stop", "y", code=1).err
     assert not sealed_user.leftovers()
 
 
