@@ -31,8 +31,8 @@ MAX_LEFT = 200
 
 _TOO_LONG = "transcript.size"
 _TURN = rb"turns/(\d{4,5})\.(prompt\.json|stop\.json|point)"
-_POINT = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?")
-_STATE = _POINT.pattern.removesuffix(rb"\n?") + rb" (\d{1,5})\n?"
+_POINT = rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,12})\n?"
+_STATE = _POINT.removesuffix(rb"\n?") + rb" (\d{1,5})\n?"
 _SAID = rb"(\d{1,12}) ([^\n]+)\n?"
 _APART = rb"[0-9a-f]{16}\.(inner|left)|[0-9a-f]{64}\.lfs"
 _KEPT = rb"[0-9a-f]{16}\.kept"
@@ -278,5 +278,5 @@ def _others(listed: Path, pack: Path) -> Others:
 
 
 def _point(path: Path, turn: int) -> Checkpoint | None:
-    found = _POINT.fullmatch(_bytes(path))
+    found = re.fullmatch(_POINT, _bytes(path))
     return Checkpoint(found[1].decode(), found[2].decode(), turn, float(found[3])) if found else None

@@ -186,21 +186,21 @@ def _unknown(name: str, here: Project | None, *damaged: Located | None) -> NoSuc
     with suppress(GitError):
         if here and refs.is_name(name) and refs.latest_trash(here, name):
             hint = f"it was removed: realm restore {name} brings it back"
-        elif here and (lost := _lost(here, listing.rows(here)).get(name)):
+        elif here and (lost := _lost(here, listing.rows(here), lock.begun()).get(name)):
             return _without_refs(name, lost)
     return NoSuchSessionError(f"there is no session {name}{where}{moved}", hint)
 
 
-def _lost(project: Project, found: Sequence[MetaRow]) -> dict[str, str]:
+def _lost(project: Project, found: Sequence[MetaRow], begun: set[str]) -> dict[str, str]:
     """Return the ids of a project's sessions that have unsaved work, but no refs, by name.
 
-    ``found`` are those with refs; those in the trash are not lost.
+    ``found`` are those with refs, ``begun`` the ids known on this machine; those in the trash are not lost.
     """
     from realm.session import account
 
     repository = str(project.common_dir.resolve())
     known, names = {row.summary.id for row in found}, {row.name for row in found}
-    unsaved = [one for one in lock.begun() - known if account.read(one) is not None]
+    unsaved = [one for one in begun - known if account.read(one) is not None]
     claims = {claim: one for one in unsaved if (claim := lock.noted_of(one)) is not None}
     lost = {claim.name: one for claim, one in claims.items() if claim.repository == repository}
     if lost:
@@ -297,10 +297,10 @@ def _rows(
             raise
         warnings.append(f"skipped {project.root}: {error.message}")
         return []
-    for name, session_id in _lost(project, found).items():
+    begun = lock.begun()
+    for name, session_id in _lost(project, found, begun).items():
         lost = _without_refs(name, session_id)
         warnings.append(f"{lost.message}: {lost.hint}")
-    begun = lock.begun()
     for meta in found:
         if meta.meta is None:  # the work that another project's session did here has no record
             from realm.session import approvals  # for few
