@@ -190,9 +190,15 @@ def variable(text: str) -> str:
     return text
 
 
+def option(text: str) -> tuple[str, str]:
+    """Return name and value of a security option; docker allows a colon between them, too."""
+    name, _, value = re.sub("[:=]", "=", text, count=1).partition("=")
+    return name, value
+
+
 def security(text: str) -> str:
     """Return a security option; the engine wants a seccomp profile itself in place of its file."""
-    name, _, place = text.replace(":", "=", 1).partition("=")
+    name, place = option(text)
     if name != "seccomp" or place in {"builtin", "unconfined"} or place.startswith("{"):
         return text
     path = Path(_host_path(place))

@@ -182,8 +182,8 @@ def _capability_risk(value: str, _root: Path) -> str:
 
 
 def _protection_risk(value: str, _root: Path) -> str:
-    value = re.sub("[:=]", "=", value, count=1)
-    name = value.partition("=")[0]
+    name, chosen = flag_values.option(value)
+    value = f"{name}={chosen}"
     if value in _PROTECTION_OFF or _GAINS.fullmatch(value):
         return f"--security-opt {value}: a layer of the container's protection is off"
     if name in {"seccomp", "apparmor"} and value not in _OWN_PROFILES:

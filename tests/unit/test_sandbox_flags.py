@@ -189,7 +189,7 @@ def test_what_weakens_the_sandbox_warns_once(
 
 
 def test_a_profile_is_read_from_its_file_and_said_to_take_the_place_of_the_engines(tmp_path: Path) -> None:
-    file = tmp_path / "profile.json"
+    file = tmp_path / "profile:1.json"
     file.write_text('{\n  "defaultAction": "SCMP_ACT_ALLOW"\n}\n')
     given = parse(f"--security-opt seccomp={file}")
     assert [one.value for one in given.given] == ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}']
