@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -13,7 +15,7 @@ from realm.errors import UsageError
 from realm.hosts import Host
 from realm.model import Refusal
 from realm.paths import realm_home
-from realm.sandbox import flags
+from realm.sandbox import flags, layout
 from realm.sandbox.egress import sidecar, ticket
 from realm.sandbox.egress.rules import Upstream
 from realm.session import egress, refusals
@@ -160,6 +162,37 @@ def test_the_lock_of_a_sidecar_that_was_never_made_goes() -> None:
     with sidecar.in_use("realm-egress-2"):
         sidecar.sweep(cast("Engine", Bare()))
         assert [path.name for path in locks.iterdir()] == ["realm-egress-2.use"]
+
+
+class Late(Bare):
+    """An engine that lists a sandbox which ends while the second list is on its way."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+        self.ended, self.asked = threading.Event(), threading.Event()
+
+    def containers(self, *_: str) -> list[object]:
+        self.lists += 1
+        if self.lists != 2:  # noqa: PLR2004
+            return []
+        self.asked.set()
+        self.ended.wait(10)
+        return [SimpleNamespace(labels={layout.SIDECAR: "realm-egress-1"}, status="running")]
+
+
+def test_who_removes_a_sidecar_last_is_not_put_off_by_one_who_saw_it_in_use() -> None:
+    with sidecar.in_use("realm-egress-1"):
+        pass
+    engine = Late()
+    first, last = (threading.Thread(target=sidecar.sweep, args=[engine]) for _ in range(2))
+    first.start()
+    assert engine.asked.wait(10)
+    last.start()
+    last.join(0.1)
+    engine.ended.set()
+    first.join(10)
+    last.join(10)
+    assert list((realm_home() / "egress").iterdir()) == []
 
 
 def test_refusals_of_several_sidecars_add_up_and_damage_counts_as_none() -> None:

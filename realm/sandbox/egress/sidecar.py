@@ -372,19 +372,21 @@ def _used(engine: Engine) -> set[str]:
 
 
 def _remove(engine: Engine, sidecar: str, *, exists: bool) -> None:
-    handle = _open(sidecar)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if sidecar in _used(engine):
+    # Another process that looks at it now may have seen a sandbox that has ended since.
+    with locked(f"{sidecar}-removal"):
+        handle = _open(sidecar)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if sidecar in _used(engine):
+                return
+            if exists:
+                for one in _own(engine):
+                    if one.name == sidecar:
+                        engine.remove(one.id)
+                engine.remove_volume(sidecar)
+                (_directory() / f"{sidecar}.json").unlink(missing_ok=True)
+            (_directory() / f"{sidecar}.use").unlink(missing_ok=True)
+        except BlockingIOError:
             return
-        if exists:
-            for one in _own(engine):
-                if one.name == sidecar:
-                    engine.remove(one.id)
-            engine.remove_volume(sidecar)
-            (_directory() / f"{sidecar}.json").unlink(missing_ok=True)
-        (_directory() / f"{sidecar}.use").unlink(missing_ok=True)
-    except BlockingIOError:
-        return
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
