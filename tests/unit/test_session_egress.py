@@ -173,7 +173,7 @@ class Late(Bare):
 
     def containers(self, *_: str) -> list[object]:
         self.lists += 1
-        if self.lists != 2:  # noqa: PLR2004
+        if self.lists != 2:
             return []
         self.asked.set()
         self.ended.wait(10)
