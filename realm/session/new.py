@@ -46,7 +46,8 @@ def new(request: NewRequest, ui: UI) -> int:
     config = Config(project.root)
     config.check()
     planning.mention_removed(config, ui)
-    approvals.settle_patterns(project, ui)
+    if not os.environ.get(FURTHER):
+        approvals.settle_patterns(project, ui)
     plan = _with_wip(planning.new(request, project, config), request, ui)
     egress.refuse_none(plan)
     seen = Begun(lambda: sight.find(plan))

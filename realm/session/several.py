@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from realm.session.requests import UI, NewRequest
 
 MOST = 100
+_AT_ONCE = 4
+"""Sessions that are being started at the same time."""
 _TASKS_LIMIT = 1_000_000
 _TASKS = "give a file of tasks, one per line"
 _ITEM = re.compile(r"[-*+]\s+(?:\[ \]\s+)?")
@@ -61,7 +65,7 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     """Start a session in the background for each of ``tasks``, the agent's arguments; return the exit code.
 
     They are called ``<name>-1`` and so on.  All names are checked before the first one is started.  If one
-    cannot be started the others still are; the code is that of the first failure.
+    cannot be started the others still are, and then :class:`RealmError` is raised.
     """
     if len(tasks) > MOST:
         raise UsageError(f"{len(tasks)} sessions at once are more than {MOST}", "start fewer of them")
@@ -70,9 +74,20 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     for name in names:
         refs.check_new(project, name)
     base = repo.resolve_commit(project, "HEAD" if request.base is None else request.base)
+    tasked = deque(zip(names, tasks, strict=True))
     begun: list[str] = []
-    for name, task in zip(names, tasks, strict=True):
-        if _start(request, name, base, task, further=bool(begun)) == 0:
+    try:
+        while tasked and not begun:  # one alone asks, warns, and makes what the others share
+            name, task = tasked.popleft()
+            if subprocess.run(_command(request, name, base, task), check=False).returncode == 0:
+                begun.append(name)
+        with ui.progress(f"starting {len(tasked)} more"):
+            started = _start([_command(request, name, base, task) for name, task in tasked])
+    except OSError as error:
+        raise RealmError(f"realm cannot start itself: {error.strerror}", "realm doctor") from error
+    for (name, _), (code, said) in zip(tasked, started, strict=True):
+        sys.stderr.write(said)
+        if code == 0:
             begun.append(name)
     # The session's own process has reported the reason.
     failed = [name for name in names if name not in begun]
@@ -84,8 +99,7 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     return 0
 
 
-def _start(request: NewRequest, name: str, base: str, task: Sequence[str], *, further: bool) -> int:
-    """Start one; a ``further`` one does not repeat the first one's warnings."""
+def _command(request: NewRequest, name: str, base: str, task: Sequence[str]) -> tuple[str, ...]:
     options = ["--detach", "--quiet", f"--base={base}"]
     options += ["--wip"] if request.wip else []
     options += ["--no-record"] if request.no_record else []
@@ -94,9 +108,24 @@ def _start(request: NewRequest, name: str, base: str, task: Sequence[str], *, fu
     options += [f"--with={path}" for path in request.neighbours]
     options += [f"--image={request.image}"] if request.image else []
     options += [f"--agent={request.agent}"] if request.agent else []
-    command = (*itself(), "-C", str(request.directory), "new", *options, name, "--", *task)
+    return (*itself(), "-C", str(request.directory), "new", *options, name, "--", *task)
+
+
+def _start(commands: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+    """Run the commands, some at a time; return for each its exit code and what it said.
+
+    They ask nothing, and do not repeat the first one's warnings.
+    """
+
+    def start(command: Sequence[str]) -> tuple[int, str]:
+        done = subprocess.run(
+            command, env={**os.environ, FURTHER: "1"}, check=False,
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+        )  # fmt: skip
+        return done.returncode, done.stderr
+
+    pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        env = {**os.environ, **({FURTHER: "1"} if further else {})}
-        return subprocess.run(command, env=env, check=False).returncode
-    except OSError as error:
-        raise RealmError(f"realm cannot start itself: {error.strerror}", "realm doctor") from error
+        return list(pool.map(start, commands))
+    finally:  # after Ctrl-C, which reaches those that are being started, the rest are not started
+        pool.shutdown(cancel_futures=True)

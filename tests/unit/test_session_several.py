@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,3 +39,11 @@ def test_what_is_no_file_of_tasks(tmp_path: Path, data: bytes, said: str) -> Non
     with pytest.raises(UsageError, match=said) as caught:
         several.read_tasks(str(file))
     assert "one per line" in caught.value.hint
+
+
+def test_the_further_ones_start_side_by_side_and_what_they_say_stays_apart(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    first = ["sh", "-c", f"echo one >&2; read word <{pipe}; echo $word >&2; exit 3"]  # waits for the second
+    second = ["sh", "-c", f"echo two >{pipe}; echo $_REALM_FURTHER >&2; cat"]
+    assert several._start([first, second]) == [(3, "one\ntwo\n"), (0, "1\n")]
