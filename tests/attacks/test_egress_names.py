@@ -35,7 +35,8 @@ class Names:
         self.asked: list[str] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._bind()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _bind(self) -> None:
         deadline = time.monotonic() + 200
@@ -53,13 +54,16 @@ class Names:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A thread that waits at a closed socket would keep its port.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self._socket.getsockname())
+        self._thread.join(10)
         self._socket.close()
 
     def _serve(self) -> None:
         while True:
-            try:
-                query, sender = self._socket.recvfrom(4096)
-            except OSError:
+            query, sender = self._socket.recvfrom(4096)
+            if not query:
                 return
             name, kind = _question(query)
             self.asked.append(name)
