@@ -19,7 +19,7 @@ def comes(condition: Callable[[], bool], seconds: float) -> bool:
     """Wait until ``condition`` holds; tell whether it did within ``seconds``.
 
     A look that starts a program takes processor time from what is waited for: the pause after
-    it is twice as long as the look.
+    it is three times as long as the look.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -29,7 +29,7 @@ def comes(condition: Callable[[], bool], seconds: float) -> bool:
         now = time.monotonic()
         if now > deadline:
             return False
-        time.sleep(max(_STEP, 2 * (now - began)))
+        time.sleep(max(_STEP, 3 * (now - began)))
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
