@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from realm.store import refs, repo
 from realm.text import clean, listed, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from realm.session.requests import UI, NewRequest
 
@@ -74,21 +73,27 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     for name in names:
         refs.check_new(project, name)
     base = repo.resolve_commit(project, "HEAD" if request.base is None else request.base)
-    tasked = deque(zip(names, tasks, strict=True))
-    begun: list[str] = []
+    commands = {name: _command(request, name, base, task) for name, task in zip(names, tasks, strict=True)}
+    ended = dict.fromkeys(names, (1, ""))
     try:
-        while tasked and not begun:  # one alone asks, warns, and makes what the others share
-            name, task = tasked.popleft()
-            if subprocess.run(_command(request, name, base, task), check=False).returncode == 0:
-                begun.append(name)
-        with ui.progress(f"starting {len(tasked)} more"):
-            started = _start([_command(request, name, base, task) for name, task in tasked])
+        while commands and not _begun(ended):  # one alone asks, warns, and makes what the others share
+            name = next(iter(commands))
+            _start({name: commands.pop(name)}, ended, apart=False)
+        with ui.progress(f"starting {len(commands)} more"):
+            _start(commands, ended)
     except OSError as error:
         raise RealmError(f"realm cannot start itself: {error.strerror}", "realm doctor") from error
-    for (name, _), (code, said) in zip(tasked, started, strict=True):
-        sys.stderr.write(said)
-        if code == 0:
-            begun.append(name)
+    except KeyboardInterrupt as wish:
+        if begun := _begun(ended):
+            count = plural(len(begun), "session")
+            wish.add_note(
+                f"{count} in the background: {listed(begun)}; realm stop {' '.join(begun)} ends them"
+            )
+        raise
+    finally:
+        for _, said in ended.values():
+            sys.stderr.write(said)
+    begun = _begun(ended)
     # The session's own process has reported the reason.
     failed = [name for name in names if name not in begun]
     if begun:
@@ -111,21 +116,31 @@ def _command(request: NewRequest, name: str, base: str, task: Sequence[str]) -> 
     return (*itself(), "-C", str(request.directory), "new", *options, name, "--", *task)
 
 
-def _start(commands: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
-    """Run the commands, some at a time; return for each its exit code and what it said.
+def _begun(ended: Mapping[str, tuple[int, str]]) -> list[str]:
+    return [name for name, (code, _) in ended.items() if code == 0]
 
-    They ask nothing, and do not repeat the first one's warnings.
+
+def _start(
+    commands: Mapping[str, Sequence[str]], ended: dict[str, tuple[int, str]], *, apart: bool = True
+) -> None:
+    """Run the sessions' commands, some at a time; note in ``ended`` each one's exit code and what it said.
+
+    Those ``apart`` ask nothing, do not repeat the first one's warnings, and get no Ctrl-C: after one, those
+    that are being started are waited for, and the rest are not started.
     """
+    env = {**os.environ, FURTHER: "1"} if apart else None
+    stdin, stderr = (subprocess.DEVNULL, subprocess.PIPE) if apart else (None, None)
 
-    def start(command: Sequence[str]) -> tuple[int, str]:
+    def start(name: str) -> None:
         done = subprocess.run(
-            command, env={**os.environ, FURTHER: "1"}, check=False,
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+            commands[name], env=env, check=False, stdin=stdin, stderr=stderr, text=True, errors="replace",
+            start_new_session=apart,
         )  # fmt: skip
-        return done.returncode, done.stderr
+        ended[name] = done.returncode, done.stderr or ""
 
+    # In threads, where no interrupt kills what has begun.
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        return list(pool.map(start, commands))
-    finally:  # after Ctrl-C, which reaches those that are being started, the rest are not started
+        list(pool.map(start, commands))
+    finally:
         pool.shutdown(cancel_futures=True)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.cli.ui import TerminalUI
 from realm.errors import UsageError
 from realm.session import several
+from realm.session.requests import NewRequest
+from realm.store import refs, repo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,4 +49,31 @@ def test_the_further_ones_start_side_by_side_and_what_they_say_stays_apart(tmp_p
     os.mkfifo(pipe)
     first = ["sh", "-c", f"echo one >&2; read word <{pipe}; echo $word >&2; exit 3"]  # waits for the second
     second = ["sh", "-c", f"echo two >{pipe}; echo $_REALM_FURTHER >&2; cat"]
-    assert several._start([first, second]) == [(3, "one\ntwo\n"), (0, "1\n")]
+    ended: dict[str, tuple[int, str]] = {}
+    several._start({"a": first, "b": second}, ended)
+    assert ended == {"a": (3, "one\ntwo\n"), "b": (0, "1\n")}
+
+
+def test_an_interrupt_tells_what_begins_and_kills_none_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go_on, here = tmp_path / "go-on", os.getpid()
+    # Ctrl-C comes while the second ones start, and goes to all of the terminal's processes.
+    script = (
+        f"[ -z $_REALM_FURTHER ] && exit; echo $0 >>{go_on}; n=0;"
+        f"while [ $(wc -l <{go_on}) -lt 4 ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done;"
+        f"[ $0 != try-2 ] || kill -INT {here}; sleep 0.5; echo $0 began >&2"
+    )
+    monkeypatch.setattr(several, "_command", lambda _request, name, *_: ("sh", "-c", script, name))
+    monkeypatch.setattr(refs, "check_new", lambda *_: None)
+    monkeypatch.setattr(repo, "discover", lambda *_: None)
+    monkeypatch.setattr(repo, "resolve_commit", lambda *_: "")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        several.several(NewRequest("try", tmp_path), [()] * 8, TerminalUI())
+    begun = [f"try-{number}" for number in range(1, 6)]
+    (told,) = caught.value.__notes__
+    assert told == (
+        "5 sessions in the background: try-1, try-2, try-3, try-4 and try-5; "
+        f"realm stop {' '.join(begun)} ends them"
+    )
+    assert capsys.readouterr().err.splitlines() == [f"{name} began" for name in begun[1:]]
