@@ -211,7 +211,6 @@ def create_options(
     ``labels`` are the container's, under the empty name, and its volumes'.  Variables of ``-e`` and
     ``--env-file`` are left out: they are often secret, and are passed with the other secrets.
     """
-    limited_to = {layout.WORKSPACE_SIZE: str(volumes.size)} if volumes.size else {}
     options: dict[str, Any] = {
         "Image": spec.image,
         "Entrypoint": ["/bin/sh", layout.ENTRY],
@@ -219,7 +218,8 @@ def create_options(
         "User": "{}:{}".format(*spec.user),
         "WorkingDir": layout.WORK,
         "Env": [f"{name}={value}" for name, value in environment(spec).items()],
-        "Labels": {**labels.get("", {}), **limited_to},
+        # Always there: the image may have such a label, too.
+        "Labels": {**labels.get("", {}), layout.WORKSPACE_SIZE: str(volumes.size)},
         "Tty": spec.tty,
         "OpenStdin": spec.stdin,
         "StdinOnce": spec.stdin,

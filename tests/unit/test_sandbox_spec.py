@@ -163,15 +163,10 @@ def test_mounts_are_added_to_the_sandboxes_own() -> None:
 
 
 def test_labels_of_realm_cannot_be_taken() -> None:
-    made = create_options(
-        _spec(args=parse("--label realm.id=other --label mine=1")), VOLUMES, {"": {"realm.id": "1"}}
-    )
-    assert made["Labels"] == {"realm.id": "1", "mine": "1"}
-
-
-def test_a_limited_workspace_is_seen_on_its_container() -> None:
-    made = create_options(_spec(), VOLUMES._replace(size=7), {"": {"realm.id": "1"}})
-    assert made["Labels"] == {"realm.id": "1", "realm.workspace-size": "7"}
+    args = parse("--label realm.id=other --label mine=1 --label realm.workspace-size=5")
+    for size in (0, 7):  # without a limit, too, the label is there: the image could have one
+        made = create_options(_spec(args=args), VOLUMES._replace(size=size), {"": {"realm.id": "1"}})
+        assert made["Labels"] == {"realm.id": "1", "mine": "1", "realm.workspace-size": str(size)}
 
 
 def test_of_flags_that_have_one_value_the_last_counts() -> None:
