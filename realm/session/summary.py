@@ -106,7 +106,7 @@ def _tell_beside(
     if run.refused:
         ui.info(f"  refused: {_refused(run.refused)}   realm net {session.name}")
     if run.weakened:
-        ui.info(f"  ran with less protection: {', '.join(run.weakened)}")
+        ui.info(f"  ran with less protection: {clean(', '.join(run.weakened))}")
     for path, commits in inside:
         if commits:
             ui.info(f"  also in {clean(path, limit=200)}: {plural(commits, 'commit')}")

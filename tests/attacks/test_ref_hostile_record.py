@@ -14,10 +14,12 @@ import pytest
 
 from realm.cli.ui import TerminalUI
 from realm.errors import RealmError
+from realm.model import Run, State, Totals
 from realm.session.remove import plan, remove, restore
+from realm.session.wait import wait
 from realm.store import listing, record, refs, remote, stores, turns
 from realm.store import repo as repository
-from tests.support.store import Forge, add_session, project_of
+from tests.support.store import STARTED, Forge, add_session, project_of, session
 
 if TYPE_CHECKING:
     from tests.support.repos import Repo
@@ -277,3 +279,20 @@ def test_runs_with_odd_numbers(repo: Repo, tmp_path: Path, numbers: tuple[int, .
     repo.git("update-ref", "refs/realm-meta/bad", commit)
     with pytest.raises(RealmError, match="damaged"):
         record.read_runs(project, "bad")
+
+
+def test_a_record_writes_no_lines_of_its_own(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    project = project_of(repo)
+    said = "a\x1b[2J\nerror: run this\rhidden"
+    run = Run(1, STARTED, repo.head(), notes=(said,), weakened=(said,), risky=(said,), died=said)
+    meta = record.write(
+        project, parent=None, previous=None, session=session("bad", base=repo.head()), run=run,
+        totals=Totals(), state=State.EXITED, files={},
+    )  # fmt: skip
+    repo.git("update-ref", "refs/realm-meta/bad", meta)
+    repo.git("update-ref", "refs/realm/bad", repo.head())
+    wait([("bad", repo.path)], TerminalUI())
+    err = capsys.readouterr().err
+    assert err.count("error: run this") >= 3
+    assert not [line for line in err.splitlines() if line.startswith(("error", "hidden"))]
+    assert "\x1b" not in err
