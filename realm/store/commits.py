@@ -78,7 +78,7 @@ def commit_tree(project: Project, *, tree: str, parent: str, message: str, ident
     date = moment(time.time())
     made = Objects(project.object_format)
     oid = made.commit(tree, [parent], message, (identity, date), (identity, date))
-    made.store(project, oid, [parent])
+    made.store(project, oid)
     return oid
 
 

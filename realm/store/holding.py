@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 from realm.errors import GitError
 from realm.git import git
 from realm.paths import is_forgotten, scratched
+from realm.store.stores import lend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import IO
 
+    from realm.git import GitResult
     from realm.model import Project
 
 _MARK = r"realm pid=(\d{1,12}) host=(\S+) time=(\d{1,12})\n?"
@@ -31,6 +34,23 @@ _HELD: dict[str, set[Path]] = {}
 def mark() -> str:
     """Return this process's content of a ``.keep``."""
     return f"realm pid={os.getpid()} host={os.uname().nodename} time={int(time.time())}"
+
+
+def put_in(project: Project, pack: IO[bytes] | bytes, oid: str) -> GitResult:
+    """Give the project a pack, protected for the commit ``oid`` until :func:`release`; return git's result.
+
+    A temporary ref would not protect it: ``git gc --prune=now`` reads refs one by one, and can miss both one
+    that is being created and one that is being deleted.
+    """
+    store = project.object_stores[0]
+    # Not beside the packs, so that a pack truncated by a full disk is removed with the directory.
+    with scratched("realm", store) as place:
+        lend(place, [store])
+        order, env = ("index-pack", "--stdin", f"--keep={mark()}"), {"GIT_OBJECT_DIRECTORY": str(place)}
+        done = git(*order, env=env, project=project, stdin=pack, check=False)
+        if done.code == 0:
+            move_in(place / "pack", store / "pack", done.text.partition("\t")[2], [oid])
+    return done
 
 
 def move_in(made: Path, packs: Path, name: str, oids: Iterable[str]) -> None:

@@ -1,11 +1,12 @@
 """Creating git objects.
 
-dulwich serializes and packs them in a quarantine; the project's git takes them from there, so that
-``core.sharedRepository``, ``core.fsync`` and the like apply.
+dulwich serializes and packs them; the project's git takes the pack, so that ``core.sharedRepository``,
+``core.fsync`` and the like apply.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,10 +16,11 @@ from dulwich.objects import Blob, Commit, ObjectID, Tree, object_header, parse_t
 from dulwich.pack import UnpackedObject, write_pack_data, write_pack_index
 
 from realm.errors import GitError
-from realm.store.quarantine import quarantine
+from realm.store import holding
+from realm.store.quarantine import sweep, unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from realm.model import Identity, Project
@@ -128,21 +130,36 @@ class Objects:
         if not self._made:
             return
         name = directory / f"pack-{os.urandom(20).hex()}"
+        with name.with_suffix(".pack").open("xb") as file:
+            rows, checksum = self._write(file.write)
+        with name.with_suffix(".idx").open("xb") as file:
+            write_pack_index(file, rows, checksum, version=2)
+
+    def _write(
+        self, write: Callable[[bytes | bytearray | memoryview], int]
+    ) -> tuple[list[tuple[bytes, int, int | None]], bytes]:
+        """Write everything as a pack; return the rows of its index, and its checksum."""
         records = (
             UnpackedObject(kind, decomp_chunks=[data], sha=bytes.fromhex(oid))
             for oid, (kind, data) in self._made.items()
         )
-        with name.with_suffix(".pack").open("xb") as file:
-            entries, checksum = write_pack_data(
-                file.write, records, self._format, num_records=len(self._made), compression_level=1
-            )
-        rows = sorted((oid, offset, crc) for oid, (offset, crc) in entries.items())
-        with name.with_suffix(".idx").open("xb") as file:
-            write_pack_index(file, rows, checksum, version=2)
+        entries, checksum = write_pack_data(
+            write, records, self._format, num_records=len(self._made), compression_level=1
+        )
         self._made.clear()
+        return sorted((oid, offset, crc) for oid, (offset, crc) in entries.items()), checksum
 
-    def store(self, project: Project, oid: str, known: Sequence[str]) -> None:
-        """Give ``project`` what ``oid`` reaches and ``known`` does not; see :meth:`Quarantine.give`."""
-        with quarantine(project) as held:
-            self.write(held.path / "objects" / "pack")
-            held.give(oid, known)
+    def store(self, project: Project, oid: str) -> None:
+        """Give ``project`` everything, protected until a session's ref points to the commit ``oid``.
+
+        Raises :class:`GitError` when the project cannot be written.
+        """
+        sweep(project)
+        pack = io.BytesIO()
+        self._write(pack.write)
+        try:
+            done = holding.put_in(project, pack.getvalue(), oid)
+        except OSError as problem:
+            raise unwritable(str(problem).encode()) from problem
+        if done.code != 0:
+            raise unwritable(done.err)

@@ -234,32 +234,23 @@ class Quarantine:
     def give(self, oid: str, known: Sequence[str]) -> None:
         """Put the objects that the commit ``oid`` reaches and ``known`` do not into the project, as a pack.
 
-        A ``.keep`` file protects it until :func:`realm.store.refs.transact` has moved a session's ref to
-        ``oid``.  A temporary ref would not: ``git gc --prune=now`` reads refs one by one, and can miss both
-        one that is being created and one that is being deleted.  Raises :class:`GitError` when the project
-        cannot be written and :class:`RejectedError` when an object is missing.
+        It is protected until :func:`realm.store.refs.transact` has moved a session's ref to ``oid``.  Raises
+        :class:`GitError` when the project cannot be written and :class:`RejectedError` when an object is
+        missing.
         """
         wanted = "".join(f"{each}\n" for each in (oid, *(f"^{tip}" for tip in known))).encode()
-        store = self.project.object_stores[0]
         try:
-            # Not beside the packs, so that a pack truncated by a full disk is removed with the directory.
-            with scratched("realm", store) as place:
-                lend(place, [store])
-                packed, unpacked = self._given(wanted, place)
-                if unpacked.code == 0:
-                    holding.move_in(place / "pack", store / "pack", unpacked.text.partition("\t")[2], [oid])
-                    return
+            packed, unpacked = self._given(wanted, oid)
         except OSError as problem:
-            raise _unwritable(failure("index-pack", str(problem).encode())) from problem
-        if packed.code == 0 and _NOTHING in unpacked.err:
+            raise unwritable(str(problem).encode()) from problem
+        if unpacked.code == 0 or (packed.code == 0 and _NOTHING in unpacked.err):
             return
-        refused = failure("index-pack", unpacked.err)
-        if not refused.hint and packed.code not in (0, -signal.SIGPIPE):
+        if not failure("index-pack", unpacked.err).hint and packed.code not in (0, -signal.SIGPIPE):
             raise RejectedError(f"the work cannot be packed: {reason(packed.err)}")
-        raise _unwritable(refused)
+        raise unwritable(unpacked.err)
 
-    def _given(self, wanted: bytes, place: Path) -> tuple[GitResult, GitResult]:
-        """Pack objects here and unpack them into the object directory ``place``; return both results."""
+    def _given(self, wanted: bytes, oid: str) -> tuple[GitResult, GitResult]:
+        """Pack objects here and put them into the project; return both results."""
         argv = ["pack-objects", "-q", "--revs", "--stdout", "--non-empty", "--delta-base-offset"]
         with subprocess.Popen(
             [*self.prefix, *argv], cwd=self.path, env=self.env,
@@ -268,9 +259,7 @@ class Quarantine:
             assert packing.stdin and packing.stdout and packing.stderr  # noqa: PT018, S101 - for the types
             packing.stdin.write(wanted)
             packing.stdin.close()
-            order = ("index-pack", "--stdin", f"--keep={holding.mark()}")
-            env = {"GIT_OBJECT_DIRECTORY": str(place)}
-            unpacked = git(*order, project=self.project, env=env, stdin=packing.stdout, check=False)
+            unpacked = holding.put_in(self.project, packing.stdout, oid)
             packing.stdout.close()  # ends pack-objects if the reader stopped early
             err = packing.stderr.read()
         return GitResult(packing.returncode, b"", err), unpacked
@@ -322,7 +311,9 @@ class Quarantine:
         return sizes
 
 
-def _unwritable(problem: GitError) -> GitError:
+def unwritable(err: bytes) -> GitError:
+    """Return the error for a project that takes no objects; ``err`` is what git said, or the system."""
+    problem = failure("index-pack", err)
     return GitError(
         f"the repository cannot be written: {problem.message}",
         problem.hint or 'ls -ld "$(git rev-parse --git-path objects)"',

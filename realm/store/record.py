@@ -248,7 +248,7 @@ class Record:
         root[b"session.json"] = Entry(b"session.json", FILE, made.blob(dump(session)))
         now = AUTHOR, CommitDate(int(time.time()))
         oid = made.commit(made.tree(root.values()), parents, message, now, now)
-        made.store(self._project, oid, [current])
+        made.store(self._project, oid)
         return oid
 
     def _get(self, path: str, limit: int) -> RawObject | None:
@@ -355,7 +355,7 @@ def write(
     message = write_summary(session.name, summary)
     now = identity, CommitDate(int(time.time()))
     oid = made.commit(made.tree(root.values()), [parent] if parent else [], message, now, now)
-    made.store(project, oid, [previous or parent or run.before])
+    made.store(project, oid)
     return oid
 
 
@@ -419,7 +419,7 @@ def rewritten(
             same = old is not None and tree == old[1].decode() and said == message and wanted == parents
             before = last = oid if same else made.rewritten(head + b"\n\n" + said, tree, *wanted)
     if last != commit:
-        made.store(project, last, [commit])
+        made.store(project, last)
     return last
 
 
