@@ -26,7 +26,7 @@ _AT_ONCE = 4
 """Sessions that are being started at the same time."""
 _TASKS_LIMIT = 1_000_000
 _TASKS = "give a file of tasks, one per line"
-_ITEM = re.compile(r"[-*+]\s+(?:\[ \]\s+)?")
+_ITEM = re.compile(r"^[-*+]\s+(?:\[ \]\s+)?")
 _DONE = re.compile(r"[-*+]\s+\[[xX]\]\s")
 
 

@@ -21,9 +21,11 @@ def test_a_list_from_any_editor(tmp_path: Path) -> None:
     file = tmp_path / "tasks.md"
     file.write_bytes(
         b"\xef\xbb\xbf# Today\r\n\r\n- fix the -x option\r\n* [ ] add docs\r\n- [x] write tests\r\n"
-        b"-v is ignored\r\n  1. two\r\n"
+        b"-v is ignored\r\n  1. two\r\n+ make it a + b - c\r\n"
     )
-    assert several.read_tasks(str(file)) == ["fix the -x option", "add docs", "-v is ignored", "1. two"]
+    assert several.read_tasks(str(file)) == [
+        "fix the -x option", "add docs", "-v is ignored", "1. two", "make it a + b - c"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
