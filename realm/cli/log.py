@@ -58,7 +58,9 @@ def command(name: At, directory: Path | None, reverse: bool, as_json: bool) -> N
         with paged(whole.project):
             output.table(_HEADER, [_cells(turn) for turn in found], elastic=[_PROMPT], end=[_PROMPT])
     else:
-        output.hint(f"no turns yet: realm resume {name.name} continues it")
+        from realm.session.find import further
+
+        output.hint(f"no turns yet: {further(name.name, whole.id)}")
 
 
 command.elsewhere = "git takes all of its options: git log HEAD..refs/realm/NAME"

@@ -379,5 +379,11 @@ def cut_off(name: str) -> RealmError:
     )
 
 
+def further(name: str, session_id: str) -> str:
+    """Return the hint for a session that has nothing to show yet: its agent may still be at work."""
+    held = lock.holder(session_id)
+    return f"realm attach {name} shows it" if held and held.run else f"realm resume {name} continues it"
+
+
 def _noted(meta: MetaRow) -> State:
     return State.INTERRUPTED if meta.summary.state is not State.EXITED else State.EXITED

@@ -10,7 +10,7 @@ from realm.config import REMOTE, Config
 from realm.errors import NothingToPushError, RealmError, RefRaceError
 from realm.paths import current_directory
 from realm.session import approvals, homes, integrate, summary, untold
-from realm.session.find import locate
+from realm.session.find import further, locate
 from realm.session.requests import At, PushRequest, PushResult
 from realm.session.review import find_turn
 from realm.store import branches, record, refs, remote, repo, risky, submodules, turns, unusual
@@ -49,7 +49,7 @@ def push(request: PushRequest, ui: UI) -> PushResult:
     count = repo.count_commits(project, code, [session.base])
     if count == 0:
         pushes = [_work_by_hand(held) for held in homes.work(project, session)]
-        hint = f"realm resume {request.name} continues it"
+        hint = further(request.name, session.id)
         if pushes:
             hint = f"{'; '.join(pushes)} pushes its work there"
         raise NothingToPushError(f"session {request.name} has no commits to push", hint)

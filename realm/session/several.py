@@ -86,8 +86,9 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     except KeyboardInterrupt as wish:
         if begun := _begun(ended):
             count = plural(len(begun), "session")
+            them = "it" if len(begun) == 1 else "them"
             wish.add_note(
-                f"{count} in the background: {listed(begun)}; realm stop {' '.join(begun)} ends them"
+                f"{count} in the background: {listed(begun)}; realm stop {' '.join(begun)} ends {them}"
             )
         raise
     finally:

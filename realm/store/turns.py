@@ -188,7 +188,7 @@ def pick(name: str, found: Sequence[Turn], number: int) -> Turn:
     if 0 < number <= len(found):
         return found[number - 1]
     if not found:
-        hint = f"realm logs {name} writes what its agent said, realm resume {name} continues it"
+        hint = f"realm logs {name} writes what its agent said"
         raise RealmError(f"session {name} has no turn: none has ended, and nothing was changed", hint)
     one = "one turn" if len(found) == 1 else f"turns 1 to {len(found)}"
     raise RealmError(f"session {name} has no turn {number}", f"it has {one}: realm log {name}")

@@ -13,6 +13,7 @@ import pytest
 
 from realm.errors import NoSuchSessionError
 from realm.session import find
+from realm.session.lock import RunLock
 from tests.support.driver import Terminal
 from tests.support.history import Asked, Past, realm
 from tests.support.repos import Repo
@@ -170,6 +171,9 @@ def test_a_session_without_changes_has_nothing_to_show(repo: Repo) -> None:
         "",
         "hint: no turns yet: realm resume fix continues it\n",
     )
+    with RunLock(past.id, "fix", 1):
+        assert realm(repo.path, "log", "fix").err == "hint: no turns yet: realm attach fix shows it\n"
+        assert "hint: realm attach fix shows it\n" in realm(repo.path, "push", "fix").err
     done = realm(repo.path, "diff", "fix")
     assert (done.code, done.err) == (1, "error: fix changed nothing\n\nhint: realm log fix\n")
 
