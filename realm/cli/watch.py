@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 PERIOD = 1.0
 """Seconds between two updates."""
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
-_QUIT = (b"q", b"Q", b"\x1b", b"\x04")
+_QUIT = (b"q", b"Q", b"\x04")
+_ESCAPE = b"\x1b"
+"""Quits too, when it does not begin another key's sequence."""
 
 
 def watched(picture: Callable[[], Sequence[str]]) -> None:
@@ -57,7 +59,7 @@ def _is_over(wakeup: Wakeup, keys: int | None) -> bool:
     if keys not in readable or keys is None:
         return False
     typed = os.read(keys, 64)
-    return not typed or typed in _QUIT
+    return typed.startswith(_QUIT) or not typed.strip(_ESCAPE)  # pressed twice, both are read at once
 
 
 @contextlib.contextmanager
