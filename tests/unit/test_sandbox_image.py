@@ -99,10 +99,14 @@ def test_keys_beside_authorities_go_into_no_image(tmp_path: Path) -> None:
     one, other = (
         b"-----BEGIN CERTIFICATE-----\n%b\n-----END CERTIFICATE-----\n" % text for text in (b"b25l", b"dHdv")
     )
-    keys = [b"-----BEGIN %b-----\nc2VjcmV0\n-----END %b-----\n" % (kind, kind)
-            for kind in (b"PRIVATE KEY", b"RSA PRIVATE KEY", b"ENCRYPTED PRIVATE KEY")]  # fmt: skip
-    file.write_bytes(one + keys[0] + keys[1] + other + keys[2])
-    assert recipe.authorities(Inputs(ca_file=file)) == one + other
+    kinds = (b"PRIVATE KEY", b"RSA PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"PGP PRIVATE KEY BLOCK")
+    whole = [b"-----BEGIN %b-----\nc2VjcmV0\n-----END %b-----\n" % (kind, kind) for kind in kinds]
+    for keys in (whole, [key[:40] for key in whole]):  # in full, and cut off
+        file.write_bytes(keys[0] + one + keys[1] + keys[2] + other + keys[3])
+        assert recipe.authorities(Inputs(ca_file=file)) == one + other
+        file.write_bytes(keys[0])
+        with pytest.raises(ImageError, match="has no certificate authorities in PEM"):
+            recipe.authorities(Inputs(ca_file=file))
 
 
 def test_user_of_the_image_is_never_root() -> None:

@@ -23,7 +23,8 @@ FINGERPRINT = "realm.fingerprint"
 VERSION = "realm.claude-version"
 DEFAULT_BASE = "debian:bookworm-slim"
 _CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_PRIVATE = rb"(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----\n?"
+_PRIVATE = rb"(?s)-----BEGIN [^-\n]*PRIVATE KEY[^-\n]*-----.*?(?:-----END [^\n]*\n?|(?=-----BEGIN )|\Z)"
+"""A private key, whole or cut off."""
 _IGNORE = "*\n!Dockerfile\n!hooks\n!hooks/claude\n!ca.crt\n"
 
 
@@ -61,13 +62,14 @@ def authorities(inputs: Inputs) -> bytes:
     except OSError as error:
         message = f"the certificate authorities in {inputs.ca_file} cannot be read: {error.strerror}"
         raise ImageError(message, "git config --global realm.caFile FILE") from error
-    if found.strip() and b"-----BEGIN " not in found:
+    public = re.sub(_PRIVATE, b"", found)
+    if found.strip() and b"-----BEGIN " not in public:
         raise ImageError(
             f"{inputs.ca_file} has no certificate authorities in PEM",
             f"openssl x509 -inform der -in {shlex.quote(str(inputs.ca_file))} -out FILE.pem converts one, "
             "git config --global realm.caFile FILE.pem names it",
         )
-    return re.sub(_PRIVATE, b"", found)
+    return public
 
 
 def _hooks() -> dict[str, bytes]:
