@@ -209,13 +209,27 @@ def become(*args: str, project: Project) -> NoReturn:
 
 
 def type_in(*args: str, project: Project, env: Mapping[str, str] | None = None) -> int:
-    """Run git as if the user had typed it, and return its exit code; see :func:`become`."""
+    """Run git as if the user had typed it, and return its exit code; see :func:`become`.
+
+    Ctrl-C is git's, or an editor's that it runs.  Whatever interrupts git or realm, git takes its locks away.
+    """
     argv, cwd = command(*args, project=project), project.root / project.subdir
+    given = _of_the_user() | _aside(project) | dict(env or {})
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        given = _of_the_user() | _aside(project) | dict(env or {})
-        return subprocess.run(argv, cwd=cwd, env=given, check=False).returncode
+        with subprocess.Popen(argv, cwd=cwd, env=given) as process:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                process.terminate()
+                raise
     except OSError as problem:
         raise missing(problem, cwd) from problem
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if code == -signal.SIGINT:
+        raise KeyboardInterrupt(signal.SIGINT)
+    return code
 
 
 def user_environment() -> dict[str, str]:

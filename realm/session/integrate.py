@@ -206,8 +206,7 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     cut_off, stash = _cut_off(done, "begun"), []
     if done.begin != done.whole.base:
         tip, stash = _without_wip(done, head, text if squash else ""), ["--autostash"]
-    kept = _keep(done, "begun", tip)
-    try:
+    with _begun(done, tip) as kept:
         if changed := _changed_hooks(done):
             git.without_hooks()
             ui.warn(
@@ -219,9 +218,6 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
         else:
             how = ["--ff-only"] if squash else _how(project, head, tip, text, is_own=bool(message))
             code = git.type_in("merge", *stash, *how, "--end-of-options", tip, project=project)
-    except RealmError:
-        _forget(done, kept)
-        raise
     if code < 0 and (problem := _unfinished(project) or _torn(done)):
         raise problem
     if stash and _goes_on(done, tip):
@@ -230,6 +226,21 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     if code == 0:
         _forget(done, cut_off)
     return Merged(code, done.whole.tip)
+
+
+@contextmanager
+def _begun(done: Work, tip: str) -> Iterator[Sequence[refs.RefUpdate]]:
+    """Note a merge of ``tip``; yield what forgets it.  An interrupt says what it left undone."""
+    kept = _keep(done, "begun", tip)
+    try:
+        yield kept
+    except RealmError:
+        _forget(done, kept)
+        raise
+    except KeyboardInterrupt as wish:
+        if problem := _unfinished(done.whole.project) or _torn(done):
+            wish.add_note(f"{problem.message}: {problem.hint}")
+        raise
 
 
 def _how(project: Project, head: str, tip: str, text: str, *, is_own: bool) -> list[str]:
