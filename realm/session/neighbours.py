@@ -262,7 +262,7 @@ def announce(plan: Plan, ui: UI) -> None:
         ui.info(f"in the container: {place} ({shown}; {to})")
         if (clone := clones.get(one.name)) is not None:
             with suppress(RealmError):  # a filter of the user's may fail
-                if count := worktree.dirty_count(clone):
+                if count := len(worktree.dirty(clone)):
                     ui.warn(f"{plural(count, 'file')} of {shown} not committed: left out")
     for word in plan.agent.directories(plan.agent_args):
         if said := _elsewhere(plan, word):

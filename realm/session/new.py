@@ -51,7 +51,7 @@ def new(request: NewRequest, ui: UI) -> int:
     plan = _with_wip(planning.new(request, project, config), request, ui)
     egress.refuse_none(plan)
     seen = Begun(lambda: sight.find(plan))
-    left_out = Begun(lambda: 0 if request.wip else worktree.dirty_count(project))
+    left_out = Begun(lambda: [] if request.wip else worktree.dirty(project))
     named.result()
     connection = engine.result()
     chosen = images.ensure(connection, plan, request.image, ui)
@@ -104,7 +104,7 @@ def _is_taken(plan: Plan) -> bool:
     return False
 
 
-def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
+def _warn(plan: Plan, uncommitted: Begun[list[str]], ui: UI) -> None:
     if os.environ.get(FURTHER):
         return
     for warning in (*flags.risks(plan.args, plan.project.root), *egress.warnings(plan)):
@@ -129,14 +129,14 @@ def _warn(plan: Plan, uncommitted: Begun[int], ui: UI) -> None:
     try:
         left_out = uncommitted.result()
     except GitError as error:  # a filter of the user's that fails, say
-        left_out = 0
+        left_out = []
         ui.warn(
             f"uncommitted changes stay out of the container; git cannot tell how many there are: "
             f"{error.message}"
         )
     if left_out:
-        one = left_out == 1
-        files = "1 changed file is" if one else f"{left_out} changed files are"
+        one = len(left_out) == 1
+        files = f"{clean(left_out[0], limit=200)} is" if one else f"{len(left_out)} changed files are"
         stay = "stays" if one else "stay"
         ui.warn(f"{files} not committed and {stay} out of the container (--wip includes such changes)")
 

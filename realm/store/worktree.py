@@ -34,10 +34,11 @@ class Include(NamedTuple):
     place: str
 
 
-def dirty_count(project: Project) -> int:
-    """Return how many files differ from HEAD or are new and not ignored."""
+def dirty(project: Project) -> list[str]:
+    """Return the paths of files that differ from HEAD or are new and not ignored."""
     asked = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
-    return git(*asked, "--ignore-submodules=dirty", project=project).out.count(b"\0")
+    found = _list(project, *asked, "--ignore-submodules=dirty")
+    return list(dict.fromkeys(line[3:] for line in found))  # after two letters and a space
 
 
 def tracked_count(project: Project) -> int:

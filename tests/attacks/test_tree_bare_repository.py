@@ -119,7 +119,7 @@ def test_never_obeyed(repo: Repo, tmp_path: Path, trap: Path, below: str) -> Non
     project = repository.discover(start)
     assert project.git_dir == repo.path / ".git"
     assert project.subdir == start.relative_to(repo.path).as_posix()
-    worktree.dirty_count(project)
+    worktree.dirty(project)
     worktree.write_wip(project, repo.head(), "Changes", ME)
     assert Config(start).lookup(AGENT).text == ""
     assert Config(start).lookup(DOCKER_ARGS).text == ""

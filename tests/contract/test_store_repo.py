@@ -49,7 +49,7 @@ def test_worktree_of_a_bare_repository(repo: Repo, tmp_path: Path, bare: str, na
     git(tmp_path / bare, "worktree", "add", "-q", str(tmp_path / "tree"))
     project = store.discover(tmp_path / "tree")
     assert project.name == name
-    assert worktree.dirty_count(project) == 0
+    assert worktree.dirty(project) == []
 
 
 def test_submodule(repo: Repo, make_repo: Callable[..., Repo]) -> None:
@@ -221,17 +221,18 @@ def test_ignore_lines_of_settings_are_those_of_git(repo: Repo, sealed: Path, val
     assert worktree.ignore_lines(project, Config(project.root).of_git()) == worktree.ignore_lines(project)
 
 
-def test_dirty_count(repo: Repo) -> None:
+def test_dirty(repo: Repo) -> None:
     project = project_of(repo)
     repo.write(".gitignore", "ignored\n")
     repo.commit()
-    assert worktree.dirty_count(project) == 0
+    assert worktree.dirty(project) == []
     repo.write("ignored")
     repo.write("new/one")
-    repo.write("new/two")
+    repo.write("new/two\n")
     repo.write("README.md", "changed")
     repo.git("rm", "-q", "--cached", ".gitignore")
-    assert worktree.dirty_count(project) == 5  # .gitignore twice: deleted in the index, untracked
+    # .gitignore is twice in git's list: deleted in the index, untracked
+    assert sorted(worktree.dirty(project)) == [".gitignore", "README.md", "new/one", "new/two\n"]
 
 
 def wip(project: Project, base: str) -> str | None:

@@ -34,7 +34,7 @@ def test_a_task_each(user: User) -> None:
     user.repo.write("tasks.txt", "# today\necho one >file\n\n  echo two >file\n")
     done = user.realm("new", "day", "--each", "tasks.txt", "--agent", "sh", "--", "-c")
     assert "day-1 and day-2" in done.err
-    assert done.err.count("1 changed file is not committed") == 1  # of both
+    assert done.err.count("tasks.txt is not committed and stays out") == 1  # of both
     eventually(lambda: ended(user, "day-1", "day-2"))
     assert [user.repo.show(f"refs/realm/day-{number}:file") for number in (1, 2)] == ["one", "two"]
     user.realm("new", "more", "--each", "-", "--agent", "sh", "--", "-c", stdin="echo three >file\n")
