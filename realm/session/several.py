@@ -63,8 +63,9 @@ def _read(path: Path) -> bytes:
 def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> int:
     """Start a session in the background for each of ``tasks``, the agent's arguments; return the exit code.
 
-    They are called ``<name>-1`` and so on.  All names are checked before the first one is started.  If one
-    cannot be started the others still are, and then :class:`RealmError` is raised.
+    They are called ``<name>-1`` and so on.  All names are checked before the first one is started.  If that
+    one cannot be started, none is: the reason mostly holds for all.  If a further one cannot be started the
+    others still are, and then :class:`RealmError` is raised.
     """
     if len(tasks) > MOST:
         raise UsageError(f"{len(tasks)} sessions at once are more than {MOST}", "start fewer of them")
@@ -76,9 +77,10 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     commands = {name: _command(request, name, base, task) for name, task in zip(names, tasks, strict=True)}
     ended = dict.fromkeys(names, (1, ""))
     try:
-        while commands and not _begun(ended):  # one alone asks, warns, and makes what the others share
-            name = next(iter(commands))
-            _start({name: commands.pop(name)}, ended, apart=False)
+        first = {names[0]: commands.pop(names[0])}  # alone, it asks, warns, and makes what the others share
+        _start(first, ended, apart=False)
+        if code := ended[names[0]][0]:
+            return code
         with ui.progress(f"starting {len(commands)} more"):
             _start(commands, ended)
     except OSError as error:
@@ -97,9 +99,8 @@ def several(request: NewRequest, tasks: Sequence[tuple[str, ...]], ui: UI) -> in
     begun = _begun(ended)
     # The session's own process has reported the reason.
     failed = [name for name in names if name not in begun]
-    if begun:
-        ui.info(f"{plural(len(begun), 'session')} in the background: {listed(begun)}")
-        ui.info(f"  realm list --watch   realm compare {' '.join(begun)}")
+    ui.info(f"{plural(len(begun), 'session')} in the background: {listed(begun)}")
+    ui.info(f"  realm list --watch   realm compare {' '.join(begun)}")
     if failed:
         raise RealmError(f"{listed(failed)} could not be started", "the messages above say why")
     return 0

@@ -56,6 +56,22 @@ def test_the_further_ones_start_side_by_side_and_what_they_say_stays_apart(tmp_p
     assert ended == {"a": (3, "one\ntwo\n"), "b": (0, "1\n")}
 
 
+def start_instead(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ``script`` run with a session's name in the place of realm."""
+    monkeypatch.setattr(several, "_command", lambda _request, name, *_: ("sh", "-c", script, name))
+    monkeypatch.setattr(refs, "check_new", lambda *_: None)
+    monkeypatch.setattr(repo, "discover", lambda *_: None)
+    monkeypatch.setattr(repo, "resolve_commit", lambda *_: "")
+
+
+def test_what_keeps_the_first_from_starting_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start_instead("echo error: no login for $0 >&2; exit 125", monkeypatch)
+    assert several.several(NewRequest("try", tmp_path), [()] * 5, TerminalUI()) == 125
+    assert capfd.readouterr() == ("", "error: no login for try-1\n")
+
+
 def test_an_interrupt_tells_what_begins_and_kills_none_of_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,10 +82,7 @@ def test_an_interrupt_tells_what_begins_and_kills_none_of_it(
         f"while [ $(wc -l <{go_on}) -lt 4 ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done;"
         f"[ $0 != try-2 ] || kill -INT {here}; sleep 0.5; echo $0 began >&2"
     )
-    monkeypatch.setattr(several, "_command", lambda _request, name, *_: ("sh", "-c", script, name))
-    monkeypatch.setattr(refs, "check_new", lambda *_: None)
-    monkeypatch.setattr(repo, "discover", lambda *_: None)
-    monkeypatch.setattr(repo, "resolve_commit", lambda *_: "")
+    start_instead(script, monkeypatch)
     with pytest.raises(KeyboardInterrupt) as caught:
         several.several(NewRequest("try", tmp_path), [()] * 8, TerminalUI())
     begun = [f"try-{number}" for number in range(1, 6)]
