@@ -284,21 +284,25 @@ def _goes_on(done: Work, tip: str) -> bool:
 
 
 def _changed_hooks(done: Work) -> str:
-    """Return the directory, in the work tree, of the user's hooks, if the session changes it."""
+    """Return what the session changes of the user's hooks in the work tree, a directory or a file."""
     project = done.whole.project
     asked = git.git("config", "--type=path", "--get", "core.hooksPath", project=project, check=False)
-    if asked.code != 0 or not asked.text:
-        return ""
     root = project.root.resolve()
-    named = root / asked.text
-    for path in dict.fromkeys([Path(os.path.normpath(named)), named.resolve()]):
+    named = root / (asked.text or project.common_dir / "hooks")
+    changed = repo.changed_names(project, done.begin, done.whole.tip)
+    folded = [f"{os.fsdecode(name)}/".casefold() for name in changed]
+    places = [Path(os.path.normpath(named)), named.resolve()]
+    with suppress(OSError):
+        places += [path.resolve() for path in named.iterdir() if path.is_symlink()]
+    for path in dict.fromkeys(places):
         # husky's own directory only runs the hooks, which are in its parent.
         hooks = path.parent if path.name == "_" else path
         if not hooks.is_relative_to(root):
             continue
         below = hooks.relative_to(root).as_posix()
-        order = ("diff", "--quiet", "--no-ext-diff", "--no-textconv", done.begin, done.whole.tip)
-        if git.git(*order, "--", f":(top,icase,literal){below}", project=project, check=False).code != 0:
+        place = "" if below == "." else f"{below}/".casefold()
+        # A link in the place of a directory above leads to other hooks, too.
+        if any(name.startswith(place) or place.startswith(name) for name in folded):
             return below
     return ""
 

@@ -6,6 +6,8 @@ there must not be the command that runs them: the user has not seen them yet.
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +15,6 @@ import pytest
 from tests.support.history import Asked, Files, Past, realm
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.repos import Repo
 
 NAMES = (
@@ -59,6 +59,31 @@ def test_they_are_not_run(past: Past, tmp_path: Path, line: list[str]) -> None:
     assert not (tmp_path / "sprung").exists()
     if line[0] == "merge":
         assert "changes git hooks of your project (.hooks): none was run" in done.err
+
+
+@pytest.mark.parametrize("how", ["link above", "new link above", "link to all", "link to one"])
+def test_links_lead_to_none_of_them(repo: Repo, tmp_path: Path, how: str) -> None:
+    for place in ("tools", "other"):
+        repo.write(f"{place}/git/post-merge", "#!/bin/sh\n", mode=0o755)
+    if how == "link above":
+        (repo.path / "hooks").symlink_to("tools")
+    repo.commit("Hooks")
+    files: Files = {"other/git/post-merge": hook(tmp_path / "sprung")}
+    own = repo.path / ".git/hooks"
+    if "above" in how:
+        repo.git("config", "core.hooksPath", "hooks/git")
+        files = {**files, "hooks": Path("other")}
+    elif how == "link to one":
+        own.mkdir(exist_ok=True)
+        (own / "post-merge").symlink_to("../../other/git/post-merge")
+    else:
+        shutil.rmtree(own, ignore_errors=True)
+        own.symlink_to("../other/git")
+    Past(repo).run(Asked("work", files))
+    done = realm(repo.path, "merge", "fix")
+    assert (done.code, (repo.path / "other/git/post-merge").read_text()) == (0, hook(tmp_path / "sprung"))
+    assert not (tmp_path / "sprung").exists()
+    assert "changes git hooks of your project" in done.err
 
 
 @pytest.mark.parametrize("line", [["merge", "fix"], ["merge", "fix", "--squash"]], ids=" ".join)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,13 @@ from realm.text import first_line
 from tests.support.store import STARTED, Sandbox, intake, project_of, session, take
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from realm.model import Session
     from tests.support.repos import Repo
 
-Files = dict[str, str | None]
-"""What a turn leaves: content by path, ``None`` for a removed file."""
+Files = Mapping[str, str | Path | None]
+"""What a turn leaves: content by path, a link's target, ``None`` for a removed file."""
 
 SECONDS = 60.0
 """Seconds between the ends of two turns."""
@@ -123,6 +124,9 @@ def _change(place: Path, files: Files) -> None:
             path.unlink()
             with suppress(OSError):
                 path.parent.rmdir()
+        elif isinstance(content, Path):
+            path.unlink(missing_ok=True)
+            path.symlink_to(content)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
