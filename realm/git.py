@@ -215,7 +215,9 @@ def type_in(*args: str, project: Project, env: Mapping[str, str] | None = None) 
     """
     argv, cwd = command(*args, project=project), project.root / project.subdir
     given = _of_the_user() | _aside(project) | dict(env or {})
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:  # which git inherits
+        signal.signal(signal.SIGINT, lambda *_: None)
     try:
         with subprocess.Popen(argv, cwd=cwd, env=given) as process:
             try:

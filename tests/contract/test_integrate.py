@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realm.git import type_in
 from realm.session import claim, registry, untold
 from realm.store import merging, record, refs
 from tests.support.driver import Terminal
@@ -338,6 +340,17 @@ class TestMerge:
         repo.git("stash", "-u")
         assert realm(repo.path, "merge", "fix").err == "hint: realm remove fix removes the session\n"
         assert (repo.head(), repo.refs("refs/realm-trash")) == (past.tip, {})
+
+    def test_ctrl_c_is_not_for_one_that_ignores_it(self, past: Past) -> None:
+        past.repo.git("config", "alias.late", "!kill -INT $PPID; sleep 0.1")
+        project, before = project_of(past.repo), signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            type_in("late", project=project)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            assert type_in("late", project=project) == 0
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_the_users_hooks_run(self, past: Past) -> None:
         hook = past.repo.path / ".git/hooks/commit-msg"
