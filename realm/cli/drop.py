@@ -18,7 +18,8 @@ EXAMPLES = (("drop quick-fix dist core.12345", "as if the session had never touc
 NOTE = (
     "Rewrites the commits that have not been pushed yet. Paths start at the project's top; what was "
     "there before the session is as it was. The session's previous state is kept for 30 days: realm "
-    "restore --replace brings it back. Your branches and files are not touched."
+    "restore --replace brings it back. Your branches and files are not touched. A whole session goes with "
+    "realm remove."
 )
 
 
