@@ -91,7 +91,10 @@ def _concluded(one: _Awaited, ui: UI, *, several: bool) -> int:
         untold.drop(one.id)  # the record has it
     known = row.summary
     how: str = ended(known)
-    if how == Activity.FAILED:
+    failed = how == Activity.FAILED
+    if failed:
         how = f"failed ({clean(known.died) or f'exit {known.exit_code}'})"
     summary.tell_recorded(one.project, row, how, ui, advises=not several)
+    if failed:
+        ui.info(f"  realm logs {one.name}")
     return known.exit_code or 0

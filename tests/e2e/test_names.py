@@ -28,6 +28,7 @@ def test_five_sessions_cost_a_handful_of_commands(user: User) -> None:
     told = user.realm("wait", "one", "two", "bad", code=4)
     assert told.out == ""
     assert "\nbad: failed (exit 4), no changes\n" in f"\n{told.err}"
+    assert "\n  realm logs bad\n" in told.err
     for name in ("one", "two"):
         assert (
             f"\n{name}: done (1 turn, 1 file, +1 \N{MINUS SIGN}0) on refs/realm/{name}\n" in f"\n{told.err}"
