@@ -199,7 +199,8 @@ def _lost(project: Project, found: Sequence[MetaRow], begun: set[str]) -> dict[s
     from realm.session import account
 
     repository = str(project.common_dir.resolve())
-    known, names = {row.summary.id for row in found}, {row.name for row in found}
+    # Another session may have the name since; a damaged record does not say which session it is.
+    known, names = {row.summary.id for row in found}, {row.name for row in found if not row.summary.id}
     unsaved = [one for one in begun - known if account.read(one) is not None]
     claims = {claim: one for one in unsaved if (claim := lock.noted_of(one)) is not None}
     lost = {claim.name: one for claim, one in claims.items() if claim.repository == repository}

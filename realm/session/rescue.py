@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from realm.model import Project, Session
+    from realm.sandbox.docker import Engine
     from realm.session.requests import UI
 
 MOST_BYTES = 256 * 1024**3
@@ -119,15 +120,13 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
     session_id, workspace = (session.id, session.workspace) if session else (None, WORK)
     beside = [one.name for one in session.neighbours if one.writable] if session else []
     connection = docker.connect()
-    ours = lookup.find(connection, session_id=session_id)
-    # One of an earlier version or another REALM_HOME may be read; its files are checked like all others.
-    others = (
-        Sandbox(connection, stranger.id, stranger.owner, stranger.volumes)
-        for stranger in lookup.strangers(connection, session_id=session_id)
-    )
-    sandboxes = [sandbox for sandbox in (*ours, *others) if sandbox.owner.session == name]
+    ours, sandboxes = _called(connection, name, session_id)
     if session_id is None:
         sandboxes = _unrecorded(sandboxes, project, directory)
+    elif project and not sandboxes:  # those of an earlier session of this name, whose refs are gone
+        session, workspace, beside = None, WORK, []
+        ours, sandboxes = _called(connection, name, None)
+        sandboxes = _unrecorded(sandboxes, project, project.root)
     if not sandboxes:
         raise EngineError(
             f"no container of {name} is left",
@@ -141,6 +140,17 @@ def _found(name: str, directory: Path | None) -> tuple[Sandbox, str, list[str]]:
             end if newest in ours and session else f"docker stop {newest.id[:12]} ends it",
         )
     return newest, workspace, beside
+
+
+def _called(connection: Engine, name: str, session_id: str | None) -> tuple[list[Sandbox], list[Sandbox]]:
+    """Return this realm's containers of the session (``None``: of any), and all of these called ``name``."""
+    ours = lookup.find(connection, session_id=session_id)
+    # One of an earlier version or another REALM_HOME may be read; its files are checked like all others.
+    others = (
+        Sandbox(connection, stranger.id, stranger.owner, stranger.volumes)
+        for stranger in lookup.strangers(connection, session_id=session_id)
+    )
+    return ours, [sandbox for sandbox in (*ours, *others) if sandbox.owner.session == name]
 
 
 def _unrecorded(found: Iterable[Sandbox], project: Project | None, directory: Path | None) -> list[Sandbox]:

@@ -211,12 +211,16 @@ def test_work_whose_session_is_gone_is_named_by_doctor(user: User, tmp_path: Pat
         assert user.realm(verb, "x", code=code).err == f"error: {said}\n\nhint: {way}\n"
     told = user.realm("doctor", code=None).out
     assert f"work of sessions that are gone: x (container {found})" in told
+    user.scripted("x", "true")  # the name is used again
+    assert f"warning: {said}: {way}\n" in user.realm("list").err
     (advice,) = [line for line in told.splitlines() if "rescue x" in line]
     user.realm("-C", str(user.repo.path), "rescue", "x", str(tmp_path / "rescued"))
+    assert tree(tmp_path / "rescued" / user.repo.path.name) == RESCUED
     command = advice.partition("writes its files there; ")[2].removesuffix(" gives it up").strip()
     subprocess.run(["sh", "-ec", command], check=True, capture_output=True)
     assert "work of sessions" not in user.realm("doctor", code=None).out
     user.realm("gc")
+    user.realm("remove", "x", "--yes")
     assert user.realm("list").err == "hint: no sessions yet: realm new NAME starts one\n"
 
 
