@@ -43,7 +43,9 @@ def command(name: At, directory: Path | None, squash: bool, message: str, then: 
     from realm.session.integrate import merge
 
     ui = TerminalUI()
-    code, tip = merge(name, directory, ui, squash=squash, message=message)
+    code, tip, way = merge(name, directory, ui, squash=squash, message=message)
+    if way:
+        output.hint(way)
     if code == 0 and name.turn is None:
         with suppress(NoSuchSessionError):  # removed or renamed meanwhile
             _offer(name.name, tip, directory, ui, then=then)

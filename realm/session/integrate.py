@@ -47,10 +47,11 @@ class Work(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Git's exit code, and the session's commit that it merged."""
+    """Git's exit code, and the session's commit that it merged; ``way`` is how to end or undo a conflict."""
 
     code: int
     tip: str
+    way: str
 
 
 def work(at: At, directory: Path | None, ui: UI) -> Work:
@@ -225,7 +226,8 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
     _forget(done, kept)
     if code == 0:
         _forget(done, cut_off)
-    return Merged(code, done.whole.tip)
+    problem = _unfinished(project)
+    return Merged(code, done.whole.tip, problem.hint if problem else "")
 
 
 @contextmanager

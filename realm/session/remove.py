@@ -237,9 +237,13 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
 def _removed(project: Project, name: str) -> refs.Trash:
     trash = refs.latest_trash(project, name)
     if trash is None:
+        import difflib  # takes milliseconds, and only a wrong name needs it
+
+        close = difflib.get_close_matches(name, sorted({one.name for one in refs.list_trash(project)}))
+        hint = f"did you mean {' or '.join(close)}?" if close else ""
         raise NoSuchSessionError(
             f"no removed session {name} in {project.root}",
-            "git for-each-ref refs/realm-trash lists what can be restored",
+            hint or "git for-each-ref refs/realm-trash lists what can be restored",
         )
     return trash
 

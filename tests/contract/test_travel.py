@@ -174,6 +174,12 @@ def test_a_rewound_session_goes_back_to_its_first_run(past: Past) -> None:
     assert prompts(past.repo, "fix", 1) == ["one"]
 
 
+def test_a_removed_session_of_nearly_that_name_is_named(past: Past) -> None:
+    assert realm(past.repo.path, "remove", "fix", "--yes").code == 0
+    done = realm(past.repo.path, "restore", "fx")
+    assert done.err.endswith("\n\nhint: did you mean fix?\n")
+
+
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
