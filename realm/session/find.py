@@ -19,7 +19,7 @@ from realm.store.repo import discover
 from realm.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from realm.git import GitResult, Started
@@ -175,20 +175,26 @@ def _unknown(name: str, here: Project | None, *damaged: Located | None) -> NoSuc
     for project in [*([here] if here else []), *elsewhere(here)]:
         with suppress(GitError):
             names |= {row.name for row in listing.rows(project)}
-    same = [other for other in sorted(names) if other.casefold() == name.casefold()]
-    import difflib  # takes milliseconds, and only a wrong name needs it
-
-    close = same or difflib.get_close_matches(name, sorted(names), n=3)
     where = f" in {here.root}" if here else ""
     gone = [str(root) for root in registry.known() if registry.is_gone(root)]
     moved = f"; these projects are gone: {', '.join(gone)} (moved? use -C NEW_PLACE)" if gone else ""
-    hint = f"did you mean {' or '.join(close)}?" if close else "realm list --all shows every session"
+    hint = meant(name, names, "realm list --all shows every session")
     with suppress(GitError):
         if here and refs.is_name(name) and refs.latest_trash(here, name):
             hint = f"it was removed: realm restore {name} brings it back"
         elif here and (lost := _lost(here, listing.rows(here), lock.begun()).get(name)):
             return _without_refs(name, lost)
     return NoSuchSessionError(f"there is no session {name}{where}{moved}", hint)
+
+
+def meant(name: str, names: Iterable[str], otherwise: str) -> str:
+    """Return the hint that ``name`` may be one of ``names`` misspelled; ``otherwise`` if like none."""
+    import difflib  # takes milliseconds, and only a wrong name needs it
+
+    known = sorted(names)
+    same = [other for other in known if other.casefold() == name.casefold()]
+    close = same or difflib.get_close_matches(name, known, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else otherwise
 
 
 def _lost(project: Project, found: Sequence[MetaRow], begun: set[str]) -> dict[str, str]:

@@ -219,15 +219,15 @@ def merge(at: At, directory: Path | None, ui: UI, *, squash: bool = False, messa
         else:
             how = ["--ff-only"] if squash else _how(project, head, tip, text, is_own=bool(message))
             code = git.type_in("merge", *stash, *how, "--end-of-options", tip, project=project)
-    if code < 0 and (problem := _unfinished(project) or _torn(done)):
+    unfinished = _unfinished(project)
+    if code < 0 and (problem := unfinished or _torn(done)):
         raise problem
     if stash and _goes_on(done, tip):
         _keep(done, "head", tip)
     _forget(done, kept)
     if code == 0:
         _forget(done, cut_off)
-    problem = _unfinished(project)
-    return Merged(code, done.whole.tip, problem.hint if problem else "")
+    return Merged(code, done.whole.tip, unfinished.hint if unfinished else "")
 
 
 @contextmanager
@@ -291,17 +291,17 @@ def _changed_hooks(done: Work) -> str:
     asked = git.git("config", "--type=path", "--get", "core.hooksPath", project=project, check=False)
     root = project.root.resolve()
     named = root / (asked.text or project.common_dir / "hooks")
-    changed = repo.changed_names(project, done.begin, done.whole.tip)
-    folded = [f"{os.fsdecode(name)}/".casefold() for name in changed]
     places = [Path(os.path.normpath(named)), named.resolve()]
     with suppress(OSError):
         places += [path.resolve() for path in named.iterdir() if path.is_symlink()]
-    for path in dict.fromkeys(places):
-        # husky's own directory only runs the hooks, which are in its parent.
-        hooks = path.parent if path.name == "_" else path
-        if not hooks.is_relative_to(root):
-            continue
-        below = hooks.relative_to(root).as_posix()
+    # husky's own directory only runs the hooks, which are in its parent.
+    hooks = dict.fromkeys(path.parent if path.name == "_" else path for path in places)
+    inside = [path.relative_to(root) for path in hooks if path.is_relative_to(root)]
+    if all(path.parts[:1] == (".git",) for path in inside):  # which is in no tree
+        return ""
+    changed = repo.changed_names(project, done.begin, done.whole.tip)
+    folded = [f"{os.fsdecode(name)}/".casefold() for name in changed]
+    for below in map(Path.as_posix, inside):
         place = "" if below == "." else f"{below}/".casefold()
         # A link in the place of a directory above leads to other hooks, too.
         if any(name.startswith(place) or place.startswith(name) for name in folded):

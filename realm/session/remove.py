@@ -14,7 +14,7 @@ from realm.errors import EngineError, NoSuchSessionError, RealmError, RefRaceErr
 from realm.model import State
 from realm.paths import current_directory
 from realm.session import claim, homes
-from realm.session.find import locate, state
+from realm.session.find import locate, meant, state
 from realm.session.lock import RunLock, forget
 from realm.session.requests import Removal, ResumeRequest
 from realm.store import branches, listing, record, refs
@@ -237,13 +237,10 @@ def restore(name: str, directory: Path | None, *, replace: bool = False) -> Remo
 def _removed(project: Project, name: str) -> refs.Trash:
     trash = refs.latest_trash(project, name)
     if trash is None:
-        import difflib  # takes milliseconds, and only a wrong name needs it
-
-        close = difflib.get_close_matches(name, sorted({one.name for one in refs.list_trash(project)}))
-        hint = f"did you mean {' or '.join(close)}?" if close else ""
+        removed = {one.name for one in refs.list_trash(project)}
         raise NoSuchSessionError(
             f"no removed session {name} in {project.root}",
-            hint or "git for-each-ref refs/realm-trash lists what can be restored",
+            meant(name, removed, "git for-each-ref refs/realm-trash lists what can be restored"),
         )
     return trash
 
